@@ -1,0 +1,77 @@
+"""The whole file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .base import Count, Formula, Identifier, Integer, PositiveInteger, Section, by_form
+from .data import Data
+from .loss import Loss, Metric
+from .model import Model
+from .optimizer import Optimizer
+from .record import Expect, Record
+from .schedule import Schedule
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+
+class Loop(Section):
+    """A value computed by repetition."""
+
+    start: Formula
+    """The first value."""
+    repeat: Formula
+    """The next value, of the current one (by the definition's own name) and the counter i, from 0."""
+    while_: Annotated[Formula | None, Field(alias="while")] = None
+    """Go on while this is true."""
+    at_most: PositiveInteger | None = None
+    """Bound on the repetitions; `while` needs one."""
+    times: Count | None = None
+    """Number of repetitions, instead of `while`."""
+
+
+class Experiment(Section):
+    """A gradient-descent experiment: data, model, loss, optimizer, schedule."""
+
+    name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = None
+    """What the run is called; null: the file's stem."""
+    description: str = ""
+    """One line on what it shows."""
+    seed: Annotated[Integer, Field(ge=0, lt=2**32)] = 0
+    """Determines every draw: data, noise, split, initial values, batches, dropout."""
+    random: Literal["streams", "legacy"] = "streams"
+    """streams: numpy's default_rng, one stream a purpose; legacy: one numpy RandomState(seed), in the order data,
+    split, batches, for the numbers of a notebook that calls np.random.seed."""
+    precision: Literal["float32", "float64"] = "float32"
+    """Of data, parameters and arithmetic."""
+    compile: Literal["xla", "graph", "eager"] = "xla"
+    """xla: fastest; graph: the digits of eager TensorFlow; eager: one operation at a time, for debugging."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|gpu(:\d+)?)$")] = "auto"
+    """auto: a GPU if there is one."""
+    constants: dict[Identifier, Formula] = Field(default_factory=dict)
+    """Named values, evaluated once in float64, usable in every formula."""
+    data: Data | None = None  # type: ignore[valid-type]
+    """Where the examples come from; none: the model's formula is the objective."""
+    define: dict[Identifier, by_form(scalar=Formula, sequence=Formula, mapping=Loop)] = Field(  # type: ignore[valid-type]
+        default_factory=dict
+    )
+    """Named intermediate values, evaluated where they are used, in model, loss, record, stop."""
+    model: Model  # type: ignore[valid-type]
+    """What turns inputs into predictions."""
+    loss: Loss | None = None  # type: ignore[valid-type]
+    """What is minimised; null: mse with a target, else the model's output."""
+    metrics: tuple[Metric, ...] = ()  # type: ignore[valid-type]
+    """Reported beside the loss, on training and validation data."""
+    optimizer: Optimizer  # type: ignore[valid-type]
+    """How gradients move parameters."""
+    schedule: Schedule
+    """How long, in which batches, at which rates."""
+    record: Record = Field(default_factory=Record)
+    """What is written while training."""
+    expect: Expect = Field(default_factory=Expect)
+    """What must come out; `gdrun check` asserts it."""
+
+
+

@@ -1,0 +1,275 @@
+"""Keras layers that a config may name. Settings keep Keras's spelling and defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainValidator
+from pydantic_core import PydanticCustomError
+
+from .base import Integer, NonNegative, Number, PositiveInteger, PositiveNumber, Section, UnitInterval, _array, kinds
+
+Activation = Literal[
+    "linear",
+    "relu",
+    "relu6",
+    "sigmoid",
+    "hard_sigmoid",
+    "tanh",
+    "softmax",
+    "softplus",
+    "softsign",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "swish",
+    "mish",
+    "exponential",
+    "leaky_relu",
+    "log_softmax",
+]
+Initializer = Literal[
+    "zeros",
+    "ones",
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "random_normal",
+    "random_uniform",
+    "truncated_normal",
+    "orthogonal",
+    "identity",
+]
+INITIALIZERS: tuple[str, ...] = Initializer.__args__  # type: ignore[attr-defined]
+
+
+def _initial_weights(value: Any) -> Any:
+    if isinstance(value, str):
+        if value not in INITIALIZERS:
+            raise PydanticCustomError(
+                "initializer", "unknown initializer '{name}'", {"name": value, "allowed": list(INITIALIZERS)}
+            )
+        return value
+    return _array(value)
+
+
+InitialWeights = Annotated[Any, PlainValidator(_initial_weights, json_schema_input_type=float | list | Initializer)]
+"""A number that fills the weight, an array that is it, or the name of a Keras initializer."""
+
+PoolSize = Annotated[
+    Any,
+    PlainValidator(lambda value: _sizes(value), json_schema_input_type=int | list[int]),
+]
+
+
+def _sizes(value: Any) -> Any:
+    """A positive integer or a list of them, one a dimension."""
+    items = value if isinstance(value, (tuple, list)) else (value,)
+    for item in items:
+        whole = isinstance(item, int) or (isinstance(item, float) and item.is_integer())
+        if isinstance(item, bool) or not whole or item < 1:
+            raise PydanticCustomError("size", "expected a positive integer or a list of them, one a dimension")
+    return tuple(int(item) for item in items) if isinstance(value, (tuple, list)) else int(value)
+
+
+class WeightedLayer(Section):
+    """What layers with a kernel have."""
+
+    use_bias: bool = True
+    """Whether the layer has a bias."""
+    kernel: InitialWeights = "glorot_uniform"
+    """Initial kernel: a number fills it, an array is it, a name draws it."""
+    bias: InitialWeights = 0.0
+    """Initial bias, likewise."""
+    trainable: bool = True
+    """false: the optimizer leaves this layer alone."""
+
+
+class Dense(WeightedLayer):
+    """activation(inputs @ kernel + bias)."""
+
+    kind: Literal["dense"]
+    units: PositiveInteger
+    """Number of outputs."""
+    activation: Activation = "linear"
+    """Applied to the output."""
+
+
+class Convolution(WeightedLayer):
+    """What convolutions have."""
+
+    filters: PositiveInteger
+    """Number of output channels."""
+    kernel_size: PoolSize
+    """Window, a number or one a dimension."""
+    strides: PoolSize = 1
+    """Step of the window."""
+    padding: Literal["valid", "same"] = "valid"
+    """valid: only whole windows; same: as many outputs as inputs."""
+    activation: Activation = "linear"
+    """Applied to the output."""
+
+
+class Conv1D(Convolution):
+    """One-dimensional convolution over (steps, channels)."""
+
+    kind: Literal["conv1d"]
+
+
+class Conv2D(Convolution):
+    """Two-dimensional convolution over (rows, columns, channels)."""
+
+    kind: Literal["conv2d"]
+
+
+class Pooling(Section):
+    """What pooling layers have."""
+
+    pool_size: PoolSize = 2
+    """Window."""
+    strides: PoolSize | None = None
+    """Step of the window; null: the window's size."""
+    padding: Literal["valid", "same"] = "valid"
+    """valid: only whole windows; same: the edge too."""
+
+
+class MaxPooling1D(Pooling):
+    """Largest value of each window."""
+
+    kind: Literal["max_pooling1d"]
+
+
+class MaxPooling2D(Pooling):
+    """Largest value of each window."""
+
+    kind: Literal["max_pooling2d"]
+
+
+class AveragePooling2D(Pooling):
+    """Mean of each window."""
+
+    kind: Literal["average_pooling2d"]
+
+
+class GlobalAveragePooling2D(Section):
+    """Mean of each channel."""
+
+    kind: Literal["global_average_pooling2d"]
+
+
+class GlobalMaxPooling2D(Section):
+    """Largest value of each channel."""
+
+    kind: Literal["global_max_pooling2d"]
+
+
+class Flatten(Section):
+    """One row of numbers an example."""
+
+    kind: Literal["flatten"]
+
+
+class Reshape(Section):
+    """Another shape for each example."""
+
+    kind: Literal["reshape"]
+    target_shape: tuple[Integer, ...]
+    """Shape of one example; one entry may be -1."""
+
+
+class ActivationLayer(Section):
+    """An activation on its own."""
+
+    kind: Literal["activation"]
+    activation: Activation
+    """Its name."""
+
+
+class Dropout(Section):
+    """Sets a random share of the inputs to zero while training, and scales the rest by 1 / (1 - rate)."""
+
+    kind: Literal["dropout"]
+    rate: Annotated[Number, Field(ge=0, lt=1)]
+    """Share set to zero."""
+
+
+class GaussianNoise(Section):
+    """Adds noise while training."""
+
+    kind: Literal["gaussian_noise"]
+    stddev: NonNegative
+    """Standard deviation."""
+
+
+class BatchNormalization(Section):
+    """Normalises each feature over the batch while training, by moving averages otherwise."""
+
+    kind: Literal["batch_normalization"]
+    momentum: UnitInterval = 0.99
+    """Of the moving averages."""
+    epsilon: PositiveNumber = 0.001
+    """Added to the variance."""
+    center: bool = True
+    """Whether beta is learnt."""
+    scale: bool = True
+    """Whether gamma is learnt."""
+
+
+class LayerNormalization(Section):
+    """Normalises each example over its features."""
+
+    kind: Literal["layer_normalization"]
+    epsilon: PositiveNumber = 0.001
+    """Added to the variance."""
+    center: bool = True
+    """Whether beta is learnt."""
+    scale: bool = True
+    """Whether gamma is learnt."""
+
+
+class Embedding(Section):
+    """A learnt vector for each integer."""
+
+    kind: Literal["embedding"]
+    input_dim: PositiveInteger
+    """Number of integers, 0 to input_dim - 1."""
+    output_dim: PositiveInteger
+    """Length of the vectors."""
+    embeddings: InitialWeights = "random_uniform"
+    """Initial vectors, (input_dim, output_dim)."""
+
+
+class Rescaling(Section):
+    """inputs * scale + offset."""
+
+    kind: Literal["rescaling"]
+    scale: Number
+    """Factor."""
+    offset: Number = 0.0
+    """Added after."""
+
+
+Layer = kinds(
+    Dense,
+    Conv1D,
+    Conv2D,
+    MaxPooling1D,
+    MaxPooling2D,
+    AveragePooling2D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    Flatten,
+    Reshape,
+    ActivationLayer,
+    Dropout,
+    GaussianNoise,
+    BatchNormalization,
+    LayerNormalization,
+    Embedding,
+    Rescaling,
+    short={name: {"kind": "activation", "activation": name} for name in ("relu", "sigmoid", "tanh", "softmax", "gelu")},
+)
