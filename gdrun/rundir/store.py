@@ -1,0 +1,389 @@
+"""The one writer of a run directory.
+
+What it promises, whatever kills the process: each file is absent, complete-old or complete-new; only the last line of
+an append-only file can be torn, readers skip it and the next writer cuts it off. What `sync`, `close`, `update_record`
+and the `write_` methods have returned from is on the disk. After a failure of the disk nothing is trusted: every
+further call repeats the error. One thread at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from gdrun.errors import RunDirectoryError
+from gdrun.rundir import claim, layout, strict_json
+from gdrun.rundir.arrays import write_arrays
+from gdrun.rundir.checkpoint import Checkpoints
+from gdrun.rundir.files import TEMPORARY, Directory, disk_error, split_name, write_all
+from gdrun.rundir.lock import WriterLock
+from gdrun.rundir.metrics import encode_columns, encode_rows, offset_after
+from gdrun.rundir.record import RunRecord, Status, now_text, read_record
+from gdrun.text import safe_text
+
+FLUSH_SECONDS = 1.0
+"""How old an appended row may be before it is flushed to the disk.
+
+A row is with the system as soon as it is appended, so a killed process loses none; only a power cut can take what was
+not flushed. A flush costs milliseconds, as much as thousands of steps: one an append would slow short runs down, one a
+second bounds both the cost (below 1 %) and the loss."""
+
+FEW_NUMBERS = 1000
+"""Up to so many parameters are also written as parameters.json, for people."""
+
+_APPEND_ONLY = (layout.METRICS, layout.LOG)
+
+
+class RunStore:
+    """The writer of one run directory; holds its lock from `create` or `open` until `close`, `abandon` or `discard`.
+
+    As a context manager it abandons the run if the block ends with an error, and otherwise expects it to be closed.
+    """
+
+    def __init__(self, files: Directory, lock: WriterLock, record: RunRecord, claimed: claim.Claim | None) -> None:
+        """Use `create` or `open`."""
+        self._files = files
+        self._lock = lock
+        self._record = record
+        self._claimed = claimed
+        self._written: set[str] = set()
+        self._descriptors: dict[str, int] = {}
+        self._unflushed = False
+        self._flushed_at = time.monotonic()
+        self._broken: RunDirectoryError | None = None
+        self._closed = False
+        self.warnings: list[str] = []
+        """What went wrong without harm to the run."""
+
+    @classmethod
+    def create(cls, runs_root: Path, name: str, *, now: datetime | None = None, **fields: Any) -> RunStore:
+        """Claim a new run directory below `runs_root`, lock it, write its first run.json and point `latest` at it.
+
+        Args:
+            runs_root: made if it is not there.
+            name: the experiment's name.
+            now: when the run starts; default now.
+            fields: of the RunRecord, as far as they are known already.
+        Raises:
+            RunDirectoryError: the disk refused; nothing is left behind.
+        """
+        now = now or datetime.now(UTC)
+        claimed = claim.claim(Path(runs_root), name, now)
+        try:
+            record = RunRecord(id=claimed.path.name, name=name, started=now_text(now)).updated(**fields)
+            store = cls(Directory(claimed.path), claimed.lock, record, claimed)
+        except BaseException:
+            claimed.release()
+            raise
+        try:
+            store.update_record()
+            store.warnings += claimed.point()
+        except BaseException:
+            with suppress(RunDirectoryError):
+                store.discard()
+            raise
+        return store
+
+    @classmethod
+    def open(cls, directory: Path) -> RunStore:
+        """Open an existing run directory to go on writing it.
+
+        Takes the lock, removes what a killed writer left half-written, and cuts a torn last line off. The record is
+        left as it is.
+
+        Raises:
+            RunDirectoryError: it is busy, corrupt, foreign, a symlink, or the disk refuses.
+        """
+        files = Directory(Path(directory))
+        lock = None
+        try:
+            # Before the lock, so that a directory that is not ours does not even get a lock file.
+            read_record(files)
+            lock = WriterLock(files.path)
+            store = cls(files, lock, read_record(files), None)
+            for folder in ("", layout.SOURCE, layout.CHECKPOINTS, layout.PLOTS):
+                files.remove_leftovers(folder)
+            for name in _APPEND_ONLY:
+                store._cut_torn_line(name)
+        except BaseException:
+            files.close()
+            if lock is not None:
+                lock.release()
+            raise
+        return store
+
+    @property
+    def directory(self) -> Path:
+        """The run directory."""
+        return self._files.path
+
+    @property
+    def record(self) -> RunRecord:
+        """What run.json says now."""
+        return self._record
+
+    def checkpoints(self, *, keep: int = 2) -> Checkpoints:
+        """Return the run's checkpoints, to save and to load; `keep` of the newest stay."""
+        return Checkpoints(self._files, keep=keep)
+
+    # --- whole files ---------------------------------------------------------------------------------------------
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write the file `name` (relative, folders with `/`) whole and durably, in place of an older one.
+
+        Raises:
+            RunDirectoryError: the name leads elsewhere or is the store's own, or the disk refused; the older file, if
+                there was one, is still complete.
+        """
+        with self.replacing(name) as file:
+            file.write(data)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write `text` as UTF-8. Raises: as `write_bytes`."""
+        self.write_bytes(name, text.encode("utf-8", "backslashreplace"))
+
+    def write_json(self, name: str, value: object) -> None:
+        """Write `value` as strict, indented JSON. Raises: as `write_bytes`; TypeError if it has no JSON form."""
+        self.write_text(name, strict_json.dumps(value, indent=2) + "\n")
+
+    def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write named arrays as .npz; the same arrays give the same bytes. Raises: as `write_bytes`."""
+        with self.replacing(name) as file:
+            write_arrays(file, arrays)
+
+    def write_parameters(self, parameters: Mapping[str, np.ndarray]) -> None:
+        """Write parameters.npz and, while they are few, parameters.json: name -> nested list."""
+        self.write_arrays(layout.PARAMETERS, parameters)
+        if sum(np.size(value) for value in parameters.values()) <= FEW_NUMBERS:
+            self.write_json(layout.PARAMETERS_JSON, {name: np.asarray(value) for name, value in parameters.items()})
+
+    @contextmanager
+    def replacing(self, name: str) -> Iterator[BinaryIO]:
+        """Open a new version of the file `name`, seekable; it takes the old one's place when the block ends well."""
+        split_name(name)
+        if name in (*_APPEND_ONLY, layout.LOCK) or name.rpartition("/")[2].startswith(TEMPORARY):
+            raise RunDirectoryError(f"'{safe_text(name)}' in a run directory is not for writing over")
+        with self._trusting():
+            self._written.add(name)
+            with self._files.replacing(name) as file:
+                yield file
+
+    def remove(self, name: str) -> bool:
+        """Remove the file `name`; return whether it was there."""
+        with self._trusting():
+            return self._files.remove(name)
+
+    def update_record(self, **fields: Any) -> RunRecord:
+        """Change fields of the record and write run.json; return the new record.
+
+        Raises:
+            TypeError, ValueError: as `RunRecord.updated`.
+            RunDirectoryError: the disk refused.
+        """
+        record = self._record.updated(**fields)
+        self.write_bytes(layout.RECORD, record.to_text().encode())
+        self._record = record
+        return record
+
+    # --- append-only files ---------------------------------------------------------------------------------------
+
+    def append_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows to metrics.jsonl in one write; each has an integer `step`.
+
+        Raises:
+            TypeError: a value has no JSON form; nothing was written.
+            RunDirectoryError: the disk refused.
+        """
+        self._append(layout.METRICS, encode_rows(rows))
+
+    def append_columns(self, columns: Mapping[str, Any]) -> None:
+        """Append rows given by column (name -> array with an entry a row); much faster. Raises: as `append_rows`."""
+        self._append(layout.METRICS, encode_columns(columns))
+
+    def log(self, text: str) -> None:
+        """Append `text` and, if it does not end in one, a newline to log.txt."""
+        line = text if text.endswith("\n") else text + "\n"
+        self._append(layout.LOG, line.encode("utf-8", "backslashreplace"))
+
+    def log_descriptor(self) -> int:
+        """Return the descriptor of log.txt, open for appending, for `os.dup2` over a stream that others write to.
+
+        It is the store's: it is closed with the store.
+        """
+        with self._trusting():
+            return self._appending(layout.LOG)
+
+    def cut_rows(self, *, after_step: int) -> None:
+        """Remove the rows after `after_step` from metrics.jsonl: what a resumed run will record again."""
+        with self._trusting():
+            try:
+                with self._files.reading(layout.METRICS) as file:
+                    offset = offset_after(file, after_step)
+            except FileNotFoundError:
+                return
+            self._cut(layout.METRICS, offset)
+
+    def sync(self) -> None:
+        """Flush everything that was appended to the disk.
+
+        Raises:
+            RunDirectoryError: it could not be; what was appended since the last flush may be lost, and the store is
+                not used any more (the system forgets a failed flush, so a second one would succeed and mean nothing).
+        """
+        with self._trusting():
+            if not self._unflushed:
+                return
+            for name, descriptor in self._descriptors.items():
+                with self._errors("flush", name):
+                    os.fsync(descriptor)
+            self._files.sync()
+            self._unflushed = False
+            self._flushed_at = time.monotonic()
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    def close(self, status: str, **fields: Any) -> None:
+        """Flush, write the final record, give the lock back.
+
+        The record comes last: a status other than "running" says that everything before it is on the disk.
+
+        Args:
+            status: what the run has come to.
+            fields: of the RunRecord.
+        Raises:
+            RunDirectoryError: the disk refused; the lock is given back all the same.
+        """
+        try:
+            self.sync()
+            self.update_record(**{"status": str(status), "finished": now_text()} | fields)
+        finally:
+            self._release()
+
+    def abandon(self, why: str, *, status: str = Status.FAILED) -> None:
+        """End a run that an error ended: note it in the record if the disk lets us, give the lock back. Never raises."""
+        if self._closed:
+            return
+        try:
+            with suppress(RunDirectoryError):
+                self.sync()
+            # A broken store may still be able to say that it is broken: run.json is a file of its own.
+            self._broken = None
+            with suppress(RunDirectoryError):
+                self.update_record(status=str(status), why=safe_text(why, limit=1000, lines=True), finished=now_text())
+        finally:
+            self._release()
+
+    def discard(self) -> None:
+        """Take `create` back: remove what was written, the directory, and the move of `latest`.
+
+        For an invocation that turns out to be refused; it must leave nothing on disk.
+
+        Raises:
+            RunDirectoryError: somebody else has put files there meanwhile; those stay.
+        """
+        assert self._claimed is not None, "only a directory that was just created can be discarded"
+        try:
+            for name in (*sorted(self._written), *_APPEND_ONLY):
+                self._files.remove(name)
+            folders = {name.rpartition("/")[0] for name in self._written} - {""}
+            parents = {"/".join(folder.split("/")[:depth]) for folder in folders for depth in range(1, 9)}
+            for folder in sorted(parents, reverse=True):
+                self._files.remove_folder(folder)
+        finally:
+            claimed = self._claimed
+            self._release()
+            claimed.take_back()
+
+    def __enter__(self) -> RunStore:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            self.abandon(str(error) or type(error).__name__)
+        assert self._closed, "a run store must be closed with a status"
+
+    # --- within --------------------------------------------------------------------------------------------------
+
+    def _append(self, name: str, data: bytes) -> None:
+        with self._trusting():
+            if data:
+                descriptor = self._appending(name)
+                self._unflushed = True
+                with self._errors("write", name):
+                    self._write_or_take_back(descriptor, data)
+        if self._unflushed and time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
+            self.sync()
+
+    def _write_or_take_back(self, descriptor: int, data: bytes) -> None:
+        size = os.fstat(descriptor).st_size
+        try:
+            write_all(descriptor, data)
+        except OSError:
+            # A full disk takes a part. Without this the last line is torn, which readers can bear.
+            with suppress(OSError):
+                os.ftruncate(descriptor, size)
+            raise
+
+    def _appending(self, name: str) -> int:
+        if name not in self._descriptors:
+            self._descriptors[name] = self._files.append_descriptor(name)
+            self._unflushed = True
+        return self._descriptors[name]
+
+    def _cut_torn_line(self, name: str) -> None:
+        try:
+            with self._files.reading(name) as file:
+                size = whole = file.seek(0, os.SEEK_END)
+                # Backwards in blocks: the file may be large, and the torn line is short.
+                while whole and (block := min(whole, 1 << 16)):
+                    file.seek(whole - block)
+                    found = file.read(block).rfind(b"\n")
+                    if found >= 0:
+                        whole += found + 1 - block
+                        break
+                    whole -= block
+        except FileNotFoundError:
+            return
+        if whole < size:
+            self._cut(name, whole)
+
+    def _cut(self, name: str, size: int) -> None:
+        descriptor = self._appending(name)
+        with self._errors("cut", name):
+            os.ftruncate(descriptor, size)
+            os.fsync(descriptor)
+
+    @contextmanager
+    def _trusting(self) -> Iterator[None]:
+        assert not self._closed, "the run store is closed"
+        if self._broken is not None:
+            raise RunDirectoryError(self._broken.message, hint=self._broken.hint)
+        try:
+            yield
+        except RunDirectoryError as error:
+            self._broken = error
+            raise
+
+    @contextmanager
+    def _errors(self, action: str, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise disk_error(action, self.directory / name, error) from error
+
+    def _release(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        for descriptor in self._descriptors.values():
+            with suppress(OSError):
+                os.close(descriptor)
+        self._files.close()
+        self._lock.release()

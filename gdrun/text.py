@@ -1,0 +1,99 @@
+"""Text that is safe and pleasant to show to a person: escaped names, short numbers, durations, plurals."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import SupportsFloat
+
+
+def safe_text(text: object, *, limit: int | None = None, lines: bool = False) -> str:
+    r"""Return `text` with everything a terminal could obey or be fooled by written as an escape.
+
+    Control characters (escape sequences among them), bidirectional and other invisible format characters, line and
+    paragraph separators, lone surrogates and unassigned code points become `\n`, `\x1b`, `\u202e` and the like. What
+    prints stays as it is, so the result can be shown but not converted back.
+
+    Args:
+        text: any object; `str()` is taken of it.
+        limit: the most characters to return; what is longer ends in an ellipsis. None is no limit.
+        lines: True keeps newlines, for a text that may stand on several lines.
+    """
+    text = str(text)
+    if limit is not None and len(text) > limit:
+        # Cut before escaping too: an error text of a hostile megabyte must not be escaped whole to show 200 characters.
+        text = text[: max(limit - 1, 0)] + "…"
+    if not text.isprintable():
+        text = "".join(_safe_character(character, lines) for character in text)
+        if limit is not None and len(text) > limit:
+            text = text[: max(limit - 1, 0)] + "…"
+    return text
+
+
+_SHORT_ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+
+def _safe_character(character: str, lines: bool) -> str:
+    # Non-breaking and ideographic spaces count as unprintable for Python but are harmless text.
+    if character.isprintable() or unicodedata.category(character) == "Zs" or (lines and character == "\n"):
+        return character
+    if character in _SHORT_ESCAPES:
+        return _SHORT_ESCAPES[character]
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def human_number(value: SupportsFloat, *, digits: int | None = None) -> str:
+    """Return the shortest digits that give `value` back in its own precision, or `digits` significant ones.
+
+    A numpy float32 of 0.1 is "0.1"; whole numbers lose their ".0"; not-finite ones are "nan", "inf" and "-inf".
+
+    Args:
+        value: a real number, Python's or a numpy scalar.
+        digits: how many significant digits to keep, at least 1; None keeps what the value needs.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and (digits is None or len(str(abs(value))) <= digits):
+        return str(value)
+    # str() of a numpy scalar is the shortest text in the scalar's own type; repr() of a float is that in float64.
+    text = str(value) if digits is None else f"{float(value):.{digits}g}"
+    return text.removesuffix(".0")
+
+
+def human_seconds(seconds: float) -> str:
+    """Return a duration in at most two units: "0.8 ms", "0.25 s", "12 s", "3 min 20 s", "2 h 5 min", "3 d 4 h"."""
+    if seconds != seconds or seconds in (float("inf"), float("-inf")):
+        return "?"
+    if seconds < 0:
+        return "-" + human_seconds(-seconds)
+    if seconds < 0.1:
+        return f"{human_number(seconds * 1e3, digits=2)} ms"
+    if seconds < 9.95:
+        return f"{human_number(seconds, digits=2)} s"
+    if seconds < 59.5:
+        return f"{round(seconds)} s"
+    if seconds < 3599.5:
+        return _two_units(round(seconds), 60, "min", "s")
+    if seconds < 86400 - 30:
+        return _two_units(round(seconds / 60), 60, "h", "min")
+    return _two_units(round(seconds / 3600), 24, "d", "h")
+
+
+def _two_units(total: int, size: int, large: str, small: str) -> str:
+    many, rest = divmod(total, size)
+    return f"{many} {large} {rest} {small}" if rest else f"{many} {large}"
+
+
+def human_bytes(size: int) -> str:
+    """Return a size in decimal units: "512 B", "1.5 kB", "20 MB"."""
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(amount) < 999.5:
+            return f"{human_number(amount, digits=3)} {unit}"
+        amount /= 1000
+    return f"{human_number(amount, digits=3) if amount < 999.5 else round(amount)} TB"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """Return "1 problem", "2 problems"; `many` where an s is not enough."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
