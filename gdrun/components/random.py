@@ -1,0 +1,76 @@
+"""Where random numbers come from: a stream for each purpose, or one old numpy state shared by all.
+
+A purpose is a word: "data", "split", "batches", "initial", ... A stream is named by the seed, its purpose and further
+integers (an epoch, a step), so that what is drawn for one purpose never depends on how much was drawn for another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+
+RandomNumbers = np.random.Generator | np.random.RandomState
+"""What draws: the methods uniform, normal, standard_normal and permutation mean the same in both."""
+
+
+class RandomSource(Protocol):
+    """Gives the generator that draws for a purpose."""
+
+    def generator(self, purpose: str) -> RandomNumbers:
+        """Return the generator for `purpose`."""
+
+
+@lru_cache(maxsize=64)
+def _purpose_key(purpose: str) -> tuple[int, ...]:
+    # A digest of the name, not its place in a list: a new purpose leaves the old streams as they were.
+    digest = hashlib.sha256(purpose.encode()).digest()
+    return tuple(int.from_bytes(digest[i : i + 4], "little") for i in (0, 4, 8, 12))
+
+
+def stream(seed: int, purpose: str, *position: int) -> np.random.Generator:
+    """Return a fresh generator that depends on (seed, purpose, position) alone.
+
+    Args:
+        seed: at least 0.
+        purpose: what the numbers are for.
+        position: where in the run they are drawn, such as an epoch; each at least 0.
+    """
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(*_purpose_key(purpose), *position)))
+
+
+def integer_seed(seed: int, purpose: str, *position: int) -> int:
+    """Return an integer in [0, 2**32) that depends on (seed, purpose, position) alone, for libraries that want one."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(*_purpose_key(purpose), *position))
+    return int(sequence.generate_state(1, np.uint32)[0])
+
+
+class Streams:
+    """A stream for each purpose: asking twice goes on where the first left off."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._generators: dict[str, np.random.Generator] = {}
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        """Return the generator for `purpose`, the same object each time."""
+        if purpose not in self._generators:
+            self._generators[purpose] = stream(self.seed, purpose)
+        return self._generators[purpose]
+
+
+class LegacyState:
+    """One `numpy.random.RandomState(seed)` for everything, for the numbers of a script that calls np.random.seed.
+
+    Whoever draws must draw in the script's order: data, split, batches.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._state = np.random.RandomState(seed)
+
+    def generator(self, purpose: str) -> np.random.RandomState:
+        """Return the one state, whatever the purpose."""
+        return self._state
