@@ -9,9 +9,10 @@ Keras, so that a new version cannot change one silently.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import inspect
+from collections.abc import Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -21,84 +22,11 @@ from keras.src import backend
 from keras.src.backend.tensorflow.optimizer import TFOptimizer
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 
+from ..errors import ComponentError
+from .functional_keras_slots import Slot, floatx_of, no_variables, parameter_slot
+from .hyperparameter import Hyperparameter
 
-class Live:
-    """What a slot's `value` is: whatever the slot holds when it is used, not when it was taken.
-
-    Keras's variables on TensorFlow do the same. ScheduleFreeAdamW depends on it: it keeps `momentum.value` as the old
-    momentum and updates the momentum before using it, so that on TensorFlow its "old" momentum is the new one.
-    """
-
-    def __init__(self, slot: Slot) -> None:
-        self._slot = slot
-
-    @property
-    def dtype(self) -> tf.DType:
-        return self._slot.tensor.dtype
-
-    @property
-    def shape(self) -> tf.TensorShape:
-        return self._slot.tensor.shape
-
-    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
-        return tf.convert_to_tensor(self._slot.tensor, dtype=dtype, name=name)
-
-
-class Slot(backend.Variable):
-    """A box with Keras's variable interface that holds a tensor, eager or symbolic."""
-
-    def _initialize(self, value: tf.Tensor) -> None:
-        self._value = tf.convert_to_tensor(value)
-
-    def _initialize_with_initializer(self, initializer: Callable[..., tf.Tensor]) -> None:
-        self._value = initializer(self._shape, dtype=self._dtype)
-
-    @property
-    def value(self) -> Live:
-        return Live(self)
-
-    @property
-    def tensor(self) -> tf.Tensor:
-        """What is in the box."""
-        assert self._value is not None, f"the optimizer reads {self.path}, which is not in its state"
-        return self._value
-
-    def put(self, tensor: tf.Tensor | None) -> None:
-        """Put a tensor of the slot's shape and dtype into the box, or empty it."""
-        self._value = tensor
-
-    def assign(self, value: Any) -> Slot:
-        self._value = self._as_own(value)
-        return self
-
-    def assign_add(self, value: Any) -> Slot:
-        self._value = tf.add(self.tensor, self._as_own(value))
-        return self
-
-    def assign_sub(self, value: Any) -> Slot:
-        self._value = tf.subtract(self.tensor, self._as_own(value))
-        return self
-
-    def _as_own(self, value: Any) -> tf.Tensor:
-        """Return the value as a tensor of the slot's dtype; its shape has to be the slot's."""
-        value = tf.cast(tf.convert_to_tensor(value), self._dtype)
-        assert value.shape.is_compatible_with(self.shape), f"{self.path}: {value.shape} into {self.shape}"
-        return value
-
-    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
-        return tf.convert_to_tensor(self.tensor, dtype=dtype, name=name)
-
-
-def parameter_slot(parameter: tf.Tensor, name: str) -> Slot:
-    """Return a slot that stands for a model parameter.
-
-    Args:
-        parameter: the tensor it holds, of static shape.
-        name: of the parameter; Keras excludes variables from weight decay, and from Muon, by name.
-    """
-    slot = Slot(parameter, dtype=parameter.dtype.name, name=name.replace("/", "_"))
-    slot._path = name
-    return slot
+State = tuple[tf.Tensor, ...]
 
 
 class FunctionalOptimizer(TFOptimizer):
@@ -202,28 +130,166 @@ def functional(keras_class: type[BaseOptimizer]) -> type[FunctionalOptimizer]:
     return type(f"Functional{keras_class.__name__}", (keras_class, FunctionalOptimizer), {})
 
 
-@contextmanager
-def no_variables() -> Iterator[None]:
-    """Inside, `tf.Variable(...)` gives its initial value, a tensor, so that optimizers can be made in any trace."""
+class KerasOptimizer:
+    """A Keras optimizer class run on slots; see `keras_optimizer`, which makes one by name.
 
-    def creator(_: Any, **kwargs: Any) -> tf.Tensor:
-        value = kwargs["initial_value"]
-        return tf.convert_to_tensor(value() if callable(value) else value, dtype=kwargs.get("dtype"))
-
-    with tf.variable_creator_scope(creator):
-        yield
-
-
-@contextmanager
-def floatx_of(parameters: Sequence[tf.Tensor]) -> Iterator[None]:
-    """Inside, Keras's default float is the parameters' precision, as it is for who trains in that precision by Keras.
-
-    Muon, for one, makes floats of integers in the default precision and multiplies them with gradients.
+    Args:
+        keras_class: a subclass of keras.optimizers.Optimizer, Keras's or a plugin's.
+        counts: whether its update reads `iterations`, which is then a part of the state.
+        settings, per_lane, parameter_names, exclude_from_weight_decay: as for `keras_optimizer`.
     """
-    before = keras.config.floatx()
-    dtype = parameters[0].dtype.real_dtype if len(parameters) else tf.as_dtype(before)
-    keras.config.set_floatx(dtype.name)
-    try:
-        yield
-    finally:
-        keras.config.set_floatx(before)
+
+    def __init__(
+        self,
+        keras_class: type[keras.optimizers.Optimizer],
+        *,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+        per_lane: Mapping[str, tf.Tensor] = MappingProxyType({}),
+        counts: bool = True,
+        parameter_names: Sequence[str] | None = None,
+        exclude_from_weight_decay: Sequence[str] = (),
+    ) -> None:
+        self._class = functional(keras_class)
+        self.settings = _with_floats(keras_class, settings, per_lane)
+        self.per_lane = dict(per_lane)
+        self._parameter_names = parameter_names
+        self._exclude = list(exclude_from_weight_decay)
+        self._machine: FunctionalOptimizer | None = None
+        self._shapes: list[Any] = []
+        machine = self._construct()
+        self._counts = bool(counts or machine.use_ema or machine.gradient_accumulation_steps)
+        self.loss_scale_factor: float | None = machine.loss_scale_factor
+        """What the caller multiplies the loss by before it takes gradients, which `apply` divides by it; or None."""
+
+    @tf.autograph.experimental.do_not_convert
+    def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
+        """Return what Keras's variables hold once they are built for these parameters."""
+        machine = self._build(parameters, self._lane_values())
+        state = tuple(slot.tensor for slot in self._state_slots(machine))
+        self._keep(machine, parameters)
+        return state
+
+    @tf.autograph.experimental.do_not_convert
+    def apply(
+        self,
+        state: State,
+        gradients: Sequence[tf.Tensor | None],
+        parameters: Sequence[tf.Tensor],
+        learning_rate: tf.Tensor,
+    ) -> tuple[State, tuple[tf.Tensor, ...]]:
+        """Return the state and the parameters after Keras's `apply_gradients`."""
+        machine = self._machine_for(parameters)
+        slots = self._state_slots(machine)
+        self._fill(machine, state, parameters)
+        rate = tf.convert_to_tensor(learning_rate)
+        machine.rate = Slot(rate, dtype=rate.dtype.name, name="learning_rate")
+        for name, value in self._lane_values().items():
+            setattr(machine, name, value)
+        try:
+            with floatx_of(parameters):
+                machine.step(gradients)
+            if self._counts:
+                machine._iterations.put(machine._iterations.tensor + 1)
+            return tuple(s.tensor for s in slots), tuple(v.tensor for v in machine._trainable_variables)
+        finally:
+            self._empty(machine)
+
+    @tf.autograph.experimental.do_not_convert
+    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        """Return the parameters after Keras's `finalize_variable_values`: their average if it keeps one."""
+        machine = self._machine_for(parameters)
+        self._fill(machine, state, parameters)
+        try:
+            machine.finalize_variable_values(machine._trainable_variables)
+            return tuple(v.tensor for v in machine._trainable_variables)
+        finally:
+            self._empty(machine)
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Keras's names of the state's variables, numbered where two are equal."""
+        assert self._machine is not None, "call initial_state first: the state depends on the parameters"
+        names: list[str] = []
+        for slot in self._state_slots(self._machine):
+            number = 1
+            while (name := slot.name if number == 1 else f"{slot.name}_{number}") in names:
+                number += 1
+            names.append(name)
+        return tuple(names)
+
+    def _construct(self) -> FunctionalOptimizer:
+        """Run Keras's constructor."""
+        try:
+            with no_variables():
+                # The name keeps Keras from counting instances; the learning rate is given at each step.
+                return self._class(learning_rate=1.0, name="optimizer", **self.settings)
+        except (TypeError, ValueError) as error:
+            raise ComponentError(f"{self._class.__name__.removeprefix('Functional')}: {error}") from error
+
+    def _build(self, parameters: Sequence[tf.Tensor], lane_values: Mapping[str, Hyperparameter]) -> FunctionalOptimizer:
+        """Make the optimizer and its slots for these parameters; the slots hold their initial values."""
+        names = self._parameter_names or [str(i) for i in range(len(parameters))]
+        variables = [parameter_slot(p, name) for p, name in zip(parameters, names, strict=True)]
+        machine = self._construct()
+        for name, value in lane_values.items():
+            setattr(machine, name, value)
+        if self._exclude:
+            machine.exclude_from_weight_decay(var_names=self._exclude)
+        with no_variables(), floatx_of(parameters):
+            machine.build(variables)
+        return machine
+
+    def _machine_for(self, parameters: Sequence[tf.Tensor]) -> FunctionalOptimizer:
+        """Return the built optimizer, of these parameters' shapes; its slots are empty."""
+        shapes = _shapes(parameters)
+        if self._machine is None or shapes != self._shapes:
+            # In a graph of its own, since nobody wants the initial values: this may be in the middle of a trace.
+            with tf.Graph().as_default():
+                stand_ins = [tf.zeros(shape, dtype) for shape, dtype in shapes]
+                return self._keep(self._build(stand_ins, {}), parameters)
+        return self._machine
+
+    def _keep(self, machine: FunctionalOptimizer, parameters: Sequence[tf.Tensor]) -> FunctionalOptimizer:
+        self._empty(machine)
+        self._machine, self._shapes = machine, _shapes(parameters)
+        return machine
+
+    def _lane_values(self) -> dict[str, Hyperparameter]:
+        return {name: Hyperparameter(tensor) for name, tensor in self.per_lane.items()}
+
+    def _state_slots(self, machine: FunctionalOptimizer) -> list[Slot]:
+        return [slot for slot in machine.slots if self._counts or slot is not machine._iterations]
+
+    def _fill(self, machine: FunctionalOptimizer, state: State, parameters: Sequence[tf.Tensor]) -> None:
+        for slot, tensor in zip(self._state_slots(machine), state, strict=True):
+            slot.put(tensor)
+        for variable, tensor in zip(machine._trainable_variables, parameters, strict=True):
+            variable.put(tensor)
+
+    def _empty(self, machine: FunctionalOptimizer) -> None:
+        """Let go of all tensors: they belong to a call, or to a trace that is over."""
+        for slot in (*machine.slots, *machine._trainable_variables):
+            slot.put(None)
+        machine.rate = None
+        for name in self.per_lane:
+            setattr(machine, name, self.settings[name])
+
+
+def _shapes(parameters: Sequence[tf.Tensor]) -> list[tuple[tuple[int, ...], tf.DType]]:
+    return [(tuple(p.shape), p.dtype) for p in parameters]
+
+
+def _with_floats(
+    keras_class: type[keras.optimizers.Optimizer], settings: Mapping[str, Any], per_lane: Mapping[str, tf.Tensor]
+) -> dict[str, Any]:
+    """Return settings that Keras's constructor takes: floats where it insists on them, numbers for per-lane settings."""
+    parameters = inspect.signature(keras_class.__init__).parameters
+    result = dict(settings)
+    for name in per_lane:
+        if not result.get(name):
+            # Stands in for the tensors while Keras checks and builds: valid for all, and on.
+            result[name] = 0.5
+    for name, value in result.items():
+        if type(value) is int and name in parameters and isinstance(parameters[name].default, float):
+            result[name] = float(value)
+    return result

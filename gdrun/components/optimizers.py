@@ -12,6 +12,7 @@ sees to that before Keras is imported.
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -19,11 +20,7 @@ from typing import Any, NamedTuple, Protocol
 import keras
 import tensorflow as tf
 
-from ..errors import ComponentError
-from .functional_keras import FunctionalOptimizer, Slot, floatx_of, functional, no_variables, parameter_slot
-from .hyperparameter import Hyperparameter
-
-State = tuple[tf.Tensor, ...]
+from .functional_keras import KerasOptimizer, State
 
 
 class Optimizer(Protocol):
@@ -158,170 +155,91 @@ def keras_optimizer(
     return optimizer
 
 
-class KerasOptimizer:
-    """A Keras optimizer class run on slots; see `keras_optimizer`, which makes one by name.
+def _keras_class(name: str) -> type[keras.optimizers.Optimizer]:
+    return getattr(keras.optimizers, OPTIMIZERS[name].keras_name)
+
+
+def combined(groups: Sequence[tuple[Sequence[int], Optimizer]]) -> CombinedOptimizer:
+    """Return the optimizer that moves each group of parameters by an optimizer of its own.
 
     Args:
-        keras_class: a subclass of keras.optimizers.Optimizer, Keras's or a plugin's.
-        counts: whether its update reads `iterations`, which is then a part of the state.
-        settings, per_lane, parameter_names, exclude_from_weight_decay: as for `keras_optimizer`.
+        groups: for each group the indices of its parameters, in the order that its optimizer sees them, and the
+            optimizer. Parameters in no group are frozen. A global_clipnorm counts the gradients of its group only.
+    """
+    return CombinedOptimizer(groups)
+
+
+class CombinedOptimizer:
+    """Several optimizers, each for its own parameters; see `combined`.
+
+    `apply` takes one learning rate for all groups, or one a group: a tensor (number of groups,) or a sequence of
+    scalars.
     """
 
-    def __init__(
-        self,
-        keras_class: type[keras.optimizers.Optimizer],
-        *,
-        settings: Mapping[str, Any] = MappingProxyType({}),
-        per_lane: Mapping[str, tf.Tensor] = MappingProxyType({}),
-        counts: bool = True,
-        parameter_names: Sequence[str] | None = None,
-        exclude_from_weight_decay: Sequence[str] = (),
-    ) -> None:
-        self._class = functional(keras_class)
-        self.settings = _with_floats(keras_class, settings, per_lane)
-        self.per_lane = dict(per_lane)
-        self._parameter_names = parameter_names
-        self._exclude = list(exclude_from_weight_decay)
-        self._machine: FunctionalOptimizer | None = None
-        self._shapes: list[Any] = []
-        machine = self._construct()
-        self._counts = bool(counts or machine.use_ema or machine.gradient_accumulation_steps)
-        self.loss_scale_factor: float | None = machine.loss_scale_factor
-        """What the caller multiplies the loss by before it takes gradients; `apply` divides them by it. None: nothing."""
+    def __init__(self, groups: Sequence[tuple[Sequence[int], Optimizer]]) -> None:
+        self._groups = [(tuple(indices), optimizer) for indices, optimizer in groups]
+        members = [i for indices, _ in self._groups for i in indices]
+        assert len(members) == len(set(members)), f"a parameter is in two groups: {members}"
+        self._sizes: list[int] | None = None
 
-    @tf.autograph.experimental.do_not_convert
     def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
-        """Return what Keras's variables hold once they are built for these parameters."""
-        machine = self._build(parameters, self._lane_values())
-        state = tuple(slot.tensor for slot in self._state_slots(machine))
-        self._keep(machine, parameters)
-        return state
+        """Return the groups' states, one after the other."""
+        states = [optimizer.initial_state(_pick(parameters, indices)) for indices, optimizer in self._groups]
+        self._sizes = [len(state) for state in states]
+        return tuple(tensor for state in states for tensor in state)
 
-    @tf.autograph.experimental.do_not_convert
     def apply(
         self,
         state: State,
         gradients: Sequence[tf.Tensor | None],
         parameters: Sequence[tf.Tensor],
-        learning_rate: tf.Tensor,
+        learning_rate: tf.Tensor | Sequence[tf.Tensor],
     ) -> tuple[State, tuple[tf.Tensor, ...]]:
-        """Return the state and the parameters after Keras's `apply_gradients`."""
-        machine = self._machine_for(parameters)
-        slots = self._state_slots(machine)
-        self._fill(machine, state, parameters)
-        rate = tf.convert_to_tensor(learning_rate)
-        machine.rate = Slot(rate, dtype=rate.dtype.name, name="learning_rate")
-        for name, value in self._lane_values().items():
-            setattr(machine, name, value)
-        try:
-            with floatx_of(parameters):
-                machine.step(gradients)
-            if self._counts:
-                machine._iterations.put(machine._iterations.tensor + 1)
-            return tuple(s.tensor for s in slots), tuple(v.tensor for v in machine._trainable_variables)
-        finally:
-            self._empty(machine)
+        """Return the state and the parameters after each group's update."""
+        new_state: list[tf.Tensor] = []
+        new_parameters = list(parameters)
+        rates = self._rates(learning_rate)
+        for (indices, optimizer), part, rate in zip(self._groups, self._parts(state, parameters), rates, strict=True):
+            part, moved = optimizer.apply(part, _pick(gradients, indices), _pick(parameters, indices), rate)
+            new_state.extend(part)
+            for i, parameter in zip(indices, moved, strict=True):
+                new_parameters[i] = parameter
+        return tuple(new_state), tuple(new_parameters)
 
-    @tf.autograph.experimental.do_not_convert
     def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters after Keras's `finalize_variable_values`: their average if it keeps one."""
-        machine = self._machine_for(parameters)
-        self._fill(machine, state, parameters)
-        try:
-            machine.finalize_variable_values(machine._trainable_variables)
-            return tuple(v.tensor for v in machine._trainable_variables)
-        finally:
-            self._empty(machine)
+        """Return the parameters that each group reports."""
+        reported = list(parameters)
+        for (indices, optimizer), part in zip(self._groups, self._parts(state, parameters), strict=True):
+            for i, parameter in zip(indices, optimizer.finalize(part, _pick(parameters, indices)), strict=True):
+                reported[i] = parameter
+        return tuple(reported)
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """Keras's names of the state's variables, numbered where two are equal."""
-        assert self._machine is not None, "call initial_state first: the state depends on the parameters"
-        names: list[str] = []
-        for slot in self._state_slots(self._machine):
-            number = 1
-            while (name := slot.name if number == 1 else f"{slot.name}_{number}") in names:
-                number += 1
-            names.append(name)
-        return tuple(names)
+        """The groups' names behind the number of the group."""
+        return tuple(f"{n}/{name}" for n, (_, optimizer) in enumerate(self._groups) for name in optimizer.state_names)
 
-    def _construct(self) -> FunctionalOptimizer:
-        """Run Keras's constructor."""
-        try:
-            with no_variables():
-                # The name keeps Keras from counting instances; the learning rate is given at each step.
-                return self._class(learning_rate=1.0, name="optimizer", **self.settings)
-        except (TypeError, ValueError) as error:
-            raise ComponentError(f"{self._class.__name__.removeprefix('Functional')}: {error}") from error
+    def _rates(self, learning_rate: tf.Tensor | Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
+        if isinstance(learning_rate, (tuple, list)):
+            return learning_rate
+        rates = tf.convert_to_tensor(learning_rate)
+        return [rates] * len(self._groups) if rates.shape.rank == 0 else tf.unstack(rates, len(self._groups))
 
-    def _build(self, parameters: Sequence[tf.Tensor], lane_values: Mapping[str, Hyperparameter]) -> FunctionalOptimizer:
-        """Make the optimizer and its slots for these parameters; the slots hold their initial values."""
-        names = self._parameter_names or [str(i) for i in range(len(parameters))]
-        variables = [parameter_slot(p, name) for p, name in zip(parameters, names, strict=True)]
-        machine = self._construct()
-        for name, value in lane_values.items():
-            setattr(machine, name, value)
-        if self._exclude:
-            machine.exclude_from_weight_decay(var_names=self._exclude)
-        with no_variables(), floatx_of(parameters):
-            machine.build(variables)
-        return machine
-
-    def _machine_for(self, parameters: Sequence[tf.Tensor]) -> FunctionalOptimizer:
-        """Return the built optimizer, of these parameters' shapes; its slots are empty."""
-        shapes = _shapes(parameters)
-        if self._machine is None or shapes != self._shapes:
-            # In a graph of its own, since nobody wants the initial values: this may be in the middle of a trace.
-            with tf.Graph().as_default():
-                stand_ins = [tf.zeros(shape, dtype) for shape, dtype in shapes]
-                return self._keep(self._build(stand_ins, {}), parameters)
-        return self._machine
-
-    def _keep(self, machine: FunctionalOptimizer, parameters: Sequence[tf.Tensor]) -> FunctionalOptimizer:
-        self._empty(machine)
-        self._machine, self._shapes = machine, _shapes(parameters)
-        return machine
-
-    def _lane_values(self) -> dict[str, Hyperparameter]:
-        return {name: Hyperparameter(tensor) for name, tensor in self.per_lane.items()}
-
-    def _state_slots(self, machine: FunctionalOptimizer) -> list[Slot]:
-        return [slot for slot in machine.slots if self._counts or slot is not machine._iterations]
-
-    def _fill(self, machine: FunctionalOptimizer, state: State, parameters: Sequence[tf.Tensor]) -> None:
-        for slot, tensor in zip(self._state_slots(machine), state, strict=True):
-            slot.put(tensor)
-        for variable, tensor in zip(machine._trainable_variables, parameters, strict=True):
-            variable.put(tensor)
-
-    def _empty(self, machine: FunctionalOptimizer) -> None:
-        """Let go of all tensors: they belong to a call, or to a trace that is over."""
-        for slot in (*machine.slots, *machine._trainable_variables):
-            slot.put(None)
-        machine.rate = None
-        for name in self.per_lane:
-            setattr(machine, name, self.settings[name])
+    def _parts(self, state: State, parameters: Sequence[tf.Tensor]) -> list[State]:
+        """Cut the state into the groups' states."""
+        if self._sizes is None:
+            self._sizes = [_state_size(optimizer, _pick(parameters, indices)) for indices, optimizer in self._groups]
+        ends = list(itertools.accumulate(self._sizes))
+        assert ends[-1] == len(state), (ends, len(state))
+        return [tuple(state[end - size : end]) for size, end in zip(self._sizes, ends, strict=True)]
 
 
-def _shapes(parameters: Sequence[tf.Tensor]) -> list[tuple[tuple[int, ...], tf.DType]]:
-    return [(tuple(p.shape), p.dtype) for p in parameters]
+def _pick(values: Sequence[Any], indices: Sequence[int]) -> list[Any]:
+    return [values[i] for i in indices]
 
 
-def _keras_class(name: str) -> type[keras.optimizers.Optimizer]:
-    return getattr(keras.optimizers, OPTIMIZERS[name].keras_name)
-
-
-def _with_floats(
-    keras_class: type[keras.optimizers.Optimizer], settings: Mapping[str, Any], per_lane: Mapping[str, tf.Tensor]
-) -> dict[str, Any]:
-    """Return settings that Keras's constructor takes: floats where it insists on floats, a number a per-lane setting."""
-    parameters = inspect.signature(keras_class.__init__).parameters
-    result = dict(settings)
-    for name in per_lane:
-        if not result.get(name):
-            # Stands in for the tensors while Keras checks and builds: valid for all, and on.
-            result[name] = 0.5
-    for name, value in result.items():
-        if type(value) is int and name in parameters and isinstance(parameters[name].default, float):
-            result[name] = float(value)
-    return result
+def _state_size(optimizer: Optimizer, parameters: Sequence[tf.Tensor]) -> int:
+    """Count the optimizer's state tensors without computing them: this may be in the middle of a trace."""
+    specs = [tf.TensorSpec(p.shape, p.dtype) for p in parameters]
+    traced = tf.function(optimizer.initial_state, autograph=False).get_concrete_function(specs)
+    return len(traced.structured_outputs)
