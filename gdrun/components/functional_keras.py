@@ -282,7 +282,7 @@ def _shapes(parameters: Sequence[tf.Tensor]) -> list[tuple[tuple[int, ...], tf.D
 def _with_floats(
     keras_class: type[keras.optimizers.Optimizer], settings: Mapping[str, Any], per_lane: Mapping[str, tf.Tensor]
 ) -> dict[str, Any]:
-    """Return settings that Keras's constructor takes: floats where it insists on them, numbers for per-lane settings."""
+    """Return settings that Keras's constructor takes: floats where it wants them, numbers for per-lane settings."""
     parameters = inspect.signature(keras_class.__init__).parameters
     result = dict(settings)
     for name in per_lane:
