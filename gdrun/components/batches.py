@@ -152,7 +152,7 @@ def _copy_rows(source: np.ndarray, source_first: int, target: np.ndarray, target
 
 
 class _LegacyOrder:
-    """Epochs drawn one after the other from one RandomState; an earlier epoch is reached by starting again from the first."""
+    """Epochs drawn one after the other from one RandomState; for an earlier epoch it starts again from the first."""
 
     def __init__(self, batches: Batches, random: np.random.RandomState) -> None:
         self._batches = batches

@@ -1,0 +1,134 @@
+"""Examples as named arrays, and the checks that every array passes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from gdrun.errors import DataError
+from gdrun.text import safe_text
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """N examples. Use `dataset`, which checks, to make one.
+
+    Args:
+        inputs: arrays by name, in the order written, each (N, ...), of any numeric type; what is computed or parsed
+            is float64, arrays of an archive keep their own type until `cast`.
+        target: (N, ...), or None.
+        labels: where the target was text, the classes: target value k stands for labels[k].
+        files: each data file that was read, path -> SHA-256 in hex.
+    """
+
+    inputs: Mapping[str, np.ndarray]
+    target: np.ndarray | None = None
+    labels: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def num_examples(self) -> int:
+        """N."""
+        return len(next(iter(self.inputs.values())))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return every array by its place in a config: "inputs.x", ..., "target"."""
+        named = {f"inputs.{name}": array for name, array in self.inputs.items()}
+        return named if self.target is None else {**named, "target": self.target}
+
+    def map(self, function: Callable[[np.ndarray], np.ndarray]) -> Dataset:
+        """Return the data set with `function` applied to each array."""
+        inputs = {name: function(array) for name, array in self.inputs.items()}
+        return replace(self, inputs=inputs, target=None if self.target is None else function(self.target))
+
+    def take(self, rows: slice | np.ndarray) -> Dataset:
+        """Return the examples at `rows`; a slice gives views."""
+        return self.map(lambda array: array[rows])
+
+    def cast(self, precision: Literal["float32", "float64"]) -> Dataset:
+        """Return the data set in one floating type; complex arrays become the complex type of the same precision.
+
+        Raises:
+            DataError: if a value is too large for float32; the message gives its place.
+        """
+        arrays = {where: _cast(array, precision, where) for where, array in self.arrays().items()}
+        inputs = {name: arrays[f"inputs.{name}"] for name in self.inputs}
+        return replace(self, inputs=inputs, target=arrays.get("target"))
+
+
+def _cast(array: np.ndarray, precision: str, where: str) -> np.ndarray:
+    complex_type = "complex64" if precision == "float32" else "complex128"
+    # Overflow is found below, with its place; numpy's warning would not say where.
+    with np.errstate(over="ignore"):
+        result = array.astype(complex_type if array.dtype.kind == "c" else precision, copy=False)
+    if result is not array:
+        place = first_non_finite(result)
+        if place is not None:
+            raise DataError(
+                f"{where}{_index(place)} is {array[place]:g}, which float32 cannot hold",
+                hint="set precision: float64, or scale the data",
+            )
+    return result
+
+
+def dataset(
+    inputs: Mapping[str, np.ndarray],
+    target: np.ndarray | None = None,
+    *,
+    labels: tuple[str, ...] = (),
+    files: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Return the checked data set.
+
+    Raises:
+        DataError: if an array has no leading axis, lengths differ, there are no examples, or a value is not a finite
+            number; the message gives the place, such as inputs.x[12].
+    """
+    result = Dataset(dict(inputs), target, labels, dict(files or {}))
+    lengths = {}
+    for where, array in result.arrays().items():
+        if array.ndim == 0:
+            raise DataError(
+                f"{where} is a single number, but its leading axis must count the examples",
+                hint="write a list with one entry an example",
+            )
+        if array.dtype.kind not in "biufc":
+            raise DataError(f"{where} does not hold numbers (its type is {array.dtype})")
+        lengths[where] = len(array)
+    (first, num_examples), *others = lengths.items()
+    for where, length in others:
+        if length != num_examples:
+            raise DataError(f"{first} has {num_examples} examples, {where} has {length}")
+    if num_examples == 0:
+        raise DataError("the data has no examples")
+    for where, array in result.arrays().items():
+        place = first_non_finite(array)
+        if place is not None:
+            raise DataError(f"{where}{_index(place)} is {array[place]}")
+    return result
+
+
+def first_non_finite(array: np.ndarray) -> tuple[int, ...] | None:
+    """Return the index of the first nan or infinity, None if there is none."""
+    if array.dtype.kind not in "fc" or np.isfinite(array).all():
+        return None
+    flat = int(np.argmin(np.isfinite(array)))
+    return tuple(int(i) for i in np.unravel_index(flat, array.shape))
+
+
+def _index(place: Iterable[int]) -> str:
+    return "".join(f"[{i}]" for i in place)
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> DataError:
+    """Return the error for a `name` that is not among `known`, with the nearest one and the list."""
+    names = [str(item) for item in known]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    shown = ", ".join(safe_text(item, limit=60) for item in names[:20]) + (", ..." if len(names) > 20 else "")
+    listed = f"there are: {shown}" if names else "there are none"
+    hint = f"did you mean '{safe_text(near[0], limit=60)}'? {listed}" if near else listed
+    return DataError(f"there is no {what} '{safe_text(name, limit=60)}'", hint=hint)
