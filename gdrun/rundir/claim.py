@@ -59,9 +59,10 @@ def claim(runs_root: Path, name: str, now: datetime) -> Claim:
     Raises:
         RunDirectoryError: the disk refused; nothing is left behind.
     """
-    parents = tuple(folder for folder in (*reversed(runs_root.parents), runs_root) if not folder.exists())
+    parents = tuple(folder for folder in (*reversed(runs_root.parents), runs_root) if not os.path.lexists(folder))
     try:
-        runs_root.mkdir(parents=True, exist_ok=True)
+        if parents:
+            runs_root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         _remove_empty(parents)
         raise disk_error("make", runs_root, error) from error

@@ -114,12 +114,8 @@ def _head(git: Path, root: Path) -> dict[str, str] | None:
     if not head.startswith("ref:") or not _REFERENCE.fullmatch(reference) or ".." in reference:
         return None
     shared = git / (_small_text(git / "commondir") or ".").strip()
-    for place in (git, shared):
-        commit = (_small_text(place / reference) or "").strip()
-        if _COMMIT.fullmatch(commit):
-            break
-    else:
-        commit = _packed(shared, reference)
+    loose = ((_small_text(place / reference) or "").strip() for place in (git, shared))
+    commit = next((text for text in loose if _COMMIT.fullmatch(text)), None) or _packed(shared, reference)
     if commit is None:
         return None
     return {"commit": commit, "branch": reference.removeprefix("refs/heads/"), "root": str(root)}

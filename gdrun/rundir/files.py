@@ -46,7 +46,7 @@ def disk_error(action: str, path: object, error: OSError) -> RunDirectoryError:
     """
     reason = error.strerror or str(error) or type(error).__name__
     if error.errno == errno.ELOOP or (error.errno == errno.ENOTDIR and os.path.islink(str(path))):
-        reason = "it is a symbolic link, and gdrun follows none"
+        reason = "a symbolic link is in the way, and gdrun follows none"
     return RunDirectoryError(f"cannot {action} {safe_text(path)}: {reason}", hint=_HINTS.get(error.errno or 0))
 
 
@@ -58,6 +58,38 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         if written == 0:
             raise OSError(errno.EIO, "the system wrote nothing")
         view = view[written:]
+
+
+def read_small(path: str, *, limit: int) -> bytes:
+    """Return the bytes of the regular file at `path`, which must not be a symlink: `Directory.read` for the hurried.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        RunDirectoryError: any other failure, or more than `limit` bytes.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _FILE)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise _not_regular(path)
+            if status.st_size > limit:
+                raise _too_large(path, limit)
+            return os.read(descriptor, status.st_size + 1)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise disk_error("read", path, error) from error
+
+
+def _not_regular(path: object) -> RunDirectoryError:
+    return RunDirectoryError(f"{safe_text(path)} is not a regular file; gdrun neither reads nor writes it")
+
+
+def _too_large(path: object, limit: int) -> RunDirectoryError:
+    return RunDirectoryError(f"{safe_text(path)} is larger than {limit} bytes: it is not gdrun's")
 
 
 class Directory:
@@ -159,7 +191,7 @@ class Directory:
         with self.reading(name) as file:
             data = file.read() if limit is None else file.read(limit + 1)
         if limit is not None and len(data) > limit:
-            raise RunDirectoryError(f"{safe_text(self.path / name)} is larger than {limit} bytes: it is not gdrun's")
+            raise _too_large(self.path / name, limit)
         return data
 
     def names(self, folder: str = "") -> list[str]:
@@ -207,13 +239,13 @@ class Directory:
         try:
             for folder in folders:
                 try:
-                    inner = os.open(folder, _DIRECTORY, dir_fd=current)
+                    inner = _open_folder(folder, current)
                 except FileNotFoundError:
                     if not create:
                         raise
                     os.mkdir(folder, 0o777, dir_fd=current)
                     os.fsync(current)
-                    inner = os.open(folder, _DIRECTORY, dir_fd=current)
+                    inner = _open_folder(folder, current)
                 os.close(current)
                 current = inner
             yield current, leaf
@@ -236,6 +268,16 @@ class Directory:
             if absent and isinstance(error, FileNotFoundError):
                 raise
             raise disk_error(action, path, error) from error
+
+
+def _open_folder(name: str, parent: int) -> int:
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=parent)
+    except NotADirectoryError as error:
+        # What the system says of a link to a folder too; say which.
+        if stat.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
+        raise
 
 
 def split_name(name: str) -> list[str]:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir import strict_json
-from gdrun.rundir.files import Directory
+from gdrun.rundir.files import Directory, read_small
 from gdrun.rundir.layout import RECORD, SCHEMA_VERSION
 from gdrun.text import safe_text
 
@@ -154,10 +155,11 @@ class RunRecord:
             )
         known: Values = {}
         for name, value in values.items():
-            if name not in _TYPES:
+            kinds = _TYPES.get(name)
+            if kinds is None:
                 known.setdefault("extra", {})[name] = value
                 continue
-            if not _fits(value, _TYPES[name]):
+            if type(value) not in kinds and not _fits(value, kinds):
                 raise _corrupt(path, f"'{name}' cannot be {strict_json.dumps(value)[:60]}")
             known[name] = tuple(value) if isinstance(value, list) else value
         if known.get("status", Status.RUNNING) not in WRITTEN_STATUSES:
@@ -165,17 +167,22 @@ class RunRecord:
         return cls(**known)
 
 
-def read_record(directory: Directory) -> RunRecord:
-    """Return the record of an open run directory.
+def read_record(directory: Path | Directory) -> RunRecord:
+    """Return the record of a run directory, given by its path or held open.
 
     Raises:
         RunDirectoryError: it has none, or a corrupt one.
     """
+    folder = directory.path if isinstance(directory, Directory) else directory
+    path = f"{folder}/{RECORD}"
     try:
-        text = directory.read(RECORD, limit=_RECORD_LIMIT)
+        if isinstance(directory, Directory):
+            text = directory.read(RECORD, limit=_RECORD_LIMIT)
+        else:
+            text = read_small(path, limit=_RECORD_LIMIT)
     except FileNotFoundError as error:
-        raise RunDirectoryError(f"{safe_text(directory.path)} is not a run directory: it has no {RECORD}") from error
-    return RunRecord.from_text(text, path=directory.path / RECORD)
+        raise RunDirectoryError(f"{safe_text(folder)} is not a run directory: it has no {RECORD}") from error
+    return RunRecord.from_text(text, path=path)
 
 
 def now_text(now: datetime | None = None) -> str:

@@ -43,8 +43,7 @@ class Run:
     @cached_property
     def record(self) -> RunRecord:
         """run.json. Raises RunDirectoryError where it is missing or corrupt; `problem` tells without raising."""
-        with Directory(self.directory) as files:
-            return read_record(files)
+        return read_record(self.directory)
 
     @cached_property
     def problem(self) -> str | None:

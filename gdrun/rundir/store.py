@@ -8,8 +8,6 @@ further call repeats the error. One thread at a time.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -18,22 +16,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from gdrun.errors import RunDirectoryError
+from gdrun.errors import Interrupted, RunDirectoryError
 from gdrun.rundir import claim, layout, strict_json
+from gdrun.rundir.appending import AppendOnlyFiles
 from gdrun.rundir.arrays import write_arrays
 from gdrun.rundir.checkpoint import Checkpoints
-from gdrun.rundir.files import TEMPORARY, Directory, disk_error, split_name, write_all
+from gdrun.rundir.files import TEMPORARY, Directory, split_name
 from gdrun.rundir.lock import WriterLock
 from gdrun.rundir.metrics import encode_columns, encode_rows, offset_after
 from gdrun.rundir.record import RunRecord, Status, now_text, read_record
 from gdrun.text import safe_text
-
-FLUSH_SECONDS = 1.0
-"""How old an appended row may be before it is flushed to the disk.
-
-A row is with the system as soon as it is appended, so a killed process loses none; only a power cut can take what was
-not flushed. A flush costs milliseconds, as much as thousands of steps: one an append would slow short runs down, one a
-second bounds both the cost (below 1 %) and the loss."""
 
 FEW_NUMBERS = 1000
 """Up to so many parameters are also written as parameters.json, for people."""
@@ -54,9 +46,7 @@ class RunStore:
         self._record = record
         self._claimed = claimed
         self._written: set[str] = set()
-        self._descriptors: dict[str, int] = {}
-        self._unflushed = False
-        self._flushed_at = time.monotonic()
+        self._appended = AppendOnlyFiles(files)
         self._broken: RunDirectoryError | None = None
         self._closed = False
         self.warnings: list[str] = []
@@ -108,10 +98,10 @@ class RunStore:
             read_record(files)
             lock = WriterLock(files.path)
             store = cls(files, lock, read_record(files), None)
-            for folder in ("", layout.SOURCE, layout.CHECKPOINTS, layout.PLOTS):
+            for folder in ("", layout.SOURCE, layout.CHECKPOINTS, layout.BEST_RUN):
                 files.remove_leftovers(folder)
             for name in _APPEND_ONLY:
-                store._cut_torn_line(name)
+                store._appended.cut_torn_line(name)
         except BaseException:
             files.close()
             if lock is not None:
@@ -218,7 +208,7 @@ class RunStore:
         It is the store's: it is closed with the store.
         """
         with self._trusting():
-            return self._appending(layout.LOG)
+            return self._appended.descriptor(layout.LOG)
 
     def cut_rows(self, *, after_step: int) -> None:
         """Remove the rows after `after_step` from metrics.jsonl: what a resumed run will record again."""
@@ -228,7 +218,7 @@ class RunStore:
                     offset = offset_after(file, after_step)
             except FileNotFoundError:
                 return
-            self._cut(layout.METRICS, offset)
+            self._appended.cut(layout.METRICS, offset)
 
     def sync(self) -> None:
         """Flush everything that was appended to the disk.
@@ -238,14 +228,7 @@ class RunStore:
                 not used any more (the system forgets a failed flush, so a second one would succeed and mean nothing).
         """
         with self._trusting():
-            if not self._unflushed:
-                return
-            for name, descriptor in self._descriptors.items():
-                with self._errors("flush", name):
-                    os.fsync(descriptor)
-            self._files.sync()
-            self._unflushed = False
-            self._flushed_at = time.monotonic()
+            self._appended.flush()
 
     # --- the end -------------------------------------------------------------------------------------------------
 
@@ -267,7 +250,7 @@ class RunStore:
             self._release()
 
     def abandon(self, why: str, *, status: str = Status.FAILED) -> None:
-        """End a run that an error ended: note it in the record if the disk lets us, give the lock back. Never raises."""
+        """End a run that an error ended: note it in the record if the disk lets us, give the lock back; never raise."""
         if self._closed:
             return
         try:
@@ -306,59 +289,15 @@ class RunStore:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if error is not None:
-            self.abandon(str(error) or type(error).__name__)
+            asked = isinstance(error, KeyboardInterrupt | Interrupted)
+            self.abandon(str(error) or type(error).__name__, status=Status.INTERRUPTED if asked else Status.FAILED)
         assert self._closed, "a run store must be closed with a status"
 
     # --- within --------------------------------------------------------------------------------------------------
 
     def _append(self, name: str, data: bytes) -> None:
         with self._trusting():
-            if data:
-                descriptor = self._appending(name)
-                self._unflushed = True
-                with self._errors("write", name):
-                    self._write_or_take_back(descriptor, data)
-        if self._unflushed and time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
-            self.sync()
-
-    def _write_or_take_back(self, descriptor: int, data: bytes) -> None:
-        size = os.fstat(descriptor).st_size
-        try:
-            write_all(descriptor, data)
-        except OSError:
-            # A full disk takes a part. Without this the last line is torn, which readers can bear.
-            with suppress(OSError):
-                os.ftruncate(descriptor, size)
-            raise
-
-    def _appending(self, name: str) -> int:
-        if name not in self._descriptors:
-            self._descriptors[name] = self._files.append_descriptor(name)
-            self._unflushed = True
-        return self._descriptors[name]
-
-    def _cut_torn_line(self, name: str) -> None:
-        try:
-            with self._files.reading(name) as file:
-                size = whole = file.seek(0, os.SEEK_END)
-                # Backwards in blocks: the file may be large, and the torn line is short.
-                while whole and (block := min(whole, 1 << 16)):
-                    file.seek(whole - block)
-                    found = file.read(block).rfind(b"\n")
-                    if found >= 0:
-                        whole += found + 1 - block
-                        break
-                    whole -= block
-        except FileNotFoundError:
-            return
-        if whole < size:
-            self._cut(name, whole)
-
-    def _cut(self, name: str, size: int) -> None:
-        descriptor = self._appending(name)
-        with self._errors("cut", name):
-            os.ftruncate(descriptor, size)
-            os.fsync(descriptor)
+            self._appended.append(name, data)
 
     @contextmanager
     def _trusting(self) -> Iterator[None]:
@@ -371,19 +310,10 @@ class RunStore:
             self._broken = error
             raise
 
-    @contextmanager
-    def _errors(self, action: str, name: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise disk_error(action, self.directory / name, error) from error
-
     def _release(self) -> None:
         if self._closed:
             return
         self._closed = True
-        for descriptor in self._descriptors.values():
-            with suppress(OSError):
-                os.close(descriptor)
+        self._appended.close()
         self._files.close()
         self._lock.release()

@@ -39,7 +39,7 @@ def loads(text: str | bytes) -> Any:
             beyond reason.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        return _DECODER.decode(text.decode("utf-8") if isinstance(text, bytes) else text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -89,19 +89,16 @@ def _plain_array(value: Any) -> Any:
     if array.dtype.kind == "c":
         part = np.float32 if array.dtype == np.complex64 else np.float64
         real, imaginary = array.real.astype(part), array.imag.astype(part)
-        pairs = zip(_flat(real), _flat(imaginary), strict=True)
         nested = np.empty(array.shape, object)
-        nested.flat = np.fromiter(({"re": re, "im": im} for re, im in pairs), object, array.size)
+        pairs = zip(_plain_array(real.ravel()), _plain_array(imaginary.ravel()), strict=True)
+        for index, (re, im) in enumerate(pairs):
+            nested.flat[index] = {"re": re, "im": im}
         return nested.tolist() if array.ndim else nested.item()
     if array.dtype.kind == "f":
         return plain(shortest_float64(array).tolist())
     if array.dtype.kind in "iubUO":
         return plain(array.tolist())
     raise TypeError(f"an array of {array.dtype} has no JSON form")
-
-
-def _flat(array: Any) -> list[Any]:
-    return _plain_array(array.ravel())
 
 
 def not_finite(text: str) -> float | None:
@@ -137,3 +134,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"the key {twice!r} is there twice")
     return made
+
+
+# Made once: json.loads makes a new one each time, which is a good part of the time that a small record takes.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique)
