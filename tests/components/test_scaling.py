@@ -62,9 +62,9 @@ def test_no_method_changes_nothing():
 def test_a_constant_column_is_refused_by_name(method):
     with pytest.raises(DataError, match=r"inputs\.m\[:, 1\] is 0\.1 in every example"):
         fit_scaling(values_data({"m": [[1, 0.1]] * 3 + [[2, 0.1]]}), inputs=method)
+    train, held_out = values_data({"x": [1, 2]}, [4, 5]), values_data({"x": [1, 2]}, [4, 4])
     with pytest.raises(DataError, match=r"validation target is 4 in every example"):
-        one = values_data({"x": [1, 2]}, [4, 4])
-        scale_parts(values_data({"x": [1, 2]}, [4, 5]), one, target=method, fit="each")
+        scale_parts(train, held_out, target=method, fit="each")
 
 
 def test_statistics_of_float32_data_are_taken_in_float64():

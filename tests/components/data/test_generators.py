@@ -107,7 +107,7 @@ def test_ring_points_are_uniform_by_area():
     radius = np.hypot(*points(data).T)
     disc, ring = radius[data.target == 0], radius[data.target == 1]
     assert disc.max() <= 1
-    assert 1 <= ring.min()
+    assert ring.min() >= 1
     assert ring.max() <= 2
     assert abs(np.mean(disc < np.sqrt(0.5)) - 0.5) < 0.015
     assert abs(np.mean(ring < np.sqrt(2.5)) - 0.5) < 0.015
