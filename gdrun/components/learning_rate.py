@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -149,7 +149,7 @@ class Cosine:
             # A schedule of no steps (evaluation only) asks for no factor.
             if length <= 0 and total_steps > 0:
                 raise ComponentError(
-                    f"the warm-up of {self.warmup} {self.unit}s leaves nothing of the schedule's {whole} for the cosine",
+                    f"the warm-up of {self.warmup} {self.unit}s leaves nothing of the schedule's {whole}",
                     hint="shorten warmup, or give length",
                 )
         cosine = self._cosine(np.maximum(count - self.warmup, 0.0) / max(length, 1))
@@ -240,7 +240,7 @@ class FromFunction:
             elementwise; returns a real number, or (S,).
     """
 
-    function: Callable[[np.ndarray, np.ndarray], object]
+    function: Callable[[Any, Any], object]
 
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,).
@@ -269,8 +269,8 @@ class FromFunction:
                     return values.astype(np.float64)
         return np.array([self._single(s, e) for s, e in zip(step, epoch, strict=True)], dtype=np.float64)
 
-    def _single(self, step: np.ndarray, epoch: np.ndarray) -> float:
-        value = np.asarray(self.function(np.float64(step), np.float64(epoch)))
+    def _single(self, step: np.float64, epoch: np.float64) -> float:
+        value = np.asarray(self.function(step, epoch))
         if value.shape != () or value.dtype.kind not in "bif":
             what = f"has shape {value.shape}" if value.shape != () else "is not a real number"
             raise ComponentError(f"the learning-rate factor {what} at step {step:g}, expected one number")

@@ -57,10 +57,10 @@ class Plateau:
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return the state as arrays, for a checkpoint."""
         return {
-            "factor": np.float64(self.factor),
-            "best": np.float64(self.best),
-            "waited": np.int64(self.waited),
-            "cooling": np.int64(self.cooling),
+            "factor": np.array(self.factor),
+            "best": np.array(self.best),
+            "waited": np.array(self.waited),
+            "cooling": np.array(self.cooling),
         }
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Plateau:
