@@ -1,25 +1,37 @@
-"""The ground that every section of a config stands on: strictness, numbers, names, formulas, tagged unions."""
+"""The ground that every section of a config stands on: strictness, numbers, names, formulas, arrays."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, ClassVar
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    Tag,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
 from gdrun.errors import FormulaError
-from gdrun.formula.parse import RESERVED, parse
+from gdrun.formula.parse import check_name, parse
+
+from .unions import Check, Nested, by_form, kinds
+
+__all__ = [
+    "Array",
+    "Check",
+    "Count",
+    "Formula",
+    "Identifier",
+    "Integer",
+    "Nested",
+    "NonNegative",
+    "Number",
+    "PositiveInteger",
+    "PositiveNumber",
+    "Section",
+    "Share",
+    "UnitInterval",
+    "by_form",
+    "check_array",
+    "check_integer",
+    "kinds",
+]
 
 
 class Section(BaseModel):
@@ -28,18 +40,22 @@ class Section(BaseModel):
     The string below a field says what it means; `gdrun explain`, the JSON Schema and the docs show it.
     """
 
-    # defer_build: only the root builds a validator, which contains all others; building each costs start-up time.
+    # defer_build: a section's validator is built when the first config needs it; building all of them takes longer than
+    # everything else that `gdrun validate` does.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
+    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Groups of keys of which one may be given: in `extends` and overrides, one takes the place of the others."""
 
-def _integral(value: Any) -> Any:
+
+def check_integer(value: Any) -> Any:
     """YAML reads 1e4 as a float; where an integer is meant, a float without a fraction is one."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return int(value)
     return value
 
 
-Integer = Annotated[int, BeforeValidator(_integral)]
+Integer = Annotated[int, BeforeValidator(check_integer)]
 PositiveInteger = Annotated[Integer, Field(ge=1)]
 Count = Annotated[Integer, Field(ge=0)]
 Number = float
@@ -48,42 +64,26 @@ NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 UnitInterval = Annotated[float, Field(ge=0, le=1)]
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
-
 
 def _identifier(value: Any) -> str:
     """A name that formulas can use: ASCII letters, digits, underscores; not a name of the language itself."""
-    if not isinstance(value, str) or not _IDENTIFIER.match(value):
-        raise PydanticCustomError(
-            "identifier", "a name is letters, digits and underscores and does not begin with a digit"
-        )
-    if value in RESERVED:
-        raise PydanticCustomError(
-            "reserved_name", "'{name}' belongs to the formula language; choose another name", {"name": value}
-        )
+    problem = check_name(str(value))
+    if problem is not None:
+        raise PydanticCustomError("identifier", "{reason}", {"reason": problem.message, "hint": problem.hint})
     return value
 
 
-Identifier = Annotated[str, BeforeValidator(_identifier)]
+Identifier = Annotated[str, Check(_identifier, "a name", {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]{0,63}$"})]
 
 
-class _FormulaType:
+class FormulaType:
     """Validates a formula by parsing it; keeps what was written (str, number or nested tuple of them)."""
 
-    def __init__(self, *, text_only: bool = False) -> None:
-        self.text_only = text_only
-
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(self._check)
+        return core_schema.no_info_plain_validator_function(self.check)
 
-    def __get_pydantic_json_schema__(
-        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        if self.text_only:
-            return {"type": ["string", "number"]}
-        return {"type": ["string", "number", "array"]}
-
-    def _check(self, value: Any) -> Any:
+    def check(self, value: Any) -> Any:
+        """Return `value` if it is a formula; else raise an error of type "formula" that knows the token's place."""
         try:
             parse(value)
         except FormulaError as error:
@@ -92,22 +92,23 @@ class _FormulaType:
                 "offset": error.offset,
                 "length": error.length,
                 "hint": error.hint,
+                "inside": getattr(error, "inside", ()),
             }
             raise PydanticCustomError("formula", "{reason}", context) from None
         return value
 
 
-Formula = Annotated[Any, _FormulaType()]
+Formula = Annotated[Any, FormulaType()]
 """A formula: text, a number, or a nested list of them."""
 
 
-def _array(value: Any) -> Any:
-    """Numbers, nested to a rectangle."""
+def check_array(value: Any) -> Any:
+    """Return `value` if it is a number or numbers nested to a rectangle; every entry of a dimension counts alike."""
 
     def shape(item: Any) -> tuple[int, ...]:
-        if isinstance(item, bool) or not isinstance(item, (int, float, tuple, list)):
+        if isinstance(item, bool) or not isinstance(item, int | float | tuple | list):
             raise PydanticCustomError("array", "expected a number or nested lists of numbers")
-        if not isinstance(item, (tuple, list)):
+        if not isinstance(item, tuple | list):
             return ()
         shapes = {shape(child) for child in item}
         if len(shapes) > 1:
@@ -118,87 +119,5 @@ def _array(value: Any) -> Any:
     return value
 
 
-class _ArrayType:
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(_array)
-
-    def __get_pydantic_json_schema__(
-        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return {"type": ["number", "array"]}
-
-
-Array = Annotated[Any, _ArrayType()]
+Array = Annotated[Any, Check(check_array, "a number or nested lists of numbers", {"type": ["number", "array"]})]
 """A number or a rectangular nest of lists of numbers."""
-
-
-def by_form(**arms: Any) -> Any:
-    """Return a union whose member is chosen by the form of the value: `mapping`, `sequence` or `scalar`.
-
-    Error paths contain the chosen arm as "<mapping>" and so on; `problems` removes it.
-    """
-
-    def form(value: Any) -> str:
-        name = "mapping" if isinstance(value, (Mapping, BaseModel)) else "scalar"
-        name = "sequence" if isinstance(value, (tuple, list)) else name
-        return f"<{name if name in arms else next(iter(arms))}>"
-
-    tagged = tuple(Annotated[arm, Tag(f"<{name}>")] for name, arm in arms.items())
-    return Annotated[Union[tagged], Discriminator(form)]  # noqa: UP007 - the members are computed
-
-
-class Kinds:
-    """Marks a union whose members are told apart by `kind`; a bare string is short for `{kind: ...}`.
-
-    `variants` maps each kind to its section class; `short` maps further bare strings to the mapping they stand for;
-    `implied` is the kind of a mapping that names none (None: the kind is required).
-    """
-
-    def __init__(
-        self,
-        variants: Mapping[str, type[Section]],
-        short: Mapping[str, Mapping[str, Any]] | None = None,
-        implied: str | None = None,
-    ) -> None:
-        self.variants = dict(variants)
-        self.short = dict(short or {})
-        self.implied = implied
-
-    def expand(self, value: Any) -> Any:
-        """Return the mapping that `value` stands for; anything that is no short form comes back as it is."""
-        if isinstance(value, str):
-            return dict(self.short.get(value, {"kind": value}))
-        if isinstance(value, Mapping):
-            if isinstance(value.get("kind"), str) and value["kind"] in self.short:
-                return {**self.short[value["kind"]], **{k: v for k, v in value.items() if k != "kind"}}
-            if self.implied is not None and "kind" not in value:
-                return {"kind": self.implied, **value}
-        return value
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_before_validator_function(self.expand, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return {"anyOf": [{"enum": [*self.variants, *self.short]}, handler(schema)]}
-
-
-def kinds(
-    *variants: type[Section],
-    short: Mapping[str, Mapping[str, Any]] | None = None,
-    implied: str | None = None,
-) -> Any:
-    """Return the annotated union of `variants`, tagged by their `kind` literal."""
-    table = {kind: variant for variant in variants for kind in variant_kinds(variant)}
-    if len(variants) == 1:
-        return Annotated[variants[0], Kinds(table, short, implied)]
-    return Annotated[Union[variants], Field(discriminator="kind"), Kinds(table, short, implied)]  # noqa: UP007
-
-
-def variant_kinds(variant: type[Section]) -> tuple[str, ...]:
-    """Return the values of `kind` that choose `variant`."""
-    annotation = next(base.__annotations__["kind"] for base in variant.__mro__ if "kind" in base.__annotations__)
-    if isinstance(annotation, str):
-        return tuple(re.findall(r'"([^"]+)"', annotation))
-    return tuple(annotation.__args__)

@@ -8,11 +8,13 @@ from pydantic import Field
 
 from .base import Count, Formula, Identifier, Integer, PositiveInteger, Section, by_form
 from .data import Data
+from .expect import Expect
 from .loss import Loss, Metric
 from .model import Model
 from .optimizer import Optimizer
-from .record import Expect, Record
+from .record import Record
 from .schedule import Schedule
+from .unions import Lazy
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
@@ -52,26 +54,23 @@ class Experiment(Section):
     """auto: a GPU if there is one."""
     constants: dict[Identifier, Formula] = Field(default_factory=dict)
     """Named values, evaluated once in float64, usable in every formula."""
-    data: Data | None = None  # type: ignore[valid-type]
+    data: Data | None = None
     """Where the examples come from; none: the model's formula is the objective."""
-    define: dict[Identifier, by_form(scalar=Formula, sequence=Formula, mapping=Loop)] = Field(  # type: ignore[valid-type]
+    define: dict[Identifier, by_form(scalar=Formula, sequence=Formula, mapping=Lazy[Loop])] = Field(
         default_factory=dict
     )
     """Named intermediate values, evaluated where they are used, in model, loss, record, stop."""
-    model: Model  # type: ignore[valid-type]
+    model: Model
     """What turns inputs into predictions."""
-    loss: Loss | None = None  # type: ignore[valid-type]
+    loss: Loss | None = None
     """What is minimised; null: mse with a target, else the model's output."""
-    metrics: tuple[Metric, ...] = ()  # type: ignore[valid-type]
+    metrics: tuple[Metric, ...] = ()
     """Reported beside the loss, on training and validation data."""
-    optimizer: Optimizer  # type: ignore[valid-type]
+    optimizer: Optimizer
     """How gradients move parameters."""
-    schedule: Schedule
+    schedule: Lazy[Schedule]
     """How long, in which batches, at which rates."""
-    record: Record = Field(default_factory=Record)
+    record: Lazy[Record] = Field(default_factory=Record.model_construct)
     """What is written while training."""
-    expect: Expect = Field(default_factory=Expect)
+    expect: Lazy[Expect] = Field(default_factory=Expect.model_construct)
     """What must come out; `gdrun check` asserts it."""
-
-
-

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from .base import Integer, NonNegative, Number, PositiveInteger, PositiveNumber, Section, UnitInterval, _array, kinds
+from .base import (
+    Check,
+    Integer,
+    NonNegative,
+    Number,
+    PositiveInteger,
+    PositiveNumber,
+    Section,
+    UnitInterval,
+    check_array,
+    kinds,
+)
 
 Activation = Literal[
     "linear",
@@ -54,16 +65,18 @@ def _initial_weights(value: Any) -> Any:
                 "initializer", "unknown initializer '{name}'", {"name": value, "allowed": list(INITIALIZERS)}
             )
         return value
-    return _array(value)
+    return check_array(value)
 
 
-InitialWeights = Annotated[Any, PlainValidator(_initial_weights, json_schema_input_type=float | list | Initializer)]
-"""A number that fills the weight, an array that is it, or the name of a Keras initializer."""
-
-PoolSize = Annotated[
+InitialWeights = Annotated[
     Any,
-    PlainValidator(lambda value: _sizes(value), json_schema_input_type=int | list[int]),
+    Check(
+        _initial_weights,
+        "a number, nested lists of numbers, or the name of an initializer",
+        {"anyOf": [{"type": ["number", "array"]}, {"enum": list(INITIALIZERS)}]},
+    ),
 ]
+"""A number that fills the weight, an array that is it, or the name of a Keras initializer."""
 
 
 def _sizes(value: Any) -> Any:
@@ -74,6 +87,16 @@ def _sizes(value: Any) -> Any:
         if isinstance(item, bool) or not whole or item < 1:
             raise PydanticCustomError("size", "expected a positive integer or a list of them, one a dimension")
     return tuple(int(item) for item in items) if isinstance(value, (tuple, list)) else int(value)
+
+
+PoolSize = Annotated[
+    Any,
+    Check(
+        _sizes,
+        "a positive integer or a list of them",
+        {"type": ["integer", "array"], "minimum": 1, "items": {"type": "integer", "minimum": 1}},
+    ),
+]
 
 
 class WeightedLayer(Section):
@@ -253,23 +276,48 @@ class Rescaling(Section):
     """Added after."""
 
 
-Layer = kinds(
-    Dense,
-    Conv1D,
-    Conv2D,
-    MaxPooling1D,
-    MaxPooling2D,
-    AveragePooling2D,
-    GlobalAveragePooling2D,
-    GlobalMaxPooling2D,
-    Flatten,
-    Reshape,
-    ActivationLayer,
-    Dropout,
-    GaussianNoise,
-    BatchNormalization,
-    LayerNormalization,
-    Embedding,
-    Rescaling,
-    short={name: {"kind": "activation", "activation": name} for name in ("relu", "sigmoid", "tanh", "softmax", "gelu")},
-)
+if TYPE_CHECKING:
+    Layer = (
+        Dense
+        | Conv1D
+        | Conv2D
+        | MaxPooling1D
+        | MaxPooling2D
+        | AveragePooling2D
+        | GlobalAveragePooling2D
+        | GlobalMaxPooling2D
+        | Flatten
+        | Reshape
+        | ActivationLayer
+        | Dropout
+        | GaussianNoise
+        | BatchNormalization
+        | LayerNormalization
+        | Embedding
+        | Rescaling
+    )
+else:
+    Layer = kinds(
+        {
+            "dense": "layers:Dense",
+            "conv1d": "layers:Conv1D",
+            "conv2d": "layers:Conv2D",
+            "max_pooling1d": "layers:MaxPooling1D",
+            "max_pooling2d": "layers:MaxPooling2D",
+            "average_pooling2d": "layers:AveragePooling2D",
+            "global_average_pooling2d": "layers:GlobalAveragePooling2D",
+            "global_max_pooling2d": "layers:GlobalMaxPooling2D",
+            "flatten": "layers:Flatten",
+            "reshape": "layers:Reshape",
+            "activation": "layers:ActivationLayer",
+            "dropout": "layers:Dropout",
+            "gaussian_noise": "layers:GaussianNoise",
+            "batch_normalization": "layers:BatchNormalization",
+            "layer_normalization": "layers:LayerNormalization",
+            "embedding": "layers:Embedding",
+            "rescaling": "layers:Rescaling",
+        },
+        short={
+            name: {"kind": "activation", "activation": name} for name in ("relu", "sigmoid", "tanh", "softmax", "gelu")
+        },
+    )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
-
-from .base import Formula, Identifier, NonNegative, Number, PositiveNumber, Section, by_form, kinds
+from .base import Formula, Identifier, NonNegative, Number, Section, by_form, kinds
+from .unions import Lazy, from_elsewhere
 
 
 class Penalty(Section):
@@ -23,7 +22,7 @@ class Penalty(Section):
 class LossSection(Section):
     """What every loss has."""
 
-    penalty: Penalty | None = None
+    penalty: Lazy[Penalty] | None = None
     """Added to the loss."""
 
 
@@ -50,78 +49,6 @@ class AbsoluteError(NamedLoss):
     kind: Literal["absolute_error"]
 
 
-class Huber(NamedLoss):
-    """Half the square up to delta, linear beyond."""
-
-    kind: Literal["huber"]
-    delta: PositiveNumber = 1.0
-    """Where the square ends."""
-
-
-class LogCosh(NamedLoss):
-    """log(cosh(prediction - target))."""
-
-    kind: Literal["log_cosh"]
-
-
-class BinaryCrossentropy(NamedLoss):
-    """-target * log(p) - (1 - target) * log(1 - p); probabilities are clipped to [1e-7, 1 - 1e-7], as Keras does."""
-
-    kind: Literal["binary_crossentropy"]
-    from_logits: bool = False
-    """true: the prediction is a logit; false: a probability."""
-    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
-    """Squeezes targets towards one half."""
-
-
-class CategoricalCrossentropy(NamedLoss):
-    """-sum(target * log(p)) over the last axis, targets one-hot; Keras's normalisation and clipping."""
-
-    kind: Literal["categorical_crossentropy"]
-    from_logits: bool = False
-    """true: the predictions are logits; false: probabilities."""
-    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
-    """Squeezes targets towards uniform."""
-
-
-class SparseCategoricalCrossentropy(NamedLoss):
-    """-log(p[target]), targets are class labels 0, 1, ..."""
-
-    kind: Literal["sparse_categorical_crossentropy"]
-    from_logits: bool = False
-    """true: the predictions are logits; false: probabilities."""
-
-
-class Hinge(NamedLoss):
-    """max(0, 1 - target * prediction); labels 0 and 1 are read as -1 and 1, as in Keras."""
-
-    kind: Literal["hinge"]
-
-
-class SquaredHinge(NamedLoss):
-    """max(0, 1 - target * prediction)**2, labels as in hinge."""
-
-    kind: Literal["squared_hinge"]
-
-
-class CategoricalHinge(NamedLoss):
-    """max(0, 1 + best wrong score - right score), targets one-hot."""
-
-    kind: Literal["categorical_hinge"]
-
-
-class Poisson(NamedLoss):
-    """prediction - target * log(prediction + 1e-7)."""
-
-    kind: Literal["poisson"]
-
-
-class KlDivergence(NamedLoss):
-    """sum(target * log(target / prediction)) over the last axis, both clipped to [1e-7, 1]."""
-
-    kind: Literal["kl_divergence"]
-
-
 class FormulaLoss(LossSection):
     """A scalar by formula of prediction, target, inputs, parameters, constants and defined values."""
 
@@ -138,32 +65,87 @@ class OutputLoss(LossSection):
     """true: climb instead of descend."""
 
 
+_ELSEWHERE = dict.fromkeys(
+    (
+        "Huber",
+        "LogCosh",
+        "BinaryCrossentropy",
+        "CategoricalCrossentropy",
+        "SparseCategoricalCrossentropy",
+        "Hinge",
+        "SquaredHinge",
+        "CategoricalHinge",
+        "Poisson",
+        "KlDivergence",
+    ),
+    "losses",
+)
+
+
+def __getattr__(name: str) -> object:
+    return from_elsewhere(__name__, _ELSEWHERE, name)
+
+
 _MEAN, _SUM = {"reduction": "mean"}, {"reduction": "sum"}
 
-Loss = kinds(
-    SquaredError,
-    AbsoluteError,
-    Huber,
-    LogCosh,
-    BinaryCrossentropy,
-    CategoricalCrossentropy,
-    SparseCategoricalCrossentropy,
-    Hinge,
-    SquaredHinge,
-    CategoricalHinge,
-    Poisson,
-    KlDivergence,
-    FormulaLoss,
-    OutputLoss,
-    short={
-        "mse": {"kind": "squared_error", **_MEAN},
-        "sse": {"kind": "squared_error", **_SUM},
-        "half_mse": {"kind": "squared_error", **_MEAN, "factor": 0.5},
-        "half_sse": {"kind": "squared_error", **_SUM, "factor": 0.5},
-        "mae": {"kind": "absolute_error", **_MEAN},
-        "sae": {"kind": "absolute_error", **_SUM},
-    },
-)
+if TYPE_CHECKING:
+    from .losses import (
+        BinaryCrossentropy,
+        CategoricalCrossentropy,
+        CategoricalHinge,
+        Hinge,
+        Huber,
+        KlDivergence,
+        LogCosh,
+        Poisson,
+        SparseCategoricalCrossentropy,
+        SquaredHinge,
+    )
+
+    Loss = (
+        SquaredError
+        | AbsoluteError
+        | Huber
+        | LogCosh
+        | BinaryCrossentropy
+        | CategoricalCrossentropy
+        | SparseCategoricalCrossentropy
+        | Hinge
+        | SquaredHinge
+        | CategoricalHinge
+        | Poisson
+        | KlDivergence
+        | FormulaLoss
+        | OutputLoss
+    )
+else:
+    Loss = kinds(
+        {
+            "squared_error": "loss:SquaredError",
+            "absolute_error": "loss:AbsoluteError",
+            "huber": "losses:Huber",
+            "log_cosh": "losses:LogCosh",
+            "binary_crossentropy": "losses:BinaryCrossentropy",
+            "categorical_crossentropy": "losses:CategoricalCrossentropy",
+            "sparse_categorical_crossentropy": "losses:SparseCategoricalCrossentropy",
+            "hinge": "losses:Hinge",
+            "squared_hinge": "losses:SquaredHinge",
+            "categorical_hinge": "losses:CategoricalHinge",
+            "poisson": "losses:Poisson",
+            "kl_divergence": "losses:KlDivergence",
+            "formula": "loss:FormulaLoss",
+            "output": "loss:OutputLoss",
+        },
+        short={
+            "mse": {"kind": "squared_error", **_MEAN},
+            "sse": {"kind": "squared_error", **_SUM},
+            "half_mse": {"kind": "squared_error", **_MEAN, "factor": 0.5},
+            "half_sse": {"kind": "squared_error", **_SUM, "factor": 0.5},
+            "mae": {"kind": "absolute_error", **_MEAN},
+            "sae": {"kind": "absolute_error", **_SUM},
+        },
+    )
+
 
 MetricName = Literal[
     "mse",
@@ -193,4 +175,4 @@ class FormulaMetric(Section):
     """A scalar of prediction, target, inputs, parameters and constants, over all examples."""
 
 
-Metric = by_form(scalar=MetricName, mapping=FormulaMetric)
+Metric = by_form(scalar=MetricName, mapping=Lazy[FormulaMetric])

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from .base import Array, Count, Formula, Identifier, PositiveInteger, Section, by_form, kinds
-from .layers import Activation, Initializer, InitialWeights, Layer
+from .base import Formula, Identifier, Nested, PositiveInteger, Section, by_form, kinds
+from .unions import from_elsewhere
+
+if TYPE_CHECKING:
+    from .networks import LayersModel, LayersNetwork, LinearModel, MlpModel, MlpNetwork, PolynomialModel
+
+    Network = MlpNetwork | LayersNetwork
+else:
+    Network = kinds({"mlp": "networks:MlpNetwork", "layers": "networks:LayersNetwork"})
 
 
 class Parameter(Section):
     """A parameter: where it starts, whether it moves, and in which domain it lives."""
+
+    exclusive = (("value", "raw", "init"),)
 
     value: Formula | None = None
     """Initial value in the parameter's own domain: a number, an array, or a formula of constants."""
@@ -40,101 +49,40 @@ class Parameter(Section):
         return self
 
 
-def _parameter(value: Any) -> Any:
-    return value if isinstance(value, dict) else {"value": value}
-
-
-def _parameters(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _parameter(item) for name, item in value.items()}
-    return value
-
-
-class MlpNetwork(Section):
-    """A multilayer perceptron: dense layers, each followed by the activation, and a last one without."""
-
-    kind: Literal["mlp"]
-    hidden: tuple[PositiveInteger, ...] = (32,)
-    """Units of each hidden layer."""
-    activation: Activation = "relu"
-    """Of the hidden layers."""
-    outputs: PositiveInteger = 1
-    """Units of the last layer."""
-    output_activation: Activation = "linear"
-    """Of the last layer."""
-    kernel_initializer: Initializer = "glorot_uniform"
-    """Of every kernel; biases start at zero."""
-    use_bias: bool = True
-    """Whether the layers have a bias."""
-
-
-class LayersNetwork(Section):
-    """Keras layers, one after the other."""
-
-    kind: Literal["layers"]
-    layers: Annotated[tuple[Layer, ...], Field(min_length=1)]
-    """The layers in order. Parameters are called by kind and number: dense1.kernel, dense1.bias."""
-
-
-Network = kinds(MlpNetwork, LayersNetwork)
-
-
 class FormulaModel(Section):
     """A prediction by formula."""
 
     kind: Literal["formula"]
-    formula: by_form(  # type: ignore[valid-type]
+    formula: by_form(
         scalar=Formula,
         mapping=Annotated[dict[Identifier, Formula], Field(min_length=1)],
     )
     """The prediction, of inputs, parameters, constants and defined values; or several named outputs. Without data it
     is the objective."""
-    parameters: Annotated[dict[Identifier, Parameter], Field()] = Field(default_factory=dict)
+    parameters: dict[Identifier, Annotated[Parameter, Nested(short="value")]] = Field(default_factory=dict)
     """Each parameter: a number, an array, or `{value|raw|init: ..., shape: ..., transform: ..., trainable: ...}`."""
     networks: dict[Identifier, Network] = Field(default_factory=dict)
     """Networks that the formulas call by name, `net(x)`."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _short_parameters(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "parameters" in value:
-            return {**value, "parameters": _parameters(value["parameters"])}
-        return value
+
+_ELSEWHERE = dict.fromkeys(
+    ("MlpNetwork", "LayersNetwork", "LinearModel", "PolynomialModel", "MlpModel", "LayersModel"), "networks"
+)
 
 
-class LinearModel(Section):
-    """prediction = inputs @ kernel + bias, as Keras's Dense without activation."""
-
-    kind: Literal["linear"]
-    outputs: PositiveInteger = 1
-    """Number of outputs."""
-    use_bias: bool = True
-    """Whether there is a bias."""
-    kernel: InitialWeights = "glorot_uniform"
-    """Initial kernel, (features, outputs): a number fills it, an array is it, a name draws it."""
-    bias: InitialWeights = 0.0
-    """Initial bias, (outputs,)."""
+def __getattr__(name: str) -> object:
+    return from_elsewhere(__name__, _ELSEWHERE, name)
 
 
-class PolynomialModel(Section):
-    """prediction = sum of coefficients[k] * x**k, by Horner's rule, for one input x."""
-
-    kind: Literal["polynomial"]
-    degree: Count
-    """Highest power."""
-    coefficients: Array = 0.0
-    """Initial coefficients from the constant upwards, (degree + 1,); a number fills them."""
-
-
-class MlpModel(MlpNetwork):
-    """A multilayer perceptron on the inputs, joined to (n, features)."""
-
-
-class LayersModel(LayersNetwork):
-    """Keras layers on the inputs, joined to (n, features)."""
-
-    input_shape: tuple[PositiveInteger, ...] | None = None
-    """Shape of one example; null: the data's own."""
-
-
-Model = kinds(FormulaModel, LinearModel, PolynomialModel, MlpModel, LayersModel)
+if TYPE_CHECKING:
+    Model = FormulaModel | LinearModel | PolynomialModel | MlpModel | LayersModel
+else:
+    Model = kinds(
+        {
+            "formula": "model:FormulaModel",
+            "linear": "networks:LinearModel",
+            "polynomial": "networks:PolynomialModel",
+            "mlp": "networks:MlpModel",
+            "layers": "networks:LayersModel",
+        },
+    )

@@ -1,33 +1,37 @@
-"""`record:` what is written while training, and `expect:` what must come out."""
+"""`record:` what is written while training."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from .base import Array, Count, Formula, Identifier, Integer, NonNegative, Number, Section, _integral, by_form
+from .base import Check, Count, Formula, Identifier, Section, by_form, check_integer
+from .unions import from_elsewhere
 
 
 def _interval(value: Any) -> Any:
-    value = _integral(value)
+    value = check_integer(value)
     if value in ("auto", "epoch") or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
     raise PydanticCustomError("every", "every is auto, epoch, a number of steps, or a list of steps")
 
 
 Interval = Annotated[
-    Any, PlainValidator(_interval, json_schema_input_type=Literal["auto", "epoch"] | Annotated[int, Field(ge=1)])
+    Any,
+    Check(
+        _interval,
+        "auto, epoch or a number of steps",
+        {"anyOf": [{"enum": ["auto", "epoch"]}, {"type": "integer", "minimum": 1}]},
+    ),
 ]
 
 
 class Record(Section):
     """Rows of metrics.jsonl. Row `step: k` is the state after k updates and what update k + 1 sees."""
 
-    every: by_form(  # type: ignore[valid-type]
-        scalar=Interval, sequence=tuple[Count, ...]
-    ) = "auto"
+    every: by_form(scalar=Interval, sequence=tuple[Count, ...]) = "auto"
     """auto: every step up to 512, then 128 an octave; a number of steps; epoch; or a list of steps. The first and the
     last state always have a row."""
     parameters: bool | None = None
@@ -40,98 +44,8 @@ class Record(Section):
     """Further values at the new parameters, on the batch that update k saw."""
 
 
-class Bound(Section):
-    """A value with its tolerance, or bounds."""
-
-    value: Array | None = None
-    """What must come out: |got - value| <= atol + rtol * |value|."""
-    rtol: NonNegative | None = None
-    """Relative tolerance; null: the one of `expect`."""
-    atol: NonNegative | None = None
-    """Absolute tolerance; null: the one of `expect`."""
-    below: Number | None = None
-    """Every entry must be less than this."""
-    above: Number | None = None
-    """Every entry must be more than this."""
-
-    @model_validator(mode="after")
-    def _something(self) -> Bound:
-        if self.value is None and self.below is None and self.above is None:
-            raise PydanticCustomError("expectation", "give a value, below or above")
-        return self
+_ELSEWHERE = dict.fromkeys(("Bound", "Expected", "TraceRow", "Predictions", "Expect"), "expect")
 
 
-Expected = by_form(scalar=Array, sequence=Array, mapping=Bound)
-
-
-class TraceRow(Section):
-    """What the row at one step must hold."""
-
-    step: Count
-    """The row's step; it is always recorded."""
-    values: dict[str, Expected]  # type: ignore[valid-type]
-    """Column or parameter, and what it must be."""
-    rtol: NonNegative | None = None
-    """Relative tolerance of this row."""
-    atol: NonNegative | None = None
-    """Absolute tolerance of this row."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or "values" in value:
-            return value
-        own = {"step", "rtol", "atol"}
-        row = {name: item for name, item in value.items() if name in own}
-        return {**row, "values": {name: item for name, item in value.items() if name not in own}}
-
-
-class Predictions(Section):
-    """What the trained model must predict."""
-
-    inputs: dict[str, Array]
-    """Each input by name."""
-    value: Array
-    """The predictions."""
-    rtol: NonNegative | None = None
-    """Relative tolerance."""
-    atol: NonNegative | None = None
-    """Absolute tolerance."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or "inputs" in value:
-            return value
-        own = {"value", "rtol", "atol"}
-        rest = {name: item for name, item in value.items() if name in own}
-        return {**rest, "inputs": {name: item for name, item in value.items() if name not in own}}
-
-
-class Expect(Section):
-    """What must come out; `gdrun check` asserts it. Tolerances are 0 unless given."""
-
-    rtol: NonNegative = 0.0
-    """Relative tolerance of every value that gives none itself."""
-    atol: NonNegative = 0.0
-    """Absolute tolerance of every value that gives none itself."""
-    status: Literal["completed", "stopped", "diverged"] | None = None
-    """How the run ends; null: completed or stopped."""
-    stopped_by: str | None = None
-    """Which rule ends it: steps, epochs, loss_below, patience, ..."""
-    steps: Count | None = None
-    """Updates that were made."""
-    diverged_at: Integer | None = None
-    """The step whose values were no longer finite."""
-    loss: Expected | None = None  # type: ignore[valid-type]
-    """The loss over the whole training set at the final parameters."""
-    parameters: dict[str, Expected] = Field(default_factory=dict)  # type: ignore[valid-type]
-    """Final parameters."""
-    metrics: dict[str, Expected] = Field(default_factory=dict)  # type: ignore[valid-type]
-    """Final metrics: r2, validation_loss, validation_accuracy, ..."""
-    trace: tuple[TraceRow, ...] = ()
-    """Rows: `{step: 100, loss: 0.6188, W: [1.1, 0.2], rtol: 1e-4}`."""
-    gradients: dict[str, Expected] = Field(default_factory=dict)  # type: ignore[valid-type]
-    """Gradients at the final state, by parameter."""
-    predictions: Predictions | None = None
-    """Predictions of the trained model at given inputs."""
+def __getattr__(name: str) -> object:
+    return from_elsewhere(__name__, _ELSEWHERE, name)

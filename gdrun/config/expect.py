@@ -1,0 +1,108 @@
+"""`expect:` what must come out; `gdrun check` asserts it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from .base import Array, Count, Integer, NonNegative, Number, Section, by_form
+from .unions import Lazy
+
+
+class Bound(Section):
+    """A value with its tolerance, or bounds."""
+
+    value: Array | None = None
+    """What must come out: |got - value| <= atol + rtol * |value|."""
+    rtol: NonNegative | None = None
+    """Relative tolerance; null: the one of `expect`."""
+    atol: NonNegative | None = None
+    """Absolute tolerance; null: the one of `expect`."""
+    below: Number | None = None
+    """Every entry must be less than this."""
+    above: Number | None = None
+    """Every entry must be more than this."""
+
+    @model_validator(mode="after")
+    def _something(self) -> Bound:
+        if self.value is None and self.below is None and self.above is None:
+            raise PydanticCustomError("expectation", "give a value, below or above")
+        return self
+
+
+Expected = by_form(scalar=Array, sequence=Array, mapping=Lazy[Bound])
+
+
+class TraceRow(Section):
+    """What the row at one step must hold."""
+
+    step: Count
+    """The row's step; it is always recorded."""
+    values: dict[str, Expected]
+    """Column or parameter, and what it must be."""
+    rtol: NonNegative | None = None
+    """Relative tolerance of this row."""
+    atol: NonNegative | None = None
+    """Absolute tolerance of this row."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "values" in value:
+            return value
+        own = {"step", "rtol", "atol"}
+        row = {name: item for name, item in value.items() if name in own}
+        return {**row, "values": {name: item for name, item in value.items() if name not in own}}
+
+
+class Predictions(Section):
+    """What the trained model must predict."""
+
+    inputs: dict[str, Array]
+    """Each input by name."""
+    value: Array
+    """The predictions."""
+    rtol: NonNegative | None = None
+    """Relative tolerance."""
+    atol: NonNegative | None = None
+    """Absolute tolerance."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "inputs" in value:
+            return value
+        own = {"value", "rtol", "atol"}
+        rest = {name: item for name, item in value.items() if name in own}
+        return {**rest, "inputs": {name: item for name, item in value.items() if name not in own}}
+
+
+class Expect(Section):
+    """What must come out; `gdrun check` asserts it. Tolerances are 0 unless given."""
+
+    rtol: NonNegative = 0.0
+    """Relative tolerance of every value that gives none itself."""
+    atol: NonNegative = 0.0
+    """Absolute tolerance of every value that gives none itself."""
+    status: Literal["completed", "stopped", "diverged"] | None = None
+    """How the run ends; null: completed or stopped."""
+    stopped_by: str | None = None
+    """Which rule ends it: steps, epochs, loss_below, patience, ..."""
+    steps: Count | None = None
+    """Updates that were made."""
+    diverged_at: Integer | None = None
+    """The step whose values were no longer finite."""
+    loss: Expected | None = None
+    """The loss over the whole training set at the final parameters."""
+    parameters: dict[str, Expected] = Field(default_factory=dict)
+    """Final parameters."""
+    metrics: dict[str, Expected] = Field(default_factory=dict)
+    """Final metrics: r2, validation_loss, validation_accuracy, ..."""
+    trace: tuple[Lazy[TraceRow], ...] = ()
+    """Rows: `{step: 100, loss: 0.6188, W: [1.1, 0.2], rtol: 1e-4}`."""
+    gradients: dict[str, Expected] = Field(default_factory=dict)
+    """Gradients at the final state, by parameter."""
+    predictions: Lazy[Predictions] | None = None
+    """Predictions of the trained model at given inputs."""

@@ -1,0 +1,97 @@
+"""`extends:` one parent, beside the config or below it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gdrun.errors import ConfigError, Problem, UsageError
+
+from .document import read_document
+from .files import read_regular_file
+from .forms import Form
+from .merge import merge
+from .source import Node
+
+NOT_INHERITED = ("name", "description", "expect", "sweep")
+"""What belongs to one experiment alone."""
+
+MAX_GENERATIONS = 16
+
+
+def inherit(
+    root: Node, path: Path | None, name: str, form: Form, files: list[tuple[str, bytes]], seen: tuple[Path, ...] = ()
+) -> Node:
+    """Return `root` merged over the parent that it extends, without its `extends` key.
+
+    Args:
+        root: a mapping.
+        path: the file that `root` was read from; None where it is no file, which cannot extend anything.
+        name: what that file is called in problems.
+        files: gets (name, bytes) of every parent.
+        seen: the files that led here.
+    Raises:
+        ConfigError: if the parent is outside the folder, not a regular YAML file, not readable or its own ancestor.
+    """
+    assert isinstance(root.value, dict)
+    extends = root.value.get("extends")
+    own = Node(
+        {key: value for key, value in root.value.items() if key != "extends"},
+        root.span,
+        {key: span for key, span in (root.keys or {}).items() if key != "extends"},
+    )
+    if extends is None or extends.value is None:
+        return own
+    parent_path = _parent_path(extends, path, (*seen, path) if path is not None else seen)
+    assert path is not None
+    parent_name = str(Path(name).parent / str(extends.value))
+    try:
+        data = read_regular_file(parent_path)
+    except UsageError as error:
+        raise _refused(extends, error.message, error.hint) from None
+    files.append((parent_name, data))
+    parent = read_document(data, parent_name)
+    if not isinstance(parent.value, dict):
+        raise _refused(extends, "this parent is not a mapping of settings")
+    parent = inherit(parent, parent_path, parent_name, form, files, (*seen, path))
+    assert isinstance(parent.value, dict)
+    for key in NOT_INHERITED:
+        parent.value.pop(key, None)
+    _move_data(parent, str(Path(str(extends.value)).parent))
+    return merge(parent, own, form)
+
+
+def _parent_path(extends: Node, path: Path | None, seen: tuple[Path, ...]) -> Path:
+    written = extends.value
+    if path is None:
+        raise _refused(extends, "only a file can extend another one")
+    if not isinstance(written, str):
+        raise _refused(extends, "extends: names one file, relative to this one")
+    relative = Path(written)
+    if relative.is_absolute() or ".." in relative.parts or "\x00" in written or "~" in relative.parts[:1]:
+        raise _refused(extends, "a parent is in the folder of the config that extends it, or below")
+    if relative.suffix not in (".yaml", ".yml"):
+        raise _refused(extends, "a parent is a YAML file, .yaml or .yml")
+    parent = path.parent / relative
+    folder, real = os.path.realpath(path.parent), os.path.realpath(parent)
+    if os.path.commonpath([folder, real]) != folder:
+        raise _refused(extends, "a parent is in the folder of the config that extends it, or below", "it is a link")
+    if any(os.path.realpath(other) == real for other in seen):
+        raise _refused(extends, "this config extends itself", " -> ".join(file.name for file in (*seen, parent)))
+    if len(seen) > MAX_GENERATIONS:
+        raise _refused(extends, f"more than {MAX_GENERATIONS} parents")
+    return parent
+
+
+def _refused(extends: Node, message: str, hint: str | None = None) -> ConfigError:
+    place = extends.span.place()
+    return ConfigError((Problem(message, ("extends",), hint, place=place),), source=place.source)
+
+
+def _move_data(parent: Node, folder: str) -> None:
+    """A parent's data files are beside the parent: say so from the child's folder, in place."""
+    data = parent.child("data")
+    for block in (data, data.child("validation") if data is not None else None):
+        path = block.child("path") if block is not None else None
+        if folder != "." and path is not None and isinstance(path.value, str) and not os.path.isabs(path.value):
+            path.value = os.path.join(folder, path.value)

@@ -1,0 +1,143 @@
+"""From a file and overrides to a checked experiment that knows where each of its values came from."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gdrun.errors import ConfigError, ConfigPath, Place, Problem
+
+from .document import MAX_BYTES, read_document
+from .experiment import Experiment
+from .files import read_regular_file
+from .forms import Form
+from .inherit import inherit
+from .overrides import apply_overrides, parse_overrides
+from .source import Node
+
+EXPERIMENT = Form(Experiment)
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A checked experiment and where it came from.
+
+    Args:
+        experiment: the checked values; its name is filled in.
+        source: what the config is called for people: the path as given, or "stdin".
+        directory: the folder that relative data paths count from.
+        files: (name, bytes) of the config and its parents, as written.
+        overrides: as given, KEY=VALUE.
+        root: the values with their places.
+    """
+
+    experiment: Experiment
+    source: str
+    directory: Path
+    files: tuple[tuple[str, bytes], ...]
+    overrides: tuple[str, ...]
+    root: Node = field(repr=False, compare=False)
+
+    def locate(self, problem: Problem) -> Problem:
+        """Return `problem` with the place of its path in the config, for problems that are found later."""
+        from .problems import locate
+
+        return locate(problem, self.root)
+
+    def origin(self, path: ConfigPath) -> Place | None:
+        """Return where the value at `path` was written, in a file or an override; None where it is a default."""
+        node: Node | None = self.root
+        for step in path:
+            node = node.child(step) if node is not None else None
+        return node.span.place() if node is not None else None
+
+    def resolved_text(self) -> str:
+        """Return the experiment with all its settings as YAML that `load_config` reads back to an equal one.
+
+        Paths of data files are made absolute.
+        """
+        from .dump import dump
+
+        return dump(self.experiment, self.directory)
+
+
+def load_config(
+    source: str | Path | bytes | bytearray | memoryview, overrides: Sequence[str] | Mapping[str, Any] = ()
+) -> LoadedConfig:
+    """Read, merge and check a config.
+
+    Args:
+        source: a YAML file, a run directory, "-" for stdin, or the bytes of a config.
+        overrides: "KEY=VALUE" texts, or a mapping from key to value.
+    Raises:
+        ConfigError: with every problem that the text alone shows, located, in the order of the file.
+        UsageError: if there is no such file, or it cannot be read.
+    """
+    name, path, data = _read(source)
+    files = [(name, data)]
+    root = read_document(data, name)
+    if root.value is None:
+        raise ConfigError(
+            (Problem("the config is empty", place=root.span.place(), hint="gdrun init writes one"),), source=name
+        )
+    if not isinstance(root.value, dict):
+        problem = Problem("a config is a mapping: key: value", place=root.span.place())
+        raise ConfigError((problem,), source=name)
+    root = inherit(root, path, name, EXPERIMENT, files)
+    root, problems = apply_overrides(root, parse_overrides(overrides), EXPERIMENT)
+    experiment = _check(root, problems, name, [file for file, _ in files])
+    if experiment.name is None:
+        experiment = experiment.model_copy(update={"name": default_name(name)})
+    directory = path.parent if path is not None else Path()
+    return LoadedConfig(experiment, name, directory, tuple(files), _as_texts(overrides), root)
+
+
+def _check(root: Node, problems: list[Problem], name: str, files: list[str]) -> Experiment:
+    """Validate, look further, and raise everything that was found together."""
+    experiment = None
+    try:
+        experiment = Experiment.model_validate(root.plain())
+    except ValidationError as error:
+        from .problems import validation_problems
+
+        problems = [*problems, *validation_problems(error, root, EXPERIMENT)]
+    from .check import check
+
+    problems = [*problems, *check(root)]
+    if experiment is None or problems:
+        from .problems import in_order, locate
+
+        assert problems
+        raise ConfigError(in_order([locate(problem, root) for problem in problems], files), source=name)
+    return experiment
+
+
+def _read(source: str | Path | bytes | bytearray | memoryview) -> tuple[str, Path | None, bytes]:
+    """Return (name, path or None, bytes)."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "config", None, bytes(source)
+    if source == "-":
+        return "stdin", None, sys.stdin.buffer.read(MAX_BYTES + 1)
+    path = Path(source)
+    if path.is_dir() and (path / "config.yaml").exists():
+        path = path / "config.yaml"
+    return str(path), path, read_regular_file(path)
+
+
+def default_name(source: str) -> str:
+    """Return the name of a config that gives none: its file's stem, in the letters that names have."""
+    path = Path(source)
+    stem = path.parent.name if path.name == "config.yaml" and path.parent.name else path.stem
+    return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("._-")[:64] or "experiment"
+
+
+def _as_texts(overrides: Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
+    if isinstance(overrides, Mapping):
+        return tuple(f"{key}={value}" for key, value in overrides.items())
+    return tuple(overrides)

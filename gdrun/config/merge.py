@@ -1,0 +1,104 @@
+"""One config over another: `extends:` and overrides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gdrun.errors import ConfigPath
+
+from .forms import Form, arm, below, kind_of, section_of
+from .source import Node, Span
+from .unions import Nested
+
+
+def merge(parent: Node, child: Node, form: Form) -> Node:
+    """Return `parent` with what `child` says instead.
+
+    Mappings merge key by key, unless `child` names another kind, which replaces the section; anything else replaces.
+    A null deletes the parent's key, or is the value where the language gives null a meaning. Keys that exclude each
+    other (epochs, steps) replace each other.
+
+    Args:
+        parent, child: values of the same place of a config; neither is changed.
+        form: what that place may hold.
+    """
+    parent, child = expanded(parent, form), expanded(child, form)
+    if not isinstance(parent.value, dict) or not isinstance(child.value, dict):
+        return child
+    if kind_of(child) is not None and kind_of(child) != kind_of(parent):
+        return child
+    if arm(form, parent) != arm(form, child):
+        return child
+    merged = replace(parent, value=dict(parent.value), keys=dict(parent.keys or {}))
+    for name, value in child.value.items():
+        _put(merged, name, value, (child.keys or {}).get(name, child.span), form)
+    return merged
+
+
+def put(root: Node, path: ConfigPath, value: Node, key: Span, form: Form) -> Node:
+    """Return `root` with `value` merged in at `path`; sections on the way are made where they are missing.
+
+    Args:
+        path: must fit the language; a list's index must exist.
+        key: where the path is written.
+    """
+    if not path:
+        return merge(root, value, form)
+    step, rest = path[0], path[1:]
+    root = expanded(root, form)
+    inner = below(form, root, step) or Form(object)
+    if isinstance(root.value, list):
+        assert isinstance(step, int)
+        items = list(root.value)
+        items[step] = put(items[step], rest, value, key, inner)
+        return replace(root, value=items)
+    made = replace(root, value=dict(root.value), keys=dict(root.keys or {})) if isinstance(root.value, dict) else None
+    if made is None:
+        made = Node({}, key, {})
+    if rest:
+        old = made.child(step)
+        value = put(old if old is not None else Node({}, key, {}), rest, value, key, inner)
+        _set(made, str(step), value, key if old is None else (made.keys or {}).get(str(step), key))
+    else:
+        _put(made, str(step), value, key, form)
+    return made
+
+
+def expanded(node: Node, form: Form) -> Node:
+    """Return the mapping that a short form stands for: `sgd` is `{kind: sgd}`, a parameter's `1` is `{value: 1}`."""
+    if isinstance(node.value, dict) or node.value is None:
+        return node
+    form = arm(form, node)
+    if form.kinds is not None and isinstance(node.value, str):
+        return Node({"kind": node}, node.span, {"kind": node.span})
+    nested = form.mark(Nested)
+    if nested is not None and nested.short is not None:
+        return Node({nested.short: node}, node.span, {nested.short: node.span})
+    return node
+
+
+def _put(into: Node, name: str, value: Node, key: Span, form: Form) -> None:
+    """Merge `value` into the mapping `into` under `name`, in place."""
+    assert isinstance(into.value, dict)
+    inner = below(form, into, name) or Form(object)
+    old = into.value.get(name)
+    if value.value is None and old is not None and not inner.optional:
+        del into.value[name]
+        (into.keys or {}).pop(name, None)
+        return
+    section = section_of(form, into)
+    for group in section.exclusive if section is not None else ():
+        for other in group if name in group and value.value is not None else ():
+            # Two overrides that exclude each other are a mistake of one command line; the section's check says so.
+            rival = into.value.get(other)
+            if other != name and rival is not None and not (key.source.is_override and rival.span.source.is_override):
+                del into.value[other]
+                (into.keys or {}).pop(other, None)
+    _set(into, name, value if old is None else merge(old, value, inner), key)
+
+
+def _set(into: Node, name: str, value: Node, key: Span) -> None:
+    assert isinstance(into.value, dict)
+    assert into.keys is not None
+    into.value[name] = value
+    into.keys[name] = key

@@ -1,0 +1,255 @@
+"""pydantic's errors -> problems with places: paths as the user wrote them, one problem for the two halves of a typo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from gdrun.errors import ConfigPath, Place, Problem
+
+from .display import render
+from .forms import Form, arm, at, fields, kind_of, section_of
+from .source import Node, Span
+from .suggest import closest, did_you_mean, listed
+from .words import SYNONYMS, got, reword
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+__all__ = ["in_order", "locate", "render", "unknown_key", "validation_problems"]
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """One of pydantic's errors, at the place it has in the config."""
+
+    kind: str
+    path: ConfigPath
+    """The deepest place that was written."""
+    rest: ConfigPath
+    """What the error's path has below that: a missing key."""
+    key: bool
+    value: Any
+    context: Mapping[str, Any]
+    message: str
+
+
+def validation_problems(error: ValidationError, root: Node, form: Form) -> list[Problem]:
+    """Return what `error` says of the config `root`, without places.
+
+    Args:
+        form: the form of the whole file.
+    """
+    faults = []
+    for detail in error.errors(include_url=False):
+        path, rest, key = _real_path(root, detail["loc"])
+        fault = _Fault(detail["type"], path, rest, key, detail.get("input"), detail.get("ctx") or {}, detail["msg"])
+        if not _is_inherited(fault, root):
+            faults.append(fault)
+    problems: list[Problem] = []
+    missing = {
+        fault.path: [str(f.rest[-1]) for f in faults if f.kind == "missing" and f.path == fault.path and f.rest]
+        for fault in faults
+    }
+    told: set[tuple[ConfigPath, str]] = set()
+    for fault in faults:
+        if fault.kind == "extra_forbidden":
+            name, section = str(fault.path[-1]), fault.path[:-1]
+            wanted = _other_half(name, missing.get(section, []))
+            if wanted is not None:
+                told.add((section, wanted))
+            problems.append(_unknown(fault, root, form, wanted))
+    for fault in faults:
+        if fault.kind == "missing" and fault.rest and (fault.path, str(fault.rest[-1])) in told:
+            continue
+        if fault.kind != "extra_forbidden":
+            problems.append(_problem(fault, root, form))
+    return problems
+
+
+def _real_path(root: Node, loc: Sequence[str | int]) -> tuple[ConfigPath, ConfigPath, bool]:
+    """Split an error's path into what was written, what is below that, and whether it is about the last key.
+
+    Tags of unions ("<mapping>") and levels that a validator has put in (`values` of a trace's row) are left out.
+    """
+    node: Node | None = root
+    path: list[str | int] = []
+    for position, step in enumerate(loc):
+        if step == "[key]":
+            return tuple(path), (), True
+        child = node.child(step) if node is not None else None
+        if child is not None:
+            node = child
+            path.append(step)
+        elif isinstance(step, str) and step.startswith("<") and step.endswith(">"):
+            continue
+        elif node is None or all(node.child(later) is None for later in loc[position + 1 :]):
+            rest = [later for later in loc[position:] if not (isinstance(later, str) and later.startswith("<"))]
+            return tuple(path), tuple(rest), False
+    return tuple(path), (), False
+
+
+def _is_inherited(fault: _Fault, root: Node) -> bool:
+    """Whether this is about what data.validation took over from data, where the same was already said."""
+    data = root.child("data")
+    inherited = fault.path[:2] == ("data", "validation") and fault.rest and data is not None
+    return bool(inherited) and data is not None and data.child(fault.rest[0]) is not None
+
+
+def _other_half(name: str, missing: list[str]) -> str | None:
+    if SYNONYMS.get(name) in missing:
+        return SYNONYMS[name]
+    return closest(name, missing)
+
+
+def _unknown(fault: _Fault, root: Node, form: Form, wanted: str | None) -> Problem:
+    name, path = str(fault.path[-1]), fault.path[:-1]
+    node = _node_at(root, path)
+    problem = unknown_key(name, path, at(form, root, path) or form, node)
+    return replace(problem, hint=f"did you mean '{wanted}'?") if wanted is not None else problem
+
+
+def unknown_key(name: str, path: ConfigPath, form: Form, node: Node | None) -> Problem:
+    """Return the problem of the key `name` in the section at `path`, which does not know it."""
+    form = arm(form, node)
+    section = section_of(form, node)
+    known = list(fields(section)) if section is not None else []
+    written = [key for key in known if node is None or node.child(key) is None]
+    message = f"unknown key '{name}'{_where(path, node)}"
+    others = _kinds_with(name, form, node)
+    if SYNONYMS.get(name) in known:
+        hint: str | None = f"did you mean '{SYNONYMS[name]}'?"
+    elif others and closest(name, written) is None:
+        hint = f"'{name}' belongs to {_and(others)}"
+    else:
+        hint = did_you_mean(name, written or known, allowed="allowed")
+    return Problem(message, (*path, name), hint, key=True)
+
+
+def _kinds_with(name: str, form: Form, node: Node | None) -> list[str]:
+    """The kinds beside the chosen one that have a key `name`."""
+    union = form.kinds
+    if union is None:
+        return []
+    return [kind for kind in union.variants if kind != kind_of(node) and name in fields(union.variant(kind))]
+
+
+def _and(names: list[str]) -> str:
+    if len(names) > 6:
+        return f"other kinds: {listed(names, 6)}"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _where(path: ConfigPath, node: Node | None) -> str:
+    """ " in optimizer (kind: sgd)"; nothing at the top of the file."""
+    if not path:
+        return ""
+    kind = kind_of(node) if node is not None and node.is_mapping else None
+    return f" in {'.'.join(map(str, path))}" + (f" (kind: {kind})" if kind else "")
+
+
+def _problem(fault: _Fault, root: Node, form: Form) -> Problem:
+    node = _node_at(root, fault.path)
+    context = fault.context
+    if fault.kind == "missing":
+        name = str(fault.rest[-1]) if fault.rest else "?"
+        return Problem(
+            f"'{name}' is missing{_where(fault.path, node)}", (*fault.path, name), _meaning(fault, form, root)
+        )
+    if fault.kind == "formula":
+        path = (*fault.path, *context.get("inside", ()))
+        return Problem(context["reason"], path, context.get("hint"), context.get("offset"), context.get("length"))
+    if fault.kind == "identifier":
+        return Problem(context["reason"], fault.path, context.get("hint"), key=True)
+    if fault.kind == "kind_unknown":
+        return _unknown_kind(fault, node)
+    if fault.kind == "kind_missing":
+        near = closest("kind", (node.value if node is not None and isinstance(node.value, dict) else {}))
+        if near is not None:
+            return Problem(
+                f"unknown key '{near}'{_where(fault.path, node)}", (*fault.path, near), "did you mean 'kind'?", key=True
+            )
+        return Problem(
+            f"'kind' is missing{_where(fault.path, node)}", fault.path, f"kinds: {listed(context['allowed'], 20)}"
+        )
+    message, hint = reword(fault.kind, context, fault.value, fault.message)
+    return Problem(message, fault.path, hint, key=fault.key)
+
+
+def _meaning(fault: _Fault, form: Form, root: Node) -> str | None:
+    """A hint on what a missing key is for."""
+    from .docs import meaning
+
+    owner = at(form, root, fault.path)
+    node = _node_at(root, fault.path)
+    section = section_of(owner, node) if owner is not None else None
+    text = meaning(section, str(fault.rest[-1])) if section is not None and fault.rest else None
+    return f"{fault.rest[-1]}: {text}" if text else None
+
+
+def _unknown_kind(fault: _Fault, node: Node | None) -> Problem:
+    kind, allowed = fault.context["kind"], fault.context["allowed"]
+    written = (*fault.path, "kind") if node is not None and node.is_mapping else fault.path
+    what = str(fault.path[-1]) if fault.path and isinstance(fault.path[-1], str) else "this"
+    if len(fault.path) > 1 and isinstance(fault.path[-1], int):
+        what = f"an entry of {fault.path[-2]}"
+    if not isinstance(kind, str):
+        return Problem(f"expected a kind of {what}, got {got(kind)}", written, f"kinds: {listed(allowed, 20)}")
+    if SYNONYMS.get(kind) in allowed:
+        return Problem(f"unknown kind '{kind}' of {what}", written, f"did you mean '{SYNONYMS[kind]}'?")
+    near = closest(kind, allowed)
+    kinds = f"kinds: {listed(allowed, 20)}"
+    return Problem(f"unknown kind '{kind}' of {what}", written, f"did you mean '{near}'? {kinds}" if near else kinds)
+
+
+def _node_at(root: Node, path: ConfigPath) -> Node | None:
+    node: Node | None = root
+    for step in path:
+        node = node.child(step) if node is not None else None
+    return node
+
+
+def locate(problem: Problem, root: Node) -> Problem:
+    """Return `problem` with the place that its path, offset and length have in `root`; a given place stays."""
+    if problem.place is not None:
+        return problem
+    node, key, found = root, None, 0
+    for step in problem.path:
+        child = node.child(step)
+        if child is None:
+            break
+        key = (node.keys or {}).get(str(step)) if node.is_mapping else None
+        node, found = child, found + 1
+    return replace(problem, place=_span(problem, node, key, found).place())
+
+
+def _span(problem: Problem, node: Node, key: Span | None, found: int) -> Span:
+    whole = found == len(problem.path)
+    if whole and not problem.key and problem.offset is not None:
+        return node.part(problem.offset, problem.length or 1)
+    if key is not None and (problem.key or not whole or node.is_mapping or _begins_below(node, key)):
+        return key
+    if not problem.path or found == 0:
+        return Span(node.span.source, node.span.start, node.span.start + 1) if node.is_mapping else node.span
+    return node.span
+
+
+def _begins_below(node: Node, key: Span) -> bool:
+    """Whether a list's items stand in the lines below its key."""
+    source = node.span.source
+    return isinstance(node.value, list) and source.line_of(node.span.start) > key.source.line_of(key.start)
+
+
+def in_order(problems: Iterable[Problem], names: Sequence[str]) -> tuple[Problem, ...]:
+    """Return problems without repetitions, sorted by source (in the order of `names`), line and column."""
+    rank = {name: number for number, name in enumerate(names)}
+    unique: dict[tuple[Place | None, str], Problem] = {}
+    for problem in problems:
+        unique.setdefault((problem.place, problem.message), problem)
+
+    def order(problem: Problem) -> tuple[int, int, int]:
+        place = problem.place
+        return (rank.get(place.source, len(rank)), place.line, place.column) if place is not None else (-1, 0, 0)
+
+    return tuple(sorted(unique.values(), key=order))

@@ -1,0 +1,95 @@
+"""Plain scalars of the YAML 1.2 core schema: what `1e-3`, `0o17`, `yes` and `~` mean, and which texts need quotes."""
+
+from __future__ import annotations
+
+import math
+import re
+
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_TRUE = frozenset({"true", "True", "TRUE"})
+_FALSE = frozenset({"false", "False", "FALSE"})
+_DECIMAL = re.compile(r"[-+]?[0-9]+\Z")
+_BASED = re.compile(r"0(?:o[0-7]+|x[0-9a-fA-F]+)\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
+_MAX_INTEGER = 2**63
+
+Scalar = str | int | float | bool | None
+
+
+class ScalarError(ValueError):
+    """A number that cannot be read as what it says."""
+
+
+def resolve(text: str) -> Scalar:
+    """Return what a plain scalar means: null, a bool, an int, a float, or the text itself.
+
+    Raises:
+        ScalarError: for infinities and nan, for integers beyond 64 bits, and for numbers that a float64 would turn into
+            infinity or, from something else, into 0.
+    """
+    if text in _NULL:
+        return None
+    if text[0] not in "+-.0123456789tTfF":
+        return text
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    if _DECIMAL.match(text):
+        return _integer(text, 10)
+    if _FLOAT.match(text):
+        return _float(text)
+    if _BASED.match(text):
+        return _integer(text[2:], 8 if text[1] == "o" else 16)
+    if _NOT_FINITE.match(text):
+        raise ScalarError("a number must be finite")
+    return text
+
+
+def _integer(digits: str, base: int) -> int:
+    # int() of a hostile number of digits is refused by Python itself, and slow before that.
+    value = int(digits, base) if len(digits) <= 64 else _MAX_INTEGER
+    if not -_MAX_INTEGER <= value < _MAX_INTEGER:
+        raise ScalarError("this integer does not fit into 64 bits; with a decimal point or an exponent it is a float")
+    return value
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ScalarError("this number is too large for a float64; the largest is about 1.8e308")
+    if value == 0 and re.search(r"[1-9]", re.split("[eE]", text)[0]):
+        raise ScalarError("this number is too small for a float64 and would be read as 0")
+    return value
+
+
+_PLAIN = re.compile(r"[A-Za-z_./(][A-Za-z0-9_./()*+\- =<>]*\Z")
+
+
+def written(value: Scalar) -> str:
+    """Return the YAML text that reads back as `value`: floats with the digits that give the same bits, strings with
+    quotes where they need them."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if _PLAIN.match(value) and not value.endswith(" ") and _is_text(value):
+        return value
+    return _quoted(value)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        return isinstance(resolve(text), str)
+    except ScalarError:
+        return False
+
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def _quoted(text: str) -> str:
+    return '"' + "".join(_ESCAPES.get(character, character) for character in text) + '"'

@@ -1,0 +1,196 @@
+"""Texts that a config comes from, and the places in them."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+
+from gdrun.errors import Place
+
+_BREAK = re.compile(r"\r\n|\r|\n")
+
+
+class Source:
+    """A text and what it is called: a file's name, `argument 2`, ..."""
+
+    def __init__(self, name: str, text: str, *, is_override: bool = False) -> None:
+        self.name = name
+        self.text = text
+        self.is_override = is_override
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [0, *(match.end() for match in _BREAK.finditer(self.text))]
+
+    @property
+    def line_count(self) -> int:
+        """The number of lines; an empty text has one."""
+        return len(self._starts)
+
+    def line_of(self, index: int) -> int:
+        """Return the number, from 0, of the line that holds character `index`."""
+        return bisect_right(self._starts, index) - 1
+
+    def line_span(self, line: int) -> tuple[int, int]:
+        """Return where line `line` (from 0) begins and ends, without its line break."""
+        start = self._starts[line]
+        end = self._starts[line + 1] if line + 1 < len(self._starts) else len(self.text)
+        while end > start and self.text[end - 1] in "\r\n":
+            end -= 1
+        return start, end
+
+    def place(self, start: int, end: int) -> Place:
+        """Return the Place of the characters from `start` to `end`, cut off at the end of the first line."""
+        start = min(start, len(self.text))
+        line = self.line_of(start)
+        line_start, line_end = self.line_span(line)
+        length = max(1, min(end, line_end) - start)
+        return Place(self.name, line + 1, start - line_start + 1, length, self.text[line_start:line_end])
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a source: characters `start` (counted from 0) up to, not including, `end`."""
+
+    source: Source
+    start: int
+    end: int
+
+    def place(self) -> Place:
+        """Return where it stands, for a person."""
+        return self.source.place(self.start, self.end)
+
+
+@dataclass(slots=True)
+class Node:
+    """A value of a config, with the place it was written at.
+
+    `value` is a dict of Nodes, a list of Nodes or a scalar (str, int, float, bool, None). `keys` gives, for a dict,
+    where each key stands; keys may come from other sources than the node does, once configs are merged. `style` is
+    the scalar's YAML style: None for a plain one, else a quote, "|" or ">".
+    """
+
+    value: dict[str, Node] | list[Node] | str | int | float | bool | None
+    span: Span
+    keys: dict[str, Span] | None = None
+    style: str | None = None
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether `value` is a dict."""
+        return isinstance(self.value, dict)
+
+    def plain(self) -> object:
+        """Return the value without places: dicts, tuples and scalars."""
+        value = self.value
+        if isinstance(value, dict):
+            return {key: child.plain() for key, child in value.items()}
+        if isinstance(value, list):
+            return tuple([child.plain() for child in value])
+        return value
+
+    def child(self, step: str | int) -> Node | None:
+        """Return the entry `step` of a dict or list, or None."""
+        if isinstance(self.value, dict):
+            return self.value.get(str(step))
+        if isinstance(self.value, list) and isinstance(step, int) and -len(self.value) <= step < len(self.value):
+            return self.value[step]
+        return None
+
+    def part(self, offset: int, length: int) -> Span:
+        """Return where characters `offset` to `offset + length` of this scalar's text stand in the source.
+
+        Escapes, quotes, indentation and folded lines are accounted for; where that fails, the whole scalar is returned.
+        """
+        if not isinstance(self.value, str):
+            return self.span
+        origins = _origins(self)
+        if origins is None or offset > len(self.value):
+            return self.span
+        start = origins[offset]
+        stop = origins[min(offset + max(length, 1), len(self.value)) - 1] + 1 if offset < len(self.value) else start + 1
+        return Span(self.span.source, start, max(stop, start + 1))
+
+
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
+_ESCAPED_BREAK = re.compile(r"\\(\r\n|\r|\n)[ \t]*")
+_SPACES = " \t\r\n"
+
+
+def _origins(node: Node) -> list[int] | None:
+    """For each character of a scalar's value, where it stands in the source; one entry more for the end."""
+    if node.style == "|":
+        return _literal_origins(node)
+    text, position, end = node.span.source.text, node.span.start, node.span.end
+    if node.style == ">":
+        position = text.find("\n", position) + 1
+    elif node.style:
+        position += 1
+    origins: list[int] = []
+    folded = False
+    for character in str(node.value):
+        while node.style == '"' and (escaped := _ESCAPED_BREAK.match(text, position, end)):
+            position = escaped.end()
+        if character == "\n" and folded:
+            origins.append(position - 1)
+            continue
+        run = position
+        while run < end and text[run] in _SPACES:
+            run += 1
+        if character in " \n" and run > position:
+            origins.append(position)
+            # A folded line break is one character of the value; plain spaces are as many as there are.
+            folded = any(c in "\r\n" for c in text[position:run])
+            position = run if folded else position + 1
+            continue
+        folded = False
+        if node.style in (">", None) and character not in _SPACES:
+            position = run
+        if position >= end:
+            return None
+        origins.append(position)
+        if node.style == '"' and text[position] == "\\":
+            escape = _ESCAPE.match(text, position)
+            if escape is None:
+                return None
+            position = escape.end()
+        elif text[position] == character:
+            position += 2 if node.style == "'" and character == "'" else 1
+        else:
+            return None
+    return [*origins, position]
+
+
+def _literal_origins(node: Node) -> list[int] | None:
+    """The same for a literal block: its lines are the source's, without their indentation."""
+    source = node.span.source
+    line = source.line_of(node.span.start)
+    origins: list[int] = []
+    for number, written in enumerate(str(node.value).split("\n")):
+        if line + 1 + number >= source.line_count:
+            # Past the end of the text stands only the last line break's end.
+            origins.append(len(source.text))
+            break
+        start, end = source.line_span(line + 1 + number)
+        first = end - len(written)
+        if written and (first < start or source.text[first:end] != written):
+            return None
+        origins.extend(range(first if written else end, end + 1))
+    return origins
+
+
+def balanced_length(text: str) -> int:
+    """Return how many characters belong to the formula that begins `text`: up to a comma outside its brackets."""
+    depth = 0
+    for position, character in enumerate(text):
+        depth += (character in "([") - (character in ")]")
+        if (character == "," and depth <= 0) or character == "}" or depth < 0:
+            return position
+    return len(text)
+
+
+def in_quotes(text: str) -> str:
+    """Return `text` as a YAML string."""
+    return f"'{text}'" if '"' in text else f'"{text}"'

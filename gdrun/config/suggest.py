@@ -1,0 +1,68 @@
+"""Which known name a misspelt one was meant to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_LONGEST = 64
+
+
+def distance(a: str, b: str) -> int:
+    """Count the insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`.
+
+    Source: Damerau 1964; the restricted form, in which no letter is edited twice.
+    """
+    a, b = a[:_LONGEST], b[:_LONGEST]
+    before: list[int] = []
+    last = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        row = [i]
+        for j, y in enumerate(b, 1):
+            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        before, last = last, row
+    return last[-1]
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the name of `known` that `name` was probably meant to be, or None.
+
+    Near is: at most a third of the letters to mend; or, for names of four letters and more, the one holds the other.
+    Capitals, hyphens and underscores do not count.
+    """
+    if len(name) > _LONGEST:
+        return None
+    wanted = _folded(name)
+    best: tuple[float, str] | None = None
+    for candidate in known:
+        folded = _folded(candidate)
+        edits = distance(wanted, folded)
+        near = edits <= max(1, max(len(wanted), len(folded)) // 3) and edits < min(len(wanted), len(folded))
+        held = min(len(wanted), len(folded)) >= 4 and (wanted in folded or folded in wanted)
+        if edits == 0 or near or held:
+            rank = edits if near or edits == 0 else edits + 100
+            if best is None or rank < best[0]:
+                best = (rank, candidate)
+    return best[1] if best else None
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "").replace(" ", "")
+
+
+def did_you_mean(name: str, known: Iterable[str], *, allowed: str | None = None, most: int = 12) -> str | None:
+    """Return "did you mean 'x'?", or else "<allowed>: a, b, c" with at most `most` names, or None without names."""
+    names = list(known)
+    near = closest(name, names)
+    if near is not None:
+        return f"did you mean '{near}'?"
+    return f"{allowed}: {listed(names, most)}" if allowed and names else None
+
+
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """Return "a, b, c and 3 more"."""
+    names = list(names)
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest

@@ -1,0 +1,83 @@
+"""What a YAML syntax error means for the person who wrote it."""
+
+from __future__ import annotations
+
+import yaml
+
+from gdrun.config.source import Source, balanced_length, in_quotes
+from gdrun.errors import Problem
+
+_QUOTE_IT = "put the formula in quotes"
+_OPENING = {"a flow mapping": "{", "a flow sequence": "[", "a quoted scalar": "quote"}
+
+
+def explain(error: yaml.MarkedYAMLError, source: Source, start: int) -> Problem:
+    """Return the problem that `error` stands for; its marks count from character `start` of `source`."""
+    mark = error.problem_mark or error.context_mark
+    at = start + (mark.index if mark is not None else 0)
+    opened = start + error.context_mark.index if error.context_mark is not None else at
+    context, problem = error.context or "", error.problem or "this is not YAML"
+    at_end = at >= len(source.text.rstrip())
+    for where in (at, opened) if "block scalar" not in context else (opened,):
+        sign = source.text[where : where + 1]
+        trap = _trap(sign, context, problem, at_end)
+        if trap:
+            return _quote_it(source, where, trap)
+    for what, sign in _OPENING.items():
+        if what in context and (at_end or "end of stream" in problem):
+            message = "the quote that opens here is never closed" if sign == "quote" else f"'{sign}' is never closed"
+            return Problem(message, place=source.place(opened, opened + 1))
+    if at_end and "flow" in context:
+        return Problem("a bracket before the end of the text is never closed", place=source.place(at - 1, at))
+    if source.text[at : at + 1] == "\t":
+        return Problem("tabs do not indent in YAML", place=source.place(at, at + 1), hint="use spaces")
+    if "mapping values are not allowed" in problem:
+        return Problem(
+            "':' is not allowed here", place=source.place(at, at + 1), hint="put a text that holds ': ' in quotes"
+        )
+    message, hint = _in_our_words(context, problem)
+    return Problem(message, place=source.place(at, at + 1), hint=hint)
+
+
+def _trap(sign: str, context: str, problem: str, at_end: bool) -> str | None:
+    """The character that YAML took for a sign of its own where a formula was meant."""
+    if sign and sign in "@`%" and "cannot start any token" in problem:
+        return f"no plain text begins with '{sign}' in YAML"
+    if sign == "*" and "alias" in context:
+        return "'*' begins an alias in YAML"
+    if sign == "&" and "anchor" in context:
+        return "'&' begins an anchor in YAML"
+    if sign == "!" and "tag" in context:
+        return "'!' begins a tag in YAML"
+    if sign and sign in "|>" and "block scalar" in context:
+        return f"'{sign}' begins a text of several lines in YAML"
+    if sign == "[" and not at_end and ("did not find expected" in problem or "expected" in problem):
+        return "'[' begins a list in YAML"
+    return None
+
+
+def _quote_it(source: Source, where: int, reason: str) -> Problem:
+    """The problem at the value that holds character `where`, with the mend."""
+    line_start, line_end = source.line_span(source.line_of(where))
+    before = source.text[line_start:where]
+    begin = max(before.rfind(": ") + 2, before.rfind("- ") + 2, before.rfind("{") + 1, before.rfind(", ") + 2)
+    begin = line_start + (begin if begin > 1 else len(before) - len(before.lstrip()))
+    begin = min(begin, where)
+    written = source.text[begin:line_end].split(" #")[0].rstrip()
+    if "{" in before:
+        written = written[: balanced_length(written)].rstrip()
+    return Problem(f"{reason}; {_QUOTE_IT}", place=source.place(where, where + 1), hint=f"write {in_quotes(written)}")
+
+
+def _in_our_words(context: str, problem: str) -> tuple[str, str | None]:
+    if "did not find expected ',' or" in problem or "expected ',' or" in problem:
+        return "a comma or the closing bracket is missing before this", "or put the text in quotes"
+    if "block mapping" in context:
+        return "this line fits no key above it", "check the indentation and the quotes of the lines before"
+    if "block collection" in context or "block sequence" in context:
+        return "this line fits no list above it", "check the indentation"
+    if "could not find expected ':'" in problem:
+        return "':' is missing after this key", None
+    if "escape" in problem:
+        return "unknown escape in a double-quoted text", "in single quotes a backslash is only a backslash"
+    return problem, None
