@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import IO, BinaryIO
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 _TIME = (1980, 1, 1, 0, 0, 0)
 _HEADER_ROOM = 4096
@@ -22,7 +23,7 @@ class ArraysError(ValueError):
     """A file that is not the .npz it should be; the message says in what."""
 
 
-def write_arrays(file: BinaryIO, arrays: Mapping[str, np.ndarray], *, texts: Mapping[str, str] | None = None) -> None:
+def write_arrays(file: BinaryIO, arrays: Mapping[str, ArrayLike], *, texts: Mapping[str, str] | None = None) -> None:
     """Write `arrays` as .npz, in their order.
 
     Args:

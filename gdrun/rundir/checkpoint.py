@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir import strict_json
@@ -68,7 +69,7 @@ class Checkpoints:
         self.warnings: list[str] = []
         """What was said about checkpoints that could not be used."""
 
-    def save(self, step: int, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> CheckpointFile:
+    def save(self, step: int, arrays: Mapping[str, ArrayLike], meta: Mapping[str, Any]) -> CheckpointFile:
         """Save a checkpoint and, once it is on the disk, remove those that it makes superfluous.
 
         Those are the older ones beyond `keep`, and any of a later step: the run went back behind them because they

@@ -63,7 +63,7 @@ def shortest_texts(array: np.ndarray) -> list[str]:
     if kind == "b":
         return ["true" if value else "false" for value in array.ravel().tolist()]
     values = array.ravel()
-    if values.size > 1 and (values == values[0]).all():
+    if values.size > 1 and (values == values[0]).all() and (np.signbit(values) == np.signbit(values[0])).all():
         return shortest_texts(values[:1]) * values.size  # a learning rate that never changes
     values = shortest_float64(values)
     # One call for the whole list is several times faster than one repr a number.

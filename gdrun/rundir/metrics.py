@@ -192,9 +192,8 @@ def _is_row(row: object) -> bool:
 
 def _column(values: list[Any]) -> np.ndarray:
     kinds = set(map(type, values))
-    if kinds <= {int}:
-        with_size = all(-(1 << 63) <= value < 1 << 63 for value in values)
-        return np.array(values, np.int64 if with_size else np.float64)
+    if kinds <= {int} and all(-(1 << 63) <= value < 1 << 63 for value in values):
+        return np.array(values, np.int64)
     if kinds <= {bool}:
         return np.array(values, np.bool_)
     if kinds <= {int, float, type(None), str}:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gdrun.errors import Interrupted, RunDirectoryError
 from gdrun.rundir import claim, layout, strict_json
@@ -143,12 +144,12 @@ class RunStore:
         """Write `value` as strict, indented JSON. Raises: as `write_bytes`; TypeError if it has no JSON form."""
         self.write_text(name, strict_json.dumps(value, indent=2) + "\n")
 
-    def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+    def write_arrays(self, name: str, arrays: Mapping[str, ArrayLike]) -> None:
         """Write named arrays as .npz; the same arrays give the same bytes. Raises: as `write_bytes`."""
         with self.replacing(name) as file:
             write_arrays(file, arrays)
 
-    def write_parameters(self, parameters: Mapping[str, np.ndarray]) -> None:
+    def write_parameters(self, parameters: Mapping[str, ArrayLike]) -> None:
         """Write parameters.npz and, while they are few, parameters.json: name -> nested list."""
         self.write_arrays(layout.PARAMETERS, parameters)
         if sum(np.size(value) for value in parameters.values()) <= FEW_NUMBERS:

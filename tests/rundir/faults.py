@@ -27,6 +27,7 @@ class Faults:
         self.count = 0
         self.killed = False
         self.hit: str | None = None
+        self.names: list[str] = []
         self._at, self._kind = at, kind
         for name in names:
             monkeypatch.setattr(os, name, self._wrap(name, getattr(os, name)))
@@ -36,6 +37,7 @@ class Faults:
             if self.killed:
                 raise Killed
             self.count += 1
+            self.names.append(name)
             if self.count != self._at:
                 return real(*args, **kwargs)
             self.hit = name

@@ -89,10 +89,10 @@ def check_usable(root: Path, reported: list[str]) -> None:
         assert not [path for path in run.directory.rglob("*") if path.name.startswith(TEMPORARY)]
 
 
-def test_a_kill_at_any_system_call_leaves_whole_files(tmp_path: Path):
+def test_a_kill_at_any_system_call_leaves_whole_files(memory_path: Path):
     hits = set()
-    for at in range(1, count_calls(lambda: script(tmp_path / "counted", [])) + 1):
-        root, reported = tmp_path / f"runs{at}", []
+    for at in range(1, count_calls(lambda: script(memory_path / "counted", [])) + 1):
+        root, reported = memory_path / f"runs{at}", list[str]()
         with pytest.MonkeyPatch.context() as monkeypatch:
             faults = Faults(monkeypatch, at, "kill")
             with pytest.raises(Killed):
@@ -103,9 +103,9 @@ def test_a_kill_at_any_system_call_leaves_whole_files(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", ["full", "broken"])
-def test_an_error_at_any_system_call_is_reported_and_leaves_whole_files(tmp_path: Path, kind: str):
-    for at in range(1, count_calls(lambda: script(tmp_path / "counted", [])) + 1):
-        root, reported = tmp_path / f"{kind}{at}", []
+def test_an_error_at_any_system_call_is_reported_and_leaves_whole_files(memory_path: Path, kind: str):
+    for at in range(1, count_calls(lambda: script(memory_path / "counted", [])) + 1):
+        root, reported = memory_path / f"{kind}{at}", list[str]()
         with pytest.MonkeyPatch.context() as monkeypatch:
             faults = Faults(monkeypatch, at, kind)
             error = outcome(lambda: script(root, reported))  # noqa: B023
@@ -214,3 +214,19 @@ def test_a_record_that_is_cut_anywhere_is_reported_as_corrupt(tmp_path: Path):
         with pytest.raises(RunDirectoryError):
             RunStore.open(directory)
     assert not (directory / ".lock").exists()
+
+
+def test_a_file_is_flushed_before_it_takes_its_name_and_the_name_after(tmp_path: Path):
+    with RunStore.create(tmp_path, "pi") as store:
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            faults = Faults(monkeypatch, -1, "kill", ("write", "fsync", "replace", "mkdir"))
+            store.write_text("config.yaml", "x")
+            assert faults.names == ["write", "fsync", "replace", "fsync"]
+            faults.names.clear()
+            store.write_text("source/config.yaml", "x")
+            assert faults.names == ["mkdir", "fsync", "write", "fsync", "replace", "fsync"]
+            faults.names.clear()
+            store.append_rows([{"step": 0}])
+            store.close("completed")
+            # The rows and their file's name before the record says "completed".
+            assert faults.names == ["write", "fsync", "fsync", "write", "fsync", "replace", "fsync"]

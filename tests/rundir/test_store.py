@@ -189,16 +189,16 @@ def test_discard_keeps_what_somebody_else_put_there(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", ["full", "broken", "read-only"])
-def test_a_create_that_fails_anywhere_leaves_nothing_behind(tmp_path: Path, kind: str):
+def test_a_create_that_fails_anywhere_leaves_nothing_behind(memory_path: Path, kind: str):
     def create(root: Path) -> RunStore:
         return RunStore.create(root, "pi")
 
     made: list[RunStore] = []
-    calls = count_calls(lambda: made.append(create(tmp_path / "counted")))
+    calls = count_calls(lambda: made.append(create(memory_path / "counted")))
     made[0].discard()
     reasons = {"full": "No space left", "broken": "Input/output error", "read-only": "Read-only file system"}
     for at in range(1, calls + 1):
-        root = tmp_path / "runs"
+        root = memory_path / "runs"
         with pytest.MonkeyPatch.context() as monkeypatch:
             faults = Faults(monkeypatch, at, kind)
             error = outcome(lambda: create(root).discard())  # noqa: B023
@@ -207,7 +207,7 @@ def test_a_create_that_fails_anywhere_leaves_nothing_behind(tmp_path: Path, kind
         else:
             assert reasons[kind] in error.message
             assert str(root) in error.message
-        assert os.listdir(tmp_path) == [], f"after a failed {faults.hit} (call {at})"
+        assert os.listdir(memory_path) == [], f"after a failed {faults.hit} (call {at})"
 
 
 def test_a_read_only_root_is_told_with_path_reason_and_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
