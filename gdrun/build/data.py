@@ -1,0 +1,140 @@
+"""`data:` -> data sets, scaled and split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, assert_never
+
+import numpy as np
+
+from gdrun.components.data.csv_file import csv_data
+from gdrun.components.data.dataset import Dataset
+from gdrun.components.data.formulas import formula_data
+from gdrun.components.data.generators import generated_data
+from gdrun.components.data.labels import one_hot
+from gdrun.components.data.npz_file import npz_data
+from gdrun.components.data.split import split
+from gdrun.components.data.values import values_data
+from gdrun.components.random import LegacyState, RandomSource, Streams
+from gdrun.components.scaling import Scaling, scale_parts
+from gdrun.config import data as sections
+from gdrun.config.experiment import Experiment
+from gdrun.formula.parse import parse
+
+from .located import located
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """What the experiment learns from. Values are float64 until the engine casts them."""
+
+    train: Dataset
+    validation: Dataset | None
+    scaling: Scaling
+    files: dict[str, str]
+    """Absolute path -> SHA-256 of each file that was read."""
+
+
+def random_source(experiment: Experiment) -> RandomSource:
+    """Return where this experiment's random numbers come from."""
+    if experiment.random == "legacy":
+        return LegacyState(experiment.seed)
+    return Streams(experiment.seed)
+
+
+def build_data(
+    experiment: Experiment, constants: dict[str, np.ndarray], source: RandomSource, directory: Path
+) -> Datasets | None:
+    """Return the training and validation data, or None where the config has no data.
+
+    Args:
+        experiment: the whole config.
+        constants: evaluated.
+        source: draws, in the order data, split.
+        directory: what relative paths are relative to.
+    Raises:
+        ConfigError: located at the part of `data` that cannot be carried out.
+    """
+    section = experiment.data
+    if section is None:
+        return None
+    with located("data"):
+        whole = _load(section, constants, source, directory, experiment.seed)
+    files = dict(whole.files)
+    train, validation = whole, None
+    block = section.validation
+    with located("data", "validation"):
+        if isinstance(block, float):
+            train, validation = split(whole, share=block)
+        elif isinstance(block, sections.ValidationSplit):
+            train, validation = split(
+                whole,
+                share=block.share,
+                count=block.count,
+                last=block.last,
+                index=block.index,
+                shuffle=block.shuffle,
+                random=source.generator("split") if block.shuffle else None,
+            )
+        elif block is not None:
+            validation = _load(block, constants, source, directory, experiment.seed, labels=whole.labels)
+            files.update(validation.files)
+    scaling = Scaling()
+    if section.scale is not None:
+        with located("data", "scale"):
+            train, validation, scaling = scale_parts(
+                train, validation, inputs=section.scale.inputs, target=section.scale.target, fit=section.scale.fit
+            )
+    if section.classes is not None:
+        with located("data", "classes"):
+            train = _encode(train, section.classes)
+            validation = None if validation is None else _encode(validation, section.classes)
+    return Datasets(train, validation, scaling, files)
+
+
+def _load(
+    section: Any,
+    constants: dict[str, np.ndarray],
+    source: RandomSource,
+    directory: Path,
+    seed: int,
+    *,
+    labels: tuple[str, ...] = (),
+) -> Dataset:
+    match section:
+        case sections.FormulaData():
+            return formula_data(
+                inputs={name: parse(text) for name, text in section.inputs.items()},
+                target=None if section.target is None else parse(section.target),
+                noise=None if section.noise is None else parse(section.noise),
+                constants=constants,
+                random=source.generator("data"),
+            )
+        case sections.ValuesData():
+            return values_data(section.inputs, section.target)
+        case sections.CsvData():
+            return csv_data(
+                directory / section.path,
+                inputs=section.inputs,
+                target=section.target,
+                separator=section.separator,
+                header=section.header,
+                skip=section.skip,
+                rows=section.rows,
+                labels=labels,
+            )
+        case sections.NpzData():
+            return npz_data(directory / section.path, inputs=section.inputs, target=section.target, labels=labels)
+        case sections.GeneratedData():
+            own = source if section.seed is None else Streams(section.seed)
+            inherited = set(sections.DataSection.model_fields) | {"kind", "seed"}
+            settings = {name: value for name, value in section if name not in inherited}
+            return generated_data(section.kind, random=own.generator("data"), **settings)  # type: ignore[attr-defined]
+        case _:
+            assert_never(section)
+
+
+def _encode(data: Dataset, classes: int) -> Dataset:
+    assert data.target is not None
+    return Dataset(data.inputs, one_hot(data.target, classes), data.labels, data.files)

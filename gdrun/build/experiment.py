@@ -1,0 +1,396 @@
+"""A checked config -> everything that a run needs, tried once so that what does not fit is told before anything runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from gdrun.components.models import Initial, Model, NetworkModel
+from gdrun.config.experiment import Experiment, Loop
+from gdrun.config.model import FormulaModel as FormulaSection
+from gdrun.engine.assess import Assess
+from gdrun.engine.drive import Windows
+from gdrun.engine.feed import Feed
+from gdrun.engine.loop import Compile, Program
+from gdrun.engine.objective import Objective
+from gdrun.engine.rows import Rows
+from gdrun.engine.state import Batch, Patience, Plateau, Reason, Setting, TrainState
+from gdrun.engine.step import Recorded, Step
+from gdrun.errors import ComponentError, ConfigError
+from gdrun.formula import tensorflow_ops
+from gdrun.formula.evaluate import evaluate_constants
+from gdrun.formula.parse import parse
+from gdrun.formula.scope import Definition
+from gdrun.formula.scope import Loop as FormulaLoop
+from gdrun.formula.table import functions_without_xla
+
+from .data import Datasets, build_data, random_source
+from .located import located, refuse
+from .loss import build_loss, build_metrics, build_penalty, tensor_formula, truth_formula, with_loss
+from .model import build_model, probe_networks
+from .optimizer import build_optimizer, hides_gradients
+from .schedule import build_batches, build_factor, build_patience, build_plateau, build_rules, total_steps
+
+FEW_NUMBERS = 10
+"""Up to so many parameters are written into each row, unless the config says otherwise."""
+_SMALL_STATE = 4096
+_BUFFER_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class Built:
+    """An experiment, ready to run."""
+
+    experiment: Experiment
+    objective: Objective
+    step: Step
+    program: Program
+    state: TrainState
+    setting: Setting
+    data: Batch
+    datasets: Datasets | None
+    assess: Assess
+    """Of everything, with the loss over the training data."""
+    rows: Rows
+    windows: Windows
+    total_steps: int
+    compile: Compile
+    """What really runs."""
+    seconds_per_step: float
+    """A guess from above."""
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates an epoch."""
+        return self.rows.steps_per_epoch
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that are trained."""
+        return sum(int(np.prod(value.shape)) for value in self.state.parameters)
+
+
+def build(experiment: Experiment, *, directory: Path, max_steps: int | None = None) -> Built:
+    """Build an experiment and look at its first step.
+
+    Args:
+        experiment: checked.
+        directory: what relative data paths are relative to.
+        max_steps: at most so many updates.
+    Raises:
+        ConfigError: what only building shows: shapes, data, a parameter without a gradient.
+    """
+    dtype = tf.as_dtype(experiment.precision)
+    experiment = with_loss(experiment)
+    source = random_source(experiment)
+    with located("constants"):
+        constants = evaluate_constants(
+            {name: parse(text) for name, text in experiment.constants.items()}, random=source.generator("constants")
+        )
+    datasets = build_data(experiment, constants, source, directory)
+    with located("data"):
+        data, validation = _tensors(datasets, experiment.precision)
+    objective, initial, data, validation = _objective(experiment, constants, data, validation, dtype)
+    state, setting = _initial_state(experiment, objective, initial, dtype)
+    _check_gradients(experiment, objective, state, setting, data)
+
+    batches = build_batches(experiment, data.num_examples if datasets else None, source)
+    per_epoch = batches.steps_per_epoch if batches else 1
+    steps = total_steps(experiment.schedule, per_epoch)
+    steps = steps if max_steps is None else min(steps, max_steps)
+    factor = build_factor(experiment.schedule, constants, steps_per_epoch=per_epoch, total_steps=steps)
+    optimizer = build_optimizer(experiment.optimizer, objective.trainable_names)
+    metrics = build_metrics(experiment, dtype)
+    watchable = (*(("loss_epoch",) if per_epoch > 1 else ("loss",)), *Assess(objective, metrics, validation).names)
+    patience, plateau = build_patience(experiment.schedule, watchable), build_plateau(experiment.schedule, watchable)
+    compile, warnings = _compile(experiment)
+    step = Step(
+        objective,
+        optimizer,
+        rules=build_rules(experiment.schedule.stop, _stop_formula(experiment)),
+        recorded=_recorded(experiment, state),
+        # In a graph every operation costs a microsecond, and in XLA a large state's selects cost time.
+        guard="each" if compile == "xla" and _size(state.parameters) <= _SMALL_STATE else "late",
+        check_gradient=hides_gradients(experiment.optimizer),
+        patience=patience,
+        plateau=plateau,
+    )
+    state = state._replace(
+        optimizer=tuple(optimizer.initial_state(state.parameters)),
+        epoch_loss=(tf.zeros([], tf.float64), tf.zeros([], tf.float64)) if per_epoch > 1 else (),
+        patience=_patience(patience is not None, bool(patience and patience.restore_best), state),
+        plateau=_plateau(plateau is not None),
+    )
+    assess = Assess(objective, metrics, validation)
+    rows = Rows(
+        experiment.record.every,
+        steps,
+        per_epoch,
+        extra=tuple(row.step for row in experiment.expect.trace if row.step <= steps),
+        assess=bool(assess.names),
+        every_epoch=patience is not None or plateau is not None,
+    )
+    feed = Feed(batches, has_factor=factor is not None)
+    windows = Windows(feed, factor, steps)
+    convolutional = isinstance(objective.model, NetworkModel) and objective.model.network.convolutional
+    program = Program(step, feed, assess=assess if assess.names else None, compile=compile, host_loop=convolutional)
+    window = windows.at(0)
+    began = time.perf_counter()
+    record = program.prepare(state, setting, data, window)
+    seconds = time.perf_counter() - began
+    program.capacity = _capacity(record)
+    return Built(
+        experiment=experiment,
+        objective=objective,
+        step=step,
+        program=program,
+        state=state,
+        setting=setting,
+        data=data,
+        datasets=datasets,
+        assess=Assess(objective, metrics, validation, loss=True),
+        rows=rows,
+        windows=windows,
+        total_steps=steps,
+        compile=compile,
+        seconds_per_step=seconds,
+        warnings=warnings,
+    )
+
+
+def _tensors(datasets: Datasets | None, precision: Any) -> tuple[Batch, Batch | None]:
+    if datasets is None:
+        return Batch({}, None), None
+
+    def batch(data: Any) -> Batch:
+        cast = data.cast(precision)
+        target = None if cast.target is None else tf.constant(cast.target)
+        return Batch({name: tf.constant(value) for name, value in cast.inputs.items()}, target)
+
+    return batch(datasets.train), None if datasets.validation is None else batch(datasets.validation)
+
+
+def _definitions(experiment: Experiment) -> dict[str, Definition]:
+    definitions: dict[str, Definition] = {}
+    for name, value in experiment.define.items():
+        if not isinstance(value, Loop):
+            definitions[name] = parse(value)
+            continue
+        with located("define", name):
+            definitions[name] = FormulaLoop(
+                start=parse(value.start),
+                repeat=parse(value.repeat),
+                while_=None if value.while_ is None else parse(value.while_),
+                at_most=value.at_most,
+                times=value.times,
+            )
+    return definitions
+
+
+def _objective(
+    experiment: Experiment, constants: dict[str, np.ndarray], data: Batch, validation: Batch | None, dtype: tf.DType
+) -> tuple[Objective, Mapping[str, Initial], Batch, Batch | None]:
+    shapes = {name: tuple(value.shape) for name, value in data.inputs.items()}
+    arguments = {"constants": constants, "inputs": shapes, "seed": experiment.seed, "precision": experiment.precision}
+
+    def objective(model: Model, *, penalized: bool = True) -> Objective:
+        initial = model.initial
+        trainable = tuple(name for name, value in initial.items() if value.trainable)
+        return Objective(
+            model=model,
+            loss=build_loss(experiment.loss, dtype),
+            penalty=build_penalty(experiment.loss.penalty, trainable, tuple(initial)) if penalized else None,
+            trainable_names=trainable,
+            fixed_names=tuple(name for name in initial if name not in trainable),
+            transforms={name: value.transform for name, value in initial.items() if value.transform},
+            constants=constants,
+            definitions=_definitions(experiment),
+            ops=tensorflow_ops.table(dtype),
+            dtype=dtype,
+            state_names=tuple(model.state),
+        )
+
+    networks = None
+    if isinstance(experiment.model, FormulaSection) and experiment.model.networks:
+        unbuilt = objective(build_model(experiment.model, **arguments), penalized=False)
+        networks = _probe(experiment, unbuilt, data, dtype)
+    result = objective(build_model(experiment.model, networks=networks, **arguments))
+    if isinstance(result.model, NetworkModel):
+        width = result.model.network.output_shape
+        data, validation = _as_rows(data, width), None if validation is None else _as_rows(validation, width)
+    return result, result.model.initial, data, validation
+
+
+def _as_rows(data: Batch, output_shape: tuple[int | None, ...]) -> Batch:
+    """A network's (n, 1) predictions against an (n,) target: the target is read as (n, 1)."""
+    if data.target is None or data.target.shape.rank != 1 or len(output_shape) != 2 or output_shape[1] != 1:
+        return data
+    return data._replace(target=data.target[:, None])
+
+
+def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.DType) -> Any:
+    """Evaluate once with networks that are built by what they are called with."""
+    built, functions = probe_networks(experiment.model, seed=experiment.seed, precision=experiment.precision)
+    state, setting = _initial_state(experiment, objective, objective.model.initial, dtype)
+    first = Batch(
+        {name: value[:1] for name, value in data.inputs.items()}, None if data.target is None else data.target[:1]
+    )
+    objective.probe(state.parameters, setting, first, functions)
+    for name in experiment.model.networks:
+        if name not in built:
+            raise refuse(f"network '{name}' is never called", ("model", "networks", name), f"call it: {name}(x)", key=True)
+    return built
+
+
+def _initial_state(
+    experiment: Experiment, objective: Objective, initial: Mapping[str, Initial], dtype: tf.DType
+) -> tuple[TrainState, Setting]:
+    def tensor(name: str) -> tf.Tensor:
+        value = np.asarray(initial[name].raw)
+        with np.errstate(over="ignore"):
+            kind = (np.complex64 if dtype == tf.float32 else np.complex128) if value.dtype.kind == "c" else None
+            cast = value.astype(kind or dtype.as_numpy_dtype)
+        if not np.all(np.isfinite(cast)):
+            raise refuse(
+                f"the initial value of '{name}' is too large for {experiment.precision}",
+                ("model", "parameters", name),
+                "use precision: float64",
+            )
+        return tf.constant(cast)
+
+    parameters = tuple(tensor(name) for name in objective.trainable_names)
+    if not parameters:
+        raise refuse("there is no trainable parameter", ("model",), "give the model a parameter, or set trainable: true")
+    state = TrainState(
+        step=tf.constant(0, tf.int64),
+        parameters=parameters,
+        model_state=tuple(tf.constant(value) for value in objective.model.state.values()),
+        optimizer=(),
+        active=tf.constant(True),
+        reason=tf.constant(int(Reason.NONE), tf.int32),
+        last_loss=tf.constant(float("nan"), tf.float64),
+        epoch_loss=(),
+        patience=(),
+        plateau=(),
+    )
+    setting = Setting(
+        learning_rate=tf.constant(experiment.optimizer.learning_rate, tf.float64),
+        # The seed is an unsigned 32-bit number; draws take the same bits as a signed one.
+        seed=tf.constant(np.uint32(experiment.seed).astype(np.int32), tf.int32),
+        constants={},
+        fixed=tuple(tensor(name) for name in objective.fixed_names),
+        optimizer={},
+    )
+    return state, setting
+
+
+def _check_gradients(
+    experiment: Experiment, objective: Objective, state: TrainState, setting: Setting, data: Batch
+) -> None:
+    """Refuse parameters that the loss does not depend on."""
+    small = Batch(
+        {name: value[:2] for name, value in data.inputs.items()}, None if data.target is None else data.target[:2]
+    )
+    # A few examples are enough to see what depends on what; where a formula needs them all, all.
+    for batch in (small, data):
+        try:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(state.parameters)
+                loss = objective.at(state.parameters, setting, batch, state.model_state)
+            break
+        except (ConfigError, ComponentError, tf.errors.InvalidArgumentError):
+            if batch is data:
+                raise
+    gradients = tape.gradient(loss, state.parameters)
+    for name, gradient in zip(objective.trainable_names, gradients, strict=True):
+        if gradient is None:
+            own = isinstance(experiment.model, FormulaSection) and name in experiment.model.parameters
+            raise refuse(
+                f"parameter '{name}' gets no gradient: the loss does not depend on it",
+                ("model", "parameters", name) if own else ("model",),
+                "use it in a formula, or set trainable: false",
+                key=own,
+            )
+
+
+def _stop_formula(experiment: Experiment) -> Any:
+    text = experiment.schedule.stop.formula
+    return None if text is None else truth_formula(text, ("schedule", "stop", "formula"))
+
+
+def _recorded(experiment: Experiment, state: TrainState) -> Recorded:
+    section = experiment.record
+    few = _size(state.parameters) <= FEW_NUMBERS
+    return Recorded(
+        parameters=few if section.parameters is None else section.parameters,
+        gradients=section.gradients,
+        formulas={
+            name: tensor_formula(text, ("record", "formulas", name)) for name, text in section.formulas.items()
+        },
+        after={name: tensor_formula(text, ("record", "after", name)) for name, text in section.after.items()},
+    )
+
+
+def _patience(wanted: bool, restores: bool, state: TrainState) -> Patience | tuple[()]:
+    if not wanted:
+        return ()
+    return Patience(
+        best=tf.constant(float("inf"), tf.float64),
+        wait=tf.constant(0, tf.int64),
+        best_step=tf.constant(0, tf.int64),
+        parameters=state.parameters if restores else (),
+        model_state=state.model_state if restores else (),
+    )
+
+
+def _plateau(wanted: bool) -> Plateau | tuple[()]:
+    if not wanted:
+        return ()
+    return Plateau(
+        factor=tf.constant(1.0, tf.float64),
+        best=tf.constant(float("inf"), tf.float64),
+        wait=tf.constant(0, tf.int64),
+        cooldown=tf.constant(0, tf.int64),
+    )
+
+
+def _compile(experiment: Experiment) -> tuple[Compile, tuple[str, ...]]:
+    """What really runs: graph, where a formula uses what XLA has no kernel for."""
+    if experiment.compile != "xla":
+        return experiment.compile, ()
+    used: frozenset[str] = frozenset().union(*(parse(text).functions for text in _formulas(experiment)))
+    missing = sorted(functions_without_xla(used))
+    if not missing:
+        return "xla", ()
+    return "graph", (f"{', '.join(missing)} cannot be compiled by XLA; running as a graph instead",)
+
+
+def _formulas(experiment: Experiment) -> Iterator[Any]:
+    """Every formula that is evaluated in the loop."""
+    for value in experiment.define.values():
+        yield from (value.start, value.repeat, value.while_ or 0) if isinstance(value, Loop) else (value,)
+    if isinstance(experiment.model, FormulaSection):
+        formula = experiment.model.formula
+        yield from formula.values() if isinstance(formula, Mapping) else (formula,)
+    yield getattr(experiment.loss, "formula", 0)
+    yield experiment.schedule.stop.formula or 0
+    yield from experiment.record.formulas.values()
+    yield from experiment.record.after.values()
+    yield from (metric.formula for metric in experiment.metrics if not isinstance(metric, str))
+
+
+def _size(tensors: Any) -> int:
+    return sum(int(np.prod(value.shape)) for value in tensors)
+
+
+def _capacity(record: Mapping[str, Any]) -> int:
+    """How many events a chunk can hold: a bounded buffer."""
+    size = sum(leaf.dtype.size * max(1, int(np.prod(leaf.shape))) for leaf in tf.nest.flatten(record))
+    return int(np.clip(_BUFFER_BYTES // size, 8, 2048))

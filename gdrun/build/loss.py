@@ -1,0 +1,166 @@
+"""`loss:` and `metrics:` -> functions of prediction and target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, assert_never
+
+import numpy as np
+import tensorflow as tf
+
+from gdrun.components.losses import named_loss
+from gdrun.components.metrics import named_metric
+from gdrun.config import loss as sections
+from gdrun.config.experiment import Experiment
+from gdrun.engine.assess import MetricFunction
+from gdrun.engine.objective import Evaluation, LossFunction
+from gdrun.errors import ConfigPath, ShapeError
+from gdrun.formula.scope import Scope
+
+from .located import formula_at, located, refuse
+
+
+def with_loss(experiment: Experiment) -> Experiment:
+    """Return the experiment with the loss that stands for none: mse with a target, else the model's output."""
+    if experiment.loss is not None:
+        return experiment
+    has_target = experiment.data is not None and getattr(experiment.data, "target", True) is not None
+    loss = sections.SquaredError(kind="squared_error") if has_target else sections.OutputLoss(kind="output")
+    return experiment.model_copy(update={"loss": loss})
+
+
+def build_loss(section: Any, dtype: tf.DType) -> LossFunction:
+    """Return (scope, prediction, target) -> scalar of `dtype`, for `loss:` of the config."""
+    match section:
+        case sections.FormulaLoss():
+            formula = formula_at(section.formula, ("loss", "formula"))
+
+            def by_formula(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
+                with located("loss", "formula"):
+                    return _scalar(formula(scope), dtype)
+
+            return by_formula
+        case sections.OutputLoss():
+            sign = -1.0 if section.maximize else 1.0
+
+            def output(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
+                with located("model", "formula"):
+                    value = _scalar(prediction, dtype, what="the model's output, which is the objective,")
+                return value if sign > 0 else -value
+
+            return output
+        case sections.NamedLoss():
+            settings = {name: value for name, value in section if name not in ("kind", "penalty")}
+            function = named_loss(section.kind, **settings)  # type: ignore[attr-defined]
+
+            def named(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
+                with located("loss"):
+                    return function(_one(prediction, dtype), target)
+
+            return named
+        case _:
+            assert_never(section)
+
+
+def build_penalty(
+    section: sections.Penalty | None, trainable: tuple[str, ...], names: tuple[str, ...]
+) -> Callable[[Mapping[str, tf.Tensor]], tf.Tensor] | None:
+    """Return (parameters by name) -> l1 * sum(|w|) + l2 * sum(w**2); None where there is none."""
+    if section is None:
+        return None
+    chosen = trainable if section.of is None else section.of
+    for position, name in enumerate(chosen):
+        if name not in names:
+            raise refuse(
+                f"there is no parameter '{name}'", ("loss", "penalty", "of", position), f"there are: {', '.join(names)}"
+            )
+
+    def penalty(values: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        parts = []
+        for name in chosen:
+            if section.l1:
+                parts.append(section.l1 * tf.reduce_sum(tf.abs(values[name])))
+            if section.l2:
+                parts.append(section.l2 * tf.reduce_sum(tf.square(values[name])))
+        return tf.add_n(parts) if parts else tf.zeros([], values[chosen[0]].dtype)
+
+    return penalty
+
+
+def build_metrics(experiment: Experiment, dtype: tf.DType) -> dict[str, MetricFunction]:
+    """Return the metrics of the config by name."""
+    from_logits = bool(getattr(experiment.loss, "from_logits", False))
+    metrics: dict[str, MetricFunction] = {}
+    for position, metric in enumerate(experiment.metrics):
+        if isinstance(metric, str):
+            metrics[metric] = _named(metric, from_logits, dtype, position)
+        else:
+            metrics[metric.name] = _by_formula(metric, dtype, position)
+    return metrics
+
+
+def _named(name: str, from_logits: bool, dtype: tf.DType, position: int) -> MetricFunction:
+    function = named_metric(name, from_logits=from_logits)
+
+    def metric(evaluation: Evaluation, target: tf.Tensor | None) -> tf.Tensor:
+        with located("metrics", position):
+            return function(_one(evaluation.prediction, dtype), target)
+
+    return metric
+
+
+def _by_formula(section: sections.FormulaMetric, dtype: tf.DType, position: int) -> MetricFunction:
+    path = ("metrics", position, "formula")
+    formula = formula_at(section.formula, path)
+
+    def metric(evaluation: Evaluation, target: tf.Tensor | None) -> tf.Tensor:
+        value = formula(evaluation.scope.adding({"loss": evaluation.loss}))
+        with located(*path):
+            return _scalar(value, dtype)
+
+    return metric
+
+
+def tensor_formula(text: Any, path: ConfigPath) -> Callable[[Scope], tf.Tensor]:
+    """Return scope -> value of a formula as a tensor, its errors located at `path`."""
+    formula = formula_at(text, path)
+    return lambda scope: tf.convert_to_tensor(formula(scope))
+
+
+def truth_formula(text: Any, path: ConfigPath) -> Callable[[Scope], tf.Tensor]:
+    """Return scope -> whether a formula holds, bool ()."""
+    value = tensor_formula(text, path)
+
+    def truth(scope: Scope) -> tf.Tensor:
+        result = value(scope)
+        if result.shape.rank != 0:
+            with located(*path):
+                raise ShapeError(f"a condition must be one value, this has shape {tuple(result.shape)}")
+        return tf.cast(result, tf.bool)
+
+    return truth
+
+
+def _one(prediction: Any, dtype: tf.DType) -> tf.Tensor:
+    if isinstance(prediction, Mapping):
+        if len(prediction) > 1:
+            names = ", ".join(prediction)
+            raise ShapeError(
+                f"this loss takes one prediction, the model has several outputs: {names}",
+                hint="write the loss as a formula of them",
+            )
+        prediction = next(iter(prediction.values()))
+    return tf.convert_to_tensor(prediction, dtype) if not tf.is_tensor(prediction) else prediction
+
+
+def _scalar(value: Any, dtype: tf.DType, what: str = "the loss") -> tf.Tensor:
+    tensor = tf.convert_to_tensor(value, dtype) if isinstance(value, (int, float)) else tf.convert_to_tensor(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        tensor = tf.cast(tensor, dtype)
+    if tensor.shape.num_elements() != 1:
+        raise ShapeError(
+            f"{what} must be one number, it has shape {tuple(tensor.shape)}", hint="sum(...) or mean(...) makes it one"
+        )
+    if tensor.dtype.is_complex:
+        raise ShapeError(f"{what} must be real, it is complex", hint="abs(...) or real(...) makes it real")
+    return tf.reshape(tensor, []) if tensor.shape.rank else tensor

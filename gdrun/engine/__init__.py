@@ -1,0 +1,1 @@
+"""The compiled training loop: state, step, loop, lanes, device."""

@@ -1,0 +1,66 @@
+"""Losses and metrics over whole data sets: at the end of an epoch, and at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import tensorflow as tf
+
+from .objective import Evaluation, Objective
+from .state import Batch, Setting, TrainState
+from .step import Moment
+
+MetricFunction = Callable[[Evaluation, tf.Tensor | None], tf.Tensor]
+"""(evaluation over all examples, target) -> real scalar."""
+
+
+@dataclass(frozen=True)
+class Assess:
+    """Metrics on the training data, loss and metrics on the validation data, the model in inference mode.
+
+    Args:
+        objective: parameters and batch -> loss and prediction.
+        metrics: name -> function.
+        validation: the validation data; None: there is none.
+        loss: whether the loss over the training data is among the results, as `loss_all`.
+    """
+
+    objective: Objective
+    metrics: Mapping[str, MetricFunction] = field(default_factory=dict)
+    validation: Batch | None = None
+    loss: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a call returns, in order."""
+        names = (["loss_all"] if self.loss else []) + list(self.metrics)
+        if self.validation is not None:
+            names += ["validation_loss", *(f"validation_{name}" for name in self.metrics)]
+        return tuple(names)
+
+    def __call__(self, state: TrainState, setting: Setting, data: Batch, moment: Moment) -> dict[str, tf.Tensor]:
+        """Return each of `names`, in the objective's dtype."""
+        result: dict[str, tf.Tensor] = {}
+        if self.metrics or self.loss:
+            evaluation = self._evaluate(state, setting, data, moment)
+            if self.loss:
+                result["loss_all"] = evaluation.loss
+            for name, metric in self.metrics.items():
+                result[name] = metric(evaluation, data.target)
+        if self.validation is not None:
+            evaluation = self._evaluate(state, setting, self.validation, moment)
+            result["validation_loss"] = evaluation.loss
+            for name, metric in self.metrics.items():
+                result[f"validation_{name}"] = metric(evaluation, self.validation.target)
+        return {name: tf.cast(result[name], self.objective.dtype) for name in self.names}
+
+    def blank(self, num_lanes: int | None) -> dict[str, tf.Tensor]:
+        """Return NaN for each of `names`: what a row holds where nothing was assessed."""
+        shape = [] if num_lanes is None else [num_lanes]
+        return {name: tf.fill(shape, tf.constant(float("nan"), self.objective.dtype)) for name in self.names}
+
+    def _evaluate(self, state: TrainState, setting: Setting, data: Batch, moment: Moment) -> Evaluation:
+        return self.objective.evaluate(
+            state.parameters, state.model_state, setting, data, moment, training=False
+        )

@@ -1,0 +1,96 @@
+"""TensorFlow, set up once a process: quiet, deterministic, on the device that was asked for."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import types
+from dataclasses import dataclass
+from typing import Any
+
+from gdrun.errors import ResourceError
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where tensors live and steps run."""
+
+    name: str
+    """TensorFlow's name, "/CPU:0" or "/GPU:1"."""
+    description: str
+    """What a person calls it, for records."""
+
+
+def import_tensorflow() -> types.ModuleType:
+    """Import TensorFlow, or return it if it is there, without its start-up chatter."""
+    if "tensorflow" in sys.modules:
+        return sys.modules["tensorflow"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+    # Keras imports pyplot for its galleries if matplotlib is installed: 0.4 s for nothing. While a module's entry is
+    # None, importing it raises ImportError, which Keras takes for "not installed".
+    hide = "matplotlib" not in sys.modules
+    if hide:
+        sys.modules["matplotlib"] = None  # type: ignore[assignment]
+    try:
+        import tensorflow as tf
+    finally:
+        if hide:
+            del sys.modules["matplotlib"]
+    # Retracing is reported per bound method; each run has a program of its own.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    return tf
+
+
+_configured: dict[str, Any] = {}
+
+
+def configure(*, device: str = "auto", threads: int | None = None) -> Device:
+    """Set TensorFlow up for a run and return the device.
+
+    Args:
+        device: "auto", "cpu", "gpu" or "gpu:1".
+        threads: CPU threads; None leaves TensorFlow's choice. It can be set once a process.
+    Raises:
+        ResourceError: if the GPU is not there, or the threads come too late to be set.
+    """
+    tf = import_tensorflow()
+    if "done" not in _configured:
+        # Grappler's rewrites change last digits; without them a graph has those of eager TensorFlow.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+        _configured["done"] = True
+    if threads is not None and _configured.get("threads") != threads:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        except RuntimeError:
+            raise ResourceError(
+                f"cannot change to {threads} threads: TensorFlow has started", hint="use a new process"
+            ) from None
+        _configured["threads"] = threads
+    return _choose(tf, device)
+
+
+def _choose(tf: types.ModuleType, device: str) -> Device:
+    gpus = tf.config.list_physical_devices("GPU")
+    if device == "cpu" or (device == "auto" and not gpus):
+        return Device("/CPU:0", "cpu")
+    index = int(device.partition(":")[2] or 0) if device != "auto" else 0
+    if index >= len(gpus):
+        there = ", ".join(f"gpu:{i}" for i in range(len(gpus))) or "no GPU"
+        raise ResourceError(
+            f"device {device} is not there; TensorFlow sees {there}",
+            hint="use device: cpu or auto; gdrun doctor shows the devices",
+        )
+    details = tf.config.experimental.get_device_details(gpus[index])
+    return Device(f"/GPU:{index}", f"gpu:{index} ({details.get('device_name', 'unknown')})")
+
+
+def num_threads() -> int:
+    """Return the number of CPU threads that TensorFlow computes with."""
+    tf = import_tensorflow()
+    return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1

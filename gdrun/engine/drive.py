@@ -1,0 +1,222 @@
+"""From start to end: chunks sized by time, windows of batches and rates, and the way back from a divergence.
+
+`drive` is a generator of reports. It knows no files and no console; progress bars, tables and run directories are its
+readers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import tensorflow as tf
+
+from .feed import Feed
+from .loop import Program
+from .rows import Rows
+from .state import Batch, Reason, Setting, TrainState, Window
+from .step import Record, all_finite
+
+CHUNK_SECONDS = 0.25
+"""What a chunk should take: short enough that progress moves and signals are heard, which a fused loop blocks."""
+_WINDOW_ENTRIES = 1 << 20
+_WINDOW_FACTORS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one chunk did."""
+
+    state: TrainState
+    """After the chunk."""
+    step: int
+    """Updates done."""
+    records: Record
+    """Name -> NumPy array with a leading axis of events; `step` says which state each shows."""
+    is_row: np.ndarray
+    """bool, one an event: whether it belongs into the metrics."""
+    reason: Reason
+    """Why the run ends here; NONE where it goes on or has reached the schedule's end."""
+    finished: bool
+    """Whether this is the last report."""
+    seconds: float
+    """Spent in compiled code since the start, compiling included."""
+    steps_per_second: float
+    """In this chunk."""
+
+
+@dataclass
+class Windows:
+    """Orders and factors for the steps to come, in arrays whose shapes never change.
+
+    Args:
+        feed: gives orders.
+        factors: steps, int64 (S,) -> factors, float64 (S,); None: there are none.
+        total_steps: the schedule's length.
+    """
+
+    feed: Feed
+    factors: Callable[[np.ndarray], np.ndarray] | None
+    total_steps: int
+    _order: tuple[int, tf.Tensor] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        per_epoch = self.feed.steps_per_epoch
+        examples = self.feed.batches.examples_per_epoch if self.feed.batches is not None else 1
+        all_epochs = self.total_steps // per_epoch + 2
+        self.num_epochs = int(max(2, min(all_epochs, _WINDOW_ENTRIES // max(1, examples))))
+        self.num_factors = int(min(self.total_steps + 1, _WINDOW_FACTORS))
+
+    def last_step(self, first: int) -> int:
+        """Return the last step that a window beginning at `first` lets be observed."""
+        last = self.total_steps
+        if self.factors is not None:
+            last = min(last, first + self.num_factors - 1)
+        if self.feed.ordered:
+            epoch = self._epoch(first)
+            last = min(last, (epoch + self.num_epochs - 1) * self.feed.steps_per_epoch)
+        return last
+
+    def at(self, first: int) -> Window:
+        """Return the window that begins at `first`."""
+        factors = np.zeros(0)
+        if self.factors is not None:
+            factors = self.factors(np.arange(first, first + self.num_factors, dtype=np.int64))
+        epoch = self._epoch(first)
+        if self._order is None or self._order[0] != epoch:
+            count = self.num_epochs if self.feed.ordered else 0
+            self._order = (epoch, tf.constant(self.feed.order(epoch, count), tf.int32))
+        return Window(
+            first_step=tf.constant(first, tf.int64),
+            first_epoch=tf.constant(epoch, tf.int64),
+            order=self._order[1],
+            factors=tf.constant(factors, tf.float64),
+        )
+
+    def _epoch(self, first: int) -> int:
+        """The window's first epoch: the one in use, while another chunk fits into it."""
+        epoch = first // self.feed.steps_per_epoch
+        if self._order is not None:
+            used = self._order[0]
+            if used <= epoch < used + self.num_epochs - 1:
+                return used
+        return epoch
+
+
+@dataclass
+class Pace:
+    """How many steps the next chunk has."""
+
+    seconds_per_step: float
+    """A guess from above, before anything was measured."""
+    _measured: bool = False
+    _steps: int = 0
+
+    def next_steps(self) -> int:
+        """Return the number of steps to try."""
+        steps = max(1, int(CHUNK_SECONDS / self.seconds_per_step))
+        # The first chunk compiles, so its time says nothing; after that, no more than eight times as many as last time.
+        return min(steps, 256) if not self._steps else min(steps, 8 * self._steps)
+
+    def took(self, steps: int, seconds: float) -> None:
+        """Learn from a chunk."""
+        if self._steps and steps:
+            self.seconds_per_step = max(seconds / steps, 1e-9)
+        self._steps = max(1, steps)
+
+
+def drive(
+    program: Program,
+    state: TrainState,
+    setting: Setting,
+    data: Batch,
+    rows: Rows,
+    windows: Windows,
+    *,
+    seconds_per_step: float = 1e-3,
+    should_stop: Callable[[], bool] = lambda: False,
+    resumed: bool = False,
+) -> Iterator[Report]:
+    """Train a single run from `state` to the schedule's end, or until a rule fires, and report each chunk.
+
+    Args:
+        program: the compiled loop.
+        state, setting, data: see `state`.
+        rows: what to record; its `total_steps` is where the run ends.
+        windows: orders and factors.
+        seconds_per_step: a guess from above, for the first chunk.
+        should_stop: asked between chunks; where it says yes, the report before was the last.
+        resumed: the state's own row is in the record already.
+    """
+    pace = Pace(seconds_per_step)
+    spent, step, first = 0.0, int(state.step), not resumed
+    while True:
+        until = min(step + pace.next_steps(), windows.last_step(step), rows.total_steps)
+        events = rows.events(step, until) if until > step else np.zeros(0, np.int64)
+        if first:
+            events = np.concatenate([np.asarray([step], np.int64), events])
+        if not len(events):
+            return
+        events = events[: program.capacity]
+        window = windows.at(step)
+        began = time.perf_counter()
+        before = state
+        state, records = program.run(before, setting, data, window, events, rows.assesses(events))
+        state, records = _settle(program, before, state, records, setting, data, window, rows, events)
+        reason = Reason(int(state.reason))
+        reached = int(state.step)
+        if reason is Reason.NONE and reached >= rows.total_steps:
+            reason = Reason(int(records["reason"][-1]))
+        elapsed = time.perf_counter() - began
+        spent += elapsed
+        pace.took(reached - step, elapsed)
+        finished = reason is not Reason.NONE or reached >= rows.total_steps
+        is_row = rows.is_row(records["step"]) | (finished & (np.arange(len(records["step"])) == len(records["step"]) - 1))
+        rate = (reached - step) / elapsed if elapsed > 0 else 0.0
+        step, first = reached, False
+        yield Report(state, step, records, is_row, reason, finished, spent, rate)
+        if finished or should_stop():
+            return
+
+
+def _settle(
+    program: Program,
+    before: TrainState,
+    after: TrainState,
+    records: Record,
+    setting: Setting,
+    data: Batch,
+    window: Window,
+    rows: Rows,
+    events: np.ndarray,
+) -> tuple[TrainState, Record]:
+    """With guard "late", go back to the last good state if something happened in this chunk.
+
+    The chunk is run again from its start to the step before; the same program gives the same bits. Where parameters
+    stopped being finite unnoticed, the step is found by bisection, since parameters that are not finite stay so.
+    """
+    if program.step.guard == "each":
+        return after, records
+    reason, stop = Reason(int(after.reason)), int(after.step)
+    finite = not program.step.rules.non_finite or bool(all_finite(after.parameters))
+    if finite and reason in (Reason.NONE, Reason.PARAMETER_CHANGE_BELOW, Reason.PARAMETERS_UNCHANGED, Reason.PATIENCE):
+        return after, records
+
+    def replay(step: int) -> TrainState:
+        if step == int(before.step):
+            return before
+        return program.run(before, setting, data, window, np.asarray([step]), np.asarray([False]))[0]
+
+    judged = reason not in (Reason.NONE, Reason.PARAMETER_CHANGE_BELOW, Reason.PARAMETERS_UNCHANGED, Reason.PATIENCE)
+    good = stop - 1 if judged else stop
+    if program.step.rules.non_finite and not bool(all_finite(replay(good).parameters)):
+        reason, low, high = Reason.PARAMETERS_NOT_FINITE, int(before.step), good
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if bool(all_finite(replay(middle).parameters)) else (low, middle)
+        good = low
+    kept = np.unique(np.append(events[events < good], good))
+    state, records = program.run(before, setting, data, window, kept, rows.assesses(kept))
+    return state._replace(active=tf.constant(False), reason=tf.constant(int(reason))), records

@@ -1,0 +1,85 @@
+"""Which examples a step sees, looked up on the device.
+
+Shape letters: N examples, B batch size, E epochs in a window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from gdrun.components.batches import Batches
+
+from .state import Batch, Window
+from .step import Moment
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Batches for compiled steps.
+
+    Args:
+        batches: the order of the examples; None where there is no data (each step is an epoch).
+        has_factor: whether the learning rate has a factor.
+    """
+
+    batches: Batches | None
+    has_factor: bool = False
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates an epoch."""
+        return 1 if self.batches is None else self.batches.steps_per_epoch
+
+    @property
+    def remainder_size(self) -> int:
+        """Examples in the smaller batch that ends an epoch; 0 if there is none."""
+        return 0 if self.batches is None else self.batches.remainder_size
+
+    @property
+    def ordered(self) -> bool:
+        """Whether batches are looked up by an order array."""
+        return self.batches is not None and self.batches.order != "sequential"
+
+    def moment(self, window: Window, step: tf.Tensor) -> Moment:
+        """Return when `step` (int64 scalar, updates done) is."""
+        per_epoch = self.steps_per_epoch
+        if per_epoch == 1:
+            epoch, starts = step, None
+        else:
+            epoch, starts = step // per_epoch, step % per_epoch == 0
+        factor = window.factors[step - window.first_step] if self.has_factor else None
+        return Moment(step, epoch, factor, starts)
+
+    def is_remainder(self, step: tf.Tensor) -> tf.Tensor:
+        """Return whether `step` sees the smaller batch."""
+        per_epoch = self.steps_per_epoch
+        return step % per_epoch == per_epoch - 1
+
+    def batch(self, data: Batch, order: tf.Tensor, window: Window, step: tf.Tensor, *, remainder: bool) -> Batch:
+        """Return the examples that `step` sees; `remainder` says (statically) that it is the smaller batch."""
+        batches = self.batches
+        if batches is None or batches.full_batch:
+            return data
+        size = batches.remainder_size if remainder else batches.batch_size
+        start = tf.cast(step % self.steps_per_epoch, tf.int32) * batches.batch_size
+        if not self.ordered:
+            return tf.nest.map_structure(lambda value: _slice(value, start, size), data)
+        row = order[step // self.steps_per_epoch - window.first_epoch]
+        index = tf.slice(row, [start], [size])
+        return tf.nest.map_structure(lambda value: tf.gather(value, index), data)
+
+    def order(self, first_epoch: int, num_epochs: int) -> np.ndarray:
+        """Return the order of the examples in consecutive epochs, int32 (E, examples an epoch); (0, 0) if none."""
+        if self.batches is None or not self.ordered:
+            return np.zeros((0, 0), np.int32)
+        return np.stack([self.batches.indices(epoch) for epoch in range(first_epoch, first_epoch + num_epochs)])
+
+
+def _slice(value: tf.Tensor, start: tf.Tensor, size: int) -> tf.Tensor:
+    begin = tf.concat([start[None], tf.zeros([value.shape.rank - 1], tf.int32)], axis=0)
+    piece = tf.slice(value, begin, [size, *value.shape[1:]])
+    piece.set_shape([size, *value.shape[1:]])
+    return piece

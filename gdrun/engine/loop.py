@@ -1,0 +1,230 @@
+"""The compiled loop: many steps and the rows between them, in one program.
+
+    while there is an event:          (a row to record, or the end of the chunk)
+        while step < event and active: update
+        observe, and write the record into row `event` of a buffer
+
+Steps between rows cost nothing for being observed, and updates are the same code whether rows are dense or sparse, so
+neither the rows asked for nor the chunks that the host chooses change a bit of the result.
+
+Shape letters: C events a chunk can hold, L lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from .assess import Assess
+from .feed import Feed
+from .lanes import Lanes
+from .state import Batch, Setting, TrainState, Window
+from .step import Record, Step
+
+Compile = Literal["xla", "graph", "eager"]
+
+
+class Program:
+    """A step, compiled into a loop.
+
+    Args:
+        step: what is done.
+        feed: which examples it sees.
+        assess: what is computed over whole data sets at an epoch's end; None: nothing.
+        compile: "xla", "graph" (the digits of eager TensorFlow) or "eager".
+        capacity: C, events a chunk.
+        lanes: how the step is mapped over lanes; None for a single run.
+        host_loop: compile the step but loop on the host; for convolutions, which XLA slows down inside loops.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        feed: Feed,
+        *,
+        assess: Assess | None = None,
+        compile: Compile = "xla",
+        capacity: int = 1024,
+        lanes: Lanes | None = None,
+        host_loop: bool = False,
+    ) -> None:
+        self.step = step
+        self.feed = feed
+        self.assess = assess
+        self.capacity = capacity
+        self.num_traces = 0
+        self._map = (lanes or Lanes()).map
+        self._lanes = lanes
+        self._specs: dict[str, tf.TensorSpec] | None = None
+        self._structure: Record | None = None
+        options = {"autograph": False, "jit_compile": compile == "xla"}
+        self._update: Callable[..., TrainState] = self._update_once
+        self._look: Callable[..., tuple[TrainState, Record]] = self._look_once
+        self._chunk: Callable[..., Any] = self._run_chunk
+        if compile != "eager" and host_loop:
+            self._update = tf.function(self._update_once, **options)
+            self._look = tf.function(self._look_once, **options)
+        elif compile != "eager":
+            self._chunk = tf.function(self._run_chunk, **options)
+
+    def prepare(self, state: TrainState, setting: Setting, data: Batch, window: Window) -> Record:
+        """Look once, eagerly: fails where a component fails, with eager TensorFlow's messages, and fixes what rows hold.
+
+        Returns:
+            the record of the first row.
+        """
+        _, record = self._look_once(state, setting, data, window, tf.constant(False))
+        self._structure = record
+        self._specs = {key: tf.TensorSpec(leaf.shape, leaf.dtype) for key, leaf in _flat(record).items()}
+        return record
+
+    def run(
+        self,
+        state: TrainState,
+        setting: Setting,
+        data: Batch,
+        window: Window,
+        event_steps: np.ndarray,
+        event_assesses: np.ndarray,
+    ) -> tuple[TrainState, Record]:
+        """Advance to each event in turn, until the last one or until nothing is active.
+
+        Args:
+            event_steps: int64 (at most C,), rising; each is a step to observe.
+            event_assesses: bool, likewise: whether whole data sets are looked at there.
+        Returns:
+            the state after the last event; and the records by name, NumPy arrays with a leading axis of events. Events
+            that were not reached are left out.
+        """
+        num_events = len(event_steps)
+        padding = (0, self.capacity - num_events)
+        state, reached, buffers = self._chunk(
+            state,
+            setting,
+            data,
+            window,
+            tf.constant(np.pad(event_steps, padding), tf.int64),
+            tf.constant(np.pad(event_assesses, padding), tf.bool),
+            tf.constant(num_events, tf.int32),
+        )
+        reached = int(reached)
+        return state, {key: buffer.numpy()[:reached] for key, buffer in buffers.items()}
+
+    def _run_chunk(
+        self,
+        state: TrainState,
+        setting: Setting,
+        data: Batch,
+        window: Window,
+        event_steps: tf.Tensor,
+        event_assesses: tf.Tensor,
+        num_events: tf.Tensor,
+    ) -> tuple[TrainState, tf.Tensor, dict[str, tf.Tensor]]:
+        self.num_traces += 1
+        assert self._specs is not None, "prepare() comes first"
+        buffers = tuple(
+            tf.TensorArray(spec.dtype, size=self.capacity, element_shape=spec.shape, clear_after_read=False)
+            for spec in self._specs.values()
+        )
+
+        def goes_on(event: tf.Tensor, state: TrainState, *_: Any) -> tf.Tensor:
+            # The first event is always looked at, so that a run of no steps has its row.
+            return tf.logical_and(event < num_events, tf.logical_or(event == 0, _any(state.active)))
+
+        def to_event(event: tf.Tensor, state: TrainState, *buffers: tf.TensorArray) -> tuple[Any, ...]:
+            state = self._advance(state, setting, data, window, event_steps[event])
+            state, record = self._look(state, setting, data, window, event_assesses[event])
+            flat = _flat(record)
+            written = [buffer.write(event, flat[key]) for key, buffer in zip(self._specs, buffers, strict=True)]
+            return (event + 1, state, *written)
+
+        event, state, *buffers = tf.while_loop(
+            goes_on, to_event, (tf.constant(0), state, *buffers), parallel_iterations=1
+        )
+        return state, event, {key: buffer.stack() for key, buffer in zip(self._specs, buffers, strict=True)}
+
+    def _advance(
+        self, state: TrainState, setting: Setting, data: Batch, window: Window, target: tf.Tensor
+    ) -> TrainState:
+        def goes_on(state: TrainState) -> tf.Tensor:
+            return tf.logical_and(shared_step(state) < target, _any(state.active))
+
+        (state,) = tf.while_loop(
+            goes_on,
+            lambda state: (self._update(state, setting, data, window),),
+            (state,),
+            parallel_iterations=1,
+        )
+        return state
+
+    def _update_once(self, state: TrainState, setting: Setting, data: Batch, window: Window) -> TrainState:
+        step = shared_step(state)
+        return self._on_batch(self.step.update, state, setting, data, window, step)
+
+    def _look_once(
+        self, state: TrainState, setting: Setting, data: Batch, window: Window, assesses: tf.Tensor
+    ) -> tuple[TrainState, Record]:
+        step = shared_step(state)
+        record = self._on_batch(self.step.observe, state, setting, data, window, step)
+        if self.step.recorded.after:
+            before = tf.maximum(step - 1, window.first_step)
+            record |= self._on_batch(self.step.observe_after, state, setting, data, window, before)
+        if self.assess is not None:
+            moment = self.feed.moment(window, step)
+            look = self._map(lambda state, setting, data, order: self.assess(state, setting, data, moment))
+            blank = self.assess.blank(self._lanes.count if self._lanes else None)
+            record |= tf.cond(assesses, lambda: look(state, setting, data, window.order), lambda: blank)
+        per_epoch = self.feed.steps_per_epoch
+        is_epoch_end = tf.logical_and(step > 0, step % per_epoch == 0)
+        if self.step.patience is not None or self.step.plateau is not None:
+            finish = self._map(lambda state, record: self.step.end_epoch(state, record, is_epoch_end))
+            state = finish(state, record)
+        return state, record
+
+    def _on_batch(
+        self,
+        function: Callable[..., Any],
+        state: TrainState,
+        setting: Setting,
+        data: Batch,
+        window: Window,
+        step: tf.Tensor,
+    ) -> Any:
+        """Call `function` on the batch of `step`: one of two copies, where the last batch of an epoch is smaller."""
+        moment = self.feed.moment(window, step)
+
+        def branch(remainder: bool) -> Any:
+            def one(state: TrainState, setting: Setting, data: Batch, order: tf.Tensor) -> Any:
+                batch = self.feed.batch(data, order, window, step, remainder=remainder)
+                return function(state, setting, batch, moment)
+
+            return self._map(one)(state, setting, data, window.order)
+
+        if not self.feed.remainder_size:
+            return branch(False)
+        if self.feed.steps_per_epoch == 1:
+            return branch(True)
+        return tf.cond(self.feed.is_remainder(step), lambda: branch(True), lambda: branch(False))
+
+
+def shared_step(state: TrainState) -> tf.Tensor:
+    """Return the step that active lanes are at, int64 scalar: all active lanes are at the same one."""
+    return state.step if state.step.shape.rank == 0 else tf.reduce_max(state.step)
+
+
+def _any(active: tf.Tensor) -> tf.Tensor:
+    return active if active.shape.rank == 0 else tf.reduce_any(active)
+
+
+def _flat(record: Record) -> dict[str, tf.Tensor]:
+    """{"parameters": {"a": ...}} -> {"parameters.a": ...}."""
+    flat = {}
+    for key, value in record.items():
+        if isinstance(value, dict):
+            flat.update({f"{key}.{name}": item for name, item in value.items()})
+        else:
+            flat[key] = value
+    return flat

@@ -1,0 +1,151 @@
+"""What is minimised: parameters and a batch in, a loss out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from gdrun.components.models import Model
+from gdrun.components.transforms import transformed
+from gdrun.formula.scope import Scope
+
+from .state import Batch, Setting
+
+LossFunction = Callable[[Scope, Any, tf.Tensor | None], tf.Tensor]
+"""(scope, prediction, target) -> scalar."""
+
+
+class Evaluation(NamedTuple):
+    """The objective at one point."""
+
+    loss: tf.Tensor
+    """Real scalar."""
+    prediction: Any
+    """A tensor (B, ...), or a dict of named outputs."""
+    model_state: tuple[tf.Tensor, ...]
+    """The model's state after this evaluation."""
+    scope: Scope
+    """Every name that formulas may use, prediction and target included."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss of a model on a batch, as a pure function of tensors.
+
+    Args:
+        model: turns inputs into predictions.
+        loss: turns predictions and target into a scalar.
+        penalty: (parameters by name) -> scalar that is added; None: nothing.
+        trainable_names, fixed_names: of `TrainState.parameters` and `Setting.fixed`, in their order.
+        transforms: parameter -> transform, for those that have one.
+        constants: named constants of the program; `Setting.constants` takes precedence.
+        definitions: named intermediate values, evaluated where they are used.
+        ops: the op table that formulas are evaluated with.
+    """
+
+    model: Model
+    loss: LossFunction
+    penalty: Callable[[Mapping[str, tf.Tensor]], tf.Tensor] | None
+    trainable_names: tuple[str, ...]
+    fixed_names: tuple[str, ...]
+    transforms: Mapping[str, str]
+    constants: Mapping[str, Any]
+    definitions: Mapping[str, Any]
+    ops: Any
+    dtype: tf.DType = tf.float32
+    state_names: tuple[str, ...] = field(default=())
+
+    def named(self, parameters: Sequence[tf.Tensor], setting: Setting) -> dict[str, tf.Tensor]:
+        """Return every parameter by name, each in its own domain (after its transform)."""
+        raw = {
+            **dict(zip(self.trainable_names, parameters, strict=True)),
+            **dict(zip(self.fixed_names, setting.fixed, strict=True)),
+        }
+        return {name: transformed(value, self.transforms.get(name)) for name, value in raw.items()}
+
+    reported = named
+
+    def evaluate(
+        self,
+        parameters: Sequence[tf.Tensor],
+        model_state: Sequence[tf.Tensor],
+        setting: Setting,
+        batch: Batch,
+        moment: Any,
+        *,
+        training: bool,
+    ) -> Evaluation:
+        """Return loss and prediction at `parameters` (before transforms) on `batch`."""
+        values = self.named(parameters, setting)
+        state = dict(zip(self.state_names, model_state, strict=True))
+        call = self.model.bind(state, training=training)
+        scope = self._scope(values, setting, batch, moment, call.functions)
+        prediction = call(scope, batch.inputs)
+        scope = scope.adding(_predicted(prediction))
+        loss = self.loss(scope, prediction, batch.target)
+        if self.penalty is not None:
+            loss = loss + self.penalty(values)
+        new_state = tuple(call.updates.get(name, state[name]) for name in self.state_names)
+        return Evaluation(loss, prediction, new_state, scope)
+
+    def at(
+        self,
+        parameters: Sequence[tf.Tensor],
+        setting: Setting,
+        batch: Batch,
+        model_state: Sequence[tf.Tensor],
+    ) -> tf.Tensor:
+        """Return the loss at step 0, the model in training mode."""
+        return self.evaluate(parameters, model_state, setting, batch, _START, training=True).loss
+
+    def probe(
+        self,
+        parameters: Sequence[tf.Tensor],
+        setting: Setting,
+        batch: Batch,
+        functions: Mapping[str, Callable[..., Any]],
+    ) -> None:
+        """Evaluate once with other functions in place of the model's networks, to see what they are called with."""
+        call = self.model.bind({}, training=False)
+        scope = self._scope(self.named(parameters, setting), setting, batch, _START, functions)
+        prediction = call(scope, batch.inputs)
+        self.loss(scope.adding(_predicted(prediction)), prediction, batch.target)
+
+    def _scope(
+        self,
+        values: Mapping[str, tf.Tensor],
+        setting: Setting,
+        batch: Batch,
+        moment: Any,
+        functions: Mapping[str, Callable[..., Any]],
+    ) -> Scope:
+        names: dict[str, Any] = {
+            **self.constants,
+            **setting.constants,
+            **batch.inputs,
+            **values,
+            "step": tf.cast(moment.step, self.dtype),
+            "epoch": tf.cast(moment.epoch, self.dtype),
+        }
+        if batch.target is not None:
+            names["target"] = batch.target
+        draws = tf.stack([setting.seed, tf.cast(moment.step, tf.int32)])
+        return Scope(names, definitions=self.definitions, functions=functions, ops=self.ops, draws=draws)
+
+
+class _Start(NamedTuple):
+    step: int = 0
+    epoch: int = 0
+
+
+_START = _Start()
+
+
+def _predicted(prediction: Any) -> dict[str, Any]:
+    if not isinstance(prediction, Mapping):
+        return {"prediction": prediction}
+    only = {"prediction": next(iter(prediction.values()))} if len(prediction) == 1 else {}
+    return {**prediction, **only}

@@ -1,0 +1,90 @@
+"""Which steps have a row, and at which of them whole data sets are looked at. NumPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+_DENSE = 512
+_PER_OCTAVE = 128
+
+
+def auto_rows(first: int, last: int) -> np.ndarray:
+    """Return the steps in (first, last] that `every: auto` records, int64: each up to 512, then 128 an octave.
+
+    Whether a step is recorded depends on the step alone, so runs that stop early or go on longer see the same rows.
+    """
+    pieces = [np.arange(first + 1, min(last, _DENSE) + 1, dtype=np.int64)]
+    start = _DENSE
+    while start < last:
+        stride = start // _PER_OCTAVE
+        begin = max(first, start)
+        pieces.append(np.arange((begin // stride + 1) * stride, min(last, 2 * start) + 1, stride, dtype=np.int64))
+        start *= 2
+    return np.concatenate(pieces)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a run.
+
+    Args:
+        every: "auto", "epoch", a number of steps, or the steps themselves.
+        total_steps: the schedule's length; its end always has a row.
+        steps_per_epoch: updates an epoch.
+        extra: further steps that have a row.
+        assess: whether whole data sets are looked at, at epochs' ends.
+        every_epoch: look at the end of every epoch, whether it has a row or not; for rules that watch a metric.
+    """
+
+    every: Literal["auto", "epoch"] | int | Sequence[int]
+    total_steps: int
+    steps_per_epoch: int = 1
+    extra: tuple[int, ...] = ()
+    assess: bool = False
+    every_epoch: bool = False
+
+    def rows(self, first: int, last: int) -> np.ndarray:
+        """Return the steps in (first, last] that have a row, int64, rising."""
+        per_epoch = self.steps_per_epoch
+        if isinstance(self.every, str):
+            epochs = auto_rows(first // per_epoch, last // per_epoch) * per_epoch
+            steps = auto_rows(first, last) if self.every == "auto" else self._multiples(per_epoch, first, last)
+        elif isinstance(self.every, int):
+            steps = self._multiples(self.every, first, last)
+            epochs = auto_rows(first // per_epoch, last // per_epoch) * per_epoch
+        else:
+            steps = np.asarray([step for step in self.every if first < step <= last], np.int64)
+            epochs = np.zeros(0, np.int64)
+        extra = np.asarray([step for step in (*self.extra, self.total_steps) if first < step <= last], np.int64)
+        parts = [steps, extra]
+        if self.assess and per_epoch > 1:
+            parts.append(epochs[epochs > first])
+        return np.unique(np.concatenate(parts))
+
+    def events(self, first: int, last: int) -> np.ndarray:
+        """Return the steps in (first, last] to observe, int64: rows, ends of watched epochs, and `last` itself."""
+        parts = [self.rows(first, last), np.asarray([last], np.int64)]
+        if self.every_epoch:
+            parts.append(self._multiples(self.steps_per_epoch, first, last))
+        return np.unique(np.concatenate(parts))
+
+    def assesses(self, steps: np.ndarray) -> np.ndarray:
+        """Return for each step whether whole data sets are looked at there, bool."""
+        if not self.assess:
+            return np.zeros(len(steps), bool)
+        return steps % self.steps_per_epoch == 0
+
+    def is_row(self, steps: np.ndarray) -> np.ndarray:
+        """Return for each of consecutive events whether it is a row, bool."""
+        if not len(steps):
+            return np.zeros(0, bool)
+        rows = self.rows(int(steps[0]) - 1, int(steps[-1]))
+        return np.isin(steps, rows) | (steps == 0)
+
+    @staticmethod
+    def _multiples(stride: int, first: int, last: int) -> np.ndarray:
+        return np.arange((first // stride + 1) * stride, last + 1, stride, dtype=np.int64)

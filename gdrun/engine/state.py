@@ -1,0 +1,153 @@
+"""What training carries from step to step, as tensors, and the codes it ends with.
+
+Shape letters: L lanes (absent in a single run), B batch.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+
+class Reason(IntEnum):
+    """Why a lane does not go on. Codes from LOSS_NOT_FINITE up mean that it diverged."""
+
+    NONE = 0
+    LOSS_BELOW = 1
+    GRADIENT_NORM_BELOW = 2
+    FORMULA = 3
+    PARAMETER_CHANGE_BELOW = 4
+    PARAMETERS_UNCHANGED = 5
+    PATIENCE = 6
+    LOSS_NOT_FINITE = 10
+    GRADIENT_NOT_FINITE = 11
+    PARAMETERS_NOT_FINITE = 12
+
+    @property
+    def diverged(self) -> bool:
+        """Whether this is a divergence, not a rule that fired."""
+        return self >= Reason.LOSS_NOT_FINITE
+
+
+class Patience(NamedTuple):
+    """What a patience rule remembers."""
+
+    best: tf.Tensor
+    """float64 (): best value of the watched metric, in the sense that lower is better."""
+    wait: tf.Tensor
+    """int64 (): epochs since."""
+    best_step: tf.Tensor
+    """int64 (): updates done at the best value."""
+    parameters: tuple[tf.Tensor, ...]
+    """Parameters at the best value; empty where they are not asked for."""
+    model_state: tuple[tf.Tensor, ...]
+    """Model state at the best value; likewise."""
+
+
+class Plateau(NamedTuple):
+    """What a plateau factor remembers."""
+
+    factor: tf.Tensor
+    """float64 (): what the learning rate is multiplied by."""
+    best: tf.Tensor
+    """float64 (): best value of the watched metric, lower is better."""
+    wait: tf.Tensor
+    """int64 (): epochs since."""
+    cooldown: tf.Tensor
+    """int64 (): epochs until it looks again."""
+
+
+class TrainState(NamedTuple):
+    """Everything that an update reads and writes. Each tensor has a leading axis L where there are lanes."""
+
+    step: tf.Tensor
+    """int64 (): updates done."""
+    parameters: tuple[tf.Tensor, ...]
+    """What the optimizer moves, before transforms."""
+    model_state: tuple[tf.Tensor, ...]
+    """What the model keeps beside parameters: moving averages, seeds of dropout."""
+    optimizer: tuple[tf.Tensor, ...]
+    """The optimizer's state."""
+    active: tf.Tensor
+    """bool (): whether it goes on."""
+    reason: tf.Tensor
+    """int32 (): a Reason."""
+    last_loss: tf.Tensor
+    """float64 (): the loss that the last update saw; NaN before the first."""
+    epoch_loss: tuple[tf.Tensor, ...]
+    """(sum, weight), float64 (): losses of this epoch times their examples, and the examples; empty where an epoch is
+    one step."""
+    patience: Patience | tuple[()]
+    """Empty without a patience rule."""
+    plateau: Plateau | tuple[()]
+    """Empty without a plateau factor."""
+
+
+class Setting(NamedTuple):
+    """Numbers that stay the same throughout a run and may differ between lanes."""
+
+    learning_rate: tf.Tensor
+    """float64 ()."""
+    seed: tf.Tensor
+    """int32 (): of draws in formulas."""
+    constants: dict[str, tf.Tensor]
+    """Named constants that vary between lanes; the others are part of the program."""
+    fixed: tuple[tf.Tensor, ...]
+    """Parameters that are not trained."""
+    optimizer: dict[str, tf.Tensor]
+    """Optimizer settings that vary between lanes, float64 ()."""
+
+
+class Batch(NamedTuple):
+    """Examples for one evaluation."""
+
+    inputs: dict[str, tf.Tensor]
+    """Each (B, ...)."""
+    target: tf.Tensor | None
+    """(B, ...), or None."""
+
+    @property
+    def num_examples(self) -> int:
+        """B; 1 where there is no data."""
+        for value in self.inputs.values():
+            return int(value.shape[0])
+        return 1 if self.target is None else int(self.target.shape[0])
+
+
+class Window(NamedTuple):
+    """What the steps of one chunk look up."""
+
+    first_step: tf.Tensor
+    """int64 (): the step that `factors[0]` belongs to."""
+    first_epoch: tf.Tensor
+    """int64 (): the epoch that `order[0]` belongs to."""
+    order: tf.Tensor
+    """int32 (E, examples an epoch): the examples of each epoch in order; (0, 0) where the order is sequential."""
+    factors: tf.Tensor
+    """float64 (S,): the learning-rate factor of each step; (0,) where there is none."""
+
+
+def to_arrays(state: TrainState) -> dict[str, Any]:
+    """Return the state's tensors as NumPy arrays under stable names, for checkpoints."""
+    flat = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, tuple):
+            names = getattr(value, "_fields", range(len(value)))
+            for name, item in zip(names, value, strict=True):
+                walk(f"{prefix}.{name}" if prefix else str(name), item)
+        else:
+            flat[prefix] = value.numpy()
+
+    walk("", state)
+    return flat
+
+
+def from_arrays(template: TrainState, arrays: dict[str, Any]) -> TrainState:
+    """Return a state like `template` that holds the arrays of `to_arrays`."""
+    names = list(to_arrays(template))
+    leaves = tf.nest.flatten(template)
+    restored = [tf.constant(arrays[name], leaf.dtype) for name, leaf in zip(names, leaves, strict=True)]
+    return tf.nest.pack_sequence_as(template, restored)

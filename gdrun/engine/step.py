@@ -1,0 +1,315 @@
+"""One training step, and one look at it, as pure functions of tensors.
+
+    update(state, setting, batch, moment) -> state
+    observe(state, setting, batch, moment) -> record
+
+`update` never depends on what is recorded, so that recording more changes no bit of the trajectory; `observe` computes
+what a row needs anew. Both are written for one lane; `lanes` maps them over many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import tensorflow as tf
+
+from gdrun.components.optimizers import Optimizer
+
+from .objective import Evaluation, Objective
+from .state import Batch, Patience, Plateau, Reason, Setting, TrainState
+
+Record = dict[str, Any]
+
+
+class Moment(NamedTuple):
+    """When an evaluation takes place."""
+
+    step: tf.Tensor
+    """int64 (): updates done."""
+    epoch: tf.Tensor
+    """int64 (): epochs done."""
+    factor: tf.Tensor | None
+    """float64 (): learning-rate factor; None where there is none."""
+    starts_epoch: tf.Tensor | None
+    """bool (): whether this is an epoch's first step; None where an epoch is one step."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When to stop. See gdrun.config.schedule.Stop."""
+
+    loss_below: float | None = None
+    gradient_norm_below: float | None = None
+    parameter_change_below: float | None = None
+    parameters_unchanged: bool = False
+    formula: Callable[..., tf.Tensor] | None = None
+    """(scope) -> bool ()."""
+    non_finite: bool = True
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A rule that looks at a metric once an epoch."""
+
+    metric: str
+    higher_is_better: bool
+    min_delta: float
+    epochs: int
+    """Epochs without improvement that it allows."""
+    restore_best: bool = False
+    factor: float = 0.1
+    """Plateau only: multiplies the rate."""
+    cooldown: int = 0
+    floor: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What `observe` computes beside loss, gradient norm and learning rate."""
+
+    parameters: bool = True
+    gradients: bool = False
+    formulas: Mapping[str, Callable[..., tf.Tensor]] = field(default_factory=dict)
+    """Name -> (scope) -> value, before the update that comes next."""
+    after: Mapping[str, Callable[..., tf.Tensor]] = field(default_factory=dict)
+    """Name -> (scope) -> value, on the batch of the update that came last."""
+
+
+Guard = Literal["each", "late"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """The step of one experiment.
+
+    Args:
+        objective: parameters and batch -> loss.
+        optimizer: gradients -> parameters.
+        rules: when to stop.
+        recorded: what rows hold.
+        guard: "each" keeps the last finite state by a select in every update; "late" goes on with whatever came out
+            and only remembers that something did, for states so large that the select costs time: `loop` then goes
+            back. With lanes the guard is "each".
+        check_gradient: look for gradients that are not finite in every update. Where they always show in the next
+            parameters ("late" only), that is a pass over all of them for nothing.
+        patience, plateau: rules that look once an epoch.
+    """
+
+    objective: Objective
+    optimizer: Optimizer
+    rules: Rules = Rules()
+    recorded: Recorded = Recorded()
+    guard: Guard = "each"
+    check_gradient: bool = True
+    patience: Watch | None = None
+    plateau: Watch | None = None
+
+    def update(self, state: TrainState, setting: Setting, batch: Batch, moment: Moment) -> TrainState:
+        """Return the state after one update, or the state as it is, no longer active, where a rule fires."""
+        evaluation, gradients = self._differentiate(state, setting, batch, moment)
+        reason = self._judge(evaluation, gradients, moment)
+        optimizer, parameters = self.optimizer.apply(
+            state.optimizer, gradients, state.parameters, self._rate(state, setting, moment)
+        )
+        after = self._judge_update(state.parameters, parameters)
+        blocked = reason != Reason.NONE
+        new = state._replace(
+            step=state.step + 1,
+            parameters=tuple(parameters),
+            model_state=evaluation.model_state,
+            optimizer=tuple(optimizer),
+            last_loss=tf.cast(evaluation.loss, tf.float64),
+            epoch_loss=_add_epoch_loss(state, evaluation, batch, moment),
+        )
+        if self.guard == "each":
+            diverged = self._not_finite(parameters)
+            if diverged is not None:
+                reason = tf.where(blocked, reason, tf.where(diverged, int(Reason.PARAMETERS_NOT_FINITE), 0))
+            keep = tf.logical_or(reason != Reason.NONE, tf.logical_not(state.active))
+            # A select, not a mask: 0 * nan is nan.
+            new = tf.nest.map_structure(lambda old, fresh: tf.where(keep, old, fresh), state, new)
+            reason = tf.where(state.active, tf.where(reason != Reason.NONE, reason, after), state.reason)
+        else:
+            reason = tf.where(blocked, reason, after)
+        return new._replace(active=reason == Reason.NONE, reason=reason)
+
+    def observe(self, state: TrainState, setting: Setting, batch: Batch, moment: Moment) -> Record:
+        """Return what row `step` holds, as tensors: loss, gradient_norm, learning_rate, and what `recorded` names.
+
+        `reason` says which rule of the kind that looks at loss and gradient holds here.
+        """
+        evaluation, gradients = self._differentiate(state, setting, batch, moment)
+        record: Record = {
+            "step": state.step,
+            "loss": evaluation.loss,
+            "gradient_norm": gradient_norm(gradients),
+            "learning_rate": self._rate(state, setting, moment),
+            "loss_before": state.last_loss,
+            "reason": self._judge(evaluation, gradients, moment),
+        }
+        if state.epoch_loss:
+            record["loss_epoch"] = state.epoch_loss[0] / state.epoch_loss[1]
+        if self.recorded.parameters:
+            values = self.objective.reported(state.parameters, setting)
+            record["parameters"] = dict(values)
+        if self.recorded.gradients:
+            record["gradients"] = dict(zip(self.objective.trainable_names, gradients, strict=True))
+        scope = evaluation.scope.adding(
+            {
+                "loss": evaluation.loss,
+                "gradient_norm": record["gradient_norm"],
+                "learning_rate": tf.cast(record["learning_rate"], evaluation.loss.dtype),
+            }
+        )
+        for name, formula in self.recorded.formulas.items():
+            record[name] = formula(scope)
+        return record
+
+    def observe_after(self, state: TrainState, setting: Setting, batch: Batch, moment: Moment) -> Record:
+        """Return the `after` formulas: the state's parameters on the batch that the last update saw."""
+        evaluation = self.objective.evaluate(state.parameters, state.model_state, setting, batch, moment, training=True)
+        scope = evaluation.scope.adding({"loss": evaluation.loss})
+        return {name: formula(scope) for name, formula in self.recorded.after.items()}
+
+    def end_epoch(self, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
+        """Return the state after the rules that look once an epoch have looked at `record`."""
+        if self.patience is not None:
+            state = _look_patiently(self.patience, state, record, is_epoch_end)
+        if self.plateau is not None:
+            state = _look_for_plateau(self.plateau, state, record, is_epoch_end)
+        return state
+
+    def _differentiate(
+        self, state: TrainState, setting: Setting, batch: Batch, moment: Moment
+    ) -> tuple[Evaluation, tuple[tf.Tensor, ...]]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(state.parameters)
+            evaluation = self.objective.evaluate(
+                state.parameters, state.model_state, setting, batch, moment, training=True
+            )
+        gradients = tape.gradient(evaluation.loss, state.parameters)
+        return evaluation, tuple(gradients)
+
+    def _rate(self, state: TrainState, setting: Setting, moment: Moment) -> tf.Tensor:
+        rate = setting.learning_rate
+        if moment.factor is not None:
+            rate = rate * moment.factor
+        if self.plateau is not None:
+            rate = rate * state.plateau.factor  # type: ignore[union-attr]
+        return rate
+
+    def _judge(self, evaluation: Evaluation, gradients: Sequence[tf.Tensor], moment: Moment) -> tf.Tensor:
+        """The Reason not to make the update that comes next, from the most to the least serious."""
+        rules, loss = self.rules, evaluation.loss
+        reason = tf.constant(Reason.NONE, tf.int32)
+        norm = gradient_norm(gradients) if rules.gradient_norm_below is not None or rules.formula is not None else None
+        if rules.formula is not None:
+            scope = evaluation.scope.adding({"loss": loss, "gradient_norm": norm})
+            reason = tf.where(rules.formula(scope), int(Reason.FORMULA), reason)
+        if rules.gradient_norm_below is not None:
+            below = norm < tf.cast(rules.gradient_norm_below, norm.dtype)
+            reason = tf.where(below, int(Reason.GRADIENT_NORM_BELOW), reason)
+        if rules.loss_below is not None:
+            reason = tf.where(loss < tf.cast(rules.loss_below, loss.dtype), int(Reason.LOSS_BELOW), reason)
+        if rules.non_finite:
+            if self.guard == "each" or self.check_gradient:
+                reason = tf.where(all_finite(gradients), reason, int(Reason.GRADIENT_NOT_FINITE))
+            reason = tf.where(all_finite([loss]), reason, int(Reason.LOSS_NOT_FINITE))
+        return reason
+
+    def _judge_update(self, old: Sequence[tf.Tensor], new: Sequence[tf.Tensor]) -> tf.Tensor:
+        """The Reason to stop after an update has been made."""
+        reason = tf.constant(Reason.NONE, tf.int32)
+        if self.rules.parameter_change_below is not None:
+            changes = [tf.reduce_max(tf.abs(b - a)) for a, b in zip(old, new, strict=True) if a.shape.num_elements()]
+            bound = tf.cast(self.rules.parameter_change_below, changes[0].dtype)
+            still = tf.reduce_all(tf.stack([change < bound for change in changes]))
+            reason = tf.where(still, int(Reason.PARAMETER_CHANGE_BELOW), reason)
+        if self.rules.parameters_unchanged:
+            same = tf.reduce_all(tf.stack([tf.reduce_all(a == b) for a, b in zip(old, new, strict=True)]))
+            reason = tf.where(same, int(Reason.PARAMETERS_UNCHANGED), reason)
+        return reason
+
+    def _not_finite(self, parameters: Sequence[tf.Tensor]) -> tf.Tensor | None:
+        return tf.logical_not(all_finite(parameters)) if self.rules.non_finite else None
+
+
+def all_finite(values: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return whether every entry of every tensor is finite, bool (). Complex entries count by both parts."""
+    parts = []
+    for value in values:
+        real = [tf.math.real(value), tf.math.imag(value)] if value.dtype.is_complex else [value]
+        parts += [tf.reduce_all(tf.math.is_finite(part)) for part in real if part.dtype.is_floating]
+    result = parts[0]
+    for part in parts[1:]:
+        result = tf.logical_and(result, part)
+    return result
+
+
+def gradient_norm(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the Euclidean norm over all gradients together, a real scalar."""
+    squares = [tf.reduce_sum(tf.math.real(g * tf.math.conj(g)) if g.dtype.is_complex else g * g) for g in gradients]
+    return tf.sqrt(tf.add_n(squares) if len(squares) > 1 else squares[0])
+
+
+def _add_epoch_loss(
+    state: TrainState, evaluation: Evaluation, batch: Batch, moment: Moment
+) -> tuple[tf.Tensor, ...]:
+    if not state.epoch_loss:
+        return ()
+    examples = tf.constant(batch.num_examples, tf.float64)
+    total, weight = (tf.where(moment.starts_epoch, tf.constant(0.0, tf.float64), value) for value in state.epoch_loss)
+    return total + tf.cast(evaluation.loss, tf.float64) * examples, weight + examples
+
+
+def _watched(watch: Watch, record: Record) -> tf.Tensor:
+    value = tf.cast(record[watch.metric], tf.float64)
+    return -value if watch.higher_is_better else value
+
+
+def _look_patiently(watch: Watch, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
+    old = state.patience
+    assert isinstance(old, Patience)
+    looks = tf.logical_and(is_epoch_end, state.active)
+    value = _watched(watch, record)
+    better = tf.logical_and(looks, value < old.best - watch.min_delta)
+    wait = tf.where(better, tf.zeros_like(old.wait), old.wait + tf.cast(looks, tf.int64))
+
+    def keep(best: tuple[tf.Tensor, ...], now: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        return tuple(tf.where(better, b, a) for a, b in zip(best, now, strict=True)) if best else ()
+
+    fires = tf.logical_and(looks, wait >= watch.epochs)
+    return state._replace(
+        active=tf.logical_and(state.active, tf.logical_not(fires)),
+        reason=tf.where(fires, int(Reason.PATIENCE), state.reason),
+        patience=Patience(
+            best=tf.where(better, value, old.best),
+            wait=wait,
+            best_step=tf.where(better, state.step, old.best_step),
+            parameters=keep(old.parameters, state.parameters),
+            model_state=keep(old.model_state, state.model_state),
+        ),
+    )
+
+
+def _look_for_plateau(watch: Watch, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
+    """As Keras's ReduceLROnPlateau.on_epoch_end, in its order."""
+    old = state.plateau
+    assert isinstance(old, Plateau)
+    value = _watched(watch, record)
+    looks = tf.logical_and(is_epoch_end, state.active)
+    cooldown = tf.maximum(old.cooldown - 1, 0)
+    wait = tf.where(old.cooldown > 0, tf.zeros_like(old.wait), old.wait)
+    better = value < old.best - watch.min_delta
+    idle = tf.logical_and(tf.logical_not(better), cooldown == 0)
+    wait = tf.where(better, tf.zeros_like(wait), tf.where(idle, wait + 1, wait))
+    lowers = tf.logical_and(idle, wait >= watch.epochs)
+    new = Plateau(
+        factor=tf.where(lowers, tf.maximum(old.factor * watch.factor, watch.floor), old.factor),
+        best=tf.where(better, value, old.best),
+        wait=tf.where(lowers, tf.zeros_like(wait), wait),
+        cooldown=tf.where(lowers, tf.constant(watch.cooldown, tf.int64), cooldown),
+    )
+    return state._replace(plateau=tf.nest.map_structure(lambda a, b: tf.where(looks, b, a), old, new))
