@@ -42,7 +42,7 @@ class Batches:
     Args:
         num_examples: N, at least 1.
         batch_size: B, at most N; None: all examples in each step.
-        order: see above.
+        order: see above; None: shuffled if a batch is smaller than the data, else sequential.
         drop_remainder: leave out the smaller batch at an epoch's end; what it would have held is not seen in that
             epoch.
         seed: at least 0.
@@ -57,7 +57,7 @@ class Batches:
         num_examples: int,
         batch_size: int | None = None,
         *,
-        order: Order = "sequential",
+        order: Order | None = None,
         drop_remainder: bool = False,
         seed: int = 0,
         legacy_random: np.random.RandomState | None = None,
@@ -71,6 +71,8 @@ class Batches:
             )
         self.num_examples = num_examples
         self.batch_size = num_examples if batch_size is None else batch_size
+        if order is None:
+            order = "sequential" if self.batch_size == num_examples else "shuffled"
         self.order: Order = order
         self.seed = seed
         full, rest = divmod(num_examples, self.batch_size)

@@ -21,7 +21,7 @@ def rows_of(block):
 @given(
     num_examples=st.integers(1, 30),
     batch=st.integers(1, 30),
-    order=st.sampled_from(["sequential", "shuffled", "sampled"]),
+    order=st.sampled_from([None, "sequential", "shuffled", "sampled"]),
     drop=st.booleans(),
     first=st.integers(0, 40),
     steps=st.integers(0, 40),
@@ -65,7 +65,7 @@ def test_the_order_depends_on_seed_and_epoch_alone():
 
 
 def test_dropping_the_remainder_leaves_whole_batches_only():
-    batches = Batches(10, 4, drop_remainder=True)
+    batches = Batches(10, 4, order="sequential", drop_remainder=True)
     assert (batches.steps_per_epoch, batches.remainder_size, batches.examples_per_epoch) == (2, 0, 8)
     assert [list(batches.batch(step)) for step in range(3)] == [[0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 2, 3]]
 
@@ -102,9 +102,13 @@ def test_legacy_orders_are_those_of_a_script_that_seeds_numpy():
 def test_only_the_sequential_full_batch_needs_no_indices():
     assert Batches(5).full_batch
     assert Batches(5, 5).full_batch
-    assert not Batches(5, 4).full_batch
-    assert not Batches(5, 4, drop_remainder=True).full_batch
+    assert not Batches(5, 4, order="sequential").full_batch
+    assert not Batches(5, 4, order="sequential", drop_remainder=True).full_batch
     assert not Batches(5, order="shuffled").full_batch
+
+
+def test_without_an_order_only_smaller_batches_are_shuffled():
+    assert (Batches(5).order, Batches(5, 5).order, Batches(5, 4).order) == ("sequential", "sequential", "shuffled")
 
 
 def test_a_batch_larger_than_the_data_is_refused_with_both_numbers():

@@ -112,6 +112,24 @@ def dataset(
     return result
 
 
+def check_same_form(train: Dataset, validation: Dataset) -> None:
+    """Refuse validation data whose arrays are called or shaped otherwise than the training data's.
+
+    Raises:
+        DataError: with the name, and both shapes of one example.
+    """
+    ours, theirs = train.arrays(), validation.arrays()
+    for where in ours.keys() ^ theirs.keys():
+        has, lacks = ("training", "validation") if where in ours else ("validation", "training")
+        raise DataError(f"the {has} data has {where}, the {lacks} data has not")
+    for where, array in ours.items():
+        if array.shape[1:] != theirs[where].shape[1:]:
+            raise DataError(
+                f"an example of {where} has shape {array.shape[1:]} in the training data "
+                f"and {theirs[where].shape[1:]} in the validation data"
+            )
+
+
 def first_non_finite(array: np.ndarray) -> tuple[int, ...] | None:
     """Return the index of the first nan or infinity, None if there is none."""
     if array.dtype.kind not in "fc" or np.isfinite(array).all():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gdrun.components.data.dataset import dataset
+from gdrun.components.data.dataset import check_same_form, dataset
 from gdrun.components.data.values import values_data
 from gdrun.errors import DataError
 
@@ -60,3 +60,15 @@ def test_casting_keeps_complex_and_refuses_what_float32_cannot_hold():
 def test_casting_to_the_type_it_has_copies_nothing():
     data = dataset({"x": np.ones(3, np.float32)})
     assert data.cast("float32").inputs["x"] is data.inputs["x"]
+
+
+def test_validation_data_of_another_form_is_refused():
+    train = values_data({"x": [1.0, 2.0]}, [1.0, 2.0])
+    check_same_form(train, values_data({"x": [1.0]}, [2.0]))
+    for other, message in [
+        (values_data({"x": [1.0]}), "the training data has target, the validation data has not"),
+        (values_data({"z": [1.0]}, [2.0]), "data has inputs"),
+        (values_data({"x": [[1.0, 2.0]]}, [2.0]), r"inputs\.x has shape \(\) in the training data and \(2,\)"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            check_same_form(train, other)
