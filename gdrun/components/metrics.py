@@ -53,7 +53,8 @@ def r2(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     total = tf.reduce_sum(tf.square(target - tf.reduce_mean(target, axis=0, keepdims=True)), axis=0)
     constant = tf.reduce_all(target == target[:1], axis=0)
     of_constant = tf.where(residual == 0, tf.ones_like(residual), tf.zeros_like(residual))
-    return tf.reduce_mean(tf.where(constant, of_constant, 1.0 - residual / tf.where(constant, 1.0, total)))
+    explained = 1.0 - residual / tf.where(constant, tf.ones_like(total), total)
+    return tf.reduce_mean(tf.where(constant, of_constant, explained))
 
 
 def accuracy(prediction: tf.Tensor, target: tf.Tensor, *, threshold: float = 0.5) -> tf.Tensor:

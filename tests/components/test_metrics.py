@@ -55,8 +55,12 @@ def test_a_metric_is_keras_metric(name, prediction, target, oracle):
     oracle.reset_state()
     oracle.update_state(target, prediction)
     assert value(name, prediction, target) == pytest.approx(float(oracle.result()), rel=2e-6)
-    traced = tf.function(named_metric(name), jit_compile=True)(tf.constant(prediction), tf.constant(target))
-    assert float(traced) == pytest.approx(float(oracle.result()), rel=2e-6)
+    for dtype in (tf.float32, tf.float64):
+        for xla in (False, True):
+            traced = tf.function(named_metric(name), jit_compile=xla, autograph=False)
+            got = traced(tf.constant(prediction, dtype), tf.constant(target, dtype))
+            assert got.dtype == dtype
+            assert float(got) == pytest.approx(float(oracle.result()), rel=2e-6)
 
 
 def test_the_names_of_the_config_are_the_metrics():
