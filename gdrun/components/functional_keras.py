@@ -149,7 +149,7 @@ class KerasOptimizer:
         parameter_names: Sequence[str] | None = None,
         exclude_from_weight_decay: Sequence[str] = (),
     ) -> None:
-        self._class = functional(keras_class)
+        self._class = functional(keras_class)  # type: ignore[arg-type]  # a class is hashable
         self.settings = _with_floats(keras_class, settings, per_lane)
         self.per_lane = dict(per_lane)
         self._parameter_names = parameter_names
@@ -287,8 +287,8 @@ def _with_floats(
     result = dict(settings)
     for name in per_lane:
         if not result.get(name):
-            # Stands in for the tensors while Keras checks and builds: valid for all, and on.
-            result[name] = 0.5
+            # Stands in for the tensors while Keras checks and builds: valid, and on.
+            result[name] = parameters[name].default or 0.5
     for name, value in result.items():
         if type(value) is int and name in parameters and isinstance(parameters[name].default, float):
             result[name] = float(value)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Protocol
 import keras
 import tensorflow as tf
 
+from ..errors import ResourceError
 from .functional_keras import KerasOptimizer, State
 
 
@@ -83,8 +84,14 @@ OPTIMIZERS: Mapping[str, Kind] = MappingProxyType(
 
 # Constructor arguments that are not settings: given at each step, or of no use here.
 _NOT_SETTINGS = ("self", "learning_rate", "name", "args", "kwargs")
-# Settings that decide what the program is; a tensor cannot stand in for them.
-_STRUCTURAL = ("ema_overwrite_frequency", "gradient_accumulation_steps", "ns_steps")
+# Settings that are, or default to, no number; that decide what the program is; that the caller uses, too.
+_NOT_IN_LANES = (
+    "exclude_layers",
+    "ema_overwrite_frequency",
+    "gradient_accumulation_steps",
+    "ns_steps",
+    "loss_scale_factor",
+)
 
 
 def keras_settings(name: str) -> dict[str, Any]:
@@ -110,13 +117,10 @@ def lane_settings(name: str) -> frozenset[str]:
     A setting that switches something on when it is given or positive (momentum, weight_decay, clipnorm, ...) has to be
     on in every lane: Keras asks once, in Python.
     """
-    numeric = (float, int, type(None))
     return frozenset(
         key
         for key, default in keras_settings(name).items()
-        if isinstance(default, numeric)
-        and not isinstance(default, bool)
-        and key not in (*_STRUCTURAL, "exclude_layers")
+        if key not in _NOT_IN_LANES and not isinstance(default, bool) and isinstance(default, (float, int, type(None)))
     )
 
 
@@ -141,6 +145,7 @@ def keras_optimizer(
         exclude_from_weight_decay: regular expressions; parameters whose name one of them matches do not decay.
     Raises:
         ComponentError: if Keras refuses a setting.
+        ResourceError: if the installed Keras is too old to have the optimizer.
     """
     kind = OPTIMIZERS[name]
     optimizer = KerasOptimizer(
@@ -156,7 +161,10 @@ def keras_optimizer(
 
 
 def _keras_class(name: str) -> type[keras.optimizers.Optimizer]:
-    return getattr(keras.optimizers, OPTIMIZERS[name].keras_name)
+    keras_name = OPTIMIZERS[name].keras_name
+    if not hasattr(keras.optimizers, keras_name):
+        raise ResourceError(f"Keras {keras.__version__} has no {keras_name}", hint="install a newer Keras")
+    return getattr(keras.optimizers, keras_name)
 
 
 def combined(groups: Sequence[tuple[Sequence[int], Optimizer]]) -> CombinedOptimizer:

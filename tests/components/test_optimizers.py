@@ -17,14 +17,14 @@ from gdrun.components.optimizers import (
     keras_settings,
     lane_settings,
 )
-from gdrun.errors import ComponentError
+from gdrun.errors import ComponentError, ResourceError
 
 NUM_STEPS = 50
 NUM_STEPS_OF_VARIANTS = 12
 """A multiple of the periods of averaging and accumulation below."""
 LEARNING_RATE = 0.05
-NAMES = ("scale", "dense.kernel", "embedding.table")
-STARTS = (1.3, [[0.3, -0.7], [0.5, 1.2], [2.0, 3.0]], [[0.2, 0.4]])
+NAMES = ("scale", "dense.kernel")
+STARTS = (1.3, [[0.3, -0.7], [0.5, 1.2], [2.0, 3.0]])
 
 # What every Keras optimizer has, by the defaults that the config's optimizers inherit.
 COMMON = {
@@ -109,7 +109,7 @@ VARIANTS = [
             "beta": 0.1,
         },
     ),
-    ("muon", {"nesterov": False, "rms_rate": None, "exclude_embeddings": False}),
+    ("muon", {"nesterov": False, "rms_rate": None}),
     ("muon", {"exclude_layers": ["^dense"], "adam_lr_ratio": 0.5}),
     ("schedule_free_adamw", {"warmup_steps": 7, "weight_decay": 0.01}),
     *((name, {"clipvalue": 0.1, "weight_decay": 0.01, **AVERAGED}) for name in OPTIMIZERS),
@@ -333,6 +333,14 @@ def test_weight_decay_spares_excluded_names():
     assert (kernel.numpy(), bias.numpy()) == (0.75, 1.0)
 
 
+def test_muon_leaves_embeddings_to_adam_by_name():
+    parameters = (tf.ones((3, 2)), tf.ones((3, 2)))
+    optimizer = keras_optimizer("muon", parameter_names=("dense.kernel", "embedding.table"))
+    optimizer.initial_state(parameters)
+    velocities = [name for name in optimizer.state_names if "velocity" in name]
+    assert velocities == ["embedding.table_velocity"]
+
+
 def test_complex_parameters_descend():
     optimizer = keras_optimizer("sgd")
     parameters = (tf.constant(1 + 2j, tf.complex64),)
@@ -353,6 +361,12 @@ def test_complex_parameters_descend():
 def test_what_keras_refuses_is_a_component_error(name, settings):
     with pytest.raises(ComponentError, match=OPTIMIZERS[name].keras_name):
         keras_optimizer(name, settings=settings)
+
+
+def test_a_keras_without_the_optimizer_is_a_resource_error(monkeypatch):
+    monkeypatch.delattr(keras.optimizers, "Lion")
+    with pytest.raises(ResourceError, match="Lion"):
+        keras_optimizer("lion")
 
 
 def test_an_integer_does_for_a_float():
@@ -381,6 +395,7 @@ class TestCombined:
         groups = [((0,), keras_optimizer("adam")), ((1,), keras_optimizer("sgd", settings={"use_ema": True}))]
         both = combined(groups)
         parameters, noise = starts("float32"), disturbances("float32")
+        parameters, noise = (*parameters, tf.ones(2)), (*noise, tf.ones((NUM_STEPS, 2)))
         state = both.initial_state(parameters)
         alone = [keras_optimizer("adam"), keras_optimizer("sgd", settings={"use_ema": True})]
         rates = (tf.constant(0.1), tf.constant(0.01))
@@ -398,7 +413,7 @@ class TestCombined:
         for (indices, _), (_, mine) in zip(groups, parts, strict=True):
             for i, parameter in zip(indices, mine, strict=True):
                 np.testing.assert_array_equal(parameters[i], parameter)
-        np.testing.assert_array_equal(parameters[2], starts("float32")[2])
+        np.testing.assert_array_equal(parameters[2], [1, 1])  # in no group
         reported = both.finalize(state, parameters)
         np.testing.assert_array_equal(reported[1], alone[1].finalize(*parts[1])[0])
         np.testing.assert_array_equal(reported[0], parameters[0])
