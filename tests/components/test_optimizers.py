@@ -2,12 +2,14 @@
 
 import inspect
 from functools import cache
+from typing import get_args
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import gdrun.config.adaptive  # noqa: F401  # the rest of the optimizers' sections
 from gdrun.components.functional_keras import KerasOptimizer
 from gdrun.components.optimizers import (
     OPTIMIZERS,
@@ -17,6 +19,7 @@ from gdrun.components.optimizers import (
     keras_settings,
     lane_settings,
 )
+from gdrun.config import optimizer as config
 from gdrun.errors import ComponentError, ResourceError
 
 NUM_STEPS = 50
@@ -233,6 +236,26 @@ def test_the_table_has_every_optimizer_of_keras():
 def test_keras_declares_the_settings_and_defaults_that_we_know(name):
     assert keras_settings(name) == {**COMMON, **KNOWN_SETTINGS[name]}
     assert isinstance(keras_learning_rate(name), float)
+
+
+def config_sections(section):
+    """Return the config's sections of single optimizers by kind."""
+    below = [leaf for sub in section.__subclasses__() for leaf in config_sections(sub)]
+    return [*below, *([section] if "kind" in section.model_fields else [])]
+
+
+def test_the_config_declares_keras_settings_and_defaults():
+    """But for what Muon asks of layers: parameters have their own names here."""
+    declared = {}
+    for section in config_sections(config.KerasOptimizer):
+        fields = {key: field.default for key, field in section.model_fields.items()}
+        (kind,) = get_args(section.model_fields["kind"].annotation)
+        del fields["kind"]
+        declared[kind] = fields
+    left_out = {"exclude_layers", "exclude_embeddings"}
+    for name in OPTIMIZERS:
+        expected = {"learning_rate": keras_learning_rate(name), **keras_settings(name)}
+        assert {k: v for k, v in expected.items() if k not in left_out} == declared.get(name), name
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
