@@ -1,0 +1,79 @@
+"""The loops of `define`: in Python while values can be looked at, unrolled while short, else compiled.
+
+A compiled loop always runs all its rounds; once its condition has failed, the state is kept by a select. That costs
+rounds, but its length does not depend on the data, so it works in lanes and under XLA and can be differentiated.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gdrun.errors import FormulaError
+from gdrun.formula.evaluate import evaluate
+from gdrun.formula.nodes import Expression
+from gdrun.formula.scope import LOOP_COUNTER, Loop, Scope
+
+UNROLLED_ROUNDS = 128
+"""Loops of up to so many rounds are written out in a compiled graph: faster, and `i` is a number that can index."""
+
+
+def run_loop(name: str, loop: Loop, scope: Scope) -> Any:
+    """Return the last value of `loop`, defined as `name`.
+
+    Raises:
+        FormulaError: as `evaluate`, or if the condition is not one truth value.
+    """
+    for used in loop.names - {name, LOOP_COUNTER}:
+        if used in scope.definitions:
+            scope[used]  # once, outside the loop: a value traced inside a compiled loop could not be shared
+    return _Runner(name, loop, scope).run()
+
+
+class _Runner:
+    def __init__(self, name: str, loop: Loop, scope: Scope) -> None:
+        self.name = name
+        self.loop = loop
+        self.scope = scope
+        self.ops = scope.ops
+
+    def evaluate(self, part: str, expression: Expression, state: Any, counter: Any) -> Any:
+        nested = self.scope.nested({self.name: state, LOOP_COUNTER: counter}, counter)
+        return evaluate(expression, nested, owner=f"{self.name}.{part}")
+
+    def repeat(self, state: Any, counter: Any) -> Any:
+        return self.evaluate("repeat", self.loop.repeat, state, counter)
+
+    def goes_on(self, state: Any, counter: Any) -> Any:
+        """The condition before a round: a Python bool where it can be looked at, else a tensor."""
+        if self.loop.while_ is None:
+            return True
+        value = self.evaluate("while", self.loop.while_, state, counter)
+        shape = self.ops.shape(value)
+        if any(size != 1 for size in shape):
+            raise FormulaError(
+                f"the condition has shape {shape}", hint="make it one truth value with all(...) or any(...)"
+            )
+        if self.ops.concrete or self.ops.is_host(value):
+            return bool(np.reshape(value, ()))
+        return value
+
+    def run(self) -> Any:
+        start = state = evaluate(self.loop.start, self.scope, owner=f"{self.name}.start")
+        still: Any = True
+        for round_ in range(self.loop.rounds):
+            counter = float(round_)
+            going = self.goes_on(state, counter)
+            if going is False:
+                break
+            if going is not True:
+                still = going if still is True else self.ops.operate("logical_and", still, going)
+            safe = state if still is True else self.ops.operate("where", still, state, start)
+            following = self.repeat(safe, counter)
+            compiled = not (self.ops.concrete or (still is True and self.ops.is_host(following)))
+            if compiled and self.loop.rounds > UNROLLED_ROUNDS:
+                goes_on = None if self.loop.while_ is None else self.goes_on
+                return self.ops.loop(state, following, range(round_, self.loop.rounds), self.repeat, goes_on)
+            state = following if still is True else self.ops.operate("where", still, following, state)
+        return state

@@ -1,0 +1,137 @@
+"""Which names a formula may use, and which names nobody may take."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from gdrun.errors import FormulaError
+from gdrun.formula.failures import LocatedFormulaError
+from gdrun.formula.nodes import Expression
+from gdrun.formula.table import TABLE
+from gdrun.formula.tokens import KEYWORDS
+
+if TYPE_CHECKING:
+    from gdrun.formula.scope import Definition
+
+RUN_NAMES = frozenset({"target", "prediction", "step", "epoch", "pi"})
+"""Names that gdrun gives a meaning."""
+
+RESERVED = frozenset(TABLE) | RUN_NAMES | KEYWORDS
+"""Names that inputs, parameters, constants, definitions and networks may not take."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
+_SHOWN = 12
+
+
+def check_name(name: str) -> FormulaError | None:
+    """Return why `name` cannot be given to a value or a network, or None where it can.
+
+    A name is a letter, then letters, digits and underscores, 64 at most, and not one of RESERVED.
+    """
+    if not _NAME.match(name):
+        return FormulaError(
+            f"{name[:80]!r} is not a name", hint="a letter, then letters, digits and _, at most 64 characters"
+        )
+    if name in TABLE:
+        return FormulaError(f"{name!r} is the name of a function of formulas", hint=f"try {name}_value or {name[0]}")
+    if name in RESERVED:
+        return FormulaError(f"{name!r} has a meaning of its own in formulas", hint=f"try {name}_value")
+    return None
+
+
+def check_names(
+    expression: Expression, allowed_names: Collection[str], allowed_callables: Collection[str] = ()
+) -> list[FormulaError]:
+    """Find every name and every call that `expression` may not use, in the order of the text.
+
+    Args:
+        expression: from `parse`.
+        allowed_names: names that have a value where the formula is evaluated; `pi` is always allowed.
+        allowed_callables: networks that may be called beside the functions of the table.
+    Returns:
+        One FormulaError a use, with offset, length, a suggestion and the allowed names.
+    """
+    found: list[tuple[int, FormulaError]] = []
+    names, callables = frozenset(allowed_names), frozenset(allowed_callables)
+    for name, offset, length in expression.names_at:
+        if name not in names and name != "pi":
+            found.append((offset, _at(expression, offset, length, *_unknown_name(name, names, callables))))
+    for name, offset, length in expression.calls_at:
+        if name not in TABLE and name not in callables:
+            found.append((offset, _at(expression, offset, length, *_unknown_call(name, names, callables))))
+    return [error for _, error in sorted(found, key=lambda pair: pair[0])]
+
+
+def _at(expression: Expression, offset: int, length: int, message: str, hint: str) -> FormulaError:
+    path, local = expression.locate(offset)
+    if path:
+        return LocatedFormulaError(message, offset=local, length=length, hint=hint, inside=path)
+    return FormulaError(message, offset=local, length=length, hint=hint)
+
+
+def _unknown_name(name: str, names: frozenset[str], callables: frozenset[str]) -> tuple[str, str]:
+    if name in callables or name in TABLE:
+        return f"{name!r} is a function", f"call it: {TABLE[name].signature if name in TABLE else name + '(...)'}"
+    return f"unknown name {name!r}", _suggest(name, names | {"pi"}, "names here")
+
+
+def _unknown_call(name: str, names: frozenset[str], callables: frozenset[str]) -> tuple[str, str]:
+    if name in names:
+        return f"{name!r} is a value and cannot be called", f"write {name} * (...) for a product"
+    near = difflib.get_close_matches(name, [*callables, *TABLE], 1)
+    start = f"did you mean {near[0]!r}? " if near else ""
+    others = f"callable here beside the table: {_listed(callables)}; " if callables else ""
+    return f"unknown function {name!r}", f"{start}{others}gdrun explain --formulas lists the functions"
+
+
+def _suggest(name: str, allowed: Collection[str], what: str) -> str:
+    folded = {other.lower(): other for other in sorted(allowed)}
+    near = difflib.get_close_matches(name, allowed, 1) or [
+        folded[key] for key in difflib.get_close_matches(name.lower(), folded, 1)
+    ]
+    return (f"did you mean {near[0]!r}? " if near else "") + f"{what}: {_listed(allowed)}"
+
+
+def _listed(names: Collection[str]) -> str:
+    ordered = sorted(names)
+    rest = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
+    return ", ".join(ordered[:_SHOWN]) + rest
+
+
+def check_definitions(
+    definitions: Mapping[str, Definition], allowed_names: Collection[str], allowed_callables: Collection[str] = ()
+) -> list[FormulaError]:
+    """Check the names of `define:` in order: each definition may use the ones above it.
+
+    Returns:
+        LocatedFormulaErrors whose `inside` is (name,) or (name, part), relative to the `define` section.
+    """
+    from gdrun.formula.scope import LOOP_COUNTER, Loop
+
+    errors: list[FormulaError] = []
+    known = set(allowed_names)
+    for name, definition in definitions.items():
+        parts: list[tuple[tuple[str, ...], Expression, set[str]]]
+        if isinstance(definition, Loop):
+            within = known | {name, LOOP_COUNTER}
+            parts = [((name, "start"), definition.start, known), ((name, "repeat"), definition.repeat, within)]
+            if definition.while_ is not None:
+                parts.append(((name, "while"), definition.while_, within))
+        else:
+            parts = [((name,), definition, known)]
+        for path, expression, allowed in parts:
+            for error in check_names(expression, allowed, allowed_callables):
+                below = error.inside if isinstance(error, LocatedFormulaError) else ()
+                hint = error.hint
+                if any(error.message == f"unknown name {later!r}" for later in definitions if later not in known):
+                    hint = "definitions are evaluated in order; move it above this one"
+                errors.append(
+                    LocatedFormulaError(
+                        error.message, offset=error.offset, length=error.length, hint=hint, inside=path + below
+                    )
+                )
+        known.add(name)
+    return errors

@@ -1,0 +1,352 @@
+"""Text -> Expression: `ast` behind an allow-list. Nothing is evaluated."""
+
+from __future__ import annotations
+
+import ast
+import cmath
+import difflib
+import math
+from collections.abc import Sequence as SequenceOf
+from typing import Any
+
+from gdrun.errors import FormulaError
+from gdrun.formula import nodes
+from gdrun.formula.failures import LocatedFormulaError, inside
+from gdrun.formula.names import RESERVED, check_definitions, check_name, check_names
+from gdrun.formula.nodes import Expression, Node
+from gdrun.formula.table import DERIVATIVES, TABLE, Function
+from gdrun.formula.tokens import clean, tokenize
+
+__all__ = ["RESERVED", "Expression", "check_definitions", "check_name", "check_names", "parse"]
+
+MAX_DEPTH = 96
+"""Deepest nesting of operations; a long sum or product counts once."""
+
+MAX_LIST_DEPTH = 16
+MAX_LIST_ITEMS = 1_000_000
+
+_OPERATORS = {
+    ast.Add: ("add", "+"),
+    ast.Sub: ("subtract", "-"),
+    ast.Mult: ("multiply", "*"),
+    ast.Div: ("divide", "/"),
+    ast.Pow: ("pow", "**"),
+    ast.MatMult: ("matmul", "@"),
+    ast.USub: ("negative", "-"),
+    ast.Not: ("logical_not", "not"),
+    ast.And: ("logical_and", "and"),
+    ast.Or: ("logical_or", "or"),
+    ast.Lt: ("less", "<"),
+    ast.LtE: ("less_equal", "<="),
+    ast.Gt: ("greater", ">"),
+    ast.GtE: ("greater_equal", ">="),
+    ast.Eq: ("equal", "=="),
+    ast.NotEq: ("not_equal", "!="),
+}
+_REFUSED = {
+    ast.Starred: "'*' before an argument is not part of formulas",
+    ast.GeneratorExp: "formulas have no comprehensions",
+    ast.ListComp: "formulas have no comprehensions",
+    ast.Slice: "':' only stands in an index",
+}
+
+
+def parse(text: str | int | float | complex | SequenceOf[Any]) -> Expression:
+    """Read a formula.
+
+    Args:
+        text: the formula; or a number; or a list, nested as deep as 16, of numbers and formulas.
+    Returns:
+        Expression. Its numbers are floats at once; nothing has been evaluated.
+    Raises:
+        FormulaError: with offset and length of the first token at fault and a hint. In a list it is a
+            LocatedFormulaError that knows the element, and the offset counts in that element's text.
+    """
+    if isinstance(text, str):
+        return _expression(text, _read(text))
+    if isinstance(text, bool) or not isinstance(text, int | float | complex | list | tuple):
+        raise FormulaError(f"{_shown(text)} is not a formula", hint="write a number, a formula or a list of them")
+    writer = _ListWriter()
+    root = writer.node(text, ())
+    return _expression("".join(writer.pieces), root, tuple(writer.elements) if isinstance(text, list | tuple) else ())
+
+
+class _ListWriter:
+    """Writes a YAML value out as one text, parsing each string in it on the way."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.elements: list[tuple[tuple[int, ...], int, int]] = []
+        self.offset = 0
+        self.draws = 0
+        self.items = 0
+
+    def write(self, piece: str) -> None:
+        self.pieces.append(piece)
+        self.offset += len(piece)
+
+    def node(self, value: Any, path: tuple[int, ...]) -> Node:
+        start = self.offset
+        if isinstance(value, list | tuple):
+            return self.sequence(value, path)
+        if isinstance(value, str):
+            with inside(*path):
+                root = _read(value, offset=start, draws=self.draws)
+            self.draws += sum(_is_draw(node) for node in nodes.walk(root))
+            self.write(value)
+        else:
+            root = nodes.Number(start, len(str(value)), _number(value, path))
+            self.write(str(value))
+        self.elements.append((path, start, self.offset - start))
+        return root
+
+    def sequence(self, values: SequenceOf[Any], path: tuple[int, ...]) -> Node:
+        self.items += len(values)
+        if len(path) >= MAX_LIST_DEPTH:
+            raise LocatedFormulaError(f"a list nested more than {MAX_LIST_DEPTH} deep", inside=path)
+        if self.items > MAX_LIST_ITEMS:
+            raise FormulaError(
+                f"a list of more than {MAX_LIST_ITEMS:,} numbers", hint="keep large arrays in an npz file"
+            )
+        if not values:
+            raise LocatedFormulaError("an empty list", hint="write at least one number", inside=path)
+        start, items = self.offset, []
+        self.write("[")
+        for position, value in enumerate(values):
+            self.write(", " if position else "")
+            items.append(self.node(value, (*path, position)))
+        self.write("]")
+        return nodes.Sequence(start, self.offset - start, tuple(items))
+
+
+def _number(value: Any, path: tuple[int, ...]) -> float | complex:
+    """Return a YAML number as float or complex; refuse bool, nan, infinity and integers beyond float64."""
+    if isinstance(value, bool) or not isinstance(value, int | float | complex):
+        raise LocatedFormulaError(f"{_shown(value)} is not a number", hint="write a number or a formula", inside=path)
+    try:
+        number = value if isinstance(value, complex) else float(value)
+    except OverflowError:
+        number = math.inf
+    if not cmath.isfinite(number):
+        raise LocatedFormulaError(f"{_shown(value)} is not a finite float64", inside=path)
+    return number
+
+
+def _shown(value: Any) -> str:
+    """Name a refused YAML value in a few characters."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int) and value.bit_length() > 128:
+        return "an integer of more than 38 digits"  # str() of a long one is slow, and refused by Python itself
+    if isinstance(value, int | float | complex | str):
+        return repr(str(value)[:40])
+    return "a mapping" if isinstance(value, dict) else f"a {type(value).__name__}"
+
+
+def _read(text: str, *, offset: int = 0, draws: int = 0) -> Node:
+    """Parse one text; shift every place by `offset` and count draws from `draws`."""
+    cleaned = clean(text)
+    tokens = tokenize(cleaned, TABLE.__contains__)
+    stripped = cleaned.lstrip(" ")
+    indent = len(cleaned) - len(stripped)
+    try:
+        tree = ast.parse(stripped.rstrip(" "), mode="eval").body
+    except SyntaxError as error:
+        at = indent + max((error.offset or 1) - 1, 0)
+        token = next((token for token in tokens if token.offset <= at < token.offset + len(token.text)), tokens[-1])
+        raise FormulaError(
+            f"the formula cannot be read at {token.text!r}", offset=token.offset, length=len(token.text)
+        ) from None
+    except (RecursionError, MemoryError, ValueError):
+        raise _too_deep(0, len(text)) from None
+    _check_depth(tree, len(text))
+    return _Converter(indent, offset, draws).convert(tree)
+
+
+def _too_deep(offset: int, length: int) -> FormulaError:
+    return FormulaError(
+        f"the formula is nested more than {MAX_DEPTH} deep",
+        offset=offset,
+        length=length,
+        hint="name its parts in define:",
+    )
+
+
+def _check_depth(tree: ast.expr, length: int) -> None:
+    """Bound the recursion of everything that follows. The left side of a + b + c + ... does not count."""
+    waiting: list[tuple[ast.AST, int]] = [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise _too_deep(0, length)
+        for child in ast.iter_child_nodes(node):
+            chained = isinstance(node, ast.BinOp) and child is node.left and isinstance(child, ast.BinOp)
+            waiting.append((child, depth if chained else depth + 1))
+
+
+class _Converter:
+    """ast -> nodes. `indent`: spaces that were cut off in front; `shift`: where the text stands in a list's text."""
+
+    def __init__(self, indent: int, shift: int, draws: int) -> None:
+        self.indent = indent
+        self.shift = shift
+        self.draws = draws
+
+    def place(self, node: ast.expr) -> tuple[int, int]:
+        start = node.col_offset
+        return start + self.indent + self.shift, (node.end_col_offset or start + 1) - start
+
+    def refuse(self, node: ast.expr, message: str, hint: str | None = None, length: int | None = None) -> FormulaError:
+        offset, whole = self.place(node)
+        return FormulaError(message, offset=offset - self.shift, length=length or whole, hint=hint)
+
+    def convert(self, node: ast.expr) -> Node:
+        place = self.place(node)
+        match node:
+            case ast.Constant():
+                return self.constant(node)
+            case ast.Name(id=name):
+                return nodes.Name(*place, name)
+            case ast.BinOp() if type(node.op) in _OPERATORS:
+                return self.chain(node)
+            case ast.UnaryOp(op=ast.UAdd()):
+                return self.convert(node.operand)
+            case ast.UnaryOp() if type(node.op) in _OPERATORS:
+                function, symbol = _OPERATORS[type(node.op)]
+                return nodes.Operation(*place, function, symbol, (self.convert(node.operand),))
+            case ast.BoolOp():
+                function, symbol = _OPERATORS[type(node.op)]
+                result = self.convert(node.values[0])
+                for value in node.values[1:]:
+                    result = nodes.Operation(*place, function, symbol, (result, self.convert(value)))
+                return result
+            case ast.Compare():
+                return self.comparison(node)
+            case ast.List(elts=items) | ast.Tuple(elts=items):
+                if not items:
+                    raise self.refuse(node, "an empty list", "write at least one number")
+                return nodes.Sequence(*place, tuple(self.convert(item) for item in items))
+            case ast.Subscript():
+                parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+                items = tuple(self.index_item(part) for part in parts)
+                return nodes.Index(*place, self.convert(node.value), items)
+            case ast.Call():
+                return self.call(node)
+        raise self.refuse(node, _REFUSED.get(type(node), "this is not part of formulas"))
+
+    def constant(self, node: ast.Constant) -> Node:
+        place, value = self.place(node), node.value
+        if isinstance(value, bool):
+            return nodes.Flag(*place, value)
+        if value is None:
+            return nodes.Nothing(*place)
+        if value is Ellipsis:
+            raise self.refuse(node, "'...' only stands in an index", "as in x[..., 0]")
+        if not isinstance(value, int | float | complex):
+            raise self.refuse(node, "formulas hold no text", "write names without quotes")
+        try:
+            number = value if isinstance(value, complex) else float(value)
+        except OverflowError:
+            number = math.inf
+        if not cmath.isfinite(number):
+            raise self.refuse(node, "the number is too large for float64", "the largest is about 1.8e308")
+        return nodes.Number(*place, number)
+
+    def chain(self, node: ast.BinOp) -> Node:
+        """Convert a + b - c ... from the left, without recursing down its left side."""
+        spine: list[ast.BinOp] = []
+        left: ast.expr = node
+        while isinstance(left, ast.BinOp):
+            if type(left.op) not in _OPERATORS:
+                raise self.refuse(left, "this operator is not part of formulas")
+            spine.append(left)
+            left = left.left
+        result = self.convert(left)
+        for step in reversed(spine):
+            function, symbol = _OPERATORS[type(step.op)]
+            result = nodes.Operation(*self.place(step), function, symbol, (result, self.convert(step.right)))
+        return result
+
+    def comparison(self, node: ast.Compare) -> Node:
+        if any(type(op) not in _OPERATORS for op in node.ops):
+            raise self.refuse(node, "formulas compare with < <= > >= == !=")
+        names = [_OPERATORS[type(op)] for op in node.ops]
+        operands = tuple(self.convert(part) for part in (node.left, *node.comparators))
+        functions, symbols = zip(*names, strict=True)
+        return nodes.Comparison(*self.place(node), operands, functions, symbols)
+
+    def index_item(self, node: ast.expr) -> Node:
+        if isinstance(node, ast.Slice):
+            start, stop, step = (
+                None if part is None else self.convert(part) for part in (node.lower, node.upper, node.step)
+            )
+            return nodes.Slice(*self.place(node), start, stop, step)
+        if isinstance(node, ast.Constant) and node.value is Ellipsis:
+            return nodes.Rest(*self.place(node))
+        if isinstance(node, ast.Tuple):
+            raise self.refuse(node, "an index inside an index")
+        return self.convert(node)
+
+    def call(self, node: ast.Call) -> Node:
+        if not isinstance(node.func, ast.Name):
+            raise self.refuse(node, "only a function of the table can be called", "write * for a product")
+        written = node.func.id
+        row = TABLE.get(written)
+        offset, length = self.place(node)
+        if row is None:
+            if node.keywords:
+                raise self.refuse(node.func, f"{written} takes no keyword arguments")
+            return nodes.NetworkCall(offset, length, written, tuple(self.convert(part) for part in node.args))
+        arguments = self.bind(node, row, written)
+        ordinal = self.draws
+        self.draws += row.kind == "draw"
+        return nodes.Call(offset, length, row.name, written, arguments, ordinal)
+
+    def bind(self, node: ast.Call, row: Function, written: str) -> tuple[tuple[str, Node], ...]:
+        """Pair arguments with parameters; refuse too many, too few, twice and unknown ones."""
+        usage = f"it is called as {row.signature}"
+        if len(node.args) > row.max_args:
+            mend = {"max": "of two values: maximum(a, b)", "min": "of two values: minimum(a, b)"}.get(row.name, usage)
+            raise self.refuse(node.args[row.max_args], f"{written} takes at most {row.max_args} arguments", mend)
+        given = {parameter.name: argument for parameter, argument in zip(row.parameters, node.args, strict=False)}
+        for keyword in node.keywords:
+            parameter = None if keyword.arg is None else row.parameter(keyword.arg)
+            if parameter is None:
+                near = difflib.get_close_matches(keyword.arg or "", row.keywords, 1)
+                hint = f"did you mean {near[0]!r}? {usage}" if near else usage
+                raise self.refuse(keyword.value, f"{written} has no argument {keyword.arg!r}", hint)
+            if parameter.name in given:
+                raise self.refuse(keyword.value, f"{written} gets its argument {parameter.name!r} twice", usage)
+            given[parameter.name] = keyword.value
+        for parameter in row.parameters:
+            if parameter.default is None and parameter.name not in given:
+                raise self.refuse(node, f"{written} needs its argument {parameter.name!r}", usage)
+            if parameter.kind == "name" and not isinstance(given[parameter.name], ast.Name):
+                raise self.refuse(given[parameter.name], f"{written} differentiates by a name", usage)
+            if parameter.kind == "values" and not isinstance(given[parameter.name], ast.List | ast.Tuple):
+                raise self.refuse(
+                    given[parameter.name], f"{written} takes a list of arrays", f"as in {written}([a, b])"
+                )
+        return tuple((name, self.convert(argument)) for name, argument in given.items())
+
+
+def _is_draw(node: Node) -> bool:
+    return isinstance(node, nodes.Call) and TABLE[node.function].kind == "draw"
+
+
+def _expression(text: str, root: Node, elements: tuple[tuple[tuple[int, ...], int, int], ...] = ()) -> Expression:
+    everything = list(nodes.walk(root))
+    names_at = tuple((node.name, node.offset, node.length) for node in everything if isinstance(node, nodes.Name))
+    calls = [node for node in everything if isinstance(node, nodes.Call | nodes.NetworkCall)]
+    called = [(node.written if isinstance(node, nodes.Call) else node.name, node.offset) for node in calls]
+    return Expression(
+        text=text,
+        root=root,
+        names=frozenset(name for name, _, _ in names_at),
+        functions=frozenset(name for name, _ in called),
+        draws=any(_is_draw(node) for node in everything),
+        differentiates=any(isinstance(node, nodes.Call) and node.function in DERIVATIVES for node in everything),
+        names_at=names_at,
+        calls_at=tuple((name, offset, len(name)) for name, offset in called),
+        elements=elements,
+    )
