@@ -1,0 +1,125 @@
+"""The commands, by name. One line here and one file in this package add a command.
+
+A command's file is imported when the command is called, and no sooner: `gdrun --help` and shell completion stay as fast
+with thirty commands as with one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command as build_command
+
+from gdrun import __version__
+from gdrun.cli import terminal
+from gdrun.cli.failures import guarded, tell
+from gdrun.text import safe_text
+
+GROUPS: dict[str, dict[str, str]] = {
+    "Train": {
+        "train": "Run experiments and write a run directory for each.",
+        "check": "Run experiments and assert what their `expect:` says.",
+    },
+    "Configs": {
+        "init": "Write a commented config to start from.",
+        "validate": "Check configs without running them; all mistakes at once.",
+        "explain": "Show what a config resolves to, or what a key or a formula's function means.",
+        "schema": "Print the JSON Schema of configs, for editors.",
+    },
+    "This machine": {
+        "doctor": "Say what is installed here and what is missing.",
+    },
+}
+"""Heading -> command -> its line in the help. The function is `command` in the module of the command's name."""
+
+_SETTINGS: dict[str, Any] = {
+    "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 100},
+}
+
+
+def module_of(name: str) -> str:
+    """Return the module that holds the command `name`: `check-grad` is in gdrun.cli.check_grad."""
+    return f"gdrun.cli.{name.replace('-', '_')}"
+
+
+class Commands(TyperGroup):
+    """The group of all commands, which imports only the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands in the order of the help."""
+        return [name for group in GROUPS.values() for name in group]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command `cmd_name`, None if there is none."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        function = import_module(module_of(cmd_name)).command
+        single.command(cmd_name, **_SETTINGS)(guarded(function))
+        return build_command(single)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that the arguments begin with; a misspelt one is refused with the name that was meant."""
+        name = args[0]
+        if name not in self.list_commands(ctx) and not name.startswith("-") and not ctx.resilient_parsing:
+            near = get_close_matches(name, self.list_commands(ctx), n=1)
+            file = not near and ("/" in name or name.endswith((".yaml", ".yml")))
+            hint = f" Did you mean '{near[0]}'?" if near else f" Did you mean 'gdrun train {name}'?" if file else ""
+            ctx.fail(f"No such command '{safe_text(name, limit=100)}'.{safe_text(hint, limit=200)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands into the help from the table above, so that none of them is imported."""
+        width = max(len(name) for name in self.list_commands(ctx))
+        for heading, group in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), text) for name, text in group.items()])
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        guarded(terminal.data)(f"gdrun {__version__}")
+
+
+# rich_markup_mode=None: typer's own help through rich would double the time of `gdrun --help`.
+app = typer.Typer(
+    cls=Commands, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True, **_SETTINGS
+)
+
+
+@app.callback()
+def _gdrun(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Gradient-descent experiments from the command line: a YAML file in, an exact record out.
+
+    Begin with `gdrun init` and `gdrun train FILE`. Exit codes: 0 done, 1 a bug in gdrun, 2 config or usage refused,
+    3 diverged, 4 an expectation was missed, 5 disk trouble, 8 something is missing here, 130/143 interrupted.
+    """
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that `arguments` (default: the process's) ask for and return its exit code."""
+    terminal.make_robust()
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="gdrun")
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.__context__, BrokenPipeError):
+            code = 0  # typer's verdict on `gdrun --help | head -1` is 1
+    except Exception as error:
+        code = tell(error)
+    return terminal.flush() or int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,123 @@
+"""What `gdrun check --update` prints: the `expect:` of a config with the numbers that came out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdrun.text import human_number
+
+if TYPE_CHECKING:
+    from gdrun.checking import Sight
+    from gdrun.config.expect import Expect
+
+FEW_NUMBERS = 20
+"""Where nothing was expected yet, parameters are proposed up to so many numbers."""
+
+_WIDTH = 100
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
+_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off"})
+_TOLERANCES = ("rtol", "atol")
+
+
+def propose(expect: Expect, sight: Sight) -> str:
+    """Return the YAML of an `expect:` block that the run meets.
+
+    What `expect` states is stated again with the run's values and its own tolerances; bounds (`below`, `above`) stay as
+    they are. Where it states nothing, the status, the steps, the loss and the parameters, while they are few, are.
+    """
+    values = _restated(expect, sight) if expect.model_fields_set - {*_TOLERANCES} else _first(sight)
+    return "\n".join(["expect:", *_lines(values, 1)]) + "\n"
+
+
+def _first(sight: Sight) -> dict[str, Any]:
+    parameters = sight.parameters
+    few = sum(array.size for array in parameters.values()) <= FEW_NUMBERS
+    values: dict[str, Any] = {"status": str(sight.run.status), "steps": sight.run.record.steps}
+    if sight.diverged_at is not None:
+        values["diverged_at"] = sight.diverged_at
+    elif "loss" in sight.final:
+        values["loss"] = sight.final["loss"]
+    return values | ({"parameters": dict(parameters)} if few and parameters else {})
+
+
+def _restated(expect: Expect, sight: Sight) -> dict[str, Any]:
+    values: dict[str, Any] = {name: getattr(expect, name) for name in _TOLERANCES if getattr(expect, name)}
+    record = sight.run.record
+    if expect.status is not None or str(sight.run.status) == "diverged":
+        values["status"] = str(sight.run.status)
+    got = {"stopped_by": record.stopped_by, "steps": record.steps, "diverged_at": sight.diverged_at}
+    values |= {name: value for name, value in got.items() if getattr(expect, name) is not None}
+    if expect.loss is not None:
+        values["loss"] = _with_bounds(expect.loss, sight.final.get("loss"))
+    sections = {"parameters": sight.parameters, "metrics": sight.final}
+    if expect.gradients:
+        sections["gradients"] = sight.gradients
+    for section, found in sections.items():
+        if stated := getattr(expect, section):
+            values[section] = {name: _with_bounds(item, found.get(name)) for name, item in stated.items()}
+    if expect.trace:
+        values["trace"] = [_trace_row(row, sight) for row in expect.trace]
+    if expect.predictions is not None:
+        stated = expect.predictions
+        predicted = sight.predictions(stated.inputs)
+        shape = np.shape(stated.value)
+        predicted = predicted[..., 0] if predicted.shape == (*shape, 1) else predicted
+        own = {name: getattr(stated, name) for name in _TOLERANCES if getattr(stated, name) is not None}
+        values["predictions"] = {**stated.inputs, "value": predicted, **own}
+    return values
+
+
+def _trace_row(row: Any, sight: Sight) -> dict[str, Any]:
+    found = sight.row(row.step) or {}
+    values = {name: _with_bounds(item, found.get(name)) for name, item in row.values.items()}
+    own = {name: getattr(row, name) for name in _TOLERANCES if getattr(row, name) is not None}
+    return {"step": row.step, **values, **own}
+
+
+def _with_bounds(stated: Any, got: Any) -> Any:
+    """What came out, in the form that was stated; bounds alone are repeated."""
+    from gdrun.config.expect import Bound
+
+    if not isinstance(stated, Bound):
+        return got
+    values = {name: getattr(stated, name) for name in ("rtol", "atol", "below", "above")}
+    own = {name: value for name, value in values.items() if value is not None}
+    return own if stated.value is None else {"value": got, **own}
+
+
+def _lines(values: Mapping[str, Any], level: int) -> list[str]:
+    lines = []
+    for name, value in values.items():
+        lead = "  " * level + f"{_name(name)}:"
+        flow = f"{lead} {_flow(value)}"
+        if isinstance(value, Mapping) and len(flow) > _WIDTH:
+            lines += [lead, *_lines(value, level + 1)]
+        elif isinstance(value, list):
+            lines += [lead, *(f"{'  ' * (level + 1)}- {_flow(item)}" for item in value)]
+        else:
+            lines.append(flow)
+    return lines
+
+
+def _flow(value: Any) -> str:
+    """A value in YAML's flow style, on one line, numbers with all digits of their precision."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_name(name)}: {_flow(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, list | tuple | np.ndarray):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return value if _PLAIN.match(value) and value.lower() not in _WORDS else json.dumps(value)
+    return human_number(value)
+
+
+def _name(name: str) -> str:
+    return name if _PLAIN.match(name) and name.lower() not in _WORDS else json.dumps(name)

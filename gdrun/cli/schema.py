@@ -1,0 +1,33 @@
+"""`gdrun schema`: the JSON Schema of configs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gdrun.cli import terminal
+from gdrun.text import safe_text
+
+
+def command(
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there, not to stdout.")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of configs.
+
+    An editor that knows it completes keys and underlines mistakes: begin a config with the line
+    `# yaml-language-server: $schema=gdrun.schema.json`.
+    """
+    from gdrun.cli.output import write_file
+    from gdrun.config.schema import schema
+    from gdrun.rundir.strict_json import dumps
+
+    text = dumps(schema(), indent=2) + "\n"
+    if output is None:
+        terminal.data(text)
+        return
+    write_file(output, text.encode())
+    terminal.say(f"wrote {safe_text(output)}")

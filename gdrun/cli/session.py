@@ -1,0 +1,82 @@
+"""What the commands that train have in common: all configs checked and built before the first one runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from gdrun.cli import failures, terminal
+from gdrun.errors import GdrunError, UsageError
+from gdrun.text import safe_text
+
+if TYPE_CHECKING:
+    from gdrun.cli.noise import Noise
+    from gdrun.config import LoadedConfig
+    from gdrun.training import Prepared
+
+_DEVICE = re.compile(r"auto|cpu|gpu(:\d{1,4})?")
+
+
+def load_all(configs: Sequence[str], overrides: Sequence[str], *, device: str | None = None) -> list[LoadedConfig]:
+    """Return the configs, checked as far as their texts go.
+
+    Raises:
+        UsageError: `device` is none.
+        GdrunError: what is wrong with the configs, all of them.
+    """
+    from gdrun.config import load_config
+
+    if device is not None and not _DEVICE.fullmatch(device):
+        raise UsageError(f"there is no device '{safe_text(device, limit=40)}'", hint="auto, cpu, gpu or gpu:N")
+    with failures.collecting() as errors:
+        loaded = []
+        for config in configs:
+            with errors.kept():
+                loaded.append(load_config(config, overrides))
+    return loaded
+
+
+def prepare_all(
+    loaded: Sequence[LoadedConfig], *, device: str | None, threads: int | None, smoke: bool = False
+) -> list[Prepared]:
+    """Return the configs built; imports TensorFlow.
+
+    Raises:
+        GdrunError: what is wrong with them, all of them.
+    """
+    with waiting("starting TensorFlow"), failures.collecting() as errors:
+        from gdrun.training import prepare
+
+        prepared = []
+        for one in loaded:
+            with errors.kept():
+                prepared.append(prepare(one, device=device, threads=threads, smoke=smoke))
+    return prepared
+
+
+@contextmanager
+def quiet() -> Iterator[Noise]:
+    """Hold back what libraries print; where the command dies of a bug, hand it to the error."""
+    from gdrun.cli.noise import Noise
+
+    with Noise() as noise:
+        try:
+            yield noise
+        except GdrunError:
+            raise
+        except Exception as error:
+            if said := noise.take().strip():
+                error.add_note(said[-2000:])
+            raise
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """Show on a terminal that something takes its time."""
+    if not terminal.is_live():
+        yield
+        return
+    with terminal.console().status(text, spinner="dots"):
+        yield

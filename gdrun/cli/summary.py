@@ -1,0 +1,113 @@
+"""What is said of a run when it is over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gdrun.cli import terminal
+from gdrun.cli.output import aligned
+from gdrun.errors import ExitCode
+from gdrun.text import human_number, human_seconds, plural, safe_text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gdrun.rundir.run import Run
+
+FEW_NUMBERS = 20
+"""Parameters are printed up to so many numbers."""
+
+_COLOURS = {"completed": "green", "stopped": "green", "diverged": "red", "failed": "red"}
+
+
+def exit_code(run: Run) -> int:
+    """Return what a command ends with after `run`."""
+    status = str(run.status)
+    if status == "interrupted":
+        return interrupted_code(run)
+    return {"diverged": ExitCode.DIVERGED, "failed": ExitCode.BUG}.get(status, ExitCode.DONE)
+
+
+def interrupted_code(run: Run) -> int:
+    """Return 143 after SIGTERM, 130 after any other signal."""
+    signal_name = f"{run.record.stopped_by} {run.record.why} {run.record.extra.get('signal')}"
+    return ExitCode.TERMINATED if "SIGTERM" in signal_name or "sigterm" in signal_name else ExitCode.INTERRUPTED
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """Return what `--json` says of a run: its record in short, and its parameters while they are few."""
+    record = run.record
+    values: dict[str, Any] = {"id": run.id, "name": record.name, "directory": str(run.directory.absolute())}
+    values["status"] = str(run.status)
+    for key in ("stopped_by", "why", "steps", "epochs", "seconds", "device", "precision", "compile"):
+        values[key] = getattr(record, key)
+    for key in ("final", "best", "diverged", "warnings"):
+        values[key] = getattr(record, key)
+    parameters = parameters_of(run)
+    values["num_parameters"] = sum(array.size for array in parameters.values())
+    values["parameters"] = parameters if values["num_parameters"] <= FEW_NUMBERS else None
+    return values
+
+
+def parameters_of(run: Run) -> dict[str, np.ndarray]:
+    """Return the final parameters, {} where the run has none to show."""
+    from gdrun.errors import RunDirectoryError
+
+    try:
+        return run.parameters
+    except RunDirectoryError:
+        return {}
+
+
+def show(run: Run) -> None:
+    """Print the short table of a finished run on stderr."""
+    record = run.record
+    status = terminal.paint(str(run.status), "bold", _COLOURS.get(str(run.status), "yellow"))
+    why = f": {safe_text(record.why, limit=300)}" if record.why else ""
+    terminal.say(f"{terminal.paint(safe_text(record.name, limit=64), 'bold')} {status}{why}")
+    for line in aligned(rows(run)):
+        terminal.say(line)
+
+
+def rows(run: Run) -> list[tuple[str, str]]:
+    """Return (what, value) for each line of the table: steps, time, final and best values, parameters."""
+    record = run.record
+    lines = []
+    if record.steps is not None:
+        epochs = f" ({plural_number(record.epochs, 'epoch')})" if record.epochs else ""
+        lines.append(("steps", f"{record.steps:,}{epochs}"))
+    if record.seconds is not None:
+        lines.append(("time", human_seconds(record.seconds)))
+    lines += [(safe_text(name, limit=60), _value(value)) for name, value in record.final.items()]
+    if record.best:
+        words = ", ".join(f"{safe_text(name, limit=60)} {_value(value)}" for name, value in record.best.items())
+        lines.append(("best", words))
+    parameters = parameters_of(run)
+    size = sum(array.size for array in parameters.values())
+    if 0 < size <= FEW_NUMBERS:
+        lines += [(safe_text(name, limit=60), exact_array(array)) for name, array in parameters.items()]
+    elif size:
+        lines.append(("parameters", f"{size:,} numbers, in parameters.npz"))
+    return lines
+
+
+def plural_number(count: float, one: str) -> str:
+    """Return "2.5 epochs", "1 epoch"."""
+    if float(count).is_integer():
+        return plural(int(count), one)
+    return f"{human_number(count, digits=4)} {one}s"
+
+
+def exact_array(value: Any) -> str:
+    """Return an array's numbers in one line, each with all the digits of its precision."""
+    if getattr(value, "ndim", 0) == 0:
+        return human_number(value[()] if hasattr(value, "shape") else value)
+    return "[" + ", ".join(exact_array(item) for item in value) + "]"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool | int | float):
+        return human_number(value)
+    if isinstance(value, dict) and "value" in value and value["value"] is None:
+        return f"none ({safe_text(value.get('reason', ''), limit=200)})"
+    return safe_text(value, limit=200)

@@ -1,0 +1,155 @@
+"""The two streams of a command: data to stdout, talk to stderr.
+
+Talk never fails: a closed pipe or a full disk behind stderr must not end a run. Data that cannot be written does end
+the command, quietly where the reader has gone away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
+
+from gdrun.errors import ExitCode, RunDirectoryError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
+
+_diverted: dict[str, TextIO] = {}
+"""Where stdout and stderr really go while `noise` has the descriptors."""
+
+
+class OutputClosed(Exception):
+    """The reader of stdout has gone away (`gdrun schema | head -1`)."""
+
+
+def stream(name: str) -> TextIO:
+    """Return the stream that reaches the user; `name` is "stdout" or "stderr"."""
+    return _diverted.get(name) or getattr(sys, name)
+
+
+def divert(streams: dict[str, TextIO]) -> dict[str, TextIO]:
+    """Use `streams` (by name) in place of sys.stdout and sys.stderr; return what was used before."""
+    before = dict(_diverted)
+    _diverted.clear()
+    _diverted.update(streams)
+    return before
+
+
+def make_robust() -> None:
+    """Let no character fail on the way out: what an encoding lacks is written as an escape."""
+    for name in ("stdout", "stderr"):
+        with suppress(AttributeError, ValueError, OSError):
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def data(text: str) -> None:
+    """Write `text` and a newline to stdout, at once.
+
+    Raises:
+        OutputClosed: nobody reads any more.
+        RunDirectoryError: stdout cannot be written, e.g. a full disk.
+    """
+    out = stream("stdout")
+    try:
+        out.write(text if text.endswith("\n") else text + "\n")
+        out.flush()
+    except (BrokenPipeError, ValueError, AttributeError) as error:
+        raise OutputClosed from error
+    except OSError as error:
+        raise RunDirectoryError(f"cannot write to stdout: {error.strerror}") from error
+
+
+def say(text: str = "") -> None:
+    """Write `text` and a newline to stderr; if it cannot be written, so be it."""
+    err = stream("stderr")
+    with suppress(OSError, ValueError, AttributeError):
+        err.write(text + "\n")
+        err.flush()
+
+
+def warn(text: str) -> None:
+    """Say `text` as a warning."""
+    say(f"{paint('warning:', 'yellow')} {text}")
+
+
+def is_live(name: str = "stderr") -> bool:
+    """Return whether the stream is a terminal that understands cursor movements."""
+    try:
+        terminal = stream(name).isatty()
+    except (ValueError, AttributeError):
+        return False
+    return terminal and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+
+
+def has_colour(name: str = "stderr") -> bool:
+    """Return whether to style text: on a terminal, unless NO_COLOR is set to anything (no-color.org)."""
+    return is_live(name) and not os.environ.get("NO_COLOR")
+
+
+def paint(text: str, *styles: str, name: str = "stderr") -> str:
+    """Return `text` in `styles` ("bold", "dim", "red", "green", ...), or as it is where none are wanted."""
+    if not has_colour(name) or not styles:
+        return text
+    return f"\x1b[{';'.join(str(_STYLES[style]) for style in styles)}m{text}\x1b[0m"
+
+
+def console() -> Console:
+    """Return a rich console on stderr, for what moves."""
+    from rich.console import Console
+
+    class Steady(Console):
+        def show_cursor(self, show: bool = True) -> bool:
+            # A hidden cursor would stay hidden after the second Ctrl-C, which ends the process at once.
+            return False
+
+    colours: Any = "auto" if has_colour() else None
+    # The file is ours to keep alive: a vanished terminal must not end a run.
+    file: Any = _Tolerant(stream("stderr"))
+    return Steady(file=file, force_terminal=is_live(), color_system=colours, highlight=False, markup=False)
+
+
+class _Tolerant:
+    """A text stream whose writes cannot fail."""
+
+    def __init__(self, inner: TextIO) -> None:
+        self._inner = inner
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._inner.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._inner.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def flush() -> int:
+    """Flush both streams at the process's end; return an exit code where stdout fails, else 0.
+
+    Without this, Python's own flush at exit would print a complaint and change the exit code.
+    """
+    code = 0
+    for name in ("stdout", "stderr"):
+        try:
+            getattr(sys, name).flush()
+        except (OSError, ValueError, AttributeError) as error:
+            if name == "stdout" and isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+                code = ExitCode.DISK
+            _sink(name)
+    return code
+
+
+def _sink(name: str) -> None:
+    """Let what is left in the buffer of a broken stream go nowhere."""
+    with suppress(OSError, ValueError, AttributeError):
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, getattr(sys, name).fileno())
+        os.close(descriptor)

@@ -1,0 +1,133 @@
+"""`gdrun train CONFIG... [KEY=VALUE...]`: run experiments, a run directory each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gdrun.cli import arguments, failures, session, terminal
+from gdrun.cli.arguments import Device, Json, Quiet, RunsDir, Targets, Threads, Verbose
+from gdrun.errors import ExitCode, GdrunError, UsageError
+from gdrun.text import safe_text
+
+if TYPE_CHECKING:
+    from gdrun.cli.noise import Noise
+    from gdrun.config import LoadedConfig
+    from gdrun.training import Prepared
+
+
+def command(
+    targets: Targets,
+    runs_dir: RunsDir = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the run; default: the config's.")] = None,
+    device: Device = None,
+    threads: Threads = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Build everything, show parameters, memory and steps, run nothing.")
+    ] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Run a few steps to see that it works; keep nothing.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> int:
+    """Run experiments and write a run directory for each.
+
+    All configs are checked and built before the first one runs. The path of each run directory goes to stdout, all else
+    to stderr. A run directory is a config too: training it again gives the same bits.
+
+    Exit codes: 3 where a run diverged, 2 where a config is refused, 130 after Ctrl-C (what was recorded is saved).
+    """
+    configs, overrides = arguments.split(targets)
+    _check_name(name)
+    loaded = session.load_all(configs, overrides, device=device)
+    if not quiet:
+        _say_what_is_ignored(loaded, configs)
+    with session.quiet() as noise:
+        prepared = session.prepare_all(loaded, device=device, threads=threads, smoke=smoke)
+        if dry_run:
+            return _dry_run(prepared, as_json=as_json)
+        options = {"runs_dir": runs_dir, "name": name, "keep": not smoke}
+        results, codes = _train(prepared, configs, noise, options, quiet=quiet, verbose=verbose, as_json=as_json)
+    code = failures.worst(codes)
+    if as_json:
+        from gdrun.cli.output import print_json
+
+        print_json({"runs": results, "exit_code": int(code)})
+    return code
+
+
+def _train(
+    prepared: list[Prepared],
+    configs: Sequence[str],
+    noise: Noise,
+    options: dict[str, Any],
+    *,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
+) -> tuple[list[dict[str, Any]], list[int]]:
+    """Run what was prepared, one after the other; return what `--json` says of each and the exit code of each."""
+    from gdrun.cli import progress, summary
+    from gdrun.training import execute
+
+    results: list[dict[str, Any]] = []
+    codes: list[int] = []
+    prepared.reverse()
+    for config in configs:
+        listener = progress.listener(quiet=quiet, verbose=verbose)
+        try:
+            # Popped: a finished experiment's data need not stay in memory while the others run.
+            run = execute(prepared.pop(), listener=listener, log=noise.take, **options)
+        except GdrunError as error:
+            listener.close()
+            codes.append(failures.tell(error))
+            results.append({"config": config, "error": failures.describe(error)})
+            continue
+        finally:
+            listener.close()
+        codes.append(summary.exit_code(run))
+        results.append({"config": config, **summary.describe(run)})
+        if not quiet:
+            summary.show(run)
+        if options["keep"] and not as_json:
+            with suppress(terminal.OutputClosed):
+                terminal.data(safe_text(run.directory))
+        if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+            break
+    return results, codes
+
+
+def _check_name(name: str | None) -> None:
+    from gdrun.config.experiment import NAME_PATTERN
+
+    if name is not None and not re.fullmatch(NAME_PATTERN, name):
+        raise UsageError(
+            f"'{safe_text(name, limit=80)}' cannot be the name of a run",
+            hint="a-z, 0-9, '.', '_', '-', at most 64 of them, a letter or digit first",
+        )
+
+
+def _say_what_is_ignored(loaded: Sequence[LoadedConfig], configs: Sequence[str]) -> None:
+    """Say in one line that expectations and sweeps are other commands' business."""
+    for key, other in (("expect", "check"), ("sweep", "sweep")):
+        having = [name for one, name in zip(loaded, configs, strict=True) if key in one.experiment.model_fields_set]
+        if having:
+            names = safe_text(" ".join(having), limit=200)
+            terminal.say(terminal.paint(f"`{key}` is ignored by train; see `gdrun {other} {names}`", "dim"))
+
+
+def _dry_run(prepared: Sequence[Prepared], *, as_json: bool) -> int:
+    from gdrun.cli import dry_run
+    from gdrun.cli.output import print_json
+
+    plans = [dry_run.describe(one) for one in prepared]
+    if as_json:
+        print_json({"plans": plans})
+    else:
+        for plan in plans:
+            dry_run.show(plan)
+    return ExitCode.DONE

@@ -1,0 +1,39 @@
+"""`gdrun validate FILE... [KEY=VALUE...]`: what is wrong with configs, all of it, without running anything."""
+
+from __future__ import annotations
+
+from gdrun.cli import arguments, failures, terminal
+from gdrun.cli.arguments import Json, Quiet, Targets
+from gdrun.errors import ConfigError, ExitCode, GdrunError
+from gdrun.text import safe_text
+
+
+def command(targets: Targets, quiet: Quiet = False, as_json: Json = False) -> int:
+    """Check configs without running them; all mistakes of all files at once.
+
+    Exit code 2 if a config is refused. TensorFlow is not started: whether shapes and data fit is shown by
+    `gdrun train --dry-run`.
+    """
+    from gdrun.config import load_config
+
+    configs, overrides = arguments.split(targets)
+    results = []
+    codes = []
+    for config in configs:
+        error: GdrunError | None = None
+        try:
+            load_config(config, overrides)
+        except GdrunError as found:
+            error = found
+            failures.tell(found)
+        codes.append(error.exit_code if error else ExitCode.DONE)
+        results.append({"config": config, "ok": error is None} | (failures.describe(error) if error else {}))
+        if not as_json and not quiet and error is None:
+            terminal.data(f"{safe_text(config)}: {terminal.paint('ok', 'green', name='stdout')}")
+        if as_json and isinstance(error, ConfigError):
+            results[-1].pop("kind", None)
+    if as_json:
+        from gdrun.cli.output import print_json
+
+        print_json({"configs": results})
+    return failures.worst(codes)
