@@ -46,6 +46,8 @@ class Section(BaseModel):
 
     exclusive: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """Groups of keys of which one may be given: in `extends` and overrides, one takes the place of the others."""
+    gathers: ClassVar[str | None] = None
+    """The field, a mapping, that takes every key which is no field."""
 
 
 def check_integer(value: Any) -> Any:

@@ -2,11 +2,156 @@
 
 from __future__ import annotations
 
-from gdrun.errors import Problem
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from gdrun.errors import ConfigPath, FormulaError, Problem
+from gdrun.formula.parse import Expression, check_names, parse
+
+from .scopes import Names, Use, kind, mapping, names_of, uses
 from .source import Node
+
+GIVEN_WHILE_RUNNING = ("loss", "gradient_norm", "learning_rate")
+"""What record and stop formulas see; a name of the config's own would be hidden by them."""
 
 
 def check(root: Node) -> list[Problem]:
     """Return the problems of the config `root`, without places. Works on configs that are wrong elsewhere, too."""
-    return []
+    from .together import settings_problems
+
+    config = mapping(root.plain())
+    names = names_of(config)
+    read: list[tuple[Use, Expression]] = []
+    for use in uses(config, names):
+        expression = _read(use.formula)
+        if expression is not None:
+            read.append((use, expression))
+    used = frozenset().union(*(expression.names | expression.functions for _, expression in read))
+    problems = [problem for use, expression in read for problem in _name_problems(use, expression)]
+    problems += _hidden_names(names, read)
+    problems += _clashes(config)
+    problems += _unused(config, names, read, used)
+    problems += settings_problems(config, names, {use.path: expression for use, expression in read})
+    return problems
+
+
+def _read(formula: Any) -> Expression | None:
+    """The formula, if it is one that has names; what cannot be read is told by the schema."""
+    if not _has_text(formula):
+        return None
+    try:
+        return parse(formula)
+    except FormulaError:
+        return None
+
+
+def _has_text(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            return True
+        if isinstance(item, list | tuple):
+            waiting.extend(item)
+    return False
+
+
+def _name_problems(use: Use, expression: Expression) -> Iterator[Problem]:
+    if use.names is None:
+        return
+    for error in check_names(expression, use.names, use.callables):
+        problem = error.problem(use.path)
+        early = next((name for name in use.later if error.message == f"unknown name '{name}'"), None)
+        if early is not None:
+            itself = early == use.path[-1] or (len(use.path) > 1 and early == use.path[1])
+            yield Problem(
+                f"'{early}' is defined by itself" if itself else f"'{early}' is not known yet",
+                problem.path,
+                None if itself else f"{use.path[0]} are evaluated in order; move '{early}' above this",
+                problem.offset,
+                problem.length,
+            )
+        else:
+            yield problem
+
+
+def _hidden_names(names: Names, read: list[tuple[Use, Expression]]) -> Iterator[Problem]:
+    """A record or stop formula that uses `loss` where the config gives that name to something else."""
+    own = {*names.constants, *(names.inputs or ()), *(names.parameters or ()), *names.definitions, *names.outputs}
+    for use, expression in read:
+        if use.path[0] in ("record", "schedule", "metrics"):
+            for name, offset, length in expression.names_at:
+                if name in own and name in GIVEN_WHILE_RUNNING and not expression.elements:
+                    yield Problem(
+                        f"'{name}' could be the run's own or the one that this config defines",
+                        use.path,
+                        "give the config's own another name",
+                        offset,
+                        length,
+                    )
+
+
+def _given(config: Mapping[str, Any]) -> Iterator[tuple[str, ConfigPath]]:
+    """Every name that formulas see, with the place that gives it."""
+    data, model = mapping(config.get("data")), mapping(config.get("model"))
+    sections: list[tuple[ConfigPath, Any]] = [
+        (("constants",), config.get("constants")),
+        (("data", "inputs"), data.get("inputs")),
+        (("define",), config.get("define")),
+    ]
+    if kind(model) == "formula":
+        sections += [
+            (("model", "parameters"), model.get("parameters")),
+            (("model", "networks"), model.get("networks")),
+            (("model", "formula"), model.get("formula")),
+        ]
+    for path, section in sections:
+        for name in mapping(section):
+            yield name, (*path, name)
+
+
+def _clashes(config: Mapping[str, Any]) -> Iterator[Problem]:
+    seen: dict[str, ConfigPath] = {}
+    for name, path in _given(config):
+        if name in seen:
+            there = ".".join(map(str, seen[name]))
+            yield Problem(f"the name '{name}' is taken by {there}", path, "give one of them another name", key=True)
+        seen.setdefault(name, path)
+
+
+def _unused(
+    config: Mapping[str, Any], names: Names, read: list[tuple[Use, Expression]], used: frozenset[str]
+) -> Iterator[Problem]:
+    """Parameters that the loss cannot depend on, networks that are never called, nothing to train."""
+    model = mapping(config.get("model"))
+    if kind(model) != "formula":
+        return
+    parameters = mapping(model.get("parameters"))
+    trained = [
+        name
+        for name, value in parameters.items()
+        if not (isinstance(value, Mapping) and value.get("trainable") is False)
+    ]
+    if not trained and not names.networks:
+        place: ConfigPath = ("model", "parameters") if "parameters" in model else ("model",)
+        yield Problem("the model has no parameter to train", place, "model.parameters: {a: 1.0}", key=True)
+    for name in names.networks:
+        if name not in used:
+            yield Problem(
+                f"network '{name}' is never called", ("model", "networks", name), f"call it: {name}(x)", key=True
+            )
+    penalty = mapping(mapping(config.get("loss")).get("penalty"))
+    if penalty or not any(use.path[:2] == ("model", "formula") for use, _ in read):
+        return
+    of_loss = [
+        expression.names for use, expression in read if use.path[0] in ("define", "loss") or use.path[1] == "formula"
+    ]
+    reached = frozenset().union(*of_loss)
+    for name in trained:
+        if name not in reached:
+            yield Problem(
+                f"parameter '{name}' gets no gradient: the loss does not depend on it",
+                ("model", "parameters", name),
+                "use it in a formula, or set trainable: false",
+                key=True,
+            )

@@ -48,9 +48,19 @@ def _lines(problem: Problem, source: str) -> list[str]:
     text, indent, length = _window(place)
     caret = " " * indent + "^" * length
     lines = [head, f"{number:>5} | {text}"]
-    if hint and indent + length + len(hint) > _WIDTH + 20:
-        return [*lines, f"      | {caret}", f"      | {hint}"]
+    if hint and indent + length + len(hint) > _WIDTH:
+        return [*lines, f"      | {caret}", *(f"      | {part}" for part in _wrapped(hint))]
     return [*lines, f"      | {caret} {hint}".rstrip()]
+
+
+def _wrapped(text: str) -> list[str]:
+    """A long hint in lines, broken at spaces."""
+    lines = [""]
+    for word in text.split(" "):
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > _WIDTH:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return lines
 
 
 def _window(place: Place) -> tuple[str, int, int]:

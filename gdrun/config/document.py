@@ -68,6 +68,11 @@ def read_text(source: Source, start: int) -> Node:
     return root
 
 
+def is_forbidden(text: str) -> bool:
+    """Return whether `text` holds a character that no config may hold."""
+    return _FORBIDDEN.search(text) is not None
+
+
 def _decode(data: bytes, source: str) -> str:
     try:
         text = data.decode("utf-8")

@@ -38,6 +38,8 @@ Expected = by_form(scalar=Array, sequence=Array, mapping=Lazy[Bound])
 class TraceRow(Section):
     """What the row at one step must hold."""
 
+    gathers = "values"
+
     step: Count
     """The row's step; it is always recorded."""
     values: dict[str, Expected]
@@ -59,6 +61,8 @@ class TraceRow(Section):
 
 class Predictions(Section):
     """What the trained model must predict."""
+
+    gathers = "inputs"
 
     inputs: dict[str, Array]
     """Each input by name."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from .base import Count, Formula, Identifier, Integer, PositiveInteger, Section, by_form
 from .data import Data
@@ -32,6 +33,16 @@ class Loop(Section):
     """Bound on the repetitions; `while` needs one."""
     times: Count | None = None
     """Number of repetitions, instead of `while`."""
+
+    exclusive = (("while", "times"),)
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Loop:
+        if (self.while_ is None) == (self.times is None):
+            raise PydanticCustomError("loop", "give times, or while with at_most")
+        if (self.while_ is None) != (self.at_most is None):
+            raise PydanticCustomError("loop", "while and at_most go together")
+        return self
 
 
 class Experiment(Section):

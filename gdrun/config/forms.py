@@ -120,7 +120,10 @@ def below(of: Form, node: Node | None, step: str | int) -> Form | None:
     of = arm(of, node)
     section = section_of(of, node)
     if section is not None:
-        return fields(section).get(str(step))
+        known = fields(section)
+        if section.gathers is not None and step not in known:
+            return known[section.gathers].values
+        return known.get(str(step))
     if isinstance(step, int) and of.items is not None:
         return of.items
     return of.values

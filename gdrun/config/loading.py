@@ -90,15 +90,17 @@ def load_config(
         problem = Problem("a config is a mapping: key: value", place=root.span.place())
         raise ConfigError((problem,), source=name)
     root = inherit(root, path, name, EXPERIMENT, files)
-    root, problems = apply_overrides(root, parse_overrides(overrides), EXPERIMENT)
-    experiment = _check(root, problems, name, [file for file, _ in files])
+    parsed, problems = parse_overrides(overrides)
+    root, more = apply_overrides(root, parsed, EXPERIMENT)
+    order = [*(file for file, _ in files), *(override.span.source.name for override in parsed)]
+    experiment = _check(root, [*problems, *more], name, order)
     if experiment.name is None:
         experiment = experiment.model_copy(update={"name": default_name(name)})
     directory = path.parent if path is not None else Path()
     return LoadedConfig(experiment, name, directory, tuple(files), _as_texts(overrides), root)
 
 
-def _check(root: Node, problems: list[Problem], name: str, files: list[str]) -> Experiment:
+def _check(root: Node, problems: list[Problem], name: str, order: list[str]) -> Experiment:
     """Validate, look further, and raise everything that was found together."""
     experiment = None
     try:
@@ -114,7 +116,7 @@ def _check(root: Node, problems: list[Problem], name: str, files: list[str]) -> 
         from .problems import in_order, locate
 
         assert problems
-        raise ConfigError(in_order([locate(problem, root) for problem in problems], files), source=name)
+        raise ConfigError(in_order([locate(problem, root) for problem in problems], order), source=name)
     return experiment
 
 

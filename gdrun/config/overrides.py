@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from gdrun.errors import ConfigError, ConfigPath, Problem
 
-from .document import read_text
+from .document import is_forbidden, read_text
 from .forms import Form, arm, below, section_of
 from .merge import expanded, put
 from .source import Node, Source, Span
@@ -28,14 +29,12 @@ class Override:
     span: Span
 
 
-def parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> list[Override]:
-    """Read overrides.
+def parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> tuple[list[Override], list[Problem]]:
+    """Read overrides; also return the problems of those that cannot be read, placed in "argument N", counted from 1.
 
     Args:
         overrides: texts `KEY=VALUE`, the value YAML; or a mapping from KEY to a value: numbers, texts, lists, mappings,
             numpy scalars and arrays.
-    Raises:
-        ConfigError: with one Problem for each that cannot be read, placed in "argument N", counted from 1.
     """
     found: list[Override] = []
     problems: list[Problem] = []
@@ -48,9 +47,7 @@ def parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> list[Overri
                 found.append(_from_text(str(given), f"argument {name}"))
         except ConfigError as error:
             problems.extend(error.problems)
-    if problems:
-        raise ConfigError(tuple(problems))
-    return found
+    return found, problems
 
 
 def _from_text(text: str, name: str) -> Override:
@@ -82,6 +79,10 @@ def _node(value: Any, span: Span) -> Node:
         return Node({str(k): _node(item, span) for k, item in value.items()}, span, {str(k): span for k in value})
     if isinstance(value, list | tuple):
         return Node([_node(item, span) for item in value], span)
+    if isinstance(value, float) and not isfinite(value):
+        raise ConfigError((Problem("a number must be finite", place=span.place()),))
+    if isinstance(value, str) and is_forbidden(value):
+        raise ConfigError((Problem("control characters are not allowed in a config", place=span.place()),))
     if value is None or isinstance(value, bool | int | float | str):
         return Node(value, span)
     raise ConfigError((Problem(f"a config cannot hold a {type(value).__name__}", place=span.place()),))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["in_order", "locate", "render", "unknown_key", "validation_problems"]
 
+_ALLOWED = "allowed"
+
 
 @dataclass(frozen=True)
 class _Fault:
@@ -106,8 +108,29 @@ def _other_half(name: str, missing: list[str]) -> str | None:
 def _unknown(fault: _Fault, root: Node, form: Form, wanted: str | None) -> Problem:
     name, path = str(fault.path[-1]), fault.path[:-1]
     node = _node_at(root, path)
-    problem = unknown_key(name, path, at(form, root, path) or form, node)
-    return replace(problem, hint=f"did you mean '{wanted}'?") if wanted is not None else problem
+    problem = unknown_key(name, path, at(form, root, path) or Form(None), node)
+    if wanted is not None:
+        return replace(problem, hint=f"did you mean '{wanted}'?")
+    if problem.hint is None or problem.hint.startswith(_ALLOWED):
+        elsewhere = _elsewhere(name, root, form)
+        if elsewhere is not None:
+            return replace(problem, hint=f"'{elsewhere[-1]}' belongs to {'.'.join(map(str, elsewhere[:-1]))}")
+    return problem
+
+
+def _elsewhere(name: str, root: Node, form: Form) -> ConfigPath | None:
+    """The place in another section where this key is known."""
+    from .overrides import places
+
+    wanted = {name, SYNONYMS.get(name)}
+    found = [path for path in places(root, form) if path[-1] in wanted and len(path) > 1]
+    known = [
+        path
+        for path in found
+        if (owner := section_of(at(form, root, path[:-1]) or Form(None), _node_at(root, path[:-1])))
+        and path[-1] in fields(owner)
+    ]
+    return min(known, key=len, default=None)
 
 
 def unknown_key(name: str, path: ConfigPath, form: Form, node: Node | None) -> Problem:
@@ -123,7 +146,7 @@ def unknown_key(name: str, path: ConfigPath, form: Form, node: Node | None) -> P
     elif others and closest(name, written) is None:
         hint = f"'{name}' belongs to {_and(others)}"
     else:
-        hint = did_you_mean(name, written or known, allowed="allowed")
+        hint = did_you_mean(name, written or known, allowed=_ALLOWED)
     return Problem(message, (*path, name), hint, key=True)
 
 

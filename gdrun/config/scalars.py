@@ -65,23 +65,30 @@ def _float(text: str) -> float:
 
 
 _PLAIN = re.compile(r"[A-Za-z_./(][A-Za-z0-9_./()*+\- =<>]*\Z")
+_OLD_BOOLEANS = frozenset({"yes", "no", "on", "off", "y", "n"})
 
 
 def written(value: Scalar) -> str:
-    """Return the YAML text that reads back as `value`: floats with the digits that give the same bits, strings with
-    quotes where they need them."""
+    """Return the YAML text that reads back as `value`, here and in YAML 1.1: floats with the digits that give the same
+    bits, strings with quotes where they need them."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, float):
+        text = repr(value)
+        # Older readers take 1e-05 for a text.
+        return text if "." in text else text.replace("e", ".0e")
+    if isinstance(value, int):
         return repr(value)
-    if _PLAIN.match(value) and not value.endswith(" ") and _is_text(value):
+    if _PLAIN.match(value) and not value.endswith(" ") and _is_text(value) and value.count("(") == value.count(")"):
         return value
     return _quoted(value)
 
 
 def _is_text(text: str) -> bool:
+    if text.lower() in _OLD_BOOLEANS:
+        return False
     try:
         return isinstance(resolve(text), str)
     except ScalarError:

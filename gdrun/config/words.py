@@ -129,6 +129,8 @@ def _is_number(text: str) -> bool:
 
 def _literal(context: Mapping[str, Any], value: Any) -> tuple[str, str | None]:
     allowed = [name.strip().strip("'") for name in context["expected"].replace(" or ", ", ").split(",")]
+    if len(allowed) > 6 and isinstance(value, str):
+        return f"'{value[:64]}' is not known here", _near(value, allowed) or f"allowed: {', '.join(allowed)}"
     return f"expected {_either(allowed)}, got {got(value)}", _near(value, allowed)
 
 
