@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from .state import Batch, Setting, TrainState
+
 
 @dataclass(frozen=True)
 class Lanes:
@@ -18,27 +20,28 @@ class Lanes:
 
     Args:
         count: L; None: a single run, nothing is mapped.
-        varies: ids are of no use across traces, so an argument's leaf counts as varying where `varies(path)` says so;
-            see `map`. Arguments are told apart by position and leaf number: the state (argument 0) always varies.
-        varying: for each later argument, the leaf numbers (in tf.nest order) that have a leading axis L.
+        setting, data: of the structure of the arguments of those types, each leaf a bool: whether it has a leading
+            axis L, because it varies between lanes. What does not vary is computed once.
+        order: whether the order of the examples varies.
     """
 
     count: int | None = None
-    varying: tuple[frozenset[int], ...] = ()
+    setting: Setting | None = None
+    data: Batch | None = None
+    order: bool = False
 
     def map(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `function` mapped over lanes.
+        """Return `function` mapped over lanes; with `count` None, `function` itself.
 
-        Every leaf of the first argument has a leading axis L, and of the others those that `varying` names; a second
-        argument that is a record (all leaves vary) is given as `(state, record)` by `end_epoch`. The result's leaves
-        all have one.
+        Its arguments are (state, setting, data, order) or (state, record); states and records have a leading axis L in
+        every leaf, and so has the result.
         """
         if self.count is None:
             return function
 
         def mapped(*arguments: Any) -> Any:
             leaves = tf.nest.flatten(arguments)
-            varies = self._flags(arguments)
+            varies = [flag for argument in arguments for flag in self._flags(argument)]
             moving = [leaf for leaf, flag in zip(leaves, varies, strict=True) if flag]
 
             def one(moving: list[tf.Tensor]) -> Any:
@@ -46,17 +49,21 @@ class Lanes:
                 here = [next(rest) if flag else leaf for leaf, flag in zip(leaves, varies, strict=True)]
                 return function(*tf.nest.pack_sequence_as(arguments, here))
 
-            return tf.vectorized_map(one, moving, fallback_to_while_loop=True)
+            return tf.vectorized_map(one, moving)
 
         return mapped
 
-    def _flags(self, arguments: tuple[Any, ...]) -> list[bool]:
-        flags: list[bool] = []
-        for position, argument in enumerate(arguments):
-            leaves = tf.nest.flatten(argument)
-            if position == 0 or isinstance(argument, dict):
-                flags += [True] * len(leaves)
-            else:
-                chosen = self.varying[position - 1] if position <= len(self.varying) else frozenset()
-                flags += [number in chosen for number in range(len(leaves))]
-        return flags
+    def _flags(self, argument: Any) -> list[bool]:
+        if isinstance(argument, Setting) and self.setting is not None:
+            return tf.nest.flatten(self.setting)
+        if isinstance(argument, Batch) and self.data is not None:
+            return tf.nest.flatten(self.data)
+        if tf.is_tensor(argument):
+            return [self.order]
+        everything = isinstance(argument, (TrainState, dict))
+        return [everything] * len(tf.nest.flatten(argument))
+
+
+def in_lanes(structure: Any, count: int) -> Any:
+    """Return `structure` with every tensor repeated along a new leading axis L = `count`."""
+    return tf.nest.map_structure(lambda leaf: tf.repeat(leaf[None], count, axis=0), structure)

@@ -108,7 +108,9 @@ class Step:
 
     def update(self, state: TrainState, setting: Setting, batch: Batch, moment: Moment) -> TrainState:
         """Return the state after one update, or the state as it is, no longer active, where a rule fires."""
-        evaluation, gradients = self._differentiate(state, setting, batch, moment)
+        # An optimizer that divides gradients by a scale wants the loss multiplied by it, against underflow.
+        scale = getattr(self.optimizer, "loss_scale_factor", None)
+        evaluation, gradients = self._differentiate(state, setting, batch, moment, scale=scale)
         reason = self._judge(evaluation, gradients, moment)
         optimizer, parameters = self.optimizer.apply(
             state.optimizer, gradients, state.parameters, self._rate(state, setting, moment)
@@ -182,14 +184,15 @@ class Step:
         return state
 
     def _differentiate(
-        self, state: TrainState, setting: Setting, batch: Batch, moment: Moment
+        self, state: TrainState, setting: Setting, batch: Batch, moment: Moment, *, scale: float | None = None
     ) -> tuple[Evaluation, tuple[tf.Tensor, ...]]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(state.parameters)
             evaluation = self.objective.evaluate(
                 state.parameters, state.model_state, setting, batch, moment, training=True
             )
-        gradients = tape.gradient(evaluation.loss, state.parameters)
+            target = evaluation.loss if scale is None else evaluation.loss * scale
+        gradients = tape.gradient(target, state.parameters)
         return evaluation, tuple(gradients)
 
     def _rate(self, state: TrainState, setting: Setting, moment: Moment) -> tf.Tensor:
@@ -241,7 +244,8 @@ def all_finite(values: Sequence[tf.Tensor]) -> tf.Tensor:
     parts = []
     for value in values:
         real = [tf.math.real(value), tf.math.imag(value)] if value.dtype.is_complex else [value]
-        parts += [tf.reduce_all(tf.math.is_finite(part)) for part in real if part.dtype.is_floating]
+        finite = [tf.math.is_finite(part) for part in real if part.dtype.is_floating]
+        parts += [part if part.shape.rank == 0 else tf.reduce_all(part) for part in finite]
     result = parts[0]
     for part in parts[1:]:
         result = tf.logical_and(result, part)
@@ -250,7 +254,8 @@ def all_finite(values: Sequence[tf.Tensor]) -> tf.Tensor:
 
 def gradient_norm(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
     """Return the Euclidean norm over all gradients together, a real scalar."""
-    squares = [tf.reduce_sum(tf.math.real(g * tf.math.conj(g)) if g.dtype.is_complex else g * g) for g in gradients]
+    squares = [tf.math.real(g * tf.math.conj(g)) if g.dtype.is_complex else g * g for g in gradients]
+    squares = [square if square.shape.rank == 0 else tf.reduce_sum(square) for square in squares]
     return tf.sqrt(tf.add_n(squares) if len(squares) > 1 else squares[0])
 
 
