@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, assert_never
 
 import numpy as np
 
 from gdrun.components.data.csv_file import csv_data
-from gdrun.components.data.dataset import Dataset
+from gdrun.components.data.dataset import Dataset, check_same_form
 from gdrun.components.data.formulas import formula_data
 from gdrun.components.data.generators import generated_data
 from gdrun.components.data.labels import one_hot
@@ -79,6 +79,7 @@ def build_data(
             )
         elif block is not None:
             validation = _load(block, constants, source, directory, experiment.seed, labels=whole.labels)
+            check_same_form(train, validation)
             files.update(validation.files)
     scaling = Scaling()
     if section.scale is not None:
@@ -137,4 +138,4 @@ def _load(
 
 def _encode(data: Dataset, classes: int) -> Dataset:
     assert data.target is not None
-    return Dataset(data.inputs, one_hot(data.target, classes), data.labels, data.files)
+    return replace(data, target=one_hot(data.target, classes))

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gdrun.components.data.labels import check_labels
 from gdrun.components.models import Initial, Model, NetworkModel
 from gdrun.config.experiment import Experiment, Loop
+from gdrun.config.loss import SparseCategoricalCrossentropy
 from gdrun.config.model import FormulaModel as FormulaSection
 from gdrun.engine.assess import Assess
 from gdrun.engine.drive import Windows
@@ -97,15 +99,17 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
     datasets = build_data(experiment, constants, source, directory)
     with located("data"):
         data, validation = _tensors(datasets, experiment.precision)
+    _check_classes(experiment, datasets)
     objective, initial, data, validation = _objective(experiment, constants, data, validation, dtype)
     state, setting = _initial_state(experiment, objective, initial, dtype)
     _check_gradients(experiment, objective, state, setting, data)
 
     batches = build_batches(experiment, data.num_examples if datasets else None, source)
     per_epoch = batches.steps_per_epoch if batches else 1
-    steps = total_steps(experiment.schedule, per_epoch)
-    steps = steps if max_steps is None else min(steps, max_steps)
-    factor = build_factor(experiment.schedule, constants, steps_per_epoch=per_epoch, total_steps=steps)
+    scheduled = total_steps(experiment.schedule, per_epoch)
+    steps = scheduled if max_steps is None else min(scheduled, max_steps)
+    # The schedule's own length: a smoke run sees the first rates of the real one.
+    factor = build_factor(experiment.schedule, constants, steps_per_epoch=per_epoch, total_steps=scheduled)
     optimizer = build_optimizer(experiment.optimizer, objective.trainable_names)
     metrics = build_metrics(experiment, dtype)
     watchable = (*(("loss_epoch",) if per_epoch > 1 else ("loss",)), *Assess(objective, metrics, validation).names)
@@ -175,6 +179,16 @@ def _tensors(datasets: Datasets | None, precision: Any) -> tuple[Batch, Batch | 
         return Batch({name: tf.constant(value) for name, value in cast.inputs.items()}, target)
 
     return batch(datasets.train), None if datasets.validation is None else batch(datasets.validation)
+
+
+def _check_classes(experiment: Experiment, datasets: Datasets | None) -> None:
+    """Labels of a sparse cross-entropy must be whole numbers from 0: XLA gives NaN for others, without a word."""
+    if datasets is None or not isinstance(experiment.loss, SparseCategoricalCrossentropy):
+        return
+    for part in (datasets.train, datasets.validation):
+        if part is not None and part.target is not None:
+            with located("data", "target"):
+                check_labels(part.target, max(2, int(np.max(part.target, initial=0)) + 1))
 
 
 def _definitions(experiment: Experiment) -> dict[str, Definition]:

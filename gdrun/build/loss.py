@@ -8,7 +8,7 @@ from typing import Any, assert_never
 import numpy as np
 import tensorflow as tf
 
-from gdrun.components.losses import named_loss
+from gdrun.components.losses import named_loss, penalty
 from gdrun.components.metrics import named_metric
 from gdrun.config import loss as sections
 from gdrun.config.experiment import Experiment
@@ -75,33 +75,23 @@ def build_penalty(
                 f"there is no parameter '{name}'", ("loss", "penalty", "of", position), f"there are: {', '.join(names)}"
             )
 
-    def penalty(values: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        parts = []
-        for name in chosen:
-            if section.l1:
-                parts.append(section.l1 * tf.reduce_sum(tf.abs(values[name])))
-            if section.l2:
-                parts.append(section.l2 * tf.reduce_sum(tf.square(values[name])))
-        return tf.add_n(parts) if parts else tf.zeros([], values[chosen[0]].dtype)
-
-    return penalty
+    return lambda values: penalty([values[name] for name in chosen], l1=section.l1, l2=section.l2)
 
 
 def build_metrics(experiment: Experiment, dtype: tf.DType) -> dict[str, MetricFunction]:
     """Return the metrics of the config by name."""
     from_logits = bool(getattr(experiment.loss, "from_logits", False))
+    signed = isinstance(experiment.loss, (sections.Hinge, sections.SquaredHinge))
     metrics: dict[str, MetricFunction] = {}
     for position, metric in enumerate(experiment.metrics):
         if isinstance(metric, str):
-            metrics[metric] = _named(metric, from_logits, dtype, position)
+            metrics[metric] = _named(named_metric(metric, from_logits=from_logits, signed=signed), dtype, position)
         else:
             metrics[metric.name] = _by_formula(metric, dtype, position)
     return metrics
 
 
-def _named(name: str, from_logits: bool, dtype: tf.DType, position: int) -> MetricFunction:
-    function = named_metric(name, from_logits=from_logits)
-
+def _named(function: Any, dtype: tf.DType, position: int) -> MetricFunction:
     def metric(evaluation: Evaluation, target: tf.Tensor | None) -> tf.Tensor:
         with located("metrics", position):
             return function(_one(evaluation.prediction, dtype), target)

@@ -29,14 +29,12 @@ def build_batches(experiment: Experiment, num_examples: int | None, source: Rand
     if num_examples is None:
         return None
     schedule = experiment.schedule
-    size = schedule.batch_size
-    order = schedule.order or ("sequential" if size is None or size >= num_examples else "shuffled")
     legacy = source.generator("batches") if experiment.random == "legacy" else None
     with located("schedule", "batch_size"):
         return Batches(
             num_examples,
-            size,
-            order=order,
+            schedule.batch_size,
+            order=schedule.order,
             drop_remainder=schedule.drop_remainder,
             seed=experiment.seed,
             legacy_random=legacy,  # type: ignore[arg-type]
