@@ -106,7 +106,7 @@ def _read_array(member: IO[bytes], info: zipfile.ZipInfo, name: str) -> np.ndarr
     size = info.file_size - member.tell()
     if min(shape, default=0) < 0 or size != math.prod(shape) * dtype.itemsize:
         raise ArraysError(f"array '{name}' has {size} bytes for shape {shape} of {dtype}")
-    # Piece by piece into its own memory: a large model is never there twice.
+    # Piece by piece into its own memory: a large model is never there twice. The last piece has the checksum compared.
     data = bytearray(size)
     rest = memoryview(data)
     while rest:
@@ -115,5 +115,4 @@ def _read_array(member: IO[bytes], info: zipfile.ZipInfo, name: str) -> np.ndarr
             raise ArraysError(f"array '{name}' ends early")
         rest[: len(piece)] = piece
         rest = rest[len(piece) :]
-    member.read()  # the end: this is where zipfile compares the checksum
     return np.ndarray(shape, dtype, data, order="F" if fortran else "C")

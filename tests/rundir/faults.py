@@ -51,6 +51,11 @@ class Faults:
 
         return call
 
+    def taken(self) -> list[str]:
+        """Return the names of the calls since this was asked last."""
+        names, self.names = self.names, []
+        return names
+
 
 def count_calls(action: Callable[[], object]) -> int:
     """Return how many of the counted system calls `action` makes."""

@@ -97,6 +97,7 @@ def pickled() -> bytes:
         zipped(npy("__import__('os').system('true')\n")),
         zipped(npy("(" * 5000)),
         zipped(npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }\n", b"x" * 8), names=("a.npy", "a.npy")),
+        zipped(npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }\n", b"12345678"), compress=8),
         zipped(npy("{'descr': '<f8', 'fortran_order': False, 'shape': (99,), }\n", b"\0" * 792), compress=8),
     ],
 )

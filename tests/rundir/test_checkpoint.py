@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,10 @@ def steps(checkpoints: Checkpoints) -> list[int]:
 
 
 def test_what_was_saved_is_loaded(checkpoints: Checkpoints):
-    arrays = {"parameter.a": np.float64(np.pi), "optimizer/m": np.arange(6, dtype=np.float32).reshape(2, 3)}
+    arrays: dict[str, Any] = {
+        "parameter.a": np.float64(np.pi),
+        "optimizer/m": np.arange(6, dtype=np.float32).reshape(2, 3),
+    }
     checkpoints.save(1000, arrays, {"rng": [1, 2**63], "loss": float("nan")})
     loaded = checkpoints.load_newest()
     assert loaded is not None

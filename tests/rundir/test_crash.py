@@ -217,16 +217,27 @@ def test_a_record_that_is_cut_anywhere_is_reported_as_corrupt(tmp_path: Path):
 
 
 def test_a_file_is_flushed_before_it_takes_its_name_and_the_name_after(tmp_path: Path):
-    with RunStore.create(tmp_path, "pi") as store:
-        with pytest.MonkeyPatch.context() as monkeypatch:
-            faults = Faults(monkeypatch, -1, "kill", ("write", "fsync", "replace", "mkdir"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        faults = Faults(monkeypatch, -1, "kill", ("write", "fsync", "replace", "mkdir", "symlink", "ftruncate"))
+        with RunStore.create(tmp_path, "pi") as store:
+            # The first record, then the pointer; the root's flush makes the run directory's own name durable too.
+            assert faults.taken() == ["mkdir", "write", "fsync", "replace", "fsync", "symlink", "replace", "fsync"]
             store.write_text("config.yaml", "x")
-            assert faults.names == ["write", "fsync", "replace", "fsync"]
-            faults.names.clear()
+            assert faults.taken() == ["write", "fsync", "replace", "fsync"]
             store.write_text("source/config.yaml", "x")
-            assert faults.names == ["mkdir", "fsync", "write", "fsync", "replace", "fsync"]
-            faults.names.clear()
-            store.append_rows([{"step": 0}])
+            assert faults.taken() == ["mkdir", "fsync", "write", "fsync", "replace", "fsync"]
+            store.append_rows([{"step": 0}, {"step": 1}])
+            store.cut_rows(after_step=0)
+            assert faults.taken() == ["write", "ftruncate", "fsync"]
             store.close("completed")
             # The rows and their file's name before the record says "completed".
-            assert faults.names == ["write", "fsync", "fsync", "write", "fsync", "replace", "fsync"]
+            assert faults.taken() == ["fsync", "fsync", "write", "fsync", "replace", "fsync"]
+
+
+def test_what_a_killed_writer_left_half_written_is_written_over(tmp_path: Path):
+    with RunStore.create(tmp_path, "pi") as store:
+        (store.directory / "plots").mkdir()
+        (store.directory / "plots" / f"{TEMPORARY}loss.svg").write_text("half a pic")
+        store.write_text("plots/loss.svg", "a picture")
+        assert os.listdir(store.directory / "plots") == ["loss.svg"]
+        store.close("completed")
