@@ -36,6 +36,12 @@ class Form:
         return self.annotation if isinstance(self.annotation, type) and issubclass(self.annotation, Section) else None
 
     @property
+    def short(self) -> str | None:
+        """The key of the section that a bare value is short for."""
+        nested = self.mark(Nested)
+        return nested.short if nested is not None else None
+
+    @property
     def kinds(self) -> Kinds | None:
         """The union that must stand here."""
         return self.mark(Kinds)
