@@ -61,6 +61,9 @@ def evaluate_constants(
     return values
 
 
+_MENDS = {"max": "of two values: maximum(a, b)", "min": "of two values: minimum(a, b)"}
+
+
 class _Evaluator:
     def __init__(self, scope: Scope, owner: str) -> None:
         self.scope = scope
@@ -98,11 +101,19 @@ class _Evaluator:
                 return self.network(node)
             case nodes.Flag():
                 return float(node.value)
-        raise FormulaError(
-            "None has no value", offset=node.offset, length=node.length, hint="None only stands in an index"
-        )
+        raise self.error(node, "None has no value", "None only stands in an index")
 
-    def guard(self, node: Node, what: str, compute: Callable[[], Any], operands: tuple[Any, ...] = ()) -> Any:
+    def error(self, node: Node, message: str, hint: str | None = None) -> FormulaError:
+        return FormulaError(message, offset=node.offset, length=node.length, hint=hint)
+
+    def guard(
+        self,
+        node: Node,
+        what: str,
+        compute: Callable[[], Any],
+        operands: tuple[Any, ...] = (),
+        hint: str | None = None,
+    ) -> Any:
         """Run `compute`; what the library raises becomes a FormulaError at `node` that shows the operands' shapes."""
         try:
             return compute()
@@ -112,13 +123,9 @@ class _Evaluator:
             raise
         except self.ops.errors as error:
             shapes = [_shown(self.ops.shape(operand)) for operand in operands]
-            fit = (
-                f" does not fit {'shapes' if len(shapes) > 1 else 'shape'} {' and '.join(shapes)}"
-                if shapes
-                else " fails"
-            )
+            fit = f"does not fit shape{'s' if len(shapes) > 1 else ''} {' and '.join(shapes)}" if shapes else "fails"
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-            raise FormulaError(f"{what}{fit}: {reason}", offset=node.offset, length=node.length) from error
+            raise self.error(node, f"{what} {fit}: {reason}", hint) from error
 
     def operation(self, node: nodes.Operation) -> Any:
         """Evaluate operators; the left side of a + b + c + ... in a loop, it may be thousands long."""
@@ -128,27 +135,19 @@ class _Evaluator:
         result = self.value(spine[-1].operands[0])
         for step in reversed(spine):
             operands = (result, *(self.value(operand) for operand in step.operands[1:]))
-            result = self.guard(
-                step,
-                step.symbol,
-                lambda step=step, operands=operands: self.ops.operate(step.function, *operands),
-                operands,
-            )
+            result = self.operate(step, step.symbol, step.function, *operands)
         return result
 
     def comparison(self, node: nodes.Comparison) -> Any:
         values = [self.value(operand) for operand in node.operands]
         result: Any = None
         for position, function in enumerate(node.functions):
-            pair = (values[position], values[position + 1])
-            one = self.guard(
-                node, node.symbols[position], lambda f=function, pair=pair: self.ops.operate(f, *pair), pair
-            )
-            both = (result, one)
-            result = (
-                one if result is None else self.guard(node, "and", lambda b=both: self.ops.operate("logical_and", *b))
-            )
+            one = self.operate(node, node.symbols[position], function, values[position], values[position + 1])
+            result = one if result is None else self.operate(node, "and", "logical_and", result, one)
         return result
+
+    def operate(self, node: Node, symbol: str, function: str, *operands: Any) -> Any:
+        return self.guard(node, symbol, lambda: self.ops.operate(function, *operands), operands)
 
     def sequence(self, node: nodes.Sequence) -> Any:
         literal = _literal(node)
@@ -176,11 +175,8 @@ class _Evaluator:
             case nodes.Rest():
                 return Ellipsis
             case nodes.Slice():
-                parts = (
-                    None if part is None else self.integer(part, "a slice")
-                    for part in (node.start, node.stop, node.step)
-                )
-                return slice(*parts)
+                ends = (node.start, node.stop, node.step)
+                return slice(*(None if end is None else self.integer(end, "a slice") for end in ends))
         value = self.value(node)
         if self.ops.is_host(value) and not np.shape(value):
             return _whole(value, "an index", node)
@@ -196,7 +192,8 @@ class _Evaluator:
         shown = tuple(
             value for name, value in arguments.items() if (known := row.parameter(name)) and known.kind == "value"
         )
-        return self.guard(node, node.written, lambda: self.ops.call(row.name, arguments), shown)
+        hint = _MENDS.get(row.name) if "axis" in arguments else None
+        return self.guard(node, node.written, lambda: self.ops.call(row.name, arguments), shown, hint)
 
     def argument(self, row: Function, name: str, node: Node) -> Any:
         """Evaluate one argument to the form its kind asks for."""
@@ -224,13 +221,8 @@ class _Evaluator:
     def static(self, node: Node, what: str) -> Any:
         value = self.value(node)
         if not self.ops.is_host(value) or np.size(value) != 1:
-            hint = "of two arrays: maximum(a, b), minimum(a, b)" if what in ("axis of max", "axis of min") else None
-            raise FormulaError(
-                f"{what} must be one number that is known before the run",
-                offset=node.offset,
-                length=node.length,
-                hint=hint,
-            )
+            hint = _MENDS.get(what.removeprefix("axis of "))
+            raise self.error(node, f"{what} must be one number that is known before the run", hint)
         return np.asarray(value).reshape(()).item()
 
     def integer(self, node: Node, what: str) -> int:

@@ -13,10 +13,7 @@ import numpy as np
 from gdrun.errors import FormulaError
 from gdrun.formula.evaluate import evaluate
 from gdrun.formula.nodes import Expression
-from gdrun.formula.scope import LOOP_COUNTER, Loop, Scope
-
-UNROLLED_ROUNDS = 128
-"""Loops of up to so many rounds are written out in a compiled graph: faster, and `i` is a number that can index."""
+from gdrun.formula.scope import LOOP_COUNTER, UNROLLED_ROUNDS, Loop, Scope
 
 
 def run_loop(name: str, loop: Loop, scope: Scope) -> Any:

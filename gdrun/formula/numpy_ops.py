@@ -48,8 +48,8 @@ def _unary(function: Callable[[Array], Array], convert: Callable[[Array], Array]
 
 
 def _binary(function: Callable[..., Array], convert: Callable[[Array], Array] = number) -> Callable[..., Array]:
-    def apply(*values: Array) -> Array:
-        arrays = [convert(value) for value in values]
+    def apply(*values: Array, **named: Array) -> Array:
+        arrays = [convert(value) for value in (*values, *named.values())]
         check_size(np.broadcast_shapes(*(array.shape for array in arrays)), "the result")
         return function(*arrays)
 
@@ -108,6 +108,11 @@ def _norm(x: Array, ord: float = 2, axis: Any = None, keepdims: bool = False) ->
     if ord == 2:
         return np.sqrt(np.sum(size * size, axis=axis, keepdims=keepdims))
     return np.sum(size**ord, axis=axis, keepdims=keepdims) ** (1 / ord)
+
+
+def _logdet(x: Array) -> Array:
+    lower = np.linalg.cholesky(number(x))
+    return 2 * np.sum(np.log(np.real(np.diagonal(lower, axis1=-2, axis2=-1))), axis=-1)
 
 
 def _matmul(a: Array, b: Array) -> Array:
@@ -287,7 +292,7 @@ NUMPY_FUNCTIONS: dict[str, Callable[..., Array]] = {
     "tensordot": lambda a, b, num=2: np.tensordot(number(a), number(b), num), "outer": _outer,
     "transpose": lambda x, axes=None: np.transpose(number(x), axes),
     "trace": _unary(lambda x: np.trace(x, axis1=-2, axis2=-1)), "det": _unary(np.linalg.det),
-    "logdet": _unary(lambda x: np.linalg.slogdet(x)[1]), "inverse": _unary(np.linalg.inv), "solve": _hermitian_solve,
+    "logdet": _logdet, "inverse": _unary(np.linalg.inv), "solve": _hermitian_solve,
     "triangular_solve": _triangular_solve, "cholesky": _unary(np.linalg.cholesky),
     "eigvalsh": _unary(np.linalg.eigvalsh), "norm": _norm, "diag": _diag,
     "diag_part": _unary(lambda x: np.diagonal(x, axis1=-2, axis2=-1)), "tril": _unary(np.tril), "triu": _unary(np.triu),
@@ -295,10 +300,12 @@ NUMPY_FUNCTIONS: dict[str, Callable[..., Array]] = {
     "reshape": lambda x, shape: np.reshape(number(x), tuple(shape)), "ravel": _unary(np.ravel),
     "expand_dims": lambda x, axis: np.expand_dims(number(x), axis), "squeeze": _squeeze, "broadcast_to": _broadcast_to,
     "concat": _concat, "stack": _stack, "tile": _tile, "repeat": _repeat,
-    "flip": lambda x, axis=None: np.flip(number(x), axis), "roll": lambda x, shift, axis=None: np.roll(number(x), shift, axis),
+    "flip": lambda x, axis=None: np.flip(number(x), axis),
+    "roll": lambda x, shift, axis=None: np.roll(number(x), shift, axis),
     "gather": _gather, "one_hot": _one_hot, "cumsum": lambda x, axis=None: np.cumsum(number(x), axis),
-    "cumprod": lambda x, axis=None: np.cumprod(number(x), axis), "diff": lambda x, axis=-1: np.diff(number(x), axis=axis),
-    "sort": _sort, "argsort": _argsort, "length": lambda x: np.asarray(x).shape[0], "size": lambda x: np.asarray(x).size,
+    "cumprod": lambda x, axis=None: np.cumprod(number(x), axis),
+    "diff": lambda x, axis=-1: np.diff(number(x), axis=axis), "sort": _sort, "argsort": _argsort,
+    "length": lambda x: np.asarray(x).shape[0], "size": lambda x: np.asarray(x).size,
     "zeros": _filled(0.0, "zeros"), "ones": _filled(1.0, "ones"), "zeros_like": _unary(np.zeros_like),
     "ones_like": _unary(np.ones_like), "full": _full, "range": _range, "linspace": _linspace, "logspace": _logspace,
     "stop_gradient": number,

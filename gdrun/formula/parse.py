@@ -327,7 +327,8 @@ class _Converter:
                 raise self.refuse(
                     given[parameter.name], f"{written} takes a list of arrays", f"as in {written}([a, b])"
                 )
-        return tuple((name, self.convert(argument)) for name, argument in given.items())
+        in_order = [parameter.name for parameter in row.parameters if parameter.name in given]
+        return tuple((name, self.convert(given[name])) for name in in_order)
 
 
 def _is_draw(node: Node) -> bool:
@@ -346,7 +347,7 @@ def _expression(text: str, root: Node, elements: tuple[tuple[tuple[int, ...], in
         functions=frozenset(name for name, _ in called),
         draws=any(_is_draw(node) for node in everything),
         differentiates=any(isinstance(node, nodes.Call) and node.function in DERIVATIVES for node in everything),
-        names_at=names_at,
-        calls_at=tuple((name, offset, len(name)) for name, offset in called),
+        names_at=tuple(sorted(names_at, key=lambda use: use[1])),
+        calls_at=tuple(sorted(((name, offset, len(name)) for name, offset in called), key=lambda use: use[1])),
         elements=elements,
     )

@@ -46,6 +46,7 @@ class Function:
         kind: elementwise, reduction, linear_algebra, shaping, draw or special.
         aliases: other names of the same function.
         xla: whether XLA can compile it; where not, a run falls back to graph.
+        lanes: whether tf.vectorized_map can convert it; where not, trials run one after the other.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Function:
     kind: str
     aliases: tuple[str, ...] = ()
     xla: bool = True
+    lanes: bool = True
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -94,13 +96,17 @@ class Function:
         return None
 
 
+_WITHOUT_KERNEL = frozenset({"det"})  # MatrixDeterminant; found by compiling the whole table
+
+
 def _rows(group: str, kind: str, text: str) -> list[Function]:
     """Read rows `name(arguments) | aliases | doc` of one group."""
     rows = []
     for line in text.strip().splitlines():
         head, aliases, doc = (part.strip() for part in line.split("|", 2))
         name, _, arguments = head[:-1].partition("(")
-        rows.append(Function(name, arguments, doc, group, kind, tuple(aliases.split())))
+        known = name not in _WITHOUT_KERNEL
+        rows.append(Function(name, arguments, doc, group, kind, tuple(aliases.split()), xla=known, lanes=known))
     return rows
 
 
@@ -191,7 +197,7 @@ hard_sigmoid(x) | | relu6(x + 3) / 6
 softmax(x, axis=-1) | | exp(x) / sum(exp(x)) along axis
 log_softmax(x, axis=-1) | | log(softmax(x)), without overflow
 sigmoid_cross_entropy_with_logits(labels, logits) | sigmoid_cross_entropy | elementwise cross-entropy of sigmoid(logits)
-softmax_cross_entropy_with_logits(labels, logits) | softmax_cross_entropy | cross-entropy of softmax(logits) along the last axis
+softmax_cross_entropy_with_logits(labels, logits) | softmax_cross_entropy | cross-entropy of softmax(logits), last axis
 """
 _REDUCTIONS = """
 sum(x, axis=None, keepdims=False) | reduce_sum | sum over axis, or over everything
@@ -216,7 +222,7 @@ outer(a, b) | | a[i] * b[j] of two flattened arrays
 transpose(x, axes=None) | | axes reversed, or in the order of axes
 trace(x) | | sum of the diagonal
 det(x) | | determinant
-logdet(x) | | log |det(x)|, without overflow
+logdet(x) | | log(det(x)) of a symmetric positive definite matrix, by Cholesky
 inverse(x) | inv | inverse matrix
 solve(a, b) | | x with a @ x = b; b a vector or a matrix
 triangular_solve(a, b, lower=True, adjoint=False) | | x with a @ x = b for a triangular a; adjoint: of a transposed
@@ -303,3 +309,8 @@ def describe_functions() -> list[tuple[str, str, str]]:
 def functions_without_xla(functions: frozenset[str]) -> frozenset[str]:
     """Return those of `functions` that XLA cannot compile: with one of them a run falls back to graph."""
     return frozenset(name for name in functions if name in TABLE and not TABLE[name].xla)
+
+
+def functions_without_lanes(functions: frozenset[str]) -> frozenset[str]:
+    """Return those of `functions` that vectorized_map cannot convert: with one of them trials do not run as lanes."""
+    return frozenset(name for name in functions if name in TABLE and not TABLE[name].lanes)

@@ -54,8 +54,7 @@ def stream_key(seed: tf.Tensor, site: int, rounds: tuple[Any, ...]) -> Words:
         ),
         tf.uint32,
     )
-    key = threefry((low[0], low[1]), (high[0], high[1]))
-    key = threefry(key, (tf.constant(site, tf.uint32), tf.constant(0, tf.uint32)))
+    key = threefry((low[0], low[1]), (tf.constant(site, tf.uint32), _xor(high[0], _rotate(high[1], 16))))
     for round_ in rounds:
         counter = tf.cast(round_, tf.uint32) if tf.is_tensor(round_) else tf.constant(int(round_), tf.uint32)
         key = threefry(key, (counter, tf.constant(1, tf.uint32)))
@@ -97,7 +96,7 @@ def draw(
     count = math.prod(shape)
     words = _bits(key, count, 0)
     if function == "normal":
-        other = _bits(key, count, 1)
+        other = words[::-1] if dtype == tf.float32 else _bits(key, count, 1)
         radius = tf.sqrt(-2.0 * tf.math.log(_unit(words, dtype, half=True)))
         standard = radius * tf.cos((2 * math.pi) * _unit(other, dtype))
     elif function == "truncated_normal":

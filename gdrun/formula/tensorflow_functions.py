@@ -293,7 +293,16 @@ def _order(descending: bool) -> str:
 
 
 def _sort(meeting: Meeting, x: T, axis: int = -1, descending: bool = False) -> T:
-    return tf.sort(meeting.real(x), axis, _order(descending))
+    """Sorted by gathering: the gradient of tf.sort scatters, which vectorized_map cannot convert."""
+    x = meeting.real(x)
+    last = _rank(x) - 1
+    moved = x if axis in (-1, last) else tf.experimental.numpy.moveaxis(x, axis, -1)
+    order = tf.argsort(tf.stop_gradient(moved), -1, _order(descending), stable=True)
+    length = moved.shape[-1]
+    starts = np.arange(0, moved.shape.num_elements(), max(length, 1), dtype=np.int32)[:, None]
+    flat = tf.gather(tf.reshape(moved, [-1]), tf.reshape(tf.reshape(order, [-1, length]) + starts, [-1]))
+    result = tf.reshape(flat, moved.shape)
+    return result if moved is x else tf.experimental.numpy.moveaxis(result, -1, axis)
 
 
 def _argsort(meeting: Meeting, x: T, axis: int = -1, descending: bool = False) -> T:
@@ -386,7 +395,7 @@ FUNCTIONS: dict[str, Callable[..., T]] = {
     "argmax": _argument(tf.argmax), "argmin": _argument(tf.argmin),
     "matmul": _matmul, "matvec": lambda meeting, a, b: tf.linalg.matvec(*_same(meeting, a, b)), "dot": _dot,
     "tensordot": _tensordot, "outer": _outer, "transpose": _transpose, "trace": _unary(tf.linalg.trace),
-    "det": _unary(tf.linalg.det), "logdet": _unary(lambda x: tf.linalg.slogdet(x)[1]), "inverse": _unary(tf.linalg.inv),
+    "det": _unary(tf.linalg.det), "logdet": _unary(tf.linalg.logdet), "inverse": _unary(tf.linalg.inv),
     "solve": _solve, "triangular_solve": _triangular_solve, "cholesky": _unary(tf.linalg.cholesky),
     "eigvalsh": _unary(tf.linalg.eigvalsh), "norm": _norm, "diag": _diag, "diag_part": _unary(tf.linalg.diag_part),
     "tril": _unary(lambda x: tf.linalg.band_part(x, -1, 0)), "triu": _unary(lambda x: tf.linalg.band_part(x, 0, -1)),

@@ -31,9 +31,12 @@ class TensorFlowOps:
     """What `evaluate` needs to work in TensorFlow: eagerly, in tf.function, under vectorized_map and XLA."""
 
     errors: tuple[type[Exception], ...] = (
-        *numpy_ops.NumpyOps.errors, tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, tf.errors.NotFoundError,
+        *numpy_ops.NumpyOps.errors,
+        tf.errors.InvalidArgumentError,
+        tf.errors.UnimplementedError,
+        tf.errors.NotFoundError,
         tf.errors.ResourceExhaustedError,
-    )  # fmt: skip
+    )
 
     def __init__(self, dtype: tf.DType) -> None:
         assert dtype in _COMPLEX, dtype
@@ -88,12 +91,9 @@ class TensorFlowOps:
         if len(moving) == 1 and all(item == slice(None) for item in items[: moving[0]] + items[moving[0] + 1 :]):
             return self._take(tensor, items[moving[0]], moving[0])
         if moving[0] == 0 and all(isinstance(item, int) or not _static_index(item) for item in items):
-            indices = [
-                self._positions(item, tensor.shape[axis])
-                if not isinstance(item, int)
-                else item % (tensor.shape[axis] or 1)
-                for axis, item in enumerate(items)
-            ]
+            if len(items) > tensor.shape.rank:
+                raise FormulaError(f"{len(items)} indices for an array with {tensor.shape.rank} axes")
+            indices = [self._positions(item, tensor.shape[axis]) for axis, item in enumerate(items)]
             shape = tuple(np.broadcast_shapes(*(tuple(np.shape(index)) for index in indices)))
             return tf.gather_nd(tensor, tf.stack([tf.broadcast_to(index, shape) for index in indices], -1))
         raise FormulaError("an index array stands with ':' only, or with other indices only", hint="index in two steps")
