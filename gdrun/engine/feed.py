@@ -50,7 +50,8 @@ class Feed:
             epoch, starts = step, None
         else:
             epoch, starts = step // per_epoch, step % per_epoch == 0
-        factor = window.factors[step - window.first_step] if self.has_factor else None
+        # gather, not [...]: XLA wants to know a slice's begin when it compiles, and compiles again for each.
+        factor = tf.gather(window.factors, step - window.first_step) if self.has_factor else None
         return Moment(step, epoch, factor, starts)
 
     def is_remainder(self, step: tf.Tensor) -> tf.Tensor:
@@ -67,7 +68,7 @@ class Feed:
         start = tf.cast(step % self.steps_per_epoch, tf.int32) * batches.batch_size
         if not self.ordered:
             return tf.nest.map_structure(lambda value: _slice(value, start, size), data)
-        row = order[step // self.steps_per_epoch - window.first_epoch]
+        row = tf.gather(order, step // self.steps_per_epoch - window.first_epoch)
         index = tf.slice(row, [start], [size])
         return tf.nest.map_structure(lambda value: tf.gather(value, index), data)
 

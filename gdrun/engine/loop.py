@@ -81,6 +81,10 @@ class Program:
         self._specs = {key: tf.TensorSpec(leaf.shape, leaf.dtype) for key, leaf in _flat(record).items()}
         return record
 
+    def try_update(self, state: TrainState, setting: Setting, data: Batch, window: Window) -> None:
+        """Trace an update without making it: fails where the optimizer fails for its own reasons, such as shapes."""
+        tf.function(self._update_once, autograph=False).get_concrete_function(state, setting, data, window)
+
     def run(
         self,
         state: TrainState,
@@ -135,8 +139,13 @@ class Program:
             return tf.logical_and(event < num_events, tf.logical_or(event == 0, _any(state.active)))
 
         def to_event(event: tf.Tensor, state: TrainState, *buffers: tf.TensorArray) -> tuple[Any, ...]:
-            state = self._advance(state, setting, data, window, event_steps[event])
-            state, record = self._look(state, setting, data, window, event_assesses[event])
+            target = event_steps[event]
+            state = self._advance(state, setting, data, window, target)
+            # Where a rule fires on the way, the last step is looked at as if it had been an event.
+            step = shared_step(state)
+            assesses = tf.logical_or(event_assesses[event], step < target)
+            assesses = tf.logical_and(assesses, step % self.feed.steps_per_epoch == 0)
+            state, record = self._look(state, setting, data, window, assesses)
             flat = _flat(record)
             written = [buffer.write(event, flat[key]) for key, buffer in zip(self._specs, buffers, strict=True)]
             return (event + 1, state, *written)
