@@ -1,12 +1,8 @@
 """Keras's adaptive optimizers, with Keras's names, spelling and defaults."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from .base import Count, NonNegative, Number, PositiveNumber
+from .base import Bounds, Count, NonNegative, Number, PositiveNumber
 from .optimizer import Decay, KerasOptimizer
 
 
@@ -108,7 +104,7 @@ class Ftrl(KerasOptimizer):
     kind: Literal["ftrl"]
     learning_rate: NonNegative = 0.001
     """Step size."""
-    learning_rate_power: Annotated[Number, Field(le=0)] = -0.5
+    learning_rate_power: Annotated[Number, Bounds(le=0)] = -0.5
     """How the step size falls with the accumulated squares."""
     initial_accumulator_value: NonNegative = 0.1
     """Where the accumulated squares start."""
@@ -192,7 +188,7 @@ class Muon(KerasOptimizer):
     """Adam's step size over Muon's."""
     momentum: Decay = 0.95
     """Of the matrices."""
-    ns_steps: Annotated[Count, Field(ge=1)] = 5
+    ns_steps: Annotated[Count, Bounds(ge=1)] = 5
     """Newton-Schulz steps."""
     nesterov: bool = True
     """Nesterov's momentum."""

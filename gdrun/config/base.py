@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
 from gdrun.errors import FormulaError
 from gdrun.formula.parse import check_name, parse
 
-from .unions import Check, Nested, by_form, kinds
+from .section import Bounds, Section, default
+from .unions import Before, Check, Nested, by_form, kinds
 
 __all__ = [
     "Array",
+    "Bounds",
     "Check",
     "Count",
     "Formula",
@@ -30,24 +31,9 @@ __all__ = [
     "by_form",
     "check_array",
     "check_integer",
+    "default",
     "kinds",
 ]
-
-
-class Section(BaseModel):
-    """A part of a config: no unknown key, no coercion, no NaN or infinity, immutable.
-
-    The string below a field says what it means; `gdrun explain`, the JSON Schema and the docs show it.
-    """
-
-    # defer_build: a section's validator is built when the first config needs it; building all of them takes longer than
-    # everything else that `gdrun validate` does.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
-
-    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    """Groups of keys of which one may be given: in `extends` and overrides, one takes the place of the others."""
-    gathers: ClassVar[str | None] = None
-    """The field, a mapping, that takes every key which is no field."""
 
 
 def check_integer(value: Any) -> Any:
@@ -57,14 +43,14 @@ def check_integer(value: Any) -> Any:
     return value
 
 
-Integer = Annotated[int, BeforeValidator(check_integer)]
-PositiveInteger = Annotated[Integer, Field(ge=1)]
-Count = Annotated[Integer, Field(ge=0)]
+Integer = Annotated[int, Before(check_integer)]
+PositiveInteger = Annotated[Integer, Bounds(ge=1)]
+Count = Annotated[Integer, Bounds(ge=0)]
 Number = float
-PositiveNumber = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-UnitInterval = Annotated[float, Field(ge=0, le=1)]
+PositiveNumber = Annotated[float, Bounds(gt=0)]
+NonNegative = Annotated[float, Bounds(ge=0)]
+Share = Annotated[float, Bounds(gt=0, lt=1)]
+UnitInterval = Annotated[float, Bounds(ge=0, le=1)]
 
 
 def _identifier(value: Any) -> str:
@@ -81,7 +67,8 @@ Identifier = Annotated[str, Check(_identifier, "a name", {"type": "string", "pat
 class FormulaType:
     """Validates a formula by parsing it; keeps what was written (str, number or nested tuple of them)."""
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def schema(self, annotation: Any) -> core_schema.CoreSchema:
+        """Return how the value is validated."""
         return core_schema.no_info_plain_validator_function(self.check)
 
     def check(self, value: Any) -> Any:

@@ -1,13 +1,10 @@
 """`data:` where the examples come from."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from .base import Array, Count, Formula, Identifier, Nested, PositiveInteger, Section, Share, kinds
+from .base import Array, Bounds, Count, Formula, Identifier, Nested, PositiveInteger, Section, Share, kinds
 from .unions import ByForm, Lazy, from_elsewhere
 
 if TYPE_CHECKING:
@@ -59,14 +56,12 @@ class ValidationSplit(Section):
     shuffle: bool = False
     """Draw the held-out examples by the seed, instead of taking the last."""
 
-    @model_validator(mode="after")
-    def _one_way(self) -> ValidationSplit:
+    def together(self) -> None:
         given = [name for name in ("share", "count", "last", "index") if getattr(self, name) is not None]
         if len(given) != 1:
             raise PydanticCustomError("validation", "give exactly one of share, count, last, index")
         if self.shuffle and given[0] in ("last", "index"):
             raise PydanticCustomError("validation", "shuffle goes with share or count")
-        return self
 
 
 class Scale(Section):
@@ -107,12 +102,11 @@ class DataSection(Section):
     data block that inherits what it omits."""
     scale: Annotated[Scale, Nested(short="inputs")] | None = None
     """Bring inputs and target to a common scale; a bare word is short for `{inputs: ...}`."""
-    classes: Annotated[PositiveInteger, Field(ge=2)] | None = None
+    classes: Annotated[PositiveInteger, Bounds(ge=2)] | None = None
     """Number of classes; the target's labels (0, 1, ...) become one-hot rows of this length."""
 
-    @model_validator(mode="before")
     @classmethod
-    def _inherit(cls, value: Any) -> Any:
+    def rewrite(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
         value = dict(value)
@@ -128,7 +122,7 @@ class FormulaData(DataSection):
     """Inputs and target by formula."""
 
     kind: Literal["formula"]
-    inputs: dict[Identifier, Formula] = Field(min_length=1)
+    inputs: Annotated[dict[Identifier, Formula], Bounds(min_length=1)]
     """Each input by name; later ones may use earlier ones. The leading axis counts the examples."""
     target: Formula | None = None
     """The target, of inputs and constants."""
@@ -140,7 +134,7 @@ class ValuesData(DataSection):
     """Inline values."""
 
     kind: Literal["values"]
-    inputs: dict[Identifier, Array] = Field(min_length=1)
+    inputs: Annotated[dict[Identifier, Array], Bounds(min_length=1)]
     """Each input by name; the leading axis counts the examples."""
     target: Array | None = None
     """The target, one row an example."""

@@ -1,13 +1,10 @@
 """Data in files."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from .base import Check, Count, Identifier, by_form
+from .base import Bounds, Check, Count, Identifier, by_form
 from .data import DataSection
 
 
@@ -21,30 +18,30 @@ Column = Annotated[
     Any,
     Check(_column, "a column's name or position", {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}),
 ]
-Columns = by_form(scalar=Column, sequence=Annotated[tuple[Column, ...], Field(min_length=1)])
+Columns = by_form(scalar=Column, sequence=Annotated[tuple[Column, ...], Bounds(min_length=1)])
 
 
 class CsvData(DataSection):
     """A file of separated values."""
 
     kind: Literal["csv"]
-    path: str = Field(min_length=1)
+    path: Annotated[str, Bounds(min_length=1)]
     """The file, relative to the config's folder."""
     inputs: by_form(
-        sequence=Annotated[tuple[Column, ...], Field(min_length=1)],
+        sequence=Annotated[tuple[Column, ...], Bounds(min_length=1)],
         mapping=dict[Identifier, Columns],
     )
     """Columns by name or position (from 0): a list, each column an input of its own name, or `{name: column}`; a list
     of columns under one name gives an (n, k) input."""
     target: Columns | None = None
     """The target's column, or columns."""
-    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    separator: Annotated[str, Bounds(min_length=1, max_length=1)] = ","
     """One character; a tab is "\\t"."""
     header: bool = True
     """Whether the first row names the columns."""
     skip: Count = 0
     """Lines to pass over before the header."""
-    rows: Annotated[str, Field(pattern=r"^\d*:\d*$")] | None = None
+    rows: Annotated[str, Bounds(pattern=r"^\d*:\d*$")] | None = None
     """A half-open range of data rows, "0:1500"."""
 
 
@@ -52,10 +49,10 @@ class NpzData(DataSection):
     """Arrays of a NumPy archive."""
 
     kind: Literal["npz"]
-    path: str = Field(min_length=1)
+    path: Annotated[str, Bounds(min_length=1)]
     """The file, relative to the config's folder."""
     inputs: by_form(
-        sequence=Annotated[tuple[str, ...], Field(min_length=1)],
+        sequence=Annotated[tuple[str, ...], Bounds(min_length=1)],
         mapping=dict[Identifier, str],
     )
     """Names of arrays in the file, or `{name: array}`."""

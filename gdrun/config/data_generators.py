@@ -1,12 +1,8 @@
 """Data sets drawn from a known truth."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from .base import Count, Integer, NonNegative, Number, PositiveInteger, Share
+from .base import Bounds, Count, Integer, NonNegative, Number, PositiveInteger, Share
 from .data import DataSection
 
 
@@ -25,7 +21,7 @@ class LinearData(GeneratedData):
     """y = x . weights + bias + noise, x uniform on [low, high]."""
 
     kind: Literal["linear"]
-    weights: tuple[Number, ...] = Field(default=(1.0,), min_length=1)
+    weights: Annotated[tuple[Number, ...], Bounds(min_length=1)] = (1.0,)
     """One weight a feature."""
     bias: Number = 0.0
     """The intercept."""
@@ -39,7 +35,7 @@ class PolynomialData(GeneratedData):
     """y = sum of coefficients[k] * x**k + noise, x evenly spaced on [low, high]."""
 
     kind: Literal["polynomial"]
-    coefficients: tuple[Number, ...] = Field(min_length=1)
+    coefficients: Annotated[tuple[Number, ...], Bounds(min_length=1)]
     """From the constant upwards."""
     low: Number = -1.0
     """Smallest x."""
@@ -67,7 +63,7 @@ class BlobsData(GeneratedData):
     """Gaussian clouds, one a class; the target is the class label."""
 
     kind: Literal["blobs"]
-    centers: Annotated[tuple[tuple[Number, ...], ...], Field(min_length=2)] = ((-2.0, 0.0), (2.0, 0.0))
+    centers: Annotated[tuple[tuple[Number, ...], ...], Bounds(min_length=2)] = ((-2.0, 0.0), (2.0, 0.0))
     """The middle of each cloud."""
     noise: NonNegative = 1.0
     """Standard deviation of each cloud."""
@@ -91,7 +87,7 @@ class SpiralsData(GeneratedData):
     """Interleaved spiral arms from the origin; one label an arm."""
 
     kind: Literal["spirals"]
-    arms: Annotated[Integer, Field(ge=2)] = 2
+    arms: Annotated[Integer, Bounds(ge=2)] = 2
     """Number of arms."""
     turns: Number = 1.0
     """How often an arm winds round the origin."""

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from pydantic_core import PydanticUndefined
-
 from gdrun.errors import ConfigPath
 
-from .base import FormulaType, Section
+from .base import Bounds, FormulaType, Section
 from .forms import Form, fields, form, section_of
 from .scalars import written
 from .source import Node
@@ -125,7 +123,7 @@ def _kind(section: type[Section]) -> str | None:
 
 
 def _default(value: Any) -> str:
-    if value is PydanticUndefined or isinstance(value, Section):
+    if isinstance(value, Section):
         return "its own defaults"
     if isinstance(value, tuple | list):
         return f"[{', '.join(_default(item) for item in value)}]"
@@ -178,12 +176,7 @@ def limits(of: Form) -> dict[str, Any]:
     """Return the bounds of a value: gt, ge, lt, le, min_length, max_length, pattern."""
     found: dict[str, Any] = {}
     for mark in of.marks:
-        # A Field within a type keeps its bounds one level further down.
-        for bound in (mark, *getattr(mark, "metadata", ())):
-            for name in ("gt", "ge", "lt", "le", "min_length", "max_length", "pattern"):
-                value = getattr(bound, name, None)
-                if value is not None:
-                    found[name] = value
+        found.update(mark.limits if isinstance(mark, Bounds) else {})
     return found
 
 

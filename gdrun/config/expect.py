@@ -1,13 +1,10 @@
 """`expect:` what must come out; `gdrun check` asserts it."""
 
-from __future__ import annotations
+from typing import Literal
 
-from typing import Any, Literal
-
-from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from .base import Array, Count, Integer, NonNegative, Number, Section, by_form
+from .base import Array, Count, Integer, NonNegative, Number, Section, by_form, default
 from .unions import Lazy
 
 
@@ -25,11 +22,9 @@ class Bound(Section):
     above: Number | None = None
     """Every entry must be more than this."""
 
-    @model_validator(mode="after")
-    def _something(self) -> Bound:
+    def together(self) -> None:
         if self.value is None and self.below is None and self.above is None:
             raise PydanticCustomError("expectation", "give a value, below or above")
-        return self
 
 
 Expected = by_form(scalar=Array, sequence=Array, mapping=Lazy[Bound])
@@ -49,15 +44,6 @@ class TraceRow(Section):
     atol: NonNegative | None = None
     """Absolute tolerance of this row."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _gather(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or "values" in value:
-            return value
-        own = {"step", "rtol", "atol"}
-        row = {name: item for name, item in value.items() if name in own}
-        return {**row, "values": {name: item for name, item in value.items() if name not in own}}
-
 
 class Predictions(Section):
     """What the trained model must predict."""
@@ -72,15 +58,6 @@ class Predictions(Section):
     """Relative tolerance."""
     atol: NonNegative | None = None
     """Absolute tolerance."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or "inputs" in value:
-            return value
-        own = {"value", "rtol", "atol"}
-        rest = {name: item for name, item in value.items() if name in own}
-        return {**rest, "inputs": {name: item for name, item in value.items() if name not in own}}
 
 
 class Expect(Section):
@@ -100,13 +77,13 @@ class Expect(Section):
     """The step whose values were no longer finite."""
     loss: Expected | None = None
     """The loss over the whole training set at the final parameters."""
-    parameters: dict[str, Expected] = Field(default_factory=dict)
+    parameters: dict[str, Expected] = default(dict)
     """Final parameters."""
-    metrics: dict[str, Expected] = Field(default_factory=dict)
+    metrics: dict[str, Expected] = default(dict)
     """Final metrics: r2, validation_loss, validation_accuracy, ..."""
     trace: tuple[Lazy[TraceRow], ...] = ()
     """Rows: `{step: 100, loss: 0.6188, W: [1.1, 0.2], rtol: 1e-4}`."""
-    gradients: dict[str, Expected] = Field(default_factory=dict)
+    gradients: dict[str, Expected] = default(dict)
     """Gradients at the final state, by parameter."""
     predictions: Lazy[Predictions] | None = None
     """Predictions of the trained model at given inputs."""

@@ -1,13 +1,10 @@
 """The whole file."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from .base import Count, Formula, Identifier, Integer, PositiveInteger, Section, by_form
+from .base import Bounds, Count, Formula, Identifier, Integer, PositiveInteger, Section, by_form, default
 from .data import Data
 from .expect import Expect
 from .loss import Loss, Metric
@@ -15,6 +12,7 @@ from .model import Model
 from .optimizer import Optimizer
 from .record import Record
 from .schedule import Schedule
+from .section import Alias
 from .unions import Lazy
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -27,7 +25,7 @@ class Loop(Section):
     """The first value."""
     repeat: Formula
     """The next value, of the current one (by the definition's own name) and the counter i, from 0."""
-    while_: Annotated[Formula | None, Field(alias="while")] = None
+    while_: Annotated[Formula | None, Alias("while")] = None
     """Go on while this is true."""
     at_most: PositiveInteger | None = None
     """Bound on the repetitions; `while` needs one."""
@@ -36,23 +34,21 @@ class Loop(Section):
 
     exclusive = (("while", "times"),)
 
-    @model_validator(mode="after")
-    def _one_end(self) -> Loop:
+    def together(self) -> None:
         if (self.while_ is None) == (self.times is None):
             raise PydanticCustomError("loop", "give times, or while with at_most")
         if (self.while_ is None) != (self.at_most is None):
             raise PydanticCustomError("loop", "while and at_most go together")
-        return self
 
 
 class Experiment(Section):
     """A gradient-descent experiment: data, model, loss, optimizer, schedule."""
 
-    name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = None
+    name: Annotated[str, Bounds(pattern=NAME_PATTERN)] | None = None
     """What the run is called; null: the file's stem."""
     description: str = ""
     """One line on what it shows."""
-    seed: Annotated[Integer, Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[Integer, Bounds(ge=0, lt=2**32)] = 0
     """Determines every draw: data, noise, split, initial values, batches, dropout."""
     random: Literal["streams", "legacy"] = "streams"
     """streams: numpy's default_rng, one stream a purpose; legacy: one numpy RandomState(seed), in the order data,
@@ -61,15 +57,13 @@ class Experiment(Section):
     """Of data, parameters and arithmetic."""
     compile: Literal["xla", "graph", "eager"] = "xla"
     """xla: fastest; graph: the digits of eager TensorFlow; eager: one operation at a time, for debugging."""
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|gpu(:\d+)?)$")] = "auto"
+    device: Annotated[str, Bounds(pattern=r"^(auto|cpu|gpu(:\d+)?)$")] = "auto"
     """auto: a GPU if there is one."""
-    constants: dict[Identifier, Formula] = Field(default_factory=dict)
+    constants: dict[Identifier, Formula] = default(dict)
     """Named values, evaluated once in float64, usable in every formula."""
     data: Data | None = None
     """Where the examples come from; none: the model's formula is the objective."""
-    define: dict[Identifier, by_form(scalar=Formula, sequence=Formula, mapping=Lazy[Loop])] = Field(
-        default_factory=dict
-    )
+    define: dict[Identifier, by_form(scalar=Formula, sequence=Formula, mapping=Lazy[Loop])] = default(dict)
     """Named intermediate values, evaluated where they are used, in model, loss, record, stop."""
     model: Model
     """What turns inputs into predictions."""
@@ -81,7 +75,7 @@ class Experiment(Section):
     """How gradients move parameters."""
     schedule: Lazy[Schedule]
     """How long, in which batches, at which rates."""
-    record: Lazy[Record] = Field(default_factory=Record.model_construct)
+    record: Lazy[Record] = default(Record.model_construct)
     """What is written while training."""
-    expect: Lazy[Expect] = Field(default_factory=Expect.model_construct)
+    expect: Lazy[Expect] = default(Expect.model_construct)
     """What must come out; `gdrun check` asserts it."""

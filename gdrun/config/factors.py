@@ -1,13 +1,10 @@
 """What multiplies the learning rate as training goes on."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from .base import Count, Formula, NonNegative, PositiveInteger, PositiveNumber, Section, Share, UnitInterval
+from .base import Bounds, Count, Formula, NonNegative, PositiveInteger, PositiveNumber, Section, Share, UnitInterval
 
 Unit = Literal["step", "epoch"]
 
@@ -90,20 +87,18 @@ class PiecewiseFactor(Section):
     """Constant pieces, as Keras's PiecewiseConstantDecay: factors[i] up to and including boundaries[i]."""
 
     kind: Literal["piecewise"]
-    boundaries: Annotated[tuple[Count, ...], Field(min_length=1)]
+    boundaries: Annotated[tuple[Count, ...], Bounds(min_length=1)]
     """Where a piece ends, rising."""
-    factors: Annotated[tuple[NonNegative, ...], Field(min_length=2)]
+    factors: Annotated[tuple[NonNegative, ...], Bounds(min_length=2)]
     """One more than boundaries."""
     unit: Unit = "step"
     """What is counted: update steps or epochs."""
 
-    @model_validator(mode="after")
-    def _fits(self) -> PiecewiseFactor:
+    def together(self) -> None:
         if len(self.factors) != len(self.boundaries) + 1:
             raise PydanticCustomError("piecewise", "factors has one entry more than boundaries")
         if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
             raise PydanticCustomError("piecewise", "boundaries must rise")
-        return self
 
 
 class OneCycleFactor(Section):

@@ -86,10 +86,7 @@ def form(annotation: Any, marks: tuple[Any, ...] = ()) -> Form:
 
 def fields(section: type[Section]) -> dict[str, Form]:
     """Return the form of every key that `section` knows, by the name that users write."""
-    return {
-        field.alias or name: form(field.annotation, tuple(field.metadata))
-        for name, field in section.model_fields.items()
-    }
+    return {field.alias or name: form(field.whole) for name, field in section.model_fields.items()}
 
 
 def kind_of(node: Node | None) -> str | None:

@@ -1,13 +1,11 @@
 """Keras layers that a config may name. Settings keep Keras's spelling and defaults."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from .base import (
+    Bounds,
     Check,
     Integer,
     NonNegative,
@@ -216,7 +214,7 @@ class Dropout(Section):
     """Sets a random share of the inputs to zero while training, and scales the rest by 1 / (1 - rate)."""
 
     kind: Literal["dropout"]
-    rate: Annotated[Number, Field(ge=0, lt=1)]
+    rate: Annotated[Number, Bounds(ge=0, lt=1)]
     """Share set to zero."""
 
 

@@ -1,7 +1,5 @@
 """`loss:` what is minimised, and `metrics:` what is reported beside it."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Literal
 
 from .base import Formula, Identifier, NonNegative, Number, Section, by_form, kinds

@@ -1,12 +1,8 @@
 """Further losses between prediction and target, each as Keras computes it."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from .base import Number, PositiveNumber
+from .base import Bounds, Number, PositiveNumber
 from .loss import NamedLoss
 
 
@@ -30,7 +26,7 @@ class BinaryCrossentropy(NamedLoss):
     kind: Literal["binary_crossentropy"]
     from_logits: bool = False
     """true: the prediction is a logit; false: a probability."""
-    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    label_smoothing: Annotated[Number, Bounds(ge=0, lt=1)] = 0.0
     """Squeezes targets towards one half."""
 
 
@@ -40,7 +36,7 @@ class CategoricalCrossentropy(NamedLoss):
     kind: Literal["categorical_crossentropy"]
     from_logits: bool = False
     """true: the predictions are logits; false: probabilities."""
-    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    label_smoothing: Annotated[Number, Bounds(ge=0, lt=1)] = 0.0
     """Squeezes targets towards uniform."""
 
 

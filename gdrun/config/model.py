@@ -1,13 +1,10 @@
 """`model:` what turns inputs into predictions, and its parameters."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from .base import Formula, Identifier, Nested, PositiveInteger, Section, by_form, kinds
+from .base import Bounds, Formula, Identifier, Nested, PositiveInteger, Section, by_form, default, kinds
 from .unions import from_elsewhere
 
 if TYPE_CHECKING:
@@ -37,8 +34,7 @@ class Parameter(Section):
     trainable: bool = True
     """false: the optimizer leaves it alone."""
 
-    @model_validator(mode="after")
-    def _one_start(self) -> Parameter:
+    def together(self) -> None:
         given = [name for name in ("value", "raw", "init") if getattr(self, name) is not None]
         if len(given) != 1:
             raise PydanticCustomError("parameter", "give exactly one of value, raw, init")
@@ -46,7 +42,6 @@ class Parameter(Section):
             raise PydanticCustomError("parameter", "raw goes with a transform; without one write value")
         if self.init is not None and self.shape is None:
             raise PydanticCustomError("parameter", "init needs a shape, for example shape: [3, 1]")
-        return self
 
 
 class FormulaModel(Section):
@@ -55,13 +50,13 @@ class FormulaModel(Section):
     kind: Literal["formula"]
     formula: by_form(
         scalar=Formula,
-        mapping=Annotated[dict[Identifier, Formula], Field(min_length=1)],
+        mapping=Annotated[dict[Identifier, Formula], Bounds(min_length=1)],
     )
     """The prediction, of inputs, parameters, constants and defined values; or several named outputs. Without data it
     is the objective."""
-    parameters: dict[Identifier, Annotated[Parameter, Nested(short="value")]] = Field(default_factory=dict)
+    parameters: dict[Identifier, Annotated[Parameter, Nested(short="value")]] = default(dict)
     """Each parameter: a number, an array, or `{value|raw|init: ..., shape: ..., transform: ..., trainable: ...}`."""
-    networks: dict[Identifier, Network] = Field(default_factory=dict)
+    networks: dict[Identifier, Network] = default(dict)
     """Networks that the formulas call by name, `net(x)`."""
 
 

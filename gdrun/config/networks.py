@@ -1,12 +1,8 @@
 """Models and networks with weights of their own: dense, polynomial, multilayer perceptron, Keras layers."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from .base import Array, Count, PositiveInteger, Section
+from .base import Array, Bounds, Count, PositiveInteger, Section
 from .layers import Activation, Initializer, InitialWeights, Layer
 
 
@@ -32,7 +28,7 @@ class LayersNetwork(Section):
     """Keras layers, one after the other."""
 
     kind: Literal["layers"]
-    layers: Annotated[tuple[Layer, ...], Field(min_length=1)]
+    layers: Annotated[tuple[Layer, ...], Bounds(min_length=1)]
     """The layers in order. Parameters are called by kind and number: dense1.kernel, dense1.bias."""
 
 

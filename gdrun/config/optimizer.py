@@ -1,16 +1,13 @@
 """`optimizer:` how gradients move parameters. Keras's optimizers keep Keras's names, spelling and defaults."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from .base import NonNegative, Number, PositiveInteger, PositiveNumber, Section, UnitInterval, kinds
+from .base import Bounds, NonNegative, Number, PositiveInteger, PositiveNumber, Section, UnitInterval, kinds
 from .unions import from_elsewhere
 
-Decay = Annotated[Number, Field(ge=0, lt=1)]
+Decay = Annotated[Number, Bounds(ge=0, lt=1)]
 
 
 class KerasOptimizer(Section):
@@ -32,17 +29,15 @@ class KerasOptimizer(Section):
     """Of that average."""
     ema_overwrite_frequency: PositiveInteger | None = None
     """Overwrite the parameters by their average every so many steps; null: only at the end."""
-    gradient_accumulation_steps: Annotated[PositiveInteger, Field(ge=2)] | None = None
+    gradient_accumulation_steps: Annotated[PositiveInteger, Bounds(ge=2)] | None = None
     """Average gradients over so many steps and update once."""
     loss_scale_factor: PositiveNumber | None = None
     """Multiply the loss by it and divide the gradients, against underflow."""
 
-    @model_validator(mode="after")
-    def _one_clip(self) -> KerasOptimizer:
+    def together(self) -> None:
         given = [name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, name) is not None]
         if len(given) > 1:
             raise PydanticCustomError("clip", "only one of clipnorm, clipvalue, global_clipnorm can be set")
-        return self
 
 
 class Sgd(KerasOptimizer):
@@ -74,7 +69,7 @@ _ELSEWHERE = dict.fromkeys(
         "ScheduleFreeAdamW",
     ),
     "adaptive",
-)
+) | {"UpdateRule": "update_rule"}
 
 
 def __getattr__(name: str) -> object:
@@ -97,6 +92,7 @@ if TYPE_CHECKING:
         RmsProp,
         ScheduleFreeAdamW,
     )
+    from .update_rule import UpdateRule
 
     Optimizer = (
         Sgd
@@ -113,6 +109,7 @@ if TYPE_CHECKING:
         | Adafactor
         | Muon
         | ScheduleFreeAdamW
+        | UpdateRule
     )
 else:
     Optimizer = kinds(
@@ -131,5 +128,6 @@ else:
             "adafactor": "adaptive:Adafactor",
             "muon": "adaptive:Muon",
             "schedule_free_adamw": "adaptive:ScheduleFreeAdamW",
+            "formula": "update_rule:UpdateRule",
         },
     )

@@ -15,7 +15,7 @@ from .suggest import closest, did_you_mean, listed
 from .words import SYNONYMS, got, reword
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    from pydantic_core import ValidationError
 
 __all__ = ["in_order", "locate", "render", "unknown_key", "validation_problems"]
 

@@ -1,13 +1,10 @@
 """`record:` what is written while training."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
-from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from .base import Check, Count, Formula, Identifier, Section, by_form, check_integer
+from .base import Check, Count, Formula, Identifier, Section, by_form, check_integer, default
 from .unions import from_elsewhere
 
 
@@ -38,9 +35,9 @@ class Record(Section):
     """Write the parameters into each row; null: while they are ten numbers or fewer."""
     gradients: bool = False
     """Write the gradients into each row."""
-    formulas: dict[Identifier, Formula] = Field(default_factory=dict)
+    formulas: dict[Identifier, Formula] = default(dict)
     """Further values, seen before update k + 1: of parameters, prediction, target, loss, ..."""
-    after: dict[Identifier, Formula] = Field(default_factory=dict)
+    after: dict[Identifier, Formula] = default(dict)
     """Further values at the new parameters, on the batch that update k saw."""
 
 

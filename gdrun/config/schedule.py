@@ -1,10 +1,7 @@
 """`schedule:` how long, in which batches, at which rates, and when to stop early."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .base import (
@@ -15,6 +12,7 @@ from .base import (
     PositiveInteger,
     PositiveNumber,
     Section,
+    default,
     kinds,
 )
 from .unions import Lazy, from_elsewhere
@@ -113,14 +111,12 @@ class Schedule(Section):
     """Leave out the last batch of an epoch if it is smaller."""
     learning_rate_factor: LearningRateFactor | None = None
     """Multiplies optimizer.learning_rate as training goes on."""
-    stop: Lazy[Stop] = Field(default_factory=Stop.model_construct)
+    stop: Lazy[Stop] = default(Stop.model_construct)
     """Rules that end the run early."""
 
-    @model_validator(mode="after")
-    def _one_length(self) -> Schedule:
+    def together(self) -> None:
         if (self.epochs is None) == (self.steps is None):
             raise PydanticCustomError("schedule", "give epochs or steps, one of them")
-        return self
 
 
 _ELSEWHERE = dict.fromkeys(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import NoneType
 from typing import Any, get_args
 
-from pydantic_core import PydanticUndefined
-
 from .base import FormulaType, Section
 from .docs import limits, meaning, summary
 from .experiment import Experiment
@@ -82,7 +80,7 @@ class _Writer:
             default = field.get_default(call_default_factory=True)
             if field.is_required():
                 required.append(key)
-            elif default is not PydanticUndefined and isinstance(default, str | int | float | None):
+            elif isinstance(default, str | int | float | None):
                 properties[key]["default"] = default
         result: dict[str, Any] = {"type": "object", "description": summary(section), "properties": properties}
         if required and not partial:

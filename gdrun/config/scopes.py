@@ -166,6 +166,21 @@ def uses(config: Mapping[str, Any], names: Names) -> Iterator[Use]:
     if kind(factor) == "formula":
         path = ("schedule", "learning_rate_factor", "formula")
         yield Use(path, factor.get("formula"), (*names.constants, *MOMENT))
+    if kind(config.get("optimizer")) == "formula":
+        yield from _update_rule(mapping(config["optimizer"]), names)
+
+
+def _update_rule(rule: Mapping[str, Any], names: Names) -> Iterator[Use]:
+    from .update_rule import RULE_NAMES
+
+    state, update = mapping(rule.get("state")), mapping(rule.get("update"))
+    constant = (*names.constants, *mapping(rule.get("settings")))
+    for name, text in state.items():
+        yield Use(("optimizer", "state", name), text, (*constant, "parameter"))
+    for position, (name, text) in enumerate(update.items()):
+        above, below = tuple(update)[:position], tuple(update)[position:]
+        later = tuple(line for line in below if line not in (*state, "parameter"))
+        yield Use(("optimizer", "update", name), text, (*constant, *state, *above, *RULE_NAMES), later=later)
 
 
 def _items(value: Any) -> tuple[Any, ...]:

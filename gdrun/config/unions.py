@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic_core import PydanticCustomError, core_schema
 
-if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler
-
-    from .base import Section
+from .section import Section
 
 Reference = Any
 """A section class, or its place as text."""
@@ -44,8 +41,20 @@ class Check:
         self.words = words
         self.json_schema = dict(json_schema)
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def schema(self, annotation: Any) -> core_schema.CoreSchema:
+        """Return how the value is validated."""
         return core_schema.no_info_plain_validator_function(self.check)
+
+
+class Before:
+    """Marks a value that `change` is applied to before it is validated."""
+
+    def __init__(self, change: Callable[[Any], Any]) -> None:
+        self.change = change
+
+    def around(self, schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
+        """Return how the value is validated, given how the changed one is."""
+        return core_schema.no_info_before_validator_function(self.change, schema)
 
 
 class Nested:
@@ -69,9 +78,11 @@ class Nested:
             return value
         return {self.short: value}
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def schema(self, annotation: Any) -> core_schema.CoreSchema:
+        """Return how the value is validated."""
+
         def validate(value: Any) -> Any:
-            return self.section(source).model_validate(self.expand(value))
+            return self.section(annotation).model_validate(self.expand(value))
 
         return core_schema.no_info_plain_validator_function(validate)
 
@@ -82,7 +93,7 @@ Lazy = Annotated[_T, Nested()]
 
 
 def _is_section(value: Any) -> bool:
-    return isinstance(value, Mapping) or hasattr(type(value), "model_fields")
+    return isinstance(value, Mapping | Section)
 
 
 class ByForm:
@@ -103,8 +114,11 @@ class ByForm:
         name = "mapping" if _is_section(value) else "sequence" if isinstance(value, tuple | list) else "scalar"
         return f"<{name if name in self.arms else next(iter(self.arms))}>"
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        choices = {f"<{name}>": handler.generate_schema(arm) for name, arm in self.arms.items()}
+    def schema(self, annotation: Any) -> core_schema.CoreSchema:
+        """Return how the value is validated."""
+        from .validators import core
+
+        choices = {f"<{name}>": core(arm) for name, arm in self.arms.items()}
         return core_schema.tagged_union_schema(choices, self.form)
 
 
@@ -137,7 +151,7 @@ class Kinds:
 
     def validate(self, value: Any) -> Section:
         """Return the section that `value` describes."""
-        if hasattr(type(value), "model_fields"):
+        if isinstance(value, Section):
             return self.variant(value.kind).model_validate(value)
         value = self.expand(value)
         allowed = {"allowed": [*self.variants, *self.short]}
@@ -150,7 +164,8 @@ class Kinds:
             raise PydanticCustomError("kind_unknown", "unknown kind", {"kind": kind, **allowed})
         return self.variant(kind).model_validate(value)
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def schema(self, annotation: Any) -> core_schema.CoreSchema:
+        """Return how the value is validated."""
         return core_schema.no_info_plain_validator_function(self.validate)
 
 
