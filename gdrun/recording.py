@@ -73,8 +73,9 @@ class Recorder:
         per_epoch = self._prepared.built.steps_per_epoch
         first = 1 if columns["step"][0] == 0 else 0
         if first:
-            # Before the first update there is no loss that an update saw, nor one of an epoch.
-            self._store.append_columns({name: values[:1] for name, values in columns.items() if name not in _NOT_AT_0})
+            # Before the first update there is nothing that an update saw, nor the loss of an epoch.
+            left_out = {*_NOT_AT_0, *self._prepared.loaded.experiment.record.after}
+            self._store.append_columns({name: values[:1] for name, values in columns.items() if name not in left_out})
         rest = {name: values[first:] for name, values in columns.items()}
         if not len(rest["step"]):
             return
@@ -105,9 +106,9 @@ class Recorder:
         """Write final and best parameters and close the record."""
         built = self._prepared.built
         state, parameters, best = final_parameters(self._prepared, outcome.report)
-        self._store.write_parameters(_arrays(self._prepared, parameters))
+        self._store.write_parameters(_arrays(self._prepared, parameters, state))
         if best is not None:
-            self._store.write_arrays(layout.BEST, _arrays(self._prepared, best))
+            self._store.write_arrays(layout.BEST, _arrays(self._prepared, best, state))
         step = outcome.report.step
         self._store.close(
             outcome.status,
@@ -165,6 +166,10 @@ def final_parameters(prepared: Prepared, report: Report) -> tuple[Any, Any, Any]
     return state, state.parameters if same else tuple(finalized), best
 
 
-def _arrays(prepared: Prepared, parameters: Any) -> dict[str, np.ndarray]:
+def _arrays(prepared: Prepared, parameters: Any, state: Any) -> dict[str, np.ndarray]:
+    """Every parameter, and what the model needs beside them to predict: moving averages, but no seeds."""
     built = prepared.built
-    return {name: value.numpy() for name, value in built.objective.named(parameters, built.setting).items()}
+    named = built.objective.named(parameters, built.setting)
+    kept = dict(zip(built.objective.state_names, state.model_state, strict=True))
+    kept = {name: value for name, value in kept.items() if value.dtype.is_floating}
+    return {name: value.numpy() for name, value in {**named, **kept}.items()}

@@ -21,6 +21,7 @@ import numpy as np
 from gdrun.config.loading import LoadedConfig, load_config
 from gdrun.errors import ConfigError
 from gdrun.outcome import Outcome, describe_outcome
+from gdrun.prediction import gradients, predict
 from gdrun.recording import Recorder, first_record
 from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.run import Run
@@ -264,4 +265,15 @@ def _progress(prepared: Prepared, report: Any) -> Progress:
     )
 
 
-__all__ = ["Listener", "Plan", "Prepared", "Progress", "execute", "plan", "prepare", "train"]
+__all__ = [
+    "Listener",
+    "Plan",
+    "Prepared",
+    "Progress",
+    "execute",
+    "gradients",
+    "plan",
+    "predict",
+    "prepare",
+    "train",
+]

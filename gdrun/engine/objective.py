@@ -44,6 +44,8 @@ class Objective:
         constants: named constants of the program; `Setting.constants` takes precedence.
         definitions: named intermediate values, evaluated where they are used.
         ops: the op table that formulas are evaluated with.
+        residuals: (evaluation, target) -> real vector whose squares add up to the loss; None where the loss is not
+            such a sum, or nobody asks.
     """
 
     model: Model
@@ -57,6 +59,7 @@ class Objective:
     ops: Any
     dtype: tf.DType = tf.float32
     state_names: tuple[str, ...] = field(default=())
+    residuals: Callable[[Evaluation, tf.Tensor | None], tf.Tensor] | None = None
 
     def named(self, parameters: Sequence[tf.Tensor], setting: Setting) -> dict[str, tf.Tensor]:
         """Return every parameter by name, each in its own domain (after its transform)."""
@@ -90,6 +93,19 @@ class Objective:
             loss = loss + self.penalty(values)
         new_state = tuple(call.updates.get(name, state[name]) for name in self.state_names)
         return Evaluation(loss, prediction, new_state, scope)
+
+    def predict(
+        self,
+        parameters: Sequence[tf.Tensor],
+        model_state: Sequence[tf.Tensor],
+        setting: Setting,
+        batch: Batch,
+        moment: Any,
+    ) -> Any:
+        """Return the prediction alone, the model in inference mode: a tensor, or a dict of named outputs."""
+        call = self.model.bind(dict(zip(self.state_names, model_state, strict=True)), training=False)
+        scope = self._scope(self.named(parameters, setting), setting, batch, moment, call.functions)
+        return call(scope, batch.inputs)
 
     def at(
         self,
