@@ -6,6 +6,7 @@ with thirty commands as with one.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -108,6 +109,8 @@ def _gdrun(
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` (default: the process's) ask for and return its exit code."""
+    # pydantic would look through all installed packages for plugins: 20 ms, and code that no config asked for.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     terminal.make_robust()
     try:
         app(args=None if arguments is None else list(arguments), prog_name="gdrun")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 FEW_NUMBERS = 20
 """Parameters are printed up to so many numbers."""
 
+_DETAILS = ("gradient_norm", "learning_rate")
+
 _COLOURS = {"completed": "green", "stopped": "green", "diverged": "red", "failed": "red"}
 
 
@@ -59,26 +61,31 @@ def parameters_of(run: Run) -> dict[str, np.ndarray]:
         return {}
 
 
-def show(run: Run) -> None:
+def show(run: Run, *, verbose: bool = False) -> None:
     """Print the short table of a finished run on stderr."""
     record = run.record
     status = terminal.paint(str(run.status), "bold", _COLOURS.get(str(run.status), "yellow"))
     why = f": {safe_text(record.why, limit=300)}" if record.why else ""
     terminal.say(f"{terminal.paint(safe_text(record.name, limit=64), 'bold')} {status}{why}")
-    for line in aligned(rows(run)):
+    for line in aligned(rows(run, verbose=verbose)):
         terminal.say(line)
 
 
-def rows(run: Run) -> list[tuple[str, str]]:
-    """Return (what, value) for each line of the table: steps, time, final and best values, parameters."""
+def rows(run: Run, *, verbose: bool = False) -> list[tuple[str, str]]:
+    """Return (what, value) for each line of the table: steps, time, final and best values, parameters.
+
+    Args:
+        verbose: with the gradient norm, the learning rate and where the run ran.
+    """
     record = run.record
     lines = []
     if record.steps is not None:
-        epochs = f" ({plural_number(record.epochs, 'epoch')})" if record.epochs else ""
+        epochs = "" if record.epochs in (None, record.steps) else f" ({plural_number(record.epochs, 'epoch')})"
         lines.append(("steps", f"{record.steps:,}{epochs}"))
     if record.seconds is not None:
         lines.append(("time", human_seconds(record.seconds)))
-    lines += [(safe_text(name, limit=60), _value(value)) for name, value in record.final.items()]
+    final = {name: value for name, value in record.final.items() if verbose or name not in _DETAILS}
+    lines += [(safe_text(name, limit=60), _value(value)) for name, value in final.items()]
     if record.best:
         words = ", ".join(f"{safe_text(name, limit=60)} {_value(value)}" for name, value in record.best.items())
         lines.append(("best", words))
@@ -88,6 +95,8 @@ def rows(run: Run) -> list[tuple[str, str]]:
         lines += [(safe_text(name, limit=60), exact_array(array)) for name, array in parameters.items()]
     elif size:
         lines.append(("parameters", f"{size:,} numbers, in parameters.npz"))
+    if verbose:
+        lines.append(("ran as", f"{record.compile}, {record.precision}, {safe_text(record.device, limit=100)}"))
     return lines
 
 

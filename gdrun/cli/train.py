@@ -92,7 +92,7 @@ def _train(
         codes.append(summary.exit_code(run))
         results.append({"config": config, **summary.describe(run)})
         if not quiet:
-            summary.show(run)
+            summary.show(run, verbose=verbose)
         if options["keep"] and not as_json:
             with suppress(terminal.OutputClosed):
                 terminal.data(safe_text(run.directory))

@@ -1,0 +1,162 @@
+"""`gdrun doctor`: what is here, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gdrun.cli import session, terminal
+from gdrun.cli.arguments import Json, RunsDir
+from gdrun.errors import ExitCode
+from gdrun.text import human_bytes, human_seconds, safe_text
+
+NEEDED = ("tensorflow", "keras", "numpy", "typer", "pydantic", "pyyaml", "rich")
+
+OPTIONAL = {
+    "plot": ("matplotlib", "pictures"),
+    "search": ("optuna", "searches"),
+    "tensorboard": ("tensorboard", "TensorBoard files"),
+    "dask": ("distributed", "clusters"),
+    "sklearn": ("scikit-learn", "its data sets"),
+    "parquet": ("pyarrow", "Parquet files"),
+    "mlflow": ("mlflow", "MLflow export"),
+}
+"""Extra of gdrun -> (the package that it brings, what for); one that this gdrun does not offer is not looked for."""
+
+OK, NOTE, BAD = "ok", "note", "bad"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    verdict: str
+    """ "ok", "note" (works, but could be better) or "bad" (gdrun cannot work)."""
+    found: str
+    mend: str = ""
+
+
+def command(runs_dir: RunsDir = None, as_json: Json = False) -> int:
+    """Say what is installed here and what is missing.
+
+    Exit code 8 if something that gdrun needs is not there.
+    """
+    findings = [_python(), *_packages(), _bytecode(), _machine(), _runs(runs_dir)]
+    with session.quiet(), session.waiting("starting TensorFlow"):
+        findings += _tensorflow()
+    code = ExitCode.RESOURCE if any(one.verdict == BAD for one in findings) else ExitCode.DONE
+    if as_json:
+        from gdrun.cli.output import print_json
+
+        print_json({"findings": [asdict(one) for one in findings], "exit_code": int(code)})
+        return code
+    width = max(len(one.what) for one in findings)
+    marks = {OK: ("ok  ", "green"), NOTE: ("note", "yellow"), BAD: ("BAD ", "red")}
+    for one in findings:
+        mark, colour = marks[one.verdict]
+        mend = f"  ({safe_text(one.mend)})" if one.mend else ""
+        mark = terminal.paint(mark, colour, name="stdout")
+        terminal.data(f"{mark} {one.what.ljust(width)}  {safe_text(one.found, limit=300)}{mend}")
+    return code
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    new_enough = sys.version_info >= (3, 11)
+    return Finding(
+        "python", OK if new_enough else BAD, f"{version} in {sys.prefix}", "" if new_enough else "needs 3.11"
+    )
+
+
+def _packages() -> list[Finding]:
+    from importlib import metadata
+
+    from gdrun import __version__
+    from gdrun.rundir.environment import package_versions
+
+    try:
+        extras = metadata.metadata("gdrun").get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError:  # run from a source tree
+        extras = []
+    findings = [Finding("gdrun", OK, __version__)]
+    for name, version in package_versions(NEEDED).items():
+        if version is None:
+            findings.append(Finding(name, BAD, "not installed", f"pip install {name}"))
+        elif name != "python":
+            findings.append(Finding(name, OK, version))
+    for extra, (name, use) in OPTIONAL.items():
+        if extra in extras:
+            version = package_versions((name,))[name]
+            mend = f"{use}: pip install 'gdrun[{extra}]'"
+            findings.append(Finding(name, OK, version) if version else Finding(name, NOTE, "not installed", mend))
+    return findings
+
+
+def _bytecode() -> Finding:
+    """Without compiled bytecode TensorFlow takes 12 s to start instead of 4."""
+    from importlib.util import cache_from_source, find_spec
+
+    spec = find_spec("tensorflow")
+    if spec is None or spec.origin is None:
+        return Finding("bytecode", NOTE, "unknown: no tensorflow")
+    if os.path.exists(cache_from_source(spec.origin)):
+        return Finding("bytecode", OK, "compiled")
+    if sys.dont_write_bytecode:
+        mend = "unset PYTHONDONTWRITEBYTECODE, or run python -m compileall on site-packages"
+        return Finding("bytecode", NOTE, "not compiled: each start takes three times as long", mend)
+    return Finding("bytecode", NOTE, "not compiled yet: the next start is slow, those after it are not")
+
+
+def _machine() -> Finding:
+    from gdrun.rundir.environment import describe_host
+
+    host = describe_host()
+    memory = human_bytes(host["memory_bytes"]) if host["memory_bytes"] else "unknown"
+    cores = f"{host['usable_cores']} of {host['cores']} cores"
+    return Finding("machine", OK, f"{host['processor']}, {cores}, {memory} memory, {host['system']}")
+
+
+def _runs(runs_dir: Path | None) -> Finding:
+    """Whether run directories can be written; nothing is left behind."""
+    from gdrun.rundir.layout import default_runs_root
+
+    root = runs_dir or default_runs_root()
+    place = root
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        return Finding("runs", BAD, f"{root} cannot be made: {place} is no directory", "--runs-dir DIR or GDRUN_RUNS")
+    if not os.access(place, os.W_OK | os.X_OK):
+        return Finding("runs", BAD, f"{root}: {place} cannot be written to", "--runs-dir DIR or GDRUN_RUNS")
+    status = os.statvfs(place)
+    free = status.f_bavail * status.f_frsize
+    low = free < 100_000_000
+    return Finding("runs", NOTE if low else OK, f"{root}, {human_bytes(free)} free", "little space" if low else "")
+
+
+def _tensorflow() -> list[Finding]:
+    from gdrun.engine.device import import_tensorflow
+
+    began = time.monotonic()
+    try:
+        tf: Any = import_tensorflow()
+    except Exception as error:  # a broken installation can raise anything
+        return [Finding("tensorflow starts", BAD, f"{type(error).__name__}: {error}", "reinstall tensorflow")]
+    seconds = time.monotonic() - began
+    findings = [Finding("tensorflow starts", OK, f"in {human_seconds(seconds)}")]
+    gpus = tf.config.list_physical_devices("GPU")
+    for number, gpu in enumerate(gpus):
+        details = tf.config.experimental.get_device_details(gpu)
+        findings.append(Finding(f"gpu:{number}", OK, str(details.get("device_name", gpu.name))))
+    if not gpus:
+        built = tf.test.is_built_with_cuda()
+        mend = "" if not os.path.exists("/dev/nvidia0") else "pip install 'gdrun[gpu]'"
+        found = "none seen by TensorFlow" + ("" if built else ", which is built without CUDA")
+        findings.append(Finding("gpu", NOTE if mend else OK, found, mend))
+    return findings

@@ -1,0 +1,66 @@
+"""`gdrun init [KIND]`: a commented config to start from."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gdrun.cli import terminal
+from gdrun.cli.output import aligned, write_file
+from gdrun.errors import UsageError
+from gdrun.text import safe_text
+
+KINDS = {
+    "formula": "a curve with unknown numbers, fitted to data",
+    "minimise": "the minimum of a function, no data",
+    "regression": "linear regression with batches, validation and early stopping",
+    "csv": "regression on the columns of a CSV file",
+    "mlp": "a small neural network",
+    "classifier": "classification with Keras layers",
+}
+
+_BESIDE = {"csv": ("csv-example.csv",)}
+"""Further files that a starter needs."""
+
+
+def starter(name: str) -> str:
+    """Return the text of a starter's file, e.g. "formula.yaml"."""
+    return (files("gdrun.cli") / "starters" / name).read_text(encoding="utf-8")
+
+
+def command(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.")] = "formula",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Where to write it (default: KIND.yaml); - is stdout."),
+    ] = None,
+    show_list: Annotated[bool, typer.Option("--list", help="List the kinds.")] = False,
+) -> None:
+    """Write a commented config to start from; no file is replaced.
+
+    It runs as it is: `gdrun train KIND.yaml`.
+    """
+    if show_list:
+        return terminal.data("\n".join(aligned(list(KINDS.items()), indent=0)))
+    if kind not in KINDS:
+        from difflib import get_close_matches
+
+        near = get_close_matches(kind, KINDS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"kinds: {', '.join(KINDS)}"
+        raise UsageError(f"there is no starter '{safe_text(kind, limit=60)}'", hint=hint)
+    text = starter(f"{kind}.yaml")
+    if str(output) == "-":
+        return terminal.data(text)
+    path = output or Path(f"{kind}.yaml")
+    wanted = {path: text} | {path.parent / name: starter(name) for name in _BESIDE.get(kind, ())}
+    for file in wanted:
+        if file.exists() or file.is_symlink():
+            raise UsageError(f"{safe_text(file)} exists; it is not replaced", hint="name another file with -o")
+    for file, content in wanted.items():
+        write_file(file, content.encode(), new=True)
+    terminal.data(safe_text(path))
+    terminal.say(f"now: gdrun train {safe_text(path)}")
+    return None

@@ -1,0 +1,113 @@
+"""A config as it will run, and where each of its values came from; the places of the language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gdrun.cli import terminal
+from gdrun.errors import ConfigPath
+from gdrun.text import safe_text
+
+if TYPE_CHECKING:
+    from gdrun.config import LoadedConfig
+    from gdrun.config.forms import Form
+
+DEFAULT = "default"
+
+_ANY_NAME = "<name>"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A config with all defaults filled in, and the text that says so."""
+
+    loaded: LoadedConfig
+    text: str
+    root: Any
+    """The resolved text as a Node."""
+
+    @classmethod
+    def load(cls, config: str, overrides: Sequence[str]) -> Resolved:
+        from gdrun.config import load_config
+        from gdrun.config.document import read_document
+
+        loaded = load_config(config, overrides)
+        text = loaded.resolved_text()
+        return cls(loaded, text, read_document(text.encode(), "resolved"))
+
+    def leaves(self) -> dict[ConfigPath, int]:
+        """Path of each value that is no mapping or list -> its line, from 0."""
+        found: dict[ConfigPath, int] = {}
+
+        def walk(node: Any, path: ConfigPath) -> None:
+            children = node.value
+            if isinstance(children, dict) and children:
+                for key, child in children.items():
+                    walk(child, (*path, key))
+            elif isinstance(children, list) and any(isinstance(child.value, dict) for child in children):
+                for index, child in enumerate(children):
+                    walk(child, (*path, index))
+            else:
+                found[path] = node.span.source.line_of(node.span.start)
+
+        walk(self.root, ())
+        return found
+
+    def origin(self, path: ConfigPath) -> str:
+        """Where the value at `path` was written: "configs/pi.yaml:12", "argument 1"; or "default"."""
+        place = self.loaded.origin(path)
+        if place is None and path[-1] == "kind":
+            place = self.loaded.origin(path[:-1])  # a bare word that is short for the kind
+        if place is None:
+            return DEFAULT
+        return place.source if place.source.startswith("argument ") else f"{place.source}:{place.line}"
+
+    def commented(self) -> list[str]:
+        """The resolved text, each line with the origins of what it says."""
+        origins: dict[int, dict[str, None]] = {}
+        for path, line in self.leaves().items():
+            origins.setdefault(line, {})[self.origin(path)] = None
+        lines = self.text.rstrip("\n").split("\n")
+        width = min(60, max(len(line) for line in lines))
+        shown = []
+        for number, line in enumerate(lines):
+            names = [name for name in origins.get(number, {}) if name != DEFAULT] or list(origins.get(number, {}))
+            comment = f"# {safe_text(', '.join(names))}" if names else ""
+            if comment:
+                line = f"{line.ljust(width)}  {terminal.paint(comment, 'dim', name='stdout')}"
+            shown.append(line)
+        return shown
+
+
+def language() -> Iterator[ConfigPath]:
+    """Yield every place that some config can have: 0 stands for a list's entries, <name> for free names."""
+    from gdrun.config.experiment import Experiment
+    from gdrun.config.forms import Form, fields
+
+    seen = set()
+    waiting: list[tuple[ConfigPath, Form]] = [((), Form(Experiment))]
+    while waiting:
+        path, form = waiting.pop(0)
+        for arm in _arms(form):
+            inner, step = (arm.items, 0) if arm.items else (arm.values, _ANY_NAME)
+            if inner is not None:
+                waiting.append(((*path, step), inner))
+            union = arm.kinds
+            sections = [union.variant(kind) for kind in union.variants] if union else [arm.section]
+            for section in sections:
+                # Sections can hold each other: validation data is data.
+                if section is not None and (section, path[-1:]) not in seen:
+                    seen.add((section, path[-1:]))
+                    for key, below in fields(section).items():
+                        yield (*path, key)
+                        waiting.append(((*path, key), below))
+
+
+def _arms(of: Form) -> list[Form]:
+    from gdrun.config.forms import form
+    from gdrun.config.unions import ByForm
+
+    union = of.mark(ByForm)
+    return [of] if union is None else [form(arm) for arm in union.arms.values()]
