@@ -152,6 +152,7 @@ def drive(
     """
     pace = Pace(seconds_per_step)
     spent, step, first = 0.0, int(state.step), not resumed
+    last_row = step if resumed else -1
     while True:
         until = min(step + pace.next_steps(), windows.last_step(step), rows.total_steps)
         events = rows.events(step, until) if until > step else np.zeros(0, np.int64)
@@ -173,12 +174,25 @@ def drive(
         spent += elapsed
         pace.took(reached - step, elapsed)
         finished = reason is not Reason.NONE or reached >= rows.total_steps
-        is_row = rows.is_row(records["step"]) | (finished & (np.arange(len(records["step"])) == len(records["step"]) - 1))
+        is_row, last_row = _choose_rows(rows, records["step"], last_row, finished=finished)
         rate = (reached - step) / elapsed if elapsed > 0 else 0.0
         step, first = reached, False
         yield Report(state, step, records, is_row, reason, finished, spent, rate)
         if finished or should_stop():
             return
+
+
+def _choose_rows(rows: Rows, steps: np.ndarray, last_row: int, *, finished: bool) -> tuple[np.ndarray, int]:
+    """Which of a chunk's records are rows, bool; and the step of the last row so far, -1 where there was none.
+
+    The last record of a run is a row, whatever its step; but where a rule fires at a step that was just observed, that
+    step is observed a second time, and its row is there already.
+    """
+    is_row = rows.is_row(steps)
+    before = steps[:-1][is_row[:-1]]
+    last_row = int(before[-1]) if len(before) else last_row
+    is_row[-1] = (is_row[-1] or finished) and int(steps[-1]) != last_row
+    return is_row, int(steps[-1]) if is_row[-1] else last_row
 
 
 def _settle(
@@ -204,19 +218,22 @@ def _settle(
     if finite and reason in (Reason.NONE, Reason.PARAMETER_CHANGE_BELOW, Reason.PARAMETERS_UNCHANGED, Reason.PATIENCE):
         return after, records
 
-    def replay(step: int) -> TrainState:
-        if step == int(before.step):
-            return before
-        return program.run(before, setting, data, window, np.asarray([step]), np.asarray([False]))[0]
+    def replay(step: int) -> tuple[TrainState, Record]:
+        # Rules that look once an epoch look at events, so that none may be left out. The first step was looked at.
+        kept = np.unique(np.append(events[events < step], step))
+        start = before._replace(active=tf.constant(False)) if step == int(before.step) > 0 else before
+        return program.run(start, setting, data, window, kept, rows.assesses(kept))
 
     judged = reason not in (Reason.NONE, Reason.PARAMETER_CHANGE_BELOW, Reason.PARAMETERS_UNCHANGED, Reason.PATIENCE)
     good = stop - 1 if judged else stop
-    if program.step.rules.non_finite and not bool(all_finite(replay(good).parameters)):
+    if program.step.rules.non_finite and not bool(all_finite(replay(good)[0].parameters)):
         reason, low, high = Reason.PARAMETERS_NOT_FINITE, int(before.step), good
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if bool(all_finite(replay(middle).parameters)) else (low, middle)
+            low, high = (middle, high) if bool(all_finite(replay(middle)[0].parameters)) else (low, middle)
         good = low
-    kept = np.unique(np.append(events[events < good], good))
-    state, records = program.run(before, setting, data, window, kept, rows.assesses(kept))
+    state, records = replay(good)
+    # A gradient that was not looked for shows here: `observe` looks at everything.
+    seen = Reason(int(records["reason"][-1]))
+    reason = reason if seen is Reason.NONE else seen
     return state._replace(active=tf.constant(False), reason=tf.constant(int(reason))), records

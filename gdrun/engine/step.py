@@ -111,7 +111,8 @@ class Step:
         # An optimizer that divides gradients by a scale wants the loss multiplied by it, against underflow.
         scale = getattr(self.optimizer, "loss_scale_factor", None)
         evaluation, gradients = self._differentiate(state, setting, batch, moment, scale=scale)
-        reason = self._judge(evaluation, gradients, moment)
+        check_gradient = self.guard == "each" or self.check_gradient
+        reason = self._judge(evaluation, gradients, moment, check_gradient=check_gradient, scale=scale)
         optimizer, parameters = self.optimizer.apply(
             state.optimizer, gradients, state.parameters, self._rate(state, setting, moment)
         )
@@ -149,7 +150,7 @@ class Step:
             "gradient_norm": gradient_norm(gradients),
             "learning_rate": self._rate(state, setting, moment),
             "loss_before": state.last_loss,
-            "reason": self._judge(evaluation, gradients, moment),
+            "reason": self._judge(evaluation, gradients, moment, check_gradient=True),
         }
         if state.epoch_loss:
             record["loss_epoch"] = state.epoch_loss[0] / state.epoch_loss[1]
@@ -203,11 +204,21 @@ class Step:
             rate = rate * state.plateau.factor  # type: ignore[union-attr]
         return rate
 
-    def _judge(self, evaluation: Evaluation, gradients: Sequence[tf.Tensor], moment: Moment) -> tf.Tensor:
+    def _judge(
+        self,
+        evaluation: Evaluation,
+        gradients: Sequence[tf.Tensor],
+        moment: Moment,
+        *,
+        check_gradient: bool,
+        scale: float | None = None,
+    ) -> tf.Tensor:
         """The Reason not to make the update that comes next, from the most to the least serious."""
         rules, loss = self.rules, evaluation.loss
         reason = tf.constant(Reason.NONE, tf.int32)
-        norm = gradient_norm(gradients) if rules.gradient_norm_below is not None or rules.formula is not None else None
+        norm = None
+        if rules.gradient_norm_below is not None or rules.formula is not None:
+            norm = gradient_norm(gradients) if scale is None else gradient_norm(gradients) / scale
         if rules.formula is not None:
             scope = evaluation.scope.adding({"loss": loss, "gradient_norm": norm})
             reason = tf.where(rules.formula(scope), int(Reason.FORMULA), reason)
@@ -217,7 +228,7 @@ class Step:
         if rules.loss_below is not None:
             reason = tf.where(loss < tf.cast(rules.loss_below, loss.dtype), int(Reason.LOSS_BELOW), reason)
         if rules.non_finite:
-            if self.guard == "each" or self.check_gradient:
+            if check_gradient:
                 reason = tf.where(all_finite(gradients), reason, int(Reason.GRADIENT_NOT_FINITE))
             reason = tf.where(all_finite([loss]), reason, int(Reason.LOSS_NOT_FINITE))
         return reason

@@ -1,0 +1,148 @@
+"""What tests of whole experiments share: configs as text, trained or refused in a folder of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gdrun.errors import ConfigError, Problem
+
+
+@pytest.fixture(scope="session")
+def tensorflow() -> Any:
+    """TensorFlow as gdrun sets it up, before anything is traced: without grappler, on the CPU."""
+    from gdrun.engine.device import configure, import_tensorflow
+
+    tf = import_tensorflow()
+    configure(device="cpu")
+    return tf
+
+
+class Lab:
+    """Builds, trains and refuses configs that are given as YAML text, in a temporary folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runs = folder / "runs"
+
+    def load(self, text: str, overrides: Sequence[str] = ()) -> Any:
+        """Return the checked config, read from a file so that relative paths count from the lab's folder."""
+        from gdrun.config.loading import load_config
+
+        path = self.folder / "case.yaml"
+        path.write_text(text)
+        return load_config(path, overrides)
+
+    def prepare(self, text: str, overrides: Sequence[str] = ()) -> Any:
+        """Return the experiment, built."""
+        from gdrun.training import prepare
+
+        return prepare(self.load(text, overrides))
+
+    def build(self, text: str, overrides: Sequence[str] = ()) -> Any:
+        """Return the built experiment alone."""
+        return self.prepare(text, overrides).built
+
+    def train(self, text: str, overrides: Sequence[str] = (), **options: Any) -> Any:
+        """Return the finished run."""
+        from gdrun.training import execute
+
+        return execute(self.prepare(text, overrides), runs_dir=self.runs, command=["test"], **options)
+
+    def reports(self, built: Any, **changes: Any) -> list[Any]:
+        """Return the reports of the loop over a built experiment; `changes` replace arguments of `drive`."""
+        from gdrun.engine.drive import drive
+
+        given = {
+            "program": built.program,
+            "state": built.state,
+            "setting": built.setting,
+            "data": built.data,
+            "rows": built.rows,
+            "windows": built.windows,
+        }
+        return list(drive(**(given | changes)))
+
+    def rows(self, built: Any, **changes: Any) -> dict[str, np.ndarray]:
+        """Return the rows of a built experiment by name; "reason" and "state" are those of the end."""
+        reports = self.reports(built, **changes)
+        columns = {
+            name: np.concatenate([report.records[name][report.is_row] for report in reports])
+            for name in reports[0].records
+        }
+        return columns | {"reason": reports[-1].reason, "state": reports[-1].state}
+
+    def refused(self, text: str, overrides: Sequence[str] = ()) -> Problem:
+        """Return the one problem that a config is refused for; nothing may be left on disk."""
+        with pytest.raises(ConfigError) as caught:
+            self.train(text, overrides)
+        assert not self.runs.exists()
+        (problem,) = caught.value.problems
+        assert problem.place is not None
+        return problem
+
+
+@pytest.fixture
+def lab(tensorflow: Any, tmp_path: Path) -> Lab:
+    """A folder to run configs in."""
+    return Lab(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_lab(tensorflow: Any, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """A lab that the tests of a module share, for what is built once and looked at often."""
+    return Lab(tmp_path_factory.mktemp("lab"))
+
+
+TapeLoop = Callable[..., Mapping[str, list[np.ndarray]]]
+
+
+@pytest.fixture(scope="session")
+def tape_loop(tensorflow: Any) -> TapeLoop:
+    """The loop that people write by hand: eager TensorFlow, a GradientTape, a Keras optimizer."""
+    import keras
+
+    tf = tensorflow
+
+    def loop(
+        loss: Callable[..., Any],
+        start: Mapping[str, Any],
+        optimizer: Callable[[], Any],
+        batches: Sequence[Any],
+        dtype: str,
+    ) -> Mapping[str, list[np.ndarray]]:
+        """Return name -> values after 0, 1, 2, ... updates, and "loss" -> what each update saw.
+
+        Args:
+            loss: (batch, **variables) -> scalar.
+            start: variable -> initial value.
+            optimizer: returns a Keras optimizer. It keeps its learning rate in Keras's floatx, which becomes `dtype`.
+            batches: one for each update.
+        """
+        floatx = keras.config.floatx()
+        keras.config.set_floatx(dtype)
+        try:
+            return run(loss, start, optimizer(), batches, dtype)
+        finally:
+            keras.config.set_floatx(floatx)
+
+    def run(loss: Any, start: Any, optimizer: Any, batches: Any, dtype: str) -> Mapping[str, list[np.ndarray]]:
+        variables = {name: tf.Variable(np.asarray(value, dtype)) for name, value in start.items()}
+        trace: dict[str, list[np.ndarray]] = {name: [value.numpy()] for name, value in variables.items()}
+        trace["loss"] = []
+        for batch in batches:
+            with tf.GradientTape() as tape:
+                value = loss(batch, **variables)
+            optimizer.apply_gradients(
+                zip(tape.gradient(value, list(variables.values())), variables.values(), strict=True)
+            )
+            trace["loss"].append(value.numpy())
+            for name, variable in variables.items():
+                trace[name].append(variable.numpy())
+        return trace
+
+    return loop
