@@ -6,10 +6,9 @@ from .base import Bounds, Count, NonNegative, Number, PositiveNumber
 from .optimizer import Decay, KerasOptimizer
 
 
-class Adam(KerasOptimizer):
-    """Adam, Kingma and Ba 2015."""
+class AdamSettings(KerasOptimizer):
+    """What Adam and AdamW have."""
 
-    kind: Literal["adam"]
     learning_rate: NonNegative = 0.001
     """Step size."""
     beta_1: Decay = 0.9
@@ -22,7 +21,13 @@ class Adam(KerasOptimizer):
     """Use the largest second moment so far."""
 
 
-class AdamW(Adam):
+class Adam(AdamSettings):
+    """Adam, Kingma and Ba 2015."""
+
+    kind: Literal["adam"]
+
+
+class AdamW(AdamSettings):
     """Adam with decoupled weight decay, Loshchilov and Hutter 2019."""
 
     kind: Literal["adamw"]

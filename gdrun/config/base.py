@@ -10,7 +10,7 @@ from gdrun.errors import FormulaError
 from gdrun.formula.parse import check_name, parse
 
 from .section import Bounds, Section, default
-from .unions import Before, Check, Nested, by_form, kinds
+from .unions import Before, Check, Nested, kinds
 
 __all__ = [
     "Array",
@@ -28,7 +28,6 @@ __all__ = [
     "Section",
     "Share",
     "UnitInterval",
-    "by_form",
     "check_array",
     "check_integer",
     "default",

@@ -1,6 +1,6 @@
 """`data:` where the examples come from."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic_core import PydanticCustomError
 
@@ -87,7 +87,7 @@ def _validation_kind(value: Any) -> str:
 
 
 if TYPE_CHECKING:
-    Validation = float | ValidationSplit | "Data"
+    Validation: TypeAlias = float | ValidationSplit | "Data"
 else:
     Validation = Annotated[
         Any, ByForm({"share": Share, "split": Lazy[ValidationSplit], "data": Data}, choose=_validation_kind)
@@ -165,7 +165,7 @@ def __getattr__(name: str) -> object:
 
 
 if TYPE_CHECKING:
-    Data = (
+    Data: TypeAlias = (
         FormulaData
         | ValuesData
         | CsvData

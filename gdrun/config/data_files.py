@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic_core import PydanticCustomError
 
-from .base import Bounds, Check, Count, Identifier, by_form
+from .base import Bounds, Check, Count, Identifier
 from .data import DataSection
+from .unions import ByForm
 
 
 def _column(value: Any) -> Any:
@@ -18,7 +19,8 @@ Column = Annotated[
     Any,
     Check(_column, "a column's name or position", {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}),
 ]
-Columns = by_form(scalar=Column, sequence=Annotated[tuple[Column, ...], Bounds(min_length=1)])
+Several = Annotated[tuple[Column, ...], Bounds(min_length=1)]
+Columns = Annotated[Any, ByForm({"scalar": Column, "sequence": Several})]
 
 
 class CsvData(DataSection):
@@ -27,10 +29,9 @@ class CsvData(DataSection):
     kind: Literal["csv"]
     path: Annotated[str, Bounds(min_length=1)]
     """The file, relative to the config's folder."""
-    inputs: by_form(
-        sequence=Annotated[tuple[Column, ...], Bounds(min_length=1)],
-        mapping=dict[Identifier, Columns],
-    )
+    inputs: Annotated[
+        tuple[str | int, ...] | dict[str, Any], ByForm({"sequence": Several, "mapping": dict[Identifier, Columns]})
+    ]
     """Columns by name or position (from 0): a list, each column an input of its own name, or `{name: column}`; a list
     of columns under one name gives an (n, k) input."""
     target: Columns | None = None
@@ -51,10 +52,10 @@ class NpzData(DataSection):
     kind: Literal["npz"]
     path: Annotated[str, Bounds(min_length=1)]
     """The file, relative to the config's folder."""
-    inputs: by_form(
-        sequence=Annotated[tuple[str, ...], Bounds(min_length=1)],
-        mapping=dict[Identifier, str],
-    )
+    inputs: Annotated[
+        tuple[str, ...] | dict[str, str],
+        ByForm({"sequence": Annotated[tuple[str, ...], Bounds(min_length=1)], "mapping": dict[Identifier, str]}),
+    ]
     """Names of arrays in the file, or `{name: array}`."""
     target: str | None = None
     """Name of the target's array."""

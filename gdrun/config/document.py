@@ -269,9 +269,8 @@ class _Composer:
 
     def torn_formula(self, node: Node) -> None:
         """Note a formula in {} or [] that YAML has cut at its comma: `{init: normal(0, 0.1)}`."""
-        children = node.value.values() if isinstance(node.value, dict) else node.value
-        assert isinstance(children, list) or node.keys is not None
-        for child in children:  # type: ignore[union-attr]
+        assert isinstance(node.value, dict | list)
+        for child in node.value.values() if isinstance(node.value, dict) else node.value:
             if isinstance(child.value, str) and child.style is None and _open_brackets(child.value) > 0:
                 start = child.span.start
                 length = balanced_length(self.source.text[start : node.span.end - 1])

@@ -1,11 +1,11 @@
 """`expect:` what must come out; `gdrun check` asserts it."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic_core import PydanticCustomError
 
-from .base import Array, Count, Integer, NonNegative, Number, Section, by_form, default
-from .unions import Lazy
+from .base import Array, Count, Integer, NonNegative, Number, Section, default
+from .unions import ByForm, Lazy
 
 
 class Bound(Section):
@@ -27,7 +27,7 @@ class Bound(Section):
             raise PydanticCustomError("expectation", "give a value, below or above")
 
 
-Expected = by_form(scalar=Array, sequence=Array, mapping=Lazy[Bound])
+Expected = Annotated[Any, ByForm({"scalar": Array, "sequence": Array, "mapping": Lazy[Bound]})]
 
 
 class TraceRow(Section):

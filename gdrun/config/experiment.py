@@ -1,10 +1,10 @@
 """The whole file."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic_core import PydanticCustomError
 
-from .base import Bounds, Count, Formula, Identifier, Integer, PositiveInteger, Section, by_form, default
+from .base import Bounds, Count, Formula, Identifier, Integer, PositiveInteger, Section, default
 from .data import Data
 from .expect import Expect
 from .loss import Loss, Metric
@@ -13,7 +13,7 @@ from .optimizer import Optimizer
 from .record import Record
 from .schedule import Schedule
 from .section import Alias
-from .unions import Lazy
+from .unions import ByForm, Lazy
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
@@ -41,6 +41,9 @@ class Loop(Section):
             raise PydanticCustomError("loop", "while and at_most go together")
 
 
+Definition = Annotated[Any, ByForm({"scalar": Formula, "sequence": Formula, "mapping": Lazy[Loop]})]
+
+
 class Experiment(Section):
     """A gradient-descent experiment: data, model, loss, optimizer, schedule."""
 
@@ -63,7 +66,7 @@ class Experiment(Section):
     """Named values, evaluated once in float64, usable in every formula."""
     data: Data | None = None
     """Where the examples come from; none: the model's formula is the objective."""
-    define: dict[Identifier, by_form(scalar=Formula, sequence=Formula, mapping=Lazy[Loop])] = default(dict)
+    define: dict[Identifier, Definition] = default(dict)
     """Named intermediate values, evaluated where they are used, in model, loss, record, stop."""
     model: Model
     """What turns inputs into predictions."""

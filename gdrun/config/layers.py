@@ -1,6 +1,6 @@
 """Keras layers that a config may name. Settings keep Keras's spelling and defaults."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic_core import PydanticCustomError
 
@@ -275,7 +275,7 @@ class Rescaling(Section):
 
 
 if TYPE_CHECKING:
-    Layer = (
+    Layer: TypeAlias = (
         Dense
         | Conv1D
         | Conv2D

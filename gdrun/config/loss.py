@@ -1,9 +1,9 @@
 """`loss:` what is minimised, and `metrics:` what is reported beside it."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from .base import Formula, Identifier, NonNegative, Number, Section, by_form, kinds
-from .unions import Lazy, from_elsewhere
+from .base import Formula, Identifier, NonNegative, Number, Section, kinds
+from .unions import ByForm, Lazy, from_elsewhere
 
 
 class Penalty(Section):
@@ -100,7 +100,7 @@ if TYPE_CHECKING:
         SquaredHinge,
     )
 
-    Loss = (
+    Loss: TypeAlias = (
         SquaredError
         | AbsoluteError
         | Huber
@@ -173,4 +173,4 @@ class FormulaMetric(Section):
     """A scalar of prediction, target, inputs, parameters and constants, over all examples."""
 
 
-Metric = by_form(scalar=MetricName, mapping=Lazy[FormulaMetric])
+Metric = Annotated[str | FormulaMetric, ByForm({"scalar": MetricName, "mapping": Lazy[FormulaMetric]})]

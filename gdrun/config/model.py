@@ -1,16 +1,16 @@
 """`model:` what turns inputs into predictions, and its parameters."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic_core import PydanticCustomError
 
-from .base import Bounds, Formula, Identifier, Nested, PositiveInteger, Section, by_form, default, kinds
-from .unions import from_elsewhere
+from .base import Bounds, Formula, Identifier, Nested, PositiveInteger, Section, default, kinds
+from .unions import ByForm, from_elsewhere
 
 if TYPE_CHECKING:
     from .networks import LayersModel, LayersNetwork, LinearModel, MlpModel, MlpNetwork, PolynomialModel
 
-    Network = MlpNetwork | LayersNetwork
+    Network: TypeAlias = MlpNetwork | LayersNetwork
 else:
     Network = kinds({"mlp": "networks:MlpNetwork", "layers": "networks:LayersNetwork"})
 
@@ -48,10 +48,9 @@ class FormulaModel(Section):
     """A prediction by formula."""
 
     kind: Literal["formula"]
-    formula: by_form(
-        scalar=Formula,
-        mapping=Annotated[dict[Identifier, Formula], Bounds(min_length=1)],
-    )
+    formula: Annotated[
+        Any, ByForm({"scalar": Formula, "mapping": Annotated[dict[Identifier, Formula], Bounds(min_length=1)]})
+    ]
     """The prediction, of inputs, parameters, constants and defined values; or several named outputs. Without data it
     is the objective."""
     parameters: dict[Identifier, Annotated[Parameter, Nested(short="value")]] = default(dict)
@@ -70,7 +69,7 @@ def __getattr__(name: str) -> object:
 
 
 if TYPE_CHECKING:
-    Model = FormulaModel | LinearModel | PolynomialModel | MlpModel | LayersModel
+    Model: TypeAlias = FormulaModel | LinearModel | PolynomialModel | MlpModel | LayersModel
 else:
     Model = kinds(
         {

@@ -1,6 +1,6 @@
 """`optimizer:` how gradients move parameters. Keras's optimizers keep Keras's names, spelling and defaults."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic_core import PydanticCustomError
 
@@ -94,7 +94,7 @@ if TYPE_CHECKING:
     )
     from .update_rule import UpdateRule
 
-    Optimizer = (
+    Optimizer: TypeAlias = (
         Sgd
         | Adam
         | AdamW

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic_core import PydanticCustomError
 
-from .base import Check, Count, Formula, Identifier, Section, by_form, check_integer, default
-from .unions import from_elsewhere
+from .base import Check, Count, Formula, Identifier, Section, check_integer, default
+from .unions import ByForm, from_elsewhere
 
 
 def _interval(value: Any) -> Any:
@@ -28,7 +28,7 @@ Interval = Annotated[
 class Record(Section):
     """Rows of metrics.jsonl. Row `step: k` is the state after k updates and what update k + 1 sees."""
 
-    every: by_form(scalar=Interval, sequence=tuple[Count, ...]) = "auto"
+    every: Annotated[str | int | tuple[int, ...], ByForm({"scalar": Interval, "sequence": tuple[Count, ...]})] = "auto"
     """auto: every step up to 512, then 128 an octave; a number of steps; epoch; or a list of steps. The first and the
     last state always have a row."""
     parameters: bool | None = None

@@ -1,6 +1,6 @@
 """`schedule:` how long, in which batches, at which rates, and when to stop early."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic_core import PydanticCustomError
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         PolynomialFactor,
     )
 
-    LearningRateFactor = (
+    LearningRateFactor: TypeAlias = (
         ConstantFactor
         | ExponentialFactor
         | InverseTimeFactor

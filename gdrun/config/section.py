@@ -150,7 +150,7 @@ class Section:
         """Return what checks this section, built when it is first asked for."""
         validator = vars(cls).get("_validator")
         if validator is None:
-            schema = core_schema.model_schema(
+            schema: core_schema.CoreSchema = core_schema.model_schema(
                 cls,
                 core_schema.model_fields_schema({name: field.schema() for name, field in cls.model_fields.items()}),
                 custom_init=False,

@@ -21,6 +21,10 @@ def settings_problems(config: Mapping[str, Any], names: Names, expressions: Expr
     yield from _loss(config, names, expressions)
     yield from _metrics(config, names)
     yield from _schedule(config)
+    if isinstance(config.get("optimizer"), Mapping):
+        from .together_optimizer import optimizer_problems
+
+        yield from optimizer_problems(config, expressions)
     yield from _parameters(config, names)
     yield from _expect(config, names)
 
@@ -51,7 +55,7 @@ def _data(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _lengths(path: ConfigPath, section: Mapping[str, Any]) -> Iterator[Problem]:
     """Inline arrays of one data set that do not have the same number of examples."""
-    arrays = {("inputs", name): value for name, value in mapping(section.get("inputs")).items()}
+    arrays: dict[ConfigPath, Any] = {("inputs", name): value for name, value in mapping(section.get("inputs")).items()}
     if section.get("target") is not None:
         arrays[("target",)] = section["target"]
     first: tuple[ConfigPath, int] | None = None
@@ -164,8 +168,8 @@ def _watched(path: ConfigPath, metric: Any, is_written: bool, config: Mapping[st
     known = ["loss", "loss_epoch", *_metric_names(config)]
     known += [f"validation_{name}" for name in ("loss", *_metric_names(config))] if validated else []
     if metric not in known:
-        hint = did_you_mean(metric, known, allowed="it can be")
-        yield Problem(f"'{metric}' is not known at the end of an epoch", place, hint)
+        near = did_you_mean(metric, known, allowed="it can be")
+        yield Problem(f"'{metric}' is not known at the end of an epoch", place, near)
 
 
 def _num_examples(data: Any) -> int | None:

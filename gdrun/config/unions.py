@@ -122,11 +122,6 @@ class ByForm:
         return core_schema.tagged_union_schema(choices, self.form)
 
 
-def by_form(**arms: Any) -> Any:
-    """Return the annotation of a value that is one of `arms`: mapping=..., sequence=..., scalar=..."""
-    return Annotated[Any, ByForm(arms)]
-
-
 class Kinds:
     """Marks a union whose members are told apart by `kind`; a bare string is short for `{kind: ...}`.
 
@@ -152,7 +147,7 @@ class Kinds:
     def validate(self, value: Any) -> Section:
         """Return the section that `value` describes."""
         if isinstance(value, Section):
-            return self.variant(value.kind).model_validate(value)
+            return self.variant(value.kind).model_validate(value)  # type: ignore[attr-defined]
         value = self.expand(value)
         allowed = {"allowed": [*self.variants, *self.short]}
         if not isinstance(value, Mapping):

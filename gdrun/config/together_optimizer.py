@@ -1,0 +1,77 @@
+"""Settings of an optimizer that do not go together, or not with the rest of the config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gdrun.errors import ConfigPath, Problem
+from gdrun.formula.parse import Expression
+
+from .scopes import kind, mapping
+from .update_rule import RULE_NAMES
+
+Expressions = Mapping[ConfigPath, Expression]
+"""The formulas of a config by place."""
+
+
+def optimizer_problems(config: Mapping[str, Any], expressions: Expressions) -> Iterator[Problem]:
+    """Yield what does not go together in `optimizer`, without places."""
+    if kind(config.get("optimizer")) == "formula":
+        yield from _rule_names(config)
+        yield from _rule_lines(config, expressions)
+
+
+def _rule_names(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Names of a rule that are taken."""
+    rule = mapping(config["optimizer"])
+    seen = dict.fromkeys(mapping(config.get("constants")), "a constant of this config")
+    seen |= dict.fromkeys(RULE_NAMES, "has a meaning of its own in update rules")
+    for section in ("settings", "state", "update"):
+        for name in mapping(rule.get(section)):
+            what = seen.get(name)
+            assigns = section == "update" and (name == "parameter" or name in mapping(rule.get("state")))
+            if what is not None and not assigns:
+                what = what if what.startswith("has") else f"is {what}"
+                yield Problem(f"'{name}' {what}", ("optimizer", section, name), "give it another name", key=True)
+            seen.setdefault(name, f"one of {section}")
+
+
+def _rule_lines(config: Mapping[str, Any], expressions: Expressions) -> Iterator[Problem]:
+    """State that never changes, lines that nothing uses, a learning rate that is missing or not used."""
+    rule = mapping(config["optimizer"])
+    update, state = mapping(rule.get("update")), mapping(rule.get("state"))
+    lines = {
+        name: expressions[("optimizer", "update", name)]
+        for name in update
+        if ("optimizer", "update", name) in expressions
+    }
+    for name in state:
+        if name not in update:
+            hint = f"add a line: {name}: ...; a number that stays the same belongs to settings"
+            yield Problem(f"no line of update gives '{name}' a new value", ("optimizer", "state", name), hint, key=True)
+    for position, name in enumerate(update):
+        below = list(update)[position + 1 :]
+        if name not in ("parameter", *state, *RULE_NAMES) and not any(
+            name in lines[line].names for line in below if line in lines
+        ):
+            hint = f"state: {{{name}: 0}} keeps it for the next update"
+            yield Problem(f"no line below uses '{name}'", ("optimizer", "update", name), hint, key=True)
+    uses_rate = any("learning_rate" in line.names for line in lines.values())
+    if uses_rate and rule.get("learning_rate") is None:
+        first = next(name for name, line in lines.items() if "learning_rate" in line.names)
+        yield Problem(
+            "this line uses learning_rate, which is not given",
+            ("optimizer", "update", first),
+            "optimizer.learning_rate: 0.1",
+        )
+    if (
+        not uses_rate
+        and len(lines) == len(update)
+        and mapping(config.get("schedule")).get("learning_rate_factor") is not None
+    ):
+        yield Problem(
+            "the learning rate has a factor, but no line of update uses learning_rate",
+            ("schedule", "learning_rate_factor"),
+            key=True,
+        )
