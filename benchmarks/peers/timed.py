@@ -1,0 +1,39 @@
+"""The time that gdrun spends in training."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from gdrun import Listener, execute
+
+from .sample import Sample
+
+
+class TrainingTime:
+    """Runs a prepared experiment again and again, timing from the first step to the last row written.
+
+    Preparing the run directory and the files of its end are left out, as import and compiling are: the first sample
+    has the compiling in it.
+    """
+
+    def __init__(self, prepared: Any, runs_dir: Path) -> None:
+        self.prepared = prepared
+        self.runs_dir = runs_dir
+
+    def sample(self) -> Sample:
+        """Train from the start."""
+        clock = _Clock()
+        run = execute(self.prepared, runs_dir=self.runs_dir, listener=clock)
+        return Sample(clock.ended - clock.began, run.record.steps, float(run.record.final["loss"]))
+
+
+class _Clock(Listener):
+    began = ended = 0.0
+
+    def planned(self, plan: Any) -> None:
+        self.began = time.perf_counter()
+
+    def progress(self, progress: Any) -> None:
+        self.ended = time.perf_counter()
