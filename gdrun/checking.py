@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdrun.errors import RunDirectoryError
+from gdrun.errors import ComponentError, ConfigError, RunDirectoryError, ShapeError
 from gdrun.text import human_number, safe_text
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gdrun.training import Listener, Prepared
 
 Arrays = Mapping[str, np.ndarray]
-Predict = Callable[[Arrays], np.ndarray]
+Predict = Callable[[Arrays], np.ndarray | Arrays]
 Gradients = Callable[[], Arrays]
 
 _MOST_SHOWN = 8
@@ -97,18 +97,22 @@ def check_prepared(prepared: Prepared, *, runs_dir: str | Path | None = None, **
         runs_dir: as in `check`.
         options: further arguments of `gdrun.training.execute`.
     """
-    from gdrun import training
+    from gdrun.prediction import gradients, predict
+    from gdrun.training import execute
 
-    experiment = prepared.loaded.experiment
-    run = training.execute(prepared, runs_dir=runs_dir, keep=runs_dir is not None, **options)
+    expect = prepared.loaded.experiment.expect
+    run = execute(prepared, runs_dir=runs_dir, keep=runs_dir is not None, **options)
     sight = Sight(
         run,
-        predict=lambda inputs: training.predict(prepared, run, inputs),
-        gradients=lambda: training.gradients(prepared, run),
+        predict=lambda inputs: predict(prepared, run, inputs),
+        gradients=lambda: gradients(prepared, run),
     )
-    rows = tuple(compare(experiment.expect, sight))
-    stated = bool(experiment.expect.model_fields_set - {"rtol", "atol"})
-    return Checked(run, rows, stated, sight)
+    try:
+        rows = tuple(compare(expect, sight))
+    except ComponentError as error:
+        problem = prepared.loaded.locate(error.problem(("expect", "predictions")))
+        raise ConfigError((problem,), source=prepared.loaded.source) from error
+    return Checked(run, rows, bool(expect.model_fields_set - {"rtol", "atol"}), sight)
 
 
 class Sight:
@@ -142,9 +146,19 @@ class Sight:
         return self._gradients() if self._gradients else {}
 
     def predictions(self, inputs: Mapping[str, Any]) -> np.ndarray:
-        """The trained model's predictions at `inputs`."""
+        """The trained model's predictions at `inputs`.
+
+        Raises:
+            ShapeError: the inputs are not the model's, or it has several outputs.
+        """
         assert self._predict is not None, "only a prepared run can predict"
-        return np.asarray(self._predict({name: np.asarray(value, self.dtype) for name, value in inputs.items()}))
+        predicted = self._predict({name: np.asarray(value, np.float64) for name, value in inputs.items()})
+        if isinstance(predicted, Mapping):
+            if len(predicted) > 1:
+                names = ", ".join(predicted)
+                raise ShapeError(f"the model has several outputs ({names}); expect.predictions can hold only one")
+            predicted = next(iter(predicted.values()))
+        return np.asarray(predicted)
 
     def row(self, step: int) -> dict[str, np.ndarray] | None:
         """The recorded row of `step`, parameters by their bare names too; None if there is none."""

@@ -1,0 +1,40 @@
+"""What commands do not import: fast answers stay fast."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("tensorflow", "keras", "numpy", "rich", "matplotlib")
+PROGRAM = """\
+import sys
+from gdrun.cli import main
+code = main(sys.argv[1:])
+print(*sorted(sys.modules), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def modules_of(folder, *arguments: str) -> set[str]:
+    """The modules that a process has loaded when the command is done."""
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["--help"], (*HEAVY, "pydantic", "yaml", "gdrun.config", "gdrun.training")),
+        (["validate", "line.yaml"], (*HEAVY, "gdrun.training", "gdrun.components", "gdrun.rundir")),
+        (["explain", "line.yaml", "lr"], (*HEAVY, "gdrun.training", "gdrun.components")),
+    ],
+    ids=["help", "validate", "explain"],
+)
+def test_a_command_loads_only_what_it_needs(tmp_path, config, arguments, unwanted):
+    config()
+    loaded = modules_of(tmp_path, *arguments)
+    assert "gdrun.cli.app" in loaded
+    assert loaded.isdisjoint(unwanted), loaded.intersection(unwanted)
