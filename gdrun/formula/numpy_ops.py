@@ -124,6 +124,21 @@ def _matmul(a: Array, b: Array) -> Array:
     return np.matmul(a, b)
 
 
+def _dot(a: Array, b: Array) -> Array:
+    a, b = number(a), number(b)
+    if a.ndim == 0 or b.ndim == 0:
+        return NUMPY_FUNCTIONS["multiply"](a, b)
+    return _matmul(a, b) if a.ndim <= 2 and b.ndim <= 2 else _tensordot(a, np.moveaxis(b, max(b.ndim - 2, 0), 0), 1)
+
+
+def _tensordot(a: Array, b: Array, num: int = 2) -> Array:
+    a, b = number(a), number(b)
+    if not 0 <= num <= min(a.ndim, b.ndim):
+        raise ValueError(f"cannot sum over {num} axes")
+    check_size(a.shape[: a.ndim - num] + b.shape[num:], "the product")
+    return np.tensordot(a, b, num)
+
+
 def _outer(a: Array, b: Array) -> Array:
     a, b = number(a), number(b)
     check_count(float(a.size) * b.size, "outer")
@@ -288,8 +303,7 @@ NUMPY_FUNCTIONS: dict[str, Callable[..., Array]] = {
     "logsumexp": _reduction(special.logsumexp, _real), "argmax": lambda x, axis=None: np.argmax(_real(x), axis=axis),
     "argmin": lambda x, axis=None: np.argmin(_real(x), axis=axis),
     "matmul": _matmul, "matvec": lambda a, b: np.matmul(number(a), number(b)[..., None])[..., 0],
-    "dot": lambda a, b: np.dot(number(a), number(b)),
-    "tensordot": lambda a, b, num=2: np.tensordot(number(a), number(b), num), "outer": _outer,
+    "dot": _dot, "tensordot": _tensordot, "outer": _outer,
     "transpose": lambda x, axes=None: np.transpose(number(x), axes),
     "trace": _unary(lambda x: np.trace(x, axis1=-2, axis2=-1)), "det": _unary(np.linalg.det),
     "logdet": _logdet, "inverse": _unary(np.linalg.inv), "solve": _hermitian_solve,

@@ -95,8 +95,9 @@ class _ListWriter:
             self.draws += sum(_is_draw(node) for node in nodes.walk(root))
             self.write(value)
         else:
-            root = nodes.Number(start, len(str(value)), _number(value, path))
+            number = _number(value, path)
             self.write(str(value))
+            root = nodes.Number(start, self.offset - start, number)
         self.elements.append((path, start, self.offset - start))
         return root
 
@@ -222,14 +223,13 @@ class _Converter:
                 return result
             case ast.Compare():
                 return self.comparison(node)
-            case ast.List(elts=items) | ast.Tuple(elts=items):
-                if not items:
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                if not elements:
                     raise self.refuse(node, "an empty list", "write at least one number")
-                return nodes.Sequence(*place, tuple(self.convert(item) for item in items))
+                return nodes.Sequence(*place, tuple(self.convert(element) for element in elements))
             case ast.Subscript():
                 parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-                items = tuple(self.index_item(part) for part in parts)
-                return nodes.Index(*place, self.convert(node.value), items)
+                return nodes.Index(*place, self.convert(node.value), tuple(self.index_item(part) for part in parts))
             case ast.Call():
                 return self.call(node)
         raise self.refuse(node, _REFUSED.get(type(node), "this is not part of formulas"))

@@ -1,7 +1,8 @@
 """Random draws from a seed tensor: Threefry-2x32 in plain integer operations.
 
 TensorFlow's stateless generators give other numbers under XLA than without it, and `tf.vectorized_map` cannot convert
-them. Twenty rounds of adding, rotating and xoring vectorise anywhere: a lane draws the bits of its single run.
+them. Twenty rounds of adding, rotating and xoring vectorise anywhere: every strategy and every lane gets the same
+words, so uniform and bernoulli draws are equal to the bit, normal ones up to the rounding of log and cos.
 
 Source: Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3".
 """
@@ -40,29 +41,29 @@ def _rotate(x: tf.Tensor, by: int) -> tf.Tensor:
     return tf.bitwise.bitwise_or(left, tf.bitwise.right_shift(x, tf.constant(32 - by, tf.uint32)))
 
 
-def stream_key(seed: tf.Tensor, site: int, rounds: tuple[Any, ...]) -> Words:
-    """Return the key of one call site in one step.
+def stream(seed: tf.Tensor, site: tf.Tensor, rounds: tuple[tf.Tensor, ...], count: int, blocks: int) -> list[Words]:
+    """Return `blocks` times (count,) random words of one call site in one step.
 
     Args:
-        seed: integers (2,), (seed, step). site: of the call, in [0, 2**32). rounds: counters of the loops around it.
+        seed: integers (2,), (seed, step); all 64 bits of both count.
+        site: of the call, uint32. rounds: counters of the loops around it, uint32.
     """
-    wide = tf.cast(seed, tf.int64)
-    low = tf.cast(tf.bitwise.bitwise_and(wide, tf.constant(0xFFFFFFFF, tf.int64)), tf.uint32)
-    high = tf.cast(
-        tf.bitwise.bitwise_and(
-            tf.bitwise.right_shift(wide, tf.constant(32, tf.int64)), tf.constant(0xFFFFFFFF, tf.int64)
-        ),
-        tf.uint32,
-    )
-    key = threefry((low[0], low[1]), (tf.constant(site, tf.uint32), _xor(high[0], _rotate(high[1], 16))))
-    for round_ in rounds:
-        counter = tf.cast(round_, tf.uint32) if tf.is_tensor(round_) else tf.constant(int(round_), tf.uint32)
+    wide, mask, half = tf.cast(seed, tf.int64), tf.constant(0xFFFFFFFF, tf.int64), tf.constant(32, tf.int64)
+    low = tf.cast(tf.bitwise.bitwise_and(wide, mask), tf.uint32)
+    high = tf.cast(tf.bitwise.bitwise_and(tf.bitwise.right_shift(wide, half), mask), tf.uint32)
+    key = threefry((low[0], low[1]), (site, _xor(high[0], _rotate(high[1], 16))))
+    for counter in rounds:
         key = threefry(key, (counter, tf.constant(1, tf.uint32)))
-    return key
+    numbers = tf.cast(tf.range(count), tf.uint32)
+    return [threefry(key, (numbers, tf.fill([count], tf.constant(block, tf.uint32)))) for block in range(blocks)]
 
 
-def _bits(key: Words, count: int, block: int) -> Words:
-    return threefry(key, (tf.cast(tf.range(count), tf.uint32), tf.fill([count], tf.constant(block, tf.uint32))))
+# Eagerly, some 200 small operations a draw would take milliseconds; integers have the same bits either way.
+_compiled_stream = tf.function(stream, autograph=False)
+
+
+def _uint32(value: Any) -> tf.Tensor:
+    return tf.cast(value, tf.uint32) if tf.is_tensor(value) else tf.constant(int(value), tf.uint32)
 
 
 def _unit(words: Words, dtype: tf.DType, *, half: bool = False) -> tf.Tensor:
@@ -92,11 +93,12 @@ def draw(
     uniform is low + (high - low) * u; normal is Box and Muller's loc + scale * sqrt(-2 log u1) * cos(2 pi u2);
     truncated_normal inverts the distribution function between -2 and 2; bernoulli is u < p.
     """
-    key = stream_key(seed, site, rounds)
-    count = math.prod(shape)
-    words = _bits(key, count, 0)
+    blocks = 2 if function == "normal" and dtype == tf.float64 else 1  # a float64 needs both words, a float32 one
+    counters = tuple(_uint32(counter) for counter in rounds)
+    source = _compiled_stream if tf.executing_eagerly() else stream
+    words, *others = source(seed, _uint32(site), counters, math.prod(shape), blocks)
     if function == "normal":
-        other = words[::-1] if dtype == tf.float32 else _bits(key, count, 1)
+        other = others[0] if others else words[::-1]
         radius = tf.sqrt(-2.0 * tf.math.log(_unit(words, dtype, half=True)))
         standard = radius * tf.cos((2 * math.pi) * _unit(other, dtype))
     elif function == "truncated_normal":

@@ -70,7 +70,7 @@ class TensorFlowOps:
     def call(self, function: str, arguments: dict[str, Any]) -> Any:
         """Call a function of the table with arguments by name, already in the form of their kinds."""
         parts = arguments.values()
-        if not any(tf.is_tensor(part) or isinstance(part, tuple) and any(map(tf.is_tensor, part)) for part in parts):
+        if not any(tf.is_tensor(part) or (isinstance(part, tuple) and any(map(tf.is_tensor, part))) for part in parts):
             return self.numpy.call(function, arguments)
         return FUNCTIONS[function](self.meeting, **arguments)
 
@@ -90,7 +90,7 @@ class TensorFlowOps:
             return tensor[items]
         if len(moving) == 1 and all(item == slice(None) for item in items[: moving[0]] + items[moving[0] + 1 :]):
             return self._take(tensor, items[moving[0]], moving[0])
-        if moving[0] == 0 and all(isinstance(item, int) or not _static_index(item) for item in items):
+        if all(isinstance(item, int) or not _static_index(item) for item in items):
             if len(items) > tensor.shape.rank:
                 raise FormulaError(f"{len(items)} indices for an array with {tensor.shape.rank} axes")
             indices = [self._positions(item, tensor.shape[axis]) for axis, item in enumerate(items)]
@@ -116,7 +116,7 @@ class TensorFlowOps:
         return tf.constant(np.where(whole < 0, whole + (length or 0), whole), tf.int32)
 
     def draw(self, function: str, parameters: list[Any], shape: tuple[int, ...] | None, key: Any) -> Any:
-        """Draw numbers of `dtype`; `key` is (seed tensor (2,), site, loop counters). Equal bits in every strategy."""
+        """Draw numbers of `dtype`; `key` is (seed tensor (2,), site, loop counters). Equal words in every strategy."""
         seed, site, rounds = key
         if seed is None:
             raise FormulaError(f"{function} draws random numbers, which this formula may not")

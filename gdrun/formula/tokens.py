@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 import unicodedata
 from collections.abc import Callable
@@ -46,7 +47,7 @@ _MENDS = {
 }
 _LOOKALIKES = {
     "×": "*", "·": "*", "⋅": "*", "∙": "*", "÷": "/", "−": "-", "–": "-", "—": "-", "²": "**2", "³": "**3", "√": "sqrt",
-    "π": "pi", "≤": "<=", "≥": ">=", "≠": "!=", "∑": "sum", "∂": "grad", "“": "nothing", "”": "nothing",
+    "π": "pi", "≤": "<=", "≥": ">=", "≠": "!=", "∑": "sum", "∂": "grad",
 }  # fmt: skip
 _KEYWORDS = {
     "lambda": "a formula defines no functions; name values in define:",
@@ -59,11 +60,10 @@ _KEYWORDS = {
     "from": "the functions of the table are there already",
     "while": "write a loop in define:",
 }
-_OTHER_KEYWORDS = frozenset(
-    "as assert async await break class continue def del except finally global nonlocal pass raise return try with "
-    "yield".split()
-)
-KEYWORDS = frozenset(_KEYWORDS) | _OTHER_KEYWORDS | {"and", "or", "not", "True", "False", "None"}
+KEYWORDS = frozenset(keyword.kwlist)
+"""Python's own words: none can be a name."""
+
+_ALLOWED_KEYWORDS = frozenset({"and", "or", "not", "True", "False", "None"})
 _OPENING = {"(": ")", "[": "]"}
 
 
@@ -134,7 +134,7 @@ def tokenize(text: str, is_function: Callable[[str], bool]) -> list[Token]:
         offset = match.end()
     _check_brackets(tokens)
     last = tokens[-1]
-    if last.kind == "operator" and not last.ends_value or last.text in ("and", "or", "not"):
+    if (last.kind == "operator" and not last.ends_value) or last.text in ("and", "or", "not"):
         raise FormulaError(f"something is missing after {last.text!r}", offset=last.offset, length=len(last.text))
     return tokens
 
@@ -169,7 +169,7 @@ def _attribute(text: str, offset: int, before: list[Token], is_function: Callabl
 
 def _check_word(token: Token) -> None:
     word, place = token.text, {"offset": token.offset, "length": len(token.text)}
-    if token.kind == "keyword" and (word in _KEYWORDS or word in _OTHER_KEYWORDS):
+    if token.kind == "keyword" and word not in _ALLOWED_KEYWORDS:
         raise FormulaError(f"{word!r} is not part of formulas", hint=_KEYWORDS.get(word), **place)
     if token.kind == "name" and word.startswith("_"):
         raise FormulaError(f"{word!r}: a name starts with a letter", hint="rename it", **place)
