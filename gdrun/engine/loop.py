@@ -58,8 +58,8 @@ class Program:
         self.num_traces = 0
         self._map = (lanes or Lanes()).map
         self._lanes = lanes
+        self.first_record: Record = {}
         self._specs: dict[str, tf.TensorSpec] | None = None
-        self._structure: Record | None = None
         options = {"autograph": False, "jit_compile": compile == "xla"}
         self._update: Callable[..., TrainState] = self._update_once
         self._look: Callable[..., tuple[TrainState, Record]] = self._look_once
@@ -77,8 +77,8 @@ class Program:
             the record of the first row.
         """
         _, record = self._look_once(state, setting, data, window, tf.constant(False))
-        self._structure = record
-        self._specs = {key: tf.TensorSpec(leaf.shape, leaf.dtype) for key, leaf in _flat(record).items()}
+        self.first_record = record
+        self._specs = {key: tf.TensorSpec(leaf.shape, leaf.dtype) for key, leaf in flat_record(record).items()}
         return record
 
     def try_update(self, state: TrainState, setting: Setting, data: Batch, window: Window) -> None:
@@ -146,7 +146,7 @@ class Program:
             assesses = tf.logical_or(event_assesses[event], step < target)
             assesses = tf.logical_and(assesses, step % self.feed.steps_per_epoch == 0)
             state, record = self._look(state, setting, data, window, assesses)
-            flat = _flat(record)
+            flat = flat_record(record)
             written = [buffer.write(event, flat[key]) for key, buffer in zip(self._specs, buffers, strict=True)]
             return (event + 1, state, *written)
 
@@ -191,6 +191,9 @@ class Program:
         if self.step.patience is not None or self.step.plateau is not None:
             finish = self._map(lambda state, record: self.step.end_epoch(state, record, is_epoch_end))
             state = finish(state, record)
+        if self.step.plateau is not None:
+            # The rate may have fallen, and a row holds the one that the next update uses.
+            record |= self._on_batch(self.step.observe, state, setting, data, window, step)
         return state, record
 
     def _on_batch(
@@ -228,8 +231,8 @@ def _any(active: tf.Tensor) -> tf.Tensor:
     return active if active.shape.rank == 0 else tf.reduce_any(active)
 
 
-def _flat(record: Record) -> dict[str, tf.Tensor]:
-    """{"parameters": {"a": ...}} -> {"parameters.a": ...}."""
+def flat_record(record: Record) -> dict[str, tf.Tensor]:
+    """Return {"parameters.a": ...} for {"parameters": {"a": ...}}."""
     flat = {}
     for key, value in record.items():
         if isinstance(value, dict):

@@ -9,18 +9,27 @@ import pytest
 from gdrun.engine.state import Reason
 
 HEAD = "compile: graph\nschedule: {steps: 1000}\nrecord: {every: 1}\n"
-QUADRATIC = HEAD + """
+QUADRATIC = (
+    HEAD
+    + """
 model: {kind: formula, formula: (w - 1)**2, parameters: {w: 3}}
 optimizer: {kind: sgd, learning_rate: 3}
 """
-LINEAR = HEAD + """
+)
+LINEAR = (
+    HEAD
+    + """
 model: {kind: formula, formula: -w, parameters: {w: 0}}
 optimizer: {kind: sgd, learning_rate: 1e38}
 """
-ROOT = HEAD + """
+)
+ROOT = (
+    HEAD
+    + """
 model: {kind: formula, formula: sqrt(w), parameters: {w: 1}}
 optimizer: {kind: sgd, learning_rate: 1, clipvalue: 0.25}
 """
+)
 
 
 def quadratic(w):

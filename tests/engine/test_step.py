@@ -131,7 +131,9 @@ def test_layers_train_as_in_a_hand_written_keras_loop(lab):
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         losses.append(value.numpy())
         for variable, name in zip(model.trainable_variables, names, strict=True):
-            np.testing.assert_array_equal(rows[f"parameters.{name}"][step + 1], variable.numpy(), err_msg=f"{name} {step}")
+            np.testing.assert_array_equal(
+                rows[f"parameters.{name}"][step + 1], variable.numpy(), err_msg=f"{name} {step}"
+            )
     np.testing.assert_array_equal(rows["loss"][:-1], np.asarray(losses, np.float32))
     state = dict(zip(built.objective.state_names, rows["state"].model_state, strict=True))
     np.testing.assert_array_equal(state["batch_normalization1.moving_mean"], layers[1].moving_mean.numpy())
