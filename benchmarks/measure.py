@@ -70,7 +70,8 @@ class Worker:
     def __init__(self, workload: str, peer: str, *, quick: bool) -> None:
         command = [sys.executable, "-m", "peers.worker", workload, peer, *(["--quick"] if quick else [])]
         self.measured = Measured(peer)
-        self.said = tempfile.TemporaryFile("w+")  # not a pipe: nobody reads along
+        # Not a pipe: nobody reads along, and a full one would stop the peer.
+        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in __exit__
         self.process = subprocess.Popen(
             command,
             cwd=HERE,

@@ -12,6 +12,8 @@ from .sample import Sample
 
 EXAMPLES, FEATURES, HIDDEN, CLASSES, BATCH = 20_000, 784, 128, 10, 128
 STEPS_PER_EPOCH = -(-EXAMPLES // BATCH)
+EPOCHS = {False: 5, True: 2}
+"""Of all but the slow loops, which do one."""
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +91,7 @@ class KerasFit:
         import keras
 
         self.keras = keras
-        self.epochs = 1 if quick else 3
+        self.epochs = EPOCHS[quick]
         self.x, self.y = data()
         self.model = keras_model()
         self.start = self.model.get_weights()
@@ -130,7 +132,7 @@ class JaxScan:
         import optax
 
         self.jax, self.jnp = jax, jnp
-        self.epochs = 3 if quick else 10
+        self.epochs = EPOCHS[quick]
         self.random = np.random.default_rng(1)
         self.x, self.y = map(jnp.asarray, data())
         w1, b1, w2, b2 = keras_free_start()
@@ -199,7 +201,7 @@ class Gdrun:
 
         self.folder = tempfile.TemporaryDirectory(prefix="gdrun-benchmark-")
         root = Path(self.folder.name)
-        write_config(root, epochs=3 if quick else 10)
+        write_config(root, epochs=EPOCHS[quick])
         self.trained = TrainingTime(gdrun.prepare(gdrun.load_config(root / "mlp.yaml")), root / "runs")
 
     def run(self) -> Sample:
