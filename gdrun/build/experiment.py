@@ -110,7 +110,7 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
     steps = scheduled if max_steps is None else min(scheduled, max_steps)
     # The schedule's own length: a smoke run sees the first rates of the real one.
     factor = build_factor(experiment.schedule, constants, steps_per_epoch=per_epoch, total_steps=scheduled)
-    optimizer = build_optimizer(experiment.optimizer, objective.trainable_names)
+    optimizer = build_optimizer(experiment.optimizer, objective)
     metrics = build_metrics(experiment, dtype)
     watchable = (*(("loss_epoch",) if per_epoch > 1 else ("loss",)), *Assess(objective, metrics, validation).names)
     patience, plateau = build_patience(experiment.schedule, watchable), build_plateau(experiment.schedule, watchable)
@@ -126,8 +126,10 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
         patience=patience,
         plateau=plateau,
     )
+    with located("optimizer"):
+        optimizer_state = tuple(optimizer.initial_state(state.parameters))
     state = state._replace(
-        optimizer=tuple(optimizer.initial_state(state.parameters)),
+        optimizer=optimizer_state,
         epoch_loss=(tf.zeros([], tf.float64), tf.zeros([], tf.float64)) if per_epoch > 1 else (),
         patience=_patience(patience is not None, bool(patience and patience.restore_best), state),
         plateau=_plateau(plateau is not None),
@@ -148,6 +150,9 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
     window = windows.at(0)
     began = time.perf_counter()
     record = program.prepare(state, setting, data, window)
+    if hasattr(optimizer, "apply_at"):
+        with located("optimizer"):
+            program.try_update(state, setting, data, window)
     seconds = time.perf_counter() - began
     program.capacity = _capacity(record)
     return Built(
@@ -394,6 +399,7 @@ def _formulas(experiment: Experiment) -> Iterator[Any]:
         formula = experiment.model.formula
         yield from formula.values() if isinstance(formula, Mapping) else (formula,)
     yield getattr(experiment.loss, "formula", 0)
+    yield from getattr(experiment.optimizer, "update", {}).values()
     yield experiment.schedule.stop.formula or 0
     yield from experiment.record.formulas.values()
     yield from experiment.record.after.values()

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from gdrun.components.optimizers import Optimizer, keras_optimizer
+from gdrun.components.point import PointOptimizer
+from gdrun.components.update_rule import UpdateRule
 from gdrun.config import optimizer as sections
+from gdrun.engine.objective import Objective
+from gdrun.formula.parse import parse
 
 from .located import located
 
 
-def build_optimizer(section: Any, parameter_names: Sequence[str]) -> Optimizer:
-    """Return the optimizer of the config for parameters of these names."""
-    assert isinstance(section, sections.KerasOptimizer)
-    settings = {name: value for name, value in section if name not in ("kind", "learning_rate")}
-    with located("optimizer"):
-        return keras_optimizer(section.kind, settings=settings, parameter_names=tuple(parameter_names))  # type: ignore[attr-defined]
+def build_optimizer(section: Any, objective: Objective) -> Optimizer | PointOptimizer:
+    """Return the optimizer of the config for the trainable parameters of `objective`."""
+    match section:
+        case sections.KerasOptimizer():
+            settings = {name: value for name, value in section if name not in ("kind", "learning_rate")}
+            with located("optimizer"):
+                return keras_optimizer(section.kind, settings=settings, parameter_names=objective.trainable_names)  # type: ignore[attr-defined]
+        case sections.UpdateRule():
+            return UpdateRule(
+                {name: parse(text) for name, text in section.update.items()},
+                state={name: parse(text) for name, text in section.state.items()},
+                settings=section.settings,
+                constants=objective.constants,
+                ops=objective.ops,
+                parameter_names=objective.trainable_names,
+            )
+        case _:
+            assert_never(section)
 
 
 def hides_gradients(section: Any) -> bool:
     """Whether an infinite gradient may give finite parameters, so that it must be looked for."""
-    return section.kind in ("lion", "muon", "adafactor") or section.clipvalue is not None
+    return (
+        not isinstance(section, sections.KerasOptimizer)
+        or section.kind in ("lion", "muon", "adafactor")  # type: ignore[attr-defined]
+        or section.clipvalue is not None
+        # An accumulated gradient moves nothing until the last of its steps.
+        or section.gradient_accumulation_steps is not None
+    )

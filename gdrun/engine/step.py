@@ -16,7 +16,9 @@ from typing import Any, Literal, NamedTuple
 import tensorflow as tf
 
 from gdrun.components.optimizers import Optimizer
+from gdrun.components.point import PointOptimizer
 
+from .around import point_at
 from .objective import Evaluation, Objective
 from .state import Batch, Patience, Plateau, Reason, Setting, TrainState
 
@@ -86,7 +88,7 @@ class Step:
 
     Args:
         objective: parameters and batch -> loss.
-        optimizer: gradients -> parameters.
+        optimizer: gradients, or the point they belong to, -> parameters.
         rules: when to stop.
         recorded: what rows hold.
         guard: "each" keeps the last finite state by a select in every update; "late" goes on with whatever came out
@@ -98,7 +100,7 @@ class Step:
     """
 
     objective: Objective
-    optimizer: Optimizer
+    optimizer: Optimizer | PointOptimizer
     rules: Rules = Rules()
     recorded: Recorded = Recorded()
     guard: Guard = "each"
@@ -113,10 +115,16 @@ class Step:
         evaluation, gradients = self._differentiate(state, setting, batch, moment, scale=scale)
         check_gradient = self.guard == "each" or self.check_gradient
         reason = self._judge(evaluation, gradients, moment, check_gradient=check_gradient, scale=scale)
-        optimizer, parameters = self.optimizer.apply(
-            state.optimizer, gradients, state.parameters, self._rate(state, setting, moment)
-        )
+        rate = self._rate(state, setting, moment)
+        if hasattr(self.optimizer, "apply_at"):
+            point = point_at(self.objective, state, setting, batch, moment, evaluation, gradients)
+            optimizer, parameters = self.optimizer.apply_at(state.optimizer, point, rate)
+        else:
+            optimizer, parameters = self.optimizer.apply(state.optimizer, gradients, state.parameters, rate)
         after = self._judge_update(state.parameters, parameters)
+        if hasattr(self.optimizer, "is_undecided"):
+            # A step that was tried and rejected leaves the parameters alone, and says nothing about having arrived.
+            after = tf.where(self.optimizer.is_undecided(optimizer), int(Reason.NONE), after)
         blocked = reason != Reason.NONE
         new = state._replace(
             step=state.step + 1,
