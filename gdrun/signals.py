@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+PATIENCE_SECONDS = 0.5
+"""How long a call may go on after a stop was asked for."""
+_POLL_SECONDS = 0.05
+
+
+class Abandoned(Exception):
+    """A stop was asked for, and the call did not return in time; it goes on in its thread, to no purpose."""
 
 
 class StopRequests:
@@ -27,6 +38,35 @@ class StopRequests:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Return `function(*arguments)`, called in a thread, so that signals are heard while compiled code runs.
+
+        Raises:
+            Abandoned: a stop was asked for and the call took longer than PATIENCE_SECONDS from then on. Whoever ends
+                the process then has to do so without waiting for the thread.
+        """
+        if not self._before:
+            return function(*arguments)
+        outcome: list[Any] = []
+        done = threading.Event()
+
+        def work() -> None:
+            try:
+                outcome.append((True, function(*arguments)))
+            except BaseException as error:
+                outcome.append((False, error))
+            done.set()
+
+        threading.Thread(target=work, daemon=True).start()
+        while not done.wait(_POLL_SECONDS) and self.signal is None:
+            pass
+        if not done.wait(PATIENCE_SECONDS):
+            raise Abandoned
+        worked, result = outcome[0]
+        if not worked:
+            raise result
+        return result
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = number

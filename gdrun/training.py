@@ -12,7 +12,9 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,7 @@ from gdrun.recording import Recorder, first_record
 from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
-from gdrun.signals import StopRequests
+from gdrun.signals import Abandoned, StopRequests
 
 if TYPE_CHECKING:
     from gdrun.build import Built
@@ -199,7 +201,7 @@ def execute(
 def _run(prepared: Prepared, recorder: Recorder, listener: Listener) -> Outcome:
     """Train, handing each report to its readers."""
     from gdrun.engine.device import import_tensorflow
-    from gdrun.engine.drive import drive
+    from gdrun.engine.drive import drive, first_report
 
     tf = import_tensorflow()
     built, stop = prepared.built, prepared.loaded.experiment.schedule.stop
@@ -208,6 +210,11 @@ def _run(prepared: Prepared, recorder: Recorder, listener: Listener) -> Outcome:
 
         def should_stop() -> bool:
             return requests.signal is not None or (stop.seconds is not None and time.monotonic() - began > stop.seconds)
+
+        def call(function: Callable[..., Any], *arguments: Any) -> Any:
+            # The device is a setting of the thread.
+            with tf.device(prepared.device.name):
+                return function(*arguments)
 
         reports = drive(
             built.program,
@@ -218,12 +225,13 @@ def _run(prepared: Prepared, recorder: Recorder, listener: Listener) -> Outcome:
             built.windows,
             seconds_per_step=built.seconds_per_step,
             should_stop=should_stop,
+            call=partial(requests.call, call),
         )
-        last = None
-        for last in reports:
-            recorder.write(last)
-            listener.progress(_progress(prepared, last))
-        assert last is not None, "a run has at least the row of its start"
+        last = first_report(built.state, built.program.first_record)
+        with suppress(Abandoned):
+            for last in reports:
+                recorder.write(last)
+                listener.progress(_progress(prepared, last))
         return describe_outcome(prepared, last, requests.signal, time.monotonic() - began)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from .feed import Feed
-from .loop import Program
+from .loop import Program, flat_record
 from .rows import Rows
 from .state import Batch, Reason, Setting, TrainState, Window
 from .step import Record, all_finite
@@ -137,6 +138,7 @@ def drive(
     *,
     seconds_per_step: float = 1e-3,
     should_stop: Callable[[], bool] = lambda: False,
+    call: Callable[..., Any] = lambda function, *arguments: function(*arguments),
     resumed: bool = False,
 ) -> Iterator[Report]:
     """Train a single run from `state` to the schedule's end, or until a rule fires, and report each chunk.
@@ -148,6 +150,7 @@ def drive(
         windows: orders and factors.
         seconds_per_step: a guess from above, for the first chunk.
         should_stop: asked between chunks; where it says yes, the report before was the last.
+        call: calls a function for its result; `StopRequests.call` hears signals meanwhile.
         resumed: the state's own row is in the record already.
     """
     pace = Pace(seconds_per_step)
@@ -164,7 +167,7 @@ def drive(
         window = windows.at(step)
         began = time.perf_counter()
         before = state
-        state, records = program.run(before, setting, data, window, events, rows.assesses(events))
+        state, records = call(program.run, before, setting, data, window, events, rows.assesses(events))
         state, records = _settle(program, before, state, records, setting, data, window, rows, events)
         reason = Reason(int(state.reason))
         reached = int(state.step)
@@ -193,6 +196,12 @@ def _choose_rows(rows: Rows, steps: np.ndarray, last_row: int, *, finished: bool
     last_row = int(before[-1]) if len(before) else last_row
     is_row[-1] = (is_row[-1] or finished) and int(steps[-1]) != last_row
     return is_row, int(steps[-1]) if is_row[-1] else last_row
+
+
+def first_report(state: TrainState, record: Record) -> Report:
+    """Return the report of a run that has not begun: its start, as `Program.prepare` saw it."""
+    flat = {name: leaf.numpy()[None] for name, leaf in flat_record(record).items()}
+    return Report(state, int(state.step), flat, np.zeros(1, bool), Reason.NONE, False, 0.0, 0.0)
 
 
 def _settle(
