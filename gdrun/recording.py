@@ -132,7 +132,8 @@ class Recorder:
         last = {name: values[-1] for name, values in report.records.items()}
         final: dict[str, Any] = {"gradient_norm": last["gradient_norm"], "learning_rate": last["learning_rate"]}
         names = built.assess.names
-        if outcome.status is Status.DIVERGED or (names == ("loss_all",) and parameters is state.parameters and _whole(built)):
+        # An interrupted run ends now; what compiles in another thread would hold it up.
+        if outcome.status in (Status.DIVERGED, Status.INTERRUPTED) or (names == ("loss_all",) and parameters is state.parameters and _whole(built)):
             return {"loss": last["loss"], **final}
         window = built.windows.at(report.step)
         with tf.device(self._prepared.device.name):
