@@ -113,3 +113,13 @@ def moons() -> Values:
     scores = line @ np.linalg.lstsq(line, 2 * t - 1, rcond=None)[0]
     assert 0.8 < ((scores > 0) == t).mean() < 0.95
     return values
+
+
+@oracle("halley")
+def halley() -> Values:
+    x, trace = 2.0, {0: {"x": 2.0}}
+    while (new := x * (x**3 + 4) / (2 * x**3 + 2)) != x and len(trace) < 20:
+        x = new
+        trace[len(trace)] = {"x": x}
+    assert abs(x - 2 ** (1 / 3)) < 3e-16
+    return Values({"x": x}, trace)
