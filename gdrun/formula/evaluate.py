@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from zlib import crc32
@@ -38,6 +39,10 @@ def evaluate(expression: Expression, scope: Scope, *, owner: str = "") -> Any:
         raise
 
 
+# TensorFlow's autograph, which vectorized_map applies to all it calls, leaves what has this attribute as it is.
+vars(evaluate)["autograph_info__"] = {}
+
+
 def evaluate_constants(
     constants: Mapping[str, Expression], *, random: np.random.Generator | np.random.RandomState | None = None
 ) -> dict[str, np.ndarray]:
@@ -61,6 +66,8 @@ def evaluate_constants(
     return values
 
 
+_DEVICE_NOTE = re.compile(r"\{\{function_node [^}]*\}\} ?| ?\[Op:\w*\].*", re.DOTALL)
+_COUNTS = frozenset({"num", "depth", "repeats"})
 _MENDS = {"max": "of two values: maximum(a, b)", "min": "of two values: minimum(a, b)"}
 
 
@@ -93,7 +100,7 @@ class _Evaluator:
                 return self.call(node)
             case nodes.Index():
                 return self.index(node)
-            case nodes.Sequence():
+            case nodes.Sequence() | nodes.Row():
                 return self.sequence(node)
             case nodes.Comparison():
                 return self.comparison(node)
@@ -123,8 +130,9 @@ class _Evaluator:
             raise
         except self.ops.errors as error:
             shapes = [_shown(self.ops.shape(operand)) for operand in operands]
-            fit = f"does not fit shape{'s' if len(shapes) > 1 else ''} {' and '.join(shapes)}" if shapes else "fails"
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            verb = "fails on" if isinstance(error, np.linalg.LinAlgError) else "does not fit"
+            fit = f"{verb} shape{'s' if len(shapes) > 1 else ''} {' and '.join(shapes)}" if shapes else "fails"
+            reason = (_DEVICE_NOTE.sub("", str(error)).strip() or type(error).__name__).splitlines()[0][:200]
             raise self.error(node, f"{what} {fit}: {reason}", hint) from error
 
     def operation(self, node: nodes.Operation) -> Any:
@@ -149,9 +157,9 @@ class _Evaluator:
     def operate(self, node: Node, symbol: str, function: str, *operands: Any) -> Any:
         return self.guard(node, symbol, lambda: self.ops.operate(function, *operands), operands)
 
-    def sequence(self, node: nodes.Sequence) -> Any:
+    def sequence(self, node: nodes.Sequence | nodes.Row) -> Any:
         literal = _literal(node)
-        if literal is not None:
+        if literal is not None or isinstance(node, nodes.Row):
             return self.guard(node, "a list", lambda: numpy_ops.number(literal))
         values = tuple(self.value(item) for item in node.items)
         return self.guard(node, "a list", lambda: self.ops.call("stack", {"values": values}), values)
@@ -178,6 +186,8 @@ class _Evaluator:
                 ends = (node.start, node.stop, node.step)
                 return slice(*(None if end is None else self.integer(end, "a slice") for end in ends))
         value = self.value(node)
+        if isinstance(node, nodes.Flag) or (self.ops.is_host(value) and np.asarray(value).dtype == np.bool_):
+            raise self.error(node, "a truth value is no index: the result's shape would change", "use where(...)")
         if self.ops.is_host(value) and not np.shape(value):
             return _whole(value, "an index", node)
         return value
@@ -206,14 +216,20 @@ class _Evaluator:
             case "values" if isinstance(node, nodes.Sequence):
                 return tuple(self.value(item) for item in node.items)
             case "integer":
-                return self.integer(node, what)
+                count = self.integer(node, what)
+                if count < 0 and name in _COUNTS:
+                    raise self.error(node, f"{what} is {count}; it cannot be negative")
+                return count
             case "number":
                 return float(self.static(node, what))
             case "flag":
                 return bool(self.static(node, what))
             case "shape":
                 many = self.integers(node, what)
-                return many if isinstance(many, tuple) else (many,)
+                shape = many if isinstance(many, tuple) else (many,)
+                if min(shape, default=0) < (-1 if row.name == "reshape" else 0):
+                    raise self.error(node, f"{what} is {shape}; a length cannot be negative")
+                return shape
             case "axis":
                 return self.integers(node, what)
         return self.value(node)
@@ -285,6 +301,8 @@ def _literal(node: Node) -> Any:
             return node.value
         case nodes.Operation(function="negative", operands=(nodes.Number(value=value),)):
             return -value
+        case nodes.Row(values=values):
+            return values
         case nodes.Sequence():
             items = [_literal(item) for item in node.items]
             return None if any(item is None for item in items) else items

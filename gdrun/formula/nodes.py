@@ -71,6 +71,13 @@ class Sequence(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Row(Node):
+    """A list of plain numbers out of YAML, in one piece: matrices may have a hundred thousand."""
+
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Slice(Node):
     """`start:stop:step` in an index."""
 

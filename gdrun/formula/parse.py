@@ -111,6 +111,8 @@ class _ListWriter:
             )
         if not values:
             raise LocatedFormulaError("an empty list", hint="write at least one number", inside=path)
+        if (row := self.row(values, path)) is not None:
+            return row
         start, items = self.offset, []
         self.write("[")
         for position, value in enumerate(values):
@@ -118,6 +120,18 @@ class _ListWriter:
             items.append(self.node(value, (*path, position)))
         self.write("]")
         return nodes.Sequence(start, self.offset - start, tuple(items))
+
+    def row(self, values: SequenceOf[Any], path: tuple[int, ...]) -> Node | None:
+        """Read a list of plain finite numbers at once; None where there is anything else in it."""
+        if any(type(value) is not float and (type(value) is not int or abs(value) > 2**1000) for value in values):
+            return None
+        numbers = tuple(map(float, values))
+        if not all(map(math.isfinite, numbers)):
+            return None
+        start = self.offset
+        self.write(f"[{', '.join(map(str, values))}]")
+        self.elements.append((path, start, self.offset - start))
+        return nodes.Row(start, self.offset - start, numbers)
 
 
 def _number(value: Any, path: tuple[int, ...]) -> float | complex:

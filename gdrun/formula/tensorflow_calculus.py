@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from gdrun.errors import FormulaError
 from gdrun.formula.failures import Unconnected
+from gdrun.formula.tensorflow_functions import is_tensor
 
 
 def derive(function: str, value: tf.Tensor, compute: Callable[[tf.Tensor], Any]) -> tf.Tensor:
@@ -34,7 +35,7 @@ def derive(function: str, value: tf.Tensor, compute: Callable[[tf.Tensor], Any])
         watched = tf.identity(value)
         tape.watch(watched)
         result = compute(watched)
-    if not tf.is_tensor(result) or not (result.dtype.is_floating or result.dtype.is_complex):
+    if not is_tensor(result) or not (result.dtype.is_floating or result.dtype.is_complex):
         raise Unconnected("it is the same whatever the value")
     derivative = tape.jacobian if function == "jacobian" else tape.gradient
     return _connected(derivative(result, watched), "stop_gradient, floor, comparisons and the like end the way back")

@@ -18,6 +18,15 @@ from gdrun.formula.bounds import check_count, check_size
 T = Any
 
 
+def is_tensor(value: Any) -> bool:
+    """Whether a value of a scope is a tensor (variables have been read by then); much faster than tf.is_tensor."""
+    return isinstance(value, tf.Tensor)
+
+
+def _is_complex_host(value: Any) -> bool:
+    return type(value) is not float and not is_tensor(value) and np.iscomplexobj(value)
+
+
 class Meeting:
     """How values of different kinds come to one dtype.
 
@@ -31,29 +40,32 @@ class Meeting:
 
     def common(self, values: Sequence[T]) -> tf.DType:
         """Return the dtype in which `values` meet."""
-        tensors = [value.dtype for value in values if tf.is_tensor(value)]
+        tensors = [value.dtype for value in values if is_tensor(value)]
+        if tensors and tensors[0] == self.dtype and len(set(tensors)) == 1 and not any(map(_is_complex_host, values)):
+            return self.dtype
         kinds = {dtype for dtype in tensors if dtype.is_floating or dtype.is_complex}
         real = {tf.as_dtype(dtype.real_dtype) for dtype in kinds}
         one = real.pop() if len(real) == 1 else self.dtype
-        is_complex = any(dtype.is_complex for dtype in kinds) or any(
-            np.iscomplexobj(value) for value in values if not tf.is_tensor(value)
-        )
+        is_complex = any(dtype.is_complex for dtype in kinds) or any(map(_is_complex_host, values))
         return {tf.float32: tf.complex64, tf.float64: tf.complex128}[one] if is_complex else one
 
     def meet(self, *values: T) -> tuple[tf.Tensor, ...]:
         """Return `values` as tensors of their common dtype; refuse a broadcast of absurd size."""
         dtype = self.common(values)
         tensors = tuple(self.tensor(value, dtype) for value in values)
-        shape = tensors[0].shape
-        for tensor in tensors[1:]:
-            shape = tf.broadcast_static_shape(shape, tensor.shape)
+        shapes = {tensor.shape for tensor in tensors if tensor.shape.rank != 0}
+        if len(shapes) < 2:
+            return tensors
+        shape = shapes.pop()
+        for other in shapes:
+            shape = tf.broadcast_static_shape(shape, other)
         if shape.rank is not None:
             check_size(shape.as_list(), "the result")
         return tensors
 
     def tensor(self, value: T, dtype: tf.DType | None = None) -> tf.Tensor:
         """Return `value` as a tensor of `dtype` (default: the run's, or complex where it is)."""
-        if tf.is_tensor(value):
+        if is_tensor(value):
             return value if dtype is None or value.dtype == dtype else tf.cast(value, dtype)
         array = numpy_ops.number(value)
         target = dtype or (self.complex_dtype if array.dtype.kind == "c" else self.dtype)
@@ -77,7 +89,7 @@ class Meeting:
 
     def truth(self, value: T) -> tf.Tensor:
         """Return `value` as booleans: true where it is not 0."""
-        if not tf.is_tensor(value):
+        if not is_tensor(value):
             return tf.constant(numpy_ops.truth(value))
         return value if value.dtype == tf.bool else tf.not_equal(value, tf.zeros([], value.dtype))
 
@@ -99,11 +111,11 @@ def _reduction(function: Callable[..., T], *, of_truth: bool = False) -> Callabl
 
 def _compare(function: Callable[[T, T], T]) -> Callable[..., T]:
     def compare(meeting: Meeting, a: T, b: T) -> T:
-        tensors = [value for value in (a, b) if tf.is_tensor(value)]
+        tensors = [value for value in (a, b) if is_tensor(value)]
         if all(tensor.dtype.is_integer for tensor in tensors):
             # In float64, so that steps beyond 2**24 are still told apart in a float32 run.
             return function(
-                *(tf.cast(value, tf.float64) if tf.is_tensor(value) else numpy_ops.number(value) for value in (a, b))
+                *(tf.cast(value, tf.float64) if is_tensor(value) else numpy_ops.number(value) for value in (a, b))
             )
         return function(*meeting.meet(a, b))
 
@@ -255,7 +267,7 @@ def _roll(meeting: Meeting, x: T, shift: int, axis: int | None = None) -> T:
 
 
 def _gather(meeting: Meeting, x: T, indices: T, axis: int = 0) -> T:
-    positions = tf.cast(indices, tf.int32) if tf.is_tensor(indices) else tf.constant(numpy_ops.whole(indices), tf.int32)
+    positions = tf.cast(indices, tf.int32) if is_tensor(indices) else tf.constant(numpy_ops.whole(indices), tf.int32)
     return tf.gather(meeting.number(x), positions, axis=axis)
 
 

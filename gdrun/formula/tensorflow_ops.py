@@ -17,7 +17,7 @@ from gdrun.formula import numpy_ops
 from gdrun.formula.bounds import check_size
 from gdrun.formula.tensorflow_calculus import derive, run_compiled_loop
 from gdrun.formula.tensorflow_draws import draw
-from gdrun.formula.tensorflow_functions import FUNCTIONS, Meeting
+from gdrun.formula.tensorflow_functions import FUNCTIONS, Meeting, is_tensor
 
 _COMPLEX = {tf.float32: tf.complex64, tf.float64: tf.complex128}
 
@@ -51,41 +51,41 @@ class TensorFlowOps:
 
     def lift(self, value: Any) -> Any:
         """Accept a value of the scope: a tensor, variable, Keras variable, number or array."""
-        if tf.is_tensor(value):
-            return value if isinstance(value, tf.Tensor) else tf.convert_to_tensor(value)
-        if hasattr(value, "__tf_tensor__") or hasattr(value, "path"):  # a Keras variable
+        if is_tensor(value):
+            return value
+        if tf.is_tensor(value) or hasattr(value, "__tf_tensor__"):  # a variable of TensorFlow or Keras
             return tf.convert_to_tensor(value)
         return self.numpy.lift(value)
 
     def is_host(self, value: Any) -> bool:
         """Whether the value is known before the run."""
-        return not tf.is_tensor(value)
+        return not is_tensor(value)
 
     def shape(self, value: Any) -> tuple[int | None, ...]:
         """Return the static shape."""
-        if not tf.is_tensor(value):
+        if not is_tensor(value):
             return np.shape(value)
         return tuple(value.shape.as_list()) if value.shape.rank is not None else (None,)
 
     def call(self, function: str, arguments: dict[str, Any]) -> Any:
         """Call a function of the table with arguments by name, already in the form of their kinds."""
         parts = arguments.values()
-        if not any(tf.is_tensor(part) or (isinstance(part, tuple) and any(map(tf.is_tensor, part))) for part in parts):
+        if not any(is_tensor(part) or (isinstance(part, tuple) and any(map(is_tensor, part))) for part in parts):
             return self.numpy.call(function, arguments)
         return FUNCTIONS[function](self.meeting, **arguments)
 
     def operate(self, function: str, *operands: Any) -> Any:
         """Call a function of the table with positional operands."""
-        if not any(map(tf.is_tensor, operands)):
+        if not any(map(is_tensor, operands)):
             return self.numpy.operate(function, *operands)
         return FUNCTIONS[function](self.meeting, *operands)
 
     def index(self, value: Any, items: tuple[Any, ...]) -> Any:
         """Return value[items]; items are integers, slices, None, ... or arrays of whole numbers."""
         moving = [position for position, item in enumerate(items) if not _static_index(item)]
-        if not tf.is_tensor(value) and not any(tf.is_tensor(items[position]) for position in moving):
+        if not is_tensor(value) and not any(is_tensor(items[position]) for position in moving):
             return self.numpy.index(value, items)
-        tensor = value if tf.is_tensor(value) else self.meeting.tensor(value)
+        tensor = value if is_tensor(value) else self.meeting.tensor(value)
         if not moving:
             return tensor[items]
         if len(moving) == 1 and all(item == slice(None) for item in items[: moving[0]] + items[moving[0] + 1 :]):
@@ -105,7 +105,7 @@ class TensorFlowOps:
 
     def _positions(self, indices: Any, length: int | None) -> Any:
         """Indices as int32, counted from the end where negative."""
-        if tf.is_tensor(indices):
+        if is_tensor(indices):
             if indices.dtype == tf.bool:
                 raise FormulaError("a truth value is no index: the result's shape would change", hint="use where(...)")
             positions = tf.cast(indices, tf.int32)

@@ -162,6 +162,14 @@ def test_nested_lists_of_numbers_and_formulas_are_one_expression():
     assert expression.names == {"pi", "b"}
 
 
+def test_a_large_matrix_is_read_fast():
+    matrix = [[0.25 * column for column in range(128)] for _ in range(784)]
+    begin = time.perf_counter()
+    expression = parse(matrix)
+    assert time.perf_counter() - begin < 0.5
+    assert expression.text.startswith("[[0.0, 0.25, 0.5,")
+
+
 def test_an_error_in_a_list_knows_its_element():
     error = refused([1, ["x ^ 2", 3]])
     assert isinstance(error, LocatedFormulaError)
