@@ -49,7 +49,8 @@ class Lanes:
                 here = [next(rest) if flag else leaf for leaf, flag in zip(leaves, varies, strict=True)]
                 return function(*tf.nest.pack_sequence_as(arguments, here))
 
-            return tf.vectorized_map(one, moving)
+            # vectorized_map would rewrite what it calls, and wrap our errors in its own.
+            return tf.vectorized_map(tf.autograph.experimental.do_not_convert(one), moving)
 
         return mapped
 
