@@ -17,7 +17,7 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -92,7 +92,7 @@ _TITLES = {
 
 
 def _workload(
-    name: str, peers: dict[str, type], aims: Callable[[dict[str, Measured]], list[Aim]], *, rounds: int, quick: bool
+    name: str, peers: Mapping[str, type], aims: Callable[[dict[str, Measured]], list[Aim]], *, rounds: int, quick: bool
 ) -> tuple[list[Aim], Any]:
     measured = measure_peers(name, list(peers), rounds=rounds, quick=quick)
     here = {peer: result for peer, result in measured.items() if result.samples}
