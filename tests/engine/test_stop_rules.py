@@ -51,7 +51,7 @@ CASES = {
     "loss_below": ("loss_below=0.5", Reason.LOSS_BELOW, first(LOSSES < 0.5)),
     "loss_below at once": ("loss_below=100", Reason.LOSS_BELOW, 0),
     "gradient_norm_below": ("gradient_norm_below=1e-2", Reason.GRADIENT_NORM_BELOW, first(NORMS < 1e-2)),
-    "formula": ("formula=w[0] < 1.5 and step >= 3", Reason.FORMULA, first((POINTS[:, 0] < 1.5))),
+    "formula": ("formula=w[0] < 1.5 and step >= 3", Reason.FORMULA, first(POINTS[:, 0] < 1.5)),
     "formula of loss": ("formula=loss * gradient_norm < 0.1", Reason.FORMULA, first(LOSSES * NORMS < 0.1)),
     # These two look at an update that was made.
     "change": ("parameter_change_below=1e-3", Reason.PARAMETER_CHANGE_BELOW, first(CHANGES < 1e-3) + 1),
