@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -56,8 +57,8 @@ def command(
         return terminal.data(text)
     path = output or Path(f"{kind}.yaml")
     wanted = {path: text} | {path.parent / name: starter(name) for name in _BESIDE.get(kind, ())}
-    for file in wanted:
-        if file.exists() or file.is_symlink():
+    for file in wanted:  # all of them first: a refusal leaves nothing half done
+        if os.path.lexists(file):
             raise UsageError(f"{safe_text(file)} exists; it is not replaced", hint="name another file with -o")
     for file, content in wanted.items():
         write_file(file, content.encode(), new=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,10 @@ def write_file(path: Path, content: bytes, *, new: bool = False) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if new and os.path.lexists(path):
+            raise UsageError(f"{safe_text(path)} exists; it is not replaced", hint="name another file with -o")
+        # "x" closes the gap between looking and writing.
         with path.open("xb" if new else "wb") as file:
             file.write(content)
-    except FileExistsError as error:
-        raise UsageError(f"{safe_text(path)} exists; it is not replaced", hint="name another file") from error
     except OSError as error:
         raise RunDirectoryError(f"cannot write {safe_text(path)}: {error.strerror}") from error

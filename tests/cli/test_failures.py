@@ -106,8 +106,9 @@ def test_json_tells_an_error_as_one_document(capsys):
     assert tell(problem(), as_json=True) == 2
     document = json.loads(capsys.readouterr().out)
     assert document["exit_code"] == 2
-    assert document["error"]["problems"][0] | {"path": ["optimizer"], "line": 3, "column": 5} == (
-        document["error"]["problems"][0]
+    assert (
+        document["error"]["problems"][0] | {"path": ["optimizer"], "line": 3, "column": 5}
+        == (document["error"]["problems"][0])
     )
 
 
@@ -117,10 +118,14 @@ def test_one_collected_error_is_raised_as_it_is():
 
 
 def test_several_collected_errors_are_told_together_under_the_worst_code(capsys):
-    with pytest.raises(Several) as caught, collecting() as errors:
-        for error in (problem(), ResourceError("no gpu")):
-            with errors.kept():
-                raise error
+    def command() -> None:
+        with collecting() as errors:
+            for error in (problem(), ResourceError("no gpu")):
+                with errors.kept():
+                    raise error
+
+    with pytest.raises(Several) as caught:
+        command()
     assert tell(caught.value) == 8
     shown = capsys.readouterr().err
     assert "a.yaml:3:5: wrong" in shown

@@ -1,0 +1,96 @@
+"""`gdrun explain`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from gdrun.config import load_config
+from gdrun.formula.table import describe_functions
+
+
+def test_the_resolved_config_is_yaml_that_reads_back_to_the_same(gdrun, config, tmp_path):
+    name = config()
+    shown = gdrun("explain", name, "lr=0.25").out
+    (tmp_path / "again.yaml").write_text(shown)
+    assert load_config("again.yaml").experiment == load_config(name, ["lr=0.25"]).experiment
+
+
+def test_each_value_says_where_it_came_from(gdrun, config, tmp_path):
+    config("base")
+    (tmp_path / "child.yaml").write_text("extends: base.yaml\nseed: 7\n")
+    lines = {
+        line.partition(":")[0].strip(): line.partition("#")[2].strip()
+        for line in gdrun("explain", "child.yaml", "lr=0.25").out.splitlines()
+    }
+    assert lines["seed"] == "child.yaml:2"
+    assert lines["learning_rate"] == "argument 1"
+    assert lines["steps"].endswith("base.yaml:6")
+    assert lines["momentum"] == "default"
+
+
+def test_a_key_is_explained_with_the_value_it_has(gdrun, config):
+    shown = gdrun("explain", config(), "optimizer.learning_rate").out
+    assert "optimizer.learning_rate (kind: sgd)" in shown
+    assert "default  0.01" in shown
+    assert "here     0.1  (line.yaml:5)" in shown
+
+
+def test_a_bare_name_and_lr_are_found(gdrun, config):
+    assert gdrun("explain", config(), "lr").out == gdrun("explain", config(), "learning_rate").out
+
+
+def test_a_key_without_a_config_is_explained_for_every_kind_that_knows_it(gdrun):
+    shown = gdrun("explain", "momentum").out
+    assert "optimizer.momentum (kind: sgd)" in shown
+    assert "optimizer.momentum (kind: rmsprop)" in shown
+    assert len(shown.split("optimizer.momentum (kind: sgd)")) == 2, "and only once"
+
+
+def test_allowed_words_are_listed(gdrun):
+    assert "allowed  xla, graph, eager" in gdrun("explain", "compile").out
+
+
+def test_a_misspelt_key_is_refused_with_the_one_that_was_meant(gdrun, config):
+    result = gdrun("explain", config(), "optimizer.lerning_rate")
+    assert result.code == 2
+    assert "did you mean 'optimizer.learning_rate'?" in result.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["lr=0.1"], ["a.yaml", "b.yaml"]])
+def test_what_cannot_be_explained_is_refused(gdrun, config, arguments):
+    assert gdrun("explain", *arguments).code == 2
+
+
+def test_a_refused_config_is_told_as_by_validate(gdrun, config):
+    name = config("bad", "nonsense: 1\n")
+    explained, validated = gdrun("explain", name), gdrun("validate", name)
+    assert (explained.code, explained.err) == (2, validated.err)
+
+
+def test_formulas_lists_every_function(gdrun):
+    shown = gdrun("explain", "--formulas").out
+    assert all(signature in shown for _, signature, _ in describe_functions())
+
+
+def test_formulas_can_be_narrowed(gdrun):
+    shown = gdrun("explain", "--formulas", "cholesky").out
+    assert "cholesky(" in shown
+    assert "relu(" not in shown
+    assert gdrun("explain", "--formulas", "no_such_function").code == 2
+
+
+def test_json(gdrun, config):
+    document = json.loads(gdrun("explain", config(), "--json").out)
+    assert document["config"]["optimizer"]["learning_rate"] == 0.1
+    assert document["origins"]["optimizer.learning_rate"] == "line.yaml:5"
+    (key,) = json.loads(gdrun("explain", config(), "lr", "--json").out)["keys"]
+    assert (key["path"], key["value"], key["origin"]) == (["optimizer", "learning_rate"], 0.1, "line.yaml:5")
+    functions = json.loads(gdrun("explain", "--formulas", "--json").out)["functions"]
+    assert len(functions) == len(describe_functions())
+
+
+def test_the_comments_are_comments(gdrun, config):
+    assert yaml.safe_load(gdrun("explain", config()).out)["schedule"]["steps"] == 10

@@ -1,0 +1,67 @@
+"""`gdrun init`: every starter is sound, and nothing is replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import gdrun.cli.init
+from gdrun.cli.init import KINDS
+from gdrun.config import load_config
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_starter_is_a_valid_commented_config_with_a_description_and_expectations(gdrun, kind):
+    result = gdrun("init", kind)
+    assert (result.code, result.out) == (0, f"{kind}.yaml\n")
+    experiment = load_config(f"{kind}.yaml").experiment
+    assert experiment.description
+    assert "expect" in experiment.model_fields_set
+    assert Path(f"{kind}.yaml").read_text().startswith("# ")
+
+
+def test_every_starter_file_has_a_kind():
+    folder = Path(gdrun.cli.init.__file__).parent / "starters"
+    assert {path.stem for path in folder.glob("*.yaml")} == set(KINDS)
+
+
+def test_the_list_names_every_kind(gdrun):
+    assert [line.split()[0] for line in gdrun("init", "--list").out.splitlines()] == list(KINDS)
+
+
+def test_the_csv_starter_brings_its_data(gdrun):
+    gdrun("init", "csv")
+    assert Path("csv-example.csv").is_file()
+
+
+@pytest.mark.parametrize("taken", ["csv.yaml", "csv-example.csv"])
+def test_no_file_is_replaced_and_none_half_written(gdrun, taken):
+    Path(taken).write_text("mine")
+    result = gdrun("init", "csv")
+    assert result.code == 2
+    assert "exists" in result.err
+    assert Path(taken).read_text() == "mine"
+    assert [path.name for path in Path().iterdir()] == [taken]
+
+
+def test_a_dangling_link_is_not_followed(gdrun):
+    Path("formula.yaml").symlink_to("elsewhere.yaml")
+    assert gdrun("init").code == 2
+    assert not Path("elsewhere.yaml").exists()
+
+
+def test_it_can_be_written_elsewhere_or_to_stdout(gdrun):
+    assert gdrun("init", "mlp", "-o", "deep/er/net.yaml").out == "deep/er/net.yaml\n"
+    assert gdrun("init", "mlp", "-o", "-").out == Path("deep/er/net.yaml").read_text()
+
+
+def test_a_misspelt_kind_is_refused_with_the_one_that_was_meant(gdrun):
+    result = gdrun("init", "clasifier")
+    assert result.code == 2
+    assert "'classifier'" in result.err
+
+
+def test_a_folder_that_cannot_be_made_is_exit_5(gdrun):
+    Path("file").write_text("")
+    assert gdrun("init", "mlp", "-o", "file/net.yaml").code == 5
