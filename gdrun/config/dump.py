@@ -34,7 +34,11 @@ def dump(experiment: Experiment, directory: Path | None = None) -> str:
 
 def _plain(value: Any, *, all_keys: bool = False) -> Any:
     """Sections as dicts; a parameter that is only a value as that value."""
-    if isinstance(value, Parameter) and value == Parameter(value=value.value):
+    if (
+        isinstance(value, Parameter)
+        and value == Parameter.model_construct(value=value.value)
+        and value.value is not None
+    ):
         return _plain(value.value)
     if isinstance(value, Section):
         return dict(_settings(value, all_keys))

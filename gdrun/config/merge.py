@@ -61,7 +61,19 @@ def put(root: Node, path: ConfigPath, value: Node, key: Span, form: Form) -> Nod
         _set(made, str(step), value, key if old is None else (made.keys or {}).get(str(step), key))
     else:
         _put(made, str(step), value, key, form)
+        if step == "kind" and form.kinds is not None:
+            _keep_known(made, form)
     return made
+
+
+def _keep_known(section: Node, form: Form) -> None:
+    """After another kind was put into a section: keep the keys that both kinds know, in place."""
+    known = section_of(form, section)
+    assert isinstance(section.value, dict)
+    for name in list(section.value) if known is not None else ():
+        if below(form, section, name) is None:
+            del section.value[name]
+            (section.keys or {}).pop(name, None)
 
 
 def expanded(node: Node, form: Form) -> Node:

@@ -11,7 +11,7 @@ from gdrun.errors import ConfigPath, Place, Problem
 from .display import render
 from .forms import Form, arm, at, fields, kind_of, section_of
 from .source import Node, Span
-from .suggest import closest, did_you_mean, listed
+from .suggest import closest, did_you_mean, distance, listed
 from .words import SYNONYMS, got, reword
 
 if TYPE_CHECKING:
@@ -143,8 +143,10 @@ def unknown_key(name: str, path: ConfigPath, form: Form, node: Node | None) -> P
     others = _kinds_with(name, form, node)
     if SYNONYMS.get(name) in known:
         hint: str | None = f"did you mean '{SYNONYMS[name]}'?"
-    elif others and closest(name, written) is None:
+    elif others and all(distance(name, key) > 2 for key in known):
         hint = f"'{name}' belongs to {_and(others)}"
+    elif closest(name, written) is None and closest(name, known) is not None:
+        hint = did_you_mean(name, known)
     else:
         hint = did_you_mean(name, written or known, allowed=_ALLOWED)
     return Problem(message, (*path, name), hint, key=True)

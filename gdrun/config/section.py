@@ -8,6 +8,7 @@ half of its time on that. Here a class costs nothing until a config has such a s
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, get_args, get_origin
 
@@ -93,6 +94,9 @@ class _Fields:
             for base in reversed(owner.__mro__):
                 for name, annotation in vars(base).get("__annotations__", {}).items():
                     if not _is_private(name, annotation):
+                        if isinstance(annotation, str):
+                            # `from __future__ import annotations` in the section's module.
+                            annotation = eval(annotation, vars(sys.modules[base.__module__]))
                         known[name] = FieldInfo(annotation, getattr(owner, name, _REQUIRED))
             owner._own_fields = known
         return known

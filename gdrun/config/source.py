@@ -133,7 +133,7 @@ def _origins(node: Node) -> list[int] | None:
     for character in str(node.value):
         while node.style == '"' and (escaped := _ESCAPED_BREAK.match(text, position, end)):
             position = escaped.end()
-        if character == "\n" and folded:
+        if character == "\n" and (folded or position >= end):
             origins.append(position - 1)
             continue
         run = position

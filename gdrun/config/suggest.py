@@ -29,8 +29,8 @@ def distance(a: str, b: str) -> int:
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the name of `known` that `name` was probably meant to be, or None.
 
-    Near is: at most a third of the letters to mend; or, for names of four letters and more, the one holds the other.
-    Capitals, hyphens and underscores do not count.
+    Near is: at most a third of the letters to mend; or, for names of four letters and more, that the one holds the
+    other. Capitals, hyphens and underscores do not count.
     """
     if len(name) > _LONGEST:
         return None
@@ -40,8 +40,8 @@ def closest(name: str, known: Iterable[str]) -> str | None:
         folded = _folded(candidate)
         edits = distance(wanted, folded)
         near = edits <= max(1, max(len(wanted), len(folded)) // 3) and edits < min(len(wanted), len(folded))
-        held = min(len(wanted), len(folded)) >= 4 and (wanted in folded or folded in wanted)
-        if edits == 0 or near or held:
+        inside = min(len(wanted), len(folded)) >= 4 and (wanted in folded or folded in wanted)
+        if edits == 0 or near or inside:
             rank = edits if near or edits == 0 else edits + 100
             if best is None or rank < best[0]:
                 best = (rank, candidate)

@@ -60,13 +60,24 @@ def _quote_it(source: Source, where: int, reason: str) -> Problem:
     """The problem at the value that holds character `where`, with the mend."""
     line_start, line_end = source.line_span(source.line_of(where))
     before = source.text[line_start:where]
-    begin = max(before.rfind(": ") + 2, before.rfind("- ") + 2, before.rfind("{") + 1, before.rfind(", ") + 2)
-    begin = line_start + (begin if begin > 1 else len(before) - len(before.lstrip()))
-    begin = min(begin, where)
+    begin = line_start + _value_start(before)
     written = source.text[begin:line_end].split(" #")[0].rstrip()
     if "{" in before:
         written = written[: balanced_length(written)].rstrip()
     return Problem(f"{reason}; {_QUOTE_IT}", place=source.place(where, where + 1), hint=f"write {in_quotes(written)}")
+
+
+def _value_start(before: str) -> int:
+    """Where in a line the value began that is still open at its end."""
+    depth = 0
+    for position in range(len(before) - 1, -1, -1):
+        character = before[position]
+        depth += (character in ")]}") - (character in "([{")
+        opened = depth < 0 or (depth == 0 and character == ",")
+        if opened or (depth == 0 and character in ":-" and before[position + 1 : position + 2] in (" ", "")):
+            rest = before[position + 1 :]
+            return len(before) - len(rest.lstrip())
+    return len(before) - len(before.lstrip())
 
 
 def _in_our_words(context: str, problem: str) -> tuple[str, str | None]:

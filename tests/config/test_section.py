@@ -1,0 +1,88 @@
+"""Sections behave as strict, frozen pydantic models do."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Annotated
+
+import pytest
+from pydantic_core import PydanticCustomError, ValidationError
+
+from gdrun.config.base import Bounds, Count, PositiveInteger, Section, default
+from gdrun.config.optimizer import Adam, Optimizer, Sgd
+from gdrun.config.section import Alias
+
+
+class Small(Section):
+    whole: Count
+    number: Annotated[float, Bounds(gt=0)] = 1.0
+    names: dict[str, int] = default(dict)
+    for_: Annotated[PositiveInteger | None, Alias("for")] = None
+
+    def together(self) -> None:
+        if self.whole == 13:
+            raise PydanticCustomError("unlucky", "not 13")
+
+
+def errors(**values):
+    with pytest.raises(ValidationError) as caught:
+        Small(**values)
+    return [(error["type"], error["loc"]) for error in caught.value.errors()]
+
+
+def test_values_and_defaults():
+    small = Small.model_validate({"whole": 1e4, "for": 3})
+    assert (small.whole, small.number, small.names, small.for_) == (10000, 1.0, {}, 3)
+    assert type(small.whole) is int
+    assert small.model_fields_set == {"whole", "for_"}
+
+
+def test_defaults_are_made_anew():
+    Small(whole=1).names["x"] = 1
+    assert Small(whole=1).names == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ({"whole": 1.5}, "int_type"),
+        ({"whole": "1"}, "int_type"),
+        ({"whole": True}, "int_type"),
+        ({"whole": -1}, "greater_than_equal"),
+        ({"whole": 1, "number": 0}, "greater_than"),
+        ({"whole": 1, "number": float("inf")}, "finite_number"),
+        ({"whole": 1, "number": "1"}, "float_type"),
+        ({"whole": 1, "names": [("a", 1)]}, "dict_type"),
+        ({"whole": 1, "other": 2}, "extra_forbidden"),
+        ({"number": 2}, "missing"),
+        ({"whole": 13}, "unlucky"),
+    ],
+)
+def test_nothing_is_coerced_or_ignored(values, kind):
+    assert [found for found, _ in errors(**values)] == [kind]
+
+
+def test_a_section_does_not_change():
+    small = Small(whole=1)
+    with pytest.raises(AttributeError):
+        small.whole = 2
+    with pytest.raises(AttributeError):
+        del small.whole
+
+
+def test_copies_pickles_and_equality():
+    small = Small(whole=1, number=2.0)
+    assert pickle.loads(pickle.dumps(small)) == small
+    assert copy.deepcopy(small) == small
+    assert small.model_copy(update={"whole": 2}) == Small(whole=2, number=2.0)
+    assert small != Small(whole=2, number=2.0)
+    assert Small.model_construct(whole=1, number=2.0) == small
+    assert dict(small)["number"] == 2.0
+
+
+def test_unions_are_checked_by_the_section_their_kind_names():
+    union = Optimizer.__metadata__[0]
+    assert union.validate("adam") == Adam(kind="adam")
+    assert union.validate({"kind": "sgd", "momentum": 0.5}) == Sgd(kind="sgd", momentum=0.5)
+    assert union.validate(Sgd(kind="sgd")) == Sgd(kind="sgd")
