@@ -101,9 +101,9 @@ class ComponentError(GdrunError):
 
     exit_code = ExitCode.REFUSED
 
-    def at(self, path: ConfigPath) -> ConfigError:
-        """Return the ConfigError that says the same of the config value at `path`."""
-        return ConfigError((self.problem(path),))
+    def at(self, path: ConfigPath, *, key: bool = False) -> ConfigError:
+        """Return the ConfigError that says the same of the config value at `path`, or of its key."""
+        return ConfigError((replace(self.problem(path), key=key),))
 
     def problem(self, path: ConfigPath) -> Problem:
         """Return this error as a Problem of the value at `path`."""

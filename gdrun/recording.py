@@ -86,10 +86,7 @@ class Recorder:
             return
         inside = [name for name in rest if name not in only_at_end]
         self._store.append_rows(
-            [
-                {name: rest[name][index] for name in (rest if ends else inside)}
-                for index, ends in enumerate(epoch_end)
-            ]
+            [{name: rest[name][index] for name in (rest if ends else inside)} for index, ends in enumerate(epoch_end)]
         )
 
     def _columns(self, report: Report) -> dict[str, np.ndarray]:
@@ -133,12 +130,17 @@ class Recorder:
         final: dict[str, Any] = {"gradient_norm": last["gradient_norm"], "learning_rate": last["learning_rate"]}
         names = built.assess.names
         # An interrupted run ends now; what compiles in another thread would hold it up.
-        if outcome.status in (Status.DIVERGED, Status.INTERRUPTED) or (names == ("loss_all",) and parameters is state.parameters and _whole(built)):
+        if outcome.status in (Status.DIVERGED, Status.INTERRUPTED) or (
+            names == ("loss_all",) and parameters is state.parameters and _whole(built)
+        ):
             return {"loss": last["loss"], **final}
         window = built.windows.at(report.step)
         with tf.device(self._prepared.device.name):
             values = built.assess(
-                state._replace(parameters=parameters), built.setting, built.data, built.program.feed.moment(window, state.step)
+                state._replace(parameters=parameters),
+                built.setting,
+                built.data,
+                built.program.feed.moment(window, state.step),
             )
         numbers = {name: value.numpy() for name, value in values.items()}
         return {"loss": numbers.pop("loss_all"), **numbers, **final}

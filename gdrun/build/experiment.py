@@ -1,4 +1,4 @@
-"""A checked config -> everything that a run needs, tried once so that what does not fit is told before anything runs."""
+"""A checked config -> everything that a run needs, tried once so that what does not fit is told before it runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from gdrun.components.data.labels import check_labels
-from gdrun.components.models import Initial, Model, NetworkModel
+from gdrun.components.models import NetworkModel
 from gdrun.config.experiment import Experiment, Loop
 from gdrun.config.loss import SparseCategoricalCrossentropy
 from gdrun.config.model import FormulaModel as FormulaSection
@@ -22,20 +22,17 @@ from gdrun.engine.feed import Feed
 from gdrun.engine.loop import Compile, Program
 from gdrun.engine.objective import Objective
 from gdrun.engine.rows import Rows
-from gdrun.engine.state import Batch, Patience, Plateau, Reason, Setting, TrainState
-from gdrun.engine.step import Recorded, Step
-from gdrun.errors import ComponentError, ConfigError
-from gdrun.formula import tensorflow_ops
+from gdrun.engine.state import Batch, Setting, TrainState
+from gdrun.engine.step import NoGradientError, Recorded, Step
 from gdrun.formula.evaluate import evaluate_constants
 from gdrun.formula.parse import parse
-from gdrun.formula.scope import Definition
-from gdrun.formula.scope import Loop as FormulaLoop
 from gdrun.formula.table import functions_without_xla
 
 from .data import Datasets, build_data, random_source
-from .located import located, refuse
-from .loss import build_loss, build_metrics, build_penalty, tensor_formula, truth_formula, with_loss
-from .model import build_model, probe_networks
+from .initial import initial_patience, initial_plateau, initial_state
+from .located import located
+from .loss import build_metrics, tensor_formula, truth_formula, with_loss
+from .objective import build_objective
 from .optimizer import build_optimizer, hides_gradients
 from .schedule import build_batches, build_factor, build_patience, build_plateau, build_rules, total_steps
 
@@ -100,9 +97,8 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
     with located("data"):
         data, validation = _tensors(datasets, experiment.precision)
     _check_classes(experiment, datasets)
-    objective, initial, data, validation = _objective(experiment, constants, data, validation, dtype)
-    state, setting = _initial_state(experiment, objective, initial, dtype)
-    _check_gradients(experiment, objective, state, setting, data)
+    objective, initial, data, validation = build_objective(experiment, constants, data, validation, dtype)
+    state, setting = initial_state(experiment, objective, initial, dtype)
 
     batches = build_batches(experiment, data.num_examples if datasets else None, source)
     per_epoch = batches.steps_per_epoch if batches else 1
@@ -131,8 +127,8 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
     state = state._replace(
         optimizer=optimizer_state,
         epoch_loss=(tf.zeros([], tf.float64), tf.zeros([], tf.float64)) if per_epoch > 1 else (),
-        patience=_patience(patience is not None, bool(patience and patience.restore_best), state),
-        plateau=_plateau(plateau is not None),
+        patience=initial_patience(patience is not None, bool(patience and patience.restore_best), state),
+        plateau=initial_plateau(plateau is not None),
     )
     assess = Assess(objective, metrics, validation)
     rows = Rows(
@@ -149,7 +145,11 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
     program = Program(step, feed, assess=assess if assess.names else None, compile=compile, host_loop=convolutional)
     window = windows.at(0)
     began = time.perf_counter()
-    record = program.prepare(state, setting, data, window)
+    try:
+        record = program.prepare(state, setting, data, window)
+    except NoGradientError as error:
+        own = isinstance(experiment.model, FormulaSection) and error.name in experiment.model.parameters
+        raise error.at(("model", "parameters", error.name) if own else ("model",), key=own) from error
     if hasattr(optimizer, "apply_at"):
         with located("optimizer"):
             program.try_update(state, setting, data, window)
@@ -196,149 +196,6 @@ def _check_classes(experiment: Experiment, datasets: Datasets | None) -> None:
                 check_labels(part.target, max(2, int(np.max(part.target, initial=0)) + 1))
 
 
-def _definitions(experiment: Experiment) -> dict[str, Definition]:
-    definitions: dict[str, Definition] = {}
-    for name, value in experiment.define.items():
-        if not isinstance(value, Loop):
-            definitions[name] = parse(value)
-            continue
-        with located("define", name):
-            definitions[name] = FormulaLoop(
-                start=parse(value.start),
-                repeat=parse(value.repeat),
-                while_=None if value.while_ is None else parse(value.while_),
-                at_most=value.at_most,
-                times=value.times,
-            )
-    return definitions
-
-
-def _objective(
-    experiment: Experiment, constants: dict[str, np.ndarray], data: Batch, validation: Batch | None, dtype: tf.DType
-) -> tuple[Objective, Mapping[str, Initial], Batch, Batch | None]:
-    shapes = {name: tuple(value.shape) for name, value in data.inputs.items()}
-    arguments = {"constants": constants, "inputs": shapes, "seed": experiment.seed, "precision": experiment.precision}
-
-    def objective(model: Model, *, penalized: bool = True) -> Objective:
-        initial = model.initial
-        trainable = tuple(name for name, value in initial.items() if value.trainable)
-        return Objective(
-            model=model,
-            loss=build_loss(experiment.loss, dtype),
-            penalty=build_penalty(experiment.loss.penalty, trainable, tuple(initial)) if penalized else None,
-            trainable_names=trainable,
-            fixed_names=tuple(name for name in initial if name not in trainable),
-            transforms={name: value.transform for name, value in initial.items() if value.transform},
-            constants=constants,
-            definitions=_definitions(experiment),
-            ops=tensorflow_ops.table(dtype),
-            dtype=dtype,
-            state_names=tuple(model.state),
-        )
-
-    networks = None
-    if isinstance(experiment.model, FormulaSection) and experiment.model.networks:
-        unbuilt = objective(build_model(experiment.model, **arguments), penalized=False)
-        networks = _probe(experiment, unbuilt, data, dtype)
-    result = objective(build_model(experiment.model, networks=networks, **arguments))
-    if isinstance(result.model, NetworkModel):
-        width = result.model.network.output_shape
-        data, validation = _as_rows(data, width), None if validation is None else _as_rows(validation, width)
-    return result, result.model.initial, data, validation
-
-
-def _as_rows(data: Batch, output_shape: tuple[int | None, ...]) -> Batch:
-    """A network's (n, 1) predictions against an (n,) target: the target is read as (n, 1)."""
-    if data.target is None or data.target.shape.rank != 1 or len(output_shape) != 2 or output_shape[1] != 1:
-        return data
-    return data._replace(target=data.target[:, None])
-
-
-def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.DType) -> Any:
-    """Evaluate once with networks that are built by what they are called with."""
-    built, functions = probe_networks(experiment.model, seed=experiment.seed, precision=experiment.precision)
-    state, setting = _initial_state(experiment, objective, objective.model.initial, dtype)
-    first = Batch(
-        {name: value[:1] for name, value in data.inputs.items()}, None if data.target is None else data.target[:1]
-    )
-    objective.probe(state.parameters, setting, first, functions)
-    for name in experiment.model.networks:
-        if name not in built:
-            raise refuse(f"network '{name}' is never called", ("model", "networks", name), f"call it: {name}(x)", key=True)
-    return built
-
-
-def _initial_state(
-    experiment: Experiment, objective: Objective, initial: Mapping[str, Initial], dtype: tf.DType
-) -> tuple[TrainState, Setting]:
-    def tensor(name: str) -> tf.Tensor:
-        value = np.asarray(initial[name].raw)
-        with np.errstate(over="ignore"):
-            kind = (np.complex64 if dtype == tf.float32 else np.complex128) if value.dtype.kind == "c" else None
-            cast = value.astype(kind or dtype.as_numpy_dtype)
-        if not np.all(np.isfinite(cast)):
-            raise refuse(
-                f"the initial value of '{name}' is too large for {experiment.precision}",
-                ("model", "parameters", name),
-                "use precision: float64",
-            )
-        return tf.constant(cast)
-
-    parameters = tuple(tensor(name) for name in objective.trainable_names)
-    if not parameters:
-        raise refuse("there is no trainable parameter", ("model",), "give the model a parameter, or set trainable: true")
-    state = TrainState(
-        step=tf.constant(0, tf.int64),
-        parameters=parameters,
-        model_state=tuple(tf.constant(value) for value in objective.model.state.values()),
-        optimizer=(),
-        active=tf.constant(True),
-        reason=tf.constant(int(Reason.NONE), tf.int32),
-        last_loss=tf.constant(float("nan"), tf.float64),
-        epoch_loss=(),
-        patience=(),
-        plateau=(),
-    )
-    setting = Setting(
-        learning_rate=tf.constant(experiment.optimizer.learning_rate, tf.float64),
-        # The seed is an unsigned 32-bit number; draws take the same bits as a signed one.
-        seed=tf.constant(np.uint32(experiment.seed).astype(np.int32), tf.int32),
-        constants={},
-        fixed=tuple(tensor(name) for name in objective.fixed_names),
-        optimizer={},
-    )
-    return state, setting
-
-
-def _check_gradients(
-    experiment: Experiment, objective: Objective, state: TrainState, setting: Setting, data: Batch
-) -> None:
-    """Refuse parameters that the loss does not depend on."""
-    small = Batch(
-        {name: value[:2] for name, value in data.inputs.items()}, None if data.target is None else data.target[:2]
-    )
-    # A few examples are enough to see what depends on what; where a formula needs them all, all.
-    for batch in (small, data):
-        try:
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(state.parameters)
-                loss = objective.at(state.parameters, setting, batch, state.model_state)
-            break
-        except (ConfigError, ComponentError, tf.errors.InvalidArgumentError):
-            if batch is data:
-                raise
-    gradients = tape.gradient(loss, state.parameters)
-    for name, gradient in zip(objective.trainable_names, gradients, strict=True):
-        if gradient is None:
-            own = isinstance(experiment.model, FormulaSection) and name in experiment.model.parameters
-            raise refuse(
-                f"parameter '{name}' gets no gradient: the loss does not depend on it",
-                ("model", "parameters", name) if own else ("model",),
-                "use it in a formula, or set trainable: false",
-                key=own,
-            )
-
-
 def _stop_formula(experiment: Experiment) -> Any:
     text = experiment.schedule.stop.formula
     return None if text is None else truth_formula(text, ("schedule", "stop", "formula"))
@@ -350,33 +207,8 @@ def _recorded(experiment: Experiment, state: TrainState) -> Recorded:
     return Recorded(
         parameters=few if section.parameters is None else section.parameters,
         gradients=section.gradients,
-        formulas={
-            name: tensor_formula(text, ("record", "formulas", name)) for name, text in section.formulas.items()
-        },
+        formulas={name: tensor_formula(text, ("record", "formulas", name)) for name, text in section.formulas.items()},
         after={name: tensor_formula(text, ("record", "after", name)) for name, text in section.after.items()},
-    )
-
-
-def _patience(wanted: bool, restores: bool, state: TrainState) -> Patience | tuple[()]:
-    if not wanted:
-        return ()
-    return Patience(
-        best=tf.constant(float("inf"), tf.float64),
-        wait=tf.constant(0, tf.int64),
-        best_step=tf.constant(0, tf.int64),
-        parameters=state.parameters if restores else (),
-        model_state=state.model_state if restores else (),
-    )
-
-
-def _plateau(wanted: bool) -> Plateau | tuple[()]:
-    if not wanted:
-        return ()
-    return Plateau(
-        factor=tf.constant(1.0, tf.float64),
-        best=tf.constant(float("inf"), tf.float64),
-        wait=tf.constant(0, tf.int64),
-        cooldown=tf.constant(0, tf.int64),
     )
 
 

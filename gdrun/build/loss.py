@@ -13,7 +13,7 @@ from gdrun.components.metrics import named_metric
 from gdrun.config import loss as sections
 from gdrun.config.experiment import Experiment
 from gdrun.engine.assess import MetricFunction
-from gdrun.engine.objective import Evaluation, LossFunction
+from gdrun.engine.objective import Evaluation, LossFunction, Residuals
 from gdrun.errors import ConfigPath, ShapeError
 from gdrun.formula.scope import Scope
 
@@ -76,6 +76,27 @@ def build_penalty(
             )
 
     return lambda values: penalty([values[name] for name in chosen], l1=section.l1, l2=section.l2)
+
+
+def build_residuals(section: Any, dtype: tf.DType, trainable: tuple[str, ...]) -> Residuals:
+    """Return (evaluation, target) -> real vector whose squares add up to the loss, penalty included.
+
+    Args:
+        section: a squared error with a positive factor and without an l1 penalty; the config's check sees to that.
+    """
+    assert isinstance(section, sections.SquaredError) and section.factor > 0
+    weight = section.penalty
+    penalized = () if weight is None or not weight.l2 else trainable if weight.of is None else weight.of
+
+    def residuals(evaluation: Evaluation, target: tf.Tensor | None) -> tf.Tensor:
+        prediction = _one(evaluation.prediction, dtype)
+        errors = tf.reshape(prediction - tf.cast(target, prediction.dtype), [-1])
+        count = int(errors.shape[0]) if section.reduction == "mean" else 1
+        parts = [errors * (section.factor / count) ** 0.5]
+        parts += [weight.l2**0.5 * tf.reshape(evaluation.scope[name], [-1]) for name in penalized]
+        return tf.concat(parts, axis=0) if penalized else parts[0]
+
+    return residuals
 
 
 def build_metrics(experiment: Experiment, dtype: tf.DType) -> dict[str, MetricFunction]:

@@ -188,7 +188,10 @@ def _drawn(name: str, init: Any, shape: tuple[int, ...], constants: Mapping[str,
 
 
 def _evaluated(
-    text: Any, constants: Mapping[str, np.ndarray], random: np.random.Generator, draw_shape: tuple[int, ...] | None = None
+    text: Any,
+    constants: Mapping[str, np.ndarray],
+    random: np.random.Generator,
+    draw_shape: tuple[int, ...] | None = None,
 ) -> np.ndarray:
     scope = Scope(constants, ops=numpy_ops.table(random), draw_shape=draw_shape)
     return numpy_ops.number(evaluate(parse(text), scope, owner="initial"))
@@ -217,7 +220,10 @@ def probe_networks(
             if name not in built:
                 with located("model", "networks", name):
                     built[name] = build_network(
-                        network, input_shape=(None, *x.shape[1:]), seed=seed + 7919 * (position + 1), precision=precision
+                        network,
+                        input_shape=(None, *x.shape[1:]),
+                        seed=seed + 7919 * (position + 1),
+                        precision=precision,
                     )
             net = built[name]
             values = {key: tf.constant(value) for key, value in net.parameters.items()}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
+from gdrun.components.levenberg_marquardt import LevenbergMarquardt
 from gdrun.components.optimizers import Optimizer, keras_optimizer
 from gdrun.components.point import PointOptimizer
+from gdrun.components.second_order import GaussNewton, Newton
 from gdrun.components.update_rule import UpdateRule
 from gdrun.config import optimizer as sections
 from gdrun.engine.objective import Objective
@@ -30,8 +32,21 @@ def build_optimizer(section: Any, objective: Objective) -> Optimizer | PointOpti
                 ops=objective.ops,
                 parameter_names=objective.trainable_names,
             )
+        case sections.Newton():
+            return Newton(damping=section.damping)
+        case sections.GaussNewton():
+            return GaussNewton(damping=section.damping)
+        case sections.LevenbergMarquardt():
+            return LevenbergMarquardt(
+                initial_damping=section.initial_damping, acceleration=section.acceleration
+            )
         case _:
             assert_never(section)
+
+
+def needs_residuals(section: Any) -> bool:
+    """Whether the optimizer works on residuals instead of the loss."""
+    return isinstance(section, sections.GaussNewton | sections.LevenbergMarquardt)
 
 
 def hides_gradients(section: Any) -> bool:

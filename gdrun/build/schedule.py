@@ -13,7 +13,8 @@ from gdrun.components.metric_names import higher_is_better
 from gdrun.components.random import RandomSource
 from gdrun.config import schedule as sections
 from gdrun.config.experiment import Experiment
-from gdrun.engine.step import Rules, Watch
+from gdrun.engine.step import Rules
+from gdrun.engine.watch import Watch
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import evaluate
 from gdrun.formula.parse import parse

@@ -98,7 +98,9 @@ class KerasNetwork:
             layer.build(shape)
             shape = tuple(layer.compute_output_shape(shape))
         except (ValueError, TypeError) as error:
-            raise ShapeError(f"layer {name} cannot take an input of shape {_shown(shape)}: {_first_line(error)}") from None
+            raise ShapeError(
+                f"layer {name} cannot take an input of shape {_shown(shape)}: {_first_line(error)}"
+            ) from None
         prefix = "" if self._flat_names else f"{name}."
         parameters = [prefix + variable.name for variable in layer.trainable_variables]
         state = [f"{name}.{variable.path.rpartition('/')[2]}" for variable in layer.non_trainable_variables]

@@ -61,6 +61,4 @@ class Assess:
         return {name: tf.fill(shape, tf.constant(float("nan"), self.objective.dtype)) for name in self.names}
 
     def _evaluate(self, state: TrainState, setting: Setting, data: Batch, moment: Moment) -> Evaluation:
-        return self.objective.evaluate(
-            state.parameters, state.model_state, setting, data, moment, training=False
-        )
+        return self.objective.evaluate(state.parameters, state.model_state, setting, data, moment, training=False)

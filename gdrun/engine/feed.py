@@ -5,6 +5,7 @@ Shape letters: N examples, B batch size, E epochs in a window.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,16 +68,21 @@ class Feed:
         size = batches.remainder_size if remainder else batches.batch_size
         start = tf.cast(step % self.steps_per_epoch, tf.int32) * batches.batch_size
         if not self.ordered:
-            return tf.nest.map_structure(lambda value: _slice(value, start, size), data)
+            return _of_each(data, lambda value: _slice(value, start, size))
         row = tf.gather(order, step // self.steps_per_epoch - window.first_epoch)
         index = tf.slice(row, [start], [size])
-        return tf.nest.map_structure(lambda value: tf.gather(value, index), data)
+        return _of_each(data, lambda value: tf.gather(value, index))
 
     def order(self, first_epoch: int, num_epochs: int) -> np.ndarray:
         """Return the order of the examples in consecutive epochs, int32 (E, examples an epoch); (0, 0) if none."""
         if self.batches is None or not self.ordered:
             return np.zeros((0, 0), np.int32)
         return np.stack([self.batches.indices(epoch) for epoch in range(first_epoch, first_epoch + num_epochs)])
+
+
+def _of_each(data: Batch, pick: Callable[[tf.Tensor], tf.Tensor]) -> Batch:
+    target = None if data.target is None else pick(data.target)
+    return Batch({name: pick(value) for name, value in data.inputs.items()}, target)
 
 
 def _slice(value: tf.Tensor, start: tf.Tensor, size: int) -> tf.Tensor:

@@ -71,7 +71,7 @@ class Program:
             self._chunk = tf.function(self._run_chunk, **options)
 
     def prepare(self, state: TrainState, setting: Setting, data: Batch, window: Window) -> Record:
-        """Look once, eagerly: fails where a component fails, with eager TensorFlow's messages, and fixes what rows hold.
+        """Look once, eagerly, which fixes what rows hold; what does not fit fails here, with the clearest messages.
 
         Returns:
             the record of the first row.

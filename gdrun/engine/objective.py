@@ -31,6 +31,10 @@ class Evaluation(NamedTuple):
     """Every name that formulas may use, prediction and target included."""
 
 
+Residuals = Callable[[Evaluation, tf.Tensor | None], tf.Tensor]
+"""(evaluation, target) -> real vector (N,)."""
+
+
 @dataclass(frozen=True)
 class Objective:
     """The loss of a model on a batch, as a pure function of tensors.
@@ -59,7 +63,7 @@ class Objective:
     ops: Any
     dtype: tf.DType = tf.float32
     state_names: tuple[str, ...] = field(default=())
-    residuals: Callable[[Evaluation, tf.Tensor | None], tf.Tensor] | None = None
+    residuals: Residuals | None = None
 
     def named(self, parameters: Sequence[tf.Tensor], setting: Setting) -> dict[str, tf.Tensor]:
         """Return every parameter by name, each in its own domain (after its transform)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -139,7 +140,7 @@ def to_arrays(state: TrainState) -> dict[str, Any]:
             for name, item in zip(names, value, strict=True):
                 walk(f"{prefix}.{name}" if prefix else str(name), item)
         else:
-            flat[prefix] = value.numpy()
+            flat[prefix] = np.asarray(value)
 
     walk("", state)
     return flat

@@ -11,18 +11,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import tensorflow as tf
 
 from gdrun.components.optimizers import Optimizer
 from gdrun.components.point import PointOptimizer
+from gdrun.errors import ComponentError
 
 from .around import point_at
 from .objective import Evaluation, Objective
-from .state import Batch, Patience, Plateau, Reason, Setting, TrainState
+from .state import Batch, Reason, Setting, TrainState
+from .watch import Record, Watch, look_for_plateau, look_patiently
 
-Record = dict[str, Any]
+
+class NoGradientError(ComponentError):
+    """The loss does not depend on the parameter `name`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"parameter '{name}' gets no gradient: the loss does not depend on it",
+            hint="use it in a formula, or set trainable: false",
+        )
+        self.name = name
 
 
 class Moment(NamedTuple):
@@ -49,22 +60,6 @@ class Rules:
     formula: Callable[..., tf.Tensor] | None = None
     """(scope) -> bool ()."""
     non_finite: bool = True
-
-
-@dataclass(frozen=True)
-class Watch:
-    """A rule that looks at a metric once an epoch."""
-
-    metric: str
-    higher_is_better: bool
-    min_delta: float
-    epochs: int
-    """Epochs without improvement that it allows."""
-    restore_best: bool = False
-    factor: float = 0.1
-    """Plateau only: multiplies the rate."""
-    cooldown: int = 0
-    floor: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -187,9 +182,9 @@ class Step:
     def end_epoch(self, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
         """Return the state after the rules that look once an epoch have looked at `record`."""
         if self.patience is not None:
-            state = _look_patiently(self.patience, state, record, is_epoch_end)
+            state = look_patiently(self.patience, state, record, is_epoch_end)
         if self.plateau is not None:
-            state = _look_for_plateau(self.plateau, state, record, is_epoch_end)
+            state = look_for_plateau(self.plateau, state, record, is_epoch_end)
         return state
 
     def _differentiate(
@@ -202,6 +197,9 @@ class Step:
             )
             target = evaluation.loss if scale is None else evaluation.loss * scale
         gradients = tape.gradient(target, state.parameters)
+        for name, gradient in zip(self.objective.trainable_names, gradients, strict=True):
+            if gradient is None:
+                raise NoGradientError(name)
         return evaluation, tuple(gradients)
 
     def _rate(self, state: TrainState, setting: Setting, moment: Moment) -> tf.Tensor:
@@ -278,62 +276,9 @@ def gradient_norm(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
     return tf.sqrt(tf.add_n(squares) if len(squares) > 1 else squares[0])
 
 
-def _add_epoch_loss(
-    state: TrainState, evaluation: Evaluation, batch: Batch, moment: Moment
-) -> tuple[tf.Tensor, ...]:
+def _add_epoch_loss(state: TrainState, evaluation: Evaluation, batch: Batch, moment: Moment) -> tuple[tf.Tensor, ...]:
     if not state.epoch_loss:
         return ()
     examples = tf.constant(batch.num_examples, tf.float64)
     total, weight = (tf.where(moment.starts_epoch, tf.constant(0.0, tf.float64), value) for value in state.epoch_loss)
     return total + tf.cast(evaluation.loss, tf.float64) * examples, weight + examples
-
-
-def _watched(watch: Watch, record: Record) -> tf.Tensor:
-    value = tf.cast(record[watch.metric], tf.float64)
-    return -value if watch.higher_is_better else value
-
-
-def _look_patiently(watch: Watch, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
-    old = state.patience
-    assert isinstance(old, Patience)
-    looks = tf.logical_and(is_epoch_end, state.active)
-    value = _watched(watch, record)
-    better = tf.logical_and(looks, value < old.best - watch.min_delta)
-    wait = tf.where(better, tf.zeros_like(old.wait), old.wait + tf.cast(looks, tf.int64))
-
-    def keep(best: tuple[tf.Tensor, ...], now: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
-        return tuple(tf.where(better, b, a) for a, b in zip(best, now, strict=True)) if best else ()
-
-    fires = tf.logical_and(looks, wait >= watch.epochs)
-    return state._replace(
-        active=tf.logical_and(state.active, tf.logical_not(fires)),
-        reason=tf.where(fires, int(Reason.PATIENCE), state.reason),
-        patience=Patience(
-            best=tf.where(better, value, old.best),
-            wait=wait,
-            best_step=tf.where(better, state.step, old.best_step),
-            parameters=keep(old.parameters, state.parameters),
-            model_state=keep(old.model_state, state.model_state),
-        ),
-    )
-
-
-def _look_for_plateau(watch: Watch, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
-    """As Keras's ReduceLROnPlateau.on_epoch_end, in its order."""
-    old = state.plateau
-    assert isinstance(old, Plateau)
-    value = _watched(watch, record)
-    looks = tf.logical_and(is_epoch_end, state.active)
-    cooldown = tf.maximum(old.cooldown - 1, 0)
-    wait = tf.where(old.cooldown > 0, tf.zeros_like(old.wait), old.wait)
-    better = value < old.best - watch.min_delta
-    idle = tf.logical_and(tf.logical_not(better), cooldown == 0)
-    wait = tf.where(better, tf.zeros_like(wait), tf.where(idle, wait + 1, wait))
-    lowers = tf.logical_and(idle, wait >= watch.epochs)
-    new = Plateau(
-        factor=tf.where(lowers, tf.maximum(old.factor * watch.factor, watch.floor), old.factor),
-        best=tf.where(better, value, old.best),
-        wait=tf.where(lowers, tf.zeros_like(wait), wait),
-        cooldown=tf.where(lowers, tf.constant(watch.cooldown, tf.int64), cooldown),
-    )
-    return state._replace(plateau=tf.nest.map_structure(lambda a, b: tf.where(looks, b, a), old, new))

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from gdrun.engine.state import Patience, Plateau, Reason, TrainState
-from gdrun.engine.step import Step, Watch
+from gdrun.engine.step import Step
+from gdrun.engine.watch import Watch
 
 # Keras's own, for NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -1,0 +1,109 @@
+"""`model:`, `loss:` and `define:` together -> what is minimised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from gdrun.components.models import Initial, Model, NetworkModel
+from gdrun.config.experiment import Experiment, Loop
+from gdrun.config.model import FormulaModel as FormulaSection
+from gdrun.engine.objective import Objective
+from gdrun.engine.state import Batch
+from gdrun.formula import tensorflow_ops
+from gdrun.formula.parse import parse
+from gdrun.formula.scope import Definition
+from gdrun.formula.scope import Loop as FormulaLoop
+
+from .initial import initial_state
+from .located import located, refuse
+from .loss import build_loss, build_penalty, build_residuals
+from .model import build_model, probe_networks
+from .optimizer import needs_residuals
+
+
+def _definitions(experiment: Experiment) -> dict[str, Definition]:
+    definitions: dict[str, Definition] = {}
+    for name, value in experiment.define.items():
+        if not isinstance(value, Loop):
+            definitions[name] = parse(value)
+            continue
+        with located("define", name):
+            definitions[name] = FormulaLoop(
+                start=parse(value.start),
+                repeat=parse(value.repeat),
+                while_=None if value.while_ is None else parse(value.while_),
+                at_most=value.at_most,
+                times=value.times,
+            )
+    return definitions
+
+
+def build_objective(
+    experiment: Experiment, constants: dict[str, np.ndarray], data: Batch, validation: Batch | None, dtype: tf.DType
+) -> tuple[Objective, Mapping[str, Initial], Batch, Batch | None]:
+    """Return (objective, initial parameters by name, training data, validation data).
+
+    The data comes back since a network's model reads an (n,) target as (n, 1).
+
+    Raises:
+        ConfigError: located at the part of the model, the loss or the definitions that cannot be built.
+    """
+    shapes = {name: tuple(value.shape) for name, value in data.inputs.items()}
+    arguments = {"constants": constants, "inputs": shapes, "seed": experiment.seed, "precision": experiment.precision}
+
+    wants_residuals = needs_residuals(experiment.optimizer)
+
+    def objective(model: Model, *, penalized: bool = True) -> Objective:
+        initial = model.initial
+        trainable = tuple(name for name, value in initial.items() if value.trainable)
+        return Objective(
+            model=model,
+            loss=build_loss(experiment.loss, dtype),
+            penalty=build_penalty(experiment.loss.penalty, trainable, tuple(initial)) if penalized else None,
+            trainable_names=trainable,
+            fixed_names=tuple(name for name in initial if name not in trainable),
+            transforms={name: value.transform for name, value in initial.items() if value.transform},
+            constants=constants,
+            definitions=_definitions(experiment),
+            ops=tensorflow_ops.table(dtype),
+            dtype=dtype,
+            state_names=tuple(model.state),
+            residuals=build_residuals(experiment.loss, dtype, trainable) if wants_residuals else None,
+        )
+
+    networks = None
+    if isinstance(experiment.model, FormulaSection) and experiment.model.networks:
+        unbuilt = objective(build_model(experiment.model, **arguments), penalized=False)
+        networks = _probe(experiment, unbuilt, data, dtype)
+    result = objective(build_model(experiment.model, networks=networks, **arguments))
+    if isinstance(result.model, NetworkModel):
+        width = result.model.network.output_shape
+        data, validation = _as_rows(data, width), None if validation is None else _as_rows(validation, width)
+    return result, result.model.initial, data, validation
+
+
+def _as_rows(data: Batch, output_shape: tuple[int | None, ...]) -> Batch:
+    """A network's (n, 1) predictions against an (n,) target: the target is read as (n, 1)."""
+    if data.target is None or data.target.shape.rank != 1 or len(output_shape) != 2 or output_shape[1] != 1:
+        return data
+    return data._replace(target=data.target[:, None])
+
+
+def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.DType) -> Any:
+    """Evaluate once with networks that are built by what they are called with."""
+    built, functions = probe_networks(experiment.model, seed=experiment.seed, precision=experiment.precision)
+    state, setting = initial_state(experiment, objective, objective.model.initial, dtype)
+    first = Batch(
+        {name: value[:1] for name, value in data.inputs.items()}, None if data.target is None else data.target[:1]
+    )
+    objective.probe(state.parameters, setting, first, functions)
+    for name in experiment.model.networks:
+        if name not in built:
+            raise refuse(
+                f"network '{name}' is never called", ("model", "networks", name), f"call it: {name}(x)", key=True
+            )
+    return built

@@ -1,0 +1,81 @@
+"""Rules that look at a metric once an epoch: stop when it has not improved, or lower the learning rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from .state import Patience, Plateau, Reason, TrainState
+
+Record = dict[str, Any]
+"""What a row holds, by name: tensors, or dicts of them."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A rule that looks at a metric once an epoch."""
+
+    metric: str
+    higher_is_better: bool
+    min_delta: float
+    epochs: int
+    """Epochs without improvement that it allows."""
+    restore_best: bool = False
+    factor: float = 0.1
+    """Plateau only: multiplies the rate."""
+    cooldown: int = 0
+    floor: float = 0.0
+
+
+def _watched(watch: Watch, record: Record) -> tf.Tensor:
+    value = tf.cast(record[watch.metric], tf.float64)
+    return -value if watch.higher_is_better else value
+
+
+def look_patiently(watch: Watch, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
+    """Return the state after a patience rule has looked at `record`; the semantics of Keras's EarlyStopping."""
+    old = state.patience
+    assert isinstance(old, Patience)
+    looks = tf.logical_and(is_epoch_end, state.active)
+    value = _watched(watch, record)
+    better = tf.logical_and(looks, value < old.best - watch.min_delta)
+    wait = tf.where(better, tf.zeros_like(old.wait), old.wait + tf.cast(looks, tf.int64))
+
+    def keep(best: tuple[tf.Tensor, ...], now: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        return tuple(tf.where(better, b, a) for a, b in zip(best, now, strict=True)) if best else ()
+
+    fires = tf.logical_and(looks, wait >= watch.epochs)
+    return state._replace(
+        active=tf.logical_and(state.active, tf.logical_not(fires)),
+        reason=tf.where(fires, int(Reason.PATIENCE), state.reason),
+        patience=Patience(
+            best=tf.where(better, value, old.best),
+            wait=wait,
+            best_step=tf.where(better, state.step, old.best_step),
+            parameters=keep(old.parameters, state.parameters),
+            model_state=keep(old.model_state, state.model_state),
+        ),
+    )
+
+
+def look_for_plateau(watch: Watch, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
+    """Return the state after a plateau factor has looked at `record`, in the order of Keras's ReduceLROnPlateau."""
+    old = state.plateau
+    assert isinstance(old, Plateau)
+    value = _watched(watch, record)
+    looks = tf.logical_and(is_epoch_end, state.active)
+    cooldown = tf.maximum(old.cooldown - 1, 0)
+    wait = tf.where(old.cooldown > 0, tf.zeros_like(old.wait), old.wait)
+    better = value < old.best - watch.min_delta
+    idle = tf.logical_and(tf.logical_not(better), cooldown == 0)
+    wait = tf.where(better, tf.zeros_like(wait), tf.where(idle, wait + 1, wait))
+    lowers = tf.logical_and(idle, wait >= watch.epochs)
+    new = Plateau(
+        factor=tf.where(lowers, tf.maximum(old.factor * watch.factor, watch.floor), old.factor),
+        best=tf.where(better, value, old.best),
+        wait=tf.where(lowers, tf.zeros_like(wait), wait),
+        cooldown=tf.where(lowers, tf.constant(watch.cooldown, tf.int64), cooldown),
+    )
+    return state._replace(plateau=tf.nest.map_structure(lambda a, b: tf.where(looks, b, a), old, new))
