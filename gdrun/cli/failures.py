@@ -19,14 +19,17 @@ MESSAGE_LIMIT = 4000
 
 TRACEBACK_VARIABLE = "GDRUN_TRACEBACK"
 
-_ORDER = (ExitCode.BUG, ExitCode.DISK, ExitCode.RESOURCE, ExitCode.REFUSED, ExitCode.DIVERGED)
-_ORDER += (ExitCode.EXPECTATION, ExitCode.INCOMPLETE)
+_ORDER = (
+    *(ExitCode.INTERRUPTED, ExitCode.TERMINATED),
+    *(ExitCode.BUG, ExitCode.DISK, ExitCode.RESOURCE, ExitCode.REFUSED, ExitCode.DIVERGED),
+    *(ExitCode.EXPECTATION, ExitCode.INCOMPLETE),
+)
 
 
 def worst(codes: Iterable[int]) -> int:
     """Return the exit code of a command over several configs: an interrupt, else the first of 1, 5, 8, 2, 3, 4, 7."""
     seen = set(codes)
-    return next((code for code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED, *_ORDER) if code in seen), ExitCode.DONE)
+    return next((code for code in _ORDER if code in seen), ExitCode.DONE)
 
 
 class Several(GdrunError):

@@ -95,13 +95,15 @@ class LiveProgress(QuietProgress):
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
         from rich.table import Column
 
+        def one_line() -> Column:
+            return Column(no_wrap=True, overflow="ellipsis")
+
         columns = (
-            TextColumn("{task.description}", markup=False, style="bold"),
+            TextColumn("{task.description}", markup=False, style="bold", table_column=one_line()),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[steps]}", markup=False),
-            TimeElapsedColumn(),
-            # What does not fit is cut off: a line that wraps would leave its first half on the screen.
-            TextColumn("{task.fields[facts]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+            TextColumn("{task.fields[steps]}", markup=False, table_column=one_line()),
+            TimeElapsedColumn(table_column=one_line()),
+            TextColumn("{task.fields[facts]}", markup=False, table_column=one_line()),
         )
         self._bar = rich.progress.Progress(*columns, console=terminal.console(), transient=True, expand=False)
         self._task = self._bar.add_task(self.name, total=plan.total_steps or None, steps="compiling", facts="")

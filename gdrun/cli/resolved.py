@@ -72,12 +72,13 @@ class Resolved:
         lines = self.text.rstrip("\n").split("\n")
         width = min(60, max(len(line) for line in lines))
         shown = []
-        for number, line in enumerate(lines):
-            names = [name for name in origins.get(number, {}) if name != DEFAULT] or list(origins.get(number, {}))
-            comment = f"# {safe_text(', '.join(names))}" if names else ""
-            if comment:
-                line = f"{line.ljust(width)}  {terminal.paint(comment, 'dim', name='stdout')}"
-            shown.append(line)
+        for number, text in enumerate(lines):
+            written = list(origins.get(number, {}))
+            names = [name for name in written if name != DEFAULT] or written
+            if names:
+                comment = terminal.paint(f"# {safe_text(', '.join(names))}", "dim", name="stdout")
+                text = f"{text.ljust(width)}  {comment}"
+            shown.append(text)
         return shown
 
 
@@ -91,9 +92,9 @@ def language() -> Iterator[ConfigPath]:
     while waiting:
         path, form = waiting.pop(0)
         for arm in _arms(form):
-            inner, step = (arm.items, 0) if arm.items else (arm.values, _ANY_NAME)
+            inner = arm.items or arm.values
             if inner is not None:
-                waiting.append(((*path, step), inner))
+                waiting.append(((*path, 0 if arm.items else _ANY_NAME), inner))
             union = arm.kinds
             sections = [union.variant(kind) for kind in union.variants] if union else [arm.section]
             for section in sections:

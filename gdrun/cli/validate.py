@@ -35,5 +35,5 @@ def command(targets: Targets, quiet: Quiet = False, as_json: Json = False) -> in
     if as_json:
         from gdrun.cli.output import print_json
 
-        print_json({"configs": results})
+        print_json({"configs": results, "exit_code": int(failures.worst(codes))})
     return failures.worst(codes)

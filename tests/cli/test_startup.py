@@ -38,3 +38,15 @@ def test_a_command_loads_only_what_it_needs(tmp_path, config, arguments, unwante
     loaded = modules_of(tmp_path, *arguments)
     assert "gdrun.cli.app" in loaded
     assert loaded.isdisjoint(unwanted), loaded.intersection(unwanted)
+
+
+def test_a_process_with_tensorflow_ends_at_once_but_runs_what_is_registered_for_its_end(tmp_path):
+    program = (
+        "import atexit, sys; sys.modules['tensorflow'] = sys; sys.argv = ['gdrun', 'nonsense']\n"
+        "atexit.register(print, 'goodbye')\n"
+        "from gdrun.cli import main\n"
+        "main()\n"
+        "print('not reached')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "goodbye\n")

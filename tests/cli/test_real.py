@@ -1,0 +1,76 @@
+"""The commands that train, for real: what only TensorFlow itself can show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gdrun.cli.init import KINDS
+from gdrun.rundir.run import Run
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+MORE = "expect: {{rtol: 0.1, parameters: {{a: 2}}, predictions: {{{name}: [5, 0], value: [10, 0]}}}}\n"
+
+
+def test_train_leaves_a_run_directory_that_trains_again_to_the_same_bits(gdrun, config):
+    first = gdrun("train", config(), "steps=300").out.strip()
+    second = gdrun("train", first).out.strip()
+    assert Run(first).parameters == Run(second).parameters
+    assert Run(first).parameters["a"] == pytest.approx(2)
+    assert (Path(first) / "metrics.jsonl").read_bytes() == (Path(second) / "metrics.jsonl").read_bytes()
+
+
+def test_a_run_that_blows_up_is_exit_3_and_says_what_and_when(gdrun, config):
+    result = gdrun("train", config(), "lr=1000", "steps=1000")
+    assert result.code == 3
+    assert "line diverged:" in result.err
+    assert "step" in result.err
+    record = Run(result.out.strip()).record
+    assert record.diverged is not None
+    assert record.diverged["step"] > 0
+
+
+def test_check_update_proposes_what_check_then_accepts(gdrun, config, tmp_path):
+    proposed = gdrun("check", config(), "--update").out
+    assert yaml.safe_load(proposed)["expect"].keys() == {"status", "steps", "loss", "parameters"}
+    assert gdrun("check", config("again", proposed), "name=again").code == 0
+
+
+def test_predictions_are_checked_on_the_trained_model(gdrun, config):
+    assert gdrun("check", config("a", MORE.format(name="x")), "steps=300").code == 0
+    result = gdrun("check", config("b", MORE.format(name="x")), "steps=1")
+    assert result.code == 4
+    assert "predictions: expected [10, 0] (rtol 0.1)" in result.err
+
+
+def test_predictions_of_inputs_that_the_model_does_not_have_are_refused(gdrun, config):
+    result = gdrun("check", config("a", MORE.format(name="z")))
+    assert result.code == 2
+    assert "a.yaml:7" in result.err
+
+
+def test_a_dry_run_shows_parameters_memory_and_steps_and_runs_nothing(gdrun, config):
+    result = gdrun("train", config(), "--dry-run")
+    assert result.code == 0
+    assert not Path("runs").exists()
+    (plan,) = json.loads(gdrun("train", config(), "--dry-run", "--json").out)["plans"]
+    assert plan["parameters"] == [{"name": "a", "shape": [], "size": 1, "trained": True}]
+    assert (plan["steps"], plan["num_examples"], plan["data_bytes"]) == (10, 5, 2 * 5 * 8)
+
+
+def test_a_smoke_run_takes_a_few_steps_and_keeps_nothing(gdrun, config):
+    result = gdrun("train", config(), "steps=1000000", "--smoke")
+    assert result.code == 0
+    assert "smoke" in result.err
+    assert not Path("runs").exists()
+
+
+def test_every_starter_meets_its_expectations_as_it_is(gdrun):
+    for kind in KINDS:
+        gdrun("init", kind)
+    result = gdrun("check", *(f"{kind}.yaml" for kind in KINDS))
+    assert result.code == 0, result.err
