@@ -105,9 +105,10 @@ class KerasTuned(KerasFit):
 
 
 class JaxScan:
-    """jax.lax.scan over optax's sgd, the whole training as one compiled call."""
+    """jax.lax.scan over optax's sgd, the whole training as one compiled call that returns the loss of every step."""
 
     unroll = 1
+    losses = True
 
     def __init__(self, quick: bool) -> None:
         import jax
@@ -115,33 +116,43 @@ class JaxScan:
         import optax
 
         self.jax = jax
-        x, y = map(jnp.asarray, data())
+        self.data = tuple(map(jnp.asarray, data()))
         optimizer = optax.sgd(RATE)
 
-        def loss(parameters: Any) -> Any:
+        def loss(parameters: Any, x: Any, y: Any) -> Any:
             return jnp.mean((parameters[0] * x + parameters[1] - y) ** 2)
 
-        def step(carry: Any, _: None) -> Any:
-            parameters, state = carry
-            updates, state = optimizer.update(jax.grad(loss)(parameters), state)
-            return (optax.apply_updates(parameters, updates), state), None
+        def train(start: Any, x: Any, y: Any) -> Any:
+            def step(carry: Any, _: None) -> Any:
+                parameters, state = carry
+                value, gradients = jax.value_and_grad(loss)(parameters, x, y)
+                updates, state = optimizer.update(gradients, state)
+                return (optax.apply_updates(parameters, updates), state), value if self.losses else None
 
-        self.start = (jnp.float32(0), jnp.float32(0))
-        self.state = optimizer.init(self.start)
-        self.train = jax.jit(lambda start: jax.lax.scan(step, start, None, length=STEPS, unroll=self.unroll)[0])
+            return jax.lax.scan(step, start, None, length=STEPS, unroll=self.unroll)
+
+        parameters = (jnp.float32(0), jnp.float32(0))
+        self.start = (parameters, optimizer.init(parameters))
+        self.train = jax.jit(train)
         self.loss = loss
 
     def run(self) -> Sample:
         began = time.perf_counter()
-        parameters, _ = self.jax.block_until_ready(self.train((self.start, self.state)))
+        (parameters, _), _ = self.jax.block_until_ready(self.train(self.start, *self.data))
         seconds = time.perf_counter() - began
-        return Sample(seconds, STEPS, float(self.loss(parameters)))
+        return Sample(seconds, STEPS, float(self.loss(parameters, *self.data)))
 
 
 class JaxUnrolled(JaxScan):
     """The same with four steps unrolled in the loop's body."""
 
     unroll = 4
+
+
+class JaxBlind(JaxScan):
+    """The same without the losses: XLA then drops the loss itself, and nobody would see a divergence."""
+
+    losses = False
 
 
 class Gdrun:
@@ -189,6 +200,7 @@ PEERS = {
     "Keras fit, tuned": KerasTuned,
     "JAX scan + optax": JaxScan,
     "JAX scan, unroll=4": JaxUnrolled,
+    "JAX scan, no losses": JaxBlind,
     "gdrun": Gdrun,
     "gdrun, 2000 rows": GdrunRows,
 }
