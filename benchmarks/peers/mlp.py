@@ -123,7 +123,7 @@ class KerasTuned(KerasFit):
 class JaxScan:
     """jax.lax.scan over optax's adam: an epoch is one compiled call that returns the losses of its steps.
 
-    Batches are gathered on the device. The smaller one that ends an epoch is left out: 156 steps of 128 an epoch instead of 157.
+    Batches are gathered on the device. The smaller one that ends an epoch is left out: 156 steps an epoch, not 157.
     """
 
     def __init__(self, quick: bool) -> None:
