@@ -1,22 +1,78 @@
-"""What a finished run says of other inputs, and the slope where it ended."""
+"""What a finished run says of other inputs, how good it is there, and the slope where it ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdrun.components.data.dataset import dataset
+from gdrun.components.data.csv_file import csv_data
+from gdrun.components.data.dataset import Dataset, dataset
+from gdrun.components.data.npz_file import npz_data
 from gdrun.components.transforms import raw_value
-from gdrun.errors import RunDirectoryError, ShapeError
+from gdrun.errors import DataError, RunDirectoryError, UsageError
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
     from gdrun.training import Prepared
 
+Predictions = np.ndarray | dict[str, np.ndarray]
+"""(B, ...), or one array for each named output."""
 
-def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> np.ndarray | dict[str, np.ndarray]:
+
+def load_trained(run: Run, *, device: str | None = None) -> Prepared:
+    """Return the experiment of a finished run, built from its own config.
+
+    Raises:
+        ConfigError: its data is not there any more, or not the same.
+        RunDirectoryError: it has no config.
+    """
+    from gdrun.config.loading import load_config
+    from gdrun.training import prepare
+
+    if not (run.directory / "config.yaml").is_file():
+        raise RunDirectoryError(f"{run.directory} has no config.yaml")
+    return prepare(load_config(run.directory), device=device)
+
+
+def read_examples(prepared: Prepared, path: Path, *, target: bool) -> Dataset:
+    """Return the examples in a file, as the run's config would read them.
+
+    Args:
+        prepared: the run's experiment.
+        path: .csv, .tsv or .npz. Where the config's data is a file of the same kind, its columns are taken; else
+            columns or arrays called like the inputs, and `target`.
+        target: whether the target is wanted.
+    Raises:
+        DataError: a column is missing, a value is not finite, ...
+        UsageError: another kind of file.
+    """
+    section = prepared.loaded.experiment.data
+    names = {name: name for name in prepared.built.data.inputs}
+    kind = getattr(section, "kind", None)
+    wanted = "target" if target else None
+    suffix = path.suffix.lower()
+    labels = prepared.built.datasets.train.labels if prepared.built.datasets else ()
+    if suffix in (".csv", ".tsv"):
+        separator = "\t" if suffix == ".tsv" else ","
+        if kind == "csv":
+            assert section is not None
+            same = {"separator": section.separator, "header": section.header, "skip": section.skip}
+            own = section.target if target else None
+            return csv_data(path, inputs=section.inputs, target=own, labels=labels, **same)
+        return csv_data(path, inputs=names, target=wanted, separator=separator, labels=labels)
+    if suffix == ".npz":
+        if kind == "npz":
+            assert section is not None
+            own = section.target if target else None
+            return npz_data(path, inputs=section.inputs, target=own, labels=labels)
+        return npz_data(path, inputs=names, target=wanted, labels=labels)
+    raise UsageError(f"cannot read examples from {path}", hint="give a .csv, .tsv or .npz file")
+
+
+def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predictions:
     """Return the trained model's predictions, in the units of the config's data.
 
     Args:
@@ -27,7 +83,7 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> np.ndarr
         (B, ...) in the run's precision, or one array for each named output. Where the target was scaled, the scaling
         is taken back.
     Raises:
-        ShapeError: an input is missing, or there is one too many.
+        DataError: an input is missing, or there is one too many, or one is not finite.
         RunDirectoryError: the run has no such parameters.
     """
     from gdrun.engine.device import import_tensorflow
@@ -35,10 +91,11 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> np.ndarr
     tf = import_tensorflow()
     built = prepared.built
     names = tuple(built.data.inputs)
+    if not names or built.datasets is None:
+        raise UsageError("this run has no data: its model is an objective, which predicts nothing")
     if set(inputs) != set(names):
-        raise ShapeError(f"the model takes the inputs {', '.join(names)}; given are {', '.join(inputs) or 'none'}")
-    given = dataset({name: np.atleast_1d(np.asarray(inputs[name], np.float64)) for name in names})
-    assert built.datasets is not None
+        raise DataError(f"the model takes the inputs {', '.join(names)}; given are {', '.join(inputs) or 'none'}")
+    given = dataset({name: np.atleast_1d(np.asarray(inputs[name])) for name in names})
     scaling = built.datasets.scaling
     scaled = scaling.apply(given).cast(prepared.loaded.experiment.precision)
     parameters, fixed, model_state = _state(prepared, run)
@@ -55,6 +112,57 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> np.ndarr
     if isinstance(output, Mapping):
         return {name: array(value) for name, value in output.items()}
     return array(output)
+
+
+def evaluate(prepared: Prepared, run: Run, examples: Dataset | None = None) -> dict[str, float]:
+    """Return loss and metrics of the trained model.
+
+    Args:
+        prepared: the run's experiment, built.
+        run: gives the parameters.
+        examples: with a target; None: the run's own training data, and its validation data as `validation_...`.
+    Raises:
+        DataError, ShapeError: the examples do not fit.
+        RunDirectoryError: the run has no such parameters.
+    """
+    from gdrun.engine.assess import Assess
+    from gdrun.engine.device import import_tensorflow
+
+    tf = import_tensorflow()
+    built = prepared.built
+    parameters, fixed, model_state = _state(prepared, run)
+    state = built.state._replace(parameters=parameters, model_state=model_state)
+    setting = built.setting._replace(fixed=fixed)
+    moment = built.program.feed.moment(built.windows.at(0), built.state.step)
+    assess, data = built.assess, built.data
+    if examples is not None:
+        assess = Assess(built.objective, built.assess.metrics, None, loss=True)
+        data = _batch(prepared, examples)
+    with tf.device(prepared.device.name):
+        values = assess(state, setting, data, moment)
+    numbers = {name: float(value) for name, value in values.items()}
+    return {"loss": numbers.pop("loss_all"), **numbers}
+
+
+def _batch(prepared: Prepared, examples: Dataset) -> Any:
+    """The examples as the run's own data was given to the engine: scaled, encoded, cast, shaped."""
+    from dataclasses import replace
+
+    from gdrun.components.data.labels import one_hot
+    from gdrun.engine.device import import_tensorflow
+
+    tf = import_tensorflow()
+    built, experiment = prepared.built, prepared.loaded.experiment
+    assert built.datasets is not None
+    assert experiment.data is not None
+    scaled = built.datasets.scaling.apply(examples)
+    if experiment.data.classes is not None and scaled.target is not None:
+        scaled = replace(scaled, target=one_hot(scaled.target, experiment.data.classes))
+    cast = scaled.cast(experiment.precision)
+    target = None if cast.target is None else tf.constant(cast.target)
+    if target is not None and built.data.target is not None and target.shape.rank + 1 == built.data.target.shape.rank:
+        target = target[:, None]
+    return built.data._replace(inputs={name: tf.constant(value) for name, value in cast.inputs.items()}, target=target)
 
 
 def gradients(prepared: Prepared, run: Run) -> dict[str, np.ndarray]:

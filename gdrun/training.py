@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.config.loading import LoadedConfig, load_config
-from gdrun.errors import ConfigError
+from gdrun.errors import ConfigError, Problem
 from gdrun.outcome import Outcome, describe_outcome
 from gdrun.prediction import gradients, predict
 from gdrun.recording import Recorder, first_record
-from gdrun.rundir.layout import default_runs_root
+from gdrun.rundir.layout import RECORD, default_runs_root
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
 from gdrun.signals import Abandoned, StopRequests
@@ -150,7 +150,29 @@ def prepare(
     except ConfigError as error:
         problems = tuple(loaded.locate(problem) for problem in error.problems)
         raise ConfigError(problems, source=loaded.source) from error
+    _check_files(loaded, built)
     return Prepared(loaded, built, chosen, smoke)
+
+
+def _check_files(loaded: LoadedConfig, built: Built) -> None:
+    """Refuse to run a run directory's config again on data files that have changed since."""
+    if built.datasets is None or not (loaded.directory / RECORD).is_file():
+        return
+    recorded = Run(loaded.directory).record.data
+    for path, digest in built.datasets.files.items():
+        if recorded.get(path, digest) != digest:
+            raise ConfigError(
+                (
+                    loaded.locate(
+                        Problem(
+                            f"{path} is not the file that the run {loaded.directory.name} was trained on",
+                            ("data", "path"),
+                            "bring the old file back, or train the config that was written",
+                        )
+                    ),
+                ),
+                source=loaded.source,
+            )
 
 
 def execute(

@@ -5,6 +5,7 @@ Shape letters: B batch, F features, K outputs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -155,5 +156,5 @@ def joined(inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         columns.append(value[:, None] if value.shape.rank == 1 else value)
     if len(columns) == 1:
         return columns[0]
-    flat = [tf.reshape(value, [value.shape[0], -1]) for value in columns]
+    flat = [tf.reshape(value, [-1, math.prod(value.shape[1:])]) for value in columns]
     return tf.concat(flat, axis=1)
