@@ -97,9 +97,16 @@ class ConfigError(GdrunError):
 
 
 class ComponentError(GdrunError):
-    """A component got values it cannot work with. `build` turns it into a ConfigError that has a place."""
+    """A component got values it cannot work with. `build` turns it into a ConfigError that has a place.
+
+    `within` is the way from the config value that the component was built from to the part at fault: ("target",).
+    """
 
     exit_code = ExitCode.REFUSED
+
+    def __init__(self, message: str, *, hint: str | None = None, within: ConfigPath = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.within = within
 
     def at(self, path: ConfigPath, *, key: bool = False) -> ConfigError:
         """Return the ConfigError that says the same of the config value at `path`, or of its key."""
@@ -107,7 +114,7 @@ class ComponentError(GdrunError):
 
     def problem(self, path: ConfigPath) -> Problem:
         """Return this error as a Problem of the value at `path`."""
-        return Problem(self.message, path, self.hint)
+        return Problem(self.message, (*path, *self.within), self.hint)
 
 
 class ShapeError(ComponentError):

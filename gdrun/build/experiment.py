@@ -153,6 +153,10 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
     if hasattr(optimizer, "apply_at"):
         with located("optimizer"):
             program.try_update(state, setting, data, window)
+    everything = Assess(objective, metrics, validation, loss=True)
+    if assess.names or not (batches is None or batches.full_batch):
+        # What fails only over a whole data set, or for a metric, fails here and not at the end of an epoch.
+        everything(state, setting, data, feed.moment(window, state.step))
     seconds = time.perf_counter() - began
     program.capacity = _capacity(record)
     return Built(
@@ -164,7 +168,7 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
         setting=setting,
         data=data,
         datasets=datasets,
-        assess=Assess(objective, metrics, validation, loss=True),
+        assess=everything,
         rows=rows,
         windows=windows,
         total_steps=steps,

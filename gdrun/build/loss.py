@@ -127,7 +127,7 @@ def _by_formula(section: sections.FormulaMetric, dtype: tf.DType, position: int)
     def metric(evaluation: Evaluation, target: tf.Tensor | None) -> tf.Tensor:
         value = formula(evaluation.scope.adding({"loss": evaluation.loss}))
         with located(*path):
-            return _scalar(value, dtype)
+            return _scalar(value, dtype, what="a metric")
 
     return metric
 

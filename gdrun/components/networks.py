@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gdrun.errors import ComponentError, ShapeError
+from gdrun.errors import ComponentError, ConfigPath, ShapeError
 
 LAYERS: Mapping[str, str] = {
     "dense": "Dense",
@@ -79,7 +79,12 @@ class KerasNetwork:
         for position, (kind, settings) in enumerate(layers):
             counts[kind] += 1
             name = f"{kind}{counts[kind]}"
-            shape = self._add(kind, name, dict(settings), shape, seed * 1000 + position)
+            try:
+                shape = self._add(kind, name, dict(settings), shape, seed * 1000 + position)
+            except ComponentError as error:
+                if not flat_names:
+                    error.within = ("layers", position, *error.within)
+                raise
         self.output_shape = shape
 
     def _add(
@@ -90,7 +95,7 @@ class KerasNetwork:
         for key, value in given.items():
             if key == "bias" and not settings.get("use_bias", True):
                 continue
-            settings[_INITIAL[key]] = _initializer(value, seed + 500 * (key == "bias"))
+            settings[_INITIAL[key]] = _initializer(value, seed + 500 * (key == "bias"), within=(key,))
         if kind in ("dropout", "gaussian_noise"):
             settings["seed"] = seed
         layer = getattr(keras.layers, LAYERS[kind])(dtype=self.dtype, **settings)
@@ -99,7 +104,8 @@ class KerasNetwork:
             shape = tuple(layer.compute_output_shape(shape))
         except (ValueError, TypeError) as error:
             raise ShapeError(
-                f"layer {name} cannot take an input of shape {_shown(shape)}: {_first_line(error)}"
+                f"layer {name} cannot take an input of shape {_shown(shape)}: {_first_line(error)}",
+                hint="flatten and reshape layers change the shape",
             ) from None
         prefix = "" if self._flat_names else f"{name}."
         parameters = [prefix + variable.name for variable in layer.trainable_variables]
@@ -146,13 +152,14 @@ class KerasNetwork:
 class _Given(keras.initializers.Initializer):
     """Initial weights that the config gives."""
 
-    def __init__(self, value: np.ndarray) -> None:
+    def __init__(self, value: np.ndarray, within: ConfigPath = ()) -> None:
         self.value = value
+        self.within = within
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> tf.Tensor:
         if self.value.shape != tuple(shape):
-            raise ComponentError(
-                f"the initial weights have shape {_shown(self.value.shape)}, the layer's have {_shown(shape)}"
+            raise ShapeError(
+                f"the values have shape {_shown(self.value.shape)}, but {_shown(shape)} is needed", within=self.within
             )
         return tf.constant(self.value, tf.as_dtype(dtype or "float32"))
 
@@ -169,14 +176,14 @@ def initial_weights(value: Any, shape: Sequence[int], *, seed: int = 0) -> np.nd
     return np.asarray(_initializer(value, seed)(tuple(shape), dtype="float64"))
 
 
-def _initializer(value: Any, seed: int) -> Any:
+def _initializer(value: Any, seed: int, within: ConfigPath = ()) -> Any:
     if isinstance(value, str):
         initializer = keras.initializers.get(value)
         if hasattr(initializer, "seed"):
             return type(initializer)(seed=seed)
         return initializer
     array = np.asarray(value, np.float64)
-    return keras.initializers.Constant(float(array)) if array.ndim == 0 else _Given(array)
+    return keras.initializers.Constant(float(array)) if array.ndim == 0 else _Given(array, within)
 
 
 def _shown(shape: Sequence[int | None]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from gdrun.components.data.dataset import Dataset, dataset, unknown_name
 from gdrun.components.data.files import open_data, shown
 from gdrun.components.data.labels import encode_labels
-from gdrun.errors import DataError
+from gdrun.errors import ConfigPath, DataError
 from gdrun.text import plural, safe_text
 
 Column = str | int
@@ -59,6 +59,10 @@ def csv_data(
     with open_data(path) as (file, digest):
         try:
             table = _Table(name, file, separator, header, skip)
+            given = inputs if isinstance(inputs, Mapping) else dict(enumerate(inputs))
+            for key, columns in given.items():
+                table.check(columns, ("inputs", key))
+            table.check(() if target is None else target, ("target",))
             if not isinstance(inputs, Mapping):
                 inputs = table.by_own_name(inputs)
             wanted = [column for columns in inputs.values() for column in _listed(columns)]
@@ -167,6 +171,15 @@ class _Table:
                 raise self.column_error(position, "is listed twice")
             inputs[name] = position
         return inputs
+
+    def check(self, columns: Columns, within: ConfigPath) -> None:
+        """Refuse columns that are not there, as those that the config names at `within`."""
+        for column in _listed(columns):
+            try:
+                self.position(column)
+            except DataError as error:
+                error.within = within
+                raise
 
     def position(self, column: Column) -> int:
         """The position of a column that exists."""

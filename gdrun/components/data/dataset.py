@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from gdrun.errors import DataError
+from gdrun.errors import ConfigPath, DataError
 from gdrun.text import safe_text
 
 
@@ -71,6 +71,7 @@ def _cast(array: np.ndarray, precision: str, where: str) -> np.ndarray:
             raise DataError(
                 f"{where}{_index(place)} is {array[place]:g}, which float32 cannot hold",
                 hint="set precision: float64, or scale the data",
+                within=_path(where),
             )
     return result
 
@@ -95,20 +96,21 @@ def dataset(
             raise DataError(
                 f"{where} is a single number, but its leading axis must count the examples",
                 hint="write a list with one entry an example",
+                within=_path(where),
             )
         if array.dtype.kind not in "biufc":
-            raise DataError(f"{where} does not hold numbers (its type is {array.dtype})")
+            raise DataError(f"{where} does not hold numbers (its type is {array.dtype})", within=_path(where))
         lengths[where] = len(array)
     (first, num_examples), *others = lengths.items()
     for where, length in others:
         if length != num_examples:
-            raise DataError(f"{first} has {num_examples} examples, {where} has {length}")
+            raise DataError(f"{first} has {num_examples} examples, {where} has {length}", within=_path(where))
     if num_examples == 0:
         raise DataError("the data has no examples")
     for where, array in result.arrays().items():
         place = first_non_finite(array)
         if place is not None:
-            raise DataError(f"{where}{_index(place)} is {array[place]}")
+            raise DataError(f"{where}{_index(place)} is {array[place]}", hint=_FINITE, within=_path(where))
     return result
 
 
@@ -136,6 +138,14 @@ def first_non_finite(array: np.ndarray) -> tuple[int, ...] | None:
         return None
     flat = int(np.argmin(np.isfinite(array)))
     return tuple(int(i) for i in np.unravel_index(flat, array.shape))
+
+
+_FINITE = "data must be finite: leave that example out, or mend its value"
+
+
+def _path(where: str) -> ConfigPath:
+    """The way from `data` to one of its arrays."""
+    return tuple(where.split(".", 1))
 
 
 def _index(place: Iterable[int]) -> str:

@@ -25,7 +25,7 @@ def open_data(path: str | Path) -> Iterator[tuple[BinaryIO, str]]:
         # O_NONBLOCK: opening a named pipe would wait for a writer before its kind can be seen.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
-        raise DataError(f"there is no file {shown(path)}") from None
+        raise DataError(f"there is no file {shown(path)}", within=("path",)) from None
     except (OSError, ValueError) as error:
         # ValueError: a path with a null byte.
         raise DataError(f"{shown(path)} cannot be read: {getattr(error, 'strerror', None) or error}") from None

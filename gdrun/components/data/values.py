@@ -29,4 +29,4 @@ def _array(value: Any, where: str) -> np.ndarray:
         return np.array(value, dtype=np.float64)
     except (ValueError, TypeError, OverflowError) as error:
         reason = "a number is too large" if isinstance(error, OverflowError) else "its rows have different lengths"
-        raise DataError(f"{where} is not a rectangle of numbers: {reason}") from None
+        raise DataError(f"{where} is not a rectangle of numbers: {reason}", within=tuple(where.split("."))) from None
