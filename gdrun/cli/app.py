@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as build_command
 
 from gdrun import __version__
@@ -44,12 +44,40 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
+_FREE: dict[str, Any] = {
+    "context_settings": _SETTINGS["context_settings"] | {"allow_extra_args": True},
+    "options_metavar": "[OPTIONS] CONFIG... [KEY=VALUE]...",
+}
+"""Of a command that says FREE_ARGUMENTS: it takes its arguments from the context, as they are, since for the types of
+declared ones too typer imports all of pydantic."""
+
+_COMPLETING = "_GDRUN_COMPLETE"
+"""Set by the shell when it asks for completions."""
+
+
 def module_of(name: str) -> str:
     """Return the module that holds the command `name`: `check-grad` is in gdrun.cli.check_grad."""
     return f"gdrun.cli.{name.replace('-', '_')}"
 
 
-class Commands(TyperGroup):
+class _Fast:
+    """A command whose --help is false, not nothing, when it is not asked for.
+
+    For the type of a value that is no bool yet typer imports all of pydantic: half of what `gdrun validate` takes.
+    """
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.default = False
+        return option
+
+
+class Command(_Fast, TyperCommand):
+    """One command."""
+
+
+class Commands(_Fast, TyperGroup):
     """The group of all commands, which imports only the one that is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -61,8 +89,9 @@ class Commands(TyperGroup):
         if cmd_name not in self.list_commands(ctx):
             return None
         single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        function = import_module(module_of(cmd_name)).command
-        single.command(cmd_name, **_SETTINGS)(guarded(function))
+        module = import_module(module_of(cmd_name))
+        free = _FREE if getattr(module, "FREE_ARGUMENTS", False) else {}
+        single.command(cmd_name, cls=Command, **(_SETTINGS | free))(guarded(module.command))
         return build_command(single)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -88,13 +117,6 @@ def _show_version(wanted: bool) -> None:
         guarded(terminal.data)(f"gdrun {__version__}")
 
 
-# rich_markup_mode=None: typer's own help through rich would double the time of `gdrun --help`.
-app = typer.Typer(
-    cls=Commands, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True, **_SETTINGS
-)
-
-
-@app.callback()
 def _gdrun(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
@@ -107,13 +129,35 @@ def _gdrun(
     """
 
 
+def build(*, completion: bool = True) -> typer.Typer:
+    """Return the whole command line.
+
+    Args:
+        completion: with the options that install shell completion, for whose types typer imports all of pydantic.
+    """
+    # rich_markup_mode=None: typer's own help through rich would double the time of `gdrun --help`.
+    app = typer.Typer(
+        cls=Commands,
+        add_completion=completion,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        **_SETTINGS,
+    )
+    app.callback()(_gdrun)
+    return app
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` (default: the process's) ask for and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     # pydantic would look through all installed packages for plugins: 20 ms, and code that no config asked for.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     terminal.make_robust()
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="gdrun")
+        # Options of gdrun itself stand before the command, if anywhere.
+        direct = bool(given) and any(given[0] in group for group in GROUPS.values())
+        build(completion=not direct or _COMPLETING in os.environ)(args=given, prog_name="gdrun")
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

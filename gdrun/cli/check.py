@@ -85,7 +85,8 @@ class _Checker:
         from gdrun.cli import progress, summary
         from gdrun.cli.junit import Case
 
-        listener = progress.listener(quiet=self._quiet, label=config)
+        first = progress.MANY_FIRST_LINE_SECONDS
+        listener = progress.listener(quiet=self._quiet, label=config, first_line_seconds=first)
         name = prepared.loaded.experiment.name or "run"
         began = time.monotonic()
         try:

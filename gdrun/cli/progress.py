@@ -16,16 +16,23 @@ FIRST_LINE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 """Plain lines come after 1, 2, 4, 8, 16 seconds, then every 30: few for a short run, regular for a long one."""
 
+MANY_FIRST_LINE_SECONDS = 8.0
+"""The first line's time where many runs are made for another purpose, as by `gdrun check`."""
 
-def listener(*, quiet: bool = False, verbose: bool = False, label: str = "") -> QuietProgress:
+
+def listener(
+    *, quiet: bool = False, verbose: bool = False, label: str = "", first_line_seconds: float = FIRST_LINE_SECONDS
+) -> QuietProgress:
     """Return the listener that suits stderr: silent, live or plain.
 
     Args:
         verbose: also say beforehand what is going to run.
         label: what to call the run; default its name.
+        first_line_seconds: how long a plain one keeps quiet.
     """
-    kind = QuietProgress if quiet else LiveProgress if terminal.is_live() else PlainProgress
-    return kind(label, verbose=verbose)
+    if quiet or terminal.is_live():
+        return (QuietProgress if quiet else LiveProgress)(label, verbose=verbose)
+    return PlainProgress(label, verbose=verbose, first_line_seconds=first_line_seconds)
 
 
 class QuietProgress(Listener):
@@ -64,9 +71,11 @@ class QuietProgress(Listener):
 class PlainProgress(QuietProgress):
     """A line at growing distances, without any escape code."""
 
-    def __init__(self, label: str = "", *, verbose: bool = False) -> None:
+    def __init__(
+        self, label: str = "", *, verbose: bool = False, first_line_seconds: float = FIRST_LINE_SECONDS
+    ) -> None:
         super().__init__(label, verbose=verbose)
-        self._next_at = FIRST_LINE_SECONDS
+        self._next_at = first_line_seconds
 
     def progress(self, progress: Progress) -> None:
         """Say where the run is, if it is time to."""

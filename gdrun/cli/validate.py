@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import typer
+
 from gdrun.cli import arguments, failures, terminal
-from gdrun.cli.arguments import Json, Quiet, Targets
+from gdrun.cli.arguments import Json, Quiet
 from gdrun.errors import ConfigError, ExitCode, GdrunError
 from gdrun.text import safe_text
 
+FREE_ARGUMENTS = True
 
-def command(targets: Targets, quiet: Quiet = False, as_json: Json = False) -> int:
+
+def command(context: typer.Context, quiet: Quiet = False, as_json: Json = False) -> int:
     """Check configs without running them; all mistakes of all files at once.
+
+    CONFIG is a config file, a run directory, or - for stdin; KEY=VALUE changes a setting in all of them.
 
     Exit code 2 if a config is refused. TensorFlow is not started: whether shapes and data fit is shown by
     `gdrun train --dry-run`.
     """
     from gdrun.config import load_config
 
-    configs, overrides = arguments.split(targets)
+    configs, overrides = arguments.split(context.args)
     results = []
     codes = []
     for config in configs:

@@ -28,7 +28,7 @@ def modules_of(folder, *arguments: str) -> set[str]:
     ("arguments", "unwanted"),
     [
         (["--help"], (*HEAVY, "pydantic", "yaml", "gdrun.config", "gdrun.training")),
-        (["validate", "line.yaml"], (*HEAVY, "gdrun.training", "gdrun.components", "gdrun.rundir")),
+        (["validate", "line.yaml"], (*HEAVY, "typer._adapters", "gdrun.training", "gdrun.components", "gdrun.rundir")),
         (["explain", "line.yaml", "lr"], (*HEAVY, "gdrun.training", "gdrun.components")),
     ],
     ids=["help", "validate", "explain"],
