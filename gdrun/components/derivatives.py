@@ -59,6 +59,24 @@ def jacobian(function: Callable[[tf.Tensor], tf.Tensor], at: tf.Tensor) -> tuple
     return residuals, tf.transpose(_jacobian(by_weights, tf.convert_to_tensor(slopes), weights))
 
 
+def second_along(function: Callable[[tf.Tensor], tf.Tensor], at: tf.Tensor, direction: tf.Tensor) -> tf.Tensor:
+    """Return d2 f(at + t * direction) / dt**2 at t = 0, (N,), of a vector function of a vector `at`, (P,)."""
+    t = tf.zeros([], at.dtype)
+    with tf.GradientTape() as by_weights:
+        with tf.GradientTape() as outer:
+            outer.watch(t)
+            with tf.GradientTape() as inner:
+                inner.watch(t)
+                values = function(at + t * direction)
+                # Linear in the weights, so its gradient by them is the vector itself: three passes, whatever N and P.
+                weights = tf.ones_like(values)
+                by_weights.watch(weights)
+                total = tf.reduce_sum(weights * values)
+            slope = inner.gradient(total, t, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        second = outer.gradient(slope, t, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return by_weights.gradient(second, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
 def _gradient(function: Scalar, at: tf.Tensor) -> tf.Tensor:
     with tf.GradientTape() as tape:
         tape.watch(at)

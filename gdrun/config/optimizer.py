@@ -69,7 +69,12 @@ _ELSEWHERE = dict.fromkeys(
         "ScheduleFreeAdamW",
     ),
     "adaptive",
-) | {"UpdateRule": "update_rule"}
+) | {
+    "UpdateRule": "update_rule",
+    "Newton": "second_order",
+    "GaussNewton": "second_order",
+    "LevenbergMarquardt": "second_order",
+}
 
 
 def __getattr__(name: str) -> object:
@@ -92,6 +97,7 @@ if TYPE_CHECKING:
         RmsProp,
         ScheduleFreeAdamW,
     )
+    from .second_order import GaussNewton, LevenbergMarquardt, Newton
     from .update_rule import UpdateRule
 
     Optimizer: TypeAlias = (
@@ -110,6 +116,9 @@ if TYPE_CHECKING:
         | Muon
         | ScheduleFreeAdamW
         | UpdateRule
+        | Newton
+        | GaussNewton
+        | LevenbergMarquardt
     )
 else:
     Optimizer = kinds(
@@ -129,5 +138,8 @@ else:
             "muon": "adaptive:Muon",
             "schedule_free_adamw": "adaptive:ScheduleFreeAdamW",
             "formula": "update_rule:UpdateRule",
+            "newton": "second_order:Newton",
+            "gauss_newton": "second_order:GaussNewton",
+            "levenberg_marquardt": "second_order:LevenbergMarquardt",
         },
     )

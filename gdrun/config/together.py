@@ -21,10 +21,10 @@ def settings_problems(config: Mapping[str, Any], names: Names, expressions: Expr
     yield from _loss(config, names, expressions)
     yield from _metrics(config, names)
     yield from _schedule(config)
-    if isinstance(config.get("optimizer"), Mapping):
+    if kind(config.get("optimizer")) in ("formula", "gauss_newton", "levenberg_marquardt"):
         from .together_optimizer import optimizer_problems
 
-        yield from optimizer_problems(config, expressions)
+        yield from optimizer_problems(config, names, expressions)
     yield from _parameters(config, names)
     yield from _expect(config, names)
 

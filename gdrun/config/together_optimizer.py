@@ -8,18 +8,68 @@ from typing import Any
 from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import Expression
 
-from .scopes import kind, mapping
+from .scopes import Names, kind, mapping
 from .update_rule import RULE_NAMES
 
 Expressions = Mapping[ConfigPath, Expression]
 """The formulas of a config by place."""
 
 
-def optimizer_problems(config: Mapping[str, Any], expressions: Expressions) -> Iterator[Problem]:
+_SQUARES = ("squared_error", "mse", "sse", "half_mse", "half_sse")
+
+
+def optimizer_problems(config: Mapping[str, Any], names: Names, expressions: Expressions) -> Iterator[Problem]:
     """Yield what does not go together in `optimizer`, without places."""
-    if kind(config.get("optimizer")) == "formula":
+    which = kind(config.get("optimizer"))
+    if which == "formula" and isinstance(config["optimizer"], Mapping):
         yield from _rule_names(config)
         yield from _rule_lines(config, expressions)
+    if which in ("gauss_newton", "levenberg_marquardt"):
+        yield from _residuals(config, names, which)
+    if which == "levenberg_marquardt":
+        yield from _trials(config)
+
+
+def _residuals(config: Mapping[str, Any], names: Names, which: str) -> Iterator[Problem]:
+    """A loss that is no sum of squares."""
+    loss = config.get("loss")
+    if loss is None and not names.has_target:
+        section = config["optimizer"]
+        path: ConfigPath = ("optimizer", "kind") if isinstance(section, Mapping) else ("optimizer",)
+        yield Problem(
+            f"{which} fits a prediction to a target, but there is none", path, "kind: newton minimises any loss"
+        )
+    if loss is not None and kind(loss) not in (*_SQUARES, None):
+        hint = "loss: mse or sse, with factor: 0.5 for the half variants; kind: newton minimises any loss"
+        path = ("loss", "kind") if isinstance(loss, Mapping) else ("loss",)
+        yield Problem(f"{which} needs squared errors, {kind(loss)} has none", path, hint)
+    section = mapping(loss)
+    factor = section.get("factor")
+    if kind(loss) in _SQUARES and isinstance(factor, int | float) and factor <= 0:
+        yield Problem(f"{which} minimises squares; factor must be positive", ("loss", "factor"))
+    if mapping(section.get("penalty")).get("l1"):
+        yield Problem(
+            f"{which} needs squares; an l1 penalty has none", ("loss", "penalty", "l1"), "l2 is possible", key=True
+        )
+
+
+def _trials(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Settings of the schedule that make no sense where each update is a trial."""
+    schedule = mapping(config.get("schedule"))
+    if schedule.get("batch_size") is not None:
+        yield Problem(
+            "levenberg_marquardt compares the loss before and after each step; it needs all examples in each update",
+            ("schedule", "batch_size"),
+            "leave batch_size out",
+            key=True,
+        )
+    if schedule.get("learning_rate_factor") is not None:
+        yield Problem(
+            "levenberg_marquardt has no learning rate",
+            ("schedule", "learning_rate_factor"),
+            "its damping adapts",
+            key=True,
+        )
 
 
 def _rule_names(config: Mapping[str, Any]) -> Iterator[Problem]:
