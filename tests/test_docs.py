@@ -1,0 +1,262 @@
+"""README and docs are true: their configs run, their command lines do what is shown, their links lead somewhere.
+
+Conventions of the pages:
+
+- every ```yaml block is a whole config that runs; one that begins with the comment `# NAME.yaml` is also a file of that
+  name for the command lines and configs below it on the page; a ```yml block is such a file with mistakes in it
+- every `$ gdrun ...` line of a ```console block is run, in a folder that holds `configs/`; `$ echo $?` says which exit
+  code is expected of it (0 where it is left out); the lines below it must be printed, in this order. `...` stands for
+  any lines. Numbers, run ids and spaces may differ.
+- every ```python block is run, the blocks of a page one after the other.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gdrun.cli import main
+from gdrun.cli.app import GROUPS
+from gdrun.errors import ExitCode
+from gdrun.rundir.record import RunRecord, Status
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+NOT_USED_YET = {ExitCode.INCOMPLETE}
+"""Exit codes that no command ends with so far."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    language: str
+    text: str
+    line: int
+
+    @property
+    def lines(self) -> list[str]:
+        """Its lines, without what surrounds it in a list."""
+        return self.text.splitlines()
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """Yield the fenced blocks of a page."""
+    language, start, inside = "", 0, []
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+        fence = re.fullmatch(r"\s*```(\w*)", line)
+        if fence and not start:
+            language, start, inside = fence[1], number, []
+        elif fence:
+            yield Block(language, "\n".join(inside) + "\n", start)
+            start = 0
+        elif start:
+            inside.append(line)
+    assert not start, f"{page.name}: the block of line {start} has no end"
+
+
+def prose(page: Path) -> str:
+    """Return a page without its fenced blocks."""
+    return re.sub(r"^\s*```.*?^\s*```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line of a page and what the page shows of it."""
+
+    arguments: list[str]
+    shown: list[str]
+    code: int
+    line: int
+
+
+def commands(block: Block) -> Iterator[Command]:
+    """Yield the gdrun command lines of a console block; other programs' are left alone."""
+    parts: list[tuple[int, str, list[str]]] = []
+    for number, line in enumerate(block.lines, block.line + 1):
+        if line.startswith("$ "):
+            parts.append((number, line[2:], []))
+        elif parts:
+            parts[-1][2].append(line)
+    for at, (number, text, shown) in enumerate(parts):
+        if text.split()[0] != "gdrun":
+            continue
+        assert not re.search(r"[|<>&;$`]", text), f"line {number}: this test runs no shell"
+        after = parts[at + 1] if at + 1 < len(parts) else None
+        code = int(after[2][0]) if after and after[1] == "echo $?" else 0
+        yield Command(shlex.split(text, comments=True)[1:], shown, code, number)
+
+
+def masked(text: str) -> list[str]:
+    """Return the lines of `text` without what differs from run to run and from machine to machine."""
+    text = re.sub(r"\d{4}-\d\d-\d\dT\d{6}-([a-z0-9._-]+)-[0-9a-f]{4}", r"RUN-\1", text)
+    text = re.sub(r"(?<![\w.])-?\d[\d.,_]*(e[-+]?\d+)?(?![\w])", "#", text)
+    text = re.sub(r"# (us|ms|s|min)\b", "# s", text)
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def assert_shown(shown: list[str], printed: str, where: str) -> None:
+    """Every shown line was printed, in this order."""
+    rest = iter(masked(printed))
+    for line in masked("\n".join(shown)):
+        if line != "...":
+            assert any(line == other for other in rest), f"{where}: this is not printed (here):\n{line}\n---\n{printed}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current directory: an empty one with a copy of the shipped configs, and no settings of the person's own."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "GDRUN_RUNS", "GDRUN_TRACEBACK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # The help wraps to the terminal's width.
+    monkeypatch.setenv("COLUMNS", "100")
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Reader:
+    """Does what a page says, from top to bottom."""
+
+    def __init__(self, page: Path, folder: Path) -> None:
+        self.page = page
+        self.folder = folder
+        self.names: dict[str, Any] = {"__name__": "docs"}
+
+    def read(self) -> None:
+        """Do everything that the page shows."""
+        doing = {
+            "yaml": self.run_config,
+            "yml": self.write_file,
+            "console": self.run_commands,
+            "python": self.run_python,
+        }
+        for block in blocks(self.page):
+            doing.get(block.language, lambda block: None)(block)
+
+    def write_file(self, block: Block) -> Path:
+        name = re.match(r"# ([\w.-]+\.yaml)$", block.lines[0])
+        path = self.folder / (name[1] if name else f"line-{block.line}.yaml")
+        path.write_text(block.text)
+        return path
+
+    def run_config(self, block: Block) -> None:
+        """A few steps, one operation at a time: whatever can be refused is refused by then."""
+        from gdrun.config.loading import load_config
+        from gdrun.training import execute, prepare
+
+        path = self.write_file(block)
+        execute(prepare(load_config(path, ["compile=eager"]), smoke=True), keep=False, command=["test"])
+
+    def run_commands(self, block: Block) -> None:
+        for command in commands(block):
+            where = f"{self.page.name}:{command.line}"
+            printed = io.StringIO()
+            # One stream for both, so that the page can show what a terminal shows.
+            with redirect_stdout(printed), redirect_stderr(printed):
+                code = main(command.arguments)
+            assert code == command.code, f"{where} ends with {code}\n{printed.getvalue()}"
+            assert_shown(command.shown, printed.getvalue(), where)
+
+    def run_python(self, block: Block) -> None:
+        code = compile("\n" * block.line + block.text, str(self.page), "exec")
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            exec(code, self.names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_shows_is_what_happens(page: Path, folder: Path, tensorflow: Any) -> None:
+    Reader(page, folder).read()
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page, as GitHub makes them."""
+    found = re.findall(r"^#+ +(.+?) *$", prose(page), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        other = (page.parent / name).resolve() if name else page
+        assert other.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in headings(other), f"{page.name} links to {target}"
+
+
+def test_the_readme_links_to_every_page() -> None:
+    links = set(re.findall(r"\]\(docs/([\w.-]+)", prose(README)))
+    assert links == {page.name for page in PAGES if page != README}
+
+
+@pytest.fixture(scope="module")
+def reference() -> Any:
+    """scripts/reference.py as a module."""
+    spec = importlib.util.spec_from_file_location("scripts_reference", ROOT / "scripts" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its dataclasses look for themselves
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["reference.md", "formulas.md"])
+def test_the_generated_pages_are_up_to_date(name: str, reference: Any) -> None:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert text == reference.PAGES[name](), "run: python scripts/reference.py"
+
+
+COMMANDS = [name for group in GROUPS.values() for name in group]
+
+
+def test_the_readme_lists_the_commands_that_exist() -> None:
+    listed = re.findall(r"^\| `gdrun ([\w-]+)", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert sorted(listed) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_of_a_command_is_documented(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    section = re.search(rf"^## gdrun {name}$(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL)
+    assert section is not None
+    assert main([name, "--help"]) == 0
+    entries = re.findall(r"^  (-.*?)(?:  |$)", capsys.readouterr().out, flags=re.MULTILINE)
+    options = {option for entry in entries for option in re.findall(r"(?<!\S)-{1,2}[\w-]+", entry)}
+    known = set(re.findall(r"`(-{1,2}[\w-]+)", section[1]))
+    assert options - {"-h", "--help"} == known
+
+
+@pytest.mark.parametrize("page", [README, ROOT / "docs" / "command-line.md"], ids=lambda page: page.name)
+def test_exit_codes_are_listed(page: Path) -> None:
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page.read_text(encoding="utf-8"), flags=re.MULTILINE)}
+    assert codes == set(ExitCode) - NOT_USED_YET
+
+
+def test_what_run_json_holds_and_the_statuses_are_documented() -> None:
+    text = (ROOT / "docs" / "run-directory.md").read_text(encoding="utf-8")
+    for name in [item.name for item in fields(RunRecord) if item.name != "extra"] + [status.value for status in Status]:
+        assert f"`{name}`" in text, name
+
+
+def test_masking_keeps_what_matters() -> None:
+    assert masked("  loss   0.25\n\n  time  820 ms") == ["loss #", "time # s"]
+    assert masked("runs/2026-11-23T003318-pi-7f3a at w0 float64 x[1]") == ["runs/RUN-pi at w0 float64 x[#]"]
+    with pytest.raises(AssertionError):
+        assert_shown(["a", "b"], "b\na\n", "here")
+    assert_shown(["a", "...", "c"], "a\nb\nc\n", "here")
