@@ -149,7 +149,7 @@ def drive(
         rows: what to record; its `total_steps` is where the run ends.
         windows: orders and factors.
         seconds_per_step: a guess from above, for the first chunk.
-        should_stop: asked between chunks; where it says yes, the report before was the last.
+        should_stop: asked after each chunk; where it says yes, its report is the last.
         call: calls a function for its result; `StopRequests.call` hears signals meanwhile.
         resumed: the state's own row is in the record already.
     """
@@ -177,15 +177,17 @@ def drive(
         spent += elapsed
         pace.took(reached - step, elapsed)
         finished = reason is not Reason.NONE or reached >= rows.total_steps
-        is_row, last_row = _choose_rows(rows, records["step"], last_row, finished=finished)
+        # Asked here and not after the report, so that the state in which a run is stopped has a row.
+        ends = finished or should_stop()
+        is_row, last_row = _choose_rows(rows, records["step"], last_row, ends=ends)
         rate = (reached - step) / elapsed if elapsed > 0 else 0.0
         step, first = reached, False
         yield Report(state, step, records, is_row, reason, finished, spent, rate)
-        if finished or should_stop():
+        if ends:
             return
 
 
-def _choose_rows(rows: Rows, steps: np.ndarray, last_row: int, *, finished: bool) -> tuple[np.ndarray, int]:
+def _choose_rows(rows: Rows, steps: np.ndarray, last_row: int, *, ends: bool) -> tuple[np.ndarray, int]:
     """Which of a chunk's records are rows, bool; and the step of the last row so far, -1 where there was none.
 
     The last record of a run is a row, whatever its step; but where a rule fires at a step that was just observed, that
@@ -194,7 +196,7 @@ def _choose_rows(rows: Rows, steps: np.ndarray, last_row: int, *, finished: bool
     is_row = rows.is_row(steps)
     before = steps[:-1][is_row[:-1]]
     last_row = int(before[-1]) if len(before) else last_row
-    is_row[-1] = (is_row[-1] or finished) and int(steps[-1]) != last_row
+    is_row[-1] = (is_row[-1] or ends) and int(steps[-1]) != last_row
     return is_row, int(steps[-1]) if is_row[-1] else last_row
 
 

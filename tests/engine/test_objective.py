@@ -94,7 +94,7 @@ model:
   kind: formula
   networks: {net: {kind: mlp, hidden: [4], activation: tanh}}
   parameters: {s: 2}
-  formula: s * net(x)[:, 0] + net(-x)[:, 0]
+  formula: s * net(x) + net(-x)
 loss: mse
 optimizer: {kind: sgd, learning_rate: 0.1}
 schedule: {steps: 4}

@@ -110,7 +110,7 @@ def looks(step, state, values):
 
 def start(**parts):
     nothing = dict.fromkeys(TrainState._fields, ())
-    flags = {"active": tf.constant(True), "reason": tf.constant(0)}
+    flags = {"reason": tf.constant(0)}
     return TrainState(**(nothing | flags | parts))
 
 
@@ -194,11 +194,11 @@ def test_between_ends_of_epochs_and_after_the_end_no_rule_looks(tensorflow, rule
     if rule == "plateau":
         memory = Plateau(float64(1.0), float64(1.0), integer(0), integer(0))
     step = Step(None, None, **{rule: Watch("m", False, 0.0, 1)})
-    for active, is_epoch_end in ((True, False), (False, True)):
-        state = start(step=integer(3), active=tf.constant(active), **{rule: memory})
+    for reason, is_epoch_end in ((0, False), (1, True)):
+        state = start(step=integer(3), reason=tf.constant(reason), **{rule: memory})
         after = step.end_epoch(state, {"m": float64(5.0)}, tf.constant(is_epoch_end))
         assert tf.nest.map_structure(float, getattr(after, rule)) == tf.nest.map_structure(float, memory)
-        assert bool(after.active) is active
+        assert int(after.reason) == reason
 
 
 FIT = """
