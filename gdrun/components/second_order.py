@@ -5,7 +5,7 @@ Shape letters: P entries of all parameters, N residuals.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -95,7 +95,7 @@ def check_parameters(parameters: Sequence[tf.Tensor]) -> None:
         )
 
 
-def flat_residuals(point: Point):  # noqa: ANN201
+def flat_residuals(point: Point) -> Callable[[tf.Tensor], tf.Tensor]:
     """Return the residuals as a function of all parameters in one vector."""
     residuals_at = point.residuals_at
     assert residuals_at is not None, "the loss is a sum of squares"
