@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -68,6 +69,7 @@ class KerasNetwork:
         flat_names: bool = False,
     ) -> None:
         self.dtype = dtype
+        self.input_shape = tuple(input_shape)
         self._flat_names = flat_names
         self.convolutional = any(kind in CONVOLUTIONS for kind, _ in layers)
         self.parameters: dict[str, np.ndarray] = {}
@@ -133,9 +135,12 @@ class KerasNetwork:
         Args:
             parameters: by name, as in `parameters`.
             state: by name, as in `state`.
-            x: (B, ...) of the shape that the network was built for.
+            x: (B, ...) of the shape that the network was built for, or its rows, (B, F).
             training: whether dropout drops and batch normalization normalises by the batch.
+        Raises:
+            ShapeError: if x has another shape.
         """
+        x = self._shaped(x)
         updates: dict[str, tf.Tensor] = {}
         for layer, parameter_names, state_names in self._layers:
             arguments = {"training": training} if layer._call_has_training_arg else {}
@@ -147,6 +152,16 @@ class KerasNetwork:
             )
             updates.update(zip(state_names, new, strict=True))
         return x, updates
+
+    def _shaped(self, x: tf.Tensor) -> tf.Tensor:
+        given, wanted = tuple(x.shape[1:]), self.input_shape[1:]
+        if given == wanted:
+            return x
+        if len(given) != 1 or given[0] != math.prod(wanted):  # type: ignore[type-var]
+            raise ShapeError(
+                f"a network for inputs of shape {_shown(self.input_shape)} was given one of shape {_shown((None, *given))}"
+            )
+        return tf.reshape(x, [x.shape[0], *wanted])
 
 
 class _Given(keras.initializers.Initializer):
