@@ -13,6 +13,7 @@ from gdrun.engine.objective import Objective
 from gdrun.engine.state import Patience, Plateau, Reason, Setting, TrainState
 
 from .located import refuse
+from .optimizer import learning_rates
 
 
 def initial_state(
@@ -21,7 +22,7 @@ def initial_state(
     """Return the state before the first step, the optimizer's part still empty, and the settings.
 
     Raises:
-        ConfigError: nothing is trainable, or an initial value does not fit the precision.
+        ConfigError: an initial value does not fit the precision.
     """
 
     def tensor(name: str) -> tf.Tensor:
@@ -38,16 +39,11 @@ def initial_state(
         return tf.constant(cast)
 
     parameters = tuple(tensor(name) for name in objective.trainable_names)
-    if not parameters:
-        raise refuse(
-            "there is no trainable parameter", ("model",), "give the model a parameter, or set trainable: true"
-        )
     state = TrainState(
         step=tf.constant(0, tf.int64),
         parameters=parameters,
         model_state=tuple(tf.constant(value) for value in objective.model.state.values()),
         optimizer=(),
-        active=tf.constant(True),
         reason=tf.constant(int(Reason.NONE), tf.int32),
         last_loss=tf.constant(float("nan"), tf.float64),
         epoch_loss=(),
@@ -55,7 +51,7 @@ def initial_state(
         plateau=(),
     )
     setting = Setting(
-        learning_rate=tf.constant(experiment.optimizer.learning_rate, tf.float64),
+        learning_rate=tf.constant(learning_rates(experiment.optimizer, objective.trainable_names), tf.float64),
         # The seed is an unsigned 32-bit number; draws take the same bits as a signed one.
         seed=tf.constant(np.uint32(experiment.seed).astype(np.int32), tf.int32),
         constants={},

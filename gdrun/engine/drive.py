@@ -232,7 +232,8 @@ def _settle(
     def replay(step: int) -> tuple[TrainState, Record]:
         # Rules that look once an epoch look at events, so that none may be left out. The first step was looked at.
         kept = np.unique(np.append(events[events < step], step))
-        start = before._replace(active=tf.constant(False)) if step == int(before.step) > 0 else before
+        held = before._replace(reason=tf.constant(int(Reason.PATIENCE)))
+        start = held if step == int(before.step) > 0 else before
         return program.run(start, setting, data, window, kept, rows.assesses(kept))
 
     judged = reason not in (Reason.NONE, Reason.PARAMETER_CHANGE_BELOW, Reason.PARAMETERS_UNCHANGED, Reason.PATIENCE)
@@ -247,4 +248,4 @@ def _settle(
     # A gradient that was not looked for shows here: `observe` looks at everything.
     seen = Reason(int(records["reason"][-1]))
     reason = reason if seen is Reason.NONE else seen
-    return state._replace(active=tf.constant(False), reason=tf.constant(int(reason))), records
+    return state._replace(reason=tf.constant(int(reason))), records

@@ -71,10 +71,8 @@ class TrainState(NamedTuple):
     """What the model keeps beside parameters: moving averages, seeds of dropout."""
     optimizer: tuple[tf.Tensor, ...]
     """The optimizer's state."""
-    active: tf.Tensor
-    """bool (): whether it goes on."""
     reason: tf.Tensor
-    """int32 (): a Reason."""
+    """int32 (): a Reason; the lane goes on while it is NONE."""
     last_loss: tf.Tensor
     """float64 (): the loss that the last update saw; NaN before the first."""
     epoch_loss: tuple[tf.Tensor, ...]
@@ -85,12 +83,17 @@ class TrainState(NamedTuple):
     plateau: Plateau | tuple[()]
     """Empty without a plateau factor."""
 
+    @property
+    def active(self) -> tf.Tensor:
+        """bool (): whether the lane goes on. Not a tensor of its own: each costs the loop a copy and a kernel."""
+        return tf.equal(self.reason, int(Reason.NONE))
+
 
 class Setting(NamedTuple):
     """Numbers that stay the same throughout a run and may differ between lanes."""
 
     learning_rate: tf.Tensor
-    """float64 ()."""
+    """float64 (); or one for each group of parameters, float64 (number of groups,)."""
     seed: tf.Tensor
     """int32 (): of draws in formulas."""
     constants: dict[str, tf.Tensor]
@@ -108,6 +111,8 @@ class Batch(NamedTuple):
     """Each (B, ...)."""
     target: tf.Tensor | None
     """(B, ...), or None."""
+    weights: tf.Tensor | None = None
+    """(B,): how much each example counts in the loss; None: all alike."""
 
     @property
     def num_examples(self) -> int:

@@ -133,13 +133,14 @@ class Step:
             diverged = self._not_finite(parameters)
             if diverged is not None:
                 reason = tf.where(blocked, reason, tf.where(diverged, int(Reason.PARAMETERS_NOT_FINITE), 0))
-            keep = tf.logical_or(reason != Reason.NONE, tf.logical_not(state.active))
+            active = state.active
+            keep = tf.logical_or(reason != Reason.NONE, tf.logical_not(active))
             # A select, not a mask: 0 * nan is nan.
             new = tf.nest.map_structure(lambda old, fresh: tf.where(keep, old, fresh), state, new)
-            reason = tf.where(state.active, tf.where(reason != Reason.NONE, reason, after), state.reason)
+            reason = tf.where(active, tf.where(reason != Reason.NONE, reason, after), state.reason)
         else:
             reason = tf.where(blocked, reason, after)
-        return new._replace(active=reason == Reason.NONE, reason=reason)
+        return new._replace(reason=reason)
 
     def observe(self, state: TrainState, setting: Setting, batch: Batch, moment: Moment) -> Record:
         """Return what row `step` holds, as tensors: loss, gradient_norm, learning_rate, and what `recorded` names.
@@ -151,7 +152,7 @@ class Step:
             "step": state.step,
             "loss": evaluation.loss,
             "gradient_norm": gradient_norm(gradients),
-            "learning_rate": self._rate(state, setting, moment),
+            "learning_rate": _first(self._rate(state, setting, moment)),
             "loss_before": state.last_loss,
             "reason": self._judge(evaluation, gradients, moment, check_gradient=True),
         }
@@ -254,6 +255,11 @@ class Step:
 
     def _not_finite(self, parameters: Sequence[tf.Tensor]) -> tf.Tensor | None:
         return tf.logical_not(all_finite(parameters)) if self.rules.non_finite else None
+
+
+def _first(rates: tf.Tensor) -> tf.Tensor:
+    """The rate to show where groups of parameters have their own."""
+    return rates if rates.shape.rank == 0 else rates[0]
 
 
 def all_finite(values: Sequence[tf.Tensor]) -> tf.Tensor:

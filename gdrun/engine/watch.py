@@ -48,7 +48,6 @@ def look_patiently(watch: Watch, state: TrainState, record: Record, is_epoch_end
 
     fires = tf.logical_and(looks, wait >= watch.epochs)
     return state._replace(
-        active=tf.logical_and(state.active, tf.logical_not(fires)),
         reason=tf.where(fires, int(Reason.PATIENCE), state.reason),
         patience=Patience(
             best=tf.where(better, value, old.best),

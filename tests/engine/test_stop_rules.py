@@ -94,7 +94,9 @@ def test_a_rule_that_holds_at_the_schedules_last_step_has_stopped_the_run(lab):
 def test_gradient_norm_below_means_the_gradient_of_the_loss_that_was_not_scaled(lab):
     rules = ["schedule.stop.gradient_norm_below=1e-2", "optimizer.loss_scale_factor=1024"]
     rows = lab.rows(lab.build(PROBLEM, rules))
-    assert (rows["reason"], int(rows["state"].step)) == (Reason.GRADIENT_NORM_BELOW, first(NORMS < 1e-2))
+    step = first(NORMS < 1e-2)
+    assert (rows["reason"], int(rows["state"].step)) == (Reason.GRADIENT_NORM_BELOW, step)
+    np.testing.assert_array_equal(rows["state"].parameters[0], POINTS[step])
 
 
 # Patience and plateau: Keras's callbacks, told of the same values.
