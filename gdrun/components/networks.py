@@ -158,9 +158,8 @@ class KerasNetwork:
         if given == wanted:
             return x
         if len(given) != 1 or given[0] != math.prod(wanted):  # type: ignore[type-var]
-            raise ShapeError(
-                f"a network for inputs of shape {_shown(self.input_shape)} was given one of shape {_shown((None, *given))}"
-            )
+            shapes = f"{_shown(self.input_shape)} was given one of shape {_shown((None, *given))}"
+            raise ShapeError(f"a network for inputs of shape {shapes}")
         return tf.reshape(x, [x.shape[0], *wanted])
 
 
