@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic_core import PydanticCustomError, core_schema
 
 from gdrun.errors import FormulaError
-from gdrun.formula.parse import check_name, parse
+from gdrun.formula.parse import Expression, check_name, parse
 
 from .section import Bounds, Section, default
 from .unions import Before, Check, Nested, kinds
@@ -63,6 +64,26 @@ def _identifier(value: Any) -> str:
 Identifier = Annotated[str, Check(_identifier, "a name", {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]{0,63}$"})]
 
 
+MAX_LISTED_FORMULAS = 1000
+
+
+def num_texts(value: Any) -> int:
+    """Count the texts in nested lists, or in a text itself."""
+    return sum(map(num_texts, value)) if isinstance(value, tuple | list) else isinstance(value, str)
+
+
+_parse_text = lru_cache(maxsize=4096)(parse)
+
+
+def read_formula(value: Any) -> Expression:
+    """Parse a formula; the same text only once, for a config is looked at more than once.
+
+    Raises:
+        FormulaError: if it cannot be read.
+    """
+    return _parse_text(value) if isinstance(value, str) else parse(value)
+
+
 class FormulaType:
     """Validates a formula by parsing it; keeps what was written (str, number or nested tuple of them)."""
 
@@ -72,8 +93,10 @@ class FormulaType:
 
     def check(self, value: Any) -> Any:
         """Return `value` if it is a formula; else raise an error of type "formula" that knows the token's place."""
+        if isinstance(value, tuple | list) and num_texts(value) > MAX_LISTED_FORMULAS:
+            raise PydanticCustomError("formula_list", f"more than {MAX_LISTED_FORMULAS} formulas in one list")
         try:
-            parse(value)
+            read_formula(value)
         except FormulaError as error:
             context = {
                 "reason": error.message,

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import chain, islice
 from typing import Any
 
 from gdrun.errors import ConfigPath, FormulaError, Problem
-from gdrun.formula.parse import Expression, check_names, parse
+from gdrun.formula.parse import Expression, check_names
+from gdrun.formula.table import TABLE
 
+from .base import MAX_LISTED_FORMULAS, num_texts, read_formula
 from .scopes import Names, Use, kind, mapping, names_of, uses
 from .source import Node
+
+MAX_PROBLEMS = 50
+"""Suggestions take time, and nobody reads more."""
+MAX_UNKNOWN = 10
+"""In one formula."""
+MAX_FORMULAS = 3000
+"""No config that is right otherwise has more."""
 
 GIVEN_WHILE_RUNNING = ("loss", "gradient_norm", "learning_rate")
 """What record and stop formulas see; a name of the config's own would be hidden by them."""
@@ -22,44 +33,41 @@ def check(root: Node) -> list[Problem]:
     config = mapping(root.plain())
     names = names_of(config)
     read: list[tuple[Use, Expression]] = []
-    for use in uses(config, names):
+    for use in islice(uses(config, names), MAX_FORMULAS):
         expression = _read(use.formula)
         if expression is not None:
             read.append((use, expression))
     used = frozenset().union(*(expression.names | expression.functions for _, expression in read))
-    problems = [problem for use, expression in read for problem in _name_problems(use, expression)]
-    problems += _hidden_names(names, read)
-    problems += _clashes(config)
-    problems += _unused(config, names, read, used)
-    problems += settings_problems(config, names, {use.path: expression for use, expression in read})
-    return problems
+    found = chain(
+        (problem for use, expression in read for problem in _name_problems(use, expression)),
+        _hidden_names(names, read),
+        _clashes(config),
+        _unused(config, names, read, used),
+        settings_problems(config, names, {use.path: expression for use, expression in read}),
+    )
+    return list(islice(found, MAX_PROBLEMS))
 
 
 def _read(formula: Any) -> Expression | None:
     """The formula, if it is one that has names; what cannot be read is told by the schema."""
-    if not _has_text(formula):
+    if not 1 <= num_texts(formula) <= MAX_LISTED_FORMULAS:
         return None
     try:
-        return parse(formula)
+        return read_formula(formula)
     except FormulaError:
         return None
-
-
-def _has_text(value: Any) -> bool:
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            return True
-        if isinstance(item, list | tuple):
-            waiting.extend(item)
-    return False
 
 
 def _name_problems(use: Use, expression: Expression) -> Iterator[Problem]:
     if use.names is None:
         return
-    for error in check_names(expression, use.names, use.callables):
+    # Only what is unknown, and not all of it: each suggestion takes time.
+    names = tuple(name for name in expression.names_at if name[0] not in use.names and name[0] != "pi")[:MAX_UNKNOWN]
+    calls = tuple(call for call in expression.calls_at if call[0] not in TABLE and call[0] not in use.callables)
+    if not names and not calls:
+        return
+    unknown = replace(expression, names_at=names, calls_at=calls[:MAX_UNKNOWN])
+    for error in check_names(unknown, use.names, use.callables):
         problem = error.problem(use.path)
         early = next((name for name in use.later if error.message == f"unknown name '{name}'"), None)
         if early is not None:

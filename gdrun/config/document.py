@@ -2,7 +2,7 @@
 
 Refused, each with its place: tags, anchors and aliases, merge keys, directives, several documents, duplicate keys, keys
 that are not plain text, numbers that are not finite, control and bidirectional characters, text that is not UTF-8, more
-than a mebibyte, more than 64 levels, more than 100,000 values.
+than a mebibyte, 64 levels, 100,000 values, or 256 keys in one mapping.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from gdrun.errors import ConfigError, Problem
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_NODES = 100_000
+MAX_KEYS = 256
+"""In one mapping. Keys are written by people; what they name (formulas) takes time to check."""
 MAX_PROBLEMS = 20
 
 _C_PARSER: Any = getattr(yaml, "CSafeLoader", None)
@@ -221,6 +223,10 @@ class _Composer:
             self.note(f"the key '{name}' is here twice; the first is in line {line}", span.start, span.end)
         else:
             frame.first[name] = span
+            if len(frame.first) > MAX_KEYS:
+                hint = "keep data in lists, or in a CSV or NPZ file"
+                self.note(f"more than {MAX_KEYS} keys in one mapping", span.start, span.end, hint)
+                raise _Stop
         frame.key = (name, span)
 
     def open(self, event: Any) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic_core import PydanticCustomError
 
-from .base import Array, Count, Integer, NonNegative, Number, Section, default
+from .base import Array, Bounds, Count, Integer, NonNegative, Number, Section, default
 from .unions import ByForm, Lazy
 
 
@@ -81,7 +81,7 @@ class Expect(Section):
     """Final parameters."""
     metrics: dict[str, Expected] = default(dict)
     """Final metrics: r2, validation_loss, validation_accuracy, ..."""
-    trace: tuple[Lazy[TraceRow], ...] = ()
+    trace: Annotated[tuple[Lazy[TraceRow], ...], Bounds(max_length=4096)] = ()
     """Rows: `{step: 100, loss: 0.6188, W: [1.1, 0.2], rtol: 1e-4}`."""
     gradients: dict[str, Expected] = default(dict)
     """Gradients at the final state, by parameter."""

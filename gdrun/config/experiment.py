@@ -72,7 +72,7 @@ class Experiment(Section):
     """What turns inputs into predictions."""
     loss: Loss | None = None
     """What is minimised; null: mse with a target, else the model's output."""
-    metrics: tuple[Metric, ...] = ()
+    metrics: Annotated[tuple[Metric, ...], Bounds(max_length=64)] = ()
     """Reported beside the loss, on training and validation data."""
     optimizer: Optimizer
     """How gradients move parameters."""

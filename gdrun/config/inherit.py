@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gdrun.errors import ConfigError, Problem, UsageError
 
-from .document import read_document
+from .document import MAX_BYTES, read_document
 from .files import read_regular_file
 from .forms import Form
 from .merge import merge
@@ -50,6 +50,8 @@ def inherit(
     except UsageError as error:
         raise _refused(extends, error.message, error.hint) from None
     files.append((parent_name, data))
+    if sum(len(content) for _, content in files) > MAX_BYTES:
+        raise _refused(extends, f"this config and its parents have more than {MAX_BYTES:,} bytes")
     parent = read_document(data, parent_name)
     if not isinstance(parent.value, dict):
         raise _refused(extends, "this parent is not a mapping of settings")

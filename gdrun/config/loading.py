@@ -23,6 +23,9 @@ from .source import Node
 
 EXPERIMENT = Form(Experiment)
 
+MAX_TEXT = 40_000
+"""Characters in all values that are texts."""
+
 
 @dataclass(frozen=True)
 class LoadedConfig:
@@ -93,11 +96,28 @@ def load_config(
     parsed, problems = parse_overrides(overrides)
     root, more = apply_overrides(root, parsed, EXPERIMENT)
     order = [*(file for file, _ in files), *(override.span.source.name for override in parsed)]
+    _refuse_long_texts(root, name)
     experiment = _check(root, [*problems, *more], name, order)
     if experiment.name is None:
         experiment = experiment.model_copy(update={"name": default_name(name)})
     directory = path.parent if path is not None else Path()
     return LoadedConfig(experiment, name, directory, tuple(files), _as_texts(overrides), root)
+
+
+def _refuse_long_texts(root: Node, name: str) -> None:
+    """Formulas take time to read: bound them all together before any is read."""
+    size, waiting = 0, [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node.value, str):
+            size += len(node.value)
+        elif isinstance(node.value, dict | list):
+            waiting.extend(node.value.values() if isinstance(node.value, dict) else node.value)
+    if size > MAX_TEXT:
+        problem = Problem(
+            f"the texts of this config have {size:,} characters; {MAX_TEXT:,} are read", place=root.span.place()
+        )
+        raise ConfigError((problem,), source=name)
 
 
 def _check(root: Node, problems: list[Problem], name: str, order: list[str]) -> Experiment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -94,10 +95,15 @@ def apply_overrides(root: Node, overrides: Sequence[Override], form: Form) -> tu
     Also returns the problems of overrides whose key means nothing or more than one thing; those are left out.
     """
     problems: list[Problem] = []
+    given: dict[ConfigPath, Override] = {}
     # An override of a kind decides which keys there are below: outer ones first, then names, then the rest.
     for override in sorted(overrides, key=_rank):
         try:
             path = find(override, root, form)
+            if path in given:
+                first, second = sorted((given[path], override), key=overrides.index)
+                raise _refused(second, f"{dotted(path)} is given twice; first in {first.span.source.name}")
+            given[path] = override
             root = put(root, path, override.value, override.span, form)
         except ConfigError as error:
             problems.extend(error.problems)
@@ -210,9 +216,9 @@ def _refused(
 
 def places(root: Node, form: Form) -> Iterator[ConfigPath]:
     """Yield the path of every setting that `root` has or could have with the kinds it has chosen."""
-    waiting: list[tuple[ConfigPath, Form, Node | None]] = [((), form, root)]
+    waiting: deque[tuple[ConfigPath, Form, Node | None]] = deque([((), form, root)])
     while waiting:
-        path, current, node = waiting.pop(0)
+        path, current, node = waiting.popleft()
         node = expanded(node, current) if node is not None else None
         current = arm(current, node)
         section = section_of(current, node)

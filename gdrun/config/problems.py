@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import ConfigPath, Place, Problem
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["in_order", "locate", "render", "unknown_key", "validation_problems"]
 
 _ALLOWED = "allowed"
+MAX_FAULTS = 50
+"""So many of pydantic's errors are put into words: suggestions take time, and nobody reads more."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,16 @@ def validation_problems(error: ValidationError, root: Node, form: Form) -> list[
     Args:
         form: the form of the whole file.
     """
-    faults = []
-    for detail in error.errors(include_url=False):
+    faults: list[_Fault] = []
+    details = error.errors(include_url=False)
+    for detail in details[:MAX_FAULTS]:
         path, rest, key = _real_path(root, detail["loc"])
         fault = _Fault(detail["type"], path, rest, key, detail.get("input"), detail.get("ctx") or {}, detail["msg"])
         if not _is_inherited(fault, root):
             faults.append(fault)
     problems: list[Problem] = []
+    if len(details) > MAX_FAULTS:
+        problems.append(Problem(f"there are {len(details)} mistakes of form; these are {MAX_FAULTS} of them"))
     missing = {
         fault.path: [str(f.rest[-1]) for f in faults if f.kind == "missing" and f.path == fault.path and f.rest]
         for fault in faults
@@ -123,7 +129,7 @@ def _elsewhere(name: str, root: Node, form: Form) -> ConfigPath | None:
     from .overrides import places
 
     wanted = {name, SYNONYMS.get(name)}
-    found = [path for path in places(root, form) if path[-1] in wanted and len(path) > 1]
+    found = [path for path in islice(places(root, form), 2000) if path[-1] in wanted and len(path) > 1]
     known = [
         path
         for path in found
@@ -139,7 +145,7 @@ def unknown_key(name: str, path: ConfigPath, form: Form, node: Node | None) -> P
     section = section_of(form, node)
     known = list(fields(section)) if section is not None else []
     written = [key for key in known if node is None or node.child(key) is None]
-    message = f"unknown key '{name}'{_where(path, node)}"
+    message = f"unknown key '{name[:64]}'{_where(path, node)}"
     others = _kinds_with(name, form, node)
     if SYNONYMS.get(name) in known:
         hint: str | None = f"did you mean '{SYNONYMS[name]}'?"
@@ -215,6 +221,7 @@ def _meaning(fault: _Fault, form: Form, root: Node) -> str | None:
 
 def _unknown_kind(fault: _Fault, node: Node | None) -> Problem:
     kind, allowed = fault.context["kind"], fault.context["allowed"]
+    kind = kind[:64] if isinstance(kind, str) else kind
     written = (*fault.path, "kind") if node is not None and node.is_mapping else fault.path
     what = str(fault.path[-1]) if fault.path and isinstance(fault.path[-1], str) else "this"
     if len(fault.path) > 1 and isinstance(fault.path[-1], int):

@@ -46,6 +46,11 @@ def test_epochs_takes_the_place_of_steps_and_back():
     assert loaded(line(schedule="{epochs: 2}"), "steps=3").schedule.epochs is None
 
 
+def test_the_same_place_twice_is_refused():
+    problem = only(LINE, ["lr=0.1", "optimizer.learning_rate=0.2"])
+    assert problem.message == "optimizer.learning_rate is given twice; first in argument 1"
+
+
 def test_epochs_and_steps_together_are_refused():
     assert "one of them" in only(LINE, ["epochs=3", "steps=4"]).message
 
