@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from gdrun.components.data.labels import check_labels
-from gdrun.components.models import NetworkModel
 from gdrun.config.experiment import Experiment, Loop
 from gdrun.config.loss import SparseCategoricalCrossentropy
 from gdrun.config.model import FormulaModel as FormulaSection
@@ -33,7 +32,7 @@ from .initial import initial_patience, initial_plateau, initial_state
 from .located import located
 from .loss import build_metrics, tensor_formula, truth_formula, with_loss
 from .objective import build_objective
-from .optimizer import build_optimizer, hides_gradients
+from .optimizer import build_optimizer, hides_gradients, optimizer_warnings
 from .schedule import build_batches, build_factor, build_patience, build_plateau, build_rules, total_steps
 
 FEW_NUMBERS = 10
@@ -141,8 +140,7 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
     )
     feed = Feed(batches, has_factor=factor is not None)
     windows = Windows(feed, factor, steps)
-    convolutional = isinstance(objective.model, NetworkModel) and objective.model.network.convolutional
-    program = Program(step, feed, assess=assess if assess.names else None, compile=compile, host_loop=convolutional)
+    program = Program(step, feed, assess=assess if assess.names else None, compile=compile, host_loop=objective.model.convolutional)
     window = windows.at(0)
     began = time.perf_counter()
     try:
@@ -174,7 +172,7 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
         total_steps=steps,
         compile=compile,
         seconds_per_step=seconds,
-        warnings=warnings,
+        warnings=(*warnings, *optimizer_warnings(experiment)),
     )
 
 
@@ -184,8 +182,8 @@ def _tensors(datasets: Datasets | None, precision: Any) -> tuple[Batch, Batch | 
 
     def batch(data: Any) -> Batch:
         cast = data.cast(precision)
-        target = None if cast.target is None else tf.constant(cast.target)
-        return Batch({name: tf.constant(value) for name, value in cast.inputs.items()}, target)
+        target, weights = (None if value is None else tf.constant(value) for value in (cast.target, cast.weights))
+        return Batch({name: tf.constant(value) for name, value in cast.inputs.items()}, target, weights)
 
     return batch(datasets.train), None if datasets.validation is None else batch(datasets.validation)
 

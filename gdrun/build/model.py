@@ -50,20 +50,9 @@ def build_model(
         case sections.FormulaModel():
             return _formula_model(section, constants, seed, networks or {})
         case sections.LinearModel():
-            layer = (
-                "dense",
-                {
-                    "units": section.outputs,
-                    "use_bias": section.use_bias,
-                    "kernel": section.kernel,
-                    "bias": section.bias,
-                },
-            )
             with located("model"):
                 shape = (None, _num_features(inputs, "linear"))
-                return _network_model(
-                    KerasNetwork([layer], input_shape=shape, seed=seed, dtype=precision, flat_names=True)
-                )
+                return _network_model(build_network(section, input_shape=shape, seed=seed, precision=precision))
         case sections.MlpModel():
             with located("model"):
                 shape = (None, _num_features(inputs, "mlp"))
@@ -80,11 +69,15 @@ def build_model(
 
 
 def build_network(section: Any, *, input_shape: tuple[int | None, ...], seed: int, precision: str) -> KerasNetwork:
-    """Return the Keras layers of an `mlp` or `layers` section for inputs of one shape."""
-    return KerasNetwork(_layers(section), input_shape=input_shape, seed=seed, dtype=precision)
+    """Return the Keras layers of a `linear`, `mlp` or `layers` section for inputs of one shape."""
+    flat = isinstance(section, sections.LinearNetwork)
+    return KerasNetwork(_layers(section), input_shape=input_shape, seed=seed, dtype=precision, flat_names=flat)
 
 
 def _layers(section: Any) -> list[tuple[str, dict[str, Any]]]:
+    if isinstance(section, sections.LinearNetwork):
+        own = {"use_bias": section.use_bias, "kernel": section.kernel, "bias": section.bias}
+        return [("dense", {"units": section.outputs, **own})]
     if isinstance(section, sections.MlpNetwork):
         common = {"use_bias": section.use_bias, "kernel": section.kernel_initializer}
         hidden = [("dense", {"units": units, "activation": section.activation, **common}) for units in section.hidden]
@@ -210,13 +203,12 @@ def probe_networks(
     """Return an empty table of networks and functions that fill it: each is built for what it is first called with."""
     import tensorflow as tf
 
-    from gdrun.components.models import joined
+    from gdrun.components.models import call_with
 
     built: dict[str, KerasNetwork] = {}
 
     def caller(position: int, name: str, network: Any) -> Callable[..., Any]:
-        def call(scope: Scope, *arguments: Any) -> Any:
-            x = joined(arguments)
+        def run(x: Any) -> Any:
             if name not in built:
                 with located("model", "networks", name):
                     built[name] = build_network(
@@ -228,9 +220,9 @@ def probe_networks(
             net = built[name]
             values = {key: tf.constant(value) for key, value in net.parameters.items()}
             state = {key: tf.constant(value) for key, value in net.state.items()}
-            return net.call(values, state, x, training=False)[0]
+            return net.call(values, state, x, training=False)
 
-        return call
+        return lambda scope, *arguments: call_with(arguments, run, dtype=precision)[0]
 
     functions = {
         name: caller(position, name, network) for position, (name, network) in enumerate(section.networks.items())

@@ -13,6 +13,7 @@ from gdrun.config.experiment import Experiment, Loop
 from gdrun.config.model import FormulaModel as FormulaSection
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch
+from gdrun.errors import ComponentError, ConfigError
 from gdrun.formula import tensorflow_ops
 from gdrun.formula.parse import parse
 from gdrun.formula.scope import Definition
@@ -22,7 +23,7 @@ from .initial import initial_state
 from .located import located, refuse
 from .loss import build_loss, build_penalty, build_residuals
 from .model import build_model, probe_networks
-from .optimizer import needs_residuals
+from .optimizer import frozen_names, needs_residuals
 
 
 def _definitions(experiment: Experiment) -> dict[str, Definition]:
@@ -59,7 +60,8 @@ def build_objective(
 
     def objective(model: Model, *, penalized: bool = True) -> Objective:
         initial = model.initial
-        trainable = tuple(name for name, value in initial.items() if value.trainable)
+        frozen = frozen_names(experiment.optimizer, tuple(initial)) if penalized else ()
+        trainable = tuple(name for name, value in initial.items() if value.trainable and name not in frozen)
         return Objective(
             model=model,
             loss=build_loss(experiment.loss, dtype),
@@ -80,6 +82,10 @@ def build_objective(
         unbuilt = objective(build_model(experiment.model, **arguments), penalized=False)
         networks = _probe(experiment, unbuilt, data, dtype)
     result = objective(build_model(experiment.model, networks=networks, **arguments))
+    if not result.trainable_names:
+        raise refuse(
+            "there is no trainable parameter", ("model",), "give the model a parameter, or set trainable: true"
+        )
     if isinstance(result.model, NetworkModel):
         width = result.model.network.output_shape
         data, validation = _as_rows(data, width), None if validation is None else _as_rows(validation, width)
@@ -93,14 +99,23 @@ def _as_rows(data: Batch, output_shape: tuple[int | None, ...]) -> Batch:
     return data._replace(target=data.target[:, None])
 
 
+def _head(data: Batch, count: int | None) -> Batch:
+    target, weights = (None if value is None else value[:count] for value in (data.target, data.weights))
+    return Batch({name: value[:count] for name, value in data.inputs.items()}, target, weights)
+
+
 def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.DType) -> Any:
     """Evaluate once with networks that are built by what they are called with."""
     built, functions = probe_networks(experiment.model, seed=experiment.seed, precision=experiment.precision)
     state, setting = initial_state(experiment, objective, objective.model.initial, dtype)
-    first = Batch(
-        {name: value[:1] for name, value in data.inputs.items()}, None if data.target is None else data.target[:1]
-    )
-    objective.probe(state.parameters, setting, first, functions)
+    # One example is enough to see what is called with what; where a formula needs a whole batch, a batch.
+    for count in (1, experiment.schedule.batch_size):
+        try:
+            objective.probe(state.parameters, setting, _head(data, count), functions)
+            break
+        except (ConfigError, ComponentError, tf.errors.InvalidArgumentError):
+            if count != 1:
+                raise
     for name in experiment.model.networks:
         if name not in built:
             raise refuse(

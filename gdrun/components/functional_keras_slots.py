@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras.src import backend
+from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE
 
 
 class Live:
@@ -106,12 +107,15 @@ def no_variables() -> Iterator[None]:
 def floatx_of(parameters: Sequence[tf.Tensor]) -> Iterator[None]:
     """Inside, Keras's default float is the parameters' precision, as it is for who trains in that precision by Keras.
 
-    Muon, for one, makes floats of integers in the default precision and multiplies them with gradients.
+    Muon, for one, makes floats of integers in the default precision and multiplies them with gradients. Keras also
+    computes with complex128 in complex64, as JAX does; here it keeps the digits.
     """
-    before = keras.config.floatx()
+    before, narrowed = keras.config.floatx(), BIT64_TO_BIT32_DTYPE["complex128"]
     dtype = parameters[0].dtype.real_dtype if len(parameters) else tf.as_dtype(before)
     keras.config.set_floatx(dtype.name)
+    BIT64_TO_BIT32_DTYPE["complex128"] = "complex128"
     try:
         yield
     finally:
         keras.config.set_floatx(before)
+        BIT64_TO_BIT32_DTYPE["complex128"] = narrowed

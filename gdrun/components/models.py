@@ -32,13 +32,23 @@ class Initial(NamedTuple):
 class Call:
     """A model bound to its state for one evaluation. `updates` fills with the new state as the call goes."""
 
-    function: Callable[[Scope, Mapping[str, tf.Tensor]], Any]
+    outputs: Mapping[str, Callable[[Scope], Any]]
+    """What it predicts, each by a function of the names: "prediction", or named outputs. The scope that it is called
+    with holds them as its `outputs`."""
     functions: Mapping[str, Callable[..., tf.Tensor]] = field(default_factory=dict)
     """Networks that formulas may call, (scope, x) -> y."""
     updates: dict[str, tf.Tensor] = field(default_factory=dict)
 
-    def __call__(self, scope: Scope, inputs: Mapping[str, tf.Tensor]) -> Any:
-        return self.function(scope, inputs)
+    @property
+    def alone(self) -> Mapping[str, Callable[[Scope], Any]]:
+        """A single named output, under the name "prediction" too."""
+        return {"prediction": next(iter(self.outputs.values()))} if len(self.outputs) == 1 else {}
+
+    def __call__(self, scope: Scope) -> Any:
+        """Return the prediction, or a dict of named outputs."""
+        if "prediction" in self.outputs:
+            return scope["prediction"]
+        return {name: scope[name] for name in self.outputs}
 
 
 class Model(Protocol):
@@ -48,9 +58,11 @@ class Model(Protocol):
     """Every parameter by name."""
     state: Mapping[str, np.ndarray]
     """What the model keeps beside parameters, by name, initially."""
+    convolutional: bool
+    """Whether it convolves, which loops on the device make slow."""
 
-    def bind(self, state: Mapping[str, tf.Tensor], *, training: bool) -> Call:
-        """Return the model with its state, ready for one evaluation."""
+    def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> Call:
+        """Return the model with its state, ready for one evaluation of the inputs of these names."""
 
 
 @dataclass(frozen=True)
@@ -71,30 +83,40 @@ class FormulaModel:
     def state(self) -> Mapping[str, np.ndarray]:
         return {f"{name}.{key}": value for name, net in self.networks.items() for key, value in net.state.items()}
 
-    def bind(self, state: Mapping[str, tf.Tensor], *, training: bool) -> Call:
+    @property
+    def convolutional(self) -> bool:
+        return any(network.convolutional for network in self.networks.values())
+
+    def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> Call:
         updates: dict[str, tf.Tensor] = {}
 
         def caller(name: str, network: KerasNetwork) -> Callable[..., tf.Tensor]:
-            def call(scope: Scope, *arguments: tf.Tensor) -> tf.Tensor:
+            def call(scope: Scope, *arguments: Any) -> tf.Tensor:
                 prefix = f"{name}."
-                current = {key: updates.get(prefix + key, state[prefix + key]) for key in network.state}
+                # A derivative evaluates again what was evaluated, with the same state; what happens inside a loop
+                # cannot leave it.
+                again = scope.varied or bool(scope.rounds)
+                current = {key: state[prefix + key] for key in network.state}
+                if not again:
+                    current = {key: updates.get(prefix + key, value) for key, value in current.items()}
                 values = {key: scope[prefix + key] for key in network.parameters}
-                output, new = network.call(values, current, joined(arguments), training=training)
-                updates.update({prefix + key: value for key, value in new.items()})
+                output, new = call_with(
+                    arguments,
+                    lambda x: network.call(values, current, x, training=training),
+                    dtype=network.dtype,
+                )
+                for key, value in new.items():
+                    if not again:
+                        updates[prefix + key] = value
+                    elif not scope.rounds:
+                        updates.setdefault(prefix + key, value)
                 return output
 
             return call
 
-        def predict(scope: Scope, inputs: Mapping[str, tf.Tensor]) -> Any:
-            if not isinstance(self.formulas, Mapping):
-                return self.formulas(scope)
-            outputs: dict[str, tf.Tensor] = {}
-            for name, formula in self.formulas.items():
-                outputs[name] = formula(scope.adding(outputs) if outputs else scope)
-            return outputs
-
+        outputs = self.formulas if isinstance(self.formulas, Mapping) else {"prediction": self.formulas}
         functions = {name: caller(name, network) for name, network in self.networks.items()}
-        return Call(predict, functions, updates)
+        return Call(outputs, functions, updates)
 
 
 @dataclass(frozen=True)
@@ -110,17 +132,22 @@ class NetworkModel:
     def state(self) -> Mapping[str, np.ndarray]:
         return self.network.state
 
-    def bind(self, state: Mapping[str, tf.Tensor], *, training: bool) -> Call:
+    @property
+    def convolutional(self) -> bool:
+        return self.network.convolutional
+
+    def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> Call:
         updates: dict[str, tf.Tensor] = {}
 
-        def predict(scope: Scope, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        def predict(scope: Scope) -> tf.Tensor:
             values = {name: scope[name] for name in self.network.parameters}
-            x = joined(tuple(inputs.values())) if self.join else next(iter(inputs.values()))
-            output, new = self.network.call(values, state, x, training=training)
-            updates.update(new)
+            given = tuple(scope[name] for name in inputs)
+            output, new = self.network.call(values, state, joined(given) if self.join else given[0], training=training)
+            if not scope.varied:
+                updates.update(new)
             return output
 
-        return Call(predict, {}, updates)
+        return Call({"prediction": predict}, {}, updates)
 
 
 @dataclass(frozen=True)
@@ -130,31 +157,57 @@ class PolynomialModel:
     initial: Mapping[str, Initial]
     degree: int
     state: Mapping[str, np.ndarray] = field(default_factory=dict)
+    convolutional: bool = False
 
-    def bind(self, state: Mapping[str, tf.Tensor], *, training: bool) -> Call:
-        def predict(scope: Scope, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-            x = next(iter(inputs.values()))
+    def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> Call:
+        def predict(scope: Scope) -> tf.Tensor:
+            x = scope[inputs[0]]
             coefficients = scope["coefficients"]
             result = tf.zeros_like(x) + coefficients[self.degree]
             for power in range(self.degree - 1, -1, -1):
                 result = result * x + coefficients[power]
             return result
 
-        return Call(predict)
+        return Call({"prediction": predict})
 
 
 def joined(inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Return inputs of shapes (B,) and (B, F_i) side by side, (B, F).
-
-    Raises:
-        ShapeError: if an input has no leading axis of examples.
-    """
-    columns = []
-    for value in inputs:
-        if value.shape.rank == 0:
-            raise ShapeError("a network needs inputs with a leading axis of examples, not a scalar")
-        columns.append(value[:, None] if value.shape.rank == 1 else value)
+    """Return inputs of shapes (B,) and (B, F_i) side by side, (B, F)."""
+    columns = [value[:, None] if value.shape.rank == 1 else value for value in inputs]
     if len(columns) == 1:
         return columns[0]
     flat = [tf.reshape(value, [-1, math.prod(value.shape[1:])]) for value in columns]
     return tf.concat(flat, axis=1)
+
+
+def call_with(
+    arguments: Sequence[Any], network: Callable[[tf.Tensor], tuple[tf.Tensor, Any]], *, dtype: str
+) -> tuple[tf.Tensor, Any]:
+    """Call a network as formulas do: vectors in, a vector out; numbers in, a number out.
+
+    Args:
+        arguments: tensors or host values of shapes (), (B,) and (B, ...), joined to rows; numbers are repeated.
+        network: (B, ...) -> ((B, K), anything).
+        dtype: of the network.
+    Returns:
+        The output, (B, K), and what came with it. Where all arguments are vectors and K is 1, (B,); where all are
+        numbers, (), or (K,) for K other than 1.
+    Raises:
+        ShapeError: if the arguments have different lengths, or there is none.
+    """
+    if not arguments:
+        raise ShapeError("a network needs something to work on", hint="call it with inputs: net(x)")
+    tensors = [tf.cast(argument, dtype) for argument in arguments]
+    rank = max(tensor.shape.rank for tensor in tensors)
+    longs = [tensor for tensor in tensors if tensor.shape.rank]
+    lengths = sorted({tensor.shape[0] for tensor in longs if tensor.shape[0] is not None})
+    if len(lengths) > 1:
+        shown = " and ".join(map(str, lengths))
+        raise ShapeError(f"the arguments have different numbers of examples: {shown}")
+    like = longs[0] if longs else tf.zeros([1], dtype)
+    ones = tf.ones_like(tf.reshape(like, [-1, math.prod(like.shape[1:])])[:, 0])
+    rows = [tensor if tensor.shape.rank else tensor * ones for tensor in tensors]
+    output, more = network(joined(rows))
+    if rank < 2 and output.shape.rank == 2 and output.shape[1] == 1:
+        output = output[:, 0]
+    return (output if rank else output[0]), more

@@ -8,11 +8,25 @@ from .base import Bounds, Formula, Identifier, Nested, PositiveInteger, Section,
 from .unions import ByForm, from_elsewhere
 
 if TYPE_CHECKING:
-    from .networks import LayersModel, LayersNetwork, LinearModel, MlpModel, MlpNetwork, PolynomialModel
+    from .networks import (
+        LayersModel,
+        LayersNetwork,
+        LinearModel,
+        LinearNetwork,
+        MlpModel,
+        MlpNetwork,
+        PolynomialModel,
+    )
 
-    Network: TypeAlias = MlpNetwork | LayersNetwork
+    Network: TypeAlias = LinearNetwork | MlpNetwork | LayersNetwork
 else:
-    Network = kinds({"mlp": "networks:MlpNetwork", "layers": "networks:LayersNetwork"})
+    Network = kinds(
+        {
+            "linear": "networks:LinearNetwork",
+            "mlp": "networks:MlpNetwork",
+            "layers": "networks:LayersNetwork",
+        }
+    )
 
 
 class Parameter(Section):
@@ -60,7 +74,8 @@ class FormulaModel(Section):
 
 
 _ELSEWHERE = dict.fromkeys(
-    ("MlpNetwork", "LayersNetwork", "LinearModel", "PolynomialModel", "MlpModel", "LayersModel"), "networks"
+    ("LinearNetwork", "MlpNetwork", "LayersNetwork", "LinearModel", "PolynomialModel", "MlpModel", "LayersModel"),
+    "networks",
 )
 
 

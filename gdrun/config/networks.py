@@ -28,12 +28,12 @@ class LayersNetwork(Section):
     """Keras layers, one after the other."""
 
     kind: Literal["layers"]
-    layers: Annotated[tuple[Layer, ...], Bounds(min_length=1)]
+    layers: Annotated[tuple[Layer, ...], Bounds(min_length=1, max_length=256)]
     """The layers in order. Parameters are called by kind and number: dense1.kernel, dense1.bias."""
 
 
-class LinearModel(Section):
-    """prediction = inputs @ kernel + bias, as Keras's Dense without activation."""
+class LinearNetwork(Section):
+    """inputs @ kernel + bias, as Keras's Dense without activation."""
 
     kind: Literal["linear"]
     outputs: PositiveInteger = 1
@@ -44,6 +44,10 @@ class LinearModel(Section):
     """Initial kernel, (features, outputs): a number fills it, an array is it, a name draws it."""
     bias: InitialWeights = 0.0
     """Initial bias, (outputs,)."""
+
+
+class LinearModel(LinearNetwork):
+    """prediction = inputs @ kernel + bias, as Keras's Dense without activation."""
 
 
 class PolynomialModel(Section):

@@ -81,8 +81,8 @@ class Feed:
 
 
 def _of_each(data: Batch, pick: Callable[[tf.Tensor], tf.Tensor]) -> Batch:
-    target = None if data.target is None else pick(data.target)
-    return Batch({name: pick(value) for name, value in data.inputs.items()}, target)
+    target, weights = (None if value is None else pick(value) for value in (data.target, data.weights))
+    return Batch({name: pick(value) for name, value in data.inputs.items()}, target, weights)
 
 
 def _slice(value: tf.Tensor, start: tf.Tensor, size: int) -> tf.Tensor:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from gdrun.components.models import Model
+from gdrun.components.models import Call, Model
 from gdrun.components.transforms import transformed
 from gdrun.formula.scope import Scope
 
@@ -88,13 +88,9 @@ class Objective:
         """Return loss and prediction at `parameters` (before transforms) on `batch`."""
         values = self.named(parameters, setting)
         state = dict(zip(self.state_names, model_state, strict=True))
-        call = self.model.bind(state, training=training)
-        scope = self._scope(values, setting, batch, moment, call.functions)
-        prediction = call(scope, batch.inputs)
-        scope = scope.adding(_predicted(prediction))
-        loss = self.loss(scope, prediction, batch.target)
-        if self.penalty is not None:
-            loss = loss + self.penalty(values)
+        call = self.model.bind(state, inputs=tuple(batch.inputs), training=training)
+        scope = self._scope(values, setting, batch, moment, call)
+        prediction, loss = call(scope), scope.outputs["loss"](scope)
         new_state = tuple(call.updates.get(name, state[name]) for name in self.state_names)
         return Evaluation(loss, prediction, new_state, scope)
 
@@ -107,9 +103,9 @@ class Objective:
         moment: Any,
     ) -> Any:
         """Return the prediction alone, the model in inference mode: a tensor, or a dict of named outputs."""
-        call = self.model.bind(dict(zip(self.state_names, model_state, strict=True)), training=False)
-        scope = self._scope(self.named(parameters, setting), setting, batch, moment, call.functions)
-        return call(scope, batch.inputs)
+        state = dict(zip(self.state_names, model_state, strict=True))
+        call = self.model.bind(state, inputs=tuple(batch.inputs), training=False)
+        return call(self._scope(self.named(parameters, setting), setting, batch, moment, call))
 
     def at(
         self,
@@ -129,10 +125,10 @@ class Objective:
         functions: Mapping[str, Callable[..., Any]],
     ) -> None:
         """Evaluate once with other functions in place of the model's networks, to see what they are called with."""
-        call = self.model.bind({}, training=False)
-        scope = self._scope(self.named(parameters, setting), setting, batch, _START, functions)
-        prediction = call(scope, batch.inputs)
-        self.loss(scope.adding(_predicted(prediction)), prediction, batch.target)
+        call = replace(self.model.bind({}, inputs=tuple(batch.inputs), training=False), functions=functions)
+        scope = self._scope(self.named(parameters, setting), setting, batch, _START, call)
+        call(scope)
+        scope.outputs["loss"](scope)
 
     def _scope(
         self,
@@ -140,7 +136,7 @@ class Objective:
         setting: Setting,
         batch: Batch,
         moment: Any,
-        functions: Mapping[str, Callable[..., Any]],
+        call: Call,
     ) -> Scope:
         names: dict[str, Any] = {
             **self.constants,
@@ -152,8 +148,22 @@ class Objective:
         }
         if batch.target is not None:
             names["target"] = batch.target
+        if batch.weights is not None:
+            names["example_weights"] = batch.weights
         draws = tf.stack([setting.seed, tf.cast(moment.step, tf.int32)])
-        return Scope(names, definitions=self.definitions, functions=functions, ops=self.ops, draws=draws)
+
+        def loss(scope: Scope) -> tf.Tensor:
+            value = self.loss(scope, call(scope), batch.target)
+            return value if self.penalty is None else value + self.penalty({name: scope[name] for name in values})
+
+        return Scope(
+            names,
+            definitions=self.definitions,
+            functions=call.functions,
+            outputs={"loss": loss, **call.outputs, **call.alone},
+            ops=self.ops,
+            draws=draws,
+        )
 
 
 class _Start(NamedTuple):
@@ -162,10 +172,3 @@ class _Start(NamedTuple):
 
 
 _START = _Start()
-
-
-def _predicted(prediction: Any) -> dict[str, Any]:
-    if not isinstance(prediction, Mapping):
-        return {"prediction": prediction}
-    only = {"prediction": next(iter(prediction.values()))} if len(prediction) == 1 else {}
-    return {**prediction, **only}

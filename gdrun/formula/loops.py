@@ -23,7 +23,7 @@ def run_loop(name: str, loop: Loop, scope: Scope) -> Any:
         FormulaError: as `evaluate`, or if the condition is not one truth value.
     """
     for used in loop.names - {name, LOOP_COUNTER}:
-        if used in scope.definitions:
+        if used in scope.definitions or used in scope.outputs:
             scope[used]  # once, outside the loop: a value traced inside a compiled loop could not be shared
     return _Runner(name, loop, scope).run()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import pi
 from typing import Any, Protocol
@@ -128,6 +129,8 @@ class Scope:
         values: by name; parameters of networks under dotted names ("net.dense1.kernel"), which formulas cannot spell.
         definitions: `define:`, evaluated on demand; a value of the same name goes before.
         functions: networks, called as function(scope, *arguments); they read their parameters from the scope.
+        outputs: what is computed from the other names, as function(scope), on demand: predictions and the loss. Where a
+            derivative varies one of the other names, they are computed again.
         ops: numpy_ops.table(...) or tensorflow_ops.table(...).
         draws: TensorFlow only: integer tensor (2,), (seed, step); every draw of the config has its own stream of it.
         draw_shape: the shape of draws that give none; None is the shape of their parameters.
@@ -139,6 +142,7 @@ class Scope:
         *,
         definitions: Mapping[str, Definition] | None = None,
         functions: Mapping[str, Callable[..., Any]] | None = None,
+        outputs: Mapping[str, Callable[[Scope], Any]] | None = None,
         ops: Ops,
         draws: Any = None,
         draw_shape: tuple[int, ...] | None = None,
@@ -146,16 +150,19 @@ class Scope:
         self.values = values
         self.definitions: Mapping[str, Definition] = definitions or {}
         self.functions: Mapping[str, Callable[..., Any]] = functions or {}
+        self.outputs: Mapping[str, Callable[[Scope], Any]] = outputs or {}
         self.ops = ops
         self.draws = draws
         self.draw_shape = draw_shape
         self.rounds: tuple[Any, ...] = ()
         """Counters of the loops around, so that each round draws afresh."""
+        self.varied = False
+        """Whether this scope belongs to a derivative, which evaluates again what has been evaluated."""
         self._memory: dict[str, Any] = {}
         self._open: set[str] = set()
 
     def __contains__(self, name: object) -> bool:
-        return name in self.values or name in self.definitions or name == "pi"
+        return name in self.values or name in self.definitions or name in self.outputs or name == "pi"
 
     def __getitem__(self, name: str) -> Any:
         """Return the value called `name`; a definition is evaluated now, unless it was before.
@@ -170,6 +177,10 @@ class Scope:
         if name in self.definitions:
             self._memory[name] = value = self._define(name)
             return value
+        if name in self.outputs:
+            with self._opened(name):
+                self._memory[name] = value = self.ops.lift(self.outputs[name](self))
+            return value
         if name == "pi":
             return pi
         raise FormulaError(f"unknown name {name!r}")
@@ -178,21 +189,28 @@ class Scope:
         from gdrun.formula.evaluate import evaluate
         from gdrun.formula.loops import run_loop
 
+        with self._opened(name), inside(name, section=("define",)):
+            definition = self.definitions[name]
+            if isinstance(definition, Loop):
+                return run_loop(name, definition, self)
+            return evaluate(definition, self, owner=name)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[None]:
         if name in self._open:
             raise FormulaError(f"{name!r} is defined by itself")
         self._open.add(name)
         try:
-            with inside(name, section=("define",)):
-                definition = self.definitions[name]
-                if isinstance(definition, Loop):
-                    return run_loop(name, definition, self)
-                return evaluate(definition, self, owner=name)
+            yield
         finally:
             self._open.discard(name)
 
     def child(self, overrides: Mapping[str, Any]) -> Scope:
-        """Return a scope where the overridden names have other values and definitions are evaluated again."""
-        return self._copy({**self.values, **overrides})
+        """Return a scope where the overridden names have other values; what depends on them is evaluated again."""
+        given = {name: value for name, value in self.values.items() if name not in self.outputs}
+        scope = self._copy({**given, **overrides})
+        scope.varied = True
+        return scope
 
     def adding(self, values: Mapping[str, Any]) -> Scope:
         """Return a scope with further values; what was defined before them stays as it was evaluated."""
@@ -212,10 +230,12 @@ class Scope:
             values,
             definitions=self.definitions,
             functions=self.functions,
+            outputs=self.outputs,
             ops=self.ops,
             draws=self.draws,
             draw_shape=self.draw_shape,
         )
         scope.rounds = self.rounds
+        scope.varied = self.varied
         scope._open = set(self._open) - set(values)
         return scope
