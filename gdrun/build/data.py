@@ -12,10 +12,14 @@ from gdrun.components.data.csv_file import csv_data
 from gdrun.components.data.dataset import Dataset, check_same_form
 from gdrun.components.data.formulas import formula_data
 from gdrun.components.data.generators import generated_data
+from gdrun.components.data.keras_sets import keras_data
 from gdrun.components.data.labels import one_hot
 from gdrun.components.data.npz_file import npz_data
+from gdrun.components.data.parquet_file import parquet_data
+from gdrun.components.data.sklearn_sets import sklearn_data
 from gdrun.components.data.split import split
 from gdrun.components.data.values import values_data
+from gdrun.components.data.weights import weights_by_class, weights_by_formula
 from gdrun.components.random import LegacyState, RandomSource, Streams
 from gdrun.components.scaling import Scaling, scale_parts
 from gdrun.config import data as sections
@@ -81,6 +85,10 @@ def build_data(
             validation = _load(block, constants, source, directory, experiment.seed, labels=whole.labels)
             check_same_form(train, validation)
             files.update(validation.files)
+    if section.class_weights is not None:
+        # By the labels as they are written, and for training only, as Keras's class_weight.
+        with located("data", "class_weights"):
+            train = weights_by_class(train, section.class_weights)
     scaling = Scaling()
     if section.scale is not None:
         with located("data", "scale"):
@@ -103,6 +111,23 @@ def _load(
     *,
     labels: tuple[str, ...] = (),
 ) -> Dataset:
+    """The examples of one data block, with the weights that it gives them."""
+    data = _examples(section, constants, source, directory, seed, labels=labels)
+    if section.example_weights is None or isinstance(section, sections.FileData):
+        return data
+    formula = parse(section.example_weights)
+    return weights_by_formula(data, formula, constants=constants, random=source.generator("data"))
+
+
+def _examples(
+    section: Any,
+    constants: dict[str, np.ndarray],
+    source: RandomSource,
+    directory: Path,
+    seed: int,
+    *,
+    labels: tuple[str, ...] = (),
+) -> Dataset:
     match section:
         case sections.FormulaData():
             return formula_data(
@@ -114,7 +139,7 @@ def _load(
             )
         case sections.ValuesData():
             return values_data(section.inputs, section.target)
-        case sections.CsvData():
+        case sections.SeparatedData():
             return csv_data(
                 directory / section.path,
                 inputs=section.inputs,
@@ -124,9 +149,35 @@ def _load(
                 skip=section.skip,
                 rows=section.rows,
                 labels=labels,
+                weights=section.example_weights,
+            )
+        case sections.ParquetData():
+            return parquet_data(
+                directory / section.path,
+                inputs=section.inputs,
+                target=section.target,
+                rows=section.rows,
+                labels=labels,
+                weights=section.example_weights,
             )
         case sections.NpzData():
-            return npz_data(directory / section.path, inputs=section.inputs, target=section.target, labels=labels)
+            return npz_data(
+                directory / section.path,
+                inputs=section.inputs,
+                target=section.target,
+                labels=labels,
+                weights=section.example_weights,
+            )
+        case sections.SklearnData():
+            return sklearn_data(
+                section.name,
+                inputs=section.inputs,
+                rows=section.rows,
+                settings=section.settings,
+                random=source.generator("data"),
+            )
+        case sections.KerasData():
+            return keras_data(section.name, part=section.part, inputs=section.inputs, rows=section.rows)
         case sections.GeneratedData():
             own = source if section.seed is None else Streams(section.seed)
             inherited = set(sections.DataSection.model_fields) | {"kind", "seed"}

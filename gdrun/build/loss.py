@@ -55,7 +55,7 @@ def build_loss(section: Any, dtype: tf.DType) -> LossFunction:
 
             def named(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
                 with located("loss"):
-                    return function(_one(prediction, dtype), target)
+                    return function(_one(prediction, dtype), target, _weights(scope))
 
             return named
         case _:
@@ -90,7 +90,11 @@ def build_residuals(section: Any, dtype: tf.DType, trainable: tuple[str, ...]) -
 
     def residuals(evaluation: Evaluation, target: tf.Tensor | None) -> tf.Tensor:
         prediction = _one(evaluation.prediction, dtype)
-        errors = tf.reshape(prediction - tf.cast(target, prediction.dtype), [-1])
+        errors = prediction - tf.cast(target, prediction.dtype)
+        weights = _weights(evaluation.scope)
+        if weights is not None:
+            errors = errors * tf.reshape(tf.sqrt(weights), [-1] + [1] * (errors.shape.rank - 1))
+        errors = tf.reshape(errors, [-1])
         count = int(errors.shape[0]) if section.reduction == "mean" else 1
         parts = [errors * (section.factor / count) ** 0.5]
         parts += [weight.l2**0.5 * tf.reshape(evaluation.scope[name], [-1]) for name in penalized]
@@ -150,6 +154,11 @@ def truth_formula(text: Any, path: ConfigPath) -> Callable[[Scope], tf.Tensor]:
         return tf.cast(result, tf.bool)
 
     return truth
+
+
+def _weights(scope: Scope) -> tf.Tensor | None:
+    """How much each example counts, (B,); None where all count alike."""
+    return scope["example_weights"] if "example_weights" in scope else None
 
 
 def _one(prediction: Any, dtype: tf.DType) -> tf.Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from gdrun.components.data.dataset import Dataset
 from gdrun.errors import DataError
 
-Method = Literal["none", "standardize", "minmax"]
+Method = Literal["none", "standardize", "minmax"] | float
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +36,15 @@ def fit_scaler(array: np.ndarray, method: Method, where: str) -> Scaler | None:
         standardize: offset = mean, scale = sqrt(mean((x - mean)**2))     minmax: offset = min, scale = max - min
 
     Args:
+        method: a number divides every column: offset = 0, scale = method.
         where: what the array is called in messages.
     Raises:
         DataError: if a column is constant, so that its scale would be 0; the message names it.
     """
     if method == "none":
         return None
+    if not isinstance(method, str):
+        return Scaler(np.zeros(()), np.asarray(method, np.float64))
     if method == "standardize":
         offset = array.mean(axis=0, dtype=np.float64)
         scale = array.std(axis=0, dtype=np.float64)

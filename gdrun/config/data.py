@@ -4,11 +4,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic_core import PydanticCustomError
 
-from .base import Array, Bounds, Count, Formula, Identifier, Nested, PositiveInteger, Section, Share, kinds
+from .base import (
+    Array,
+    Bounds,
+    Count,
+    Formula,
+    Identifier,
+    Nested,
+    NonNegative,
+    PositiveInteger,
+    PositiveNumber,
+    Section,
+    Share,
+    kinds,
+)
 from .unions import ByForm, Lazy, from_elsewhere
 
 if TYPE_CHECKING:
-    from .data_files import CsvData, NpzData
+    from .data_files import CsvData, NpzData, ParquetData, TsvData
     from .data_generators import (
         BlobsData,
         CirclesData,
@@ -20,13 +33,16 @@ if TYPE_CHECKING:
         SpiralsData,
         XorData,
     )
+    from .data_sets import KerasData, SklearnData
 else:
     Data = kinds(
         {
             "formula": "data:FormulaData",
             "values": "data:ValuesData",
             "csv": "data_files:CsvData",
+            "tsv": "data_files:TsvData",
             "npz": "data_files:NpzData",
+            "parquet": "data_files:ParquetData",
             "linear": "data_generators:LinearData",
             "polynomial": "data_generators:PolynomialData",
             "sine": "data_generators:SineData",
@@ -36,6 +52,8 @@ else:
             "spirals": "data_generators:SpiralsData",
             "xor": "data_generators:XorData",
             "ring": "data_generators:RingData",
+            "sklearn": "data_sets:SklearnData",
+            "keras": "data_sets:KerasData",
         },
     )
 
@@ -64,12 +82,22 @@ class ValidationSplit(Section):
             raise PydanticCustomError("validation", "shuffle goes with share or count")
 
 
+Method = Annotated[
+    Any,
+    ByForm(
+        {"word": Literal["none", "standardize", "minmax"], "number": PositiveNumber},
+        choose=lambda value: "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else "word",
+    ),
+]
+
+
 class Scale(Section):
     """Bring columns to a common scale before training. Deviations are population deviations (divided by n)."""
 
-    inputs: Literal["none", "standardize", "minmax"] = "none"
-    """standardize: subtract the mean, divide by the deviation; minmax: to [0, 1]."""
-    target: Literal["none", "standardize", "minmax"] = "none"
+    inputs: Method = "none"
+    """standardize: subtract the mean, divide by the deviation; minmax: to [0, 1]; a number: divide by it, as images by
+    255."""
+    target: Method = "none"
     """The same for the target."""
     fit: Literal["train", "all", "each"] = "train"
     """Which examples give the mean and deviation: the training part, all, or each part its own."""
@@ -94,6 +122,18 @@ else:
     ]
 
 
+ClassWeights = Annotated[
+    Any,
+    ByForm(
+        {
+            "scalar": Literal["balanced"],
+            "sequence": Annotated[tuple[NonNegative, ...], Bounds(min_length=2)],
+            "mapping": Annotated[dict[str, NonNegative], Bounds(min_length=1)],
+        }
+    ),
+]
+
+
 class DataSection(Section):
     """What every kind of data has."""
 
@@ -104,6 +144,13 @@ class DataSection(Section):
     """Bring inputs and target to a common scale; a bare word is short for `{inputs: ...}`."""
     classes: Annotated[PositiveInteger, Bounds(ge=2)] | None = None
     """Number of classes; the target's labels (0, 1, ...) become one-hot rows of this length."""
+    class_weights: ClassWeights | None = None
+    """How much the examples of each class count in the training loss: a list, one weight a class; by label, others
+    counting 1, as Keras's class_weight; or `balanced`, examples / (classes * examples of the class)."""
+    example_weights: Formula | None = None
+    """How much each example counts in the loss, as Keras's sample_weight: a formula of inputs, target and constants,
+    or a list; in files, a column or array. The mean stays a division by the number of examples. A part held out for
+    validation keeps its weights; metrics have none. Formulas see the weights as `example_weights`."""
 
     @classmethod
     def rewrite(cls, value: Any) -> Any:
@@ -141,7 +188,10 @@ class ValuesData(DataSection):
 
 
 _ELSEWHERE = {
-    **dict.fromkeys(("CsvData", "NpzData", "Column", "Columns"), "data_files"),
+    **dict.fromkeys(
+        ("FileData", "SeparatedData", "CsvData", "TsvData", "NpzData", "ParquetData", "Column", "Columns"), "data_files"
+    ),
+    **dict.fromkeys(("SklearnData", "KerasData"), "data_sets"),
     **dict.fromkeys(
         (
             "GeneratedData",
@@ -169,7 +219,9 @@ if TYPE_CHECKING:
         FormulaData
         | ValuesData
         | CsvData
+        | TsvData
         | NpzData
+        | ParquetData
         | LinearData
         | PolynomialData
         | SineData
@@ -179,4 +231,6 @@ if TYPE_CHECKING:
         | SpiralsData
         | XorData
         | RingData
+        | SklearnData
+        | KerasData
     )

@@ -19,43 +19,75 @@ Column = Annotated[
     Any,
     Check(_column, "a column's name or position", {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}),
 ]
+Rows = Annotated[str, Bounds(pattern=r"^\d*:\d*$")]
 Several = Annotated[tuple[Column, ...], Bounds(min_length=1)]
 Columns = Annotated[Any, ByForm({"scalar": Column, "sequence": Several})]
 
 
-class CsvData(DataSection):
-    """A file of separated values."""
+class FileData(DataSection):
+    """What every kind of file has."""
 
-    kind: Literal["csv"]
     path: Annotated[str, Bounds(min_length=1)]
     """The file, relative to the config's folder."""
+
+
+class TableData(FileData):
+    """What every file of named columns has."""
+
     inputs: Annotated[
         tuple[str | int, ...] | dict[str, Any], ByForm({"sequence": Several, "mapping": dict[Identifier, Columns]})
     ]
     """Columns by name or position (from 0): a list, each column an input of its own name, or `{name: column}`; a list
     of columns under one name gives an (n, k) input."""
     target: Columns | None = None
-    """The target's column, or columns."""
+    """The target's column, or columns. Text in a single column is class labels, numbered in sorted order."""
+    example_weights: Column | None = None
+    """The column that says how much each example counts in the loss, as Keras's sample_weight."""
+    rows: Rows | None = None
+    """A half-open range of data rows, "0:1500"."""
+
+
+class SeparatedData(TableData):
+    """A text file of separated values."""
+
     separator: Annotated[str, Bounds(min_length=1, max_length=1)] = ","
     """One character; a tab is "\\t"."""
     header: bool = True
     """Whether the first row names the columns."""
     skip: Count = 0
     """Lines to pass over before the header."""
-    rows: Annotated[str, Bounds(pattern=r"^\d*:\d*$")] | None = None
-    """A half-open range of data rows, "0:1500"."""
 
 
-class NpzData(DataSection):
+class CsvData(SeparatedData):
+    """A file of values separated by commas, or by another character."""
+
+    kind: Literal["csv"]
+
+
+class TsvData(SeparatedData):
+    """A file of values separated by tabs."""
+
+    kind: Literal["tsv"]
+    separator: Annotated[str, Bounds(min_length=1, max_length=1)] = "\t"
+    """One character."""
+
+
+class ParquetData(TableData):
+    """A Parquet file; wants the extra `parquet`."""
+
+    kind: Literal["parquet"]
+
+
+class NpzData(FileData):
     """Arrays of a NumPy archive."""
 
     kind: Literal["npz"]
-    path: Annotated[str, Bounds(min_length=1)]
-    """The file, relative to the config's folder."""
     inputs: Annotated[
         tuple[str, ...] | dict[str, str],
         ByForm({"sequence": Annotated[tuple[str, ...], Bounds(min_length=1)], "mapping": dict[Identifier, str]}),
     ]
     """Names of arrays in the file, or `{name: array}`."""
     target: str | None = None
-    """Name of the target's array."""
+    """Name of the target's array; one of text holds class labels, numbered in sorted order."""
+    example_weights: str | None = None
+    """Name of the array that says how much each example counts in the loss, as Keras's sample_weight."""

@@ -9,6 +9,12 @@ from typing import Any
 from gdrun.errors import ConfigPath
 
 MOMENT = ("step", "epoch")
+FILES = ("csv", "tsv", "npz", "parquet")
+"""Kinds of data in files, whose columns and arrays have names."""
+WRITTEN_OUT = ("formula", "values", *FILES)
+"""Kinds of data that have the inputs and the target that the config gives them."""
+LIBRARIES = ("sklearn", "keras")
+"""Kinds of data that are the input x, unless the config says otherwise."""
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -42,10 +48,12 @@ class Names:
         """What the model's output is called."""
         return (*self.outputs, "prediction") if len(self.outputs) <= 1 else self.outputs
 
+    has_weights: bool = False
+
     @property
     def target(self) -> tuple[str, ...]:
-        """`target`, where there is one."""
-        return ("target",) if self.has_target else ()
+        """`target` and `example_weights`, where there are any."""
+        return (("target",) if self.has_target else ()) + (("example_weights",) if self.has_weights else ())
 
 
 def names_of(config: Mapping[str, Any]) -> Names:
@@ -60,6 +68,7 @@ def names_of(config: Mapping[str, Any]) -> Names:
         parameters=_parameters(config.get("model")),
         networks=tuple(mapping(model.get("networks"))),
         outputs=tuple(mapping(formula)),
+        has_weights=has_weights(config.get("data")),
     )
 
 
@@ -67,16 +76,23 @@ def has_target(data: Any) -> bool:
     """Return whether a data section gives a target."""
     if data is None:
         return False
-    if kind(data) in ("formula", "values", "csv", "npz"):
+    if kind(data) in WRITTEN_OUT:
         return mapping(data).get("target") is not None
     return True
+
+
+def has_weights(data: Any) -> bool:
+    """Return whether a data section says how much its examples count."""
+    return any(mapping(data).get(key) is not None for key in ("example_weights", "class_weights"))
 
 
 def _inputs(data: Any) -> tuple[str, ...] | None:
     if data is None:
         return ()
     section, which = mapping(data), kind(data)
-    if which in ("formula", "values", "csv", "npz"):
+    if which in LIBRARIES and section.get("inputs") is None:
+        return ("x",)
+    if which in (*WRITTEN_OUT, *LIBRARIES):
         inputs = section.get("inputs")
         if isinstance(inputs, Mapping):
             return tuple(inputs)
@@ -129,6 +145,7 @@ def uses(config: Mapping[str, Any], names: Names) -> Iterator[Use]:
         validation = mapping(data.get("validation"))
         if kind(validation) in (None, "formula"):
             yield from _data(("data", "validation"), validation, data, names)
+    yield from _example_weights(config.get("data"), names)
     yield from _initial_values(config.get("model"), names)
 
     inputs, parameters = names.inputs, names.parameters
@@ -201,6 +218,18 @@ def _data(path: ConfigPath, block: Mapping[str, Any], data: Mapping[str, Any], n
     every = tuple(inputs or mapping(data.get("inputs")))
     for key in ("target", "noise"):
         yield Use((*path, key), block.get(key), (*names.constants, *every))
+
+
+def _example_weights(data: Any, names: Names) -> Iterator[Use]:
+    target = ("target",) if names.has_target else ()
+    known = None if names.inputs is None else (*names.constants, *names.inputs, *target)
+    blocks: list[tuple[ConfigPath, Any]] = [
+        (("data",), data),
+        (("data", "validation"), mapping(data).get("validation")),
+    ]
+    for path, block in blocks:
+        if (kind(block) or kind(data)) not in FILES:
+            yield Use((*path, "example_weights"), mapping(block).get("example_weights"), known)
 
 
 def _initial_values(model: Any, names: Names) -> Iterator[Use]:

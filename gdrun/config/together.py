@@ -8,7 +8,7 @@ from typing import Any
 from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import Expression
 
-from .scopes import Names, kind, mapping
+from .scopes import LIBRARIES, WRITTEN_OUT, Names, kind, mapping
 from .suggest import did_you_mean
 
 Expressions = Mapping[ConfigPath, Expression]
@@ -21,7 +21,8 @@ def settings_problems(config: Mapping[str, Any], names: Names, expressions: Expr
     yield from _loss(config, names, expressions)
     yield from _metrics(config, names)
     yield from _schedule(config)
-    if kind(config.get("optimizer")) in ("formula", "gauss_newton", "levenberg_marquardt"):
+    optimizer = config.get("optimizer")
+    if kind(optimizer) in ("formula", "gauss_newton", "levenberg_marquardt") or "groups" in mapping(optimizer):
         from .together_optimizer import optimizer_problems
 
         yield from optimizer_problems(config, names, expressions)
@@ -39,18 +40,25 @@ def _data(config: Mapping[str, Any]) -> Iterator[Problem]:
         return
     section = mapping(data)
     target = section.get("target")
-    if kind(data) in ("formula", "values", "csv", "npz") and target is None:
+    if kind(data) in WRITTEN_OUT and target is None:
         if section.get("noise") is not None:
             yield Problem("noise is added to the target, but there is no target", ("data", "noise"), key=True)
         if section.get("classes") is not None:
             yield Problem("classes are of the target, but there is no target", ("data", "classes"), key=True)
         if mapping(section.get("scale")).get("target", "none") != "none":
             yield Problem("there is no target to scale", ("data", "scale", "target"), key=True)
+        if section.get("class_weights") is not None:
+            told = "class weights are by the target, but there is no target"
+            yield Problem(told, ("data", "class_weights"), key=True)
     inner = mapping(section.get("validation")).get("validation")
     if inner is not None:
         yield Problem("validation data has no validation of its own", ("data", "validation", "validation"), key=True)
     if kind(data) == "values":
         yield from _lengths(("data",), section)
+    if kind(data) == "sklearn":
+        from .data_sets import settings_problems as sklearn_problems
+
+        yield from sklearn_problems(section)
 
 
 def _lengths(path: ConfigPath, section: Mapping[str, Any]) -> Iterator[Problem]:
@@ -85,6 +93,16 @@ def _loss(config: Mapping[str, Any], names: Names, expressions: Expressions) -> 
         why = "there is no data" if config.get("data") is None else "data has no target"
         hint = "add data.target, or use loss: output, which minimises the model's own value"
         yield Problem(f"{kind(loss)} compares predictions with a target, but {why}", path, hint)
+    if kind(loss) in _WITHOUT_TARGET and names.has_weights:
+        used = any(
+            "example_weights" in expression.names for place, expression in expressions.items() if place[0] != "data"
+        )
+        if not used:
+            yield Problem(
+                f"the weights of data do not reach a loss of kind {kind(loss)}",
+                path,
+                "formulas see them as example_weights: mean(example_weights * (prediction - target)**2)",
+            )
     compares = named or (loss is None and names.has_target)
     if compares and len(names.outputs) > 1:
         yield Problem(
@@ -178,7 +196,7 @@ def _num_examples(data: Any) -> int | None:
     if kind(data) == "values":
         first = next(iter(mapping(section.get("inputs")).values()), None)
         return len(first) if isinstance(first, list | tuple) else None
-    if data is None or kind(data) in ("formula", "csv", "npz", None):
+    if data is None or kind(data) in (*WRITTEN_OUT, *LIBRARIES, None):
         return None
     size = section.get("size", 100)
     return int(size) if isinstance(size, int | float) and not isinstance(size, bool) else None

@@ -16,7 +16,7 @@ from gdrun.formula.tokens import KEYWORDS
 if TYPE_CHECKING:
     from gdrun.formula.scope import Definition
 
-RUN_NAMES = frozenset({"target", "prediction", "step", "epoch", "pi"})
+RUN_NAMES = frozenset({"target", "prediction", "example_weights", "step", "epoch", "pi"})
 """Names that gdrun gives a meaning."""
 
 RESERVED = frozenset(TABLE) | RUN_NAMES | KEYWORDS

@@ -11,15 +11,12 @@ from typing import BinaryIO, TextIO
 
 import numpy as np
 
-from gdrun.components.data.dataset import Dataset, dataset, unknown_name
-from gdrun.components.data.files import open_data, shown
+from gdrun.components.data.columns import Column, Columns, find_column, listed, named_within
+from gdrun.components.data.dataset import Dataset, dataset
+from gdrun.components.data.files import beyond_rows, open_data, row_range, shown
 from gdrun.components.data.labels import encode_labels
-from gdrun.errors import ConfigPath, DataError
+from gdrun.errors import DataError
 from gdrun.text import plural, safe_text
-
-Column = str | int
-"""A column by name, or by position counted from 0."""
-Columns = Column | Sequence[Column]
 
 _BLOCK_ROWS = 4096
 """Rows that are held as text at one time: a cell as text takes ten times the memory of a number."""
@@ -35,6 +32,7 @@ def csv_data(
     skip: int = 0,
     rows: str | None = None,
     labels: tuple[str, ...] = (),
+    weights: Column | None = None,
 ) -> Dataset:
     """Read columns of a file of separated values, UTF-8 with or without a byte order mark, cells quoted or not.
 
@@ -49,6 +47,7 @@ def csv_data(
         skip: lines to pass over first.
         rows: half-open range of data rows, "0:1500", "100:", ":20"; blank lines do not count.
         labels: the target's classes, where they are known already (those of the training data).
+        weights: the column of the examples' weights.
     Returns:
         the data set, float64, with the file's hash.
     Raises:
@@ -59,15 +58,14 @@ def csv_data(
     with open_data(path) as (file, digest):
         try:
             table = _Table(name, file, separator, header, skip)
-            given = inputs if isinstance(inputs, Mapping) else dict(enumerate(inputs))
-            for key, columns in given.items():
-                table.check(columns, ("inputs", key))
-            table.check(() if target is None else target, ("target",))
+            named_within(table.position, inputs, target, weights)
             if not isinstance(inputs, Mapping):
                 inputs = table.by_own_name(inputs)
-            wanted = [column for columns in inputs.values() for column in _listed(columns)]
+            wanted = [column for columns in inputs.values() for column in listed(columns)]
             if target is not None:
-                wanted += _listed(target)
+                wanted += listed(target)
+            if weights is not None:
+                wanted.append(weights)
             text = target if isinstance(target, (str, int)) else None
             readers = table.read(wanted, rows, text_allowed=text, labelled=bool(labels))
         except UnicodeDecodeError as error:
@@ -79,22 +77,19 @@ def csv_data(
             raise DataError(f"{name} cannot be read as separated values: {error}") from None
 
     def array(columns: Columns) -> np.ndarray:
-        parts = [readers[table.position(column)].values() for column in _listed(columns)]
+        parts = [readers[table.position(column)].values() for column in listed(columns)]
         return parts[0] if isinstance(columns, (str, int)) else np.stack(parts, axis=1)
 
     arrays = {key: array(columns) for key, columns in inputs.items()}
     files = {str(path): digest}
+    counts = None if weights is None else array(weights)
     if target is None:
-        return dataset(arrays, files=files)
+        return dataset(arrays, files=files, weights=counts)
     reader = readers[table.position(text)] if text is not None else None
     if isinstance(reader, _Labels):
         values, labels = encode_labels(reader.texts, labels)
-        return dataset(arrays, values, labels=labels, files=files)
-    return dataset(arrays, array(target), files=files)
-
-
-def _listed(columns: Columns) -> list[Column]:
-    return [columns] if isinstance(columns, (str, int)) else list(columns)
+        return dataset(arrays, values, labels=labels, files=files, weights=counts)
+    return dataset(arrays, array(target), files=files, weights=counts)
 
 
 class _Numbers:
@@ -172,38 +167,14 @@ class _Table:
             inputs[name] = position
         return inputs
 
-    def check(self, columns: Columns, within: ConfigPath) -> None:
-        """Refuse columns that are not there, as those that the config names at `within`."""
-        for column in _listed(columns):
-            try:
-                self.position(column)
-            except DataError as error:
-                error.within = within
-                raise
-
     def position(self, column: Column) -> int:
         """The position of a column that exists."""
-        if isinstance(column, int):
-            if not 0 <= column < self._width:
-                columns = plural(self._width, "column")
-                raise DataError(
-                    f"{self._file_name} has no column {column}: its {columns} count from 0 to {self._width - 1}"
-                )
-            return column
-        if self._header is None:
+        if self._header is None and isinstance(column, str):
             raise DataError(
                 f"{self._file_name} is read without a header, so no column is called '{safe_text(column, limit=60)}'",
                 hint=f"give positions, 0 to {self._width - 1}, or header: true",
             )
-        found = [k for k, name in enumerate(self._header) if name == column]
-        if not found:
-            raise unknown_name(f"column in {self._file_name} called", column, self._header)
-        if len(found) > 1:
-            raise DataError(
-                f"{self._file_name} has {len(found)} columns '{safe_text(column, limit=60)}'",
-                hint=f"give the position: {' or '.join(map(str, found))}",
-            )
-        return found[0]
+        return find_column(column, self._header, self._width, self._file_name)
 
     def read(
         self, columns: Iterable[Column], rows: str | None, *, text_allowed: Column | None, labelled: bool
@@ -211,7 +182,7 @@ class _Table:
         """Read the columns, by position. The one that may be text is if its first cell is, or if `labelled`."""
         positions = sorted({self.position(column) for column in columns})
         label_position = None if text_allowed is None else self.position(text_allowed)
-        first_row, stop_row = _range(rows)
+        first_row, stop_row = row_range(rows)
         readers: dict[int, _Numbers | _Labels] = {}
         remaining = self._data_rows()
         skipped = sum(1 for _ in islice(remaining, first_row))
@@ -233,7 +204,7 @@ class _Table:
         if num_rows == 0:
             raise DataError(f"{self._file_name} has no data rows")
         if num_rows < (stop_row or 0) or num_rows <= first_row:
-            raise DataError(f"rows {rows} goes beyond the end of {self._file_name}, which has {num_rows} data rows")
+            raise beyond_rows(rows, self._file_name, num_rows)
         return readers
 
     def _data_rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -271,15 +242,6 @@ def _numbered_rows(text: TextIO, separator: str, skip: int) -> Iterator[tuple[in
         if len(row) > 1 or (row and row[0].strip()):
             yield line, row
         line = skip + reader.line_num + 1
-
-
-def _range(rows: str | None) -> tuple[int, int | None]:
-    first, _, stop = (rows or ":").partition(":")
-    if max(len(first), len(stop)) > 15:
-        raise DataError(f"rows {safe_text(rows, limit=60)} goes beyond what any file holds")
-    if stop and int(stop) <= int(first or 0):
-        raise DataError(f"rows {rows} is empty", hint="the end comes after the start and is not a part of the range")
-    return int(first or 0), int(stop) if stop else None
 
 
 def _is_number(cell: str) -> bool:

@@ -22,6 +22,7 @@ class Dataset:
             is float64, arrays of an archive keep their own type until `cast`.
         target: (N, ...), or None.
         labels: where the target was text, the classes: target value k stands for labels[k].
+        weights: how much each example counts in the loss, (N,), at least 0; None: all alike.
         files: each data file that was read, path -> SHA-256 in hex.
     """
 
@@ -29,6 +30,7 @@ class Dataset:
     target: np.ndarray | None = None
     labels: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    weights: np.ndarray | None = None
 
     @property
     def num_examples(self) -> int:
@@ -36,14 +38,15 @@ class Dataset:
         return len(next(iter(self.inputs.values())))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return every array by its place in a config: "inputs.x", ..., "target"."""
+        """Return what models and losses compare, by its place in a config: "inputs.x", ..., "target"."""
         named = {f"inputs.{name}": array for name, array in self.inputs.items()}
         return named if self.target is None else {**named, "target": self.target}
 
     def map(self, function: Callable[[np.ndarray], np.ndarray]) -> Dataset:
         """Return the data set with `function` applied to each array."""
         inputs = {name: function(array) for name, array in self.inputs.items()}
-        return replace(self, inputs=inputs, target=None if self.target is None else function(self.target))
+        target, weights = (None if array is None else function(array) for array in (self.target, self.weights))
+        return replace(self, inputs=inputs, target=target, weights=weights)
 
     def take(self, rows: slice | np.ndarray) -> Dataset:
         """Return the examples at `rows`; a slice gives views."""
@@ -57,7 +60,8 @@ class Dataset:
         """
         arrays = {where: _cast(array, precision, where) for where, array in self.arrays().items()}
         inputs = {name: arrays[f"inputs.{name}"] for name in self.inputs}
-        return replace(self, inputs=inputs, target=arrays.get("target"))
+        weights = None if self.weights is None else _cast(self.weights, precision, "example_weights")
+        return replace(self, inputs=inputs, target=arrays.get("target"), weights=weights)
 
 
 def _cast(array: np.ndarray, precision: str, where: str) -> np.ndarray:
@@ -82,12 +86,13 @@ def dataset(
     *,
     labels: tuple[str, ...] = (),
     files: Mapping[str, str] | None = None,
+    weights: np.ndarray | None = None,
 ) -> Dataset:
     """Return the checked data set.
 
     Raises:
         DataError: if an array has no leading axis, lengths differ, there are no examples, or a value is not a finite
-            number; the message gives the place, such as inputs.x[12].
+            number; the message gives the place, such as inputs.x[12]. Weights as `weighted` says.
     """
     result = Dataset(dict(inputs), target, labels, dict(files or {}))
     lengths = {}
@@ -111,7 +116,28 @@ def dataset(
         place = first_non_finite(array)
         if place is not None:
             raise DataError(f"{where}{_index(place)} is {array[place]}", hint=_FINITE, within=_path(where))
-    return result
+    return result if weights is None else weighted(result, weights)
+
+
+def weighted(data: Dataset, weights: np.ndarray) -> Dataset:
+    """Return the data set whose examples count in the loss by `weights`, times those that it has already.
+
+    Raises:
+        DataError: if it is not one finite number of at least 0 an example, or all are 0.
+    """
+    if weights.shape != (data.num_examples,):
+        raise DataError(
+            f"example_weights has shape {weights.shape}, not one weight for each of {data.num_examples} examples",
+            hint="a validation block inherits what it omits; example_weights: null takes them away there",
+            within=_WEIGHTS,
+        )
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        place = int(np.argmax(wrong))
+        raise DataError(f"example_weights[{place}] is {weights[place]:g}", hint=_WEIGHT, within=_WEIGHTS)
+    if not weights.any():
+        raise DataError("all example weights are 0, which leaves nothing to learn from", within=_WEIGHTS)
+    return replace(data, weights=weights if data.weights is None else data.weights * weights)
 
 
 def check_same_form(train: Dataset, validation: Dataset) -> None:
@@ -141,6 +167,10 @@ def first_non_finite(array: np.ndarray) -> tuple[int, ...] | None:
 
 
 _FINITE = "data must be finite: leave that example out, or mend its value"
+
+
+_WEIGHT = "a weight is a finite number, 0 or more"
+_WEIGHTS = ("example_weights",)
 
 
 def _path(where: str) -> ConfigPath:

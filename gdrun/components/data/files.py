@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gdrun.errors import DataError
-from gdrun.text import safe_text
+from gdrun.text import plural, safe_text
 
 
 @contextmanager
@@ -45,3 +45,22 @@ def open_data(path: str | Path) -> Iterator[tuple[BinaryIO, str]]:
 def shown(path: str | Path) -> str:
     """Return the path as messages show it."""
     return safe_text(os.fspath(path), limit=300)
+
+
+def row_range(rows: str | None) -> tuple[int, int | None]:
+    """Return (first, stop) of a half-open range "0:1500", "100:", ":20"; stop None: to the end.
+
+    Raises:
+        DataError: if it is empty or absurdly large.
+    """
+    first, _, stop = (rows or ":").partition(":")
+    if max(len(first), len(stop)) > 15:
+        raise DataError(f"rows {safe_text(rows, limit=60)} goes beyond what any file holds")
+    if stop and int(stop) <= int(first or 0):
+        raise DataError(f"rows {rows} is empty", hint="the end comes after the start and is not a part of the range")
+    return int(first or 0), int(stop) if stop else None
+
+
+def beyond_rows(rows: str | None, name: str, num_rows: int) -> DataError:
+    """Return the error for a range that goes beyond the rows that there are."""
+    return DataError(f"rows {rows} goes beyond the end of {name}, which has {plural(num_rows, 'data row')}")

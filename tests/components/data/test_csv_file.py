@@ -105,7 +105,7 @@ def test_a_text_target_becomes_sorted_class_numbers(write):
         ("a,b,y\n1,2,1\n1,2,two\n", {}, r"d.csv:3: column 'y' is 'two', not a finite number"),
         ("a,b,y\n1,2,one\n1,2,\n", {}, r"d.csv:3: column 'y' is empty"),
         ('a,b,y\n"1\n",2,x\n"",2,x\n', {}, r"d.csv:4: column 'a' is empty"),
-        ("a,b,y\n1,2,3\n", {"rows": "0:2"}, "rows 0:2 goes beyond the end of .* 1 data rows"),
+        ("a,b,y\n1,2,3\n", {"rows": "0:2"}, "rows 0:2 goes beyond the end of .* 1 data row$"),
         ("a,b,y\n1,2,3\n", {"rows": "1:"}, "goes beyond"),
         ("a,b,y\n1,2,3\n", {"rows": "1:1"}, "rows 1:1 is empty"),
         ("a,b,y\n1,2,3\n", {"rows": "0:" + "9" * 5000}, "beyond"),
