@@ -39,6 +39,8 @@ def _definitions(experiment: Experiment) -> dict[str, Definition]:
                 while_=None if value.while_ is None else parse(value.while_),
                 at_most=value.at_most,
                 times=value.times,
+                define={inner: parse(text) for inner, text in value.define.items()},
+                keep_all=value.keep == "all",
             )
     return definitions
 

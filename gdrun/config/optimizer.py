@@ -1,13 +1,17 @@
 """`optimizer:` how gradients move parameters. Keras's optimizers keep Keras's names, spelling and defaults."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic_core import PydanticCustomError
 
 from .base import Bounds, NonNegative, Number, PositiveInteger, PositiveNumber, Section, UnitInterval, kinds
-from .unions import from_elsewhere
+from .unions import Nested, from_elsewhere
+
+if TYPE_CHECKING:
+    from .groups import Group
 
 Decay = Annotated[Number, Bounds(ge=0, lt=1)]
+Groups: TypeAlias = "tuple[Group, ...]" if TYPE_CHECKING else tuple[Annotated[Any, Nested("groups:Group")], ...]
 
 
 class KerasOptimizer(Section):
@@ -33,8 +37,13 @@ class KerasOptimizer(Section):
     """Average gradients over so many steps and update once."""
     loss_scale_factor: PositiveNumber | None = None
     """Multiply the loss by it and divide the gradients, against underflow."""
+    groups: Groups = ()
+    """Other settings for some parameters: `{parameters: [b], learning_rate: 0.1}`, `{parameters: [dense1], frozen:
+    true}`, `{parameters: [W], optimizer: {kind: ...}}`. Norms that clip are those of each group alone."""
 
     def together(self) -> None:
+        if self.groups and self.loss_scale_factor is not None:
+            raise PydanticCustomError("groups", "loss_scale_factor is for all parameters together, without groups")
         given = [name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, name) is not None]
         if len(given) > 1:
             raise PydanticCustomError("clip", "only one of clipnorm, clipvalue, global_clipnorm can be set")
@@ -75,6 +84,24 @@ _ELSEWHERE = dict.fromkeys(
     "GaussNewton": "second_order",
     "LevenbergMarquardt": "second_order",
 }
+
+KERAS_KINDS = {
+    "sgd": "optimizer:Sgd",
+    "adam": "adaptive:Adam",
+    "adamw": "adaptive:AdamW",
+    "adamax": "adaptive:Adamax",
+    "nadam": "adaptive:Nadam",
+    "rmsprop": "adaptive:RmsProp",
+    "adagrad": "adaptive:Adagrad",
+    "adadelta": "adaptive:Adadelta",
+    "ftrl": "adaptive:Ftrl",
+    "lion": "adaptive:Lion",
+    "lamb": "adaptive:Lamb",
+    "adafactor": "adaptive:Adafactor",
+    "muon": "adaptive:Muon",
+    "schedule_free_adamw": "adaptive:ScheduleFreeAdamW",
+}
+"""Kind -> where its section is."""
 
 
 def __getattr__(name: str) -> object:
@@ -123,20 +150,7 @@ if TYPE_CHECKING:
 else:
     Optimizer = kinds(
         {
-            "sgd": "optimizer:Sgd",
-            "adam": "adaptive:Adam",
-            "adamw": "adaptive:AdamW",
-            "adamax": "adaptive:Adamax",
-            "nadam": "adaptive:Nadam",
-            "rmsprop": "adaptive:RmsProp",
-            "adagrad": "adaptive:Adagrad",
-            "adadelta": "adaptive:Adadelta",
-            "ftrl": "adaptive:Ftrl",
-            "lion": "adaptive:Lion",
-            "lamb": "adaptive:Lamb",
-            "adafactor": "adaptive:Adafactor",
-            "muon": "adaptive:Muon",
-            "schedule_free_adamw": "adaptive:ScheduleFreeAdamW",
+            **KERAS_KINDS,
             "formula": "update_rule:UpdateRule",
             "newton": "second_order:Newton",
             "gauss_newton": "second_order:GaussNewton",

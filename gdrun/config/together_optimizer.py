@@ -9,6 +9,7 @@ from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import Expression
 
 from .scopes import Names, kind, mapping
+from .suggest import did_you_mean
 from .update_rule import RULE_NAMES
 
 Expressions = Mapping[ConfigPath, Expression]
@@ -28,6 +29,22 @@ def optimizer_problems(config: Mapping[str, Any], names: Names, expressions: Exp
         yield from _residuals(config, names, which)
     if which == "levenberg_marquardt":
         yield from _trials(config)
+    yield from _groups(config, names)
+
+
+def _groups(config: Mapping[str, Any], names: Names) -> Iterator[Problem]:
+    """Groups of parameters that there are not; where layers name them, only building tells."""
+    groups = mapping(config.get("optimizer")).get("groups")
+    if names.parameters is None:
+        return
+    for position, group in enumerate(groups if isinstance(groups, list | tuple) else ()):
+        wanted = mapping(group).get("parameters")
+        for place, name in enumerate(wanted if isinstance(wanted, list | tuple) else ()):
+            if isinstance(name, str) and name not in names.parameters:
+                hint = did_you_mean(name, names.parameters, allowed="there are")
+                yield Problem(
+                    f"there is no parameter '{name}'", ("optimizer", "groups", position, "parameters", place), hint
+                )
 
 
 def _residuals(config: Mapping[str, Any], names: Names, which: str) -> Iterator[Problem]:
