@@ -154,12 +154,12 @@ class Reader:
         return path
 
     def run_config(self, block: Block) -> None:
-        """A few steps, one operation at a time: whatever can be refused is refused by then."""
+        """A few steps: whatever can be refused is refused by then. As a graph, which takes the least time to make."""
         from gdrun.config.loading import load_config
         from gdrun.training import execute, prepare
 
         path = self.write_file(block)
-        execute(prepare(load_config(path, ["compile=eager"]), smoke=True), keep=False, command=["test"])
+        execute(prepare(load_config(path, ["compile=graph"]), smoke=True), keep=False, command=["test"])
 
     def run_commands(self, block: Block) -> None:
         for command in commands(block):
