@@ -127,7 +127,7 @@ ClassWeights = Annotated[
     ByForm(
         {
             "scalar": Literal["balanced"],
-            "sequence": Annotated[tuple[NonNegative, ...], Bounds(min_length=2)],
+            "sequence": Annotated[tuple[NonNegative, ...], Bounds(min_length=1)],
             "mapping": Annotated[dict[str, NonNegative], Bounds(min_length=1)],
         }
     ),

@@ -83,7 +83,9 @@ def has_target(data: Any) -> bool:
 
 def has_weights(data: Any) -> bool:
     """Return whether a data section says how much its examples count."""
-    return any(mapping(data).get(key) is not None for key in ("example_weights", "class_weights"))
+    section = mapping(data)
+    by_class = section.get("class_weights") is not None and has_target(data)
+    return by_class or section.get("example_weights") is not None
 
 
 def _inputs(data: Any) -> tuple[str, ...] | None:
@@ -264,5 +266,11 @@ def _define(define: Mapping[str, Any], within: tuple[str, ...] | None, names: Na
             continue
         yield Use(("define", name, "start"), value.get("start"), allowed, names.networks, later)
         inner = None if allowed is None else (*allowed, name, "i")
+        own = mapping(value.get("define"))
+        for position, (key, text) in enumerate(own.items()):
+            above = None if inner is None else (*inner, *tuple(own)[:position])
+            below = (*tuple(own)[position:], *later[1:])
+            yield Use(("define", name, "define", key), text, above, names.networks, below)
+        inner = None if inner is None else (*inner, *own)
         for key in ("repeat", "while"):
             yield Use(("define", name, key), value.get(key), inner, names.networks, later[1:])
