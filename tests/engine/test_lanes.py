@@ -27,6 +27,11 @@ OPTIMIZERS = {
 EVENTS = np.asarray([0, 1, 10, STEPS])
 
 
+def lane_overrides(compile):
+    """XLA takes its time to compile a smaller last batch as well, which the graph's cases have."""
+    return [f"compile={compile}", "record.every=[0]", *(["schedule.batch_size=10"] if compile == "xla" else [])]
+
+
 def lanes_of(built, rates, **varied):
     """Run `built` once for each learning rate, in one program; return (state, records)."""
     count = len(rates)
@@ -57,25 +62,25 @@ def lab_rows(built, setting):
     return reports[-1]
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("compile", ["graph", "xla"])
+@pytest.mark.parametrize(("compile", "optimizer"), [("graph", "adam"), ("xla", "adam"), ("xla", "sgd")])
 def test_64_learning_rates_in_lanes_are_64_single_runs(lab, compile, optimizer):
     """The same step and reason, and parameters to 1e-9: a sum over a batch is ordered otherwise than over a table."""
     text = LINE.replace("OPTIMIZER", OPTIMIZERS[optimizer])
-    built = lab.build(text, [f"compile={compile}", "record.every=[0]"])
-    state, _ = lanes_of(built, RATES)
+    rates = RATES if optimizer == "sgd" else RATES / 100  # large rates make Adam chaotic
+    built = lab.build(text, lane_overrides(compile))
+    state, _ = lanes_of(built, rates)
     num_diverged = 0
-    for lane, report in enumerate(single_runs(built, RATES)):
-        assert (int(state.reason[lane]), int(state.step[lane])) == (report.reason, report.step), RATES[lane]
+    for lane, report in enumerate(single_runs(built, rates)):
+        assert (int(state.reason[lane]), int(state.step[lane])) == (report.reason, report.step), rates[lane]
         num_diverged += report.reason.diverged
         for ours, single in zip(state.parameters, report.state.parameters, strict=True):
-            np.testing.assert_allclose(ours[lane], single, rtol=1e-9, atol=1e-9, err_msg=str(RATES[lane]))
+            np.testing.assert_allclose(ours[lane], single, rtol=1e-9, atol=1e-9, err_msg=str(rates[lane]))
     assert (num_diverged > 3) is (optimizer == "sgd")
 
 
 @pytest.mark.parametrize("compile", ["graph", "xla"])
 def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(lab, compile):
-    built = lab.build(LINE.replace("OPTIMIZER", OPTIMIZERS["sgd"]), [f"compile={compile}", "record.every=[0]"])
+    built = lab.build(LINE.replace("OPTIMIZER", OPTIMIZERS["sgd"]), lane_overrides(compile))
     calm = lanes_of(built, [0.01, 0.02, 0.05, 0.1])
     wild = lanes_of(built, [0.01, 1e30, 0.05, 50.0])
     assert [Reason(int(reason)).diverged for reason in wild[0].reason] == [False, True, False, True]
@@ -99,7 +104,7 @@ def test_a_lane_does_not_depend_on_how_many_there_are(lab):
 
 NETWORK = """
 compile: graph
-data: {kind: moons, size: 24, noise: 0.1}
+data: {kind: moons, size: 21, noise: 0.1}
 model:
   kind: layers
   layers: [{kind: dense, units: 4, activation: tanh}, {kind: batch_normalization}, {kind: dropout, rate: 0.2}, {kind: dense, units: 1}]

@@ -17,7 +17,7 @@ model: {kind: mlp, hidden: [8], activation: tanh}
 loss: {kind: binary_crossentropy, from_logits: true}
 metrics: [accuracy]
 optimizer: {kind: adam, learning_rate: 0.01}
-schedule: {steps: 61, batch_size: 16, order: shuffled, learning_rate_factor: {kind: cosine, warmup: 5}}
+schedule: {steps: 61, batch_size: 20, order: shuffled, learning_rate_factor: {kind: cosine, warmup: 5}}
 """
 
 

@@ -44,8 +44,9 @@ CASES = [
 
 
 def trained(lab, optimizer, dtype, schedule, compile):
-    overrides = [f"precision={dtype}", f"compile={compile}", f"schedule.steps={STEPS}"]
-    overrides += [f"schedule.{name}={str(value).lower()}" for name, value in schedule.items()]
+    settings = {"steps": STEPS} | schedule
+    overrides = [f"precision={dtype}", f"compile={compile}"]
+    overrides += [f"schedule.{name}={str(value).lower()}" for name, value in settings.items()]
     return lab.rows(lab.build(LINE + optimizer, overrides))
 
 
