@@ -49,7 +49,7 @@ def read_examples(prepared: Prepared, path: Path, *, target: bool) -> Dataset:
         DataError: a column is missing, a value is not finite, ...
         UsageError: another kind of file.
     """
-    section = prepared.loaded.experiment.data
+    section: Any = prepared.loaded.experiment.data
     names = {name: name for name in prepared.built.data.inputs}
     kind = getattr(section, "kind", None)
     wanted = "target" if target else None
@@ -58,14 +58,12 @@ def read_examples(prepared: Prepared, path: Path, *, target: bool) -> Dataset:
     if suffix in (".csv", ".tsv"):
         separator = "\t" if suffix == ".tsv" else ","
         if kind == "csv":
-            assert section is not None
-            same = {"separator": section.separator, "header": section.header, "skip": section.skip}
+            same: dict[str, Any] = {"separator": section.separator, "header": section.header, "skip": section.skip}
             own = section.target if target else None
             return csv_data(path, inputs=section.inputs, target=own, labels=labels, **same)
         return csv_data(path, inputs=names, target=wanted, separator=separator, labels=labels)
     if suffix == ".npz":
         if kind == "npz":
-            assert section is not None
             own = section.target if target else None
             return npz_data(path, inputs=section.inputs, target=own, labels=labels)
         return npz_data(path, inputs=names, target=wanted, labels=labels)
@@ -182,7 +180,8 @@ def gradients(prepared: Prepared, run: Run) -> dict[str, np.ndarray]:
         loss = built.objective.at(parameters, setting, built.data, model_state)
     found = tape.gradient(loss, parameters)
     names = built.objective.trainable_names
-    return {name: value.numpy() for name, value in zip(names, found, strict=True) if value is not None}
+    pairs = zip(names, found, strict=True)
+    return {name: tf.convert_to_tensor(value).numpy() for name, value in pairs if value is not None}
 
 
 def _state(prepared: Prepared, run: Run) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:

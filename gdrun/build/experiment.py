@@ -228,7 +228,10 @@ def _compile(experiment: Experiment) -> tuple[Compile, tuple[str, ...]]:
 def _formulas(experiment: Experiment) -> Iterator[Any]:
     """Every formula that is evaluated in the loop."""
     for value in experiment.define.values():
-        yield from (value.start, value.repeat, value.while_ or 0) if isinstance(value, Loop) else (value,)
+        if isinstance(value, Loop):
+            yield from (value.start, value.repeat, value.while_ or 0, *value.define.values())
+        else:
+            yield value
     if isinstance(experiment.model, FormulaSection):
         formula = experiment.model.formula
         yield from formula.values() if isinstance(formula, Mapping) else (formula,)

@@ -125,6 +125,14 @@ def _clashes(config: Mapping[str, Any]) -> Iterator[Problem]:
             there = ".".join(map(str, seen[name]))
             yield Problem(f"the name '{name}' is taken by {there}", path, "give one of them another name", key=True)
         seen.setdefault(name, path)
+    for loop, value in mapping(config.get("define")).items():
+        for name in mapping(mapping(value).get("define")):
+            if name in seen:
+                there = ".".join(map(str, seen[name]))
+                place = ("define", loop, "define", name)
+                yield Problem(
+                    f"the name '{name}' is taken by {there}", place, "give one of them another name", key=True
+                )
 
 
 def _unused(

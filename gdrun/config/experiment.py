@@ -31,6 +31,10 @@ class Loop(Section):
     """Bound on the repetitions; `while` needs one."""
     times: Count | None = None
     """Number of repetitions, instead of `while`."""
+    define: dict[Identifier, Formula] = default(dict)
+    """Further names in each round, in order, for `repeat` and `while`."""
+    keep: Literal["last", "all"] = "last"
+    """last: the value is the last one; all: all of them, the first included, along a new first axis."""
 
     exclusive = (("while", "times"),)
 

@@ -201,7 +201,8 @@ class Step:
         for name, gradient in zip(self.objective.trainable_names, gradients, strict=True):
             if gradient is None:
                 raise NoGradientError(name)
-        return evaluation, tuple(gradients)
+        # What a parameter is looked up in, by rows, has its gradient by rows.
+        return evaluation, tuple(tf.convert_to_tensor(gradient) for gradient in gradients)
 
     def _rate(self, state: TrainState, setting: Setting, moment: Moment) -> tf.Tensor:
         rate = setting.learning_rate

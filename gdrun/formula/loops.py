@@ -36,7 +36,8 @@ class _Runner:
         self.ops = scope.ops
 
     def evaluate(self, part: str, expression: Expression, state: Any, counter: Any) -> Any:
-        nested = self.scope.nested({self.name: state, LOOP_COUNTER: counter}, counter)
+        own = {self.name: state, LOOP_COUNTER: counter}
+        nested = self.scope.nested(self.name, own, counter, self.loop.define)
         return evaluate(expression, nested, owner=f"{self.name}.{part}")
 
     def repeat(self, state: Any, counter: Any) -> Any:
@@ -59,6 +60,7 @@ class _Runner:
     def run(self) -> Any:
         start = state = evaluate(self.loop.start, self.scope, owner=f"{self.name}.start")
         still: Any = True
+        states = [start]
         for round_ in range(self.loop.rounds):
             counter = float(round_)
             going = self.goes_on(state, counter)
@@ -71,6 +73,24 @@ class _Runner:
             compiled = not (self.ops.concrete or (still is True and self.ops.is_host(following)))
             if compiled and self.loop.rounds > UNROLLED_ROUNDS:
                 goes_on = None if self.loop.while_ is None else self.goes_on
-                return self.ops.loop(state, following, range(round_, self.loop.rounds), self.repeat, goes_on)
+                rest = range(round_, self.loop.rounds)
+                state = self.ops.loop(state, following, rest, self.repeat, goes_on, keep_all=self.loop.keep_all)
+                return self.joined(states, state) if self.loop.keep_all else state
             state = following if still is True else self.ops.operate("where", still, following, state)
-        return state
+            states.append(state)
+        if not self.loop.keep_all:
+            return state
+        states += [state] * (self.loop.rounds + 1 - len(states))
+        return self.ops.call("stack", {"values": tuple(self.widened(one, state) for one in states)})
+
+    def joined(self, before: list[Any], after: Any) -> Any:
+        """The states before a compiled loop and those that it gave, along one axis."""
+        first = self.ops.index(after, (0,))
+        stacked = self.ops.call("stack", {"values": tuple(self.widened(one, first) for one in before)})
+        return self.ops.call("concat", {"values": (stacked, after)})
+
+    def widened(self, state: Any, like: Any) -> Any:
+        """A state of the shape that the loop's states have: a start of 0 may stand for a vector."""
+        if self.ops.shape(state) == self.ops.shape(like):
+            return state
+        return self.ops.operate("where", 1.0, state, like)

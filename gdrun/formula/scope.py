@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import pi
 from typing import Any, Protocol
 
@@ -48,6 +48,8 @@ class Ops(Protocol):
         rounds: range,
         repeat: Callable[[Any, Any], Any],
         goes_on: Callable[[Any, Any], Any] | None,
+        *,
+        keep_all: bool,
     ) -> Any: ...
 
 
@@ -60,6 +62,9 @@ class Loop:
         while_: go on while this is true; looked at before every round. Needs `at_most`.
         at_most: rounds after which the loop ends in any case.
         times: exactly so many rounds, in place of `while_` and `at_most`.
+        define: further names of each round, in order; `repeat` and `while_` see them.
+        keep_all: the value is all values, the first one included, along a new first axis of length rounds + 1; where
+            the condition ends the loop early, the last one is repeated.
     Raises:
         FormulaError: if neither or both ways to end are given, or one allows more than a million rounds.
     """
@@ -69,6 +74,8 @@ class Loop:
     while_: Expression | None = None
     at_most: int | None = None
     times: int | None = None
+    define: Mapping[str, Expression] = field(default_factory=dict)
+    keep_all: bool = False
 
     def __post_init__(self) -> None:
         if (self.while_ is None) == (self.times is None):
@@ -93,12 +100,13 @@ class Loop:
     @property
     def parts(self) -> tuple[Expression, ...]:
         """Its formulas."""
-        return (self.start, self.repeat) if self.while_ is None else (self.start, self.repeat, self.while_)
+        ends = () if self.while_ is None else (self.while_,)
+        return (self.start, *self.define.values(), self.repeat, *ends)
 
     @property
     def names(self) -> frozenset[str]:
-        """The names its formulas use, its own and the counter among them."""
-        return frozenset().union(*(part.names for part in self.parts))
+        """The names its formulas use, its own and the counter among them, without those of `define`."""
+        return frozenset().union(*(part.names for part in self.parts)) - set(self.define)
 
     @property
     def functions(self) -> frozenset[str]:
@@ -158,6 +166,8 @@ class Scope:
         """Counters of the loops around, so that each round draws afresh."""
         self.varied = False
         """Whether this scope belongs to a derivative, which evaluates again what has been evaluated."""
+        self._loops: Mapping[str, str] = {}
+        """Definition of a loop's rounds -> the loop."""
         self._memory: dict[str, Any] = {}
         self._open: set[str] = set()
 
@@ -189,11 +199,13 @@ class Scope:
         from gdrun.formula.evaluate import evaluate
         from gdrun.formula.loops import run_loop
 
-        with self._opened(name), inside(name, section=("define",)):
+        loop = self._loops.get(name)
+        section = ("define",) if loop is None else ("define", loop, "define")
+        with self._opened(name), inside(name, section=section):
             definition = self.definitions[name]
             if isinstance(definition, Loop):
                 return run_loop(name, definition, self)
-            return evaluate(definition, self, owner=name)
+            return evaluate(definition, self, owner=name if loop is None else f"{loop}.{name}")
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[None]:
@@ -218,10 +230,14 @@ class Scope:
         scope._memory = {name: value for name, value in self._memory.items() if name not in values}
         return scope
 
-    def nested(self, overrides: Mapping[str, Any], counter: Any) -> Scope:
-        """Return the scope of one round of a loop: other values, but what is defined outside is not evaluated again."""
+    def nested(self, loop: str, overrides: Mapping[str, Any], counter: Any, define: Mapping[str, Definition]) -> Scope:
+        """Return the scope of one round of a loop: other values and the round's own definitions, but what is defined
+        outside is not evaluated again."""
         scope = self._copy({**self.values, **overrides})
         scope._memory = {name: value for name, value in self._memory.items() if name not in overrides}
+        if define:
+            scope.definitions = {**self.definitions, **define}
+            scope._loops = dict.fromkeys(define, loop)
         scope.rounds = (*self.rounds, counter)
         return scope
 
@@ -237,5 +253,6 @@ class Scope:
         )
         scope.rounds = self.rounds
         scope.varied = self.varied
+        scope._loops = self._loops
         scope._open = set(self._open) - set(values)
         return scope

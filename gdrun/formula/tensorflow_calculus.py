@@ -54,8 +54,12 @@ def run_compiled_loop(
     rounds: range,
     repeat: Callable[[Any, Any], Any],
     goes_on: Callable[[Any, Any], Any] | None,
+    *,
+    keep_all: bool,
 ) -> tf.Tensor:
     """Return the state after `rounds`, each round `state = repeat(state, i)` while `goes_on(state, i)` holds.
+
+    With `keep_all` it is the states after every round, along a new first axis.
 
     All rounds are run; where the condition has failed, the state is selected instead of replaced. `repeat` is then
     fed the loop's first state, so that no overflow beyond the end puts a nan into the gradient.
@@ -65,7 +69,7 @@ def run_compiled_loop(
     except (ValueError, tf.errors.InvalidArgumentError):
         raise FormulaError(f"the loop changes its shape from {state.shape} to {following.shape}") from None
 
-    def body(round_: tf.Tensor, still: tf.Tensor, current: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def body(round_: tf.Tensor, still: tf.Tensor, current: tf.Tensor, states: Any) -> tuple[Any, ...]:
         if goes_on is None:
             new = repeat(current, round_)
         else:
@@ -76,12 +80,14 @@ def run_compiled_loop(
             if begin.shape.rank is None or len(new.shape) > len(begin.shape):
                 raise FormulaError(f"the loop changes its shape from {begin.shape} to {new.shape}")
             new = tf.broadcast_to(new, begin.shape)
-        return round_ + 1, still, new if goes_on is None else tf.where(still, new, current)
+        new = new if goes_on is None else tf.where(still, new, current)
+        return round_ + 1, still, new, states.write(round_ - rounds.start, new) if keep_all else states
 
-    _, _, last = tf.while_loop(
+    kept = tf.TensorArray(begin.dtype, len(rounds), element_shape=begin.shape) if keep_all else ()
+    _, _, last, states = tf.while_loop(
         lambda round_, *_: round_ < rounds.stop,
         body,
-        (tf.constant(rounds.start, tf.int32), tf.constant(True), begin),
+        (tf.constant(rounds.start, tf.int32), tf.constant(True), begin, kept),
         maximum_iterations=len(rounds),
     )
-    return last
+    return states.stack() if keep_all else last

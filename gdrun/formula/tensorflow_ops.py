@@ -138,10 +138,12 @@ class TensorFlowOps:
         rounds: range,
         repeat: Callable[[Any, Any], Any],
         goes_on: Callable[[Any, Any], Any] | None,
+        *,
+        keep_all: bool,
     ) -> Any:
         """Run a long loop as tf.while_loop. `following` is the state after the first round, for shape and dtype."""
         begin, after = self.meeting.meet(state, following)
-        return run_compiled_loop(self.meeting, begin, after, rounds, repeat, goes_on)
+        return run_compiled_loop(self.meeting, begin, after, rounds, repeat, goes_on, keep_all=keep_all)
 
 
 def _static_index(value: Any) -> bool:
