@@ -96,6 +96,8 @@ class _Writer:
     """Section or union -> anchor."""
     written: set[object] = field(default_factory=set)
     """The same, those that have their block."""
+    kinds: dict[type[Section], str] = field(default_factory=dict)
+    """Section of a kind that has its block -> anchor."""
 
     def whole(self) -> None:
         """Write the file itself, then each of its parts."""
@@ -134,8 +136,9 @@ class _Writer:
                     self._place((*place, key), below)
 
     def _union(self, path: tuple[str, ...], union: Kinds) -> None:
-        variants = _variants(union)
-        rows = [f"| [`{kind}`](#{_kind_anchor(path, kind)}) | {_cell(summary(of))} |" for kind, of in variants.items()]
+        variants = {kind: of for kind, of in _variants(union).items() if of not in self.kinds}
+        self.kinds |= {of: _kind_anchor(path, kind) for kind, of in variants.items()}
+        rows = [f"| [`{kind}`](#{self.kinds[of]}) | {_cell(summary(of))} |" for kind, of in _variants(union).items()]
         text = "\n".join([f"{_heading(path)}\n", "| kind | |", "|---|---|", *rows])
         short = [f"`{word}` for `{_flow(stands_for)}`" for word, stands_for in union.short.items()]
         self.blocks.append(text + (f"\n\nShort words: {'; '.join(short)}." if short else ""))
