@@ -160,9 +160,10 @@ def final_parameters(prepared: Prepared, report: Report) -> tuple[Any, Any, Any]
     state = report.state
     watch = built.step.patience
     best = None
-    if watch is not None and watch.restore_best and np.isfinite(float(state.patience.best)):
-        best = state.patience.parameters
-        state = state._replace(parameters=best, model_state=state.patience.model_state)
+    memory = state.patience
+    if watch is not None and watch.restore_best and memory and np.isfinite(float(memory.best)):
+        best = memory.parameters
+        state = state._replace(parameters=best, model_state=memory.model_state)
         return state, state.parameters, best
     finalized = built.step.optimizer.finalize(state.optimizer, state.parameters)
     same = all(a is b for a, b in zip(finalized, state.parameters, strict=True))

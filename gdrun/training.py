@@ -208,7 +208,7 @@ def execute(
         for message in (*prepared.built.warnings, *store.warnings):
             store.log(f"warning: {message}")
             listener.warned(message)
-        listener.planned(_plan(prepared, store.directory))
+        listener.planned(_plan(prepared, store.directory, name))
         outcome = _run(prepared, recorder, listener)
         if log is not None and (said := log()):
             store.log(said)
@@ -257,10 +257,10 @@ def _run(prepared: Prepared, recorder: Recorder, listener: Listener) -> Outcome:
         return describe_outcome(prepared, last, requests.signal, time.monotonic() - began)
 
 
-def _plan(prepared: Prepared, directory: Path | None) -> Plan:
+def _plan(prepared: Prepared, directory: Path | None, name: str | None = None) -> Plan:
     experiment, built = prepared.loaded.experiment, prepared.built
     return Plan(
-        name=experiment.name or "run",
+        name=name or experiment.name or "run",
         description=experiment.description,
         total_steps=built.total_steps,
         steps_per_epoch=built.steps_per_epoch,

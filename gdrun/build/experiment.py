@@ -130,8 +130,9 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
         plateau=initial_plateau(plateau is not None),
     )
     assess = Assess(objective, metrics, validation)
+    every: Any = experiment.record.every
     rows = Rows(
-        experiment.record.every,
+        every,
         steps,
         per_epoch,
         extra=tuple(row.step for row in experiment.expect.trace if row.step <= steps),
@@ -140,7 +141,9 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
     )
     feed = Feed(batches, has_factor=factor is not None)
     windows = Windows(feed, factor, steps)
-    program = Program(step, feed, assess=assess if assess.names else None, compile=compile, host_loop=objective.model.convolutional)
+    program = Program(
+        step, feed, assess=assess if assess.names else None, compile=compile, host_loop=objective.model.convolutional
+    )
     window = windows.at(0)
     began = time.perf_counter()
     try:

@@ -51,7 +51,7 @@ def build_loss(section: Any, dtype: tf.DType) -> LossFunction:
             return output
         case sections.NamedLoss():
             settings = {name: value for name, value in section if name not in ("kind", "penalty")}
-            function = named_loss(section.kind, **settings)  # type: ignore[attr-defined]
+            function: Any = named_loss(section.kind, **settings)  # type: ignore[attr-defined]
 
             def named(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
                 with located("loss"):
@@ -84,8 +84,9 @@ def build_residuals(section: Any, dtype: tf.DType, trainable: tuple[str, ...]) -
     Args:
         section: a squared error with a positive factor and without an l1 penalty; the config's check sees to that.
     """
-    assert isinstance(section, sections.SquaredError) and section.factor > 0
-    weight = section.penalty
+    assert isinstance(section, sections.SquaredError)
+    assert section.factor > 0
+    weight: Any = section.penalty
     penalized = () if weight is None or not weight.l2 else trainable if weight.of is None else weight.of
 
     def residuals(evaluation: Evaluation, target: tf.Tensor | None) -> tf.Tensor:
@@ -158,7 +159,7 @@ def truth_formula(text: Any, path: ConfigPath) -> Callable[[Scope], tf.Tensor]:
 
 def _weights(scope: Scope) -> tf.Tensor | None:
     """How much each example counts, (B,); None where all count alike."""
-    return scope["example_weights"] if "example_weights" in scope else None
+    return scope["example_weights"] if "example_weights" in scope else None  # noqa: SIM401 - a Scope has no get
 
 
 def _one(prediction: Any, dtype: tf.DType) -> tf.Tensor:

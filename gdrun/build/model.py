@@ -55,12 +55,12 @@ def build_model(
                 return _network_model(build_network(section, input_shape=shape, seed=seed, precision=precision))
         case sections.MlpModel():
             with located("model"):
-                shape = (None, _num_features(inputs, "mlp"))
-                return _network_model(build_network(section, input_shape=shape, seed=seed, precision=precision))
+                width = (None, _num_features(inputs, "mlp"))
+                return _network_model(build_network(section, input_shape=width, seed=seed, precision=precision))
         case sections.LayersModel():
             with located("model"):
-                shape, join = _layers_input(section, inputs)
-                network = build_network(section, input_shape=shape, seed=seed, precision=precision)
+                sizes, join = _layers_input(section, inputs)
+                network = build_network(section, input_shape=sizes, seed=seed, precision=precision)
             return _network_model(network, join=join)
         case sections.PolynomialModel():
             return _polynomial_model(section, inputs)

@@ -56,8 +56,14 @@ def build_objective(
         ConfigError: located at the part of the model, the loss or the definitions that cannot be built.
     """
     shapes = {name: tuple(value.shape) for name, value in data.inputs.items()}
-    arguments = {"constants": constants, "inputs": shapes, "seed": experiment.seed, "precision": experiment.precision}
+    arguments: dict[str, Any] = {
+        "constants": constants,
+        "inputs": shapes,
+        "seed": experiment.seed,
+        "precision": experiment.precision,
+    }
 
+    loss_section: Any = experiment.loss
     wants_residuals = needs_residuals(experiment.optimizer)
 
     def objective(model: Model, *, penalized: bool = True) -> Objective:
@@ -67,7 +73,7 @@ def build_objective(
         return Objective(
             model=model,
             loss=build_loss(experiment.loss, dtype),
-            penalty=build_penalty(experiment.loss.penalty, trainable, tuple(initial)) if penalized else None,
+            penalty=build_penalty(loss_section.penalty, trainable, tuple(initial)) if penalized else None,
             trainable_names=trainable,
             fixed_names=tuple(name for name in initial if name not in trainable),
             transforms={name: value.transform for name, value in initial.items() if value.transform},
@@ -108,7 +114,9 @@ def _head(data: Batch, count: int | None) -> Batch:
 
 def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.DType) -> Any:
     """Evaluate once with networks that are built by what they are called with."""
-    built, functions = probe_networks(experiment.model, seed=experiment.seed, precision=experiment.precision)
+    section = experiment.model
+    assert isinstance(section, FormulaSection)
+    built, functions = probe_networks(section, seed=experiment.seed, precision=experiment.precision)
     state, setting = initial_state(experiment, objective, objective.model.initial, dtype)
     # One example is enough to see what is called with what; where a formula needs a whole batch, a batch.
     for count in (1, experiment.schedule.batch_size):
@@ -118,7 +126,7 @@ def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.
         except (ConfigError, ComponentError, tf.errors.InvalidArgumentError):
             if count != 1:
                 raise
-    for name in experiment.model.networks:
+    for name in section.networks:
         if name not in built:
             raise refuse(
                 f"network '{name}' is never called", ("model", "networks", name), f"call it: {name}(x)", key=True

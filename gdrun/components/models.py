@@ -54,12 +54,17 @@ class Call:
 class Model(Protocol):
     """What the objective asks of a model."""
 
-    initial: Mapping[str, Initial]
-    """Every parameter by name."""
-    state: Mapping[str, np.ndarray]
-    """What the model keeps beside parameters, by name, initially."""
-    convolutional: bool
-    """Whether it convolves, which loops on the device make slow."""
+    @property
+    def initial(self) -> Mapping[str, Initial]:
+        """Every parameter by name."""
+
+    @property
+    def state(self) -> Mapping[str, np.ndarray]:
+        """What the model keeps beside parameters, by name, initially."""
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether it convolves, which loops on the device make slow."""
 
     def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> Call:
         """Return the model with its state, ready for one evaluation of the inputs of these names."""

@@ -91,6 +91,7 @@ def settings_problems(section: Mapping[str, Any]) -> Iterator[Problem]:
         told = f"{name} is a data set as it is and has no settings"
         yield Problem(told, ("data", "settings"), "settings are for the generators, make_...", key=True)
     for key in settings if known is not None else ():
+        assert known is not None
         if key not in known:
             near = did_you_mean(key, known, allowed="it has")
             yield Problem(

@@ -10,8 +10,11 @@ from .unions import Nested, from_elsewhere
 if TYPE_CHECKING:
     from .groups import Group
 
+    Groups = tuple[Group, ...]
+else:
+    Groups = tuple[Annotated[Any, Nested("groups:Group")], ...]
+
 Decay = Annotated[Number, Bounds(ge=0, lt=1)]
-Groups: TypeAlias = "tuple[Group, ...]" if TYPE_CHECKING else tuple[Annotated[Any, Nested("groups:Group")], ...]
 
 
 class KerasOptimizer(Section):

@@ -180,7 +180,8 @@ def drive(
         # Asked here and not after the report, so that the state in which a run is stopped has a row.
         ends = finished or should_stop()
         is_row, last_row = _choose_rows(rows, records["step"], last_row, ends=ends)
-        rate = (reached - step) / elapsed if elapsed > 0 else 0.0
+        # The first chunk compiles: its speed says nothing.
+        rate = (reached - step) / elapsed if elapsed > 0 and not first else 0.0
         step, first = reached, False
         yield Report(state, step, records, is_row, reason, finished, spent, rate)
         if ends:

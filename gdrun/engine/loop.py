@@ -56,6 +56,7 @@ class Program:
         self.assess = assess
         self.capacity = capacity
         self.num_traces = 0
+        self._eager = compile == "eager"
         self._map = (lanes or Lanes()).map
         self._lanes = lanes
         self.first_record: Record = {}
@@ -104,7 +105,8 @@ class Program:
             that were not reached are left out.
         """
         num_events = len(event_steps)
-        padding = (0, self.capacity - num_events)
+        # Compiled, one size serves every chunk; eagerly, what is not used would be written all the same.
+        padding = (0, 0 if self._eager else self.capacity - num_events)
         state, reached, buffers = self._chunk(
             state,
             setting,
@@ -128,10 +130,11 @@ class Program:
         num_events: tf.Tensor,
     ) -> tuple[TrainState, tf.Tensor, dict[str, tf.Tensor]]:
         self.num_traces += 1
-        assert self._specs is not None, "prepare() comes first"
+        specs = self._specs
+        assert specs is not None, "prepare() comes first"
         buffers = tuple(
-            tf.TensorArray(spec.dtype, size=self.capacity, element_shape=spec.shape, clear_after_read=False)
-            for spec in self._specs.values()
+            tf.TensorArray(spec.dtype, size=event_steps.shape[0], element_shape=spec.shape, clear_after_read=False)
+            for spec in specs.values()
         )
 
         def goes_on(event: tf.Tensor, state: TrainState, *_: Any) -> tf.Tensor:
@@ -139,21 +142,21 @@ class Program:
             return tf.logical_and(event < num_events, tf.logical_or(event == 0, _any(state.active)))
 
         def to_event(event: tf.Tensor, state: TrainState, *buffers: tf.TensorArray) -> tuple[Any, ...]:
-            target = event_steps[event]
+            target = tf.gather(event_steps, event)
             state = self._advance(state, setting, data, window, target)
             # Where a rule fires on the way, the last step is looked at as if it had been an event.
             step = shared_step(state)
-            assesses = tf.logical_or(event_assesses[event], step < target)
+            assesses = tf.logical_or(tf.gather(event_assesses, event), step < target)
             assesses = tf.logical_and(assesses, step % self.feed.steps_per_epoch == 0)
             state, record = self._look(state, setting, data, window, assesses)
             flat = flat_record(record)
-            written = [buffer.write(event, flat[key]) for key, buffer in zip(self._specs, buffers, strict=True)]
+            written = [buffer.write(event, flat[key]) for key, buffer in zip(specs, buffers, strict=True)]
             return (event + 1, state, *written)
 
         event, state, *buffers = tf.while_loop(
             goes_on, to_event, (tf.constant(0), state, *buffers), parallel_iterations=1
         )
-        return state, event, {key: buffer.stack() for key, buffer in zip(self._specs, buffers, strict=True)}
+        return state, event, {key: buffer.stack() for key, buffer in zip(specs, buffers, strict=True)}
 
     def _advance(
         self, state: TrainState, setting: Setting, data: Batch, window: Window, target: tf.Tensor
@@ -181,10 +184,10 @@ class Program:
         if self.step.recorded.after:
             before = tf.maximum(step - 1, window.first_step)
             record |= self._on_batch(self.step.observe_after, state, setting, data, window, before)
-        if self.assess is not None:
+        if (assess := self.assess) is not None:
             moment = self.feed.moment(window, step)
-            look = self._map(lambda state, setting, data, order: self.assess(state, setting, data, moment))
-            blank = self.assess.blank(self._lanes.count if self._lanes else None)
+            look = self._map(lambda state, setting, data, order: assess(state, setting, data, moment))
+            blank = assess.blank(self._lanes.count if self._lanes else None)
             record |= tf.cond(assesses, lambda: look(state, setting, data, window.order), lambda: blank)
         per_epoch = self.feed.steps_per_epoch
         is_epoch_end = tf.logical_and(step > 0, step % per_epoch == 0)

@@ -224,7 +224,7 @@ class Step:
         """The Reason not to make the update that comes next, from the most to the least serious."""
         rules, loss = self.rules, evaluation.loss
         reason = tf.constant(Reason.NONE, tf.int32)
-        norm = None
+        norm: tf.Tensor = None
         if rules.gradient_norm_below is not None or rules.formula is not None:
             norm = gradient_norm(gradients) if scale is None else gradient_norm(gradients) / scale
         if rules.formula is not None:

@@ -384,7 +384,7 @@ class NumpyOps:
             hint="constants and data are computed before there is a tape; use define:",
         )
 
-    def loop(self, *_: Any) -> Any:
+    def loop(self, *_: Any, keep_all: bool = False) -> Any:
         """Never asked: numpy's loops run in Python."""
         raise AssertionError("a numpy value can always be looked at")
 
