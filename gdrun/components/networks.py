@@ -157,7 +157,7 @@ class KerasNetwork:
         given, wanted = tuple(x.shape[1:]), self.input_shape[1:]
         if given == wanted:
             return x
-        if len(given) != 1 or given[0] != math.prod(wanted):  # type: ignore[type-var]
+        if len(given) != 1 or given[0] != math.prod(wanted):  # type: ignore[type-var, arg-type]
             shapes = f"{_shown(self.input_shape)} was given one of shape {_shown((None, *given))}"
             raise ShapeError(f"a network for inputs of shape {shapes}")
         return tf.reshape(x, [x.shape[0], *wanted])
