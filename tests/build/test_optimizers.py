@@ -7,13 +7,17 @@ from gdrun.errors import ConfigError
 
 APART = """
 precision: float64
-model: {{kind: formula, formula: "sum((a - 1)**2) + sum((b - 2)**4) + c**2", parameters: {{a: [0.5, 3.0], b: [1.0], c: 4.0}}}}
+model:
+  kind: formula
+  formula: sum((a - 1)**2) + sum((b - 2)**4) + c**2
+  parameters: {{a: [0.5, 3.0], b: [1.0], c: 4.0}}
 optimizer: {optimizer}
 schedule: {{steps: 30{schedule}}}
 record: {{every: 1}}
 """
 GROUPS = """{kind: adam, learning_rate: 0.1, groups: [
-  {parameters: [b], learning_rate: 0.02}, {parameters: [c], optimizer: {kind: sgd, learning_rate: 0.3, momentum: 0.5}}]}"""
+  {parameters: [b], learning_rate: 0.02},
+  {parameters: [c], optimizer: {kind: sgd, learning_rate: 0.3, momentum: 0.5}}]}"""
 
 
 @pytest.mark.parametrize("factor", ["", ", learning_rate_factor: {kind: exponential, rate: 0.5, every: 10}"])
