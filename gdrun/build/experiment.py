@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,7 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
         state=state,
         setting=setting,
         data=data,
-        datasets=datasets,
+        datasets=None if datasets is None else _released(datasets),
         assess=everything,
         rows=rows,
         windows=windows,
@@ -189,6 +189,12 @@ def _tensors(datasets: Datasets | None, precision: Any) -> tuple[Batch, Batch | 
         return Batch({name: tf.constant(value) for name, value in cast.inputs.items()}, target, weights)
 
     return batch(datasets.train), None if datasets.validation is None else batch(datasets.validation)
+
+
+def _released(datasets: Datasets) -> Datasets:
+    """The data sets without their examples, which are tensors by now: what is left is labels, scaling and files."""
+    empty = datasets.train.map(lambda array: np.empty((0, *array.shape[1:]), array.dtype))
+    return replace(datasets, train=empty, validation=None)
 
 
 def _check_classes(experiment: Experiment, datasets: Datasets | None) -> None:
