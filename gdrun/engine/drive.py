@@ -19,6 +19,7 @@ from .loop import Program, flat_record
 from .rows import Rows
 from .state import Batch, Reason, Setting, TrainState, Window
 from .step import Record, all_finite
+from .stream import Stream
 
 CHUNK_SECONDS = 0.25
 """What a chunk should take: short enough that progress moves and signals are heard, which a fused loop blocks."""
@@ -56,11 +57,13 @@ class Windows:
         feed: gives orders.
         factors: steps, int64 (S,) -> factors, float64 (S,); None: there are none.
         total_steps: the schedule's length.
+        stream: reads the examples, where they are not in memory.
     """
 
     feed: Feed
     factors: Callable[[np.ndarray], np.ndarray] | None
     total_steps: int
+    stream: Stream | None = None
     _order: tuple[int, tf.Tensor] | None = field(default=None)
 
     def __post_init__(self) -> None:
@@ -75,6 +78,8 @@ class Windows:
         last = self.total_steps
         if self.factors is not None:
             last = min(last, first + self.num_factors - 1)
+        if self.stream is not None:
+            last = min(last, self.stream.first_step(first) + self.stream.num_steps - 1)
         if self.feed.ordered:
             epoch = self._epoch(first)
             last = min(last, (epoch + self.num_epochs - 1) * self.feed.steps_per_epoch)
@@ -94,7 +99,12 @@ class Windows:
             first_epoch=tf.constant(epoch, tf.int64),
             order=self._order[1],
             factors=tf.constant(factors, tf.float64),
+            first_batch=tf.constant(first if self.stream is None else self.stream.first_step(first), tf.int64),
         )
+
+    def examples(self, first: int, data: Batch) -> Batch:
+        """Return what the window that begins at `first` sees: `data`, or what is read for it."""
+        return data if self.stream is None else self.stream.examples(first)
 
     def _epoch(self, first: int) -> int:
         """The window's first epoch: the one in use, while another chunk fits into it."""
@@ -112,20 +122,22 @@ class Pace:
 
     seconds_per_step: float
     """A guess from above, before anything was measured."""
+    _compiled: bool = False
     _measured: bool = False
-    _steps: int = 0
 
     def next_steps(self) -> int:
         """Return the number of steps to try."""
         steps = max(1, int(CHUNK_SECONDS / self.seconds_per_step))
-        # The first chunk compiles, so its time says nothing; after that, no more than eight times as many as last time.
-        return min(steps, 256) if not self._steps else min(steps, 8 * self._steps)
+        # The first chunk compiles, so its time says nothing: the second is like it, to be measured. What is measured
+        # holds the host's part too, so that the guess is from above and a chunk may be as long as it says.
+        return steps if self._measured else min(steps, 256)
 
     def took(self, steps: int, seconds: float) -> None:
         """Learn from a chunk."""
-        if self._steps and steps:
+        if self._compiled and steps:
             self.seconds_per_step = max(seconds / steps, 1e-9)
-        self._steps = max(1, steps)
+            self._measured = True
+        self._compiled = True
 
 
 def drive(
@@ -145,7 +157,7 @@ def drive(
 
     Args:
         program: the compiled loop.
-        state, setting, data: see `state`.
+        state, setting, data: see `state`; `data` is nothing where `windows` read the examples.
         rows: what to record; its `total_steps` is where the run ends.
         windows: orders and factors.
         seconds_per_step: a guess from above, for the first chunk.
@@ -164,11 +176,11 @@ def drive(
         if not len(events):
             return
         events = events[: program.capacity]
-        window = windows.at(step)
+        window, examples = windows.at(step), windows.examples(step, data)
         began = time.perf_counter()
         before = state
-        state, records = call(program.run, before, setting, data, window, events, rows.assesses(events))
-        state, records = _settle(program, before, state, records, setting, data, window, rows, events)
+        state, records = call(program.run, before, setting, examples, window, events, rows.assesses(events))
+        state, records = _settle(program, before, state, records, setting, examples, window, rows, events)
         reason = Reason(int(state.reason))
         reached = int(state.step)
         if reason is Reason.NONE and reached >= rows.total_steps:

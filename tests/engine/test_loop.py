@@ -54,9 +54,8 @@ def test_what_a_row_holds_changes_no_bit_of_what_is_trained(lab):
         "record.after={m: mean(prediction)}",
         "metrics=[accuracy, mse]",
     ]
-    for compile in ("graph", "xla"):
-        few = lab.rows(lab.build(NETWORK, [f"compile={compile}", "record.every=[0]", "record.parameters=false"]))
-        assert_same_bits(final(few), final(lab.rows(lab.build(NETWORK, [f"compile={compile}", *more]))))
+    few = lab.rows(lab.build(NETWORK, ["record.every=[0]", "record.parameters=false"]))
+    assert_same_bits(final(few), final(lab.rows(lab.build(NETWORK, more))))
 
 
 def test_chunks_change_no_bit_of_any_row(lab, chunks_of):
@@ -171,14 +170,14 @@ def test_active_lanes_share_a_step():
     assert shared_step(state(tf.constant([2, 4, 3], tf.int64))) == 4
 
 
-def test_chunks_grow_until_they_take_the_time_that_they_should():
+def test_chunks_take_the_time_that_they_should_once_one_was_measured():
     pace = Pace(seconds_per_step=1e-6)
     sizes = []
     for _ in range(8):
         steps = pace.next_steps()
         pace.took(steps, 1.0 + steps * 1e-6 if not sizes else steps * 1e-6)
         sizes.append(steps)
-    assert sizes == [256, 2048, 16384, 131072, 250000, 250000, 250000, 250000]
+    assert sizes == [256, 256, *[250000] * 6]
     assert sizes[-1] * 1e-6 == CHUNK_SECONDS
 
 
