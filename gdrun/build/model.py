@@ -11,6 +11,7 @@ from gdrun.components.models import FormulaModel, Initial, Model, NetworkModel, 
 from gdrun.components.networks import KerasNetwork, initial_weights
 from gdrun.components.random import integer_seed, stream
 from gdrun.components.transforms import raw_value
+from gdrun.config import convolutions
 from gdrun.config import layers as layer_sections
 from gdrun.config import model as sections
 from gdrun.errors import ComponentError, ShapeError
@@ -87,7 +88,7 @@ def _layers(section: Any) -> list[tuple[str, dict[str, Any]]]:
 
 def _settings(layer: Any) -> dict[str, Any]:
     settings = {name: value for name, value in layer if name != "kind"}
-    if isinstance(layer, layer_sections.Pooling) and settings["strides"] is None:
+    if isinstance(layer, convolutions.Pooling) and settings["strides"] is None:
         del settings["strides"]
     return settings
 

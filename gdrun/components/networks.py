@@ -20,11 +20,20 @@ LAYERS: Mapping[str, str] = {
     "dense": "Dense",
     "conv1d": "Conv1D",
     "conv2d": "Conv2D",
+    "conv2d_transpose": "Conv2DTranspose",
     "max_pooling1d": "MaxPooling1D",
     "max_pooling2d": "MaxPooling2D",
+    "average_pooling1d": "AveragePooling1D",
     "average_pooling2d": "AveragePooling2D",
+    "global_average_pooling1d": "GlobalAveragePooling1D",
     "global_average_pooling2d": "GlobalAveragePooling2D",
+    "global_max_pooling1d": "GlobalMaxPooling1D",
     "global_max_pooling2d": "GlobalMaxPooling2D",
+    "up_sampling2d": "UpSampling2D",
+    "zero_padding2d": "ZeroPadding2D",
+    "simple_rnn": "SimpleRNN",
+    "gru": "GRU",
+    "lstm": "LSTM",
     "flatten": "Flatten",
     "reshape": "Reshape",
     "activation": "Activation",
@@ -37,8 +46,18 @@ LAYERS: Mapping[str, str] = {
 }
 """Kinds in a config -> classes in keras.layers."""
 
-CONVOLUTIONS = frozenset({"conv1d", "conv2d"})
-_INITIAL = {"kernel": "kernel_initializer", "bias": "bias_initializer", "embeddings": "embeddings_initializer"}
+CONVOLUTIONS = frozenset({"conv1d", "conv2d", "conv2d_transpose"})
+_INITIAL = {
+    "kernel": "kernel_initializer",
+    "recurrent_kernel": "recurrent_initializer",
+    "bias": "bias_initializer",
+    "embeddings": "embeddings_initializer",
+}
+_SEEDED = frozenset({"dropout", "gaussian_noise", "simple_rnn", "gru", "lstm"})
+
+
+_OFFSETS = {"bias": 500, "recurrent_kernel": 250}
+"""Added to a layer's seed, so that its weights are drawn apart."""
 
 
 class KerasNetwork:
@@ -97,8 +116,10 @@ class KerasNetwork:
         for key, value in given.items():
             if key == "bias" and not settings.get("use_bias", True):
                 continue
-            settings[_INITIAL[key]] = _initializer(value, seed + 500 * (key == "bias"), within=(key,))
-        if kind in ("dropout", "gaussian_noise"):
+            settings[_INITIAL[key]] = _initializer(value, seed + _OFFSETS.get(key, 0), within=(key,))
+        if kind == "lstm" and np.ndim(given.get("bias", 0.0)):
+            settings["unit_forget_bias"] = False  # Keras would ask for the bias in parts
+        if kind in _SEEDED:
             settings["seed"] = seed
         layer = getattr(keras.layers, LAYERS[kind])(dtype=self.dtype, **settings)
         try:
@@ -122,6 +143,11 @@ class KerasNetwork:
         self._layers.append((layer, parameters, state))
         return shape
 
+    def _rests(self, layer: keras.Layer, parameters: Sequence[str]) -> bool:
+        """Whether a layer normalises by what it has learnt even while training: frozen, as in Keras."""
+        frozen = bool(parameters) and self.frozen.issuperset(parameters)
+        return frozen and isinstance(layer, keras.layers.BatchNormalization)
+
     def call(
         self,
         parameters: Mapping[str, tf.Tensor],
@@ -143,7 +169,8 @@ class KerasNetwork:
         x = self._shaped(x)
         updates: dict[str, tf.Tensor] = {}
         for layer, parameter_names, state_names in self._layers:
-            arguments = {"training": training} if layer._call_has_training_arg else {}
+            here = training and not self._rests(layer, parameter_names)
+            arguments = {"training": here} if layer._call_has_training_arg else {}
             x, new = layer.stateless_call(
                 [parameters[name] for name in parameter_names],
                 [state[name] for name in state_names],

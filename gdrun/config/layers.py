@@ -77,26 +77,6 @@ InitialWeights = Annotated[
 """A number that fills the weight, an array that is it, or the name of a Keras initializer."""
 
 
-def _sizes(value: Any) -> Any:
-    """A positive integer or a list of them, one a dimension."""
-    items = value if isinstance(value, (tuple, list)) else (value,)
-    for item in items:
-        whole = isinstance(item, int) or (isinstance(item, float) and item.is_integer())
-        if isinstance(item, bool) or not whole or item < 1:
-            raise PydanticCustomError("size", "expected a positive integer or a list of them, one a dimension")
-    return tuple(int(item) for item in items) if isinstance(value, (tuple, list)) else int(value)
-
-
-PoolSize = Annotated[
-    Any,
-    Check(
-        _sizes,
-        "a positive integer or a list of them",
-        {"type": ["integer", "array"], "minimum": 1, "items": {"type": "integer", "minimum": 1}},
-    ),
-]
-
-
 class WeightedLayer(Section):
     """What layers with a kernel have."""
 
@@ -118,74 +98,6 @@ class Dense(WeightedLayer):
     """Number of outputs."""
     activation: Activation = "linear"
     """Applied to the output."""
-
-
-class Convolution(WeightedLayer):
-    """What convolutions have."""
-
-    filters: PositiveInteger
-    """Number of output channels."""
-    kernel_size: PoolSize
-    """Window, a number or one a dimension."""
-    strides: PoolSize = 1
-    """Step of the window."""
-    padding: Literal["valid", "same"] = "valid"
-    """valid: only whole windows; same: as many outputs as inputs."""
-    activation: Activation = "linear"
-    """Applied to the output."""
-
-
-class Conv1D(Convolution):
-    """One-dimensional convolution over (steps, channels)."""
-
-    kind: Literal["conv1d"]
-
-
-class Conv2D(Convolution):
-    """Two-dimensional convolution over (rows, columns, channels)."""
-
-    kind: Literal["conv2d"]
-
-
-class Pooling(Section):
-    """What pooling layers have."""
-
-    pool_size: PoolSize = 2
-    """Window."""
-    strides: PoolSize | None = None
-    """Step of the window; null: the window's size."""
-    padding: Literal["valid", "same"] = "valid"
-    """valid: only whole windows; same: the edge too."""
-
-
-class MaxPooling1D(Pooling):
-    """Largest value of each window."""
-
-    kind: Literal["max_pooling1d"]
-
-
-class MaxPooling2D(Pooling):
-    """Largest value of each window."""
-
-    kind: Literal["max_pooling2d"]
-
-
-class AveragePooling2D(Pooling):
-    """Mean of each window."""
-
-    kind: Literal["average_pooling2d"]
-
-
-class GlobalAveragePooling2D(Section):
-    """Mean of each channel."""
-
-    kind: Literal["global_average_pooling2d"]
-
-
-class GlobalMaxPooling2D(Section):
-    """Largest value of each channel."""
-
-    kind: Literal["global_max_pooling2d"]
 
 
 class Flatten(Section):
@@ -238,6 +150,8 @@ class BatchNormalization(Section):
     """Whether beta is learnt."""
     scale: bool = True
     """Whether gamma is learnt."""
+    trainable: bool = True
+    """false: the optimizer leaves this layer alone, which then always normalises by the moving averages, as in Keras."""
 
 
 class LayerNormalization(Section):
@@ -250,6 +164,8 @@ class LayerNormalization(Section):
     """Whether beta is learnt."""
     scale: bool = True
     """Whether gamma is learnt."""
+    trainable: bool = True
+    """false: the optimizer leaves this layer alone."""
 
 
 class Embedding(Section):
@@ -262,6 +178,8 @@ class Embedding(Section):
     """Length of the vectors."""
     embeddings: InitialWeights = "random_uniform"
     """Initial vectors, (input_dim, output_dim)."""
+    trainable: bool = True
+    """false: the optimizer leaves this layer alone."""
 
 
 class Rescaling(Section):
@@ -275,15 +193,41 @@ class Rescaling(Section):
 
 
 if TYPE_CHECKING:
+    from .convolutions import (
+        AveragePooling1D,
+        AveragePooling2D,
+        Conv1D,
+        Conv2D,
+        Conv2DTranspose,
+        GlobalAveragePooling1D,
+        GlobalAveragePooling2D,
+        GlobalMaxPooling1D,
+        GlobalMaxPooling2D,
+        MaxPooling1D,
+        MaxPooling2D,
+        UpSampling2D,
+        ZeroPadding2D,
+    )
+    from .recurrent import Gru, Lstm, SimpleRnn
+
     Layer: TypeAlias = (
         Dense
         | Conv1D
         | Conv2D
+        | Conv2DTranspose
         | MaxPooling1D
         | MaxPooling2D
+        | AveragePooling1D
         | AveragePooling2D
+        | GlobalAveragePooling1D
         | GlobalAveragePooling2D
+        | GlobalMaxPooling1D
         | GlobalMaxPooling2D
+        | UpSampling2D
+        | ZeroPadding2D
+        | SimpleRnn
+        | Gru
+        | Lstm
         | Flatten
         | Reshape
         | ActivationLayer
@@ -298,13 +242,22 @@ else:
     Layer = kinds(
         {
             "dense": "layers:Dense",
-            "conv1d": "layers:Conv1D",
-            "conv2d": "layers:Conv2D",
-            "max_pooling1d": "layers:MaxPooling1D",
-            "max_pooling2d": "layers:MaxPooling2D",
-            "average_pooling2d": "layers:AveragePooling2D",
-            "global_average_pooling2d": "layers:GlobalAveragePooling2D",
-            "global_max_pooling2d": "layers:GlobalMaxPooling2D",
+            "conv1d": "convolutions:Conv1D",
+            "conv2d": "convolutions:Conv2D",
+            "conv2d_transpose": "convolutions:Conv2DTranspose",
+            "max_pooling1d": "convolutions:MaxPooling1D",
+            "max_pooling2d": "convolutions:MaxPooling2D",
+            "average_pooling1d": "convolutions:AveragePooling1D",
+            "average_pooling2d": "convolutions:AveragePooling2D",
+            "global_average_pooling1d": "convolutions:GlobalAveragePooling1D",
+            "global_average_pooling2d": "convolutions:GlobalAveragePooling2D",
+            "global_max_pooling1d": "convolutions:GlobalMaxPooling1D",
+            "global_max_pooling2d": "convolutions:GlobalMaxPooling2D",
+            "up_sampling2d": "convolutions:UpSampling2D",
+            "zero_padding2d": "convolutions:ZeroPadding2D",
+            "simple_rnn": "recurrent:SimpleRnn",
+            "gru": "recurrent:Gru",
+            "lstm": "recurrent:Lstm",
             "flatten": "layers:Flatten",
             "reshape": "layers:Reshape",
             "activation": "layers:ActivationLayer",
