@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, assert_never
@@ -13,7 +14,8 @@ from gdrun.components.data.dataset import Dataset, check_same_form
 from gdrun.components.data.formulas import formula_data
 from gdrun.components.data.generators import generated_data
 from gdrun.components.data.keras_sets import keras_data
-from gdrun.components.data.labels import one_hot
+from gdrun.components.data.labels import check_labels, one_hot
+from gdrun.components.data.memory import Memory
 from gdrun.components.data.npz_file import npz_data
 from gdrun.components.data.parquet_file import parquet_data
 from gdrun.components.data.sklearn_sets import sklearn_data
@@ -21,12 +23,13 @@ from gdrun.components.data.split import split
 from gdrun.components.data.values import values_data
 from gdrun.components.data.weights import weights_by_class, weights_by_formula
 from gdrun.components.random import LegacyState, RandomSource, Streams
-from gdrun.components.scaling import Scaling, scale_parts
+from gdrun.components.scaling import Scaling, fit_scaling, scale_parts
 from gdrun.config import data as sections
 from gdrun.config.experiment import Experiment
 from gdrun.formula.parse import parse
 
 from .located import located
+from .mapped import check_mapped
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Datasets:
     scaling: Scaling
     files: dict[str, str]
     """Absolute path -> SHA-256 of each file that was read."""
+    finish: Callable[[Dataset], Dataset] = lambda data: data
+    """Scales and encodes training examples that are taken from a mapped `train`, which holds them as they are read."""
 
 
 def random_source(experiment: Experiment) -> RandomSource:
@@ -65,6 +70,8 @@ def build_data(
         return None
     with located("data"):
         whole = _load(section, constants, source, directory, experiment.seed)
+    if whole.mapped:
+        check_mapped(section, whole)
     files = dict(whole.files)
     train, validation = whole, None
     block = section.validation
@@ -82,13 +89,16 @@ def build_data(
                 random=source.generator("split") if block.shuffle else None,
             )
         elif block is not None:
-            validation = _load(block, constants, source, directory, experiment.seed, labels=whole.labels)
+            # It is looked at as a whole, so it is kept in memory.
+            validation = _load(block, constants, source, directory, experiment.seed, labels=whole.labels, memory="all")
             check_same_form(train, validation)
             files.update(validation.files)
     if section.class_weights is not None:
         # By the labels as they are written, and for training only, as Keras's class_weight.
         with located("data", "class_weights"):
             train = weights_by_class(train, section.class_weights)
+    if train.mapped:
+        return _mapped(section, train, validation, files)
     scaling = Scaling()
     if section.scale is not None:
         with located("data", "scale"):
@@ -102,6 +112,29 @@ def build_data(
     return Datasets(train, validation, scaling, files)
 
 
+def _mapped(
+    section: sections.DataSection, train: Dataset, validation: Dataset | None, files: dict[str, str]
+) -> Datasets:
+    """What is scaled and encoded later, as it is read; the validation data is in memory and is finished now."""
+    scaling = Scaling()
+    if section.scale is not None:
+        with located("data", "scale"):
+            scaling = fit_scaling(train, inputs=section.scale.inputs, target=section.scale.target)
+    if section.classes is not None:
+        assert train.target is not None
+        with located("data", "classes"):
+            check_labels(train.target, section.classes)
+
+    def finish(data: Dataset) -> Dataset:
+        scaled = scaling.apply(data)
+        return scaled if section.classes is None else _encode(scaled, section.classes)
+
+    if validation is not None:
+        with located("data", "classes"):
+            validation = finish(replace(validation.map(np.array), mapped=False))
+    return Datasets(train, validation, scaling, files, finish)
+
+
 def _load(
     section: Any,
     constants: dict[str, np.ndarray],
@@ -110,9 +143,10 @@ def _load(
     seed: int,
     *,
     labels: tuple[str, ...] = (),
+    memory: Memory | None = None,
 ) -> Dataset:
     """The examples of one data block, with the weights that it gives them."""
-    data = _examples(section, constants, source, directory, seed, labels=labels)
+    data = _examples(section, constants, source, directory, seed, labels=labels, memory=memory)
     if section.example_weights is None or isinstance(section, sections.FileData):
         return data
     formula = parse(section.example_weights)
@@ -127,6 +161,7 @@ def _examples(
     seed: int,
     *,
     labels: tuple[str, ...] = (),
+    memory: Memory | None = None,
 ) -> Dataset:
     match section:
         case sections.FormulaData():
@@ -150,6 +185,7 @@ def _examples(
                 rows=section.rows,
                 labels=labels,
                 weights=section.example_weights,
+                memory=memory or section.memory,
             )
         case sections.ParquetData():
             return parquet_data(
@@ -167,6 +203,7 @@ def _examples(
                 target=section.target,
                 labels=labels,
                 weights=section.example_weights,
+                memory=memory or section.memory,
             )
         case sections.SklearnData():
             return sklearn_data(
@@ -178,7 +215,7 @@ def _examples(
             )
         case sections.KerasData():
             return keras_data(section.name, part=section.part, inputs=section.inputs, rows=section.rows)
-        case sections.GeneratedData():
+        case sections.GeneratedData():  # type: ignore[misc]  # found on demand
             own = source if section.seed is None else Streams(section.seed)
             inherited = set(sections.DataSection.model_fields) | {"kind", "seed"}
             settings = {name: value for name, value in section if name not in inherited}

@@ -31,9 +31,11 @@ from .data import Datasets, build_data, random_source
 from .initial import initial_patience, initial_plateau, initial_state
 from .located import located
 from .loss import build_metrics, tensor_formula, truth_formula, with_loss
+from .mapped import check_schedule
 from .objective import build_objective
 from .optimizer import build_optimizer, hides_gradients, optimizer_warnings
 from .schedule import build_batches, build_factor, build_patience, build_plateau, build_rules, total_steps
+from .tensors import as_tensors, open_stream
 
 FEW_NUMBERS = 10
 """Up to so many parameters are written into each row, unless the config says otherwise."""
@@ -93,13 +95,14 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
             {name: parse(text) for name, text in experiment.constants.items()}, random=source.generator("constants")
         )
     datasets = build_data(experiment, constants, source, directory)
-    with located("data"):
-        data, validation = _tensors(datasets, experiment.precision)
+    if datasets is not None and datasets.train.mapped:
+        check_schedule(experiment, datasets.train)
+    data, validation = as_tensors(datasets, experiment)
     _check_classes(experiment, datasets)
     objective, initial, data, validation = build_objective(experiment, constants, data, validation, dtype)
     state, setting = initial_state(experiment, objective, initial, dtype)
 
-    batches = build_batches(experiment, data.num_examples if datasets else None, source)
+    batches = build_batches(experiment, datasets.train.num_examples if datasets else None, source)
     per_epoch = batches.steps_per_epoch if batches else 1
     scheduled = total_steps(experiment.schedule, per_epoch)
     steps = scheduled if max_steps is None else min(scheduled, max_steps)
@@ -107,7 +110,12 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
     factor = build_factor(experiment.schedule, constants, steps_per_epoch=per_epoch, total_steps=scheduled)
     optimizer = build_optimizer(experiment.optimizer, objective)
     metrics = build_metrics(experiment, dtype)
-    watchable = (*(("loss_epoch",) if per_epoch > 1 else ("loss",)), *Assess(objective, metrics, validation).names)
+    stream, whole_loss = None, None
+    if datasets is not None and batches is not None and datasets.train.mapped:
+        stream = open_stream(datasets, batches, data, experiment.precision, steps)
+        whole_loss = stream.whole_loss(objective, is_sum=getattr(experiment.loss, "reduction", "mean") == "sum")
+    assess = Assess(objective, metrics, validation, whole_loss=whole_loss)
+    watchable = (*(("loss_epoch",) if per_epoch > 1 else ("loss",)), *assess.names)
     patience, plateau = build_patience(experiment.schedule, watchable), build_plateau(experiment.schedule, watchable)
     compile, warnings = _compile(experiment)
     step = Step(
@@ -129,7 +137,6 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
         patience=initial_patience(patience is not None, bool(patience and patience.restore_best), state),
         plateau=initial_plateau(plateau is not None),
     )
-    assess = Assess(objective, metrics, validation)
     every: Any = experiment.record.every
     rows = Rows(
         every,
@@ -139,8 +146,9 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
         assess=bool(assess.names),
         every_epoch=patience is not None or plateau is not None,
     )
-    feed = Feed(batches, has_factor=factor is not None)
-    windows = Windows(feed, factor, steps)
+    feed = Feed(batches, has_factor=factor is not None, streamed=stream is not None)
+    windows = Windows(feed, factor, steps, stream)
+    data = windows.examples(0, data)
     program = Program(
         step, feed, assess=assess if assess.names else None, compile=compile, host_loop=objective.model.convolutional
     )
@@ -154,10 +162,10 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
     if hasattr(optimizer, "apply_at"):
         with located("optimizer"):
             program.try_update(state, setting, data, window)
-    everything = Assess(objective, metrics, validation, loss=True)
+    everything = replace(assess, loss=True)
     if assess.names or not (batches is None or batches.full_batch):
         # What fails only over a whole data set, or for a metric, fails here and not at the end of an epoch.
-        everything(state, setting, data, feed.moment(window, state.step))
+        (everything if stream is None else assess)(state, setting, data, feed.moment(window, state.step))
     seconds = time.perf_counter() - began
     program.capacity = _capacity(record)
     return Built(
@@ -177,18 +185,6 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
         seconds_per_step=seconds,
         warnings=(*warnings, *optimizer_warnings(experiment)),
     )
-
-
-def _tensors(datasets: Datasets | None, precision: Any) -> tuple[Batch, Batch | None]:
-    if datasets is None:
-        return Batch({}, None), None
-
-    def batch(data: Any) -> Batch:
-        cast = data.cast(precision)
-        target, weights = (None if value is None else tf.constant(value) for value in (cast.target, cast.weights))
-        return Batch({name: tf.constant(value) for name, value in cast.inputs.items()}, target, weights)
-
-    return batch(datasets.train), None if datasets.validation is None else batch(datasets.validation)
 
 
 def _released(datasets: Datasets) -> Datasets:

@@ -22,6 +22,8 @@ from .unions import ByForm, Lazy, from_elsewhere
 
 if TYPE_CHECKING:
     from .data_files import CsvData, NpzData, ParquetData, TsvData
+    from .data_files import FileData as FileData
+    from .data_files import SeparatedData as SeparatedData
     from .data_generators import (
         BlobsData,
         CirclesData,

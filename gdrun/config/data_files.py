@@ -20,6 +20,7 @@ Column = Annotated[
     Check(_column, "a column's name or position", {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}),
 ]
 Rows = Annotated[str, Bounds(pattern=r"^\d*:\d*$")]
+Memory = Literal["auto", "all", "mapped"]
 Several = Annotated[tuple[Column, ...], Bounds(min_length=1)]
 Columns = Annotated[Any, ByForm({"scalar": Column, "sequence": Several})]
 
@@ -50,6 +51,9 @@ class TableData(FileData):
 class SeparatedData(TableData):
     """A text file of separated values."""
 
+    memory: Memory = "auto"
+    """all: keep the numbers in memory; mapped: keep them in a temporary file and read them a window of batches at a
+    time, which changes no result; auto: mapped where they would fill a third of the memory that is free."""
     separator: Annotated[str, Bounds(min_length=1, max_length=1)] = ","
     """One character; a tab is "\\t"."""
     header: bool = True
@@ -91,3 +95,6 @@ class NpzData(FileData):
     """Name of the target's array; one of text holds class labels, numbered in sorted order."""
     example_weights: str | None = None
     """Name of the array that says how much each example counts in the loss, as Keras's sample_weight."""
+    memory: Memory = "auto"
+    """all: keep the arrays in memory; mapped: read them from the file a window of batches at a time, which changes no
+    result; auto: mapped where they would fill a third of the memory that is free."""

@@ -24,17 +24,19 @@ class Assess:
         metrics: name -> function.
         validation: the validation data; None: there is none.
         loss: whether the loss over the training data is among the results, as `loss_all`.
+        whole_loss: gives that loss where the training data is not in memory; there are no metrics on it then.
     """
 
     objective: Objective
     metrics: Mapping[str, MetricFunction] = field(default_factory=dict)
     validation: Batch | None = None
     loss: bool = False
+    whole_loss: Callable[[TrainState, Setting, Moment], tf.Tensor] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """What a call returns, in order."""
-        names = (["loss_all"] if self.loss else []) + list(self.metrics)
+        names = (["loss_all"] if self.loss else []) + ([] if self.whole_loss else list(self.metrics))
         if self.validation is not None:
             names += ["validation_loss", *(f"validation_{name}" for name in self.metrics)]
         return tuple(names)
@@ -42,7 +44,10 @@ class Assess:
     def __call__(self, state: TrainState, setting: Setting, data: Batch, moment: Moment) -> dict[str, tf.Tensor]:
         """Return each of `names`, in the objective's dtype."""
         result: dict[str, tf.Tensor] = {}
-        if self.metrics or self.loss:
+        if self.whole_loss is not None:
+            if self.loss:
+                result["loss_all"] = self.whole_loss(state, setting, moment)
+        elif self.metrics or self.loss:
             evaluation = self._evaluate(state, setting, data, moment)
             if self.loss:
                 result["loss_all"] = evaluation.loss

@@ -24,10 +24,12 @@ class Feed:
     Args:
         batches: the order of the examples; None where there is no data (each step is an epoch).
         has_factor: whether the learning rate has a factor.
+        streamed: whether the data holds the batches of a window's steps one after the other, as `stream` reads them.
     """
 
     batches: Batches | None
     has_factor: bool = False
+    streamed: bool = False
 
     @property
     def steps_per_epoch(self) -> int:
@@ -42,7 +44,7 @@ class Feed:
     @property
     def ordered(self) -> bool:
         """Whether batches are looked up by an order array."""
-        return self.batches is not None and self.batches.order != "sequential"
+        return self.batches is not None and self.batches.order != "sequential" and not self.streamed
 
     def moment(self, window: Window, step: tf.Tensor) -> Moment:
         """Return when `step` (int64 scalar, updates done) is."""
@@ -66,7 +68,8 @@ class Feed:
         if batches is None or batches.full_batch:
             return data
         size = batches.remainder_size if remainder else batches.batch_size
-        start = tf.cast(step % self.steps_per_epoch, tf.int32) * batches.batch_size
+        place = step - window.first_batch if self.streamed else step % self.steps_per_epoch
+        start = tf.cast(place, tf.int32) * batches.batch_size
         if not self.ordered:
             return _of_each(data, lambda value: _slice(value, start, size))
         row = tf.gather(order, step // self.steps_per_epoch - window.first_epoch)

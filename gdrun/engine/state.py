@@ -133,6 +133,8 @@ class Window(NamedTuple):
     """int32 (E, examples an epoch): the examples of each epoch in order; (0, 0) where the order is sequential."""
     factors: tf.Tensor
     """float64 (S,): the learning-rate factor of each step; (0,) where there is none."""
+    first_batch: tf.Tensor
+    """int64 (): the step whose examples the data begins with, where it is read a window at a time."""
 
 
 def to_arrays(state: TrainState) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import pytest
 
 from gdrun.build.data import build_data, random_source
 from gdrun.config.loading import load_config
-from gdrun.errors import ConfigError
 from gdrun.training import train
 
 X = np.array([[0.5, -1.0], [1.5, 0.3], [-0.7, 0.8], [0.1, 0.2], [2.0, -0.4]])

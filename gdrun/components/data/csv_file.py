@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from gdrun.components.data.columns import Column, Columns, find_column, listed, 
 from gdrun.components.data.dataset import Dataset, dataset
 from gdrun.components.data.files import beyond_rows, open_data, row_range, shown
 from gdrun.components.data.labels import encode_labels
+from gdrun.components.data.memory import Growing, Memory, is_mapped, side_by_side
 from gdrun.errors import DataError
 from gdrun.text import plural, safe_text
 
@@ -33,6 +35,7 @@ def csv_data(
     rows: str | None = None,
     labels: tuple[str, ...] = (),
     weights: Column | None = None,
+    memory: Memory = "all",
 ) -> Dataset:
     """Read columns of a file of separated values, UTF-8 with or without a byte order mark, cells quoted or not.
 
@@ -48,6 +51,8 @@ def csv_data(
         rows: half-open range of data rows, "0:1500", "100:", ":20"; blank lines do not count.
         labels: the target's classes, where they are known already (those of the training data).
         weights: the column of the examples' weights.
+        memory: "mapped" keeps the numbers in a temporary file and reads them from there as they are needed; labels are
+            kept in memory. "auto" does so where they seem too large.
     Returns:
         the data set, float64, with the file's hash.
     Raises:
@@ -57,7 +62,8 @@ def csv_data(
     name = shown(path)
     with open_data(path) as (file, digest):
         try:
-            table = _Table(name, file, separator, header, skip)
+            mapped = memory != "all" and is_mapped(memory, _guessed_bytes(file, separator))
+            table = _Table(name, file, separator, header, skip, mapped)
             named_within(table.position, inputs, target, weights)
             if not isinstance(inputs, Mapping):
                 inputs = table.by_own_name(inputs)
@@ -78,18 +84,29 @@ def csv_data(
 
     def array(columns: Columns) -> np.ndarray:
         parts = [readers[table.position(column)].values() for column in listed(columns)]
-        return parts[0] if isinstance(columns, (str, int)) else np.stack(parts, axis=1)
+        if isinstance(columns, (str, int)):
+            return parts[0]
+        return side_by_side(parts) if mapped else np.stack(parts, axis=1)
 
     arrays = {key: array(columns) for key, columns in inputs.items()}
     files = {str(path): digest}
     counts = None if weights is None else array(weights)
     if target is None:
-        return dataset(arrays, files=files, weights=counts)
+        return dataset(arrays, files=files, weights=counts, mapped=mapped)
     reader = readers[table.position(text)] if text is not None else None
     if isinstance(reader, _Labels):
         values, labels = encode_labels(reader.texts, labels)
-        return dataset(arrays, values, labels=labels, files=files, weights=counts)
-    return dataset(arrays, array(target), files=files, weights=counts)
+        return dataset(arrays, values, labels=labels, files=files, weights=counts, mapped=mapped)
+    return dataset(arrays, array(target), files=files, weights=counts, mapped=mapped)
+
+
+def _guessed_bytes(file: BinaryIO, separator: str) -> int:
+    """About how much memory the numbers of a file would take, by its beginning."""
+    beginning = file.read(1 << 20)
+    num_bytes = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    num_cells = beginning.count(separator.encode()) + beginning.count(b"\n")
+    return 8 * num_cells * num_bytes // max(1, len(beginning))
 
 
 class _Numbers:
@@ -99,6 +116,7 @@ class _Numbers:
         self._table = table
         self._position = position
         self._parts: list[np.ndarray] = []
+        self._on_disk = Growing() if table.mapped else None
 
     def add(self, lines: list[int], cells: list[str]) -> None:
         try:
@@ -111,11 +129,14 @@ class _Numbers:
             line, cell = next((line, cell) for line, cell in zip(lines, cells, strict=True) if not _is_finite(cell))
             problem = f"is '{safe_text(cell.strip(), limit=40)}', not a finite number" if cell.strip() else "is empty"
             raise self._table.cell_error(line, self._position, problem)
-        self._parts.append(values)
+        if self._on_disk is not None:
+            self._on_disk.add(values)
+        else:
+            self._parts.append(values)
 
     def values(self) -> np.ndarray:
         """float64 (N,)."""
-        return np.concatenate(self._parts)
+        return np.concatenate(self._parts) if self._on_disk is None else self._on_disk.array()
 
 
 class _Labels:
@@ -137,7 +158,8 @@ class _Labels:
                 raise self._table.cell_error(
                     line, self._position, f"is the number {label}, but the column began with the text '{first}'"
                 )
-            self.texts.append(label)
+            # One object for equal labels: a text takes seven times the memory of a number.
+            self.texts.append(sys.intern(label))
 
     def values(self) -> np.ndarray:
         raise self._table.column_error(self._position, "holds text; only a target may be text")
@@ -146,8 +168,11 @@ class _Labels:
 class _Table:
     """The header and the rows of a file; finds columns and says where a cell is wrong."""
 
-    def __init__(self, file_name: str, file: BinaryIO, separator: str, header: bool, skip: int) -> None:
+    def __init__(
+        self, file_name: str, file: BinaryIO, separator: str, header: bool, skip: int, mapped: bool = False
+    ) -> None:
         self._file_name = file_name
+        self.mapped = mapped
         # newline="": the csv module finds the ends of lines itself, those within quotes too.
         self._rows = _numbered_rows(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), separator, skip)
         first = next(self._rows, None)

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from gdrun.components.data.memory import blocks
 from gdrun.errors import ConfigPath, DataError
 from gdrun.text import safe_text
 
@@ -23,6 +24,7 @@ class Dataset:
         target: (N, ...), or None.
         labels: where the target was text, the classes: target value k stands for labels[k].
         weights: how much each example counts in the loss, (N,), at least 0; None: all alike.
+        mapped: whether the inputs are on disk and are to be taken a few rows at a time.
         files: each data file that was read, path -> SHA-256 in hex.
     """
 
@@ -31,6 +33,7 @@ class Dataset:
     labels: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     weights: np.ndarray | None = None
+    mapped: bool = False
 
     @property
     def num_examples(self) -> int:
@@ -87,6 +90,7 @@ def dataset(
     labels: tuple[str, ...] = (),
     files: Mapping[str, str] | None = None,
     weights: np.ndarray | None = None,
+    mapped: bool = False,
 ) -> Dataset:
     """Return the checked data set.
 
@@ -94,7 +98,7 @@ def dataset(
         DataError: if an array has no leading axis, lengths differ, there are no examples, or a value is not a finite
             number; the message gives the place, such as inputs.x[12]. Weights as `weighted` says.
     """
-    result = Dataset(dict(inputs), target, labels, dict(files or {}))
+    result = Dataset(dict(inputs), target, labels, dict(files or {}), mapped=mapped)
     lengths = {}
     for where, array in result.arrays().items():
         if array.ndim == 0:
@@ -160,10 +164,14 @@ def check_same_form(train: Dataset, validation: Dataset) -> None:
 
 def first_non_finite(array: np.ndarray) -> tuple[int, ...] | None:
     """Return the index of the first nan or infinity, None if there is none."""
-    if array.dtype.kind not in "fc" or np.isfinite(array).all():
+    if array.dtype.kind not in "fc":
         return None
-    flat = int(np.argmin(np.isfinite(array)))
-    return tuple(int(i) for i in np.unravel_index(flat, array.shape))
+    for rows in blocks(array):
+        finite = np.isfinite(array[rows])
+        if not finite.all():
+            row, *inside = np.unravel_index(int(np.argmin(finite)), finite.shape)
+            return (rows.start + int(row), *(int(i) for i in inside))
+    return None
 
 
 _FINITE = "data must be finite: leave that example out, or mend its value"
