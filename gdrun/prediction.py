@@ -96,7 +96,7 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predicti
     given = dataset({name: np.atleast_1d(np.asarray(inputs[name])) for name in names})
     scaling = built.datasets.scaling
     scaled = scaling.apply(given).cast(prepared.loaded.experiment.precision)
-    parameters, fixed, model_state = _state(prepared, run)
+    parameters, fixed, model_state = trained_state(prepared, run)
     batch = built.data._replace(inputs={name: tf.constant(value) for name, value in scaled.inputs.items()}, target=None)
     setting = built.setting._replace(fixed=fixed)
     moment = built.program.feed.moment(built.windows.at(0), built.state.step)
@@ -128,7 +128,7 @@ def evaluate(prepared: Prepared, run: Run, examples: Dataset | None = None) -> d
 
     tf = import_tensorflow()
     built = prepared.built
-    parameters, fixed, model_state = _state(prepared, run)
+    parameters, fixed, model_state = trained_state(prepared, run)
     state = built.state._replace(parameters=parameters, model_state=model_state)
     setting = built.setting._replace(fixed=fixed)
     moment = built.program.feed.moment(built.windows.at(0), built.state.step)
@@ -173,7 +173,7 @@ def gradients(prepared: Prepared, run: Run) -> dict[str, np.ndarray]:
 
     tf = import_tensorflow()
     built = prepared.built
-    parameters, fixed, model_state = _state(prepared, run)
+    parameters, fixed, model_state = trained_state(prepared, run)
     setting = built.setting._replace(fixed=fixed)
     with tf.device(prepared.device.name), tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(parameters)
@@ -184,8 +184,12 @@ def gradients(prepared: Prepared, run: Run) -> dict[str, np.ndarray]:
     return {name: tf.convert_to_tensor(value).numpy() for name, value in pairs if value is not None}
 
 
-def _state(prepared: Prepared, run: Run) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
-    """The run's (trainable, fixed, model state) as tensors before transforms."""
+def trained_state(prepared: Prepared, run: Run) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
+    """Return the run's (trainable, fixed, model state) as tensors before transforms.
+
+    Raises:
+        RunDirectoryError: a parameter is missing.
+    """
     from gdrun.engine.device import import_tensorflow
 
     tf = import_tensorflow()

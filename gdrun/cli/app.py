@@ -27,6 +27,11 @@ GROUPS: dict[str, dict[str, str]] = {
         "train": "Run experiments and write a run directory for each.",
         "check": "Run experiments and assert what their `expect:` says.",
     },
+    "Runs": {
+        "predict": "Print a finished run's predictions.",
+        "evaluate": "Print a finished run's loss and metrics, on its own data or other.",
+        "export": "Write a finished run's model for other programs.",
+    },
     "Configs": {
         "init": "Write a commented config to start from.",
         "validate": "Check configs without running them; all mistakes at once.",

@@ -190,6 +190,19 @@ class KerasNetwork:
         return tf.reshape(x, [x.shape[0], *wanted])
 
 
+    def to_keras(self, parameters: Mapping[str, np.ndarray]) -> keras.Sequential:
+        """Return a Keras model of these layers with weights from `parameters`, by name; the state's are among them."""
+        model = keras.Sequential([keras.Input(self.input_shape[1:], dtype=self.dtype)])
+        for layer, parameter_names, state_names in self._layers:
+            model.add(layer)
+            named = [*zip(parameter_names, layer.trainable_variables, strict=True)]
+            named += [*zip(state_names, layer.non_trainable_variables, strict=True)]
+            for name, variable in named:
+                if name in parameters:
+                    variable.assign(parameters[name])
+        return model
+
+
 class _Given(keras.initializers.Initializer):
     """Initial weights that the config gives."""
 

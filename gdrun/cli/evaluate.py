@@ -1,0 +1,30 @@
+"""`gdrun evaluate RUN [DATA]`: how good the trained model is."""
+
+from __future__ import annotations
+
+from gdrun.cli import session, terminal
+from gdrun.cli.arguments import Device, Json, RunsDir
+from gdrun.cli.predict import Examples, RunArgument
+from gdrun.errors import ExitCode
+from gdrun.text import human_number
+
+
+def command(
+    run: RunArgument, data: Examples = None, runs_dir: RunsDir = None, device: Device = None, as_json: Json = False
+) -> int:
+    """Print a finished run's loss and metrics, on its own data or on other examples with a target."""
+    from gdrun.cli.output import aligned, print_json
+    from gdrun.prediction import evaluate, load_trained, read_examples
+    from gdrun.rundir.run import load_run
+
+    trained = load_run(run, runs_dir)
+    with session.quiet():
+        prepared = load_trained(trained, device=device)
+        examples = read_examples(prepared, data, target=True) if data else None
+        values = evaluate(prepared, trained, examples)
+    if as_json:
+        print_json({"run": str(trained.directory), "values": values})
+    else:
+        rows = [[name, human_number(value, digits=9)] for name, value in values.items()]
+        terminal.data("\n".join(aligned(rows, indent=0)))
+    return ExitCode.DONE

@@ -1,0 +1,80 @@
+"""`gdrun predict RUN [DATA]`: what the trained model says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gdrun.cli import session, terminal
+from gdrun.cli.arguments import Device, Json, RunsDir
+from gdrun.errors import ExitCode
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path, id or the beginning of it, or latest.")]
+Examples = Annotated[
+    Path | None,
+    typer.Argument(metavar="[DATA]", help="A .csv, .tsv or .npz file of examples.", show_default=False),
+]
+
+
+def command(
+    run: RunArgument,
+    data: Examples = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the CSV there.", show_default=False)
+    ] = None,
+    runs_dir: RunsDir = None,
+    device: Device = None,
+    as_json: Json = False,
+) -> int:
+    """Print a finished run's predictions as CSV, a row an example, for its training data or for other examples.
+
+    Examples are in the units of the config's data: what `scale` did is done to them, and taken back from the
+    predictions. Columns of DATA are those that the config names, or are called like the inputs.
+    """
+    from gdrun.prediction import load_trained, predict, read_examples
+    from gdrun.rundir.run import load_run
+
+    trained = load_run(run, runs_dir)
+    with session.quiet():
+        prepared = load_trained(trained, device=device)
+        inputs = dict(read_examples(prepared, data, target=False).inputs) if data else _own_inputs(prepared)
+        predictions = predict(prepared, trained, inputs)
+    named = predictions if isinstance(predictions, dict) else {"prediction": predictions}
+    if as_json:
+        from gdrun.cli.output import print_json
+
+        print_json({"run": str(trained.directory), "predictions": named})
+        return ExitCode.DONE
+    text = "".join(f"{line}\n" for line in _lines(named))
+    if output is None:
+        terminal.data(text.removesuffix("\n"))
+    else:
+        from gdrun.cli.output import write_file
+
+        write_file(output, text.encode())
+    return ExitCode.DONE
+
+
+def _own_inputs(prepared: Any) -> dict[str, np.ndarray]:
+    """The run's training inputs, in the units of the config."""
+    built = prepared.built
+    scalers = built.datasets.scaling.inputs if built.datasets else {}
+    values = {name: value.numpy() for name, value in built.data.inputs.items()}
+    return {name: scalers[name].invert(value) if name in scalers else value for name, value in values.items()}
+
+
+def _lines(named: dict[str, np.ndarray]) -> list[str]:
+    import numpy as np
+
+    header, columns = [], []
+    for name, values in named.items():
+        flat = np.asarray(values).reshape(len(values) if np.ndim(values) else 1, -1)
+        header += [name] if flat.shape[1] == 1 else [f"{name}{number}" for number in range(1, flat.shape[1] + 1)]
+        columns += list(flat.T)
+    rows = zip(*columns, strict=True)
+    return [",".join(header), *(",".join(str(value) for value in row) for row in rows)]
