@@ -260,6 +260,19 @@ def _static_index(value: Any) -> bool:
     return value is None or value is Ellipsis or isinstance(value, slice | int)
 
 
+def _kron(a: Array, b: Array) -> Array:
+    a, b = number(a), number(b)
+    check_count(float(a.size) * b.size, "kron")
+    if a.ndim != 2 or b.ndim != 2:
+        raise ValueError("needs two matrices")
+    return np.kron(a, b)
+
+
+def _l2_normalize(x: Array, axis: Any = None) -> Array:
+    x = _real(x)
+    return x / np.sqrt(np.maximum(np.sum(x * x, axis=axis, keepdims=True), 1e-12))
+
+
 NUMPY_FUNCTIONS: dict[str, Callable[..., Array]] = {
     "add": _binary(np.add), "subtract": _binary(np.subtract), "multiply": _binary(np.multiply),
     "divide": _binary(np.true_divide), "divide_no_nan": _binary(_divide_no_nan), "pow": _binary(_pow),
@@ -274,15 +287,15 @@ NUMPY_FUNCTIONS: dict[str, Callable[..., Array]] = {
     "asinh": _unary(np.arcsinh), "acosh": _unary(np.arccosh), "atanh": _unary(np.arctanh),
     "minimum": _binary(np.minimum, _real), "maximum": _binary(np.maximum, _real),
     "clip": _binary(lambda x, low, high: np.minimum(np.maximum(x, low), high), _real), "where": _where,
-    "xlogy": _binary(_xlogy, _real),
+    "xlogy": _binary(_xlogy, _real), "logaddexp": _binary(np.logaddexp, _real),
     "less": _binary(np.less, _real), "less_equal": _binary(np.less_equal, _real), "greater": _binary(np.greater, _real),
     "greater_equal": _binary(np.greater_equal, _real), "equal": _binary(np.equal), "not_equal": _binary(np.not_equal),
     "logical_and": _binary(np.logical_and, truth), "logical_or": _binary(np.logical_or, truth),
     "logical_not": _unary(np.logical_not, truth), "isfinite": _unary(np.isfinite), "isnan": _unary(np.isnan),
     "erf": _unary(special.erf, _real), "erfc": _unary(special.erfc, _real), "lgamma": _unary(special.lgamma, _real),
-    "digamma": _unary(special.digamma, _real),
+    "digamma": _unary(special.digamma, _real), "erfinv": _unary(special.erfinv, _real),
     "complex": _binary(lambda a, b: a + 1j * b, _real), "real": _unary(np.real), "imag": _unary(np.imag),
-    "conj": _unary(np.conj), "angle": _unary(np.angle),
+    "conj": _unary(np.conj), "angle": _unary(np.angle), "fft": _unary(np.fft.fft), "ifft": _unary(np.fft.ifft),
     "sigmoid": _unary(special.sigmoid, _real), "log_sigmoid": _unary(lambda x: -special.softplus(-x), _real),
     "softplus": _unary(special.softplus, _real), "softsign": _unary(lambda x: x / (1 + np.abs(x)), _real),
     "relu": _unary(lambda x: np.maximum(x, 0.0), _real), "relu6": _unary(lambda x: np.clip(x, 0.0, 6.0), _real),
@@ -303,7 +316,8 @@ NUMPY_FUNCTIONS: dict[str, Callable[..., Array]] = {
     "logsumexp": _reduction(special.logsumexp, _real), "argmax": lambda x, axis=None: np.argmax(_real(x), axis=axis),
     "argmin": lambda x, axis=None: np.argmin(_real(x), axis=axis),
     "matmul": _matmul, "matvec": lambda a, b: np.matmul(number(a), number(b)[..., None])[..., 0],
-    "dot": _dot, "tensordot": _tensordot, "outer": _outer,
+    "dot": _dot, "tensordot": _tensordot, "outer": _outer, "kron": _kron,
+    "cross": lambda a, b: np.cross(*np.broadcast_arrays(number(a), number(b))), "l2_normalize": _l2_normalize,
     "transpose": lambda x, axes=None: np.transpose(number(x), axes),
     "trace": _unary(lambda x: np.trace(x, axis1=-2, axis2=-1)), "det": _unary(np.linalg.det),
     "logdet": _logdet, "inverse": _unary(np.linalg.inv), "solve": _hermitian_solve,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,17 @@ Array = Any
 
 erf = np.vectorize(math.erf, otypes=[np.float64])
 erfc = np.vectorize(math.erfc, otypes=[np.float64])
+
+
+def _erfinv_at(value: float) -> float:
+    if not -1 < value < 1:
+        return math.copysign(math.inf, value) if abs(value) == 1 else math.nan
+    x = NormalDist().inv_cdf((1 + value) / 2) / math.sqrt(2)
+    # (1 + value) / 2 has lost digits near 0; one Newton step brings them back.
+    return x - (math.erf(x) - value) * math.sqrt(math.pi) / 2 * math.exp(x * x)
+
+
+erfinv = np.vectorize(_erfinv_at, otypes=[np.float64])
 
 # B_{2k} / 2k for k = 1, 2, ...: the asymptotic series of digamma.
 _DIGAMMA_SERIES = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 5 / 660, -691 / 32760, 1 / 12, -3617 / 8160)

@@ -153,6 +153,7 @@ maximum(a, b) | | the larger of two, elementwise
 clip(x, low, high) | clip_by_value | x kept between low and high
 where(condition, a, b) | | a where condition holds, else b
 xlogy(a, b) | | a * log(b), and 0 where a is 0
+logaddexp(a, b) | | log(exp(a) + exp(b)), without overflow
 """
 _LOGIC = """
 less(a, b) | | a < b
@@ -170,6 +171,7 @@ isnan(x) | is_nan | whether x is nan
 _SPECIAL = """
 erf(x) | | error function
 erfc(x) | | 1 - erf(x)
+erfinv(x) | | inverse of erf
 lgamma(x) | gammaln | logarithm of |gamma(x)|
 digamma(x) | | derivative of lgamma
 """
@@ -179,6 +181,8 @@ real(x) | | real part
 imag(x) | | imaginary part
 conj(x) | conjugate | complex conjugate
 angle(x) | | argument of a complex number
+fft(x) | | discrete Fourier transform along the last axis, complex
+ifft(x) | | its inverse
 """
 _ACTIVATIONS = """
 sigmoid(x) | | 1 / (1 + exp(-x))
@@ -228,6 +232,9 @@ solve(a, b) | | x with a @ x = b; b a vector or a matrix
 triangular_solve(a, b, lower=True, adjoint=False) | | x with a @ x = b for a triangular a; adjoint: of a transposed
 cholesky(x) | | lower triangular L with L @ transpose(L) = x
 eigvalsh(x) | | eigenvalues of a symmetric matrix, ascending
+kron(a, b) | | Kronecker product of two matrices
+cross(a, b) | | cross product of vectors of length 3, along the last axis
+l2_normalize(x, axis=None) | | x / norm(x), with sum(x ** 2) at least 1e-12 in it
 norm(x, ord=2, axis=None, keepdims=False) | | (sum |x| ** ord) ** (1 / ord) over axis, or over everything
 diag(x) | | matrix with the vector x on its diagonal; of a matrix: its diagonal
 diag_part(x) | | diagonal of a matrix

@@ -182,6 +182,43 @@ def _outer(meeting: Meeting, a: T, b: T) -> T:
     return a[:, None] * b[None, :]
 
 
+def _kron(meeting: Meeting, a: T, b: T) -> T:
+    a, b = _same(meeting, a, b)
+    if (_rank(a), _rank(b)) != (2, 2):
+        raise ValueError("needs two matrices")
+    check_count(float(a.shape.num_elements() or 1) * (b.shape.num_elements() or 1), "kron")
+    blocks = a[:, None, :, None] * b[None, :, None, :]
+    return tf.reshape(blocks, [a.shape[0] * b.shape[0], a.shape[1] * b.shape[1]])
+
+
+def _cross(meeting: Meeting, a: T, b: T) -> T:
+    a, b = meeting.meet(a, b)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise ValueError("needs vectors of length 3")
+    after = [1, 2, 0]
+    # By gathers, which broadcast and vectorise; tf.linalg.cross does neither.
+    ahead_a, ahead_b = (tf.gather(value, after, axis=-1) for value in (a, b))
+    return tf.gather(a * ahead_b - ahead_a * b, after, axis=-1)
+
+
+def _l2_normalize(meeting: Meeting, x: T, axis: Any = None) -> T:
+    return tf.math.l2_normalize(meeting.real(x), axis=list(axis) if isinstance(axis, tuple) else axis)
+
+
+def _fourier(function: Callable[[T], T]) -> Callable[..., T]:
+    def transform(meeting: Meeting, x: T) -> T:
+        x = meeting.number(x)
+        wide = {tf.float32: tf.complex64, tf.float64: tf.complex128}.get(x.dtype, x.dtype)
+        return function(tf.cast(x, wide))
+
+    return transform
+
+
+def _logaddexp(a: T, b: T) -> T:
+    shape = tf.broadcast_static_shape(a.shape, b.shape)
+    return tf.reduce_logsumexp(tf.stack([tf.broadcast_to(value, shape) for value in (a, b)]), axis=0)
+
+
 def _transpose(meeting: Meeting, x: T, axes: Any = None) -> T:
     return tf.transpose(meeting.number(x), axes)
 
@@ -379,13 +416,14 @@ FUNCTIONS: dict[str, Callable[..., T]] = {
     "atan": _unary(tf.atan), "atan2": _binary(tf.atan2), "sinh": _unary(tf.sinh), "cosh": _unary(tf.cosh),
     "tanh": _unary(tf.tanh), "asinh": _unary(tf.asinh), "acosh": _unary(tf.acosh), "atanh": _unary(tf.atanh),
     "minimum": _binary(tf.minimum), "maximum": _binary(tf.maximum), "clip": _clip, "where": _where,
-    "xlogy": _binary(tf.math.xlogy),
+    "xlogy": _binary(tf.math.xlogy), "logaddexp": _binary(_logaddexp),
     "less": _compare(tf.less), "less_equal": _compare(tf.less_equal), "greater": _compare(tf.greater),
     "greater_equal": _compare(tf.greater_equal), "equal": _compare(tf.equal), "not_equal": _compare(tf.not_equal),
     "logical_and": _logical(tf.logical_and), "logical_or": _logical(tf.logical_or),
     "logical_not": _logical(tf.logical_not), "isfinite": _unary(tf.math.is_finite, real=True),
     "isnan": _unary(tf.math.is_nan, real=True),
     "erf": _unary(tf.math.erf, real=True), "erfc": _unary(tf.math.erfc, real=True),
+    "erfinv": _unary(tf.math.erfinv, real=True), "fft": _fourier(tf.signal.fft), "ifft": _fourier(tf.signal.ifft),
     "lgamma": _unary(tf.math.lgamma, real=True), "digamma": _unary(tf.math.digamma, real=True),
     "complex": _binary(tf.complex), "real": _unary(tf.math.real), "imag": _unary(tf.math.imag),
     "conj": _unary(tf.math.conj), "angle": _unary(tf.math.angle),
@@ -406,7 +444,8 @@ FUNCTIONS: dict[str, Callable[..., T]] = {
     "all": _reduction(tf.reduce_all, of_truth=True), "logsumexp": _reduction(tf.reduce_logsumexp),
     "argmax": _argument(tf.argmax), "argmin": _argument(tf.argmin),
     "matmul": _matmul, "matvec": lambda meeting, a, b: tf.linalg.matvec(*_same(meeting, a, b)), "dot": _dot,
-    "tensordot": _tensordot, "outer": _outer, "transpose": _transpose, "trace": _unary(tf.linalg.trace),
+    "tensordot": _tensordot, "outer": _outer, "kron": _kron, "cross": _cross,
+    "l2_normalize": _l2_normalize, "transpose": _transpose, "trace": _unary(tf.linalg.trace),
     "det": _unary(tf.linalg.det), "logdet": _unary(tf.linalg.logdet), "inverse": _unary(tf.linalg.inv),
     "solve": _solve, "triangular_solve": _triangular_solve, "cholesky": _unary(tf.linalg.cholesky),
     "eigvalsh": _unary(tf.linalg.eigvalsh), "norm": _norm, "diag": _diag, "diag_part": _unary(tf.linalg.diag_part),
