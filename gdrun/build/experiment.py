@@ -99,7 +99,15 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
         check_schedule(experiment, datasets.train)
     data, validation = as_tensors(datasets, experiment)
     _check_classes(experiment, datasets)
-    objective, initial, data, validation = build_objective(experiment, constants, data, validation, dtype)
+    legacy = source.generator("initial") if experiment.random == "legacy" else None
+    objective, initial, data, validation = build_objective(
+        experiment,
+        constants,
+        data,
+        validation,
+        dtype,
+        legacy,  # type: ignore[arg-type]
+    )
     state, setting = initial_state(experiment, objective, initial, dtype)
 
     batches = build_batches(experiment, datasets.train.num_examples if datasets else None, source)

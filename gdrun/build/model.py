@@ -9,7 +9,7 @@ import numpy as np
 
 from gdrun.components.models import FormulaModel, Initial, Model, NetworkModel, PolynomialModel
 from gdrun.components.networks import KerasNetwork, initial_weights
-from gdrun.components.random import integer_seed, stream
+from gdrun.components.random import RandomNumbers, integer_seed, stream
 from gdrun.components.transforms import raw_value
 from gdrun.config import convolutions
 from gdrun.config import layers as layer_sections
@@ -34,6 +34,7 @@ def build_model(
     seed: int,
     precision: str,
     networks: Mapping[str, KerasNetwork] | None = None,
+    random: RandomNumbers | None = None,
 ) -> Model:
     """Return the model with its initial parameters.
 
@@ -44,12 +45,13 @@ def build_model(
         seed: of the initial values.
         precision: "float32" or "float64".
         networks: of a formula model, built for the shapes that the formulas give them.
+        random: draws the initial values that are formulas, one after the other; None: each has a stream of its own.
     Raises:
         ConfigError: located at the part that cannot be built.
     """
     match section:
         case sections.FormulaModel():
-            return _formula_model(section, constants, seed, networks or {})
+            return _formula_model(section, constants, seed, networks or {}, random)
         case sections.LinearModel():
             with located("model"):
                 shape = (None, _num_features(inputs, "linear"))
@@ -139,11 +141,12 @@ def _formula_model(
     constants: Mapping[str, np.ndarray],
     seed: int,
     networks: Mapping[str, KerasNetwork],
+    random: RandomNumbers | None,
 ) -> FormulaModel:
     initial: dict[str, Initial] = {}
     for name, parameter in section.parameters.items():
         with located("model", "parameters", name):
-            initial[name] = _initial(name, parameter, constants, seed)
+            initial[name] = _initial(name, parameter, constants, seed, random)
     for name, network in networks.items():
         initial.update(_network_initial(network, f"{name}."))
     path = ("model", "formula")
@@ -154,14 +157,20 @@ def _formula_model(
     return FormulaModel(formulas, initial, dict(networks))
 
 
-def _initial(name: str, parameter: sections.Parameter, constants: Mapping[str, np.ndarray], seed: int) -> Initial:
+def _initial(
+    name: str,
+    parameter: sections.Parameter,
+    constants: Mapping[str, np.ndarray],
+    seed: int,
+    random: RandomNumbers | None,
+) -> Initial:
     shape = parameter.shape
     if parameter.init is not None:
         assert shape is not None
-        raw = _drawn(name, parameter.init, shape, constants, seed)
+        raw = _drawn(name, parameter.init, shape, constants, seed, random)
     else:
         text = parameter.raw if parameter.raw is not None else parameter.value
-        value = _evaluated(text, constants, stream(seed, "initial", *_key(name)))
+        value = _evaluated(text, constants, random or stream(seed, "initial", *_key(name)))
         if shape is not None:
             value = _filled(value, shape)
         raw = value if parameter.raw is not None else raw_value(value, parameter.transform)
@@ -174,17 +183,24 @@ def _key(name: str) -> tuple[int, ...]:
     return (integer_seed(0, name),)
 
 
-def _drawn(name: str, init: Any, shape: tuple[int, ...], constants: Mapping[str, np.ndarray], seed: int) -> np.ndarray:
+def _drawn(
+    name: str,
+    init: Any,
+    shape: tuple[int, ...],
+    constants: Mapping[str, np.ndarray],
+    seed: int,
+    random: RandomNumbers | None,
+) -> np.ndarray:
     if isinstance(init, str) and init in layer_sections.INITIALIZERS:
         return initial_weights(init, shape, seed=integer_seed(seed, "initial", *_key(name)))
-    value = _evaluated(init, constants, stream(seed, "initial", *_key(name)), shape)
+    value = _evaluated(init, constants, random or stream(seed, "initial", *_key(name)), shape)
     return _filled(value, shape)
 
 
 def _evaluated(
     text: Any,
     constants: Mapping[str, np.ndarray],
-    random: np.random.Generator,
+    random: RandomNumbers,
     draw_shape: tuple[int, ...] | None = None,
 ) -> np.ndarray:
     scope = Scope(constants, ops=numpy_ops.table(random), draw_shape=draw_shape)

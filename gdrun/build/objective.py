@@ -46,11 +46,17 @@ def _definitions(experiment: Experiment) -> dict[str, Definition]:
 
 
 def build_objective(
-    experiment: Experiment, constants: dict[str, np.ndarray], data: Batch, validation: Batch | None, dtype: tf.DType
+    experiment: Experiment,
+    constants: dict[str, np.ndarray],
+    data: Batch,
+    validation: Batch | None,
+    dtype: tf.DType,
+    random: np.random.RandomState | None = None,
 ) -> tuple[Objective, Mapping[str, Initial], Batch, Batch | None]:
     """Return (objective, initial parameters by name, training data, validation data).
 
-    The data comes back since a network's model reads an (n,) target as (n, 1).
+    The data comes back since a network's model reads an (n,) target as (n, 1). `random` draws the initial values that
+    are formulas; None: each has a stream of its own.
 
     Raises:
         ConfigError: located at the part of the model, the loss or the definitions that cannot be built.
@@ -87,9 +93,11 @@ def build_objective(
 
     networks = None
     if isinstance(experiment.model, FormulaSection) and experiment.model.networks:
-        unbuilt = objective(build_model(experiment.model, **arguments), penalized=False)
+        # The model is built twice, so the first one draws from a copy.
+        first = build_model(experiment.model, random=_copied(random), **arguments)
+        unbuilt = objective(first, penalized=False)
         networks = _probe(experiment, unbuilt, data, dtype)
-    result = objective(build_model(experiment.model, networks=networks, **arguments))
+    result = objective(build_model(experiment.model, networks=networks, random=random, **arguments))
     if not result.trainable_names:
         raise refuse(
             "there is no trainable parameter", ("model",), "give the model a parameter, or set trainable: true"
@@ -98,6 +106,14 @@ def build_objective(
         width = result.model.network.output_shape
         data, validation = _as_rows(data, width), None if validation is None else _as_rows(validation, width)
     return result, result.model.initial, data, validation
+
+
+def _copied(random: np.random.RandomState | None) -> np.random.RandomState | None:
+    if random is None:
+        return None
+    copy = np.random.RandomState()
+    copy.set_state(random.get_state())
+    return copy
 
 
 def _as_rows(data: Batch, output_shape: tuple[int | None, ...]) -> Batch:

@@ -64,7 +64,7 @@ class Streams:
 class LegacyState:
     """One `numpy.random.RandomState(seed)` for everything, for the numbers of a script that calls np.random.seed.
 
-    Whoever draws must draw in the script's order: data, split, batches.
+    Whoever draws must draw in the script's order: constants, data, split, initial values, batches.
     """
 
     def __init__(self, seed: int) -> None:

@@ -58,8 +58,8 @@ class Experiment(Section):
     seed: Annotated[Integer, Bounds(ge=0, lt=2**32)] = 0
     """Determines every draw: data, noise, split, initial values, batches, dropout."""
     random: Literal["streams", "legacy"] = "streams"
-    """streams: numpy's default_rng, one stream a purpose; legacy: one numpy RandomState(seed), in the order data,
-    split, batches, for the numbers of a notebook that calls np.random.seed."""
+    """streams: numpy's default_rng, one stream a purpose; legacy: one numpy RandomState(seed), in the order
+    constants, data, split, initial values by formula, batches, for the numbers of a notebook with np.random.seed."""
     precision: Literal["float32", "float64"] = "float32"
     """Of data, parameters and arithmetic."""
     compile: Literal["xla", "graph", "eager"] = "xla"
