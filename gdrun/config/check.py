@@ -22,6 +22,9 @@ MAX_UNKNOWN = 10
 MAX_FORMULAS = 3000
 """No config that is right otherwise has more."""
 
+_IN_ORDER = {"constants": "constants", "define": "definitions", "data": "inputs", "optimizer": "lines"}
+"""What is evaluated in order, in words."""
+
 GIVEN_WHILE_RUNNING = ("loss", "gradient_norm", "learning_rate")
 """What record and stop formulas see; a name of the config's own would be hidden by them."""
 
@@ -75,7 +78,7 @@ def _name_problems(use: Use, expression: Expression) -> Iterator[Problem]:
             yield Problem(
                 f"'{early}' is defined by itself" if itself else f"'{early}' is not known yet",
                 problem.path,
-                None if itself else f"{use.path[0]} are evaluated in order; move '{early}' above this",
+                None if itself else f"{_IN_ORDER[str(use.path[0])]} are evaluated in order; move '{early}' above this",
                 problem.offset,
                 problem.length,
             )
