@@ -49,9 +49,10 @@ CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 @pytest.fixture(autouse=True, scope="module")
 def digits_of_eager():
     """Grappler's meta optimizer changes the order of operations: off while graphs are compared bit for bit."""
+    before = tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer", False)
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     yield
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})
 
 
 def starts(dtype="float32"):
