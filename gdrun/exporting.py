@@ -74,13 +74,12 @@ def _write_saved_model(prepared: Prepared, run: Run, output: Path) -> None:
     parameters, fixed, model_state = trained_state(prepared, run)
     setting = built.setting._replace(fixed=fixed)
     moment = built.program.feed.moment(built.windows.at(0), built.state.step)
-    signature = {
-        name: tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name) for name, value in built.data.inputs.items()
-    }
+    inputs = built.data.inputs.items()
+    signature = {name: tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name) for name, value in inputs}
     if not signature:
         raise UsageError("this run has no data: its model is an objective, which predicts nothing")
 
-    class Trained(tf.Module):  # type: ignore[misc]
+    class Trained(tf.Module):  # type: ignore[misc, name-defined]
         """The trained model: inputs by name -> {"prediction": ...} or the named outputs."""
 
         def __init__(self) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from gdrun.components.data.csv_file import csv_data
 from gdrun.components.data.dataset import Dataset, dataset
 from gdrun.components.data.npz_file import npz_data
+from gdrun.components.data.parquet_file import parquet_data
 from gdrun.components.transforms import raw_value
 from gdrun.errors import DataError, RunDirectoryError, UsageError
 
@@ -42,7 +43,7 @@ def read_examples(prepared: Prepared, path: Path, *, target: bool) -> Dataset:
 
     Args:
         prepared: the run's experiment.
-        path: .csv, .tsv or .npz. Where the config's data is a file of the same kind, its columns are taken; else
+        path: .csv, .tsv, .npz or .parquet. Where the config's data is a file of that kind, its columns are taken; else
             columns or arrays called like the inputs, and `target`.
         target: whether the target is wanted.
     Raises:
@@ -57,17 +58,22 @@ def read_examples(prepared: Prepared, path: Path, *, target: bool) -> Dataset:
     labels = prepared.built.datasets.train.labels if prepared.built.datasets else ()
     if suffix in (".csv", ".tsv"):
         separator = "\t" if suffix == ".tsv" else ","
-        if kind == "csv":
+        if kind in ("csv", "tsv"):
             same: dict[str, Any] = {"separator": section.separator, "header": section.header, "skip": section.skip}
-            own = section.target if target else None
-            return csv_data(path, inputs=section.inputs, target=own, labels=labels, **same)
+            own, weights = (section.target, section.example_weights) if target else (None, None)
+            return csv_data(path, inputs=section.inputs, target=own, labels=labels, weights=weights, **same)
         return csv_data(path, inputs=names, target=wanted, separator=separator, labels=labels)
     if suffix == ".npz":
         if kind == "npz":
-            own = section.target if target else None
-            return npz_data(path, inputs=section.inputs, target=own, labels=labels)
+            own, weights = (section.target, section.example_weights) if target else (None, None)
+            return npz_data(path, inputs=section.inputs, target=own, labels=labels, weights=weights)
         return npz_data(path, inputs=names, target=wanted, labels=labels)
-    raise UsageError(f"cannot read examples from {path}", hint="give a .csv, .tsv or .npz file")
+    if suffix == ".parquet":
+        if kind == "parquet":
+            own, weights = (section.target, section.example_weights) if target else (None, None)
+            return parquet_data(path, inputs=section.inputs, target=own, labels=labels, weights=weights)
+        return parquet_data(path, inputs=names, target=wanted, labels=labels)
+    raise UsageError(f"cannot read examples from {path}", hint="give a .csv, .tsv, .npz or .parquet file")
 
 
 def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predictions:
@@ -87,6 +93,8 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predicti
     from gdrun.engine.device import import_tensorflow
 
     tf = import_tensorflow()
+    from gdrun.engine.state import Batch
+
     built = prepared.built
     names = tuple(built.data.inputs)
     if not names or built.datasets is None:
@@ -97,7 +105,7 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predicti
     scaling = built.datasets.scaling
     scaled = scaling.apply(given).cast(prepared.loaded.experiment.precision)
     parameters, fixed, model_state = trained_state(prepared, run)
-    batch = built.data._replace(inputs={name: tf.constant(value) for name, value in scaled.inputs.items()}, target=None)
+    batch = Batch({name: tf.constant(value) for name, value in scaled.inputs.items()}, None)
     setting = built.setting._replace(fixed=fixed)
     moment = built.program.feed.moment(built.windows.at(0), built.state.step)
     with tf.device(prepared.device.name):
@@ -150,6 +158,8 @@ def _batch(prepared: Prepared, examples: Dataset) -> Any:
     from gdrun.engine.device import import_tensorflow
 
     tf = import_tensorflow()
+    from gdrun.engine.state import Batch
+
     built, experiment = prepared.built, prepared.loaded.experiment
     assert built.datasets is not None
     assert experiment.data is not None
@@ -160,7 +170,11 @@ def _batch(prepared: Prepared, examples: Dataset) -> Any:
     target = None if cast.target is None else tf.constant(cast.target)
     if target is not None and built.data.target is not None and target.shape.rank + 1 == built.data.target.shape.rank:
         target = target[:, None]
-    return built.data._replace(inputs={name: tf.constant(value) for name, value in cast.inputs.items()}, target=target)
+    weights = None if cast.weights is None else tf.constant(cast.weights)
+    if weights is None and built.data.weights is not None:
+        # Formulas may use them: other examples count alike.
+        weights = tf.ones([cast.num_examples], tf.as_dtype(experiment.precision))
+    return Batch({name: tf.constant(value) for name, value in cast.inputs.items()}, target, weights)
 
 
 def gradients(prepared: Prepared, run: Run) -> dict[str, np.ndarray]:
@@ -168,11 +182,16 @@ def gradients(prepared: Prepared, run: Run) -> dict[str, np.ndarray]:
 
     For a parameter with a transform it is the gradient by the value before the transform, which is what the optimizer
     sees.
+
+    Raises:
+        UsageError: the training data is not in memory.
     """
     from gdrun.engine.device import import_tensorflow
 
     tf = import_tensorflow()
     built = prepared.built
+    if built.windows.stream is not None:
+        raise UsageError("the gradient is over all training examples, which are not in memory", hint="memory: all")
     parameters, fixed, model_state = trained_state(prepared, run)
     setting = built.setting._replace(fixed=fixed)
     with tf.device(prepared.device.name), tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -78,7 +78,7 @@ def test_a_keras_model_predicts_what_the_run_does(trained, tmp_path):
 
     from gdrun.exporting import export_model
 
-    run, prepared = trained
+    run, _ = trained
     path = export_model(run, tmp_path / "plane.keras", format="keras")
     x = np.array([[0.5, -1.0], [2.0, 0.25]])
     expected = x @ run.parameters["kernel"] + run.parameters["bias"]

@@ -189,7 +189,6 @@ class KerasNetwork:
             raise ShapeError(f"a network for inputs of shape {shapes}")
         return tf.reshape(x, [x.shape[0], *wanted])
 
-
     def to_keras(self, parameters: Mapping[str, np.ndarray]) -> keras.Sequential:
         """Return a Keras model of these layers with weights from `parameters`, by name; the state's are among them."""
         model = keras.Sequential([keras.Input(self.input_shape[1:], dtype=self.dtype)])

@@ -151,7 +151,7 @@ class BatchNormalization(Section):
     scale: bool = True
     """Whether gamma is learnt."""
     trainable: bool = True
-    """false: the optimizer leaves this layer alone, which then always normalises by the moving averages, as in Keras."""
+    """false: the optimizer leaves this layer alone; it then always normalises by the moving averages, as in Keras."""
 
 
 class LayerNormalization(Section):

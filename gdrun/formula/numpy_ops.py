@@ -139,6 +139,11 @@ def _tensordot(a: Array, b: Array, num: int = 2) -> Array:
     return np.tensordot(a, b, num)
 
 
+def _cross(a: Array, b: Array) -> Array:
+    left, right = np.broadcast_arrays(number(a), number(b))
+    return np.cross(left, right)
+
+
 def _outer(a: Array, b: Array) -> Array:
     a, b = number(a), number(b)
     check_count(float(a.size) * b.size, "outer")
@@ -317,7 +322,7 @@ NUMPY_FUNCTIONS: dict[str, Callable[..., Array]] = {
     "argmin": lambda x, axis=None: np.argmin(_real(x), axis=axis),
     "matmul": _matmul, "matvec": lambda a, b: np.matmul(number(a), number(b)[..., None])[..., 0],
     "dot": _dot, "tensordot": _tensordot, "outer": _outer, "kron": _kron,
-    "cross": lambda a, b: np.cross(*np.broadcast_arrays(number(a), number(b))), "l2_normalize": _l2_normalize,
+    "cross": _cross, "l2_normalize": _l2_normalize,
     "transpose": lambda x, axes=None: np.transpose(number(x), axes),
     "trace": _unary(lambda x: np.trace(x, axis1=-2, axis2=-1)), "det": _unary(np.linalg.det),
     "logdet": _logdet, "inverse": _unary(np.linalg.inv), "solve": _hermitian_solve,

@@ -87,7 +87,8 @@ def test_a_problem_of_data_has_its_place(sections, place, message):
         {"data": "{kind: parquet, path: a.parquet, inputs: {x: [a, 1]}, target: y, rows: '0:7'}"},
         {"data": "{kind: npz, path: a.npz, inputs: [x], target: y, example_weights: w}"},
         {
-            "data": "{kind: sklearn, name: make_blobs, settings: {centers: [[0, 1], [2, 3]], shuffle: false, n_samples: 9}}",
+            "data": "{kind: sklearn, name: make_blobs, "
+            "settings: {centers: [[0, 1], [2, 3]], shuffle: false, n_samples: 9}}",
             "model": LINEAR,
         },
         {"data": "{kind: keras, name: mnist, rows: '0:9', validation: {part: test}, scale: 255}", "model": LINEAR},
@@ -102,7 +103,8 @@ def test_data_that_is_right_has_no_problem_and_reads_back_to_itself(sections):
 
 
 def test_a_validation_block_can_take_away_what_it_would_inherit():
-    data = f"{VALUES}, example_weights: [1, 2, 3], validation: {{inputs: {{x: [4]}}, target: [1], example_weights: null}}}}"
+    block = "{inputs: {x: [4]}, target: [1], example_weights: null}"
+    data = f"{VALUES}, example_weights: [1, 2, 3], validation: {block}}}"
     experiment = load_config(line(data=data).encode()).experiment
     assert experiment.data.validation.example_weights is None
     assert load_config(dump(experiment).encode()).experiment == experiment
