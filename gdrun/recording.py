@@ -151,7 +151,9 @@ _NOT_AT_0 = ("loss_before", "loss_epoch")
 
 def _whole(built: Any) -> bool:
     """Whether each row's loss is that over all training data, the model in inference mode."""
-    return built.steps_per_epoch == 1 and not built.state.model_state and built.program.feed.remainder_size == 0
+    batches = built.program.feed.batches
+    sees_all = batches is None or (built.steps_per_epoch == 1 and batches.batch_size == batches.num_examples)
+    return sees_all and not built.state.model_state
 
 
 def final_parameters(prepared: Prepared, report: Report) -> tuple[Any, Any, Any]:

@@ -72,6 +72,12 @@ class Built:
         return self.rows.steps_per_epoch
 
     @property
+    def num_examples(self) -> int | None:
+        """Training examples; None where there is no data."""
+        batches = self.program.feed.batches
+        return None if batches is None else batches.num_examples
+
+    @property
     def num_parameters(self) -> int:
         """Numbers that are trained."""
         return sum(int(np.prod(value.shape)) for value in self.state.parameters)

@@ -42,7 +42,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
         "parameters": parameters,
         "state_bytes": state,
         "data_bytes": data,
-        "num_examples": built.data.num_examples if built.datasets else None,
+        "num_examples": built.num_examples,
         "device": chosen.device,
         "compile": chosen.compile,
         "precision": chosen.precision,
