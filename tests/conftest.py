@@ -131,7 +131,11 @@ def tape_loop(tensorflow: Any) -> TapeLoop:
             keras.config.set_floatx(floatx)
 
     def run(loss: Any, start: Any, optimizer: Any, batches: Any, dtype: str) -> Mapping[str, list[np.ndarray]]:
-        variables = {name: tf.Variable(np.asarray(value, dtype)) for name, value in start.items()}
+        wide = {"float32": "complex64", "float64": "complex128"}[dtype]
+        variables = {
+            name: tf.Variable(np.asarray(value, wide if np.iscomplexobj(value) else dtype))
+            for name, value in start.items()
+        }
         trace: dict[str, list[np.ndarray]] = {name: [value.numpy()] for name, value in variables.items()}
         trace["loss"] = []
         for batch in batches:

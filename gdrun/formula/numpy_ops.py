@@ -117,10 +117,11 @@ def _logdet(x: Array) -> Array:
 
 def _matmul(a: Array, b: Array) -> Array:
     a, b = number(a), number(b)
-    if a.ndim and b.ndim:
-        check_count(
-            a.size / max(a.shape[-1], 1) * (b.size / b.shape[max(b.ndim - 2, 0)] if b.size else 0), "the product"
-        )
+    if not a.ndim or not b.ndim:
+        raise ValueError("a single number is no matrix; use *")
+    if a.shape[-1] != (rows := b.shape[max(b.ndim - 2, 0)]):
+        raise ValueError(f"{a.shape[-1]} columns meet {rows} rows")
+    check_count(a.size / max(a.shape[-1], 1) * (b.size / rows if b.size else 0), "the product")
     return np.matmul(a, b)
 
 

@@ -86,6 +86,8 @@ class TensorFlowOps:
         if not is_tensor(value) and not any(is_tensor(items[position]) for position in moving):
             return self.numpy.index(value, items)
         tensor = value if is_tensor(value) else self.meeting.tensor(value)
+        if moving and all(np.ndim(items[place]) == 0 for place in moving):
+            tensor, items, moving = *self._picked(tensor, items), []
         if not moving:
             return tensor[items]
         if len(moving) == 1 and all(item == slice(None) for item in items[: moving[0]] + items[moving[0] + 1 :]):
@@ -97,6 +99,23 @@ class TensorFlowOps:
             shape = tuple(np.broadcast_shapes(*(tuple(np.shape(index)) for index in indices)))
             return tf.gather_nd(tensor, tf.stack([tf.broadcast_to(index, shape) for index in indices], -1))
         raise FormulaError("an index array stands with ':' only, or with other indices only", hint="index in two steps")
+
+    def _picked(self, tensor: Any, items: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+        """Cut the tensor at the single indices that are known in the run only: there, 0 is then the index.
+
+        By gathers, which XLA and vectorized_map take where a slice would need to know its place.
+        """
+        rest = tensor.shape.rank - sum(item is not None and item is not Ellipsis for item in items)
+        axis, cut = 0, []
+        for item in items:
+            if not _static_index(item):
+                if axis >= tensor.shape.rank:
+                    raise FormulaError(f"an index for axis {axis} of an array with {tensor.shape.rank} axes")
+                position = tf.reshape(self._positions(item, tensor.shape[axis]), [1])
+                tensor, item = tf.gather(tensor, position, axis=axis), 0
+            cut.append(item)
+            axis += 0 if item is None else rest if item is Ellipsis else 1
+        return tensor, tuple(cut)
 
     def _take(self, tensor: Any, indices: Any, axis: int) -> Any:
         if axis >= tensor.shape.rank:
