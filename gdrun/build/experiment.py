@@ -106,7 +106,7 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
     data, validation = as_tensors(datasets, experiment)
     _check_classes(experiment, datasets)
     legacy = source.generator("initial") if experiment.random == "legacy" else None
-    objective, initial, data, validation = build_objective(
+    objective, initial, data, validation, notes = build_objective(
         experiment,
         constants,
         data,
@@ -197,7 +197,7 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
         total_steps=steps,
         compile=compile,
         seconds_per_step=seconds,
-        warnings=(*warnings, *optimizer_warnings(experiment)),
+        warnings=(*warnings, *notes, *optimizer_warnings(experiment)),
     )
 
 

@@ -13,7 +13,6 @@ from gdrun.config.experiment import Experiment, Loop
 from gdrun.config.model import FormulaModel as FormulaSection
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch
-from gdrun.errors import ComponentError, ConfigError
 from gdrun.formula import tensorflow_ops
 from gdrun.formula.parse import parse
 from gdrun.formula.scope import Definition
@@ -21,6 +20,7 @@ from gdrun.formula.scope import Loop as FormulaLoop
 
 from .initial import initial_state
 from .located import located, refuse
+from .look import EVALUATION_ERRORS, broadcast_warning, compares_by_formula, head, look, unreached
 from .loss import build_loss, build_penalty, build_residuals
 from .model import build_model, probe_networks
 from .optimizer import frozen_names, needs_residuals
@@ -52,8 +52,8 @@ def build_objective(
     validation: Batch | None,
     dtype: tf.DType,
     random: np.random.RandomState | None = None,
-) -> tuple[Objective, Mapping[str, Initial], Batch, Batch | None]:
-    """Return (objective, initial parameters by name, training data, validation data).
+) -> tuple[Objective, Mapping[str, Initial], Batch, Batch | None, tuple[str, ...]]:
+    """Return (objective, initial parameters by name, training data, validation data, warnings).
 
     The data comes back since a network's model reads an (n,) target as (n, 1). `random` draws the initial values that
     are formulas; None: each has a stream of its own.
@@ -72,9 +72,9 @@ def build_objective(
     loss_section: Any = experiment.loss
     wants_residuals = needs_residuals(experiment.optimizer)
 
-    def objective(model: Model, *, penalized: bool = True) -> Objective:
+    def objective(model: Model, *, penalized: bool = True, still: tuple[str, ...] = ()) -> Objective:
         initial = model.initial
-        frozen = frozen_names(experiment.optimizer, tuple(initial)) if penalized else ()
+        frozen = {*still, *(frozen_names(experiment.optimizer, tuple(initial)) if penalized else ())}
         trainable = tuple(name for name, value in initial.items() if value.trainable and name not in frozen)
         return Objective(
             model=model,
@@ -105,7 +105,21 @@ def build_objective(
     if isinstance(result.model, NetworkModel):
         width = result.model.network.output_shape
         data, validation = _as_rows(data, width), None if validation is None else _as_rows(validation, width)
-    return result, result.model.initial, data, validation
+    warnings: list[str] = []
+    if networks or compares_by_formula(experiment):
+        state, setting = initial_state(experiment, result, result.model.initial, dtype)
+        seen = look(result, state, setting, data, experiment.schedule.batch_size)
+        still = unreached(result, seen[1]) if seen else ()
+        if still:
+            result = objective(result.model, still=still)
+            warnings.append(f"the loss does not depend on {', '.join(still)}: left as {_it_is(still)}")
+        if seen and compares_by_formula(experiment) and (warning := broadcast_warning(seen[0])):
+            warnings.append(warning)
+    return result, result.model.initial, data, validation, tuple(warnings)
+
+
+def _it_is(names: tuple[str, ...]) -> str:
+    return "it is" if len(names) == 1 else "they are"
 
 
 def _copied(random: np.random.RandomState | None) -> np.random.RandomState | None:
@@ -123,11 +137,6 @@ def _as_rows(data: Batch, output_shape: tuple[int | None, ...]) -> Batch:
     return data._replace(target=data.target[:, None])
 
 
-def _head(data: Batch, count: int | None) -> Batch:
-    target, weights = (None if value is None else value[:count] for value in (data.target, data.weights))
-    return Batch({name: value[:count] for name, value in data.inputs.items()}, target, weights)
-
-
 def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.DType) -> Any:
     """Evaluate once with networks that are built by what they are called with."""
     section = experiment.model
@@ -137,9 +146,9 @@ def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.
     # One example is enough to see what is called with what; where a formula needs a whole batch, a batch.
     for count in (1, experiment.schedule.batch_size):
         try:
-            objective.probe(state.parameters, setting, _head(data, count), functions)
+            objective.probe(state.parameters, setting, head(data, count), functions)
             break
-        except (ConfigError, ComponentError, tf.errors.InvalidArgumentError):
+        except EVALUATION_ERRORS:
             if count != 1:
                 raise
     for name in section.networks:

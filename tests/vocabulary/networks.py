@@ -108,7 +108,9 @@ data: {kind: formula, inputs: {X: "sin(reshape(range(16), [8, 2]))", y1: "2 * X[
 model:
   kind: formula
   networks:
-    trunk: {kind: layers, layers: [{kind: dense, units: 3, activation: relu, kernel: [[0.3, -0.1, 0.5], [0.2, 0.4, -0.3]]}]}
+    trunk:
+      kind: layers
+      layers: [{kind: dense, units: 3, activation: relu, kernel: [[0.3, -0.1, 0.5], [0.2, 0.4, -0.3]]}]
     first: {kind: linear, kernel: 0.3}
     second: {kind: linear, kernel: -0.2}
   formula: {value: "first(trunk(X))[:, 0]", logit: "second(trunk(X))[:, 0]"}
@@ -188,7 +190,9 @@ def word_vectors_in_batches(p, step):
 data: {kind: values, inputs: {x: [[0.1, 0.2], [0.3, -0.4], [0.5, 0.6]]}, target: [1, 0, 1]}
 model:
   kind: layers
-  layers: [{kind: dense, units: 2, activation: tanh, kernel: [[1, 2], [3, -1]]}, {kind: dense, units: 1, kernel: [[1], [-1]]}]
+  layers:
+    - {kind: dense, units: 2, activation: tanh, kernel: [[1, 2], [3, -1]]}
+    - {kind: dense, units: 1, kernel: [[1], [-1]]}
 loss: {kind: formula, formula: "mean((prediction - target)**2) + 0.1 * mean(sum(grad(prediction, x)**2, axis=1))"}
 optimizer: {kind: sgd, learning_rate: 0.1}
 """,

@@ -114,7 +114,10 @@ define:
       - "(1 - gain) * (filter[1] + q)"
       - "filter[2] + 0.5 * log(spread) + 0.5 * surprise**2 / spread"
     times: 12
-model: {kind: formula, formula: "filter[2]", parameters: {q: {value: 1, transform: exp}, r: {value: 0.5, transform: exp}}}
+model:
+  kind: formula
+  formula: "filter[2]"
+  parameters: {q: {value: 1, transform: exp}, r: {value: 0.5, transform: exp}}
 optimizer: {kind: sgd, learning_rate: 0.05}
 """,
     start={"q": 0.0, "r": np.log(0.5)},

@@ -77,7 +77,10 @@ NETWORK = """
 data: {kind: values, inputs: {x: [1, 2, 3], X: [[1, 2], [3, 4], [5, 6]]}}
 model:
   kind: formula
-  networks: {one: {kind: linear, kernel: 2}, two: {kind: linear, kernel: 3}, wide: {kind: linear, kernel: 1, outputs: 2}}
+  networks:
+    one: {kind: linear, kernel: 2}
+    two: {kind: linear, kernel: 3}
+    wide: {kind: linear, kernel: 1, outputs: 2}
   formula: sum(one(x)) + sum(two(X)) + sum(wide(x))
 record:
   every: 1
@@ -176,3 +179,37 @@ model: {kind: formula, formula: w**2, parameters: {w: 1}}
         assert got["b"][k].tolist() == table[..., k, None].tolist()
         assert got["c"][k].tolist() == table[1, k, 1:].tolist()
         assert got["d"][k].tolist() == table[k - 1].tolist()
+
+
+def test_a_weight_of_a_network_that_nothing_depends_on_stays_and_is_told(shared_lab):
+    """A loss of slopes does not know the last bias; Keras's optimizers leave such a weight alone, too."""
+    text = """
+data: {kind: values, inputs: {x: [1, 2, 3]}}
+model:
+  kind: formula
+  networks: {net: {kind: linear, kernel: 3, bias: 7}}
+  formula: mean((grad(net(x), x) - 1)**2)
+"""
+    built = shared_lab.build(f"{HEAD}schedule: {{steps: 1}}\n{text}")
+    assert built.warnings == ("the loss does not depend on net.bias: left as it is",)
+    got = shared_lab.rows(built)
+    assert got["parameters.net.bias"].tolist() == [[7], [7]]
+    assert got["parameters.net.kernel"].ravel().tolist() == pytest.approx([3, 3 - 0.1 * 2 * 2])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "formula", "told"),
+    [
+        ("[[1], [2], [3]]", "w * x", True),
+        ("[1, 2, 3]", "w * x", False),
+        ("[[1], [2], [3]]", '"(w * x)[:, 0]"', False),
+    ],
+)
+def test_a_column_against_a_vector_in_a_formula_is_told(shared_lab, inputs, formula, told):
+    text = f"""
+data: {{kind: values, inputs: {{x: {inputs}}}, target: [1, 2, 3]}}
+model: {{kind: formula, formula: {formula}, parameters: {{w: 1}}}}
+loss: {{kind: formula, formula: mean((prediction - target)**2)}}
+"""
+    warnings = shared_lab.build(f"{HEAD}schedule: {{steps: 1}}\n{text}").warnings
+    assert ["make a table" in warning for warning in warnings] == [True] * told
