@@ -71,7 +71,7 @@ class Feed:
         place = step - window.first_batch if self.streamed else step % self.steps_per_epoch
         start = tf.cast(place, tf.int32) * batches.batch_size
         if not self.ordered:
-            return _of_each(data, lambda value: _slice(value, start, size))
+            return cut(data, start, size)
         row = tf.gather(order, step // self.steps_per_epoch - window.first_epoch)
         index = tf.slice(row, [start], [size])
         return _of_each(data, lambda value: tf.gather(value, index))
@@ -81,6 +81,11 @@ class Feed:
         if self.batches is None or not self.ordered:
             return np.zeros((0, 0), np.int32)
         return np.stack([self.batches.indices(epoch) for epoch in range(first_epoch, first_epoch + num_epochs)])
+
+
+def cut(data: Batch, start: tf.Tensor, size: int) -> Batch:
+    """Return `size` examples from row `start`, int32 (), on."""
+    return _of_each(data, lambda value: _slice(value, start, size))
 
 
 def _of_each(data: Batch, pick: Callable[[tf.Tensor], tf.Tensor]) -> Batch:

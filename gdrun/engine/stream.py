@@ -7,7 +7,7 @@ Shape letters: N examples, B batch size, K steps in a window.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from gdrun.components.batches import Batches
 
+from .feed import cut
 from .objective import Objective
 from .state import Batch, Setting, TrainState
 from .step import Moment
@@ -69,30 +70,45 @@ class Stream:
             self._window = (first, self.read(index.reshape(-1)))
         return self._window[1]
 
-    def in_order(self) -> Iterator[Batch]:
-        """Yield all N examples once, as they come, in batches of B and what remains."""
-        size, count = self.batches.batch_size, self.batches.num_examples
-        for first in range(0, count, size):
-            yield self.read(np.arange(first, min(first + size, count)))
-
     def whole_loss(self, objective: Objective, *, is_sum: bool) -> Callable[[TrainState, Setting, Moment], tf.Tensor]:
-        """Return the loss over all examples as a function of the state, the model in inference mode.
+        """Return the loss over all N examples as a function of the state, the model in inference mode.
 
         It is put together from the losses of batches: the example-weighted mean, or with `is_sum` the sum. For a loss
         by formula that is no mean over examples, the mean of the batches' losses is what there is.
         """
         bare = replace(objective, penalty=None)
+        size, count = self.batches.batch_size, self.batches.num_examples
 
         def loss(state: TrainState, setting: Setting, batch: Batch, moment: Moment) -> tf.Tensor:
-            return bare.evaluate(state.parameters, state.model_state, setting, batch, moment, training=False).loss
+            evaluation = bare.evaluate(state.parameters, state.model_state, setting, batch, moment, training=False)
+            weight = 1 if is_sum else batch.num_examples / count
+            return weight * tf.cast(evaluation.loss, tf.float64)
 
-        compiled = tf.function(loss, autograph=False)
+        @tf.function(autograph=False)
+        def of_window(
+            state: TrainState, setting: Setting, window: Batch, moment: Moment, num_batches: tf.Tensor
+        ) -> tf.Tensor:
+            _, total = tf.while_loop(
+                lambda place, _: place < num_batches,
+                lambda place, total: (
+                    place + 1,
+                    total + loss(state, setting, cut(window, place * size, size), moment),
+                ),
+                (tf.constant(0), tf.zeros([], tf.float64)),
+                parallel_iterations=1,
+            )
+            return total
 
         def whole(state: TrainState, setting: Setting, moment: Moment) -> tf.Tensor:
             total = tf.zeros([], tf.float64)
-            for batch in self.in_order():
-                weight = 1 if is_sum else batch.num_examples / self.batches.num_examples
-                total += weight * tf.cast(compiled(state, setting, batch, moment), tf.float64)
+            for first in range(0, count - size + 1, self.num_steps * size):
+                # Every window has one shape, so that there is one program; beyond the end its rows mean nothing.
+                index = np.arange(first, first + self.num_steps * size)
+                num_batches = min(self.num_steps, (count - first) // size)
+                window = self.read(np.minimum(index, count - 1))
+                total += of_window(state, setting, window, moment, tf.constant(num_batches))
+            if count % size:
+                total += loss(state, setting, self.read(np.arange(count - count % size, count)), moment)
             result = tf.cast(total, objective.dtype)
             if objective.penalty is not None:
                 result += objective.penalty(objective.named(state.parameters, setting))
