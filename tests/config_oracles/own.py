@@ -123,3 +123,14 @@ def halley() -> Values:
         trace[len(trace)] = {"x": x}
     assert abs(x - 2 ** (1 / 3)) < 3e-16
     return Values({"x": x}, trace)
+
+
+@oracle("weighted-line", rtol=1e-9)
+def weighted_line() -> Values:
+    """Weighted least squares, by numpy, on points that numpy's old generator draws."""
+    random = np.random.RandomState(7)
+    x = np.linspace(0, 10, 50)
+    deviation = 0.1 + 0.3 * x
+    y = 1.5 * x + 4 + deviation * random.normal(0, 1, 50)
+    (slope, intercept), *_ = np.linalg.lstsq(np.c_[x, np.ones(50)] / deviation[:, None], y / deviation, rcond=None)
+    return Values({"kernel": [[slope]], "bias": [intercept]})
