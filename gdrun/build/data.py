@@ -68,8 +68,9 @@ def build_data(
     section = experiment.data
     if section is None:
         return None
+    own: dict[int, Streams] = {}
     with located("data"):
-        whole = _load(section, constants, source, directory, experiment.seed)
+        whole = _load(section, constants, source, directory, own)
     if whole.mapped:
         check_mapped(section, whole)
     files = dict(whole.files)
@@ -90,7 +91,7 @@ def build_data(
             )
         elif block is not None:
             # It is looked at as a whole, so it is kept in memory.
-            validation = _load(block, constants, source, directory, experiment.seed, labels=whole.labels, memory="all")
+            validation = _load(block, constants, source, directory, own, labels=whole.labels, memory="all")
             check_same_form(train, validation)
             files.update(validation.files)
     if section.class_weights is not None:
@@ -140,13 +141,13 @@ def _load(
     constants: dict[str, np.ndarray],
     source: RandomSource,
     directory: Path,
-    seed: int,
+    own: dict[int, Streams],
     *,
     labels: tuple[str, ...] = (),
     memory: Memory | None = None,
 ) -> Dataset:
-    """The examples of one data block, with the weights that it gives them."""
-    data = _examples(section, constants, source, directory, seed, labels=labels, memory=memory)
+    """The examples of one data block, weighted; `own` has the draws of blocks with a seed."""
+    data = _examples(section, constants, source, directory, own, labels=labels, memory=memory)
     if section.example_weights is None or isinstance(section, sections.FileData):
         return data
     formula = parse(section.example_weights)
@@ -158,7 +159,7 @@ def _examples(
     constants: dict[str, np.ndarray],
     source: RandomSource,
     directory: Path,
-    seed: int,
+    own: dict[int, Streams],
     *,
     labels: tuple[str, ...] = (),
     memory: Memory | None = None,
@@ -216,10 +217,11 @@ def _examples(
         case sections.KerasData():
             return keras_data(section.name, part=section.part, inputs=section.inputs, rows=section.rows)
         case sections.GeneratedData():  # type: ignore[misc]  # found on demand
-            own = source if section.seed is None else Streams(section.seed)
+            # A validation block that inherits the seed goes on where the training data ended: it is not the same again.
+            draws = source if section.seed is None else own.setdefault(section.seed, Streams(section.seed))
             inherited = set(sections.DataSection.model_fields) | {"kind", "seed"}
             settings = {name: value for name, value in section if name not in inherited}
-            return generated_data(section.kind, random=own.generator("data"), **settings)  # type: ignore[attr-defined]
+            return generated_data(section.kind, random=draws.generator("data"), **settings)  # type: ignore[attr-defined]
         case _:
             assert_never(section)
 

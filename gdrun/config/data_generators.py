@@ -14,7 +14,7 @@ class GeneratedData(DataSection):
     noise: NonNegative = 0.0
     """Standard deviation of the Gaussian noise."""
     seed: Count | None = None
-    """Draws this data set; null: the config's seed."""
+    """Draws this data set; null: the config's seed. A validation block that has the same goes on with other draws."""
 
 
 class LinearData(GeneratedData):

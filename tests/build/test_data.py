@@ -317,3 +317,10 @@ def test_weights_that_cannot_be_are_refused_at_their_place(config, data, message
     with pytest.raises(ConfigError, match=message) as caught:
         data_of(config, data)
     assert caught.value.problems[0].path == path
+
+
+def test_a_validation_block_that_inherits_a_seed_draws_other_examples(config):
+    found = data_of(config, "{kind: linear, size: 20, seed: 3, noise: 0.1, validation: {size: 20}}")
+    assert not np.isin(found.validation.inputs["x"], found.train.inputs["x"]).any()
+    alone = data_of(config, "{kind: linear, size: 20, seed: 3, noise: 0.1}")
+    np.testing.assert_array_equal(alone.train.inputs["x"], found.train.inputs["x"])
