@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gdrun.errors import RunDirectoryError, UsageError
-from gdrun.prediction import trained_state
+from gdrun.errors import ComponentError, ConfigError, RunDirectoryError, UsageError
+from gdrun.prediction import final_moment, trained_state
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
@@ -37,7 +37,7 @@ def export_model(run: Run, output: Path, *, format: Format, device: str | None =
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         if format == "npz":
-            assert run.parameters  # told where they are missing
+            run.arrays("parameters.npz")  # says where they are missing or damaged
             shutil.copyfile(run.directory / "parameters.npz", output)
             return output
         from gdrun.prediction import load_trained
@@ -73,7 +73,7 @@ def _write_saved_model(prepared: Prepared, run: Run, output: Path) -> None:
     built = prepared.built
     parameters, fixed, model_state = trained_state(prepared, run)
     setting = built.setting._replace(fixed=fixed)
-    moment = built.program.feed.moment(built.windows.at(0), built.state.step)
+    moment = final_moment(prepared, run)
     inputs = built.data.inputs.items()
     signature = {name: tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name) for name, value in inputs}
     if not signature:
@@ -97,6 +97,6 @@ def _write_saved_model(prepared: Prepared, run: Run, output: Path) -> None:
     module = Trained()
     try:
         concrete = module.predict.get_concrete_function(**signature)
-    except Exception as error:
+    except (ComponentError, ConfigError, ValueError, TypeError) as error:
         raise UsageError(f"this model works for the number of examples it was trained on only: {error}") from error
     tf.saved_model.save(module, str(output), signatures={"serving_default": concrete})

@@ -42,6 +42,9 @@ def describe_outcome(prepared: Prepared, report: Report, signal_number: int | No
     best = _best(prepared, report)
     if reason.diverged:
         diverged, why = _divergence(reason, report)
+        watch = prepared.built.step.patience
+        kept = f"step {best['step']}, the best," if best and watch and watch.restore_best else f"step {step}"
+        why = f"{why}; the parameters of {kept} are kept"
         return Outcome(Status.DIVERGED, "non_finite", why, report, seconds, diverged=diverged, best=best)
     loss = float(report.records["loss"][-1])
     if report.finished and reason is Reason.NONE:
@@ -78,13 +81,13 @@ def _divergence(reason: Any, report: Report) -> tuple[dict[str, Any], str]:
     rate = human_number(float(report.records["learning_rate"][-1]))
     if reason is Reason.PARAMETERS_NOT_FINITE:
         why = f"update {step + 1} made a parameter infinite or nan (learning rate {rate})"
-        return {"step": step + 1, "quantity": "parameters"}, f"{why}; the parameters of step {step} are kept"
+        return {"step": step + 1, "quantity": "parameters"}, why
     if reason is Reason.GRADIENT_NOT_FINITE:
         why = f"a gradient became infinite or nan at step {step} (learning rate {rate})"
-        return {"step": step, "quantity": "gradient"}, f"{why}; the parameters of that step are kept"
+        return {"step": step, "quantity": "gradient"}, why
     loss = float(report.records["loss"][-1])
     why = f"the loss became {loss} at step {step} (learning rate {rate})"
-    return {"step": step, "quantity": "loss"}, f"{why}; the parameters of that step are kept"
+    return {"step": step, "quantity": "loss"}, why
 
 
 def _why_stopped(prepared: Prepared, report: Report) -> str:

@@ -107,7 +107,7 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predicti
     parameters, fixed, model_state = trained_state(prepared, run)
     batch = Batch({name: tf.constant(value) for name, value in scaled.inputs.items()}, None)
     setting = built.setting._replace(fixed=fixed)
-    moment = built.program.feed.moment(built.windows.at(0), built.state.step)
+    moment = final_moment(prepared, run)
     with tf.device(prepared.device.name):
         output = built.objective.predict(parameters, model_state, setting, batch, moment)
 
@@ -139,7 +139,7 @@ def evaluate(prepared: Prepared, run: Run, examples: Dataset | None = None) -> d
     parameters, fixed, model_state = trained_state(prepared, run)
     state = built.state._replace(parameters=parameters, model_state=model_state)
     setting = built.setting._replace(fixed=fixed)
-    moment = built.program.feed.moment(built.windows.at(0), built.state.step)
+    moment = final_moment(prepared, run)
     assess, data = built.assess, built.data
     if examples is not None:
         assess = Assess(built.objective, built.assess.metrics, None, loss=True)
@@ -196,11 +196,24 @@ def gradients(prepared: Prepared, run: Run) -> dict[str, np.ndarray]:
     setting = built.setting._replace(fixed=fixed)
     with tf.device(prepared.device.name), tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(parameters)
-        loss = built.objective.at(parameters, setting, built.data, model_state)
+        loss = built.objective.evaluate(
+            parameters, model_state, setting, built.data, final_moment(prepared, run), training=True
+        ).loss
     found = tape.gradient(loss, parameters)
     names = built.objective.trainable_names
     pairs = zip(names, found, strict=True)
     return {name: tf.convert_to_tensor(value).numpy() for name, value in pairs if value is not None}
+
+
+def final_moment(prepared: Prepared, run: Run) -> Any:
+    """Return when the run ended, which formulas of `step` and `epoch` see."""
+    from gdrun.engine.device import import_tensorflow
+    from gdrun.engine.step import Moment
+
+    tf = import_tensorflow()
+    step = run.record.steps or 0
+    epoch = step // prepared.built.steps_per_epoch
+    return Moment(tf.constant(step, tf.int64), tf.constant(epoch, tf.int64), None, None)
 
 
 def trained_state(prepared: Prepared, run: Run) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:

@@ -127,13 +127,14 @@ class Recorder:
         tf = import_tensorflow()
         built, report = self._prepared.built, outcome.report
         last = {name: values[-1] for name, values in report.records.items()}
-        final: dict[str, Any] = {"gradient_norm": last["gradient_norm"], "learning_rate": last["learning_rate"]}
-        names = built.assess.names
-        # An interrupted run ends now; what compiles in another thread would hold it up.
-        if outcome.status in (Status.DIVERGED, Status.INTERRUPTED) or (
-            names == ("loss_all",) and parameters is state.parameters and _whole(built)
-        ):
+        # Restored or averaged parameters are not those that the last row is about.
+        same = state is report.state and parameters is state.parameters
+        final = {name: last[name] for name in ("gradient_norm", "learning_rate")} if same else {}
+        if _whole(built) and (built.assess.names == ("loss_all",) or outcome.status is Status.DIVERGED) and same:
             return {"loss": last["loss"], **final}
+        # An interrupted run ends now; what compiles in another thread would hold it up.
+        if outcome.status in (Status.DIVERGED, Status.INTERRUPTED):
+            return {"loss" if _whole(built) and same else "batch_loss": last["loss"], **final}
         window = built.windows.at(report.step)
         with tf.device(self._prepared.device.name):
             values = built.assess(
@@ -152,8 +153,7 @@ _NOT_AT_0 = ("loss_before", "loss_epoch")
 def _whole(built: Any) -> bool:
     """Whether each row's loss is that over all training data, the model in inference mode."""
     batches = built.program.feed.batches
-    sees_all = batches is None or (built.steps_per_epoch == 1 and batches.batch_size == batches.num_examples)
-    return sees_all and not built.state.model_state
+    return (batches is None or batches.full_batch) and not built.state.model_state
 
 
 def final_parameters(prepared: Prepared, report: Report) -> tuple[Any, Any, Any]:

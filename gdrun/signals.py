@@ -20,7 +20,7 @@ class Abandoned(Exception):
 
 
 class StopRequests:
-    """While the block runs, the first SIGINT or SIGTERM is noted in `signal`; the second is what it always was.
+    """While the block runs, the first SIGINT or SIGTERM is noted in `signal`; the second ends the process.
 
     In threads other than the main one nothing is changed, since Python hears signals in the main one only.
     """
@@ -37,7 +37,8 @@ class StopRequests:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # None: the handler before was not Python's, and cannot be put back from here.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Return `function(*arguments)`, called in a thread, so that signals are heard while compiled code runs.

@@ -12,8 +12,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,6 @@ import numpy as np
 from gdrun.config.loading import LoadedConfig, load_config
 from gdrun.errors import ConfigError, Problem
 from gdrun.outcome import Outcome, describe_outcome
-from gdrun.prediction import gradients, predict
 from gdrun.recording import Recorder, first_record
 from gdrun.rundir.layout import RECORD, default_runs_root
 from gdrun.rundir.run import Run
@@ -209,9 +207,11 @@ def execute(
             store.log(f"warning: {message}")
             listener.warned(message)
         listener.planned(_plan(prepared, store.directory, name))
-        outcome = _run(prepared, recorder, listener)
-        if log is not None and (said := log()):
-            store.log(said)
+        try:
+            outcome = _run(prepared, recorder, listener)
+        finally:
+            if log is not None and (said := log()):
+                store.log(said)
         recorder.finish(outcome)
     run = Run(store.directory)
     if temporary is not None:
@@ -250,10 +250,15 @@ def _run(prepared: Prepared, recorder: Recorder, listener: Listener) -> Outcome:
             call=partial(requests.call, call),
         )
         last = first_report(built.state, built.program.first_record)
-        with suppress(Abandoned):
+        try:
             for last in reports:
                 recorder.write(last)
                 listener.progress(_progress(prepared, last))
+        except Abandoned:
+            # The last report was not known to be the last, so its state may have no row yet.
+            if not last.is_row[-1]:
+                newest = {name: values[-1:] for name, values in last.records.items()}
+                recorder.write(replace(last, records=newest, is_row=np.ones(1, bool)))
         return describe_outcome(prepared, last, requests.signal, time.monotonic() - began)
 
 
@@ -293,17 +298,3 @@ def _progress(prepared: Prepared, report: Any) -> Progress:
         steps_per_second=report.steps_per_second,
         row=records,
     )
-
-
-__all__ = [
-    "Listener",
-    "Plan",
-    "Prepared",
-    "Progress",
-    "execute",
-    "gradients",
-    "plan",
-    "predict",
-    "prepare",
-    "train",
-]

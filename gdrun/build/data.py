@@ -98,6 +98,9 @@ def build_data(
         # By the labels as they are written, and for training only, as Keras's class_weight.
         with located("data", "class_weights"):
             train = weights_by_class(train, section.class_weights)
+    if train.weights is not None and validation is not None and validation.weights is None:
+        # Formulas that use the weights find some here, too.
+        validation = replace(validation, weights=np.ones(validation.num_examples))
     if train.mapped:
         return _mapped(section, train, validation, files)
     scaling = Scaling()

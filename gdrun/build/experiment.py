@@ -30,7 +30,7 @@ from gdrun.formula.table import functions_without_xla
 from .data import Datasets, build_data, random_source
 from .initial import initial_patience, initial_plateau, initial_state
 from .located import located
-from .loss import build_metrics, tensor_formula, truth_formula, with_loss
+from .loss import build_metrics, loss_warnings, tensor_formula, truth_formula, with_loss
 from .mapped import check_schedule
 from .objective import build_objective
 from .optimizer import build_optimizer, hides_gradients, optimizer_warnings
@@ -197,7 +197,7 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
         total_steps=steps,
         compile=compile,
         seconds_per_step=seconds,
-        warnings=(*warnings, *notes, *optimizer_warnings(experiment)),
+        warnings=(*warnings, *notes, *optimizer_warnings(experiment), *loss_warnings(experiment)),
     )
 
 

@@ -12,9 +12,10 @@ from gdrun.components.losses import named_loss, penalty
 from gdrun.components.metrics import named_metric
 from gdrun.config import loss as sections
 from gdrun.config.experiment import Experiment
+from gdrun.config.model import LayersModel, LinearModel
 from gdrun.engine.assess import MetricFunction
 from gdrun.engine.objective import Evaluation, LossFunction, Residuals
-from gdrun.errors import ConfigPath, ShapeError
+from gdrun.errors import ConfigPath, DataError, ShapeError
 from gdrun.formula.scope import Scope
 
 from .located import formula_at, located, refuse
@@ -55,11 +56,39 @@ def build_loss(section: Any, dtype: tf.DType) -> LossFunction:
 
             def named(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
                 with located("loss"):
-                    return function(_one(prediction, dtype), target, _weights(scope))
+                    one = _one(prediction, dtype)
+                    try:
+                        return function(one, target, _weights(scope))
+                    except tf.errors.InvalidArgumentError:
+                        # The shapes were looked at; what is left is a label that no output stands for.
+                        if target is None or not isinstance(section, sections.SparseCategoricalCrossentropy):
+                            raise
+                        last = int(one.shape[-1]) - 1
+                        raise DataError(
+                            f"a label is not among 0 to {last}, the classes that the model's outputs stand for",
+                            hint="count labels from 0, or give the model more outputs",
+                        ).at(("data", "target")) from None
 
             return named
         case _:
             assert_never(section)
+
+
+def loss_warnings(experiment: Experiment) -> tuple[str, ...]:
+    """Return what to say where a cross-entropy of probabilities is given raw scores."""
+    section, model = experiment.loss, experiment.model
+    if getattr(section, "from_logits", True):
+        return ()
+    last = getattr(model, "output_activation", None)
+    if isinstance(model, LayersModel):
+        last = getattr(model.layers[-1], "activation", None)
+    if last == "linear" or isinstance(model, LinearModel):
+        kind = getattr(section, "kind", "the loss")
+        activation = "sigmoid" if kind == "binary_crossentropy" else "softmax"
+        return (
+            f"{kind} takes probabilities, the model gives raw scores: set from_logits: true, or end in {activation}",
+        )
+    return ()
 
 
 def build_penalty(

@@ -60,7 +60,7 @@ def build_factor(
     with located("schedule", "learning_rate_factor"):
         factor = _factor(section, constants)
         # Once, so that a formula's mistake is told before anything is on disk.
-        factor(np.zeros(1, np.int64), steps_per_epoch=steps_per_epoch, total_steps=total_steps)
+        factor(np.asarray([0, total_steps], np.int64), steps_per_epoch=steps_per_epoch, total_steps=total_steps)
     return lambda steps: factor(steps, steps_per_epoch=steps_per_epoch, total_steps=total_steps)
 
 

@@ -66,7 +66,7 @@ def _sort(words: Sequence[str]) -> tuple[str | None, list[str], list[str]]:
         else:
             keys.append(word)
     if len(configs) > 1:
-        raise UsageError("one config at a time", hint="gdrun diff compares two runs' configs")
+        raise UsageError("one config at a time", hint="explain them one after the other")
     if overrides and not configs:
         raise UsageError("settings need a config to change")
     return configs[0] if configs else None, keys, overrides

@@ -9,7 +9,7 @@ import typer
 
 from gdrun.cli import session, terminal
 from gdrun.cli.arguments import Device, Json, RunsDir
-from gdrun.errors import ExitCode
+from gdrun.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path, id or the beginning of it, or latest.")]
 Examples = Annotated[
     Path | None,
-    typer.Argument(metavar="[DATA]", help="A .csv, .tsv or .npz file of examples.", show_default=False),
+    typer.Argument(metavar="[DATA]", help="A .csv, .tsv, .npz or .parquet file of examples.", show_default=False),
 ]
 
 
@@ -63,6 +63,10 @@ def command(
 def _own_inputs(prepared: Any) -> dict[str, np.ndarray]:
     """The run's training inputs, in the units of the config."""
     built = prepared.built
+    if built.windows.stream is not None:
+        raise UsageError(
+            "this run's data is read from disk in pieces", hint="name the examples: gdrun predict RUN DATA"
+        )
     scalers = built.datasets.scaling.inputs if built.datasets else {}
     values = {name: value.numpy() for name, value in built.data.inputs.items()}
     return {name: scalers[name].invert(value) if name in scalers else value for name, value in values.items()}

@@ -112,12 +112,11 @@ def _check_name(name: str | None) -> None:
 
 
 def _say_what_is_ignored(loaded: Sequence[LoadedConfig], configs: Sequence[str]) -> None:
-    """Say in one line that expectations and sweeps are other commands' business."""
-    for key, other in (("expect", "check"), ("sweep", "sweep")):
-        having = [name for one, name in zip(loaded, configs, strict=True) if key in one.experiment.model_fields_set]
-        if having:
-            names = safe_text(" ".join(having), limit=200)
-            terminal.say(terminal.paint(f"`{key}` is ignored by train; see `gdrun {other} {names}`", "dim"))
+    """Say in one line that expectations are another command's business."""
+    having = [name for one, name in zip(loaded, configs, strict=True) if "expect" in one.experiment.model_fields_set]
+    if having:
+        names = safe_text(" ".join(having), limit=200)
+        terminal.say(terminal.paint(f"`expect` is ignored by train; see `gdrun check {names}`", "dim"))
 
 
 def _dry_run(prepared: Sequence[Prepared], *, as_json: bool) -> int:

@@ -89,7 +89,9 @@ class Windows:
         """Return the window that begins at `first`."""
         factors = np.zeros(0)
         if self.factors is not None:
-            factors = self.factors(np.arange(first, first + self.num_factors, dtype=np.int64))
+            # Beyond the end there is no factor: a formula may have none there.
+            steps = np.minimum(np.arange(first, first + self.num_factors, dtype=np.int64), self.total_steps)
+            factors = self.factors(steps)
         epoch = self._epoch(first)
         if self._order is None or self._order[0] != epoch:
             count = self.num_epochs if self.feed.ordered else 0
@@ -180,7 +182,7 @@ def drive(
         began = time.perf_counter()
         before = state
         state, records = call(program.run, before, setting, examples, window, events, rows.assesses(events))
-        state, records = _settle(program, before, state, records, setting, examples, window, rows, events)
+        state, records = call(_settle, program, before, state, records, setting, examples, window, rows, events)
         reason = Reason(int(state.reason))
         reached = int(state.step)
         if reason is Reason.NONE and reached >= rows.total_steps:

@@ -146,7 +146,7 @@ def find_run(runs_root: Path, reference: str) -> Path:
     if reference and os.path.isdir(reference):
         return _at_path(Path(reference))
     near = difflib.get_close_matches(reference, runs, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else "`gdrun ls` lists the runs"
+    hint = f"did you mean '{near[0]}'?" if near else "give a run's path, its id or the beginning of it, or latest"
     raise UsageError(f"no run '{safe_text(reference, limit=100)}' in {safe_text(runs_root)}", hint=hint)
 
 
