@@ -147,6 +147,20 @@ schedule: {steps: 0}
     np.testing.assert_allclose(run.record.final["mse"], (1 + 9 + 25) / 3, rtol=1e-6)
 
 
+def test_validation_examples_without_weights_count_alike_in_formulas(tmp_path):
+    text = """
+data: {kind: values, inputs: {x: [1, 2, 3, 4]}, target: [1, 0, 1, 1], class_weights: {0: 9}, validation: {last: 2}}
+model: {kind: formula, formula: a * x, parameters: {a: 2.0}}
+loss: {kind: formula, formula: "mean(example_weights * (prediction - target)**2)"}
+optimizer: sgd
+schedule: {steps: 0}
+"""
+    (tmp_path / "c.yaml").write_text(text)
+    final = train(tmp_path / "c.yaml", runs_dir=tmp_path).record.final
+    assert final["loss"] == (1 + 9 * 16) / 2
+    assert final["validation_loss"] == (25 + 49) / 2
+
+
 def test_gauss_newton_solves_weighted_least_squares_in_one_step(tmp_path):
     target, weights = np.array(NUMBERS), np.array([1.0, 0.2, 2.5, 0.3, 4.0])
     text = f"""
