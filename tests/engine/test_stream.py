@@ -14,7 +14,8 @@ from gdrun.components.batches import Batches
 from gdrun.engine import stream
 from gdrun.engine.state import Batch
 from gdrun.errors import ConfigError, UsageError
-from gdrun.training import gradients, prepare, train
+from gdrun.prediction import gradients
+from gdrun.training import prepare, train
 
 SETTINGS = """\
 data: {{kind: npz, path: d.npz, inputs: [x, z], target: y, memory: {memory}, {data}}}
