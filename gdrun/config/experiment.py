@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic_core import PydanticCustomError
 
 from .base import Bounds, Count, Formula, Identifier, Integer, PositiveInteger, Section, default
+from .checkpoint import Checkpoint
 from .data import Data
 from .expect import Expect
 from .loss import Loss, Metric
@@ -84,5 +85,7 @@ class Experiment(Section):
     """How long, in which batches, at which rates."""
     record: Lazy[Record] = default(Record.model_construct)
     """What is written while training."""
+    checkpoint: Lazy[Checkpoint] = default(Checkpoint.model_construct)
+    """What is saved while training, so that `gdrun resume` goes on from there."""
     expect: Lazy[Expect] = default(Expect.model_construct)
     """What must come out; `gdrun check` asserts it."""
