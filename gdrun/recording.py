@@ -12,6 +12,7 @@ from gdrun.outcome import Outcome
 from gdrun.rundir import layout
 from gdrun.rundir.environment import describe_environment
 from gdrun.rundir.record import Status
+from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _NOT_IN_ROWS = ("reason",)
 
 def first_record(prepared: Prepared, command: Sequence[str] | None) -> dict[str, Any]:
     """Return what run.json says before the first step."""
+    from gdrun.config.dump import plain
     from gdrun.engine.device import num_threads
 
     experiment, built = prepared.loaded.experiment, prepared.built
@@ -36,6 +38,7 @@ def first_record(prepared: Prepared, command: Sequence[str] | None) -> dict[str,
         "compile": built.compile,
         "seeds": {"seed": experiment.seed},
         "config_hash": hashlib.sha256(text.encode()).hexdigest(),
+        "settings": flatten(plain(experiment)),
         "data": dict(built.datasets.files) if built.datasets else {},
         "warnings": built.warnings,
         "extra": {

@@ -32,6 +32,12 @@ def dump(experiment: Experiment, directory: Path | None = None) -> str:
     return "\n".join(_mapping_lines(plain, 0)) + "\n"
 
 
+def plain(experiment: Experiment) -> dict[str, Any]:
+    """Return what `dump` writes, as dicts, lists and scalars; paths of data files are as they were written."""
+    tree: dict[str, Any] = _plain(experiment)
+    return tree
+
+
 def _plain(value: Any, *, all_keys: bool = False) -> Any:
     """Sections as dicts; a parameter that is only a value as that value."""
     if (

@@ -88,6 +88,8 @@ class RunRecord:
     """What really ran, where xla had to fall back to graph."""
     seeds: Values = field(default_factory=dict)
     config_hash: str | None = None
+    settings: Values = field(default_factory=dict)
+    """The resolved config by dotted path, shortened (see `gdrun.rundir.settings`): for lists of runs, not to run again."""
     plugins: Values = field(default_factory=dict)
     """Plugin -> hash."""
     data: Values = field(default_factory=dict)

@@ -1,0 +1,100 @@
+"""A config's settings by dotted path, short enough for run.json: what runs are filtered, listed and compared by.
+
+    {"optimizer.kind": "sgd", "optimizer.learning_rate": 0.1, "model.hidden": [16, 16], ...}
+
+config.yaml stays the whole truth; this is what fits into a list of ten thousand runs without a YAML parser.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gdrun.errors import ConfigError, RunDirectoryError
+from gdrun.rundir import layout
+from gdrun.rundir.files import Directory
+
+LONGEST_TEXT = 200
+LONGEST_LIST = 16
+MOST_SETTINGS = 400
+
+ALIASES = {"lr": "optimizer.learning_rate"}
+"""Short names, as on the command line."""
+
+NOT_SETTINGS = frozenset({"name", "description", "expect", "sweep"})
+"""Top-level keys that say nothing about how a run goes."""
+
+_CONFIG_LIMIT = 64 << 20
+
+
+def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a config by dotted path, in the config's order.
+
+    Numbers, booleans, texts and short lists of them are kept. What is longer is cut and ends in a piece of its
+    SHA-256, so that two values that differ still look different. Nulls are left out: they say "nothing is set".
+
+    Args:
+        config: mappings, lists and scalars, as `gdrun.config.dump.plain` or a YAML parser gives them.
+    """
+    found: dict[str, Any] = {}
+    for path, value in _leaves({key: item for key, item in config.items() if key not in NOT_SETTINGS}, ""):
+        if len(found) == MOST_SETTINGS:
+            break
+        found[path] = _short(value)
+    return found
+
+
+def settings_of(directory: Directory) -> dict[str, Any]:
+    """Return the settings in the config.yaml of a run directory, for records that hold none.
+
+    Raises:
+        RunDirectoryError: there is no config.yaml, or it is not one.
+    """
+    return flatten(read_config(directory))
+
+
+def read_config(directory: Directory) -> dict[str, Any]:
+    """Return the whole resolved config of a run directory as plain values. Raises: as `settings_of`."""
+    from gdrun.config.document import read_document
+
+    path = f"{directory.path}/{layout.CONFIG}"
+    try:
+        tree = read_document(directory.read(layout.CONFIG, limit=_CONFIG_LIMIT), path).plain()
+    except FileNotFoundError as error:
+        raise RunDirectoryError(f"the run has no {path}") from error
+    except ConfigError as error:
+        raise RunDirectoryError(f"{path} is corrupt: {error.message}") from error
+    if not isinstance(tree, dict):
+        raise RunDirectoryError(f"{path} is corrupt: it is not a mapping")
+    return tree
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}.{index}")
+    elif value is not None:
+        yield path, value
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_TEXT else _cut(value)
+    if isinstance(value, list | tuple):
+        items = list(value)
+        if len(items) <= LONGEST_LIST and all(isinstance(item, int | float | str) for item in items):
+            return [_short(item) for item in items]
+        return _cut(json.dumps(items, separators=(",", ":"), default=str))
+    return value
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LONGEST_TEXT:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+    return f"{text[: LONGEST_TEXT - 20]}... {digest}"
