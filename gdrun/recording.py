@@ -102,8 +102,13 @@ class Recorder:
         columns |= {"loss": records.pop("loss"), "loss_before": before}
         return columns | records
 
-    def finish(self, outcome: Outcome) -> None:
-        """Write final and best parameters and close the record."""
+    def finish(self, outcome: Outcome, *, compute_seconds: float) -> None:
+        """Write final and best parameters and close the record.
+
+        Args:
+            outcome: how the run ended.
+            compute_seconds: of its seconds, those in compiled code.
+        """
         built = self._prepared.built
         state, parameters, best = final_parameters(self._prepared, outcome.report)
         self._store.write_parameters(_arrays(self._prepared, parameters, state))
@@ -120,7 +125,7 @@ class Recorder:
             final=self._final(outcome, state, parameters),
             best=outcome.best,
             diverged=outcome.diverged,
-            extra={"compute_seconds": outcome.report.seconds},
+            extra={"compute_seconds": compute_seconds},
         )
 
     def _final(self, outcome: Outcome, state: Any, parameters: Any) -> dict[str, Any]:

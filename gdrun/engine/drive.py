@@ -154,6 +154,7 @@ def drive(
     should_stop: Callable[[], bool] = lambda: False,
     call: Callable[..., Any] = lambda function, *arguments: function(*arguments),
     resumed: bool = False,
+    pause_every: int | None = None,
 ) -> Iterator[Report]:
     """Train a single run from `state` to the schedule's end, or until a rule fires, and report each chunk.
 
@@ -165,13 +166,16 @@ def drive(
         seconds_per_step: a guess from above, for the first chunk.
         should_stop: asked after each chunk; where it says yes, its report is the last.
         call: calls a function for its result; `StopRequests.call` hears signals meanwhile.
-        resumed: the state's own row is in the record already.
+        resumed: the state was looked at before, and if its step is one that has a row, that is in the record already.
+        pause_every: a chunk ends at each multiple of it.
     """
     pace = Pace(seconds_per_step)
     spent, step, first = 0.0, int(state.step), not resumed
-    last_row = step if resumed else -1
+    last_row = step if resumed and rows.is_row(np.asarray([step]))[0] else -1
     while True:
         until = min(step + pace.next_steps(), windows.last_step(step), rows.total_steps)
+        if pause_every is not None:
+            until = min(until, (step // pause_every + 1) * pause_every)
         events = rows.events(step, until) if until > step else np.zeros(0, np.int64)
         if first:
             events = np.concatenate([np.asarray([step], np.int64), events])
