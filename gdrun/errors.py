@@ -6,6 +6,7 @@
     |-- ComponentError          2   a part got values it cannot work with (no config path known here)
     |   |-- ShapeError          2   ... because two shapes do not fit
     |   |-- DataError           2   ... because data is missing, malformed or not finite
+    |   |-- PluginError         2   ... because a plugin's code failed, or gave what it must not
     |   `-- FormulaError        2   ... because a formula cannot be read or evaluated
     |-- RunDirectoryError       5   a run directory or the disk: busy, corrupt, full, read-only, foreign
     |-- ResourceError           8   a GPU, memory, an optional package or a cluster is not there
@@ -123,6 +124,10 @@ class ShapeError(ComponentError):
 
 class DataError(ComponentError):
     """Data that is missing, malformed or not finite; the message gives the place in the data."""
+
+
+class PluginError(ComponentError):
+    """A plugin that cannot be loaded, or whose code failed or gave what it must not; its own error is the cause."""
 
 
 class FormulaError(ComponentError):

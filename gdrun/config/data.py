@@ -21,6 +21,7 @@ from .base import (
 from .unions import ByForm, Lazy, from_elsewhere
 
 if TYPE_CHECKING:
+    from .custom import CustomData
     from .data_files import CsvData, NpzData, ParquetData, TsvData
     from .data_files import FileData as FileData
     from .data_files import SeparatedData as SeparatedData
@@ -56,6 +57,7 @@ else:
             "ring": "data_generators:RingData",
             "sklearn": "data_sets:SklearnData",
             "keras": "data_sets:KerasData",
+            "custom": "custom:CustomData",
         },
     )
 
@@ -235,4 +237,5 @@ if TYPE_CHECKING:
         | RingData
         | SklearnData
         | KerasData
+        | CustomData
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from gdrun.errors import ConfigError, ConfigPath, Place, Problem
 from .document import MAX_BYTES, read_document
 from .experiment import Experiment
 from .files import read_regular_file
-from .forms import Form
+from .forms import Form, kind_of
 from .inherit import inherit
+from .merge import put
 from .overrides import apply_overrides, parse_overrides
-from .source import Node
+from .plugins import NO_PLUGINS, Plugins, PluginSources, load_plugins
+from .source import Node, Span
 
 EXPERIMENT = Form(Experiment)
 
@@ -38,6 +40,7 @@ class LoadedConfig:
         files: (name, bytes) of the config and its parents, as written.
         overrides: as given, KEY=VALUE.
         root: the values with their places.
+        plugins: what parts of kind custom were looked up in.
     """
 
     experiment: Experiment
@@ -46,6 +49,7 @@ class LoadedConfig:
     files: tuple[tuple[str, bytes], ...]
     overrides: tuple[str, ...]
     root: Node = field(repr=False, compare=False)
+    plugins: Plugins = field(default=NO_PLUGINS, repr=False, compare=False)
 
     def locate(self, problem: Problem) -> Problem:
         """Return `problem` with the place of its path in the config, for problems that are found later."""
@@ -71,17 +75,23 @@ class LoadedConfig:
 
 
 def load_config(
-    source: str | Path | bytes | bytearray | memoryview, overrides: Sequence[str] | Mapping[str, Any] = ()
+    source: str | Path | bytes | bytearray | memoryview,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    *,
+    plugins: PluginSources = (),
 ) -> LoadedConfig:
     """Read, merge and check a config.
 
     Args:
         source: a YAML file, a run directory, "-" for stdin, or the bytes of a config.
         overrides: "KEY=VALUE" texts, or a mapping from key to value.
+        plugins: files and modules that bring what the config's parts of kind custom name. Their code is run.
     Raises:
+        PluginError: a plugin cannot be loaded.
         ConfigError: with every problem that the text alone shows, located, in the order of the file.
         UsageError: if there is no such file, or it cannot be read.
     """
+    loaded_plugins = load_plugins(plugins)
     name, path, data = _read(source)
     files = [(name, data)]
     root = read_document(data, name)
@@ -97,11 +107,52 @@ def load_config(
     root, more = apply_overrides(root, parsed, EXPERIMENT)
     order = [*(file for file, _ in files), *(override.span.source.name for override in parsed)]
     _refuse_long_texts(root, name)
-    experiment = _check(root, [*problems, *more], name, order)
+    directory = path.parent if path is not None else Path()
+    experiment = _check(root, [*problems, *more], name, order, loaded_plugins, directory)
     if experiment.name is None:
         experiment = experiment.model_copy(update={"name": default_name(name)})
-    directory = path.parent if path is not None else Path()
-    return LoadedConfig(experiment, name, directory, tuple(files), _as_texts(overrides), root)
+    return LoadedConfig(experiment, name, directory, tuple(files), _as_texts(overrides), root, loaded_plugins)
+
+
+def revise(
+    loaded: LoadedConfig,
+    changes: Sequence[tuple[ConfigPath, Node, Span]],
+    *,
+    texts: Sequence[str] = (),
+    without: Sequence[str] = (),
+) -> LoadedConfig:
+    """Return `loaded` with other values at some places, checked again from the top; no file is read.
+
+    Args:
+        changes: (path, value, where the path is written). A mapping takes the place of what is there; anything else
+            is merged in as an override is.
+        texts: what is added to the overrides on record.
+        without: keys of the file's top that the result does not have.
+    Raises:
+        ConfigError: with every problem of the result.
+    """
+    root = loaded.root
+    assert isinstance(root.value, dict)
+    if without:
+        kept = {key: value for key, value in root.value.items() if key not in without}
+        root = replace(root, value=kept, keys={key: span for key, span in (root.keys or {}).items() if key in kept})
+    for path, value, span in sorted(changes, key=lambda change: (len(change[0]), change[0][-1] != "kind")):
+        if isinstance(value.value, dict) and _holds_mapping(root, path):
+            root = put(root, path, Node(None, value.span), span, EXPERIMENT)
+        root = put(root, path, value, span, EXPERIMENT)
+    _refuse_long_texts(root, loaded.source)
+    order = [name for name, _ in loaded.files]
+    experiment = _check(root, [], loaded.source, order, loaded.plugins, loaded.directory)
+    if experiment.name is None:
+        experiment = experiment.model_copy(update={"name": loaded.experiment.name})
+    return replace(loaded, experiment=experiment, overrides=(*loaded.overrides, *texts), root=root)
+
+
+def _holds_mapping(root: Node, path: ConfigPath) -> bool:
+    node: Node | None = root
+    for step in path:
+        node = node.child(step) if node is not None else None
+    return node is not None and isinstance(node.value, dict)
 
 
 def _refuse_long_texts(root: Node, name: str) -> None:
@@ -120,7 +171,9 @@ def _refuse_long_texts(root: Node, name: str) -> None:
         raise ConfigError((problem,), source=name)
 
 
-def _check(root: Node, problems: list[Problem], name: str, order: list[str]) -> Experiment:
+def _check(
+    root: Node, problems: list[Problem], name: str, order: list[str], plugins: Plugins, directory: Path
+) -> Experiment:
     """Validate, look further, and raise everything that was found together."""
     experiment = None
     try:
@@ -132,12 +185,29 @@ def _check(root: Node, problems: list[Problem], name: str, order: list[str]) -> 
     from .check import check
 
     problems = [*problems, *check(root)]
+    if _has_custom(root):
+        from .plugin_parts import plugin_problems
+
+        problems += plugin_problems(root.plain(), plugins, directory)
     if experiment is None or problems:
         from .problems import in_order, locate
 
         assert problems
         raise ConfigError(in_order([locate(problem, root) for problem in problems], order), source=name)
+    if _has_custom(root):
+        from .plugin_parts import bind
+
+        experiment = bind(experiment, plugins)
     return experiment
+
+
+def _has_custom(root: Node) -> bool:
+    """Whether the config names what a plugin brings."""
+    data, metrics = root.child("data"), root.child("metrics")
+    parts = [data, data.child("validation") if data is not None else None]
+    parts += [root.child(part) for part in ("model", "loss", "optimizer")]
+    parts += metrics.value if metrics is not None and isinstance(metrics.value, list) else []
+    return any(kind_of(part) == "custom" for part in parts)
 
 
 def _read(source: str | Path | bytes | bytearray | memoryview) -> tuple[str, Path | None, bytes]:

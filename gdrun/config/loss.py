@@ -1,6 +1,7 @@
 """`loss:` what is minimised, and `metrics:` what is reported beside it."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from .base import Formula, Identifier, NonNegative, Number, Section, kinds
 from .unions import ByForm, Lazy, from_elsewhere
@@ -87,6 +88,7 @@ def __getattr__(name: str) -> object:
 _MEAN, _SUM = {"reduction": "mean"}, {"reduction": "sum"}
 
 if TYPE_CHECKING:
+    from .custom import CustomLoss
     from .losses import (
         BinaryCrossentropy,
         CategoricalCrossentropy,
@@ -115,6 +117,7 @@ if TYPE_CHECKING:
         | KlDivergence
         | FormulaLoss
         | OutputLoss
+        | CustomLoss
     )
 else:
     Loss = kinds(
@@ -133,6 +136,7 @@ else:
             "kl_divergence": "losses:KlDivergence",
             "formula": "loss:FormulaLoss",
             "output": "loss:OutputLoss",
+            "custom": "custom:CustomLoss",
         },
         short={
             "mse": {"kind": "squared_error", **_MEAN},
@@ -173,4 +177,22 @@ class FormulaMetric(Section):
     """A scalar of prediction, target, inputs, parameters and constants, over all examples."""
 
 
-Metric = Annotated[str | FormulaMetric, ByForm({"scalar": MetricName, "mapping": Lazy[FormulaMetric]})]
+def _metric_form(value: Any) -> str:
+    if isinstance(value, Section):
+        return "mapping" if isinstance(value, FormulaMetric) else "custom"
+    if isinstance(value, Mapping):
+        return "custom" if "kind" in value else "mapping"
+    return "scalar"
+
+
+Metric = Annotated[
+    Any,
+    ByForm(
+        {
+            "scalar": MetricName,
+            "mapping": Lazy[FormulaMetric],
+            "custom": kinds({"custom": "custom:CustomMetric"}),
+        },
+        choose=_metric_form,
+    ),
+]

@@ -8,6 +8,7 @@ from .base import Bounds, Formula, Identifier, Nested, PositiveInteger, Section,
 from .unions import ByForm, from_elsewhere
 
 if TYPE_CHECKING:
+    from .custom import CustomModel
     from .networks import (
         LayersModel,
         LayersNetwork,
@@ -84,7 +85,7 @@ def __getattr__(name: str) -> object:
 
 
 if TYPE_CHECKING:
-    Model: TypeAlias = FormulaModel | LinearModel | PolynomialModel | MlpModel | LayersModel
+    Model: TypeAlias = FormulaModel | LinearModel | PolynomialModel | MlpModel | LayersModel | CustomModel
 else:
     Model = kinds(
         {
@@ -93,5 +94,6 @@ else:
             "polynomial": "networks:PolynomialModel",
             "mlp": "networks:MlpModel",
             "layers": "networks:LayersModel",
+            "custom": "custom:CustomModel",
         },
     )

@@ -127,6 +127,7 @@ if TYPE_CHECKING:
         RmsProp,
         ScheduleFreeAdamW,
     )
+    from .custom import CustomOptimizer
     from .second_order import GaussNewton, LevenbergMarquardt, Newton
     from .update_rule import UpdateRule
 
@@ -149,6 +150,7 @@ if TYPE_CHECKING:
         | Newton
         | GaussNewton
         | LevenbergMarquardt
+        | CustomOptimizer
     )
 else:
     Optimizer = kinds(
@@ -158,5 +160,6 @@ else:
             "newton": "second_order:Newton",
             "gauss_newton": "second_order:GaussNewton",
             "levenberg_marquardt": "second_order:LevenbergMarquardt",
+            "custom": "custom:CustomOptimizer",
         },
     )

@@ -196,7 +196,7 @@ def _num_examples(data: Any) -> int | None:
     if kind(data) == "values":
         first = next(iter(mapping(section.get("inputs")).values()), None)
         return len(first) if isinstance(first, list | tuple) else None
-    if data is None or kind(data) in (*WRITTEN_OUT, *LIBRARIES, None):
+    if data is None or kind(data) in (*WRITTEN_OUT, *LIBRARIES, "custom", None):
         return None
     size = section.get("size", 100)
     return int(size) if isinstance(size, int | float) and not isinstance(size, bool) else None

@@ -1,0 +1,279 @@
+"""`--plugin FILE_OR_MODULE`: loading plugins, the only code that gdrun runs and has not brought itself.
+
+A plugin is a Python file, or a module that Python can import. A file stands for itself: it is known by the hash of its
+bytes, and its folder is not searched for others. Of a package every Python file counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import re
+import sys
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gdrun import plugin as registry
+from gdrun.errors import GdrunError, PluginError, UsageError
+from gdrun.plugin import Part, Registration
+from gdrun.text import safe_text
+
+MAX_BYTES = 8 << 20
+"""Of one file of a plugin."""
+
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin that was loaded.
+
+    Args:
+        name: the file's absolute path, or the module.
+        digest: SHA-256 of the file; of a package, of the names and hashes of its files.
+        files: (name, bytes) of each file, names relative, with `/`.
+        registrations: what it gives names to.
+    """
+
+    name: str
+    digest: str
+    files: tuple[tuple[str, bytes], ...]
+    registrations: tuple[Registration, ...]
+
+    @property
+    def short(self) -> str:
+        """What it is called in messages."""
+        return safe_text(os.path.basename(self.name), limit=80)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that a config names: what was registered, and by which plugin. Other processes load it again."""
+
+    plugin: Plugin
+    registration: Registration
+
+    def __str__(self) -> str:
+        return f"{self.registration} of {self.plugin.short}"
+
+    def options(self, given: Mapping[str, Any]) -> Any:
+        """Return the options as the plugin's own model holds them; None where it has none.
+
+        Raises:
+            pydantic.ValidationError: they are not what the model wants; unknown ones are refused.
+        """
+        from .plugin_options import validated
+
+        model = self.registration.options
+        return None if model is None else validated(model, given)
+
+    def call(self, *arguments: Any, options: Any) -> Any:
+        """Call the registered function; `options` as `self.options` returned them."""
+        named = {} if self.registration.options is None else {"options": options}
+        return self.registration.function(*arguments, **named)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        one = self.registration
+        return _entry_again, (self.plugin.name, self.plugin.digest, one.part, one.name)
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """All plugins of one command, by what they give names to."""
+
+    loaded: tuple[Plugin, ...] = ()
+
+    def find(self, part: Part, name: str) -> Entry | None:
+        """Return what is called `name`, or None."""
+        return next((entry for entry in self._entries(part) if entry.registration.name == name), None)
+
+    def names(self, part: Part) -> list[str]:
+        """Return the names that plugins have given to things of a part."""
+        return [entry.registration.name for entry in self._entries(part)]
+
+    def _entries(self, part: Part) -> Iterator[Entry]:
+        for plugin in self.loaded:
+            yield from (Entry(plugin, one) for one in plugin.registrations if one.part == part)
+
+
+NO_PLUGINS = Plugins()
+
+_LOADED: dict[str, Plugin] = {}
+"""Digest of a file, or name of a module -> plugin: code is run once a process."""
+
+
+PluginSources = Plugins | Sequence[str | os.PathLike[str]]
+
+
+def load_plugins(sources: PluginSources) -> Plugins:
+    """Load plugins.
+
+    Args:
+        sources: each a path (it ends in .py, or has a slash) or the name of a module.
+    Raises:
+        UsageError: there is no such file or module.
+        PluginError: it cannot be loaded, registers nothing, or a name is registered twice.
+    """
+    if isinstance(sources, Plugins):
+        return sources
+    if isinstance(sources, str | os.PathLike):
+        sources = [sources]
+    loaded: dict[str, Plugin] = {}
+    for source in sources:
+        plugin = _load(os.fspath(source))
+        loaded.setdefault(plugin.digest, plugin)
+    plugins = Plugins(tuple(loaded.values()))
+    seen: dict[tuple[str, str], Registration] = {}
+    for one in (one for plugin in plugins.loaded for one in plugin.registrations):
+        first = seen.setdefault((one.part, one.name), one)
+        if first is not one:
+            raise PluginError(
+                f"{one} is registered twice: {_place(first)} and {_place(one)}", hint="give one of them another name"
+            )
+    return plugins
+
+
+def _load(source: str) -> Plugin:
+    if source.endswith(".py") or "/" in source or os.sep in source:
+        return _load_file(Path(os.path.abspath(source)), source)
+    if not _MODULE.fullmatch(source):
+        raise UsageError(f"'{safe_text(source, limit=100)}' is neither a Python file nor a module's name")
+    return _load_module(source)
+
+
+def _load_file(path: Path, written: str) -> Plugin:
+    data = _read(path, written)
+    digest = _sha256(data)
+    known = _LOADED.get(digest)
+    if known is None:
+        module = types.ModuleType(f"gdrun_plugin_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}_{digest[:12]}")
+        module.__file__ = str(path)
+        with _running(written, str(path), module.__name__):
+            # Where dataclasses, pydantic and pickle look for a class's module.
+            sys.modules[module.__name__] = module
+            exec(compile(data, str(path), "exec", dont_inherit=True), module.__dict__)
+        known = _registering(Plugin(str(path), digest, ((path.name, data),), registry.registered(module.__name__)))
+        _LOADED[digest] = known
+    return replace(known, name=str(path))
+
+
+def _read(path: Path, written: str) -> bytes:
+    try:
+        if not path.is_file():
+            reason = "it is a folder" if path.is_dir() else "there is no such file"
+            raise UsageError(f"cannot read the plugin {safe_text(written)}: {reason}", hint=_near(path))
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read the plugin {safe_text(written)}: {safe_text(error)}") from error
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"the plugin {safe_text(written)} has more than {MAX_BYTES:,} bytes")
+    return data
+
+
+def _near(path: Path) -> str | None:
+    from .suggest import closest
+
+    names: list[str] = []
+    with contextlib.suppress(OSError):
+        names = sorted(entry.name for entry in os.scandir(path.parent) if entry.name.endswith(".py"))[:1000]
+    near = closest(path.name, names)
+    return f"did you mean {safe_text(path.parent / near)}?" if near else None
+
+
+def _load_module(name: str) -> Plugin:
+    with _running(name, "", name):
+        spec = importlib.util.find_spec(name) if _has_parent(name) else None
+    if spec is None:
+        here = Path(*name.split(".")).with_suffix(".py")
+        hint = f"the file here is ./{here}" if here.is_file() else "a file's path ends in .py"
+        raise UsageError(f"there is no module '{safe_text(name, limit=100)}' for --plugin", hint=hint)
+    files = _files(spec)
+    digest = _sha256("".join(f"{path}\0{_sha256(data)}\n" for path, data in files).encode())
+    known = _LOADED.get(name)
+    if known is None:
+        with _running(name, spec.origin or "", name):
+            importlib.import_module(name)
+        known = _LOADED[name] = _registering(Plugin(name, digest, files, registry.registered(name)))
+    if known.digest != digest:
+        raise PluginError(f"the plugin {name} has changed since it was imported", hint="start a new process")
+    return known
+
+
+def _has_parent(name: str) -> bool:
+    parent = name.rpartition(".")[0]
+    return not parent or (_has_parent(parent) and importlib.util.find_spec(parent) is not None)
+
+
+def _files(spec: Any) -> tuple[tuple[str, bytes], ...]:
+    """The sources of a module: of a package, all that is below its folder."""
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    leaf = spec.name.rpartition(".")[2]
+    found = {f"{leaf}/{path.relative_to(folder)}": path for folder in folders for path in sorted(folder.rglob("*.py"))}
+    if not folders and spec.origin and spec.origin.endswith(".py"):
+        found[f"{leaf}.py"] = Path(spec.origin)
+    if not found:
+        raise PluginError(f"the plugin {spec.name} has no Python source that could be recorded")
+    return tuple((name, _read(path, str(path))) for name, path in found.items())
+
+
+def _registering(plugin: Plugin) -> Plugin:
+    if not plugin.registrations:
+        raise PluginError(
+            f"the plugin {safe_text(plugin.name)} registers nothing",
+            hint='import gdrun.plugin as gd; @gd.loss("my_loss") before a function gives it a name',
+        )
+    return plugin
+
+
+@contextlib.contextmanager
+def _running(written: str, file: str, module: str) -> Iterator[None]:
+    """Run a plugin's code: what it prints goes to stderr, what it raises says where."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        registry.forget(module)
+        sys.modules.pop(module, None)
+        what = f"the plugin {safe_text(written)} cannot be loaded: {describe_failure(error, file)}"
+        raise PluginError(what, hint=error.hint if isinstance(error, GdrunError) else None) from error
+
+
+def describe_failure(error: BaseException, file: str = "") -> str:
+    """Return what an error of plugin code says, with its line in `file` where it has one."""
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    if isinstance(error, SyntaxError) and error.filename == file:
+        line = error.lineno
+    text = safe_text(error.msg if isinstance(error, SyntaxError) else error, limit=600, lines=True)
+    kind = "" if isinstance(error, GdrunError) else f"{type(error).__name__}: "
+    return f"{f'line {line}: ' if line else ''}{kind}{text}"
+
+
+def _sha256(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
+
+
+def _place(one: Registration) -> str:
+    return f"{safe_text(one.file)}:{one.line}"
+
+
+def _entry_again(name: str, digest: str, part: Part, what: str) -> Entry:
+    """The entry in another process, which loads the plugin itself."""
+    plugins = load_plugins([name])
+    entry = plugins.find(part, what)
+    if entry is None or entry.plugin.digest != digest:
+        raise PluginError(f"the plugin {safe_text(name)} has changed since this was started")
+    return entry
