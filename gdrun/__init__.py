@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .checking import check as check
     from .config.loading import LoadedConfig as LoadedConfig
     from .config.loading import load_config as load_config
+    from .resuming import resume as resume
     from .rundir.run import Run as Run
     from .rundir.run import load_run as load_run
     from .rundir.run import runs as runs
@@ -36,6 +37,7 @@ _PLACES = {
     "load_config": "config.loading",
     "load_run": "rundir.run",
     "prepare": "training",
+    "resume": "resuming",
     "runs": "rundir.run",
     "train": "training",
 }
@@ -49,6 +51,7 @@ __all__ = [
     "load_config",
     "load_run",
     "prepare",
+    "resume",
     "runs",
     "train",
 ]

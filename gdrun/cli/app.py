@@ -26,6 +26,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Train": {
         "train": "Run experiments and write a run directory for each.",
         "check": "Run experiments and assert what their `expect:` says.",
+        "resume": "Go on with a run that was interrupted, or give a complete one more steps.",
     },
     "Runs": {
         "predict": "Print a finished run's predictions.",

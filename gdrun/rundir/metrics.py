@@ -254,12 +254,14 @@ def _to_float32(name: str, values: np.ndarray) -> np.ndarray:
 def offset_after(file: BinaryIO, step: int) -> int:
     """Return how many bytes of a metrics.jsonl hold rows up to `step`: where to cut before step `step` + 1 is recorded.
 
-    Corrupt lines before that are kept.
+    Corrupt lines are kept where a row up to `step` follows them; those at the end are what a power cut left.
     """
-    offset = 0
+    offset = last = 0
     for line in file:
         row = decode_row(line)
         if not line.endswith(b"\n") or (row is not None and row[STEP] > step):
             break
         offset += len(line)
-    return offset
+        if row is not None:
+            last = offset
+    return last

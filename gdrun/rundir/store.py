@@ -35,7 +35,8 @@ _APPEND_ONLY = (layout.METRICS, layout.LOG)
 
 
 class RunStore:
-    """The writer of one run directory; holds its lock from `create` or `open` until `close`, `abandon` or `discard`.
+    """The writer of one run directory; holds its lock from `create` or `open` until `close`, `abandon`, `leave` or
+    `discard`.
 
     As a context manager it abandons the run if the block ends with an error, and otherwise expects it to be closed.
     """
@@ -263,6 +264,10 @@ class RunStore:
                 self.update_record(status=str(status), why=safe_text(why, limit=1000, lines=True), finished=now_text())
         finally:
             self._release()
+
+    def leave(self) -> None:
+        """Give the lock back and leave the run as `open` found it. Never raises."""
+        self._release()
 
     def discard(self) -> None:
         """Take `create` back: remove what was written, the directory, and the move of `latest`.
