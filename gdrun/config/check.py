@@ -47,8 +47,18 @@ def check(root: Node) -> list[Problem]:
         _clashes(config),
         _unused(config, names, read, used),
         settings_problems(config, names, {use.path: expression for use, expression in read}),
+        _sweep(root),
     )
     return list(islice(found, MAX_PROBLEMS))
+
+
+def _sweep(root: Node) -> list[Problem]:
+    """What a sweep's keys and values are wrong about; only a config that has one imports what knows."""
+    if root.child("sweep") is None:
+        return []
+    from .axes import sweep_problems
+
+    return sweep_problems(root)
 
 
 def _read(formula: Any) -> Expression | None:

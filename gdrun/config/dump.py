@@ -24,10 +24,19 @@ def dump(experiment: Experiment, directory: Path | None = None) -> str:
     Args:
         directory: what relative paths of data files count from; they are made absolute. None leaves them.
     """
-    plain = _plain(experiment)
+    return dump_values(_plain(experiment), directory)
+
+
+def dump_values(values: Mapping[str, Any], directory: Path | None = None) -> str:
+    """Return a config's plain values as YAML, nothing added: what `LoadedConfig.root` holds.
+
+    Args:
+        directory: as in `dump`.
+    """
+    plain = _plain(values)
     data = plain.get("data")
     for block in (data, data.get("validation") if isinstance(data, dict) else None):
-        if directory is not None and isinstance(block, dict) and "path" in block:
+        if directory is not None and isinstance(block, dict) and isinstance(block.get("path"), str):
             block["path"] = os.path.abspath(os.path.join(directory, block["path"]))
     return "\n".join(_mapping_lines(plain, 0)) + "\n"
 
@@ -36,6 +45,16 @@ def plain(experiment: Experiment) -> dict[str, Any]:
     """Return what `dump` writes, as dicts, lists and scalars; paths of data files are as they were written."""
     tree: dict[str, Any] = _plain(experiment)
     return tree
+
+
+def plain_section(section: Section) -> dict[str, Any]:
+    """Return a section as a dict, as `dump` writes it."""
+    return _plain(section)
+
+
+def dump_part(name: str, section: Section) -> str:
+    """Return one section, under its name, as YAML."""
+    return "\n".join(_mapping_lines({name: _plain(section)}, 0)) + "\n"
 
 
 def _plain(value: Any, *, all_keys: bool = False) -> Any:
@@ -64,7 +83,7 @@ def _settings(section: Section, all_keys: bool) -> Iterator[tuple[str, Any]]:
             continue
         if value == default and value in ({}, (), ""):
             continue
-        if name == "expect" and value == default:
+        if name in ("expect", "sweep") and value == default:
             continue
         if name == type(section).gathers and not fields.keys() & value.keys():
             yield from _plain(value).items()

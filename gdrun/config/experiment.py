@@ -14,6 +14,7 @@ from .optimizer import Optimizer
 from .record import Record
 from .schedule import Schedule
 from .section import Alias
+from .sweep import Sweep
 from .unions import ByForm, Lazy
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -89,3 +90,5 @@ class Experiment(Section):
     """What is saved while training, so that `gdrun resume` goes on from there."""
     expect: Lazy[Expect] = default(Expect.model_construct)
     """What must come out; `gdrun check` asserts it."""
+    sweep: Lazy[Sweep] = default(Sweep.model_construct)
+    """What `gdrun sweep` does when its command line names no axis; `train` ignores it."""

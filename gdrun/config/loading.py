@@ -19,7 +19,7 @@ from .files import read_regular_file
 from .forms import Form, kind_of
 from .inherit import inherit
 from .merge import put
-from .overrides import apply_overrides, parse_overrides
+from .overrides import Override, apply_overrides, parse_overrides
 from .plugins import NO_PLUGINS, Plugins, PluginSources, load_plugins
 from .source import Node, Span
 
@@ -76,7 +76,7 @@ class LoadedConfig:
 
 def load_config(
     source: str | Path | bytes | bytearray | memoryview,
-    overrides: Sequence[str] | Mapping[str, Any] = (),
+    overrides: Sequence[str | Override] | Mapping[str, Any] = (),
     *,
     plugins: PluginSources = (),
 ) -> LoadedConfig:
@@ -84,7 +84,7 @@ def load_config(
 
     Args:
         source: a YAML file, a run directory, "-" for stdin, or the bytes of a config.
-        overrides: "KEY=VALUE" texts, or a mapping from key to value.
+        overrides: "KEY=VALUE" texts, or overrides that are read already; or a mapping from key to value.
         plugins: files and modules that bring what the config's parts of kind custom name. Their code is run.
     Raises:
         PluginError: a plugin cannot be loaded.
@@ -229,7 +229,7 @@ def default_name(source: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("._-")[:64] or "experiment"
 
 
-def _as_texts(overrides: Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
+def _as_texts(overrides: Sequence[str | Override] | Mapping[str, Any]) -> tuple[str, ...]:
     if isinstance(overrides, Mapping):
         return tuple(f"{key}={value}" for key, value in overrides.items())
-    return tuple(overrides)
+    return tuple(item if isinstance(item, str) else item.text for item in overrides)

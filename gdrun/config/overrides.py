@@ -13,6 +13,7 @@ from gdrun.errors import ConfigError, ConfigPath, Problem
 from .document import is_forbidden, read_text
 from .forms import Form, arm, below, section_of
 from .merge import expanded, put
+from .scalars import in_flow
 from .source import Node, Source, Span
 
 ALIASES = {"lr": ("optimizer", "learning_rate")}
@@ -29,20 +30,27 @@ class Override:
     value: Node
     span: Span
 
+    @property
+    def text(self) -> str:
+        """KEY=VALUE."""
+        return f"{self.key}={in_flow(self.value.plain())}"
 
-def parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> tuple[list[Override], list[Problem]]:
+
+def parse_overrides(overrides: Sequence[str | Override] | Mapping[str, Any]) -> tuple[list[Override], list[Problem]]:
     """Read overrides; also return the problems of those that cannot be read, placed in "argument N", counted from 1.
 
     Args:
         overrides: texts `KEY=VALUE`, the value YAML; or a mapping from KEY to a value: numbers, texts, lists, mappings,
-            numpy scalars and arrays.
+            numpy scalars and arrays. One that is read already is taken as it is.
     """
     found: list[Override] = []
     problems: list[Problem] = []
     written = overrides.items() if isinstance(overrides, Mapping) else enumerate(overrides, 1)
     for name, given in written:
         try:
-            if isinstance(overrides, Mapping):
+            if isinstance(given, Override):
+                found.append(given)
+            elif isinstance(overrides, Mapping):
                 found.append(_from_python(str(name), given))
             else:
                 found.append(_from_text(str(given), f"argument {name}"))
@@ -67,19 +75,19 @@ def _from_text(text: str, name: str) -> Override:
 
 def _from_python(key: str, value: Any) -> Override:
     source = Source(f"override of {key}", f"{key}={value!r}"[:200], is_override=True)
-    return Override(key, _node(value, Span(source, len(key) + 1, len(source.text))), Span(source, 0, len(key)))
+    return Override(key, node_of(value, Span(source, len(key) + 1, len(source.text))), Span(source, 0, len(key)))
 
 
-def _node(value: Any, span: Span) -> Node:
-    """A Python value as a Node; anything that is no YAML value is refused."""
+def node_of(value: Any, span: Span) -> Node:
+    """Return a Python value as a Node; anything that is no YAML value is refused."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if hasattr(value, "__fspath__"):
         value = str(value)
     if isinstance(value, Mapping):
-        return Node({str(k): _node(item, span) for k, item in value.items()}, span, {str(k): span for k in value})
+        return Node({str(k): node_of(item, span) for k, item in value.items()}, span, {str(k): span for k in value})
     if isinstance(value, list | tuple):
-        return Node([_node(item, span) for item in value], span)
+        return Node([node_of(item, span) for item in value], span)
     if isinstance(value, float) and not isfinite(value):
         raise ConfigError((Problem("a number must be finite", place=span.place()),))
     if isinstance(value, str) and is_forbidden(value):
@@ -97,7 +105,7 @@ def apply_overrides(root: Node, overrides: Sequence[Override], form: Form) -> tu
     problems: list[Problem] = []
     given: dict[ConfigPath, Override] = {}
     # An override of a kind decides which keys there are below: outer ones first, then names, then the rest.
-    for override in sorted(overrides, key=_rank):
+    for override in sorted(overrides, key=lambda override: rank(override.key)):
         try:
             path = find(override, root, form)
             if path in given:
@@ -110,8 +118,9 @@ def apply_overrides(root: Node, overrides: Sequence[Override], form: Form) -> tu
     return root, problems
 
 
-def _rank(override: Override) -> tuple[bool, int, bool]:
-    steps = override.key.split(".")
+def rank(key: str) -> tuple[bool, int, bool]:
+    """Return what sorts keys so that each comes after those that decide what it means."""
+    steps = key.split(".")
     named = steps[0] in ALIASES or (len(steps) == 1 and steps[0] not in _TOP_LEVEL)
     return named, len(steps), steps[-1] != "kind"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from typing import Any
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE = frozenset({"true", "True", "TRUE"})
@@ -93,6 +95,15 @@ def _is_text(text: str) -> bool:
         return isinstance(resolve(text), str)
     except ScalarError:
         return False
+
+
+def in_flow(value: Any) -> str:
+    """Return a plain value, nested as it may be, as YAML in one line that reads back as it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{written(str(key))}: {in_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(map(in_flow, value)) + "]"
+    return written(value)
 
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}

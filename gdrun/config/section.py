@@ -107,7 +107,7 @@ def _is_private(name: str, annotation: Any) -> bool:
     return name.startswith("_") or is_class_variable
 
 
-_CONFIG = core_schema.CoreConfig(strict=True, allow_inf_nan=False, extra_fields_behavior="forbid", loc_by_alias=True)
+STRICT = core_schema.CoreConfig(strict=True, allow_inf_nan=False, extra_fields_behavior="forbid", loc_by_alias=True)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -159,13 +159,13 @@ class Section:
                 core_schema.model_fields_schema({name: field.schema() for name, field in cls.model_fields.items()}),
                 custom_init=False,
                 frozen=True,
-                config=_CONFIG,
+                config=STRICT,
             )
             if cls.together is not Section.together:
                 schema = core_schema.no_info_after_validator_function(_completed, schema)
             if cls.gathers is not None or cls.rewrite.__func__ is not Section.rewrite.__func__:  # type: ignore[attr-defined]
                 schema = core_schema.no_info_before_validator_function(cls.rewrite, schema)
-            validator = cls._validator = SchemaValidator(schema, _CONFIG)
+            validator = cls._validator = SchemaValidator(schema, STRICT)
         return validator
 
     @classmethod

@@ -1,0 +1,262 @@
+"""Config and command line to the table of trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gdrun.components.random import stream
+from gdrun.config.axes import Entry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
+from gdrun.config.loading import EXPERIMENT, LoadedConfig, load_config, revise
+from gdrun.config.overrides import Override, find, node_of, parse_overrides
+from gdrun.config.source import Node, Source, Span
+from gdrun.config.spaces import LISTED, Space, read_argument, read_space
+from gdrun.errors import ConfigError, Problem, UsageError
+
+from .space import Axis, make_axis
+from .trials import Block, SweepSpec, check_trials
+
+DEFAULT_COUNT = 61
+DEFAULT_FACTOR = 30
+"""Without an axis: so many learning rates, from the configured one divided by this to the one times this."""
+DEFAULT_SEARCH_TRIALS = 100
+
+
+def plan(
+    source: str | Path | bytes,
+    arguments: Sequence[str] | Mapping[str, Any],
+    overrides: Sequence[str] | Mapping[str, Any],
+    *,
+    trials: int | None,
+    search: str | None,
+    metric: str | None,
+    maximize: bool | None,
+) -> SweepSpec:
+    """Return the table; see `trials.plan_trials`."""
+    entries, fixed = read_arguments(arguments)
+    plain, problems = parse_overrides(overrides)
+    if problems:
+        raise ConfigError(tuple(problems), source=str(source))
+    options = _options(trials=trials, search=search, metric=metric, maximize=maximize)
+    base = load_config(source, [*plain, *fixed, *options])
+    if not entries:
+        base, entries = _of_file(base, [*plain, *fixed])
+    if not entries:
+        entries = [default_entry(base, drawn=trials is not None or base.experiment.sweep.search is not None)]
+    written, problems = resolve_axes(entries, base.root, EXPERIMENT)
+    _raise(problems, base)
+    samples = _num_samples(base, written, asked=trials)
+    many = too_many(written, samples)
+    _raise([many] if many is not None else [], base)
+    _raise(
+        [_in_trial(axis, index, problem, written) for axis in written for index, problem in value_problems(axis)], base
+    )
+    axes = tuple(make_axis(axis) for axis in written)
+    searched = base.experiment.sweep.search is not None
+    blocks = () if searched else tuple(_blocks(base.experiment.seed, axes, written, samples))
+    base = replace(base, experiment=base.experiment.model_copy(update={"sweep": _resolved(base, written, samples)}))
+    spec = SweepSpec(base, axes, blocks, samples if searched else None)
+    check_trials(spec.with_rows(_corners(axes)) if searched else spec)
+    return spec
+
+
+def read_arguments(arguments: Sequence[str] | Mapping[str, Any]) -> tuple[list[Entry], list[Override]]:
+    """Return the axes and the plain overrides among KEY=SPACE arguments.
+
+    Raises:
+        ConfigError: with all that cannot be read.
+    """
+    entries: list[Entry] = []
+    fixed: list[Override] = []
+    problems: list[Problem] = []
+    written = arguments.items() if isinstance(arguments, Mapping) else enumerate(arguments, 1)
+    for name, given in written:
+        try:
+            entry = _from_python(str(name), given) if isinstance(arguments, Mapping) else _from_text(given, name)
+        except ConfigError as error:
+            problems.extend(error.problems)
+            continue
+        if entry.space.kind == LISTED and entry.space.size == 1:
+            fixed.append(Override(entry.key, entry.space.nodes[0], entry.span))
+        else:
+            entries.append(entry)
+    if problems:
+        raise ConfigError(tuple(problems), source="the command line")
+    return entries, fixed
+
+
+def _from_text(text: str, number: Any) -> Entry:
+    source = Source(f"argument {number}", text, is_override=True)
+    key, equals, _ = text.partition("=")
+    if not equals or not key.strip() or "\n" in text or "\r" in text:
+        problem = Problem(
+            "an axis is KEY=SPACE, in one line", place=source.place(0, len(text)), hint="lr=log:1e-4:1:50"
+        )
+        raise ConfigError((problem,), source=source.name)
+    return Entry(key.strip(), Span(source, 0, len(key)), read_argument(source, len(key) + 1))
+
+
+def _from_python(key: str, value: Any) -> Entry:
+    source = Source(f"override of {key}", f"{key}={value!r}"[:200], is_override=True)
+    node = node_of(value, Span(source, len(key) + 1, len(source.text)))
+    return Entry(key, Span(source, 0, len(key)), read_space(node))
+
+
+def _options(*, trials: int | None, search: str | None, metric: str | None, maximize: bool | None) -> list[Override]:
+    """Options as overrides of the `sweep:` section, so that they are checked as it is."""
+    directions = {True: "maximize", False: "minimize", None: None}
+    wanted = {"trials": trials, "search": search, "metric": metric, "direction": directions[maximize]}
+    found = []
+    for name, value in wanted.items():
+        if value is not None:
+            shown = f"{value}" if name != "direction" else ""
+            span = Span(Source(f"argument --{name if shown else value}", shown, is_override=True), 0, len(shown))
+            off = name == "search" and value == "none"
+            found.append(Override(f"sweep.{name}", Node(None if off else value, span), span))
+    return found
+
+
+def _of_file(base: LoadedConfig, fixed: Sequence[Override]) -> tuple[LoadedConfig, list[Entry]]:
+    """The axes of the config's own `sweep:`, and the config with those of them that have one value."""
+    entries, problems = written_in(base.root)
+    _raise(problems, base)
+    taken = {find(override, base.root, EXPERIMENT) for override in fixed}
+    entries = [entry for entry in entries if _path(entry, base) not in taken]
+    single = [entry for entry in entries if entry.space.size == 1 and entry.space.kind == LISTED and not entry.paired]
+    if single:
+        base = revise(base, [(_path(entry, base), entry.space.nodes[0], entry.span) for entry in single])
+    return base, [entry for entry in entries if entry not in single]
+
+
+def _path(entry: Entry, base: LoadedConfig) -> Any:
+    """What an entry's key means in the base; None where it means something only together with another axis."""
+    try:
+        return find(Override(entry.key, entry.space.probes()[0], entry.span), base.root, EXPERIMENT)
+    except ConfigError:
+        return None
+
+
+def default_entry(base: LoadedConfig, *, drawn: bool) -> Entry:
+    """Return learning rates around the configured one.
+
+    Args:
+        drawn: as a distribution.
+    Raises:
+        UsageError: the optimizer has none, or it is 0.
+    """
+    optimizer = base.experiment.optimizer
+    if "learning_rate" not in type(optimizer).model_fields:
+        raise UsageError(
+            f"nothing to sweep is named, and {optimizer.kind} has no learning rate", hint="name an axis: KEY=SPACE"
+        )
+    rate = optimizer.learning_rate
+    if not rate > 0:
+        raise UsageError("nothing to sweep is named, and the learning rate is 0", hint="lr=log:1e-4:1:50")
+    source = Source("override of optimizer.learning_rate", "", is_override=True)
+    span = Span(source, 0, 0)
+    low, high = rate / DEFAULT_FACTOR, rate * DEFAULT_FACTOR
+    space = Space("loguniform", span, (), low, high) if drawn else Space("log", span, (), low, high, DEFAULT_COUNT)
+    return Entry("optimizer.learning_rate", span, space)
+
+
+def _num_samples(base: LoadedConfig, axes: Sequence[WrittenAxis], *, asked: int | None) -> int:
+    """How many points are drawn or asked for; 1 where none are."""
+    sweep = base.experiment.sweep
+    if sweep.search is not None:
+        for axis in axes:
+            if axis.paired:
+                _raise([axis.refused("a search proposes each value by itself; it cannot pair them")], base)
+        return sweep.trials or DEFAULT_SEARCH_TRIALS
+    drawn = [axis for axis in axes if axis.space.is_distribution]
+    if drawn and sweep.trials is None:
+        hint = "--trials 100, or trials: 100 below sweep:"
+        _raise([Problem("how many values to draw is not said", hint=hint, place=drawn[0].space.span.place())], base)
+    if not drawn and asked is not None:
+        raise UsageError(
+            "--trials says how many values to draw, but every space is a list of values",
+            hint="lr=loguniform:1e-5:1 draws; --search tpe proposes",
+        )
+    return sweep.trials or 1 if drawn else 1
+
+
+def _in_trial(axis: WrittenAxis, index: int, problem: Problem, axes: Sequence[WrittenAxis]) -> Problem:
+    """`problem` with the first trial that has value `index` of a listed axis."""
+    if axis.space.kind != LISTED or any(other.space.is_distribution for other in axes):
+        return problem
+    stride, reached = 1, False
+    for other in axes:
+        if reached and not (other.paired and axis.paired):
+            stride *= other.space.size if not other.paired or other is next(a for a in axes if a.paired) else 1
+        reached = reached or other is axis
+    return replace(problem, message=f"trial {index * stride}: {problem.message}")
+
+
+def _blocks(seed: int, axes: Sequence[Axis], written: Sequence[WrittenAxis], samples: int) -> list[Block]:
+    """The blocks of the table, by the first axis of each."""
+    drawn = [number for number, axis in enumerate(axes) if axis.distribution is not None]
+    paired = [number for number, axis in enumerate(written) if axis.paired]
+    blocks = []
+    for number, axis in enumerate(axes):
+        if number in drawn:
+            if number == drawn[0]:
+                blocks.append(_draw(seed, axes, drawn, samples))
+        elif number in paired:
+            if number == paired[0]:
+                blocks.append(Block(tuple(paired), tuple(axes[other].values or () for other in paired), True))
+        else:
+            assert axis.values is not None
+            blocks.append(Block((number,), (axis.values,), True))
+    return blocks
+
+
+def _draw(seed: int, axes: Sequence[Axis], drawn: Sequence[int], samples: int) -> Block:
+    # Row by row: of more samples the first ones are the same.
+    shares = stream(seed, "sweep").random((samples, len(drawn)))
+    columns = []
+    for position, number in enumerate(drawn):
+        distribution = axes[number].distribution
+        assert distribution is not None
+        columns.append(distribution.at(shares[:, position]))
+    return Block(tuple(drawn), tuple(columns), False)
+
+
+def _corners(axes: Sequence[Axis]) -> list[tuple[Any, ...]]:
+    """Rows that a search might propose: all first values, all last ones, and each that is no number."""
+    candidates = [_candidates(axis) for axis in axes]
+    first, last = tuple(values[0] for values in candidates), tuple(values[-1] for values in candidates)
+    rows = [first, last]
+    for number, (axis, values) in enumerate(zip(axes, candidates, strict=True)):
+        if not axis.is_numeric:
+            rows += [(*first[:number], value, *first[number + 1 :]) for value in values]
+    return rows
+
+
+def _candidates(axis: Axis) -> Sequence[Any]:
+    if axis.distribution is not None:
+        return (axis.distribution.low, axis.distribution.high)
+    assert axis.values is not None
+    return axis.values
+
+
+def _resolved(base: LoadedConfig, axes: Sequence[WrittenAxis], samples: int) -> Any:
+    """The `sweep` section that gives this table again."""
+
+    def spaces(paired: bool) -> dict[str, Any]:
+        chosen = [axis for axis in axes if axis.paired == paired]
+        return {
+            axis.key: tuple(node.plain() for node in axis.space.nodes)
+            if axis.space.kind == LISTED
+            else axis.space.text()
+            for axis in chosen
+        }
+
+    sweep = base.experiment.sweep
+    drawn = sweep.search is not None or any(axis.space.is_distribution for axis in axes)
+    return sweep.model_copy(update={"over": spaces(False), "zip": spaces(True), "trials": samples if drawn else None})
+
+
+def _raise(problems: Sequence[Problem], base: LoadedConfig) -> None:
+    if problems:
+        raise ConfigError(tuple(problems), source=base.source)

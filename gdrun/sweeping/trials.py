@@ -1,0 +1,217 @@
+"""The table of a sweep's trials: which values each of them has, and the checked config that makes.
+
+The axes of a sweep fall into blocks: each listed axis is one, the pairs of `zip` are one, and everything that is drawn
+is one. The table is the product of the blocks, the first one slowest. Nothing of it is stored but the blocks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gdrun.components.metric_names import higher_is_better
+from gdrun.config.loading import LoadedConfig, revise
+from gdrun.config.scalars import in_flow
+from gdrun.config.sweep import Search
+from gdrun.errors import ConfigError, Problem
+
+from .space import Axis, column
+
+CHECKED_WHOLE = 64
+"""So many trials are all checked from the top before the first one runs; of more, those that differ in kind."""
+CHECKED_KINDS = 256
+
+
+@dataclass(frozen=True)
+class Block:
+    """Axes that move together.
+
+    Args:
+        axes: their numbers.
+        columns: for each of them its values, all of one length.
+        listed: whether row k has value k of each axis, so that it has a place.
+    """
+
+    axes: tuple[int, ...]
+    columns: tuple[Sequence[Any], ...]
+    listed: bool
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+
+@dataclass(frozen=True)
+class SweepSpec:
+    """What a sweep is going to do.
+
+    Args:
+        base: the config around which trials vary; its `sweep` is the one that gives this table again.
+        axes: what varies, in the order of the table's columns.
+        blocks: how the axes combine.
+        trials: of a search, how many it may propose; else None.
+    """
+
+    base: LoadedConfig
+    axes: tuple[Axis, ...]
+    blocks: tuple[Block, ...] = field(repr=False)
+    trials: int | None = None
+
+    def __len__(self) -> int:
+        """How many trials there are; of a search before it has asked, how many there may be."""
+        return math.prod(map(len, self.blocks)) if self.blocks else self.trials or 0
+
+    @property
+    def search(self) -> Search | None:
+        """How trials are proposed; None where they are listed here."""
+        return self.base.experiment.sweep.search
+
+    @property
+    def metric(self) -> str:
+        """What trials are ranked by."""
+        search = self.search
+        return (search.metric if search is not None else None) or self.base.experiment.sweep.metric
+
+    @property
+    def maximize(self) -> bool:
+        """Whether more of it is better."""
+        direction = self.base.experiment.sweep.direction
+        if direction == "auto":
+            return higher_is_better(self.metric.removeprefix("validation_"))
+        return direction == "maximize"
+
+    def values(self, trial: int) -> tuple[Any, ...]:
+        """Return the values of a trial, counted from 0, in the order of the axes."""
+        return tuple(value for _, value, _ in sorted(self._cells(trial), key=lambda cell: cell[0]))
+
+    def column(self, axis: int) -> np.ndarray:
+        """Return one axis's values in all trials: int64 or float64 (trials,) where all are numbers, else of objects."""
+        stride = 1
+        for block in reversed(self.blocks):
+            if axis in block.axes:
+                values = column(block.columns[block.axes.index(axis)])
+                return np.tile(np.repeat(values, stride), len(self) // (stride * len(block)))
+            stride *= len(block)
+        raise IndexError(f"there is no axis {axis}")
+
+    def load(self, trial: int) -> LoadedConfig:
+        """Return the checked config of a trial: the base with the trial's values, without `sweep` and `expect`.
+
+        Raises:
+            ConfigError: it is refused.
+        """
+        cells = [(self.axes[number], value, row) for number, value, row in self._cells(trial)]
+        changes = [(axis.path, axis.node(value, row), axis.key_span) for axis, value, row in cells]
+        texts = [f"{axis.key}={in_flow(value)}" for axis, value, _ in cells]
+        return revise(self.base, changes, texts=texts, without=("sweep", "expect"))
+
+    def with_rows(self, rows: Sequence[Sequence[Any]]) -> SweepSpec:
+        """Return the sweep whose trials have `rows` of values, one value an axis, as a search proposes them."""
+        columns = tuple(zip(*rows, strict=True)) if rows else tuple(() for _ in self.axes)
+        return replace(self, blocks=(Block(tuple(range(len(self.axes))), columns, False),))
+
+    def text(self) -> str:
+        """Return the `sweep:` section that gives this table again, as YAML."""
+        from gdrun.config.dump import dump_part
+
+        return dump_part("sweep", self.base.experiment.sweep)
+
+    def config_text(self) -> str:
+        """Return the swept config as YAML that gives this table again, bit for bit, by `plan_trials`.
+
+        It holds what was written, with `extends` and overrides merged in, and no defaults: where a kind is swept, the
+        settings that were left out are each kind's own.
+        """
+        from gdrun.config.dump import dump_values, plain_section
+
+        values = self.base.root.plain()
+        assert isinstance(values, dict)
+        experiment = self.base.experiment
+        values |= {"name": experiment.name, "sweep": plain_section(experiment.sweep)}
+        return dump_values(values, self.base.directory)
+
+    def _cells(self, trial: int) -> Iterator[tuple[int, Any, int | None]]:
+        """(axis, value, number of the value where it is one of those listed) of a trial."""
+        if not 0 <= trial < len(self) or not self.blocks:
+            raise IndexError(f"there is no trial {trial}")
+        for block in reversed(self.blocks):
+            trial, row = divmod(trial, len(block))
+            for axis, values in zip(block.axes, block.columns, strict=True):
+                yield axis, values[row], row if block.listed else None
+
+
+def plan_trials(
+    source: str | Path | bytes,
+    arguments: Sequence[str] | Mapping[str, Any] = (),
+    *,
+    trials: int | None = None,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    search: str | None = None,
+    metric: str | None = None,
+    maximize: bool | None = None,
+) -> SweepSpec:
+    """Return the table of a sweep, checked as far as texts go.
+
+    Args:
+        source: as in `load_config`.
+        arguments: "KEY=SPACE" texts, or a mapping from key to space: a text, a list of values, one value. One value is
+            a plain override. If there is an axis among them, `over` and `zip` of the file do not count; else the
+            file's axes do, but for those that a plain override fixes; else the learning rate is swept.
+        trials: how many points to draw, or how many trials a search may make; None: as the config says.
+        overrides: settings for all trials, as in `load_config`; a list is a value here.
+        search: a sampler's name; "none" turns off the config's search.
+        metric, maximize: what trials are ranked by; None: as the config says.
+    Raises:
+        ConfigError: with every problem of the config, the keys, the spaces and the values, placed.
+        UsageError: as `load_config`; or `trials` are asked for where nothing is drawn.
+    """
+    from .planning import plan
+
+    return plan(source, arguments, overrides, trials=trials, search=search, metric=metric, maximize=maximize)
+
+
+def check_trials(spec: SweepSpec) -> None:
+    """Check the configs of trials from the top: all of few; of many those that differ in kind or have an extreme value.
+
+    Raises:
+        ConfigError: with what is wrong, each mistake with the first trial that has it.
+    """
+    found: dict[tuple[Any, str], Problem] = {}
+    for trial in representatives(spec):
+        try:
+            spec.load(trial)
+        except ConfigError as error:
+            for problem in error.problems:
+                known = found.setdefault((problem.place, problem.message), problem)
+                if known is problem:
+                    found[problem.place, problem.message] = replace(
+                        problem, message=f"trial {trial}: {problem.message}"
+                    )
+        if len(found) >= 10:
+            break
+    if found:
+        raise ConfigError(tuple(found.values()), source=spec.base.source)
+
+
+def representatives(spec: SweepSpec) -> list[int]:
+    """Return the trials whose configs decide about all: values that are no numbers in all their combinations, and of
+    each number the least and the most."""
+    if len(spec) <= CHECKED_WHOLE:
+        return list(range(len(spec)))
+    code = np.zeros(len(spec), np.int64)
+    chosen = {0, len(spec) - 1}
+    for axis in range(len(spec.axes)):
+        values = spec.column(axis)
+        if values.dtype == object:
+            codes: dict[str, int] = {}
+            numbers = [codes.setdefault(repr(value), len(codes)) for value in values.tolist()]
+            # Combined and numbered anew each time, so that the codes stay small.
+            code = np.unique(code * len(codes) + np.asarray(numbers), return_inverse=True)[1]
+        else:
+            chosen |= {int(values.argmin()), int(values.argmax())}
+    first = np.unique(code, return_index=True)[1]
+    return sorted(chosen | {int(trial) for trial in first[:CHECKED_KINDS]})
