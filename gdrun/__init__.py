@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .analysis.grad import grad as grad
     from .checking import check as check
     from .config.loading import LoadedConfig as LoadedConfig
     from .config.loading import load_config as load_config
@@ -34,6 +35,7 @@ _PLACES = {
     "Run": "rundir.run",
     "check": "checking",
     "execute": "training",
+    "grad": "analysis.grad",
     "load_config": "config.loading",
     "load_run": "rundir.run",
     "prepare": "training",
@@ -48,6 +50,7 @@ __all__ = [
     "__version__",
     "check",
     "execute",
+    "grad",
     "load_config",
     "load_run",
     "prepare",

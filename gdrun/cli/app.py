@@ -29,9 +29,13 @@ GROUPS: dict[str, dict[str, str]] = {
         "resume": "Go on with a run that was interrupted, or give a complete one more steps.",
     },
     "Runs": {
+        "ls": "List runs and sweeps; filter and sort them.",
         "predict": "Print a finished run's predictions.",
         "evaluate": "Print a finished run's loss and metrics, on its own data or other.",
         "export": "Write a finished run's model for other programs.",
+    },
+    "Insight": {
+        "grad": "Print derivatives of formulas, of a config or of a run.",
     },
     "Configs": {
         "init": "Write a commented config to start from.",

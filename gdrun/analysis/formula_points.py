@@ -1,0 +1,239 @@
+"""Formulas and values from a command line -> points at which they can be differentiated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from gdrun.config.source import Source
+from gdrun.errors import ConfigError, FormulaError, Problem, UsageError
+from gdrun.formula.evaluate import evaluate, evaluate_constants
+from gdrun.formula.names import check_name, check_names
+from gdrun.formula.nodes import Expression
+from gdrun.formula.parse import parse
+from gdrun.formula.scope import Scope
+from gdrun.text import safe_text
+
+from .nonfinite import WatchingOps
+from .point import SUM, Point, total
+from .tapes import Evaluate, View, Watch
+from .unconnected import counts, reason
+from .whole_powers import DeepOps
+
+NAMED = re.compile(r"\s*([A-Za-z][A-Za-z0-9_.]*)\s*=(?!=)(.*)", re.DOTALL)
+"""NAME=TEXT, and not NAME==TEXT, which is a comparison."""
+
+
+class Formulas:
+    """Targets, definitions and values, read and checked.
+
+    Args:
+        targets: formulas.
+        values: name -> value at every point, a number, an array or a text; a text may hold several points.
+        define: name -> formula of values and definitions above.
+        constant: names, or name -> value, that are not differentiated by.
+        wrt: names of values or definitions; None: every value that is not constant.
+    Raises:
+        ConfigError: a formula that cannot be read, an unknown name; placed in its text.
+        UsageError: values that do not go together.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[str],
+        values: Mapping[str, Any],
+        *,
+        define: Mapping[str, Any],
+        constant: Mapping[str, Any],
+        wrt: Sequence[str] | None,
+        dtype: tf.DType,
+    ) -> None:
+        self.dtype = dtype
+        if not targets:
+            raise UsageError("there is no formula to differentiate", hint='gdrun grad "x**2" x=3')
+        twice = sorted(set(values) & {name for name, value in constant.items() if value is not None})
+        if twice:
+            raise UsageError(f"{safe_text(twice[0])} has two values")
+        self.texts = dict.fromkeys(targets)
+        self.points = _points({**values, **{k: v for k, v in constant.items() if v is not None}})
+        given = tuple(self.points[0])
+        if missing := sorted(name for name, value in constant.items() if value is None and name not in given):
+            raise UsageError(f"{safe_text(missing[0])} has no value", hint=f"--constant {safe_text(missing[0])}=1")
+        self.definitions: dict[str, Expression] = {}
+        for name, text in define.items():
+            with told(f"--define {name}", str(text)):
+                _named(name)
+                if name in given:
+                    raise UsageError(f"{name} has a value and a definition")
+                expression = parse(text)
+                _known(expression, (*given, *self.definitions))
+                self.definitions[name] = expression
+        self.targets: dict[str, Expression] = {}
+        for text in self.texts:
+            with told("the formula", text):
+                self.targets[text] = parse(text)
+                _known(self.targets[text], (*given, *self.definitions))
+        self.constants = dict.fromkeys(constant, "constant")
+        every = (*given, *self.definitions)
+        for name in wrt or ():
+            if name not in every:
+                raise UsageError(
+                    f"there is no {safe_text(name)} to differentiate by", hint=f"names: {', '.join(every)}"
+                )
+        self.names = tuple(wrt) if wrt is not None else given
+        everything = {**self.definitions, **self.targets}
+        whole = counts(everything) & set(given)
+        self.host = {name for name in whole if name not in self.constants}
+        for name in self.host:
+            self.constants[name] = "a count, a shape or an axis here: an integer, fixed before anything is computed"
+
+    def each(self) -> Iterator[Point]:
+        """Yield the points."""
+        for values in self.points:
+            ops = DeepOps(self.dtype)
+
+            def watching(at: Mapping[str, np.ndarray] = values) -> tuple[Evaluate, WatchingOps]:
+                watched = WatchingOps(self.dtype)
+                return self._evaluate(at, watched), watched
+
+            yield Point(
+                at=values,
+                constants=self.constants,
+                names=self.names,
+                evaluate=self._evaluate(values, ops),
+                watching=watching,
+                explain=self._explain,
+            )
+
+    def _evaluate(self, at: Mapping[str, np.ndarray], ops: Any) -> Evaluate:
+        tensors: dict[str, Any] = {}
+        for name, value in at.items():
+            if name in self.host:
+                tensors[name] = value
+            else:
+                complex_ = tf.complex64 if self.dtype == tf.float32 else tf.complex128
+                tensors[name] = tf.constant(value, complex_ if value.dtype.kind == "c" else self.dtype)
+        variables = [name for name in at if name not in self.constants and name in self.names]
+        inner = [name for name in self.definitions if name in self.names]
+
+        def run(watch: Watch) -> View:
+            for name in variables:
+                watch(tensors[name])
+            scope = Scope(tensors, definitions=self.definitions, ops=ops, draws=tf.zeros([2], tf.int32))
+            by = {name: tensors[name] for name in variables}
+            for name in inner:
+                with self._told_of(f"--define {name}", self.definitions[name].text):
+                    value = scope[name]
+                by[name] = value if tf.is_tensor(value) else tf.constant(value, self.dtype)
+                watch(by[name])
+                scope = scope.adding({name: by[name]})
+            found: dict[str, Any] = {}
+            for text, expression in self.targets.items():
+                with self._told_of("the formula", text):
+                    found[text] = evaluate(expression, scope, owner=text)
+            if len(found) > 1:
+                found[SUM] = total(list(found.values()), self.dtype)
+            return View(found, by)
+
+        return run
+
+    def _told_of(self, what: str, text: str) -> Any:
+        return told(what, text, {name: expression.text for name, expression in self.definitions.items()})
+
+    def _explain(self, target: str, name: str) -> str:
+        if target == SUM:
+            return f"no target depends on {name}, as far as the tape can see"
+        definitions = {key: value for key, value in self.definitions.items() if key != name}
+        return reason(name, self.targets[target], definitions)
+
+
+def assignments(texts: Sequence[str], what: str) -> dict[str, Any]:
+    """Return {"x": "1"} for ["x=1"]; a name alone has the value None.
+
+    Raises:
+        UsageError: a text that is neither, a name that is given twice.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        matched = NAMED.fullmatch(text)
+        name, value = (matched[1], matched[2].strip()) if matched else (text.strip(), None)
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.]*", name) or value == "":
+            raise UsageError(f"{what} is NAME=VALUE, not {safe_text(text, limit=80)}")
+        if name in found:
+            raise UsageError(f"{safe_text(name)} is given twice")
+        found[name] = value
+    return found
+
+
+@contextmanager
+def told(what: str, text: str, definitions: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Raise a FormulaError of the block as a ConfigError that shows the text with the place in it."""
+    try:
+        yield
+    except FormulaError as error:
+        section = (getattr(error, "section", None) or ()) + (getattr(error, "inside", None) or ())
+        if definitions and len(section) > 1 and section[1] in definitions:
+            what, text = f"--define {section[1]}", definitions[section[1]]
+        source = Source(what, text, is_override=True)
+        start = min(error.offset or 0, max(len(text) - 1, 0))
+        length = len(text) if error.offset is None else error.length or 1
+        place = source.place(start, min(start + length, len(text)))
+        raise ConfigError((Problem(error.message, hint=error.hint, place=place),), source=what) from error
+
+
+def _named(name: str) -> None:
+    if (error := check_name(name)) is not None:
+        raise error
+
+
+def _known(expression: Expression, names: Sequence[str]) -> None:
+    for error in check_names(expression, names):
+        raise error
+
+
+def _points(values: Mapping[str, Any]) -> list[dict[str, np.ndarray]]:
+    """The values at each point; names with one value have it at every point."""
+    lists: dict[str, list[np.ndarray]] = {}
+    for name, value in values.items():
+        with told(name, f"{name}={value}"[:200]):
+            _named(name)
+        lists[name] = _values(name, value)
+    count = max((len(found) for found in lists.values()), default=1)
+    for name, found in lists.items():
+        if len(found) not in (1, count):
+            raise UsageError(
+                f"{name} has {len(found)} values, another name has {count}",
+                hint="as many for each, or one; an array stands in brackets: x=[1,2,3]",
+            )
+    return [{name: found[0 if len(found) == 1 else point] for name, found in lists.items()} for point in range(count)]
+
+
+def _values(name: str, value: Any) -> list[np.ndarray]:
+    if not isinstance(value, str):
+        return [np.asarray(value, np.complex128 if np.iscomplexobj(value) else np.float64)]
+    found = []
+    for piece in split_points(value):
+        with told(f"{name}=", piece):
+            expression = parse(piece)
+            for used in expression.names - {"pi"}:
+                raise FormulaError(
+                    f"a value may not use {used!r}", hint=f"--define {name}={piece} makes a name of a formula"
+                )
+            found.append(evaluate_constants({name: expression})[name])
+    return found
+
+
+def split_points(text: str) -> list[str]:
+    """Return the pieces of a text between commas that no bracket holds."""
+    pieces, depth, start = [], 0, 0
+    for at, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0:
+            pieces.append(text[start:at])
+            start = at + 1
+    return [*pieces, text[start:]]

@@ -1,0 +1,280 @@
+"""Derivatives of formulas, of a config or of a run: `gdrun grad`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdrun.errors import UsageError
+from gdrun.text import safe_text
+
+from .derivatives import NO_WAY, Derivative, Derivatives, Missing, PointDerivatives, TargetDerivatives
+
+if TYPE_CHECKING:
+    from .point import Point
+
+_DIRECTION = "v"
+"""A direction of this name, where no variable has it, is over all variables in their order."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for beside gradients."""
+
+    order: int = 1
+    jacobian: bool = False
+    batch_jacobian: bool = False
+    hessian: bool = False
+    hvp: Mapping[str, Any] = field(default_factory=dict)
+    jvp: Mapping[str, Any] = field(default_factory=dict)
+
+
+def grad(
+    target: str | Path | Sequence[str],
+    values: Mapping[str, Any] | Sequence[str] = (),
+    *,
+    define: Mapping[str, Any] | Sequence[str] = (),
+    wrt: Sequence[str] | None = None,
+    constant: Mapping[str, Any] | Sequence[str] = (),
+    order: int = 1,
+    jacobian: bool = False,
+    batch_jacobian: bool = False,
+    hessian: bool = False,
+    hvp: Mapping[str, Any] | Sequence[str] = (),
+    jvp: Mapping[str, Any] | Sequence[str] = (),
+    step: int | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+) -> Derivatives:
+    """Return derivatives of formulas at given values, or of what a config or a run computes.
+
+        grad("x**2 + b", {"x": 100, "b": 10}).gradients["x"]                  # 200
+        grad("configs/pi.yaml").gradients["a"]                                # of the loss, at the initial values
+        grad(["configs/pi.yaml", "prediction"], jacobian=True)                # of the prediction
+
+    Args:
+        target: a formula, or several; or a config's or run directory's path (or a run's id), which further formulas of
+            the config's names may follow. Their default is `loss`, over all training data.
+        values: name -> number or array, or texts "x=1"; a text "x=1,2,3" is three points, "x=[1,2,3]" one array. For a
+            config: overrides, as in `gdrun.train`.
+        define: name -> formula, intermediate values; formulas only.
+        wrt: names to differentiate by, intermediate ones too; default every value, or every trained parameter.
+        constant: names, or name -> value, that are not differentiated by.
+        order: 2 adds second derivatives by nested tapes, n the derivatives up to the n-th.
+        jacobian, batch_jacobian, hessian: of every element of the target; of each example; of its sum.
+        hvp, jvp: name -> direction: the Hessian times it, the derivative along it.
+        step: of a run, at which step's recorded parameters; default the final ones.
+        precision: "float64" (default for formulas) or "float32"; default for a config its own.
+        device: for a config; as in `gdrun.train`.
+    Raises:
+        ConfigError: a formula or a config that is refused. UsageError: what does not go together.
+    """
+    wanted = Wanted(order, jacobian, batch_jacobian, hessian, _given(hvp, "--hvp"), _given(jvp, "--jvp"))
+    if order < 1 or order > 8:
+        raise UsageError(f"there is no derivative of order {order}", hint="--order is 1 to 8")
+    if precision not in (None, "float32", "float64"):
+        raise UsageError(f"there is no precision {safe_text(precision, limit=40)}", hint="float32 or float64")
+    from gdrun.engine.device import configure, import_tensorflow
+
+    tf = import_tensorflow()
+    texts = [target] if isinstance(target, str | Path) else list(target)
+    if texts and is_source(texts[0]):
+        from .config_points import ConfigPoints
+
+        if define:
+            raise UsageError("--define is for formulas; a config has its own `define:`")
+        points = ConfigPoints(
+            texts[0], values, targets=[str(text) for text in texts[1:]], wrt=wrt, constant=_names(constant), step=step,
+            precision=precision, device=device,
+        )  # fmt: skip
+        with tf.device(points.device):
+            found = [_differentiate(point, wanted) for point in points.each()]
+        return Derivatives(tuple(found), points.precision, str(texts[0]))
+    if step is not None:
+        raise UsageError("--step is for runs")
+    chosen = configure(device="cpu")
+    from .formula_points import Formulas
+
+    formulas = Formulas(
+        [str(text) for text in texts],
+        _given(values, "a value"),
+        define=_given(define, "--define"),
+        constant=_given(constant, "--constant", alone=True),
+        wrt=None if wrt is None else list(wrt),
+        dtype=tf.as_dtype(precision or "float64"),
+    )
+    with tf.device(chosen.name):
+        return Derivatives(tuple(_differentiate(point, wanted) for point in formulas.each()), precision or "float64")
+
+
+def is_source(target: str | Path) -> bool:
+    """Return whether `target` means a config or a run and not a formula.
+
+    It does if it is - (stdin), ends in .yaml or .yml, exists, or begins like a run's id or with "latest".
+    """
+    import re
+
+    text = str(target)
+    if isinstance(target, Path) or text == "-" or text.endswith((".yaml", ".yml")):
+        return True
+    if re.match(r"latest(~\d+)?\Z|\d{4}-\d\d-\d\dT\d", text):
+        return True
+    try:
+        return ("/" in text or "." in text) and Path(text).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _given(values: Mapping[str, Any] | Sequence[str], what: str, *, alone: bool = False) -> dict[str, Any]:
+    """{"x": value} of what a caller or a command line gives."""
+    if isinstance(values, Mapping):
+        return dict(values)
+    from .formula_points import assignments
+
+    found = assignments(list(values), what)
+    if not alone and (empty := [name for name, value in found.items() if value is None]):
+        raise UsageError(f"{safe_text(empty[0], limit=80)} has no value", hint="write NAME=VALUE")
+    return found
+
+
+def _names(constant: Mapping[str, Any] | Sequence[str]) -> list[str]:
+    given = _given(constant, "--constant", alone=True)
+    if valued := [name for name, value in given.items() if value is not None]:
+        raise UsageError(f"{safe_text(valued[0])}=...: give a config's values as they are, without --constant")
+    return list(given)
+
+
+def _differentiate(point: Point, wanted: Wanted) -> PointDerivatives:
+    from . import tapes
+
+    view, first = tapes.gradients(point.evaluate)
+    names = [name for name in point.names if name in view.variables or name in point.constants]
+    maker = _Maker(point, names)
+    hvp = _direction(wanted.hvp, view.variables, "--hvp")
+    jvp = _direction(wanted.jvp, view.variables, "--jvp")
+    second = tapes.second(point.evaluate) if wanted.order > 1 else {}
+    higher = {order: tapes.nth(point.evaluate, order) for order in range(3, wanted.order + 1)}
+    jacobian = tapes.jacobians(point.evaluate) if wanted.jacobian or wanted.batch_jacobian else {}
+    hessian = tapes.hessians(point.evaluate) if wanted.hessian else {}
+    products = tapes.hessian_products(point.evaluate, hvp) if hvp else {}
+    along = tapes.along(point.evaluate, jvp) if jvp else {}
+    found = []
+    for target, value in view.targets.items():
+        whole = maker.each(target, jacobian.get(target))
+        batch = {} if not wanted.batch_jacobian else _per_example(whole, np.ndim(value))
+        found.append(
+            TargetDerivatives(
+                target=target,
+                value=np.asarray(value),
+                gradients=maker.each(target, first[target]),
+                second=maker.pairs(second.get(target)),
+                higher={order: maker.each(target, by[target], order) for order, by in higher.items()},
+                jacobian=whole if wanted.jacobian else {},
+                batch_jacobian=batch,
+                hessian=maker.pairs(hessian.get(target)),
+                hvp=maker.each(target, products.get(target), 2),
+                jvp=maker.one(target, " and ".join(jvp), along[target]) if jvp else None,
+                notes=_notes(point, target, value, first[target]),
+            )
+        )
+    return PointDerivatives(dict(point.at), tuple(found))
+
+
+class _Maker:
+    """Makes arrays, or reasons, of what tapes found."""
+
+    def __init__(self, point: Point, names: Iterable[str]) -> None:
+        self.point = point
+        self.names = list(names)
+
+    def one(self, target: str, name: str, value: Any, order: int = 1) -> Derivative:
+        if name in self.point.constants:
+            return Missing(self.point.constants[name])
+        if value is not None:
+            return np.asarray(value)
+        why = self.point.explain(target, name)
+        return Missing(f"the derivative before does not depend on {name}" if order > 1 and why == NO_WAY else why)
+
+    def each(self, target: str, found: Mapping[str, Any] | None, order: int = 1) -> dict[str, Derivative]:
+        if found is None:
+            return {}
+        return {name: self.one(target, name, found.get(name), order) for name in self.names}
+
+    def pairs(self, found: Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[str, Derivative]]:
+        if found is None:
+            return {}
+        free = [name for name in self.names if name not in self.point.constants]
+        return {x: {y: self._pair(x, y, found[x].get(y)) for y in free} for x in free}
+
+    @staticmethod
+    def _pair(x: str, y: str, value: Any) -> Derivative:
+        return Missing(f"the derivative by {x} does not depend on {y}") if value is None else np.asarray(value)
+
+
+def _per_example(jacobian: Mapping[str, Derivative], rank: int) -> dict[str, Derivative]:
+    from .tapes import batch_jacobian
+
+    return {
+        name: value if isinstance(value, Missing) else batch_jacobian(value, rank) for name, value in jacobian.items()
+    }
+
+
+def _direction(given: Mapping[str, Any], variables: Mapping[str, Any], option: str) -> dict[str, np.ndarray]:
+    """The direction by variable; one called v is cut up over all variables."""
+    found: dict[str, np.ndarray] = {}
+    for name, value in given.items():
+        array = _array(value, f"{option} {name}=")
+        if name in variables:
+            found[name] = array
+        elif name == _DIRECTION:
+            shapes = {x: np.shape(variable) for x, variable in variables.items()}
+            sizes = [int(np.prod(shape)) for shape in shapes.values()]
+            if array.size != sum(sizes):
+                raise UsageError(f"{option} {name} has {array.size} numbers; the variables together have {sum(sizes)}")
+            pieces = np.split(array.reshape(-1), np.cumsum(sizes)[:-1])
+            found |= {x: piece.reshape(shapes[x]) for x, piece in zip(variables, pieces, strict=True)}
+        else:
+            known = ", ".join(variables)
+            raise UsageError(f"{option}: {safe_text(name)} is nothing to differentiate by", hint=f"there are: {known}")
+    return found
+
+
+def _array(value: Any, what: str) -> np.ndarray:
+    if not isinstance(value, str):
+        return np.asarray(value, np.complex128 if np.iscomplexobj(value) else np.float64)
+    from gdrun.formula.evaluate import evaluate_constants
+    from gdrun.formula.parse import parse
+
+    from .formula_points import split_points, told
+
+    pieces = split_points(value)
+    text = f"[{value}]" if len(pieces) > 1 else value
+    with told(what, text):
+        return evaluate_constants({"direction": parse(text)})["direction"]
+
+
+def _notes(point: Point, target: str, value: Any, found: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is not finite, and which operation made it so."""
+    bad = [name for name, slope in found.items() if slope is not None and not np.all(np.isfinite(slope))]
+    value_bad = not np.all(np.isfinite(value))
+    if not bad and not value_bad:
+        return ()
+    import tensorflow as tf
+
+    from .nonfinite import slope_note, value_note
+
+    evaluate, ops = point.watching()
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        view = evaluate(tape.watch)
+    notes = []
+    if value_bad:
+        notes.append(f"the value is not finite: {value_note(ops.seen) or 'the values given are not'}")
+    if bad and tf.is_tensor(view.targets[target]):
+        by = f"the derivative by {', '.join(bad)} is not finite"
+        why = slope_note(ops.seen, tape, view.targets[target])
+        notes.append(f"{by}: {why}" if why else by)
+    return tuple(notes)

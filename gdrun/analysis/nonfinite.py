@@ -1,0 +1,128 @@
+"""Which operation made a value or a derivative that is not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from gdrun.formula.table import TABLE
+from gdrun.formula.tensorflow_functions import is_tensor
+from gdrun.formula.tensorflow_ops import TensorFlowOps
+from gdrun.text import human_number
+
+_SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "pow": "**", "matmul": "@"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of an evaluation."""
+
+    function: str
+    operands: tuple[Any, ...]
+    result: Any
+
+
+class WatchingOps(TensorFlowOps):
+    """TensorFlow's function table, which remembers what was computed of what."""
+
+    def __init__(self, dtype: tf.DType) -> None:
+        super().__init__(dtype)
+        self.seen: list[Operation] = []
+
+    def call(self, function: str, arguments: dict[str, Any]) -> Any:
+        result = super().call(function, arguments)
+        self.seen.append(Operation(TABLE[function].name, tuple(arguments.values()), result))
+        return result
+
+    def operate(self, function: str, *operands: Any) -> Any:
+        result = super().operate(function, *operands)
+        self.seen.append(Operation(function, operands, result))
+        return result
+
+
+def value_note(seen: Sequence[Operation]) -> str | None:
+    """Return which operation first made a value that is not finite of finite ones, in words; None if none did."""
+    for operation in seen:
+        if not _finite(operation.result) and all(_finite(operand) for operand in operation.operands):
+            made = _first_bad(operation.result)
+            return f"{shown(operation, _bad_place(operation.result))} is {human_number(made)}"
+    return None
+
+
+def slope_note(seen: Sequence[Operation], tape: tf.GradientTape, target: tf.Tensor) -> str | None:
+    """Return which operation's derivative first stops being finite on the way back from `target`, in words."""
+    for operation in reversed(seen):
+        if not (is_tensor(operation.result) and operation.result.dtype.is_floating):
+            continue
+        above = tape.gradient(target, operation.result)
+        if above is None or not _finite(above):
+            continue
+        for operand in _tensors(operation.operands):
+            slope = tape.gradient(operation.result, operand, output_gradients=above)
+            if slope is None or _finite(slope):
+                continue
+            place = _bad_place(slope)
+            unused = _at(np.asarray(above), place)
+            hint = (
+                "; nothing depends on it here (0 times an infinite slope): choose its argument by where(), "
+                "not its result"
+                if unused == 0
+                else ""
+            )
+            return f"the derivative of {shown(operation, place)} is {human_number(_first_bad(slope))}{hint}"
+    return None
+
+
+def shown(operation: Operation, place: tuple[int, ...]) -> str:
+    """Return the operation with its operands' values at `place`: "log(0)", "1 / 0"."""
+    values = [_number(operand, place) for operand in operation.operands if _is_value(operand)]
+    symbol = _SYMBOLS.get(operation.function)
+    if symbol and len(values) == 2:
+        return f"{values[0]} {symbol} {values[1]}"
+    return f"{operation.function}({', '.join(values)})"
+
+
+def _is_value(operand: Any) -> bool:
+    return is_tensor(operand) or isinstance(operand, float | complex | np.ndarray)
+
+
+def _number(operand: Any, place: tuple[int, ...]) -> str:
+    array = np.asarray(operand)
+    value = _at(array, place) if array.ndim <= len(place) or array.size == 1 else None
+    if value is None:
+        return f"array {array.shape}"
+    return human_number(value) if array.dtype.kind in "fiub" else str(value)
+
+
+def _at(array: np.ndarray, place: tuple[int, ...]) -> Any:
+    """The entry that broadcasting meets at `place`."""
+    if array.size == 1:
+        return array.reshape(-1)[0]
+    own = place[len(place) - array.ndim :]
+    if len(own) != array.ndim:
+        return array.reshape(-1)[0]
+    return array[tuple(0 if size == 1 else min(at, size - 1) for at, size in zip(own, array.shape, strict=True))]
+
+
+def _tensors(operands: Sequence[Any]) -> list[tf.Tensor]:
+    flat = [part for operand in operands for part in (operand if isinstance(operand, tuple) else (operand,))]
+    return [part for part in flat if is_tensor(part) and part.dtype.is_floating]
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_finite, value))
+    array = np.asarray(value)
+    return array.dtype.kind not in "fc" or bool(np.all(np.isfinite(array)))
+
+
+def _bad_place(value: Any) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.argwhere(~np.isfinite(np.asarray(value)))[0])
+
+
+def _first_bad(value: Any) -> float:
+    return float(np.real(np.asarray(value)[_bad_place(value)]))

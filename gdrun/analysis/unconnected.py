@@ -1,0 +1,105 @@
+"""Why a tape finds no way from a target back to a name: told from the formulas between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from gdrun.formula import nodes
+from gdrun.formula.nodes import Expression, Node, children
+from gdrun.formula.scope import Definition, Loop
+from gdrun.formula.table import TABLE
+
+from .derivatives import NO_WAY
+
+_STEPS = frozenset({"floor", "ceil", "round", "argmax", "argmin", "argsort", "one_hot", "length", "size"})
+_TRUTHS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and",
+                     "logical_or", "logical_not", "isfinite", "isnan", "any", "all"})  # fmt: skip
+_SHAPES = frozenset({"zeros_like", "ones_like"})
+_WHOLE = frozenset({"integer", "number", "flag", "shape", "axis"})
+
+
+def counts(expressions: Mapping[str, Definition]) -> frozenset[str]:
+    """Return the names that stand where a number must be known before the run: counts, shapes, axes, flags."""
+    found = set()
+    for expression in _expressions(expressions):
+        for name, ways in _uses(expression.root, ()):
+            if "count" in ways:
+                found.add(name)
+    return frozenset(found)
+
+
+def reason(name: str, target: Expression, definitions: Mapping[str, Definition]) -> str:
+    """Return why `target` has no derivative by `name`, in words.
+
+    Args:
+        definitions: what further names of the target stand for.
+    """
+    ways = _ways(name, target, definitions, frozenset())
+    if not ways:
+        return f"{_short(target.text)} does not depend on {name}"
+    if any("count" in way for way in ways):
+        return f"{name} is a count, a shape or an axis here: an integer, fixed before anything is computed"
+    if all(way & {"stop_gradient"} for way in ways):
+        return "stopped: stop_gradient ends every way back to it"
+    if all(way & {"index"} for way in ways):
+        return f"{name} is an index here: an integer"
+    blocked = sorted({step for way in ways for step in way & (_STEPS | _TRUTHS | _SHAPES | {"stop_gradient", "index"})})
+    if blocked and all(way & set(blocked) for way in ways):
+        return f"{', '.join(blocked)} {'ends' if len(blocked) == 1 else 'end'} the way back to it"
+    return NO_WAY
+
+
+def _ways(
+    name: str, expression: Expression, definitions: Mapping[str, Definition], seen: frozenset[str]
+) -> list[frozenset[str]]:
+    """For each way on which `expression` depends on `name`, what stands on it."""
+    found = []
+    for used, ways in _uses(expression.root, ()):
+        if used == name:
+            found.append(ways)
+        elif used in definitions and used not in seen:
+            for part in _parts(definitions[used]):
+                found += [ways | way for way in _ways(name, part, definitions, seen | {used})]
+    return found
+
+
+def _uses(node: Node, around: tuple[str, ...]) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield each name below `node` with the functions around it."""
+    match node:
+        case nodes.Name():
+            yield node.name, frozenset(around)
+        case nodes.Call():
+            row = TABLE[node.function]
+            for key, argument in node.arguments:
+                parameter = row.parameter(key)
+                kind = parameter.kind if parameter else "value"
+                if kind == "name":
+                    continue
+                more = ("count",) if kind in _WHOLE else ("index",) if key == "indices" else ()
+                yield from _uses(argument, (*around, row.name, *more))
+        case nodes.Operation():
+            for operand in node.operands:
+                yield from _uses(operand, (*around, node.function))
+        case nodes.Comparison():
+            for operand in node.operands:
+                yield from _uses(operand, (*around, *node.functions))
+        case nodes.Index():
+            yield from _uses(node.value, around)
+            for item in node.items:
+                yield from _uses(item, (*around, "index"))
+        case _:
+            for child in children(node):
+                yield from _uses(child, around)
+
+
+def _parts(definition: Definition) -> tuple[Expression, ...]:
+    return definition.parts if isinstance(definition, Loop) else (definition,)
+
+
+def _expressions(definitions: Mapping[str, Definition]) -> Iterator[Expression]:
+    for definition in definitions.values():
+        yield from _parts(definition)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else "the target"
