@@ -79,6 +79,15 @@ def human_seconds(seconds: float) -> str:
     return _two_units(round(seconds / 3600), 24, "d", "h")
 
 
+def human_age(seconds: float) -> str:
+    """Return how long ago something was, in one unit: "12 s", "5 min", "3 h", "9 d", "2 y"."""
+    for size, unit, most in ((1, "s", 60), (60, "min", 60), (3600, "h", 48), (86400, "d", 730)):
+        count = int(max(seconds, 0) // size)
+        if count < most:
+            return f"{count} {unit}"
+    return f"{int(seconds // (365.25 * 86400))} y"
+
+
 def _two_units(total: int, size: int, large: str, small: str) -> str:
     many, rest = divmod(total, size)
     return f"{many} {large} {rest} {small}" if rest else f"{many} {large}"

@@ -76,13 +76,17 @@ def warn(text: str) -> None:
     say(f"{paint('warning:', 'yellow')} {text}")
 
 
-def is_live(name: str = "stderr") -> bool:
-    """Return whether the stream is a terminal that understands cursor movements."""
+def is_terminal(name: str = "stderr") -> bool:
+    """Return whether the stream is a terminal."""
     try:
-        terminal = stream(name).isatty()
+        return stream(name).isatty()
     except (ValueError, AttributeError):
         return False
-    return terminal and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+
+
+def is_live(name: str = "stderr") -> bool:
+    """Return whether the stream is a terminal that understands cursor movements."""
+    return is_terminal(name) and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
 
 
 def has_colour(name: str = "stderr") -> bool:

@@ -66,6 +66,16 @@ def is_run_id(name: str) -> bool:
     return _RUN_ID.fullmatch(name) is not None
 
 
+def time_of(run_id: str) -> datetime:
+    """Return the second in which the run of this id was claimed. Raises ValueError where it is no time."""
+    return datetime.strptime(run_id[:_STAMP_LENGTH], _STAMP).replace(tzinfo=UTC)
+
+
+def name_in(run_id: str) -> str:
+    """Return the experiment's name in a run's id; the directory's name where it is no id."""
+    return run_id[_STAMP_LENGTH + 1 : -5] if is_run_id(run_id) else run_id
+
+
 def default_runs_root() -> Path:
     """Return the runs root of a command that names none: $GDRUN_RUNS, or `runs` in the current directory."""
     return Path(os.environ.get(RUNS_ROOT_VARIABLE) or DEFAULT_RUNS_ROOT)
@@ -82,11 +92,17 @@ def iterate_runs(runs_root: Path) -> Iterator[Path]:
     Symlinks are left out (`latest` is one), hidden directories too. Runs that were renamed by hand are found by their
     record. Order is the id's second; within one second the time at which the directory's lock file was made.
     """
+    for name in run_names(runs_root):
+        yield runs_root / name
+
+
+def run_names(runs_root: Path) -> list[str]:
+    """Return the names of what `iterate_runs` yields."""
     try:
         with os.scandir(runs_root) as entries:
             names = [entry.name for entry in entries if _holds_run(entry)]
     except FileNotFoundError:
-        return
+        return []
     except OSError as error:
         raise disk_error("list the runs in", runs_root, error) from error
     seconds = {name: _claimed_second(runs_root, name) for name in names}
@@ -94,8 +110,7 @@ def iterate_runs(runs_root: Path) -> Iterator[Path]:
     # The lock file is looked at only where two runs share a second: 10,000 runs must list in a blink.
     if len(set(seconds.values())) < len(names):
         names.sort(key=lambda name: (seconds[name], _claimed_at(runs_root / name), name))
-    for name in names:
-        yield runs_root / name
+    return names
 
 
 def _holds_run(entry: os.DirEntry[str]) -> bool:

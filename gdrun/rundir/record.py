@@ -42,7 +42,8 @@ WRITTEN_STATUSES = frozenset(Status) - {Status.LOST, Status.CORRUPT}
 
 Values = dict[str, Any]
 
-_RECORD_LIMIT = 16 << 20
+RECORD_LIMIT = 16 << 20
+"""Bytes of a run.json that are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,7 @@ class RunRecord:
     seeds: Values = field(default_factory=dict)
     config_hash: str | None = None
     settings: Values = field(default_factory=dict)
-    """The resolved config by dotted path, shortened (see `gdrun.rundir.settings`): for lists of runs, not to run again."""
+    """The resolved config by dotted path, shortened (see `gdrun.rundir.settings`): what runs are listed by."""
     plugins: Values = field(default_factory=dict)
     """Plugin -> hash."""
     data: Values = field(default_factory=dict)
@@ -135,38 +136,53 @@ class RunRecord:
         Raises:
             RunDirectoryError: it is not a run.json, or one of a newer gdrun.
         """
-        try:
-            values = strict_json.loads(text)
-        except ValueError as error:
-            raise _corrupt(path, f"it is not strict JSON ({error})") from error
-        if not isinstance(values, dict):
-            raise _corrupt(path, "it is not a JSON object")
-        return cls.from_json(values, path=path)
+        return cls.from_json(load_values(text, path), path=path)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], *, path: object) -> RunRecord:
         """Return the record that a run.json's object describes. Raises: as `from_text`."""
-        version = values.get("schema_version")
-        if type(version) is not int or version < 1:
-            raise _corrupt(path, "it has no schema_version; it is not gdrun's")
-        if version > SCHEMA_VERSION:
-            raise RunDirectoryError(
-                f"{safe_text(path)} was written by a newer gdrun (its schema_version is {version}, "
-                f"this one reads up to {SCHEMA_VERSION})",
-                hint="upgrade gdrun",
-            )
+        check_values(values, path=path)
         known: Values = {}
         for name, value in values.items():
-            kinds = _TYPES.get(name)
-            if kinds is None:
+            if name not in _TYPES:
                 known.setdefault("extra", {})[name] = value
-                continue
-            if type(value) not in kinds and not _fits(value, kinds):
-                raise _corrupt(path, f"'{name}' cannot be {strict_json.dumps(value)[:60]}")
-            known[name] = tuple(value) if isinstance(value, list) else value
-        if known.get("status", Status.RUNNING) not in WRITTEN_STATUSES:
-            raise _corrupt(path, f"there is no status '{safe_text(known['status'], limit=60)}'")
+            else:
+                known[name] = tuple(value) if isinstance(value, list) else value
         return cls(**known)
+
+
+def check_values(values: object, *, path: object) -> None:
+    """Look at what a run.json says without making a record of it: what ten thousand runs are listed with.
+
+    Raises:
+        RunDirectoryError: it is not a run.json, or one of a newer gdrun.
+    """
+    if not isinstance(values, dict):
+        raise _corrupt(path, "it is not a JSON object")
+    version = values.get("schema_version")
+    if type(version) is not int or version < 1:
+        raise _corrupt(path, "it has no schema_version; it is not gdrun's")
+    if version > SCHEMA_VERSION:
+        raise RunDirectoryError(
+            f"{safe_text(path)} was written by a newer gdrun (its schema_version is {version}, "
+            f"this one reads up to {SCHEMA_VERSION})",
+            hint="upgrade gdrun",
+        )
+    for name, value in values.items():
+        kinds = _TYPES.get(name)
+        if kinds is not None and type(value) not in kinds and not _fits(value, kinds):
+            raise _corrupt(path, f"'{name}' cannot be {strict_json.dumps(value)[:60]}")
+    if values.get("status", Status.RUNNING) not in WRITTEN_STATUSES:
+        raise _corrupt(path, f"there is no status '{safe_text(values['status'], limit=60)}'")
+
+
+def load_values(text: bytes, path: object) -> Values:
+    """Return what the text of a run.json says, unchecked. Raises RunDirectoryError where it is not strict JSON."""
+    try:
+        values: Values = strict_json.loads(text)
+    except ValueError as error:
+        raise _corrupt(path, f"it is not strict JSON ({error})") from error
+    return values
 
 
 def read_record(directory: Path | Directory) -> RunRecord:
@@ -179,9 +195,9 @@ def read_record(directory: Path | Directory) -> RunRecord:
     path = f"{folder}/{RECORD}"
     try:
         if isinstance(directory, Directory):
-            text = directory.read(RECORD, limit=_RECORD_LIMIT)
+            text = directory.read(RECORD, limit=RECORD_LIMIT)
         else:
-            text = read_small(path, limit=_RECORD_LIMIT)
+            text = read_small(path, limit=RECORD_LIMIT)
     except FileNotFoundError as error:
         raise RunDirectoryError(f"{safe_text(folder)} is not a run directory: it has no {RECORD}") from error
     return RunRecord.from_text(text, path=path)
@@ -216,7 +232,9 @@ def _fits(value: Any, kinds: tuple[type, ...]) -> bool:
 def _kinds_of(hint: Any) -> tuple[type, ...]:
     if isinstance(hint, types.UnionType):
         return tuple(kind for part in get_args(hint) for kind in _kinds_of(part))
-    return (get_origin(hint) or hint,)
+    kind = get_origin(hint) or hint
+    # What JSON has for them, so that most values need no second look.
+    return {tuple: (tuple, list), float: (float, int)}.get(kind, (kind,))
 
 
 _TYPES = {name: _kinds_of(hint) for name, hint in get_type_hints(RunRecord).items() if name != "extra"}

@@ -175,9 +175,29 @@ def load_run(reference: Path | str, runs_root: Path | str | None = None) -> Run:
     return Run(layout.find_run(_root(runs_root), str(reference)))
 
 
-def runs(runs_root: Path | str | None = None) -> list[Run]:
-    """Return all runs below `runs_root` (default $GDRUN_RUNS or `runs`), oldest first, broken ones included."""
-    return [Run(path) for path in layout.iterate_runs(_root(runs_root))]
+def runs(
+    runs_root: Path | str | None = None,
+    *,
+    filter: str | None = None,
+    sort: str | None = None,
+    limit: int | None = None,
+) -> list[Run]:
+    """Return the runs below `runs_root` (default $GDRUN_RUNS or `runs`), oldest first, broken ones included.
+
+    Args:
+        filter: a condition, e.g. "lr >= 0.1 and loss < 1 and status == completed" (see `gdrun.rundir.filter`).
+        sort: a name as in filters; "-loss" begins with the largest. Runs without such a value come last.
+        limit: the most to return: the first ones where they are sorted, the newest where they are not.
+    Raises:
+        UsageError: the filter cannot be read, or names what no run has.
+    """
+    if filter is None and sort is None:
+        found = [Run(path) for path in layout.iterate_runs(_root(runs_root))]
+        return found if limit is None else found[max(len(found) - limit, 0) :]
+    from gdrun.rundir.listing import entries, select
+
+    chosen = select(entries(_root(runs_root)), filter=filter, sort=sort, limit=limit)
+    return [Run(entry.directory) for entry in chosen]
 
 
 def _root(runs_root: Path | str | None) -> Path:

@@ -35,6 +35,7 @@ FULL = RunRecord(
     compile="xla",
     seeds={"seed": 0},
     config_hash="sha256:00",
+    settings={"optimizer.learning_rate": 0.1, "model.hidden": [16, 16]},
     plugins={"p.py": "sha256:00"},
     data={"/d.csv": "sha256:00"},
     final={"loss": "nan", "gradient": missing("unused")},

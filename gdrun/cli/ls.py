@@ -1,0 +1,218 @@
+"""`gdrun ls`: the runs and sweeps there are."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gdrun.cli import table, terminal
+from gdrun.cli.arguments import Json, RunsDir
+from gdrun.cli.table import Cell
+from gdrun.rundir.differing import labels
+from gdrun.rundir.layout import default_runs_root, run_names
+from gdrun.rundir.listing import Entry, apart, check_names, entries, select
+from gdrun.text import human_age, human_seconds, plural, safe_text
+
+SCREENFUL = 50
+"""Rows that a terminal gets without being asked for more."""
+
+FilterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--filter", metavar="CONDITION", help="For example 'lr >= 0.1 and status == diverged'.", show_default=False
+    ),
+]
+
+
+def command(
+    condition: FilterOption = None,
+    sort: Annotated[
+        str | None,
+        typer.Option("--sort", metavar="NAME", help="By loss, lr, ...; -NAME turns it round.", show_default=False),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option("--columns", metavar="A,B,...", help="Show these: names as in a filter.", show_default=False),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "-n", "--limit", metavar="N", min=0, show_default=False,
+            help=f"At most N runs; 0 is all (default: {SCREENFUL} on a terminal, else all).",
+        ),
+    ] = None,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """List runs and sweeps, oldest first: id, age, status, steps, final loss, and the settings that differ.
+
+    A filter compares settings (lr, optimizer.momentum, seed), results (loss, validation_loss, steps, seconds, age) and
+    facts (name, status, kind, device) with ==, !=, <, <=, >, >=, in (..), combined by and, or, not. Runs that were
+    killed are `lost`.
+    """
+    # This process ends soon: looking for garbage among the records would take half of the time.
+    gc.disable()
+    root = runs_dir or default_runs_root()
+    now = datetime.now(UTC)
+    most = limit or None
+    if limit is None and not as_json and terminal.is_terminal("stdout"):
+        most = SCREENFUL
+    found, total = _found(root, condition, sort, most, now)
+    if as_json:
+        return _print_json(root, found, total, columns, now)
+    if not found:
+        return _say_none(root, condition, total)
+    lines = _chosen(found, columns, now) if columns else _default(found, now)
+    terminal.data("\n".join(lines))
+    if limit is None and len(found) < total:
+        terminal.say(f"{len(found)} of {total:,} runs; -n 0 shows all, -n N so many, --filter some")
+    return None
+
+
+def _found(
+    root: Path, condition: str | None, sort: str | None, most: int | None, now: datetime
+) -> tuple[list[Entry], int]:
+    """The runs to show, and how many there are without the limit."""
+    if condition is None and sort is None and most is not None:
+        # Only what is shown needs to be read.
+        names = run_names(root)
+        return [Entry(f"{root}/{name}") for name in names[max(len(names) - most, 0) :]], len(names)
+    chosen = select(entries(root), filter=condition, sort=sort, now=now)
+    if most is None:
+        return chosen, len(chosen)
+    return (chosen[:most] if sort else chosen[max(len(chosen) - most, 0) :]), len(chosen)
+
+
+def _say_none(root: Path, condition: str | None, total: int) -> None:
+    if condition is not None:
+        terminal.say(f"no run in {safe_text(root)} fits the filter")
+    elif total:
+        terminal.say(f"{plural(total, 'run')} in {safe_text(root)}, none shown")
+    else:
+        terminal.say(f"no runs in {safe_text(root)}; `gdrun train CONFIG` makes one")
+
+
+def _default(found: Sequence[Entry], now: datetime) -> list[str]:
+    """The table: as much of the differences as the line has room for."""
+    notes = differences(found)
+    rows = []
+    for entry, note in zip(found, notes, strict=True):
+        age, seconds = entry.get("age", now=now), entry.get("seconds")
+        rows.append(
+            [
+                Cell(safe_text(entry.id, limit=100)),
+                Cell("" if age is None else human_age(age)),
+                table.status_cell(entry.status.value),
+                Cell(table.value_text(entry.get("steps"))),
+                Cell("" if not isinstance(seconds, int | float) else human_seconds(seconds)),
+                Cell(table.value_text(entry.get("loss"))),
+                note,
+            ]
+        )
+    titles = ["run", "age", "status", "steps", "time", "loss", "differs"]
+    if not any(note.text for note in notes):
+        titles, rows = titles[:-1], [row[:-1] for row in rows]
+    width = table.screen_width()
+    if width is not None and len(titles) == 7:
+        # A narrow terminal has room for what differs, or for the time; what differs is worth more.
+        taken = sum(max(len(title), *(len(row[at].text) for row in rows)) + 2 for at, title in enumerate(titles[:-1]))
+        if width - taken < 20:
+            titles, rows = [*titles[:4], *titles[5:]], [[*row[:4], *row[5:]] for row in rows]
+    right = [titles.index(name) for name in ("age", "steps", "time") if name in titles]
+    flexible = len(titles) - 1 if titles[-1] == "differs" else None
+    return table.lines(titles, rows, right=right, flexible=flexible, width=width)
+
+
+def differences(found: Sequence[Entry]) -> list[Cell]:
+    """Return for each run what tells it from the others of its name: "lr=0.1 momentum=0.9"; why it is none."""
+    groups: dict[str, list[Entry]] = {}
+    for entry in found:
+        groups.setdefault(str(entry.get("name")), []).append(entry)
+    shown: dict[str, list[str]] = {}
+    names: dict[str, str] = {}
+    for name, members in groups.items():
+        shown[name], known = apart(members)
+        names |= labels(shown[name], known) if shown[name] else {}
+    return [_note(entry, shown[str(entry.get("name"))], names) for entry in found]
+
+
+def _note(entry: Entry, paths: Sequence[str], names: dict[str, str]) -> Cell:
+    if entry.problem:
+        return Cell(safe_text(_short_problem(entry), limit=300), ("red",))
+    values = ((path, entry.setting(path)) for path in paths)
+    words = [f"{names[path]}={table.value_text(value)}" for path, value in values if value is not None]
+    if entry.get("kind") == "sweep":
+        words.insert(0, _sweep_words(entry))
+    return Cell(safe_text(" ".join(words), limit=400))
+
+
+def _short_problem(entry: Entry) -> str:
+    """Without the path, which stands in the first column."""
+    return (entry.problem or "").replace(f"{entry.directory}/", "").removesuffix(".")
+
+
+def _sweep_words(entry: Entry) -> str:
+    trials, axes = entry.value("trials"), entry.value("axes")
+    trials = trials if isinstance(trials, dict) else {}
+    words = [f"sweep of {trials.get('total', '?')}"]
+    if isinstance(axes, list):
+        keys = [str(axis.get("key", "?")).rpartition(".")[2] for axis in axes if isinstance(axis, dict)]
+        words.append(f"over {', '.join(keys)}")
+    if trials.get("diverged"):
+        words.append(f"({trials['diverged']} diverged)")
+    return " ".join(words)
+
+
+def _names(columns: str) -> list[str]:
+    names = [name.strip() for name in columns.split(",") if name.strip()]
+    return names if "id" in names else ["id", *names]
+
+
+def _chosen(found: Sequence[Entry], columns: str, now: datetime) -> list[str]:
+    """The table of the columns that were asked for, numbers in full."""
+    names = _names(columns)
+    check_names(found, names)
+    rows, numeric = [], dict.fromkeys(names, True)
+    for entry in found:
+        cells = []
+        for name in names:
+            value = entry.get(name, now=now)
+            numeric[name] &= value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+            cells.append(table.status_cell(value) if name == "status" else Cell(_shown(name, value)))
+        rows.append(cells)
+    right = [at for at, name in enumerate(names) if numeric[name]]
+    titles = [safe_text(name, limit=60) for name in names]
+    last = len(names) - 1
+    return table.lines(
+        titles, rows, right=right, flexible=last if last not in right else None, width=table.screen_width()
+    )
+
+
+def _shown(name: str, value: Any) -> str:
+    if name == "age" and isinstance(value, int | float):
+        return human_age(value)
+    return table.value_text(value, digits=None)
+
+
+def _print_json(root: Path, found: Sequence[Entry], total: int, columns: str | None, now: datetime) -> None:
+    from gdrun.cli.output import print_json
+
+    if columns:
+        names = _names(columns)
+        check_names(found, names)
+        rows = [{name: entry.get(name, now=now) for name in names} for entry in found]
+    else:
+        rows = [describe(entry, now) for entry in found]
+    print_json({"runs_root": str(root), "total": total, "runs": rows})
+
+
+def describe(entry: Entry, now: datetime) -> dict[str, Any]:
+    """Return what `--json` says of a run."""
+    names = ("id", "name", "kind", "status", "why", "directory", "started", "age", "steps", "epochs", "seconds", "loss")
+    values = {name: entry.get(name, now=now) for name in names}
+    return values | {"final": entry.final, "best": entry.value("best") or {}, "settings": entry.settings}
