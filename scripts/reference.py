@@ -163,7 +163,7 @@ class _Writer:
         rows = []
         for one in describe(section):
             key = str(one.path[-1])
-            if key == "kind" or (own and key not in _own(section)) or (without and key in without):
+            if (key == "kind" and one.kind) or (own and key not in _own(section)) or (without and key in without):
                 continue
             what = self._type(one.type, fields(section)[key])
             default = "required" if one.default is None else f"`{one.default}`"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gdrun.cli import arguments, failures, session, terminal
-from gdrun.cli.arguments import Device, Json, Quiet, RunsDir, Targets, Threads, Verbose
+from gdrun.cli.arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
 from gdrun.errors import ExitCode, GdrunError, UsageError
 from gdrun.text import safe_text
 
@@ -26,6 +26,7 @@ def command(
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the run; default: the config's.")] = None,
     device: Device = None,
     threads: Threads = None,
+    plugins: Plugins = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Build everything, show parameters, memory and steps, run nothing.")
     ] = False,
@@ -43,7 +44,7 @@ def command(
     """
     configs, overrides = arguments.split(targets)
     _check_name(name)
-    loaded = session.load_all(configs, overrides, device=device)
+    loaded = session.load_all(configs, overrides, device=device, plugins=plugins)
     if not quiet:
         _say_what_is_ignored(loaded, configs)
     with session.quiet() as noise:
@@ -112,11 +113,19 @@ def _check_name(name: str | None) -> None:
 
 
 def _say_what_is_ignored(loaded: Sequence[LoadedConfig], configs: Sequence[str]) -> None:
-    """Say in one line that expectations are another command's business."""
-    having = [name for one, name in zip(loaded, configs, strict=True) if "expect" in one.experiment.model_fields_set]
-    if having:
-        names = safe_text(" ".join(having), limit=200)
-        terminal.say(terminal.paint(f"`expect` is ignored by train; see `gdrun check {names}`", "dim"))
+    """Say in one line that expectations and sweeps are other commands' business."""
+    ignored = []
+    for part, name_of_command in (("expect", "check"), ("sweep", "sweep")):
+        having = [name for one, name in zip(loaded, configs, strict=True) if part in one.experiment.model_fields_set]
+        if having:
+            # A sweep takes one config.
+            names = safe_text(" ".join(having if part == "expect" else having[:1]), limit=200)
+            ignored.append((part, f"`gdrun {name_of_command} {names}`"))
+    if ignored:
+        parts = " and ".join(f"`{part}`" for part, _ in ignored)
+        are = "are" if len(ignored) > 1 else "is"
+        see = ", ".join(command for _, command in ignored)
+        terminal.say(terminal.paint(f"{parts} {are} ignored by train; see {see}", "dim"))
 
 
 def _dry_run(prepared: Sequence[Prepared], *, as_json: bool) -> int:

@@ -17,7 +17,6 @@ from .overrides import Override, dotted, find, rank
 from .section import STRICT
 from .source import Node, Span
 from .spaces import LISTED, Space, read_space
-from .suggest import did_you_mean
 
 MAX_TRIALS = 1_000_000
 MAX_LISTED = 20_000
@@ -210,37 +209,3 @@ def _validator(form: Form) -> SchemaValidator:
     if form.optional:
         one = core_schema.nullable_schema(one)
     return SchemaValidator(core_schema.tuple_schema([one], variadic_item_index=0), STRICT)
-
-
-def sweep_problems(root: Node) -> list[Problem]:
-    """Return what is wrong with the `sweep:` of a config, placed; nothing is run or drawn."""
-    from .experiment import Experiment
-
-    entries, problems = written_in(root)
-    axes, more = resolve_axes(entries, root, Form(Experiment))
-    problems += more
-    if not more and axes:
-        many = too_many(axes, 1)
-        problems += [many] if many is not None else []
-    for axis in axes:
-        problems += [problem for _, problem in value_problems(axis)]
-    if all(axis.path[0] != "metrics" for axis in axes):
-        problems += _metric_problems(root)
-    return problems
-
-
-def _metric_problems(root: Node) -> Iterator[Problem]:
-    """Metrics that trials are to be ranked by and that are not computed."""
-    sweep, data, metrics = root.child("sweep"), root.child("data"), root.child("metrics")
-    listed = metrics.value if metrics is not None and isinstance(metrics.value, list) else []
-    named = [metric.child("name") or metric for metric in listed]
-    known = ["loss", *(node.value for node in named if isinstance(node.value, str))]
-    if data is not None and data.child("validation") is not None:
-        known += [f"validation_{name}" for name in known]
-    for path in (("metric",), ("search", "metric")):
-        node = sweep
-        for step in path:
-            node = node.child(step) if node is not None else None
-        if node is not None and isinstance(node.value, str) and node.value not in known:
-            hint = did_you_mean(node.value, known, allowed="it can be")
-            yield Problem(f"the metric '{node.value[:64]}' is not computed", ("sweep", *path), hint)

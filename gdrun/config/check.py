@@ -47,18 +47,19 @@ def check(root: Node) -> list[Problem]:
         _clashes(config),
         _unused(config, names, read, used),
         settings_problems(config, names, {use.path: expression for use, expression in read}),
-        _sweep(root),
+        _sweep(root, names),
     )
     return list(islice(found, MAX_PROBLEMS))
 
 
-def _sweep(root: Node) -> list[Problem]:
-    """What a sweep's keys and values are wrong about; only a config that has one imports what knows."""
-    if root.child("sweep") is None:
+def _sweep(root: Node, names: Names) -> list[Problem]:
+    """What is wrong with a sweep and what is expected of it; only a config that has one imports what knows."""
+    expect = root.child("expect")
+    if root.child("sweep") is None and (expect is None or expect.child("trials") is None):
         return []
-    from .axes import sweep_problems
+    from .sweep_check import sweep_problems
 
-    return sweep_problems(root)
+    return sweep_problems(root, names)
 
 
 def _read(formula: Any) -> Expression | None:

@@ -110,7 +110,7 @@ def _description(path: ConfigPath, section: type[Section], key: str) -> Descript
         path=path or (key,),
         section=section.__name__,
         kind=_kind(section),
-        meaning=summary(section) if key == "kind" else meaning(section, key) or "",
+        meaning=summary(section) if key == "kind" and _kind(section) else meaning(section, key) or "",
         type=words(of),
         default=default,
         allowed=allowed(of),
@@ -119,7 +119,8 @@ def _description(path: ConfigPath, section: type[Section], key: str) -> Descript
 
 def _kind(section: type[Section]) -> str | None:
     literals = fields(section)["kind"].literals if "kind" in section.model_fields else ()
-    return literals[0] if literals else None
+    # More than one: a setting of that name, not the tag of a union.
+    return literals[0] if len(literals) == 1 else None
 
 
 def _default(value: Any) -> str:
@@ -168,7 +169,7 @@ def _words(of: Form) -> str:
     if of.values is not None:
         return f"a mapping from names, each {words(of.values)}"
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-    bounds = [f"{signs[name]} {value:g}" for name, value in limits(of).items() if name in signs]
+    bounds = [f"{signs[name]} {written(value)}" for name, value in limits(of).items() if name in signs]
     return " ".join([_WORDS.get(of.annotation, "a value"), " and ".join(bounds)]).strip()
 
 

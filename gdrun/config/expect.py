@@ -60,6 +60,49 @@ class Predictions(Section):
     """Absolute tolerance."""
 
 
+Condition = Annotated[Any, ByForm({"scalar": Any, "sequence": Any, "mapping": Lazy[Bound]})]
+"""What the value of an axis is: a value, to nine digits where it is a number, or bounds."""
+
+Which = Annotated[Any, ByForm({"mapping": dict[str, Condition], "scalar": Literal["best"]})]
+
+
+class Trials(Section):
+    """Trials of the sweep: what must hold for each of them, or how many of them end in which way."""
+
+    where: Which = default(dict)
+    """Which ones: axis -> value or bounds; `best`: the best one by the sweep's metric; none: all."""
+    values: dict[str, Expected] = default(dict)
+    """Axis -> its value, for axes of numbers: `{where: best, values: {lr: {value: 0.3, rtol: 0.1}}}`."""
+    count: Count | None = None
+    """How many there are."""
+    completed: Count | None = None
+    """How many of them complete or are stopped by a rule."""
+    diverged: Count | None = None
+    """How many of them diverge."""
+    status: Literal["completed", "stopped", "diverged"] | None = None
+    """How each of them ends; null: any way."""
+    stopped_by: str | None = None
+    """Which rule ends each of them."""
+    steps: Count | None = None
+    """Updates that each of them makes."""
+    diverged_at: Integer | None = None
+    """The step whose values are no longer finite, of each of them."""
+    loss: Expected | None = None
+    """The final loss of each of them."""
+    parameters: dict[str, Expected] = default(dict)
+    """Final parameters of each of them."""
+    metrics: dict[str, Expected] = default(dict)
+    """Final metrics of each of them."""
+    rtol: NonNegative | None = None
+    """Relative tolerance of these values."""
+    atol: NonNegative | None = None
+    """Absolute tolerance of these values."""
+
+    def together(self) -> None:
+        if not self.model_fields_set - {"where", "rtol", "atol"}:
+            raise PydanticCustomError("expectation", "say what is expected of these trials: a count, a loss, ...")
+
+
 class Expect(Section):
     """What must come out; `gdrun check` asserts it. Tolerances are 0 unless given."""
 
@@ -87,3 +130,6 @@ class Expect(Section):
     """Gradients at the final state, by parameter."""
     predictions: Lazy[Predictions] | None = None
     """Predictions of the trained model at given inputs."""
+    trials: Annotated[tuple[Lazy[Trials], ...], Bounds(max_length=256)] = ()
+    """Trials of the sweep: `{where: {lr: 0.2}, parameters: {x: 0.060466}, rtol: 1e-4}`, `{diverged: 2}`. `gdrun check`
+    runs the sweep if there are any."""

@@ -15,7 +15,7 @@ Space = Annotated[
     Any,
     Check(
         _any_space,
-        "a space: a list of values, or log:1e-4:1:50, lin:0:1:11, range:0:5, uniform:0:1, loguniform:1e-5:1",
+        "a space: a list of values, or a text such as log:1e-4:1:50",
         {"type": ["array", "string", "number", "boolean", "null", "object"]},
     ),
 ]
@@ -42,7 +42,8 @@ class Sweep(Section):
     """What `gdrun sweep` does when its command line names no axis."""
 
     over: Spaces = default(dict)
-    """Key -> space. Several keys make a grid, the first one slowest."""
+    """Key -> space: a list, lin:0:1:11 and log:1e-4:1:50 (ends included), range:0:5 (half-open), uniform:0:1,
+    loguniform:1e-5:1. Several keys make a grid, the first one slowest."""
     zip: Spaces = default(dict)
     """Key -> space, all of one length: the first values together, then the second ones, ..."""
     trials: Annotated[PositiveInteger, Bounds(le=1_000_000)] | None = None
@@ -53,6 +54,6 @@ class Sweep(Section):
     metric: str = "loss"
     """What trials are ranked by: loss, validation_loss, or a metric such as accuracy."""
     direction: Literal["auto", "minimize", "maximize"] = "auto"
-    """auto: maximize for accuracy, precision, recall, auc, r2 and their kin, else minimize."""
+    """auto: maximize for accuracy, precision, recall, r2 and their like, else minimize."""
     value: Literal["final", "best"] = "final"
     """Of each trial, the metric at its end or the best that was recorded."""
