@@ -18,6 +18,7 @@ from gdrun.text import human_number, safe_text
 
 if TYPE_CHECKING:
     from gdrun.config.expect import Bound, Expect, TraceRow
+    from gdrun.config.plugins import PluginSources
     from gdrun.rundir.run import Run
     from gdrun.training import Listener, Prepared
 
@@ -74,11 +75,12 @@ def check(
     device: str | None = None,
     threads: int | None = None,
     listener: Listener | None = None,
+    plugins: PluginSources = (),
 ) -> Checked:
     """Train the experiment in `source` and hold its `expect:` against the run.
 
     Args:
-        source, overrides, device, threads, listener: as in `gdrun.train`.
+        source, overrides, device, threads, listener, plugins: as in `gdrun.train`.
         runs_dir: where the run directory is made; None: a temporary one, removed with the returned run.
     Raises:
         as `gdrun.train`. A missed expectation is no error.
@@ -86,7 +88,7 @@ def check(
     from gdrun.config.loading import load_config
     from gdrun.training import prepare
 
-    prepared = prepare(load_config(source, overrides), device=device, threads=threads)
+    prepared = prepare(load_config(source, overrides, plugins=plugins), device=device, threads=threads)
     return check_prepared(prepared, runs_dir=runs_dir, listener=listener)
 
 

@@ -10,6 +10,7 @@ from gdrun.errors import ComponentError, ConfigError, RunDirectoryError, UsageEr
 from gdrun.prediction import final_moment, trained_state
 
 if TYPE_CHECKING:
+    from gdrun.config.plugins import PluginSources
     from gdrun.rundir.run import Run
     from gdrun.training import Prepared
 
@@ -17,7 +18,9 @@ Format = Literal["npz", "keras", "savedmodel"]
 FORMATS: tuple[Format, ...] = ("npz", "keras", "savedmodel")
 
 
-def export_model(run: Run, output: Path, *, format: Format, device: str | None = None) -> Path:
+def export_model(
+    run: Run, output: Path, *, format: Format, device: str | None = None, plugins: PluginSources = ()
+) -> Path:
     """Write the model of a finished run and return where it is.
 
     Args:
@@ -27,6 +30,7 @@ def export_model(run: Run, output: Path, *, format: Format, device: str | None =
             savedmodel: a function of the inputs by name, of any number of examples, in the scale the model was trained
             in; what `scale` did to the data is not part of it.
         device: as in `gdrun.train`.
+        plugins: those that the run was trained with.
     Raises:
         UsageError: the output is there already, or the model cannot be written in this format.
         ConfigError: the run's data is not there any more.
@@ -42,7 +46,7 @@ def export_model(run: Run, output: Path, *, format: Format, device: str | None =
             return output
         from gdrun.prediction import load_trained
 
-        prepared = load_trained(run, device=device)
+        prepared = load_trained(run, device=device, plugins=plugins)
         if format == "keras":
             _write_keras(prepared, run, output)
         else:

@@ -16,6 +16,7 @@ from gdrun.components.transforms import raw_value
 from gdrun.errors import DataError, RunDirectoryError, UsageError
 
 if TYPE_CHECKING:
+    from gdrun.config.plugins import PluginSources
     from gdrun.rundir.run import Run
     from gdrun.training import Prepared
 
@@ -23,9 +24,11 @@ Predictions = np.ndarray | dict[str, np.ndarray]
 """(B, ...), or one array for each named output."""
 
 
-def load_trained(run: Run, *, device: str | None = None) -> Prepared:
+def load_trained(run: Run, *, device: str | None = None, plugins: PluginSources = ()) -> Prepared:
     """Return the experiment of a finished run, built from its own config.
 
+    Args:
+        plugins: those that the run was trained with, where it was with any.
     Raises:
         ConfigError: its data is not there any more, or not the same.
         RunDirectoryError: it has no config.
@@ -35,7 +38,7 @@ def load_trained(run: Run, *, device: str | None = None) -> Prepared:
 
     if not (run.directory / "config.yaml").is_file():
         raise RunDirectoryError(f"{run.directory} has no config.yaml")
-    return prepare(load_config(run.directory), device=device)
+    return prepare(load_config(run.directory, plugins=plugins), device=device)
 
 
 def read_examples(prepared: Prepared, path: Path, *, target: bool) -> Dataset:

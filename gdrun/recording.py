@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.outcome import Outcome
+from gdrun.plugin_record import plugin_hashes, write_plugins
 from gdrun.rundir import layout
 from gdrun.rundir.environment import describe_environment
 from gdrun.rundir.record import Status
@@ -39,6 +40,7 @@ def first_record(prepared: Prepared, command: Sequence[str] | None) -> dict[str,
         "seeds": {"seed": experiment.seed},
         "config_hash": hashlib.sha256(text.encode()).hexdigest(),
         "settings": flatten(plain(experiment)),
+        "plugins": plugin_hashes(prepared.loaded),
         "data": dict(built.datasets.files) if built.datasets else {},
         "warnings": built.warnings,
         "extra": {
@@ -64,6 +66,7 @@ class Recorder:
             safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name.rpartition("/")[2]).lstrip(".")
             stem = f"{number}-" if number else ""
             self._store.write_bytes(f"{layout.SOURCE}/{stem}{safe or 'config.yaml'}", data)
+        write_plugins(self._store, loaded)
         if loaded.overrides:
             self._store.write_text(f"{layout.SOURCE}/overrides.txt", "".join(f"{line}\n" for line in loaded.overrides))
 

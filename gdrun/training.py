@@ -21,6 +21,7 @@ from gdrun.listening import Listener as Listener
 from gdrun.listening import Plan as Plan
 from gdrun.listening import Progress as Progress
 from gdrun.listening import plan_of
+from gdrun.plugin_record import check_plugins
 from gdrun.recording import Recorder, first_record
 from gdrun.rundir.layout import RECORD, default_runs_root
 from gdrun.rundir.run import Run
@@ -29,6 +30,7 @@ from gdrun.running import carry_out
 
 if TYPE_CHECKING:
     from gdrun.build import Built
+    from gdrun.config.plugins import PluginSources
     from gdrun.engine.device import Device
 
 SMOKE_STEPS = 3
@@ -55,6 +57,7 @@ def train(
     threads: int | None = None,
     smoke: bool = False,
     listener: Listener | None = None,
+    plugins: PluginSources = (),
 ) -> Run:
     """Train the experiment in `source` and return its run.
 
@@ -67,12 +70,13 @@ def train(
         threads: CPU threads.
         smoke: run a few steps only.
         listener: reads along.
+        plugins: files and modules that bring what the config's parts of kind custom name.
     Raises:
         ConfigError: the config is refused; nothing was written.
         ResourceError: the device is not there.
         RunDirectoryError: the disk refused.
     """
-    prepared = prepare(load_config(source, overrides), device=device, threads=threads, smoke=smoke)
+    prepared = prepare(load_config(source, overrides, plugins=plugins), device=device, threads=threads, smoke=smoke)
     return execute(prepared, runs_dir=runs_dir, name=name, listener=listener)
 
 
@@ -82,6 +86,7 @@ def prepare(
     """Build an experiment and look at its first step. Raises as `train`."""
     from gdrun.engine.device import configure, import_tensorflow
 
+    check_plugins(loaded)
     tf = import_tensorflow()
     chosen = configure(device=device or loaded.experiment.device, threads=threads)
     from gdrun.build import build

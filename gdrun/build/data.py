@@ -25,9 +25,11 @@ from gdrun.components.data.weights import weights_by_class, weights_by_formula
 from gdrun.components.random import LegacyState, RandomSource, Streams
 from gdrun.components.scaling import Scaling, fit_scaling, scale_parts
 from gdrun.config import data as sections
+from gdrun.config.custom import CustomData
 from gdrun.config.experiment import Experiment
 from gdrun.formula.parse import parse
 
+from .custom import build_custom_data, check_target
 from .located import located
 from .mapped import check_mapped
 
@@ -73,6 +75,7 @@ def build_data(
         whole = _load(section, constants, source, directory, own)
     if whole.mapped:
         check_mapped(section, whole)
+    check_target(experiment, whole)
     files = dict(whole.files)
     train, validation = whole, None
     block = section.validation
@@ -219,6 +222,8 @@ def _examples(
             )
         case sections.KerasData():
             return keras_data(section.name, part=section.part, inputs=section.inputs, rows=section.rows)
+        case CustomData():
+            return build_custom_data(section, source.generator("data"))
         case sections.GeneratedData():  # type: ignore[misc]  # found on demand
             # A validation block that inherits the seed goes on where the training data ended: it is not the same again.
             draws = source if section.seed is None else own.setdefault(section.seed, Streams(section.seed))

@@ -14,12 +14,14 @@ from gdrun.components.transforms import raw_value
 from gdrun.config import convolutions
 from gdrun.config import layers as layer_sections
 from gdrun.config import model as sections
+from gdrun.config.custom import CustomModel
 from gdrun.errors import ComponentError, ShapeError
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import evaluate
 from gdrun.formula.parse import parse
 from gdrun.formula.scope import Scope
 
+from .custom import build_custom_model
 from .located import formula_at, located
 
 InputShapes = Mapping[str, tuple[int, ...]]
@@ -67,6 +69,10 @@ def build_model(
             return _network_model(network, join=join)
         case sections.PolynomialModel():
             return _polynomial_model(section, inputs)
+        case CustomModel():
+            return build_custom_model(
+                section, constants=constants, inputs=inputs, seed=seed, precision=precision, random=random
+            )
         case _:
             assert_never(section)
 

@@ -19,7 +19,9 @@ from typer.main import get_command as build_command
 
 from gdrun import __version__
 from gdrun.cli import terminal
+from gdrun.cli.arguments import FREE_PLUGINS, PLUGIN_HELP, take_plugins
 from gdrun.cli.failures import guarded, tell
+from gdrun.errors import UsageError
 from gdrun.text import safe_text
 
 GROUPS: dict[str, dict[str, str]] = {
@@ -30,6 +32,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Runs": {
         "ls": "List runs and sweeps; filter and sort them.",
+        "show": "Show everything about a run or a sweep.",
         "predict": "Print a finished run's predictions.",
         "evaluate": "Print a finished run's loss and metrics, on its own data or other.",
         "export": "Write a finished run's model for other programs.",
@@ -87,6 +90,24 @@ class Command(_Fast, TyperCommand):
     """One command."""
 
 
+class FreeCommand(Command):
+    """A command that takes its arguments as they are. It has `--plugin` all the same, without typer's knowledge."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put what `--plugin` names aside, then parse as always."""
+        try:
+            ctx.meta[FREE_PLUGINS], args = take_plugins(args)
+        except UsageError as error:
+            ctx.fail(error.message)
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the declared options, then this one."""
+        super().format_options(ctx, formatter)
+        with formatter.section("Plugins"):
+            formatter.write_dl([("--plugin FILE_OR_MODULE", PLUGIN_HELP)])
+
+
 class Commands(_Fast, TyperGroup):
     """The group of all commands, which imports only the one that is called."""
 
@@ -101,7 +122,7 @@ class Commands(_Fast, TyperGroup):
         single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
         module = import_module(module_of(cmd_name))
         free = _FREE if getattr(module, "FREE_ARGUMENTS", False) else {}
-        single.command(cmd_name, cls=Command, **(_SETTINGS | free))(guarded(module.command))
+        single.command(cmd_name, cls=FreeCommand if free else Command, **(_SETTINGS | free))(guarded(module.command))
         return build_command(single)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

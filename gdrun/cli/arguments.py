@@ -28,9 +28,40 @@ RunsDir = Annotated[
 ]  # fmt: skip
 Device = Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu, gpu or gpu:N; overrides the config.")]
 Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Processor threads (default: all).")]
+PLUGIN_HELP = "Python code that brings what `kind: custom` names; may be given several times."
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin", metavar="FILE_OR_MODULE", help=PLUGIN_HELP, show_default=False
+    ),
+]  # fmt: skip
+FREE_PLUGINS = "gdrun.plugins"
+"""Where a command with FREE_ARGUMENTS finds what `--plugin` named: in its context's `meta`."""
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no table; warnings and errors only.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def take_plugins(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return (what `--plugin` names, the other arguments), for commands whose options typer does not declare.
+
+    Raises:
+        UsageError: nothing follows the option.
+    """
+    plugins, rest, waiting = [], [], list(arguments)
+    while waiting:
+        argument = waiting.pop(0)
+        if argument == "--plugin":
+            if not waiting:
+                raise UsageError("--plugin needs a file or a module", hint="--plugin FILE_OR_MODULE")
+            plugins.append(waiting.pop(0))
+        elif argument.startswith("--plugin="):
+            plugins.append(argument.partition("=")[2])
+        elif argument == "--":
+            return plugins, [*rest, argument, *waiting]
+        else:
+            rest.append(argument)
+    return plugins, rest
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

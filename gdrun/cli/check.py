@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gdrun.cli import arguments, failures, session, terminal
-from gdrun.cli.arguments import Device, Json, Quiet, RunsDir, Targets, Threads, Verbose
+from gdrun.cli.arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
 from gdrun.errors import ExitCode, GdrunError
 from gdrun.text import human_seconds, plural, safe_text
 
@@ -30,6 +30,7 @@ def command(
     runs_dir: RunsDir = None,
     device: Device = None,
     threads: Threads = None,
+    plugins: Plugins = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: Json = False,
@@ -39,7 +40,7 @@ def command(
     All configs run in one process. Nothing is kept on disk without --keep. Exit code 4 where an expectation is missed.
     """
     configs, overrides = arguments.split(targets)
-    loaded = session.load_all(configs, overrides, device=device)
+    loaded = session.load_all(configs, overrides, device=device, plugins=plugins)
     with session.quiet() as noise:
         prepared = session.prepare_all(loaded, device=device, threads=threads)
         checker = _Checker(keep, runs_dir, noise.take, quiet=quiet, verbose=verbose, update=update and not as_json)

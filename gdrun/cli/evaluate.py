@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Device, Json, RunsDir
+from gdrun.cli.arguments import Device, Json, Plugins, RunsDir
 from gdrun.cli.predict import Examples, RunArgument
 from gdrun.errors import ExitCode
 from gdrun.text import human_number
 
 
 def command(
-    run: RunArgument, data: Examples = None, runs_dir: RunsDir = None, device: Device = None, as_json: Json = False
+    run: RunArgument,
+    data: Examples = None,
+    runs_dir: RunsDir = None,
+    device: Device = None,
+    plugins: Plugins = None,
+    as_json: Json = False,
 ) -> int:
     """Print a finished run's loss and metrics, on its own data or on other examples with a target."""
     from gdrun.cli.output import aligned, print_json
@@ -19,7 +24,7 @@ def command(
 
     trained = load_run(run, runs_dir)
     with session.quiet():
-        prepared = load_trained(trained, device=device)
+        prepared = load_trained(trained, device=device, plugins=session.load_plugins(plugins))
         examples = read_examples(prepared, data, target=True) if data else None
         values = evaluate(prepared, trained, examples)
     if as_json:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gdrun.cli import terminal
-from gdrun.cli.arguments import Json
+from gdrun.cli import session, terminal
+from gdrun.cli.arguments import Json, Plugins
 from gdrun.cli.output import aligned, print_json
 from gdrun.cli.resolved import Resolved, language
 from gdrun.errors import ConfigPath, UsageError
@@ -33,6 +33,7 @@ def command(
     formulas: Annotated[
         bool, typer.Option("--formulas", help="List the functions of formulas; a KEY narrows the list.")
     ] = False,
+    plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
     """Show what a config resolves to and where each value came from, or what a key means.
@@ -45,7 +46,7 @@ def command(
         return _functions(keys, as_json=as_json)
     if config is None and not keys:
         raise UsageError("nothing to explain", hint="gdrun explain CONFIG [KEY], gdrun explain KEY, or --formulas")
-    resolved = Resolved.load(config, overrides) if config is not None else None
+    resolved = Resolved.load(config, overrides, session.load_plugins(plugins)) if config is not None else None
     if keys:
         return _keys(keys, resolved, as_json=as_json)
     assert resolved is not None

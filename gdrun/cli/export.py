@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Device, RunsDir
+from gdrun.cli.arguments import Device, Plugins, RunsDir
 from gdrun.cli.predict import RunArgument
 from gdrun.errors import ExitCode, UsageError
 from gdrun.text import safe_text
@@ -25,6 +25,7 @@ def command(
     ] = None,
     runs_dir: RunsDir = None,
     device: Device = None,
+    plugins: Plugins = None,
 ) -> int:
     """Write a finished run's model and print where it is.
 
@@ -39,6 +40,6 @@ def command(
     trained = load_run(run, runs_dir)
     path = output or Path(f"{trained.record.name}{_SUFFIXES[model] or '-model'}")
     with session.quiet():
-        written = export_model(trained, path, format=model, device=device)  # type: ignore[arg-type]
+        written = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))  # type: ignore[arg-type]
     terminal.data(safe_text(written))
     return ExitCode.DONE

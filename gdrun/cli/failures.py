@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import typer
 
 from gdrun.cli import terminal
-from gdrun.errors import ConfigError, ExitCode, GdrunError, Problem, ResourceError
+from gdrun.errors import ConfigError, ExitCode, GdrunError, PluginError, Problem, ResourceError
 from gdrun.text import safe_text
 
 MESSAGE_LIMIT = 4000
@@ -72,7 +72,7 @@ def guarded(function: Callable[..., int | None]) -> Callable[..., NoReturn]:
 
     @functools.wraps(function)
     def run(*positional: Any, **named: Any) -> NoReturn:
-        as_json = bool(named.get("as_json"))
+        as_json, verbose = bool(named.get("as_json")), bool(named.get("verbose"))
         try:
             code = function(*positional, **named) or ExitCode.DONE
         except typer.Exit as end:
@@ -86,17 +86,22 @@ def guarded(function: Callable[..., int | None]) -> Callable[..., NoReturn]:
         except Exception as error:  # the one place where nothing may pass
             if type(error).__module__.split(".")[0] in ("typer", "click"):
                 raise  # a usage error, which typer shows itself
-            code = tell(error, as_json=as_json)
+            code = tell(error, as_json=as_json, verbose=verbose)
         raise typer.Exit(int(code))
 
     return run
 
 
-def tell(error: Exception, *, as_json: bool = False) -> int:
-    """Show `error` on stderr (and, `as_json`, on stdout as a JSON document) and return its exit code."""
+def tell(error: Exception, *, as_json: bool = False, verbose: bool = False) -> int:
+    """Show `error` on stderr (and, `as_json`, on stdout as a JSON document) and return its exit code.
+
+    Args:
+        verbose: also show the traceback of a plugin's own error.
+    """
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         error = ResourceError("not enough memory", hint="smaller data, model or batch_size, or fewer recorded rows")
     _show(error)
+    _show_plugin_traceback(error, verbose=verbose or bool(os.environ.get(TRACEBACK_VARIABLE)))
     if as_json:
         from gdrun.cli.output import print_json
 
@@ -117,6 +122,24 @@ def _show(error: Exception) -> None:
             terminal.say(f"  {safe_text(error.hint, limit=MESSAGE_LIMIT)}")
     else:
         _tell_bug(error)
+
+
+def _show_plugin_traceback(error: BaseException, *, verbose: bool) -> None:
+    """The way to a plugin's own error, which its author needs; or how to see it."""
+    for one in error.errors if isinstance(error, Several) else [error]:
+        cause: BaseException | None = one
+        while cause is not None and not isinstance(cause, PluginError):
+            cause = cause.__cause__
+        own = cause.__cause__ if cause is not None else None
+        if own is None or isinstance(own, GdrunError):
+            continue
+        if verbose:
+            import traceback
+
+            text = "".join(traceback.format_exception(own))
+            terminal.say(safe_text(text, limit=MESSAGE_LIMIT, lines=True))
+        else:
+            terminal.say(f"  {TRACEBACK_VARIABLE}=1, or -v where a command has it, shows the plugin's traceback")
 
 
 def describe(error: Exception) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Device, Json, RunsDir
+from gdrun.cli.arguments import Device, Json, Plugins, RunsDir
 from gdrun.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def command(
     ] = None,
     runs_dir: RunsDir = None,
     device: Device = None,
+    plugins: Plugins = None,
     as_json: Json = False,
 ) -> int:
     """Print a finished run's predictions as CSV, a row an example, for its training data or for other examples.
@@ -41,7 +42,7 @@ def command(
 
     trained = load_run(run, runs_dir)
     with session.quiet():
-        prepared = load_trained(trained, device=device)
+        prepared = load_trained(trained, device=device, plugins=session.load_plugins(plugins))
         inputs = dict(read_examples(prepared, data, target=False).inputs) if data else _own_inputs(prepared)
         predictions = predict(prepared, trained, inputs)
     named = predictions if isinstance(predictions, dict) else {"prediction": predictions}

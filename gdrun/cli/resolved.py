@@ -29,11 +29,11 @@ class Resolved:
     """The resolved text as a Node."""
 
     @classmethod
-    def load(cls, config: str, overrides: Sequence[str]) -> Resolved:
+    def load(cls, config: str, overrides: Sequence[str], plugins: Any = ()) -> Resolved:
         from gdrun.config import load_config
         from gdrun.config.document import read_document
 
-        loaded = load_config(config, overrides)
+        loaded = load_config(config, overrides, plugins=plugins)
         text = loaded.resolved_text()
         return cls(loaded, text, read_document(text.encode(), "resolved"))
 

@@ -14,13 +14,20 @@ from gdrun.text import safe_text
 if TYPE_CHECKING:
     from gdrun.cli.noise import Noise
     from gdrun.config import LoadedConfig
+    from gdrun.config.plugins import Plugins
     from gdrun.training import Prepared
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:\d{1,4})?")
 
 
-def load_all(configs: Sequence[str], overrides: Sequence[str], *, device: str | None = None) -> list[LoadedConfig]:
-    """Return the configs, checked as far as their texts go.
+def load_all(
+    configs: Sequence[str],
+    overrides: Sequence[str],
+    *,
+    device: str | None = None,
+    plugins: Sequence[str] | None = None,
+) -> list[LoadedConfig]:
+    """Return the configs, checked as far as their texts go; `plugins` are loaded once for all of them.
 
     Raises:
         UsageError: `device` is none.
@@ -30,12 +37,24 @@ def load_all(configs: Sequence[str], overrides: Sequence[str], *, device: str | 
 
     if device is not None and not _DEVICE.fullmatch(device):
         raise UsageError(f"there is no device '{safe_text(device, limit=40)}'", hint="auto, cpu, gpu or gpu:N")
+    known = load_plugins(plugins)
     with failures.collecting() as errors:
         loaded = []
         for config in configs:
             with errors.kept():
-                loaded.append(load_config(config, overrides))
+                loaded.append(load_config(config, overrides, plugins=known))
     return loaded
+
+
+def load_plugins(plugins: Sequence[str] | None) -> Plugins:
+    """Return the plugins that the command line names. What they print goes to stderr, libraries' chatter nowhere."""
+    from gdrun.config.plugins import NO_PLUGINS
+    from gdrun.config.plugins import load_plugins as load
+
+    if not plugins:
+        return NO_PLUGINS
+    with quiet():
+        return load(plugins, say=lambda text: terminal.say(safe_text(text, limit=4000, lines=True)))
 
 
 def prepare_all(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from gdrun.cli import arguments, failures, terminal
-from gdrun.cli.arguments import Json, Quiet
+from gdrun.cli import arguments, failures, session, terminal
+from gdrun.cli.arguments import FREE_PLUGINS, Json, Quiet
 from gdrun.errors import ConfigError, ExitCode, GdrunError
 from gdrun.text import safe_text
 
@@ -23,12 +23,13 @@ def command(context: typer.Context, quiet: Quiet = False, as_json: Json = False)
     from gdrun.config import load_config
 
     configs, overrides = arguments.split(context.args)
+    plugins = session.load_plugins(context.meta.get(FREE_PLUGINS, ()))
     results = []
     codes = []
     for config in configs:
         error: GdrunError | None = None
         try:
-            load_config(config, overrides)
+            load_config(config, overrides, plugins=plugins)
         except GdrunError as found:
             error = found
             failures.tell(found)

@@ -17,6 +17,7 @@ from .scopes import kind, mapping
 from .suggest import did_you_mean, listed
 
 CUSTOM = "custom"
+_SINGLE: tuple[Part, ...] = ("data", "model", "loss", "optimizer")
 
 
 def plugin_problems(config: Mapping[str, Any], plugins: Plugins, directory: Path) -> Iterator[Problem]:
@@ -45,8 +46,7 @@ def _custom_sections(config: Mapping[str, Any]) -> Iterator[tuple[Part, ConfigPa
     if (kind(block) or (kind(data) if {"name", "options"} & block.keys() else None)) == CUSTOM:
         inherited = data if kind(data) == CUSTOM else {}
         yield "data", ("data", "validation"), {**inherited, **block}
-    parts: tuple[Part, ...] = ("model", "loss", "optimizer")
-    for part in parts:
+    for part in _SINGLE[1:]:
         if kind(config.get(part)) == CUSTOM:
             yield part, (part,), mapping(config[part])
     metrics = config.get("metrics")
@@ -58,7 +58,7 @@ def _custom_sections(config: Mapping[str, Any]) -> Iterator[tuple[Part, ConfigPa
 def _unknown(part: Part, name: str, path: ConfigPath, plugins: Plugins, directory: Path) -> Problem:
     shown = name[:64]
     if not plugins.loaded:
-        copies = sorted((directory / "source" / "plugins").glob("*")) if (directory / "run.json").is_file() else []
+        copies = sorted((directory / "source" / "plugins").glob("*.py")) if (directory / "run.json").is_file() else []
         hint = "give the plugin that brings it: --plugin FILE_OR_MODULE"
         if copies:
             hint += f"; the run's own copy is {copies[0]}"
@@ -76,8 +76,7 @@ def bind(experiment: Experiment, plugins: Plugins) -> Experiment:
         experiment: without `plugin_problems`.
     """
     update: dict[str, Any] = {}
-    parts: tuple[Part, ...] = ("data", "model", "loss", "optimizer")
-    for part in parts:
+    for part in _SINGLE:
         section = getattr(experiment, part)
         bound = _bound(section, part, plugins)
         validation = getattr(bound, "validation", None)
@@ -111,12 +110,9 @@ def _written_out(entry: Entry, given: dict[str, Any]) -> dict[str, Any]:
         return given
 
 
-def used_plugins(experiment: Experiment) -> dict[str, Any]:
-    """Return the plugins whose parts an experiment uses, by name."""
-    data = experiment.data
-    sections = (
-        data, getattr(data, "validation", None), experiment.model, experiment.loss, experiment.optimizer,
-        *experiment.metrics,
-    )  # fmt: skip
-    entries = [section.entry for section in sections if isinstance(section, CustomSection)]
-    return {entry.plugin.name: entry.plugin for entry in entries}
+def custom_parts(experiment: Experiment) -> Iterator[tuple[ConfigPath, CustomSection]]:
+    """Yield every part of a bound experiment that a plugin brings, with its place."""
+    places: list[tuple[ConfigPath, Any]] = [((name,), getattr(experiment, name)) for name in _SINGLE]
+    places.append((("data", "validation"), getattr(experiment.data, "validation", None)))
+    places += [(("metrics", position), metric) for position, metric in enumerate(experiment.metrics)]
+    yield from ((path, section) for path, section in places if isinstance(section, CustomSection))

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import io
 import os
 import re
 import sys
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -107,14 +108,16 @@ _LOADED: dict[str, Plugin] = {}
 """Digest of a file, or name of a module -> plugin: code is run once a process."""
 
 
+Say = Callable[[str], None]
 PluginSources = Plugins | Sequence[str | os.PathLike[str]]
 
 
-def load_plugins(sources: PluginSources) -> Plugins:
+def load_plugins(sources: PluginSources, *, say: Say | None = None) -> Plugins:
     """Load plugins.
 
     Args:
         sources: each a path (it ends in .py, or has a slash) or the name of a module.
+        say: takes what plugins print while they are loaded; default: it goes to stderr.
     Raises:
         UsageError: there is no such file or module.
         PluginError: it cannot be loaded, registers nothing, or a name is registered twice.
@@ -125,7 +128,7 @@ def load_plugins(sources: PluginSources) -> Plugins:
         sources = [sources]
     loaded: dict[str, Plugin] = {}
     for source in sources:
-        plugin = _load(os.fspath(source))
+        plugin = _load(os.fspath(source), say or _to_stderr)
         loaded.setdefault(plugin.digest, plugin)
     plugins = Plugins(tuple(loaded.values()))
     seen: dict[tuple[str, str], Registration] = {}
@@ -138,22 +141,22 @@ def load_plugins(sources: PluginSources) -> Plugins:
     return plugins
 
 
-def _load(source: str) -> Plugin:
+def _load(source: str, say: Say) -> Plugin:
     if source.endswith(".py") or "/" in source or os.sep in source:
-        return _load_file(Path(os.path.abspath(source)), source)
+        return _load_file(Path(os.path.abspath(source)), source, say)
     if not _MODULE.fullmatch(source):
         raise UsageError(f"'{safe_text(source, limit=100)}' is neither a Python file nor a module's name")
-    return _load_module(source)
+    return _load_module(source, say)
 
 
-def _load_file(path: Path, written: str) -> Plugin:
+def _load_file(path: Path, written: str, say: Say) -> Plugin:
     data = _read(path, written)
     digest = _sha256(data)
     known = _LOADED.get(digest)
     if known is None:
         module = types.ModuleType(f"gdrun_plugin_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}_{digest[:12]}")
         module.__file__ = str(path)
-        with _running(written, str(path), module.__name__):
+        with _running(written, str(path), module.__name__, say):
             # Where dataclasses, pydantic and pickle look for a class's module.
             sys.modules[module.__name__] = module
             exec(compile(data, str(path), "exec", dont_inherit=True), module.__dict__)
@@ -186,18 +189,23 @@ def _near(path: Path) -> str | None:
     return f"did you mean {safe_text(path.parent / near)}?" if near else None
 
 
-def _load_module(name: str) -> Plugin:
-    with _running(name, "", name):
+def _load_module(name: str, say: Say) -> Plugin:
+    with _running(name, "", name, say):
         spec = importlib.util.find_spec(name) if _has_parent(name) else None
     if spec is None:
         here = Path(*name.split(".")).with_suffix(".py")
         hint = f"the file here is ./{here}" if here.is_file() else "a file's path ends in .py"
         raise UsageError(f"there is no module '{safe_text(name, limit=100)}' for --plugin", hint=hint)
     files = _files(spec)
-    digest = _sha256("".join(f"{path}\0{_sha256(data)}\n" for path, data in files).encode())
+    # One file has the hash that it has as a file: a run's own copy of it is the same plugin.
+    digest = (
+        _sha256(files[0][1])
+        if len(files) == 1
+        else _sha256("".join(f"{path}\0{_sha256(data)}\n" for path, data in files).encode())
+    )
     known = _LOADED.get(name)
     if known is None:
-        with _running(name, spec.origin or "", name):
+        with _running(name, spec.origin or "", name, say):
             importlib.import_module(name)
         known = _LOADED[name] = _registering(Plugin(name, digest, files, registry.registered(name)))
     if known.digest != digest:
@@ -232,10 +240,14 @@ def _registering(plugin: Plugin) -> Plugin:
 
 
 @contextlib.contextmanager
-def _running(written: str, file: str, module: str) -> Iterator[None]:
-    """Run a plugin's code: what it prints goes to stderr, what it raises says where."""
+def _running(written: str, file: str, module: str, say: Say) -> Iterator[None]:
+    """Run a plugin's code: what it prints is handed to `say`, what it raises says where."""
+    printed = io.StringIO()
+    # A plugin may be the one that imports TensorFlow and Keras: these decide how they start.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             yield
     except KeyboardInterrupt:
         raise
@@ -244,6 +256,9 @@ def _running(written: str, file: str, module: str) -> Iterator[None]:
         sys.modules.pop(module, None)
         what = f"the plugin {safe_text(written)} cannot be loaded: {describe_failure(error, file)}"
         raise PluginError(what, hint=error.hint if isinstance(error, GdrunError) else None) from error
+    finally:
+        if text := printed.getvalue().strip():
+            say(text)
 
 
 def describe_failure(error: BaseException, file: str = "") -> str:
@@ -258,6 +273,10 @@ def describe_failure(error: BaseException, file: str = "") -> str:
     text = safe_text(error.msg if isinstance(error, SyntaxError) else error, limit=600, lines=True)
     kind = "" if isinstance(error, GdrunError) else f"{type(error).__name__}: "
     return f"{f'line {line}: ' if line else ''}{kind}{text}"
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _sha256(data: bytes) -> str:

@@ -24,7 +24,8 @@ class Device:
 
 def import_tensorflow() -> types.ModuleType:
     """Import TensorFlow, or return it if it is there, without its start-up chatter."""
-    if "tensorflow" in sys.modules:
+    if "tensorflow" in sys.modules:  # a notebook's, a plugin's
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         return sys.modules["tensorflow"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
