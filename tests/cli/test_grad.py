@@ -32,7 +32,7 @@ def test_a_mistake_is_shown_in_its_formula(gdrun):
 
 
 def test_a_config_and_a_run_are_differentiated(gdrun, config):
-    assert "d/da  -3" in gdrun("grad", config(), "a=0", "precision=float64").out
+    assert "d/da  -1.5" in gdrun("grad", config(), "a=0", "precision=float64").out
     run = gdrun("train", config()).out.strip()
     assert "loss = " in gdrun("grad", run).out
     assert "loss = " in gdrun("grad", "latest", "--step", "3").out

@@ -1,0 +1,171 @@
+"""The Hessian of a built experiment's loss over all training data, by products with it.
+
+Shape letters: P entries of all trained parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from gdrun.components.derivatives import flattened, unflattened
+from gdrun.errors import UsageError
+
+if TYPE_CHECKING:
+    from gdrun.analysis.start import At
+    from gdrun.build import Built
+
+MOST_EXACT = 1000
+"""Up to so many parameters the Hessian is written out and its eigenvalues are exact."""
+_EAGER = 8
+_MOST_VECTORS = 80
+_STORED = 1 << 26
+
+
+class Curvature:
+    """The loss of `built` as a function of all trained parameters in one vector, and its second derivatives.
+
+    Dropout and draws are those of one step; nothing is compiled by XLA.
+
+    Args:
+        built: the experiment.
+        at: where; None: the start.
+    Raises:
+        UsageError: complex parameters, data that is not in memory.
+    """
+
+    def __init__(self, built: Built, at: At | None = None) -> None:
+        if any(parameter.dtype.is_complex for parameter in built.state.parameters):
+            raise UsageError("stability is of real parameters", hint="give the two parts as parameters")
+        if built.windows.stream is not None:
+            raise UsageError("the Hessian is of the loss over all training data, which is not in memory")
+        self.built = built
+        parameters = built.state.parameters if at is None else at.parameters
+        self.like = tuple(parameters)
+        self._setting = built.setting if at is None else at.setting
+        self._model_state = built.state.model_state if at is None else at.model_state
+        self._moment = built.program.feed.moment(built.windows.at(0), built.state.step) if at is None else at.moment
+        self.position: tf.Tensor = flattened(parameters)
+        self.size = int(self.position.shape[0])
+        self.dtype = self.position.dtype
+        product: Callable[..., Any] = self._product
+        self._function = product if self.size <= _EAGER else tf.function(product, autograph=False)
+
+    def loss(self, flat: tf.Tensor) -> tf.Tensor:
+        """Return the loss at `flat`, (P,)."""
+        return self.built.objective.evaluate(
+            unflattened(flat, self.like), self._model_state, self._setting, self.built.data, self._moment, training=True
+        ).loss
+
+    def gradient(self) -> np.ndarray:
+        """Return the gradient at the point, float64 (P,)."""
+        with tf.GradientTape() as tape:
+            tape.watch(self.position)
+            loss = self.loss(self.position)
+        slope = tape.gradient(loss, self.position, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return np.asarray(tf.convert_to_tensor(slope), np.float64)
+
+    def product(self, vector: np.ndarray, position: np.ndarray | None = None) -> np.ndarray:
+        """Return the Hessian at the point (or at another position, (P,)) times `vector`, float64 (P,)."""
+        flat = self.position if position is None else tf.constant(position, self.dtype)
+        return np.asarray(self._function(flat, tf.constant(vector, self.dtype)), np.float64)
+
+    def _product(self, flat: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as outer:
+            outer.watch(flat)
+            with tf.GradientTape() as inner:
+                inner.watch(flat)
+                loss = self.loss(flat)
+            slope = inner.gradient(loss, flat, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            along = tf.reduce_sum(slope * vector)
+        found = outer.gradient(along, flat, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return tf.convert_to_tensor(found)
+
+    def hessian(self) -> np.ndarray:
+        """Return the Hessian, float64 (P, P), symmetric.
+
+        Raises:
+            UsageError: it is too large to hold.
+        """
+        if self.size > 4 * MOST_EXACT:
+            raise UsageError(
+                f"the Hessian of {self.size:,} parameters has {self.size**2:,} entries "
+                f"({self.size**2 * 8 / 1e9:.3g} GB)",
+                hint="its largest eigenvalue comes from products with it: gdrun stability",
+            )
+        rows = np.stack([self.product(row) for row in np.eye(self.size)])
+        return (rows + rows.T) / 2
+
+    def is_quadratic(self) -> bool:
+        """Return whether the Hessian is the same elsewhere, tried at one other point in one direction."""
+        rng = np.random.default_rng(1)
+        here = self.position.numpy().astype(np.float64)
+        away = here + rng.normal(size=self.size) * (1 + np.abs(here))
+        vector = rng.normal(size=self.size)
+        first, second = self.product(vector), self.product(vector, away)
+        if not (np.all(np.isfinite(first)) and np.all(np.isfinite(second))):
+            return False
+        scale = max(np.linalg.norm(first), np.linalg.norm(second))
+        return bool(np.linalg.norm(first - second) <= (1e-9 if self.dtype == tf.float64 else 1e-4) * scale)
+
+
+def spectrum(curvature: Curvature, scale: np.ndarray | None = None) -> tuple[np.ndarray, bool]:
+    """Return eigenvalues of D^(1/2) H D^(1/2), ascending, and whether they are all there is.
+
+    Args:
+        scale: the diagonal of D, positive, (P,); None: 1.
+    Returns:
+        all P eigenvalues and True, or, where there are many, the extreme ones that Lanczos found and False.
+    """
+    root = None if scale is None else np.sqrt(scale)
+    if curvature.size <= MOST_EXACT:
+        matrix = curvature.hessian()
+        if root is not None:
+            matrix = matrix * root[:, None] * root[None, :]
+        if not np.all(np.isfinite(matrix)):
+            return np.full(curvature.size, np.nan), True
+        return np.linalg.eigvalsh(matrix), True
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        return curvature.product(vector) if root is None else root * curvature.product(root * vector)
+
+    return lanczos(product, curvature.size, tolerance=1e-6 if curvature.dtype == tf.float64 else 1e-4), False
+
+
+def lanczos(
+    product: Callable[[np.ndarray], np.ndarray], size: int, *, tolerance: float = 1e-6, seed: int = 0
+) -> np.ndarray:
+    """Return Ritz values of a symmetric matrix, ascending: the extreme ones are its extreme eigenvalues.
+
+    Each new vector is made orthogonal to all before it, twice, so that no eigenvalue comes out more than once.
+
+    Args:
+        product: v -> A v, float64 (size,).
+        tolerance: on the largest value's residual, relative to it.
+    Source: Parlett 1980, The Symmetric Eigenvalue Problem, chapter 13.
+    """
+    most = int(min(size, _MOST_VECTORS, max(8, _STORED // size)))
+    basis = np.zeros((most, size))
+    vector = np.random.default_rng(seed).normal(size=size)
+    basis[0] = vector / np.linalg.norm(vector)
+    diagonal, beside = np.zeros(most), np.zeros(most)
+    values = np.zeros(1)
+    for step in range(most):
+        image = product(basis[step])
+        if not np.all(np.isfinite(image)):
+            return np.full(1, np.nan)
+        diagonal[step] = basis[step] @ image
+        for _ in range(2):
+            image = image - basis[: step + 1].T @ (basis[: step + 1] @ image)
+        beside[step] = np.linalg.norm(image)
+        count = step + 1
+        matrix = np.diag(diagonal[:count]) + np.diag(beside[: count - 1], 1) + np.diag(beside[: count - 1], -1)
+        values, vectors = np.linalg.eigh(matrix)
+        largest = max(abs(values[0]), abs(values[-1]))
+        if beside[step] * abs(vectors[-1, -1]) <= tolerance * largest or count == most:
+            break
+        basis[step + 1] = image / beside[step]
+    return values

@@ -1,0 +1,207 @@
+"""Where descent stops being stable: the curvature of the loss, and the learning rate that it allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdrun.errors import UsageError
+from gdrun.text import human_number
+
+from .curvature import Curvature, spectrum
+from .limits import Rule, rule_of
+
+if TYPE_CHECKING:
+    from gdrun.analysis.start import At
+    from gdrun.build import Built
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The learning rate at which the configured optimizer stops being stable."""
+
+    limit: float | None
+    """Of `optimizer.learning_rate`; None where there is none or none is known."""
+    why: str
+    """Where it comes from, or why there is none; with its caveats."""
+    exact: bool
+    """Whether the edge is there: a quadratic loss, all examples in each step, an optimizer with a linear recurrence."""
+    eigenvalue: float | None
+    """The largest of the Hessian, preconditioned where the optimizer divides the gradient."""
+    caveats: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {
+            "limit": self.limit,
+            "why": self.why,
+            "exact": self.exact,
+            "eigenvalue": self.eigenvalue,
+            "caveats": list(self.caveats),
+        }
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """The curvature of the loss at one point."""
+
+    step: int
+    largest: float
+    """The largest eigenvalue of the Hessian."""
+    smallest: float | None
+    """The smallest one; None where only extreme ones were looked for and it is not certain."""
+    eigenvalues: np.ndarray
+    """All, ascending, where `all_known`; else those that Lanczos came near to."""
+    all_known: bool
+    loss: float
+    gradient_norm: float
+    prediction: Prediction
+
+    @property
+    def condition_number(self) -> float | None:
+        """largest / smallest, where both are known and positive; infinite where a direction is flat."""
+        if not self.all_known or self.smallest is None or self.largest <= 0:
+            return None
+        if self.smallest <= 0:
+            flat = abs(self.smallest) <= 1e-12 * self.largest
+            return float("inf") if flat else None
+        return self.largest / self.smallest
+
+
+def predicted_limit(built: Built, at: At | None = None, *, second_moment: np.ndarray | None = None) -> Prediction:
+    """Return the learning rate at which `built` stops being stable, from the curvature at its start.
+
+    Args:
+        built: the experiment. Where groups of parameters have rates of their own, the limit is of the first one, all
+            of them changed alike.
+        at: another point.
+        second_moment: the optimizer's moving mean of squared gradients there, (P,), for Adam and the like.
+    Returns:
+        Prediction. It never fails for reasons of the experiment: where nothing can be predicted it says why.
+    """
+    try:
+        return _predict(Curvature(built, at), second_moment)
+    except UsageError as error:
+        return Prediction(None, error.message, False, None)
+
+
+def sharpness(built: Built, at: At | None = None, *, second_moment: np.ndarray | None = None) -> Sharpness:
+    """Return the curvature at the start of `built`, or at another point, with what it means for the optimizer.
+
+    Raises:
+        UsageError: complex parameters, data that is not in memory.
+    """
+    curvature = Curvature(built, at)
+    values, all_known = spectrum(curvature)
+    prediction = _predict(curvature, second_moment, (values, all_known))
+    return Sharpness(
+        step=0 if at is None else at.step,
+        largest=float(values[-1]),
+        smallest=float(values[0]) if all_known else None,
+        eigenvalues=values,
+        all_known=all_known,
+        loss=float(curvature.loss(curvature.position)),
+        gradient_norm=float(np.linalg.norm(curvature.gradient())),
+        prediction=prediction,
+    )
+
+
+def _predict(
+    curvature: Curvature, second_moment: np.ndarray | None, plain: tuple[np.ndarray, bool] | None = None
+) -> Prediction:
+    built = curvature.built
+    section = built.experiment.optimizer
+    gradient = curvature.gradient()
+    rule = rule_of(section, gradient, second_moment)
+    if rule is None:
+        return Prediction(None, f"no limit is known for optimizer {getattr(section, 'kind', '?')}", False, None)
+    quadratic = curvature.is_quadratic()
+    scale, common, notes = _group_scale(curvature)
+    if rule.divides_by is not None:
+        scale = (1 if scale is None else scale) / rule.divides_by
+    if getattr(section, "kind", "") in ("newton", "gauss_newton"):
+        return _finish(built, rule, 1.0, quadratic, notes)
+    values, _ = plain if plain is not None and scale is None else spectrum(curvature, scale)
+    eigenvalue = float(values[-1]) * _share(built) + rule.adds
+    if not np.isfinite(eigenvalue):
+        return Prediction(None, "the Hessian is not finite here", False, None)
+    floor = 1e-12 * max(1.0, float(np.max(np.abs(values))))
+    if eigenvalue <= floor:
+        return Prediction(
+            None, "the loss curves upward in no direction here, so no rate is too large", False, eigenvalue
+        )
+    return _finish(built, rule, eigenvalue, quadratic and common, notes)
+
+
+def _finish(built: Built, rule: Rule, eigenvalue: float, quadratic: bool, notes: tuple[str, ...]) -> Prediction:
+    limit = rule.factor / eigenvalue
+    caveats = [*notes, *rule.caveats]
+    factor = _largest_factor(built)
+    if factor is None:
+        caveats.append("the schedule's factor is 0 throughout")
+        return Prediction(None, "the learning rate is 0 throughout", False, eigenvalue, tuple(caveats))
+    why = rule.formula
+    if factor != 1:
+        limit /= factor
+        why = f"{why}, over the schedule's largest factor {human_number(factor, digits=4)}"
+        caveats.append("only the steps at the schedule's largest factor are at the limit")
+    if rule.divides_by is not None:
+        why = f"{why} of the Hessian divided by what the optimizer divides by"
+    batches = built.program.feed.batches
+    full = batches is None or batches.full_batch
+    if not full:
+        caveats.append("the eigenvalue is over all examples; batches differ, and the edge of batches lies lower")
+    if not quadratic:
+        caveats.append("the loss is no quadratic: the curvature changes along the way, and the edge with it")
+    if getattr(built.experiment.loss, "reduction", "mean") == "sum" and not full:
+        caveats.append("the loss is a sum: a batch's share of it was taken")
+    if "eigenvalue" in why:
+        why = why.replace("eigenvalue", f"{human_number(eigenvalue, digits=6)}", 1)
+    exact = rule.exact and quadratic and full and factor == 1 and not notes
+    return Prediction(float(limit), why, bool(exact), eigenvalue, tuple(caveats))
+
+
+def _share(built: Built) -> float:
+    """What part of the whole loss a batch's is, where it is a sum over examples."""
+    batches = built.program.feed.batches
+    if batches is None or batches.full_batch or getattr(built.experiment.loss, "reduction", "mean") != "sum":
+        return 1.0
+    return batches.batch_size / batches.num_examples
+
+
+def _largest_factor(built: Built) -> float | None:
+    factors = built.windows.factors
+    if factors is None:
+        return 1.0
+    steps = np.unique(np.linspace(0, max(built.total_steps - 1, 0), 4096).astype(np.int64))
+    largest = float(np.max(factors(steps)))
+    return largest if largest > 0 else None
+
+
+def _group_scale(curvature: Curvature) -> tuple[np.ndarray | None, bool, tuple[str, ...]]:
+    """The groups' learning rates over the first one, by entry; whether all are moved alike; notes."""
+    from gdrun.build.optimizer import moved_groups
+
+    built = curvature.built
+    section: Any = built.experiment.optimizer
+    if not getattr(section, "groups", ()):
+        return None, True, ()
+    moved = moved_groups(section, built.objective.trainable_names)
+    rates = {index: group.learning_rate for group in moved for index in group.indices}
+    base = moved[0].learning_rate
+    if len({group.section.kind for group in moved}) > 1:
+        raise UsageError("no limit is known for groups of parameters with optimizers of different kinds")
+    if not base or len(set(rates.values())) == 1:
+        return None, True, ()
+    parts = [np.full(int(np.prod(value.shape)), rates[at] / base) for at, value in enumerate(curvature.like)]
+    return np.concatenate(parts), True, ("the limit is of the first group's rate, the others' changed alike",)
+
+
+def second_moment_of(built: Built, optimizer: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Return the moving mean of squared gradients in an optimizer's state by name, (P,); None where there is none."""
+    found = [np.ravel(value) for name, value in optimizer.items() if "velocity" in name or "accumulator" in name]
+    flat = np.concatenate(found) if found else np.zeros(0)
+    return flat.astype(np.float64) if flat.size == built.num_parameters else None
