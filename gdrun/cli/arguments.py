@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import UsageError
+from gdrun.text import safe_text
 
 Targets = Annotated[
     list[str],
@@ -48,7 +50,9 @@ def take_plugins(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     Raises:
         UsageError: nothing follows the option.
     """
-    plugins, rest, waiting = [], [], list(arguments)
+    plugins: list[str] = []
+    rest: list[str] = []
+    waiting = list(arguments)
     while waiting:
         argument = waiting.pop(0)
         if argument == "--plugin":
@@ -79,3 +83,14 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     if configs.count("-") > 1:
         raise UsageError("stdin (-) can be read only once")
     return configs, overrides
+
+
+def check_name(name: str | None) -> None:
+    """Raise UsageError where `name` cannot be the name of a run."""
+    from gdrun.config.experiment import NAME_PATTERN
+
+    if name is not None and not re.fullmatch(NAME_PATTERN, name):
+        raise UsageError(
+            f"'{safe_text(name, limit=80)}' cannot be the name of a run",
+            hint="a-z, 0-9, '.', '_', '-', at most 64 of them, a letter or digit first",
+        )

@@ -35,8 +35,7 @@ def load_all(
     """
     from gdrun.config import load_config
 
-    if device is not None and not _DEVICE.fullmatch(device):
-        raise UsageError(f"there is no device '{safe_text(device, limit=40)}'", hint="auto, cpu, gpu or gpu:N")
+    check_device(device)
     known = load_plugins(plugins)
     with failures.collecting() as errors:
         loaded = []
@@ -55,6 +54,12 @@ def load_plugins(plugins: Sequence[str] | None) -> Plugins:
         return NO_PLUGINS
     with quiet():
         return load(plugins, say=lambda text: terminal.say(safe_text(text, limit=4000, lines=True)))
+
+
+def check_device(device: str | None) -> None:
+    """Raise UsageError where `device` is none."""
+    if device is not None and not _DEVICE.fullmatch(device):
+        raise UsageError(f"there is no device '{safe_text(device, limit=40)}'", hint="auto, cpu, gpu or gpu:N")
 
 
 def prepare_all(

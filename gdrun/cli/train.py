@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ import typer
 
 from gdrun.cli import arguments, failures, session, terminal
 from gdrun.cli.arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
-from gdrun.errors import ExitCode, GdrunError, UsageError
+from gdrun.errors import ExitCode, GdrunError
 from gdrun.text import safe_text
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def command(
     Exit codes: 3 where a run diverged, 2 where a config is refused, 130 after Ctrl-C (what was recorded is saved).
     """
     configs, overrides = arguments.split(targets)
-    _check_name(name)
+    arguments.check_name(name)
     loaded = session.load_all(configs, overrides, device=device, plugins=plugins)
     if not quiet:
         _say_what_is_ignored(loaded, configs)
@@ -100,16 +99,6 @@ def _train(
         if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
             break
     return results, codes
-
-
-def _check_name(name: str | None) -> None:
-    from gdrun.config.experiment import NAME_PATTERN
-
-    if name is not None and not re.fullmatch(NAME_PATTERN, name):
-        raise UsageError(
-            f"'{safe_text(name, limit=80)}' cannot be the name of a run",
-            hint="a-z, 0-9, '.', '_', '-', at most 64 of them, a letter or digit first",
-        )
 
 
 def _say_what_is_ignored(loaded: Sequence[LoadedConfig], configs: Sequence[str]) -> None:

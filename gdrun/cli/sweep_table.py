@@ -1,0 +1,89 @@
+"""What `gdrun sweep --dry-run` shows: the table of trials, thinned where it is long, and what runs together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gdrun.cli import terminal
+from gdrun.cli.output import aligned
+from gdrun.cli.sweep_progress import plural_count
+from gdrun.text import human_number, safe_text
+
+if TYPE_CHECKING:
+    from gdrun.sweeping.trials import SweepSpec
+
+FIRST_ROWS, LAST_ROWS = 12, 4
+MOST_AXES_IN_JSON = 1_000
+"""Values of an axis that --json lists."""
+
+
+def shown_trials(total: int) -> list[int]:
+    """Return the trials whose rows are shown: all of few, else the first and the last ones."""
+    if total <= FIRST_ROWS + LAST_ROWS + 1:
+        return list(range(total))
+    return [*range(FIRST_ROWS), *range(total - LAST_ROWS, total)]
+
+
+def describe(spec: SweepSpec) -> dict[str, Any]:
+    """Return what `--json` says of a sweep that is planned but not run."""
+    axes = []
+    for axis in spec.axes:
+        values = None if axis.values is None else list(axis.values[:MOST_AXES_IN_JSON])
+        count = None if axis.values is None else len(axis.values)
+        drawn = axis.distribution
+        space = None if drawn is None else {"kind": drawn.kind, "low": drawn.low, "high": drawn.high}
+        axes.append({"key": axis.key, "count": count, "values": values, "distribution": space})
+    search = spec.search
+    return {
+        "config": spec.base.source,
+        "name": spec.base.experiment.name,
+        "trials": len(spec),
+        "axes": axes,
+        "rows": [dict(zip(["trial", *_keys(spec)], [n, *spec.values(n)], strict=True)) for n in _shown(spec)],
+        "metric": spec.metric,
+        "direction": "maximize" if spec.maximize else "minimize",
+        "search": search.kind if search is not None else None,
+    }
+
+
+def show(spec: SweepSpec) -> None:
+    """Print the table on stderr."""
+    name = terminal.paint(safe_text(spec.base.experiment.name, limit=64), "bold")
+    direction = "largest" if spec.maximize else "smallest"
+    search = f", proposed by {spec.search.kind}" if spec.search is not None else ""
+    terminal.say(f"{name}: {plural_count(len(spec))}{search}, ranked by the {direction} {safe_text(spec.metric)}")
+    keys = [safe_text(key, limit=60) for key in _keys(spec)]
+    if not spec.blocks:
+        for axis, key in zip(spec.axes, keys, strict=True):
+            drawn = axis.distribution
+            words = f"{drawn.kind} {human_number(drawn.low)} to {human_number(drawn.high)}" if drawn else ""
+            words = words or ", ".join(cell(value) for value in (axis.values or ())[:12])
+            terminal.say(f"  {key}  {words}")
+        return
+    shown = _shown(spec)
+    rows = [("trial", *keys)]
+    for number in shown:
+        rows.append((str(number), *(cell(value) for value in spec.values(number))))
+        if number == FIRST_ROWS - 1 and len(shown) < len(spec):
+            rows.append(("...", f"and {len(spec) - len(shown):,} more"))
+    lines = aligned(rows)
+    terminal.say(terminal.paint(lines[0], "dim"))
+    for line in lines[1:]:
+        terminal.say(line)
+
+
+def cell(value: Any) -> str:
+    """Return a value of an axis as a cell of a table, in one line."""
+    from gdrun.config.scalars import in_flow
+
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return human_number(value)
+    return safe_text(value if isinstance(value, str) else in_flow(value), limit=60)
+
+
+def _keys(spec: SweepSpec) -> list[str]:
+    return [axis.key for axis in spec.axes]
+
+
+def _shown(spec: SweepSpec) -> list[int]:
+    return shown_trials(len(spec)) if spec.blocks else []

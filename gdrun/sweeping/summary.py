@@ -1,0 +1,179 @@
+"""What a sweep's table comes to: the best settings, seeds summed up, and where training begins to diverge."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gdrun.rundir.sweep_run import SweepRun
+
+SEED = "seed"
+RATE = "learning_rate"
+HAS_RESULT = ("completed", "stopped", "diverged")
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A setting and what came out of it.
+
+    Args:
+        trial: its number; of several seeds, the first one's.
+        values: axis -> value, without the seed where seeds are summed up.
+        value: the metric; of several seeds their median, in which a diverged one is worst. None: none is finite.
+        low, high: of several seeds, the first and third quartile.
+        count, diverged: how many trials this is, and how many of them diverged.
+        row: the trial's row of the table.
+    """
+
+    trial: int
+    values: dict[str, Any]
+    value: float | None
+    low: float | None
+    high: float | None
+    count: int
+    diverged: int
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Where training begins to diverge along the learning rate, at one setting of everything else.
+
+    Args:
+        axis: the learning rate's key. values: the other axes' values, without seeds.
+        largest: the largest rate at which no trial diverged. smallest: the smallest one at which one did.
+    """
+
+    axis: str
+    values: dict[str, Any]
+    largest: float | None
+    smallest: float | None
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """What a sweep's table comes to.
+
+    Args:
+        metric: the column by which trials are ranked. maximize: whether more of it is better.
+        axes: the swept keys. seeds: whether trials that differ in the seed alone are summed up.
+        ranked: settings, best first; those without any finite value are not among them.
+        edges: one for each setting of the other axes, where anything diverged.
+        counts: "total", "completed", "stopped", "diverged", "failed", "missing" -> trials.
+        prediction: the predicted limit of the learning rate, as the record has it.
+    """
+
+    metric: str
+    maximize: bool
+    axes: tuple[str, ...]
+    seeds: bool
+    ranked: tuple[Ranked, ...]
+    edges: tuple[Edge, ...]
+    counts: dict[str, int]
+    prediction: dict[str, Any] | None
+
+
+def summarize(run: SweepRun, *, most: int = 5) -> SweepSummary:
+    """Return what the table of a sweep comes to, as far as it goes.
+
+    Args:
+        most: settings that are ranked.
+    Raises:
+        RunDirectoryError: the directory cannot be read.
+    """
+    rows, axes, extra = run.trials, tuple(run.axes), run.record.extra
+    metric = str(extra.get("metric") or "loss")
+    if extra.get("value") == "best" and rows and f"best_{metric}" in rows[0]:
+        metric = f"best_{metric}"
+    maximize = extra.get("direction") == "maximize"
+    seeds = SEED in axes and len({row.get(SEED) for row in rows}) > 1
+    settings = tuple(axis for axis in axes if not (seeds and axis == SEED))
+    ranked = [_ranked(group, settings, metric, maximize) for group in _grouped(rows, settings)]
+    finite = [one for one in ranked if one.value is not None]
+    finite.sort(key=lambda one: (-one.value if maximize else one.value, one.trial))  # type: ignore[operator]
+    told = extra.get("prediction")
+    return SweepSummary(
+        metric,
+        maximize,
+        axes,
+        seeds,
+        tuple(finite[:most]),
+        tuple(_edges(rows, settings)),
+        _counts(rows, extra),
+        told if isinstance(told, dict) else None,
+    )
+
+
+def _grouped(rows: Sequence[dict[str, Any]], axes: Sequence[str]) -> list[list[dict[str, Any]]]:
+    """Rows of trials that have a result, those of equal values together, in the table's order."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row.get("status") in HAS_RESULT:
+            groups.setdefault(_key(row, axes), []).append(row)
+    return list(groups.values())
+
+
+def _key(row: dict[str, Any], axes: Sequence[str]) -> str:
+    return json.dumps([row.get(axis) for axis in axes], default=str)
+
+
+def _ranked(group: Sequence[dict[str, Any]], axes: Sequence[str], metric: str, maximize: bool) -> Ranked:
+    worst = -math.inf if maximize else math.inf
+    values = np.array([_value(row, metric, worst) for row in group])
+    middle = float(np.median(values)) if np.isfinite(values).any() else math.nan
+    several = len(group) > 1
+    # method: no mean of a finite and an infinite number.
+    low, high = np.quantile(values, (0.25, 0.75), method="nearest") if several else (None, None)
+    return Ranked(
+        group[0]["trial"],
+        {axis: group[0].get(axis) for axis in axes},
+        middle if math.isfinite(middle) else None,
+        None if low is None else float(low),
+        None if high is None else float(high),
+        len(group),
+        sum(row["status"] == "diverged" for row in group),
+        group[0],
+    )
+
+
+def _value(row: dict[str, Any], metric: str, worst: float) -> float:
+    value = row.get(metric)
+    finite = isinstance(value, int | float) and math.isfinite(value) and row["status"] != "diverged"
+    return float(value) if finite else worst  # type: ignore[arg-type]
+
+
+def _edges(rows: Sequence[dict[str, Any]], axes: Sequence[str]) -> list[Edge]:
+    rates = [axis for axis in axes if axis.rpartition(".")[2] == RATE]
+    if not rates or not any(row.get("status") == "diverged" for row in rows):
+        return []
+    rate, others = rates[0], [axis for axis in axes if axis != rates[0]]
+    found = []
+    for group in _grouped(rows, others):
+        numbers = {row[rate] for row in group if isinstance(row.get(rate), int | float)}
+        diverged = {row[rate] for row in group if row["status"] == "diverged"} & numbers
+        kept = numbers - diverged
+        found.append(
+            Edge(
+                rate,
+                {axis: group[0].get(axis) for axis in others},
+                max(kept, default=None),
+                min(diverged, default=None),
+            )
+        )
+    return found
+
+
+def _counts(rows: Sequence[dict[str, Any]], extra: dict[str, Any]) -> dict[str, int]:
+    seen = Counter(str(row.get("status")) for row in rows)
+    told = extra.get("trials")
+    total = told.get("total") if isinstance(told, dict) else None
+    total = total if isinstance(total, int) else len(rows)
+    counts = {status: seen.get(status, 0) for status in (*HAS_RESULT, "failed")}
+    return {"total": total, **counts, "missing": max(0, total - sum(counts.values()))}
