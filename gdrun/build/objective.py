@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from gdrun.formula.parse import parse
 from gdrun.formula.scope import Definition
 from gdrun.formula.scope import Loop as FormulaLoop
 
+from .gradients import build_gradients, check_gradients
 from .initial import initial_state
 from .located import located, refuse
 from .look import EVALUATION_ERRORS, broadcast_warning, compares_by_formula, head, look, unreached
@@ -115,6 +117,12 @@ def build_objective(
             warnings.append(f"the loss does not depend on {', '.join(still)}: left as {_it_is(still)}")
         if seen and compares_by_formula(experiment) and (warning := broadcast_warning(seen[0])):
             warnings.append(warning)
+    by_hand = build_gradients(experiment, result)
+    if by_hand is not None:
+        state, setting = initial_state(experiment, result, result.model.initial, dtype)
+        check_gradients(by_hand, result, state, setting, head(data, experiment.schedule.batch_size))
+        if experiment.gradients is not None and experiment.gradients.use:
+            result = replace(result, own_gradients=by_hand)
     return result, result.model.initial, data, validation, tuple(warnings)
 
 

@@ -101,7 +101,7 @@ def _hidden_names(names: Names, read: list[tuple[Use, Expression]]) -> Iterator[
     """A record or stop formula that uses `loss` where the config gives that name to something else."""
     own = {*names.constants, *(names.inputs or ()), *(names.parameters or ()), *names.definitions, *names.outputs}
     for use, expression in read:
-        if use.path[0] in ("record", "schedule", "metrics"):
+        if use.path[0] in ("record", "schedule", "metrics", "gradients"):
             for name, offset, length in expression.names_at:
                 if name in own and name in GIVEN_WHILE_RUNNING and not expression.elements:
                     yield Problem(

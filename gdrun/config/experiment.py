@@ -8,6 +8,7 @@ from .base import Bounds, Count, Formula, Identifier, Integer, PositiveInteger, 
 from .checkpoint import Checkpoint
 from .data import Data
 from .expect import Expect
+from .gradients import Gradients
 from .loss import Loss, Metric
 from .model import Model
 from .optimizer import Optimizer
@@ -82,6 +83,8 @@ class Experiment(Section):
     """Reported beside the loss, on training and validation data."""
     optimizer: Optimizer
     """How gradients move parameters."""
+    gradients: Lazy[Gradients] | None = None
+    """Derivatives written by hand, which `gdrun check-grad` checks; null: none."""
     schedule: Lazy[Schedule]
     """How long, in which batches, at which rates."""
     record: Lazy[Record] = default(Record.model_construct)

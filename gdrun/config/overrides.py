@@ -19,7 +19,7 @@ from .source import Node, Source, Span
 ALIASES = {"lr": ("optimizer", "learning_rate")}
 """Names that stand for a place of their own."""
 
-_NOT_SEARCHED = frozenset({"expect", "sweep"})
+_NOT_SEARCHED = frozenset({"expect", "gradients", "sweep"})
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,8 @@ def uses(config: Mapping[str, Any], names: Names) -> Iterator[Use]:
         yield use(("record", "formulas", name), text, *seen)
     for name, text in mapping(record.get("after")).items():
         yield use(("record", "after", name), text, *names.prediction, "loss")
+    for name, text in mapping(mapping(config.get("gradients")).get("of")).items():
+        yield use(("gradients", "of", name), text, *names.prediction, "loss")
     schedule = mapping(config.get("schedule"))
     stop = mapping(schedule.get("stop")).get("formula")
     yield use(("schedule", "stop", "formula"), stop, *names.prediction, "loss", "gradient_norm")

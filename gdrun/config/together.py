@@ -209,6 +209,8 @@ def _parameters(config: Mapping[str, Any], names: Names) -> Iterator[Problem]:
     of = mapping(mapping(config.get("loss")).get("penalty")).get("of")
     for position, name in enumerate(of if isinstance(of, list | tuple) else ()):
         yield from _known(name, names.parameters, "parameter", ("loss", "penalty", "of", position), key=False)
+    for name in mapping(mapping(config.get("gradients")).get("of")):
+        yield from _known(name, names.parameters, "parameter", ("gradients", "of", name))
     expect = mapping(config.get("expect"))
     for section in ("parameters", "gradients"):
         for name in mapping(expect.get(section)):

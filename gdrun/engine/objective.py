@@ -50,6 +50,7 @@ class Objective:
         ops: the op table that formulas are evaluated with.
         residuals: (evaluation, target) -> real vector whose squares add up to the loss; None where the loss is not
             such a sum, or nobody asks.
+        own_gradients: names -> gradients by parameter that take the place of the tape's; None: the tape's are used.
     """
 
     model: Model
@@ -64,6 +65,7 @@ class Objective:
     dtype: tf.DType = tf.float32
     state_names: tuple[str, ...] = field(default=())
     residuals: Residuals | None = None
+    own_gradients: Callable[[Scope], Mapping[str, tf.Tensor]] | None = None
 
     def named(self, parameters: Sequence[tf.Tensor], setting: Setting) -> dict[str, tf.Tensor]:
         """Return every parameter by name, each in its own domain (after its transform)."""

@@ -197,9 +197,12 @@ class Step:
                 state.parameters, state.model_state, setting, batch, moment, training=True
             )
             target = evaluation.loss if scale is None else evaluation.loss * scale
-        gradients = tape.gradient(target, state.parameters)
-        for name, gradient in zip(self.objective.trainable_names, gradients, strict=True):
-            if gradient is None:
+        gradients = list(tape.gradient(target, state.parameters))
+        own = self.objective.own_gradients(evaluation.scope) if self.objective.own_gradients is not None else {}
+        for at, name in enumerate(self.objective.trainable_names):
+            if name in own:
+                gradients[at] = own[name] if scale is None else own[name] * scale
+            elif gradients[at] is None:
                 raise NoGradientError(name)
         # What a parameter is looked up in, by rows, has its gradient by rows.
         return evaluation, tuple(tf.convert_to_tensor(gradient) for gradient in gradients)
