@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gdrun.cli import arguments, session, terminal
-from gdrun.cli.arguments import Device, Json, Quiet, RunsDir, Threads, Verbose
+from gdrun.cli.arguments import Device, Json, Plugins, Quiet, RunsDir, Threads, Verbose
 from gdrun.errors import ExitCode, UsageError
 from gdrun.text import safe_text
 
@@ -48,6 +48,7 @@ def command(
         str | None, typer.Option(metavar="ADDRESS", help="Run on Dask: tcp://HOST:PORT, or local:N workers.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the table of trials, run nothing.")] = False,
+    plugins: Plugins = None,
     runs_dir: RunsDir = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the sweep; default: the config's.")] = None,
     device: Device = None,
@@ -74,8 +75,17 @@ def command(
     if dry_run:
         from gdrun.sweeping.trials import plan_trials
 
-        return _dry_run(plan_trials(configs[0], spaces, trials=trials, **ranking), as_json=as_json)
-    where = {"runs_dir": runs_dir, "name": name, "device": device, "threads": threads, "jobs": jobs, "cluster": cluster}
+        known = session.load_plugins(plugins)
+        return _dry_run(plan_trials(configs[0], spaces, trials=trials, plugins=known, **ranking), as_json=as_json)
+    where: dict[str, Any] = {
+        "runs_dir": runs_dir,
+        "name": name,
+        "device": device,
+        "threads": threads,
+        "jobs": jobs,
+        "cluster": cluster,
+    }
+    where |= {"plugins": plugins} if plugins else {}
     return _sweep(
         configs[0], spaces, {"trials": trials, **ranking, **where}, quiet=quiet, verbose=verbose, as_json=as_json
     )

@@ -10,7 +10,8 @@ from typing import Any
 from gdrun.components.random import stream
 from gdrun.config.axes import Entry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
 from gdrun.config.loading import EXPERIMENT, LoadedConfig, load_config, revise
-from gdrun.config.overrides import Override, find, node_of, parse_overrides
+from gdrun.config.overrides import Override, apply_overrides, find, node_of, parse_overrides
+from gdrun.config.plugins import PluginSources
 from gdrun.config.source import Node, Source, Span
 from gdrun.config.spaces import LISTED, Space, read_argument, read_space
 from gdrun.errors import ConfigError, Problem, UsageError
@@ -25,7 +26,7 @@ DEFAULT_SEARCH_TRIALS = 100
 
 
 def plan(
-    source: str | Path | bytes,
+    source: str | Path | bytes | LoadedConfig,
     arguments: Sequence[str] | Mapping[str, Any],
     overrides: Sequence[str] | Mapping[str, Any],
     *,
@@ -33,16 +34,20 @@ def plan(
     search: str | None,
     metric: str | None,
     maximize: bool | None,
+    plugins: PluginSources = (),
 ) -> SweepSpec:
     """Return the table; see `trials.plan_trials`."""
     entries, fixed = read_arguments(arguments)
     plain, problems = parse_overrides(overrides)
     if problems:
-        raise ConfigError(tuple(problems), source=str(source))
+        raise ConfigError(tuple(problems), source="the overrides")
     options = _options(trials=trials, search=search, metric=metric, maximize=maximize)
-    base = load_config(source, [*plain, *fixed, *options])
+    settings = [*plain, *fixed, *options]
+    base = (
+        _with(source, settings) if isinstance(source, LoadedConfig) else load_config(source, settings, plugins=plugins)
+    )
     if not entries:
-        base, entries = _of_file(base, [*plain, *fixed])
+        base, entries = _of_file(base)
     if not entries:
         entries = [default_entry(base, drawn=trials is not None or base.experiment.sweep.search is not None)]
     written, problems = resolve_axes(entries, base.root, EXPERIMENT)
@@ -60,6 +65,16 @@ def plan(
     spec = SweepSpec(base, axes, blocks, samples if searched else None)
     check_trials(spec.with_rows(_corners(axes)) if searched else spec)
     return spec
+
+
+def _with(loaded: LoadedConfig, settings: Sequence[Override]) -> LoadedConfig:
+    """A config that is loaded, with further settings."""
+    if not settings:
+        return loaded
+    root, problems = apply_overrides(loaded.root, settings, EXPERIMENT)
+    _raise(problems, loaded)
+    texts = [setting.text for setting in settings]
+    return revise(replace(loaded, root=root), [], texts=texts)
 
 
 def read_arguments(arguments: Sequence[str] | Mapping[str, Any]) -> tuple[list[Entry], list[Override]]:
@@ -118,16 +133,24 @@ def _options(*, trials: int | None, search: str | None, metric: str | None, maxi
     return found
 
 
-def _of_file(base: LoadedConfig, fixed: Sequence[Override]) -> tuple[LoadedConfig, list[Entry]]:
+def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[Entry]]:
     """The axes of the config's own `sweep:`, and the config with those of them that have one value."""
     entries, problems = written_in(base.root)
     _raise(problems, base)
-    taken = {find(override, base.root, EXPERIMENT) for override in fixed}
-    entries = [entry for entry in entries if _path(entry, base) not in taken]
+    entries = [entry for entry in entries if not _is_fixed(entry, base)]
     single = [entry for entry in entries if entry.space.size == 1 and entry.space.kind == LISTED and not entry.paired]
     if single:
         base = revise(base, [(_path(entry, base), entry.space.nodes[0], entry.span) for entry in single])
     return base, [entry for entry in entries if entry not in single]
+
+
+def _is_fixed(entry: Entry, base: LoadedConfig) -> bool:
+    """Whether an override gives the value of what the file would vary."""
+    path = _path(entry, base)
+    node: Node | None = base.root
+    for step in path or ():
+        node = node.child(step) if node is not None else None
+    return path is not None and node is not None and node.span.source.is_override
 
 
 def _path(entry: Entry, base: LoadedConfig) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 
 from gdrun.components.metric_names import higher_is_better
 from gdrun.config.loading import LoadedConfig, revise
+from gdrun.config.plugins import PluginSources
 from gdrun.config.scalars import in_flow
 from gdrun.config.sweep import Search
 from gdrun.errors import ConfigError, Problem
@@ -145,7 +146,7 @@ class SweepSpec:
 
 
 def plan_trials(
-    source: str | Path | bytes,
+    source: str | Path | bytes | LoadedConfig,
     arguments: Sequence[str] | Mapping[str, Any] = (),
     *,
     trials: int | None = None,
@@ -153,11 +154,12 @@ def plan_trials(
     search: str | None = None,
     metric: str | None = None,
     maximize: bool | None = None,
+    plugins: PluginSources = (),
 ) -> SweepSpec:
     """Return the table of a sweep, checked as far as texts go.
 
     Args:
-        source: as in `load_config`.
+        source: as in `load_config`, or a config that is loaded.
         arguments: "KEY=SPACE" texts, or a mapping from key to space: a text, a list of values, one value. One value is
             a plain override. If there is an axis among them, `over` and `zip` of the file do not count; else the
             file's axes do, but for those that a plain override fixes; else the learning rate is swept.
@@ -165,13 +167,15 @@ def plan_trials(
         overrides: settings for all trials, as in `load_config`; a list is a value here.
         search: a sampler's name; "none" turns off the config's search.
         metric, maximize: what trials are ranked by; None: as the config says.
+        plugins: as in `load_config`.
     Raises:
         ConfigError: with every problem of the config, the keys, the spaces and the values, placed.
         UsageError: as `load_config`; or `trials` are asked for where nothing is drawn.
     """
     from .planning import plan
 
-    return plan(source, arguments, overrides, trials=trials, search=search, metric=metric, maximize=maximize)
+    ranking: dict[str, Any] = {"search": search, "metric": metric, "maximize": maximize}
+    return plan(source, arguments, overrides, trials=trials, plugins=plugins, **ranking)
 
 
 def check_trials(spec: SweepSpec) -> None:
