@@ -105,9 +105,13 @@ class SweepSpec:
         Raises:
             ConfigError: it is refused.
         """
-        cells = [(self.axes[number], value, row) for number, value, row in self._cells(trial)]
-        changes = [(axis.path, axis.node(value, row), axis.key_span) for axis, value, row in cells]
-        texts = [f"{axis.key}={in_flow(value)}" for axis, value, _ in cells]
+        changes, texts = [], []
+        for number, value, row in sorted(self._cells(trial), key=lambda cell: cell[0]):
+            axis = self.axes[number]
+            node = axis.node(value, row)
+            # What is missing in a section stands where the section does.
+            changes.append((axis.path, node, node.span if node.is_mapping else axis.key_span))
+            texts.append(f"{axis.key}={in_flow(value)}")
         return revise(self.base, changes, texts=texts, without=("sweep", "expect"))
 
     def with_rows(self, rows: Sequence[Sequence[Any]]) -> SweepSpec:
