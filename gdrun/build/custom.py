@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gdrun.components.custom import (
-    Caller,
-    CustomModel,
-    custom_data,
-    custom_loss,
-    custom_metric,
-    custom_model,
-    custom_optimizer,
-)
+from gdrun.components.custom import Caller, custom_data, custom_loss, custom_metric
+from gdrun.components.custom_model import CustomModel, custom_model
+from gdrun.components.custom_optimizer import custom_optimizer
 from gdrun.components.data.dataset import Dataset
 from gdrun.components.optimizers import Optimizer
 from gdrun.components.random import RandomNumbers, stream

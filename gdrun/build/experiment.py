@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from gdrun.components.data.labels import check_labels
 from gdrun.config.experiment import Experiment, Loop
-from gdrun.config.loss import SparseCategoricalCrossentropy
 from gdrun.config.model import FormulaModel as FormulaSection
 from gdrun.engine.assess import Assess
 from gdrun.engine.drive import Windows
@@ -23,19 +22,18 @@ from gdrun.engine.objective import Objective
 from gdrun.engine.rows import Rows
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import NoGradientError, Recorded, Step
-from gdrun.formula.evaluate import evaluate_constants
 from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_without_xla
 
-from .data import Datasets, build_data, random_source
-from .initial import initial_patience, initial_plateau, initial_state
+from .custom import operation_without_xla
+from .data import Datasets
+from .initial import initial_patience, initial_plateau
 from .located import located
-from .loss import build_metrics, loss_warnings, tensor_formula, truth_formula, with_loss
-from .mapped import check_schedule
-from .objective import build_objective
+from .loss import build_metrics, loss_warnings, tensor_formula, truth_formula
 from .optimizer import build_optimizer, hides_gradients, optimizer_warnings
-from .schedule import build_batches, build_factor, build_patience, build_plateau, build_rules, total_steps
-from .tensors import as_tensors, open_stream
+from .parts import Parts, build_parts, released
+from .schedule import build_factor, build_patience, build_plateau, build_rules, total_steps
+from .tensors import open_stream
 
 FEW_NUMBERS = 10
 """Up to so many parameters are written into each row, unless the config says otherwise."""
@@ -93,31 +91,15 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
     Raises:
         ConfigError: what only building shows: shapes, data, a parameter without a gradient.
     """
-    dtype = tf.as_dtype(experiment.precision)
-    experiment = with_loss(experiment)
-    source = random_source(experiment)
-    with located("constants"):
-        constants = evaluate_constants(
-            {name: parse(text) for name, text in experiment.constants.items()}, random=source.generator("constants")
-        )
-    datasets = build_data(experiment, constants, source, directory)
-    if datasets is not None and datasets.train.mapped:
-        check_schedule(experiment, datasets.train)
-    data, validation = as_tensors(datasets, experiment)
-    _check_classes(experiment, datasets)
-    legacy = source.generator("initial") if experiment.random == "legacy" else None
-    objective, initial, data, validation, notes = build_objective(
-        experiment,
-        constants,
-        data,
-        validation,
-        dtype,
-        legacy,  # type: ignore[arg-type]
-    )
-    state, setting = initial_state(experiment, objective, initial, dtype)
+    return assemble(build_parts(experiment, directory=directory), max_steps=max_steps)
 
-    batches = build_batches(experiment, datasets.train.num_examples if datasets else None, source)
-    per_epoch = batches.steps_per_epoch if batches else 1
+
+def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
+    """Put the program together for what `build_parts` returned, and look at its first step. See `build`."""
+    experiment, constants, datasets, objective = parts.experiment, parts.constants, parts.datasets, parts.objective
+    dtype = tf.as_dtype(experiment.precision)
+    data, validation, state, setting, batches = parts.data, parts.validation, parts.state, parts.setting, parts.batches
+    per_epoch = parts.steps_per_epoch
     scheduled = total_steps(experiment.schedule, per_epoch)
     steps = scheduled if max_steps is None else min(scheduled, max_steps)
     # The schedule's own length: a smoke run sees the first rates of the real one.
@@ -131,10 +113,11 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
     assess = Assess(objective, metrics, validation, whole_loss=whole_loss)
     watchable = (*(("loss_epoch",) if per_epoch > 1 else ("loss",)), *assess.names)
     patience, plateau = build_patience(experiment.schedule, watchable), build_plateau(experiment.schedule, watchable)
-    compile, warnings = _compile(experiment)
+    compile, warnings = _compile(experiment, partial(operation_without_xla, parts, optimizer, metrics))
     step = Step(
         objective,
         optimizer,
+        optimizer_with=partial(build_optimizer, experiment.optimizer, objective),
         rules=build_rules(experiment.schedule.stop, _stop_formula(experiment)),
         recorded=_recorded(experiment, state),
         # In a graph every operation costs a microsecond, and in XLA a large state's selects cost time.
@@ -143,14 +126,7 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
         patience=patience,
         plateau=plateau,
     )
-    with located("optimizer"):
-        optimizer_state = tuple(optimizer.initial_state(state.parameters))
-    state = state._replace(
-        optimizer=optimizer_state,
-        epoch_loss=(tf.zeros([], tf.float64), tf.zeros([], tf.float64)) if per_epoch > 1 else (),
-        patience=initial_patience(patience is not None, bool(patience and patience.restore_best), state),
-        plateau=initial_plateau(plateau is not None),
-    )
+    state = start(step, state, steps_per_epoch=per_epoch)
     every: Any = experiment.record.every
     rows = Rows(
         every,
@@ -190,31 +166,28 @@ def build(experiment: Experiment, *, directory: Path, max_steps: int | None = No
         state=state,
         setting=setting,
         data=data,
-        datasets=None if datasets is None else _released(datasets),
+        datasets=None if datasets is None else released(datasets),
         assess=everything,
         rows=rows,
         windows=windows,
         total_steps=steps,
         compile=compile,
         seconds_per_step=seconds,
-        warnings=(*warnings, *notes, *optimizer_warnings(experiment), *loss_warnings(experiment)),
+        warnings=(*warnings, *parts.warnings, *optimizer_warnings(experiment), *loss_warnings(experiment)),
     )
 
 
-def _released(datasets: Datasets) -> Datasets:
-    """The data sets without their examples, which are tensors by now: what is left is labels, scaling and files."""
-    empty = datasets.train.map(lambda array: np.empty((0, *array.shape[1:]), array.dtype))
-    return replace(datasets, train=empty, validation=None)
-
-
-def _check_classes(experiment: Experiment, datasets: Datasets | None) -> None:
-    """Labels of a sparse cross-entropy must be whole numbers from 0: XLA gives NaN for others, without a word."""
-    if datasets is None or not isinstance(experiment.loss, SparseCategoricalCrossentropy):
-        return
-    for part in (datasets.train, datasets.validation):
-        if part is not None and part.target is not None:
-            with located("data", "target"):
-                check_labels(part.target, max(2, int(np.max(part.target, initial=0)) + 1))
+def start(step: Step, state: TrainState, *, steps_per_epoch: int) -> TrainState:
+    """Return `state` with what the optimizer and the rules of `step` remember before the first update."""
+    with located("optimizer"):
+        optimizer_state = tuple(step.optimizer.initial_state(state.parameters))
+    patience, plateau = step.patience, step.plateau
+    return state._replace(
+        optimizer=optimizer_state,
+        epoch_loss=(tf.zeros([], tf.float64), tf.zeros([], tf.float64)) if steps_per_epoch > 1 else (),
+        patience=initial_patience(patience is not None, bool(patience and patience.restore_best), state),
+        plateau=initial_plateau(plateau is not None),
+    )
 
 
 def _stop_formula(experiment: Experiment) -> Any:
@@ -233,12 +206,14 @@ def _recorded(experiment: Experiment, state: TrainState) -> Recorded:
     )
 
 
-def _compile(experiment: Experiment) -> tuple[Compile, tuple[str, ...]]:
+def _compile(experiment: Experiment, of_plugin: Callable[[], str | None]) -> tuple[Compile, tuple[str, ...]]:
     """What really runs: graph, where a formula uses what XLA has no kernel for."""
     if experiment.compile != "xla":
         return experiment.compile, ()
     used: frozenset[str] = frozenset().union(*(parse(text).functions for text in _formulas(experiment)))
     missing = sorted(functions_without_xla(used))
+    if not missing and (operation := of_plugin()):
+        missing = [f"the plugin's {operation}"]
     if not missing:
         return "xla", ()
     return "graph", (f"{', '.join(missing)} cannot be compiled by XLA; running as a graph instead",)
@@ -259,7 +234,7 @@ def _formulas(experiment: Experiment) -> Iterator[Any]:
     yield experiment.schedule.stop.formula or 0
     yield from experiment.record.formulas.values()
     yield from experiment.record.after.values()
-    yield from (metric.formula for metric in experiment.metrics if not isinstance(metric, str))
+    yield from (getattr(metric, "formula", 0) for metric in experiment.metrics)
 
 
 def _size(tensors: Any) -> int:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from gdrun.components.losses import named_loss, penalty
 from gdrun.components.metrics import named_metric
 from gdrun.config import loss as sections
+from gdrun.config.custom import CustomLoss, CustomMetric
 from gdrun.config.experiment import Experiment
 from gdrun.config.model import LayersModel, LinearModel
 from gdrun.engine.assess import MetricFunction
@@ -18,6 +19,7 @@ from gdrun.engine.objective import Evaluation, LossFunction, Residuals
 from gdrun.errors import ConfigPath, DataError, ShapeError
 from gdrun.formula.scope import Scope
 
+from .custom import build_custom_loss, build_custom_metric
 from .located import formula_at, located, refuse
 
 
@@ -52,9 +54,11 @@ def build_loss(section: Any, dtype: tf.DType) -> LossFunction:
             return output
         case sections.NamedLoss():
             settings = {name: value for name, value in section if name not in ("kind", "penalty")}
-            function: Any = named_loss(section.kind, **settings)  # type: ignore[attr-defined]
+            varying = [name for name in LANE_SETTINGS if name in settings]
 
             def named(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
+                own = {name: _setting(scope, f"loss.{name}", settings[name]) for name in varying}
+                function: Any = named_loss(section.kind, **(settings | own))  # type: ignore[attr-defined]
                 with located("loss"):
                     one = _one(prediction, dtype)
                     try:
@@ -70,6 +74,14 @@ def build_loss(section: Any, dtype: tf.DType) -> LossFunction:
                         ).at(("data", "target")) from None
 
             return named
+        case CustomLoss():
+            custom = build_custom_loss(section)
+
+            def by_plugin(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
+                with located("loss", "name"):
+                    return custom(_one_or_named(prediction, dtype), target, _weights(scope), dtype)
+
+            return by_plugin
         case _:
             assert_never(section)
 
@@ -93,8 +105,8 @@ def loss_warnings(experiment: Experiment) -> tuple[str, ...]:
 
 def build_penalty(
     section: sections.Penalty | None, trainable: tuple[str, ...], names: tuple[str, ...]
-) -> Callable[[Mapping[str, tf.Tensor]], tf.Tensor] | None:
-    """Return (parameters by name) -> l1 * sum(|w|) + l2 * sum(w**2); None where there is none."""
+) -> Callable[[Scope], tf.Tensor] | None:
+    """Return (scope) -> l1 * sum(|w|) + l2 * sum(w**2); None where there is none."""
     if section is None:
         return None
     chosen = trainable if section.of is None else section.of
@@ -104,7 +116,20 @@ def build_penalty(
                 f"there is no parameter '{name}'", ("loss", "penalty", "of", position), f"there are: {', '.join(names)}"
             )
 
-    return lambda values: penalty([values[name] for name in chosen], l1=section.l1, l2=section.l2)
+    def weighed(scope: Scope) -> Any:
+        l1, l2 = (_setting(scope, f"loss.penalty.{name}", getattr(section, name)) for name in ("l1", "l2"))
+        return penalty([scope[name] for name in chosen], l1=l1, l2=l2)
+
+    return weighed
+
+
+LANE_SETTINGS = ("factor", "delta")
+"""Settings of named losses that may differ between lanes, as `loss.penalty`'s l1 and l2 may."""
+
+
+def _setting(scope: Scope, name: str, value: Any) -> Any:
+    """The setting `value` of the config, or what this lane has in its place under the dotted `name`."""
+    return scope[name] if name in scope else value  # noqa: SIM401 - a Scope has no get
 
 
 def build_residuals(section: Any, dtype: tf.DType, trainable: tuple[str, ...]) -> Residuals:
@@ -141,6 +166,8 @@ def build_metrics(experiment: Experiment, dtype: tf.DType) -> dict[str, MetricFu
     for position, metric in enumerate(experiment.metrics):
         if isinstance(metric, str):
             metrics[metric] = _named(named_metric(metric, from_logits=from_logits, signed=signed), dtype, position)
+        elif isinstance(metric, CustomMetric):
+            metrics[metric.name] = _by_plugin(metric, dtype, position)
         else:
             metrics[metric.name] = _by_formula(metric, dtype, position)
     return metrics
@@ -150,6 +177,16 @@ def _named(function: Any, dtype: tf.DType, position: int) -> MetricFunction:
     def metric(evaluation: Evaluation, target: tf.Tensor | None) -> tf.Tensor:
         with located("metrics", position):
             return function(_one(evaluation.prediction, dtype), target)
+
+    return metric
+
+
+def _by_plugin(section: CustomMetric, dtype: tf.DType, position: int) -> MetricFunction:
+    function = build_custom_metric(section)
+
+    def metric(evaluation: Evaluation, target: tf.Tensor | None) -> tf.Tensor:
+        with located("metrics", position, "name"):
+            return function(_one_or_named(evaluation.prediction, dtype), target, dtype)
 
     return metric
 
@@ -201,6 +238,13 @@ def _one(prediction: Any, dtype: tf.DType) -> tf.Tensor:
             )
         prediction = next(iter(prediction.values()))
     return tf.convert_to_tensor(prediction, dtype) if not tf.is_tensor(prediction) else prediction
+
+
+def _one_or_named(prediction: Any, dtype: tf.DType) -> Any:
+    """A prediction as plugins see it: a tensor, or a dict of several outputs."""
+    if isinstance(prediction, Mapping) and len(prediction) > 1:
+        return {name: tf.convert_to_tensor(value) for name, value in prediction.items()}
+    return _one(prediction, dtype)
 
 
 def _scalar(value: Any, dtype: tf.DType, what: str = "the loss") -> tf.Tensor:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, assert_never
+
+import tensorflow as tf
 
 from gdrun.components.levenberg_marquardt import LevenbergMarquardt
 from gdrun.components.optimizers import Optimizer, combined, keras_optimizer
@@ -11,25 +14,34 @@ from gdrun.components.point import PointOptimizer
 from gdrun.components.second_order import GaussNewton, Newton
 from gdrun.components.update_rule import UpdateRule
 from gdrun.config import optimizer as sections
+from gdrun.config.custom import CustomOptimizer
 from gdrun.config.experiment import Experiment
 from gdrun.config.suggest import did_you_mean
 from gdrun.engine.objective import Objective
 from gdrun.errors import ConfigPath
 from gdrun.formula.parse import parse
 
+from .custom import build_custom_optimizer
 from .located import located, refuse
 
 
-def build_optimizer(section: Any, objective: Objective) -> Optimizer | PointOptimizer:
-    """Return the optimizer of the config for the trainable parameters of `objective`."""
+def build_optimizer(
+    section: Any, objective: Objective, varying: Mapping[str, tf.Tensor] = MappingProxyType({})
+) -> Optimizer | PointOptimizer:
+    """Return the optimizer of the config for the trainable parameters of `objective`.
+
+    Args:
+        varying: settings of `section` that differ between lanes, as scalar tensors; the optimizer is then for the trace
+            that they belong to.
+    """
     match section:
         case sections.KerasOptimizer():
-            return _keras(section, objective.trainable_names)
+            return _keras(section, objective.trainable_names, varying)
         case sections.UpdateRule():
             return UpdateRule(
                 {name: parse(text) for name, text in section.update.items()},
                 state={name: parse(text) for name, text in section.state.items()},
-                settings=section.settings,
+                settings={**section.settings, **{name: tf.cast(n, objective.dtype) for name, n in varying.items()}},
                 constants=objective.constants,
                 ops=objective.ops,
                 parameter_names=objective.trainable_names,
@@ -40,18 +52,21 @@ def build_optimizer(section: Any, objective: Objective) -> Optimizer | PointOpti
             return GaussNewton(damping=section.damping)
         case sections.LevenbergMarquardt():
             return LevenbergMarquardt(initial_damping=section.initial_damping, acceleration=section.acceleration)
+        case CustomOptimizer():
+            return build_custom_optimizer(section, objective)
         case _:
             assert_never(section)
 
 
-def _keras(section: Any, names: Sequence[str]) -> Optimizer:
+def _keras(section: Any, names: Sequence[str], varying: Mapping[str, tf.Tensor]) -> Optimizer:
     moved = moved_groups(section, names)
     built = []
     for group in moved:
         settings = {name: value for name, value in group.section if name not in ("kind", "learning_rate", "groups")}
         with located(*group.path):
             mine = tuple(names[index] for index in group.indices)
-            built.append(keras_optimizer(group.section.kind, settings=settings, parameter_names=mine))
+            own = varying if group.section is section else {}
+            built.append(keras_optimizer(group.section.kind, settings=settings, per_lane=own, parameter_names=mine))
     return built[0] if len(built) == 1 else combined([(g.indices, o) for g, o in zip(moved, built, strict=True)])
 
 

@@ -187,8 +187,9 @@ def _check(
     problems = [*problems, *check(root)]
     if _has_custom(root):
         from .plugin_parts import plugin_problems
+        from .scopes import mapping
 
-        problems += plugin_problems(root.plain(), plugins, directory)
+        problems += plugin_problems(mapping(root.plain()), plugins, directory)
     if experiment is None or problems:
         from .problems import in_order, locate
 

@@ -48,7 +48,7 @@ def _strictly(model: Any, values: Any) -> Any:
     except TypeError as error:
         if "extra" not in str(error):
             raise
-        strict = type(model.__name__, (model,), {"model_config": {"extra": "forbid"}})  # pydantic before 2.12
+        strict: Any = type(model.__name__, (model,), {"model_config": {"extra": "forbid"}})  # pydantic before 2.12
         return strict.model_validate_json(text, strict=True)
 
 

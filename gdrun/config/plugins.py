@@ -131,13 +131,15 @@ def load_plugins(sources: PluginSources, *, say: Say | None = None) -> Plugins:
         plugin = _load(os.fspath(source), say or _to_stderr)
         loaded.setdefault(plugin.digest, plugin)
     plugins = Plugins(tuple(loaded.values()))
-    seen: dict[tuple[str, str], Registration] = {}
-    for one in (one for plugin in plugins.loaded for one in plugin.registrations):
-        first = seen.setdefault((one.part, one.name), one)
-        if first is not one:
-            raise PluginError(
-                f"{one} is registered twice: {_place(first)} and {_place(one)}", hint="give one of them another name"
-            )
+    seen: dict[tuple[str, str], str] = {}
+    for plugin in plugins.loaded:
+        for one in plugin.registrations:
+            # A file that was loaded before under another path still has that one in its code.
+            place = f"{safe_text(plugin.name if plugin.name.endswith('.py') else one.file)}:{one.line}"
+            if (one.part, one.name) in seen:
+                told = f"{one} is registered twice: {seen[one.part, one.name]} and {place}"
+                raise PluginError(told, hint="give one of them another name")
+            seen[one.part, one.name] = place
     return plugins
 
 
@@ -283,10 +285,6 @@ def _sha256(data: bytes) -> str:
     import hashlib
 
     return hashlib.sha256(data).hexdigest()
-
-
-def _place(one: Registration) -> str:
-    return f"{safe_text(one.file)}:{one.line}"
 
 
 def _entry_again(name: str, digest: str, part: Part, what: str) -> Entry:

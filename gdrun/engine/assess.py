@@ -54,10 +54,11 @@ class Assess:
             for name, metric in self.metrics.items():
                 result[name] = metric(evaluation, data.target)
         if self.validation is not None:
-            evaluation = self._evaluate(state, setting, self.validation, moment)
+            validation = self.validation if data.validation is None else data.validation
+            evaluation = self._evaluate(state, setting, validation, moment)
             result["validation_loss"] = evaluation.loss
             for name, metric in self.metrics.items():
-                result[f"validation_{name}"] = metric(evaluation, self.validation.target)
+                result[f"validation_{name}"] = metric(evaluation, validation.target)
         return {name: tf.cast(result[name], self.objective.dtype) for name in self.names}
 
     def blank(self, num_lanes: int | None) -> dict[str, tf.Tensor]:

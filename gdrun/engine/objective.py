@@ -42,7 +42,7 @@ class Objective:
     Args:
         model: turns inputs into predictions.
         loss: turns predictions and target into a scalar.
-        penalty: (parameters by name) -> scalar that is added; None: nothing.
+        penalty: (scope) -> scalar that is added; None: nothing.
         trainable_names, fixed_names: of `TrainState.parameters` and `Setting.fixed`, in their order.
         transforms: parameter -> transform, for those that have one.
         constants: named constants of the program; `Setting.constants` takes precedence.
@@ -55,7 +55,7 @@ class Objective:
 
     model: Model
     loss: LossFunction
-    penalty: Callable[[Mapping[str, tf.Tensor]], tf.Tensor] | None
+    penalty: Callable[[Scope], tf.Tensor] | None
     trainable_names: tuple[str, ...]
     fixed_names: tuple[str, ...]
     transforms: Mapping[str, str]
@@ -156,7 +156,7 @@ class Objective:
 
         def loss(scope: Scope) -> tf.Tensor:
             value = self.loss(scope, call(scope), batch.target)
-            return value if self.penalty is None else value + self.penalty({name: scope[name] for name in values})
+            return value if self.penalty is None else value + self.penalty(scope)
 
         return Scope(
             names,

@@ -113,6 +113,8 @@ class Batch(NamedTuple):
     """(B, ...), or None."""
     weights: tf.Tensor | None = None
     """(B,): how much each example counts in the loss; None: all alike."""
+    validation: Any = None
+    """The validation data, a Batch, beside the whole training data where it differs between lanes; None elsewhere."""
 
     @property
     def num_examples(self) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import tensorflow as tf
 
@@ -92,6 +92,8 @@ class Step:
         check_gradient: look for gradients that are not finite in every update. Where they always show in the next
             parameters ("late" only), that is a pass over all of them for nothing.
         patience, plateau: rules that look once an epoch.
+        optimizer_with: settings of the optimizer that differ between lanes, by name -> the optimizer that has them;
+            for the trace that the tensors belong to.
     """
 
     objective: Objective
@@ -102,30 +104,32 @@ class Step:
     check_gradient: bool = True
     patience: Watch | None = None
     plateau: Watch | None = None
+    optimizer_with: Callable[[Mapping[str, tf.Tensor]], Optimizer | PointOptimizer] | None = None
 
     def update(self, state: TrainState, setting: Setting, batch: Batch, moment: Moment) -> TrainState:
         """Return the state after one update, or the state as it is, no longer active, where a rule fires."""
         # An optimizer that divides gradients by a scale wants the loss multiplied by it, against underflow.
-        scale = getattr(self.optimizer, "loss_scale_factor", None)
+        optimizer = self._optimizer(setting)
+        scale = getattr(optimizer, "loss_scale_factor", None)
         evaluation, gradients = self._differentiate(state, setting, batch, moment, scale=scale)
         check_gradient = self.guard == "each" or self.check_gradient
         reason = self._judge(evaluation, gradients, moment, check_gradient=check_gradient, scale=scale)
         rate = self._rate(state, setting, moment)
-        if hasattr(self.optimizer, "apply_at"):
+        if hasattr(optimizer, "apply_at"):
             point = point_at(self.objective, state, setting, batch, moment, evaluation, gradients)
-            optimizer, parameters = self.optimizer.apply_at(state.optimizer, point, rate)
+            memory, parameters = optimizer.apply_at(state.optimizer, point, rate)
         else:
-            optimizer, parameters = self.optimizer.apply(state.optimizer, gradients, state.parameters, rate)
+            memory, parameters = optimizer.apply(state.optimizer, gradients, state.parameters, rate)
         after = self._judge_update(state.parameters, parameters)
-        if hasattr(self.optimizer, "is_undecided"):
+        if hasattr(optimizer, "is_undecided"):
             # A step that was tried and rejected leaves the parameters alone, and says nothing about having arrived.
-            after = tf.where(self.optimizer.is_undecided(optimizer), int(Reason.NONE), after)
+            after = tf.where(optimizer.is_undecided(memory), int(Reason.NONE), after)
         blocked = reason != Reason.NONE
         new = state._replace(
             step=state.step + 1,
             parameters=tuple(parameters),
             model_state=evaluation.model_state,
-            optimizer=tuple(optimizer),
+            optimizer=tuple(memory),
             last_loss=tf.cast(evaluation.loss, tf.float64),
             epoch_loss=_add_epoch_loss(state, evaluation, batch, moment),
         )
@@ -206,6 +210,12 @@ class Step:
                 raise NoGradientError(name)
         # What a parameter is looked up in, by rows, has its gradient by rows.
         return evaluation, tuple(tf.convert_to_tensor(gradient) for gradient in gradients)
+
+    def _optimizer(self, setting: Setting) -> Any:
+        if not setting.optimizer:
+            return self.optimizer
+        assert self.optimizer_with is not None
+        return self.optimizer_with(setting.optimizer)
 
     def _rate(self, state: TrainState, setting: Setting, moment: Moment) -> tf.Tensor:
         rate = setting.learning_rate
