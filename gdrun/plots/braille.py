@@ -1,0 +1,107 @@
+"""A canvas of characters with eight dots each, two across and four up: U+2800 and the 255 that follow it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+"""Of the dot in row r (from above) and column c of a character. Source: Unicode 15, chapter 21.1."""
+
+BLANK = 0x2800
+
+
+class Canvas:
+    """Dots and characters, each with an owner: the series it belongs to, which decides its colour.
+
+    Coordinates are shares of the width and height, from the lower left corner. What is drawn later lies above.
+    """
+
+    def __init__(self, columns: int, rows: int) -> None:
+        self.columns, self.rows = columns, rows
+        self.dots = np.zeros((rows * 4, columns * 2), bool)
+        self.owner = np.full((rows, columns), -1, np.int64)
+        self.characters: dict[tuple[int, int], tuple[str, int]] = {}
+
+    def line(self, x: np.ndarray, y: np.ndarray, owner: int, *, on: int = 1, off: int = 0) -> None:
+        """Join points by straight lines, gaps where one is nan, `on` dots in a row and then `off` left out."""
+        height, width = self.dots.shape
+        across, up = x * (width - 1), (1 - y) * (height - 1)
+        travelled = 0
+        for index in np.flatnonzero(np.isfinite(across[:-1] + across[1:] + up[:-1] + up[1:])).tolist():
+            ends = clipped(across[index], up[index], across[index + 1], up[index + 1], width - 1, height - 1)
+            if ends is None:
+                continue
+            count = max(math.ceil(max(abs(ends[2] - ends[0]), abs(ends[3] - ends[1]))), 1)
+            share = np.arange(count + 1) / count
+            columns = np.rint(ends[0] + share * (ends[2] - ends[0])).astype(np.int64)
+            rows = np.rint(ends[1] + share * (ends[3] - ends[1])).astype(np.int64)
+            shown = (np.arange(travelled, travelled + count + 1) % (on + off)) < on
+            travelled += count
+            self.set(rows[shown], columns[shown], owner)
+
+    def points(self, x: np.ndarray, y: np.ndarray, owner: int) -> None:
+        """Set one dot a point; what lies outside is left out."""
+        height, width = self.dots.shape
+        with np.errstate(invalid="ignore"):
+            inside = np.isfinite(x) & np.isfinite(y) & (abs(x - 0.5) <= 0.5) & (abs(y - 0.5) <= 0.5)
+        self.set(
+            np.rint((1 - y[inside]) * (height - 1)).astype(int), np.rint(x[inside] * (width - 1)).astype(int), owner
+        )
+
+    def set(self, rows: np.ndarray, columns: np.ndarray, owner: int) -> None:
+        """Set dots by their rows (from above) and columns."""
+        self.dots[rows, columns] = True
+        self.owner[rows // 4, columns // 2] = owner
+
+    def put(self, x: float, y: float, character: str, owner: int) -> None:
+        """Put a character where the point lies, in place of the dots there."""
+        if math.isfinite(x) and math.isfinite(y):
+            row = min(max(int((1 - y) * self.rows), 0), self.rows - 1)
+            column = min(max(int(x * self.columns), 0), self.columns - 1)
+            self.characters[row, column] = (character, owner)
+
+    def write(self, row: int, column: int, text: str, owner: int) -> bool:
+        """Write `text` over what is there, where it fits into the row; return whether it does."""
+        if not 0 <= row < self.rows or column < 0 or column + len(text) > self.columns:
+            return False
+        for offset, character in enumerate(text):
+            self.characters[row, column + offset] = (character, owner)
+        return True
+
+    def is_free(self, row: int, column: int, length: int) -> bool:
+        """Return whether nothing is drawn in `length` characters from (row, column), all of them inside."""
+        if not 0 <= row < self.rows or column < 0 or column + length > self.columns:
+            return False
+        block = self.dots[row * 4 : row * 4 + 4, column * 2 : (column + length) * 2]
+        return not block.any() and not any((row, column + offset) in self.characters for offset in range(length))
+
+    def cells(self) -> np.ndarray:
+        """Return the eight dots of each character as bits, int (rows, columns); 0 is empty."""
+        blocks = self.dots.reshape(self.rows, 4, self.columns, 2).transpose(0, 2, 1, 3)
+        return (blocks * _BITS).sum(axis=(2, 3))
+
+
+def clipped(
+    x0: float, y0: float, x1: float, y1: float, right: float, bottom: float
+) -> tuple[float, float, float, float] | None:
+    """Return the part of a line between two points that lies in [0, right] x [0, bottom], None if no part does.
+
+    Source: Liang and Barsky 1984.
+    """
+    first, last = 0.0, 1.0
+    dx, dy = x1 - x0, y1 - y0
+    for step, room in ((-dx, x0), (dx, right - x0), (-dy, y0), (dy, bottom - y0)):
+        if step == 0:
+            if room < 0:
+                return None
+            continue
+        at = room / step
+        if step < 0:
+            first = max(first, at)
+        else:
+            last = min(last, at)
+    if first > last:
+        return None
+    return x0 + first * dx, y0 + first * dy, x0 + last * dx, y0 + last * dy

@@ -1,0 +1,78 @@
+"""What tells runs apart, in few words: the settings in which their configs differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gdrun.errors import GdrunError
+from gdrun.plots.scales import number_text
+from gdrun.rundir import differing
+from gdrun.rundir.files import Directory
+from gdrun.rundir.settings import settings_of
+
+if TYPE_CHECKING:
+    from gdrun.rundir.run import Run
+
+MOST = 3
+"""More settings than these are not named in a legend."""
+
+_LONGEST = 30
+
+
+def run_labels(runs: Sequence[Run]) -> list[str]:
+    """Return a label for each run: "lr 0.1", or its name, or its id; all of them different.
+
+    Runs whose configs cannot be read, differ in nothing, or in too much, are called by their names.
+    """
+    if len(runs) < 2:
+        return [""] * len(runs)
+    names = [run.id if run.problem else run.record.name or run.id for run in runs]
+    told = _by_settings([_settings(run) for run in runs])
+    told = [text or name for text, name in zip(told, names, strict=True)] if told else names
+    return [f"{text} ({run.id[-4:]})" if told.count(text) > 1 else text for text, run in zip(told, runs, strict=True)]
+
+
+def _by_settings(settings: list[Mapping[str, Any]]) -> list[str] | None:
+    if not all(settings):
+        return None
+    paths = differing.differing(settings)
+    # A setting that only some kinds have says no more than the kind does.
+    paths = [path for path in paths if all(path in one for one in settings)] or paths
+    if not paths or len(paths) > MOST:
+        return None
+    short = axis_labels(paths, [path for one in settings for path in one])
+    return [", ".join(f"{short[path]} {value_text(one[path])}" for path in paths if path in one) for one in settings]
+
+
+def axis_labels(paths: Sequence[str], known: Sequence[str] = ()) -> dict[str, str]:
+    """Return path -> the words for it in a legend: lr, momentum, optimizer (for optimizer.kind)."""
+    short = differing.labels(paths, known or paths)
+    kinds = [path for path in paths if path.endswith(".kind")]
+    return short | {path: path.removesuffix(".kind") for path in kinds}
+
+
+def value_text(value: Any) -> str:
+    """Return a setting's value in few characters."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "none"}[value]
+    if isinstance(value, int | float):
+        return number_text(value)
+    if isinstance(value, Mapping) and isinstance(value.get("kind"), str):
+        rest = ", ".join(f"{key} {value_text(item)}" for key, item in value.items() if key != "kind")
+        text = f"{value['kind']}" + (f" ({rest})" if rest else "")
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _settings(run: Run) -> Mapping[str, Any]:
+    """Dotted path -> value of a run's config, {} where it cannot be read."""
+    if not run.problem and run.record.settings:
+        return run.record.settings
+    try:
+        with Directory(run.directory) as directory:
+            return settings_of(directory)
+    except GdrunError:
+        return {}

@@ -1,0 +1,199 @@
+"""A picture as plain data: what is drawn, not how. `picture.py` and `text.py` draw it, tests and scripts look into it.
+
+Values that are not finite are gaps. Texts may come from anywhere: those who draw make them harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+Scale = Literal["linear", "log"]
+SeriesStyle = Literal["line", "points", "both"]
+Weight = Literal["strong", "faint"]
+MarkKind = Literal["diverged", "best", "start", "end", "zero"]
+GridKind = Literal["cells", "contours", "areas"]
+
+
+MOST_MARK_ROWS = 4
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One of the two axes.
+
+    `limits` None: from what is drawn. `ticks` None: round numbers; else (position, text) of each, for categories; those
+    that would overlap are left out when drawn.
+    """
+
+    label: str = ""
+    scale: Scale = "linear"
+    limits: tuple[float, float] | None = None
+    ticks: tuple[tuple[float, str], ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Points, or a line through them: x and y float64 (N,), in the order in which they are joined.
+
+    `slot` is the place in the palette, which decides colour, dashes and marker together; None takes the next one.
+    `lower` and `upper` (N,) are a band around the line. `values` (N,) colour the points by the figure's `colours`.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    label: str = ""
+    style: SeriesStyle = "line"
+    weight: Weight = "strong"
+    slot: int | None = None
+    lower: np.ndarray | None = None
+    upper: np.ndarray | None = None
+    values: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y", "lower", "upper", "values"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, np.asarray(value, np.float64).reshape(-1))
+        sizes = {len(value) for value in (self.x, self.y, self.lower, self.upper, self.values) if value is not None}
+        if len(sizes) > 1:
+            raise ValueError(f"a series has columns of different lengths: {sorted(sizes)}")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One remarkable point.
+
+    `y` None is the edge of the picture: the lower one for "zero" (a value that a log axis has no place for), else the
+    upper one. `slot`: the colour of the series it belongs to; None is the colour of text.
+    """
+
+    x: float
+    y: float | None
+    kind: MarkKind
+    label: str = ""
+    slot: int | None = None
+
+
+@dataclass(frozen=True)
+class Region:
+    """A shaded stretch of the x axis; None is the picture's edge."""
+
+    start: float | None
+    stop: float | None
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A straight line across the picture: at `x` (upright) or at `y` (level)."""
+
+    x: float | None = None
+    y: float | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Values over a rectangle: x (X,), y (Y,), values (Y, X).
+
+    "cells": a heat map; "contours": lines of equal value; "areas": whole numbers, a class each. `blocked` (Y, X) says
+    which cells have no value because the trial diverged. `limits` are those of the colours; None: from the values.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    values: np.ndarray
+    kind: GridKind = "cells"
+    label: str = ""
+    scale: Scale = "linear"
+    blocked: np.ndarray | None = None
+    limits: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y", "values"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
+        if self.values.shape != (len(self.y), len(self.x)):
+            raise ValueError(f"values of shape {self.values.shape} over {len(self.y)} rows and {len(self.x)} columns")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture. `name` is what its file is called; `notes` are said below it.
+
+    `graded`: the series are in an order (of learning rates, of trials), and colours follow it. `colours` is what the
+    series' `values` mean: a label, a scale, limits.
+    """
+
+    title: str
+    x: Axis = field(default_factory=Axis)
+    y: Axis = field(default_factory=Axis)
+    subtitle: str = ""
+    series: tuple[Series, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    regions: tuple[Region, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    grid: Grid | None = None
+    notes: tuple[str, ...] = ()
+    name: str = "figure"
+    graded: bool = False
+    colours: Axis | None = None
+    square: bool = False
+    """One unit is equally long on both axes."""
+
+    def slots(self) -> list[int]:
+        """Return each series' place in the palette."""
+        taken = [series.slot for series in self.series if series.slot is not None]
+        following = iter(index for index in range(len(self.series) + len(taken)) if index not in taken)
+        return [next(following) if series.slot is None else series.slot for series in self.series]
+
+    def mark_rows(self) -> dict[int | None, int]:
+        """Return for each slot with marks at the upper edge the row that they stand in, from above.
+
+        A few lines get a row each, so that none hides what another one's marks say; many share one.
+        """
+        slots = sorted(
+            {-1 if mark.slot is None else mark.slot for mark in self.marks if mark.y is None and mark.kind != "zero"}
+        )
+        rows = {None if slot < 0 else slot: row for row, slot in enumerate(slots)}
+        return rows if len(rows) <= MOST_MARK_ROWS else dict.fromkeys(rows, 0)
+
+    def __str__(self) -> str:
+        from gdrun.plots.text import as_text
+
+        return as_text(self)
+
+    def _repr_png_(self) -> bytes | None:
+        """For notebooks; where matplotlib is missing they show the text."""
+        from gdrun.errors import ResourceError
+        from gdrun.plots.picture import draw
+
+        try:
+            return draw(self, "png")
+        except ResourceError:
+            return None
+
+
+def plain(value: Any) -> Any:
+    """Return a figure as dicts and lists, for `--json`; what is not set is left out."""
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+        return {name: part for name, part in parts.items() if part is not None and (not _is_empty(part))}
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, str | list | dict) and not value
+
+
+def numbers(values: Sequence[Any] | np.ndarray) -> np.ndarray:
+    """Return `values` as float64; what is no number is nan."""
+    array = np.asarray(values)
+    if array.dtype.kind in "biuf":
+        return array.astype(np.float64)
+    return np.array([value if isinstance(value, int | float) else np.nan for value in values], np.float64)

@@ -1,0 +1,232 @@
+"""Axes: linear or logarithmic, from where to where, and which round numbers stand on them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from gdrun.plots.figure import Axis, Figure, Scale
+
+LOG_DECADES = 2.0
+"""Positive values that span more than this are shown on a log axis."""
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_MARGIN = 0.04
+_BY_FACTORS = 15.0
+"""Unevenly spaced settings whose largest is so many times their smallest were chosen by factors."""
+
+
+def natural_scale(values: Iterable[np.ndarray], *, zeros: bool = False) -> Scale:
+    """Return "log" for positive values that span more than two decades, else "linear".
+
+    Args:
+        values: arrays; what is not finite does not count.
+        zeros: whether a value of 0 here and there (a loss that became exact) is put up with.
+    """
+    arrays = [array[np.isfinite(array)] for array in values]
+    whole = np.concatenate(arrays) if arrays else np.zeros(0)
+    positive = whole[whole > 0]
+    if len(positive) < 2 or (whole < 0).any() or (len(positive) < len(whole) and not zeros):
+        return "linear"
+    if len(positive) < 0.5 * len(whole):
+        return "linear"
+    return "log" if math.log10(positive.max()) - math.log10(positive.min()) > LOG_DECADES else "linear"
+
+
+def spacing_scale(values: np.ndarray) -> Scale:
+    """Return "log" where settings were chosen by factors (0.1, 0.2, 0.4, or 0.01, 0.1, 0.3), else "linear"."""
+    values = np.unique(values[np.isfinite(values)])
+    if len(values) < 2 or values[0] <= 0:
+        return "linear"
+    factors, steps = np.diff(np.log(values)), np.diff(values)
+    uneven = float(np.ptp(steps) / steps.mean())
+    if uneven < 1e-3:
+        return "log" if len(values) == 2 and values[1] > _BY_FACTORS * values[0] else "linear"
+    even_factors = float(np.ptp(factors) / factors.mean()) < uneven
+    return "log" if even_factors or values[-1] > _BY_FACTORS * values[0] else "linear"
+
+
+def limits_of(values: Iterable[np.ndarray], scale: Scale, *, margin: float = _MARGIN) -> tuple[float, float]:
+    """Return from where to where an axis must go to show `values`, with a little room on both sides.
+
+    Values that are not finite, or not positive on a log axis, do not count; without any the answer is (0, 1), or
+    (0.1, 10) on a log axis.
+    """
+    low, high = math.inf, -math.inf
+    for array in values:
+        shown = array[np.isfinite(array) & ((array > 0) | (scale == "linear"))]
+        if len(shown):
+            low, high = min(low, float(shown.min())), max(high, float(shown.max()))
+    if low > high:
+        return (0.1, 10.0) if scale == "log" else (0.0, 1.0)
+    if scale == "log":
+        a, b = math.log10(low), math.log10(high)
+        room = margin * (b - a) if b > a else 0.5
+        return _power(a - room), _power(b + room)
+    # Differences of halves: the span of the largest floats is itself one.
+    half = high / 2 - low / 2
+    room = 2 * margin * half if half > 0 else (abs(low) * 0.1 or 1.0)
+    return _bounded(low - room), _bounded(high + room)
+
+
+def _power(exponent: float) -> float:
+    return float(10.0 ** min(max(exponent, -320.0), 308.0)) or 5e-324
+
+
+def _bounded(value: float) -> float:
+    return min(max(value, -1.7e308), 1.7e308)
+
+
+def figure_limits(figure: Figure) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the limits of both axes of a figure."""
+    series = figure.series
+    across = [item.x for item in series]
+    upward = [part for item in series for part in (item.y, item.lower, item.upper) if part is not None]
+    for mark in figure.marks:
+        across.append(np.array([mark.x]))
+        upward.append(np.array([math.nan if mark.y is None else mark.y]))
+    for rule in figure.rules:
+        across.append(np.array([math.nan if rule.x is None else rule.x]))
+        upward.append(np.array([math.nan if rule.y is None else rule.y]))
+    for region in figure.regions:
+        across.append(np.array([value for value in (region.start, region.stop) if value is not None], np.float64))
+    x_margin = _MARGIN / 2
+    if figure.grid is not None:
+        half = 0.5 if figure.grid.kind == "cells" else 0.0
+        across = [figure.grid.x - half, figure.grid.x + half]
+        upward = [figure.grid.y - half, figure.grid.y + half]
+        return (
+            figure.x.limits or limits_of(across, figure.x.scale, margin=0),
+            figure.y.limits or limits_of(upward, figure.y.scale, margin=0),
+        )
+    return (
+        figure.x.limits or limits_of(across, figure.x.scale, margin=x_margin),
+        figure.y.limits or limits_of(upward, figure.y.scale),
+    )
+
+
+def colour_limits(figure: Figure) -> tuple[float, float]:
+    """Return what the first and the last colour of a figure mean."""
+    if figure.grid is not None:
+        return figure.grid.limits or limits_of([figure.grid.values], figure.grid.scale, margin=0)
+    assert figure.colours is not None
+    values = [item.values for item in figure.series if item.values is not None]
+    return figure.colours.limits or limits_of(values, figure.colours.scale, margin=0)
+
+
+def position(values: np.ndarray, scale: Scale, limits: tuple[float, float]) -> np.ndarray:
+    """Return where on an axis `values` are: 0 at its beginning, 1 at its end, nan where there is no place for them."""
+    low, high = limits
+    values = np.asarray(values, np.float64)
+    with np.errstate(all="ignore"):
+        if scale == "log":
+            values = np.log10(np.where(values > 0, values, np.nan))
+            low, high = math.log10(low), math.log10(high)
+        values = np.where(np.isfinite(values), values, np.nan)
+        span = high / 2 - low / 2
+        return (values / 2 - low / 2) / span if span > 0 else np.full(values.shape, 0.5)
+
+
+def axis_ticks(axis: Axis, limits: tuple[float, float], at_most: int) -> list[tuple[float, str]]:
+    """Return (value, text) of at most `at_most` (2 or more) ticks of an axis, in order."""
+    if axis.ticks is None:
+        return ticks(limits, axis.scale, at_most)
+    shown = [tick for tick in axis.ticks if limits[0] <= tick[0] <= limits[1]]
+    every = -(-len(shown) // max(at_most, 2))
+    return shown[::every] if every else shown
+
+
+def ticks(limits: tuple[float, float], scale: Scale, at_most: int) -> list[tuple[float, str]]:
+    """Return (value, text) of round numbers between `limits`."""
+    at_most = max(at_most, 2)
+    if scale == "log":
+        found = _log_ticks(limits, at_most)
+        if len(found) >= 2:
+            return found
+    return _linear_ticks(limits, at_most)
+
+
+def _linear_ticks(limits: tuple[float, float], at_most: int) -> list[tuple[float, str]]:
+    low, high = limits
+    rough = (high / 2 - low / 2) / at_most * 2
+    if not 0 < rough < math.inf:
+        return [(low, number_text(low))]
+    magnitude = 10.0 ** min(max(math.floor(math.log10(rough)), -300), 307)
+    for factor in _STEPS:
+        step = factor * magnitude
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last - first + 1 <= at_most:
+            break
+    values = [index * step for index in range(first, last + 1)]
+    return list(zip(values, _alike(values, step), strict=True))
+
+
+def _alike(values: list[float], step: float) -> list[str]:
+    """Texts of the same form for all ticks of one axis."""
+    largest = max((abs(value) for value in values), default=0.0)
+    if largest and not 1e-4 <= largest < 1e7:
+        exponent = math.floor(math.log10(largest) + 1e-9)
+        decimals = max(0, exponent - math.floor(math.log10(step) + 1e-9) + (1 if _is_2_5(step) else 0))
+        return ["0" if value == 0 else f"{value / 10.0**exponent:.{min(decimals, 12)}f}e{exponent}" for value in values]
+    decimals = min(max(0, -math.floor(math.log10(step) + 1e-9) + (1 if _is_2_5(step) else 0)), 15)
+    comma = "," if largest >= 9999.5 else ""
+    return [f"{value + 0.0:{comma}.{decimals}f}" if value else f"{0:.{decimals}f}" for value in values]
+
+
+def _is_2_5(step: float) -> bool:
+    return abs(step / 10.0 ** math.floor(math.log10(step) + 1e-9) - 2.5) < 1e-6
+
+
+def _log_ticks(limits: tuple[float, float], at_most: int) -> list[tuple[float, str]]:
+    first, last = (math.log10(value) for value in limits)
+    low, high = math.ceil(first - 1e-9), math.floor(last + 1e-9)
+    decades = high - low + 1
+    if decades >= 3 or decades > at_most:
+        step = -(-decades // at_most)
+        step = next(nice for nice in (1, 2, 3, 5, 10, 20, 25, 50, 100, 200, 400) if nice >= step)
+        exponents = list(range(-(-low // step) * step, high + 1, step))
+        values = [10.0**exponent for exponent in exponents if -323 <= exponent <= 308]
+        return list(zip(values, power_texts(exponents), strict=True))
+    for digits in ((1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+        values = [digit * 10.0**power for power in range(low - 1, high + 1) for digit in digits]
+        values = [value for value in values if limits[0] * (1 - 1e-9) <= value <= limits[1] * (1 + 1e-9)]
+        if 2 <= len(values) <= at_most:
+            return [(value, number_text(value)) for value in values]
+    return []
+
+
+def power_texts(exponents: list[int]) -> list[str]:
+    """Return the texts of powers of ten: all plain (0.01) where all are short, else all as 10⁻⁸."""
+    if all(-3 <= exponent <= 4 for exponent in exponents):
+        return [number_text(10.0**exponent) for exponent in exponents]
+    return ["1" if exponent == 0 else "10" + str(exponent).translate(_SUPERSCRIPTS) for exponent in exponents]
+
+
+def number_text(value: float, digits: int = 4) -> str:
+    """Return a number in few characters: 0.025, 12,000, 3.2e-5, 1e12."""
+    if not math.isfinite(value):
+        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    if value == 0:
+        return "0"
+    if 1e-3 * (1 - 1e-9) <= abs(value) < 1e7:
+        text = f"{value:.{max(digits - 1 - math.floor(math.log10(abs(value))), 0)}f}"
+        whole, _, rest = text.partition(".")
+        rest = rest.rstrip("0")
+        whole = f"{int(whole):,}" if len(whole.lstrip("-")) > 4 else whole
+        return f"{whole}.{rest}" if rest else whole
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}e{int(exponent)}"
+
+
+def minor_log_ticks(limits: tuple[float, float]) -> list[float]:
+    """Return 2, 3, ... 9 times the powers of ten between `limits`; none where they would be a grey smear."""
+    first, last = (math.log10(value) for value in limits)
+    if last - first > 7:
+        return []
+    powers = range(math.floor(first), math.floor(last) + 1)
+    values = [digit * 10.0**power for power in powers for digit in range(2, 10)]
+    return [value for value in values if limits[0] <= value <= limits[1]]

@@ -1,0 +1,201 @@
+"""What the trials of a sweep came to over one axis: how sensitive the final loss is to the learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdrun.plots.figure import Axis, Figure, Mark, Region, Rule, Scale, Series, SeriesStyle
+from gdrun.plots.palette import LINES
+from gdrun.plots.runs import FEW_POINTS
+from gdrun.plots.scales import limits_of, natural_scale, number_text, spacing_scale
+from gdrun.plots.sweep_lines import choices_figure
+from gdrun.plots.trials import (
+    BEYOND_START,
+    Trials,
+    counts,
+    groups,
+    is_rate,
+    is_seed,
+    metric_label,
+    named_axis,
+    read_trials,
+    start_of,
+    title_of,
+)
+from gdrun.text import plural
+
+if TYPE_CHECKING:
+    from gdrun.rundir.sweep_run import SweepRun
+
+QUARTILES_FROM = 8
+"""So many seeds or more are summed up by their quartiles, fewer by the lowest and the highest."""
+
+
+def sensitivity_figure(
+    sweep: SweepRun, *, over: str | None = None, metric: str | None = None, scale: Scale | None = None
+) -> Figure:
+    """Return what the trials came to over one axis: the final loss against the learning rate.
+
+    One line for each combination of the other settings; seeds are summed up as median and band. Diverged trials are
+    crosses at the upper edge. Where all trials from some rate on diverged, the stretch is shaded; it begins half way
+    between the last rate that did not and the first that did. The edge that was predicted is an upright line.
+
+    Args:
+        over: the axis; default: the learning rate, else the first numeric one.
+        metric: a column of the table; default: what the sweep ranks by.
+        scale: of the metric; None is logarithmic where it is positive and spans more than two decades.
+    Raises:
+        UsageError: there are no trials, or no such axis or column.
+    """
+    trials = read_trials(sweep, metric)
+    key = _axis(sweep, trials, over)
+    if key is None or not trials.is_numeric(key):
+        return choices_figure(sweep, trials, key, scale)
+    seeds = [other for other in trials.axes if is_seed(other) and other != key]
+    others = [other for other in trials.axes if other != key and other not in seeds]
+    lines = [_line_of(trials, key, members, label) for label, members in groups(trials, others)]
+    series = [line.series for line in lines]
+    x = trials.column(key)
+    x_scale = spacing_scale(x)
+    many = len(series) > len(LINES)
+    marks = [mark for slot, line in enumerate(lines) for mark in line.marks(None if many or len(lines) == 1 else slot)]
+    label = trials.axis_label(key)
+    figure = Figure(
+        title_of(sweep, f"{metric_label(trials)} by {label}"),
+        Axis(label, x_scale),
+        Axis(metric_label(trials)),
+        counts(sweep, trials),
+        tuple(replace(item, slot=slot) for slot, item in enumerate(series)),
+        name="sensitivity",
+        graded=many,
+        notes=_notes(trials, seeds, lines),
+    )
+    figure = _scaled(figure, sweep, trials, scale)
+    best = _best_mark(figure, trials.maximize)
+    return replace(
+        figure,
+        marks=(*marks, *best),
+        regions=_diverged_regions(x, trials.diverged, x_scale),
+        rules=(*figure.rules, *(_prediction(sweep) if is_rate(key) else ())),
+    )
+
+
+# --- one line a setting -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Line:
+    series: Series
+    diverged: np.ndarray
+    """Where on the x axis half of the trials or more diverged."""
+    seeds: int
+
+    def marks(self, slot: int | None) -> list[Mark]:
+        return [Mark(float(x), None, "diverged", slot=slot) for x in self.diverged]
+
+
+def _line_of(trials: Trials, key: str, members: np.ndarray, label: str) -> _Line:
+    """The median over seeds at each value of the axis; a diverged trial counts as worse than any other."""
+    x, worst = trials.column(key)[members], -np.inf if trials.maximize else np.inf
+    value = np.where(trials.diverged[members], worst, trials.value[members])
+    at = np.unique(x[np.isfinite(x)])
+    middle, low, high, seeds = (np.full(len(at), np.nan) for _ in range(4))
+    for index, place in enumerate(at):
+        found = value[(x == place) & ~np.isnan(value)]
+        if len(found):
+            shares = (0.25, 0.75) if len(found) >= QUARTILES_FROM else (0.0, 1.0)
+            # The lower of two middle ones where one of them is infinite: between them there is nothing.
+            low[index], high[index] = (np.quantile(found, share, method="nearest") for share in shares)
+            both = np.isfinite(np.quantile(found, 0.5, method="higher")) == np.isfinite(
+                np.quantile(found, 0.5, method="lower")
+            )
+            middle[index] = np.quantile(found, 0.5, method="linear" if both and np.isfinite(found).all() else "nearest")
+            seeds[index] = len(found)
+    diverged = at[np.isinf(middle)]
+    several = bool((seeds > 1).any())
+    style: SeriesStyle = "both" if len(at) <= 2 * FEW_POINTS else "line"
+    series = Series(at, middle, label, style, lower=low if several else None, upper=high if several else None)
+    return _Line(series, diverged, int(np.nanmax(seeds)) if len(at) else 0)
+
+
+def _diverged_regions(x: np.ndarray, diverged: np.ndarray, scale: Scale) -> tuple[Region, ...]:
+    """The stretch from where on every trial diverged, if there is one with something before it."""
+    at = np.unique(x)
+    all_diverged = np.array([diverged[x == place].all() for place in at])
+    if not all_diverged.any() or not all_diverged[-1]:
+        return ()
+    first = len(at) - int(np.argmin(all_diverged[::-1])) if not all_diverged.all() else 0
+    label = f"diverged from {number_text(float(at[first]), 3)}"
+    if first == 0:
+        return (Region(None, None, "every trial diverged"),)
+    before, after = at[first - 1], at[first]
+    middle = float(np.sqrt(before * after)) if scale == "log" else float((before + after) / 2)
+    return (Region(middle, None, label),)
+
+
+def _prediction(sweep: SweepRun) -> tuple[Rule, ...]:
+    told: Any = None if sweep.problem else sweep.record.extra.get("prediction")
+    limit = told.get("limit") if isinstance(told, dict) else None
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < np.inf:
+        return ()
+    return (Rule(x=float(limit), label=f"predicted edge {number_text(limit, 4)}"),)
+
+
+def _best_mark(figure: Figure, maximize: bool) -> tuple[Mark, ...]:
+    candidates = [
+        (float(item.y[at]), float(item.x[at]), item.slot)
+        for item in figure.series
+        for at in np.flatnonzero(np.isfinite(item.y))
+    ]
+    if not candidates:
+        return ()
+    value, x, slot = (max if maximize else min)(candidates, key=lambda one: one[0])
+    if figure.y.scale == "log" and value <= 0:
+        return (Mark(x, None, "zero", f"{number_text(value, 3)} at {number_text(x, 3)}", slot),)
+    many = figure.graded or len(figure.series) == 1
+    return (Mark(x, value, "best", f"{number_text(value, 3)} at {number_text(x, 3)}", None if many else slot),)
+
+
+def _scaled(figure: Figure, sweep: SweepRun, trials: Trials, scale: Scale | None) -> Figure:
+    """Choose the scale of y, and cut off what lies far above the loss at the start."""
+    values = [item.y for item in figure.series]
+    start = start_of(sweep, trials)
+    notes = list(figure.notes)
+    limits: tuple[float, float] | None = None
+    rules: tuple[Rule, ...] = ()
+    if start is not None:
+        values = [np.where(array <= start * BEYOND_START, array, np.nan) for array in values]
+    chosen = scale or natural_scale(values, zeros=True)
+    if start is not None and (
+        chosen == "log" or start <= 2 * max((np.nanmax(v) for v in values if np.isfinite(v).any()), default=0)
+    ):
+        rules = (Rule(y=start, label="start"),)
+    beyond = sum(
+        int((np.isfinite(item.y) & (item.y > (start or np.inf) * BEYOND_START)).sum()) for item in figure.series
+    )
+    if beyond:
+        bands = [part for item in figure.series for part in (item.lower, item.upper) if part is not None]
+        bands = [np.where(part <= (start or np.inf) * BEYOND_START, part, np.nan) for part in bands]
+        limits = limits_of([*values, *bands, np.array([start])], chosen)
+        notes.append(f"{plural(beyond, 'result')} above {number_text((start or 0) * BEYOND_START, 2)} not shown")
+    return replace(figure, y=replace(figure.y, scale=chosen, limits=limits), rules=rules, notes=tuple(notes))
+
+
+def _axis(sweep: SweepRun, trials: Trials, over: str | None) -> str | None:
+    if over is not None:
+        return named_axis(sweep, trials, over)
+    numeric = trials.numeric_axes() or trials.numeric_axes(seeds=True)
+    # A few numbers beside several kinds (layers 1, 2, 3 of sgd, adam) are still an axis; kinds alone are not.
+    return next(iter(numeric or trials.axes), None)
+
+
+def _notes(trials: Trials, seeds: Sequence[str], lines: Sequence[_Line]) -> tuple[str, ...]:
+    if not seeds:
+        return ()
+    count = max(line.seeds for line in lines)
+    band = "quartiles" if count >= QUARTILES_FROM else "range"
+    return (f"line: median of {count} seeds; band: their {band}",)
