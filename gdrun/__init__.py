@@ -14,14 +14,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .analysis.checks import check_grad as check_grad
     from .analysis.grad import grad as grad
     from .checking import check as check
     from .config.loading import LoadedConfig as LoadedConfig
     from .config.loading import load_config as load_config
+    from .plots.choose import plot as plot
     from .resuming import resume as resume
+    from .rundir.comparing import compare as compare
+    from .rundir.comparing import diff as diff
+    from .rundir.describing import describe_run as describe_run
+    from .rundir.pruning import prune as prune
     from .rundir.run import Run as Run
     from .rundir.run import load_run as load_run
     from .rundir.run import runs as runs
+    from .rundir.tables import table as table
+    from .rundir.tail import follow as follow
+    from .rundir.trash import empty_trash as empty_trash
+    from .rundir.trash import remove as remove
+    from .rundir.trash import removed as removed
+    from .rundir.trash import restore as restore
+    from .rundir.verifying import verify as verify
     from .training import Listener as Listener
     from .training import execute as execute
     from .training import prepare as prepare
@@ -34,14 +47,27 @@ _PLACES = {
     "LoadedConfig": "config.loading",
     "Run": "rundir.run",
     "check": "checking",
+    "check_grad": "analysis.checks",
+    "compare": "rundir.comparing",
+    "describe_run": "rundir.describing",
+    "diff": "rundir.comparing",
+    "empty_trash": "rundir.trash",
     "execute": "training",
+    "follow": "rundir.tail",
     "grad": "analysis.grad",
     "load_config": "config.loading",
     "load_run": "rundir.run",
+    "plot": "plots.choose",
     "prepare": "training",
+    "prune": "rundir.pruning",
+    "remove": "rundir.trash",
+    "removed": "rundir.trash",
+    "restore": "rundir.trash",
     "resume": "resuming",
     "runs": "rundir.run",
+    "table": "rundir.tables",
     "train": "training",
+    "verify": "rundir.verifying",
 }
 __all__ = [
     "Listener",
@@ -49,14 +75,27 @@ __all__ = [
     "Run",
     "__version__",
     "check",
+    "check_grad",
+    "compare",
+    "describe_run",
+    "diff",
+    "empty_trash",
     "execute",
+    "follow",
     "grad",
     "load_config",
     "load_run",
+    "plot",
     "prepare",
+    "prune",
+    "remove",
+    "removed",
+    "restore",
     "resume",
     "runs",
+    "table",
     "train",
+    "verify",
 ]
 
 

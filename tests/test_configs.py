@@ -49,6 +49,8 @@ def _pairs(expect: Any, values: Values) -> Iterator[tuple[str, Any, Any, Any]]:
         yield "loss", expect.loss, None, values.loss
     for name, expected in expect.parameters.items():
         yield name, expected, None, values.parameters[name]
+    for name, expected in expect.gradients.items():
+        yield f"d/d{name}", expected, None, values.gradients[name]
     for name, expected in expect.metrics.items():
         yield name, expected, None, values.metrics[name]
     for row in expect.trace:

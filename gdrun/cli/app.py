@@ -34,12 +34,21 @@ GROUPS: dict[str, dict[str, str]] = {
     "Runs": {
         "ls": "List runs and sweeps; filter and sort them.",
         "show": "Show everything about a run or a sweep.",
+        "watch": "Follow a running run or sweep until it ends.",
+        "compare": "Show runs side by side: results and differing settings.",
+        "plot": "Draw runs and sweeps, as files or in the terminal.",
+        "diff": "Show in what two runs differ, and where their losses part.",
+        "verify": "Check that run directories are whole and say what is true.",
+        "rm": "Put runs into the trash.",
+        "restore": "List the trash, or bring runs back from it.",
+        "prune": "Put old, diverged or second-best runs into the trash; empty it.",
         "predict": "Print a finished run's predictions.",
         "evaluate": "Print a finished run's loss and metrics, on its own data or other.",
         "export": "Write a finished run's model for other programs.",
     },
     "Insight": {
         "grad": "Print derivatives of formulas, of a config or of a run.",
+        "check-grad": "Say whether gradients are right: the tape's, and those written by hand.",
     },
     "Configs": {
         "init": "Write a commented config to start from.",
@@ -157,7 +166,8 @@ def _gdrun(
     """Gradient-descent experiments from the command line: a YAML file in, an exact record out.
 
     Begin with `gdrun init` and `gdrun train FILE`. Exit codes: 0 done, 1 a bug in gdrun, 2 config or usage refused,
-    3 diverged, 4 an expectation was missed, 5 disk trouble, 8 something is missing here, 130/143 interrupted.
+    3 diverged, 4 an expectation was missed, 5 disk trouble, 7 a sweep is incomplete, 8 something is missing here,
+    130/143 interrupted.
     """
 
 

@@ -23,6 +23,7 @@ class Values:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     predictions: Any = None
     steps: int | None = None
+    gradients: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -201,3 +201,18 @@ def matrix_factorisation() -> Values:
 
     start = {name: parameter.value for name, parameter in config.model.parameters.items()}
     return collect(adam(start, gradient, 1e-3, 250, np.float64))
+
+
+@oracle("derivatives")
+def derivatives() -> Values:
+    w1, w2 = 5.0, 3.0
+    return Values(loss=3 * w1**2 + 2 * w1 * w2, gradients={"w1": 6 * w1 + 2 * w2, "w2": 2 * w1})
+
+
+@oracle("gradient-mistake")
+def gradient_mistake() -> Values:
+    a, b, X, y = np.zeros((2, 2)), 0.0, np.asarray([[1.0, 2], [3, 4]]), np.asarray([[1.0], [2]])
+    for _ in range(10000):
+        error = a * X + b - y
+        a, b = a - 1e-3 * error @ X, b - 1e-3 * error.sum()
+    return Values({"a": a, "b": b})

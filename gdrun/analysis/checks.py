@@ -1,0 +1,300 @@
+"""Whether gradients are right: the tape against differences, and what is written by hand against the tape.
+
+Everything is computed in float64, whatever the config's precision: the tape and differences over all training data,
+what is by hand on the batch that the first update sees, whose size it may have in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdrun.errors import ComponentError, ConfigError, UsageError
+from gdrun.text import human_number
+
+from .alternatives import alternatives, factor_words
+from .differences import Difference, difference
+
+if TYPE_CHECKING:
+    from gdrun.build import Built
+
+MOST_COORDINATES = 200
+"""Of all parameters together; of more, a sample is compared with differences."""
+_EXACT = 1e-9
+_NEAR = 0.1
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One parameter's gradient held against another."""
+
+    parameter: str
+    by: str
+    """"differences": the tape against them; "hand": what is written against the tape."""
+    ok: bool
+    index: tuple[int, ...]
+    """Where they differ most."""
+    got: float
+    """There: the tape's, or the one by hand."""
+    wanted: float
+    """There: the differences', or the tape's."""
+    bound: float
+    """How far off it may be, there."""
+    compared: int
+    """Entries that were compared."""
+    size: int
+    wrong: int
+    """Entries that are off by more than their bound."""
+    note: str = ""
+    """A kink; a point nearby; what agrees with the tape."""
+    suggestion: str | None = None
+    """A formula that agrees with the tape, where a simple change gives one."""
+
+    @property
+    def off_by(self) -> float:
+        """|got - wanted|."""
+        return abs(self.got - self.wanted)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {**vars(self), "index": list(self.index), "off_by": self.off_by}
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """What `gdrun.check_grad` found."""
+
+    config: str
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every gradient is right."""
+        return all(row.ok for row in self.comparisons)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {"config": self.config, "ok": self.ok, "comparisons": [row.as_dict() for row in self.comparisons]}
+
+
+def check_grad(
+    source: str | Path, overrides: Mapping[str, Any] | Sequence[str] = (), *, device: str | None = None
+) -> GradientCheck:
+    """Compare the gradients of a config: the tape's with finite differences, those by hand with the tape's.
+
+    Args:
+        source, overrides, device: as in `gdrun.train`; a run is checked at its end.
+    Raises:
+        as `gdrun.train`. A gradient that is wrong is no error.
+    """
+    from .start import config_or_run, point_of
+
+    at = point_of(config_or_run(source), overrides, precision="float64", device=device)
+    import tensorflow as tf
+
+    with tf.device(at.prepared.device.name):
+        checker = _Checker(at.prepared.built, at)
+        rows = [*checker.tape_by_differences(), *checker.by_hand()]
+    return GradientCheck(str(source), tuple(rows))
+
+
+class _Checker:
+    """The objective of the first batch as a function of NumPy arrays."""
+
+    def __init__(self, built: Built, at: Any) -> None:
+        import tensorflow as tf
+
+        if any(parameter.dtype.is_complex for parameter in built.state.parameters):
+            raise UsageError("gradients of complex parameters are not checked", hint="give the two parts as parameters")
+        self.tf = tf
+        self.built = built
+        self.names = built.objective.trainable_names
+        self.start = [np.asarray(value, np.float64) for value in at.parameters]
+        feed, window = built.program.feed, built.windows.at(0)
+        first = tf.constant(0, tf.int64)
+        remainder = feed.steps_per_epoch == 1 and bool(feed.remainder_size)
+        self.batch = feed.batch(built.data, window.order, window, first, remainder=remainder)
+        self._at = at
+        self._loss = tf.function(lambda parameters: self._evaluate(parameters, built.data).loss, autograph=False)
+
+    def _evaluate(self, parameters: Sequence[Any], batch: Any) -> Any:
+        at = self._at
+        return self.built.objective.evaluate(
+            tuple(parameters), at.model_state, at.setting, batch, at.moment, training=True
+        )
+
+    def loss(self, parameters: Sequence[np.ndarray]) -> float:
+        return float(self._loss(tuple(self.tf.constant(value) for value in parameters)))
+
+    def tape(self, parameters: Sequence[np.ndarray], batch: Any) -> tuple[dict[str, np.ndarray | None], Any]:
+        """The tape's gradients, None where it has none, and the evaluation."""
+        tf = self.tf
+        tensors = tuple(tf.constant(value) for value in parameters)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(tensors)
+            evaluation = self._evaluate(tensors, batch)
+        found = tape.gradient(evaluation.loss, tensors)
+        arrays = (None if value is None else tf.convert_to_tensor(value).numpy() for value in found)
+        return dict(zip(self.names, arrays, strict=True)), evaluation
+
+    def tape_by_differences(self) -> list[Comparison]:
+        """Compare every entry, or a sample, of the tape's gradients with finite differences."""
+        found, _ = self.tape(self.start, self.built.data)
+        each = max(1, MOST_COORDINATES // max(1, len(self.names)))
+        rows = []
+        for at, name in enumerate(self.names):
+            value, gradient = self.start[at], found[name]
+            gradient = np.zeros(value.shape) if gradient is None else gradient
+            places = np.arange(value.size)
+            if sum(v.size for v in self.start) > MOST_COORDINATES and value.size > each:
+                places = np.sort(np.random.default_rng(0).choice(value.size, each, replace=False))
+            scale = float(np.sqrt(np.mean(value**2))) or 1.0
+            tried = [(int(place), self._difference(at, int(place), scale)) for place in places]
+            rows.append(_by_differences(name, gradient, tried))
+        return rows
+
+    def _difference(self, at: int, place: int, scale: float) -> Difference:
+        moved = [value.copy() for value in self.start]
+
+        def along(x: float) -> float:
+            moved[at].reshape(-1)[place] = x
+            return self.loss(moved)
+
+        return difference(along, float(self.start[at].reshape(-1)[place]), scale)
+
+    def by_hand(self) -> list[Comparison]:
+        """Compare gradients by hand with the tape's, at the parameters and at others near them."""
+        from gdrun.build.gradients import build_gradients
+
+        section = self.built.experiment.gradients
+        hand = build_gradients(self.built.experiment, self.built.objective)
+        if section is None or hand is None:
+            return []
+        rng = np.random.default_rng(0)
+        near = [value + _NEAR * (1 + np.abs(value)) * rng.normal(size=value.shape) for value in self.start]
+        points = [self.tape(point, self.batch) for point in (self.start, near)]
+        mine = [{name: np.asarray(value) for name, value in hand(evaluation.scope).items()} for _, evaluation in points]
+        rows = []
+        for name in section.of:
+            at_each = [
+                _by_hand(name, got[name], tape[name], nearby=bool(count))
+                for count, ((tape, _), got) in enumerate(zip(points, mine, strict=True))
+            ]
+            row = next((found for found in at_each if not found.ok), at_each[0])
+            if not row.ok:
+                wanted = [tape[name] for tape, _ in points]
+                row = self._explained(row, section.of[name], [e for _, e in points], [m[name] for m in mine], wanted)
+            rows.append(row)
+        return rows
+
+    def _explained(self, row: Comparison, text: Any, evaluations: list[Any], got: list[Any], wanted: list[Any]) -> Any:
+        """The row with what agrees with the tape, where something simple does."""
+        wanted = [np.zeros(g.shape) if w is None else w for g, w in zip(got, wanted, strict=True)]
+        ratio = _ratio(got, wanted)
+        if ratio is not None:
+            counts = {f"the number of examples ({n})": n for n in [self.batch.num_examples]}
+            counts |= {f"the number of entries ({n})": n for n in [int(np.size(evaluations[0].prediction))]}
+            return replace(row, note=f"{_join(row.note)}it is {factor_words(ratio, counts)}".strip())
+        if isinstance(text, str):
+            for formula, what in alternatives(text):
+                if self._agrees(formula, evaluations, wanted):
+                    return replace(row, note=f"{_join(row.note)}{what} agrees with the tape", suggestion=formula)
+        return row
+
+    def _agrees(self, formula: str, evaluations: list[Any], wanted: list[np.ndarray]) -> bool:
+        from gdrun.formula.evaluate import evaluate
+        from gdrun.formula.parse import parse
+
+        try:
+            expression = parse(formula)
+            found = [np.asarray(evaluate(expression, evaluation.scope)) for evaluation in evaluations]
+        except (ComponentError, ConfigError, ValueError, self.tf.errors.OpError):
+            return False
+        return all(_same(one, other) for one, other in zip(found, wanted, strict=True))
+
+
+def _by_differences(name: str, gradient: np.ndarray, tried: list[tuple[int, Difference]]) -> Comparison:
+    flat, worst, note = gradient.reshape(-1), None, ""
+    wrong, kinks = 0, 0
+    scale = float(np.max(np.abs(flat[np.isfinite(flat)]), initial=0.0))
+    for place, found in tried:
+        bound = found.error + 1e-10 * max(scale, abs(found.value))
+        off = abs(flat[place] - found.value)
+        sides = sorted((found.left, found.right))
+        if found.has_kink:
+            slack = 0.01 * (sides[1] - sides[0])
+            kinks += 1
+            off = 0.0 if sides[0] - slack <= flat[place] <= sides[1] + slack else off
+        wrong += not off <= bound
+        rank = float("inf") if not np.isfinite(off) else off / bound if bound > 0 else off
+        if worst is None or rank > worst[0]:
+            worst = (rank, place, found.value, bound)
+    assert worst is not None
+    _, place, value, bound = worst
+    if kinks:
+        note = f"no derivative at {kinks} of them: the loss has a kink there, the tape's is between both sides"
+    index = tuple(int(i) for i in np.unravel_index(place, gradient.shape))
+    return Comparison(
+        name, "differences", not wrong, index, float(flat[place]), float(value), float(bound), len(tried), flat.size,
+        wrong, note,
+    )  # fmt: skip
+
+
+def _by_hand(name: str, got: np.ndarray, tape: np.ndarray | None, *, nearby: bool) -> Comparison:
+    wanted = np.zeros(got.shape) if tape is None else tape
+    scale = float(np.max(np.abs(wanted[np.isfinite(wanted)]), initial=0.0))
+    bound = np.full(got.shape, _EXACT * (scale or 1.0))
+    off = np.abs(got - wanted)
+    off = np.where(got == wanted, 0.0, np.where(np.isnan(off), np.inf, off))
+    index = np.unravel_index(int(np.argmax(off)), got.shape)
+    wrong = int(np.count_nonzero(off > bound))
+    notes = [f"the tape has none: the loss does not depend on {name}"] if tape is None else []
+    if nearby and wrong:
+        notes.append("right at the initial values, wrong near them")
+    return Comparison(
+        name, "hand", not wrong, tuple(int(i) for i in index), float(got[index]), float(wanted[index]),
+        float(bound[index]), got.size, got.size, wrong, "; ".join(notes),
+    )  # fmt: skip
+
+
+def _same(got: np.ndarray, wanted: np.ndarray) -> bool:
+    if got.shape != wanted.shape:
+        return False
+    scale = float(np.max(np.abs(wanted), initial=0.0))
+    return bool(np.all(np.abs(got - wanted) <= _EXACT * (scale or 1.0)))
+
+
+def _ratio(got: list[np.ndarray], wanted: list[np.ndarray]) -> float | None:
+    """What the right gradient would have to be multiplied by to give the one by hand, if it is one number."""
+    mine, right = (np.concatenate([np.ravel(array) for array in arrays]) for arrays in (got, wanted))
+    if not (np.all(np.isfinite(mine)) and np.all(np.isfinite(right))) or not np.any(right) or not np.any(mine):
+        return None
+    ratio = float(mine @ right / (right @ right))
+    close = np.max(np.abs(mine - ratio * right)) <= _EXACT * np.max(np.abs(mine))
+    return ratio if close else None
+
+
+def _join(note: str) -> str:
+    return f"{note}; " if note else ""
+
+
+def describe(row: Comparison) -> str:
+    """Return a comparison in one line: what, whether it is right, where it differs most and by how much."""
+    what = f"{row.parameter}: the tape" if row.by == "differences" else f"{row.parameter}: by hand"
+    place = f" at [{', '.join(map(str, row.index))}]" if row.index else ""
+    other = "differences" if row.by == "differences" else "the tape"
+    sample = "" if row.compared == row.size else f", {row.compared} of {row.size:,} entries"
+    if row.ok:
+        off = human_number(row.off_by, digits=2)
+        text = f"{what} agrees with {other}: off by {off} at most (bound {human_number(row.bound, digits=2)}){sample}"
+        return f"{text}; {row.note}" if row.note else text
+    got, wanted = human_number(row.got, digits=9), human_number(row.wanted, digits=9)
+    count = f"{row.wrong} of {row.compared} entries differ, most" if row.compared > 1 else "it differs"
+    text = f"{what} is wrong: {count}{place}: {got}, {other} say{'s' if row.by == 'hand' else ''} {wanted}"
+    text = f"{text}, off by {human_number(row.off_by, digits=9)}"
+    text = f"{text}; {row.note}" if row.note else text
+    return f"{text}: {row.suggestion}" if row.suggestion else text

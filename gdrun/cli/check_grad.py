@@ -1,0 +1,31 @@
+"""`gdrun check-grad CONFIG...`: whether gradients are right."""
+
+from __future__ import annotations
+
+from gdrun.cli import session, terminal
+from gdrun.cli.arguments import Device, Json, Targets, split
+from gdrun.errors import ExitCode
+from gdrun.text import safe_text
+
+
+def command(configs: Targets, device: Device = None, as_json: Json = False) -> int:
+    """Compare gradients: the tape's with finite differences, and those that a config writes by hand with the tape's.
+
+    Exit code 4 where one is wrong.
+    """
+    from gdrun.analysis.checks import check_grad, describe
+    from gdrun.cli.output import print_json
+
+    sources, overrides = split(configs)
+    with session.quiet():
+        found = [check_grad(source, overrides, device=device) for source in sources]
+    code = ExitCode.DONE if all(check.ok for check in found) else ExitCode.EXPECTATION
+    if as_json:
+        print_json({"configs": [check.as_dict() for check in found], "exit_code": int(code)})
+        return code
+    for check in found:
+        for row in check.comparisons:
+            mark = "ok    " if row.ok else "WRONG "
+            prefix = f"{safe_text(check.config, limit=200)}: " if len(found) > 1 else ""
+            terminal.data(f"{mark} {prefix}{safe_text(describe(row), limit=1000)}")
+    return code
