@@ -14,8 +14,9 @@ from gdrun.cli import table, terminal
 from gdrun.cli.arguments import Json, RunsDir
 from gdrun.cli.table import Cell
 from gdrun.rundir.differing import labels
+from gdrun.rundir.entry import Entry
 from gdrun.rundir.layout import default_runs_root, run_names
-from gdrun.rundir.listing import Entry, apart, check_names, entries, select
+from gdrun.rundir.listing import apart, check_names, entries, select
 from gdrun.text import human_age, human_seconds, plural, safe_text
 
 SCREENFUL = 50
@@ -67,7 +68,7 @@ def command(
         return _print_json(root, found, total, columns, now)
     if not found:
         return _say_none(root, condition, total)
-    lines = _chosen(found, columns, now) if columns else _default(found, now)
+    lines = _chosen(found, columns, now) if columns else default_table(found, now=now)
     terminal.data("\n".join(lines))
     if limit is None and len(found) < total:
         terminal.say(f"{len(found)} of {total:,} runs; -n 0 shows all, -n N so many, --filter some")
@@ -97,8 +98,15 @@ def _say_none(root: Path, condition: str | None, total: int) -> None:
         terminal.say(f"no runs in {safe_text(root)}; `gdrun train CONFIG` makes one")
 
 
-def _default(found: Sequence[Entry], now: datetime) -> list[str]:
-    """The table: as much of the differences as the line has room for."""
+def default_table(found: Sequence[Entry], *, now: datetime | None = None, name: str = "stdout") -> list[str]:
+    """Return the lines of the usual table, with as much of the differences as the line has room for.
+
+    Args:
+        found: the runs, at least one.
+        now: what ages count from.
+        name: the stream that the table is for.
+    """
+    now = now or datetime.now(UTC)
     notes = differences(found)
     rows = []
     for entry, note in zip(found, notes, strict=True):
@@ -117,7 +125,7 @@ def _default(found: Sequence[Entry], now: datetime) -> list[str]:
     titles = ["run", "age", "status", "steps", "time", "loss", "differs"]
     if not any(note.text for note in notes):
         titles, rows = titles[:-1], [row[:-1] for row in rows]
-    width = table.screen_width()
+    width = table.screen_width(name)
     if width is not None and len(titles) == 7:
         # A narrow terminal has room for what differs, or for the time; what differs is worth more.
         taken = sum(max(len(title), *(len(row[at].text) for row in rows)) + 2 for at, title in enumerate(titles[:-1]))
@@ -125,7 +133,7 @@ def _default(found: Sequence[Entry], now: datetime) -> list[str]:
             titles, rows = [*titles[:4], *titles[5:]], [[*row[:4], *row[5:]] for row in rows]
     right = [titles.index(name) for name in ("age", "steps", "time") if name in titles]
     flexible = len(titles) - 1 if titles[-1] == "differs" else None
-    return table.lines(titles, rows, right=right, flexible=flexible, width=width)
+    return table.lines(titles, rows, right=right, flexible=flexible, width=width, name=name)
 
 
 def differences(found: Sequence[Entry]) -> list[Cell]:

@@ -42,6 +42,8 @@ def value_text(value: Any, *, digits: int | None = 6) -> str:
         return ""
     if isinstance(value, bool | int | float):
         return human_number(value, digits=digits if isinstance(value, float) else None)
+    if hasattr(value, "dtype") and not getattr(value, "ndim", 0):
+        return human_number(value, digits=digits)
     if isinstance(value, list):
         return "[" + ", ".join(value_text(item, digits=digits) for item in value) + "]"
     return safe_text(value, limit=500)

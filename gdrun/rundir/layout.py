@@ -81,6 +81,11 @@ def default_runs_root() -> Path:
     return Path(os.environ.get(RUNS_ROOT_VARIABLE) or DEFAULT_RUNS_ROOT)
 
 
+def root_of(runs_root: Path | str | None) -> Path:
+    """Return the runs root that an optional argument means."""
+    return default_runs_root() if runs_root is None else Path(runs_root)
+
+
 def is_run_directory(path: Path) -> bool:
     """Return whether `path` is a directory that holds a run, or that a run was about to fill when it was killed."""
     return path.is_dir() and (is_run_id(path.name) or (path / RECORD).is_file())
@@ -138,7 +143,8 @@ def find_run(runs_root: Path, reference: str) -> Path:
     """Return the run directory that a person means by `reference`.
 
     In this order: `latest` and `latest~N` (N runs before it); a path, where there is a slash in it; an id in
-    `runs_root`; a prefix that one id alone has; a directory of that name here.
+    `runs_root`; a prefix, or an end after a hyphen ("7f3a", "pi-7f3a"), that one id alone has; a directory of that
+    name here.
 
     Raises:
         UsageError: nothing or more than one run answers to the reference.
@@ -153,11 +159,13 @@ def find_run(runs_root: Path, reference: str) -> Path:
     if reference in runs:
         return runs[reference]
     fitting = [name for name in runs if reference and name.startswith(reference)]
+    if not fitting and reference:
+        fitting = [name for name in runs if is_run_id(name) and name.endswith(f"-{reference}")]
     if len(fitting) == 1:
         return runs[fitting[0]]
     if len(fitting) > 1:
         shown = ", ".join(fitting[:5]) + (", ..." if len(fitting) > 5 else "")
-        raise UsageError(f"'{safe_text(reference, limit=100)}' is the start of {len(fitting)} runs: {shown}")
+        raise UsageError(f"'{safe_text(reference, limit=100)}' means {len(fitting)} runs: {shown}")
     if reference and os.path.isdir(reference):
         return _at_path(Path(reference))
     near = difflib.get_close_matches(reference, runs, n=1)

@@ -23,13 +23,13 @@ MOST_SETTINGS = 400
 ALIASES = {"lr": "optimizer.learning_rate"}
 """Short names, as on the command line."""
 
-NOT_SETTINGS = frozenset({"name", "description", "expect", "sweep"})
+NOT_SETTINGS = frozenset({"name", "description", "expect", "sweep", "checkpoint"})
 """Top-level keys that say nothing about how a run goes."""
 
 _CONFIG_LIMIT = 64 << 20
 
 
-def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
+def flatten(config: Mapping[str, Any], *, most: int | None = MOST_SETTINGS) -> dict[str, Any]:
     """Return the settings of a config by dotted path, in the config's order.
 
     Numbers, booleans, texts and short lists of them are kept. What is longer is cut and ends in a piece of its
@@ -37,10 +37,11 @@ def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         config: mappings, lists and scalars, as `gdrun.config.dump.plain` or a YAML parser gives them.
+        most: how many settings are kept, the first ones; None keeps all.
     """
     found: dict[str, Any] = {}
     for path, value in _leaves({key: item for key, item in config.items() if key not in NOT_SETTINGS}, ""):
-        if len(found) == MOST_SETTINGS:
+        if len(found) == most:
             break
         found[path] = _short(value)
     return found

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import ResourceError
 from gdrun.rundir.differing import differing
-from gdrun.rundir.listing import Entry, check_names
+from gdrun.rundir.entry import Entry
+from gdrun.rundir.listing import check_names
 from gdrun.rundir.run import Run
 from gdrun.text import human_number, safe_text
 

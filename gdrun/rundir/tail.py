@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir.files import Directory
 from gdrun.rundir.layout import METRICS
+from gdrun.rundir.lock import is_locked
 
 _BLOCK = 1 << 16
 
@@ -27,6 +30,62 @@ def last_row(directory: Path) -> dict[str, Any] | None:
         if (row := _row(line)) is not None:
             return row
     return None
+
+
+class Tail:
+    """Reads what is appended to a run's metrics."""
+
+    def __init__(self, directory: Path) -> None:
+        """
+        Args:
+            directory: the run's; its metrics.jsonl need not be there yet.
+        """
+        self._directory = directory
+        self._offset = 0
+
+    def new_rows(self) -> list[dict[str, Any]]:
+        """Return the complete rows since the last call; all of them at first. Lines that are no rows are left out.
+
+        Raises:
+            RunDirectoryError: the file cannot be read.
+        """
+        try:
+            with Directory(self._directory) as files, files.reading(METRICS) as file:
+                size = file.seek(0, os.SEEK_END)
+                if size < self._offset:
+                    # A resumed run has cut the rows off that it is going to record again.
+                    self._offset = size
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        # The last line may still be on its way.
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return [row for line in whole.split(b"\n") if line and (row := _row(line)) is not None]
+
+
+def follow(
+    directory: Path | str, *, pause_seconds: float = 0.25, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield a run's rows as they are written, the first time all that are there; end when nobody writes it any more.
+
+    Args:
+        directory: the run's.
+        pause_seconds: between two looks; where nothing is new an empty list is given.
+        sleep: waits so long.
+    Raises:
+        RunDirectoryError: the metrics cannot be read.
+    """
+    directory = Path(directory)
+    tail = Tail(directory)
+    while True:
+        # Asked before reading: what is written between the two is read by the last look.
+        goes_on = is_locked(directory)
+        yield tail.new_rows()
+        if not goes_on:
+            return
+        sleep(pause_seconds)
 
 
 def _row(line: bytes) -> dict[str, Any] | None:

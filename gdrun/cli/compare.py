@@ -1,0 +1,106 @@
+"""`gdrun compare RUN...`: results and differing settings side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from gdrun.cli import table, terminal
+from gdrun.cli.arguments import Json, RunsDir
+from gdrun.cli.table import Cell, value_text
+from gdrun.errors import UsageError
+from gdrun.rundir.run import Run, load_run
+from gdrun.text import safe_text
+
+RunsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN...", help="Paths, ids or beginnings of ids, latest, latest~1, ...", show_default=False),
+]
+
+_LONGEST = 24
+"""Characters of a value; longer ones are cut where the table would not fit."""
+
+
+def command(runs: RunsArgument, runs_dir: RunsDir = None, as_json: Json = False) -> None:
+    """Show runs side by side: status, steps, time, final and best values, and the settings that differ.
+
+    The best value of each line is marked with *.
+    """
+    from gdrun.rundir.comparing import compare
+
+    found = several(runs, runs_dir)
+    facts = compare(found)
+    if as_json:
+        from gdrun.cli.output import print_json
+
+        return print_json(facts)
+    names = short_ids(facts["runs"])
+    rows = list(_rows(facts))
+    if not facts["settings"]:
+        terminal.say("no setting differs")
+    width = table.screen_width()
+    blocks = list(_blocks(names, rows, width))
+    return terminal.data("\n\n".join("\n".join(block) for block in blocks))
+
+
+def several(references: Sequence[str], runs_dir: Any) -> list[Run]:
+    """Return the runs that are named, each once.
+
+    Raises:
+        UsageError: they are fewer than two.
+    """
+    found = {str(run.directory.absolute()): run for run in (load_run(reference, runs_dir) for reference in references)}
+    if len(found) < 2:
+        raise UsageError("name two runs or more", hint="gdrun show RUN shows one")
+    return list(found.values())
+
+
+def short_ids(ids: Sequence[str]) -> list[str]:
+    """Return the ends of run ids, "pi-7f3a", where they tell them apart; references may be written so."""
+    from gdrun.rundir.layout import is_run_id, name_in
+
+    short = [f"{name_in(one)}-{one[-4:]}" if is_run_id(one) else one for one in ids]
+    return [safe_text(one, limit=100) for one in (short if len(set(short)) == len(ids) else ids)]
+
+
+def _rows(facts: dict[str, Any]) -> Iterator[tuple[str, list[str], int | None]]:
+    for row in facts["results"]:
+        yield safe_text(row["name"], limit=60), [value_text(value) for value in row["values"]], row["best"]
+    for row in facts["settings"]:
+        texts = ["-" if value is None else value_text(value, digits=None) for value in row["values"]]
+        yield safe_text(row["name"], limit=60), texts, None
+
+
+def _blocks(
+    names: Sequence[str], rows: Sequence[tuple[str, list[str], int | None]], width: int | None
+) -> Iterator[list[str]]:
+    """Tables of as many runs beside each other as there is room for."""
+    cut = len(names) if width is None else _LONGEST
+    first = max((len(name) for name, _, _ in rows), default=0)
+    widths = [
+        max(
+            len(name),
+            *(min(len(texts[at]) + 1, max(cut, len(name)) if width else len(texts[at]) + 1) for _, texts, _ in rows),
+        )
+        for at, name in enumerate(names)
+    ]
+    start = 0
+    while start < len(names):
+        end, taken = start, first
+        while end < len(names) and (width is None or end == start or taken + 2 + widths[end] <= width):
+            taken += 2 + widths[end]
+            end += 1
+        chosen = range(start, end)
+        cells = [
+            [Cell(name), *(_cell(texts[at], widths[at], best == at, width) for at in chosen)]
+            for name, texts, best in rows
+        ]
+        yield table.lines(["", *(names[at] for at in chosen)], cells)
+        start = end
+
+
+def _cell(text: str, room: int, is_best: bool, width: int | None) -> Cell:
+    shown = text if width is None else table.fitted(text, room)
+    return Cell(f"{shown}*", ("green",)) if is_best else Cell(shown)

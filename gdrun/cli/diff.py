@@ -1,0 +1,82 @@
+"""`gdrun diff A B`: in what two runs differ, and where their losses part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from gdrun.cli import table, terminal
+from gdrun.cli.arguments import Json, RunsDir
+from gdrun.cli.compare import short_ids
+from gdrun.cli.table import Cell, value_text
+from gdrun.rundir.run import load_run
+from gdrun.text import human_number, plural, safe_text
+
+_HELP = "A run's path, id or the beginning of it, or latest."
+
+
+def command(
+    a: Annotated[str, typer.Argument(metavar="RUN", help=_HELP)],
+    b: Annotated[str, typer.Argument(metavar="RUN", help="The other run.")],
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Show in what two runs differ: settings, environment, and the first recorded step at which the losses part."""
+    from gdrun.rundir.comparing import diff
+
+    facts = diff(load_run(a, runs_dir), load_run(b, runs_dir))
+    if as_json:
+        from gdrun.cli.output import print_json
+
+        return print_json(facts)
+    names = short_ids(facts["runs"])
+    lines = [*_section("settings", facts["settings"], names), ""]
+    lines += [*_section("environment", facts["environment"], names), "", *_losses(facts["losses"])]
+    return terminal.data("\n".join(lines))
+
+
+def _section(heading: str, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[str]:
+    if not rows:
+        return [f"{terminal.paint(heading, 'bold', name='stdout')}: the same"]
+    width = table.screen_width()
+    cells = [
+        [Cell(safe_text(row["name"], limit=80)), *(Cell(_text(row[side], width), (colour,)) for side, colour in _SIDES)]
+        for row in rows
+    ]
+    return table.lines([heading, *names], cells, flexible=2, width=width)
+
+
+_SIDES = (("a", "red"), ("b", "green"))
+
+
+def _text(value: Any, width: int | None) -> str:
+    text = "-" if value is None else value_text(value, digits=None)
+    return text if width is None else table.fitted(text, max(width // 3, 12))
+
+
+def _losses(facts: dict[str, Any]) -> list[str]:
+    """Where the curves part, in words."""
+    heading = terminal.paint("losses", "bold", name="stdout")
+    column, rows = facts["column"], facts["rows"]
+    if not rows:
+        return [f"{heading}: no step was recorded by both with a {column}"]
+    if facts["same"]:
+        return [f"{heading}: the same in all {plural(rows, 'row')} that both recorded"]
+    lines = [f"{heading}: part at step {facts['first']['step']:,}, of {plural(rows, 'row')} that both recorded"]
+    places = [("first", facts["first"]), ("greatest", facts["greatest"])]
+    return lines + table.lines(
+        ["", "step", "a", "b", "difference", "relative"],
+        [
+            [
+                Cell(f"  {name}"),
+                Cell(f"{place['step']:,}"),
+                *(Cell(human_number(place[side])) for side in ("a", "b")),
+                Cell(human_number(place["absolute"], digits=3)),
+                Cell("" if place["relative"] is None else human_number(place["relative"], digits=3)),
+            ]
+            for name, place in places
+        ],
+        right=[1],
+    )

@@ -1,0 +1,98 @@
+"""`gdrun prune`: throw old, diverged and second-best runs away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gdrun.cli import terminal
+from gdrun.cli.arguments import Json, RunsDir
+from gdrun.cli.ls import FilterOption
+from gdrun.cli.rm import Yes, agreed
+from gdrun.errors import ExitCode, UsageError
+from gdrun.rundir.entry import Entry
+from gdrun.rundir.layout import default_runs_root
+from gdrun.text import plural, safe_text
+
+
+def command(
+    keep_best: Annotated[
+        int | None,
+        typer.Option("--keep-best", metavar="N", min=0, help="All but the best N of each name.", show_default=False),
+    ] = None,
+    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help="The final value that is judged.")] = "loss",
+    older: Annotated[
+        str | None, typer.Option("--older", metavar="TIME", help="Started longer ago: 30d, 12h.", show_default=False)
+    ] = None,
+    status: Annotated[
+        str | None, typer.Option("--status", metavar="A,B", help="Of this status.", show_default=False)
+    ] = None,
+    condition: FilterOption = None,
+    trash: Annotated[bool, typer.Option("--trash", help="Delete what is in the trash for good.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, do nothing.")] = False,
+    yes: Yes = False,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> int:
+    """Put the runs that fit all conditions given into the trash; running ones stay.
+
+    Says what goes and asks. With --trash alone: empties the trash.
+    """
+    root = runs_dir or default_runs_root()
+    conditions = (keep_best, older, status, condition)
+    if trash:
+        if any(one is not None for one in conditions):
+            raise UsageError("--trash empties the whole trash; it takes no condition")
+        return _empty(root, yes=yes, dry_run=dry_run, as_json=as_json)
+    from gdrun.rundir.pruning import plan_pruning
+    from gdrun.rundir.trash import remove
+
+    plan = plan_pruning(root, keep_best=keep_best, metric=metric, older=older, status=status, filter=condition)
+    if plan.busy:
+        terminal.say(f"{plural(len(plan.busy), 'run')} that would go {'is' if len(plan.busy) == 1 else 'are'} running")
+    goes = [entry.directory for entry in plan.goes]
+    moved: list[Path] = []
+    if not goes:
+        terminal.say(f"nothing goes{f'; {plan.kept} among the best stay' if plan.kept else ''}")
+    elif dry_run:
+        agreed(plan.goes, "into the trash (a dry run: nothing is done)", yes=True)
+    elif not agreed(plan.goes, "into the trash", yes=yes):
+        return ExitCode.DONE
+    else:
+        moved = remove(goes, root)
+        terminal.say(
+            f"{plural(len(moved), 'run')} in the trash; `gdrun restore` lists it, `gdrun prune --trash` empties it"
+        )
+    if as_json:
+        from gdrun.cli.output import print_json
+
+        print_json(
+            {
+                "goes": goes,
+                "kept_among_the_best": plan.kept,
+                "running": [entry.directory for entry in plan.busy],
+                "removed": [str(path) for path in moved],
+            }
+        )
+    return ExitCode.DONE
+
+
+def _empty(root: Path, *, yes: bool, dry_run: bool, as_json: bool) -> int:
+    from gdrun.rundir.trash import empty_trash, removed
+
+    entries = [Entry(run.directory) for run in removed(root)]
+    count = 0
+    if dry_run:
+        agreed(entries, "for good (a dry run: nothing is done)", yes=True)
+    elif not entries and not (root / ".trash").exists():
+        terminal.say(f"the trash of {safe_text(root)} is empty")
+    elif agreed(entries, "for good", yes=yes):
+        count = empty_trash(root)
+        terminal.say(f"{plural(count, 'run')} deleted")
+    if as_json:
+        from gdrun.cli.output import print_json
+
+        print_json({"deleted": count})
+    return ExitCode.DONE

@@ -1,0 +1,54 @@
+"""`gdrun restore [RUN...]`: what is in the trash, and out of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gdrun.cli import ls, terminal
+from gdrun.cli.arguments import Json, RunsDir
+from gdrun.errors import ExitCode
+from gdrun.rundir.entry import Entry
+from gdrun.rundir.layout import default_runs_root
+from gdrun.text import safe_text
+
+
+def command(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Ids, or beginnings of them, of removed runs.", show_default=False),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Bring back all that is in the trash.")] = False,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> int:
+    """Bring runs back from the trash and print where they are. Without a RUN: list what is in the trash.
+
+    `gdrun prune --trash` deletes what is there for good.
+    """
+    from gdrun.rundir.trash import removed, restore
+
+    root = runs_dir or default_runs_root()
+    if not runs and not everything:
+        entries = [Entry(run.directory) for run in removed(root)]
+        if as_json:
+            from gdrun.cli.output import print_json
+
+            print_json(
+                {"trash": [{"id": one.id, "name": one.get("name"), "directory": one.directory} for one in entries]}
+            )
+        elif entries:
+            terminal.data("\n".join(ls.default_table(entries)))
+        else:
+            terminal.say(f"the trash of {safe_text(root)} is empty")
+        return ExitCode.DONE
+    references = [run.id for run in removed(root)] if everything else list(runs or ())
+    restored = restore(references, root)
+    if as_json:
+        from gdrun.cli.output import print_json
+
+        print_json({"restored": [str(path) for path in restored]})
+    else:
+        terminal.data("\n".join(safe_text(path) for path in restored))
+    return ExitCode.DONE

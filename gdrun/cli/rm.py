@@ -1,0 +1,71 @@
+"""`gdrun rm RUN...`: into the trash."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from gdrun.cli import ls, terminal
+from gdrun.cli.arguments import Json, RunsDir
+from gdrun.cli.compare import RunsArgument
+from gdrun.errors import ExitCode, UsageError
+from gdrun.rundir.entry import Entry
+from gdrun.rundir.layout import default_runs_root
+from gdrun.rundir.run import load_run
+from gdrun.text import plural
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where nobody can be asked.")]
+
+
+def command(runs: RunsArgument, yes: Yes = False, runs_dir: RunsDir = None, as_json: Json = False) -> int:
+    """Put runs into the trash, `.trash` in the runs root; `gdrun restore` brings them back.
+
+    Says what goes and asks. A running run is refused.
+    """
+    from gdrun.rundir.trash import name_below, remove
+
+    root = runs_dir or default_runs_root()
+    directories = list(dict.fromkeys(load_run(reference, root).directory for reference in runs))
+    for directory in directories:
+        name_below(root, directory)
+    if not agreed([Entry(directory) for directory in directories], "into the trash", yes=yes):
+        return ExitCode.DONE
+    moved = remove(directories, root)
+    if as_json:
+        from gdrun.cli.output import print_json
+
+        print_json({"removed": [str(path) for path in moved]})
+    else:
+        terminal.say(f"{plural(len(moved), 'run')} in the trash; `gdrun restore` lists it and brings them back")
+    return ExitCode.DONE
+
+
+def agreed(entries: Sequence[Entry], where: str, *, yes: bool) -> bool:
+    """Say on stderr what goes and return whether it may.
+
+    Raises:
+        UsageError: not `yes`, and there is nobody to ask.
+    """
+    terminal.say(f"{plural(len(entries), 'run')} {'goes' if len(entries) == 1 else 'go'} {where}:")
+    for line in ls.default_table(entries, name="stderr"):
+        terminal.say(f"  {line}")
+    if yes:
+        return True
+    if not (_is_terminal(sys.stdin) and terminal.is_terminal("stderr")):
+        raise UsageError("nothing was done: nobody can be asked here", hint="--yes does it without asking")
+    terminal.stream("stderr").write("go on? [y/N] ")
+    terminal.stream("stderr").flush()
+    answer = sys.stdin.readline().strip().lower() in ("y", "yes")
+    if not answer:
+        terminal.say("nothing was done")
+    return answer
+
+
+def _is_terminal(stream: object) -> bool:
+    try:
+        return bool(stream.isatty())  # type: ignore[attr-defined]
+    except (ValueError, AttributeError):
+        return False

@@ -1,0 +1,88 @@
+"""`gdrun show RUN`: everything about one run or sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from gdrun.cli import show_run, show_sweep, table, terminal
+from gdrun.cli.arguments import Json, RunsDir
+from gdrun.cli.predict import RunArgument
+from gdrun.errors import ExitCode
+from gdrun.rundir.run import Run, load_run
+from gdrun.text import safe_text
+
+Section = Callable[[Run, dict[str, Any], int], list[str]]
+"""(run, what `describe_run` says of it, width of the screen) -> lines; none leave the section out."""
+
+SECTIONS: list[tuple[str, Section]] = [
+    ("", show_run.overview),
+    ("trials", show_sweep.trials),
+    ("config", show_run.config),
+    ("values", show_run.values),
+    ("metrics", show_run.metrics),
+    ("environment", show_run.environment),
+    ("files", show_run.files),
+    ("problems", show_run.problems),
+]
+"""Heading -> what stands below it, in order. A new section is one row here."""
+
+OF_RUNS_ONLY = frozenset({"metrics"})
+OF_SWEEPS_ONLY = frozenset({"trials"})
+
+WIDTH = 100
+"""Where stdout is no terminal."""
+
+
+def command(
+    run: RunArgument = "latest",
+    config: Annotated[bool, typer.Option("--config", help="Print the resolved config alone; it runs again.")] = False,
+    files: Annotated[bool, typer.Option("--files", help="List the files alone, with their sizes in bytes.")] = False,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> int:
+    """Show a run or a sweep: status, config, values, metrics, environment, files.
+
+    RUN is a path, an id or the beginning of one, latest (the default), latest~1, ...
+    """
+    from gdrun.rundir.describing import describe_run, files_of
+
+    found = load_run(run, runs_dir)
+    if config:
+        # As it is in the file: it has been checked for what terminals obey when it was written.
+        terminal.data(safe_text(found.config, lines=True).removesuffix("\n"))
+        return ExitCode.DONE
+    if files and not as_json:
+        terminal.data("\n".join(f"{size}\t{safe_text(name)}" for name, size in files_of(found)))
+        return ExitCode.DONE
+    facts = describe_run(found)
+    if as_json:
+        from gdrun.cli.output import print_json
+
+        print_json({"files": facts["files"]} if files else {"run": facts})
+        return ExitCode.DONE
+    terminal.data("\n".join(page(found, facts)))
+    return ExitCode.DONE
+
+
+def page(run: Run, facts: dict[str, Any]) -> list[str]:
+    """Return the whole page as lines."""
+    width = table.screen_width() or WIDTH
+    status = str(facts["status"])
+    colours = ("bold", *table.STATUS_COLOURS.get(status, ()))
+    why = f": {safe_text(facts['why'], limit=400)}" if facts["why"] else ""
+    lines = [terminal.paint(safe_text(run.id, limit=120), "bold", name="stdout")]
+    if facts["description"]:
+        lines.append(safe_text(facts["description"], limit=300))
+    lines.append(f"{terminal.paint(status, *colours, name='stdout')}{why}")
+    left_out = OF_RUNS_ONLY if facts["kind"] == "sweep" else OF_SWEEPS_ONLY
+    for heading, section in SECTIONS:
+        if heading in left_out:
+            continue
+        found = show_run.guarded(section, run, facts, width)
+        if found:
+            lines += ["", terminal.paint(heading, "bold", name="stdout")] if heading else []
+            lines += found
+    return lines

@@ -1,0 +1,151 @@
+"""All that is known of one run, as plain data: what `gdrun show` prints."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from gdrun.components.metric_names import higher_is_better
+from gdrun.errors import ConfigError, RunDirectoryError
+from gdrun.rundir import layout
+from gdrun.rundir.entry import Entry
+from gdrun.rundir.files import Directory
+from gdrun.rundir.settings import ALIASES, NOT_SETTINGS, flatten
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gdrun.rundir.run import Run
+
+_SOURCE_LIMIT = 1 << 20
+_MOST_FILES = 10_000
+_ENVIRONMENT = ("device", "precision", "compile", "threads", "command", "versions", "host", "git", "seeds", "plugins")
+
+
+def describe_run(run: Run) -> dict[str, Any]:
+    """Return what is known of a run, with a JSON form. What cannot be read is None or left out, and in `problems`.
+
+    Keys: id, name, kind, status, why, directory, started, ...; `settings` (the resolved config by path), `written`
+    (which of them somebody wrote; the rest are defaults); `final`, `best`, `metrics` (a summary of each column),
+    `environment`, `files`; for a sweep `axes`, `trials`, `prediction`.
+    """
+    entry = Entry(run.directory)
+    problems = [entry.problem] if entry.problem else []
+    names = ("id", "name", "kind", "status", "why", "stopped_by", "directory", "description", "started", "finished")
+    values: dict[str, Any] = {name: entry.get(name) for name in (*names, "seconds", "steps", "epochs", "loss")}
+    settings = entry.settings
+    values |= {"settings": settings, "written": sorted(written_settings(run, settings))}
+    values |= {"final": entry.final} | {name: entry.value(name) or {} for name in ("best", "data")}
+    values |= {"diverged": entry.value("diverged"), "warnings": entry.value("warnings") or []}
+    values["num_parameters"] = entry.value("num_parameters")
+    try:
+        columns = run.metrics
+        values["rows"] = len(columns.get("step", ()))
+        values["metrics"] = {
+            name: one for name, array in columns.items() if (one := column_summary(name, array, columns))
+        }
+        if run.table.corrupt_lines or run.table.torn:
+            lines = run.table.corrupt_lines
+            problems.append(f"{layout.METRICS}: {len(lines)} corrupt lines" + ", a torn end" * run.table.torn)
+    except RunDirectoryError as error:
+        problems.append(error.message)
+    values["environment"] = {name: entry.value(name) for name in _ENVIRONMENT}
+    values["files"] = dict(files_of(run))
+    if values["kind"] == "sweep":
+        values |= {name: entry.value(name) for name in ("metric", "direction", "axes", "trials", "prediction")}
+    return values | {"problems": problems}
+
+
+def written_settings(run: Run, settings: Mapping[str, Any]) -> set[str]:
+    """Return those of a run's settings that somebody wrote, in a file or an override; the others are defaults.
+
+    A value that stands for a whole section (`loss: mse`) counts as its kind.
+    """
+    from gdrun.config.document import read_document
+
+    found: set[str] = set()
+    try:
+        with Directory(run.directory) as files:
+            sources = {name: files.read(f"{layout.SOURCE}/{name}", limit=_SOURCE_LIMIT) for name in _sources(files)}
+    except (RunDirectoryError, FileNotFoundError):
+        return found
+    for name, data in sources.items():
+        if name == "overrides.txt":
+            keys = [line.partition("=")[0].strip() for line in data.decode("utf-8", "replace").splitlines()]
+        else:
+            try:
+                tree = read_document(data, name).plain()
+            except ConfigError:
+                continue
+            keys = list(flatten(tree)) if isinstance(tree, dict) else []
+        for key in keys:
+            found |= _meant(ALIASES.get(key, key), settings)
+    return found
+
+
+def _sources(files: Directory) -> list[str]:
+    return [name for name in files.names(layout.SOURCE) if name.endswith((".yaml", ".yml")) or name == "overrides.txt"]
+
+
+def _meant(key: str, settings: Mapping[str, Any]) -> set[str]:
+    if key in settings:
+        return {key}
+    if key.partition(".")[0] in NOT_SETTINGS:
+        return set()
+    for shorthand in (f"{key}.kind", f"{key}.value"):
+        if shorthand in settings:
+            return {shorthand}
+    whole = {path for path in settings if path.startswith(f"{key}.")}
+    if whole or "." in key:
+        return whole
+    ending = [path for path in settings if path.endswith(f".{key}")]
+    fewest = min((path.count(".") for path in ending), default=0)
+    return {path for path in ending if path.count(".") == fewest}
+
+
+def column_summary(name: str, values: np.ndarray, columns: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
+    """Return first, last, best (least, or most where more is better) with its step, of a column of real numbers.
+
+    None for a column of anything else, and for the steps themselves.
+    """
+    import numpy as np
+
+    if values.ndim != 1 or values.dtype.kind not in "iuf" or name in ("step", "epoch") or not len(values):
+        return None
+    there = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
+    finite = np.flatnonzero(np.isfinite(values))
+    known = np.flatnonzero(there)
+    summary: dict[str, Any] = {"first": values[known[0]] if len(known) else None}
+    summary["last"] = values[known[-1]] if len(known) else None
+    most = higher_is_better(name)
+    if len(finite):
+        at = finite[np.argmax(values[finite]) if most else np.argmin(values[finite])]
+        summary |= {"best": values[at], "best_is": "greatest" if most else "least", "best_step": columns["step"][at]}
+    return summary | {"count": len(known)}
+
+
+def files_of(run: Run) -> Iterator[tuple[str, int]]:
+    """Yield (name, bytes) of the regular files in a run directory, folders first to last; links are not followed."""
+    waiting, count = [""], 0
+    while waiting:
+        folder = waiting.pop(0)
+        try:
+            with os.scandir(run.directory / folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in found:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(name)
+            elif stat.S_ISREG(status.st_mode) and entry.name != layout.LOCK:
+                yield name, status.st_size
+                count += 1
+                if count == _MOST_FILES:
+                    return

@@ -1,0 +1,123 @@
+"""Which runs to throw away: old ones, diverged ones, all but the best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gdrun.components.metric_names import higher_is_better
+from gdrun.errors import UsageError
+from gdrun.rundir import layout
+from gdrun.rundir.entry import Entry
+from gdrun.rundir.filter import duration
+from gdrun.rundir.listing import entries, select
+from gdrun.rundir.record import Status
+from gdrun.rundir.trash import remove
+from gdrun.text import safe_text
+
+
+def prune(runs_root: Path | str | None = None, **conditions: Any) -> list[Path]:
+    """Put the runs that fit all conditions into the trash; return where they are now. Running ones stay.
+
+    Args:
+        runs_root: default $GDRUN_RUNS or `runs`.
+        conditions: keep_best, metric, older, status, filter, as `plan_pruning` takes them.
+    Raises:
+        UsageError: no condition is given, or one cannot be read.
+        RunDirectoryError: the disk refuses.
+    """
+    plan = plan_pruning(runs_root, **conditions)
+    return remove([entry.directory for entry in plan.goes], runs_root)
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What a prune would do.
+
+    Attributes:
+        goes: the runs to remove, oldest first.
+        kept: how many of those that the conditions fit stay because they are among the best.
+        busy: runs that fit and are being written.
+    """
+
+    goes: tuple[Entry, ...]
+    kept: int
+    busy: tuple[Entry, ...]
+
+
+def plan_pruning(
+    runs_root: Path | str | None = None,
+    *,
+    keep_best: int | None = None,
+    metric: str = "loss",
+    older: str | None = None,
+    status: str | None = None,
+    filter: str | None = None,
+    now: datetime | None = None,
+) -> Pruning:
+    """Return which runs fit all conditions given, the best left out.
+
+    Args:
+        keep_best: how many runs of each experiment's name stay: those with the best final `metric`, among all that
+            ended well (completed, stopped or interrupted).
+        metric: a final value; greater is better for accuracies and the like, else less is.
+        older: a duration: "30d", "12h".
+        status: e.g. "diverged"; several with commas.
+        filter: a condition as in `gdrun.runs`.
+    Raises:
+        UsageError: no condition is given, or one cannot be read.
+    """
+    if keep_best is None and older is None and status is None and filter is None:
+        raise UsageError(
+            "nothing says which runs are to go",
+            hint="--keep-best N, --older 30d, --status diverged or --filter CONDITION",
+        )
+    now = now or datetime.now(UTC)
+    everything = entries(layout.root_of(runs_root))
+    fitting = select(everything, filter=filter, now=now)
+    if older is not None:
+        seconds = duration(older)
+        if seconds is None:
+            raise UsageError(f"'{safe_text(older, limit=40)}' is no duration", hint="for example 30d, 12h or 2w")
+        fitting = [entry for entry in fitting if (age := entry.get("age", now=now)) is not None and age > seconds]
+    if status is not None:
+        wanted = _statuses(status)
+        fitting = [entry for entry in fitting if entry.status in wanted]
+    best = _best(everything, keep_best, metric) if keep_best is not None else set()
+    goes = [entry for entry in fitting if entry.id not in best]
+    busy = tuple(entry for entry in goes if entry.status is Status.RUNNING)
+    return Pruning(tuple(entry for entry in goes if entry.status is not Status.RUNNING), len(fitting) - len(goes), busy)
+
+
+def _statuses(text: str) -> set[Status]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in set(Status)]
+    if unknown or not names:
+        from gdrun.config.suggest import did_you_mean
+
+        name = unknown[0] if unknown else text
+        hint = did_you_mean(name, [one.value for one in Status], allowed="known are")
+        raise UsageError(f"there is no status '{safe_text(name, limit=40)}'", hint=hint)
+    return {Status(name) for name in names}
+
+
+_ENDED_WELL = (Status.COMPLETED, Status.STOPPED, Status.INTERRUPTED)
+
+
+def _best(everything: Sequence[Entry], count: int, metric: str) -> set[str]:
+    """The ids of the best `count` runs of each name: losses of different experiments do not compare."""
+    groups: dict[str, list[tuple[float, Entry]]] = {}
+    for entry in everything:
+        value: Any = entry.get(f"final.{metric}") if metric != "loss" else entry.get("loss")
+        if entry.status in _ENDED_WELL and isinstance(value, int | float) and value == value:
+            groups.setdefault(str(entry.get("name")), []).append((value, entry))
+    if not groups and metric != "loss":
+        raise UsageError(f"no run has a final '{safe_text(metric, limit=60)}'")
+    found: set[str] = set()
+    for members in groups.values():
+        members.sort(key=lambda pair: pair[0], reverse=higher_is_better(metric))
+        found |= {entry.id for _, entry in members[:count]}
+    return found
