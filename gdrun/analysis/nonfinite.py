@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ class Operation:
     function: str
     operands: tuple[Any, ...]
     result: Any
+    again: Callable[[Sequence[Any]], Any]
+    """Computes the result of other operands."""
 
 
 class WatchingOps(TensorFlowOps):
@@ -35,12 +37,15 @@ class WatchingOps(TensorFlowOps):
 
     def call(self, function: str, arguments: dict[str, Any]) -> Any:
         result = super().call(function, arguments)
-        self.seen.append(Operation(TABLE[function].name, tuple(arguments.values()), result))
+        inner = super().call
+        again = lambda operands: inner(function, dict(zip(arguments, operands, strict=True)))  # noqa: E731
+        self.seen.append(Operation(TABLE[function].name, tuple(arguments.values()), result, again))
         return result
 
     def operate(self, function: str, *operands: Any) -> Any:
         result = super().operate(function, *operands)
-        self.seen.append(Operation(function, operands, result))
+        inner = super().operate
+        self.seen.append(Operation(function, operands, result, lambda operands: inner(function, *operands)))
         return result
 
 
@@ -61,8 +66,7 @@ def slope_note(seen: Sequence[Operation], tape: tf.GradientTape, target: tf.Tens
         above = tape.gradient(target, operation.result)
         if above is None or not _finite(above):
             continue
-        for operand in _tensors(operation.operands):
-            slope = tape.gradient(operation.result, operand, output_gradients=above)
+        for slope in _own_slopes(operation, above):
             if slope is None or _finite(slope):
                 continue
             place = _bad_place(slope)
@@ -75,6 +79,17 @@ def slope_note(seen: Sequence[Operation], tape: tf.GradientTape, target: tf.Tens
             )
             return f"the derivative of {shown(operation, place)} is {human_number(_first_bad(slope))}{hint}"
     return None
+
+
+def _own_slopes(operation: Operation, above: tf.Tensor) -> list[Any]:
+    """What the operation hands back to each operand, of copies: an operand may have other ways to the result."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        copies = tf.nest.map_structure(lambda part: tf.identity(part) if is_tensor(part) else part, operation.operands)
+        tensors = [part for part in tf.nest.flatten(copies) if is_tensor(part) and part.dtype.is_floating]
+        for tensor in tensors:
+            tape.watch(tensor)
+        result = operation.again(copies)
+    return list(tape.gradient(result, tensors, output_gradients=above))
 
 
 def shown(operation: Operation, place: tuple[int, ...]) -> str:
@@ -106,11 +121,6 @@ def _at(array: np.ndarray, place: tuple[int, ...]) -> Any:
     if len(own) != array.ndim:
         return array.reshape(-1)[0]
     return array[tuple(0 if size == 1 else min(at, size - 1) for at, size in zip(own, array.shape, strict=True))]
-
-
-def _tensors(operands: Sequence[Any]) -> list[tf.Tensor]:
-    flat = [part for operand in operands for part in (operand if isinstance(operand, tuple) else (operand,))]
-    return [part for part in flat if is_tensor(part) and part.dtype.is_floating]
 
 
 def _finite(value: Any) -> bool:
