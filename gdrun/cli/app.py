@@ -99,6 +99,21 @@ class _Fast:
 class Command(_Fast, TyperCommand):
     """One command."""
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters; while the shell completes, the options alone, and `shell_complete` has the rest."""
+        params: list[Any] = super().get_params(ctx)
+        return [one for one in params if one.param_type_name != "argument"] if ctx.resilient_parsing else params
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return what the word that was begun can become: options, or what the arguments take."""
+        if incomplete.startswith("-"):
+            found: list[Any] = super().shell_complete(ctx, incomplete)
+            return found
+        from gdrun.cli.completion import offers
+
+        metavars = [str(one.metavar) for one in self.params if one.param_type_name == "argument"]
+        return list(offers(metavars or [_FREE["options_metavar"]], ctx.args, incomplete, ctx.params.get("runs_dir")))
+
 
 class FreeCommand(Command):
     """A command that takes its arguments as they are. It has `--plugin` all the same, without typer's knowledge."""

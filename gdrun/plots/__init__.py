@@ -5,7 +5,7 @@
     gdrun.plots.save(figure, "loss.svg")         # .png, .svg, .pdf (needs matplotlib, the extra `plot`) or .txt
 
 figure.py                        a picture as plain data
-runs.py views.py                 data from runs and from arrays
+runs.py paths.py views.py                 data from runs and from arrays
 sensitivity.py sweep_maps.py sweep_lines.py    data from sweeps
 choose.py                        which picture a run gets
 picture.py canvas.py labelling.py grids.py style.py    drawn by matplotlib, imported when a picture is made
@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .characters import can_show as can_show
     from .choose import KINDS as KINDS
     from .choose import plot as plot
     from .figure import Axis as Axis
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .figure import Region as Region
     from .figure import Rule as Rule
     from .figure import Series as Series
+    from .paths import path_figure as path_figure
     from .runs import column_figure as column_figure
     from .runs import columns_figure as columns_figure
     from .runs import gradient_norm_figure as gradient_norm_figure
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from .runs import loss_figure as loss_figure
     from .runs import metrics_figure as metrics_figure
     from .runs import parameters_figure as parameters_figure
-    from .runs import path_figure as path_figure
     from .runs import validation_figure as validation_figure
     from .saving import save as save
     from .sensitivity import sensitivity_figure as sensitivity_figure
@@ -57,6 +58,7 @@ _PLACES = {
     "Rule": "figure",
     "Series": "figure",
     "as_text": "text",
+    "can_show": "characters",
     "column_figure": "runs",
     "columns_figure": "runs",
     "curves_figure": "sweep_lines",
@@ -68,7 +70,7 @@ _PLACES = {
     "loss_figure": "runs",
     "metrics_figure": "runs",
     "parameters_figure": "runs",
-    "path_figure": "runs",
+    "path_figure": "paths",
     "plot": "choose",
     "save": "saving",
     "sensitivity_figure": "sensitivity",
@@ -86,6 +88,7 @@ __all__ = [
     "Rule",
     "Series",
     "as_text",
+    "can_show",
     "column_figure",
     "columns_figure",
     "curves_figure",

@@ -104,7 +104,7 @@ def _series(figure: Figure, item: Series, slot: int, axes: Any) -> None:
         "color": colour,
         "linewidth": 1.5 if strong else 0.6,
         "alpha": 1 if strong else 0.35,
-        "linestyle": "none" if item.style == "points" else "-" if figure.graded else DASHES[slot % len(DASHES)],
+        "linestyle": "none" if item.style == "points" else DASHES[slot % len(DASHES)] if figure.has_dashes() else "-",
         "zorder": 2.5 if strong else 2,
     }
     if item.style != "line":

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 
-TO_ASCII = str.maketrans("│└─┤┬┼×◎○●▲■◆△□▽┊▒░…⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "|+-|++xO" + "o*" + "^#%A@v:::.-0123456789")
+TO_ASCII = str.maketrans(
+    "│└─┤┬┼×◎○●▲■◆△□▽┊▒░…•·⁻⁰¹²³⁴⁵⁶⁷⁸⁹",
+    "|+-|++xOo*^#%A@v:::.*.-0123456789",
+)
 """Our own characters -> what stands for them in ASCII."""
 
 

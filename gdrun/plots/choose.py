@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from gdrun.config.suggest import did_you_mean
 from gdrun.errors import UsageError
+from gdrun.plots import paths, sensitivity, sweep_lines, sweep_maps
 from gdrun.plots import runs as of_runs
-from gdrun.plots import sensitivity, sweep_lines, sweep_maps
 from gdrun.plots.figure import Figure, Scale
 from gdrun.text import plural, safe_text
 
@@ -134,7 +134,7 @@ def _of_runs(runs: Sequence[Run], kind: str | None, x: str, scale: Scale | None,
             hint=f"one of {', '.join(RUN_KINDS)}",
         )
     if kind == "trajectory":
-        return of_runs.path_figure(_single(runs, kind), columns)
+        return paths.path_figure(_single(runs, kind), columns)
     if columns:
         if kind is not None:
             raise UsageError(f"--columns chooses what is shown, so it does not go with the kind {kind}")

@@ -33,6 +33,8 @@ class Axis:
     scale: Scale = "linear"
     limits: tuple[float, float] | None = None
     ticks: tuple[tuple[float, str], ...] | None = None
+    whole: bool = False
+    """Only whole numbers mean something on it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +152,10 @@ class Figure:
         following = iter(index for index in range(len(self.series) + len(taken)) if index not in taken)
         return [next(following) if series.slot is None else series.slot for series in self.series]
 
+    def has_dashes(self) -> bool:
+        """Return whether lines are told apart by dashes: there are several, and they are in no order."""
+        return not self.graded and sum(item.style != "points" and item.weight == "strong" for item in self.series) > 1
+
     def mark_rows(self) -> dict[int | None, int]:
         """Return for each slot with marks at the upper edge the row that they stand in, from above.
 
@@ -181,7 +187,9 @@ def plain(value: Any) -> Any:
     """Return a figure as dicts and lists, for `--json`; what is not set is left out."""
     if is_dataclass(value) and not isinstance(value, type):
         parts = {item.name: plain(getattr(value, item.name)) for item in fields(value)}
-        return {name: part for name, part in parts.items() if part is not None and (not _is_empty(part))}
+        return {
+            name: part for name, part in parts.items() if part is not None and part is not False and not _is_empty(part)
+        }
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     return value

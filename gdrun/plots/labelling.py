@@ -83,7 +83,9 @@ def legend(figure: Figure, axes: Any, named: Named, size: Any) -> float:
 
 
 def _handle(figure: Figure, item: Series, slot: int) -> Line2D:
-    line: Any = "none" if item.style == "points" else "-" if figure.graded else style.DASHES[slot % len(style.DASHES)]
+    line: Any = (
+        "none" if item.style == "points" else style.DASHES[slot % len(style.DASHES)] if figure.has_dashes() else "-"
+    )
     marker = "none" if item.style == "line" else "o" if figure.graded else style.MARKERS[slot % len(style.MARKERS)]
     strong = item.weight == "strong"
     return Line2D(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gdrun.errors import UsageError
-from gdrun.plots.columns import PARAMETERS, Component, components, few, metric_names, named_components, steps_of
+from gdrun.plots.columns import PARAMETERS, components, few, metric_names, named_components, steps_of
 from gdrun.plots.differences import run_labels
 from gdrun.plots.figure import Axis, Figure, Mark, Scale, Series, numbers
 from gdrun.plots.palette import LINES
@@ -35,7 +35,7 @@ def loss_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | No
     Raises:
         UsageError: there is nothing to draw.
     """
-    shown = _with_rows(runs)
+    shown = with_rows(runs)
     if len(shown) > 1:
         return _several(shown, _best_loss, "loss", "loss", x, scale)
     run = shown[0]
@@ -50,28 +50,28 @@ def loss_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | No
         series.append(_line(at, run.metrics["validation_loss"], "validation", slot=1))
     if len(series) == 1:
         series = [replace(series[0], label="")]
-    figure = Figure(_title(run, "loss"), Axis(unit), Axis("loss"), subtitle(run), tuple(series), name="loss")
+    figure = Figure(title_of(run, "loss"), _across(unit), Axis("loss"), subtitle(run), tuple(series), name="loss")
     return _finished(figure, scale, (*_diverged(run, x, None), *_best(run, at, series)))
 
 
 def validation_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None) -> Figure:
     """Return the validation loss over steps, a line a run; see `loss_figure`."""
-    return _several(_with_rows(runs), _column("validation_loss"), "validation loss", "validation", x, scale)
+    return _several(with_rows(runs), _column("validation_loss"), "validation loss", "validation", x, scale)
 
 
 def learning_rate_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None) -> Figure:
     """Return the learning rate over steps, a line a run; see `loss_figure`."""
-    return _several(_with_rows(runs), _column("learning_rate"), "learning rate", "learning_rate", x, scale)
+    return _several(with_rows(runs), _column("learning_rate"), "learning rate", "learning_rate", x, scale)
 
 
 def gradient_norm_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None) -> Figure:
     """Return the gradient's norm over steps, a line a run; see `loss_figure`."""
-    return _several(_with_rows(runs), _column("gradient_norm"), "gradient norm", "gradient_norm", x, scale)
+    return _several(with_rows(runs), _column("gradient_norm"), "gradient norm", "gradient_norm", x, scale)
 
 
 def metrics_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None) -> Figure:
     """Return all metrics and recorded formulas of one run, or the first metric of several; see `loss_figure`."""
-    shown = _with_rows(runs)
+    shown = with_rows(runs)
     names = metric_names(shown[0])
     if not names:
         raise UsageError(f"{safe_text(shown[0].id)} recorded no metrics", hint=_has(shown[0]))
@@ -86,7 +86,7 @@ def parameters_figure(run: Run, *, x: str = "step", scale: Scale | None = None) 
     Raises:
         UsageError: the run recorded none.
     """
-    names = [name for name in _with_rows(run)[0].metrics if name.startswith(PARAMETERS)]
+    names = [name for name in with_rows(run)[0].metrics if name.startswith(PARAMETERS)]
     if not names:
         raise UsageError(
             f"{safe_text(run.id)} recorded no parameters", hint="`record: {parameters: true}` in the config does"
@@ -112,7 +112,7 @@ def columns_figure(
     Raises:
         UsageError: the run has no such column.
     """
-    (run,) = _with_rows(run)
+    (run,) = with_rows(run)
     at, unit = steps_of(run, x)
     groups = [named_components(run, [column]) for column in columns]
     chosen = few(groups, len(LINES))
@@ -124,44 +124,22 @@ def columns_figure(
     title = title or ", ".join(columns)
     label = chosen[0].label if len(chosen) == 1 else ""
     figure = Figure(
-        _title(run, title), Axis(unit), Axis(label), subtitle(run), series, notes=notes, name=name.replace("/", "-")
+        title_of(run, title),
+        _across(unit),
+        Axis(label),
+        subtitle(run),
+        series,
+        notes=notes,
+        name=name.replace("/", "-"),
     )
     return _finished(figure, scale, _diverged(run, x, None))
 
 
-def path_figure(run: Run, columns: Sequence[str] = ()) -> Figure:
-    """Return the way of two recorded numbers in their plane, from the start to the end.
-
-    Args:
-        columns: the two; by default the run's parameters, where they are two numbers.
-    Raises:
-        UsageError: there are not two.
-    """
-    (run,) = _with_rows(run)
-    names = columns or [name for name in run.metrics if name.startswith(PARAMETERS)]
-    parts: list[Component] = named_components(run, names)
-    if len(parts) != 2:
-        listed = ", ".join(part.label for part in parts[:6]) + (", ..." if len(parts) > 6 else "")
-        raise UsageError(
-            f"a trajectory takes two numbers; {safe_text(run.id)} has {len(parts)} "
-            + (f"({safe_text(listed, limit=200)})" if parts else "recorded"),
-            hint="--columns a,b chooses two" if parts else "`record: {parameters: true}` in the config records them",
-        )
-    across, up = parts
-    good = np.flatnonzero(np.isfinite(across.values) & np.isfinite(up.values))
-    line = Series(across.values, up.values, style="both" if len(good) <= FEW_POINTS else "line", slot=0)
-    marks = _ends(across.values[good], up.values[good])
-    title = _title(run, "trajectory")
-    return Figure(title, Axis(across.label), Axis(up.label), subtitle(run), (line,), marks=marks, name="trajectory")
-
-
-def _ends(x: np.ndarray, y: np.ndarray) -> tuple[Mark, ...]:
-    if not len(x):
-        return ()
-    return (Mark(float(x[0]), float(y[0]), "start", "start"), Mark(float(x[-1]), float(y[-1]), "end", "end"))
-
-
 # --- parts ------------------------------------------------------------------------------------------------------------
+
+
+def _across(unit: str) -> Axis:
+    return Axis(unit, whole=unit == "step")
 
 
 def subtitle(run: Run) -> str:
@@ -181,12 +159,18 @@ def subtitle(run: Run) -> str:
     return ", ".join(words)
 
 
-def _title(run: Run, what: str) -> str:
+def title_of(run: Run, what: str) -> str:
+    """Return the title of a picture of a run."""
     name = run.id if run.problem else run.record.name or run.id
     return f"{name}: {what}"
 
 
-def _with_rows(runs: Run | Sequence[Run]) -> list[Run]:
+def with_rows(runs: Run | Sequence[Run]) -> list[Run]:
+    """Return the runs that have rows.
+
+    Raises:
+        UsageError: none has.
+    """
     given = list(runs) if isinstance(runs, Sequence) else [runs]
     shown = [run for run in given if len(run.table)]
     if not shown:
@@ -242,10 +226,10 @@ def _several(
         series.append(_line(at, values(run), text, slot=slot))
         marks += _diverged(run, x, slot)
     names = list(dict.fromkeys("" if run.problem else run.record.name for run in runs))
-    title = _title(runs[0], label) if len(names) == 1 else f"{label} of {plural(len(runs), 'run')}"
+    title = title_of(runs[0], label) if len(names) == 1 else f"{label} of {plural(len(runs), 'run')}"
     below = subtitle(runs[0]) if len(runs) == 1 else f"{len(runs)} runs" if len(names) == 1 else ""
     graded = len(runs) > len(LINES)
-    figure = Figure(title, Axis(unit), Axis(label), below, tuple(series), name=name, graded=graded)
+    figure = Figure(title, _across(unit), Axis(label), below, tuple(series), name=name, graded=graded)
     return _finished(figure, scale, tuple(marks))
 
 
@@ -297,6 +281,4 @@ def _spread(values: np.ndarray, most: int = 40) -> np.ndarray:
 
 def column_figure(runs: Sequence[Run], column: str, *, x: str = "step", scale: Scale | None = None) -> Figure:
     """Return one recorded number of several runs over steps, a line a run; see `columns_figure`."""
-    return _several(
-        _with_rows(runs), lambda run: named_components(run, [column])[0].values, column, "columns", x, scale
-    )
+    return _several(with_rows(runs), lambda run: named_components(run, [column])[0].values, column, "columns", x, scale)

@@ -133,30 +133,32 @@ def position(values: np.ndarray, scale: Scale, limits: tuple[float, float]) -> n
 def axis_ticks(axis: Axis, limits: tuple[float, float], at_most: int) -> list[tuple[float, str]]:
     """Return (value, text) of at most `at_most` (2 or more) ticks of an axis, in order."""
     if axis.ticks is None:
-        return ticks(limits, axis.scale, at_most)
+        return ticks(limits, axis.scale, at_most, whole=axis.whole)
     shown = [tick for tick in axis.ticks if limits[0] <= tick[0] <= limits[1]]
     every = -(-len(shown) // max(at_most, 2))
     return shown[::every] if every else shown
 
 
-def ticks(limits: tuple[float, float], scale: Scale, at_most: int) -> list[tuple[float, str]]:
-    """Return (value, text) of round numbers between `limits`."""
+def ticks(limits: tuple[float, float], scale: Scale, at_most: int, *, whole: bool = False) -> list[tuple[float, str]]:
+    """Return (value, text) of round numbers between `limits`, of whole ones alone where they are to be `whole`."""
     at_most = max(at_most, 2)
     if scale == "log":
         found = _log_ticks(limits, at_most)
         if len(found) >= 2:
             return found
-    return _linear_ticks(limits, at_most)
+    return _linear_ticks(limits, at_most, 1.0 if whole else 0.0)
 
 
-def _linear_ticks(limits: tuple[float, float], at_most: int) -> list[tuple[float, str]]:
+def _linear_ticks(limits: tuple[float, float], at_most: int, least: float = 0.0) -> list[tuple[float, str]]:
     low, high = limits
     rough = (high / 2 - low / 2) / at_most * 2
     if not 0 < rough < math.inf:
         return [(low, number_text(low))]
-    magnitude = 10.0 ** min(max(math.floor(math.log10(rough)), -300), 307)
+    magnitude = 10.0 ** min(max(math.floor(math.log10(max(rough, least))), -300), 307)
     for factor in _STEPS:
         step = factor * magnitude
+        if least and step % least:
+            continue
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if last - first + 1 <= at_most:
             break

@@ -31,9 +31,6 @@ from gdrun.text import plural
 if TYPE_CHECKING:
     from gdrun.rundir.sweep_run import SweepRun
 
-QUARTILES_FROM = 8
-"""So many seeds or more are summed up by their quartiles, fewer by the lowest and the highest."""
-
 
 def sensitivity_figure(
     sweep: SweepRun, *, over: str | None = None, metric: str | None = None, scale: Scale | None = None
@@ -107,13 +104,10 @@ def _line_of(trials: Trials, key: str, members: np.ndarray, label: str) -> _Line
     for index, place in enumerate(at):
         found = value[(x == place) & ~np.isnan(value)]
         if len(found):
-            shares = (0.25, 0.75) if len(found) >= QUARTILES_FROM else (0.0, 1.0)
-            # The lower of two middle ones where one of them is infinite: between them there is nothing.
-            low[index], high[index] = (np.quantile(found, share, method="nearest") for share in shares)
-            both = np.isfinite(np.quantile(found, 0.5, method="higher")) == np.isfinite(
-                np.quantile(found, 0.5, method="lower")
-            )
-            middle[index] = np.quantile(found, 0.5, method="linear" if both and np.isfinite(found).all() else "nearest")
+            low[index], high[index] = (np.quantile(found, share, method="nearest") for share in (0.25, 0.75))
+            # Between a finite and an infinite value there is nothing: then the nearer one counts.
+            finite = bool(np.isfinite(found).all())
+            middle[index] = np.quantile(found, 0.5, method="linear" if finite else "nearest")
             seeds[index] = len(found)
     diverged = at[np.isinf(middle)]
     several = bool((seeds > 1).any())
@@ -197,5 +191,4 @@ def _notes(trials: Trials, seeds: Sequence[str], lines: Sequence[_Line]) -> tupl
     if not seeds:
         return ()
     count = max(line.seeds for line in lines)
-    band = "quartiles" if count >= QUARTILES_FROM else "range"
-    return (f"line: median of {count} seeds; band: their {band}",)
+    return (f"line: the median of {count} seeds; band: the middle half of them",)

@@ -57,7 +57,7 @@ def curves_figure(sweep: SweepRun, *, column: str = "loss", most: int = 200, sca
     finite = [item.y for item in series]
     notes = (f"{len(shown)} of {len(order)} trials are drawn",) if len(shown) < len(order) else ()
     return Figure(
-        title_of(sweep, f"{column} by {label}"), Axis("step"), Axis(column, scale or natural_scale(finite)),
+        title_of(sweep, f"{column} by {label}"), Axis("step", whole=True), Axis(column, scale or natural_scale(finite)),
         counts(sweep, trials), series, name="curves", graded=len(series) > len(LINES), notes=notes,
     )  # fmt: skip
 

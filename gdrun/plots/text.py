@@ -7,6 +7,7 @@ import numpy as np
 from gdrun.plots import text_grid, text_labels
 from gdrun.plots.braille import BLANK, Canvas
 from gdrun.plots.characters import TO_ASCII, display_width, merged
+from gdrun.plots.characters import can_show as can_show
 from gdrun.plots.figure import Figure, Region, Rule, Series
 from gdrun.plots.palette import ASCII_MARKERS, MARKERS, TERMINAL, terminal_colour
 from gdrun.plots.scales import axis_ticks, figure_limits, position
@@ -111,6 +112,9 @@ class _Drawing:
                 self.canvas.line(x, position(edge, self.figure.y.scale, self.y_limits), slot, on=1, off=3)
         if item.weight == "faint":
             self.canvas.points(x, y, slot)
+        elif item.style != "points" and self.figure.grid is not None:
+            self._over_contours(x, y, slot)
+            return
         elif item.style != "points":
             self.canvas.line(x, y, slot)
         marked = item.style == "points" or (item.style == "both" and len(x) <= self.columns // 4)
@@ -122,6 +126,14 @@ class _Drawing:
             self._markers(x, y, slot)
         if item.style == "both":
             self.canvas.points(x, y, slot)
+
+    def _over_contours(self, x: np.ndarray, y: np.ndarray, slot: int) -> None:
+        """A line of characters, since dots would be lost among those of the contours."""
+        path = Canvas(self.columns, self.rows)
+        path.line(x, y, slot)
+        sign = self.marker(slot) if self.several else self.ascii_form("•")
+        for row, column in np.argwhere(path.cells()).tolist():
+            self.canvas.characters[row, column] = (sign, slot)
 
     def _markers(self, x: np.ndarray, y: np.ndarray, slot: int) -> None:
         """A few markers along a line, so that lines can be told apart without colours."""

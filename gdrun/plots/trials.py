@@ -83,6 +83,8 @@ def read_trials(sweep: SweepRun, metric: str | None = None) -> Trials:
     extra = {} if sweep.problem else sweep.record.extra
     told = extra.get("metric")
     chosen = metric or (told if isinstance(told, str) and told in rows[0] else "loss")
+    if not metric and extra.get("value") == "best" and f"best_{chosen}" in rows[0]:
+        chosen = f"best_{chosen}"
     if chosen not in rows[0]:
         skipped = {"trial", "status", "stopped_by", "diverged", "why", *sweep.axes}
         known = [name for name in rows[0] if name not in skipped]
@@ -99,7 +101,7 @@ def read_trials(sweep: SweepRun, metric: str | None = None) -> Trials:
         value=numbers([row[chosen] for row in done]),
         diverged=np.array([row.get("status") == "diverged" for row in done], bool),
         metric=chosen,
-        maximize=extra.get("direction") == "maximize" and chosen == told,
+        maximize=extra.get("direction") == "maximize" and chosen.removeprefix("best_") == told,
         failed=len(rows) - len(done),
         labels=axis_labels(list(varied)),
     )

@@ -40,8 +40,8 @@ def spectrum_figure(
         series = [Series(rank, values, style=style, slot=0)]
     rules = (Rule(y=limit, label=f"stable below {number_text(limit)}"),) if limit is not None else ()
     return Figure(
-        title, Axis("rank"), Axis("eigenvalue", scale), subtitle, tuple(series), rules=rules, notes=tuple(notes),
-        name="spectrum",
+        title, Axis("rank", whole=True), Axis("eigenvalue", scale), subtitle, tuple(series), rules=rules,
+        notes=tuple(notes), name="spectrum",
     )  # fmt: skip
 
 
@@ -72,19 +72,25 @@ def trajectory_figure(
     series, marks = [], []
     for slot, (label, points) in enumerate(given.items()):
         x, y = np.asarray(points, np.float64).reshape(-1, 2).T
-        shown = slot + 1 if len(given) == 1 else slot  # orange stands out from the grey and yellow of contours
-        series.append(Series(x, y, label, "both" if len(x) <= 8 * FEW_POINTS else "line", slot=shown))
+        series.append(Series(x, y, label, "both" if len(x) <= 8 * FEW_POINTS else "line", slot=slot))
         good = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
         alone = len(given) == 1
         if len(good):
             first, last = good[0], good[-1]
-            marks.append(Mark(float(x[first]), float(y[first]), "start", "start" if alone else "", shown))
-            marks.append(Mark(float(x[last]), float(y[last]), "end", "end" if alone else "", shown))
+            marks.append(Mark(float(x[first]), float(y[first]), "start", "start" if alone else "", slot))
+            there = best is not None and _near(grid, (x[last], y[last]), best)
+            marks.append(Mark(float(x[last]), float(y[last]), "end", "end" if alone and not there else "", slot))
     if best is not None:
         marks.append(Mark(float(best[0]), float(best[1]), "best", "minimum"))
     return Figure(
         title, Axis(x_label), Axis(y_label), subtitle, tuple(series), tuple(marks), grid=grid, name="trajectory"
     )
+
+
+def _near(grid: Grid, one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether the words of two points would lie on each other."""
+    spans = (np.ptp(grid.x) or 1.0, np.ptp(grid.y) or 1.0)
+    return all(abs(a - b) < 0.08 * span for a, b, span in zip(one, other, spans, strict=True))
 
 
 def fit_figure(

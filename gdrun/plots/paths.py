@@ -1,0 +1,49 @@
+"""The way of a descent in the plane of two recorded numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gdrun.errors import UsageError
+from gdrun.plots.columns import PARAMETERS, Component, named_components
+from gdrun.plots.figure import Axis, Figure, Mark, Series
+from gdrun.plots.runs import FEW_POINTS, subtitle, title_of, with_rows
+from gdrun.text import safe_text
+
+if TYPE_CHECKING:
+    from gdrun.rundir.run import Run
+
+
+def path_figure(run: Run, columns: Sequence[str] = ()) -> Figure:
+    """Return the way of two recorded numbers in their plane, from the start to the end.
+
+    Args:
+        columns: the two; by default the run's parameters, where they are two numbers.
+    Raises:
+        UsageError: there are not two.
+    """
+    (run,) = with_rows(run)
+    names = columns or [name for name in run.metrics if name.startswith(PARAMETERS)]
+    parts: list[Component] = named_components(run, names)
+    if len(parts) != 2:
+        listed = ", ".join(part.label for part in parts[:6]) + (", ..." if len(parts) > 6 else "")
+        raise UsageError(
+            f"a trajectory takes two numbers; {safe_text(run.id)} has {len(parts)} "
+            + (f"({safe_text(listed, limit=200)})" if parts else "recorded"),
+            hint="--columns a,b chooses two" if parts else "`record: {parameters: true}` in the config records them",
+        )
+    across, up = parts
+    good = np.flatnonzero(np.isfinite(across.values) & np.isfinite(up.values))
+    line = Series(across.values, up.values, style="both" if len(good) <= FEW_POINTS else "line", slot=0)
+    marks = _ends(across.values[good], up.values[good])
+    title = title_of(run, "trajectory")
+    return Figure(title, Axis(across.label), Axis(up.label), subtitle(run), (line,), marks=marks, name="trajectory")
+
+
+def _ends(x: np.ndarray, y: np.ndarray) -> tuple[Mark, ...]:
+    if not len(x):
+        return ()
+    return (Mark(float(x[0]), float(y[0]), "start", "start"), Mark(float(x[-1]), float(y[-1]), "end", "end"))
