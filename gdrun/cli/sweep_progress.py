@@ -94,7 +94,7 @@ class LiveSweep(QuietSweep):
 
         columns = (
             TextColumn("{task.description}", markup=False, style="bold", table_column=one_line()),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             TextColumn("{task.fields[trials]}", markup=False, table_column=one_line()),
             TimeElapsedColumn(table_column=one_line()),
             TextColumn("{task.fields[facts]}", markup=False, table_column=one_line()),
@@ -117,7 +117,7 @@ class LiveSweep(QuietSweep):
         """Move the bar."""
         if self._bar is not None:
             told = "  ".join(facts(diverged, best_value, best_trial, steps_per_second))
-            self._bar.update(self._task, completed=done, total=total, trials=f"{done:,}/{total:,} trials", facts=told)
+            self._bar.update(self._task, completed=done, total=total, trials=f"{done:,}/{total:,}", facts=told)
 
     def warned(self, message: str) -> None:
         """Show a warning above the bar."""
@@ -138,7 +138,7 @@ def facts(diverged: int, best_value: float | None, best_trial: int | None, steps
     words = [f"{diverged:,} diverged"] if diverged else []
     if best_value is not None:
         whose = "" if best_trial is None else f" (trial {best_trial})"
-        words.append(f"best {human_number(best_value, digits=6)}{whose}")
+        words.append(f"best {human_number(best_value, digits=4)}{whose}")
     if steps_per_second:
         words.append(f"{per_second(steps_per_second)} steps/s")
     return words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gdrun.cli import terminal
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from gdrun.sweeping.trials import SweepSpec
 
 FIRST_ROWS, LAST_ROWS = 12, 4
+MOST_GROUPS = 8
 MOST_AXES_IN_JSON = 1_000
 """Values of an axis that --json lists."""
 
@@ -34,6 +36,7 @@ def describe(spec: SweepSpec) -> dict[str, Any]:
         space = None if drawn is None else {"kind": drawn.kind, "low": drawn.low, "high": drawn.high}
         axes.append({"key": axis.key, "count": count, "values": values, "distribution": space})
     search = spec.search
+    groups = groups_of(spec)
     return {
         "config": spec.base.source,
         "name": spec.base.experiment.name,
@@ -43,7 +46,23 @@ def describe(spec: SweepSpec) -> dict[str, Any]:
         "metric": spec.metric,
         "direction": "maximize" if spec.maximize else "minimize",
         "search": search.kind if search is not None else None,
+        "groups": None if groups is None else [{"trials": size, "values": told} for size, told in groups],
     }
+
+
+def groups_of(spec: SweepSpec) -> list[tuple[int, dict[str, Any]]] | None:
+    """Return of each group of trials that share a program how many they are and the values that they have in common
+    and other groups have not; None for a search, which has no trials yet."""
+    if not spec.blocks:
+        return None
+    from gdrun.sweeping.grouping import group_trials
+
+    found = []
+    for group in group_trials(spec):
+        values = spec.values(int(group.trials[0]))
+        told = zip(spec.axes, values, group.changes, strict=True)
+        found.append((len(group), {axis.key: value for axis, value, change in told if change == "program"}))
+    return found
 
 
 def show(spec: SweepSpec) -> None:
@@ -69,6 +88,23 @@ def show(spec: SweepSpec) -> None:
     lines = aligned(rows)
     terminal.say(terminal.paint(lines[0], "dim"))
     for line in lines[1:]:
+        terminal.say(line)
+    _show_groups(groups_of(spec) or [])
+
+
+def _show_groups(groups: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    """Say what runs together, where it is not all of it."""
+    if len(groups) == 1:
+        terminal.say("all of them can share one program")
+        return
+    terminal.say(f"{len(groups):,} groups share a program each:")
+    rows = []
+    for size, values in groups[:MOST_GROUPS]:
+        named = ", ".join(f"{safe_text(key, limit=60)}={cell(value)}" for key, value in values.items())
+        rows.append((plural_count(size), named))
+    if len(groups) > MOST_GROUPS:
+        rows.append(("...", f"and {len(groups) - MOST_GROUPS:,} more"))
+    for line in aligned(rows):
         terminal.say(line)
 
 

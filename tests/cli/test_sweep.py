@@ -88,13 +88,20 @@ def test_a_dry_run_shows_the_table_and_starts_no_tensorflow(gdrun, config):
     lines = [line.split() for line in result.err.splitlines()]
     assert lines[0] == ["line:", "4", "trials,", "ranked", "by", "the", "smallest", "loss"]
     assert lines[1] == ["trial", RATE, "seed"]
-    assert lines[2:] == [["0", "0.1", "0"], ["1", "0.1", "1"], ["2", "0.2", "0"], ["3", "0.2", "1"]]
+    assert lines[2:6] == [["0", "0.1", "0"], ["1", "0.1", "1"], ["2", "0.2", "0"], ["3", "0.2", "1"]]
+
+
+def test_a_dry_run_says_what_runs_together(gdrun, config):
+    assert "all of them can share one program" in gdrun("sweep", config(), "lr=0.1,0.2", "--dry-run").err
+    said = gdrun("sweep", config(), "lr=0.1,0.2", "optimizer.kind=sgd,adam", "--dry-run").err
+    assert "2 groups share a program each:" in said
+    assert "  2 trials  optimizer.kind=sgd\n  2 trials  optimizer.kind=adam\n" in said
 
 
 def test_a_long_table_is_thinned(gdrun, config):
     result = gdrun("sweep", config(), "lr=log:1e-4:1:1000", "--dry-run")
     assert "and 984 more" in result.err
-    assert len(result.err.splitlines()) == 19
+    assert len(result.err.splitlines()) == 20
     assert shown_trials(17) == list(range(17))
     assert len(shown_trials(18)) == 16
 
@@ -103,6 +110,7 @@ def test_the_plan_as_json_has_axes_and_rows(gdrun, config):
     result = gdrun("sweep", config(), "lr=0.1,0.2", "--dry-run", "--json")
     (plan,) = json.loads(result.out)["plans"]
     assert plan["trials"] == 2
+    assert plan["groups"] == [{"trials": 2, "values": {}}]
     assert plan["axes"] == [{"key": RATE, "count": 2, "values": [0.1, 0.2], "distribution": None}]
     assert plan["rows"] == [{"trial": 0, RATE: 0.1}, {"trial": 1, RATE: 0.2}]
 
