@@ -209,6 +209,26 @@ def _sort(x: Array, axis: int = -1, descending: bool = False) -> Array:
     return np.flip(result, axis) if descending else result
 
 
+def _pad(x: Array, width: Sequence[int], axis: int | None = None) -> Array:
+    x = number(x)
+    widths = padding(width, axis, x.ndim)
+    check_size([size + before + after for size, (before, after) in zip(x.shape, widths, strict=True)], "pad")
+    return np.pad(x, widths)
+
+
+def padding(width: Sequence[int], axis: int | None, rank: int) -> list[tuple[int, int]]:
+    """Return how many zeros `pad` puts before and after along each axis.
+
+    Raises:
+        FormulaError: the width is neither one count nor two, or one is negative, or there is no such axis.
+    """
+    if not 1 <= len(width) <= 2 or min(width) < 0:
+        raise FormulaError("the width of pad is a count of zeros, or [before, after]")
+    if axis is not None and not -rank <= axis < rank:
+        raise FormulaError(f"there is no axis {axis}, the array has {rank}")
+    return [(width[0], width[-1]) if axis is None or axis % rank == place else (0, 0) for place in range(rank)]
+
+
 def _argsort(x: Array, axis: int = -1, descending: bool = False) -> Array:
     x = _real(x)
     return np.argsort(-x if descending else x, axis=axis, kind="stable")
@@ -318,7 +338,7 @@ NUMPY_FUNCTIONS: dict[str, Callable[..., Array]] = {
     "softmax_cross_entropy_with_logits": _softmax_cross_entropy,
     "sum": _reduction(np.sum), "mean": _reduction(np.mean), "prod": _reduction(np.prod),
     "max": _reduction(np.max, _real), "min": _reduction(np.min, _real), "var": _reduction(np.var),
-    "std": _reduction(np.std), "any": _reduction(np.any, truth), "all": _reduction(np.all, truth),
+    "std": _reduction(np.std), "median": _reduction(np.median, _real), "any": _reduction(np.any, truth), "all": _reduction(np.all, truth),
     "logsumexp": _reduction(special.logsumexp, _real), "argmax": lambda x, axis=None: np.argmax(_real(x), axis=axis),
     "argmin": lambda x, axis=None: np.argmin(_real(x), axis=axis),
     "matmul": _matmul, "matvec": lambda a, b: np.matmul(number(a), number(b)[..., None])[..., 0],
@@ -328,12 +348,13 @@ NUMPY_FUNCTIONS: dict[str, Callable[..., Array]] = {
     "trace": _unary(lambda x: np.trace(x, axis1=-2, axis2=-1)), "det": _unary(np.linalg.det),
     "logdet": _logdet, "inverse": _unary(np.linalg.inv), "solve": _hermitian_solve,
     "triangular_solve": _triangular_solve, "cholesky": _unary(np.linalg.cholesky),
-    "eigvalsh": _unary(np.linalg.eigvalsh), "norm": _norm, "diag": _diag,
+    "eigvalsh": _unary(np.linalg.eigvalsh),
+    "svdvals": _unary(lambda x: np.linalg.svd(x, compute_uv=False)), "norm": _norm, "diag": _diag,
     "diag_part": _unary(lambda x: np.diagonal(x, axis1=-2, axis2=-1)), "tril": _unary(np.tril), "triu": _unary(np.triu),
     "eye": _eye,
     "reshape": lambda x, shape: np.reshape(number(x), tuple(shape)), "ravel": _unary(np.ravel),
     "expand_dims": lambda x, axis: np.expand_dims(number(x), axis), "squeeze": _squeeze, "broadcast_to": _broadcast_to,
-    "concat": _concat, "stack": _stack, "tile": _tile, "repeat": _repeat,
+    "concat": _concat, "stack": _stack, "pad": _pad, "tile": _tile, "repeat": _repeat,
     "flip": lambda x, axis=None: np.flip(number(x), axis),
     "roll": lambda x, shift, axis=None: np.roll(number(x), shift, axis),
     "gather": _gather, "one_hot": _one_hot, "cumsum": lambda x, axis=None: np.cumsum(number(x), axis),

@@ -16,7 +16,7 @@ _KINDS = {
     "axis": "axis", "axes": "axis", "keepdims": "flag", "descending": "flag", "lower": "flag", "adjoint": "flag",
     "approximate": "flag", "shape": "shape", "reps": "shape", "num": "integer", "depth": "integer", "shift": "integer",
     "repeats": "integer", "k": "integer", "ord": "number", "alpha": "number", "base": "number", "values": "values",
-    "expr": "expression", "name": "name",
+    "expr": "expression", "name": "name", "width": "shape",
 }  # fmt: skip
 
 # Other spellings of keywords, from numpy and TensorFlow.
@@ -97,6 +97,7 @@ class Function:
 
 
 _WITHOUT_KERNEL = frozenset({"det"})  # MatrixDeterminant; found by compiling the whole table
+_WITHOUT_LANES = _WITHOUT_KERNEL | {"svdvals"}  # vectorized_map has no converter for Svd
 
 
 def _rows(group: str, kind: str, text: str) -> list[Function]:
@@ -106,7 +107,11 @@ def _rows(group: str, kind: str, text: str) -> list[Function]:
         head, aliases, doc = (part.strip() for part in line.split("|", 2))
         name, _, arguments = head[:-1].partition("(")
         known = name not in _WITHOUT_KERNEL
-        rows.append(Function(name, arguments, doc, group, kind, tuple(aliases.split()), xla=known, lanes=known))
+        rows.append(
+            Function(
+                name, arguments, doc, group, kind, tuple(aliases.split()), xla=known, lanes=name not in _WITHOUT_LANES
+            )
+        )
     return rows
 
 
@@ -213,6 +218,7 @@ var(x, axis=None, keepdims=False) | reduce_variance variance | variance (divided
 std(x, axis=None, keepdims=False) | reduce_std | standard deviation (divided by n)
 any(x, axis=None, keepdims=False) | reduce_any | whether some element is true
 all(x, axis=None, keepdims=False) | reduce_all | whether every element is true
+median(x, axis=None, keepdims=False) | | middle value; of an even number the mean of the two in the middle
 logsumexp(x, axis=None, keepdims=False) | reduce_logsumexp | log(sum(exp(x))), without overflow
 argmax(x, axis=None) | | index of the largest element
 argmin(x, axis=None) | | index of the smallest element
@@ -232,6 +238,7 @@ solve(a, b) | | x with a @ x = b; b a vector or a matrix
 triangular_solve(a, b, lower=True, adjoint=False) | | x with a @ x = b for a triangular a; adjoint: of a transposed
 cholesky(x) | | lower triangular L with L @ transpose(L) = x
 eigvalsh(x) | | eigenvalues of a symmetric matrix, ascending
+svdvals(x) | singular_values | singular values of a matrix, descending; XLA gives about 10 digits of them
 kron(a, b) | | Kronecker product of two matrices
 cross(a, b) | | cross product of vectors of length 3, along the last axis
 l2_normalize(x, axis=None) | | x / norm(x), with sum(x ** 2) at least 1e-12 in it
@@ -250,6 +257,7 @@ squeeze(x, axis=None) | | without axes of length 1
 broadcast_to(x, shape) | | repeated to shape by the broadcasting rules
 concat(values, axis=0) | concatenate | arrays of a list joined along an axis they have
 stack(values, axis=0) | | arrays of a list joined along a new axis
+pad(x, width, axis=None) | | zeros around x: width at both ends, or [before, after]; on one axis or on all
 tile(x, reps) | | x repeated as a whole
 repeat(x, repeats, axis=None) | | each element repeated
 flip(x, axis=None) | reverse | in reverse order

@@ -354,6 +354,28 @@ def _sort(meeting: Meeting, x: T, axis: int = -1, descending: bool = False) -> T
     return result if moved is x else tf.experimental.numpy.moveaxis(result, -1, axis)
 
 
+def _median(meeting: Meeting, x: T, axis: int | None = None, keepdims: bool = False) -> T:
+    x = meeting.real(x)
+    rank = _rank(x)
+    along = tf.reshape(x, [-1]) if axis is None else x
+    place = -1 if axis is None else axis
+    length = along.shape[place]
+    ordered = _sort(meeting, along, place)
+    # Twice the same one where there is one in the middle.
+    low, high = (tf.gather(ordered, position, axis=place) for position in ((length - 1) // 2, length // 2))
+    middle = (low + high) / 2
+    if not keepdims:
+        return middle
+    return tf.reshape(middle, [1] * rank) if axis is None else tf.expand_dims(middle, axis)
+
+
+def _pad(meeting: Meeting, x: T, width: Sequence[int], axis: int | None = None) -> T:
+    x = meeting.number(x)
+    widths = numpy_ops.padding(width, axis, _rank(x))
+    check_size([size + sum(ends) for size, ends in zip(x.shape.as_list(), widths, strict=True)], "pad")
+    return tf.pad(x, widths)
+
+
 def _argsort(meeting: Meeting, x: T, axis: int = -1, descending: bool = False) -> T:
     return tf.argsort(meeting.real(x), axis, _order(descending), stable=True)
 
@@ -440,7 +462,7 @@ FUNCTIONS: dict[str, Callable[..., T]] = {
     "softmax_cross_entropy_with_logits": _softmax_cross_entropy,
     "sum": _reduction(tf.reduce_sum), "mean": _reduction(tf.reduce_mean), "prod": _reduction(tf.reduce_prod),
     "max": _reduction(tf.reduce_max), "min": _reduction(tf.reduce_min), "var": _reduction(tf.math.reduce_variance),
-    "std": _reduction(tf.math.reduce_std), "any": _reduction(tf.reduce_any, of_truth=True),
+    "std": _reduction(tf.math.reduce_std), "median": _median, "any": _reduction(tf.reduce_any, of_truth=True),
     "all": _reduction(tf.reduce_all, of_truth=True), "logsumexp": _reduction(tf.reduce_logsumexp),
     "argmax": _argument(tf.argmax), "argmin": _argument(tf.argmin),
     "matmul": _matmul, "matvec": lambda meeting, a, b: tf.linalg.matvec(*_same(meeting, a, b)), "dot": _dot,
@@ -448,12 +470,13 @@ FUNCTIONS: dict[str, Callable[..., T]] = {
     "l2_normalize": _l2_normalize, "transpose": _transpose, "trace": _unary(tf.linalg.trace),
     "det": _unary(tf.linalg.det), "logdet": _unary(tf.linalg.logdet), "inverse": _unary(tf.linalg.inv),
     "solve": _solve, "triangular_solve": _triangular_solve, "cholesky": _unary(tf.linalg.cholesky),
-    "eigvalsh": _unary(tf.linalg.eigvalsh), "norm": _norm, "diag": _diag, "diag_part": _unary(tf.linalg.diag_part),
+    "eigvalsh": _unary(tf.linalg.eigvalsh),
+    "svdvals": _unary(lambda x: tf.linalg.svd(x, compute_uv=False)), "norm": _norm, "diag": _diag, "diag_part": _unary(tf.linalg.diag_part),
     "tril": _unary(lambda x: tf.linalg.band_part(x, -1, 0)), "triu": _unary(lambda x: tf.linalg.band_part(x, 0, -1)),
     "reshape": _reshape, "ravel": _unary(lambda x: tf.reshape(x, [-1])),
     "expand_dims": lambda meeting, x, axis: tf.expand_dims(meeting.number(x), axis),
     "squeeze": lambda meeting, x, axis=None: tf.squeeze(meeting.number(x), axis), "broadcast_to": _broadcast_to,
-    "concat": _concat, "stack": _stack, "tile": _tile, "repeat": _repeat, "flip": _flip, "roll": _roll,
+    "concat": _concat, "stack": _stack, "pad": _pad, "tile": _tile, "repeat": _repeat, "flip": _flip, "roll": _roll,
     "gather": _gather, "one_hot": _one_hot, "cumsum": _along(tf.cumsum), "cumprod": _along(tf.math.cumprod),
     "diff": _diff, "sort": _sort, "argsort": _argsort, "length": _length, "size": _size, "full": _full,
     "zeros_like": _unary(tf.zeros_like), "ones_like": _unary(tf.ones_like), "range": _range, "linspace": _linspace,
