@@ -14,24 +14,16 @@ What a run does not have matches nothing, and neither does its opposite: without
 
 from __future__ import annotations
 
-import fnmatch
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from gdrun.errors import UsageError
+from gdrun.rundir.terms import Literal, Look, Name, Test, all_of, any_of, comparison, membership
 from gdrun.text import safe_text
 
 LONGEST_FILTER = 2000
 DEEPEST = 40
-
-Look = Callable[[str], Any]
-"""Name -> a run's value of that name, None where it has none."""
-
-Test = Callable[[Look], bool | None]
-"""A condition on one run: true, false, or None where it says nothing about it."""
 
 _TOKEN = re.compile(
     r"""\s*(?: (?P<text>"[^"]*"|'[^']*') | (?P<op>==|!=|<=|>=|<|>|=) | (?P<mark>[(),\[\]])
@@ -39,8 +31,6 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _NAME = re.compile(r"[A-Za-z_][\w./@-]*")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d|w)")
-_UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _ORDERS = ("<", "<=", ">", ">=")
 
 
@@ -49,33 +39,6 @@ class _Token:
     kind: str
     text: str
     at: int
-
-
-@dataclass(frozen=True)
-class _Literal:
-    """A value as written; what it is depends on what it is compared with."""
-
-    text: str
-    number: float | None = None
-    seconds: float | None = None
-    pattern: bool = False
-
-    @classmethod
-    def of(cls, token: _Token) -> _Literal:
-        if token.kind == "text":
-            return cls(token.text)
-        return cls(token.text, _number(token.text), duration(token.text), any(mark in token.text for mark in "*?"))
-
-
-@dataclass(frozen=True)
-class _Name:
-    name: str
-
-
-def duration(text: str) -> float | None:
-    """Return the seconds that "30d", "2h", "15min", "45s" or "1w" stand for; None for any other text."""
-    match = _DURATION.fullmatch(text)
-    return float(match[1]) * _UNITS[match[2]] if match else None
 
 
 class Filter:
@@ -134,13 +97,13 @@ class _Parser:
         tests = [self._and()]
         while self._take("or"):
             tests.append(self._and())
-        return tests[0] if len(tests) == 1 else lambda look: _any([test(look) for test in tests])
+        return tests[0] if len(tests) == 1 else lambda look: any_of([test(look) for test in tests])
 
     def _and(self) -> Test:
         tests = [self._not()]
         while self._take("and"):
             tests.append(self._not())
-        return tests[0] if len(tests) == 1 else lambda look: _all([test(look) for test in tests])
+        return tests[0] if len(tests) == 1 else lambda look: all_of([test(look) for test in tests])
 
     def _not(self) -> Test:
         if not self._take("not"):
@@ -153,33 +116,33 @@ class _Parser:
             inner = self._deeper(self._or)
             self._need(")")
             return inner
-        left: _Name | _Literal = self._operand(None, None)
+        left: Name | Literal = self._operand(None, None)
         tests: list[Test] = []
         while (operator := self._operator()) is not None:
             if operator in ("in", "not in"):
-                tests.append(_membership(left, self._list(), negated=operator == "not in"))
+                tests.append(membership(left, self._list(), negated=operator == "not in"))
                 break
             right = self._operand(left, operator)
-            tests.append(_comparison(left, operator, right))
+            tests.append(comparison(left, operator, right))
             left = right
         if not tests:
             last = self.tokens[min(self.position, len(self.tokens)) - 1]
             raise self._refused(
                 f"'{last.text}' is compared with nothing", last, "write NAME == VALUE, NAME < VALUE or NAME in (A, B)"
             )
-        return tests[0] if len(tests) == 1 else lambda look: _all([test(look) for test in tests])
+        return tests[0] if len(tests) == 1 else lambda look: all_of([test(look) for test in tests])
 
-    def _operand(self, before: _Name | _Literal | None, operator: str | None) -> _Name | _Literal:
+    def _operand(self, before: Name | Literal | None, operator: str | None) -> Name | Literal:
         token = self._next("a name or a value")
         if token.kind in ("op", "mark") or (token.kind == "word" and token.text in ("and", "or", "not", "in")):
             raise self._refused(f"expected a name or a value, not '{token.text}'", token)
-        literal = _Literal.of(token)
+        literal = Literal.of(token.text, quoted=token.kind == "text")
         named = token.kind == "word" and literal.number is None and literal.seconds is None
         # A text cannot be ordered, so `validation_loss > loss` compares two names; a date begins with a digit.
-        wanted = not isinstance(before, _Name) or operator in _ORDERS
+        wanted = not isinstance(before, Name) or operator in _ORDERS
         if named and wanted and _NAME.fullmatch(token.text):
             self.names.append(token.text)
-            return _Name(token.text)
+            return Name(token.text)
         return literal
 
     def _operator(self) -> str | None:
@@ -196,7 +159,7 @@ class _Parser:
             return "not in"
         return None
 
-    def _list(self) -> list[_Literal]:
+    def _list(self) -> list[Literal]:
         opening = self._next("(")
         closing = {"(": ")", "[": "]"}.get(opening.text if opening.kind == "mark" else "")
         if closing is None:
@@ -206,7 +169,7 @@ class _Parser:
             token = self._next("a value")
             if token.kind not in ("word", "text"):
                 raise self._refused(f"expected a value, not '{token.text}'", token)
-            found.append(_Literal.of(token))
+            found.append(Literal.of(token.text, quoted=token.kind == "text"))
             if not self._take(","):
                 break
         self._need(closing)
@@ -250,81 +213,3 @@ class _Parser:
         shown = safe_text(self.text[start : token.at + 40])
         before = len(safe_text(self.text[start : token.at]))
         return UsageError(f"in the filter: {safe_text(message, limit=100)}\n  {shown}\n  {' ' * before}^", hint=hint)
-
-
-def _number(text: str) -> float | None:
-    # float() also takes "1_000", "infinity" and digits of other scripts; only what a config takes is a number here.
-    if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf|nan", text, re.ASCII):
-        return None
-    return float(text)
-
-
-def _any(found: list[bool | None]) -> bool | None:
-    return True if True in found else None if None in found else False
-
-
-def _all(found: list[bool | None]) -> bool | None:
-    return False if False in found else None if None in found else True
-
-
-def _membership(left: _Name | _Literal, values: list[_Literal], *, negated: bool) -> Test:
-    tests = [_comparison(left, "==", value) for value in values]
-
-    def test(look: Look) -> bool | None:
-        found = _any([each(look) for each in tests])
-        return found if found is None or not negated else not found
-
-    return test
-
-
-def _comparison(left: _Name | _Literal, operator: str, right: _Name | _Literal) -> Test:
-    def test(look: Look) -> bool | None:
-        a, b = (look(side.name) if isinstance(side, _Name) else side for side in (left, right))
-        return None if a is None or b is None else _compare(a, operator, b)
-
-    return test
-
-
-_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-
-
-def _compare(a: Any, operator: str, b: Any) -> bool | None:
-    """Compare a run's value with a literal or with another of its values."""
-    if isinstance(a, _Literal) and not isinstance(b, _Literal):
-        return _compare(b, _MIRRORED[operator], a)
-    if isinstance(a, _Literal):
-        a = a.text if a.number is None else a.number
-    pattern = isinstance(b, _Literal) and b.pattern
-    b = _fitting(a, b) if isinstance(b, _Literal) else b
-    if operator in ("==", "!="):
-        return _equal(a, b, pattern=pattern) == (operator == "==")
-    alike = (_is_number(a) and _is_number(b)) or (isinstance(a, str) and isinstance(b, str))
-    if not alike:
-        return None
-    return bool({"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[operator])
-
-
-def _fitting(value: Any, literal: _Literal) -> Any:
-    """The literal as what `value` can be compared with."""
-    if isinstance(value, bool):
-        return {"true": True, "false": False}.get(literal.text, literal.text)
-    if _is_number(value):
-        found = literal.number if literal.number is not None else literal.seconds
-        return literal.text if found is None else found
-    return literal.text
-
-
-def _equal(a: Any, b: Any, *, pattern: bool) -> bool:
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if _is_number(a) and _is_number(b):
-        return a == b or (math.isnan(a) and math.isnan(b))
-    if isinstance(a, list):
-        return str(a).replace(" ", "") == str(b).replace(" ", "")
-    if pattern and isinstance(a, str):
-        return fnmatch.fnmatchcase(a, str(b))
-    return bool(a == b)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

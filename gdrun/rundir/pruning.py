@@ -12,9 +12,9 @@ from gdrun.components.metric_names import higher_is_better
 from gdrun.errors import UsageError
 from gdrun.rundir import layout
 from gdrun.rundir.entry import Entry
-from gdrun.rundir.filter import duration
 from gdrun.rundir.listing import entries, select
 from gdrun.rundir.record import Status
+from gdrun.rundir.terms import duration
 from gdrun.rundir.trash import remove
 from gdrun.text import safe_text
 
