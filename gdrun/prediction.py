@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,14 @@ from gdrun.components.data.dataset import Dataset, dataset
 from gdrun.components.data.npz_file import npz_data
 from gdrun.components.data.parquet_file import parquet_data
 from gdrun.components.transforms import raw_value
+from gdrun.config.section import Section
 from gdrun.errors import DataError, RunDirectoryError, UsageError
+from gdrun.formula.differences import compared_with
+from gdrun.formula.parse import parse
+from gdrun.rundir.layout import RAW
 
 if TYPE_CHECKING:
+    from gdrun.config.experiment import Experiment
     from gdrun.config.plugins import PluginSources
     from gdrun.rundir.run import Run
     from gdrun.training import Prepared
@@ -88,7 +93,8 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predicti
         inputs: name -> values, the leading axis counting the examples; a number stands for one example.
     Returns:
         (B, ...) in the run's precision, or one array for each named output. Where the target was scaled, the scaling
-        is taken back.
+        is taken back: of the output that answers the target (`answers_target`), the others are as the formulas see
+        them.
     Raises:
         DataError: an input is missing, or there is one too many, or one is not finite.
         RunDirectoryError: the run has no such parameters.
@@ -114,13 +120,26 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predicti
     with tf.device(prepared.device.name):
         output = built.objective.predict(parameters, model_state, setting, batch, moment)
 
-    def array(value: Any) -> np.ndarray:
+    def array(value: Any, answers: bool = True) -> np.ndarray:
         result = value.numpy() if tf.is_tensor(value) else np.asarray(value)
-        return result if scaling.target is None else scaling.target.invert(result)
+        return result if scaling.target is None or not answers else scaling.target.invert(result)
 
     if isinstance(output, Mapping):
-        return {name: array(value) for name, value in output.items()}
+        answering = answers_target(prepared.loaded.experiment, tuple(output))
+        return {name: array(value, name in answering) for name, value in output.items()}
     return array(output)
+
+
+def answers_target(experiment: Experiment, outputs: Sequence[str]) -> frozenset[str]:
+    """Return which of a model's named outputs are predictions of the target: those that the loss subtracts from it.
+
+    A single output is one in any case. Where the loss does not tell, as a plugin's, none is.
+    """
+    if len(outputs) == 1:
+        return frozenset(outputs)
+    formulas = [value for value in experiment.define.values() if not isinstance(value, Section)]
+    formulas.append(getattr(experiment.loss, "formula", 0))
+    return compared_with("target", map(parse, formulas)) & set(outputs)
 
 
 def evaluate(prepared: Prepared, run: Run, examples: Dataset | None = None) -> dict[str, float]:
@@ -230,7 +249,12 @@ def trained_state(prepared: Prepared, run: Run) -> tuple[tuple[Any, ...], tuple[
     tf = import_tensorflow()
     objective, template = prepared.built.objective, prepared.built
 
+    has_raw = bool(objective.transforms) and (run.directory / RAW).is_file()
+    raw_values = run.arrays(RAW) if has_raw else {}
+
     def tensor(name: str, like: Any) -> Any:
+        if name in raw_values:
+            return tf.constant(raw_values[name], like.dtype)
         if name not in run.parameters:
             raise RunDirectoryError(f"{run.directory} has no parameter '{name}'")
         value = run.parameters[name]

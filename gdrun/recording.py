@@ -115,6 +115,8 @@ class Recorder:
         built = self._prepared.built
         state, parameters, best = final_parameters(self._prepared, outcome.report)
         self._store.write_parameters(_arrays(self._prepared, parameters, state))
+        if raw := _raw_arrays(self._prepared, parameters):
+            self._store.write_arrays(layout.RAW, raw)
         if best is not None:
             self._store.write_arrays(layout.BEST, _arrays(self._prepared, best, state))
         step = outcome.report.step
@@ -181,6 +183,14 @@ def final_parameters(prepared: Prepared, report: Report) -> tuple[Any, Any, Any]
     finalized = built.step.optimizer.finalize(state.optimizer, state.parameters)
     same = all(a is b for a, b in zip(finalized, state.parameters, strict=True))
     return state, state.parameters if same else tuple(finalized), best
+
+
+def _raw_arrays(prepared: Prepared, parameters: Any) -> dict[str, np.ndarray]:
+    """Parameters that have a transform, before it: a sigmoid that has reached 1 cannot be undone."""
+    objective, setting = prepared.built.objective, prepared.built.setting
+    values = dict(zip(objective.trainable_names, parameters, strict=True))
+    values |= dict(zip(objective.fixed_names, setting.fixed, strict=True))
+    return {name: values[name].numpy() for name in objective.transforms}
 
 
 def _arrays(prepared: Prepared, parameters: Any, state: Any) -> dict[str, np.ndarray]:
