@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .analysis.checks import check_grad as check_grad
     from .analysis.grad import grad as grad
+    from .analysis.stable import stability as stability
     from .checking import check as check
     from .config.loading import LoadedConfig as LoadedConfig
     from .config.loading import load_config as load_config
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from .rundir.trash import removed as removed
     from .rundir.trash import restore as restore
     from .rundir.verifying import verify as verify
+    from .sweeping.trials import plan_trials as plan_trials
     from .training import Listener as Listener
     from .training import execute as execute
     from .training import prepare as prepare
@@ -58,6 +60,7 @@ _PLACES = {
     "load_config": "config.loading",
     "load_run": "rundir.run",
     "plot": "plots.choose",
+    "plan_trials": "sweeping.trials",
     "prepare": "training",
     "prune": "rundir.pruning",
     "remove": "rundir.trash",
@@ -65,6 +68,7 @@ _PLACES = {
     "restore": "rundir.trash",
     "resume": "resuming",
     "runs": "rundir.run",
+    "stability": "analysis.stable",
     "table": "rundir.tables",
     "train": "training",
     "verify": "rundir.verifying",
@@ -85,6 +89,7 @@ __all__ = [
     "grad",
     "load_config",
     "load_run",
+    "plan_trials",
     "plot",
     "prepare",
     "prune",
@@ -93,6 +98,7 @@ __all__ = [
     "restore",
     "resume",
     "runs",
+    "stability",
     "table",
     "train",
     "verify",

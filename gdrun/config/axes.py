@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Annotated, Any
 
@@ -72,6 +72,11 @@ class Entry:
     span: Span
     space: Space
     paired: bool = False
+
+    @property
+    def is_one_value(self) -> bool:
+        """Whether this is one value that is written as such: a plain override."""
+        return self.space.kind == LISTED and self.space.size == 1
 
 
 def written_in(root: Node) -> tuple[list[Entry], list[Problem]]:
@@ -180,10 +185,7 @@ def value_problems(axis: WrittenAxis) -> list[tuple[int, Problem]]:
         values = Node(list(nodes), axis.space.span)
         for problem in islice(validation_problems(error, values, Form(tuple[Any, ...])), _MOST):
             index = problem.path[0] if problem.path and isinstance(problem.path[0], int) else 0
-            hint = problem.hint
-            if isinstance(plain[index], tuple) and len(nodes) == 1 and hint is None:
-                hint = "several values are parted by commas, without brackets around them"
-            found.append((index, replace(locate(problem, values), hint=hint)))
+            found.append((index, locate(problem, values)))
     return found
 
 

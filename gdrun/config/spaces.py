@@ -6,6 +6,7 @@ Here is the grammar alone: text to ends and counts, every mistake with its place
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -155,6 +156,8 @@ def _check_ends(space: Space, at: Sequence[Span]) -> None:
         for end, place in zip((low, high), at, strict=False):
             if end <= 0:
                 _refuse(f"{kind}: needs ends greater than 0", place, f"or lin:{written(low)}:{written(high)}:11")
+    if not math.isfinite(high - low):
+        _refuse("the ends are too far apart for a float64", at[1])
     if kind == "range" and space.count < 1:
         _refuse("a range's step is at least 1", at[2])
     if kind in ("lin", "log") and space.count < 1:

@@ -43,9 +43,13 @@ def plan(
         raise ConfigError(tuple(problems), source="the overrides")
     options = _options(trials=trials, search=search, metric=metric, maximize=maximize)
     settings = [*plain, *fixed, *options]
-    base = (
-        _with(source, settings) if isinstance(source, LoadedConfig) else load_config(source, settings, plugins=plugins)
-    )
+    try:
+        if isinstance(source, LoadedConfig):
+            base = _with(source, settings)
+        else:
+            base = load_config(source, settings, plugins=plugins)
+    except ConfigError as error:
+        raise _hinted(error, fixed) from None
     if not entries:
         base, entries = _of_file(base)
     if not entries:
@@ -55,12 +59,14 @@ def plan(
     samples = _num_samples(base, written, asked=trials)
     many = too_many(written, samples)
     _raise([many] if many is not None else [], base)
-    _raise(
-        [_in_trial(axis, index, problem, written) for axis in written for index, problem in value_problems(axis)], base
-    )
     axes = tuple(make_axis(axis) for axis in written)
     searched = base.experiment.sweep.search is not None
     blocks = () if searched else tuple(_blocks(base.experiment.seed, axes, written, samples))
+    for number, axis in enumerate(written):
+        listed = axis.space.kind == LISTED
+        told = [_in_trial(one, number, at, blocks) if listed else one for at, one in value_problems(axis)]
+        problems.extend(told)
+    _raise(problems, base)
     base = replace(base, experiment=base.experiment.model_copy(update={"sweep": _resolved(base, written, samples)}))
     spec = SweepSpec(base, axes, blocks, samples if searched else None)
     check_trials(spec.with_rows(_corners(axes)) if searched else spec)
@@ -75,6 +81,19 @@ def _with(loaded: LoadedConfig, settings: Sequence[Override]) -> LoadedConfig:
     _raise(problems, loaded)
     texts = [setting.text for setting in settings]
     return revise(replace(loaded, root=root), [], texts=texts)
+
+
+def _hinted(error: ConfigError, fixed: Sequence[Override]) -> ConfigError:
+    """`error`, with what is likely meant where a list stands on the command line for values: lr=[0.1,0.2]."""
+    sources = {override.span.source.name for override in fixed if isinstance(override.value.value, list)}
+    hint = "several values are parted by commas, without brackets around them"
+    problems = tuple(
+        replace(problem, hint=hint)
+        if problem.hint is None and problem.place is not None and problem.place.source in sources
+        else problem
+        for problem in error.problems
+    )
+    return ConfigError(problems, source=error.source)
 
 
 def read_arguments(arguments: Sequence[str] | Mapping[str, Any]) -> tuple[list[Entry], list[Override]]:
@@ -93,7 +112,7 @@ def read_arguments(arguments: Sequence[str] | Mapping[str, Any]) -> tuple[list[E
         except ConfigError as error:
             problems.extend(error.problems)
             continue
-        if entry.space.kind == LISTED and entry.space.size == 1:
+        if entry.is_one_value:
             fixed.append(Override(entry.key, entry.space.nodes[0], entry.span))
         else:
             entries.append(entry)
@@ -138,7 +157,7 @@ def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[Entry]]:
     entries, problems = written_in(base.root)
     _raise(problems, base)
     entries = [entry for entry in entries if not _is_fixed(entry, base)]
-    single = [entry for entry in entries if entry.space.size == 1 and entry.space.kind == LISTED and not entry.paired]
+    single = [entry for entry in entries if entry.is_one_value and not entry.paired and _path(entry, base) is not None]
     if single:
         base = revise(base, [(_path(entry, base), entry.space.nodes[0], entry.span) for entry in single])
     return base, [entry for entry in entries if entry not in single]
@@ -204,16 +223,14 @@ def _num_samples(base: LoadedConfig, axes: Sequence[WrittenAxis], *, asked: int 
     return sweep.trials or 1 if drawn else 1
 
 
-def _in_trial(axis: WrittenAxis, index: int, problem: Problem, axes: Sequence[WrittenAxis]) -> Problem:
-    """`problem` with the first trial that has value `index` of a listed axis."""
-    if axis.space.kind != LISTED or any(other.space.is_distribution for other in axes):
-        return problem
-    stride, reached = 1, False
-    for other in axes:
-        if reached and not (other.paired and axis.paired):
-            stride *= other.space.size if not other.paired or other is next(a for a in axes if a.paired) else 1
-        reached = reached or other is axis
-    return replace(problem, message=f"trial {index * stride}: {problem.message}")
+def _in_trial(problem: Problem, number: int, index: int, blocks: Sequence[Block]) -> Problem:
+    """`problem` of value `index` of axis `number`, with the first trial that has this value."""
+    stride = 1
+    for block in reversed(blocks):
+        if number in block.axes:
+            return replace(problem, message=f"trial {index * stride}: {problem.message}") if block.listed else problem
+        stride *= len(block)
+    return problem
 
 
 def _blocks(seed: int, axes: Sequence[Axis], written: Sequence[WrittenAxis], samples: int) -> list[Block]:

@@ -63,7 +63,6 @@ class Axis:
         path: the same, in steps.
         values: in order; None where they are drawn or asked for.
         distribution: what they are drawn from; None where they are listed.
-        place: where the space is written; None where it is the default one.
         space: as it is written.
         key_span: where the key is written.
     """
@@ -72,10 +71,13 @@ class Axis:
     path: ConfigPath
     values: tuple[Any, ...] | None
     distribution: Distribution | None
-    place: Place | None = field(default=None, compare=False)
-    space: Space = field(default=None, compare=False, repr=False)  # type: ignore[assignment]
-    key_span: Span = field(default=None, compare=False, repr=False)  # type: ignore[assignment]
-    is_integer: bool = field(default=False, compare=False)
+    space: Space = field(compare=False, repr=False)
+    key_span: Span = field(compare=False, repr=False)
+
+    @property
+    def place(self) -> Place:
+        """Where the space is written."""
+        return self.space.span.place()
 
     @property
     def is_numeric(self) -> bool:
@@ -101,8 +103,7 @@ def make_axis(written: WrittenAxis) -> Axis:
     else:
         generated = generate(space, integer=integer)
         values = tuple(generated if written.paired else dict.fromkeys(generated))
-    place = space.span.place()
-    return Axis(written.key, written.path, values, distribution, place, space, written.span, integer)
+    return Axis(written.key, written.path, values, distribution, space, written.span)
 
 
 def generate(space: Space, *, integer: bool = False) -> Sequence[float] | Sequence[int]:

@@ -86,6 +86,7 @@ def test_a_form_gives_its_text_back(text):
         ("lin:0:1:1", "cannot have two ends", "1"),
         ("lin:1:1:5", "ends are equal", "5"),
         ("uniform:1:1", "nothing to draw", "1"),
+        ("lin:-1e308:1e308:5", "too far apart", "1e308"),
         ("log:1:2", "takes low:high:count, got 2 numbers", "log:1:2"),
         ("uniform:0:1:5", "takes low:high, got 3 numbers", "uniform:0:1:5"),
         ("log:a:1:5", "low must be a number", "a"),

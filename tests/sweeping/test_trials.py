@@ -170,6 +170,12 @@ def test_what_cannot_be_swept_is_refused_at_its_place_before_anything_runs(argum
     assert marked(problem).startswith(mark)
 
 
+def test_a_list_where_values_are_meant_gets_a_hint():
+    (problem,) = refused("lr=[0.1,0.2]")
+    assert problem.message == "expected a number, got a list"
+    assert problem.hint == "several values are parted by commas, without brackets around them"
+
+
 def test_all_mistakes_of_a_space_are_told_at_once():
     assert len(refused("lr=-1,0.1,-2", "seed=0,-3")) == 3
 
