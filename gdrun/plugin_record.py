@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from gdrun.config.plugins import Plugin
     from gdrun.rundir.store import RunStore
 
-PLUGINS = f"{layout.SOURCE}/plugins"
-"""Where a run directory keeps the sources of its plugins."""
-
 
 def plugin_hashes(loaded: LoadedConfig) -> dict[str, str]:
     """Return name -> SHA-256 of each plugin that the config uses, for run.json."""
@@ -32,7 +29,7 @@ def write_plugins(store: RunStore, loaded: LoadedConfig) -> None:
             if safe in taken:
                 safe = f"{number}-{safe}"
             taken.add(safe)
-            store.write_bytes(f"{PLUGINS}/{safe}", data)
+            store.write_bytes(f"{layout.PLUGINS}/{safe}", data)
 
 
 def check_plugins(loaded: LoadedConfig) -> None:
@@ -61,7 +58,7 @@ def check_plugins(loaded: LoadedConfig) -> None:
 
 
 def _copy(loaded: LoadedConfig, plugin: Plugin) -> str | None:
-    copy = loaded.directory / PLUGINS / plugin.short
+    copy = loaded.directory / layout.PLUGINS / plugin.short
     return f"the run's own copy is {safe_text(copy)}" if copy.is_file() else None
 
 

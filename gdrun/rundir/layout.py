@@ -19,6 +19,7 @@ SCHEMA_VERSION = 1
 
 CONFIG = "config.yaml"
 SOURCE = "source"
+PLUGINS = "source/plugins"
 RECORD = "run.json"
 METRICS = "metrics.jsonl"
 PARAMETERS = "parameters.npz"
