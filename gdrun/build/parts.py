@@ -17,12 +17,14 @@ from gdrun.config.experiment import Experiment
 from gdrun.config.loss import SparseCategoricalCrossentropy
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch, Setting, TrainState
+from gdrun.engine.step import Moment
 from gdrun.formula.evaluate import evaluate_constants
 from gdrun.formula.parse import parse
 
 from .data import Datasets, build_data, random_source
 from .initial import initial_state
-from .located import located
+from .located import located, refuse
+from .look import EVALUATION_ERRORS, head
 from .loss import with_loss
 from .mapped import check_schedule
 from .objective import build_objective
@@ -91,6 +93,7 @@ def build_parts(experiment: Experiment, *, directory: Path) -> Parts:
         legacy,  # type: ignore[arg-type]
     )
     state, setting = initial_state(experiment, objective, initial, dtype)
+    _check_outputs(experiment, datasets, objective, state, setting, data)
     batches = build_batches(experiment, datasets.train.num_examples if datasets else None, source)
     return Parts(experiment, constants, datasets, data, validation, objective, state, setting, batches, notes)
 
@@ -109,3 +112,39 @@ def _check_classes(experiment: Experiment, datasets: Datasets | None) -> None:
         if part is not None and part.target is not None:
             with located("data", "target"):
                 check_labels(part.target, max(2, int(np.max(part.target, initial=0)) + 1))
+
+
+def _check_outputs(
+    experiment: Experiment,
+    datasets: Datasets | None,
+    objective: Objective,
+    state: TrainState,
+    setting: Setting,
+    data: Batch,
+) -> None:
+    """Labels of a sparse cross-entropy need an output each, those of validation and of data on disk included."""
+    if datasets is None or not isinstance(experiment.loss, SparseCategoricalCrossentropy):
+        return
+    largest = [
+        (path, int(np.max(part.target)))
+        for path, part in ((("data",), datasets.train), (("data", "validation"), datasets.validation))
+        if part is not None and part.target is not None
+    ]
+    start = tf.constant(0, tf.int64)
+    try:
+        prediction = objective.predict(
+            state.parameters, state.model_state, setting, head(data, 1), Moment(start, start, None, None)
+        )
+    except EVALUATION_ERRORS:
+        return  # told by whoever looks at a whole batch, or no mistake there
+    if isinstance(prediction, dict) or prediction.shape.rank < 2:
+        return
+    for path, label in largest:
+        if label >= prediction.shape[-1]:
+            raise refuse(
+                f"the label {label} is not among 0 to {prediction.shape[-1] - 1}, the classes that the model's outputs "
+                "stand for",
+                path if path != ("data",) else ("data", "target"),
+                "count labels from 0, or give the model more outputs",
+                key=path != ("data",),
+            )
