@@ -210,7 +210,7 @@ def _compile(experiment: Experiment, of_plugin: Callable[[], str | None]) -> tup
     """What really runs: graph, where a formula uses what XLA has no kernel for."""
     if experiment.compile != "xla":
         return experiment.compile, ()
-    used: frozenset[str] = frozenset().union(*(parse(text).functions for text in _formulas(experiment)))
+    used: frozenset[str] = frozenset().union(*(parse(text).functions for text in evaluated_formulas(experiment)))
     missing = sorted(functions_without_xla(used))
     if not missing and (operation := of_plugin()):
         missing = [f"the plugin's {operation}"]
@@ -219,7 +219,7 @@ def _compile(experiment: Experiment, of_plugin: Callable[[], str | None]) -> tup
     return "graph", (f"{', '.join(missing)} cannot be compiled by XLA; running as a graph instead",)
 
 
-def _formulas(experiment: Experiment) -> Iterator[Any]:
+def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
     """Every formula that is evaluated in the loop."""
     for value in experiment.define.values():
         if isinstance(value, Loop):

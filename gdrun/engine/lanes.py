@@ -47,7 +47,9 @@ class Lanes:
             def one(moving: list[tf.Tensor]) -> Any:
                 rest = iter(moving)
                 here = [next(rest) if flag else leaf for leaf, flag in zip(leaves, varies, strict=True)]
-                return function(*tf.nest.pack_sequence_as(arguments, here))
+                result = function(*tf.nest.pack_sequence_as(arguments, here))
+                # What comes out as it went in, such as a rate that is the same everywhere, is no result of the map yet.
+                return tf.nest.map_structure(tf.identity, result)
 
             # vectorized_map would rewrite what it calls, and wrap our errors in its own.
             return tf.vectorized_map(tf.autograph.experimental.do_not_convert(one), moving)

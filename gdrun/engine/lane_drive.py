@@ -1,0 +1,254 @@
+"""Many trials from start to end, as lanes of one program.
+
+`drive_lanes` is a generator of reports, as `drive` is. Lanes that are done are written into `Finals` and, once they
+are many, dropped from the program: the loop does not go on paying for them.
+
+Shape letters: L lanes at the start, l lanes still in the program (a multiple of ALIGNMENT), E events.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from .assess import Assess
+from .drive import Pace, Windows
+from .feed import Feed
+from .lanes import Lanes
+from .loop import Compile, Program
+from .rows import Rows
+from .state import Batch, Reason, Setting, TrainState, Window
+from .step import Record, Step
+
+ALIGNMENT = 16
+"""Programs have a multiple of so many lanes. Vector instructions work on up to 16 float32 at once and what is left over
+goes through other code, with other bits: with a multiple of 16, a lane's bits do not depend on how many there are."""
+COMPILE_SECONDS = 1.0
+"""What a smaller program has to save to be worth its compiling, unless compiling was seen to take longer."""
+_BUFFER_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class LaneInputs:
+    """What the lanes start from. A leaf that differs between them has a leading axis L, and its flag is true."""
+
+    state: TrainState
+    """Every leaf has the axis."""
+    setting: Setting
+    data: Batch
+    setting_varies: Setting
+    data_varies: Batch
+    feeds: tuple[Feed, ...]
+    """One, or one a lane where the order of the examples differs."""
+
+    @property
+    def count(self) -> int:
+        """L."""
+        return int(self.state.step.shape[0])
+
+
+@dataclass(frozen=True)
+class LaneProgram:
+    """What all lanes share.
+
+    Args:
+        step: what is done; its guard is "each".
+        assess: what is computed at an epoch's end; None: nothing.
+        rows: what to record.
+        factors: steps, int64 (S,) -> learning-rate factors, float64 (S,); None: there are none.
+    """
+
+    step: Step
+    assess: Assess | None
+    rows: Rows
+    factors: Callable[[np.ndarray], np.ndarray] | None
+    compile: Compile
+
+    def compiled(self, feed: Feed, inputs: LaneInputs, window: Window) -> Program:
+        """Return the loop for as many lanes as `inputs` has."""
+        lanes = Lanes(inputs.count, inputs.setting_varies, inputs.data_varies, order=len(inputs.feeds) > 1)
+        program = Program(self.step, feed, assess=self.assess, compile=self.compile, lanes=lanes)
+        record = program.prepare(inputs.state, inputs.setting, inputs.data, window)
+        size = sum(leaf.dtype.size * max(1, int(np.prod(leaf.shape))) for leaf in tf.nest.flatten(record))
+        program.capacity = int(np.clip(_BUFFER_BYTES // size, 8, 2048))
+        return program
+
+
+@dataclass(frozen=True)
+class LaneReport:
+    """What one chunk did."""
+
+    lanes: np.ndarray
+    """int64 (l,): which of the L lanes each place holds; -1 for one that is only there to fill up."""
+    step: int
+    """Updates done by those that go on."""
+    records: Record
+    """Name -> NumPy array (E, l, ...)."""
+    is_row: np.ndarray
+    """bool (E, l): whether a record is a row of its lane."""
+    active: np.ndarray
+    """bool (l,): the lanes that go on."""
+    finished: bool
+    seconds: float
+    """In compiled code since the start."""
+    lane_steps: int
+    """Updates of all lanes in this chunk."""
+
+
+@dataclass
+class Finals:
+    """Each lane's last state, as NumPy arrays in the structure of TrainState, with the leading axis L."""
+
+    count: int
+    arrays: list[np.ndarray] = field(default_factory=list)
+
+    def take(self, state: TrainState, places: np.ndarray, lanes: np.ndarray) -> None:
+        """Copy the lanes at `places` of `state` to where `lanes` says."""
+        leaves = [leaf.numpy() for leaf in tf.nest.flatten(state)]
+        if not self.arrays:
+            self.arrays = [np.zeros((self.count, *leaf.shape[1:]), leaf.dtype) for leaf in leaves]
+        for array, leaf in zip(self.arrays, leaves, strict=True):
+            array[lanes] = leaf[places]
+
+    def state(self, like: TrainState) -> TrainState:
+        """Return them as tensors in the structure of `like`."""
+        return tf.nest.pack_sequence_as(like, [tf.constant(array) for array in self.arrays])
+
+
+def padded(count: int) -> int:
+    """Return the lanes that a program for `count` lanes has."""
+    return -(-count // ALIGNMENT) * ALIGNMENT
+
+
+def drive_lanes(
+    shared: LaneProgram,
+    inputs: LaneInputs,
+    finals: Finals,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+    call: Callable[..., Any] = lambda function, *arguments: function(*arguments),
+    keep: Callable[[LaneReport], np.ndarray | None] = lambda report: None,
+) -> Iterator[LaneReport]:
+    """Train all lanes to the schedule's end, or each until a rule fires, and report each chunk.
+
+    Args:
+        finals: filled with each lane's last state.
+        should_stop: asked after each chunk; where it says yes, its report is the last.
+        call: calls a function for its result; `StopRequests.call` hears signals meanwhile.
+        keep: asked after each chunk which of its lanes to go on with, bool (l,); None: all. The others keep reason
+            NONE: they were pruned.
+    """
+    rows, total = shared.rows, shared.rows.total_steps
+    lanes = np.arange(inputs.count)
+    inputs, lanes = _filled(inputs, lanes)
+    windows = _windows(shared, inputs)
+    program = shared.compiled(inputs.feeds[0], inputs, windows.at(0))
+    pace, spent, step, first, fresh, compile_seconds = Pace(1e-3), 0.0, 0, True, True, COMPILE_SECONDS
+    while True:
+        until = min(step + pace.next_steps(), windows.last_step(step), total)
+        events = rows.events(step, until) if until > step else np.zeros(0, np.int64)
+        events = np.concatenate([np.asarray([step], np.int64), events]) if first else events
+        events = events[: program.capacity]
+        began = time.perf_counter()
+        state, records = call(
+            program.run, inputs.state, inputs.setting, inputs.data, windows.at(step), events, rows.assesses(events)
+        )
+        elapsed = time.perf_counter() - began
+        before, step = step, int(events[len(records["step"]) - 1])
+        done = int(np.sum((state.step - inputs.state.step).numpy()[lanes >= 0]))
+        spent += elapsed
+        if fresh:
+            compile_seconds = max(COMPILE_SECONDS, elapsed - (step - before) * pace.seconds_per_step)
+        pace.took(step - before, elapsed)
+        active = (state.reason.numpy() == Reason.NONE) & (lanes >= 0)
+        inputs = replace(inputs, state=state)
+        finished = step >= total or not active.any() or should_stop()
+        is_row = rows.is_row(records["step"].max(axis=1))[:, None] & _own(records["step"], events) & (lanes >= 0)
+        report = LaneReport(lanes, step, records, is_row, active, finished, spent, done)
+        yield report
+        first = fresh = False
+        if finished:
+            finals.take(state, np.flatnonzero(lanes >= 0), lanes[lanes >= 0])
+            return
+        kept = keep(report)
+        wanted = active if kept is None else active & kept
+        pruned = kept is not None and bool(np.any(active & ~kept))
+        left = (total - step) * pace.seconds_per_step * (1 - padded(int(wanted.sum())) / len(lanes))
+        if not wanted.any():
+            finals.take(state, np.flatnonzero(lanes >= 0), lanes[lanes >= 0])
+            return
+        if pruned or (padded(int(wanted.sum())) <= len(lanes) // 2 and left > compile_seconds):
+            gone = (lanes >= 0) & ~wanted
+            finals.take(state, np.flatnonzero(gone), lanes[gone])
+            inputs, lanes = _filled(picked(inputs, np.flatnonzero(wanted)), lanes[wanted])
+            windows = _windows(shared, inputs)
+            program = shared.compiled(inputs.feeds[0], inputs, windows.at(step))
+            pace, fresh = Pace(pace.seconds_per_step), True
+
+
+def _own(steps: np.ndarray, events: np.ndarray) -> np.ndarray:
+    """Which records (E, l) show their lane for the first time: a lane that is done stays at its step."""
+    fresh = np.ones(steps.shape, bool)
+    fresh[1:] = steps[1:] != steps[:-1]
+    fresh[0] = steps[0] == events[0]
+    return fresh
+
+
+def _filled(inputs: LaneInputs, lanes: np.ndarray) -> tuple[LaneInputs, np.ndarray]:
+    """Fill up to a multiple of ALIGNMENT with copies of the first lane, which are not active."""
+    missing = padded(len(lanes)) - len(lanes)
+    if not missing:
+        return inputs, lanes
+    inputs = picked(inputs, np.concatenate([np.arange(len(lanes)), np.zeros(missing, np.int64)]))
+    lanes = np.concatenate([lanes, np.full(missing, -1)])
+    reason = tf.where(tf.constant(lanes < 0), int(Reason.PATIENCE), inputs.state.reason)
+    return replace(inputs, state=inputs.state._replace(reason=reason)), lanes
+
+
+def picked(inputs: LaneInputs, places: np.ndarray) -> LaneInputs:
+    """Return the lanes at `places`."""
+
+    def pick(structure: Any, varies: Any) -> Any:
+        leaves = zip(tf.nest.flatten(structure), tf.nest.flatten(varies), strict=True)
+        return tf.nest.pack_sequence_as(structure, [tf.gather(leaf, places) if flag else leaf for leaf, flag in leaves])
+
+    return replace(
+        inputs,
+        state=tf.nest.map_structure(lambda leaf: tf.gather(leaf, places), inputs.state),
+        setting=pick(inputs.setting, inputs.setting_varies),
+        data=pick(inputs.data, inputs.data_varies),
+        feeds=tuple(inputs.feeds[place] for place in places) if len(inputs.feeds) > 1 else inputs.feeds,
+    )
+
+
+class LaneWindows(Windows):
+    """Windows whose orders have a leading axis of lanes."""
+
+    def __init__(self, feeds: tuple[Feed, ...], factors: Any, total_steps: int) -> None:
+        super().__init__(feeds[0], factors, total_steps)
+        self._feeds = feeds
+        self._orders: tuple[int, tf.Tensor] | None = None
+        self.num_epochs = max(2, self.num_epochs // len(feeds))
+
+    def at(self, first: int) -> Window:
+        """Return the window that begins at `first`; its order is int32 (l, E, N)."""
+        window = super().at(first)
+        if not self.feed.ordered:
+            return window
+        epoch = int(window.first_epoch)
+        if self._orders is None or self._orders[0] != epoch:
+            orders = np.stack([feed.order(epoch, self.num_epochs) for feed in self._feeds])
+            self._orders = (epoch, tf.constant(orders, tf.int32))
+        return window._replace(order=self._orders[1])
+
+
+def _windows(shared: LaneProgram, inputs: LaneInputs) -> Windows:
+    total = shared.rows.total_steps
+    if len(inputs.feeds) > 1:
+        return LaneWindows(inputs.feeds, shared.factors, total)
+    return Windows(inputs.feeds[0], shared.factors, total)

@@ -1,0 +1,294 @@
+"""Groups of trials, trained: as lanes of one program where that pays, else one after the other.
+
+Shape letters: L lanes, n trials of a block, E events.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from gdrun.build import Built
+from gdrun.config.experiment import Loop
+from gdrun.engine.drive import Report, Windows, drive
+from gdrun.engine.lane_drive import (
+    Finals,
+    LaneInputs,
+    LaneProgram,
+    LaneReport,
+    drive_lanes,
+    padded,
+    picked,
+)
+from gdrun.engine.lanes import Lanes
+from gdrun.engine.rows import Rows, auto_rows
+from gdrun.engine.state import Reason, TrainState
+from gdrun.engine.step import Moment
+from gdrun.errors import GdrunError
+from gdrun.formula.parse import parse
+from gdrun.formula.table import functions_without_lanes
+
+from .gathering import Gathered, finished_block
+from .grouping import Group
+from .inputs import GroupInputs, build_group
+from .results import BlockResult, failed
+
+if TYPE_CHECKING:
+    from .trials import SweepSpec
+
+MAX_LANES = 16384
+_LANE_BYTES = 512 << 20
+"""What a program's lanes may take, as far as that can be foreseen."""
+_CURVE_NUMBERS = 16 << 20
+"""Recorded losses of all trials together; with more trials, fewer rows."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """What a run of blocks asks and tells.
+
+    Args:
+        should_stop: asked after each chunk.
+        call: see `drive`.
+        progress: told (trials that go on or are done in this block: active, lane-steps so far in it, diverged in it).
+        keep: see `drive_lanes`; None: nothing is pruned.
+    """
+
+    should_stop: Callable[[], bool] = lambda: False
+    call: Callable[..., Any] = lambda function, *arguments: function(*arguments)
+    progress: Callable[[BlockProgress], None] = lambda progress: None
+    keep: Callable[[np.ndarray, LaneReport], np.ndarray | None] | None = None
+
+
+@dataclass(frozen=True)
+class BlockProgress:
+    """How far a block is."""
+
+    done: int
+    """Trials of the block that have ended."""
+    diverged: int
+    lane_steps: int
+    """Updates of all its trials so far."""
+    best: float | None
+    """The least loss among its trials now."""
+    best_trial: int | None
+
+
+def run_group(spec: SweepSpec, group: Group, control: Control) -> Iterator[BlockResult]:
+    """Train a group's trials and yield the results, a block at a time; those of a block that was stopped are left out.
+
+    What cannot be built or trained fails with its reason and takes no other group with it.
+    """
+    try:
+        built = build_group(spec, group)
+    except GdrunError as error:
+        yield failed(group.trials, _reason(error))
+        return
+    for inputs in built:
+        yield from run_inputs(spec, inputs, control)
+
+
+def run_inputs(spec: SweepSpec, inputs: GroupInputs, control: Control) -> Iterator[BlockResult]:
+    """Train lanes that share a program."""
+    obstacle = lanes_obstacle(inputs.built) if len(inputs.trials) > 1 else "a single trial"
+    size = max(1, min(lanes_that_fit(inputs), MAX_LANES))
+    for begin in range(0, len(inputs.trials), size):
+        places = np.arange(begin, min(begin + size, len(inputs.trials)))
+        block = inputs if len(places) == len(inputs.trials) else _subset(inputs, places)
+        try:
+            if obstacle is None:
+                result = _run_lanes(spec, block, control)
+            else:
+                result = _run_singly(spec, block, control, obstacle)
+        except (GdrunError, tf.errors.OpError, NotImplementedError, ValueError, TypeError) as error:
+            if obstacle is not None:
+                result = failed(block.trials, _reason(error))
+            else:
+                # What vectorized_map cannot convert shows when it is traced.
+                result = _singly_after(spec, block, control, error)
+        if result is not None:
+            yield result
+        if control.should_stop():
+            return
+
+
+def _singly_after(spec: SweepSpec, block: GroupInputs, control: Control, error: Exception) -> BlockResult | None:
+    try:
+        return _run_singly(spec, block, control, f"lanes failed: {_reason(error)}")
+    except (GdrunError, tf.errors.OpError, ValueError, TypeError) as second:
+        return failed(block.trials, _reason(second))
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]
+
+
+def _subset(inputs: GroupInputs, places: np.ndarray) -> GroupInputs:
+    return GroupInputs(inputs.built, picked(inputs.lanes, places), inputs.trials[places])
+
+
+def lanes_obstacle(built: Built) -> str | None:
+    """Return why trials of this program do not run as lanes, in words; None where they do."""
+    if built.objective.model.convolutional:
+        return "convolutions do not pay in lanes"
+    if built.windows.stream is not None:
+        return "the data is read from disk while training"
+    if built.compile == "eager":
+        return "compile: eager"
+    loops = [name for name, value in built.objective.definitions.items() if not getattr(value, "fits_lanes", True)]
+    if loops:
+        return f"the loop {loops[0]} is too long for lanes"
+    missing = sorted(functions_without_lanes(_functions(built)))
+    return f"{missing[0]} does not work in lanes" if missing else None
+
+
+def _functions(built: Built) -> frozenset[str]:
+    from gdrun.build.experiment import evaluated_formulas
+
+    texts = [text for text in evaluated_formulas(built.experiment) if not isinstance(text, Loop)]
+    return frozenset().union(*(parse(text).functions for text in texts))
+
+
+def lanes_that_fit(inputs: GroupInputs) -> int:
+    """Return how many lanes a program may have, as far as memory can be foreseen: a multiple of 16."""
+    built, lanes = inputs.built, inputs.lanes
+    sizes = [leaf.dtype.size * max(1, int(np.prod(leaf.shape[1:]))) for leaf in tf.nest.flatten(lanes.state)]
+    state = sum(sizes)
+    batches = built.program.feed.batches
+    examples = batches.batch_size if batches is not None else 1
+    widths = [int(value.shape[-1]) if value.shape.rank else 1 for value in built.state.parameters]
+    item = tf.as_dtype(built.experiment.precision).size
+    activations = 4 * item * examples * (sum(widths) + 1)
+    flags = zip(tf.nest.flatten(lanes.data), tf.nest.flatten(lanes.data_varies), strict=True)
+    data = sum(leaf.dtype.size * int(np.prod(leaf.shape[1:])) for leaf, varies in flags if varies)
+    fit = _LANE_BYTES // (4 * state + activations + data)
+    return max(16, int(fit) // 16 * 16)
+
+
+def lane_rows(built: Built, total_trials: int) -> Rows:
+    """Return which steps are recorded: the config's, or fewer where there are very many trials."""
+    rows = built.rows
+    most = max(16, _CURVE_NUMBERS // max(1, total_trials))
+    if rows.every != "auto":
+        return rows
+    steps = auto_rows(0, rows.total_steps)
+    if len(steps) <= most:
+        return rows
+    return replace(rows, every=tuple(steps[:: -(-len(steps) // most)].tolist()))
+
+
+def _run_lanes(spec: SweepSpec, block: GroupInputs, control: Control) -> BlockResult | None:
+    """Train a block as lanes; None where it was stopped."""
+    built, trials = block.built, block.trials
+    began = time.monotonic()
+    shared = LaneProgram(
+        step=replace(built.step, guard="each"),
+        assess=built.program.assess,
+        rows=lane_rows(built, len(spec)),
+        factors=built.windows.factors,
+        compile=built.compile,
+    )
+    finals = Finals(len(trials))
+    gathered = Gathered(trials, spec.metric, built.steps_per_epoch, built.assess.names)
+    limit = built.experiment.schedule.stop.seconds
+
+    def over() -> bool:
+        return limit is not None and time.monotonic() - began > limit
+
+    def keep(report: LaneReport) -> np.ndarray | None:
+        return None if control.keep is None else control.keep(trials, report)
+
+    last = None
+    for last in drive_lanes(
+        shared, block.lanes, finals, should_stop=lambda: over() or control.should_stop(), call=control.call, keep=keep
+    ):
+        gathered.take(last)
+        control.progress(gathered.progress())
+    assert last is not None
+    if control.should_stop() and bool(last.active.any()) and last.step < shared.rows.total_steps:
+        return None
+    state = finals.state(block.lanes.state)
+    info = {"strategy": "lanes", "lanes": padded(len(trials)), "seconds": last.seconds, "compile": built.compile}
+    return finished_block(spec, block, state, gathered, info, timed_out=over())
+
+
+def _run_singly(spec: SweepSpec, block: GroupInputs, control: Control, why: str) -> BlockResult | None:
+    """Train a block's trials one after the other, with one program; None where that was stopped."""
+    built, trials, lanes = block.built, block.trials, block.lanes
+    gathered = Gathered(trials, spec.metric, built.steps_per_epoch, built.assess.names)
+    states: list[TrainState] = []
+    spent = 0.0
+    for place in range(len(trials)):
+        began = time.monotonic()
+        one = single(lanes, place)
+        feed = lanes.feeds[place] if len(lanes.feeds) > 1 else lanes.feeds[0]
+        windows = Windows(feed, built.windows.factors, built.rows.total_steps, built.windows.stream)
+        limit = built.experiment.schedule.stop.seconds
+        report: Report | None = None
+        for report in drive(
+            built.program,
+            one.state,
+            one.setting,
+            one.data,
+            built.rows,
+            windows,
+            seconds_per_step=built.seconds_per_step,
+            should_stop=lambda: control.should_stop() or (limit is not None and time.monotonic() - began > limit),  # noqa: B023
+            call=control.call,
+        ):
+            gathered.take_single(place, report)
+            control.progress(gathered.progress())
+        assert report is not None
+        if not report.finished and control.should_stop():
+            return None
+        spent += report.seconds
+        states.append(report.state)
+    stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *states)
+    info = {"strategy": "one after the other", "why": why, "lanes": 1, "seconds": spent, "compile": built.compile}
+    return finished_block(spec, block, stacked, gathered, info, timed_out=True)
+
+
+def single(lanes: LaneInputs, place: int) -> LaneInputs:
+    """Return what one lane starts from, without the axis of lanes."""
+
+    def pick(structure: Any, varies: Any) -> Any:
+        leaves = zip(tf.nest.flatten(structure), tf.nest.flatten(varies), strict=True)
+        return tf.nest.pack_sequence_as(structure, [leaf[place] if flag else leaf for leaf, flag in leaves])
+
+    everywhere = tf.nest.map_structure(lambda _: True, lanes.state)
+    return replace(
+        lanes,
+        state=pick(lanes.state, everywhere),
+        setting=pick(lanes.setting, lanes.setting_varies),
+        data=pick(lanes.data, lanes.data_varies),
+    )
+
+
+def final_values(block: GroupInputs, state: TrainState, parameters: Sequence[tf.Tensor]) -> dict[str, np.ndarray]:
+    """Return the loss over the training set, as `loss`, and the metrics at each lane's final parameters, float64 (n,).
+
+    Args:
+        state: of all lanes.
+        parameters: the final ones, each (n, ...).
+    """
+    built, lanes = block.built, block.lanes
+    mapping = Lanes(len(block.trials), lanes.setting_varies, lanes.data_varies)
+    per_epoch = built.steps_per_epoch
+
+    def one(state: TrainState, setting: Any, data: Any, order: Any) -> Any:
+        moment = Moment(state.step, state.step // per_epoch, None, None)
+        return built.assess(state, setting, data, moment)
+
+    look = tf.function(mapping.map(one), autograph=False)
+    values = look(state._replace(parameters=tuple(parameters)), lanes.setting, lanes.data, tf.constant(0))
+    numbers = {name: value.numpy().astype(np.float64) for name, value in values.items()}
+    return {"loss": numbers.pop("loss_all")} | numbers
+
+
+__all__ = ["Control", "Reason", "run_group"]

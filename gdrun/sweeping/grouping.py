@@ -1,0 +1,211 @@
+"""Which trials share a program: they differ only in numbers that can be tensors. No TensorFlow.
+
+What an axis changes decides:
+
+    rate        learning rates                                    a tensor of the program
+    optimizer   momentum, beta_2, ..., while they stay switched on     likewise
+    loss        penalties, factor, delta                          likewise
+    constant    constants that only formulas of the model use     likewise
+    initial     initial values of a formula model's parameters    the initial state
+    parts       seed, data, constants that these depend on        data and initial state, built anew for each value
+    program     everything else                                   another program
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from gdrun.config.experiment import Experiment, Loop
+from gdrun.config.model import FormulaModel
+from gdrun.config.optimizer import KerasOptimizer
+from gdrun.config.second_order import GaussNewton, LevenbergMarquardt
+from gdrun.config.update_rule import UpdateRule
+from gdrun.errors import FormulaError
+from gdrun.formula.parse import parse
+
+from .space import is_number
+
+if TYPE_CHECKING:
+    from gdrun.errors import ConfigPath
+
+    from .trials import SweepSpec
+
+Change = Literal["rate", "optimizer", "loss", "constant", "initial", "parts", "program"]
+
+OPTIMIZER_SETTINGS = frozenset(
+    {
+        *("momentum", "beta_1", "beta_2", "epsilon", "rho", "weight_decay", "ema_momentum", "beta"),
+        *("clipnorm", "global_clipnorm", "clipvalue", "l1_regularization_strength", "l2_regularization_strength"),
+    }
+)
+"""Settings of Keras's optimizers that can be tensors, while they are switched on in every lane."""
+_LOSS_SETTINGS = (("penalty", "l1"), ("penalty", "l2"), ("factor",), ("delta",))
+_NOT_OFF = frozenset({"epsilon", "beta_1", "beta_2", "rho"})
+"""Settings that Keras does not ask about: 0 is a number like any other."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trials that share a program.
+
+    Args:
+        trials: their numbers, rising, int64 (n,).
+        changes: what each axis of the sweep changes among them, in the order of the axes; "program" for one that has
+            one value here.
+    """
+
+    trials: np.ndarray
+    changes: tuple[Change, ...]
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def subset(self, chosen: np.ndarray) -> Group:
+        """Return the group of those of its trials that are among `chosen`."""
+        return Group(np.intersect1d(self.trials, chosen), self.changes)
+
+
+def group_trials(spec: SweepSpec) -> list[Group]:
+    """Return the groups of a sweep's trials, in the order of their first trials."""
+    columns = [spec.column(axis) for axis in range(len(spec.axes))]
+    # First by what may change which settings there are, then, knowing the settings, by the rest.
+    sections = [axis for axis, column in enumerate(columns) if column.dtype == object]
+    groups = []
+    for trials in _partition(np.arange(len(spec)), [_codes(columns[axis]) for axis in sections]):
+        experiment = spec.load(int(trials[0])).experiment
+        changes = [
+            _change(experiment, axis.path, [columns[number][trial] for trial in trials[:2]], columns[number])
+            for number, axis in enumerate(spec.axes)
+        ]
+        keys = []
+        for axis, change in enumerate(changes):
+            if change == "program":
+                keys.append(_codes(columns[axis]))
+            elif change == "optimizer" and spec.axes[axis].path[-1] not in _NOT_OFF:
+                keys.append(_switches(columns[axis]))
+        for part in _partition(trials, keys):
+            groups.append(
+                Group(part, tuple(_settled(columns[axis][part], change) for axis, change in enumerate(changes)))
+            )
+    return sorted(groups, key=lambda group: int(group.trials[0]))
+
+
+def _settled(values: np.ndarray, change: Change) -> Change:
+    return change if change != "program" and len(values) and not _all_same(values) else "program"
+
+
+def _all_same(values: np.ndarray) -> bool:
+    return (
+        all(repr(value) == repr(values[0]) for value in values)
+        if values.dtype == object
+        else bool((values == values[0]).all())
+    )
+
+
+def _codes(values: np.ndarray) -> np.ndarray:
+    if values.dtype != object:
+        return np.unique(values, return_inverse=True)[1]
+    numbers: dict[str, int] = {}
+    return np.asarray([numbers.setdefault(repr(value), len(numbers)) for value in values.tolist()])
+
+
+def _switches(values: np.ndarray) -> np.ndarray:
+    """0 where a setting is switched off, 1 where it is on."""
+    if values.dtype != object:
+        return (values > 0).astype(np.int64)
+    return np.asarray([int(is_number(value) and value > 0) for value in values.tolist()])
+
+
+def _partition(trials: np.ndarray, keys: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return `trials` in parts whose keys (one entry for each trial of the sweep) are equal."""
+    code = np.zeros(len(trials), np.int64)
+    for key in keys:
+        mine = key[trials]
+        code = np.unique(code * (int(mine.max(initial=0)) + 1) + mine, return_inverse=True)[1]
+    order = np.argsort(code, kind="stable")
+    return np.split(trials[order], np.flatnonzero(np.diff(code[order])) + 1)
+
+
+def _change(experiment: Experiment, path: ConfigPath, values: Sequence[Any], column: np.ndarray) -> Change:
+    head, rest = path[0], path[1:]
+    numeric = column.dtype != object or all(value is None or is_number(value) for value in column.tolist())
+    if head == "seed":
+        return "parts"
+    if head == "data" and rest and rest[0] not in ("kind", "validation", "classes"):
+        return "parts"
+    if head == "optimizer":
+        return _of_optimizer(experiment, rest, numeric)
+    if head == "loss" and numeric and rest in _LOSS_SETTINGS:
+        static = isinstance(experiment.optimizer, GaussNewton | LevenbergMarquardt)
+        return "program" if static else "loss"
+    if head == "constants" and len(rest) == 1:
+        return _of_constant(experiment, str(rest[0])) if column.dtype != object else "parts"
+    if head == "model" and isinstance(experiment.model, FormulaModel) and rest[:1] == ("parameters",):
+        return "initial" if rest[2:] in ((), ("value",), ("raw",), ("init",)) and not _is_mapping(values) else "program"
+    return "program"
+
+
+def _is_mapping(values: Sequence[Any]) -> bool:
+    return any(isinstance(value, Mapping) for value in values)
+
+
+def _of_optimizer(experiment: Experiment, rest: ConfigPath, numeric: bool) -> Change:
+    section = experiment.optimizer
+    if not numeric or not rest:
+        return "program"
+    if rest[-1] == "learning_rate":
+        return "rate"
+    if isinstance(section, KerasOptimizer) and len(rest) == 1 and rest[0] in OPTIMIZER_SETTINGS:
+        # An average of the parameters, or a warm-up, is its own program.
+        return "optimizer"
+    if isinstance(section, UpdateRule) and rest[0] == "settings" and len(rest) == 2:
+        used = _names(section.state.values())
+        return "program" if rest[1] in used else "optimizer"
+    return "program"
+
+
+def _of_constant(experiment: Experiment, name: str) -> Change:
+    if name in _names(_texts(experiment.schedule.learning_rate_factor)):
+        return "program"
+    others = [text for key, text in experiment.constants.items() if key != name]
+    model = experiment.model
+    early = [*others, *_texts(experiment.data)]
+    if isinstance(model, FormulaModel):
+        early += [text for parameter in model.parameters.values() for text in _texts(parameter)]
+    if isinstance(experiment.optimizer, UpdateRule):
+        early += list(experiment.optimizer.state.values())
+    return "parts" if name in _names(early) else "constant"
+
+
+def _names(texts: Any) -> frozenset[str]:
+    """The names that formulas use; what is no formula has none."""
+    names: set[str] = set()
+    for text in texts:
+        if isinstance(text, Loop):
+            names |= _names(_texts(text))
+        elif isinstance(text, str | list | tuple):
+            try:
+                names |= parse(text).names
+            except FormulaError:
+                continue
+    return frozenset(names)
+
+
+def _texts(section: Any) -> Iterator[Any]:
+    """Every text and list in a section."""
+    if isinstance(section, str | list):
+        yield section
+    elif isinstance(section, Mapping):
+        for value in section.values():
+            yield from _texts(value)
+    elif isinstance(section, tuple):
+        yield section
+        for value in section:
+            yield from _texts(value)
+    elif hasattr(section, "model_fields"):
+        for _, value in section:
+            yield from _texts(value)

@@ -1,0 +1,270 @@
+"""A group of trials -> what its lanes start from.
+
+Shape letters: L lanes, C combinations of the values that change data or initial state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from gdrun.build import Built, assemble, build_parts
+from gdrun.build.experiment import start
+from gdrun.build.initial import initial_state
+from gdrun.build.model import build_model
+from gdrun.build.optimizer import build_optimizer, learning_rates
+from gdrun.build.parts import Parts
+from gdrun.config.model import FormulaModel
+from gdrun.config.update_rule import UpdateRule
+from gdrun.engine.feed import Feed
+from gdrun.engine.lane_drive import LaneInputs
+from gdrun.engine.state import Batch, Setting, TrainState
+from gdrun.errors import ConfigError
+
+from .grouping import Group
+
+if TYPE_CHECKING:
+    from gdrun.config.loading import LoadedConfig
+
+    from .trials import SweepSpec
+
+
+@dataclass(frozen=True)
+class GroupInputs:
+    """A group's program and the lanes that it is for."""
+
+    built: Built
+    """Of the group's first trial."""
+    lanes: LaneInputs
+    trials: np.ndarray
+    """int64 (L,)."""
+
+
+def build_group(spec: SweepSpec, group: Group) -> list[GroupInputs]:
+    """Build what a group of trials starts from: one entry for each shape that its data has.
+
+    Raises:
+        ConfigError: a trial cannot be built; located.
+    """
+    early = [axis for axis, change in enumerate(group.changes) if change in ("initial", "parts")]
+    combination, firsts = _combinations(spec, group, early)
+    only_initial = all(group.changes[axis] == "initial" for axis in early)
+    parts: list[Parts] = []
+    for trial in firsts:
+        loaded = spec.load(trial)
+        if parts and only_initial and _is_plain(parts[0]):
+            parts.append(_restarted(parts[0], loaded))
+        else:
+            parts.append(
+                _located(loaded, lambda loaded=loaded: build_parts(loaded.experiment, directory=loaded.directory))
+            )
+    results = []
+    signatures = [_signature(part) for part in parts]
+    for signature in dict.fromkeys(signatures):
+        alike = [number for number, other in enumerate(signatures) if other == signature]
+        chosen = np.isin(combination, alike)
+        place = np.searchsorted(np.asarray(alike), combination[chosen])
+        loaded = spec.load(firsts[alike[0]])
+        built = _located(loaded, lambda first=parts[alike[0]]: assemble(first))
+        trials = group.trials[chosen]
+        lanes = _lane_inputs(spec, group.changes, trials, built, [parts[number] for number in alike], place)
+        results.append(GroupInputs(built, lanes, trials))
+    return results
+
+
+def _located(loaded: LoadedConfig, build: Callable[[], Any]) -> Any:
+    try:
+        return build()
+    except ConfigError as error:
+        problems = tuple(loaded.locate(problem) for problem in error.problems)
+        raise ConfigError(problems, source=loaded.source) from error
+
+
+def _combinations(spec: SweepSpec, group: Group, axes: Sequence[int]) -> tuple[np.ndarray, list[int]]:
+    """Return the combination of `axes`' values of each trial, (n,), and the first trial that has each."""
+    if not axes:
+        return np.zeros(len(group), np.int64), [int(group.trials[0])]
+    columns = [spec.column(axis)[group.trials].tolist() for axis in axes]
+    numbers: dict[str, int] = {}
+    firsts: list[int] = []
+    combination = np.zeros(len(group), np.int64)
+    for place, values in enumerate(zip(*columns, strict=True)):
+        key = repr(values)
+        if key not in numbers:
+            numbers[key] = len(numbers)
+            firsts.append(int(group.trials[place]))
+        combination[place] = numbers[key]
+    return combination, firsts
+
+
+def _is_plain(parts: Parts) -> bool:
+    """Whether initial values come from the model's section and the constants alone."""
+    section = parts.experiment.model
+    return isinstance(section, FormulaModel) and not section.networks and parts.experiment.random != "legacy"
+
+
+def _restarted(like: Parts, loaded: LoadedConfig) -> Parts:
+    """The parts of a trial that differs from `like` in initial values alone."""
+
+    def build() -> Parts:
+        experiment = loaded.experiment
+        model = build_model(
+            experiment.model,
+            constants=like.constants,
+            inputs={name: tuple(value.shape) for name, value in like.data.inputs.items()},
+            seed=experiment.seed,
+            precision=experiment.precision,
+        )
+        dtype = tf.as_dtype(experiment.precision)
+        state, setting = initial_state(like.experiment, like.objective, model.initial, dtype)
+        return replace(like, state=state, setting=setting)
+
+    return _located(loaded, build)
+
+
+def _signature(parts: Parts) -> Any:
+    """What has to be equal for trials to share a program."""
+    batches = parts.batches
+    order = (
+        None if batches is None else (batches.num_examples, batches.batch_size, batches.order, batches.remainder_size)
+    )
+    leaves = tf.nest.flatten((parts.state, parts.setting.fixed, parts.data, parts.validation))
+    shapes = tuple(None if leaf is None else (tuple(leaf.shape), leaf.dtype.name) for leaf in leaves)
+    names = (parts.objective.trainable_names, parts.objective.fixed_names, tuple(parts.data.inputs))
+    constants = tuple((name, np.shape(value)) for name, value in parts.constants.items())
+    return (order, shapes, names, constants, parts.mapped)
+
+
+def _lane_inputs(
+    spec: SweepSpec,
+    changes: Sequence[str],
+    trials: np.ndarray,
+    built: Built,
+    parts: Sequence[Parts],
+    place: np.ndarray,
+) -> LaneInputs:
+    """Put the lanes together; lane k starts from parts[place[k]]."""
+    per_epoch = built.steps_per_epoch
+    state, state_varies = _stacked([part.state for part in parts], place)
+    if isinstance(parts[0].experiment.optimizer, UpdateRule):
+        # Its variables may start at values of the constants.
+        started = [
+            start(replace(built.step, optimizer=build_optimizer(part.experiment.optimizer, part.objective)), part.state,
+                  steps_per_epoch=per_epoch)
+            for part in parts
+        ]  # fmt: skip
+        state, state_varies = _stacked(started, place)
+        state = _everywhere(state, state_varies, len(trials))
+    else:
+        state = _everywhere(state, state_varies, len(trials))
+        state = _start_lanes(built, state, per_epoch)
+    data, data_varies = _stacked([_with_validation(part, parts) for part in parts], place)
+    setting, setting_varies = _stacked([part.setting for part in parts], place)
+    setting, setting_varies = _with_columns(spec, changes, trials, built, parts, place, setting, setting_varies)
+    return LaneInputs(state, setting, data, setting_varies, data_varies, _feeds(built, parts, place))
+
+
+def _stacked(structures: Sequence[Any], place: np.ndarray) -> tuple[Any, Any]:
+    """Return the structures as one, and which leaves vary; those that do have a leading axis L."""
+    flat = [tf.nest.flatten(structure) for structure in structures]
+    leaves, varies = [], []
+    for column in zip(*flat, strict=True):
+        differs = any(leaf is not column[0] and not _same(leaf, column[0]) for leaf in column[1:])
+        varies.append(differs)
+        leaves.append(tf.gather(tf.stack(column), place) if differs else column[0])
+    pack = tf.nest.pack_sequence_as
+    return pack(structures[0], leaves), pack(structures[0], varies)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other or (one is not None and np.array_equal(one.numpy(), other.numpy(), equal_nan=True))
+
+
+def _everywhere(structure: Any, varies: Any, count: int) -> Any:
+    """Give every leaf the axis of lanes."""
+    leaves = zip(tf.nest.flatten(structure), tf.nest.flatten(varies), strict=True)
+    repeated = [leaf if flag else tf.repeat(leaf[None], count, axis=0) for leaf, flag in leaves]
+    return tf.nest.pack_sequence_as(structure, repeated)
+
+
+def _start_lanes(built: Built, state: TrainState, per_epoch: int) -> TrainState:
+    one = tf.autograph.experimental.do_not_convert(lambda state: start(built.step, state, steps_per_epoch=per_epoch))
+    return tf.function(lambda state: tf.vectorized_map(one, state), autograph=False)(state)
+
+
+def _with_validation(part: Parts, parts: Sequence[Parts]) -> Batch:
+    """The data, with the validation data where that differs between trials."""
+    if part.validation is None or len(parts) == 1:
+        return part.data
+    pairs = [
+        zip(tf.nest.flatten(other.validation), tf.nest.flatten(parts[0].validation), strict=True) for other in parts
+    ]
+    same = all(_same(one, other) for pair in pairs for one, other in pair)
+    return part.data if same else part.data._replace(validation=part.validation)
+
+
+def _feeds(built: Built, parts: Sequence[Parts], place: np.ndarray) -> tuple[Feed, ...]:
+    feed = built.program.feed
+    if len(parts) == 1 or not feed.ordered:
+        return (feed,)
+    feeds = [Feed(part.batches, has_factor=feed.has_factor) for part in parts]
+    return tuple(feeds[number] for number in place)
+
+
+def _with_columns(
+    spec: SweepSpec,
+    changes: Sequence[str],
+    trials: np.ndarray,
+    built: Built,
+    parts: Sequence[Parts],
+    place: np.ndarray,
+    setting: Setting,
+    varies: Setting,
+) -> tuple[Setting, Setting]:
+    """Put into the setting what the sweep varies directly."""
+    dtype = tf.as_dtype(built.experiment.precision)
+    constants: dict[str, tf.Tensor] = {}
+    optimizer: dict[str, tf.Tensor] = {}
+    for axis, change in enumerate(changes):
+        path = spec.axes[axis].path
+        values = spec.column(axis)[trials]
+        if change == "constant":
+            constants[str(path[1])] = _cast(values, dtype)
+        elif change == "loss":
+            numbers = np.asarray(values.tolist(), np.float64)
+            constants[".".join(map(str, path))] = tf.constant(numbers, dtype)
+        elif change == "optimizer":
+            optimizer[str(path[-1])] = tf.constant(np.asarray(values.tolist(), np.float64))
+    for name in parts[0].constants:
+        if name not in constants and any(
+            not np.array_equal(part.constants[name], parts[0].constants[name]) for part in parts
+        ):
+            stacked = np.stack([part.constants[name] for part in parts])[place]
+            constants[name] = _cast(stacked, dtype)
+    rates = [axis for axis, change in enumerate(changes) if change == "rate"]
+    if rates:
+        setting = setting._replace(learning_rate=_rates(spec, rates, trials, built))
+        varies = varies._replace(learning_rate=True)
+    setting = setting._replace(constants=constants, optimizer=optimizer)
+    varies = varies._replace(constants=dict.fromkeys(constants, True), optimizer=dict.fromkeys(optimizer, True))
+    return setting, varies
+
+
+def _rates(spec: SweepSpec, axes: Sequence[int], trials: np.ndarray, built: Built) -> tf.Tensor:
+    """float64 (L,), or (L, groups) where groups of parameters have their own."""
+    if built.setting.learning_rate.shape.rank == 0 and spec.axes[axes[0]].path == ("optimizer", "learning_rate"):
+        return tf.constant(np.asarray(spec.column(axes[0])[trials].tolist(), np.float64))
+    names = built.objective.trainable_names
+    return tf.constant(
+        [learning_rates(spec.load(int(trial)).experiment.optimizer, names) for trial in trials], tf.float64
+    )
+
+
+def _cast(values: np.ndarray, dtype: tf.DType) -> tf.Tensor:
+    if values.dtype.kind == "c":
+        return tf.constant(values, tf.complex64 if dtype == tf.float32 else tf.complex128)
+    return tf.constant(values, dtype)

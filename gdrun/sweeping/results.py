@@ -1,0 +1,276 @@
+"""What trials came to, as arrays: what workers send back and what a sweep keeps. NumPy only.
+
+Shape letters: n trials, R recorded steps.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+STATUSES = ("completed", "stopped", "diverged", "failed")
+HAS_RESULT = STATUSES[:3]
+
+
+@dataclass
+class Champion:
+    """The rows and the last state of a block's best trial: what its run directory is written from."""
+
+    trial: int
+    records: dict[str, np.ndarray]
+    """Name -> (E, ...)."""
+    is_row: np.ndarray
+    """bool (E,)."""
+    state: list[np.ndarray]
+    """The leaves of its TrainState."""
+    reason: int
+    seconds: float
+
+
+@dataclass
+class BlockResult:
+    """What the trials of one block came to."""
+
+    trials: np.ndarray
+    """int64 (n,), rising."""
+    status: list[str]
+    """One of STATUSES each."""
+    stopped_by: list[str]
+    steps: np.ndarray
+    """int64 (n,): updates done."""
+    diverged_at: np.ndarray
+    """int64 (n,): step at which something stopped being finite; -1 where nothing did."""
+    diverged: list[str]
+    """What did: loss, gradient, parameters; "" where nothing did."""
+    why: list[str]
+    """Of failed trials."""
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+    """Final loss and metrics by name, best_loss, best_step, ...: float64 (n,), nan where there is none."""
+    parameters: dict[str, np.ndarray] = field(default_factory=dict)
+    """Name -> (n, ...)."""
+    curve_steps: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """int64 (R,)."""
+    curves: dict[str, np.ndarray] = field(default_factory=dict)
+    """Name -> float64 (n, R), nan where a trial has no row."""
+    champion: Champion | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+    """strategy, lanes, seconds, compile."""
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return everything as arrays, for one .npz file."""
+        texts = {
+            "status": self.status,
+            "stopped_by": self.stopped_by,
+            "diverged": self.diverged,
+            "why": self.why,
+            "info": self.info,
+        }
+        arrays = {"trials": self.trials, "steps": self.steps, "diverged_at": self.diverged_at}
+        arrays |= {f"value:{name}": value for name, value in self.values.items()}
+        arrays |= {f"parameter:{name}": value for name, value in self.parameters.items()}
+        arrays |= {"curve_steps": self.curve_steps} | {f"curve:{name}": value for name, value in self.curves.items()}
+        if (best := self.champion) is not None:
+            texts["champion"] = {"trial": best.trial, "reason": best.reason, "seconds": best.seconds}
+            arrays |= {f"record:{name}": value for name, value in best.records.items()}
+            arrays["is_row"] = best.is_row
+            arrays |= {f"state:{number}": leaf for number, leaf in enumerate(best.state)}
+        arrays["texts"] = np.frombuffer(json.dumps(texts).encode(), np.uint8)
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> BlockResult:
+        """Return what `to_arrays` was of.
+
+        Raises:
+            KeyError, ValueError: it was not.
+        """
+        texts = json.loads(arrays["texts"].tobytes())
+
+        def named(prefix: str) -> dict[str, np.ndarray]:
+            return {name[len(prefix) :]: value for name, value in arrays.items() if name.startswith(prefix)}
+
+        champion = None
+        if "champion" in texts:
+            leaves = named("state:")
+            state = [leaves[str(number)] for number in range(len(leaves))]
+            champion = Champion(records=named("record:"), is_row=arrays["is_row"], state=state, **texts["champion"])
+        names = ("status", "stopped_by", "diverged", "why", "info")
+        return cls(
+            trials=arrays["trials"],
+            steps=arrays["steps"],
+            diverged_at=arrays["diverged_at"],
+            values=named("value:"),
+            parameters=named("parameter:"),
+            curve_steps=arrays["curve_steps"],
+            curves=named("curve:"),
+            champion=champion,
+            **{name: texts[name] for name in names},
+        )
+
+
+def failed(trials: np.ndarray, why: str) -> BlockResult:
+    """Return the result of trials that an error ended."""
+    count = len(trials)
+    return BlockResult(
+        trials=np.asarray(trials, np.int64),
+        status=["failed"] * count,
+        stopped_by=[""] * count,
+        steps=np.zeros(count, np.int64),
+        diverged_at=np.full(count, -1),
+        diverged=[""] * count,
+        why=[why] * count,
+    )
+
+
+class Table:
+    """All trials' results, whatever the order in which they come in."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.blocks: list[BlockResult] = []
+
+    def add(self, block: BlockResult) -> None:
+        """Take a block's results."""
+        self.blocks.append(block)
+
+    @property
+    def done(self) -> np.ndarray:
+        """int64, rising: trials that have a row."""
+        return np.sort(np.concatenate([np.zeros(0, np.int64), *(block.trials for block in self.blocks)]))
+
+    def missing(self) -> np.ndarray:
+        """int64, rising: trials without a result, failed ones among them."""
+        kept = [
+            block.trials[np.asarray([status in HAS_RESULT for status in block.status], bool)] for block in self.blocks
+        ]
+        return np.setdiff1d(np.arange(self.total), np.concatenate([np.zeros(0, np.int64), *kept]))
+
+    def counts(self) -> dict[str, int]:
+        """Status -> number of trials; `missing` too."""
+        every = [status for block in self.blocks for status in block.status]
+        counts = {status: every.count(status) for status in STATUSES}
+        return {"total": self.total, **counts, "missing": self.total - len(every)}
+
+    @property
+    def value_names(self) -> list[str]:
+        """Every value's name, in the order of first sight."""
+        return list(dict.fromkeys(name for block in self.blocks for name in block.values))
+
+    def best(self, metric: str, *, maximize: bool) -> tuple[int, float] | None:
+        """Return (trial, value) of the best of `metric`; None where no trial has one. Of equals, the first."""
+        found: tuple[float, int] | None = None
+        for block in self.blocks:
+            place = best_place(block, metric, maximize=maximize)
+            if place is None:
+                continue
+            value = float(block.values[metric][place])
+            key = (-value if maximize else value, int(block.trials[place]))
+            found = key if found is None or key < found else found
+        return None if found is None else (found[1], -found[0] if maximize else found[0])
+
+    def champion(self, trial: int) -> Champion | None:
+        """Return the rows and the state of `trial`, if its block kept them."""
+        return next((b.champion for b in self.blocks if b.champion is not None and b.champion.trial == trial), None)
+
+
+def best_place(block: BlockResult, metric: str, *, maximize: bool) -> int | None:
+    """Return where in `block` the best finite value of `metric` is, of trials that did not diverge; None if nowhere."""
+    values = block.values.get(metric)
+    if values is None or not len(values):
+        return None
+    usable = np.isfinite(values) & np.asarray([status in ("completed", "stopped") for status in block.status], bool)
+    if not usable.any():
+        return None
+    ranked = np.where(usable, -values if maximize else values, np.inf)
+    return int(np.argmin(ranked))
+
+
+def csv_text(table: Table, axes: Sequence[str], values: Sequence[Sequence[Any]]) -> str:
+    """Return trials.csv.
+
+    Args:
+        table: the results.
+        axes: the swept keys.
+        values: for each of them its value in every trial.
+    """
+    import csv
+    import io
+
+    names = table.value_names
+    first = [name for name in ("loss", "best_loss", "best_step") if name in names]
+    others = [name for name in names if name not in first]
+    header = ["trial", *axes, "status", "stopped_by", "steps", *first, *others, "diverged_at", "diverged", "why"]
+    rows: list[tuple[int, list[str]]] = []
+    for block in table.blocks:
+        columns = {name: block.values[name].tolist() for name in names if name in block.values}
+        for place, trial in enumerate(block.trials.tolist()):
+            own = [_cell(column[trial]) for column in values]
+            numbers = [_number(name, columns[name][place]) if name in columns else "" for name in [*first, *others]]
+            at = int(block.diverged_at[place])
+            ends = [str(at) if at >= 0 else "", block.diverged[place], block.why[place]]
+            status = [block.status[place], block.stopped_by[place], str(int(block.steps[place]))]
+            rows.append((trial, [str(trial), *own, *status, *numbers, *ends]))
+    rows.sort(key=lambda row: row[0])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(row for _, row in rows)
+    return text.getvalue()
+
+
+def _number(name: str, value: float) -> str:
+    if name == "best_step" or name.endswith("_step"):
+        return "" if np.isnan(value) else str(int(value))
+    return repr(value)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bool) or value is None or isinstance(value, dict | list | tuple):
+        return json.dumps(value)
+    return repr(value) if isinstance(value, int | float) else str(value)
+
+
+def curve_arrays(table: Table) -> dict[str, np.ndarray]:
+    """Return curves.npz: step (R,), trial (T,), and each column (T, R)."""
+    blocks = sorted((block for block in table.blocks if block.curves), key=lambda block: int(block.trials[0]))
+    trials = np.sort(np.concatenate([np.zeros(0, np.int64), *(block.trials for block in blocks)]))
+    steps = np.unique(np.concatenate([np.zeros(0, np.int64), *(block.curve_steps for block in blocks)]))
+    arrays = {"step": steps, "trial": trials}
+    for name in dict.fromkeys(name for block in blocks for name in block.curves):
+        whole = np.full((len(trials), len(steps)), np.nan)
+        for block in blocks:
+            if name in block.curves:
+                at = np.searchsorted(trials, block.trials), np.searchsorted(steps, block.curve_steps)
+                whole[np.ix_(*at)] = block.curves[name]
+        arrays[name] = whole
+    return arrays
+
+
+def parameter_arrays(table: Table) -> dict[str, np.ndarray]:
+    """Return parameters.npz: trial (T,), name -> (T, ...); "name@trial" -> (...) where shapes differ."""
+    blocks = [block for block in table.blocks if block.parameters]
+    trials = np.sort(np.concatenate([np.zeros(0, np.int64), *(block.trials for block in blocks)]))
+    arrays: dict[str, np.ndarray] = {"trial": trials}
+    for name in dict.fromkeys(name for block in blocks for name in block.parameters):
+        having = [block for block in blocks if name in block.parameters]
+        kinds = {(block.parameters[name].shape[1:], block.parameters[name].dtype) for block in having}
+        if len(kinds) == 1 and len(having) == len(blocks):
+            ((shape, dtype),) = kinds
+            whole = np.zeros((len(trials), *shape), dtype)
+            for block in having:
+                whole[np.searchsorted(trials, block.trials)] = block.parameters[name]
+            arrays[name] = whole
+            continue
+        for block in having:
+            for trial, value in zip(block.trials, block.parameters[name], strict=True):
+                arrays[f"{name}@{trial}"] = value
+    return arrays
