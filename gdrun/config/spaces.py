@@ -187,21 +187,31 @@ def _number(text: str, name: str, span: Span, hint: str) -> float:
 def pieces(text: str) -> list[tuple[int, int]]:
     """Return where each value of `0.1,0.2` or `[4,0],[1,2]` begins and ends: parted at commas outside of brackets and
     quotes, without the spaces around it."""
-    found, start, depth, quote = [], 0, 0, ""
-    for position, character in enumerate(text):
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "\"'" and (depth or not text[start:position].strip()):
-            quote = character
-        elif character in "([{":
+    found, start, depth, position = [], 0, 0, 0
+    while position < len(text):
+        character = text[position]
+        if character in "\"'" and (quoted := _QUOTED.match(text, position)) and _opens(text[start:position]):
+            position = quoted.end()
+            continue
+        if character in "([{":
             depth += 1
         elif character in ")]}":
             depth -= 1
         elif character == "," and depth <= 0:
             found.append((start, position))
             start = position + 1
+        position += 1
     found.append((start, len(text)))
     return [_stripped(text, *piece) for piece in found]
+
+
+_QUOTED = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^']|'')*' """, re.VERBOSE | re.DOTALL)
+
+
+def _opens(before: str) -> bool:
+    """Whether a quote after `before` begins a text, as in `["a"]`; in `it's` it does not."""
+    before = before.rstrip()
+    return not before or before[-1] in "[{(,:"
 
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int]:

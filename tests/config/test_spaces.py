@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gdrun.config.scalars import in_flow
 from gdrun.config.source import Node, Source, Span
 from gdrun.config.spaces import pieces, read_argument, read_space
 from gdrun.errors import ConfigError, Problem
@@ -125,3 +128,24 @@ def test_a_list_of_a_config_is_a_space_and_a_number_one_value():
 def test_pieces_cover_the_text_but_for_its_commas(text):
     found = pieces(text)
     assert sum(end - start for start, end in found) == len(text) - (len(found) - 1)
+
+
+_SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**40), 2**40)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text("abc ,:'\"[]{}#-&*", max_size=8)
+)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3).map(tuple) | st.dictionaries(st.text("abc", min_size=1), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.lists(_VALUES, min_size=1, max_size=5))
+def test_values_written_with_commas_between_them_are_read_back(values):
+    assert [node.plain() for node in space(",".join(map(in_flow, values))).nodes] == values
