@@ -244,9 +244,13 @@ def _verify_metrics(files: Directory, record: RunRecord, verdict: Verdict) -> No
     try:
         table = read_metrics(files.read(name), precision="float64")
     except FileNotFoundError:
+        if record.status in _SUCCESSES:
+            verdict.problem(name, f"missing from a run that is {record.status}")
         return None
     except RunDirectoryError as error:
         return verdict.problem(name, error.message)
+    if not table.steps.size and record.status in _SUCCESSES:
+        verdict.problem(name, f"no row in it, but the run is {record.status}")
     if table.corrupt_lines:
         shown = ", ".join(map(str, table.corrupt_lines[:10]))
         verdict.problem(name, f"{plural(len(table.corrupt_lines), 'line')} that are no strict JSON rows: {shown}")
