@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +118,7 @@ def _predict(
     if rule is None:
         return Prediction(None, f"no limit is known for optimizer {getattr(section, 'kind', '?')}", False, None)
     quadratic = curvature.is_quadratic()
-    scale, common, notes = _group_scale(curvature)
+    scale, notes = _group_scale(curvature)
     if rule.divides_by is not None:
         scale = (1 if scale is None else scale) / rule.divides_by
     if getattr(section, "kind", "") in ("newton", "gauss_newton"):
@@ -133,21 +132,23 @@ def _predict(
         return Prediction(
             None, "the loss curves upward in no direction here, so no rate is too large", False, eigenvalue
         )
-    return _finish(built, rule, eigenvalue, quadratic and common, notes)
+    if quadratic and values[0] < -1e-9 * abs(values[-1]):
+        notes = (*notes, "the loss falls for ever in some direction, at any rate")
+    return _finish(built, rule, eigenvalue, quadratic, notes)
 
 
 def _finish(built: Built, rule: Rule, eigenvalue: float, quadratic: bool, notes: tuple[str, ...]) -> Prediction:
     limit = rule.factor / eigenvalue
     caveats = [*notes, *rule.caveats]
-    factor = _largest_factor(built)
-    if factor is None:
-        caveats.append("the schedule's factor is 0 throughout")
-        return Prediction(None, "the learning rate is 0 throughout", False, eigenvalue, tuple(caveats))
+    least, factor = _factors(built)
+    if factor <= 0:
+        return Prediction(None, "the schedule's factor is 0 throughout", False, eigenvalue, tuple(caveats))
     why = rule.formula
     if factor != 1:
         limit /= factor
         why = f"{why}, over the schedule's largest factor {human_number(factor, digits=4)}"
-        caveats.append("only the steps at the schedule's largest factor are at the limit")
+    if least != factor:
+        caveats.append("the schedule changes the rate: the limit is that of its largest one")
     if rule.divides_by is not None:
         why = f"{why} of the Hessian divided by what the optimizer divides by"
     batches = built.program.feed.batches
@@ -160,7 +161,7 @@ def _finish(built: Built, rule: Rule, eigenvalue: float, quadratic: bool, notes:
         caveats.append("the loss is a sum: a batch's share of it was taken")
     if "eigenvalue" in why:
         why = why.replace("eigenvalue", f"{human_number(eigenvalue, digits=6)}", 1)
-    exact = rule.exact and quadratic and full and factor == 1 and not notes
+    exact = rule.exact and quadratic and full and least == factor and not notes
     return Prediction(float(limit), why, bool(exact), eigenvalue, tuple(caveats))
 
 
@@ -172,36 +173,30 @@ def _share(built: Built) -> float:
     return batches.batch_size / batches.num_examples
 
 
-def _largest_factor(built: Built) -> float | None:
+def _factors(built: Built) -> tuple[float, float]:
+    """The smallest and the largest factor of the schedule."""
     factors = built.windows.factors
     if factors is None:
-        return 1.0
+        return 1.0, 1.0
     steps = np.unique(np.linspace(0, max(built.total_steps - 1, 0), 4096).astype(np.int64))
-    largest = float(np.max(factors(steps)))
-    return largest if largest > 0 else None
+    values = factors(steps)
+    return float(np.min(values)), float(np.max(values))
 
 
-def _group_scale(curvature: Curvature) -> tuple[np.ndarray | None, bool, tuple[str, ...]]:
-    """The groups' learning rates over the first one, by entry; whether all are moved alike; notes."""
+def _group_scale(curvature: Curvature) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """The groups' learning rates over the first one, by entry; notes."""
     from gdrun.build.optimizer import moved_groups
 
     built = curvature.built
     section: Any = built.experiment.optimizer
     if not getattr(section, "groups", ()):
-        return None, True, ()
+        return None, ()
     moved = moved_groups(section, built.objective.trainable_names)
     rates = {index: group.learning_rate for group in moved for index in group.indices}
     base = moved[0].learning_rate
     if len({group.section.kind for group in moved}) > 1:
         raise UsageError("no limit is known for groups of parameters with optimizers of different kinds")
     if not base or len(set(rates.values())) == 1:
-        return None, True, ()
+        return None, ()
     parts = [np.full(int(np.prod(value.shape)), rates[at] / base) for at, value in enumerate(curvature.like)]
-    return np.concatenate(parts), True, ("the limit is of the first group's rate, the others' changed alike",)
-
-
-def second_moment_of(built: Built, optimizer: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """Return the moving mean of squared gradients in an optimizer's state by name, (P,); None where there is none."""
-    found = [np.ravel(value) for name, value in optimizer.items() if "velocity" in name or "accumulator" in name]
-    flat = np.concatenate(found) if found else np.zeros(0)
-    return flat.astype(np.float64) if flat.size == built.num_parameters else None
+    return np.concatenate(parts), ("the limit is of the first group's rate, the others' changed alike",)

@@ -49,6 +49,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Insight": {
         "grad": "Print derivatives of formulas, of a config or of a run.",
         "check-grad": "Say whether gradients are right: the tape's, and those written by hand.",
+        "stability": "Say at which learning rate descent stops being stable.",
     },
     "Configs": {
         "init": "Write a commented config to start from.",
