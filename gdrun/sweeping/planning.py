@@ -51,6 +51,7 @@ def plan(
             base = load_config(source, settings, plugins=plugins)
     except ConfigError as error:
         raise hinted(error, fixed) from None
+    base = _ranked_by(base, metric)
     if not entries:
         base, entries = _of_file(base)
     if not entries:
@@ -72,6 +73,15 @@ def plan(
     spec = SweepSpec(base, axes, blocks, samples if searched else None)
     check_trials(spec.with_rows(_corners(axes)) if searched else spec)
     return spec
+
+
+def _ranked_by(base: LoadedConfig, metric: str | None) -> LoadedConfig:
+    """A config whose search ranks by the metric that was asked for, not by its own."""
+    sweep = base.experiment.sweep
+    if metric is None or sweep.search is None or sweep.search.metric is None:
+        return base
+    sweep = sweep.model_copy(update={"search": sweep.search.model_copy(update={"metric": None})})
+    return replace(base, experiment=base.experiment.model_copy(update={"sweep": sweep}))
 
 
 def _with(loaded: LoadedConfig, settings: Sequence[Override]) -> LoadedConfig:

@@ -263,6 +263,14 @@ def test_trials_are_ranked_by_a_metric_that_is_computed():
     assert problem.message == "the metric 'accuracy' is not computed"
 
 
+def test_a_metric_that_is_asked_for_counts_more_than_that_of_the_search():
+    text = line(metrics="[mae, r2]") + "sweep: {search: {kind: tpe, metric: r2}}\n"
+    assert plan(text=text).metric == "r2"
+    spec = plan(text=text, metric="mae")
+    assert spec.metric == "mae"
+    assert plan_trials(spec.config_text().encode()).metric == "mae"
+
+
 def test_a_loaded_config_is_a_source_too():
     loaded = load_config(swept("{over: {lr: [0.1, 0.2], seed: [0, 1, 2]}}").encode(), ["seed=5"])
     assert len(plan_trials(loaded)) == 2
