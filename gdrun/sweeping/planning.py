@@ -51,11 +51,11 @@ def plan(
             base = load_config(source, settings, plugins=plugins)
     except ConfigError as error:
         raise hinted(error, fixed) from None
-    base = _ranked_by(base, metric)
     if not entries:
         base, entries = _of_file(base)
     if not entries:
         entries = [default_entry(base, drawn=trials is not None or base.experiment.sweep.search is not None)]
+    base = _ranked_by(base, metric)
     written, problems = resolve_axes(entries, base.root, EXPERIMENT)
     _raise(problems, base)
     samples = _num_samples(base, written, asked=trials)
