@@ -93,6 +93,8 @@ def _functions(names: Sequence[str], *, as_json: bool) -> None:
 
 
 def _keys(keys: Sequence[str], resolved: Resolved | None, *, as_json: bool) -> None:
+    from gdrun.config.scalars import in_flow
+
     found = [(path, one) for key in keys for path in _paths(key, resolved) for one in _described(path, resolved)]
     if as_json:
         return print_json({"keys": [asdict(one) | _here(path, resolved) for path, one in found]})
@@ -105,7 +107,7 @@ def _keys(keys: Sequence[str], resolved: Resolved | None, *, as_json: bool) -> N
             rows.append(("allowed", ", ".join(one.allowed)))
         here = _here(path, resolved)
         if here:
-            rows.append(("here", f"{safe_text(here['value'], limit=500)}  ({safe_text(here['origin'])})"))
+            rows.append(("here", f"{safe_text(in_flow(here['value']), limit=500)}  ({safe_text(here['origin'])})"))
         terminal.data("\n".join(aligned(rows)))
     return None
 

@@ -58,11 +58,30 @@ class Resolved:
     def origin(self, path: ConfigPath) -> str:
         """Where the value at `path` was written: "configs/pi.yaml:12", "argument 1"; or "default"."""
         place = self.loaded.origin(path)
-        if place is None and path[-1] == "kind":
-            place = self.loaded.origin(path[:-1])  # a bare word that is short for the kind
+        if place is None and self._is_short_for(path):
+            place = self.loaded.origin(path[:-1])
         if place is None:
             return DEFAULT
         return place.source if place.source.startswith("argument ") else f"{place.source}:{place.line}"
+
+    def _is_short_for(self, path: ConfigPath) -> bool:
+        """Whether the value at `path` was written by a bare word or value one level up: `sgd`, `mse`, a `scale`."""
+        from gdrun.config.forms import arm, at
+        from gdrun.config.loading import EXPERIMENT
+
+        node = self.loaded.root
+        for step in path[:-1]:
+            child = node.child(step)
+            if child is None:
+                return False
+            node = child
+        of = at(EXPERIMENT, self.loaded.root, path[:-1])
+        if of is None or node.is_mapping:
+            return False
+        of = arm(of, node)
+        if of.kinds is not None and isinstance(node.value, str):
+            return path[-1] in of.kinds.short.get(node.value, {"kind": node.value})
+        return of.short is not None and of.short == path[-1]
 
     def commented(self) -> list[str]:
         """The resolved text, each line with the origins of what it says."""

@@ -17,10 +17,12 @@ def command(context: typer.Context, quiet: Quiet = False, as_json: Json = False)
 
     CONFIG is a config file, a run directory, or - for stdin; KEY=VALUE changes a setting in all of them.
 
-    Exit code 2 if a config is refused. TensorFlow is not started: whether shapes and data fit is shown by
+    Exit code 2 if a config is refused. TensorFlow is not started and data files are only looked for: whether
+    shapes and data fit is shown by
     `gdrun train --dry-run`.
     """
     from gdrun.config import load_config
+    from gdrun.config.named_files import check_files
 
     configs, overrides = arguments.split(context.args)
     plugins = session.load_plugins(context.meta.get(FREE_PLUGINS, ()))
@@ -29,7 +31,7 @@ def command(context: typer.Context, quiet: Quiet = False, as_json: Json = False)
     for config in configs:
         error: GdrunError | None = None
         try:
-            load_config(config, overrides, plugins=plugins)
+            check_files(load_config(config, overrides, plugins=plugins))
         except GdrunError as found:
             error = found
             failures.tell(found)

@@ -6,14 +6,14 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from gdrun.errors import ConfigPath
 
 from .base import Bounds, FormulaType, Section
-from .forms import Form, fields, form, section_of
+from .forms import Form, at, fields, form, section_of
 from .scalars import written
 from .source import Node
 from .unions import ByForm, Check
@@ -59,7 +59,28 @@ def describe(what: str | ConfigPath | type[Section], root: Node | None = None) -
     if not path:
         return []
     owners = dict.fromkeys(_owners(Form(Experiment), root, path))
-    return [_description(path, section, str(path[-1])) for section in owners]
+    found = [_description(path, section, str(path[-1])) for section in owners]
+    return found if found or root is None else _entry(path, root)
+
+
+def _entry(path: ConfigPath, root: Node) -> list[Description]:
+    """What a config's own name means, such as a parameter's: what the mapping or list that it stands in says."""
+    from .experiment import Experiment
+
+    inner = at(Form(Experiment), root, path)
+    owners = describe(path[:-1], root) if inner is not None and _holds(root, path) else []
+    # The place is the config's own, so nothing is taken where it is left out.
+    return [replace(one, path=path, type=words(inner), default=NAMED_HERE, allowed=()) for one in owners if inner]
+
+
+NAMED_HERE = "none, the config names it"
+
+
+def _holds(root: Node, path: ConfigPath) -> bool:
+    node: Node | None = root
+    for step in path:
+        node = node.child(step) if node is not None else None
+    return node is not None
 
 
 def _owners(of: Form, node: Node | None, path: ConfigPath) -> Iterator[type[Section]]:

@@ -69,7 +69,7 @@ def reword(kind: str, context: Mapping[str, Any], value: Any, fallback: str) -> 
         return f"expected {_TYPES[kind]}, got {got(value)}", _type_hint(kind, value)
     if kind in _LIMITS:
         words, key = _LIMITS[kind]
-        return f"must be {words} {context[key]:g}, got {got(value)}", None
+        return f"must be {words} {_bound(context[key])}, got {got(value)}", None
     if kind in _OTHERS:
         return _OTHERS[kind](context, value)
     return fallback[:1].lower() + fallback[1:], context.get("hint")
@@ -98,6 +98,11 @@ _LIMITS = {
     "less_than": ("less than", "lt"),
     "less_than_equal": ("at most", "le"),
 }
+
+
+def _bound(value: float) -> str:
+    """A bound with all its digits, a whole one without a point."""
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value)
 
 
 def _type_hint(kind: str, value: Any) -> str | None:

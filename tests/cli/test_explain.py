@@ -94,3 +94,32 @@ def test_json(gdrun, config):
 
 def test_the_comments_are_comments(gdrun, config):
     assert yaml.safe_load(gdrun("explain", config()).out)["schedule"]["steps"] == 10
+
+
+OWN_NAMES = """\
+data: {kind: formula, inputs: {x: "linspace(0, 1, 5)"}, target: 2 * x, scale: standardize}
+model: {kind: formula, formula: a * x + b, parameters: {a: 1, b: {value: 2, trainable: false}}}
+loss: half_mse
+optimizer: adam
+schedule: {steps: 3}
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "shows"),
+    [
+        ("a", ["model.parameters.a", "here     1  (own.yaml:2)"]),
+        ("x", ["data.inputs.x", 'here     "linspace(0, 1, 5)"  (own.yaml:1)']),
+        ("model.parameters.b", ["here     {value: 2, trainable: false}  (own.yaml:2)"]),
+        ("scale", ["here     {inputs: standardize, target: none, fit: train}  (own.yaml:1)"]),
+        ("scale.inputs", ["here     standardize  (own.yaml:1)"]),
+        ("loss.factor", ["here     0.5  (own.yaml:3)"]),
+        ("loss.broadcast", ["here     false  (default)"]),
+        ("optimizer.kind", ["here     adam  (own.yaml:4)"]),
+        ("seed", ["an integer >= 0 and < 4294967296"]),
+    ],
+)
+def test_names_of_the_configs_own_and_short_forms_are_explained_as_yaml(gdrun, tmp_path, key, shows):
+    (tmp_path / "own.yaml").write_text(OWN_NAMES)
+    out = gdrun("explain", "own.yaml", key).out
+    assert all(text in out for text in shows), out

@@ -57,3 +57,28 @@ def test_a_hostile_name_of_a_file_is_escaped(gdrun, config, tmp_path):
     assert result.code == 0
     assert "\x1b" not in result.out
     assert result.out.count("\n") == 1
+
+
+CSV = """\
+data: {kind: csv, path: data/numbers.csv, inputs: [x], target: y, validation: {path: data/nombers.csv}}
+model: linear
+optimizer: sgd
+schedule: {epochs: 1}
+"""
+
+
+def test_a_data_file_that_is_not_there_is_told_at_its_path(gdrun, tmp_path):
+    (tmp_path / "case.yaml").write_text(CSV)
+    result = gdrun("validate", "case.yaml")
+    assert result.code == 2
+    assert "case.yaml:1:25: there is no file data/numbers.csv" in result.err
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "numbers.csv").write_text("x,y\n1,2\n")
+    result = gdrun("validate", "case.yaml")
+    assert "there is no file data/nombers.csv" in result.err
+    assert "did you mean 'data/numbers.csv'?" in result.err
+    (tmp_path / "data" / "nombers.csv").mkdir()
+    assert "this is a folder" in gdrun("validate", "case.yaml").err
+    (tmp_path / "data" / "nombers.csv").rmdir()
+    (tmp_path / "data" / "nombers.csv").write_text("x,y\n1,2\n")
+    assert gdrun("validate", "case.yaml").code == 0
