@@ -161,7 +161,10 @@ def _finish(built: Built, rule: Rule, eigenvalue: float, quadratic: bool, notes:
         caveats.append("the loss is a sum: a batch's share of it was taken")
     if "eigenvalue" in why:
         why = why.replace("eigenvalue", f"{human_number(eigenvalue, digits=6)}", 1)
-    exact = rule.exact and quadratic and full and least == factor and not notes
+    if built.objective.own_gradients is not None:
+        caveats.append("it trains with gradients by hand; the curvature is that of the loss")
+    by_tape = built.objective.own_gradients is None
+    exact = by_tape and rule.exact and quadratic and full and least == factor and not notes
     return Prediction(float(limit), why, bool(exact), eigenvalue, tuple(caveats))
 
 

@@ -1,0 +1,292 @@
+"""How a run converged, from its rows alone: how fast, where it stood still, and why it ended. NumPy only.
+
+The linear rate is the factor by which the gradient's norm shrinks each step: near a minimum the error shrinks by it, and
+the loss above the minimum by its square; no value of the minimum has to be guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdrun.text import human_number, plural, safe_text
+
+if TYPE_CHECKING:
+    from gdrun.rundir.run import Run
+
+_FLAT = 0.01
+"""A stretch in which the best loss falls by less than this share stands still..."""
+_LONG = 0.1
+"""... if it is this share of the run."""
+_FEW_ROWS = 5
+_GOOD_FIT = 0.9
+
+
+@dataclass(frozen=True)
+class LinearRate:
+    """A straight line through the logarithm of the gradient's norm."""
+
+    rate: float
+    """Factor a step, below 1."""
+    first_step: int
+    last_step: int
+    """Between which it was fitted."""
+    fit: float
+    """Share of the variance that the line explains."""
+
+    @property
+    def steps_per_decade(self) -> float:
+        """Steps in which the error shrinks by 10; the loss above the minimum by 100."""
+        return float(np.log(10) / -np.log(self.rate))
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """A stretch in which the loss stood still."""
+
+    first_step: int
+    last_step: int
+    loss: float
+    left: bool
+    """Whether the loss came down after it."""
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """What the rows of a run say. `curvature` adds what only its Hessian shows; see `with_curvature`."""
+
+    status: str
+    stopped_by: str | None
+    why: str | None
+    steps: int
+    first_loss: float | None
+    last_loss: float | None
+    best_loss: float | None
+    best_step: int | None
+    decades: tuple[tuple[int, int], ...] = ()
+    """(k, step): the first row whose loss is the first one's over 10**k."""
+    linear: LinearRate | None = None
+    plateaus: tuple[Plateau, ...] = ()
+    growth: float | None = None
+    """Of a run that diverged: the factor by which its loss grew each step, at the end."""
+    diverged: Mapping[str, Any] | None = None
+    curvature: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        linear = (
+            None if self.linear is None else {**vars(self.linear), "steps_per_decade": self.linear.steps_per_decade}
+        )
+        return {
+            "status": self.status,
+            "stopped_by": self.stopped_by,
+            "why": self.why,
+            "steps": self.steps,
+            "first_loss": self.first_loss,
+            "last_loss": self.last_loss,
+            "best_loss": self.best_loss,
+            "best_step": self.best_step,
+            "decades": [{"factor": 10.0**-k, "step": step} for k, step in self.decades],
+            "linear_rate": linear,
+            "plateaus": [vars(plateau) for plateau in self.plateaus],
+            "growth": self.growth,
+            "diverged": None if self.diverged is None else dict(self.diverged),
+            "curvature": dict(self.curvature) or None,
+        }
+
+    def lines(self) -> list[str]:
+        """Return it as lines of text, the most important first; none where there are no rows."""
+        return [line for line in (*self._ends(), *self._speed(), *self._stretches(), *self._curved()) if line]
+
+    def _ends(self) -> list[str]:
+        ended = f"{self.status} after {plural(self.steps, 'step')}"
+        if self.why:
+            ended = f"{ended}: {safe_text(self.why, limit=300)}"
+        lines = [ended]
+        if self.first_loss is not None and self.last_loss is not None:
+            lines.append(f"loss from {_number(self.first_loss)} to {_number(self.last_loss)}")
+            if self.best_loss is not None and self.best_step is not None and self.best_loss < self.last_loss:
+                lines[-1] += f"; the best was {_number(self.best_loss)} at step {self.best_step}"
+        if self.growth is not None:
+            lines.append(f"the loss grew {_number(self.growth)}-fold a step at the end")
+        return lines
+
+    def _speed(self) -> list[str]:
+        lines = []
+        if self.decades:
+            shown = [f"1e-{k} at {step:,}" for k, step in _thinned(self.decades)]
+            lines.append(f"loss over its first value: {', '.join(shown)}")
+        if self.linear is not None:
+            found = self.linear
+            lines.append(
+                f"converges linearly: the gradient shrinks by {found.rate:.6g} a step, a tenth in "
+                f"{_number(found.steps_per_decade)} steps (steps {found.first_step:,} to {found.last_step:,})"
+            )
+        return lines
+
+    def _stretches(self) -> list[str]:
+        lines = []
+        for plateau in self.plateaus:
+            place = f"between steps {plateau.first_step:,} and {plateau.last_step:,}"
+            place = place if plateau.left else f"from step {plateau.first_step:,} on"
+            lines.append(f"the loss stands still at {_number(plateau.loss)} {place}")
+        return lines
+
+    def _curved(self) -> list[str]:
+        found = self.curvature
+        lines = []
+        if found.get("predicted_rate") is not None:
+            lines.append(f"predicted from the curvature at the end: {found['predicted_rate']:.6g} a step at this rate")
+        if found.get("best_rate") is not None:
+            lines.append(
+                f"condition number {_number(found['condition_number'])}: the best constant rate gives "
+                f"(k - 1) / (k + 1) = {found['best_rate']:.6g} a step"
+            )
+        if found.get("distance") is not None:
+            lines.append(
+                f"distance to the minimum {_number(found['distance'])}, of {_number(found['first_distance'])} at the "
+                f"start; loss above it {_number(found['excess_loss'])}"
+            )
+        if found.get("limit") is not None and found.get("learning_rate") is not None:
+            share = found["learning_rate"] / found["limit"]
+            words = "beyond" if share > 1 else "of"
+            lines.append(
+                f"learning rate {_number(found['learning_rate'])}: {_number(100 * share)} % {words} the limit "
+                f"{_number(found['limit'])} at the {found['where']}"
+            )
+        return lines
+
+
+def report(run: Run) -> Convergence:
+    """Return how `run` converged, from metrics.jsonl and run.json; nothing is built and no TensorFlow imported.
+
+    Raises:
+        RunDirectoryError: its record cannot be read.
+    """
+    record, columns = run.record, run.metrics
+    steps = np.asarray(columns.get("step", np.zeros(0)), np.int64)
+    losses = np.asarray(columns.get("loss", np.full(len(steps), np.nan)), np.float64)
+    norms = np.asarray(columns.get("gradient_norm", np.full(len(steps), np.nan)), np.float64)
+    finite = np.isfinite(losses)
+    diverged = record.diverged or None
+    ending = _ending(record, run)
+    if not finite.any():
+        return Convergence(*ending, int(record.steps or 0), None, None, None, None, diverged=diverged)
+    at, seen = steps[finite], losses[finite]
+    best = int(np.argmin(seen))
+    return Convergence(
+        *ending,
+        steps=int(record.steps if record.steps is not None else at[-1]),
+        first_loss=float(seen[0]),
+        last_loss=float(seen[-1]),
+        best_loss=float(seen[best]),
+        best_step=int(at[best]),
+        decades=decades(at, seen),
+        linear=None if diverged else linear_rate(steps, norms, record.precision or "float64"),
+        plateaus=() if diverged else plateaus(at, seen),
+        growth=growth(at, seen) if diverged else None,
+        diverged=diverged,
+    )
+
+
+def _ending(record: Any, run: Run) -> tuple[str, str | None, str | None]:
+    return str(run.status), record.stopped_by, record.why
+
+
+def decades(steps: np.ndarray, losses: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """Return (k, step) of the first row whose loss is at most the first one's times 10**-k, k from 1.
+
+    Args:
+        steps: int64 (S,). losses: float64 (S,), finite. Empty where the first loss is not positive.
+    """
+    if losses[0] <= 0:
+        return ()
+    found, lowest = [], np.minimum.accumulate(losses)
+    k = 1
+    while k <= 40:
+        reached = np.flatnonzero(lowest <= losses[0] * 10.0**-k)
+        if not reached.size:
+            break
+        found.append((k, int(steps[reached[0]])))
+        k += 1
+    return tuple(found)
+
+
+def linear_rate(steps: np.ndarray, norms: np.ndarray, precision: str = "float64") -> LinearRate | None:
+    """Return the rate at which the gradient's norm shrinks, from the later half of the rows before rounding ends it.
+
+    Args:
+        steps: int64 (S,). norms: float64 (S,), nan where unknown.
+        precision: of the run; below its rounding nothing is fitted.
+    Returns:
+        None where there are fewer than 5 rows, the norm does not shrink, or no straight line fits its logarithm.
+    """
+    usable = np.isfinite(norms) & (norms > 0)
+    if usable.sum() < _FEW_ROWS:
+        return None
+    at, seen = steps[usable], norms[usable]
+    floor = np.max(seen) * (1e-12 if precision == "float64" else 1e-5)
+    below = np.flatnonzero(seen < floor)
+    end = int(below[0]) if below.size else len(seen)
+    at, seen = at[:end], seen[:end]
+    if len(at) < _FEW_ROWS:
+        return None
+    late = at >= (at[0] + at[-1]) / 2
+    at, logs = at[late], np.log(seen[late])
+    if len(at) < _FEW_ROWS:
+        return None
+    slope, start = np.polyfit(at - at[0], logs, 1)
+    left = logs - (start + slope * (at - at[0]))
+    spread = float(np.sum((logs - logs.mean()) ** 2))
+    fit = 1 - float(np.sum(left**2)) / spread if spread > 0 else 0.0
+    if slope >= 0 or fit < _GOOD_FIT:
+        return None
+    return LinearRate(float(np.exp(slope)), int(at[0]), int(at[-1]), fit)
+
+
+def plateaus(steps: np.ndarray, losses: np.ndarray) -> tuple[Plateau, ...]:
+    """Return the stretches, a tenth of the run or longer, in which the best loss falls by less than 1 %.
+
+    Args:
+        steps: int64 (S,), rising. losses: float64 (S,), finite.
+    """
+    lowest = np.minimum.accumulate(losses)
+    size = np.maximum(np.abs(lowest), np.finfo(np.float64).tiny)
+    total = steps[-1] - steps[0]
+    found, first = [], 0
+    while first < len(steps) - 1 and total > 0:
+        last = int(np.searchsorted(-(lowest - lowest[first]), _FLAT * size[first], side="right")) - 1
+        if steps[last] - steps[first] >= max(_LONG * total, 10):
+            left = bool(lowest[-1] < lowest[last] - 0.1 * size[last])
+            ends = last if left else len(steps) - 1
+            if left or lowest[-1] >= lowest[first] - 2 * _FLAT * size[first]:
+                found.append(Plateau(int(steps[first]), int(steps[ends]), float(lowest[ends]), left))
+                first = ends
+                continue
+            first = last
+            continue
+        first += 1
+    return tuple(found)
+
+
+def growth(steps: np.ndarray, losses: np.ndarray) -> float | None:
+    """Return the factor by which the loss grows a step over the last rows in which it only grew; None if it did not."""
+    start = len(losses) - 1
+    while start > 0 and losses[start - 1] < losses[start] and len(losses) - start < 20:
+        start -= 1
+    if len(losses) - start < 2 or losses[start] <= 0:
+        return None
+    return float((losses[-1] / losses[start]) ** (1 / (steps[-1] - steps[start])))
+
+
+def _thinned(decades: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """At most eight of them."""
+    stride = -(-len(decades) // 8)
+    return decades[stride - 1 :: stride]
+
+
+def _number(value: float) -> str:
+    return human_number(value, digits=4)
