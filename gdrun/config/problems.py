@@ -205,7 +205,17 @@ def _problem(fault: _Fault, root: Node, form: Form) -> Problem:
             f"'kind' is missing{_where(fault.path, node)}", fault.path, f"kinds: {listed(context['allowed'], 20)}"
         )
     message, hint = reword(fault.kind, context, fault.value, fault.message)
+    if fault.kind == "tuple_type" and isinstance(fault.value, str):
+        hint = _as_list(fault.value, at(form, root, fault.path)) or hint
     return Problem(message, fault.path, hint, key=fault.key)
+
+
+def _as_list(word: str, of: Form | None) -> str | None:
+    """How a list of one word is written, its spelling mended."""
+    from .docs import allowed
+
+    near = closest(word, allowed(of.items)) if of is not None and of.items is not None else None
+    return f"write [{near}]" if near else None
 
 
 def _meaning(fault: _Fault, form: Form, root: Node) -> str | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import Expression
 
+from .loss import MetricName
 from .scopes import LIBRARIES, WRITTEN_OUT, Names, kind, mapping
-from .suggest import did_you_mean
+from .suggest import closest, did_you_mean
 
 Expressions = Mapping[ConfigPath, Expression]
 """The formulas of a config by place."""
@@ -147,8 +148,12 @@ def _metrics(config: Mapping[str, Any], names: Names) -> Iterator[Problem]:
 
 def _metric_names(config: Mapping[str, Any]) -> list[str]:
     metrics = config.get("metrics")
-    items = metrics if isinstance(metrics, list | tuple) else ()
-    return [item if isinstance(item, str) else str(mapping(item).get("name")) for item in items]
+    items = [metrics] if isinstance(metrics, str) else metrics if isinstance(metrics, list | tuple) else ()
+    names = [item if isinstance(item, str) else str(mapping(item).get("name")) for item in items]
+    # A misspelt one is told where it is written; what asks for the one that was meant is right.
+    known = get_args(MetricName)
+    meant = [closest(item, known) for item in items if isinstance(item, str) and item not in known]
+    return [*names, *(name for name in meant if name)]
 
 
 def _schedule(config: Mapping[str, Any]) -> Iterator[Problem]:

@@ -115,6 +115,8 @@ def _type_hint(kind: str, value: Any) -> str | None:
             return "write it without quotes and underscores"
         if kind == "tuple_type":
             return f"write [{value}]"
+        if kind in _NUMBERS and value.isidentifier():
+            return f"this key takes a plain number, such as {100 if kind.startswith('int') else 0.1}"
         if kind in _NUMBERS:
             return "only formulas are computed; this key takes a plain number"
     if kind == "string_type" and isinstance(value, int | float):

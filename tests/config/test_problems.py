@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gdrun.config import unions
 from gdrun.config.experiment import Experiment
 from gdrun.config.forms import Form, fields
+from gdrun.config.loading import load_config
+from gdrun.errors import ConfigError
 
 from .texts import LINE, at, line, marked, only, problems
 
@@ -173,3 +177,25 @@ def test_tables_of_kinds_agree_with_the_sections():
                 seen.add(section)
                 waiting += fields(section).values()
     assert len(seen) > 40
+
+
+@pytest.mark.parametrize(
+    ("override", "message", "hint"),
+    [
+        ("metrics=accurracy", "expected a list, got the text 'accurracy'", "write [accuracy]"),
+        ("metrics=[accurracy]", "'accurracy' is not known here", "did you mean 'accuracy'?"),
+        ("epochs=many", "expected an integer, got the text 'many'", "this key takes a plain number, such as 100"),
+        ("lr=fast", "expected a number, got the text 'fast'", "this key takes a plain number, such as 0.1"),
+        (
+            "lr=1/3",
+            "expected a number, got the text '1/3'",
+            "only formulas are computed; this key takes a plain number",
+        ),
+    ],
+)
+def test_one_slip_of_a_command_line_is_one_problem_with_the_mend(override, message, hint):
+    moons = Path(__file__).parents[2] / "configs" / "moons.yaml"
+    with pytest.raises(ConfigError) as caught:
+        load_config(moons, [override])
+    (problem,) = caught.value.problems
+    assert (problem.message, problem.hint) == (message, hint)
