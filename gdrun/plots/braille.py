@@ -27,7 +27,8 @@ class Canvas:
     def line(self, x: np.ndarray, y: np.ndarray, owner: int, *, on: int = 1, off: int = 0) -> None:
         """Join points by straight lines, gaps where one is nan, `on` dots in a row and then `off` left out."""
         height, width = self.dots.shape
-        across, up = x * (width - 1), (1 - y) * (height - 1)
+        # Further out than so many dots, float64 would lose the place where a line enters the canvas.
+        across, up = np.clip(x * (width - 1), -1e8, 1e8), np.clip((1 - y) * (height - 1), -1e8, 1e8)
         travelled = 0
         for index in np.flatnonzero(np.isfinite(across[:-1] + across[1:] + up[:-1] + up[1:])).tolist():
             ends = clipped(across[index], up[index], across[index + 1], up[index + 1], width - 1, height - 1)

@@ -80,12 +80,13 @@ def _contours(grid: Grid, axes: Any, drawing: Any) -> None:
 
 
 def _areas(grid: Grid, axes: Any) -> None:
-    classes = np.unique(grid.values[np.isfinite(grid.values)]).astype(int)
+    labels = np.ma.masked_invalid(np.rint(grid.values))
+    classes = np.unique(labels.compressed()).astype(int)
     colours = np.ones((*grid.values.shape, 3))
     for label in classes:
         tone = LINES[label % len(LINES)].lstrip("#")
         rgb = np.array([int(tone[at : at + 2], 16) / 255 for at in (0, 2, 4)])
-        colours[grid.values == label] = 1 - 0.22 * (1 - rgb)
+        colours[np.rint(grid.values) == label] = 1 - 0.22 * (1 - rgb)
     half_x, half_y = ((axis[-1] - axis[0]) / max(len(axis) - 1, 1) / 2 for axis in (grid.x, grid.y))
     axes.imshow(
         colours, origin="lower", aspect="auto", interpolation="nearest", zorder=0.5,
@@ -93,7 +94,7 @@ def _areas(grid: Grid, axes: Any) -> None:
     )  # fmt: skip
     levels = (classes[:-1] + classes[1:]) / 2
     if len(levels):
-        axes.contour(grid.x, grid.y, grid.values, levels=levels, colors="#8a8a8a", linewidths=0.6, zorder=0.8)
+        axes.contour(grid.x, grid.y, labels, levels=levels, colors="#8a8a8a", linewidths=0.6, zorder=0.8)
 
 
 def _bar(axes: Any, drawing: Any, limits: tuple[float, float], axis: Axis) -> None:

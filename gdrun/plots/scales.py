@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 
 import numpy as np
@@ -73,11 +74,11 @@ def limits_of(values: Iterable[np.ndarray], scale: Scale, *, margin: float = _MA
 
 
 def _power(exponent: float) -> float:
-    return float(10.0 ** min(max(exponent, -320.0), 308.0)) or 5e-324
+    return float(10.0 ** min(exponent, 308.0)) or 5e-324
 
 
 def _bounded(value: float) -> float:
-    return min(max(value, -1.7e308), 1.7e308)
+    return min(max(value, -sys.float_info.max), sys.float_info.max)
 
 
 def figure_limits(figure: Figure) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -162,7 +163,7 @@ def _linear_ticks(limits: tuple[float, float], at_most: int, least: float = 0.0)
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if last - first + 1 <= at_most:
             break
-    values = [index * step for index in range(first, last + 1)]
+    values = [index * step for index in range(first, last + 1)] or [low]
     return list(zip(values, _alike(values, step), strict=True))
 
 

@@ -100,19 +100,23 @@ def key_lines(figure: Figure, drawing: _Drawing) -> list[str]:
         axis = figure.colours
     low, high = colour_limits(figure)
     points = figure.grid is None
+    colour = drawing.colour and not points
+    count = min(8, drawing.width // 10) if colour else 5
     ramp = "".join(
         drawing_background("  ", terminal_colour(at), False)
-        if drawing.colour and not points
+        if colour
         else shade(at, drawing, point=points) * (1 if points else 2)
-        for at in np.linspace(0, 0.999, 8 if drawing.colour and not points else 5).tolist()
+        for at in np.linspace(0, 0.999, count).tolist()
     )
-    line = f"{safe_text(axis.label, limit=30)}: {number_text(low, 3)} {ramp} {number_text(high, 3)}"
-    if drawing.grid is not None and drawing.grid.wants_numbers(drawing.width):
-        line = ""
+    lines = []
+    if drawing.grid is None or not drawing.grid.wants_numbers(drawing.width):
+        label = safe_text(axis.label, limit=max(drawing.width - 30, 4))
+        lines.append(f"{label}: {number_text(low, 3)} {ramp} {number_text(high, 3)}")
     grid = figure.grid
     if grid is not None and grid.blocked is not None and grid.blocked.any():
-        line += f"   {drawing.ascii_form('×')} diverged"
-    return [line.strip()] if line.strip() else []
+        lines.append(drawing.ascii_form("× diverged"))
+    plain = "   ".join(lines)
+    return [plain] if lines and not colour and len(plain) <= drawing.width else lines
 
 
 def coloured_points(figure: Figure, drawing: _Drawing, x: np.ndarray, y: np.ndarray, values: np.ndarray) -> None:

@@ -43,7 +43,7 @@ class SweepRun(Run):
     @cached_property
     def axes(self) -> list[str]:
         """The swept keys, as dotted paths, in the order of the table."""
-        told = [] if self.problem else self.record.extra.get("axes")
+        told = None if self.problem else self.record.extra.get("axes")
         if isinstance(told, list) and all(isinstance(axis, dict) and isinstance(axis.get("key"), str) for axis in told):
             return [axis["key"] for axis in told]
         header = self._table[0]

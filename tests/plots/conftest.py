@@ -1,0 +1,35 @@
+"""Runs to draw, written as training writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gdrun.rundir.run import Run
+from gdrun.rundir.store import RunStore
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., Run]:
+    """Write a run: make_run([{"step": 0, "loss": 1.0}], name="a", config="...", status="completed", **record)."""
+
+    def write(
+        rows: Sequence[dict[str, Any]],
+        *,
+        name: str = "line",
+        config: str = "optimizer: {kind: sgd, learning_rate: 0.1}\n",
+        status: str = "completed",
+        **record: Any,
+    ) -> Run:
+        with RunStore.create(tmp_path / "runs", name, precision="float64") as store:
+            store.write_text("config.yaml", config)
+            if rows:
+                store.append_rows(rows)
+            steps = rows[-1]["step"] if rows else 0
+            store.close(status, **({"steps": steps} | record))
+        return Run(store.directory)
+
+    return write
