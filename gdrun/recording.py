@@ -17,6 +17,7 @@ from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
 
 if TYPE_CHECKING:
+    from gdrun.config.loading import LoadedConfig
     from gdrun.engine.drive import Report
     from gdrun.training import Prepared
 
@@ -51,6 +52,18 @@ def first_record(prepared: Prepared, command: Sequence[str] | None) -> dict[str,
     }
 
 
+def write_sources(store: RunStore, loaded: LoadedConfig, resolved: str) -> None:
+    """Write config.yaml, which is `resolved`, and source/: the bytes of what was written, and the overrides."""
+    store.write_text(layout.CONFIG, resolved)
+    for number, (name, data) in enumerate(loaded.files):
+        safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name.rpartition("/")[2]).lstrip(".")
+        stem = f"{number}-" if number else ""
+        store.write_bytes(f"{layout.SOURCE}/{stem}{safe or 'config.yaml'}", data)
+    write_plugins(store, loaded)
+    if loaded.overrides:
+        store.write_text(f"{layout.SOURCE}/overrides.txt", "".join(f"{line}\n" for line in loaded.overrides))
+
+
 class Recorder:
     """Writes one run."""
 
@@ -60,15 +73,7 @@ class Recorder:
 
     def write_sources(self) -> None:
         """Write config.yaml, which runs again, and source/, what was written."""
-        loaded = self._prepared.loaded
-        self._store.write_text(layout.CONFIG, loaded.resolved_text())
-        for number, (name, data) in enumerate(loaded.files):
-            safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name.rpartition("/")[2]).lstrip(".")
-            stem = f"{number}-" if number else ""
-            self._store.write_bytes(f"{layout.SOURCE}/{stem}{safe or 'config.yaml'}", data)
-        write_plugins(self._store, loaded)
-        if loaded.overrides:
-            self._store.write_text(f"{layout.SOURCE}/overrides.txt", "".join(f"{line}\n" for line in loaded.overrides))
+        write_sources(self._store, self._prepared.loaded, self._prepared.loaded.resolved_text())
 
     def write(self, report: Report) -> None:
         """Append the report's rows to the metrics."""

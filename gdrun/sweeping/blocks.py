@@ -27,7 +27,7 @@ from gdrun.engine.lane_drive import (
 )
 from gdrun.engine.lanes import Lanes
 from gdrun.engine.rows import Rows, auto_rows
-from gdrun.engine.state import Reason, TrainState
+from gdrun.engine.state import TrainState
 from gdrun.engine.step import Moment
 from gdrun.errors import GdrunError
 from gdrun.formula.parse import parse
@@ -289,6 +289,3 @@ def final_values(block: GroupInputs, state: TrainState, parameters: Sequence[tf.
     values = look(state._replace(parameters=tuple(parameters)), lanes.setting, lanes.data, tf.constant(0))
     numbers = {name: value.numpy().astype(np.float64) for name, value in values.items()}
     return {"loss": numbers.pop("loss_all")} | numbers
-
-
-__all__ = ["Control", "Reason", "run_group"]

@@ -168,19 +168,18 @@ def finished_block(
     reasons = [Reason(int(code)) for code in state.reason.numpy()]
     steps = state.step.numpy()
     finite = np.isfinite(values["loss"]) & np.asarray(all_finite_lanes(parameters))
-    status, stopped_by, quantity, at = [], [], [], []
-    for reason, step, fine in zip(reasons, steps.tolist(), finite.tolist(), strict=True):
-        ended = _ended(reason, step, fine, built, timed_out=timed_out)
-        for column, value in zip((status, stopped_by, quantity, at), ended, strict=True):
-            column.append(value)
+    ended = [
+        _ended(reason, step, fine, built, timed_out=timed_out)
+        for reason, step, fine in zip(reasons, steps.tolist(), finite.tolist(), strict=True)
+    ]
     curve_steps, curves = gathered.curves()
     result = BlockResult(
         trials=trials,
-        status=status,
-        stopped_by=stopped_by,
+        status=[one[0] for one in ended],
+        stopped_by=[one[1] for one in ended],
         steps=steps,
-        diverged_at=np.asarray(at, np.int64),
-        diverged=quantity,
+        diverged_at=np.asarray([one[3] for one in ended], np.int64),
+        diverged=[one[2] for one in ended],
         why=[""] * len(trials),
         values=values | _bests(spec, curve_steps, curves),
         parameters=_named(block, parameters),

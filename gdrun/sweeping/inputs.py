@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,9 +60,8 @@ def build_group(spec: SweepSpec, group: Group) -> list[GroupInputs]:
         if parts and only_initial and _is_plain(parts[0]):
             parts.append(_restarted(parts[0], loaded))
         else:
-            parts.append(
-                _located(loaded, lambda loaded=loaded: build_parts(loaded.experiment, directory=loaded.directory))
-            )
+            build = partial(build_parts, loaded.experiment, directory=loaded.directory)
+            parts.append(_located(loaded, build))
     results = []
     signatures = [_signature(part) for part in parts]
     for signature in dict.fromkeys(signatures):
@@ -69,7 +69,7 @@ def build_group(spec: SweepSpec, group: Group) -> list[GroupInputs]:
         chosen = np.isin(combination, alike)
         place = np.searchsorted(np.asarray(alike), combination[chosen])
         loaded = spec.load(firsts[alike[0]])
-        built = _located(loaded, lambda first=parts[alike[0]]: assemble(first))
+        built = _located(loaded, partial(assemble, parts[alike[0]]))
         trials = group.trials[chosen]
         lanes = _lane_inputs(spec, group.changes, trials, built, [parts[number] for number in alike], place)
         results.append(GroupInputs(built, lanes, trials))

@@ -63,6 +63,29 @@ class BlockResult:
     def __len__(self) -> int:
         return len(self.trials)
 
+    def subset(self, places: np.ndarray) -> BlockResult:
+        """Return the results of the trials at `places`."""
+
+        def pick(values: list[str]) -> list[str]:
+            return [values[place] for place in places]
+
+        best = self.champion if self.champion is not None and self.champion.trial in self.trials[places] else None
+        return BlockResult(
+            trials=self.trials[places],
+            status=pick(self.status),
+            stopped_by=pick(self.stopped_by),
+            steps=self.steps[places],
+            diverged_at=self.diverged_at[places],
+            diverged=pick(self.diverged),
+            why=pick(self.why),
+            values={name: value[places] for name, value in self.values.items()},
+            parameters={name: value[places] for name, value in self.parameters.items()},
+            curve_steps=self.curve_steps,
+            curves={name: value[places] for name, value in self.curves.items()},
+            champion=best,
+            info=self.info,
+        )
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as arrays, for one .npz file."""
         texts = {

@@ -1,0 +1,96 @@
+"""best/: the best trial of a sweep as a run directory of its own, from the rows and the state that its lane left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdrun.outcome import describe_outcome
+from gdrun.recording import Recorder, first_record
+from gdrun.rundir import layout
+from gdrun.rundir.files import Directory, disk_error
+from gdrun.rundir.lock import WriterLock
+from gdrun.rundir.record import RunRecord, now_text
+from gdrun.rundir.store import RunStore
+
+from .results import Champion
+
+if TYPE_CHECKING:
+    from gdrun.training import Prepared
+
+
+def write_best(directory: Path, prepared: Prepared, champion: Champion, command: Sequence[str] | None) -> None:
+    """Write `directory`/best.
+
+    Args:
+        directory: of the sweep, whose lock is held.
+        prepared: the best trial, built.
+        champion: its rows and its last state.
+        command: what to record as the command line.
+    Raises:
+        RunDirectoryError: the disk refused.
+    """
+    import tensorflow as tf
+
+    from gdrun.engine.drive import Report
+    from gdrun.engine.state import Reason
+
+    template = prepared.built.state
+    leaves = [
+        tf.constant(value, leaf.dtype)
+        for value, leaf in zip(champion.state, tf.nest.flatten(template), strict=True)
+    ]  # fmt: skip
+    state = tf.nest.pack_sequence_as(template, leaves)
+    report = Report(
+        state=state,
+        step=int(state.step),
+        records=champion.records,
+        is_row=champion.is_row,
+        reason=Reason(champion.reason),
+        finished=True,
+        seconds=champion.seconds,
+        steps_per_second=0.0,
+    )
+    with _open(directory / layout.BEST_RUN, first_record(prepared, command)) as store:
+        recorder = Recorder(store, prepared)
+        recorder.write_sources()
+        for message in prepared.built.warnings:
+            store.log(f"warning: {message}")
+        recorder.write(report)
+        outcome = describe_outcome(prepared, report, None, champion.seconds)
+        recorder.finish(outcome, compute_seconds=champion.seconds)
+
+
+def _open(path: Path, fields: dict[str, Any]) -> RunStore:
+    """A new run directory at `path`; what a killed writer left there goes first."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        _clear(path)
+    except OSError as error:
+        raise disk_error("make", path, error) from error
+    lock = WriterLock(path)
+    record = RunRecord(id=path.name, name=path.parent.name, started=now_text()).updated(**fields)
+    store = RunStore(Directory(path), lock, record, None)
+    store.update_record()
+    return store
+
+
+def _clear(path: Path) -> None:
+    with Directory(path) as files:
+        for folder in (layout.SOURCE, layout.PLUGINS, layout.CHECKPOINTS, ""):
+            with suppress(FileNotFoundError):
+                for name in files.names(folder):
+                    whole = f"{folder}/{name}" if folder else name
+                    if name != layout.LOCK and not (path / whole).is_dir():
+                        files.remove(whole)
+
+
+def rows_are_enough(champion: Champion | None) -> bool:
+    """Return whether a champion was kept whole."""
+    return champion is not None and bool(np.size(champion.is_row))

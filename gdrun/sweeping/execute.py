@@ -1,0 +1,77 @@
+"""Where groups of trials are trained: in this process, or by whatever has the interface of concurrent.futures.
+
+Every way gives the same results, in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from .grouping import Group
+from .results import BlockResult
+
+if TYPE_CHECKING:
+    from .blocks import BlockProgress, Control
+    from .trials import SweepSpec
+
+CHUNK = 16
+"""Lanes come in multiples of so many; a group is not cut finer."""
+
+
+class Executor(Protocol):
+    """Trains groups of a sweep's trials."""
+
+    def run(self, spec: SweepSpec, groups: Sequence[Group], hooks: Hooks) -> Iterator[BlockResult]:
+        """Yield the results of all groups, in any order, until `hooks.should_stop()`."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What an executor asks and tells while it works."""
+
+    should_stop: Callable[[], bool] = lambda: False
+    call: Callable[..., Any] = lambda function, *arguments: function(*arguments)
+    progress: Callable[[BlockProgress], None] = lambda progress: None
+    warn: Callable[[str], None] = lambda message: None
+
+    def control(self) -> Control:
+        """Return what `run_group` takes."""
+        from .blocks import Control
+
+        return Control(self.should_stop, self.call, self.progress)
+
+
+class Here:
+    """Trains the groups in this process, one after the other."""
+
+    def run(self, spec: SweepSpec, groups: Sequence[Group], hooks: Hooks) -> Iterator[BlockResult]:
+        """See `Executor`."""
+        from .blocks import run_group
+
+        for group in groups:
+            if hooks.should_stop():
+                return
+            yield from run_group(spec, group, hooks.control())
+
+
+def cut(groups: Sequence[Group], pieces: int) -> list[Group]:
+    """Return the groups, the large ones cut, so that about `pieces` workers have something to do.
+
+    Where a group is cut changes no result: a lane's bits do not depend on how many there are.
+    """
+    total = sum(map(len, groups))
+    size = max(CHUNK, -(-total // (max(1, pieces) * CHUNK)) * CHUNK)
+    result = []
+    for group in groups:
+        for begin in range(0, len(group), size):
+            result.append(Group(group.trials[begin : begin + size], group.changes))
+    return result
+
+
+def of_missing(groups: Sequence[Group], missing: np.ndarray) -> list[Group]:
+    """Return the parts of the groups that have no result yet."""
+    return [left for group in groups if len(left := group.subset(missing))]

@@ -1,0 +1,322 @@
+"""A sweep, from its config to its directory.
+
+    sweep(source, arguments)    plan, train, write
+    resume(directory)           the trials that have no result
+
+What blocks of trials come to is written as it comes, so that a sweep that is killed loses only what was going on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gdrun.config.loading import LoadedConfig
+from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.rundir.environment import describe_environment
+from gdrun.rundir.layout import default_runs_root
+from gdrun.rundir.record import Status
+from gdrun.rundir.run import Run
+from gdrun.rundir.settings import flatten
+from gdrun.rundir.store import RunStore
+from gdrun.rundir.sweep_run import SweepRun
+from gdrun.signals import Abandoned, StopRequests
+from gdrun.text import plural
+
+from .execute import Executor, Here, Hooks, of_missing
+from .grouping import Group, group_trials
+from .keeping import Keeper, load_parts
+from .listener import SweepListener
+from .results import BlockResult, Table
+from .trials import SweepSpec, plan_trials
+
+if TYPE_CHECKING:
+    from gdrun.config.plugins import PluginSources
+    from gdrun.training import Prepared
+
+    from .blocks import BlockProgress
+
+
+def sweep(
+    source: str | Path | bytes | LoadedConfig,
+    arguments: Sequence[str] | Mapping[str, Any] = (),
+    *,
+    trials: int | None = None,
+    runs_dir: str | Path | None = None,
+    name: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    jobs: int = 1,
+    cluster: str | None = None,
+    search: str | None = None,
+    metric: str | None = None,
+    maximize: bool | None = None,
+    plugins: PluginSources = (),
+    listener: SweepListener | None = None,
+    command: Sequence[str] | None = None,
+) -> SweepRun:
+    """Train many trials of one experiment and return their sweep.
+
+    Args:
+        source: a config, as for `train`.
+        arguments: "KEY=SPACE" texts, or a mapping from key to space. None: the config's `sweep`, else learning rates
+            around the configured one.
+        trials: points to draw where a space is a distribution, or trials of a search.
+        runs_dir: where the sweep's directory is made; default $GDRUN_RUNS or "runs".
+        name: of the sweep; default the config's.
+        device, threads: as for `train`.
+        jobs: worker processes; 1: this process.
+        cluster: "tcp://HOST:PORT" of a Dask scheduler, or "local:N".
+        search: how trials are proposed: "tpe", "random", ...; None: as the config says.
+        metric, maximize: what trials are ranked by; None: as the config says.
+        plugins: as for `train`.
+        listener: hears how it goes.
+        command: what to record as the command line; default `sys.argv`.
+    Raises:
+        ConfigError: the config, a space or a value in it is refused; nothing was written.
+        ResourceError: the device, an extra or the cluster is not there.
+        RunDirectoryError: the disk refused.
+    """
+    spec = plan_trials(
+        source, arguments, trials=trials, search=search, metric=metric, maximize=maximize, plugins=plugins
+    )
+    settings = _Settings(device, threads, jobs, cluster, listener or SweepListener(), command)
+    groups = [] if spec.search is not None else group_trials(spec)
+    first = _first(spec, settings)
+    root = Path(runs_dir) if runs_dir is not None else default_runs_root()
+    record = _first_record(spec, groups, first, settings)
+    with RunStore.create(root, name or spec.base.experiment.name or "sweep", **record) as store:
+        _write_sources(store, spec)
+        for message in (*first.built.warnings, *store.warnings):
+            store.log(f"warning: {message}")
+            settings.listener.warned(message)
+        _carry_out(store, spec, groups, settings, Table(len(spec)))
+    return _finished(store, settings)
+
+
+def resume(directory: str | Path, *, listener: SweepListener | None = None) -> SweepRun:
+    """Train the trials of a sweep that have no result; those that have one stay as they are, byte for byte.
+
+    Raises:
+        UsageError: every trial has its result.
+        ConfigError: its config is not what it was.
+        RunDirectoryError: it is busy, damaged, or the disk refuses.
+    """
+    directory = Path(directory)
+    record = Run(directory).record
+    if record.kind != "sweep":
+        raise UsageError(f"{directory} is not a sweep")
+    spec = plan_trials(directory)
+    text = spec.config_text()
+    if record.config_hash not in (None, hashlib.sha256(text.encode()).hexdigest()):
+        raise RunDirectoryError(f"the config of {directory} is not the one that the sweep began with")
+    told = record.extra.get("settings_of_sweep", {})
+    told = {"device": None, "threads": None, "jobs": 1, "cluster": None} | told
+    settings = _Settings(**told, listener=listener or SweepListener(), command=None)
+    with RunStore.open(directory) as store:
+        table = load_parts(store, len(spec))
+        missing = table.missing()
+        if not len(missing) and store.record.status == Status.COMPLETED:
+            store.leave()
+            raise UsageError(f"every trial of {directory.name} has its result", hint=f"gdrun show {directory.name}")
+        _first(spec, settings)
+        resumed = (*store.record.resumed, {"trials": int(table.total - len(missing))})
+        store.update_record(status=str(Status.RUNNING), finished=None, stopped_by=None, why=None, resumed=resumed)
+        groups = [] if spec.search is not None else of_missing(group_trials(spec), missing)
+        _carry_out(store, spec, groups, settings, table)
+    return _finished(store, settings)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """How a sweep is carried out."""
+
+    device: str | None
+    threads: int | None
+    jobs: int
+    cluster: str | None
+    listener: SweepListener
+    command: Sequence[str] | None
+
+    def executor(self) -> Executor:
+        """Where trials are trained."""
+        if self.jobs == 1 and self.cluster is None:
+            return Here()
+        from .workers import executor
+
+        return executor(jobs=self.jobs, cluster=self.cluster, device=self.device, threads=self.threads)
+
+
+@dataclass
+class _State:
+    """How far a sweep is, as its listener hears it."""
+
+    spec: SweepSpec
+    listener: SweepListener
+    table: Table
+    began: float = field(default_factory=time.monotonic)
+    lane_steps: int = 0
+    _told: float = 0.0
+
+    def block(self, block: BlockResult) -> None:
+        """A block is done."""
+        self.lane_steps += int(block.steps.sum())
+        self.tell()
+
+    def within(self, progress: BlockProgress) -> None:
+        """A block goes on."""
+        self.tell(progress)
+
+    def tell(self, inside: BlockProgress | None = None) -> None:
+        """Tell the listener."""
+        counts = self.table.counts()
+        best = self.table.best(self.spec.metric, maximize=self.spec.maximize)
+        value, trial = (best[1], best[0]) if best is not None else (None, None)
+        done, diverged, steps = counts["total"] - counts["missing"], counts["diverged"], self.lane_steps
+        if inside is not None:
+            done, diverged, steps = done + inside.done, diverged + inside.diverged, steps + inside.lane_steps
+            if self.spec.metric == "loss" and inside.best is not None and (value is None or inside.best < value):
+                value, trial = inside.best, inside.best_trial
+        seconds = time.monotonic() - self.began
+        self.listener.progress(done, diverged, value, trial, counts["total"], seconds, steps / max(seconds, 1e-9))
+
+
+def _first(spec: SweepSpec, settings: _Settings) -> Prepared:
+    """Build one trial, so that what only building shows is told before anything is on disk."""
+    from gdrun.training import prepare
+
+    one = spec if spec.search is None else spec.with_rows([_first_values(spec)])
+    return prepare(one.load(0), device=settings.device, threads=settings.threads)
+
+
+def _first_values(spec: SweepSpec) -> tuple[Any, ...]:
+    return tuple(axis.values[0] if axis.values is not None else axis.distribution.low for axis in spec.axes)  # type: ignore[union-attr]
+
+
+def _first_record(spec: SweepSpec, groups: Sequence[Group], first: Prepared, settings: _Settings) -> dict[str, Any]:
+    from gdrun.config.dump import plain
+    from gdrun.engine.device import num_threads
+    from gdrun.plugin_record import plugin_hashes
+
+    experiment, built = spec.base.experiment, first.built
+    axes = [
+        {"key": axis.key, "values": None if axis.values is None or len(axis.values) > 1000 else list(axis.values)}
+        for axis in spec.axes
+    ]
+    extra: dict[str, Any] = {
+        "axes": axes,
+        "trials": Table(len(spec)).counts(),
+        "metric": spec.metric,
+        "direction": "maximize" if spec.maximize else "minimize",
+        "value": spec.search.value if spec.search is not None and hasattr(spec.search, "value") else "final",
+        "total_steps": built.total_steps,
+        "groups": len(groups),
+        "settings_of_sweep": {
+            "device": settings.device,
+            "threads": settings.threads,
+            "jobs": settings.jobs,
+            "cluster": settings.cluster,
+        },
+    }
+    if any(axis.path[-1] == "learning_rate" for axis in spec.axes):
+        from gdrun.analysis.stability import predicted_limit
+
+        extra["prediction"] = predicted_limit(built).as_dict()
+    return {
+        **describe_environment(command=settings.command),
+        "kind": "sweep",
+        "description": experiment.description or None,
+        "device": first.device.description,
+        "threads": num_threads(),
+        "precision": experiment.precision,
+        "compile": built.compile,
+        "seeds": {"seed": experiment.seed},
+        "config_hash": hashlib.sha256(spec.config_text().encode()).hexdigest(),
+        "settings": flatten(plain(experiment)),
+        "plugins": plugin_hashes(spec.base),
+        "data": dict(built.datasets.files) if built.datasets else {},
+        "warnings": built.warnings,
+        "extra": extra,
+    }
+
+
+def _write_sources(store: RunStore, spec: SweepSpec) -> None:
+    from gdrun.recording import write_sources
+
+    write_sources(store, spec.base, spec.config_text())
+
+
+def _carry_out(store: RunStore, spec: SweepSpec, groups: list[Group], settings: _Settings, table: Table) -> None:
+    """Train what is missing, keeping each block as it comes, and close the store."""
+    listener = settings.listener
+    listener.planned(len(spec), groups)
+    keeper = Keeper(store, spec, table)
+    state = _State(spec, listener, table)
+    with StopRequests() as requests:
+        hooks = Hooks(
+            should_stop=lambda: requests.signal is not None,
+            call=_on_device(settings, requests),
+            progress=state.within,
+            warn=partial(_warn, store, listener),
+        )
+        executor = settings.executor()
+        try:
+            if spec.search is not None:
+                from .searching import search
+
+                spec = search(spec, executor, hooks, keeper, state.block)
+            else:
+                for block in executor.run(spec, groups, hooks):
+                    keeper.keep(block)
+                    state.block(block)
+        except Abandoned:
+            pass
+        finally:
+            close = getattr(executor, "close", None)
+            if close is not None:
+                close()
+        signal = requests.signal
+    if signal is not None:
+        keeper.close(Status.INTERRUPTED, signal=signal, seconds=time.monotonic() - state.began)
+        return
+    prepare_best = partial(_prepare, settings)
+    keeper.finish(spec, prepare_best, settings.command)
+    counts = table.counts()
+    why = f"{plural(counts['total'], 'trial')}, {counts['diverged']} diverged, {counts['failed']} failed"
+    keeper.close(Status.COMPLETED, why=why, seconds=time.monotonic() - state.began)
+
+
+def _warn(store: RunStore, listener: SweepListener, message: str) -> None:
+    store.log(f"warning: {message}")
+    listener.warned(message)
+
+
+def _prepare(settings: _Settings, loaded: LoadedConfig) -> Prepared:
+    from gdrun.training import prepare
+
+    return prepare(loaded, device=settings.device, threads=settings.threads)
+
+
+def _on_device(settings: _Settings, requests: StopRequests) -> Any:
+    """How compiled code is called: on the sweep's device, while signals are heard."""
+    from gdrun.engine.device import configure, import_tensorflow
+
+    tf = import_tensorflow()
+    name = configure(device=settings.device or "auto", threads=settings.threads).name
+
+    def call(function: Any, *arguments: Any) -> Any:
+        with tf.device(name):
+            return function(*arguments)
+
+    return partial(requests.call, call)
+
+
+def _finished(store: RunStore, settings: _Settings) -> SweepRun:
+    run = SweepRun(store.directory)
+    settings.listener.finished(run)
+    return run
