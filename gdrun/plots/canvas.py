@@ -15,7 +15,7 @@ from gdrun.plots.figure import Figure, Mark, Series
 from gdrun.plots.labelling import direct_labels, inner_labels, legend
 from gdrun.plots.palette import LINES, graded
 from gdrun.plots.scales import axis_ticks, colour_limits, figure_limits, minor_log_ticks, position
-from gdrun.plots.style import DASHES, GRID, LETTER, MARKERS, QUIET, SHADE, TEXT, colour_of, fitting
+from gdrun.plots.style import BOLD_LETTER, DASHES, GRID, LETTER, MARKERS, QUIET, SHADE, TEXT, colour_of, fitting
 from gdrun.plots.thin import thinned
 
 
@@ -146,7 +146,7 @@ def _labels(figure: Figure, axes: Any, drawing: Any, size: Any, x_limits: Any, y
         drawing.supxlabel("\n".join(below), fontsize=7, color=QUIET, x=0.01, ha="left")
     named = [(item, slot) for item, slot in zip(figure.series, figure.slots(), strict=True) if item.label]
     points = 11 if size[0] >= 5 else 9
-    head = fitting(figure.title, size[0] - 0.4, points)
+    head = fitting(figure.title, size[0] - 0.5, points, BOLD_LETTER)
     lines = [fitting(figure.subtitle, width, 8)] if figure.subtitle else []
     direct = direct_labels(figure, axes, named, x_limits, y_limits, size)
     offset = 5.0

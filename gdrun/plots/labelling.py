@@ -15,6 +15,10 @@ from gdrun.plots.scales import position
 Named = list[tuple[Series, int]]
 
 _MOST_DIRECT = 9
+_MOST_HIGH = 0.25
+"""Share of the height that a legend may take."""
+_ROW = 11.5
+"""Points."""
 _ENDS_BEFORE = 0.8
 """A line that ends further left than this cannot be named at the right edge."""
 
@@ -63,23 +67,25 @@ def _ends(figure: Figure, named: Named, x_limits: Any, y_limits: Any, size: Any)
 
 def legend(figure: Figure, axes: Any, named: Named, size: Any) -> float:
     """Write a legend in rows above the axes; return its height in points."""
+    texts = {id(item): style.fitting(item.label, 0.8 * size[0], 8) for item, _ in named}
+    longest = max(len(text) for text in texts.values())
+    columns = max(1, min(len(named), int((size[0] - 0.8) * 72 / (longest * 8 * 0.6 + 34))))
+    most = min(style.MOST_LABELS, columns * max(int(size[1] * 72 * _MOST_HIGH / _ROW), 1))
     shown = named
-    if len(named) > style.MOST_LABELS:
-        picked = np.unique(np.linspace(0, len(named) - 1, style.MOST_LABELS // 3).astype(int))
+    if len(named) > most:
+        picked = np.unique(np.linspace(0, len(named) - 1, max(min(most, 9) - 1, 1)).astype(int))
         shown = [named[index] for index in picked]
     handles = [_handle(figure, item, slot) for item, slot in shown]
-    texts = [style.fitting(item.label, 0.8 * size[0], 8) for item, _ in shown]
+    words = [texts[id(item)] for item, _ in shown]
     if len(shown) < len(named):
         handles.append(Line2D([], [], linestyle="none"))
-        texts.append(f"and {len(named) - len(shown)} more")
-    longest = max(len(text) for text in texts)
-    columns = max(1, min(len(texts), int((size[0] - 0.8) * 72 / (longest * 8 * 0.6 + 34))))
-    rows = -(-len(texts) // columns)
+        words.append(f"and {len(named) - len(shown)} more")
+    columns = min(columns, len(words))
     axes.legend(
-        handles, texts, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, frameon=False, fontsize=8,
+        handles, words, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, frameon=False, fontsize=8,
         borderaxespad=0.3, borderpad=0, handlelength=2.2, columnspacing=1.4, labelspacing=0.3, labelcolor=style.TEXT,
     )  # fmt: skip
-    return rows * 11.5 + 3
+    return -(-len(words) // columns) * _ROW + 3
 
 
 def _handle(figure: Figure, item: Series, slot: int) -> Line2D:
@@ -127,7 +133,7 @@ def _region_label(region: Region, figure: Figure, axes: Any, x_limits: Any, size
         return
     edges = [limit if end is None else end for end, limit in zip((region.start, region.stop), x_limits, strict=True)]
     low, high = np.clip(position(np.array(edges), figure.x.scale, x_limits), 0, 1)
-    words = style.safe_text(region.label, limit=60).replace(" ", "\n", 1)
+    words = style.fitting(region.label, max(size[1] - 1.0, 0.5), 8).replace(" ", "\n", 1)
     longest = max(len(line) for line in words.split("\n"))
     below = 14 + 0.032 * 72 * (size[1] - 1) * max(len(figure.mark_rows()) - 1, 0)
     place: dict[str, Any] = {"xy": (edges[0], 1), "xycoords": ("data", "axes fraction"), "textcoords": "offset points"}

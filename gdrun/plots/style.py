@@ -14,6 +14,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 MOST_LABELS = 24
 LETTER = 0.56
+BOLD_LETTER = 0.64
 """Width of an average letter, in its height."""
 _GRADED_FROM, _GRADED_TO = 0.05, 0.92
 
@@ -26,6 +27,6 @@ def colour_of(figure: Figure, slot: int) -> Any:
     return LINES[slot % len(LINES)]
 
 
-def fitting(text: str, inches: float, points: float) -> str:
+def fitting(text: str, inches: float, points: float, letter: float = LETTER) -> str:
     """Return `text`, harmless, cut to what a line of so many inches holds in letters of so many points."""
-    return safe_text(text, limit=max(int(inches * 72 / (points * LETTER)), 4))
+    return safe_text(text, limit=max(int(inches * 72 / (points * letter)), 4))

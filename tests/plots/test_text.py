@@ -42,9 +42,11 @@ def all_figures() -> list[Figure]:
         Figure("nan", series=(Series([0, 1], [math.nan, math.inf]),)),
         Figure("one", series=(Series([3], [4], style="both"),)),
         Figure("many", series=tuple(Series(X, X * k, f"line {k}") for k in range(20)), graded=True),
-        Figure("hostile " + HOSTILE, Axis(HOSTILE), Axis(HOSTILE), HOSTILE,
-               (Series(X, X, HOSTILE), Series(X, -X, HOSTILE)), (Mark(1.0, 2.0, "best", HOSTILE),), (Region(3.0, 4.0, HOSTILE),), (Rule(x=1.0, label=HOSTILE),),
-               notes=(HOSTILE,)),
+        Figure(
+            "hostile " + HOSTILE, Axis(HOSTILE), Axis(HOSTILE), HOSTILE,
+            (Series(X, X, HOSTILE), Series(X, -X, HOSTILE)), (Mark(1.0, 2.0, "best", HOSTILE),),
+            (Region(3.0, 4.0, HOSTILE),), (Rule(x=1.0, label=HOSTILE),), notes=(HOSTILE,),
+        ),
         Figure("huge", series=(Series([0, 1], [-1.7e308, 1.7e308]),)),
         Figure("tiny", y=Axis(scale="log"), series=(Series([0, 1], [5e-324, 1e-300]),)),
     ]  # fmt: skip
