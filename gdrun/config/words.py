@@ -33,6 +33,7 @@ SYNONYMS = {
     "sequential": "layers",
     "file": "csv",
     "inline": "values",
+    "values": "factors",
 }
 """Names that users know from elsewhere, and what they are called here."""
 
