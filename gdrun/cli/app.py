@@ -21,6 +21,7 @@ from gdrun import __version__
 from gdrun.cli import terminal
 from gdrun.cli.arguments import FREE_PLUGINS, PLUGIN_HELP, take_plugins
 from gdrun.cli.failures import guarded, tell
+from gdrun.cli.quick import quicken
 from gdrun.errors import UsageError
 from gdrun.text import safe_text
 
@@ -149,7 +150,10 @@ class Commands(_Fast, TyperGroup):
         module = import_module(module_of(cmd_name))
         free = _FREE if getattr(module, "FREE_ARGUMENTS", False) else {}
         single.command(cmd_name, cls=FreeCommand if free else Command, **(_SETTINGS | free))(guarded(module.command))
-        return build_command(single)
+        command = build_command(single)
+        for param in command.params:
+            quicken(param)
+        return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the arguments begin with; a misspelt one is refused with the name that was meant."""

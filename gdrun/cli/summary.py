@@ -82,7 +82,7 @@ def rows(run: Run, *, verbose: bool = False) -> list[tuple[str, str]]:
     if record.steps is not None:
         epochs = "" if record.epochs in (None, record.steps) else f" ({plural_number(record.epochs, 'epoch')})"
         lines.append(("steps", f"{record.steps:,}{epochs}"))
-    if record.seconds is not None:
+    if isinstance(record.seconds, int | float):  # "nan" is a text
         lines.append(("time", human_seconds(record.seconds)))
     final = {name: value for name, value in record.final.items() if verbose or name not in _DETAILS}
     lines += [(safe_text(name, limit=60), _value(value)) for name, value in final.items()]

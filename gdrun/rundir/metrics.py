@@ -216,9 +216,9 @@ def _number(value: Any) -> float | None:
 def _compound_column(values: list[Any]) -> np.ndarray:
     """Complex numbers and arrays: one array where every row has the same shape, objects otherwise."""
     shaped = [_decoded(value) for value in values]
-    shape = next((np.shape(value) for value in shaped if value is not None), ())
-    blank = np.full(shape, np.nan)
     try:
+        shape = next((np.shape(value) for value in shaped if value is not None), ())
+        blank = np.full(shape, np.nan)
         array = np.array([blank if value is None else value for value in shaped])
     except (ValueError, TypeError):
         array = None

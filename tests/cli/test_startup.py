@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from gdrun.rundir.store import RunStore
+
 HEAVY = ("tensorflow", "keras", "numpy", "rich", "matplotlib")
 PROGRAM = """\
 import sys
@@ -30,11 +32,22 @@ def modules_of(folder, *arguments: str) -> set[str]:
         (["--help"], (*HEAVY, "pydantic", "yaml", "gdrun.config", "gdrun.training")),
         (["validate", "line.yaml"], (*HEAVY, "typer._adapters", "gdrun.training", "gdrun.components", "gdrun.rundir")),
         (["explain", "line.yaml", "lr"], (*HEAVY, "gdrun.training", "gdrun.components")),
+        (["ls"], (*HEAVY, "pydantic", "yaml", "gdrun.config", "gdrun.training")),
+        (["show"], ("tensorflow", "keras", "rich", "matplotlib", "pydantic", "gdrun.training")),
+        (["compare", "latest", "latest~1"], (*HEAVY, "pydantic", "yaml", "gdrun.config", "gdrun.training")),
+        (["verify", "latest"], ("tensorflow", "keras", "rich", "matplotlib", "gdrun.training")),
     ],
-    ids=["help", "validate", "explain"],
+    ids=["help", "validate", "explain", "ls", "show", "compare", "verify"],
 )
 def test_a_command_loads_only_what_it_needs(tmp_path, config, arguments, unwanted):
     config()
+    for name in ("a", "b"):
+        with RunStore.create(tmp_path / "runs", name, settings={"seed": 0}) as store:
+            store.write_text("config.yaml", (tmp_path / "line.yaml").read_text())
+            store.write_text("source/line.yaml", (tmp_path / "line.yaml").read_text())
+            store.append_rows([{"step": 0, "loss": 1.0}])
+            store.write_parameters({"a": 1.0})
+            store.close("completed", steps=0, final={"loss": 1.0})
     loaded = modules_of(tmp_path, *arguments)
     assert "gdrun.cli.app" in loaded
     assert loaded.isdisjoint(unwanted), loaded.intersection(unwanted)
