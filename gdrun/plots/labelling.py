@@ -103,7 +103,7 @@ def _handle(figure: Figure, item: Series, slot: int) -> Line2D:
 def inner_labels(figure: Figure, axes: Any, x_limits: Any, y_limits: Any, size: Any) -> None:
     """Write the words of marks, regions and upright rules beside them, on the side where there is room."""
     common: dict[str, Any] = {"fontsize": 8, "textcoords": "offset points", "annotation_clip": False}
-    upright: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "rotation": 90, "va": "bottom"}
+    upright: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "rotation": 90, "va": "center"}
     for region in figure.regions:
         _region_label(region, figure, axes, x_limits, size)
     for rule in figure.rules:
@@ -111,7 +111,7 @@ def inner_labels(figure: Figure, axes: Any, x_limits: Any, y_limits: Any, size: 
             left = position(np.array([rule.x]), figure.x.scale, x_limits)[0] > 0.95
             text = style.fitting(rule.label, max(size[1] - 1.3, 0.5), 8)
             place = {"ha": "right" if left else "left", "color": style.QUIET}
-            axes.annotate(text, (rule.x, 0), (-3 if left else 3, 5), **place, **upright, **common)
+            axes.annotate(text, (rule.x, 0.5), (-3 if left else 3, 0), **place, **upright, **common)
     for mark in figure.marks:
         if not mark.label:
             continue

@@ -11,7 +11,7 @@ import numpy as np
 from gdrun.plots.figure import Axis, Figure, Mark, Region, Rule, Scale, Series, SeriesStyle
 from gdrun.plots.palette import LINES
 from gdrun.plots.runs import FEW_POINTS
-from gdrun.plots.scales import limits_of, natural_scale, number_text, spacing_scale
+from gdrun.plots.scales import limits_of, number_text, spacing_scale
 from gdrun.plots.sweep_lines import choices_figure
 from gdrun.plots.trials import (
     BEYOND_START,
@@ -20,6 +20,7 @@ from gdrun.plots.trials import (
     groups,
     is_rate,
     is_seed,
+    loss_scale,
     metric_label,
     named_axis,
     read_trials,
@@ -72,7 +73,7 @@ def sensitivity_figure(
         notes=_notes(trials, seeds, lines),
     )
     figure = _scaled(figure, sweep, trials, scale)
-    best = _best_mark(figure, trials.maximize)
+    best = _best_mark(figure, trials, key, None if sweep.problem else sweep.record.best.get("trial"))
     return replace(
         figure,
         marks=(*marks, *best),
@@ -139,7 +140,8 @@ def _prediction(sweep: SweepRun) -> tuple[Rule, ...]:
     return (Rule(x=float(limit), label=f"predicted edge {number_text(limit, 4)}"),)
 
 
-def _best_mark(figure: Figure, maximize: bool) -> tuple[Mark, ...]:
+def _best_mark(figure: Figure, trials: Trials, key: str, best: object) -> tuple[Mark, ...]:
+    """The best point drawn; of several equal ones that of the trial which the sweep calls its best."""
     candidates = [
         (float(item.y[at]), float(item.x[at]), item.slot)
         for item in figure.series
@@ -147,36 +149,37 @@ def _best_mark(figure: Figure, maximize: bool) -> tuple[Mark, ...]:
     ]
     if not candidates:
         return ()
-    value, x, slot = (max if maximize else min)(candidates, key=lambda one: one[0])
-    if figure.y.scale == "log" and value <= 0:
-        return (Mark(x, None, "zero", f"{number_text(value, 3)} at {number_text(x, 3)}", slot),)
-    many = figure.graded or len(figure.series) == 1
-    return (Mark(x, value, "best", f"{number_text(value, 3)} at {number_text(x, 3)}", None if many else slot),)
+    value, x, slot = (max if trials.maximize else min)(candidates, key=lambda one: one[0])
+    told = np.flatnonzero(np.array([number == best for number in trials.numbers], bool))
+    if len(told) and trials.value[told[0]] == value:
+        x = float(trials.column(key)[told[0]])
+        slot = next((line for found, at, line in candidates if (found, at) == (value, x)), slot)
+    label = f"{number_text(value, 3)} at {number_text(x, 3)}"
+    if figure.graded or len(figure.series) == 1:
+        slot = None
+    return (
+        Mark(x, None, "zero", label, slot)
+        if figure.y.scale == "log" and value <= 0
+        else Mark(x, value, "best", label, slot),
+    )
 
 
 def _scaled(figure: Figure, sweep: SweepRun, trials: Trials, scale: Scale | None) -> Figure:
     """Choose the scale of y, and cut off what lies far above the loss at the start."""
-    values = [item.y for item in figure.series]
+    values = [part for item in figure.series for part in (item.y, item.lower, item.upper) if part is not None]
     start = start_of(sweep, trials)
-    notes = list(figure.notes)
-    limits: tuple[float, float] | None = None
-    rules: tuple[Rule, ...] = ()
-    if start is not None:
-        values = [np.where(array <= start * BEYOND_START, array, np.nan) for array in values]
-    chosen = scale or natural_scale(values, zeros=True)
-    if start is not None and (
-        chosen == "log" or start <= 2 * max((np.nanmax(v) for v in values if np.isfinite(v).any()), default=0)
-    ):
-        rules = (Rule(y=start, label="start"),)
-    beyond = sum(
-        int((np.isfinite(item.y) & (item.y > (start or np.inf) * BEYOND_START)).sum()) for item in figure.series
-    )
+    chosen = scale or loss_scale(trials.metric, values)
+    if start is None:
+        return replace(figure, y=replace(figure.y, scale=chosen))
+    most = start * BEYOND_START
+    figure = replace(figure, rules=(*figure.rules, Rule(y=start, label="start")))
+    beyond = sum(int((np.isfinite(item.y) & (item.y > most)).sum()) for item in figure.series)
+    limits = None
     if beyond:
-        bands = [part for item in figure.series for part in (item.lower, item.upper) if part is not None]
-        bands = [np.where(part <= (start or np.inf) * BEYOND_START, part, np.nan) for part in bands]
-        limits = limits_of([*values, *bands, np.array([start])], chosen)
-        notes.append(f"{plural(beyond, 'result')} above {number_text((start or 0) * BEYOND_START, 2)} not shown")
-    return replace(figure, y=replace(figure.y, scale=chosen, limits=limits), rules=rules, notes=tuple(notes))
+        limits = limits_of([*(np.where(part <= most, part, np.nan) for part in values), np.array([start])], chosen)
+        note = f"{plural(beyond, 'result')} above {number_text(most, 2)} not shown"
+        figure = replace(figure, notes=(*figure.notes, note))
+    return replace(figure, y=replace(figure.y, scale=chosen, limits=limits))
 
 
 def _axis(sweep: SweepRun, trials: Trials, over: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,8 +10,18 @@ from gdrun.errors import UsageError
 from gdrun.plots.differences import value_text
 from gdrun.plots.figure import Axis, Figure, Scale, Series, numbers
 from gdrun.plots.palette import LINES
-from gdrun.plots.scales import natural_scale
-from gdrun.plots.trials import Levels, Trials, counts, levels_of, metric_label, read_trials, title_of
+from gdrun.plots.scales import limits_of, natural_scale, number_text
+from gdrun.plots.trials import (
+    BEYOND_START,
+    Levels,
+    Trials,
+    counts,
+    levels_of,
+    metric_label,
+    read_trials,
+    start_of,
+    title_of,
+)
 from gdrun.text import plural, safe_text
 
 if TYPE_CHECKING:
@@ -33,33 +43,42 @@ def curves_figure(sweep: SweepRun, *, column: str = "loss", most: int = 200, sca
             f"{safe_text(sweep.id)} has no curves of '{safe_text(column, limit=60)}'",
             hint=f"it has: {safe_text(known, limit=300)}" if known else None,
         )
-    ids, values = curves["trial"], numbers(curves[column].reshape(-1)).reshape(curves[column].shape)
-    order = np.arange(len(ids))
+    values = numbers(curves[column].reshape(-1)).reshape(curves[column].shape)
     trials = read_trials(sweep)
-    rows = [row for row in sweep.trials if row.get("status") != "failed"]
-    numeric = trials.numeric_axes()
-    label, text_of = "trial", {int(row["trial"]): f"trial {row['trial']}" for row in rows}
-    if trials.axes:
-        by = (numeric or list(trials.axes))[0]
-        label = trials.labels[by]
-        text_of = {
-            int(row["trial"]): ", ".join(f"{trials.labels[k]} {value_text(row[k])}" for k in trials.axes)
-            for row in rows
-        }
-        if numeric:
-            rank = dict(zip((int(row["trial"]) for row in rows), trials.column(by).tolist(), strict=True))
-            order = np.array(sorted(order, key=lambda at: rank.get(int(ids[at]), 0.0)))
+    label, names, ranks = _order(trials)
+    ids = curves["trial"].tolist()
+    order = np.array(sorted(range(len(ids)), key=lambda at: ranks.get(ids[at], float(at))), int)
     shown = order[np.unique(np.linspace(0, len(order) - 1, most).astype(int))] if len(order) > most else order
     series = tuple(
-        Series(curves["step"], values[at], text_of.get(int(ids[at]), f"trial {ids[at]}"), slot=slot)
+        Series(curves["step"], values[at], names.get(ids[at], f"trial {ids[at]}"), slot=slot)
         for slot, at in enumerate(shown.tolist())
     )
-    finite = [item.y for item in series]
-    notes = (f"{len(shown)} of {len(order)} trials are drawn",) if len(shown) < len(order) else ()
+    notes = [f"{len(shown)} of {len(order)} trials are drawn"] if len(shown) < len(order) else []
+    start = start_of(sweep, trials) if column == "loss" else None
+    high = np.inf if start is None else start * BEYOND_START
+    within = [np.where(item.y <= high, item.y, np.nan) for item in series]
+    chosen = scale or natural_scale(within, zeros=True)
+    limits = None
+    if start is not None and any((item.y > high).any() for item in series):
+        limits = limits_of(within, chosen)
+        notes.append(f"curves above {number_text(high, 2)} leave the picture")
     return Figure(
-        title_of(sweep, f"{column} by {label}"), Axis("step", whole=True), Axis(column, scale or natural_scale(finite)),
-        counts(sweep, trials), series, name="curves", graded=len(series) > len(LINES), notes=notes,
+        title_of(sweep, f"{column} by {label}"), Axis("step", whole=True), Axis(column, chosen, limits),
+        counts(sweep, trials), series, name="curves", graded=len(series) > len(LINES), notes=tuple(notes),
     )  # fmt: skip
+
+
+def _order(trials: Trials) -> tuple[str, dict[Any, str], dict[Any, float]]:
+    """What trials are ordered by, in words; the number of each trial -> its label, and -> its rank."""
+    if not trials.axes:
+        return "trial", {}, {}
+    by = next(iter(trials.numeric_axes() or trials.axes))
+    labels = {
+        number: ", ".join(f"{trials.labels[key]} {value_text(values[at])}" for key, values in trials.axes.items())
+        for at, number in enumerate(trials.numbers)
+    }
+    ranks = dict(zip(trials.numbers, trials.column(by).tolist(), strict=True)) if trials.is_numeric(by) else {}
+    return trials.axis_label(by), labels, ranks
 
 
 def choices_figure(sweep: SweepRun, trials: Trials, key: str | None, scale: Scale | None) -> Figure:

@@ -11,8 +11,8 @@ import numpy as np
 from gdrun.config.suggest import did_you_mean
 from gdrun.errors import UsageError
 from gdrun.plots.differences import axis_labels, value_text
-from gdrun.plots.figure import numbers
-from gdrun.plots.scales import number_text
+from gdrun.plots.figure import Scale, numbers
+from gdrun.plots.scales import natural_scale, number_text
 from gdrun.text import plural, safe_text
 
 if TYPE_CHECKING:
@@ -29,10 +29,12 @@ BEYOND_START = 100.0
 class Trials:
     """Columns of a sweep's table, one entry a trial that has a result; axes with one value alone are left out.
 
-    `axes`: key -> values as written; `value`: the metric, nan where a trial has none; `diverged`: bool.
+    `axes`: key -> values as written; `numbers`: the trials'; `value`: the metric, nan where a trial has none;
+    `diverged`: bool.
     """
 
     axes: dict[str, list[Any]]
+    numbers: list[Any]
     value: np.ndarray
     diverged: np.ndarray
     metric: str
@@ -98,6 +100,7 @@ def read_trials(sweep: SweepRun, metric: str | None = None) -> Trials:
     varied = {key: values for key, values in axes.items() if len({repr(value) for value in values}) > 1}
     return Trials(
         axes=varied,
+        numbers=[row["trial"] for row in done],
         value=numbers([row[chosen] for row in done]),
         diverged=np.array([row.get("status") == "diverged" for row in done], bool),
         metric=chosen,
@@ -105,6 +108,14 @@ def read_trials(sweep: SweepRun, metric: str | None = None) -> Trials:
         failed=len(rows) - len(done),
         labels=axis_labels(list(varied)),
     )
+
+
+def loss_scale(metric: str, values: Sequence[np.ndarray]) -> Scale:
+    """Return the scale of what trials came to: logarithmic for losses, as far as they are positive, and wide spans."""
+    finite = np.concatenate([array[np.isfinite(array)] for array in values]) if values else np.zeros(0)
+    if metric.rpartition("_")[2] == "loss" and len(finite) and finite.min() > 0:
+        return "log"
+    return natural_scale(values, zeros=True)
 
 
 def groups(trials: Trials, keys: Sequence[str]) -> list[tuple[str, np.ndarray]]:
