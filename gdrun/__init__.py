@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .analysis.checks import check_grad as check_grad
     from .analysis.grad import grad as grad
+    from .analysis.learning_rate import find_learning_rate as find_learning_rate
     from .analysis.stable import stability as stability
     from .checking import check as check
     from .config.loading import LoadedConfig as LoadedConfig
@@ -55,12 +56,13 @@ _PLACES = {
     "diff": "rundir.comparing",
     "empty_trash": "rundir.trash",
     "execute": "training",
+    "find_learning_rate": "analysis.learning_rate",
     "follow": "rundir.tail",
     "grad": "analysis.grad",
     "load_config": "config.loading",
     "load_run": "rundir.run",
-    "plot": "plots.choose",
     "plan_trials": "sweeping.trials",
+    "plot": "plots.choose",
     "prepare": "training",
     "prune": "rundir.pruning",
     "remove": "rundir.trash",
@@ -85,6 +87,7 @@ __all__ = [
     "diff",
     "empty_trash",
     "execute",
+    "find_learning_rate",
     "follow",
     "grad",
     "load_config",

@@ -1,6 +1,6 @@
 """How a run converged, from its rows alone: how fast, where it stood still, and why it ended. NumPy only.
 
-The linear rate is the factor by which the gradient's norm shrinks each step: near a minimum the error shrinks by it, and
+The linear rate is the factor by which the gradient norm shrinks each step: near a minimum the error shrinks by it, and
 the loss above the minimum by its square; no value of the minimum has to be guessed.
 """
 

@@ -1,5 +1,4 @@
-"""One experiment at many learning rates at once, in lanes, and the edge between those that come down and those that do
-not.
+"""One experiment at many learning rates at once, in lanes.
 
 Shape letters: R rates, E moments at which the loss is looked at.
 """
@@ -8,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -23,9 +22,6 @@ from gdrun.errors import GdrunError, UsageError
 if TYPE_CHECKING:
     from gdrun.build import Built
 
-EDGE_STEPS = 2000
-"""Steps after which a rate just beyond the limit has grown by a factor that nobody can miss."""
-_LANES = 33
 _MOST_LANE_NUMBERS = 1 << 23
 """Parameters times lanes in one program."""
 
@@ -49,27 +45,6 @@ class RateTrials:
     def diverged(self) -> np.ndarray:
         """bool (R,)."""
         return self.diverged_at >= 0
-
-
-@dataclass(frozen=True)
-class Edge:
-    """Between which learning rates the edge of stability was seen."""
-
-    stable: float | None
-    """The largest rate below the edge that was tried; None: none was stable."""
-    unstable: float | None
-    """The smallest rate above it; None: all were stable."""
-    steps: int
-    """After so many updates."""
-
-    @property
-    def rate(self) -> float | None:
-        """The edge: the geometric mean of both sides."""
-        return float(np.sqrt(self.stable * self.unstable)) if self.stable and self.unstable else None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it for JSON."""
-        return {"rate": self.rate, "stable": self.stable, "unstable": self.unstable, "steps": self.steps}
 
 
 class RateRunner:
@@ -212,62 +187,35 @@ def _cut(trials: RateTrials, count: int) -> RateTrials:
     return RateTrials(trials.rates[:count], trials.steps, *(getattr(trials, name)[:count] for name in _COLUMNS))
 
 
-def observed_edge(
-    built: Built, around: float, *, steps: int | None = None, quadratic: bool = False, start: TrainState | None = None
-) -> Edge:
-    """Return the learning rates between which trials stop coming down, to half a percent.
+def ramp_losses(built: Built, rates: np.ndarray) -> np.ndarray:
+    """Return the loss that each update of one run saw, float64 (S,), whose rate goes through `rates`, (S,).
 
-    A trial is unstable where it diverges, or ends above where it began; on a quadratic also where its loss still grows.
-
-    Args:
-        around: where to look first; the range widens until it holds the edge, up to 1000 times either way.
-        steps: updates of each trial; None: 2000, or the schedule's where that is longer.
-        quadratic: whether the loss is one: then the start is moved a little in every direction, so that each shows.
-        start: where trials begin; None: at the start.
+    The schedule's own factor is left out. From where the run diverges on, it is nan.
     """
-    steps = max(EDGE_STEPS, min(built.total_steps, 5 * EDGE_STEPS)) if steps is None else steps
-    begin = built.state if start is None else start
-    if quadratic:
-        begin = begin._replace(parameters=tuple(_moved(at, value) for at, value in enumerate(begin.parameters)))
-    runner = RateRunner(built, steps=steps, count=_LANES, start=begin)
-    low, high = around / 4, around * 4
-    stable: float | None = None
-    unstable: float | None = None
-    for _ in range(9):
-        rates = np.geomspace(low, high, _LANES)
-        bad = _unstable(runner.run(rates, [0, steps // 2]), quadratic)
-        first = int(np.argmax(bad)) if bad.any() else None
-        if first is None:
-            stable, low, high = (
-                float(rates[-1]),
-                float(rates[-1]),
-                float(rates[-1]) * (high / low if unstable is None else 1),
-            )
-            if unstable is not None or high > around * 1000:
-                return Edge(stable, unstable, steps)
-            continue
-        unstable = float(rates[first])
-        if first == 0:
-            if stable is not None or low < around / 1000:
-                return Edge(stable, unstable, steps)
-            low, high = low / 16, low
-            continue
-        stable = float(rates[first - 1])
-        low, high = stable, unstable
-        if high / low < 1.005:
+    if built.windows.stream is not None:
+        raise UsageError("a ramp of learning rates needs the training data in memory", hint="memory: all")
+    feed = replace(built.program.feed, has_factor=True)
+    base = float(np.atleast_1d(built.setting.learning_rate.numpy())[0])
+    factors = lambda steps: rates[np.minimum(steps, len(rates) - 1)] / base  # noqa: E731
+    windows = Windows(feed, factors, len(rates))
+    step = replace(
+        built.step, guard="each", rules=Rules(), recorded=Recorded(parameters=False), patience=None, plateau=None
+    )
+    host_loop = built.objective.model.convolutional
+    program = Program(step, feed, compile=built.compile, host_loop=host_loop, capacity=len(rates))
+    state = built.state._replace(patience=(), plateau=())
+    program.prepare(state, built.setting, built.data, windows.at(0))
+    found: list[float] = []
+    while len(found) < len(rates):
+        first = len(found)
+        last = min(windows.last_step(first), len(rates) - 1)
+        events = np.arange(first, max(last, first) + 1)
+        state, records = program.run(
+            state, built.setting, built.data, windows.at(first), events, np.zeros(len(events), bool)
+        )
+        found += [float(loss) for loss in records["loss"]]
+        if len(records["loss"]) < len(events) or Reason(int(state.reason)).diverged:
             break
-    return Edge(stable, unstable, steps)
-
-
-def _moved(at: int, value: tf.Tensor) -> tf.Tensor:
-    noise = np.random.default_rng(at).normal(size=tuple(value.shape))
-    return value + tf.cast(1e-3 * (1 + np.abs(value.numpy())) * noise, value.dtype)
-
-
-def _unstable(trials: RateTrials, quadratic: bool) -> np.ndarray:
-    first, middle, last = trials.losses[:, 0], trials.losses[:, 1], trials.losses[:, -1]
-    with np.errstate(invalid="ignore"):
-        bad = trials.diverged | ~(last <= first * (1 + 1e-9) + 1e-300)
-        if quadratic:
-            bad |= (last > middle * (1 + 1e-6)) & (last > 1e-12 * first)
-    return bad
+    losses = np.full(len(rates), np.nan)
+    losses[: len(found)] = found[: len(rates)]
+    return losses

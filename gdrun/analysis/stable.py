@@ -18,7 +18,7 @@ from .stability import Prediction, Sharpness
 if TYPE_CHECKING:
     from gdrun.training import Prepared
 
-    from .rates import Edge
+    from .edge import Edge
 
 MOST_STEPS = 20
 """Along a run, the curvature at so many steps."""
@@ -111,7 +111,7 @@ def stability(
     prepared = first.prepared
     import tensorflow as tf
 
-    from .rates import observed_edge
+    from .edge import observed_edge
     from .stability import sharpness
 
     built = prepared.built

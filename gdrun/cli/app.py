@@ -51,6 +51,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "grad": "Print derivatives of formulas, of a config or of a run.",
         "check-grad": "Say whether gradients are right: the tape's, and those written by hand.",
         "stability": "Say at which learning rate descent stops being stable.",
+        "lr": "Find a learning rate: what the configured steps come to at 61 of them.",
     },
     "Configs": {
         "init": "Write a commented config to start from.",

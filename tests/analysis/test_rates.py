@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdrun.analysis.rates import RateRunner, observed_edge
+from gdrun.analysis.edge import observed_edge
+from gdrun.analysis.rates import RateRunner
 from gdrun.analysis.stability import predicted_limit
 from gdrun.analysis.stable import stability
 from gdrun.errors import UsageError

@@ -1,0 +1,269 @@
+"""Finding a learning rate: what the configured steps come to at many rates, and what that suggests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdrun.errors import UsageError
+from gdrun.text import human_number
+
+from .stability import Prediction
+
+if TYPE_CHECKING:
+    from gdrun.build import Built
+    from gdrun.plots.figure import Figure
+
+NUM_RATES = 61
+_TIE = 1e-3
+"""Losses nearer to the best than this share of what it came down by are as good."""
+_MARGIN = 2.0
+"""How far a suggestion stays below an edge that may move."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A learning rate and why."""
+
+    rate: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class RateSearch:
+    """What `gdrun.find_learning_rate` found."""
+
+    source: str
+    optimizer: str
+    configured: float
+    rates: np.ndarray
+    """float64 (R,), rising. Of a range test: the rate of each step."""
+    losses: np.ndarray
+    """float64 (R,): final loss over all training data, nan where the trial diverged; of a range test smoothed."""
+    diverged: np.ndarray
+    """bool (R,)."""
+    first_loss: float
+    steps: int
+    """Of each trial; of the ramp."""
+    prediction: Prediction
+    observed: float | None
+    """Between the largest rate that came down and the next one, which did not; None where there is no such place."""
+    suggestion: Suggestion
+    range_test: bool = False
+
+    @property
+    def best(self) -> float | None:
+        """The rate with the lowest loss."""
+        good = np.where(self.diverged | ~np.isfinite(self.losses), np.inf, self.losses)
+        return float(self.rates[int(np.argmin(good))]) if np.isfinite(good).any() else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {
+            "source": self.source,
+            "optimizer": self.optimizer,
+            "configured": self.configured,
+            "range_test": self.range_test,
+            "steps": self.steps,
+            "first_loss": self.first_loss,
+            "rates": self.rates,
+            "losses": self.losses,
+            "diverged": self.diverged,
+            "best": self.best,
+            "observed_edge": self.observed,
+            "prediction": self.prediction.as_dict(),
+            "suggestion": {"rate": self.suggestion.rate, "reason": self.suggestion.reason},
+        }
+
+    def figure(self) -> Figure:
+        """Return the curve as a figure."""
+        from gdrun.plots.figure import Axis, Figure, Mark, Region, Rule, Series
+
+        # What grows for ever is off the picture long before it diverges.
+        ceiling = 10 * abs(self.first_loss)
+        off = self.diverged | ~(self.losses <= ceiling)
+        shown = ~off
+        positive = bool(np.all(self.losses[shown] > 0)) if shown.any() else False
+        rules = [Rule(x=self.prediction.limit, label="predicted limit")] if self._within(self.prediction.limit) else []
+        if self.suggestion.rate is not None:
+            rules.append(Rule(x=self.suggestion.rate, label="suggested"))
+        regions: tuple[Region, ...] = ()
+        if off[-1]:
+            first = len(self.rates) - int(np.argmin(off[::-1])) if not off.all() else 0
+            start = float(np.sqrt(self.rates[first - 1] * self.rates[first])) if first else None
+            regions = (Region(start, None, "diverged, or grew tenfold"),)
+        return Figure(
+            "loss along a ramp of learning rates" if self.range_test else f"loss after {self.steps:,} steps",
+            Axis("learning rate", "log"),
+            Axis("smoothed loss" if self.range_test else "loss", "log" if positive else "linear"),
+            series=(Series(self.rates[shown], self.losses[shown]),),
+            marks=tuple(Mark(float(rate), None, "diverged") for rate in self.rates[off][:1]),
+            regions=regions,
+            rules=tuple(rules),
+            name="learning-rate",
+        )
+
+    def _within(self, rate: float | None) -> bool:
+        return rate is not None and bool(self.rates[0] <= rate <= self.rates[-1])
+
+
+def find_learning_rate(
+    source: str | Path,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    *,
+    range_test: bool = False,
+    device: str | None = None,
+) -> RateSearch:
+    """Run a config at 61 learning rates in one program, and suggest one.
+
+    Rates go from a thousandth of the predicted limit to three times it, where there is one that does not move, else
+    from a thirtieth of the configured rate to thirty times it. Each trial makes the configured steps, without stop
+    rules; where the schedule changes the rate, the rate is what it multiplies.
+
+    Args:
+        source, overrides, device: as in `gdrun.train`.
+        range_test: instead, one run along a ramp of rates that grows from step to step (Smith 2017).
+    Raises:
+        ConfigError: the config is refused. UsageError: the optimizer has no learning rate, the data is not in memory.
+    """
+    from .start import config_or_run, point_of
+
+    at = point_of(config_or_run(source), overrides, step=0, device=device)
+    built = at.prepared.built
+    import tensorflow as tf
+
+    with tf.device(at.prepared.device.name):
+        if not getattr(built.experiment.optimizer, "learning_rate", None):
+            kind = getattr(built.experiment.optimizer, "kind", "?")
+            raise UsageError(f"the learning rate of {kind} is not there or 0: there is nothing to find")
+        if built.total_steps < 1:
+            raise UsageError("the schedule has no steps", hint="give it some: steps=100")
+        from .range_test import ramp
+
+        found = ramp(built) if range_test else _trials(built)
+    return RateSearch(source=str(source), **found)
+
+
+def configured_rate(built: Built) -> float:
+    """Return the learning rate of the config, of its first group."""
+    return float(np.atleast_1d(built.setting.learning_rate.numpy())[0])
+
+
+def common(built: Built, prediction: Prediction) -> dict[str, Any]:
+    """Return what every RateSearch holds."""
+    kind = getattr(built.experiment.optimizer, "kind", "?")
+    return {"optimizer": kind, "configured": configured_rate(built), "prediction": prediction}
+
+
+def _trials(built: Built) -> dict[str, Any]:
+    from .rates import RateRunner
+    from .stability import predicted_limit
+
+    prediction = predicted_limit(built)
+    rates = candidate_rates(configured_rate(built), prediction)
+    looks = np.unique(np.geomspace(1, built.total_steps, 24).astype(np.int64))
+    trials = RateRunner(built, steps=built.total_steps, count=NUM_RATES).run(rates, looks.tolist())
+    first = float(built.objective.at(built.state.parameters, built.setting, built.data, built.state.model_state))
+    losses = np.where(trials.diverged, np.nan, trials.final)
+    observed = observed_between(rates, losses, trials.diverged, first)
+    suggestion = suggest(
+        rates,
+        losses,
+        first,
+        observed or (None if _adapts(prediction) else prediction.limit),
+        certain=prediction.exact,
+        steps=built.total_steps,
+        on_the_way=trials.losses,
+    )
+    return common(built, prediction) | {
+        "rates": rates,
+        "losses": losses,
+        "diverged": trials.diverged,
+        "first_loss": first,
+        "steps": built.total_steps,
+        "observed": observed,
+        "suggestion": suggestion,
+    }
+
+
+def candidate_rates(configured: float, prediction: Prediction) -> np.ndarray:
+    """Return the rates that are tried, float64 (61,), log-spaced."""
+    if prediction.limit is not None and not _adapts(prediction):
+        return np.geomspace(prediction.limit / 1000, prediction.limit * 3, NUM_RATES)
+    return np.geomspace(configured / 30, configured * 30, NUM_RATES)
+
+
+def _adapts(prediction: Prediction) -> bool:
+    """Whether the limit is one that the optimizer's own divisor moves."""
+    return any("divisor" in caveat for caveat in prediction.caveats)
+
+
+def observed_between(rates: np.ndarray, losses: np.ndarray, diverged: np.ndarray, first: float) -> float | None:
+    """Return the middle between the last rate before the first that diverged or ended above its start; None if none."""
+    with np.errstate(invalid="ignore"):
+        bad = diverged | ~(losses <= first)
+    if not bad.any() or bad[0]:
+        return None
+    at = int(np.argmax(bad))
+    return float(np.sqrt(rates[at - 1] * rates[at]))
+
+
+def suggest(
+    rates: np.ndarray,
+    losses: np.ndarray,
+    first: float,
+    edge: float | None,
+    *,
+    certain: bool,
+    steps: int,
+    on_the_way: np.ndarray | None = None,
+) -> Suggestion:
+    """Return a learning rate and why.
+
+    It is the rate with the lowest loss; of several that come to the same, the one that is there first; and, where the
+    edge may move with batches, seeds or curvature, no more than half of the edge.
+
+    Args:
+        rates, losses: (R,), nan where a trial diverged.
+        first: loss before training. edge: observed or predicted.
+        certain: whether the edge cannot move.
+        on_the_way: losses at moments before the end, rising, (R, E).
+    """
+    usable = np.isfinite(losses)
+    if not usable.any():
+        return Suggestion(None, "every trial diverged: try smaller rates, lr=... moves the range")
+    at = int(np.argmin(np.where(usable, losses, np.inf)))
+    best = float(losses[at])
+    if not best < first:
+        return Suggestion(None, f"no rate came below the first loss, {_number(first)}, in {steps:,} steps")
+    enough = best + _TIE * (first - best)
+    good = usable & (losses <= enough)
+    what = f"reaches the lowest loss, {_number(best)}, in {steps:,} steps"
+    if good.sum() > 1 and on_the_way is not None:
+        at = _first_there(np.flatnonzero(good), on_the_way, enough)
+        low, high = _number(float(rates[good][0])), _number(float(rates[good][-1]))
+        what = f"the first to be there of the rates from {low} to {high}, which come to {_number(enough)} or less"
+    rate = float(rates[at])
+    if edge is not None and not certain and rate > edge / _MARGIN:
+        reason = f"half of the edge at {_number(edge)}: {_number(rate)} {what}, but so near the edge"
+        return Suggestion(float(edge / _MARGIN), f"{reason} other batches or seeds may diverge")
+    if at in (0, len(rates) - 1):
+        side = ("smallest", "smaller") if at == 0 else ("largest", "larger")
+        what = f"{what}; it is the {side[0]} that was tried, {side[1]} ones may be better"
+    return Suggestion(rate, what)
+
+
+def _first_there(among: np.ndarray, on_the_way: np.ndarray, enough: float) -> int:
+    """Which trial comes to `enough` first; of those that do at the same moment, the one with the lowest loss there."""
+    seen = np.where(np.isfinite(on_the_way[among]), on_the_way[among], np.inf)
+    there = np.where((seen <= enough).any(axis=1), np.argmax(seen <= enough, axis=1), seen.shape[1] - 1)
+    moment = int(np.min(there))
+    return int(among[int(np.argmin(np.where(there == moment, seen[:, moment], np.inf)))])
+
+
+def _number(value: float) -> str:
+    return human_number(value, digits=3)

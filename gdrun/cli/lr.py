@@ -1,0 +1,67 @@
+"""`gdrun lr CONFIG`: find a learning rate."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gdrun.cli import session, terminal
+from gdrun.cli.arguments import Device, Json, Targets, split
+from gdrun.errors import ExitCode, UsageError
+from gdrun.text import human_number, safe_text
+
+if TYPE_CHECKING:
+    from gdrun.analysis.learning_rate import RateSearch
+
+
+def command(
+    arguments: Targets,
+    range_test: Annotated[
+        bool, typer.Option("--range-test", help="One run along a ramp of rates, instead of a trial for each.")
+    ] = False,
+    device: Device = None,
+    as_json: Json = False,
+) -> int:
+    """Run a config at 61 learning rates in one program, show what they come to, and suggest one.
+
+    Nothing is written.
+    """
+    from gdrun.analysis.learning_rate import find_learning_rate
+    from gdrun.cli.output import print_json
+
+    configs, overrides = split(arguments)
+    if len(configs) != 1:
+        raise UsageError("lr looks at one config at a time")
+    with session.quiet(), session.waiting("trying learning rates"):
+        found = find_learning_rate(configs[0], overrides, range_test=range_test, device=device)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        terminal.data("\n".join(lines(found)))
+    return ExitCode.DONE
+
+
+def lines(found: RateSearch) -> list[str]:
+    """Return the curve and the table as lines of text."""
+    from gdrun.cli.output import aligned
+    from gdrun.plots.text import as_text
+
+    number = lambda value: human_number(value, digits=4)  # noqa: E731
+    width = min(shutil.get_terminal_size((80, 24)).columns, 100)
+    drawn = as_text(found.figure(), width, 18, colour=terminal.has_colour("stdout")).splitlines()
+    prediction, suggestion = found.prediction, found.suggestion
+    rows = []
+    if prediction.limit is not None:
+        rows.append(["predicted edge", f"{number(prediction.limit)}: {safe_text(prediction.why, limit=200)}"])
+    else:
+        rows.append(["predicted edge", f"none: {safe_text(prediction.why, limit=200)}"])
+    rows.append(["observed edge", "none within the range" if found.observed is None else number(found.observed)])
+    if found.best is not None:
+        lowest = min(float(loss) for loss in found.losses if loss == loss)
+        rows.append(["best", f"{number(found.best)}, loss {number(lowest)} (at the start {number(found.first_loss)})"])
+    rows.append(["configured", number(found.configured)])
+    shown = "none" if suggestion.rate is None else human_number(suggestion.rate, digits=2)
+    rows.append(["suggestion", f"{shown}: {suggestion.reason}"])
+    return [*drawn, "", *aligned(rows, indent=0)]
