@@ -22,7 +22,7 @@ RUN_KINDS = {
     "validation": "the validation loss",
     "metrics": "metrics and recorded formulas; of several runs the first",
     "parameters": "the recorded parameters of one run",
-    "trajectory": "two recorded numbers of one run against each other",
+    "trajectory": "two recorded numbers of one run against each other, on contours where the loss is their formula",
     "gradient_norm": "the gradient's norm",
     "learning_rate": "the learning rate",
 }

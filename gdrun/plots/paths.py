@@ -10,6 +10,7 @@ import numpy as np
 from gdrun.errors import UsageError
 from gdrun.plots.columns import PARAMETERS, Component, named_components
 from gdrun.plots.figure import Axis, Figure, Mark, Series
+from gdrun.plots.landscape import landscape
 from gdrun.plots.runs import FEW_POINTS, subtitle, title_of, with_rows
 from gdrun.text import safe_text
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 def path_figure(run: Run, columns: Sequence[str] = ()) -> Figure:
     """Return the way of two recorded numbers in their plane, from the start to the end.
+
+    Where the loss is a formula of these two parameters and of nothing else, the way lies on its contours.
 
     Args:
         columns: the two; by default the run's parameters, where they are two numbers.
@@ -39,8 +42,12 @@ def path_figure(run: Run, columns: Sequence[str] = ()) -> Figure:
     good = np.flatnonzero(np.isfinite(across.values) & np.isfinite(up.values))
     line = Series(across.values, up.values, style="both" if len(good) <= FEW_POINTS else "line", slot=0)
     marks = _ends(across.values[good], up.values[good])
+    scalars = all(part.column == PARAMETERS + part.label for part in parts)
+    grid = landscape(run, (across.label, up.label), across.values[good], up.values[good]) if scalars else None
     title = title_of(run, "trajectory")
-    return Figure(title, Axis(across.label), Axis(up.label), subtitle(run), (line,), marks=marks, name="trajectory")
+    return Figure(
+        title, Axis(across.label), Axis(up.label), subtitle(run), (line,), marks=marks, grid=grid, name="trajectory"
+    )
 
 
 def _ends(x: np.ndarray, y: np.ndarray) -> tuple[Mark, ...]:
