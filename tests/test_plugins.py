@@ -42,7 +42,7 @@ def points(random, options):
         "lengths": {"inputs": {"x": x}, "target": y[:2]},
         "nan": {"inputs": {"x": x * np.nan}, "target": y},
         "text": {"inputs": {"x": ["a", "b", "c"]}, "target": y},
-        "name": {"inputs": {"sum": x}, "target": y},
+        "name": {"inputs": {"step": x}, "target": y},
     }[options.how]
 
 
@@ -261,7 +261,7 @@ def test_what_xla_has_no_kernel_for_runs_as_a_graph_and_says_so(runner):
         ("data.options.how=lengths", 2, "inputs.x has 3 examples, target has 2"),
         ("data.options.how=nan", 2, "inputs.x[0] is nan"),
         ("data.options.how=text", 2, "does not hold numbers"),
-        ("data.options.how=name", 2, "calls an input 'sum'"),
+        ("data.options.how=name", 2, "calls an input 'step'"),
         ("data.options.how=other", 2, "KeyError: 'other'"),
         (
             "model.options.how=raise",

@@ -22,6 +22,7 @@ __all__ = [
     "Identifier",
     "Integer",
     "Nested",
+    "NetworkName",
     "NonNegative",
     "Number",
     "PositiveInteger",
@@ -53,15 +54,22 @@ Share = Annotated[float, Bounds(gt=0, lt=1)]
 UnitInterval = Annotated[float, Bounds(ge=0, le=1)]
 
 
-def _identifier(value: Any) -> str:
+def _network_name(value: Any) -> str:
+    """A name that formulas can call: an identifier that is no function's."""
+    return _identifier(value, called=True)
+
+
+def _identifier(value: Any, *, called: bool = False) -> str:
     """A name that formulas can use: ASCII letters, digits, underscores; not a name of the language itself."""
-    problem = check_name(str(value))
+    problem = check_name(str(value), called=called)
     if problem is not None:
         raise PydanticCustomError("identifier", "{reason}", {"reason": problem.message, "hint": problem.hint})
     return value
 
 
-Identifier = Annotated[str, Check(_identifier, "a name", {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]{0,63}$"})]
+_PATTERN = {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]{0,63}$"}
+Identifier = Annotated[str, Check(_identifier, "a name", _PATTERN)]
+NetworkName = Annotated[str, Check(_network_name, "a name", _PATTERN)]
 
 
 MAX_LISTED_FORMULAS = 1000

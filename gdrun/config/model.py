@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic_core import PydanticCustomError
 
-from .base import Bounds, Formula, Identifier, Nested, PositiveInteger, Section, default, kinds
+from .base import Bounds, Formula, Identifier, Nested, NetworkName, PositiveInteger, Section, default, kinds
 from .unions import ByForm, from_elsewhere
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class FormulaModel(Section):
     is the objective."""
     parameters: dict[Identifier, Annotated[Parameter, Nested(short="value")]] = default(dict)
     """Each parameter: a number, an array, or `{value|raw|init: ..., shape: ..., transform: ..., trainable: ...}`."""
-    networks: dict[Identifier, Network] = default(dict)
+    networks: dict[NetworkName, Network] = default(dict)
     """Networks that the formulas call by name, `net(x)`."""
 
 

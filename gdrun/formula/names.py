@@ -19,24 +19,28 @@ if TYPE_CHECKING:
 RUN_NAMES = frozenset({"target", "prediction", "example_weights", "step", "epoch", "pi"})
 """Names that gdrun gives a meaning."""
 
-RESERVED = frozenset(TABLE) | RUN_NAMES | KEYWORDS
-"""Names that inputs, parameters, constants, definitions and networks may not take."""
+RESERVED = RUN_NAMES | KEYWORDS
+"""Names that inputs, parameters, constants, definitions and networks may not take. Networks may not be called like
+functions either; a value may: `mean` is one, `mean(x)` a call."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 _SHOWN = 12
 
 
-def check_name(name: str) -> FormulaError | None:
+def check_name(name: str, *, called: bool = False) -> FormulaError | None:
     """Return why `name` cannot be given to a value or a network, or None where it can.
 
     A name is a letter, then letters, digits and underscores, 64 at most, and not one of RESERVED.
+
+    Args:
+        called: it is a network's, which formulas call.
     """
     if not _NAME.match(name):
         return FormulaError(
             f"{name[:80]!r} is not a name", hint="a letter, then letters, digits and _, at most 64 characters"
         )
-    if name in TABLE:
-        return FormulaError(f"{name!r} is the name of a function of formulas", hint=f"try {name}_value or {name[0]}")
+    if called and name in TABLE:
+        return FormulaError(f"{name!r} is the name of a function of formulas", hint=f"try {name}_net")
     if name in RESERVED:
         return FormulaError(f"{name!r} has a meaning of its own in formulas", hint=f"try {name}_value")
     return None

@@ -79,7 +79,7 @@ def test_two_missing_halves_that_are_not_near_are_two_problems():
         ({"batch_size": "3"}, "batch_size", "unknown key 'batch_size'", "belongs to schedule"),
         ({"record": "{every: 0}"}, "0", "every is auto, epoch", None),
         ({"record": "{every: [1, -1]}"}, "-1", "must be at least 0, got -1", None),
-        ({"constants": "{sin: 1}"}, "sin", "'sin' is the name of a function", None),
+        ({"constants": "{step: 1}"}, "step", "'step' has a meaning of its own", None),
         ({"constants": "{2x: 1}"}, "2x", "is not a name", None),
         ({"constants": "{c: true}"}, "true", "not a formula", None),
         ({"data": "{kind: values, inputs: {x: [[1, 2], [3]]}}"}, "[[1, 2], [3]]", "different lengths", None),

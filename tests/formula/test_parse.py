@@ -209,10 +209,27 @@ def test_definitions_see_only_the_ones_above_them():
     assert "move it above" in (errors[0].hint or "")
 
 
-@pytest.mark.parametrize("name", ["sum", "pi", "target", "prediction", "step", "epoch", "and", "lambda", "grad"])
+@pytest.mark.parametrize("name", ["pi", "target", "prediction", "step", "epoch", "and", "lambda"])
 def test_names_with_a_meaning_cannot_be_taken(name: str):
     assert name in RESERVED
     assert check_name(name) is not None
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "grad", "std"])
+def test_values_may_be_called_like_functions_and_networks_may_not(name: str):
+    assert check_name(name) is None
+    assert "is the name of a function" in check_name(name, called=True).message
+
+
+def test_a_value_called_like_a_function_is_a_value_where_it_is_not_called():
+    import numpy as np
+
+    from gdrun.formula import numpy_ops
+    from gdrun.formula.evaluate import evaluate
+    from gdrun.formula.scope import Scope
+
+    scope = Scope({"mean": np.array(3.0), "x": np.array([1.0, 2.0])}, ops=numpy_ops.table())
+    assert evaluate(parse("mean(x - mean) * mean"), scope) == (1.5 - 3) * 3
 
 
 @pytest.mark.parametrize("name", ["", "_x", "2x", "x-y", "x.y", "é", "x" * 65, "x\n"])
