@@ -208,7 +208,7 @@ def _shown(name: str, value: Any) -> str:
 
 
 def _print_json(root: Path, found: Sequence[Entry], total: int, columns: str | None, now: datetime) -> None:
-    from gdrun.cli.output import print_json
+    from gdrun.rundir.strict_json import dumps
 
     if columns:
         names = _names(columns)
@@ -216,7 +216,10 @@ def _print_json(root: Path, found: Sequence[Entry], total: int, columns: str | N
         rows = [{name: entry.get(name, now=now) for name in names} for entry in found]
     else:
         rows = [describe(entry, now) for entry in found]
-    print_json({"runs_root": str(root), "total": total, "runs": rows})
+    # A run a line: json's own indentation would take longer than all the rest.
+    head = dumps({"runs_root": str(root), "total": total})[:-1]
+    body = ",\n".join(f"    {dumps(row)}" for row in rows)
+    terminal.data(f'{head},"runs":[\n{body}\n]}}')
 
 
 def describe(entry: Entry, now: datetime) -> dict[str, Any]:

@@ -221,4 +221,7 @@ def guarded(section: Any, run: Run, facts: Facts, width: int) -> Lines:
         lines: Lines = section(run, facts, width)
     except RunDirectoryError as error:
         return [f"  {safe_text(error, limit=500)}"]
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+        # The files can say anything: a text for a loss, a list for a step.
+        return [f"  cannot be made of what the files say ({safe_text(error, limit=300)})"]
     return lines

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gdrun.cli import terminal
 from gdrun.text import human_number, safe_text
@@ -23,8 +22,7 @@ STATUS_COLOURS = {
 }
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """A text without line breaks, and how it is painted."""
 
     text: str

@@ -157,6 +157,8 @@ def find_run(runs_root: Path, reference: str) -> Path:
         return _nth_latest(runs_root, int(match[1] or 0), reference)
     if "/" in reference or reference in (".", ".."):
         return _at_path(Path(reference))
+    if is_run_id(reference) and _is_folder(runs_root / reference):
+        return runs_root / reference  # without a look at ten thousand others
     runs = {path.name: path for path in iterate_runs(runs_root)}
     if reference in runs:
         return runs[reference]
@@ -166,13 +168,18 @@ def find_run(runs_root: Path, reference: str) -> Path:
     if len(fitting) == 1:
         return runs[fitting[0]]
     if len(fitting) > 1:
+        does = "is the start of" if fitting[0].startswith(reference) else "is the end of"
         shown = ", ".join(fitting[:5]) + (", ..." if len(fitting) > 5 else "")
-        raise UsageError(f"'{safe_text(reference, limit=100)}' means {len(fitting)} runs: {shown}")
+        raise UsageError(f"'{safe_text(reference, limit=100)}' {does} {len(fitting)} runs: {shown}")
     if reference and os.path.isdir(reference):
         return _at_path(Path(reference))
     near = difflib.get_close_matches(reference, runs, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "give a run's path, its id or the beginning of it, or latest"
     raise UsageError(f"no run '{safe_text(reference, limit=100)}' in {safe_text(runs_root)}", hint=hint)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _nth_latest(runs_root: Path, back: int, reference: str) -> Path:
