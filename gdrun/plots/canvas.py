@@ -31,9 +31,7 @@ def render(figure: Figure, size: tuple[float, float]) -> Any:
     _regions_and_rules(figure, axes, x_limits)
     for item, slot in zip(figure.series, figure.slots(), strict=True):
         _series(figure, thinned(item, figure.x.scale, x_limits, 700), slot, axes)
-    rows = figure.mark_rows()
-    for mark in figure.marks:
-        _mark(mark, axes, rows)
+    _marks(figure, axes)
     if figure.colours is not None:
         grids.colour_bar(figure, axes, drawing)
     _labels(figure, axes, drawing, size, x_limits, y_limits)
@@ -126,17 +124,23 @@ _SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def _mark(mark: Mark, axes: Any, rows: dict[int | None, int]) -> None:
-    colour = TEXT if mark.slot is None else LINES[mark.slot % len(LINES)]
-    colour = "#B03A2E" if mark.kind == "diverged" and mark.slot is None else colour
-    shape: dict[str, Any] = {"color": colour, "linestyle": "none", "zorder": 4, "clip_on": False} | _SHAPES[mark.kind]
-    if mark.kind == "diverged" and mark.y is not None:
-        shape |= {"color": "#9a9a9a", "markersize": 4, "markeredgewidth": 0.9, "zorder": 2.2}
-    if mark.y is None:
-        edge = 0.0 if mark.kind == "zero" else 0.985 - 0.032 * rows[mark.slot]
-        axes.plot([mark.x], [edge], transform=axes.get_xaxis_transform(), **shape)
-    else:
-        axes.plot([mark.x], [mark.y], **shape)
+def _marks(figure: Figure, axes: Any) -> None:
+    """All marks, those of one look at once: a sweep can have thousands."""
+    rows = figure.mark_rows()
+    alike: dict[tuple[Any, ...], list[Mark]] = {}
+    for mark in figure.marks:
+        alike.setdefault((mark.kind, mark.slot, mark.y is None), []).append(mark)
+    for (kind, slot, at_edge), marks in alike.items():
+        colour = LINES[slot % len(LINES)] if slot is not None else "#B03A2E" if kind == "diverged" else TEXT
+        shape = {"color": colour, "linestyle": "none", "zorder": 4, "clip_on": False} | _SHAPES[kind]
+        x = [mark.x for mark in marks]
+        if at_edge:
+            edge = 0.0 if kind == "zero" else 0.985 - 0.032 * rows[slot]
+            axes.plot(x, [edge] * len(x), transform=axes.get_xaxis_transform(), **shape)
+            continue
+        if kind == "diverged":
+            shape |= {"color": "#9a9a9a", "markersize": 4, "markeredgewidth": 0.9, "zorder": 2.2}
+        axes.plot(x, [mark.y for mark in marks], **shape)
 
 
 def _labels(figure: Figure, axes: Any, drawing: Any, size: Any, x_limits: Any, y_limits: Any) -> None:

@@ -266,7 +266,7 @@ def _finished(figure: Figure, scale: Scale | None, marks: tuple[Mark, ...]) -> F
     if chosen == "log":
         zeros = [(series, series.x[series.y == 0]) for series in figure.series if series.weight == "strong"]
         for series, at in zeros:
-            marks += tuple(Mark(float(x), None, "zero", slot=series.slot) for x in _spread(at))
+            marks += tuple(Mark(float(x), None, "zero", slot=series.slot) for x in spread(at))
         negative = sum(int((array < 0).sum()) for array in values)
         if any(len(at) for _, at in zeros):
             notes.append("▽ is 0, which a logarithmic axis has no place for")
@@ -275,7 +275,8 @@ def _finished(figure: Figure, scale: Scale | None, marks: tuple[Mark, ...]) -> F
     return replace(figure, y=replace(figure.y, scale=chosen), marks=marks, notes=tuple(notes))
 
 
-def _spread(values: np.ndarray, most: int = 40) -> np.ndarray:
+def spread(values: np.ndarray, most: int = 40) -> np.ndarray:
+    """Return at most `most` of `values`, evenly, the first and the last among them."""
     return values[np.unique(np.linspace(0, len(values) - 1, most).astype(int))] if len(values) > most else values
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gdrun.plots.figure import Axis, Figure, Mark, Region, Rule, Scale, Series, SeriesStyle
 from gdrun.plots.palette import LINES
-from gdrun.plots.runs import FEW_POINTS
+from gdrun.plots.runs import FEW_POINTS, spread
 from gdrun.plots.scales import limits_of, number_text, spacing_scale
 from gdrun.plots.sweep_lines import choices_figure
 from gdrun.plots.trials import (
@@ -31,6 +31,10 @@ from gdrun.text import plural
 
 if TYPE_CHECKING:
     from gdrun.rundir.sweep_run import SweepRun
+
+
+MOST_CROSSES = 60
+"""Of one line."""
 
 
 def sensitivity_figure(
@@ -93,43 +97,51 @@ class _Line:
     seeds: int
 
     def marks(self, slot: int | None) -> list[Mark]:
-        return [Mark(float(x), None, "diverged", slot=slot) for x in self.diverged]
+        return [Mark(float(x), None, "diverged", slot=slot) for x in spread(self.diverged, MOST_CROSSES)]
 
 
 def _line_of(trials: Trials, key: str, members: np.ndarray, label: str) -> _Line:
     """The median over seeds at each value of the axis; a diverged trial counts as worse than any other."""
     x, worst = trials.column(key)[members], -np.inf if trials.maximize else np.inf
     value = np.where(trials.diverged[members], worst, trials.value[members])
-    at = np.unique(x[np.isfinite(x)])
-    middle, low, high, seeds = (np.full(len(at), np.nan) for _ in range(4))
-    for index, place in enumerate(at):
-        found = value[(x == place) & ~np.isnan(value)]
-        if len(found):
-            low[index], high[index] = (np.quantile(found, share, method="nearest") for share in (0.25, 0.75))
-            # Between a finite and an infinite value there is nothing: then the nearer one counts.
-            finite = bool(np.isfinite(found).all())
-            middle[index] = np.quantile(found, 0.5, method="linear" if finite else "nearest")
-            seeds[index] = len(found)
-    diverged = at[np.isinf(middle)]
-    several = bool((seeds > 1).any())
+    given = np.isfinite(x) & ~np.isnan(value)
+    at, place, counts = np.unique(x[given], return_inverse=True, return_counts=True)
+    if not len(at):
+        return _Line(Series(at, at, label), at, 0)
+    # A row for each value of the axis, its results in increasing order, then nan.
+    table = np.full((len(at), counts.max()), np.nan)
+    order = np.lexsort((value[given], place))
+    table[np.repeat(np.arange(len(at)), counts), _within(counts)] = value[given][order]
+    middle = (_rank(table, (counts - 1) // 2) + _rank(table, counts // 2)) / 2
+    several = bool((counts > 1).any())
+    low, high = (_rank(table, np.rint(share * (counts - 1)).astype(int)) for share in (0.25, 0.75))
     style: SeriesStyle = "both" if len(at) <= 2 * FEW_POINTS else "line"
     series = Series(at, middle, label, style, lower=low if several else None, upper=high if several else None)
-    return _Line(series, diverged, int(np.nanmax(seeds)) if len(at) else 0)
+    return _Line(series, at[np.isinf(middle)], int(counts.max()))
+
+
+def _within(counts: np.ndarray) -> np.ndarray:
+    """0, 1, ... counts[0] - 1, 0, 1, ... counts[1] - 1, and so on."""
+    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _rank(table: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return table[np.arange(len(table)), index]
 
 
 def _diverged_regions(x: np.ndarray, diverged: np.ndarray, scale: Scale) -> tuple[Region, ...]:
     """The stretch from where on every trial diverged, if there is one with something before it."""
-    at = np.unique(x)
-    all_diverged = np.array([diverged[x == place].all() for place in at])
-    if not all_diverged.any() or not all_diverged[-1]:
+    at, place = np.unique(x, return_inverse=True)
+    stable = np.zeros(len(at), bool)
+    stable[place[~diverged]] = True
+    first = int(np.flatnonzero(stable)[-1]) + 1 if stable.any() else 0
+    if first == len(at):
         return ()
-    first = len(at) - int(np.argmin(all_diverged[::-1])) if not all_diverged.all() else 0
-    label = f"diverged from {number_text(float(at[first]), 3)}"
     if first == 0:
         return (Region(None, None, "every trial diverged"),)
     before, after = at[first - 1], at[first]
     middle = float(np.sqrt(before * after)) if scale == "log" else float((before + after) / 2)
-    return (Region(middle, None, label),)
+    return (Region(middle, None, f"diverged from {number_text(float(after), 3)}"),)
 
 
 def _prediction(sweep: SweepRun) -> tuple[Rule, ...]:

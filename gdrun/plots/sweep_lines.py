@@ -43,14 +43,14 @@ def curves_figure(sweep: SweepRun, *, column: str = "loss", most: int = 200, sca
             f"{safe_text(sweep.id)} has no curves of '{safe_text(column, limit=60)}'",
             hint=f"it has: {safe_text(known, limit=300)}" if known else None,
         )
-    values = numbers(curves[column].reshape(-1)).reshape(curves[column].shape)
+    values = curves[column]
     trials = read_trials(sweep)
     label, names, ranks = _order(trials)
     ids = curves["trial"].tolist()
     order = np.array(sorted(range(len(ids)), key=lambda at: ranks.get(ids[at], float(at))), int)
     shown = order[np.unique(np.linspace(0, len(order) - 1, most).astype(int))] if len(order) > most else order
     series = tuple(
-        Series(curves["step"], values[at], names.get(ids[at], f"trial {ids[at]}"), slot=slot)
+        Series(curves["step"], numbers(values[at]), names.get(ids[at], f"trial {ids[at]}"), slot=slot)
         for slot, at in enumerate(shown.tolist())
     )
     notes = [f"{len(shown)} of {len(order)} trials are drawn"] if len(shown) < len(order) else []

@@ -33,10 +33,10 @@ def as_text(
         ascii_only: with ASCII characters alone, for terminals that show no others.
     """
     width, height = max(width, SMALLEST[0]), max(height, SMALLEST[1])
-    return _Drawing(figure, width, height, colour, ascii_only).text()
+    return Drawing(figure, width, height, colour, ascii_only).text()
 
 
-class _Drawing:
+class Drawing:
     """One figure being drawn."""
 
     def __init__(self, figure: Figure, width: int, height: int, colour: bool, ascii_only: bool) -> None:

@@ -14,7 +14,7 @@ from gdrun.plots.scales import colour_limits, number_text, position
 from gdrun.text import safe_text
 
 if TYPE_CHECKING:
-    from gdrun.plots.text import _Drawing
+    from gdrun.plots.text import Drawing
 
 SHADES = " ░▒▓█"
 POINTS = "·∘○◉●"
@@ -24,7 +24,7 @@ _NUMBER = 7
 """Columns that a number takes in a cell, with the gap."""
 
 
-def shade(share: float, drawing: _Drawing, *, point: bool = False) -> str:
+def shade(share: float, drawing: Drawing, *, point: bool = False) -> str:
     """Return the character of a share in [0, 1]: the darker, the more."""
     steps = (ASCII_POINTS if drawing.ascii else POINTS) if point else ASCII_SHADES if drawing.ascii else SHADES
     return steps[min(max(int(share * len(steps)), 0), len(steps) - 1)]
@@ -33,7 +33,7 @@ def shade(share: float, drawing: _Drawing, *, point: bool = False) -> str:
 class Cells:
     """A heat map: numbers where cells are wide enough for them, else shades."""
 
-    def __init__(self, figure: Figure, drawing: _Drawing) -> None:
+    def __init__(self, figure: Figure, drawing: Drawing) -> None:
         assert figure.grid is not None
         self.grid: Grid = figure.grid
         self.drawing = drawing
@@ -91,7 +91,7 @@ def _picked(count: int, room: int) -> list[int]:
     return list(range(count)) if count <= room else np.unique(np.linspace(0, count - 1, room).astype(int)).tolist()
 
 
-def key_lines(figure: Figure, drawing: _Drawing) -> list[str]:
+def key_lines(figure: Figure, drawing: Drawing) -> list[str]:
     """Return the line that says what shades mean."""
     if figure.grid is not None:
         axis = Axis(figure.grid.label, figure.grid.scale)
@@ -119,7 +119,7 @@ def key_lines(figure: Figure, drawing: _Drawing) -> list[str]:
     return [plain] if lines and not colour and len(plain) <= drawing.width else lines
 
 
-def coloured_points(figure: Figure, drawing: _Drawing, x: np.ndarray, y: np.ndarray, values: np.ndarray) -> None:
+def coloured_points(figure: Figure, drawing: Drawing, x: np.ndarray, y: np.ndarray, values: np.ndarray) -> None:
     """Draw points whose shade or colour is a value."""
     assert figure.colours is not None
     shares = np.nan_to_num(position(values, figure.colours.scale, colour_limits(figure))).clip(0, 1)

@@ -12,13 +12,13 @@ from gdrun.plots.scales import position
 from gdrun.text import safe_text
 
 if TYPE_CHECKING:
-    from gdrun.plots.text import _Drawing
+    from gdrun.plots.text import Drawing
 
 MOST_AT_ENDS = 7
 MOST_IN_LEGEND = 12
 
 
-def fit_at_ends(drawing: _Drawing) -> bool:
+def fit_at_ends(drawing: Drawing) -> bool:
     """Return whether the names of all series can stand right of their ends."""
     longest = max((display_width(item.label) for item, _ in drawing.named), default=0) + 3
     if not 0 < len(drawing.named) <= MOST_AT_ENDS or longest > 0.35 * drawing.width:
@@ -33,7 +33,7 @@ def fit_at_ends(drawing: _Drawing) -> bool:
     return True
 
 
-def width(drawing: _Drawing) -> int:
+def width(drawing: Drawing) -> int:
     """Return how many columns names right of the canvas take."""
     names = [item.label for item, _ in drawing.named] if drawing.at_ends else []
     sizes = [display_width(name) + (3 if drawing.several else 1) for name in names]
@@ -41,7 +41,7 @@ def width(drawing: _Drawing) -> int:
     return min(max(sizes, default=0), int(0.35 * drawing.width))
 
 
-def ends(drawing: _Drawing) -> dict[int, tuple[str, int]]:
+def ends(drawing: Drawing) -> dict[int, tuple[str, int]]:
     """Return row -> (text, owner) right of the canvas: the series that end there, and level rules."""
     wanted: list[tuple[float, str, int]] = []
     for item, slot in drawing.named if drawing.at_ends else []:
@@ -65,7 +65,7 @@ def ends(drawing: _Drawing) -> dict[int, tuple[str, int]]:
     return found
 
 
-def legend(drawing: _Drawing) -> list[str]:
+def legend(drawing: Drawing) -> list[str]:
     """Return the lines above the picture that name shades, upright lines, and series that are not named at their ends.
 
     Of many series a dozen are named; of those in an order the first and the last.

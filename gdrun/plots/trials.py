@@ -13,7 +13,7 @@ from gdrun.errors import UsageError
 from gdrun.plots.differences import axis_labels, value_text
 from gdrun.plots.figure import Scale, numbers
 from gdrun.plots.scales import natural_scale, number_text
-from gdrun.text import plural, safe_text
+from gdrun.text import safe_text
 
 if TYPE_CHECKING:
     from gdrun.rundir.sweep_run import SweepRun
@@ -162,15 +162,16 @@ def title_of(sweep: SweepRun, what: str) -> str:
 
 def counts(sweep: SweepRun, trials: Trials) -> str:
     """Return a line about a sweep: how many trials there are, how many diverged and failed."""
-    words = [plural(len(trials.value) + trials.failed, "trial")]
+    done = len(trials.value) + trials.failed
+    words = [f"{done:,} trial{'' if done == 1 else 's'}"]
     if count := int(trials.diverged.sum()):
-        words.append(f"{count} diverged")
+        words.append(f"{count:,} diverged")
     if trials.failed:
-        words.append(f"{trials.failed} failed")
+        words.append(f"{trials.failed:,} failed")
     told = {} if sweep.problem else sweep.record.extra.get("trials")
     total = told.get("total") if isinstance(told, dict) else None
-    if isinstance(total, int) and total > len(trials.value) + trials.failed:
-        words[0] += f" of {total}"
+    if isinstance(total, int) and total > done:
+        words[0] += f" of {total:,}"
     return ", ".join(words)
 
 

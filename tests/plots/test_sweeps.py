@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
 from gdrun.errors import UsageError
-from gdrun.plots import curves_figure, heatmap_figure, sensitivity_figure
+from gdrun.plots import as_text, curves_figure, heatmap_figure, sensitivity_figure
 from gdrun.plots.sweep_maps import is_map
 
 from .fake_sweeps import CURVATURES, descend, write_sweep
@@ -186,3 +188,20 @@ def test_what_there_is_not_is_refused(tmp_path):
     (tmp_path / "s" / "trials.csv").unlink()
     with pytest.raises(UsageError, match="no trial is done"):
         sensitivity_figure(type(sweep)(sweep.directory))
+
+
+def test_100000_trials_are_drawn_in_seconds(tmp_path):
+    rates = np.geomspace(1e-5, 2, 20_000)
+    rows = [(float(rate), seed) for rate in rates for seed in range(5)]
+    sweep = write_sweep(tmp_path / "s", {RATE: [0], "seed": [0]}, rows=rows[:5])
+    sweep.trials[:] = [
+        {**sweep.trials[0], "trial": at, RATE: rate, "seed": seed, "loss": 1 / (1 + rate),
+         "status": "diverged" if rate > 0.5 else "completed"}
+        for at, (rate, seed) in enumerate(rows)
+    ]  # fmt: skip
+    began = time.perf_counter()
+    figure = sensitivity_figure(sweep)
+    assert as_text(figure)
+    assert time.perf_counter() - began < 10
+    assert len(figure.marks) < 100
+    assert figure.subtitle == f"100,000 trials, {5 * (rates > 0.5).sum():,} diverged"
