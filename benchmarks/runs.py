@@ -4,8 +4,8 @@
 
 Generates run directories in a temporary folder: each with a run.json as `gdrun train` writes it, three experiments with
 different settings, a few percent diverged, a few killed. One more run has many rows. Then whole processes are measured,
-in turns. Prints median, fastest and slowest wall-clock seconds and the median processor seconds as a Markdown table, each
-beside what a Python process takes that only imports what every command imports.
+in turns. Prints median, fastest and slowest wall-clock seconds and the median processor seconds as a Markdown table,
+beside those of a Python process that only imports what every command imports.
 """
 
 from __future__ import annotations
