@@ -62,7 +62,7 @@ def _quote_it(source: Source, where: int, reason: str) -> Problem:
     before = source.text[line_start:where]
     begin = line_start + _value_start(before)
     written = source.text[begin:line_end].split(" #")[0].rstrip()
-    if "{" in before:
+    if {"{", "["} & set(source.text[line_start:begin]):
         written = written[: balanced_length(written)].rstrip()
     return Problem(f"{reason}; {_QUOTE_IT}", place=source.place(where, where + 1), hint=f"write {in_quotes(written)}")
 

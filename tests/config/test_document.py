@@ -129,6 +129,7 @@ def test_each_refusal_says_where(text, line, column, length, words):
         ("w: %x", '"%x"'),
         ("w: !x", '"!x"'),
         ("w: [1, 2][0]", '"[1, 2][0]"'),
+        ("repeat: [s[0] + p, s[1]]", '"s[0] + p"'),
     ],
 )
 def test_formulas_that_yaml_misreads_are_to_be_put_in_quotes(text, mend):
