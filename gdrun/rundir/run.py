@@ -5,7 +5,6 @@ Nothing is read before it is asked for, and numpy is imported only for metrics a
 
 from __future__ import annotations
 
-import html
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,13 +150,10 @@ class Run:
         return words
 
     def _repr_html_(self) -> str:
-        """A small table for notebooks."""
-        facts = self.summary() | {"directory": str(self.directory)}
-        rows = "".join(
-            f"<tr><th>{html.escape(name)}</th><td>{html.escape(safe_text(value, limit=300))}</td></tr>"
-            for name, value in facts.items()
-        )
-        return f"<table>{rows}</table>"
+        """For notebooks."""
+        from gdrun.rundir.notebook import run_html
+
+        return run_html(self)
 
 
 def load_run(reference: Path | str, runs_root: Path | str | None = None) -> Run:

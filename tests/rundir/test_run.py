@@ -120,6 +120,37 @@ def test_a_run_shows_itself_short_and_escaped(tmp_path: Path):
     assert "\x1b" not in page
 
 
+def test_a_notebook_shows_the_values_and_the_curve_of_a_run(finished: Run):
+    page = finished._repr_html_()
+    for text in (
+        finished.id,
+        "completed",
+        "<th style='text-align:left'>loss</th>",
+        "<polyline",
+        str(finished.directory),
+    ):
+        assert text in page
+    assert "loss 0 to 0.2 over steps 0 to 2" in page
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [], [{"step": 0, "loss": 1.0}], [{"step": s, "loss": "nan"} for s in range(3)],
+        [{"step": s, "loss": "<b>"} for s in range(3)], [{"step": s, "loss": [1, 2]} for s in range(3)],
+        [{"step": s, "loss": v} for s, v in enumerate((-1.7e308, 1.7e308, 0.0))],
+        [{"step": s, "loss": v} for s, v in enumerate((1.0, 1.0, "inf"))],
+    ],
+)  # fmt: skip
+def test_a_notebook_shows_any_run(tmp_path: Path, rows: list[dict[str, object]]):
+    with RunStore.create(tmp_path, "pi", precision="float64") as store:
+        store.append_rows(rows)
+        store.close("completed", final={"<script>": "<script>"}, best={"<script>": "<script>"})
+    page = Run(store.directory)._repr_html_()
+    assert "<script>" not in page
+    assert "nan" not in page.partition("<svg")[2].partition("points=")[2]
+
+
 def test_what_lists_runs_does_not_import_numpy():
     """Only what reads or writes numbers may: a list of runs must cost what Python costs."""
     folder = Path(gdrun.rundir.__file__).parent
