@@ -9,6 +9,7 @@ from typing import Any
 
 from gdrun.config.document import MAX_BYTES
 from gdrun.config.loading import LoadedConfig, load_config
+from gdrun.config.plugins import PluginSources
 from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.rundir import layout
 from gdrun.rundir.environment import describe_host, package_versions
@@ -78,8 +79,10 @@ def check_unfinished(run: Run, *, more: bool) -> None:
     raise UsageError(f"{name} has ended ({status.value}): {why}", hint="`gdrun train RUN KEY=VALUE` makes another run")
 
 
-def prepare_again(directory: Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> Prepared:
-    """Build the experiment of a run as it was built then.
+def prepare_again(
+    directory: Path, overrides: Sequence[str] | Mapping[str, Any] = (), *, plugins: PluginSources = ()
+) -> Prepared:
+    """Build the experiment of a run as it was built then; see `gdrun.resuming.resume`.
 
     Raises:
         UsageError: it cannot be what it was then; the message says why.
@@ -92,7 +95,8 @@ def prepare_again(directory: Path, overrides: Sequence[str] | Mapping[str, Any] 
     _check_config(directory, record)
     _check_overrides(overrides)
     _refuse_changes(directory, _changes(record))
-    loaded, before = load_config(directory, overrides), load_config(directory)
+    before = load_config(directory, plugins=plugins)
+    loaded = load_config(directory, overrides, plugins=before.plugins)
     _check_factor(loaded, before)
     device = (record.device or "auto").partition(" ")[0]
     threads = record.threads if record.threads not in (None, num_threads()) else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,13 +29,19 @@ from gdrun.saving import Position, position_at
 from gdrun.text import safe_text
 from gdrun.training import Prepared
 
+if TYPE_CHECKING:
+    from gdrun.config.plugins import PluginSources
+    from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.sweeping.listener import SweepListener
+
 
 def resume(
     run: str | Path | None = None,
     overrides: Sequence[str] | Mapping[str, Any] = (),
     *,
+    plugins: PluginSources = (),
     runs_dir: str | Path | None = None,
-    listener: Listener | None = None,
+    listener: Listener | SweepListener | None = None,
     log: Callable[[], str] | None = None,
 ) -> Run:
     """Go on with a run, in its own directory, and return it. A sweep goes on with the trials that it lacks.
@@ -46,8 +52,9 @@ def resume(
     Args:
         run: its directory, its id or the beginning of it, or "latest"; None: the latest that can go on.
         overrides: more steps, and nothing else: ["epochs=200"] or {"steps": 10000}.
+        plugins: files and modules that bring what the run was trained with, unchanged.
         runs_dir: where runs are; default $GDRUN_RUNS or "runs".
-        listener: reads along.
+        listener: reads along; of a sweep, a SweepListener.
         log: returns what TensorFlow said, for log.txt.
     Raises:
         UsageError: there is no such run, it has ended, or it cannot go on to the same bits; the message says why.
@@ -57,16 +64,17 @@ def resume(
     """
     directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
     if Run(directory).record.kind == "sweep":
-        return resume_sweep(directory, overrides, listener=listener)
-    prepared = prepare_again(directory, overrides)
+        return resume_sweep(directory, overrides, listener=None if isinstance(listener, Listener) else listener)
+    assert listener is None or isinstance(listener, Listener)
+    prepared = prepare_again(directory, overrides, plugins=plugins)
     return continue_run(prepared, directory, listener=listener, log=log)
 
 
 def resume_sweep(
-    directory: Path, overrides: Sequence[str] | Mapping[str, Any] = (), *, listener: Listener | None = None
-) -> Run:
+    directory: Path, overrides: Sequence[str] | Mapping[str, Any] = (), *, listener: SweepListener | None = None
+) -> SweepRun:
     """Go on with a sweep: train the trials that have no result. Raises as `resume`."""
-    from gdrun.sweeping.run import resume as resume_trials  # type: ignore[import-not-found, unused-ignore]
+    from gdrun.sweeping.run import resume as resume_trials
 
     if overrides:
         raise UsageError("a sweep goes on as it is; nothing of it can change", hint="gdrun resume RUN")

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Json, Quiet, RunsDir, Verbose
+from gdrun.cli.arguments import Json, Plugins, Quiet, RunsDir, Verbose
 from gdrun.errors import UsageError
 from gdrun.text import safe_text
-
-if TYPE_CHECKING:
-    from gdrun.rundir.run import Run
 
 
 def command(
@@ -27,6 +24,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    plugins: Plugins = None,
     runs_dir: RunsDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -39,40 +37,63 @@ def command(
 
     Exit codes: as of train; 2 where a run has ended or cannot go on, 5 where it is busy or damaged.
     """
-    from gdrun.cli import progress, summary
+    from gdrun.resumable import find_resumable
+    from gdrun.rundir.run import Run
 
     run, overrides = _split(targets or [])
-    listener = progress.listener(quiet=quiet, verbose=verbose)
-    with session.quiet() as noise:
-        try:
-            finished = _resume(run, overrides, runs_dir, listener, noise.take)
-        finally:
-            listener.close()
-    code = summary.exit_code(finished)
+    directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
+    resume = _resume_sweep if Run(directory).record.kind == "sweep" else _resume_run
+    code, told = resume(directory, overrides, plugins, quiet, verbose)
     if as_json:
         from gdrun.cli.output import print_json
 
-        print_json({"runs": [summary.describe(finished)], "exit_code": int(code)})
+        print_json({"runs": [told], "exit_code": int(code)})
         return code
-    if not quiet:
-        summary.show(finished, verbose=verbose)
     with suppress(terminal.OutputClosed):
-        terminal.data(safe_text(finished.directory))
+        terminal.data(safe_text(directory))
     return code
 
 
-def _resume(run, overrides, runs_dir: Path | None, listener, log) -> Run:  # type: ignore[no-untyped-def]
-    """What `gdrun.resume` does; the parts of it, so that starting TensorFlow can be shown."""
-    from gdrun.resumable import find_resumable, prepare_again
-    from gdrun.resuming import continue_run, resume_sweep
-    from gdrun.rundir.run import Run as AnyRun
+def _resume_run(
+    directory: Path, overrides: list[str], plugins: list[str] | None, quiet: bool, verbose: bool
+) -> tuple[int, dict[str, Any]]:
+    """Go on with a run, show it, and return the exit code and what `--json` says of it."""
+    from gdrun.cli import progress, summary
+    from gdrun.resumable import prepare_again
+    from gdrun.resuming import continue_run
 
-    directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
-    if AnyRun(directory).record.kind == "sweep":
-        return resume_sweep(directory, overrides, listener=listener)
-    with session.waiting("starting TensorFlow"):
-        prepared = prepare_again(directory, overrides)
-    return continue_run(prepared, directory, listener=listener, log=log)
+    known = session.load_plugins(plugins)
+    listener = progress.listener(quiet=quiet, verbose=verbose)
+    with session.quiet() as noise:
+        with session.waiting("starting TensorFlow"):
+            prepared = prepare_again(directory, overrides, plugins=known)
+        try:
+            run = continue_run(prepared, directory, listener=listener, log=noise.take)
+        finally:
+            listener.close()
+    if not quiet:
+        summary.show(run, verbose=verbose)
+    return summary.exit_code(run), summary.describe(run)
+
+
+def _resume_sweep(
+    directory: Path, overrides: list[str], plugins: list[str] | None, quiet: bool, verbose: bool
+) -> tuple[int, dict[str, Any]]:
+    """The same for a sweep."""
+    from gdrun.cli import sweep_progress, sweep_summary
+    from gdrun.resuming import resume_sweep
+    from gdrun.sweeping.summary import summarize
+
+    listener = sweep_progress.listener(directory.name, quiet=quiet, verbose=verbose)
+    with session.quiet():
+        try:
+            run = resume_sweep(directory, overrides, listener=listener)
+        finally:
+            listener.close()
+    told = summarize(run)
+    if not quiet:
+        sweep_summary.show(run, told)
+    return sweep_summary.exit_code(run, told), sweep_summary.describe(run, told)
 
 
 def _split(targets: list[str]) -> tuple[str | None, list[str]]:

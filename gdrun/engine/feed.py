@@ -46,15 +46,16 @@ class Feed:
         """Whether batches are looked up by an order array."""
         return self.batches is not None and self.batches.order != "sequential" and not self.streamed
 
-    def moment(self, window: Window, step: tf.Tensor) -> Moment:
-        """Return when `step` (int64 scalar, updates done) is."""
+    def moment(self, window: Window, step: tf.Tensor, *, behind: bool = False) -> Moment:
+        """Return when `step` (int64 scalar, updates done) is; `behind`: it may be the one before the window."""
         per_epoch = self.steps_per_epoch
         if per_epoch == 1:
             epoch, starts = step, None
         else:
             epoch, starts = step // per_epoch, step % per_epoch == 0
         # gather, not [...]: XLA wants to know a slice's begin when it compiles, and compiles again for each.
-        factor = tf.gather(window.factors, step - window.first_step) if self.has_factor else None
+        place = step - window.first_step
+        factor = tf.gather(window.factors, _at_least_0(place) if behind else place) if self.has_factor else None
         return Moment(step, epoch, factor, starts)
 
     def is_remainder(self, step: tf.Tensor) -> tf.Tensor:
@@ -62,17 +63,35 @@ class Feed:
         per_epoch = self.steps_per_epoch
         return step % per_epoch == per_epoch - 1
 
-    def batch(self, data: Batch, order: tf.Tensor, window: Window, step: tf.Tensor, *, remainder: bool) -> Batch:
-        """Return the examples that `step` sees; `remainder` says (statically) that it is the smaller batch."""
+    def batch(
+        self,
+        data: Batch,
+        order: tf.Tensor,
+        window: Window,
+        step: tf.Tensor,
+        *,
+        remainder: bool,
+        behind: bool = False,
+    ) -> Batch:
+        """Return the examples that `step` sees; `remainder` says (statically) that it is the smaller batch.
+
+        With `behind`, `step` may be the one before the window, for which any examples do.
+        """
         batches = self.batches
         if batches is None or batches.full_batch:
             return data
         size = batches.remainder_size if remainder else batches.batch_size
-        place = step - window.first_batch if self.streamed else step % self.steps_per_epoch
-        start = tf.cast(place, tf.int32) * batches.batch_size
+        if self.streamed:
+            # gather, not slice: XLA wants to know a slice's begin when it compiles, if that is not new in every step,
+            # and would compile again for each window.
+            first = tf.cast(step - window.first_batch, tf.int32) * batches.batch_size
+            index = (_at_least_0(first) if behind else first) + tf.range(size)
+            return _of_each(data, lambda value: tf.gather(value, index))
+        start = tf.cast(step % self.steps_per_epoch, tf.int32) * batches.batch_size
         if not self.ordered:
             return cut(data, start, size)
-        row = tf.gather(order, step // self.steps_per_epoch - window.first_epoch)
+        place = step // self.steps_per_epoch - window.first_epoch
+        row = tf.gather(order, _at_least_0(place) if behind else place)
         index = tf.slice(row, [start], [size])
         return _of_each(data, lambda value: tf.gather(value, index))
 
@@ -81,6 +100,10 @@ class Feed:
         if self.batches is None or not self.ordered:
             return np.zeros((0, 0), np.int32)
         return np.stack([self.batches.indices(epoch) for epoch in range(first_epoch, first_epoch + num_epochs)])
+
+
+def _at_least_0(value: tf.Tensor) -> tf.Tensor:
+    return tf.maximum(value, 0)
 
 
 def cut(data: Batch, start: tf.Tensor, size: int) -> Batch:

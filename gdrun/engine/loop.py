@@ -117,7 +117,8 @@ class Program:
             tf.constant(num_events, tf.int32),
         )
         reached = int(reached)
-        return state, {key: buffer.numpy()[:reached] for key, buffer in buffers.items()}
+        # Copied: a view would keep the whole buffer for as long as somebody holds a few records.
+        return state, {key: buffer.numpy()[:reached].copy() for key, buffer in buffers.items()}
 
     def _run_chunk(
         self,
@@ -182,8 +183,9 @@ class Program:
         step = shared_step(state)
         record = self._on_batch(self.step.observe, state, setting, data, window, step)
         if self.step.recorded.after:
-            before = tf.maximum(step - 1, window.first_step)
-            record |= self._on_batch(self.step.observe_after, state, setting, data, window, before)
+            # Of the step alone: what also depended on the window would be compiled again for each chunk.
+            before = tf.maximum(step - 1, 0)
+            record |= self._on_batch(self.step.observe_after, state, setting, data, window, before, behind=True)
         if (assess := self.assess) is not None:
             moment = self.feed.moment(window, step)
             look = self._map(lambda state, setting, data, order: assess(state, setting, data, moment))
@@ -207,13 +209,18 @@ class Program:
         data: Batch,
         window: Window,
         step: tf.Tensor,
+        *,
+        behind: bool = False,
     ) -> Any:
-        """Call `function` on the batch of `step`: one of two copies, where the last batch of an epoch is smaller."""
-        moment = self.feed.moment(window, step)
+        """Call `function` on the batch of `step`: one of two copies, where the last batch of an epoch is smaller.
+
+        With `behind`, `step` may be the one before the window.
+        """
+        moment = self.feed.moment(window, step, behind=behind)
 
         def branch(remainder: bool) -> Any:
             def one(state: TrainState, setting: Setting, data: Batch, order: tf.Tensor) -> Any:
-                batch = self.feed.batch(data, order, window, step, remainder=remainder)
+                batch = self.feed.batch(data, order, window, step, remainder=remainder, behind=behind)
                 return function(state, setting, batch, moment)
 
             return self._map(one)(state, setting, data, window.order)
