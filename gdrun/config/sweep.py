@@ -33,9 +33,11 @@ class Search(Section):
     metric: str | None = None
     """What is compared; null: that of the sweep."""
     batch: PositiveInteger | None = None
-    """Trials that are asked for at once and run as lanes; null: as many as suit the search."""
+    """Trials that are asked for at once and run as lanes; null: 16, or 64 with `prune`; of random and qmc, which learn
+    nothing from results, all of them."""
     prune: bool = False
-    """Drop the worse half of a batch's lanes again and again while they train (successive halving)."""
+    """Drop the weaker half of a batch's lanes while they train, at total_steps / 2, / 4, ..., as long as 16 are left
+    (successive halving)."""
 
 
 class Sweep(Section):

@@ -9,7 +9,7 @@ Shape letters: L lanes at the start, l lanes still in the program (a multiple of
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,7 +30,8 @@ ALIGNMENT = 16
 goes through other code, with other bits: with a multiple of 16, a lane's bits do not depend on how many there are."""
 COMPILE_SECONDS = 1.0
 """What a smaller program has to save to be worth its compiling, unless compiling was seen to take longer."""
-_BUFFER_BYTES = 64 << 20
+_BUFFER_BYTES = 8 << 20
+"""Of one chunk's records. Each chunk clears and copies all of it."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,18 @@ class LaneProgram:
     rows: Rows
     factors: Callable[[np.ndarray], np.ndarray] | None
     compile: Compile
+    _programs: dict[int, Program] = field(default_factory=dict, repr=False)
 
     def compiled(self, feed: Feed, inputs: LaneInputs, window: Window) -> Program:
-        """Return the loop for as many lanes as `inputs` has."""
+        """Return the loop for as many lanes as `inputs` has; one for all blocks of that size."""
+        if inputs.count in self._programs:
+            return self._programs[inputs.count]
         lanes = Lanes(inputs.count, inputs.setting_varies, inputs.data_varies, order=len(inputs.feeds) > 1)
         program = Program(self.step, feed, assess=self.assess, compile=self.compile, lanes=lanes)
         record = program.prepare(inputs.state, inputs.setting, inputs.data, window)
         size = sum(leaf.dtype.size * max(1, int(np.prod(leaf.shape))) for leaf in tf.nest.flatten(record))
         program.capacity = int(np.clip(_BUFFER_BYTES // size, 8, 2048))
+        self._programs[inputs.count] = program
         return program
 
 
@@ -133,6 +138,7 @@ def drive_lanes(
     should_stop: Callable[[], bool] = lambda: False,
     call: Callable[..., Any] = lambda function, *arguments: function(*arguments),
     keep: Callable[[LaneReport], np.ndarray | None] = lambda report: None,
+    pauses: Sequence[int] = (),
 ) -> Iterator[LaneReport]:
     """Train all lanes to the schedule's end, or each until a rule fires, and report each chunk.
 
@@ -142,6 +148,7 @@ def drive_lanes(
         call: calls a function for its result; `StopRequests.call` hears signals meanwhile.
         keep: asked after each chunk which of its lanes to go on with, bool (l,); None: all. The others keep reason
             NONE: they were pruned.
+        pauses: steps, rising, at each of which a chunk ends, so that `keep` is asked there whatever time chunks take.
     """
     rows, total = shared.rows, shared.rows.total_steps
     lanes = np.arange(inputs.count)
@@ -150,7 +157,7 @@ def drive_lanes(
     program = shared.compiled(inputs.feeds[0], inputs, windows.at(0))
     pace, spent, step, first, fresh, compile_seconds = Pace(1e-3), 0.0, 0, True, True, COMPILE_SECONDS
     while True:
-        until = min(step + pace.next_steps(), windows.last_step(step), total)
+        until = min(step + pace.next_steps(), windows.last_step(step), *[at for at in pauses if at > step], total)
         events = rows.events(step, until) if until > step else np.zeros(0, np.int64)
         events = np.concatenate([np.asarray([step], np.int64), events]) if first else events
         events = events[: program.capacity]
@@ -177,12 +184,14 @@ def drive_lanes(
             return
         kept = keep(report)
         wanted = active if kept is None else active & kept
-        pruned = kept is not None and bool(np.any(active & ~kept))
-        left = (total - step) * pace.seconds_per_step * (1 - padded(int(wanted.sum())) / len(lanes))
         if not wanted.any():
             finals.take(state, np.flatnonzero(lanes >= 0), lanes[lanes >= 0])
             return
-        if pruned or (padded(int(wanted.sum())) <= len(lanes) // 2 and left > compile_seconds):
+        if (pruned := active & ~wanted).any():
+            finals.take(state, np.flatnonzero(pruned), lanes[pruned])
+            inputs, lanes = _retired(inputs, lanes, pruned)
+        left = (total - step) * pace.seconds_per_step * (1 - padded(int(wanted.sum())) / len(lanes))
+        if padded(int(wanted.sum())) <= len(lanes) // 2 and left > compile_seconds:
             gone = (lanes >= 0) & ~wanted
             finals.take(state, np.flatnonzero(gone), lanes[gone])
             inputs, lanes = _filled(picked(inputs, np.flatnonzero(wanted)), lanes[wanted])
@@ -206,8 +215,13 @@ def _filled(inputs: LaneInputs, lanes: np.ndarray) -> tuple[LaneInputs, np.ndarr
         return inputs, lanes
     inputs = picked(inputs, np.concatenate([np.arange(len(lanes)), np.zeros(missing, np.int64)]))
     lanes = np.concatenate([lanes, np.full(missing, -1)])
-    reason = tf.where(tf.constant(lanes < 0), int(Reason.PATIENCE), inputs.state.reason)
-    return replace(inputs, state=inputs.state._replace(reason=reason)), lanes
+    return _retired(inputs, lanes, lanes < 0)
+
+
+def _retired(inputs: LaneInputs, lanes: np.ndarray, places: np.ndarray) -> tuple[LaneInputs, np.ndarray]:
+    """Make the lanes at `places`, bool (l,), ones that are only there to fill up and are not active."""
+    reason = tf.where(tf.constant(places), int(Reason.PATIENCE), inputs.state.reason)
+    return replace(inputs, state=inputs.state._replace(reason=reason)), np.where(places, -1, lanes)
 
 
 def picked(inputs: LaneInputs, places: np.ndarray) -> LaneInputs:

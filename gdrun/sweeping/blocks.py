@@ -20,7 +20,6 @@ from gdrun.engine.lane_drive import (
     Finals,
     LaneInputs,
     LaneProgram,
-    LaneReport,
     drive_lanes,
     padded,
     picked,
@@ -35,6 +34,7 @@ from gdrun.formula.table import functions_without_lanes
 
 from .gathering import Gathered, finished_block
 from .grouping import Group
+from .halving import Halving
 from .inputs import GroupInputs, build_group
 from .results import BlockResult, failed
 
@@ -56,13 +56,11 @@ class Control:
         should_stop: asked after each chunk.
         call: see `drive`.
         progress: told (trials that go on or are done in this block: active, lane-steps so far in it, diverged in it).
-        keep: see `drive_lanes`; None: nothing is pruned.
     """
 
     should_stop: Callable[[], bool] = lambda: False
     call: Callable[..., Any] = lambda function, *arguments: function(*arguments)
     progress: Callable[[BlockProgress], None] = lambda progress: None
-    keep: Callable[[np.ndarray, LaneReport], np.ndarray | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,19 +88,25 @@ def run_group(spec: SweepSpec, group: Group, control: Control) -> Iterator[Block
         yield failed(group.trials, _reason(error))
         return
     for inputs in built:
-        yield from run_inputs(spec, inputs, control)
+        yield from run_inputs(spec, inputs, control, alone=group.alone)
 
 
-def run_inputs(spec: SweepSpec, inputs: GroupInputs, control: Control) -> Iterator[BlockResult]:
-    """Train lanes that share a program."""
-    obstacle = lanes_obstacle(inputs.built) if len(inputs.trials) > 1 else "a single trial"
+def run_inputs(spec: SweepSpec, inputs: GroupInputs, control: Control, *, alone: bool) -> Iterator[BlockResult]:
+    """Train lanes that share a program.
+
+    Args:
+        alone: the sweep has one trial of this program. Else even a single one runs as a lane, so that what is left of
+            a sweep has the bits that it would have had among the others.
+    """
+    obstacle = "a single trial" if alone else lanes_obstacle(inputs.built)
     size = max(1, min(lanes_that_fit(inputs), MAX_LANES))
+    shared = _program(spec, inputs.built)
     for begin in range(0, len(inputs.trials), size):
         places = np.arange(begin, min(begin + size, len(inputs.trials)))
         block = inputs if len(places) == len(inputs.trials) else _subset(inputs, places)
         try:
             if obstacle is None:
-                result = _run_lanes(spec, block, control)
+                result = _run_lanes(spec, block, control, shared)
             else:
                 result = _run_singly(spec, block, control, obstacle)
         except (GdrunError, tf.errors.OpError, NotImplementedError, ValueError, TypeError) as error:
@@ -183,17 +187,20 @@ def lane_rows(built: Built, total_trials: int) -> Rows:
     return replace(rows, every=tuple(steps[:: -(-len(steps) // most)].tolist()))
 
 
-def _run_lanes(spec: SweepSpec, block: GroupInputs, control: Control) -> BlockResult | None:
-    """Train a block as lanes; None where it was stopped."""
-    built, trials = block.built, block.trials
-    began = time.monotonic()
-    shared = LaneProgram(
+def _program(spec: SweepSpec, built: Built) -> LaneProgram:
+    return LaneProgram(
         step=replace(built.step, guard="each"),
         assess=built.program.assess,
-        rows=lane_rows(built, len(spec)),
+        rows=lane_rows(built, spec.trials or len(spec)),
         factors=built.windows.factors,
         compile=built.compile,
     )
+
+
+def _run_lanes(spec: SweepSpec, block: GroupInputs, control: Control, shared: LaneProgram) -> BlockResult | None:
+    """Train a block as lanes; None where it was stopped."""
+    built, trials = block.built, block.trials
+    began = time.monotonic()
     finals = Finals(len(trials))
     gathered = Gathered(trials, spec.metric, built.steps_per_epoch, built.assess.names)
     limit = built.experiment.schedule.stop.seconds
@@ -201,12 +208,16 @@ def _run_lanes(spec: SweepSpec, block: GroupInputs, control: Control) -> BlockRe
     def over() -> bool:
         return limit is not None and time.monotonic() - began > limit
 
-    def keep(report: LaneReport) -> np.ndarray | None:
-        return None if control.keep is None else control.keep(trials, report)
-
+    halving = _halving(spec, built, len(trials))
     last = None
     for last in drive_lanes(
-        shared, block.lanes, finals, should_stop=lambda: over() or control.should_stop(), call=control.call, keep=keep
+        shared,
+        block.lanes,
+        finals,
+        should_stop=lambda: over() or control.should_stop(),
+        call=control.call,
+        keep=halving.keep,
+        pauses=halving.rungs,
     ):
         gathered.take(last)
         control.progress(gathered.progress())
@@ -215,7 +226,19 @@ def _run_lanes(spec: SweepSpec, block: GroupInputs, control: Control) -> BlockRe
         return None
     state = finals.state(block.lanes.state)
     info = {"strategy": "lanes", "lanes": padded(len(trials)), "seconds": last.seconds, "compile": built.compile}
-    return finished_block(spec, block, state, gathered, info, timed_out=over())
+    return finished_block(spec, block, state, gathered, info, timed_out=over(), pruned=halving.pruned)
+
+
+def _halving(spec: SweepSpec, built: Built, num_lanes: int) -> Halving:
+    """Who goes on; without a search that prunes, there are no rungs."""
+    prune = spec.search is not None and spec.search.prune
+    return Halving(
+        num_lanes,
+        built.rows.total_steps if prune else 0,
+        steps_per_epoch=built.steps_per_epoch,
+        metric=spec.metric,
+        maximize=spec.maximize,
+    )
 
 
 def _run_singly(spec: SweepSpec, block: GroupInputs, control: Control, why: str) -> BlockResult | None:

@@ -67,6 +67,9 @@ def cut(groups: Sequence[Group], pieces: int) -> list[Group]:
     size = max(CHUNK, -(-total // (max(1, pieces) * CHUNK)) * CHUNK)
     result = []
     for group in groups:
+        if group.whole:
+            result.append(group)
+            continue
         for begin in range(0, len(group), size):
             result.append(Group(group.trials[begin : begin + size], group.changes))
     return result

@@ -151,13 +151,21 @@ class Gathered:
 
 
 def finished_block(
-    spec: SweepSpec, block: GroupInputs, state: TrainState, gathered: Gathered, info: dict[str, Any], *, timed_out: bool
+    spec: SweepSpec,
+    block: GroupInputs,
+    state: TrainState,
+    gathered: Gathered,
+    info: dict[str, Any],
+    *,
+    timed_out: bool,
+    pruned: np.ndarray | None = None,
 ) -> BlockResult:
     """Return what a block's trials came to.
 
     Args:
         state: the last one of each trial.
         timed_out: trials that had not ended were stopped by the clock.
+        pruned: bool (n,): those that were dropped; None: none were.
     """
     from .blocks import final_values
     from .finals import final_lanes
@@ -168,9 +176,10 @@ def finished_block(
     reasons = [Reason(int(code)) for code in state.reason.numpy()]
     steps = state.step.numpy()
     finite = np.isfinite(values["loss"]) & np.asarray(all_finite_lanes(parameters))
+    clock = timed_out & ~(np.zeros(len(trials), bool) if pruned is None else pruned)
     ended = [
-        _ended(reason, step, fine, built, timed_out=timed_out)
-        for reason, step, fine in zip(reasons, steps.tolist(), finite.tolist(), strict=True)
+        _ended(reason, step, fine, built, timed_out=late)
+        for reason, step, fine, late in zip(reasons, steps.tolist(), finite.tolist(), clock.tolist(), strict=True)
     ]
     curve_steps, curves = gathered.curves()
     result = BlockResult(
@@ -187,7 +196,7 @@ def finished_block(
         curves=curves,
         info=info,
     )
-    place = best_place(result, spec.metric, maximize=spec.maximize)
+    place = best_place(result, spec.ranked, maximize=spec.maximize)
     if place is not None and gathered.complete:
         import tensorflow as tf
 

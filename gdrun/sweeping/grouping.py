@@ -56,17 +56,24 @@ class Group:
         trials: their numbers, rising, int64 (n,).
         changes: what each axis of the sweep changes among them, in the order of the axes; "program" for one that has
             one value here.
+        whole: it may not be cut: what becomes of one trial depends on the others.
     """
 
     trials: np.ndarray
     changes: tuple[Change, ...]
+    whole: bool = False
 
     def __len__(self) -> int:
         return len(self.trials)
 
+    @property
+    def alone(self) -> bool:
+        """Whether the sweep has one trial of this program."""
+        return all(change == "program" for change in self.changes)
+
     def subset(self, chosen: np.ndarray) -> Group:
         """Return the group of those of its trials that are among `chosen`."""
-        return Group(np.intersect1d(self.trials, chosen), self.changes)
+        return Group(np.intersect1d(self.trials, chosen), self.changes, self.whole)
 
 
 def group_trials(spec: SweepSpec) -> list[Group]:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir import layout
+from gdrun.rundir import layout, strict_json
 from gdrun.rundir.arrays import ArraysError, read_arrays
 from gdrun.rundir.files import Directory
 from gdrun.rundir.record import Status
 from gdrun.rundir.store import RunStore
 from gdrun.text import safe_text
 
-from .grouping import Group
+from .execute import of_missing
+from .grouping import group_trials
 from .results import BlockResult, Table, csv_text, curve_arrays, parameter_arrays
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .trials import SweepSpec
 
 PARTS = "parts"
+ASKED = "asked-"
 _TABLE_SECONDS = 2.0
 """How often trials.csv is written while a sweep goes on."""
 
@@ -53,10 +55,32 @@ class Keeper:
         if time.monotonic() - self._written > _TABLE_SECONDS:
             self.write_table()
 
+    def write_asked(self, begin: int, rows: Sequence[Sequence[Any]]) -> None:
+        """Write durably what a search asked for: the values of the trials from number `begin` on."""
+        self._store.write_json(f"{PARTS}/{ASKED}{begin:07d}.json", rows)
+
+    def read_asked(self) -> list[list[Any]]:
+        """Return what a search asked for so far, a list of values a trial, in order.
+
+        Raises:
+            RunDirectoryError: a file is damaged.
+        """
+        rows: list[list[Any]] = []
+        with Directory(self._store.directory) as files:
+            for name in asked_names(self._store):
+                try:
+                    rows += strict_json.loads(files.read(f"{PARTS}/{name}").decode())
+                except ValueError as error:
+                    raise RunDirectoryError(f"{self._store.directory / PARTS / name} is damaged") from error
+        return rows
+
     def write_table(self) -> None:
         """Write trials.csv as far as it goes."""
         axes = range(len(self.spec.axes))
-        if self._columns is None or self.spec.search is not None:
+        if self.spec.search is not None:
+            # It grows; before the first batch nothing was asked.
+            self._columns = [self.spec.column(axis).tolist() if self.spec.blocks else [] for axis in axes]
+        elif self._columns is None:
             self._columns = [self.spec.column(axis).tolist() for axis in axes]
         text = csv_text(self.table, [axis.key for axis in self.spec.axes], self._columns)
         self._store.write_text(layout.TRIALS, text)
@@ -75,16 +99,18 @@ class Keeper:
         self.write_table()
         self._store.write_arrays(layout.CURVES, curve_arrays(self.table))
         self._store.write_arrays(layout.PARAMETERS, parameter_arrays(self.table))
-        best = self.table.best(spec.metric, maximize=spec.maximize)
+        best = self.table.best(spec.ranked, maximize=spec.maximize)
         if best is None:
             return
         from .best import write_best
         from .blocks import Control, run_group
+        from .searching import grouped
 
         trial, _ = best
         champion = self.table.champion(trial)
         if champion is None:
-            group = Group(np.asarray([trial]), tuple("program" for _ in spec.axes))
+            groups = grouped(spec, trial, [spec.values(trial)])[0] if spec.search is not None else group_trials(spec)
+            (group,) = of_missing(groups, np.asarray([trial]))
             champion = next(iter(run_group(spec, group, Control()))).champion
         if champion is not None:
             write_best(self._store.directory, prepare(spec.load(trial)), champion, command)
@@ -96,14 +122,14 @@ class Keeper:
             self.write_table()
             why = f"{signals.Signals(signal).name} with {table.counts()['missing']} trials to go"
         elif not len(table.missing()):
-            for name in part_names(self._store):
+            for name in (*part_names(self._store), *asked_names(self._store)):
                 self._store.remove(f"{PARTS}/{name}")
-        best = table.best(spec.metric, maximize=spec.maximize)
+        best = table.best(spec.ranked, maximize=spec.maximize)
         told: dict[str, Any] = {}
         if best is not None:
             trial, value = best
             named = dict(zip((axis.key for axis in spec.axes), spec.values(trial), strict=True))
-            told = {"trial": trial, "metric": spec.metric, "value": value, "values": named}
+            told = {"trial": trial, "metric": spec.ranked, "value": value, "values": named}
         losses = table.best("loss", maximize=False)
         self._store.close(
             status,
@@ -140,12 +166,20 @@ def _replace_failed(table: Table, block: BlockResult) -> None:
 
 def part_names(store: RunStore) -> list[str]:
     """The files of finished blocks, in the order in which they were written."""
+    return [name for name in _names(store) if name.endswith(".npz") and name[:-4].isdigit()]
+
+
+def asked_names(store: RunStore) -> list[str]:
+    """The files of what a search asked for, in the order of the trials."""
+    return [name for name in _names(store) if name.startswith(ASKED) and name.endswith(".json")]
+
+
+def _names(store: RunStore) -> list[str]:
     with Directory(store.directory) as files:
         try:
-            names = files.names(PARTS)
+            return sorted(files.names(PARTS))
         except (FileNotFoundError, RunDirectoryError):
             return []
-    return sorted(name for name in names if name.endswith(".npz") and name[:-4].isdigit())
 
 
 def _number(name: str) -> int:

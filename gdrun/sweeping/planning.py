@@ -17,6 +17,7 @@ from gdrun.config.spaces import LISTED, Space
 from gdrun.errors import ConfigError, Problem, UsageError
 
 from .arguments import hinted, options, read_arguments
+from .proposals import check_space
 from .space import Axis, make_axis
 from .trials import Block, SweepSpec, check_trials
 
@@ -71,6 +72,7 @@ def plan(
     _raise(problems, base)
     base = replace(base, experiment=base.experiment.model_copy(update={"sweep": _resolved(base, written, samples)}))
     spec = SweepSpec(base, axes, blocks, samples if searched else None)
+    check_space(spec)
     check_trials(spec.with_rows(_corners(axes)) if searched else spec)
     return spec
 

@@ -204,11 +204,14 @@ class Table:
 
 
 def best_place(block: BlockResult, metric: str, *, maximize: bool) -> int | None:
-    """Return where in `block` the best finite value of `metric` is, of trials that did not diverge; None if nowhere."""
+    """Return where in `block` the best finite value of `metric` is, of trials that neither diverged nor were dropped on
+    the way; None if nowhere."""
     values = block.values.get(metric)
     if values is None or not len(values):
         return None
-    usable = np.isfinite(values) & np.asarray([status in ("completed", "stopped") for status in block.status], bool)
+    ends = zip(block.status, block.stopped_by, strict=True)
+    whole = [status in ("completed", "stopped") and by != "pruned" for status, by in ends]
+    usable = np.isfinite(values) & np.asarray(whole, bool)
     if not usable.any():
         return None
     ranked = np.where(usable, -values if maximize else values, np.inf)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdrun.config.loading import LoadedConfig
 from gdrun.errors import RunDirectoryError, UsageError
-from gdrun.rundir.environment import describe_environment
+from gdrun.rundir.environment import PACKAGES, describe_environment
 from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
@@ -32,6 +32,7 @@ from .execute import Executor, Here, Hooks, of_missing
 from .grouping import Group, group_trials
 from .keeping import Keeper, load_parts
 from .listener import SweepListener
+from .proposals import batch_size, check_installed
 from .results import BlockResult, Table
 from .trials import SweepSpec, plan_trials
 
@@ -175,12 +176,13 @@ class _State:
     def tell(self, inside: BlockProgress | None = None) -> None:
         """Tell the listener."""
         counts = self.table.counts()
-        best = self.table.best(self.spec.metric, maximize=self.spec.maximize)
+        best = self.table.best(self.spec.ranked, maximize=self.spec.maximize)
         value, trial = (best[1], best[0]) if best is not None else (None, None)
         done, diverged, steps = counts["total"] - counts["missing"], counts["diverged"], self.lane_steps
         if inside is not None:
             done, diverged, steps = done + inside.done, diverged + inside.diverged, steps + inside.lane_steps
-            if self.spec.metric == "loss" and inside.best is not None and (value is None or inside.best < value):
+            by_loss = self.spec.ranked == "loss" and not self.spec.maximize
+            if by_loss and inside.best is not None and (value is None or inside.best < value):
                 value, trial = inside.best, inside.best_trial
         seconds = time.monotonic() - self.began
         self.listener.progress(done, diverged, value, trial, counts["total"], seconds, steps / max(seconds, 1e-9))
@@ -190,6 +192,8 @@ def _first(spec: SweepSpec, settings: _Settings) -> Prepared:
     """Build one trial, so that what only building shows is told before anything is on disk."""
     from gdrun.training import prepare
 
+    if spec.search is not None:
+        check_installed(spec.search.kind)
     one = spec if spec.search is None else spec.with_rows([_first_values(spec)])
     return prepare(one.load(0), device=settings.device, threads=settings.threads)
 
@@ -213,8 +217,7 @@ def _first_record(spec: SweepSpec, groups: Sequence[Group], first: Prepared, set
         "trials": Table(len(spec)).counts(),
         "metric": spec.metric,
         "direction": "maximize" if spec.maximize else "minimize",
-        "value": spec.search.value if spec.search is not None and hasattr(spec.search, "value") else "final",
-        "total_steps": built.total_steps,
+        "value": experiment.sweep.value,
         "groups": len(groups),
         "settings_of_sweep": {
             "device": settings.device,
@@ -223,12 +226,16 @@ def _first_record(spec: SweepSpec, groups: Sequence[Group], first: Prepared, set
             "cluster": settings.cluster,
         },
     }
+    if spec.search is not None:
+        extra["search"] = {"kind": spec.search.kind, "batch": batch_size(spec), "prune": spec.search.prune}
     if any(axis.path[-1] == "learning_rate" for axis in spec.axes):
         from gdrun.analysis.stability import predicted_limit
 
         extra["prediction"] = predicted_limit(built).as_dict()
     return {
-        **describe_environment(command=settings.command),
+        **describe_environment(
+            command=settings.command, packages=(*PACKAGES, "optuna") if spec.search is not None else PACKAGES
+        ),
         "kind": "sweep",
         "description": experiment.description or None,
         "device": first.device.description,

@@ -78,6 +78,11 @@ class SweepSpec:
         return (search.metric if search is not None else None) or self.base.experiment.sweep.metric
 
     @property
+    def ranked(self) -> str:
+        """The column of the table by which trials are ranked: the metric at the end, or the best that was recorded."""
+        return f"best_{self.metric}" if self.base.experiment.sweep.value == "best" else self.metric
+
+    @property
     def maximize(self) -> bool:
         """Whether more of it is better."""
         direction = self.base.experiment.sweep.direction

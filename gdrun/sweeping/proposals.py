@@ -1,0 +1,261 @@
+"""Trials proposed by Optuna's samplers: a sweep's axes as its distributions, asked and told in batches.
+
+Optuna is a library of numbers here. Its study is in memory, it writes no files and says nothing, and all of its
+randomness comes from the config's seed, so that the same search proposes the same trials.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdrun.components.random import integer_seed
+from gdrun.errors import ConfigError, Problem, ResourceError
+from gdrun.text import safe_text
+
+from .space import Axis, rounded
+
+if TYPE_CHECKING:
+    from .trials import SweepSpec
+
+EXTRA = "search"
+BATCH = 16
+"""Trials of a batch where what is told matters: as many as a program of lanes has at least."""
+PRUNED_BATCH = 64
+"""Where weak lanes are dropped: 64 at first, 16 at the end."""
+UNTOLD_BATCH = 4096
+"""Where nothing is learned from results, all trials at once, as far as it goes."""
+LEARNS = {"tpe": True, "cmaes": True, "gp": True, "random": False, "qmc": False}
+"""Sampler -> whether it looks at results."""
+_PACKAGES = {"cmaes": ("cmaes",), "qmc": ("scipy",), "gp": ("scipy", "torch")}
+"""What samplers need beside Optuna."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trial came to, as a sampler is told.
+
+    Args:
+        value: the metric; None or not finite: the trial diverged, failed, or has none.
+        pruned_at: the step at which it was dropped; None: it was not.
+    """
+
+    value: float | None
+    pruned_at: int | None = None
+
+
+def batch_size(spec: SweepSpec) -> int:
+    """Return how many trials are asked for at once. It depends on the config alone, never on workers."""
+    search = spec.search
+    assert search is not None
+    if search.batch is not None:
+        return search.batch
+    if search.prune:
+        return PRUNED_BATCH
+    return BATCH if LEARNS[search.kind] else UNTOLD_BATCH
+
+
+def is_ordered(axis: Axis) -> bool:
+    """Return whether an axis's values have an order that a sampler can use: drawn, or listed numbers that rise or
+    fall."""
+    if axis.values is None:
+        return True
+    if not axis.is_numeric:
+        return False
+    steps = np.diff(np.asarray(axis.values, np.float64))
+    return bool((steps > 0).all() or (steps < 0).all())
+
+
+def check_space(spec: SweepSpec) -> None:
+    """Refuse axes that the sampler cannot search.
+
+    Raises:
+        ConfigError: CMA-ES is to choose among words.
+    """
+    search = spec.search
+    if search is None or search.kind != "cmaes":
+        return
+    problems = tuple(
+        Problem(
+            f"cmaes searches numbers; the values of {axis.key} have no order",
+            hint="kind: tpe chooses among words, too",
+            place=axis.place,
+        )
+        for axis in spec.axes
+        if not is_ordered(axis)
+    )
+    if problems:
+        raise ConfigError(problems, source=spec.base.source)
+
+
+def check_installed(kind: str) -> None:
+    """Refuse a sampler whose packages are not there.
+
+    Raises:
+        ResourceError: with what to install.
+    """
+    for package in ("optuna", *_PACKAGES.get(kind, ())):
+        try:
+            import_module(package)
+        except ImportError as error:
+            needs = f"the sampler {kind}" if package != "optuna" else "a search"
+            missing = safe_text(error.name or package, limit=60)
+            whole = "" if missing.partition(".")[0] == package else f" whole: {missing} is missing"
+            hint = "pip install torch" if package == "torch" else f"pip install 'gdrun[{EXTRA}]'"
+            raise ResourceError(
+                f"{needs} needs the package {package}, which is not installed{whole}", hint=hint
+            ) from None
+
+
+def to_param(axis: Axis, value: Any) -> int | float:
+    """Return what stands for a value of an axis: the number itself, or of listed values the place in the list."""
+    if axis.values is None:
+        return value
+    texts = [repr(listed) for listed in axis.values]
+    return texts.index(repr(value))
+
+
+def to_value(axis: Axis, param: Any) -> Any:
+    """Return the value of an axis that `param` stands for; numbers have twelve significant digits, as drawn ones.
+
+    Raises:
+        IndexError, TypeError, ValueError: it stands for none.
+    """
+    if axis.values is not None:
+        return axis.values[int(param)]
+    assert axis.distribution is not None
+    if axis.distribution.integer:
+        return int(param)
+    (value,) = rounded(np.asarray([param], np.float64))
+    return min(max(value, axis.distribution.low), axis.distribution.high)
+
+
+class Proposals:
+    """Asks an Optuna sampler for rows of values and tells it what came of them.
+
+    Args:
+        spec: a search.
+    Raises:
+        ResourceError: a package is missing.
+    """
+
+    def __init__(self, spec: SweepSpec) -> None:
+        assert spec.search is not None
+        self._axes, self._kind, self._maximize = spec.axes, spec.search.kind, spec.maximize
+        check_installed(self._kind)
+        seed = integer_seed(spec.base.experiment.seed, "search")
+        with _silence():
+            import optuna
+
+            self._optuna = optuna
+            self._distributions = {axis.key: self._distribution(axis) for axis in spec.axes}
+            self._study = optuna.create_study(
+                sampler=self._sampler(seed, batch_size(spec)), direction="maximize" if spec.maximize else "minimize"
+            )
+        self._pending: list[tuple[Any, tuple[Any, ...]]] = []
+
+    def ask(self, count: int) -> list[tuple[Any, ...]]:
+        """Return `count` rows, one value an axis."""
+        with _silence():
+            for _ in range(count):
+                trial = self._study.ask(self._distributions)
+                row = tuple(to_value(axis, trial.params[axis.key]) for axis in self._axes)
+                self._pending.append((trial, row))
+        return [row for _, row in self._pending[-count:]]
+
+    def tell(self, rows: Sequence[tuple[Any, ...]], outcomes: Sequence[Outcome]) -> bool:
+        """Tell what came of the rows that `ask` returned.
+
+        A trial without a finite value is told as the worst there is, not as failed: samplers forget failed trials and
+        would go on proposing what diverges.
+
+        Args:
+            rows: of these trials as they ran; where one is another than was asked for, it is told all the same.
+        Returns:
+            whether all of them were those that were asked for.
+        """
+        pending, self._pending = self._pending, []
+        as_asked = True
+        with _silence():
+            for (trial, asked), row, outcome in zip(pending, rows, outcomes, strict=True):
+                if row == asked:
+                    self._tell(trial, outcome)
+                else:
+                    as_asked = False
+                    self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
+                    self._add(row, outcome)
+        return as_asked
+
+    def _tell(self, trial: Any, outcome: Outcome) -> None:
+        if outcome.pruned_at is not None and self._kind == "tpe":
+            # Ranked behind all that went on, by how far they came and then by their values.
+            trial.report(self._told(outcome), outcome.pruned_at)
+            self._study.tell(trial, state=self._optuna.trial.TrialState.PRUNED)
+        else:
+            # The other samplers do not look at pruned trials; the value that a trial was dropped with is a poor one.
+            self._study.tell(trial, self._told(outcome))
+
+    def _add(self, row: tuple[Any, ...], outcome: Outcome) -> None:
+        params = {axis.key: to_param(axis, value) for axis, value in zip(self._axes, row, strict=True)}
+        self._study.add_trial(
+            self._optuna.trial.create_trial(
+                params=params, distributions=self._distributions, value=self._told(outcome)
+            )
+        )  # fmt: skip
+
+    def _told(self, outcome: Outcome) -> float:
+        if outcome.value is not None and math.isfinite(outcome.value):
+            return outcome.value
+        return -math.inf if self._maximize else math.inf
+
+    def _distribution(self, axis: Axis) -> Any:
+        kinds = self._optuna.distributions
+        if (drawn := axis.distribution) is not None:
+            log = drawn.kind == "loguniform"
+            if drawn.integer:
+                return kinds.IntDistribution(int(drawn.low), int(drawn.high), log=log)
+            return kinds.FloatDistribution(drawn.low, drawn.high, log=log)
+        assert axis.values is not None
+        # Listed values are searched by their places in the list.
+        if is_ordered(axis):
+            return kinds.IntDistribution(0, len(axis.values) - 1)
+        return kinds.CategoricalDistribution(range(len(axis.values)))
+
+    def _sampler(self, seed: int, batch: int) -> Any:
+        samplers = self._optuna.samplers
+        match self._kind:
+            case "tpe":
+                # constant_liar: those of a batch that are not told yet count as poor, so that they differ.
+                return samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+            case "random":
+                return samplers.RandomSampler(seed=seed)
+            case "cmaes":
+                # A batch is a generation.
+                return samplers.CmaEsSampler(seed=seed, popsize=max(4, batch))
+            case "gp":
+                return samplers.GPSampler(seed=seed)
+            case "qmc":
+                return samplers.QMCSampler(seed=seed, scramble=True)
+        raise AssertionError(self._kind)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep Optuna from talking: of studies that it makes, of samplers that it calls experimental."""
+    logger = logging.getLogger("optuna")
+    level = logger.level
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            logger.setLevel(logging.CRITICAL)
+            yield
+    finally:
+        logger.setLevel(level)
