@@ -99,7 +99,14 @@ class Convergence:
 
     def lines(self) -> list[str]:
         """Return it as lines of text, the most important first; none where there are no rows."""
-        return [line for line in (*self._ends(), *self._speed(), *self._stretches(), *self._curved()) if line]
+        return [*self._ends(), *self.insights()]
+
+    def insights(self) -> list[str]:
+        """Return the lines beyond status and loss."""
+        return [*self._growth(), *self._speed(), *self._stretches(), *self._curved()]
+
+    def _growth(self) -> list[str]:
+        return [] if self.growth is None else [f"the loss grew {_number(self.growth)}-fold a step at the end"]
 
     def _ends(self) -> list[str]:
         ended = f"{self.status} after {plural(self.steps, 'step')}"
@@ -110,8 +117,6 @@ class Convergence:
             lines.append(f"loss from {_number(self.first_loss)} to {_number(self.last_loss)}")
             if self.best_loss is not None and self.best_step is not None and self.best_loss < self.last_loss:
                 lines[-1] += f"; the best was {_number(self.best_loss)} at step {self.best_step}"
-        if self.growth is not None:
-            lines.append(f"the loss grew {_number(self.growth)}-fold a step at the end")
         return lines
 
     def _speed(self) -> list[str]:
@@ -254,11 +259,12 @@ def plateaus(steps: np.ndarray, losses: np.ndarray) -> tuple[Plateau, ...]:
         steps: int64 (S,), rising. losses: float64 (S,), finite.
     """
     lowest = np.minimum.accumulate(losses)
+    fallen = -lowest  # made once: the loop below may have as many turns as there are rows
     size = np.maximum(np.abs(lowest), np.finfo(np.float64).tiny)
     total = steps[-1] - steps[0]
     found, first = [], 0
     while first < len(steps) - 1 and total > 0:
-        last = int(np.searchsorted(-(lowest - lowest[first]), _FLAT * size[first], side="right")) - 1
+        last = int(np.searchsorted(fallen, fallen[first] + _FLAT * size[first], side="right")) - 1
         if steps[last] - steps[first] >= max(_LONG * total, 10):
             left = bool(lowest[-1] < lowest[last] - 0.1 * size[last])
             ends = last if left else len(steps) - 1

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gdrun.cli import show_run, show_sweep, table, terminal
+from gdrun.cli import show_convergence, show_run, show_sweep, table, terminal
 from gdrun.cli.arguments import Json, RunsDir
 from gdrun.cli.predict import RunArgument
 from gdrun.errors import ExitCode
@@ -23,13 +23,14 @@ SECTIONS: list[tuple[str, Section]] = [
     ("config", show_run.config),
     ("values", show_run.values),
     ("metrics", show_run.metrics),
+    ("convergence", show_convergence.convergence),
     ("environment", show_run.environment),
     ("files", show_run.files),
     ("problems", show_run.problems),
 ]
 """Heading -> what stands below it, in order. A new section is one row here."""
 
-OF_RUNS_ONLY = frozenset({"metrics"})
+OF_RUNS_ONLY = frozenset({"metrics", "convergence"})
 OF_SWEEPS_ONLY = frozenset({"trials"})
 
 WIDTH = 100
@@ -40,10 +41,13 @@ def command(
     run: RunArgument = "latest",
     config: Annotated[bool, typer.Option("--config", help="Print the resolved config alone; it runs again.")] = False,
     files: Annotated[bool, typer.Option("--files", help="List the files alone, with their sizes in bytes.")] = False,
+    convergence: Annotated[
+        bool, typer.Option("--convergence", help="How it converged, alone, with what its curvature says.")
+    ] = False,
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> int:
-    """Show a run or a sweep: status, config, values, metrics, environment, files.
+    """Show a run or a sweep: status, config, values, metrics, convergence, environment, files.
 
     RUN is a path, an id or the beginning of one, latest (the default), latest~1, ...
     """
@@ -54,6 +58,8 @@ def command(
         # As it is in the file: it has been checked for what terminals obey when it was written.
         terminal.data(safe_text(found.config, lines=True).removesuffix("\n"))
         return ExitCode.DONE
+    if convergence:
+        return show_convergence.show_alone(found, as_json=as_json)
     if files and not as_json:
         terminal.data("\n".join(f"{size}\t{safe_text(name)}" for name, size in files_of(found)))
         return ExitCode.DONE
