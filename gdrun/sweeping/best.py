@@ -56,7 +56,8 @@ def write_best(directory: Path, prepared: Prepared, champion: Champion, command:
         seconds=champion.seconds,
         steps_per_second=0.0,
     )
-    with _open(directory / layout.BEST_RUN, first_record(prepared, command)) as store:
+    fields = {"name": prepared.loaded.experiment.name or "best", **first_record(prepared, command)}
+    with _open(directory / layout.BEST_RUN, fields) as store:
         recorder = Recorder(store, prepared)
         recorder.write_sources()
         for message in prepared.built.warnings:
@@ -75,7 +76,7 @@ def _open(path: Path, fields: dict[str, Any]) -> RunStore:
     except OSError as error:
         raise disk_error("make", path, error) from error
     lock = WriterLock(path)
-    record = RunRecord(id=path.name, name=path.parent.name, started=now_text()).updated(**fields)
+    record = RunRecord(id=path.name, started=now_text()).updated(**fields)
     store = RunStore(Directory(path), lock, record, None)
     store.update_record()
     return store

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 MAX_LANES = 16384
 _LANE_BYTES = 512 << 20
 """What a program's lanes may take, as far as that can be foreseen."""
+_CACHE_BYTES = 8 << 20
+"""What lanes' predictions and errors may take before a step leaves the processor's cache; but FEW_LANES always fit."""
+FEW_LANES = 256
 _CURVE_NUMBERS = 16 << 20
 """Recorded losses of all trials together; with more trials, fewer rows."""
 
@@ -171,7 +174,7 @@ def lanes_that_fit(inputs: GroupInputs) -> int:
     activations = 4 * item * examples * (sum(widths) + 1)
     flags = zip(tf.nest.flatten(lanes.data), tf.nest.flatten(lanes.data_varies), strict=True)
     data = sum(leaf.dtype.size * int(np.prod(leaf.shape[1:])) for leaf, varies in flags if varies)
-    fit = _LANE_BYTES // (4 * state + activations + data)
+    fit = min(_LANE_BYTES // (4 * state + activations + data), max(FEW_LANES, _CACHE_BYTES // activations))
     return max(16, int(fit) // 16 * 16)
 
 
