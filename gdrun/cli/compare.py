@@ -9,7 +9,7 @@ import typer
 
 from gdrun.cli import table, terminal
 from gdrun.cli.arguments import Json, RunsDir
-from gdrun.cli.table import Cell, value_text
+from gdrun.cli.table import Cell, short_ids, value_text
 from gdrun.errors import UsageError
 from gdrun.rundir.run import Run, load_run
 from gdrun.text import safe_text
@@ -55,14 +55,6 @@ def several(references: Sequence[str], runs_dir: Any) -> list[Run]:
     if len(found) < 2:
         raise UsageError("name two runs or more", hint="gdrun show RUN shows one")
     return list(found.values())
-
-
-def short_ids(ids: Sequence[str]) -> list[str]:
-    """Return the ends of run ids, "pi-7f3a", where they tell them apart; references may be written so."""
-    from gdrun.rundir.layout import is_run_id, name_in
-
-    short = [f"{name_in(one)}-{one[-4:]}" if is_run_id(one) else one for one in ids]
-    return [safe_text(one, limit=100) for one in (short if len(set(short)) == len(ids) else ids)]
 
 
 def _rows(facts: dict[str, Any]) -> Iterator[tuple[str, list[str], int | None]]:

@@ -9,8 +9,7 @@ import typer
 
 from gdrun.cli import table, terminal
 from gdrun.cli.arguments import Json, RunsDir
-from gdrun.cli.compare import short_ids
-from gdrun.cli.table import Cell, value_text
+from gdrun.cli.table import Cell, short_ids, value_text
 from gdrun.rundir.run import load_run
 from gdrun.text import human_number, plural, safe_text
 

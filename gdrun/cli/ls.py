@@ -12,7 +12,7 @@ import typer
 
 from gdrun.cli import table, terminal
 from gdrun.cli.arguments import Json, RunsDir
-from gdrun.cli.table import Cell
+from gdrun.cli.table import Cell, short_ids
 from gdrun.rundir.differing import labels
 from gdrun.rundir.entry import Entry
 from gdrun.rundir.layout import default_runs_root, run_names
@@ -122,18 +122,34 @@ def default_table(found: Sequence[Entry], *, now: datetime | None = None, name: 
                 note,
             ]
         )
-    titles = ["run", "age", "status", "steps", "time", "loss", "differs"]
-    if not any(note.text for note in notes):
+    return _fitted(rows, width=table.screen_width(name), name=name)
+
+
+_TITLES = ("run", "age", "status", "steps", "time", "loss", "differs")
+_ROOM = 36
+"""Columns for what differs, below which other things give way to it."""
+
+
+def _fitted(rows: list[list[Cell]], *, width: int | None, name: str) -> list[str]:
+    """The table in the width of the screen: first the times in ids give way to what differs, then the durations."""
+    titles = list(_TITLES)
+    if not any(row[-1].text for row in rows):
         titles, rows = titles[:-1], [row[:-1] for row in rows]
-    width = table.screen_width(name)
-    if width is not None and len(titles) == 7:
-        # A narrow terminal has room for what differs, or for the time; what differs is worth more.
-        taken = sum(max(len(title), *(len(row[at].text) for row in rows)) + 2 for at, title in enumerate(titles[:-1]))
-        if width - taken < 20:
+    elif width is not None and _room(rows, width) < min(_ROOM, max(len(row[-1].text) for row in rows)):
+        short = short_ids([row[0].text for row in rows])
+        rows = [[Cell(end), *row[1:]] for end, row in zip(short, rows, strict=True)]
+        if _room(rows, width) < _ROOM // 2:
             titles, rows = [*titles[:4], *titles[5:]], [[*row[:4], *row[5:]] for row in rows]
-    right = [titles.index(name) for name in ("age", "steps", "time") if name in titles]
+    right = [titles.index(title) for title in ("age", "steps", "time") if title in titles]
     flexible = len(titles) - 1 if titles[-1] == "differs" else None
     return table.lines(titles, rows, right=right, flexible=flexible, width=width, name=name)
+
+
+def _room(rows: list[list[Cell]], width: int) -> int:
+    """How many columns are left for what differs."""
+    return width - sum(
+        max(len(title), *(len(row[at].text) for row in rows)) + 2 for at, title in enumerate(_TITLES[:-1])
+    )
 
 
 def differences(found: Sequence[Entry]) -> list[Cell]:
@@ -169,8 +185,8 @@ def _sweep_words(entry: Entry) -> str:
     trials = trials if isinstance(trials, dict) else {}
     words = [f"sweep of {trials.get('total', '?')}"]
     if isinstance(axes, list):
-        keys = [str(axis.get("key", "?")).rpartition(".")[2] for axis in axes if isinstance(axis, dict)]
-        words.append(f"over {', '.join(keys)}")
+        keys = [str(axis.get("key", "?")) for axis in axes if isinstance(axis, dict)]
+        words.append(f"over {', '.join(labels(keys, keys).values())}")
     if trials.get("diverged"):
         words.append(f"({trials['diverged']} diverged)")
     return " ".join(words)

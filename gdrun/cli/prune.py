@@ -84,10 +84,10 @@ def _empty(root: Path, *, yes: bool, dry_run: bool, as_json: bool) -> int:
 
     entries = [Entry(run.directory) for run in removed(root)]
     count = 0
-    if dry_run:
-        agreed(entries, "for good (a dry run: nothing is done)", yes=True)
-    elif not entries and not (root / ".trash").exists():
+    if not entries:
         terminal.say(f"the trash of {safe_text(root)} is empty")
+    elif dry_run:
+        agreed(entries, "for good (a dry run: nothing is done)", yes=True)
     elif agreed(entries, "for good", yes=yes):
         count = empty_trash(root)
         terminal.say(f"{plural(count, 'run')} deleted")

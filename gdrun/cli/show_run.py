@@ -79,19 +79,34 @@ def values(run: Run, facts: Facts, width: int) -> Lines:
         words = mark.format(value_text(best.get("best"), digits=None), value_text(best.get("best_step")))
         last = final.get(name, best.get("last"))
         rows.append([Cell(safe_text(name, limit=60)), Cell(_value(last)), Cell(words)])
-    lines = table.lines(["", "final", "best in a row"], rows) if rows else []
+    if not any(row[-1].text for row in rows):
+        rows = [row[:-1] for row in rows]
+    lines = table.lines(["", "final", "best in a row"][: len(rows[0])], rows) if rows else []
+    if facts["kind"] == "sweep":
+        return ["  " + line for line in [*lines, *_best_parameters(run)]]
     if facts["best"]:
         pairs = ", ".join(f"{name} {_value(value)}" for name, value in facts["best"].items())
         lines.append(f"kept as best: {safe_text(pairs, limit=300)}")
+    return ["  " + line for line in [*lines, *_parameters(run)]]
+
+
+def _parameters(run: Run) -> Lines:
+    """Each parameter while they are few."""
     parameters = parameters_of(run)
     size = sum(array.size for array in parameters.values())
     if 0 < size <= FEW_NUMBERS:
-        lines += aligned(
-            [(safe_text(name, limit=60), exact_array(array)) for name, array in parameters.items()], indent=0
-        )
-    elif size:
-        lines.append(f"{size:,} parameters, in parameters.npz")
-    return ["  " + line for line in lines]
+        rows = [(safe_text(name, limit=60), exact_array(array)) for name, array in parameters.items()]
+        return aligned(rows, indent=0)
+    return [f"{size:,} parameters, in parameters.npz"] if size else []
+
+
+def _best_parameters(run: Run) -> Lines:
+    """Those of a sweep's best trial."""
+    from gdrun.rundir.sweep_run import SweepRun
+
+    best = SweepRun(run.directory).best_run
+    lines = [] if best is None else _parameters(best)
+    return ["the best trial's parameters:", *("  " + line for line in lines)] if lines else []
 
 
 def _value(value: Any) -> str:

@@ -47,6 +47,14 @@ def value_text(value: Any, *, digits: int | None = 6) -> str:
     return safe_text(value, limit=500)
 
 
+def short_ids(ids: Sequence[str]) -> list[str]:
+    """Return the ends of run ids, "pi-7f3a", where they tell them apart; references may be written so."""
+    from gdrun.rundir.layout import is_run_id, name_in
+
+    short = [f"{name_in(one)}-{one[-4:]}" if is_run_id(one) else one for one in ids]
+    return [safe_text(one, limit=100) for one in (short if len(set(short)) == len(ids) else ids)]
+
+
 def width_of(text: str) -> int:
     """Return how many columns of a terminal `text` takes."""
     if text.isascii():

@@ -99,7 +99,10 @@ def restore(references: Sequence[str], runs_root: Path | str | None = None) -> l
         found = layout.find_run(root / TRASH, reference)
         names.append(name_below(root / TRASH, found))
     with _opened(root) as folder, _trash(root, folder) as trash:
-        return [_move_out(root, name, folder, trash) for name in dict.fromkeys(names)]
+        restored = [_move_out(root, name, folder, trash) for name in dict.fromkeys(names)]
+    with suppress(OSError):
+        os.rmdir(root / TRASH)  # only where nothing is left in it
+    return restored
 
 
 def empty_trash(runs_root: Path | str | None = None, names: Sequence[str] | None = None) -> int:

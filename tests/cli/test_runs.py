@@ -261,7 +261,7 @@ def test_show_of_a_sweep_ranks_its_trials(gdrun):
     assert "predicted limit of stability: 2" in out
     rows = [line.split() for line in out[out.index("the best of 3") :].splitlines()[2:4]]
     assert rows == [["1", "0.2", "0.25", "completed", "3", "0.25"], ["0", "0.1", "0.5", "completed", "3", "0.5"]]
-    assert "sweep of 3 over learning_rate (1 diverged)" in gdrun("ls").out
+    assert "sweep of 3 over lr (1 diverged)" in gdrun("ls").out
     assert gdrun("verify", "latest").code == 0
     broken = text.replace("1,0.2,completed", "0,0.2,completed")
     (store.directory / "trials.csv").write_text(broken)
