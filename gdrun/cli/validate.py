@@ -17,9 +17,8 @@ def command(context: typer.Context, quiet: Quiet = False, as_json: Json = False)
 
     CONFIG is a config file, a run directory, or - for stdin; KEY=VALUE changes a setting in all of them.
 
-    Exit code 2 if a config is refused. TensorFlow is not started and data files are only looked for: whether
-    shapes and data fit is shown by
-    `gdrun train --dry-run`.
+    Exit code 2 if a config is refused. TensorFlow is not started, and data files are only looked for. A dry run of
+    `gdrun train` shows whether shapes and data fit.
     """
     from gdrun.config import load_config
     from gdrun.config.named_files import check_files
