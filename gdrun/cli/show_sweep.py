@@ -20,14 +20,15 @@ _LEFT_OUT = frozenset({"why", "diverged", "stopped_by", "best_step"})
 
 def trials(run: Run, facts: Facts, width: int) -> Lines:
     """How many of each status, the predicted limit, and the best rows of the table."""
+    from gdrun.cli.sweep_summary import edge_lines
+    from gdrun.sweeping.summary import summarize
+
     counts = facts["trials"] if isinstance(facts["trials"], Mapping) else {}
     words = [f"{value_text(number)} {safe_text(name, limit=40)}" for name, number in counts.items() if number]
     lines = [f"  {', '.join(words)}"] if words else []
-    prediction = facts.get("prediction")
-    if isinstance(prediction, Mapping):
-        limit = f"the predicted limit of stability: {value_text(prediction.get('limit'))}"
-        lines += wrapped(f"{limit} ({safe_text(prediction.get('why', ''), limit=300)})", width)
     sweep = SweepRun(run.directory)
+    for line in edge_lines(summarize(sweep)):
+        lines += wrapped(safe_text(line.strip(), limit=300), width)
     rows = [trial for trial in sweep.trials if isinstance(trial, dict)]
     metric = facts.get("metric") if isinstance(facts.get("metric"), str) else "loss"
     ranked = best_first(rows, str(metric), descending=facts.get("direction") == "maximize")

@@ -42,18 +42,36 @@ def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir
     ended = Run(found.directory)
     if as_json:
         from gdrun.cli.output import print_json
-        from gdrun.cli.summary import describe
 
-        print_json({"run": ended.summary() | {"directory": str(ended.directory)} if ended.problem else describe(ended)})
+        print_json({"run": _describe(ended)})
         return ExitCode.DONE
-    if ended.problem is None and not quiet:
-        from gdrun.cli.summary import show
-
-        show(ended)
-    elif not quiet:
-        terminal.say(f"{ended.status.value}: {safe_text(ended.problem, limit=500)}")
+    if not quiet:
+        _show(ended)
     terminal.data(safe_text(ended.directory))
     return ExitCode.DONE
+
+
+def _describe(run: Run) -> dict[str, Any]:
+    from gdrun.cli.summary import describe
+
+    return run.summary() | {"directory": str(run.directory)} if run.problem else describe(run)
+
+
+def _show(run: Run) -> None:
+    """The short table of a run or a sweep that has ended."""
+    if run.problem:
+        terminal.say(f"{run.status.value}: {safe_text(run.problem, limit=500)}")
+    elif run.record.kind == "sweep":
+        from gdrun.cli.sweep_summary import show as show_sweep
+        from gdrun.rundir.sweep_run import SweepRun
+        from gdrun.sweeping.summary import summarize
+
+        sweep = SweepRun(run.directory)
+        show_sweep(sweep, summarize(sweep), picture=False)
+    else:
+        from gdrun.cli.summary import show
+
+        show(run)
 
 
 def _follow(run: Run, *, quiet: bool) -> None:

@@ -258,7 +258,8 @@ def test_show_of_a_sweep_ranks_its_trials(gdrun):
         )
     out = gdrun("show").out
     assert "3 total, 2 completed, 1 diverged" in out
-    assert "predicted limit of stability: 2" in out
+    assert "predicted limit 2: 2 over the greatest curvature" in out
+    assert "0.2 is stable, 3 diverged" in out
     rows = [line.split() for line in out[out.index("the best of 3") :].splitlines()[2:4]]
     assert rows == [["1", "0.2", "0.25", "completed", "3", "0.25"], ["0", "0.1", "0.5", "completed", "3", "0.5"]]
     assert "sweep of 3 over lr (1 diverged)" in gdrun("ls").out
