@@ -101,6 +101,9 @@ class Plugins:
         for plugin in self.loaded:
             yield from (Entry(plugin, one) for one in plugin.registrations if one.part == part)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _plugins_again, (tuple((plugin.name, plugin.digest) for plugin in self.loaded),)
+
 
 NO_PLUGINS = Plugins()
 
@@ -289,8 +292,16 @@ def _sha256(data: bytes) -> str:
 
 def _entry_again(name: str, digest: str, part: Part, what: str) -> Entry:
     """The entry in another process, which loads the plugin itself."""
-    plugins = load_plugins([name])
-    entry = plugins.find(part, what)
-    if entry is None or entry.plugin.digest != digest:
-        raise PluginError(f"the plugin {safe_text(name)} has changed since this was started")
+    entry = _plugins_again(((name, digest),)).find(part, what)
+    assert entry is not None, "the same code registers the same names"
     return entry
+
+
+def _plugins_again(known: Sequence[tuple[str, str]]) -> Plugins:
+    """Plugins in another process, loaded there by their names, where they have to be what they were here."""
+    plugins = load_plugins([name for name, _ in known])
+    found = {plugin.name: plugin.digest for plugin in plugins.loaded}
+    for name, digest in known:
+        if found.get(name) != digest:
+            raise PluginError(f"the plugin {safe_text(name)} has changed since this was started")
+    return plugins

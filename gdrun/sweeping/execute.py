@@ -6,7 +6,7 @@ Every way gives the same results, in another order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -27,6 +27,9 @@ class Executor(Protocol):
 
     def run(self, spec: SweepSpec, groups: Sequence[Group], hooks: Hooks) -> Iterator[BlockResult]:
         """Yield the results of all groups, in any order, until `hooks.should_stop()`."""
+
+    def close(self) -> None:
+        """Give back what it works with. A second call does nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,9 @@ class Here:
                 return
             yield from run_group(spec, group, hooks.control())
 
+    def close(self) -> None:
+        """There is nothing to give back."""
+
 
 def cut(groups: Sequence[Group], pieces: int) -> list[Group]:
     """Return the groups, the large ones cut, so that about `pieces` workers have something to do.
@@ -71,7 +77,7 @@ def cut(groups: Sequence[Group], pieces: int) -> list[Group]:
             result.append(group)
             continue
         for begin in range(0, len(group), size):
-            result.append(Group(group.trials[begin : begin + size], group.changes))
+            result.append(replace(group, trials=group.trials[begin : begin + size]))
     return result
 
 

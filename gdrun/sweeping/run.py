@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
 from gdrun.rundir.sweep_run import SweepRun
 from gdrun.signals import Abandoned, StopRequests
-from gdrun.text import plural
+from gdrun.text import plural, safe_text
 
 from .execute import Executor, Here, Hooks, of_missing
 from .grouping import Group, group_trials
@@ -88,15 +89,17 @@ def sweep(
     )
     settings = _Settings(device, threads, jobs, cluster, listener or SweepListener(), command)
     groups = [] if spec.search is not None else group_trials(spec)
-    first = _first(spec, settings)
     root = Path(runs_dir) if runs_dir is not None else default_runs_root()
-    record = _first_record(spec, groups, first, settings)
-    with RunStore.create(root, name or spec.base.experiment.name or "sweep", **record) as store:
-        _write_sources(store, spec)
-        for message in (*first.built.warnings, *store.warnings):
-            store.log(f"warning: {message}")
-            settings.listener.warned(message)
-        _carry_out(store, spec, groups, settings, Table(len(spec)))
+    # A cluster that is not there leaves no directory, and workers start while the first trial is built.
+    with closing(settings.executor()) as executor:
+        first = _first(spec, settings)
+        record = _first_record(spec, groups, first, settings)
+        with RunStore.create(root, name or spec.base.experiment.name or "sweep", **record) as store:
+            _write_sources(store, spec)
+            for message in (*first.built.warnings, *store.warnings):
+                store.log(f"warning: {message}")
+                settings.listener.warned(message)
+            _carry_out(store, spec, groups, settings, Table(len(spec)), executor)
     return _finished(store, settings)
 
 
@@ -119,17 +122,24 @@ def resume(directory: str | Path, *, listener: SweepListener | None = None) -> S
     told = record.extra.get("settings_of_sweep", {})
     told = {"device": None, "threads": None, "jobs": 1, "cluster": None} | told
     settings = _Settings(**told, listener=listener or SweepListener(), command=None)
-    with RunStore.open(directory) as store:
-        table = load_parts(store, len(spec))
-        missing = table.missing()
-        if not len(missing) and store.record.status == Status.COMPLETED:
+    store = RunStore.open(directory)
+    with ExitStack() as open_things:
+        try:
+            table = load_parts(store, len(spec))
+            missing = table.missing()
+            if not len(missing) and store.record.status == Status.COMPLETED:
+                name = safe_text(directory.name)
+                raise UsageError(f"every trial of {name} has its result", hint=f"gdrun show {name}")
+            executor = open_things.enter_context(closing(settings.executor()))
+            _first(spec, settings)
+        except BaseException:
             store.leave()
-            raise UsageError(f"every trial of {directory.name} has its result", hint=f"gdrun show {directory.name}")
-        _first(spec, settings)
+            raise
+        open_things.enter_context(store)
         resumed = (*store.record.resumed, {"trials": int(table.total - len(missing))})
         store.update_record(status=str(Status.RUNNING), finished=None, stopped_by=None, why=None, resumed=resumed)
         groups = [] if spec.search is not None else of_missing(group_trials(spec), missing)
-        _carry_out(store, spec, groups, settings, table)
+        _carry_out(store, spec, groups, settings, table, executor)
     return _finished(store, settings)
 
 
@@ -258,8 +268,10 @@ def _write_sources(store: RunStore, spec: SweepSpec) -> None:
     write_sources(store, spec.base, spec.config_text())
 
 
-def _carry_out(store: RunStore, spec: SweepSpec, groups: list[Group], settings: _Settings, table: Table) -> None:
-    """Train what is missing, keeping each block as it comes, and close the store."""
+def _carry_out(
+    store: RunStore, spec: SweepSpec, groups: list[Group], settings: _Settings, table: Table, executor: Executor
+) -> None:
+    """Train what is missing, keeping each block as it comes, and close the store and the executor."""
     listener = settings.listener
     listener.planned(len(spec), groups)
     keeper = Keeper(store, spec, table)
@@ -271,7 +283,6 @@ def _carry_out(store: RunStore, spec: SweepSpec, groups: list[Group], settings: 
             progress=state.within,
             warn=partial(_warn, store, listener),
         )
-        executor = settings.executor()
         try:
             if spec.search is not None:
                 from .searching import search
@@ -284,9 +295,7 @@ def _carry_out(store: RunStore, spec: SweepSpec, groups: list[Group], settings: 
         except Abandoned:
             pass
         finally:
-            close = getattr(executor, "close", None)
-            if close is not None:
-                close()
+            executor.close()
         signal = requests.signal
     if signal is not None:
         keeper.close(Status.INTERRUPTED, signal=signal, seconds=time.monotonic() - state.began)

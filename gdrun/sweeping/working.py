@@ -1,0 +1,154 @@
+"""What a worker does with a group of trials, in whichever process and on whichever machine it is.
+
+TensorFlow is imported here by the first group, or before it by `warm_up`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .grouping import Group
+from .results import BlockResult
+
+if TYPE_CHECKING:
+    from .blocks import BlockProgress
+    from .trials import SweepSpec
+
+PROGRESS_SECONDS = 0.2
+"""How often a worker tells how far it is."""
+
+_one_at_a_time = threading.Lock()
+"""Keras keeps global state while programs are built."""
+
+Tell = Callable[[tuple[Any, ...]], None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all groups of one sweep have in common, as it is sent to workers.
+
+    Args:
+        spec: the pickled SweepSpec.
+        digest: of it.
+        device: "auto", "cpu", "gpu" or "gpu:1".
+        threads: CPU threads of a worker; None: as many as TensorFlow takes.
+        versions: what a worker has to have, by name; None: it is this installation.
+    """
+
+    spec: bytes
+    digest: str
+    device: str
+    threads: int | None
+    versions: dict[str, str | None] | None = None
+
+    @classmethod
+    def of(cls, spec: SweepSpec, **how: Any) -> Work:
+        """Return the work of a sweep."""
+        # Data files are where they are, whatever folder a worker is in.
+        base = replace(spec.base, directory=Path(spec.base.directory).absolute())
+        data = pickle.dumps(replace(spec, base=base), protocol=pickle.HIGHEST_PROTOCOL)
+        return cls(data, hashlib.sha256(data).hexdigest(), **how)
+
+
+class OtherVersions(Exception):
+    """A worker has other versions than the sweep; the message tells both."""
+
+
+def train(
+    work: Work, group: Group, tell: Tell | None = None, should_stop: Callable[[], bool] = lambda: False
+) -> list[BlockResult]:
+    """Train a group's trials and return their results.
+
+    Args:
+        tell: hears now and then what `BlockProgress` holds.
+        should_stop: asked now and then; where it says yes, the results are not all there.
+    Raises:
+        OtherVersions: this process may not take part.
+        ResourceError: the device is not there.
+        PluginError: a plugin is not what it was when the sweep was started.
+    """
+    with _one_at_a_time:
+        if work.versions is not None and (told := difference(work.versions, versions())):
+            raise OtherVersions(told)
+        spec = _spec(work)
+        from gdrun.engine.device import configure, import_tensorflow
+
+        tf = import_tensorflow()
+        name = configure(device=work.device, threads=work.threads).name
+        from .blocks import Control, run_group
+
+        telling = _Telling(tell) if tell is not None else None
+        control = Control(should_stop=should_stop, progress=telling or (lambda progress: None))
+        blocks = []
+        with tf.device(name):
+            for block in run_group(spec, group, control):
+                blocks.append(block)
+                if telling is not None:
+                    telling.add(block)
+        return blocks
+
+
+_SPECS: dict[str, SweepSpec] = {}
+
+
+def _spec(work: Work) -> SweepSpec:
+    if work.digest not in _SPECS:
+        _SPECS.clear()
+        _SPECS[work.digest] = pickle.loads(work.spec)
+    return _SPECS[work.digest]
+
+
+class _Telling:
+    """Tells how far a group is, its blocks together, but not too often."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._last = 0.0
+        self._done = self._diverged = self._lane_steps = 0
+
+    def __call__(self, progress: BlockProgress) -> None:
+        now = time.monotonic()
+        if now - self._last >= PROGRESS_SECONDS:
+            self._last = now
+            counts = (self._done + progress.done, self._diverged + progress.diverged)
+            self._tell((*counts, self._lane_steps + progress.lane_steps, progress.best, progress.best_trial))
+
+    def add(self, block: BlockResult) -> None:
+        """A block is done."""
+        self._done += len(block)
+        self._diverged += block.status.count("diverged")
+        self._lane_steps += int(block.steps.sum())
+
+
+def warm_up(device: str, threads: int | None) -> None:
+    """Import what groups need, so that the first one need not wait for it."""
+    from gdrun.engine.device import configure
+
+    configure(device=device, threads=threads)
+    import gdrun.sweeping.blocks  # noqa: F401
+
+
+def versions() -> dict[str, str | None]:
+    """Return what decides a result's bits, as far as it is installed software: name -> version, "python" first."""
+    import gdrun
+    from gdrun.rundir.environment import package_versions
+
+    found = package_versions(("tensorflow", "keras"))
+    # Of Python the minor version counts, as it does when a run is resumed.
+    return found | {"python": ".".join(str(found["python"]).split(".")[:2]), "gdrun": gdrun.__version__}
+
+
+def difference(wanted: dict[str, str | None], found: dict[str, str | None]) -> str:
+    """Return in which versions `found` is not what is `wanted`, in words; "" where it is."""
+    return ", ".join(
+        f"{name} {found.get(name) or 'nowhere'} instead of {version}"
+        for name, version in wanted.items()
+        if found.get(name) != version
+    )
