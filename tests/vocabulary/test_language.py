@@ -213,3 +213,40 @@ loss: {{kind: formula, formula: mean((prediction - target)**2)}}
 """
     warnings = shared_lab.build(f"{HEAD}schedule: {{steps: 1}}\n{text}").warnings
     assert ["make a table" in warning for warning in warnings] == [True] * told
+
+
+SADDLE = """
+precision: float64
+compile: graph
+define: {g: x**2 + y**2 - 1}
+model:
+  kind: formula
+  formula: "-(x + y) + m * g - 2 * (m - stop_gradient(m)) * stop_gradient(g)"
+  parameters: {x: 0.1, y: 0.5, m: 0.5}
+optimizer: {kind: sgd, learning_rate: 0.05, groups: [{parameters: [m], learning_rate: 0.1}]}
+schedule: {steps: 2000}
+"""
+
+
+def test_a_multiplier_climbs_while_the_rest_descends_to_the_constrained_maximum(lab):
+    """The largest x + y on the unit circle, by gradients that stop_gradient turns round."""
+    run = lab.train(SADDLE)
+    for name in ("x", "y", "m"):
+        np.testing.assert_allclose(run.parameters[name], 0.5**0.5, rtol=1e-9)
+
+
+NAMES_OF_FUNCTIONS = """
+precision: float64
+compile: graph
+data: {kind: values, inputs: {x: [1.0, 2.0, 6.0]}}
+model: {kind: formula, formula: "mean(log(std) + 0.5 * ((x - mean) / std)**2)", parameters: {mean: 2.0, std: 2.0}}
+loss: output
+optimizer: newton
+schedule: {steps: 30}
+"""
+
+
+def test_parameters_may_be_called_mean_and_std(lab):
+    run = lab.train(NAMES_OF_FUNCTIONS)
+    np.testing.assert_allclose(run.parameters["mean"], 3.0, rtol=1e-9)
+    np.testing.assert_allclose(run.parameters["std"], np.std([1, 2, 6]), rtol=1e-9)
