@@ -40,6 +40,7 @@ class ConfigPoints:
         constant: parameters not to differentiate by.
         step: of a run; None: the end.
         precision: instead of the config's.
+        runs_dir: where run ids are looked up.
     """
 
     def __init__(
@@ -52,9 +53,12 @@ class ConfigPoints:
         constant: Sequence[str] = (),
         step: int | None = None,
         precision: str | None = None,
+        runs_dir: str | Path | None = None,
         device: str | None = None,
     ) -> None:
-        self.at: At = point_of(config_or_run(source), overrides, step=step, precision=precision, device=device)
+        self.at: At = point_of(
+            config_or_run(source, runs_dir), overrides, step=step, precision=precision, device=device
+        )
         built = self.at.prepared.built
         self.built = built
         self.device = self.at.prepared.device.name

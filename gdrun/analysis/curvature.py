@@ -112,16 +112,19 @@ class Curvature:
         return bool(np.linalg.norm(first - second) <= (1e-9 if self.dtype == tf.float64 else 1e-4) * scale)
 
 
-def spectrum(curvature: Curvature, scale: np.ndarray | None = None) -> tuple[np.ndarray, bool]:
+def spectrum(
+    curvature: Curvature, scale: np.ndarray | None = None, *, most_exact: int = MOST_EXACT
+) -> tuple[np.ndarray, bool]:
     """Return eigenvalues of D^(1/2) H D^(1/2), ascending, and whether they are all there is.
 
     Args:
         scale: the diagonal of D, positive, (P,); None: 1.
+        most_exact: up to so many parameters the matrix is written out.
     Returns:
         all P eigenvalues and True, or, where there are many, the extreme ones that Lanczos found and False.
     """
     root = None if scale is None else np.sqrt(scale)
-    if curvature.size <= MOST_EXACT:
+    if curvature.size <= most_exact:
         matrix = curvature.hessian()
         if root is not None:
             matrix = matrix * root[:, None] * root[None, :]

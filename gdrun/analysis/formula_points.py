@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,14 +18,12 @@ from gdrun.formula.parse import parse
 from gdrun.formula.scope import Scope
 from gdrun.text import safe_text
 
+from .arguments import split_points
 from .nonfinite import WatchingOps
 from .point import SUM, Point, total
 from .tapes import Evaluate, View, Watch
 from .unconnected import counts, reason
 from .whole_powers import DeepOps
-
-NAMED = re.compile(r"\s*([A-Za-z][A-Za-z0-9_.]*)\s*=(?!=)(.*)", re.DOTALL)
-"""NAME=TEXT, and not NAME==TEXT, which is a comparison."""
 
 
 class Formulas:
@@ -152,24 +149,6 @@ class Formulas:
         return reason(name, self.targets[target], definitions)
 
 
-def assignments(texts: Sequence[str], what: str) -> dict[str, Any]:
-    """Return {"x": "1"} for ["x=1"]; a name alone has the value None.
-
-    Raises:
-        UsageError: a text that is neither, a name that is given twice.
-    """
-    found: dict[str, Any] = {}
-    for text in texts:
-        matched = NAMED.fullmatch(text)
-        name, value = (matched[1], matched[2].strip()) if matched else (text.strip(), None)
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.]*", name) or value == "":
-            raise UsageError(f"{what} is NAME=VALUE, not {safe_text(text, limit=80)}")
-        if name in found:
-            raise UsageError(f"{safe_text(name)} is given twice")
-        found[name] = value
-    return found
-
-
 @contextmanager
 def told(what: str, text: str, definitions: Mapping[str, str] | None = None) -> Iterator[None]:
     """Raise a FormulaError of the block as a ConfigError that shows the text with the place in it."""
@@ -226,14 +205,3 @@ def _values(name: str, value: Any) -> list[np.ndarray]:
                 )
             found.append(evaluate_constants({name: expression})[name])
     return found
-
-
-def split_points(text: str) -> list[str]:
-    """Return the pieces of a text between commas that no bracket holds."""
-    pieces, depth, start = [], 0, 0
-    for at, character in enumerate(text):
-        depth += (character in "([{") - (character in ")]}")
-        if character == "," and depth == 0:
-            pieces.append(text[start:at])
-            start = at + 1
-    return [*pieces, text[start:]]

@@ -12,6 +12,7 @@ import numpy as np
 from gdrun.errors import UsageError
 from gdrun.text import safe_text
 
+from .arguments import assignments, is_source, split_points
 from .derivatives import NO_WAY, Derivative, Derivatives, Missing, PointDerivatives, TargetDerivatives
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def grad(
     jvp: Mapping[str, Any] | Sequence[str] = (),
     step: int | None = None,
     precision: str | None = None,
+    runs_dir: str | Path | None = None,
     device: str | None = None,
 ) -> Derivatives:
     """Return derivatives of formulas at given values, or of what a config or a run computes.
@@ -69,18 +71,20 @@ def grad(
         hvp, jvp: name -> direction: the Hessian times it, the derivative along it.
         step: of a run, at which step's recorded parameters; default the final ones.
         precision: "float64" (default for formulas) or "float32"; default for a config its own.
+        runs_dir: where run ids are looked up.
         device: for a config; as in `gdrun.train`.
     Raises:
         ConfigError: a formula or a config that is refused. UsageError: what does not go together.
     """
+    # Before anything that imports TensorFlow by itself.
+    from gdrun.engine.device import configure, import_tensorflow
+
+    tf = import_tensorflow()
     wanted = Wanted(order, jacobian, batch_jacobian, hessian, _given(hvp, "--hvp"), _given(jvp, "--jvp"))
     if order < 1 or order > 8:
         raise UsageError(f"there is no derivative of order {order}", hint="--order is 1 to 8")
     if precision not in (None, "float32", "float64"):
         raise UsageError(f"there is no precision {safe_text(precision, limit=40)}", hint="float32 or float64")
-    from gdrun.engine.device import configure, import_tensorflow
-
-    tf = import_tensorflow()
     texts = [target] if isinstance(target, str | Path) else list(target)
     if texts and is_source(texts[0]):
         from .config_points import ConfigPoints
@@ -89,7 +93,7 @@ def grad(
             raise UsageError("--define is for formulas; a config has its own `define:`")
         points = ConfigPoints(
             texts[0], values, targets=[str(text) for text in texts[1:]], wrt=wrt, constant=_names(constant), step=step,
-            precision=precision, device=device,
+            precision=precision, runs_dir=runs_dir, device=device,
         )  # fmt: skip
         with tf.device(points.device):
             found = [_differentiate(point, wanted) for point in points.each()]
@@ -111,30 +115,10 @@ def grad(
         return Derivatives(tuple(_differentiate(point, wanted) for point in formulas.each()), precision or "float64")
 
 
-def is_source(target: str | Path) -> bool:
-    """Return whether `target` means a config or a run and not a formula.
-
-    It does if it is - (stdin), ends in .yaml or .yml, exists, or begins like a run's id or with "latest".
-    """
-    import re
-
-    text = str(target)
-    if isinstance(target, Path) or text == "-" or text.endswith((".yaml", ".yml")):
-        return True
-    if re.match(r"latest(~\d+)?\Z|\d{4}-\d\d-\d\dT\d", text):
-        return True
-    try:
-        return ("/" in text or "." in text) and Path(text).exists()
-    except (OSError, ValueError):
-        return False
-
-
 def _given(values: Mapping[str, Any] | Sequence[str], what: str, *, alone: bool = False) -> dict[str, Any]:
     """{"x": value} of what a caller or a command line gives."""
     if isinstance(values, Mapping):
         return dict(values)
-    from .formula_points import assignments
-
     found = assignments(list(values), what)
     if not alone and (empty := [name for name, value in found.items() if value is None]):
         raise UsageError(f"{safe_text(empty[0], limit=80)} has no value", hint="write NAME=VALUE")
@@ -249,7 +233,7 @@ def _array(value: Any, what: str) -> np.ndarray:
     from gdrun.formula.evaluate import evaluate_constants
     from gdrun.formula.parse import parse
 
-    from .formula_points import split_points, told
+    from .formula_points import told
 
     pieces = split_points(value)
     text = f"[{value}]" if len(pieces) > 1 else value

@@ -12,11 +12,11 @@ import numpy as np
 from gdrun.errors import UsageError
 from gdrun.text import human_number
 
-from .stability import Prediction
-
 if TYPE_CHECKING:
     from gdrun.build import Built
     from gdrun.plots.figure import Figure
+
+    from .stability import Prediction
 
 NUM_RATES = 61
 _TIE = 1e-3

@@ -12,8 +12,8 @@ import tensorflow as tf
 from .nonfinite import WatchingOps
 from .tapes import Evaluate
 
-SUM = "sum"
-"""What the sum of several targets is called: no name of formulas, since a function has it."""
+SUM = "sum of targets"
+"""What the sum of several targets is called; no formula reads so."""
 
 
 @dataclass(frozen=True)

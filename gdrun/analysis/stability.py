@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from gdrun.build import Built
 
 
+_FEW = 64
+"""A prediction needs the largest eigenvalue alone, which for more parameters Lanczos has sooner."""
+
+
 @dataclass(frozen=True)
 class Prediction:
     """The learning rate at which the configured optimizer stops being stable."""
@@ -123,7 +127,7 @@ def _predict(
         scale = (1 if scale is None else scale) / rule.divides_by
     if getattr(section, "kind", "") in ("newton", "gauss_newton"):
         return _finish(built, rule, 1.0, quadratic, notes)
-    values, _ = plain if plain is not None and scale is None else spectrum(curvature, scale)
+    values, _ = plain if plain is not None and scale is None else spectrum(curvature, scale, most_exact=_FEW)
     eigenvalue = float(values[-1]) * _share(built) + rule.adds
     if not np.isfinite(eigenvalue):
         return Prediction(None, "the Hessian is not finite here", False, None)

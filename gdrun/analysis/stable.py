@@ -13,12 +13,11 @@ from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.rundir.run import Run
 from gdrun.text import safe_text
 
-from .stability import Prediction, Sharpness
-
 if TYPE_CHECKING:
     from gdrun.training import Prepared
 
     from .edge import Edge
+    from .stability import Prediction, Sharpness
 
 MOST_STEPS = 20
 """Along a run, the curvature at so many steps."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Device, Json
+from gdrun.cli.arguments import Device, Json, RunsDir
 from gdrun.errors import ExitCode
 from gdrun.text import human_number, safe_text
 
@@ -38,6 +38,7 @@ def command(
     jvp: Annotated[list[str], typer.Option(metavar="NAME=1,0", help="The derivative along a direction.")] = [],  # noqa: B006
     step: Annotated[int | None, typer.Option(metavar="K", help="Of a run: after K updates (default: the end).")] = None,
     precision: Annotated[str | None, typer.Option(metavar="float64|float32", help="Of the arithmetic.")] = None,
+    runs_dir: RunsDir = None,
     device: Device = None,
     as_json: Json = False,
 ) -> int:
@@ -53,7 +54,7 @@ def command(
         found = grad(
             targets, values, define=define, wrt=None if wrt is None else [name.strip() for name in wrt.split(",")],
             constant=constant, order=order, jacobian=jacobian, batch_jacobian=batch_jacobian, hessian=hessian, hvp=hvp,
-            jvp=jvp, step=step, precision=precision, device=device,
+            jvp=jvp, step=step, precision=precision, runs_dir=runs_dir, device=device,
         )  # fmt: skip
     if as_json:
         print_json(found.as_dict())
@@ -71,8 +72,7 @@ def command(
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Formulas, or a config and formulas, and NAME=VALUE."""
-    from gdrun.analysis.formula_points import NAMED
-    from gdrun.analysis.grad import is_source
+    from gdrun.analysis.arguments import NAMED, is_source
 
     values = [text for text in arguments if NAMED.fullmatch(text) and not is_source(text)]
     targets = [text for text in arguments if text not in values]

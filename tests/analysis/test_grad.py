@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from gdrun.analysis.arguments import is_source
 from gdrun.analysis.derivatives import Missing
-from gdrun.analysis.grad import grad, is_source
+from gdrun.analysis.grad import grad
 from gdrun.errors import ConfigError, UsageError
 from gdrun.rundir.strict_json import dumps, loads
 
@@ -145,9 +146,9 @@ def test_hessian_products_are_the_hessian_times_the_direction():
 
 def test_several_targets_are_reported_each_and_summed():
     (point,) = grad(["x*y", "y**2"], ["x=2", "y=[3,4]"]).points
-    assert [target.target for target in point.targets] == ["x*y", "y**2", "sum"]
-    assert numbers(point["sum"].gradients) == {"x": 7, "y": [8, 10]}
-    assert point["sum"].value == 14 + 25
+    assert [target.target for target in point.targets] == ["x*y", "y**2", "sum of targets"]
+    assert numbers(point["sum of targets"].gradients) == {"x": 7, "y": [8, 10]}
+    assert point["sum of targets"].value == 14 + 25
 
 
 def test_intermediate_values_can_be_differentiated_by():
@@ -191,7 +192,7 @@ def test_json_is_strict_and_says_why_nothing_is_there():
         (("x @ w", ["x=[1,2]", "w=[1,2,3]"]), "does not fit"),
         (("y", ["x=1"], {"define": ["y=x+z"]}), "unknown name 'z'"),
         (("x", ["x=x"]), "may not use 'x'"),
-        (("x", ["sum=1", "x=1"]), "function"),
+        (("x", ["step=1", "x=1"]), "meaning of its own"),
     ],
 )
 def test_what_is_wrong_with_a_formula_is_placed_in_it(arguments, message):
