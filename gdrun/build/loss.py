@@ -15,7 +15,7 @@ from gdrun.config.custom import CustomLoss, CustomMetric
 from gdrun.config.experiment import Experiment
 from gdrun.config.model import LayersModel, LinearModel
 from gdrun.engine.assess import MetricFunction
-from gdrun.engine.objective import Evaluation, LossFunction, Residuals
+from gdrun.engine.objective import Evaluation, LossFunction, Names, Residuals
 from gdrun.errors import ConfigPath, DataError, ShapeError
 from gdrun.formula.scope import Scope
 
@@ -105,8 +105,8 @@ def loss_warnings(experiment: Experiment) -> tuple[str, ...]:
 
 def build_penalty(
     section: sections.Penalty | None, trainable: tuple[str, ...], names: tuple[str, ...]
-) -> Callable[[Scope], tf.Tensor] | None:
-    """Return (scope) -> l1 * sum(|w|) + l2 * sum(w**2); None where there is none."""
+) -> Callable[[Names], tf.Tensor] | None:
+    """Return (values by name) -> l1 * sum(|w|) + l2 * sum(w**2); None where there is none."""
     if section is None:
         return None
     chosen = trainable if section.of is None else section.of
@@ -116,9 +116,9 @@ def build_penalty(
                 f"there is no parameter '{name}'", ("loss", "penalty", "of", position), f"there are: {', '.join(names)}"
             )
 
-    def weighed(scope: Scope) -> Any:
-        l1, l2 = (_setting(scope, f"loss.penalty.{name}", getattr(section, name)) for name in ("l1", "l2"))
-        return penalty([scope[name] for name in chosen], l1=l1, l2=l2)
+    def weighed(values: Names) -> Any:
+        l1, l2 = (_setting(values, f"loss.penalty.{name}", getattr(section, name)) for name in ("l1", "l2"))
+        return penalty([values[name] for name in chosen], l1=l1, l2=l2)
 
     return weighed
 
@@ -127,7 +127,7 @@ LANE_SETTINGS = ("factor", "delta")
 """Settings of named losses that may differ between lanes, as `loss.penalty`'s l1 and l2 may."""
 
 
-def _setting(scope: Scope, name: str, value: Any) -> Any:
+def _setting(scope: Names, name: str, value: Any) -> Any:
     """The setting `value` of the config, or what this lane has in its place under the dotted `name`."""
     return scope[name] if name in scope else value  # noqa: SIM401 - a Scope has no get
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
@@ -13,6 +13,13 @@ from gdrun.components.transforms import transformed
 from gdrun.formula.scope import Scope
 
 from .state import Batch, Setting
+
+class Names(Protocol):
+    """Values by name: a scope, or a dict of parameters."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+    def __contains__(self, name: object, /) -> bool: ...
+
 
 LossFunction = Callable[[Scope, Any, tf.Tensor | None], tf.Tensor]
 """(scope, prediction, target) -> scalar."""
@@ -42,7 +49,7 @@ class Objective:
     Args:
         model: turns inputs into predictions.
         loss: turns predictions and target into a scalar.
-        penalty: (scope) -> scalar that is added; None: nothing.
+        penalty: (values by name) -> scalar that is added; None: nothing.
         trainable_names, fixed_names: of `TrainState.parameters` and `Setting.fixed`, in their order.
         transforms: parameter -> transform, for those that have one.
         constants: named constants of the program; `Setting.constants` takes precedence.
@@ -55,7 +62,7 @@ class Objective:
 
     model: Model
     loss: LossFunction
-    penalty: Callable[[Scope], tf.Tensor] | None
+    penalty: Callable[[Names], tf.Tensor] | None
     trainable_names: tuple[str, ...]
     fixed_names: tuple[str, ...]
     transforms: Mapping[str, str]
