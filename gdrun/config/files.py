@@ -30,7 +30,8 @@ def read_regular_file(path: Path) -> bytes:
             with os.fdopen(handle, "rb", closefd=True) as file:
                 mode = os.fstat(handle).st_mode
                 if stat.S_ISREG(mode):
-                    return file.read(MAX_BYTES + 1)
+                    # Of what only looks like a file, in /proc, there may be nothing to read now: None.
+                    return file.read(MAX_BYTES + 1) or b""
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {_reason(error)}", hint=_near(path, error)) from None
     raise UsageError(f"cannot read {path}: it is {_kind(mode)}, not a file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -218,7 +219,8 @@ def _read(source: str | Path | bytes | bytearray | memoryview) -> tuple[str, Pat
     if source == "-":
         return "stdin", None, sys.stdin.buffer.read(MAX_BYTES + 1)
     path = Path(source)
-    if path.is_dir() and (path / "config.yaml").exists():
+    # os.path's questions, which no name can make fail.
+    if os.path.lexists(os.path.join(path, "config.yaml")):
         path = path / "config.yaml"
     return str(path), path, read_regular_file(path)
 

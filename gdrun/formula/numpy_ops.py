@@ -164,11 +164,15 @@ def _eye(num: int) -> Array:
 
 
 def _stack(values: Sequence[Array], axis: int = 0) -> Array:
-    return np.stack([number(value) for value in values], axis)
+    arrays = [number(value) for value in values]
+    check_count(sum(array.size for array in arrays), "stack")
+    return np.stack(arrays, axis)
 
 
 def _concat(values: Sequence[Array], axis: int = 0) -> Array:
-    return np.concatenate([number(value) for value in values], axis)
+    arrays = [number(value) for value in values]
+    check_count(sum(array.size for array in arrays), "concat")
+    return np.concatenate(arrays, axis)
 
 
 def _tile(x: Array, reps: Sequence[int]) -> Array:

@@ -266,11 +266,16 @@ def _full(meeting: Meeting, shape: Any, value: T) -> T:
 
 
 def _concat(meeting: Meeting, values: Sequence[T], axis: int = 0) -> T:
-    return tf.concat(_same(meeting, *values), axis)
+    return tf.concat(_of_bounded_size(_same(meeting, *values), "concat"), axis)
 
 
 def _stack(meeting: Meeting, values: Sequence[T], axis: int = 0) -> T:
-    return tf.stack(_same(meeting, *values), axis)
+    return tf.stack(_of_bounded_size(_same(meeting, *values), "stack"), axis)
+
+
+def _of_bounded_size(values: Sequence[T], what: str) -> Sequence[T]:
+    check_count(sum(value.shape.num_elements() or 0 if value.shape.rank is not None else 0 for value in values), what)
+    return values
 
 
 def _tile(meeting: Meeting, x: T, reps: Any) -> T:

@@ -134,4 +134,7 @@ def _array(archive: np.lib.npyio.NpzFile, key: str, path: str | Path) -> np.ndar
     except (ValueError, EOFError, OSError, zlib.error, zipfile.BadZipFile, MemoryError, NotImplementedError) as error:
         reason = "it holds Python objects" if "allow_pickle" in str(error) else safe_text(error, limit=200)
         raise DataError(f"{shown(path)}: array '{safe_text(key, limit=60)}' cannot be read: {reason}") from None
+    if not isinstance(array, np.ndarray):
+        # What does not begin like an array NumPy gives as bytes.
+        raise DataError(f"{shown(path)}: '{safe_text(key, limit=60)}' in it is not an array")
     return array.astype(np.float64) if array.dtype.kind == "b" else array
