@@ -145,7 +145,8 @@ def _ranked(group: Sequence[dict[str, Any]], axes: Sequence[str], metric: str, m
 
 def _value(row: dict[str, Any], metric: str, worst: float) -> float:
     value = row.get(metric)
-    finite = isinstance(value, int | float) and math.isfinite(value) and row["status"] != "diverged"
+    whole = row["status"] != "diverged" and row.get("stopped_by") != "pruned"
+    finite = isinstance(value, int | float) and math.isfinite(value) and whole
     return float(value) if finite else worst  # type: ignore[arg-type]
 
 
@@ -157,6 +158,8 @@ def _edges(rows: Sequence[dict[str, Any]], axes: Sequence[str]) -> list[Edge]:
     found = []
     for group in _grouped(rows, others):
         numbers = {row[rate] for row in group if isinstance(row.get(rate), int | float)}
+        if len(numbers) < 2:
+            continue  # no line to have an edge on: a rate of its own at each setting, as where several axes are drawn
         diverged = {row[rate] for row in group if row["status"] == "diverged"} & numbers
         kept = numbers - diverged
         found.append(
