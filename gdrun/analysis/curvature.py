@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from gdrun.components.derivatives import flattened, unflattened
 from gdrun.errors import UsageError
+from gdrun.formula.scope import Loop
 
 if TYPE_CHECKING:
     from gdrun.analysis.start import At
@@ -51,8 +52,11 @@ class Curvature:
         self.position: tf.Tensor = flattened(parameters)
         self.size = int(self.position.shape[0])
         self.dtype = self.position.dtype
-        product: Callable[..., Any] = self._product
-        self._function = product if self.size <= _EAGER else tf.function(product, autograph=False)
+        loops = any(isinstance(d, Loop) and not d.fits_lanes for d in built.objective.definitions.values())
+        # Tracing costs more than a few eager evaluations, unless a loop is run round by round in each of them.
+        traced = self.size > _EAGER or loops
+        self._function: Callable[..., Any] = tf.function(self._product, autograph=False) if traced else self._product
+        self._slope: Callable[..., Any] = tf.function(self._gradient, autograph=False) if loops else self._gradient
 
     def loss(self, flat: tf.Tensor) -> tf.Tensor:
         """Return the loss at `flat`, (P,)."""
@@ -62,11 +66,13 @@ class Curvature:
 
     def gradient(self) -> np.ndarray:
         """Return the gradient at the point, float64 (P,)."""
+        return np.asarray(self._slope(self.position), np.float64)
+
+    def _gradient(self, flat: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            tape.watch(self.position)
-            loss = self.loss(self.position)
-        slope = tape.gradient(loss, self.position, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return np.asarray(tf.convert_to_tensor(slope), np.float64)
+            tape.watch(flat)
+            loss = self.loss(flat)
+        return tf.convert_to_tensor(tape.gradient(loss, flat, unconnected_gradients=tf.UnconnectedGradients.ZERO))
 
     def product(self, vector: np.ndarray, position: np.ndarray | None = None) -> np.ndarray:
         """Return the Hessian at the point (or at another position, (P,)) times `vector`, float64 (P,)."""
