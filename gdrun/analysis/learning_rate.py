@@ -240,6 +240,8 @@ def suggest(
     best = float(losses[at])
     if not best < first:
         return Suggestion(None, f"no rate came below the first loss, {_number(first)}, in {steps:,} steps")
+    if usable.sum() > 1 and not np.ptp(losses[usable]):
+        return Suggestion(None, f"the learning rate makes no difference: every one comes to {_number(best)}")
     enough = best + _TIE * (first - best)
     good = usable & (losses <= enough)
     what = f"reaches the lowest loss, {_number(best)}, in {steps:,} steps"

@@ -18,6 +18,7 @@ from gdrun.engine.loop import Program
 from gdrun.engine.state import Reason, Setting, TrainState
 from gdrun.engine.step import Recorded, Rules
 from gdrun.errors import GdrunError, UsageError
+from gdrun.formula.scope import Loop
 
 if TYPE_CHECKING:
     from gdrun.build import Built
@@ -72,7 +73,9 @@ class RateRunner:
         self._windows = Windows(built.program.feed, _held(built), steps)
         self._host_loop = built.objective.model.convolutional
         self._step = step
-        self._lanes = not self._host_loop and built.num_parameters * count <= _MOST_LANE_NUMBERS
+        loops = any(isinstance(d, Loop) and not d.fits_lanes for d in built.objective.definitions.values())
+        fits = built.num_parameters * count <= _MOST_LANE_NUMBERS
+        self._lanes = fits and not self._host_loop and not loops
         self._program: Program | None = None
         evaluate = lambda parameters, state: built.objective.at(parameters, built.setting, built.data, state)  # noqa: E731
         self._loss = tf.function(evaluate, autograph=False)

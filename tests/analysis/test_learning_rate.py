@@ -39,6 +39,7 @@ def test_where_no_rate_is_any_good_none_is_suggested():
     found = suggest(RATES, np.full(31, 2.0), 1.0, None, certain=True, steps=9)
     assert found.rate is None
     assert "no rate came below" in found.reason
+    assert "no difference" in suggest(RATES, np.full(31, 0.5), 1.0, None, certain=True, steps=9).reason
 
 
 def test_a_best_rate_at_the_end_of_the_range_is_told_so():

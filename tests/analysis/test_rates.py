@@ -83,6 +83,21 @@ def test_without_lanes_the_same_comes_out(lab):
     np.testing.assert_array_equal(one_by_one.diverged_at, in_lanes.diverged_at)
 
 
+def test_what_holds_a_long_loop_runs_one_by_one(lab):
+    text = """
+precision: float64
+define: {y: {start: 1, repeat: 0.9 * y + 0.1 * a, times: 12}}
+model: {kind: formula, formula: (y - 2)**2, parameters: {a: 0}}
+optimizer: {kind: sgd, learning_rate: 0.1}
+schedule: {steps: 5}
+"""
+    runner = RateRunner(lab.build(text), steps=5, count=3)
+    assert not runner._lanes
+    share = 1 - 0.9**12
+    wanted = [(0.9**12 - 2) ** 2 * (1 - 2 * rate * share**2) ** 10 for rate in (0.1, 0.5)]
+    np.testing.assert_allclose(runner.run([0.1, 0.5]).final, wanted, rtol=1e-9)
+
+
 def test_batches_and_factors_go_on_beyond_the_schedules_end(lab):
     text = """
 precision: float64
