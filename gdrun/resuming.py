@@ -161,7 +161,10 @@ def _reopen(store: RunStore, prepared: Prepared, found: _Found) -> None:
     position, record = found.position, store.record
     step = position.step if position else 0
     new = first_record(prepared, None)
-    kept = {key: new[key] for key in ("config_hash", "settings")}
+    # The rest of the settings stays as it was written, relative paths too.
+    lengths = ("schedule.epochs", "schedule.steps")
+    settings = {key: value for key, value in record.settings.items() if key not in lengths}
+    settings |= {key: value for key, value in new["settings"].items() if key in lengths}
     store.update_record(
         status=Status.RUNNING.value,
         stopped_by=None,
@@ -176,7 +179,8 @@ def _reopen(store: RunStore, prepared: Prepared, found: _Found) -> None:
         resumed=(*record.resumed, {"when": now_text(), "step": step, "command": new["command"]}),
         # A kill before the new config is written leaves the old one, which is then as good.
         extra={**new["extra"], PREVIOUS_HASH: record.config_hash},
-        **kept,
+        config_hash=new["config_hash"],
+        settings=settings,
     )
     store.write_text(layout.CONFIG, prepared.loaded.resolved_text())
     # The row of a state in which the run was interrupted is no row of one that goes on.
