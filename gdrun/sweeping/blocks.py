@@ -36,6 +36,7 @@ from .gathering import Gathered, finished_block
 from .grouping import Group
 from .halving import Halving
 from .inputs import GroupInputs, build_group
+from .programs import kept_program
 from .results import BlockResult, failed
 
 if TYPE_CHECKING:
@@ -91,19 +92,16 @@ def run_group(spec: SweepSpec, group: Group, control: Control) -> Iterator[Block
         yield failed(group.trials, _reason(error))
         return
     for inputs in built:
-        yield from run_inputs(spec, inputs, control, alone=group.alone)
+        yield from run_inputs(spec, group, inputs, control)
 
 
-def run_inputs(spec: SweepSpec, inputs: GroupInputs, control: Control, *, alone: bool) -> Iterator[BlockResult]:
-    """Train lanes that share a program.
-
-    Args:
-        alone: the sweep has one trial of this program. Else even a single one runs as a lane, so that what is left of
-            a sweep has the bits that it would have had among the others.
-    """
-    obstacle = "a single trial" if alone else lanes_obstacle(inputs.built)
+def run_inputs(spec: SweepSpec, group: Group, inputs: GroupInputs, control: Control) -> Iterator[BlockResult]:
+    """Train lanes that share a program: trials of `group` whose data has one shape."""
+    # Where the sweep has more of this program, even a single one runs as a lane, so that what is left of a sweep has
+    # the bits that it would have had among the others.
+    obstacle = "a single trial" if group.alone else lanes_obstacle(inputs.built)
     size = max(1, min(lanes_that_fit(inputs), MAX_LANES))
-    shared = _program(spec, inputs.built)
+    shared = kept_program(spec, group, inputs, lambda: _program(spec, inputs.built))
     for begin in range(0, len(inputs.trials), size):
         places = np.arange(begin, min(begin + size, len(inputs.trials)))
         block = inputs if len(places) == len(inputs.trials) else _subset(inputs, places)

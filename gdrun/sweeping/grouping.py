@@ -120,6 +120,17 @@ def _codes(values: np.ndarray) -> np.ndarray:
     return np.asarray([numbers.setdefault(repr(value), len(numbers)) for value in values.tolist()])
 
 
+def switches(spec: SweepSpec, group: Group) -> list[bool]:
+    """Return which settings of a group's optimizer that can be switched off are on, in the order of their axes."""
+    values = spec.values(int(group.trials[0]))
+    cells = zip(spec.axes, values, group.changes, strict=True)
+    return [
+        is_number(value) and value > 0
+        for axis, value, change in cells
+        if change == "optimizer" and axis.path[-1] not in _NOT_OFF
+    ]
+
+
 def _switches(values: np.ndarray) -> np.ndarray:
     """0 where a setting is switched off, 1 where it is on."""
     if values.dtype != object:
