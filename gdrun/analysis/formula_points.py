@@ -199,7 +199,9 @@ def _values(name: str, value: Any) -> list[np.ndarray]:
     for piece in split_points(value):
         with told(f"{name}=", piece):
             expression = parse(piece)
-            for used in expression.names - {"pi"}:
+            for used in sorted(expression.names - {"pi"}):
+                if used.lower() in ("nan", "inf"):
+                    raise FormulaError(f"{used} is no value to differentiate at")
                 raise FormulaError(
                     f"a value may not use {used!r}", hint=f"--define {name}={piece} makes a name of a formula"
                 )

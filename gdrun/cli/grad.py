@@ -125,4 +125,4 @@ def _text(value: Any) -> str:
     if array.dtype.kind == "c":
         sign = "" if human_number(item.imag).startswith("-") else "+"
         return f"{human_number(item.real)}{sign}{human_number(item.imag)}j"
-    return human_number(item)
+    return human_number(bool(item) if array.dtype.kind == "b" else item)
