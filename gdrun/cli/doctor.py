@@ -19,7 +19,6 @@ NEEDED = ("tensorflow", "keras", "numpy", "typer", "pydantic", "pyyaml", "rich")
 
 OPTIONAL = {
     "plot": ("matplotlib", "pictures"),
-    "dask": ("distributed", "sweeps on a cluster"),
     "search": ("optuna", "searches"),
     "tensorboard": ("tensorboard", "TensorBoard files"),
     "dask": ("distributed", "clusters"),

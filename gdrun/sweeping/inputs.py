@@ -27,6 +27,7 @@ from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import ConfigError
 
 from .grouping import Group
+from .neighbours import neighbour, settled_axes
 
 if TYPE_CHECKING:
     from gdrun.config.loading import LoadedConfig
@@ -55,23 +56,36 @@ def build_group(spec: SweepSpec, group: Group) -> list[GroupInputs]:
     combination, firsts = _combinations(spec, group, early)
     only_initial = all(group.changes[axis] == "initial" for axis in early)
     parts: list[Parts] = []
-    for trial in firsts:
+
+    def build(trial: int) -> Parts:
         loaded = spec.load(trial)
         if parts and only_initial and _is_plain(parts[0]):
-            parts.append(_restarted(parts[0], loaded))
-        else:
-            build = partial(build_parts, loaded.experiment, directory=loaded.directory)
-            parts.append(_located(loaded, build))
+            return _restarted(parts[0], loaded)
+        return _located(loaded, partial(build_parts, loaded.experiment, directory=loaded.directory))
+
+    for trial in firsts:
+        parts.append(build(trial))
     results = []
     signatures = [_signature(part) for part in parts]
+    of_shape: set[int] = set()
     for signature in dict.fromkeys(signatures):
         alike = [number for number, other in enumerate(signatures) if other == signature]
         chosen = np.isin(combination, alike)
         place = np.searchsorted(np.asarray(alike), combination[chosen])
-        loaded = spec.load(firsts[alike[0]])
-        built = _located(loaded, partial(assemble, parts[alike[0]]))
+        own = [firsts[number] for number in alike]
+        witnesses: list[Parts] = []
+        for axis in settled_axes(spec, own, [axis for axis in early if axis not in of_shape]):
+            other = neighbour(spec, group, own[0], axis)
+            if other is not None:
+                witness = build(other)
+                if _signature(witness) == signature:
+                    witnesses.append(witness)
+                else:
+                    of_shape.add(axis)
+        built = _located(spec.load(own[0]), partial(assemble, parts[alike[0]]))
         trials = group.trials[chosen]
-        lanes = _lane_inputs(spec, group.changes, trials, built, [parts[number] for number in alike], place)
+        known = [*(parts[number] for number in alike), *witnesses]
+        lanes = _lane_inputs(spec, group.changes, trials, built, known, place)
         results.append(GroupInputs(built, lanes, trials))
     return results
 
@@ -147,7 +161,7 @@ def _lane_inputs(
     parts: Sequence[Parts],
     place: np.ndarray,
 ) -> LaneInputs:
-    """Put the lanes together; lane k starts from parts[place[k]]."""
+    """Put the lanes together; lane k starts from parts[place[k]]. What differs between any of the parts varies."""
     per_epoch = built.steps_per_epoch
     state, state_varies = _stacked([part.state for part in parts], place)
     if isinstance(parts[0].experiment.optimizer, UpdateRule):

@@ -6,7 +6,7 @@ Shape letters: n trials, R recorded steps.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -183,8 +183,8 @@ class Table:
 
     @property
     def value_names(self) -> list[str]:
-        """Every value's name, in the order of first sight."""
-        return list(dict.fromkeys(name for block in self.blocks for name in block.values))
+        """Every value's name, in the order of the trials that have it."""
+        return list(dict.fromkeys(name for block in by_trial(self.blocks) for name in block.values))
 
     def best(self, metric: str, *, maximize: bool) -> tuple[int, float] | None:
         """Return (trial, value) of the best of `metric`; None where no trial has one. Of equals, the first."""
@@ -201,6 +201,11 @@ class Table:
     def champion(self, trial: int) -> Champion | None:
         """Return the rows and the state of `trial`, if its block kept them."""
         return next((b.champion for b in self.blocks if b.champion is not None and b.champion.trial == trial), None)
+
+
+def by_trial(blocks: Iterable[BlockResult]) -> list[BlockResult]:
+    """Return blocks in the order of their first trials, not in that in which they came."""
+    return sorted(blocks, key=lambda block: int(block.trials[0]))
 
 
 def best_place(block: BlockResult, metric: str, *, maximize: bool) -> int | None:
@@ -267,7 +272,7 @@ def _cell(value: Any) -> str:
 
 def curve_arrays(table: Table) -> dict[str, np.ndarray]:
     """Return curves.npz: step (R,), trial (T,), and each column (T, R)."""
-    blocks = sorted((block for block in table.blocks if block.curves), key=lambda block: int(block.trials[0]))
+    blocks = by_trial(block for block in table.blocks if block.curves)
     trials = np.sort(np.concatenate([np.zeros(0, np.int64), *(block.trials for block in blocks)]))
     steps = np.unique(np.concatenate([np.zeros(0, np.int64), *(block.curve_steps for block in blocks)]))
     arrays = {"step": steps, "trial": trials}
@@ -283,7 +288,7 @@ def curve_arrays(table: Table) -> dict[str, np.ndarray]:
 
 def parameter_arrays(table: Table) -> dict[str, np.ndarray]:
     """Return parameters.npz: trial (T,), name -> (T, ...); "name@trial" -> (...) where shapes differ."""
-    blocks = [block for block in table.blocks if block.parameters]
+    blocks = by_trial(block for block in table.blocks if block.parameters)
     trials = np.sort(np.concatenate([np.zeros(0, np.int64), *(block.trials for block in blocks)]))
     arrays: dict[str, np.ndarray] = {"trial": trials}
     for name in dict.fromkeys(name for block in blocks for name in block.parameters):
