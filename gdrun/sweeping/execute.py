@@ -5,11 +5,14 @@ Every way gives the same results, in another order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+from gdrun.config.base import Section
+from gdrun.config.convolutions import Convolution
 
 from .grouping import Group
 from .results import BlockResult
@@ -64,21 +67,44 @@ class Here:
         """There is nothing to give back."""
 
 
-def cut(groups: Sequence[Group], pieces: int) -> list[Group]:
+def cut(groups: Sequence[Group], pieces: int, chunk: Callable[[Group], int] = lambda group: CHUNK) -> list[Group]:
     """Return the groups, the large ones cut, so that about `pieces` workers have something to do.
 
     Where a group is cut changes no result: a lane's bits do not depend on how many there are.
+
+    Args:
+        chunk: in multiples of how many trials a group may be cut.
     """
-    total = sum(map(len, groups))
-    size = max(CHUNK, -(-total // (max(1, pieces) * CHUNK)) * CHUNK)
+    share = -(-sum(map(len, groups)) // max(1, pieces))
     result = []
     for group in groups:
         if group.whole:
             result.append(group)
             continue
+        multiple = chunk(group)
+        size = max(1, -(-share // multiple)) * multiple
         for begin in range(0, len(group), size):
             result.append(replace(group, trials=group.trials[begin : begin + size]))
     return result
+
+
+def chunk_of(spec: SweepSpec, group: Group) -> int:
+    """Return in multiples of how many trials a group may be cut: 1 where they run one after the other, as far as the
+    config alone shows that."""
+    if len(group) == 1:
+        return 1
+    experiment = spec.load(int(group.trials[0])).experiment
+    return 1 if experiment.compile == "eager" or _is_convolutional(experiment.model) else CHUNK
+
+
+def _is_convolutional(section: Any) -> bool:
+    if isinstance(section, Convolution):
+        return True
+    if isinstance(section, Mapping):
+        return any(map(_is_convolutional, section.values()))
+    if isinstance(section, tuple):
+        return any(map(_is_convolutional, section))
+    return isinstance(section, Section) and any(_is_convolutional(value) for _, value in section)
 
 
 def of_missing(groups: Sequence[Group], missing: np.ndarray) -> list[Group]:

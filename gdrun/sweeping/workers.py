@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from gdrun.errors import GdrunError, ResourceError, UsageError
 from gdrun.text import plural, safe_text
 
-from .execute import Hooks, cut
+from .execute import Hooks, chunk_of, cut
 from .grouping import Group
 from .results import STATUSES, BlockResult, failed
 from .working import OtherVersions, Work
@@ -113,7 +114,7 @@ class Workers:
         """
         pool = self._pool
         work = Work.of(spec, device=pool.device, threads=pool.threads, versions=pool.versions)
-        waiting = [_Given(group, 1) for group in reversed(cut(groups, pool.size))]
+        waiting = [_Given(group, 1) for group in reversed(cut(groups, pool.size, partial(chunk_of, spec)))]
         running: dict[Future[list[BlockResult]], _Given] = {}
         while waiting or running:
             while waiting and len(running) < pool.size:
