@@ -191,13 +191,18 @@ def drive_lanes(
             finals.take(state, np.flatnonzero(pruned), lanes[pruned])
             inputs, lanes = _retired(inputs, lanes, pruned)
         left = (total - step) * pace.seconds_per_step * (1 - padded(int(wanted.sum())) / len(lanes))
-        if padded(int(wanted.sum())) <= len(lanes) // 2 and left > compile_seconds:
+        if padded(int(wanted.sum())) <= len(lanes) // 2 and _worth(left, compile_seconds):
             gone = (lanes >= 0) & ~wanted
             finals.take(state, np.flatnonzero(gone), lanes[gone])
             inputs, lanes = _filled(picked(inputs, np.flatnonzero(wanted)), lanes[wanted])
             windows = _windows(shared, inputs)
             program = shared.compiled(inputs.feeds[0], inputs, windows.at(step))
             pace, fresh = Pace(pace.seconds_per_step), True
+
+
+def _worth(saved: float, compile_seconds: float) -> bool:
+    """Whether a smaller program saves more seconds than its compiling takes."""
+    return saved > compile_seconds
 
 
 def _own(steps: np.ndarray, events: np.ndarray) -> np.ndarray:

@@ -80,7 +80,7 @@ def group_trials(spec: SweepSpec) -> list[Group]:
     """Return the groups of a sweep's trials, in the order of their first trials."""
     columns = [spec.column(axis) for axis in range(len(spec.axes))]
     # First by what may change which settings there are, then, knowing the settings, by the rest.
-    sections = [axis for axis, column in enumerate(columns) if column.dtype == object]
+    sections = [axis for axis, column in enumerate(columns) if _chooses(spec.axes[axis].path, column)]
     groups = []
     for trials in _partition(np.arange(len(spec)), [_codes(columns[axis]) for axis in sections]):
         experiment = spec.load(int(trials[0])).experiment
@@ -92,13 +92,18 @@ def group_trials(spec: SweepSpec) -> list[Group]:
         for axis, change in enumerate(changes):
             if change == "program":
                 keys.append(_codes(columns[axis]))
-            elif change == "optimizer" and spec.axes[axis].path[-1] not in _NOT_OFF:
+            elif change == "optimizer" and len(spec.axes[axis].path) == 2 and spec.axes[axis].path[1] not in _NOT_OFF:
                 keys.append(_switches(columns[axis]))
         for part in _partition(trials, keys):
             groups.append(
                 Group(part, tuple(_settled(columns[axis][part], change) for axis, change in enumerate(changes)))
             )
     return sorted(groups, key=lambda group: int(group.trials[0]))
+
+
+def _chooses(path: ConfigPath, values: np.ndarray) -> bool:
+    """Whether an axis decides which settings there are: a kind, or a whole section."""
+    return values.dtype == object and (len(path) == 1 or path[-1] == "kind" or _is_mapping(values.tolist()))
 
 
 def _settled(values: np.ndarray, change: Change) -> Change:

@@ -1,0 +1,275 @@
+"""Trials as lanes: each is the run at its settings, whatever and however many its neighbours are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gdrun.components.optimizers import OPTIMIZERS
+from gdrun.sweeping.blocks import Control, run_group
+from gdrun.sweeping.grouping import Group, group_trials
+from gdrun.sweeping.results import BlockResult
+from gdrun.sweeping.trials import SweepSpec, plan_trials
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+LINE = """
+precision: {precision}
+compile: {compile}
+data: {{kind: formula, inputs: {{x: "linspace(-1, 1, 50)"}}, target: 3*x + 2, noise: "normal(0, 0.1)", validation: 0.2}}
+model: {{kind: formula, formula: w*x + b, parameters: {{w: 0, b: 0}}}}
+metrics: [mae]
+optimizer: {optimizer}
+schedule: {{{schedule}}}
+"""
+USUAL = {
+    "precision": "float64",
+    "compile": "graph",
+    "optimizer": "{kind: sgd, learning_rate: 0.1}",
+    "schedule": "steps: 60",
+}
+
+
+def line(**settings: str) -> bytes:
+    return LINE.format(**{**USUAL, **settings}).encode()
+
+
+def blocks(spec: SweepSpec, group: Group) -> list[BlockResult]:
+    return list(run_group(spec, group, Control()))
+
+
+def one(spec: SweepSpec, group: Group) -> BlockResult:
+    (block,) = blocks(spec, group)
+    return block
+
+
+def of(text: bytes, axes: Sequence[str]) -> tuple[SweepSpec, BlockResult]:
+    """The sweep's only group, trained as lanes."""
+    spec = plan_trials(text, axes)
+    (group,) = group_trials(spec)
+    result = one(spec, group)
+    assert result.info["strategy"] == "lanes", result.info
+    assert result.why == [""] * len(spec)
+    return spec, result
+
+
+def single(spec: SweepSpec, trial: int) -> tuple[Any, dict[str, np.ndarray]]:
+    """(last report, final parameters by name) of the run at a trial's settings."""
+    from gdrun.engine.drive import drive
+    from gdrun.recording import final_parameters
+    from gdrun.training import prepare
+
+    prepared = prepare(spec.load(trial))
+    built = prepared.built
+    *_, last = drive(built.program, built.state, built.setting, built.data, built.rows, built.windows)
+    _, parameters, _ = final_parameters(prepared, last)
+    return last, {name: value.numpy() for name, value in built.objective.named(parameters, built.setting).items()}
+
+
+def assert_is_single(spec: SweepSpec, result: BlockResult, trials: Sequence[int], rtol: float = 1e-9) -> None:
+    for trial in trials:
+        place = int(np.flatnonzero(result.trials == trial)[0])
+        last, parameters = single(spec, trial)
+        assert result.steps[place] == last.step, trial
+        assert (result.status[place] == "diverged") is last.reason.diverged
+        for name, value in parameters.items():
+            np.testing.assert_allclose(result.parameters[name][place], value, rtol=rtol, atol=rtol, err_msg=name)
+
+
+def assert_same_bits(one: BlockResult, other: BlockResult, trials: Sequence[int]) -> None:
+    """Both have the same bits for `trials`."""
+    a, b = (np.flatnonzero(np.isin(result.trials, trials)) for result in (one, other))
+    assert [one.status[place] for place in a] == [other.status[place] for place in b]
+    np.testing.assert_array_equal(one.steps[a], other.steps[b])
+    for name in one.parameters:
+        np.testing.assert_array_equal(one.parameters[name][a], other.parameters[name][b], err_msg=name)
+    for name in one.values:
+        np.testing.assert_array_equal(one.values[name][a], other.values[name][b], err_msg=name)
+    at = np.intersect1d(one.curve_steps, other.curve_steps)
+    for name in one.curves:
+        ours = one.curves[name][a][:, np.isin(one.curve_steps, at)]
+        np.testing.assert_array_equal(ours, other.curves[name][b][:, np.isin(other.curve_steps, at)], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "axes"),
+    [
+        ({"compile": "xla"}, ["lr=log:1e-2:30:9"]),
+        ({"compile": "xla", "schedule": "epochs: 6, batch_size: 7"}, ["lr=0.05,0.2", "seed=range:0:3"]),
+        ({"optimizer": "{kind: sgd, learning_rate: 0.1, momentum: 0.5}"}, ["momentum=0.1,0.5,0.9", "lr=0.05,0.1"]),
+        ({"optimizer": "adam"}, ["optimizer.beta_1=0.8,0.9", "optimizer.beta_2=0.99,0.999", "lr=0.01,0.1"]),
+        ({"optimizer": "adamw"}, ["optimizer.weight_decay=0.001,0.1", "optimizer.clipnorm=0.1,10"]),
+        ({}, ["data.noise=0*x,0.3*x", "model.parameters.w=-1,4"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_lane_is_the_run_at_its_settings(settings, axes):
+    """To 1e-9 in float64: sums over lanes and examples may be ordered otherwise than over examples alone."""
+    spec, result = of(line(**settings), axes)
+    assert_is_single(spec, result, [0, len(spec) // 2, len(spec) - 1])
+
+
+def test_constants_penalties_and_the_losses_settings_may_differ_between_lanes():
+    text = b"""
+precision: float64
+compile: graph
+constants: {c: 2, shift: 0.5, both: c + shift}
+data: {kind: formula, inputs: {x: "linspace(-1, 1, 30)"}, target: 3*x + shift, noise: "normal(0, 0.1)"}
+model: {kind: formula, formula: w*x + b*c, parameters: {w: c, b: 0}}
+loss: {kind: huber, delta: 0.5, factor: 2, penalty: {l2: 0.1}}
+optimizer: {kind: sgd, learning_rate: 0.1}
+schedule: {steps: 40}
+"""
+    axes = ["loss.penalty.l2=0,0.1,1", "loss.delta=0.2,1", "loss.factor=1,3"]
+    spec, result = of(text, axes)
+    assert_is_single(spec, result, [0, 5, 11])
+    spec, result = of(text, ["constants.c=1,2,-1", "constants.shift=0,1"])
+    assert_is_single(spec, result, [0, 3, 5])
+
+
+def test_an_update_rules_settings_may_differ_between_lanes():
+    text = b"""
+precision: float64
+compile: graph
+model: {kind: formula, formula: "(w - 1)**2", parameters: {w: 0}}
+optimizer:
+  kind: formula
+  learning_rate: 0.1
+  settings: {gamma: 0.5, start: 2}
+  state: {v: start}
+  update: {v: gamma*v + learning_rate*gradient, parameter: parameter - v}
+schedule: {steps: 30}
+"""
+    spec, result = of(text, ["gamma=0,0.5,0.9", "lr=0.1,0.3"])
+    assert_is_single(spec, result, range(6))
+    # The start of a state variable is outside the program: such trials have one each.
+    assert len(group_trials(plan_trials(text, ["start=1,2"]))) == 2
+
+
+NETWORK = """
+data: {kind: moons, size: 60, noise: 0.1}
+model: {kind: mlp, hidden: [12], activation: tanh, outputs: 1}
+loss: {kind: binary_crossentropy, from_logits: true}
+optimizer: {kind: adam, learning_rate: 0.01}
+schedule: {steps: 30, batch_size: 20}
+"""
+
+
+@pytest.mark.parametrize("text", [NETWORK.encode(), line(compile="xla", schedule="steps: 30, batch_size: 10")])
+def test_a_lane_has_the_same_bits_however_many_there_are(text):
+    """Under XLA; in a graph TensorFlow's own kernels divide their work by its size."""
+    spec = plan_trials(text, ["lr=log:1e-4:1:61"])
+    (group,) = group_trials(spec)
+    every = one(spec, group)
+    for trials in ([17], list(range(40, 61))):
+        assert_same_bits(one(spec, group.subset(np.asarray(trials))), every, trials)
+
+
+CLIPPED = ["clipnorm: 1", "clipvalue: 0.5", "global_clipnorm: 1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "clip"),
+    [(kind, "global_clipnorm: 1") for kind in OPTIMIZERS if kind not in ("muon", "adafactor")]
+    + [(kind, clip) for kind in ("sgd", "adam") for clip in CLIPPED[:2]]
+    + [("sgd", ""), ("adam", "")],
+)
+def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(kind, clip):
+    optimizer = f"{{kind: {kind}, learning_rate: 0.1, {clip}}}"
+    text = line(optimizer=optimizer, schedule="steps: 12", precision="float32")
+    spec = plan_trials(text, ["lr=0.01,1e38,0.05,3e38,0.02"])
+    (group,) = group_trials(spec)
+    mixed = one(spec, group)
+    assert [status == "diverged" for status in mixed.status] == [False, True, False, True, False]
+    assert all(np.isfinite(value).all() for value in mixed.parameters.values())
+    assert_same_bits(one(spec, group.subset(np.asarray([0, 2, 4]))), mixed, [0, 2, 4])
+
+
+def test_what_diverged_and_when_is_what_the_single_run_says():
+    spec, result = of(line(compile="xla", schedule="steps: 400"), ["lr=log:0.5:1e30:8"])
+    assert result.status.count("diverged") >= 5
+    for trial in (2, 5, 7):
+        last, _ = single(spec, trial)
+        quantity = last.reason.name.split("_")[0].lower()
+        assert result.diverged[trial] == quantity
+        assert result.diverged_at[trial] == last.step + (quantity == "parameters")
+        assert result.stopped_by[trial] == "non_finite"
+
+
+def test_early_stopping_is_each_lanes_own():
+    stop = "stop: {loss_below: 0.2}"
+    spec, result = of(line(schedule=f"steps: 200, {stop}"), ["lr=0.01,0.1,0.3"])
+    assert result.status == ["completed" if step == 200 else "stopped" for step in result.steps]
+    assert len(set(result.steps.tolist())) == 3
+    assert_is_single(spec, result, [0, 1, 2])
+    patience = "stop: {patience: {epochs: 2, metric: validation_loss, restore_best: true}}"
+    spec, result = of(line(schedule=f"epochs: 30, batch_size: 8, {patience}"), ["lr=0.3,0.6,0.02", "seed=0,1"])
+    assert "patience" in result.stopped_by
+    assert_is_single(spec, result, range(6))
+
+
+def test_lanes_that_are_done_leave_the_program_and_the_others_keep_their_bits(monkeypatch):
+    """40 of 48 lanes diverge at once; compiling is made free, so that the rest goes on in a program of 16."""
+    from gdrun.engine import drive, lane_drive
+
+    text = line(schedule="steps: 3000", compile="xla")
+    spec = plan_trials(text, ["lr=" + ",".join([*(f"{k}e20" for k in range(1, 41)), "0.1", "0.2"])])
+    (group,) = group_trials(spec)
+    calm = one(spec, group)
+    sizes: list[int] = []
+    compiled = lane_drive.LaneProgram.compiled
+
+    def counted(self: Any, feed: Any, inputs: Any, window: Any) -> Any:
+        sizes.append(inputs.count)
+        return compiled(self, feed, inputs, window)
+
+    monkeypatch.setattr(lane_drive.LaneProgram, "compiled", counted)
+    monkeypatch.setattr(lane_drive, "_worth", lambda saved, compile_seconds: True)
+    monkeypatch.setattr(drive, "CHUNK_SECONDS", 1e-3)
+    compacted = one(spec, group)
+    assert sizes == [48, 16]
+    assert_same_bits(compacted, calm, range(len(spec)))
+
+
+def test_convolutions_and_long_loops_run_one_after_the_other_with_the_reason():
+    text = b"""
+precision: float64
+define: {y: {start: x, repeat: 0.5*y + 1, times: 12}}
+model: {kind: formula, formula: (y - 1.9)**2, parameters: {x: 3}}
+optimizer: {kind: sgd, learning_rate: 0.1}
+schedule: {steps: 20}
+"""
+    spec = plan_trials(text, ["lr=0.1,0.2,1e200", "x=1,2"])
+    (group,) = group_trials(spec)
+    result = one(spec, group)
+    assert result.info["strategy"] == "one after the other"
+    assert "loop" in result.info["why"]
+    assert_is_single(spec, result, [0, 1, 3])
+
+
+def test_the_best_trials_rows_are_those_of_its_run():
+    spec, result = of(line(compile="xla", schedule="epochs: 4, batch_size: 10"), ["lr=0.01,0.1,1e5"])
+    best = result.champion
+    assert best is not None
+    assert best.trial == 1
+    last, _ = single(spec, 1)
+    np.testing.assert_allclose(best.records["loss"][-1], last.records["loss"][-1], rtol=1e-9)
+    assert best.records["step"][best.is_row].tolist() == list(range(17))
+
+
+def test_curves_show_each_lane_up_to_its_end():
+    spec, result = of(line(compile="xla", schedule="steps: 300"), ["lr=0.1,1e30"])
+    steps = result.curve_steps
+    assert steps[0] == 0
+    assert steps[-1] == 300
+    assert np.isfinite(result.curves["loss"][0]).all()
+    after = result.curves["loss"][1][steps > result.steps[1]]
+    assert np.isnan(after).all()
+    # A start that all lanes share, by a loop of numpy's own.
+    from gdrun.training import prepare
+
+    data = prepare(spec.load(0)).built.data
+    np.testing.assert_allclose(result.curves["loss"][:, 0], np.mean(data.target.numpy() ** 2), rtol=1e-12)
