@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from config_oracles import ORACLES, Oracle, Values
 
+from gdrun.config.expect import Bound
 from gdrun.config.loading import load_config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -58,6 +59,20 @@ def _pairs(expect: Any, values: Values) -> Iterator[tuple[str, Any, Any, Any]]:
             yield f"{name} at step {row.step}", expected, row, values.trace[row.step][name]
     if expect.predictions is not None:
         yield "predictions", expect.predictions, None, values.predictions
+    for number, trials in enumerate(expect.trials):
+        yield from _pairs_of_trials(f"trials[{number}]", trials, values.trials[number])
+
+
+def _pairs_of_trials(what: str, trials: Any, values: dict[str, Any]) -> Iterator[tuple[str, Any, Any, Any]]:
+    for name in ("count", "completed", "diverged", "steps", "diverged_at"):
+        if getattr(trials, name) is not None:
+            assert getattr(trials, name) == values[name], f"{what}.{name}"
+            yield f"{what}.{name}", Bound(value=values[name], rtol=0, atol=0), trials, values[name]
+    if trials.loss is not None:
+        yield f"{what}.loss", trials.loss, trials, values["loss"]
+    for section in (trials.values, trials.parameters, trials.metrics):
+        for name, expected in section.items():
+            yield f"{what}.{name}", expected, trials, values[name]
 
 
 def _compare(what: str, expected: Any, row: Any, got: Any, expect: Any, oracle: Oracle) -> None:

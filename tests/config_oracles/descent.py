@@ -24,6 +24,8 @@ class Values:
     predictions: Any = None
     steps: int | None = None
     gradients: Mapping[str, Any] = field(default_factory=dict)
+    trials: tuple[dict[str, Any], ...] = ()
+    """For each entry of `expect.trials` what it is about, by name."""
 
 
 @dataclass(frozen=True)
