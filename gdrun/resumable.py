@@ -68,8 +68,10 @@ def check_unfinished(run: Run, *, more: bool) -> None:
     record, status, name = run.record, run.status, safe_text(run.directory)
     if status is Status.RUNNING:
         raise RunDirectoryError(f"{name} is busy: another process is writing it", hint="wait until it ends, or stop it")
-    if status in _UNFINISHED or record.stopped_by == "seconds":
+    if status in _UNFINISHED or record.stopped_by == "seconds" or _lacks_trials(record):
         return
+    if record.kind == "sweep":
+        raise UsageError(f"every trial of {name} has its result", hint=f"gdrun show {safe_text(run.directory.name)}")
     if status is Status.COMPLETED and record.kind == "train":
         if more:
             return
@@ -77,6 +79,14 @@ def check_unfinished(run: Run, *, more: bool) -> None:
         raise UsageError(f"{name} is complete, {steps}", hint="give it more: gdrun resume RUN epochs=200, or steps=")
     why = safe_text(record.why or status.value, limit=200)
     raise UsageError(f"{name} has ended ({status.value}): {why}", hint="`gdrun train RUN KEY=VALUE` makes another run")
+
+
+def _lacks_trials(record: RunRecord) -> bool:
+    """Whether it is a sweep some of whose trials have failed, or never ran."""
+    counts = record.extra.get("trials")
+    if record.kind != "sweep" or not isinstance(counts, dict):
+        return False
+    return any(isinstance(counts.get(kind), int) and counts[kind] > 0 for kind in ("failed", "missing"))
 
 
 def prepare_again(

@@ -64,21 +64,26 @@ def resume(
     """
     directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
     if Run(directory).record.kind == "sweep":
-        return resume_sweep(directory, overrides, listener=None if isinstance(listener, Listener) else listener)
+        heard = None if isinstance(listener, Listener) else listener
+        return resume_sweep(directory, overrides, plugins=plugins, listener=heard)
     assert listener is None or isinstance(listener, Listener)
     prepared = prepare_again(directory, overrides, plugins=plugins)
     return continue_run(prepared, directory, listener=listener, log=log)
 
 
 def resume_sweep(
-    directory: Path, overrides: Sequence[str] | Mapping[str, Any] = (), *, listener: SweepListener | None = None
+    directory: Path,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    *,
+    plugins: PluginSources = (),
+    listener: SweepListener | None = None,
 ) -> SweepRun:
     """Go on with a sweep: train the trials that have no result. Raises as `resume`."""
     from gdrun.sweeping.run import resume as resume_trials
 
     if overrides:
         raise UsageError("a sweep goes on as it is; nothing of it can change", hint="gdrun resume RUN")
-    return resume_trials(directory, listener=listener)
+    return resume_trials(directory, plugins=plugins, listener=listener)
 
 
 @dataclass(frozen=True)

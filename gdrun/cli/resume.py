@@ -33,7 +33,8 @@ def command(
     """Go on with a run that was interrupted or killed, in its own directory.
 
     It ends with the same bits as a run that was never interrupted; what cannot is refused: a changed config, data file
-    or plugin, other versions, another processor or device. A complete run goes on with more steps: epochs=200.
+    or plugin, other versions, another processor or device. A complete run goes on with more steps: epochs=200. A sweep
+    goes on with the trials that have no result; those that have one stay as they are.
 
     Exit codes: as of train; 2 where a run has ended or cannot go on, 5 where it is busy or damaged.
     """
@@ -84,10 +85,11 @@ def _resume_sweep(
     from gdrun.resuming import resume_sweep
     from gdrun.sweeping.summary import summarize
 
+    known = session.load_plugins(plugins)
     listener = sweep_progress.listener(directory.name, quiet=quiet, verbose=verbose)
     with session.quiet():
         try:
-            run = resume_sweep(directory, overrides, listener=listener)
+            run = resume_sweep(directory, overrides, plugins=known, listener=listener)
         finally:
             listener.close()
     told = summarize(run)

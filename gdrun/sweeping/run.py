@@ -103,9 +103,12 @@ def sweep(
     return _finished(store, settings)
 
 
-def resume(directory: str | Path, *, listener: SweepListener | None = None) -> SweepRun:
+def resume(directory: str | Path, *, plugins: PluginSources = (), listener: SweepListener | None = None) -> SweepRun:
     """Train the trials of a sweep that have no result; those that have one stay as they are, byte for byte.
 
+    Args:
+        plugins: those that it was begun with.
+        listener: hears how it goes.
     Raises:
         UsageError: every trial has its result.
         ConfigError: its config is not what it was.
@@ -115,7 +118,7 @@ def resume(directory: str | Path, *, listener: SweepListener | None = None) -> S
     record = Run(directory).record
     if record.kind != "sweep":
         raise UsageError(f"{directory} is not a sweep")
-    spec = plan_trials(directory)
+    spec = plan_trials(directory, plugins=plugins)
     text = spec.config_text()
     if record.config_hash not in (None, hashlib.sha256(text.encode()).hexdigest()):
         raise RunDirectoryError(f"the config of {directory} is not the one that the sweep began with")
