@@ -256,8 +256,8 @@ def _notes(point: Point, target: str, value: Any, found: Mapping[str, Any]) -> t
         view = evaluate(tape.watch)
     notes = []
     if value_bad:
-        why = value_note(ops.seen) or "the values given are not"
-        notes.append(f"the value is not finite: {why}; a derivative there means nothing, whatever the tape says")
+        cause = value_note(ops.seen) or "the values given are not"
+        notes.append(f"the value is not finite: {cause}; a derivative there means nothing, whatever the tape says")
     if bad and tf.is_tensor(view.targets[target]):
         by = f"the derivative by {', '.join(bad)} is not finite"
         why = slope_note(ops.seen, tape, view.targets[target])

@@ -14,7 +14,6 @@ from gdrun.text import human_number
 
 if TYPE_CHECKING:
     from gdrun.build import Built
-    from gdrun.plots.figure import Figure
 
     from .stability import Prediction
 
@@ -78,37 +77,6 @@ class RateSearch:
             "prediction": self.prediction.as_dict(),
             "suggestion": {"rate": self.suggestion.rate, "reason": self.suggestion.reason},
         }
-
-    def figure(self) -> Figure:
-        """Return the curve as a figure."""
-        from gdrun.plots.figure import Axis, Figure, Mark, Region, Rule, Series
-
-        # What grows for ever is off the picture long before it diverges.
-        ceiling = 10 * abs(self.first_loss)
-        off = self.diverged | ~(self.losses <= ceiling)
-        shown = ~off
-        positive = bool(np.all(self.losses[shown] > 0)) if shown.any() else False
-        rules = [Rule(x=self.prediction.limit, label="predicted limit")] if self._within(self.prediction.limit) else []
-        if self.suggestion.rate is not None:
-            rules.append(Rule(x=self.suggestion.rate, label="suggested"))
-        regions: tuple[Region, ...] = ()
-        if off[-1]:
-            first = len(self.rates) - int(np.argmin(off[::-1])) if not off.all() else 0
-            start = float(np.sqrt(self.rates[first - 1] * self.rates[first])) if first else None
-            regions = (Region(start, None, "diverged, or grew tenfold"),)
-        return Figure(
-            "loss along a ramp of learning rates" if self.range_test else f"loss after {self.steps:,} steps",
-            Axis("learning rate", "log"),
-            Axis("smoothed loss" if self.range_test else "loss", "log" if positive else "linear"),
-            series=(Series(self.rates[shown], self.losses[shown]),),
-            marks=tuple(Mark(float(rate), None, "diverged") for rate in self.rates[off][:1]),
-            regions=regions,
-            rules=tuple(rules),
-            name="learning-rate",
-        )
-
-    def _within(self, rate: float | None) -> bool:
-        return rate is not None and bool(self.rates[0] <= rate <= self.rates[-1])
 
 
 def find_learning_rate(

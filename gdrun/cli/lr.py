@@ -14,6 +14,7 @@ from gdrun.text import human_number, safe_text
 
 if TYPE_CHECKING:
     from gdrun.analysis.learning_rate import RateSearch
+    from gdrun.plots.figure import Figure
 
 
 def command(
@@ -50,7 +51,7 @@ def lines(found: RateSearch) -> list[str]:
 
     number = lambda value: human_number(value, digits=4)  # noqa: E731
     width = min(shutil.get_terminal_size((80, 24)).columns, 100)
-    drawn = as_text(found.figure(), width, 18, colour=terminal.has_colour("stdout")).splitlines()
+    drawn = as_text(figure(found), width, 18, colour=terminal.has_colour("stdout")).splitlines()
     prediction, suggestion = found.prediction, found.suggestion
     rows = []
     if prediction.limit is not None:
@@ -65,3 +66,38 @@ def lines(found: RateSearch) -> list[str]:
     shown = "none" if suggestion.rate is None else human_number(suggestion.rate, digits=2)
     rows.append(["suggestion", f"{shown}: {suggestion.reason}"])
     return [*drawn, "", *aligned(rows, indent=0)]
+
+
+def figure(found: RateSearch) -> Figure:
+    """Return the curve as a figure: losses against rates, the predicted limit, the suggestion, what diverged."""
+    import numpy as np
+
+    from gdrun.plots.figure import Axis, Figure, Mark, Region, Rule, Series
+
+    # What grows for ever is off the picture long before it diverges.
+    ceiling = 10 * abs(found.first_loss)
+    off = found.diverged | ~(found.losses <= ceiling)
+    shown = ~off
+    positive = bool(np.all(found.losses[shown] > 0)) if shown.any() else False
+    rules = [Rule(x=found.prediction.limit, label="predicted limit")] if _within(found, found.prediction.limit) else []
+    if found.suggestion.rate is not None:
+        rules.append(Rule(x=found.suggestion.rate, label="suggested"))
+    regions: tuple[Region, ...] = ()
+    if off[-1]:
+        first = len(found.rates) - int(np.argmin(off[::-1])) if not off.all() else 0
+        start = float(np.sqrt(found.rates[first - 1] * found.rates[first])) if first else None
+        regions = (Region(start, None, "diverged, or grew tenfold"),)
+    return Figure(
+        "loss along a ramp of learning rates" if found.range_test else f"loss after {found.steps:,} steps",
+        Axis("learning rate", "log"),
+        Axis("smoothed loss" if found.range_test else "loss", "log" if positive else "linear"),
+        series=(Series(found.rates[shown], found.losses[shown]),),
+        marks=tuple(Mark(float(rate), None, "diverged") for rate in found.rates[off][:1]),
+        regions=regions,
+        rules=tuple(rules),
+        name="learning-rate",
+    )
+
+
+def _within(found: RateSearch, rate: float | None) -> bool:
+    return rate is not None and bool(found.rates[0] <= rate <= found.rates[-1])
