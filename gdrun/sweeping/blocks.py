@@ -101,7 +101,7 @@ def run_inputs(spec: SweepSpec, group: Group, inputs: GroupInputs, control: Cont
     # the bits that it would have had among the others.
     obstacle = "a single trial" if group.alone else lanes_obstacle(inputs.built)
     size = max(1, min(lanes_that_fit(inputs), MAX_LANES))
-    shared = kept_program(spec, group, inputs, lambda: _program(spec, inputs.built))
+    shared = kept_program(spec, group, inputs, lambda: lane_program(spec, inputs.built))
     for begin in range(0, len(inputs.trials), size):
         places = np.arange(begin, min(begin + size, len(inputs.trials)))
         block = inputs if len(places) == len(inputs.trials) else _subset(inputs, places)
@@ -188,7 +188,7 @@ def lane_rows(built: Built, total_trials: int) -> Rows:
     return replace(rows, every=tuple(steps[:: -(-len(steps) // most)].tolist()))
 
 
-def _program(spec: SweepSpec, built: Built) -> LaneProgram:
+def lane_program(spec: SweepSpec, built: Built) -> LaneProgram:
     return LaneProgram(
         step=replace(built.step, guard="each"),
         assess=built.program.assess,

@@ -151,3 +151,56 @@ def momentum_search() -> Values:
     found = {"learning_rate": np.median(rate[best]), "momentum": np.median(momentum[best]), "loss": limit}
     count = 96
     return Values(trials=({"count": count, "completed": count if np.isfinite(loss).all() else 0}, found))
+
+
+def _valley(rate: float, momentum: float, steps: int) -> tuple[np.ndarray, float, int | None]:
+    """Heavy ball on (x**2 + 10 * y**2) / 2 from (1, 1): the last point, its loss, the step at which it overflowed."""
+    curvature = np.array([1.0, 10.0])
+    position, velocity = np.ones(2), np.zeros(2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for step in range(steps):
+            if not np.isfinite((curvature * position**2).sum() / 2):
+                return position, np.inf, step
+            velocity = momentum * velocity - rate * curvature * position
+            position = position + velocity
+        loss = (curvature * position**2).sum() / 2
+    return position, loss, None if np.isfinite(loss) else steps
+
+
+@oracle("rate-edge")
+def rate_edge() -> Values:
+    rates = np.geomspace(0.01, 10, 31)
+    ends = [_valley(rate, 0, 400) for rate in rates]
+    diverged = [at is not None for _, _, at in ends]
+    losses = [loss for _, loss, _ in ends]
+    x, y = ends[0][0]
+    return Values(
+        trials=(
+            {"count": 31, "diverged": sum(diverged), "completed": 31 - sum(diverged)},
+            {"lr": rates[int(np.argmin(losses))]},
+            {"x": x, "y": y},
+            {"diverged_at": ends[-1][2]},
+        )
+    )
+
+
+@oracle("momentum-grid")
+def momentum_grid() -> Values:
+    grid = [(momentum, rate) for momentum in (0, 0.5, 0.8) for rate in (0.05, 0.15, 0.35)]
+    losses = {pair: _valley(pair[1], pair[0], 100)[1] for pair in grid}
+    momentum, rate = min(losses, key=losses.__getitem__)
+    ends = {"count": 9, "completed": int(np.isfinite(list(losses.values())).sum())}
+    found = {"momentum": momentum, "lr": rate}
+    return Values(trials=(ends, found, {"loss": losses[0, 0.35]}, {"loss": losses[0.8, 0.35]}))
+
+
+@oracle("noise-seeds")
+def noise_seeds() -> Values:
+    """Least squares, by numpy, through noise that numpy's old generator draws."""
+    x = np.linspace(-1, 1, 40)
+    found = []
+    for seed in (0, 7):
+        y = 2 * x + 1 + np.random.RandomState(seed).normal(0, 0.3, 40)
+        slope, intercept = np.polyfit(x, y, 1)
+        found.append({"slope": slope, "intercept": intercept})
+    return Values(trials=({"count": 10, "completed": 10}, *found))
