@@ -69,7 +69,7 @@ def show(spec: SweepSpec) -> None:
     """Print the table on stderr."""
     name = terminal.paint(safe_text(spec.base.experiment.name, limit=64), "bold")
     direction = "largest" if spec.maximize else "smallest"
-    search = f", proposed by {spec.search.kind}" if spec.search is not None else ""
+    search = _search(spec) if spec.search is not None else ""
     terminal.say(f"{name}: {plural_count(len(spec))}{search}, ranked by the {direction} {safe_text(spec.metric)}")
     keys = [safe_text(key, limit=60) for key in _keys(spec)]
     if not spec.blocks:
@@ -90,6 +90,15 @@ def show(spec: SweepSpec) -> None:
     for line in lines[1:]:
         terminal.say(line)
     _show_groups(groups_of(spec) or [])
+
+
+def _search(spec: SweepSpec) -> str:
+    from gdrun.sweeping.proposals import batch_size
+
+    assert spec.search is not None
+    size = batch_size(spec)
+    batches = f" in batches of {size}" if size < len(spec) else ""
+    return f", proposed by {spec.search.kind}{batches}{', the weaker dropped on the way' if spec.search.prune else ''}"
 
 
 def _show_groups(groups: Sequence[tuple[int, dict[str, Any]]]) -> None:
