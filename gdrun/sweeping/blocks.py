@@ -86,11 +86,14 @@ def run_group(spec: SweepSpec, group: Group, control: Control) -> Iterator[Block
 
     What cannot be built or trained fails with its reason and takes no other group with it.
     """
+    failures: list[tuple[np.ndarray, GdrunError]] = []
     try:
-        built = build_group(spec, group)
+        built = build_group(spec, group, failures)
     except GdrunError as error:
         yield failed(group.trials, _reason(error))
         return
+    for trials, error in failures:
+        yield failed(trials, _reason(error))
     for inputs in built:
         yield from run_inputs(spec, group, inputs, control)
 

@@ -24,7 +24,7 @@ from gdrun.config.update_rule import UpdateRule
 from gdrun.engine.feed import Feed
 from gdrun.engine.lane_drive import LaneInputs
 from gdrun.engine.state import Batch, Setting, TrainState
-from gdrun.errors import ConfigError
+from gdrun.errors import ConfigError, GdrunError
 
 from .grouping import Group
 from .neighbours import neighbour, settled_axes
@@ -46,30 +46,40 @@ class GroupInputs:
     """int64 (L,)."""
 
 
-def build_group(spec: SweepSpec, group: Group) -> list[GroupInputs]:
+def build_group(
+    spec: SweepSpec, group: Group, failures: list[tuple[np.ndarray, GdrunError]] | None = None
+) -> list[GroupInputs]:
     """Build what a group of trials starts from: one entry for each shape that its data has.
 
+    Args:
+        failures: takes the trials that cannot be built, and why; None: the first such error is raised.
     Raises:
         ConfigError: a trial cannot be built; located.
     """
     early = [axis for axis, change in enumerate(group.changes) if change in ("initial", "parts")]
     combination, firsts = _combinations(spec, group, early)
     only_initial = all(group.changes[axis] == "initial" for axis in early)
-    parts: list[Parts] = []
+    parts: dict[int, Parts] = {}
 
     def build(trial: int) -> Parts:
         loaded = spec.load(trial)
-        if parts and only_initial and _is_plain(parts[0]):
-            return _restarted(parts[0], loaded)
+        first = next(iter(parts.values()), None)
+        if first is not None and only_initial and _is_plain(first):
+            return _restarted(first, loaded)
         return _located(loaded, partial(build_parts, loaded.experiment, directory=loaded.directory))
 
-    for trial in firsts:
-        parts.append(build(trial))
+    for number, trial in enumerate(firsts):
+        try:
+            parts[number] = build(trial)
+        except GdrunError as error:
+            if failures is None:
+                raise
+            failures.append((group.trials[combination == number], error))
     results = []
-    signatures = [_signature(part) for part in parts]
+    signatures = {number: _signature(part) for number, part in parts.items()}
     of_shape: set[int] = set()
-    for signature in dict.fromkeys(signatures):
-        alike = [number for number, other in enumerate(signatures) if other == signature]
+    for signature in dict.fromkeys(signatures.values()):
+        alike = [number for number, other in signatures.items() if other == signature]
         chosen = np.isin(combination, alike)
         place = np.searchsorted(np.asarray(alike), combination[chosen])
         own = [firsts[number] for number in alike]

@@ -121,9 +121,6 @@ class Keeper:
         if signal is not None:
             self.write_table()
             why = f"{signals.Signals(signal).name} with {table.counts()['missing']} trials to go"
-        elif not len(table.missing()):
-            for name in (*part_names(self._store), *asked_names(self._store)):
-                self._store.remove(f"{PARTS}/{name}")
         best = table.best(spec.ranked, maximize=spec.maximize)
         told: dict[str, Any] = {}
         if best is not None:
@@ -131,16 +128,21 @@ class Keeper:
             named = dict(zip((axis.key for axis in spec.axes), spec.values(trial), strict=True))
             told = {"trial": trial, "metric": spec.ranked, "value": value, "values": named}
         losses = table.best("loss", maximize=False)
-        self._store.close(
-            status,
-            why=why,
-            stopped_by="signal" if signal is not None else "trials",
-            seconds=seconds + (self._store.record.seconds or 0.0),
-            steps=int(sum(int(block.steps.sum()) for block in table.blocks)),
-            final={} if losses is None else {"loss": losses[1]},
-            best=told,
-            extra={"trials": table.counts(), "strategy": _strategies(table)},
-        )
+        fields: dict[str, Any] = {
+            "why": why,
+            "stopped_by": "signal" if signal is not None else "trials",
+            "seconds": seconds + (self._store.record.seconds or 0.0),
+            "steps": int(sum(int(block.steps.sum()) for block in table.blocks)),
+            "final": {} if losses is None else {"loss": losses[1]},
+            "best": told,
+            "extra": {"trials": table.counts(), "strategy": _strategies(table)},
+        }
+        # The record first: without parts it is all that says that nothing is missing.
+        self._store.update_record(status=str(status), **fields)
+        if signal is None and not len(table.missing()):
+            for name in (*part_names(self._store), *asked_names(self._store)):
+                self._store.remove(f"{PARTS}/{name}")
+        self._store.close(status)
 
 
 def _strategies(table: Table) -> dict[str, Any]:

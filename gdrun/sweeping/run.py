@@ -118,6 +118,10 @@ def resume(directory: str | Path, *, plugins: PluginSources = (), listener: Swee
     record = Run(directory).record
     if record.kind != "sweep":
         raise UsageError(f"{directory} is not a sweep")
+    counts = record.extra.get("trials", {})
+    if record.status == Status.COMPLETED and not counts.get("failed") and not counts.get("missing"):
+        name = safe_text(directory.name)
+        raise UsageError(f"every trial of {name} has its result", hint=f"gdrun show {name}")
     spec = plan_trials(directory, plugins=plugins)
     text = spec.config_text()
     if record.config_hash not in (None, hashlib.sha256(text.encode()).hexdigest()):
@@ -130,9 +134,6 @@ def resume(directory: str | Path, *, plugins: PluginSources = (), listener: Swee
         try:
             table = load_parts(store, len(spec))
             missing = table.missing()
-            if not len(missing) and store.record.status == Status.COMPLETED:
-                name = safe_text(directory.name)
-                raise UsageError(f"every trial of {name} has its result", hint=f"gdrun show {name}")
             executor = open_things.enter_context(closing(settings.executor()))
             _first(spec, settings)
         except BaseException:
