@@ -92,8 +92,8 @@ def run_group(spec: SweepSpec, group: Group, control: Control) -> Iterator[Block
     except GdrunError as error:
         yield failed(group.trials, _reason(error))
         return
-    for trials, error in failures:
-        yield failed(trials, _reason(error))
+    for trials, why in failures:
+        yield failed(trials, _reason(why))
     for inputs in built:
         yield from run_inputs(spec, group, inputs, control)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +59,7 @@ def plan(
         entries = [default_entry(base, drawn=trials is not None or base.experiment.sweep.search is not None)]
     base = _ranked_by(base, metric)
     written, problems = resolve_axes(entries, base.root, EXPERIMENT)
+    written = [_with_absolute_files(axis, base.directory) for axis in written]
     _raise(problems, base)
     samples = _num_samples(base, written, asked=trials)
     many = too_many(written, samples)
@@ -84,6 +86,17 @@ def _ranked_by(base: LoadedConfig, metric: str | None) -> LoadedConfig:
         return base
     sweep = sweep.model_copy(update={"search": sweep.search.model_copy(update={"metric": None})})
     return replace(base, experiment=base.experiment.model_copy(update={"sweep": sweep}))
+
+
+def _with_absolute_files(axis: WrittenAxis, directory: Path) -> WrittenAxis:
+    """Data files by their absolute paths: the sweep's own directory, which is read on resume, is another one."""
+    if axis.path[0] != "data" or axis.path[-1] != "path":
+        return axis
+    nodes = tuple(
+        replace(node, value=os.path.abspath(directory / node.value)) if isinstance(node.value, str) else node
+        for node in axis.space.nodes
+    )
+    return replace(axis, space=replace(axis.space, nodes=nodes))
 
 
 def _with(loaded: LoadedConfig, settings: Sequence[Override]) -> LoadedConfig:
