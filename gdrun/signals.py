@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a request to end well; the second one ends at once."""
+"""SIGINT, SIGTERM and SIGHUP as a request to end well; the second one ends at once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Abandoned(Exception):
 
 
 class StopRequests:
-    """While the block runs, the first SIGINT or SIGTERM is noted in `signal`; the second ends the process.
+    """While the block runs, the first SIGINT, SIGTERM or SIGHUP is noted in `signal`; the second ends the process.
 
-    In threads other than the main one nothing is changed, since Python hears signals in the main one only.
+    A SIGHUP that is ignored stays so: that is how `nohup` lets a run outlive its terminal. In threads other than the main one nothing is changed, since Python hears signals in the main one only.
     """
 
     def __init__(self) -> None:
@@ -31,8 +31,9 @@ class StopRequests:
 
     def __enter__(self) -> StopRequests:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -16,7 +16,7 @@ def send(number=signal.SIGINT, after_seconds=0.1):
     threading.Timer(after_seconds, os.kill, (os.getpid(), number)).start()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_is_noted_and_the_handlers_come_back(number):
     before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
     with StopRequests() as requests:

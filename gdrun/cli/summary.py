@@ -31,9 +31,10 @@ def exit_code(run: Run) -> int:
 
 
 def interrupted_code(run: Run) -> int:
-    """Return 143 after SIGTERM, 130 after any other signal."""
-    signal_name = f"{run.record.stopped_by} {run.record.why} {run.record.extra.get('signal')}"
-    return ExitCode.TERMINATED if "SIGTERM" in signal_name or "sigterm" in signal_name else ExitCode.INTERRUPTED
+    """Return 143 after SIGTERM or SIGHUP, 130 after any other signal."""
+    signal_name = f"{run.record.stopped_by} {run.record.why} {run.record.extra.get('signal')}".upper()
+    asked = any(name in signal_name for name in ("SIGTERM", "SIGHUP"))
+    return ExitCode.TERMINATED if asked else ExitCode.INTERRUPTED
 
 
 def describe(run: Run) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from contextlib import suppress
@@ -23,7 +24,7 @@ schedule: {steps: 3}
 
 def live(root: Path) -> None:
     """Write a run."""
-    with RunStore.create(root, "pi") as store:
+    with RunStore.create(root, "pi", config_hash=hashlib.sha256(CONFIG.encode()).hexdigest()) as store:
         store.write_text("config.yaml", CONFIG)
         store.write_text("source/config.yaml", CONFIG)
         print("config", flush=True)
