@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal as signals
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -192,6 +193,8 @@ def load_parts(store: RunStore, total: int) -> Table:
     """Return the results that a sweep has so far. Parts that cannot be read are left out: their trials run again."""
     table = Table(total)
     with Directory(store.directory) as files:
+        with suppress(FileNotFoundError):
+            files.remove_leftovers(PARTS)
         for name in part_names(store):
             try:
                 with files.reading(f"{PARTS}/{name}") as file:
