@@ -28,6 +28,8 @@ from .working import OtherVersions, Work, difference, train, versions
 
 CONNECT_SECONDS = 6.0
 """How long a cluster has to answer, and again to have a worker."""
+ANSWER_SECONDS = 2.0
+"""What Dask may take more to say so."""
 NO_WORKER_SECONDS = 60.0
 """How long a sweep waits when all workers have gone."""
 _LOOK_SECONDS = 1.0
@@ -291,7 +293,7 @@ def _connect(distributed: Any, address: str) -> Any:
     # In a thread, because Dask waits for ever for what accepts connections and says nothing.
     threading.Thread(target=connect, daemon=True, name="connecting").start()
     try:
-        client = outcome.get(timeout=CONNECT_SECONDS + 2)
+        client = outcome.get(timeout=CONNECT_SECONDS + ANSWER_SECONDS)
     except Empty:
         client = TimeoutError("it says nothing")
     if isinstance(client, Exception):

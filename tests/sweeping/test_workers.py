@@ -1,0 +1,272 @@
+"""Groups given to workers: what becomes of them when workers die, lie, have other versions or are not there.
+
+The workers of most tests are made up; `test_real_workers` has real ones.
+"""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gdrun.config.plugins import load_plugins
+from gdrun.errors import ExitCode, GdrunError, PluginError, ResourceError, UsageError
+from gdrun.sweeping import dask_pool
+from gdrun.sweeping.execute import CHUNK, Hooks, chunk_of, cut
+from gdrun.sweeping.grouping import Group, group_trials
+from gdrun.sweeping.results import BlockResult
+from gdrun.sweeping.trials import SweepSpec, plan_trials
+from gdrun.sweeping.workers import ATTEMPTS, Workers, executor, problem
+from gdrun.sweeping.working import OtherVersions, Work, difference, versions
+
+LINE = b"""
+data: {kind: formula, inputs: {x: "linspace(0, 1, 10)"}, target: 2*x}
+model: {kind: formula, formula: w*x, parameters: {w: 0}}
+optimizer: {kind: sgd, learning_rate: 0.1}
+schedule: {steps: 5}
+"""
+
+
+class Died(Exception):
+    """What a future of `Pool` raises whose worker has died."""
+
+
+class Pool:
+    """Two workers that do what `answer` says of (group, number of the call)."""
+
+    device, threads, versions, settled_by_pool = "cpu", 1, None, False
+    deaths: tuple[type[BaseException], ...] = (Died,)
+
+    def __init__(self, answer: Callable[[Group, int], list[BlockResult]], size: int = 2) -> None:
+        self.size = size
+        self.given: list[list[int]] = []
+        self.closed = 0
+        self._answer = answer
+
+    def submit(self, work: Work, group: Group) -> Future[list[BlockResult]]:
+        self.given.append(group.trials.tolist())
+        future: Future[list[BlockResult]] = Future()
+        try:
+            future.set_result(self._answer(group, len(self.given)))
+        except TimeoutError:
+            pass  # never answers
+        except BaseException as error:
+            future.set_exception(error)
+        return future
+
+    def released(self, future: Future[list[BlockResult]]) -> str:
+        return "its worker died" if isinstance(future.exception(), Died) else ""
+
+    def told(self) -> list[tuple[Any, ...]]:
+        return []
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture(scope="module")
+def spec() -> SweepSpec:
+    return plan_trials(LINE, ["optimizer.kind=sgd,adam,rmsprop,nadam"])
+
+
+def whole(trials: np.ndarray) -> BlockResult:
+    """Results as a worker sends them."""
+    count = len(trials)
+    return BlockResult(
+        trials=trials, status=["completed"] * count, stopped_by=["steps"] * count, steps=np.full(count, 5),
+        diverged_at=np.full(count, -1), diverged=[""] * count, why=[""] * count, values={"loss": np.ones(count)},
+    )  # fmt: skip
+
+
+def rows(workers: Workers, spec: SweepSpec, hooks: Hooks | None = None) -> dict[int, tuple[str, str]]:
+    """Trial -> (status, why); each may come once."""
+    found: dict[int, tuple[str, str]] = {}
+    for block in workers.run(spec, group_trials(spec), hooks or Hooks()):
+        for trial, status, why in zip(block.trials.tolist(), block.status, block.why, strict=True):
+            assert trial not in found
+            found[trial] = (status, why)
+    return found
+
+
+def test_a_group_whose_worker_died_is_trained_again_and_no_other(spec: SweepSpec) -> None:
+    def answer(group: Group, call: int) -> list[BlockResult]:
+        if call == 2:
+            raise Died
+        return [whole(group.trials)]
+
+    pool, warned = Pool(answer), list[str]()
+    found = rows(Workers(pool), spec, Hooks(warn=warned.append))
+    assert found == dict.fromkeys(range(4), ("completed", ""))
+    assert sorted(pool.given) == [[0], [1], [1], [2], [3]]
+    assert warned == ["its worker died; once more: trial 1"]
+
+
+def test_a_group_that_kills_every_worker_fails_and_the_others_do_not(spec: SweepSpec) -> None:
+    def answer(group: Group, call: int) -> list[BlockResult]:
+        if group.trials[0] == 2:
+            raise Died
+        return [whole(group.trials)]
+
+    pool = Pool(answer)
+    found = rows(Workers(pool), spec)
+    assert found.pop(2) == ("failed", f"its worker died, {ATTEMPTS} times")
+    assert found == dict.fromkeys((0, 1, 3), ("completed", ""))
+    assert pool.given.count([2]) == ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(PluginError("it has changed"), ("failed", "it has changed")), (OtherVersions("gdrun 2"), None)],
+)
+def test_an_error_of_a_group_is_its_own(spec: SweepSpec, error: Exception, status: Any) -> None:
+    """Other versions are another worker's chance."""
+
+    def answer(group: Group, call: int) -> list[BlockResult]:
+        if call == 1:
+            raise error
+        return [whole(group.trials)]
+
+    found = rows(Workers(Pool(answer)), spec)
+    assert found == {**dict.fromkeys(range(4), ("completed", "")), **({0: status} if status else {})}
+
+
+@pytest.mark.parametrize("gone", [ResourceError("there is no GPU"), None])
+def test_where_no_worker_can_work_the_sweep_ends(spec: SweepSpec, gone: ResourceError | None) -> None:
+    class Cancelling(Pool):
+        def submit(self, work: Work, group: Group) -> Future[list[BlockResult]]:
+            future: Future[list[BlockResult]] = Future()
+            if gone is None:
+                future.cancel()
+                future.set_running_or_notify_cancel()
+            else:
+                future.set_exception(gone)
+            return future
+
+        def released(self, future: Future[list[BlockResult]]) -> str:
+            return ""
+
+    with pytest.raises(ResourceError, match="there is no GPU" if gone else "the cluster has gone"):
+        rows(Workers(Cancelling(lambda group, call: [])), spec)
+
+
+def test_a_stop_does_not_wait_for_workers(spec: SweepSpec) -> None:
+    def never(group: Group, call: int) -> list[BlockResult]:
+        raise TimeoutError
+
+    asked: list[int] = []
+
+    def should_stop() -> bool:
+        asked.append(1)
+        return len(asked) > 2
+
+    assert rows(Workers(Pool(never)), spec, Hooks(should_stop=should_stop)) == {}
+    assert len(asked) == 3
+
+
+def test_each_trial_has_to_have_one_row_and_a_whole_one() -> None:
+    group = Group(np.arange(4), ("rate",))
+    good = whole(np.arange(4))
+    assert problem([good], group) == ""
+    assert problem([whole(np.arange(2)), whole(np.arange(2, 4))], group) == ""
+    assert "other trials" in problem([], group)
+    assert "other trials" in problem([whole(np.arange(5))], group)
+    assert "other trials" in problem([good, whole(np.arange(1))], group)
+    assert "no result" in problem(["results"], group)
+    for damage in ({"status": ["completed"]}, {"status": ["fine"] * 4}, {"values": {"loss": np.ones(3)}}):
+        block = whole(np.arange(4))
+        block.__dict__.update(damage)
+        assert "not whole" in problem([block], group)
+
+
+def test_what_is_wrong_is_not_written_but_tried_again(spec: SweepSpec) -> None:
+    pool = Pool(lambda group, call: [whole(group.trials + (call == 1))])
+    assert rows(Workers(pool), spec) == dict.fromkeys(range(4), ("completed", ""))
+    assert len(pool.given) == 5
+
+
+def test_groups_are_cut_by_whole_vectors_and_convolutions_trial_by_trial() -> None:
+    spec = plan_trials(LINE, ["lr=log:1e-3:1:70"])
+    pieces = cut(group_trials(spec), 3, partial(chunk_of, spec))
+    assert [len(piece) for piece in pieces] == [2 * CHUNK, 2 * CHUNK, 70 - 4 * CHUNK]
+    assert np.array_equal(np.concatenate([piece.trials for piece in pieces]), np.arange(70))
+    layers = b"{kind: layers, layers: [{kind: conv1d, filters: 1, kernel_size: 2}, {kind: flatten}, {kind: dense}]}"
+    convolution = LINE.replace(
+        b"{kind: formula, formula: w*x, parameters: {w: 0}}", layers.replace(b"dense", b"dense, units: 1")
+    )
+    spec = plan_trials(convolution, ["lr=log:1e-3:1:7"])
+    assert [len(piece) for piece in cut(group_trials(spec), 3, partial(chunk_of, spec))] == [3, 3, 1]
+
+
+PLUGIN = """
+import gdrun.plugin as gd
+@gd.loss("{name}")
+def loss(prediction, target):
+    return (prediction - target) ** 2
+"""
+
+
+def test_workers_load_plugins_themselves_and_only_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(PLUGIN.format(name="mine"))
+    plugins = load_plugins([path])
+    config = LINE + b"loss: {kind: custom, name: mine}\n"
+    data = Work.of(plan_trials(config, ["lr=0.1,0.2"], plugins=plugins), device="cpu", threads=1).spec
+    again = pickle.loads(data)
+    assert [plugin.digest for plugin in again.base.plugins.loaded] == [plugins.loaded[0].digest]
+    assert again.load(1).experiment.optimizer.learning_rate == 0.2
+    path.write_text(PLUGIN.format(name="mine") + "# other\n")
+    with pytest.raises(PluginError, match="has changed"):
+        pickle.loads(data)
+
+
+def test_differences_of_versions_tell_both() -> None:
+    here = versions()
+    assert set(here) == {"python", "tensorflow", "keras", "gdrun"}
+    assert difference(here, dict(here)) == ""
+    assert difference(here, {**here, "gdrun": "9.9"}) == f"gdrun 9.9 instead of {here['gdrun']}"
+    assert difference({"keras": "3"}, {}) == "keras nowhere instead of 3"
+
+
+def refused(**how: Any) -> GdrunError:
+    with pytest.raises(GdrunError) as caught:
+        executor(**how)
+    return caught.value
+
+
+def test_what_is_no_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for address in ("here", "local:0", "local:100000", "tcp://host", "http://host:1"):
+        assert isinstance(refused(cluster=address), UsageError)
+    assert isinstance(refused(cluster="local:2", jobs=2), UsageError)
+    assert isinstance(refused(jobs=100_000), UsageError)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    error = refused(cluster="local:2")
+    assert error.exit_code == ExitCode.RESOURCE
+    assert error.hint == "pip install 'gdrun[dask]'"
+
+
+def test_a_cluster_that_does_not_answer_leaves_no_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither where nothing listens nor where something does that says nothing."""
+    pytest.importorskip("distributed")
+    from gdrun.sweeping.run import sweep
+
+    monkeypatch.setattr(dask_pool, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(dask_pool, "ANSWER_SECONDS", 0.2)
+    with socket.socket() as silent, socket.socket() as closed:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        closed.bind(("127.0.0.1", 0))
+        for one in (silent, closed):
+            with pytest.raises(ResourceError, match="does not answer") as caught:
+                sweep(
+                    LINE, ["lr=0.1,0.2"], runs_dir=tmp_path / "runs", cluster=f"tcp://127.0.0.1:{one.getsockname()[1]}"
+                )
+            assert caught.value.exit_code == ExitCode.RESOURCE
+    assert not (tmp_path / "runs").exists()
