@@ -18,7 +18,7 @@ from gdrun.config.spaces import LISTED, Space
 from gdrun.errors import ConfigError, Problem, UsageError
 
 from .arguments import hinted, options, read_arguments
-from .proposals import check_space
+from .proposals import check_space, num_points
 from .space import Axis, make_axis
 from .trials import Block, SweepSpec, check_trials
 
@@ -66,6 +66,8 @@ def plan(
     _raise([many] if many is not None else [], base)
     axes = tuple(make_axis(axis) for axis in written)
     searched = base.experiment.sweep.search is not None
+    if searched:
+        samples = int(min(samples, num_points(axes)))
     blocks = () if searched else tuple(_blocks(base.experiment.seed, axes, written, samples))
     for number, axis in enumerate(written):
         listed = axis.space.kind == LISTED

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,12 @@ LEARNS = {"tpe": True, "cmaes": True, "gp": True, "random": False, "qmc": False}
 """Sampler -> whether it looks at results."""
 _PACKAGES = {"cmaes": ("cmaes",), "qmc": ("scipy",), "gp": ("scipy", "torch")}
 """What samplers need beside Optuna."""
+
+
+_TRIES = 32
+"""How often a sampler is asked for a row that was not there before."""
+
+Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,19 @@ def is_ordered(axis: Axis) -> bool:
         return False
     steps = np.diff(np.asarray(axis.values, np.float64))
     return bool((steps > 0).all() or (steps < 0).all())
+
+
+def num_points(axes: Sequence[Axis]) -> float:
+    """Return how many different rows there are; infinity where real numbers are drawn."""
+    return math.prod(math.inf if (points := _points(axis)) is None else len(points) for axis in axes)
+
+
+def _points(axis: Axis) -> Sequence[Any] | None:
+    """The different values of an axis; None where there is no end of them."""
+    if axis.values is not None:
+        return list({repr(value): value for value in axis.values}.values())
+    drawn = axis.distribution
+    return range(int(drawn.low), int(drawn.high) + 1) if drawn is not None and drawn.integer else None
 
 
 def check_space(spec: SweepSpec) -> None:
@@ -160,18 +180,36 @@ class Proposals:
             self._study = optuna.create_study(
                 sampler=self._sampler(seed, batch_size(spec)), direction="maximize" if spec.maximize else "minimize"
             )
-        self._pending: list[tuple[Any, tuple[Any, ...]]] = []
+        self._pending: list[tuple[Any, Row]] = []
+        self._repeated: list[tuple[Any, Row]] = []
+        self._finite = math.isfinite(num_points(spec.axes))
+        self._results: dict[str, float] = {}
+        self._seen: set[str] = set()
+        self._others: Iterator[Row] = product(*(_points(axis) or () for axis in spec.axes))
 
-    def ask(self, count: int) -> list[tuple[Any, ...]]:
-        """Return `count` rows, one value an axis."""
+    def ask(self, count: int) -> list[Row]:
+        """Return `count` rows, one value an axis. None comes twice, as long as there are others."""
         with _silence():
-            for _ in range(count):
-                trial = self._study.ask(self._distributions)
-                row = tuple(to_value(axis, trial.params[axis.key]) for axis in self._axes)
-                self._pending.append((trial, row))
-        return [row for _, row in self._pending[-count:]]
+            return [self._new() for _ in range(count)]
 
-    def tell(self, rows: Sequence[tuple[Any, ...]], outcomes: Sequence[Outcome]) -> bool:
+    def _new(self) -> Row:
+        for _ in range(_TRIES):
+            trial = self._study.ask(self._distributions)
+            row = tuple(to_value(axis, trial.params[axis.key]) for axis in self._axes)
+            if not self._finite or repr(row) not in self._seen:
+                return self._asked(trial, row)
+            self._repeated.append((trial, row))
+        # What the sampler would not have: the first that is left.
+        row = next((row for row in self._others if repr(row) not in self._seen), row)
+        return self._asked(None, row)
+
+    def _asked(self, trial: Any, row: Row) -> Row:
+        self._pending.append((trial, row))
+        if self._finite:
+            self._seen.add(repr(row))
+        return row
+
+    def tell(self, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> bool:
         """Tell what came of the rows that `ask` returned.
 
         A trial without a finite value is told as the worst there is, not as failed: samplers forget failed trials and
@@ -186,12 +224,20 @@ class Proposals:
         as_asked = True
         with _silence():
             for (trial, asked), row, outcome in zip(pending, rows, outcomes, strict=True):
-                if row == asked:
+                as_asked = as_asked and row == asked
+                if row == asked and trial is not None:
                     self._tell(trial, outcome)
                 else:
-                    as_asked = False
-                    self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
+                    if trial is not None:
+                        self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
                     self._add(row, outcome)
+                if self._finite:
+                    self._results[repr(row)] = self._told(outcome)
+            repeated, self._repeated = self._repeated, []
+            for trial, row in repeated:
+                known = self._results.get(repr(row))
+                state = None if known is not None else self._optuna.trial.TrialState.FAIL
+                self._study.tell(trial, known, state=state)
         return as_asked
 
     def _tell(self, trial: Any, outcome: Outcome) -> None:
@@ -203,7 +249,7 @@ class Proposals:
             # The other samplers do not look at pruned trials; the value that a trial was dropped with is a poor one.
             self._study.tell(trial, self._told(outcome))
 
-    def _add(self, row: tuple[Any, ...], outcome: Outcome) -> None:
+    def _add(self, row: Row, outcome: Outcome) -> None:
         params = {axis.key: to_param(axis, value) for axis, value in zip(self._axes, row, strict=True)}
         self._study.add_trial(
             self._optuna.trial.create_trial(

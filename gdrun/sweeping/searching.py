@@ -16,14 +16,12 @@ from gdrun.errors import ConfigError
 
 from .execute import Executor, Hooks, of_missing
 from .grouping import Group, group_trials
-from .proposals import Outcome, Proposals, batch_size, to_param, to_value
+from .proposals import Outcome, Proposals, Row, batch_size, to_param, to_value
 from .results import BlockResult, Table, failed
 
 if TYPE_CHECKING:
     from .keeping import Keeper
     from .trials import SweepSpec
-
-Row = tuple[Any, ...]
 
 
 def search(

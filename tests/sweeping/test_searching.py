@@ -196,6 +196,17 @@ def test_every_kind_of_value_is_proposed_within_its_space():
     assert experiment.schedule.steps == steps[0]
 
 
+@pytest.mark.parametrize("kind", ["tpe", "random", "cmaes", "qmc"])
+def test_a_space_with_an_end_is_gone_through_without_repeating(kind, run):
+    spec = searched(kind, "lr=0.01,0.02,0.04,0.08", "steps=uniform:3:7", "momentum=0,0.5", trials=100)
+    assert len(spec) == 40
+    spec, keeper = run(spec, Computed(lambda rate, steps, momentum: rate * steps))
+    assert len({spec.values(trial) for trial in range(40)}) == 40
+    _, again = run(searched(kind, "lr=0.01,0.02,0.04,0.08", "steps=uniform:3:7", "momentum=0,0.5", trials=100),
+                   Computed(lambda rate, steps, momentum: rate * steps), name="again")  # fmt: skip
+    assert table_of(keeper) == table_of(again)
+
+
 def test_cmaes_refuses_words_with_their_place():
     with pytest.raises(ConfigError) as caught:
         searched("cmaes", "lr=0.1,0.2,0.4", "optimizer.nesterov=true,false")
@@ -283,7 +294,7 @@ def test_rows_that_the_config_refuses_fail_alone(run, monkeypatch):
             raise ConfigError((Problem("nesterov is refused today"),), source="line.yaml")
         return load(self, trial)
 
-    spec = searched("random", "optimizer.nesterov=true,false", "momentum=0.5,0.9", trials=16)
+    spec = searched("random", "optimizer.nesterov=true,false", "momentum=uniform:0.5:0.9", trials=16)
     monkeypatch.setattr(SweepSpec, "load", refusing)
     spec, keeper = run(spec, Computed(lambda nesterov, momentum: momentum))
     failed = {trial for trial in range(16) if spec.values(trial)[0] is True}
