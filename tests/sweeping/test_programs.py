@@ -25,8 +25,8 @@ LINE_WITH_OFFSET = LINE.replace(
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[SweepRun, int]]:
     """Search in three batches of eight: search(*space) -> (the sweep, how many programs it made)."""
     made: list[LaneProgram] = []
-    make = blocks._program
-    monkeypatch.setattr(blocks, "_program", lambda *arguments: made.append(make(*arguments)) or made[-1])
+    make = blocks.lane_program
+    monkeypatch.setattr(blocks, "lane_program", lambda *arguments: made.append(make(*arguments)) or made[-1])
 
     def run(*space: str, keep: bool = True, text: str = LINE_WITH_OFFSET) -> tuple[SweepRun, int]:
         made.clear()
