@@ -11,6 +11,7 @@ from gdrun.config.document import MAX_BYTES
 from gdrun.config.loading import LoadedConfig, load_config
 from gdrun.config.plugins import PluginSources
 from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.plugin_record import plugin_hashes
 from gdrun.rundir import layout
 from gdrun.rundir.environment import describe_host, package_versions
 from gdrun.rundir.files import Directory
@@ -116,6 +117,8 @@ def prepare_again(
     files = dict(prepared.built.datasets.files) if prepared.built.datasets else {}
     if files != record.data:
         raise UsageError(f"{safe_text(directory)} cannot go on: its data files have changed")
+    if set(plugin_hashes(loaded).values()) != set(record.plugins.values()):
+        raise UsageError(f"{safe_text(directory)} cannot go on: its plugins have changed")
     was = total_steps(before.experiment.schedule, prepared.built.steps_per_epoch)
     total = prepared.built.total_steps
     if total < was:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gdrun.config.loading import load_config
 from gdrun.errors import ConfigError, RunDirectoryError, UsageError
 from gdrun.resumable import find_resumable, prepare_again
 from gdrun.resuming import continue_run, resume
 from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
-from gdrun.training import execute
+from gdrun.training import execute, prepare
 
 from .cases import CASES, line
 from .cuts import Interrupt, Kill, bits, data, edit
@@ -128,3 +129,31 @@ def test_the_name_of_a_checkpoint_has_the_hash_of_its_bytes(interrupted: Run) ->
     for path in (interrupted.directory / "checkpoints").iterdir():
         assert hashlib.sha256(path.read_bytes()).hexdigest().startswith(path.stem.rpartition("-")[2])
         assert zlib.crc32(path.read_bytes())
+
+
+PLUGIN = """
+import gdrun.plugin as gd
+import tensorflow as tf
+
+
+@gd.loss("half")
+def half(target, prediction):
+    return tf.reduce_mean((target - prediction) ** 2) / 2
+"""
+
+
+def test_a_changed_plugin_is_refused_and_the_same_one_goes_on(lab: Any, chunks: random.Random) -> None:
+    plugin = lab.folder / "half.py"
+    plugin.write_text(PLUGIN)
+    path = lab.folder / "case.yaml"
+    path.write_text(line("{kind: sgd, learning_rate: 0.05}", more="loss: {kind: custom, name: half}"))
+    prepared = prepare(load_config(path, plugins=[str(plugin)]))
+    whole = execute(prepared, runs_dir=lab.folder / "whole", command=["test"])
+    run = execute(prepared, runs_dir=lab.runs, command=["test"], listener=Interrupt(2))
+    with pytest.raises(ConfigError, match="none is loaded"):
+        resume(run.directory)
+    plugin.write_text(PLUGIN.replace("/ 2", "/ 3"))
+    with pytest.raises(ConfigError, match="is not the plugin that the run"):
+        resume(run.directory, plugins=[str(plugin)])
+    plugin.write_text(PLUGIN)
+    assert bits(resume(run.directory, plugins=[str(plugin)])) == bits(whole)
