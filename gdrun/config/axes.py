@@ -175,6 +175,8 @@ def value_problems(axis: WrittenAxis) -> list[tuple[int, Problem]]:
     wanted = axis.form
     if axis.path[-1] == "kind":
         return found  # what it can be is told by the whole section
+    if wanted.annotation is object:
+        return found  # the section that it is in is missing, and said to be
     if wanted.kinds is not None or wanted.section is not None or any(isinstance(value, Mapping) for value in plain):
         return found
     try:

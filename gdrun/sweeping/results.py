@@ -31,7 +31,7 @@ class Champion:
     seconds: float
 
 
-@dataclass
+@dataclass(eq=False)
 class BlockResult:
     """What the trials of one block came to."""
 

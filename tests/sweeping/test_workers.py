@@ -270,3 +270,37 @@ def test_a_cluster_that_does_not_answer_leaves_no_directory(monkeypatch: pytest.
                 )
             assert caught.value.exit_code == ExitCode.RESOURCE
     assert not (tmp_path / "runs").exists()
+
+
+SEEDED = b"""
+data: {kind: formula, inputs: {x: "linspace(0, 1, 30)"}, target: sin(6*x), noise: "normal(0, 0.1)"}
+model: {kind: layers, layers: [{kind: dense, units: 8, activation: tanh}, {kind: dense, units: 1}]}
+optimizer: {kind: sgd, learning_rate: 0.1}
+schedule: {epochs: 3, batch_size: 8}
+"""
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_a_trial_has_the_same_bits_in_whatever_part_of_its_group_it_runs() -> None:
+    """The parts have one seed each, and the last one a single trial; the whole has them all."""
+    from gdrun.sweeping.execute import Here
+    from gdrun.sweeping.results import Table, csv_text, curve_arrays, parameter_arrays
+
+    spec = plan_trials(SEEDED, ["seed=range:0:2", "lr=log:1e-3:1e5:17"])
+    (group,) = group_trials(spec)
+    parts = [group.subset(chosen) for chosen in (np.arange(17, 33), np.arange(17), np.asarray([33]))]
+
+    def files(groups: list[Group]) -> tuple[Any, ...]:
+        table = Table(len(spec))
+        for block in Here().run(spec, groups, Hooks()):
+            table.add(block)
+        columns = [spec.column(axis).tolist() for axis in range(len(spec.axes))]
+        arrays = curve_arrays(table) | parameter_arrays(table)
+        return (
+            csv_text(table, [axis.key for axis in spec.axes], columns),
+            list(arrays),
+            [value.tobytes() for value in arrays.values()],
+        )
+
+    assert "diverged" in files([group])[0]
+    assert files(parts) == files([group])

@@ -1,0 +1,149 @@
+"""Sweeps that were interrupted or killed, or some of whose trials failed, go on to the files of one that was not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gdrun.errors import UsageError
+from gdrun.resumable import find_resumable
+from gdrun.rundir.record import Status
+from gdrun.rundir.run import Run
+from gdrun.rundir.verifying import verify
+from gdrun.sweeping.listener import SweepListener
+from gdrun.sweeping.run import resume, sweep
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+FILES = ("trials.csv", "curves.npz", "parameters.npz")
+
+# More than one group, and one of two seeds, which is what a part of a group is easily without.
+CONFIG = """
+compile: graph
+data: {kind: formula, inputs: {x: "linspace(0, 1, 24)"}, target: sin(6*x), noise: "normal(0, 0.1)"}
+model: {kind: layers, layers: [{kind: dense, units: 4, activation: tanh}, {kind: dense, units: 1}]}
+loss: mse
+optimizer: sgd
+schedule: {epochs: 2, batch_size: 8}
+sweep:
+  over: {optimizer.kind: [sgd, adam, rmsprop], seed: [0, 1], lr: "log:1e-3:1e6:9"}
+"""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("configs") / "line.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(config: Path, tensorflow: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What a sweep holds that nothing interrupted."""
+    return contents(sweep(config, runs_dir=tmp_path_factory.mktemp("whole")).directory)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {name: (directory / name).read_bytes() for name in FILES}
+
+
+class Interrupting(SweepListener):
+    """Sends Ctrl-C as soon as a group is done."""
+
+    def progress(self, done: int, *facts: Any) -> None:
+        if done >= 18:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def sound(directory: Path) -> bool:
+    return not verify(directory).problems
+
+
+def test_an_interrupted_sweep_goes_on(config: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
+    """Finished rows stay as they are, byte for byte, and so do their parts until the end."""
+    begun = sweep(config, runs_dir=tmp_path, listener=Interrupting())
+    assert begun.status is Status.INTERRUPTED
+    assert begun.record.extra["trials"]["missing"] == 36
+    assert sound(begun.directory)
+    rows = (begun.directory / "trials.csv").read_bytes()
+    assert whole["trials.csv"].startswith(rows)
+    assert find_resumable(runs_dir=tmp_path) == begun.directory
+    ended = resume(begun.directory)
+    assert contents(ended.directory) == whole
+    assert ended.status is Status.COMPLETED
+    assert sound(ended.directory)
+    assert len(ended.record.resumed) == 1
+    assert not list((ended.directory / "parts").glob("*"))
+    with pytest.raises(UsageError, match="no run in"):
+        find_resumable(runs_dir=tmp_path)
+    for refused in (find_resumable, resume):
+        with pytest.raises(UsageError, match="every trial of") as caught:
+            refused(begun.directory)
+        assert caught.value.hint == f"gdrun show {begun.directory.name}"
+
+
+def test_a_killed_sweep_goes_on_without_the_part_that_was_torn(
+    config: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "gdrun", "sweep", str(config), "--runs-dir", str(tmp_path), "--quiet"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while len(parts := sorted(tmp_path.glob("2*/parts/0*.npz"))) < 2 and time.monotonic() < deadline:
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.005)
+        process.kill()
+    directory = parts[0].parent.parent
+    run = Run(directory)
+    assert run.status is Status.LOST
+    assert sound(directory)
+    first = parts[0].read_bytes()
+    parts[1].write_bytes(parts[1].read_bytes()[:-100])
+    (directory / "parts" / ".tmp-000009.npz").write_bytes(b"torn")
+    assert find_resumable(runs_dir=tmp_path) == directory
+
+    class Looking(SweepListener):
+        def planned(self, total: int, groups: Any) -> None:
+            assert next(map(len, groups)) == 18, "the torn part's trials run again"
+            assert sum(map(len, groups)) == 36, "and those of no other"
+
+        def progress(self, *facts: Any) -> None:
+            assert parts[0].read_bytes() == first
+
+    assert contents(resume(directory, listener=Looking()).directory) == whole
+    assert "parts/000001.npz is left out" in (directory / "log.txt").read_text()
+    assert sound(directory)
+    assert not list((directory / "parts").iterdir())
+
+
+def test_trials_that_failed_run_again(config: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
+    """Until then the sweep is complete but for them, and can be resumed."""
+    from gdrun.sweeping.keeping import Keeper
+    from gdrun.sweeping.results import failed
+
+    # A worker that died three times, or a config that cannot be built, comes to the keeper as this.
+    keep, runs = Keeper.keep, tmp_path / "runs"
+
+    def failing(self: Keeper, block: Any) -> None:
+        keep(self, failed(block.trials, "out of paper") if block.trials[0] == 18 else block)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Keeper, "keep", failing)
+        begun = sweep(config, runs_dir=runs)
+    assert begun.status is Status.COMPLETED
+    assert begun.record.extra["trials"]["failed"] == 18
+    assert {row["why"] for row in begun.trials if row["status"] == "failed"} == {"out of paper"}
+    assert sound(begun.directory)
+    rows = (begun.directory / "trials.csv").read_text().splitlines()
+    assert find_resumable(runs_dir=runs) == begun.directory
+    ended = resume(begun.directory)
+    assert contents(ended.directory) == whole
+    after = (ended.directory / "trials.csv").read_text().splitlines()
+    assert [one for one, other in zip(rows, after, strict=True) if one != other] == rows[19:37]
+    assert sound(ended.directory)
