@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .config.loading import LoadedConfig as LoadedConfig
     from .config.loading import load_config as load_config
     from .plots.choose import plot as plot
+    from .reporting.make import report as report
     from .resuming import resume as resume
     from .rundir.comparing import compare as compare
     from .rundir.comparing import diff as diff
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from .rundir.trash import removed as removed
     from .rundir.trash import restore as restore
     from .rundir.verifying import verify as verify
+    from .sweeping.run import sweep as sweep
     from .sweeping.trials import plan_trials as plan_trials
     from .training import Listener as Listener
     from .training import execute as execute
@@ -67,10 +69,12 @@ _PLACES = {
     "prune": "rundir.pruning",
     "remove": "rundir.trash",
     "removed": "rundir.trash",
+    "report": "reporting.make",
     "restore": "rundir.trash",
     "resume": "resuming",
     "runs": "rundir.run",
     "stability": "analysis.stable",
+    "sweep": "sweeping.run",
     "table": "rundir.tables",
     "train": "training",
     "verify": "rundir.verifying",
@@ -98,10 +102,12 @@ __all__ = [
     "prune",
     "remove",
     "removed",
+    "report",
     "restore",
     "resume",
     "runs",
     "stability",
+    "sweep",
     "table",
     "train",
     "verify",
