@@ -6,6 +6,7 @@ import hashlib
 import random
 import shutil
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -157,3 +158,19 @@ def test_a_changed_plugin_is_refused_and_the_same_one_goes_on(lab: Any, chunks: 
         resume(run.directory, plugins=[str(plugin)])
     plugin.write_text(PLUGIN)
     assert bits(resume(run.directory, plugins=[str(plugin)])) == bits(whole)
+
+
+@pytest.mark.parametrize("failed", [0, 2])
+def test_a_sweep_goes_on_while_a_trial_has_no_result(tmp_path: Path, failed: int) -> None:
+    counts = {"total": 5, "completed": 5 - failed, "failed": failed, "missing": 0}
+    with RunStore.create(tmp_path, "pi", kind="sweep") as store:
+        store.close("completed", extra={"trials": counts})
+    if failed:
+        assert find_resumable(runs_dir=tmp_path) == store.directory
+        with pytest.raises(UsageError, match="a sweep goes on as it is"):
+            resume(store.directory, ["epochs=3"])
+    else:
+        with pytest.raises(UsageError, match="can go on"):
+            find_resumable(runs_dir=tmp_path)
+        with pytest.raises(UsageError, match="every trial of"):
+            resume(store.directory)
