@@ -38,6 +38,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "watch": "Follow a running run or sweep until it ends.",
         "compare": "Show runs side by side: results and differing settings.",
         "plot": "Draw runs and sweeps, as files or in the terminal.",
+        "report": "Write an HTML page about a run or a sweep, with interactive curves.",
         "diff": "Show in what two runs differ, and where their losses part.",
         "verify": "Check that run directories are whole and say what is true.",
         "rm": "Put runs into the trash.",

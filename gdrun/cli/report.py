@@ -1,0 +1,43 @@
+"""`gdrun report RUN`: one HTML page about a run or a sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gdrun.cli import session, terminal
+from gdrun.cli.arguments import Json, RunsDir
+from gdrun.cli.predict import RunArgument
+from gdrun.errors import ExitCode
+from gdrun.text import safe_text
+
+
+def command(
+    run: RunArgument = "latest",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Default: report.html in the run directory.", show_default=False
+        ),
+    ] = None,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> int:
+    """Write a page about a run or a sweep and print where it is.
+
+    One HTML file that opens in any browser and needs neither network nor other files: status, interactive curves,
+    tables, config, environment. TensorFlow is not started.
+    """
+    from gdrun.reporting.make import report
+
+    with session.quiet():
+        written = report(run, output, runs_dir=runs_dir)
+    if as_json:
+        from gdrun.cli.output import print_json
+
+        print_json({"file": str(written), "bytes": written.stat().st_size})
+    else:
+        terminal.data(safe_text(written))
+    return ExitCode.DONE

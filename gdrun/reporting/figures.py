@@ -1,0 +1,181 @@
+"""The pictures of a page as data for its script: gdrun's own figures, thinned, as numbers of nine digits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdrun.errors import GdrunError
+from gdrun.plots.figure import Axis, Figure, Grid, Series
+from gdrun.plots.palette import LINES
+from gdrun.plots.scales import colour_limits, limits_of
+from gdrun.plots.thin import thinned
+from gdrun.text import safe_text
+
+if TYPE_CHECKING:
+    from gdrun.rundir.run import Run
+    from gdrun.rundir.sweep_run import SweepRun
+
+BUCKETS = 320
+"""Stretches of the x axis of which first, last, lowest and highest points are kept: about two pixels each."""
+
+MOST_POINTS = 20_000
+"""Of all lines of a figure together: many lines get fewer stretches each."""
+
+MOST_CELLS = 10_000
+_DIGITS = 9
+"""They give float32 back exactly."""
+
+
+def run_figures(run: Run) -> Iterator[Figure]:
+    """Yield the figures that a run's rows are good for."""
+    from gdrun.plots import runs as of_runs
+    from gdrun.plots.columns import metric_names
+
+    yield from _possible(lambda: of_runs.loss_figure(run))
+    try:
+        columns = run.metrics
+    except GdrunError:
+        return
+    if metric_names(run):
+        yield from _possible(lambda: of_runs.metrics_figure(run))
+    if any(name.startswith("parameters.") for name in columns):
+        yield from _possible(lambda: of_runs.parameters_figure(run))
+    if _varies(columns.get("gradient_norm")):
+        yield from _possible(lambda: of_runs.gradient_norm_figure(run))
+    if _varies(columns.get("learning_rate")):
+        yield from _possible(lambda: of_runs.learning_rate_figure(run))
+
+
+def sweep_figures(sweep: SweepRun) -> Iterator[Figure]:
+    """Yield the figures of a sweep: how the result depends on the settings, and the trials' curves."""
+    from gdrun.plots.sensitivity import sensitivity_figure
+    from gdrun.plots.sweep_lines import curves_figure
+    from gdrun.plots.sweep_maps import heatmap_figure
+
+    yield from _possible(lambda: sensitivity_figure(sweep))
+    yield from _possible(lambda: heatmap_figure(sweep))
+    yield from _possible(lambda: curves_figure(sweep, most=100))
+
+
+def _possible(make: Callable[[], Figure]) -> Iterator[Figure]:
+    """The figure, if the files are good for it. What is wrong with them is said elsewhere on the page."""
+    try:
+        yield make()
+    except (GdrunError, ValueError, TypeError, LookupError, ArithmeticError):
+        return
+
+
+def _varies(values: np.ndarray | None) -> bool:
+    if values is None or values.ndim != 1 or values.dtype.kind not in "iuf":
+        return False
+    there = values[np.isfinite(values)]
+    return bool(len(there) and (there != there[0]).any())
+
+
+def figure_data(figure: Figure) -> dict[str, Any]:
+    """Return a figure with a strict JSON form, for the script.
+
+    Long lines are thinned so that extremes, ends and gaps stay, on a linear x axis and on a logarithmic one; null is a
+    value that is not finite. Colours are left to the page: `slot` is the place in its palette.
+    """
+    strong = max(sum(len(item.x) > 6 for item in figure.series), 1)
+    buckets = max(min(BUCKETS, MOST_POINTS // (4 * strong)), 12)
+    notes = list(figure.notes)
+    grid = figure.grid
+    if grid is not None and (grid.kind != "cells" or grid.values.size > MOST_CELLS):
+        notes += ["too many cells for a page; gdrun plot draws them"] if grid.kind == "cells" else []
+        grid = None
+    colours = figure.colours
+    if grid is not None:
+        colours = Axis(grid.label, grid.scale, colour_limits(figure))
+    elif colours is not None:
+        colours = replace(colours, limits=colour_limits(figure))
+    return {
+        "name": safe_text(figure.name, limit=60),
+        "title": safe_text(figure.title, limit=200),
+        "subtitle": safe_text(figure.subtitle, limit=300),
+        "notes": [safe_text(note, limit=300) for note in notes],
+        "x": _axis(figure.x),
+        "y": _axis(figure.y),
+        "graded": figure.graded,
+        "dashed": figure.has_dashes(),
+        "square": figure.square,
+        "series": [
+            _series(shortened(item, buckets), slot) for item, slot in zip(figure.series, figure.slots(), strict=True)
+        ],
+        "marks": [
+            {"kind": m.kind, "x": _number(m.x), "y": _number(m.y), "slot": m.slot} | {"label": _label(m.label)}
+            for m in figure.marks
+        ],
+        "regions": [
+            {"start": _number(r.start), "stop": _number(r.stop), "label": _label(r.label)}
+            for r in figure.regions
+        ],
+        "rules": [
+            {"x": _number(r.x), "y": _number(r.y), "label": _label(r.label)} for r in figure.rules
+        ],
+        "grid": None if grid is None else _grid(grid),
+        "colours": None if colours is None else _axis(colours),
+    }  # fmt: skip
+
+
+def shortened(series: Series, buckets: int) -> Series:
+    """Return a line with few points that looks the same, on a linear and on a logarithmic x axis.
+
+    A line whose points are in no order keeps every n-th; coloured points all stay.
+    """
+    if len(series.x) <= 12 * buckets or series.values is not None:
+        return series
+    if not (np.diff(series.x) >= 0).all():
+        return _kept(series, np.unique(np.linspace(0, len(series.x) - 1, 12 * buckets).astype(int)))
+    linear = thinned(series, "linear", limits_of([series.x], "linear", margin=0), buckets)
+    early = thinned(series, "log", limits_of([series.x], "log", margin=0), buckets // 2)
+    # Rows of the same x stand or fall together; there are few of them.
+    return _kept(series, np.flatnonzero(np.isin(series.x, linear.x) | np.isin(series.x, early.x)))
+
+
+def _kept(series: Series, index: np.ndarray) -> Series:
+    parts = {name: getattr(series, name) for name in ("x", "y", "lower", "upper")}
+    kept: dict[str, Any] = {name: None if part is None else part[index] for name, part in parts.items()}
+    return replace(series, **kept)
+
+
+def _series(series: Series, slot: int) -> dict[str, Any]:
+    values = {name: getattr(series, name) for name in ("x", "y", "lower", "upper", "values")}
+    told = {name: [_number(item) for item in part.tolist()] for name, part in values.items() if part is not None}
+    words = {"label": safe_text(series.label, limit=80), "style": series.style, "weight": series.weight}
+    return words | {"slot": slot if slot < 1 << 20 else slot % len(LINES)} | told
+
+
+def _label(text: str) -> str:
+    return safe_text(text, limit=80)
+
+
+def _axis(axis: Axis) -> dict[str, Any]:
+    ticks = axis.ticks and [[_number(at), safe_text(text, limit=40)] for at, text in axis.ticks]
+    limits = axis.limits and [_number(end) for end in axis.limits]
+    label = safe_text(axis.label, limit=80)
+    return {"label": label, "scale": axis.scale, "limits": limits, "ticks": ticks, "whole": axis.whole}
+
+
+def _grid(grid: Grid) -> dict[str, Any]:
+    blocked = np.zeros(grid.values.shape, bool) if grid.blocked is None else grid.blocked
+    return {
+        "x": [_number(at) for at in grid.x.tolist()],
+        "y": [_number(at) for at in grid.y.tolist()],
+        "values": [[_number(value) for value in row] for row in grid.values.tolist()],
+        "blocked": blocked.astype(int).tolist(),
+        "label": safe_text(grid.label, limit=80),
+    }
+
+
+def _number(value: float | None) -> float | int | None:
+    """A number with the digits that it has, None where it is not finite; whole ones without a point."""
+    if value is None or not np.isfinite(value):
+        return None
+    short = float(f"{value:.{_DIGITS}g}")
+    return int(short) if short.is_integer() and abs(short) < 1e15 else short

@@ -1,0 +1,66 @@
+"""The file: where it goes, and that it is whole or not there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gdrun
+from gdrun.cli import main
+from gdrun.errors import RunDirectoryError
+from gdrun.rundir import strict_json
+from gdrun.rundir.run import Run
+
+
+@pytest.fixture
+def run(make_run: Callable[..., Run]) -> Run:
+    return make_run({"step": np.arange(3), "loss": [3.0, 2.0, 1.0]})
+
+
+def test_the_page_goes_into_the_run_directory(run: Run) -> None:
+    before = gdrun.verify(run).problems
+    path = gdrun.report(run)
+    assert path == run.directory / "report.html"
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert gdrun.verify(run).problems == before
+
+
+def test_an_older_page_is_replaced_and_a_link_is_not_followed(run: Run, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (run.directory / "report.html").symlink_to(precious)
+    path = gdrun.report(run)
+    assert precious.read_text() == "mine"
+    assert not path.is_symlink()
+
+
+def test_another_file_may_be_named(run: Run, tmp_path: Path) -> None:
+    assert gdrun.report(run.id, tmp_path / "new" / "page.html", runs_dir=run.directory.parent).is_file()
+    assert not (run.directory / "report.html").exists()
+    with pytest.raises(RunDirectoryError, match="folder"):
+        gdrun.report(run, tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_that_cannot_be_written_says_where_else(run: Run) -> None:
+    run.directory.chmod(0o500)
+    with pytest.raises(RunDirectoryError) as caught:
+        gdrun.report(run)
+    assert "-o" in str(caught.value.hint)
+
+
+def test_the_command_prints_the_path(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(run.directory)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{run.directory}/report.html\n"
+    assert captured.err == ""
+
+
+def test_json_says_where_and_how_large(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(run.directory), "--json"]) == 0
+    told = strict_json.loads(capsys.readouterr().out)
+    assert told == {"file": str(run.directory / "report.html"), "bytes": (run.directory / "report.html").stat().st_size}
