@@ -46,6 +46,8 @@ class LaneInputs:
     data_varies: Batch
     feeds: tuple[Feed, ...]
     """One, or one a lane where the order of the examples differs."""
+    own_order: bool = False
+    """Whether it differs. What is left when a single lane is has its own order, too, and so its bits."""
 
     @property
     def count(self) -> int:
@@ -75,7 +77,7 @@ class LaneProgram:
         """Return the loop for as many lanes as `inputs` has; one for all blocks of that size."""
         if inputs.count in self._programs:
             return self._programs[inputs.count]
-        lanes = Lanes(inputs.count, inputs.setting_varies, inputs.data_varies, order=len(inputs.feeds) > 1)
+        lanes = Lanes(inputs.count, inputs.setting_varies, inputs.data_varies, order=inputs.own_order)
         program = Program(self.step, feed, assess=self.assess, compile=self.compile, lanes=lanes)
         record = program.prepare(inputs.state, inputs.setting, inputs.data, window)
         size = sum(leaf.dtype.size * max(1, int(np.prod(leaf.shape))) for leaf in tf.nest.flatten(record))
@@ -241,7 +243,7 @@ def picked(inputs: LaneInputs, places: np.ndarray) -> LaneInputs:
         state=tf.nest.map_structure(lambda leaf: tf.gather(leaf, places), inputs.state),
         setting=pick(inputs.setting, inputs.setting_varies),
         data=pick(inputs.data, inputs.data_varies),
-        feeds=tuple(inputs.feeds[place] for place in places) if len(inputs.feeds) > 1 else inputs.feeds,
+        feeds=tuple(inputs.feeds[place] for place in places) if inputs.own_order else inputs.feeds,
     )
 
 
@@ -268,6 +270,6 @@ class LaneWindows(Windows):
 
 def _windows(shared: LaneProgram, inputs: LaneInputs) -> Windows:
     total = shared.rows.total_steps
-    if len(inputs.feeds) > 1:
+    if inputs.own_order:
         return LaneWindows(inputs.feeds, shared.factors, total)
     return Windows(inputs.feeds[0], shared.factors, total)

@@ -254,7 +254,7 @@ def _run_singly(spec: SweepSpec, block: GroupInputs, control: Control, why: str)
     for place in range(len(trials)):
         began = time.monotonic()
         one = single(lanes, place)
-        feed = lanes.feeds[place] if len(lanes.feeds) > 1 else lanes.feeds[0]
+        feed = lanes.feeds[place] if lanes.own_order else lanes.feeds[0]
         windows = Windows(feed, built.windows.factors, built.rows.total_steps, built.windows.stream)
         limit = built.experiment.schedule.stop.seconds
         report: Report | None = None

@@ -189,7 +189,9 @@ def _lane_inputs(
     data, data_varies = _stacked([_with_validation(part, parts) for part in parts], place)
     setting, setting_varies = _stacked([part.setting for part in parts], place)
     setting, setting_varies = _with_columns(spec, changes, trials, built, parts, place, setting, setting_varies)
-    return LaneInputs(state, setting, data, setting_varies, data_varies, _feeds(built, parts, place))
+    own_order = len(parts) > 1 and built.program.feed.ordered
+    feeds = _feeds(built, parts, place) if own_order else (built.program.feed,)
+    return LaneInputs(state, setting, data, setting_varies, data_varies, feeds, own_order)
 
 
 def _stacked(structures: Sequence[Any], place: np.ndarray) -> tuple[Any, Any]:
@@ -232,10 +234,7 @@ def _with_validation(part: Parts, parts: Sequence[Parts]) -> Batch:
 
 
 def _feeds(built: Built, parts: Sequence[Parts], place: np.ndarray) -> tuple[Feed, ...]:
-    feed = built.program.feed
-    if len(parts) == 1 or not feed.ordered:
-        return (feed,)
-    feeds = [Feed(part.batches, has_factor=feed.has_factor) for part in parts]
+    feeds = [Feed(part.batches, has_factor=built.program.feed.has_factor) for part in parts]
     return tuple(feeds[number] for number in place)
 
 

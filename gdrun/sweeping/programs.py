@@ -62,7 +62,7 @@ def _key(spec: SweepSpec, group: Group, inputs: GroupInputs) -> tuple[Any, ...]:
     files = built.datasets.files if built.datasets else {}
     config = hashlib.sha256(spec.config_text().encode()).hexdigest()
     where = (str(spec.base.directory), repr(sorted(files.items())), repr(plugin_hashes(spec.base)))
-    return config, *where, group.changes, tuple(fixed), switched, names, tuple(forms), len(lanes.feeds) > 1
+    return config, *where, group.changes, tuple(fixed), switched, names, tuple(forms), lanes.own_order
 
 
 def _form(leaf: tf.Tensor | None, varies: bool) -> Any:
