@@ -149,11 +149,29 @@ def lanczos(
 ) -> np.ndarray:
     """Return Ritz values of a symmetric matrix, ascending: the extreme ones are its extreme eigenvalues.
 
+    Args:
+        product: v -> A v, float64 (size,).
+        tolerance: on the largest value's residual, relative to it.
+    """
+    return lanczos_bounds(product, size, tolerance=tolerance, seed=seed)[0]
+
+
+def lanczos_bounds(
+    product: Callable[[np.ndarray], np.ndarray],
+    size: int,
+    *,
+    tolerance: float = 1e-6,
+    wanted: int = 1,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return Ritz values of a symmetric matrix, ascending, and how far each may be from an eigenvalue.
+
     Each new vector is made orthogonal to all before it, twice, so that no eigenvalue comes out more than once.
 
     Args:
         product: v -> A v, float64 (size,).
-        tolerance: on the largest value's residual, relative to it.
+        tolerance: on the residuals of the `wanted` largest values, relative to the largest.
+        wanted: so many are waited for, as far as memory and patience go.
     Source: Parlett 1980, The Symmetric Eigenvalue Problem, chapter 13.
     """
     most = int(min(size, _MOST_VECTORS, max(8, _STORED // size)))
@@ -161,11 +179,11 @@ def lanczos(
     vector = np.random.default_rng(seed).normal(size=size)
     basis[0] = vector / np.linalg.norm(vector)
     diagonal, beside = np.zeros(most), np.zeros(most)
-    values = np.zeros(1)
+    values, bounds = np.zeros(1), np.zeros(1)
     for step in range(most):
         image = product(basis[step])
         if not np.all(np.isfinite(image)):
-            return np.full(1, np.nan)
+            return np.full(1, np.nan), np.full(1, np.inf)
         diagonal[step] = basis[step] @ image
         for _ in range(2):
             image = image - basis[: step + 1].T @ (basis[: step + 1] @ image)
@@ -173,8 +191,10 @@ def lanczos(
         count = step + 1
         matrix = np.diag(diagonal[:count]) + np.diag(beside[: count - 1], 1) + np.diag(beside[: count - 1], -1)
         values, vectors = np.linalg.eigh(matrix)
+        bounds = beside[step] * np.abs(vectors[-1])
         largest = max(abs(values[0]), abs(values[-1]))
-        if beside[step] * abs(vectors[-1, -1]) <= tolerance * largest or count == most:
+        near = count >= min(wanted, size) and np.all(bounds[-wanted:] <= tolerance * largest)
+        if near or count == most:
             break
         basis[step + 1] = image / beside[step]
-    return values
+    return values, bounds

@@ -86,7 +86,7 @@ def predicted_limit(built: Built, at: At | None = None, *, second_moment: np.nda
         Prediction. It never fails for reasons of the experiment: where nothing can be predicted it says why.
     """
     try:
-        return _predict(Curvature(built, at), second_moment)
+        return prediction_at(Curvature(built, at), second_moment)
     except UsageError as error:
         return Prediction(None, error.message, False, None)
 
@@ -99,7 +99,7 @@ def sharpness(built: Built, at: At | None = None, *, second_moment: np.ndarray |
     """
     curvature = Curvature(built, at)
     values, all_known = spectrum(curvature)
-    prediction = _predict(curvature, second_moment, (values, all_known))
+    prediction = prediction_at(curvature, second_moment, (values, all_known))
     return Sharpness(
         step=0 if at is None else at.step,
         largest=float(values[-1]),
@@ -112,9 +112,14 @@ def sharpness(built: Built, at: At | None = None, *, second_moment: np.ndarray |
     )
 
 
-def _predict(
-    curvature: Curvature, second_moment: np.ndarray | None, plain: tuple[np.ndarray, bool] | None = None
+def prediction_at(
+    curvature: Curvature, second_moment: np.ndarray | None = None, plain: tuple[np.ndarray, bool] | None = None
 ) -> Prediction:
+    """Return the prediction at a point whose curvature is known; `plain`: what `spectrum` returned there.
+
+    Raises:
+        UsageError: groups of parameters with optimizers of different kinds.
+    """
     built = curvature.built
     section = built.experiment.optimizer
     gradient = curvature.gradient()
@@ -170,6 +175,23 @@ def _finish(built: Built, rule: Rule, eigenvalue: float, quadratic: bool, notes:
     by_tape = built.objective.own_gradients is None
     exact = by_tape and rule.exact and quadratic and full and least == factor and not notes
     return Prediction(float(limit), why, bool(exact), eigenvalue, tuple(caveats))
+
+
+def largest_stable(built: Built, prediction: Prediction) -> float | None:
+    """Return the largest eigenvalue of the Hessian at which `built` is stable with its learning rate.
+
+    None where there is no prediction, or where it is not about the Hessian's own eigenvalues.
+    """
+    section: Any = built.experiment.optimizer
+    rule = rule_of(section, np.zeros(1))
+    rate = float(np.ravel(built.setting.learning_rate.numpy())[0])
+    of_another = rule is None or rule.divides_by is not None or section.kind in ("newton", "gauss_newton")
+    if of_another or prediction.limit is None or prediction.eigenvalue is None or rate <= 0:
+        return None
+    if getattr(section, "groups", ()) and len(np.unique(np.ravel(built.setting.learning_rate.numpy()))) > 1:
+        return None
+    assert rule is not None
+    return (prediction.eigenvalue * prediction.limit / rate - rule.adds) / _share(built)
 
 
 def _share(built: Built) -> float:

@@ -121,7 +121,7 @@ def stability(
         for step in places:
             here = first if step == 0 else at_step(prepared, run, step)
             last = run is not None and here.step == run.record.steps
-            points.append(sharpness(built, here, second_moment=_second_moment(prepared, run) if last else None))
+            points.append(sharpness(built, here, second_moment=second_moment(prepared, run) if last else None))
         edge = None
         if verify:
             here = first if places[0] == 0 else at_step(prepared, run, places[0])
@@ -160,8 +160,8 @@ def _steps(prepared: Prepared, run: Run | None, notes: list[str]) -> list[int | 
     return list(steps)
 
 
-def _second_moment(prepared: Prepared, run: Run | None) -> np.ndarray | None:
-    """The moving mean of squared gradients that the optimizer had at the run's end, (P,), where it was saved."""
+def second_moment(prepared: Prepared, run: Run | None) -> np.ndarray | None:
+    """Return the moving mean of squared gradients that the optimizer had at the run's end, (P,), where it was saved."""
     from gdrun.rundir.checkpoint import Checkpoints
     from gdrun.rundir.files import Directory
 

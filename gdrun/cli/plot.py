@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Json, RunsDir
+from gdrun.cli.arguments import Device, Json, Plugins, RunsDir
 from gdrun.errors import ExitCode, ResourceError, RunDirectoryError, UsageError
 from gdrun.text import safe_text
 
@@ -37,8 +39,8 @@ Kind = Annotated[
     str | None,
     typer.Option(
         metavar="KIND", show_default=False,
-        help="loss, validation, metrics, parameters, trajectory, gradient_norm, learning_rate; "
-        "of a sweep sensitivity, heatmap, curves.",
+        help="loss, validation, metrics, parameters, trajectory, gradient_norm, learning_rate, fit, decisions, "
+        "spectrum; of a sweep sensitivity, heatmap, curves.",
     ),
 ]  # fmt: skip
 Columns = Annotated[
@@ -73,14 +75,21 @@ def command(
     ] = None,
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="Instead of its own.", show_default=False)] = None,
     size: Size = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="start|end|STEP", help="Where a spectrum is taken.", show_default=False),
+    ] = None,
     term: Annotated[bool, typer.Option("--term", help="Draw in the terminal, in characters.")] = False,
     runs_dir: RunsDir = None,
+    device: Device = None,
+    plugins: Plugins = None,
     as_json: Json = False,
 ) -> int:
     """Draw a run, several runs or a sweep, and print the picture's path.
 
     One run: its loss with the validation loss. Several runs: a line each. A sweep: what came out against the learning
-    rate, or a heat map of two settings. Without matplotlib the picture is drawn in the terminal.
+    rate, or a heat map of two settings. Without matplotlib the picture is drawn in the terminal. A fit, decisions, a
+    spectrum and most trajectories are computed from the run's config; for these alone TensorFlow is started.
     """
     from gdrun.plots import plot
     from gdrun.plots.saving import suffix_of
@@ -91,10 +100,12 @@ def command(
     suffix = suffix_of(output) if output is not None and not output.is_dir() else None
     measure = _size(size, characters=term or suffix == "txt")
     found = [load_run(name, runs_dir) for name in runs or ["latest"]]
-    figure = plot(
-        found, kind=kind, x=x, scale=_scale(log), x_scale=_scale(log_x), title=title,
-        columns=[name.strip() for name in _split(columns)],
-    )  # fmt: skip
+    known = session.load_plugins(plugins)
+    with _computing(kind):
+        figure = plot(
+            found, kind=kind, x=x, scale=_scale(log), x_scale=_scale(log_x), title=title, at=at, device=device,
+            plugins=known, columns=[name.strip() for name in _split(columns)],
+        )  # fmt: skip
     if not as_json and (term or (output is None and not _has_matplotlib())):
         terminal.data(_text(figure, measure if term else None))
         if not term:
@@ -111,6 +122,16 @@ def command(
     elif written is not None:
         terminal.data(safe_text(written))
     return ExitCode.DONE
+
+
+@contextmanager
+def _computing(kind: str | None) -> Iterator[None]:
+    """For kinds that TensorFlow computes: without its chatter, with a word to wait by."""
+    if kind not in ("trajectory", "fit", "decisions", "spectrum"):
+        yield
+        return
+    with session.quiet(), session.waiting("computing the picture"):
+        yield
 
 
 def _scale(log: bool | None) -> Any:

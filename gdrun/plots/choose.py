@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gdrun.config.suggest import did_you_mean
 from gdrun.errors import UsageError
-from gdrun.plots import paths, sensitivity, sweep_lines, sweep_maps
 from gdrun.plots import runs as of_runs
+from gdrun.plots import sensitivity, sweep_lines, sweep_maps, ways
 from gdrun.plots.figure import Figure, Scale
 from gdrun.text import plural, safe_text
 
 if TYPE_CHECKING:
+    from gdrun.config.plugins import PluginSources
     from gdrun.rundir.run import Run
     from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.training import Prepared
 
 RUN_KINDS = {
     "loss": "the loss, with the validation loss of one run",
     "validation": "the validation loss",
     "metrics": "metrics and recorded formulas; of several runs the first",
     "parameters": "the recorded parameters of one run",
-    "trajectory": "two recorded numbers of one run against each other, on contours where the loss is their formula",
+    "trajectory": "the way of one run's parameters on the contours of its loss",
     "gradient_norm": "the gradient's norm",
     "learning_rate": "the learning rate",
 }
+MODEL_KINDS = {
+    "fit": "the data of a run with one input, and its model's curve",
+    "decisions": "the classes that the model of a run with two inputs decides for",
+    "spectrum": "the eigenvalues of the Hessian of one run's loss",
+}
+"""What TensorFlow computes."""
 SWEEP_KINDS = {
     "sensitivity": "what trials came to over one axis, a line for each of the other settings",
     "heatmap": "what trials came to over two axes",
     "curves": "the loss of each trial over its steps",
 }
-KINDS = RUN_KINDS | SWEEP_KINDS
-"""Kind -> what it shows. The first ones are of runs, the others of a sweep."""
+KINDS = RUN_KINDS | MODEL_KINDS | SWEEP_KINDS
+"""Kind -> what it shows. The first ones are of runs, the last ones of a sweep."""
 
 AXES = ("step", "epoch")
 
@@ -46,8 +55,14 @@ def plot(
     x_scale: Scale | None = None,
     columns: Sequence[str] = (),
     title: str | None = None,
+    at: str | None = None,
+    device: str | None = None,
+    plugins: PluginSources = (),
 ) -> Figure:
     """Return a picture of a run, of several runs, or of a sweep.
+
+    TensorFlow is imported for `fit`, `decisions` and `spectrum`, and for a trajectory whose loss is not a formula of
+    the two parameters alone.
 
     Args:
         runs: one or several: `Run`s, paths, ids, the beginnings of ids, "latest".
@@ -57,8 +72,11 @@ def plot(
         x_scale: of the x axis; None chooses.
         columns: of a run, what to show; of a sweep, the axis of a sensitivity, or the two of a heat map.
         title: instead of the picture's own.
+        at: of a spectrum, where: "start", "end" (the default), or a step whose parameters were recorded.
+        device, plugins: where something is computed: as in `gdrun.train`.
     Raises:
-        UsageError: there is no such run, kind or column, or nothing to show.
+        UsageError: there is no such run, kind or column, or nothing to show, or a kind that does not fit the run.
+        ConfigError: what is to be computed cannot be built any more.
         RunDirectoryError: a directory is damaged.
     """
     from dataclasses import replace
@@ -70,6 +88,8 @@ def plot(
         )
     if x not in AXES:
         raise UsageError(f"x can be step or epoch, not '{safe_text(x, limit=60)}'")
+    if at is not None and kind != "spectrum":
+        raise UsageError("--at chooses where a spectrum is taken", hint="--kind spectrum --at start")
     given = [runs] if not isinstance(runs, Sequence) or isinstance(runs, str) else list(runs)
     loaded = [_loaded(one) for one in given]
     if not loaded:
@@ -78,7 +98,13 @@ def plot(
     if sweeps:
         figure = _of_sweep(sweeps, len(loaded), kind, scale, columns)
     else:
-        figure = _of_runs(loaded, kind, x, scale, columns)
+        load = partial(_prepared, loaded[0], device, plugins)
+        if kind in MODEL_KINDS:
+            figure = _of_model(_single(loaded, kind), kind, columns, load, at)
+        elif kind == "trajectory":
+            figure = ways.trajectory(_single(loaded, kind), columns, load=load)
+        else:
+            figure = _of_runs(loaded, kind, x, scale, columns)
     if x_scale is not None:
         figure = replace(figure, x=replace(figure.x, scale=x_scale))
     return figure if title is None else replace(figure, title=title)
@@ -110,7 +136,7 @@ def _of_sweep(
             hint="the run of its best trial is DIRECTORY/best",
         )
     (sweep,) = sweeps
-    if kind in RUN_KINDS:
+    if kind in RUN_KINDS or kind in MODEL_KINDS:
         raise UsageError(
             f"{safe_text(sweep.id)} is a sweep, which has no picture '{kind}'",
             hint=f"one of {', '.join(SWEEP_KINDS)}; or name the run of its best trial: "
@@ -131,10 +157,8 @@ def _of_runs(runs: Sequence[Run], kind: str | None, x: str, scale: Scale | None,
     if kind in SWEEP_KINDS:
         raise UsageError(
             f"'{kind}' shows a sweep, and {safe_text(runs[0].id)} is a single run",
-            hint=f"one of {', '.join(RUN_KINDS)}",
+            hint=f"one of {', '.join([*RUN_KINDS, *MODEL_KINDS])}",
         )
-    if kind == "trajectory":
-        return paths.path_figure(_single(runs, kind), columns)
     if columns:
         if kind is not None:
             raise UsageError(f"--columns chooses what is shown, so it does not go with the kind {kind}")
@@ -155,6 +179,27 @@ def _of_runs(runs: Sequence[Run], kind: str | None, x: str, scale: Scale | None,
         case "learning_rate":
             return of_runs.learning_rate_figure(runs, x=x, scale=scale)
     raise AssertionError(kind)
+
+
+def _of_model(run: Run, kind: str, columns: Sequence[str], load: Callable[[], Prepared], at: str | None) -> Figure:
+    from gdrun.plots import models
+
+    if columns:
+        raise UsageError(f"--columns chooses recorded columns, so it does not go with the kind {kind}")
+    match kind:
+        case "fit":
+            return models.run_fit(run, load=load)
+        case "decisions":
+            return models.run_decisions(run, load=load)
+        case "spectrum":
+            return models.run_spectrum(run, load=load, at=at)
+    raise AssertionError(kind)
+
+
+def _prepared(run: Run, device: str | None, plugins: PluginSources) -> Prepared:
+    from gdrun.prediction import load_trained
+
+    return load_trained(run, device=device, plugins=plugins)
 
 
 def _single(runs: Sequence[Run], kind: str) -> Run:

@@ -1,6 +1,6 @@
 """The loss around the way of a descent, where it is a formula of two numbers alone, so that numpy can compute it.
 
-What needs data or a network is computed elsewhere and drawn by `trajectory_figure`.
+What needs data or a network is computed by TensorFlow: ways.py.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def landscape(run: Run, names: tuple[str, str], x: np.ndarray, y: np.ndarray) ->
         objective = _objective(run, names)
         if objective is None or not len(x):
             return None
-        grid_x, grid_y = _around(x), _around(y)
+        grid_x, grid_y = around(x), around(y)
         with np.errstate(all="ignore"):
             values = objective(*np.meshgrid(grid_x, grid_y))
             if np.shape(values) != (POINTS, POINTS) or np.iscomplexobj(values):
@@ -51,10 +51,11 @@ def landscape(run: Run, names: tuple[str, str], x: np.ndarray, y: np.ndarray) ->
     return Grid(grid_x, grid_y, values, "contours", "loss") if finite.any() and np.ptp(values[finite]) > 0 else None
 
 
-def _around(values: np.ndarray) -> np.ndarray:
+def around(values: np.ndarray, points: int = POINTS) -> np.ndarray:
+    """Return a grid of so many points from a little before the lowest to a little after the highest value."""
     low, high = float(values.min()), float(values.max())
     room = _ROOM * (high - low) or 1.0
-    return np.linspace(low - room, high + room, POINTS)
+    return np.linspace(low - room, high + room, points)
 
 
 def _objective(run: Run, names: tuple[str, str]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,15 +40,21 @@ def path_figure(run: Run, columns: Sequence[str] = ()) -> Figure:
             hint="--columns a,b chooses two" if parts else "`record: {parameters: true}` in the config records them",
         )
     across, up = parts
-    good = np.flatnonzero(np.isfinite(across.values) & np.isfinite(up.values))
-    line = Series(across.values, up.values, style="both" if len(good) <= FEW_POINTS else "line", slot=0)
-    marks = _ends(across.values[good], up.values[good])
-    scalars = all(part.column == PARAMETERS + part.label for part in parts)
-    grid = landscape(run, (across.label, up.label), across.values[good], up.values[good]) if scalars else None
-    title = title_of(run, "trajectory")
+    figure = way_figure(title_of(run, "trajectory"), run, across.values, up.values, (across.label, up.label))
+    if not all(part.column == PARAMETERS + part.label for part in parts):
+        return figure
+    good = np.isfinite(across.values) & np.isfinite(up.values)
+    return replace(figure, grid=landscape(run, (across.label, up.label), across.values[good], up.values[good]))
+
+
+def way_figure(title: str, run: Run, x: np.ndarray, y: np.ndarray, labels: Sequence[str]) -> Figure:
+    """Return a way through a plane, its start and end marked; x and y are (rows,)."""
+    good = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    line = Series(x, y, style="both" if len(good) <= FEW_POINTS else "line", slot=0)
     return Figure(
-        title, Axis(across.label), Axis(up.label), subtitle(run), (line,), marks=marks, grid=grid, name="trajectory"
-    )
+        title, Axis(labels[0]), Axis(labels[1]), subtitle(run), (line,), marks=_ends(x[good], y[good]),
+        name="trajectory",
+    )  # fmt: skip
 
 
 def _ends(x: np.ndarray, y: np.ndarray) -> tuple[Mark, ...]:

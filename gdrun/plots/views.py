@@ -149,4 +149,4 @@ def decision_figure(
         for label in np.unique(given).tolist():
             name = names[label] if 0 <= label < len(names) else f"class {label}"
             series.append(Series(x[given == label], y[given == label], name, "points", slot=label))
-    return Figure(title, Axis(x_label), Axis(y_label), subtitle, tuple(series), grid=grid, name="decision")
+    return Figure(title, Axis(x_label), Axis(y_label), subtitle, tuple(series), grid=grid, name="decisions")

@@ -1,0 +1,88 @@
+"""The eigenvalues of the Hessian at the start of a run, at its end, or along its way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gdrun.errors import UsageError
+from gdrun.text import human_number, plural
+
+from .curvature import MOST_EXACT, Curvature, lanczos_bounds, spectrum
+from .stability import Prediction, largest_stable, prediction_at
+from .stable import second_moment
+
+if TYPE_CHECKING:
+    from .start import At
+
+_WANTED = 20
+_NEAR = 0.01
+"""An eigenvalue that Lanczos knows to this share of the largest one is shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """What `spectrum_at` found."""
+
+    step: int
+    eigenvalues: np.ndarray
+    """Descending, float64: all of them, or the largest ones."""
+    num_parameters: int
+    limit: float | None
+    """The largest eigenvalue at which the optimizer is stable at its learning rate; None where none is known."""
+    prediction: Prediction
+    notes: tuple[str, ...]
+
+
+def spectrum_at(at: At) -> Spectrum:
+    """Return the eigenvalues of the Hessian of the loss over all training data, exact up to 1000 parameters.
+
+    Raises:
+        UsageError: complex parameters, data that is not in memory, a Hessian that is not finite.
+    """
+    import tensorflow as tf
+
+    prepared = at.prepared
+    built, notes = prepared.built, []
+    with tf.device(prepared.device.name):
+        curvature = Curvature(built, at)
+        if curvature.size <= MOST_EXACT:
+            plain = spectrum(curvature)
+            values = plain[0][::-1]
+        else:
+            found, bounds = lanczos_bounds(curvature.product, curvature.size, tolerance=_NEAR, wanted=_WANTED)
+            plain = (found, False)
+            far = bounds[::-1] > _NEAR * np.abs(found).max()
+            values = found[::-1][: max(int(np.argmax(far)) if far.any() else len(found), 1)][:_WANTED]
+            notes.append(f"the {len(values)} largest of {plural(curvature.size, 'eigenvalue')}, by Lanczos")
+            if found[0] < 0:
+                notes.append(f"the smallest one is about {human_number(float(found[0]), digits=3)}")
+        if not np.all(np.isfinite(plain[0])):
+            raise UsageError(
+                f"the Hessian is not finite at step {at.step}", hint="--at start, or a step before it diverged"
+            )
+        last = at.run is not None and at.step == at.run.record.steps
+        prediction = _prediction(curvature, second_moment(prepared, at.run) if last else None, plain)
+    limit = largest_stable(built, prediction)
+    if limit is None:
+        notes.append(_about(built, prediction))
+    return Spectrum(at.step, values, curvature.size, limit, prediction, tuple(notes))
+
+
+def _prediction(curvature: Curvature, moment: np.ndarray | None, plain: tuple[np.ndarray, bool]) -> Prediction:
+    try:
+        return prediction_at(curvature, moment, plain)
+    except UsageError as error:
+        return Prediction(None, error.message, False, None)
+
+
+def _about(built: object, prediction: Prediction) -> str:
+    """Why there is no line at the limit."""
+    section = built.experiment.optimizer  # type: ignore[attr-defined]
+    rate = float(np.ravel(built.setting.learning_rate.numpy())[0])  # type: ignore[attr-defined]
+    if prediction.limit is None:
+        return prediction.why
+    share = human_number(100 * rate / prediction.limit, digits=3)
+    return f"{section.kind} is stable by another matrix than the Hessian: its rate is {share} % of that limit"
