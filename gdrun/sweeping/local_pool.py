@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
@@ -157,6 +158,8 @@ class _Process(SpawnProcess):
 
     def start(self) -> None:
         """Start it."""
+        # Starting the tracker, which the first process needs, unblocks the signal.
+        resource_tracker.ensure_running()
         with deaf_children(), _without_main():
             super().start()
 
@@ -214,7 +217,11 @@ def _train(work: Work, group: Group) -> list[BlockResult]:
 
 
 def end_with(parent: int) -> None:
-    """Let this process end as soon as its parent has, however that ends. For Linux's kernel it is one call."""
+    """Let this process end as soon as its parent has, however that ends, and not by Ctrl-C.
+
+    For Linux's kernel the first is one call.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 

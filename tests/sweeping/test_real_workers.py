@@ -1,0 +1,150 @@
+"""Worker processes and Dask workers that are really there, some of them killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gdrun.errors import ExitCode, ResourceError
+from gdrun.sweeping import dask_pool
+from gdrun.sweeping.listener import SweepListener
+from gdrun.sweeping.run import sweep
+from gdrun.sweeping.workers import executor
+
+FILES = ("trials.csv", "curves.npz", "parameters.npz")
+
+DEADLY = """
+import multiprocessing, os, pathlib, signal
+import gdrun.plugin as gd
+
+HERE = pathlib.Path(__file__).parent
+
+
+@gd.loss("mine")
+def loss(prediction, target):
+    # Traced where trials are trained. Only workers die of it, and only the first one that gets here.
+    if multiprocessing.parent_process() is not None:
+        try:
+            (HERE / "deadly").unlink()
+        except FileNotFoundError:
+            pass
+        else:
+            (HERE / "dead").write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGKILL)
+    return (prediction - target) ** 2
+"""
+
+CONFIG = """
+compile: graph
+data: {kind: formula, inputs: {x: "linspace(0, 1, 24)"}, target: sin(6*x), noise: "normal(0, 0.1)"}
+model: {kind: layers, layers: [{kind: dense, units: 4, activation: tanh}, {kind: dense, units: 1}]}
+loss: {kind: custom, name: mine}
+optimizer: sgd
+schedule: {epochs: 2, batch_size: 8}
+sweep:
+  over: {seed: [0, 1], optimizer.kind: [sgd, adam], lr: "log:1e-3:1e6:17"}
+"""
+
+
+class Heard(SweepListener):
+    """What a sweep warned of."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warned(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_the_same_table_comes_out_wherever_trials_run_and_whoever_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process; in two workers and in two Dask workers, one of which is killed each time: the same bytes."""
+    pytest.importorskip("distributed")
+    config, plugin = tmp_path / "line.yaml", tmp_path / "mine.py"
+    config.write_text(CONFIG)
+    plugin.write_text(DEADLY)
+
+    def run(**how: Any) -> tuple[Any, list[str]]:
+        (tmp_path / "dead").unlink(missing_ok=True)
+        (tmp_path / "deadly").touch()
+        heard = Heard()
+        return sweep(config, runs_dir=tmp_path / "runs", plugins=[plugin], listener=heard, **how), heard.warnings
+
+    here, _ = run()
+    statuses = {trial["status"] for trial in here.trials}
+    assert statuses == {"completed", "diverged"}
+    assert not (tmp_path / "dead").exists()
+    for how in ({"jobs": 2}, {"cluster": "local:2"}):
+        there, warnings = run(**how)
+        assert (tmp_path / "dead").exists(), how
+        assert not _lives(int((tmp_path / "dead").read_text()))
+        if "jobs" in how:
+            assert len(warnings) == 1
+            assert "killed by SIGKILL; once more: " in warnings[0]
+        for name in FILES:
+            assert (there.directory / name).read_bytes() == (here.directory / name).read_bytes(), (how, name)
+        assert there.record.extra["trials"] == here.record.extra["trials"]
+
+    # And while there is a cluster: one that has other versions is refused, before there is a directory.
+    with executor(cluster="local:1") as cluster:
+        address = cluster._pool._cluster.address  # type: ignore[attr-defined]
+        with executor(cluster=address) as other:
+            assert other._pool.size == 1
+        monkeypatch.setattr(dask_pool, "versions", lambda: {"gdrun": "0.0.7"})
+        with pytest.raises(ResourceError, match=r"has gdrun .* instead of 0\.0\.7") as caught:
+            sweep(config, runs_dir=tmp_path / "none", plugins=[plugin], cluster=address)
+    assert caught.value.exit_code == ExitCode.RESOURCE
+    assert not (tmp_path / "none").exists()
+
+
+SCRIPT = """
+import sys, time
+from gdrun.sweeping.workers import executor
+
+workers = executor(**{how!r})
+pool = workers._pool
+processes = pool._cluster._born if hasattr(pool, "_cluster") else [w._context.started[0] for w in pool._workers]
+print(*[process.pid for process in processes], flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("how", [{"jobs": 2}, {"cluster": "local:2"}], ids=["jobs", "dask"])
+def test_workers_are_deaf_to_ctrl_c_and_end_with_their_parent(how: dict[str, Any], tmp_path: Path) -> None:
+    """The parent is a script without a `__main__` guard, which workers would run again if they imported it."""
+    if "cluster" in how:
+        pytest.importorskip("distributed")
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(how=how))
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        try:
+            assert len(pids) == 2
+            for pid in pids:
+                os.kill(pid, signal.SIGINT)
+            time.sleep(0.3)
+            assert all(map(_lives, pids))
+        finally:
+            parent.kill()
+    deadline = time.monotonic() + 2
+    while any(map(_lives, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(_lives, pids))
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
