@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 POINTS = 400
 """Of a curve."""
-SIDE = 200
+SIDE = 300
 """Of a map of classes."""
 _ROOM = 0.06
 """How much further than the data a picture goes, as a share of the data's extent."""
@@ -46,6 +46,9 @@ class Curve:
     train: Examples
     validation: Examples | None
     name: str
+    """Of the input."""
+    target: str
+    """Of the target."""
     probability: bool
     """Whether the curve is the probability of class 1, made from the model's score."""
 
@@ -83,11 +86,14 @@ def curve_of(prepared: Prepared, run: Run) -> Curve:
     for part in (train, validation):
         if part is not None and part.target.size != len(part.target):
             raise UsageError(f"a fit shows one number an example, and the target has shape {part.target.shape}")
-    score = built.experiment.loss.kind == "binary_crossentropy" and bool(built.experiment.loss.from_logits)  # type: ignore[union-attr]
+    loss, data = built.experiment.loss, built.experiment.data
+    score = getattr(loss, "kind", "") == "binary_crossentropy" and bool(getattr(loss, "from_logits", False))
     if score:
         with np.errstate(over="ignore"):
             y = 1 / (1 + np.exp(-y))
-    return Curve(x, y, train, validation, names[0], score)
+    of_file = getattr(data, "kind", "") in ("csv", "tsv", "parquet")
+    target = getattr(data, "target", None) if of_file else None
+    return Curve(x, y, train, validation, names[0], target if isinstance(target, str) else "target", score)
 
 
 def classes_of(prepared: Prepared, run: Run) -> Classes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from .stability import Prediction, largest_stable, prediction_at
 from .stable import second_moment
 
 if TYPE_CHECKING:
+    from gdrun.build import Built
+
     from .start import At
 
 _WANTED = 20
@@ -51,6 +53,9 @@ def spectrum_at(at: At) -> Spectrum:
         if curvature.size <= MOST_EXACT:
             plain = spectrum(curvature)
             values = plain[0][::-1]
+            least = float(np.finfo(curvature.dtype.as_numpy_dtype).eps * np.abs(values).max())
+            if (np.abs(values) < least).any():
+                notes.append(f"what is smaller than {human_number(least, digits=2)} is rounding, signs included")
         else:
             found, bounds = lanczos_bounds(curvature.product, curvature.size, tolerance=_NEAR, wanted=_WANTED)
             plain = (found, False)
@@ -78,10 +83,10 @@ def _prediction(curvature: Curvature, moment: np.ndarray | None, plain: tuple[np
         return Prediction(None, error.message, False, None)
 
 
-def _about(built: object, prediction: Prediction) -> str:
+def _about(built: Built, prediction: Prediction) -> str:
     """Why there is no line at the limit."""
-    section = built.experiment.optimizer  # type: ignore[attr-defined]
-    rate = float(np.ravel(built.setting.learning_rate.numpy())[0])  # type: ignore[attr-defined]
+    section: Any = built.experiment.optimizer
+    rate = float(np.ravel(built.setting.learning_rate.numpy())[0])
     if prediction.limit is None:
         return prediction.why
     share = human_number(100 * rate / prediction.limit, digits=3)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from gdrun.plots import style
 from gdrun.plots.figure import Figure, Region, Series
@@ -112,6 +113,8 @@ def inner_labels(figure: Figure, axes: Any, x_limits: Any, y_limits: Any, size: 
             text = style.fitting(rule.label, max(size[1] - 1.3, 0.5), 8)
             place = {"ha": "right" if left else "left", "color": style.QUIET}
             axes.annotate(text, (rule.x, 0.5), (-3 if left else 3, 0), **place, **upright, **common)
+    # Over contours and the line itself words need a ground of their own.
+    halo = [withStroke(linewidth=2.2, foreground="white", alpha=0.85)] if figure.grid is not None else None
     for mark in figure.marks:
         if not mark.label:
             continue
@@ -123,7 +126,7 @@ def inner_labels(figure: Figure, axes: Any, x_limits: Any, y_limits: Any, size: 
         axes.annotate(
             style.fitting(mark.label, 3, 8), (mark.x, edge if mark.y is None else mark.y), beside,
             ha="right" if left else "left", color=style.TEXT,
-            xycoords=("data", "axes fraction") if mark.y is None else "data", **common,
+            xycoords=("data", "axes fraction") if mark.y is None else "data", path_effects=halo, zorder=5, **common,
         )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def run_fit(run: Run, *, load: Load) -> Figure:
         (inputs, targets), rest = _some(found.validation.inputs[:, 0], found.validation.target.reshape(-1))
         validation, more = (inputs, targets), more or rest
     figure = fit_figure(
-        x, y, found.x, found.y, x_label=found.name, y_label="target", title=title_of(run, "fit"),
+        x, y, found.x, found.y, x_label=found.name, y_label=found.target, title=title_of(run, "fit"),
         subtitle=subtitle(run), validation=validation,
     )  # fmt: skip
     notes = ["the model's line is the probability of 1, sigmoid of its output"] if found.probability else []

@@ -25,7 +25,7 @@ def spectrum_figure(
     values = np.sort(np.asarray(eigenvalues, np.float64).reshape(-1))[::-1]
     values = values[np.isfinite(values)]
     rank = np.arange(1, len(values) + 1)
-    scale = natural_scale([abs(values[values != 0])])
+    scale = natural_scale([abs(values[values != 0]), np.asarray([limit or np.nan])])
     style: SeriesStyle = "both" if len(values) <= 4 * FEW_POINTS else "line"
     notes = []
     if scale == "log":

@@ -59,17 +59,26 @@ def trajectory(run: Run, columns: Sequence[str] = (), *, load: Load) -> Figure:
         return _principal(run, parts, load)
     figure = path_figure(run, columns or [PARAMETERS + part.label for part in parts])
     if figure.grid is not None or not all(part.column.startswith(PARAMETERS) for part in parts):
-        return figure
+        return _with_contours(figure, figure.grid)
     try:
         grid, note = _slice(load(), run, parts, figure)
     except GdrunError as error:
         return _without(figure, error)
-    return replace(figure, grid=grid, notes=(*figure.notes, *note))
+    return _with_contours(replace(figure, notes=(*figure.notes, *note)), grid)
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
     found = values[np.isfinite(values)]
     return found if len(found) else np.zeros(1)
+
+
+def _with_contours(figure: Figure, grid: Grid | None) -> Figure:
+    """The figure on the contours of the loss, with a note of where they lie."""
+    if grid is None:
+        return figure
+    finite = grid.values[np.isfinite(grid.values)]
+    low, high = number_text(float(finite.min()), 3), number_text(float(finite.max()), 3)
+    return replace(figure, grid=grid, notes=(*figure.notes, f"contours of the loss, from {low} to {high}"))
 
 
 def _without(figure: Figure, error: GdrunError) -> Figure:
@@ -105,7 +114,8 @@ def _slice(
     coordinates = np.stack([one.ravel() for one in np.meshgrid(raw_x, raw_y)], axis=1)
     losses = plane_losses(at, Plane(origin, directions), coordinates).reshape(side, side)
     others = len(names) - 2
-    note = (f"the loss where the other {plural(others, 'number')} ended",) if others > 0 else ()
+    rest = "number" if others == 1 else f"{others:,} numbers"
+    note = (f"the loss where the other {rest} ended",) if others > 0 else ()
     return _grid(grid_x, grid_y, losses), note
 
 
@@ -183,19 +193,24 @@ def _principal(run: Run, parts: Sequence[Component], load: Load) -> Figure:
             hint="`record: {every: ...}` in the config records more rows; --columns a,b draws two numbers",
         )
     plane = principal_plane(points)
-    labels = [
-        f"{name} component of the way, {number_text(100 * share, 3)} % of its variance"
-        for name, share in zip(("first", "second"), plane.shares, strict=True)
-    ]
+    labels = [f"{name} component ({_percent(share)})" for name, share in zip(_ORDER, plane.shares, strict=True)]
     figure = way_figure(title_of(run, "trajectory"), run, plane.coordinates[:, 0], plane.coordinates[:, 1], labels)
-    figure = replace(figure, square=True, notes=(f"{len(parts)} numbers, seen in the plane in which they moved most",))
+    note = f"the way of {len(parts):,} numbers in the plane of its first two principal components (% of its variance)"
+    figure = replace(figure, square=True, notes=(note,))
     if at is None:
         assert problem is not None
         return _without(figure, problem)
     try:
-        return replace(figure, grid=_plane_grid(at, plane))
+        return _with_contours(figure, _plane_grid(at, plane))
     except GdrunError as error:
         return _without(figure, error)
+
+
+_ORDER = ("first", "second")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %" if share >= 1e-4 else "under 0.01 %"
 
 
 def _end(prepared: Prepared, run: Run) -> At:
