@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .checking import check as check
     from .config.loading import LoadedConfig as LoadedConfig
     from .config.loading import load_config as load_config
+    from .exports.data import export as export
+    from .exports.live import TensorBoardListener as TensorBoardListener
     from .plots.choose import plot as plot
     from .reporting.make import report as report
     from .resuming import resume as resume
@@ -51,6 +53,7 @@ _PLACES = {
     "Listener": "training",
     "LoadedConfig": "config.loading",
     "Run": "rundir.run",
+    "TensorBoardListener": "exports.live",
     "check": "checking",
     "check_grad": "analysis.checks",
     "compare": "rundir.comparing",
@@ -58,6 +61,7 @@ _PLACES = {
     "diff": "rundir.comparing",
     "empty_trash": "rundir.trash",
     "execute": "training",
+    "export": "exports.data",
     "find_learning_rate": "analysis.learning_rate",
     "follow": "rundir.tail",
     "grad": "analysis.grad",
@@ -83,6 +87,7 @@ __all__ = [
     "Listener",
     "LoadedConfig",
     "Run",
+    "TensorBoardListener",
     "__version__",
     "check",
     "check_grad",
@@ -91,6 +96,7 @@ __all__ = [
     "diff",
     "empty_trash",
     "execute",
+    "export",
     "find_learning_rate",
     "follow",
     "grad",

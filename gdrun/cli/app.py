@@ -46,7 +46,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "prune": "Put old, diverged or second-best runs into the trash; empty it.",
         "predict": "Print a finished run's predictions.",
         "evaluate": "Print a finished run's loss and metrics, on its own data or other.",
-        "export": "Write a finished run's model for other programs.",
+        "export": "Write what runs recorded, or a model, for other programs: CSV, TensorBoard, ...",
     },
     "Insight": {
         "grad": "Print derivatives of formulas, of a config or of a run.",

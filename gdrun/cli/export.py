@@ -1,4 +1,4 @@
-"""`gdrun export RUN --model FORMAT`: the trained model for other programs."""
+"""`gdrun export RUN...`: what runs recorded, or the trained model, for other programs."""
 
 from __future__ import annotations
 
@@ -9,36 +9,89 @@ import typer
 
 from gdrun.cli import session, terminal
 from gdrun.cli.arguments import Device, Plugins, RunsDir
-from gdrun.cli.predict import RunArgument
 from gdrun.errors import ExitCode, UsageError
 from gdrun.text import safe_text
 
 _SUFFIXES = {"npz": ".npz", "keras": ".keras", "savedmodel": ""}
 
+RunArguments = Annotated[
+    list[str], typer.Argument(metavar="RUN", help="Paths, ids or the beginnings of ids, or latest; a model is of one.")
+]
+
 
 def command(
-    run: RunArgument,
-    model: Annotated[str, typer.Option("--model", metavar="FORMAT", help="npz, keras or savedmodel.")],
+    runs: RunArguments,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="FORMAT", help="csv, parquet, tensorboard or mlflow.", show_default=False),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="FORMAT", help="npz, keras or savedmodel.", show_default=False)
+    ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="PATH", help="Default: the run's name here.", show_default=False),
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="PATH", show_default=False,
+            help="Default: the run's name here; of tensorboard the folder tensorboard; of mlflow its address.",
+        ),
     ] = None,
     runs_dir: RunsDir = None,
     device: Device = None,
     plugins: Plugins = None,
-) -> int:
-    """Write a finished run's model and print where it is.
+) -> int:  # fmt: skip
+    """Write what runs recorded, or a finished run's model, for other programs, and print where it is.
 
-    npz: the parameters, as NumPy arrays by name. keras: a Keras model, for models of Keras layers. savedmodel: a
-    TensorFlow SavedModel whose function `predict` takes the inputs by name.
+    --to csv, parquet: a row for each recorded step; of a sweep, for each trial; `-o -` prints CSV. tensorboard: event
+    files. mlflow: runs in MLflow's tracking store.
+
+    --model npz: the parameters, as NumPy arrays by name. keras: a Keras model, for models of Keras layers. savedmodel:
+    a TensorFlow SavedModel whose function `predict` takes the inputs by name.
     """
+    if (to is None) == (model is None):
+        what = "a model and data are two exports" if to else "what to export is not said"
+        raise UsageError(what, hint="--to csv, parquet, tensorboard or mlflow; or --model npz, keras or savedmodel")
+    if model is not None:
+        return _model(runs, model, output, runs_dir, device, plugins)
+    assert to is not None
+    if device is not None or plugins:
+        raise UsageError("--device and --plugin are for models, which --to does not touch")
+    return _data(runs, to, output, runs_dir)
+
+
+def _data(runs: list[str], to: str, output: str | None, runs_dir: Path | None) -> int:
+    from gdrun.exports.data import check_format, export, load_runs
+
+    check_format(to)
+    if output == "-":
+        if to != "csv":
+            raise UsageError(f"{to} cannot be printed; only csv can", hint="name a file with -o")
+        from gdrun.exports.tables import csv_text
+
+        terminal.data(csv_text(load_runs(runs, runs_dir)))
+        return ExitCode.DONE
+    with session.quiet():
+        written = export(runs, to, output, runs_dir=runs_dir)
+    terminal.data("\n".join(safe_text(path) for path in written))
+    return ExitCode.DONE
+
+
+def _model(
+    runs: list[str],
+    model: str,
+    output: str | None,
+    runs_dir: Path | None,
+    device: str | None,
+    plugins: list[str] | None,
+) -> int:
     from gdrun.exporting import FORMATS, export_model
     from gdrun.rundir.run import load_run
 
     if model not in FORMATS:
         raise UsageError(f"there is no format '{safe_text(model, limit=40)}'", hint=f"one of {', '.join(FORMATS)}")
-    trained = load_run(run, runs_dir)
-    path = output or Path(f"{trained.record.name}{_SUFFIXES[model] or '-model'}")
+    if len(runs) > 1:
+        raise UsageError(f"a model is of one run, but {len(runs)} are named")
+    trained = load_run(runs[0], runs_dir)
+    path = Path(output or f"{trained.record.name}{_SUFFIXES[model] or '-model'}")
     with session.quiet():
         written = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))  # type: ignore[arg-type]
     terminal.data(safe_text(written))

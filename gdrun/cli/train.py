@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gdrun.cli import arguments, failures, session, terminal
 from gdrun.cli.arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
-from gdrun.errors import ExitCode, GdrunError
+from gdrun.errors import ExitCode, GdrunError, UsageError
 from gdrun.text import safe_text
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ def command(
         bool, typer.Option("--dry-run", help="Build everything, show parameters, memory and steps, run nothing.")
     ] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Run a few steps to see that it works; keep nothing.")] = False,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option("--tensorboard", metavar="DIR", help="Write TensorBoard's event files there while it runs."),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: Json = False,
@@ -43,6 +49,8 @@ def command(
     """
     configs, overrides = arguments.split(targets)
     arguments.check_name(name)
+    if tensorboard is not None:
+        _check_tensorboard(kept=not (smoke or dry_run))
     loaded = session.load_all(configs, overrides, device=device, plugins=plugins)
     if not quiet:
         _say_what_is_ignored(loaded, configs)
@@ -51,7 +59,8 @@ def command(
         if dry_run:
             return _dry_run(prepared, as_json=as_json)
         options = {"runs_dir": runs_dir, "name": name, "keep": not smoke}
-        results, codes = _train(prepared, configs, noise, options, quiet=quiet, verbose=verbose, as_json=as_json)
+        talk = _Talk(quiet=quiet, verbose=verbose, as_json=as_json, tensorboard=tensorboard)
+        results, codes = _train(prepared, configs, noise, options, talk)
     code = failures.worst(codes)
     if as_json:
         from gdrun.cli.output import print_json
@@ -60,25 +69,52 @@ def command(
     return code
 
 
+@dataclass(frozen=True)
+class _Talk:
+    """Who is told of the runs, and what."""
+
+    quiet: bool
+    verbose: bool
+    as_json: bool
+    tensorboard: Path | None
+
+    def listener(self) -> Any:
+        """Return the listener of one run."""
+        from gdrun.cli import progress
+
+        shown = progress.listener(quiet=self.quiet, verbose=self.verbose)
+        if self.tensorboard is None:
+            return shown
+        from gdrun.exports.live import TensorBoardListener
+
+        return TensorBoardListener(self.tensorboard, shown)
+
+
+def _check_tensorboard(*, kept: bool) -> None:
+    """Refuse before anything is built what could not be written later."""
+    from gdrun.exports.events import require_tensorboard
+
+    if not kept:
+        raise UsageError("--tensorboard shows a run, and --smoke and --dry-run keep none")
+    require_tensorboard()
+
+
 def _train(
     prepared: list[Prepared],
     configs: Sequence[str],
     noise: Noise,
     options: dict[str, Any],
-    *,
-    quiet: bool,
-    verbose: bool,
-    as_json: bool,
+    talk: _Talk,
 ) -> tuple[list[dict[str, Any]], list[int]]:
     """Run what was prepared, one after the other; return what `--json` says of each and the exit code of each."""
-    from gdrun.cli import progress, summary
+    from gdrun.cli import summary
     from gdrun.training import execute
 
     results: list[dict[str, Any]] = []
     codes: list[int] = []
     prepared.reverse()
     for config in configs:
-        listener = progress.listener(quiet=quiet, verbose=verbose)
+        listener = talk.listener()
         try:
             # Popped: a finished experiment's data need not stay in memory while the others run.
             run = execute(prepared.pop(), listener=listener, log=noise.take, **options)
@@ -91,9 +127,9 @@ def _train(
             listener.close()
         codes.append(summary.exit_code(run))
         results.append({"config": config, **summary.describe(run)})
-        if not quiet:
-            summary.show(run, verbose=verbose)
-        if options["keep"] and not as_json:
+        if not talk.quiet:
+            summary.show(run, verbose=talk.verbose)
+        if options["keep"] and not talk.as_json:
             with suppress(terminal.OutputClosed):
                 terminal.data(safe_text(run.directory))
         if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):

@@ -1,0 +1,40 @@
+"""Which settings describe a run: those that somebody wrote, and the optimizer's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gdrun.errors import GdrunError
+from gdrun.exports.flat import cell
+from gdrun.rundir.describing import written_settings
+from gdrun.rundir.files import Directory
+from gdrun.rundir.settings import settings_of
+
+if TYPE_CHECKING:
+    from gdrun.rundir.run import Run
+
+_LEFT_OUT = ("name", "description")
+_ALWAYS = ("optimizer.",)
+
+
+def hyperparameters(run: Run) -> dict[str, Any]:
+    """Return dotted path -> number, bool or text. Runs of several configs have the optimizer's in common."""
+    settings = _settings(run)
+    written = written_settings(run, settings)
+    chosen = {
+        path: cell(value)
+        for path, value in settings.items()
+        if value is not None and path not in _LEFT_OUT and (path in written or path.startswith(_ALWAYS))
+    }
+    return chosen or {path: cell(value) for path, value in settings.items() if value is not None}
+
+
+def _settings(run: Run) -> Mapping[str, Any]:
+    if run.record.settings:
+        return run.record.settings
+    try:
+        with Directory(run.directory) as directory:
+            return settings_of(directory)
+    except GdrunError:
+        return {}

@@ -1,0 +1,137 @@
+"""TensorBoard's event files of a run that goes on."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gdrun.errors import RunDirectoryError
+from gdrun.exports.events import EventFile, require_tensorboard
+from gdrun.exports.hyperparameters import hyperparameters
+from gdrun.exports.tensorboard import finish
+from gdrun.listening import Listener, Plan, Progress
+from gdrun.rundir.run import Run
+from gdrun.rundir.strict_json import not_finite
+from gdrun.rundir.tail import Tail
+
+MOST_NUMBERS = 64
+"""Of one recorded column: larger arrays are written as histograms at the end alone."""
+
+
+class TensorBoardListener(Listener):
+    """Writes a run's rows as event files into FOLDER/ID, while it goes on; tells another listener too.
+
+    A disk that refuses ends the event file, with a warning, and not the run.
+    """
+
+    def __init__(self, folder: str | Path, inner: Listener | None = None) -> None:
+        """
+        Args:
+            folder: TensorBoard's `--logdir`.
+            inner: another listener, told of everything first.
+        Raises:
+            ResourceError: tensorboard is not installed.
+        """
+        require_tensorboard()
+        self._folder = Path(folder)
+        self._inner = inner or Listener()
+        self._file: EventFile | None = None
+        self._tail: Tail | None = None
+
+    def planned(self, plan: Plan) -> None:
+        """Begin the event file."""
+        self._inner.planned(plan)
+        self._end_file()
+        if plan.directory is None:
+            return
+        run = Run(plan.directory)
+        with _Forgiving(self):
+            self._file = EventFile(self._folder / run.id)
+            self._file.begin(hyperparameters(run), name=run.id, at=time.time())
+            self._tail = Tail(run.directory)
+            if plan.first_step:
+                self._tail.new_rows()  # written when they were recorded
+
+    def progress(self, progress: Progress) -> None:
+        """Write the rows that are new."""
+        self._inner.progress(progress)
+        self._follow()
+
+    def warned(self, message: str) -> None:
+        """Hand it on."""
+        self._inner.warned(message)
+
+    def finished(self, run: Run) -> None:
+        """Write the rest, and what the run ended with."""
+        self._inner.finished(run)
+        self._follow()
+        if self._file is not None:
+            with _Forgiving(self):
+                finish(self._file, run)
+        self._end_file()
+
+    def close(self) -> None:
+        """Close the event file; what the run has written stays."""
+        self._end_file()
+        close = getattr(self._inner, "close", None)
+        if close is not None:
+            close()
+
+    def _end_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with _Forgiving(self):
+                file.close()
+
+    def _follow(self) -> None:
+        if self._file is None or self._tail is None:
+            return
+        with _Forgiving(self):
+            now = time.time()
+            for row in self._tail.new_rows():
+                self._file.scalars(numbers_in(row), step=row["step"], at=now)
+            self._file.flush()
+
+
+class _Forgiving:
+    """Turns a disk's refusal into a warning and the end of the event file."""
+
+    def __init__(self, listener: TensorBoardListener) -> None:
+        self._listener = listener
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, RunDirectoryError):
+            return False
+        self._listener._file = None
+        self._listener.warned(f"TensorBoard's files are not written any more: {error.message}")
+        return True
+
+
+def numbers_in(row: dict[str, Any]) -> dict[str, float]:
+    """Return the numbers in a row of metrics.jsonl by name: "loss", "parameters.W[0,1]", "parameters.c.re"."""
+    found: dict[str, float] = {}
+    for name, value in row.items():
+        if name not in ("step", "epoch"):
+            _collect(name, value, found)
+    return found
+
+
+def _collect(name: str, value: Any, found: dict[str, float]) -> None:
+    if isinstance(value, str):
+        value = not_finite(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        found[name] = float(value) if isinstance(value, float) or abs(value) < 1 << 1000 else float("inf")
+    elif isinstance(value, dict) and value.keys() == {"re", "im"}:
+        for part, number in value.items():
+            _collect(f"{name}.{part}", number, found)
+    elif isinstance(value, list):
+        array = np.array(value, object)
+        if array.size <= MOST_NUMBERS:
+            for index in np.ndindex(array.shape):
+                _collect(f"{name}[{','.join(map(str, index))}]", array[index], found)

@@ -1,0 +1,114 @@
+"""Rows as CSV and as Parquet: of runs a row a recorded step, of sweeps a row a trial."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdrun.errors import ResourceError, UsageError
+from gdrun.exports.flat import as_sweep, cell, flat_columns, is_sweep
+from gdrun.rundir.digits import shortest_texts
+
+if TYPE_CHECKING:
+    from gdrun.rundir.run import Run
+
+Columns = dict[str, list[Any]]
+
+
+def csv_text(runs: Sequence[Run]) -> str:
+    """Return runs as CSV; several have their id in the first column.
+
+    Numbers have the digits that give them back in the run's own precision. A cell is empty where a row has no value.
+
+    Raises:
+        UsageError: runs and sweeps together.
+        RunDirectoryError: a directory is damaged.
+    """
+    tables = [(run, _columns(run)) for run in _alike(runs)]
+    names = list(dict.fromkeys(name for _, columns in tables for name in columns))
+    first = _id_column(runs)
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([*first, *names])
+    for run, columns in tables:
+        size = len(next(iter(columns.values()), ()))
+        texts = [_texts(columns[name]) if name in columns else [""] * size for name in names]
+        ids = [[run.id] * size] * len(first)
+        writer.writerows(zip(*ids, *texts, strict=True))
+    return file.getvalue()
+
+
+def parquet_bytes(runs: Sequence[Run]) -> bytes:
+    """Return runs as a Parquet file, columns as in CSV with their types; null where a row has no such value.
+
+    Raises:
+        ResourceError: pyarrow is not installed.
+        UsageError, RunDirectoryError: as `csv_text`.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ResourceError("pyarrow is not installed", hint="pip install 'gdrun[parquet]'") from error
+    tables = []
+    for run in _alike(runs):
+        columns = _columns(run)
+        size = len(next(iter(columns.values()), ()))
+        arrays = {name: pyarrow.array(_typed(values), from_pandas=True) for name, values in columns.items()}
+        ids = {name: pyarrow.array([run.id] * size, pyarrow.string()) for name in _id_column(runs)}
+        tables.append(pyarrow.table(ids | arrays))
+    whole = pyarrow.concat_tables(tables, promote_options="permissive")
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(whole, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _alike(runs: Sequence[Run]) -> Sequence[Run]:
+    if len({is_sweep(run) for run in runs}) > 1:
+        raise UsageError("runs have a row a step and sweeps a row a trial: they do not go into one table")
+    return runs
+
+
+def _id_column(runs: Sequence[Run]) -> list[str]:
+    if len(runs) == 1:
+        return []
+    return ["sweep" if is_sweep(runs[0]) else "run"]
+
+
+def _columns(run: Run) -> dict[str, Any]:
+    if not is_sweep(run):
+        return dict(flat_columns(run))
+    rows = as_sweep(run).trials
+    return {name: [cell(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+
+
+def _texts(values: Any) -> Sequence[str]:
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
+        texts = shortest_texts(values)
+        if values.dtype.kind != "f":
+            return texts
+        plain = [text.strip('"') for text in texts]
+        return ["" if missing else text for text, missing in zip(plain, np.isnan(values).tolist(), strict=True)]
+    return ["" if value is None else _text(value) for value in values]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _typed(values: Any) -> Any:
+    """A column whose entries are all of one type: numbers, bools, or texts."""
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return values
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int} or kinds <= {bool} or kinds <= {str}:
+        return list(values)
+    if kinds <= {int, float}:
+        return [None if value is None else float(value) for value in values]
+    return [None if value is None else _text(value) for value in values]

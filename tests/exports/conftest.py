@@ -1,0 +1,5 @@
+"""Runs to export, written as training writes them."""
+
+from __future__ import annotations
+
+from reporting.conftest import make_run as make_run
