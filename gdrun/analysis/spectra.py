@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import UsageError
-from gdrun.text import human_number, plural
+from gdrun.text import human_number
 
 from .curvature import MOST_EXACT, Curvature, lanczos_bounds, spectrum
 from .stability import Prediction, largest_stable, prediction_at
@@ -61,7 +61,7 @@ def spectrum_at(at: At) -> Spectrum:
             plain = (found, False)
             far = bounds[::-1] > _NEAR * np.abs(found).max()
             values = found[::-1][: max(int(np.argmax(far)) if far.any() else len(found), 1)][:_WANTED]
-            notes.append(f"the {len(values)} largest of {plural(curvature.size, 'eigenvalue')}, by Lanczos")
+            notes.append(f"the {len(values)} largest of {curvature.size:,} eigenvalues, by Lanczos")
             if found[0] < 0:
                 notes.append(f"the smallest one is about {human_number(float(found[0]), digits=3)}")
         if not np.all(np.isfinite(plain[0])):

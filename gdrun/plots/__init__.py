@@ -1,4 +1,5 @@
-"""Pictures of runs, of sweeps and of what is asked about them. Nothing here imports TensorFlow.
+"""Pictures of runs, of sweeps and of what is asked about them. TensorFlow is imported by ways.py and models.py alone,
+where a picture has to be computed from a run's model.
 
     figure = gdrun.plots.loss_figure(gdrun.load_run("latest"))
     print(figure)                                # in the terminal
@@ -6,6 +7,7 @@
 
 figure.py                        a picture as plain data
 runs.py paths.py views.py                 data from runs and from arrays
+ways.py models.py                what is computed from a run's config: its way on the loss, fit, decisions, spectrum
 sensitivity.py sweep_maps.py sweep_lines.py    data from sweeps
 choose.py                        which picture a run gets
 picture.py canvas.py labelling.py grids.py style.py    drawn by matplotlib, imported when a picture is made

@@ -8,6 +8,7 @@ import pytest
 import gdrun
 from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.plots import KINDS, plot
+from gdrun.plots.choose import MODEL_KINDS
 
 from .fake_sweeps import write_sweep
 
@@ -26,7 +27,7 @@ def sweep(tmp_path):
 
 def test_each_kind_has_its_picture(make_run, sweep):
     run = make_run(ROWS)
-    for kind in KINDS:
+    for kind in KINDS.keys() - MODEL_KINDS.keys():
         shown = sweep if kind in ("sensitivity", "heatmap", "curves") else run
         assert plot(shown, kind=kind).name == kind
 
@@ -72,7 +73,11 @@ def test_scales_and_titles_can_be_chosen(make_run):
         ("run", {"columns": ["loss"], "kind": "loss"}, "does not go with", None),
         ("runs", {"kind": "parameters"}, "shows one run", None),
         ("runs", {"columns": ["loss", "accuracy"]}, "takes one column", None),
+        ("run", {"at": "start"}, "where a spectrum is taken", "--kind spectrum"),
+        ("runs", {"kind": "trajectory"}, "shows one run", None),
+        ("runs", {"kind": "fit"}, "shows one run", None),
         ("sweep", {"kind": "loss"}, "is a sweep", "best"),
+        ("sweep", {"kind": "spectrum"}, "is a sweep", "best"),
         ("sweep", {"kind": "heatmap", "columns": ["lr"]}, "takes two axes", None),
         ("both", {}, "drawn alone", "best"),
         ("none", {}, "no run is named", None),
