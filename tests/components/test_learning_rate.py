@@ -73,7 +73,7 @@ EVERY_FACTOR = [
 ]
 
 
-@pytest.mark.parametrize("factor", EVERY_FACTOR, ids=repr)
+@pytest.mark.parametrize("factor", EVERY_FACTOR, ids=lambda factor: repr(factor).partition(" at ")[0])
 def test_a_factor_depends_on_the_step_alone_not_on_the_block_it_is_asked_in(factor):
     settings = {"steps_per_epoch": 7, "total_steps": 100}
     whole = factor(np.arange(120), **settings)
