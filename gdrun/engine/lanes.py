@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from gdrun.errors import GdrunError
+
 from .state import Batch, Setting, TrainState
 
 
@@ -43,16 +45,26 @@ class Lanes:
             leaves = tf.nest.flatten(arguments)
             varies = [flag for argument in arguments for flag in self._flags(argument)]
             moving = [leaf for leaf, flag in zip(leaves, varies, strict=True) if flag]
+            failures: list[GdrunError] = []
 
             def one(moving: list[tf.Tensor]) -> Any:
                 rest = iter(moving)
                 here = [next(rest) if flag else leaf for leaf, flag in zip(leaves, varies, strict=True)]
-                result = function(*tf.nest.pack_sequence_as(arguments, here))
+                try:
+                    result = function(*tf.nest.pack_sequence_as(arguments, here))
+                except GdrunError as error:
+                    failures.append(error)
+                    raise
                 # What comes out as it went in, such as a rate that is the same everywhere, is no result of the map yet.
                 return tf.nest.map_structure(tf.identity, result)
 
-            # vectorized_map would rewrite what it calls, and wrap our errors in its own.
-            return tf.vectorized_map(tf.autograph.experimental.do_not_convert(one), moving)
+            # vectorized_map would rewrite what it calls, and wraps our errors in one of its own.
+            try:
+                return tf.vectorized_map(tf.autograph.experimental.do_not_convert(one), moving)
+            except Exception:
+                if failures:
+                    raise failures[0] from None
+                raise
 
         return mapped
 

@@ -6,7 +6,7 @@ Shape letters: L lanes, n trials of a block, E events.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,8 @@ _CACHE_BYTES = 8 << 20
 FEW_LANES = 256
 _CURVE_NUMBERS = 16 << 20
 """Recorded losses of all trials together; with more trials, fewer rows."""
+_FAILURES = (GdrunError, tf.errors.OpError, NotImplementedError, ValueError, TypeError)
+"""What tracing and training raise where a program does not fit its trials."""
 
 
 @dataclass(frozen=True)
@@ -108,28 +110,41 @@ def run_inputs(spec: SweepSpec, group: Group, inputs: GroupInputs, control: Cont
     for begin in range(0, len(inputs.trials), size):
         places = np.arange(begin, min(begin + size, len(inputs.trials)))
         block = inputs if len(places) == len(inputs.trials) else _subset(inputs, places)
+        results: Iterable[BlockResult | None]
         try:
             if obstacle is None:
-                result = _run_lanes(spec, block, control, shared)
+                results = [_run_lanes(spec, block, control, shared)]
             else:
-                result = _run_singly(spec, block, control, obstacle)
-        except (GdrunError, tf.errors.OpError, NotImplementedError, ValueError, TypeError) as error:
-            if obstacle is not None:
-                result = failed(block.trials, _reason(error))
-            else:
-                # What vectorized_map cannot convert shows when it is traced.
-                result = _singly_after(spec, block, control, error)
-        if result is not None:
-            yield result
+                results = [_run_singly(spec, block, control, obstacle)]
+        except _FAILURES as error:
+            results = _otherwise(spec, group, block, control, error, lanes=obstacle is None)
+        yield from (result for result in results if result is not None)
         if control.should_stop():
             return
 
 
-def _singly_after(spec: SweepSpec, block: GroupInputs, control: Control, error: Exception) -> BlockResult | None:
-    try:
-        return _run_singly(spec, block, control, f"lanes failed: {_reason(error)}")
-    except (GdrunError, tf.errors.OpError, ValueError, TypeError) as second:
-        return failed(block.trials, _reason(second))
+def _otherwise(
+    spec: SweepSpec, group: Group, block: GroupInputs, control: Control, error: Exception, *, lanes: bool
+) -> Iterator[BlockResult | None]:
+    """Train trials whose program failed in another way, if there is one.
+
+    What vectorized_map cannot convert shows when it is traced: such trials run one after the other. A number that has
+    to be known before the run, such as a size, cannot be a tensor: such trials have a program each.
+    """
+    if lanes:
+        try:
+            yield _run_singly(spec, block, control, f"lanes failed: {_reason(error)}")
+            return
+        except _FAILURES as second:
+            error = second
+    setting = block.lanes.setting
+    if group.alone or not (setting.constants or setting.optimizer):
+        yield failed(block.trials, _reason(error))
+        return
+    for trial in block.trials:
+        if control.should_stop():
+            return
+        yield from run_group(spec, Group(np.asarray([trial]), ("program",) * len(group.changes)), control)
 
 
 def _reason(error: Exception) -> str:

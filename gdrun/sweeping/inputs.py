@@ -20,11 +20,13 @@ from gdrun.build.model import build_model
 from gdrun.build.optimizer import build_optimizer, learning_rates
 from gdrun.build.parts import Parts
 from gdrun.config.model import FormulaModel
+from gdrun.config.schedule import FormulaFactor
 from gdrun.config.update_rule import UpdateRule
 from gdrun.engine.feed import Feed
 from gdrun.engine.lane_drive import LaneInputs
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import ConfigError, GdrunError
+from gdrun.formula.parse import parse
 
 from .grouping import Group
 from .neighbours import neighbour, settled_axes
@@ -160,7 +162,14 @@ def _signature(parts: Parts) -> Any:
     shapes = tuple(None if leaf is None else (tuple(leaf.shape), leaf.dtype.name) for leaf in leaves)
     names = (parts.objective.trainable_names, parts.objective.fixed_names, tuple(parts.data.inputs))
     constants = tuple((name, np.shape(value)) for name, value in parts.constants.items())
-    return (order, shapes, names, constants, parts.mapped)
+    return (order, shapes, names, constants, parts.mapped, _of_factor(parts))
+
+
+def _of_factor(parts: Parts) -> tuple[Any, ...]:
+    """The constants that learning-rate factors are computed from: all lanes of a program have the same factors."""
+    section = parts.experiment.schedule.learning_rate_factor
+    names = parse(section.formula).names if isinstance(section, FormulaFactor) else frozenset()
+    return tuple((name, np.asarray(value).tobytes()) for name, value in parts.constants.items() if name in names)
 
 
 def _lane_inputs(

@@ -273,3 +273,48 @@ def test_curves_show_each_lane_up_to_its_end():
 
     data = prepare(spec.load(0)).built.data
     np.testing.assert_allclose(result.curves["loss"][:, 0], np.mean(data.target.numpy() ** 2), rtol=1e-12)
+
+
+FACTOR = """
+precision: float64
+compile: graph
+constants: {{a: 0.1, decay: {decay}}}
+model: {{kind: formula, formula: (w - 1)**2, parameters: {{w: 0}}}}
+optimizer: {{kind: sgd, learning_rate: 0.1}}
+schedule: {{steps: 20, learning_rate_factor: {{kind: formula, formula: exp(-decay*step)}}}}
+"""
+
+
+@pytest.mark.parametrize(("decay", "axis"), [("2*a", "constants.a=0.01,0.1,1"), ("normal(0.2, 0.1)", "seed=0,1,2")])
+def test_a_factors_constants_are_each_trials_own(decay, axis):
+    """Also where they follow from what is swept: w' = w - 0.1 * exp(-decay * step) * 2 (w - 1), by a loop."""
+    spec = plan_trials(FACTOR.format(decay=f'"{decay}"').encode(), [axis, "lr=0.1,0.2"])
+    results = [block for group in group_trials(spec) for block in blocks(spec, group)]
+    assert sorted(int(trial) for block in results for trial in block.trials) == list(range(6))
+    for block in results:
+        assert_is_single(spec, block, block.trials.tolist())
+    if decay == "2*a":
+        for trial, a in enumerate((0.01, 0.1, 1)):
+            (block,) = (block for block in results if 2 * trial in block.trials)
+            w = 0.0
+            for step in range(20):
+                w -= 0.1 * np.exp(-2 * a * step) * 2 * (w - 1)
+            np.testing.assert_allclose(block.parameters["w"][block.trials == 2 * trial], w, rtol=1e-9)
+
+
+def test_a_constant_that_has_to_be_known_before_the_run_gives_each_trial_a_program():
+    text = b"""
+precision: float64
+compile: graph
+constants: {n: 2}
+model: {kind: formula, formula: "(w - sum(linspace(0, 1, n)))**2", parameters: {w: 0}}
+optimizer: {kind: sgd, learning_rate: 0.1}
+schedule: {steps: 20}
+"""
+    spec = plan_trials(text, ["constants.n=2,3,5"])
+    (group,) = group_trials(spec)
+    results = blocks(spec, group)
+    assert [int(trial) for block in results for trial in block.trials] == [0, 1, 2]
+    for block in results:
+        assert block.status == ["completed"]
+        assert_is_single(spec, block, block.trials.tolist())
