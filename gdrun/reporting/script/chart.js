@@ -51,7 +51,7 @@ class Chart {
 
   draw() {
     const figure = this.figure;
-    const width = printing ? 680 : Math.max(this.plot.clientWidth, 240);
+    const width = printing ? 860 : Math.max(this.plot.clientWidth, 240);
     const rows = figure.grid ? figure.grid.y.length : 0;
     const height = figure.grid ? Math.min(Math.max(rows * 26 + 60, 220), 460)
       : Math.round(Math.min(Math.max(width * 0.42, 220), 380));
@@ -134,10 +134,13 @@ class Chart {
     grid.values.forEach((row, r) => row.forEach((value, c) => {
       const x = this.place("x", grid.x[c]), y = this.place("y", grid.y[r]);
       const gap = Math.min(wide, tall) > 8 ? 1 : 0;
-      const cell = { x: x - wide / 2, y: y - tall / 2, width: Math.max(wide - gap, 0.5), height: Math.max(tall - gap, 0.5) };
+      const cell = {
+        "shape-rendering": "crispEdges", x: x - wide / 2, y: y - tall / 2, width: Math.max(wide - gap, 0.5), height: Math.max(tall - gap, 0.5),
+      };
       if (value === null) {
-        add(this.inner, "rect", { ...cell, fill: "var(--panel)" });
-        if (grid.blocked[r][c]) this.cross(x, y, Math.min(wide, tall, 12) / 3, "var(--quiet)");
+        const blocked = grid.blocked[r][c];
+        add(this.inner, "rect", { ...cell, fill: blocked ? "var(--shade)" : "var(--panel)" });
+        if (blocked && Math.min(wide, tall) >= 9) this.cross(x, y, Math.min(wide, tall, 12) / 3, "var(--quiet)");
         return;
       }
       const share = high > low ? (of(value) - of(low)) / (of(high) - of(low)) : 0.5;

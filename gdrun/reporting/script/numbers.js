@@ -36,9 +36,10 @@ function ticks(low, high, log, most, whole) {
   if (log) {
     const first = Math.ceil(Math.log10(low) - 1e-9), last = Math.floor(Math.log10(high) + 1e-9);
     if (last - first >= 2) {
-      const step = Math.max(1, Math.ceil((last - first + 1) / most));
+      const least = (last - first + 1) / most;
+      const step = [1, 2, 3, 5, 10, 20, 25, 50, 100, 200].find((nice) => nice >= least) || 400;
       const found = [];
-      for (let e = first; e <= last; e += step) found.push([10 ** e, power(e)]);
+      for (let e = Math.ceil(first / step) * step; e <= last; e += step) found.push([10 ** e, power(e)]);
       return found;
     }
     for (const digits of [[1, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]]) {

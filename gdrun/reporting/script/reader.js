@@ -121,8 +121,9 @@ class Reader extends Chart {
       this.hover(x, y);
     });
     this.plot.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0 || event.pointerType === "touch" || this.figure.grid) return;
       const [x, y] = this.position(event);
+      if (event.pointerType === "touch") this.hover(x, y);
+      if (event.button !== 0 || event.pointerType === "touch" || this.figure.grid) return;
       if (x < this.box.left || x > this.box.right || y < this.box.top || y > this.box.bottom) return;
       start = [x, y];
       this.plot.setPointerCapture(event.pointerId);
