@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .start import At
 
 _WANTED = 20
-_NEAR = 0.01
-"""An eigenvalue that Lanczos knows to this share of the largest one is shown."""
+_NEAR = 0.05
+"""An eigenvalue that Lanczos knows to this share of itself is shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +54,13 @@ def spectrum_at(at: At) -> Spectrum:
             plain = spectrum(curvature)
             values = plain[0][::-1]
             least = float(np.finfo(curvature.dtype.as_numpy_dtype).eps * np.abs(values).max())
-            if (np.abs(values) < least).any():
-                notes.append(f"what is smaller than {human_number(least, digits=2)} is rounding, signs included")
+            if ((np.abs(values) < least) & (values != 0)).any():
+                values = np.where(np.abs(values) < least, 0.0, values)
+                notes.append(f"what is smaller than {human_number(least, digits=2)} is rounding, and taken as 0")
         else:
-            found, bounds = lanczos_bounds(curvature.product, curvature.size, tolerance=_NEAR, wanted=_WANTED)
+            found, bounds = lanczos_bounds(curvature.product, curvature.size, tolerance=1e-3, wanted=_WANTED)
             plain = (found, False)
-            far = bounds[::-1] > _NEAR * np.abs(found).max()
+            far = bounds[::-1] > _NEAR * found[::-1]
             values = found[::-1][: max(int(np.argmax(far)) if far.any() else len(found), 1)][:_WANTED]
             notes.append(f"the {len(values)} largest of {curvature.size:,} eigenvalues, by Lanczos")
             if found[0] < 0:

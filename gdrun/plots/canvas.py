@@ -97,7 +97,8 @@ def _series(figure: Figure, item: Series, slot: int, axes: Any) -> None:
         top = axes.get_ylim()[1]
         upper = np.where(np.isposinf(item.upper), top, item.upper)
         axes.fill_between(item.x, item.lower, upper, color=colour, alpha=0.17, linewidth=0, zorder=1.8)
-    many = len(item.x) > 60
+    alike = [other for other in figure.series if other.style == item.style == "points"] or [item]
+    many = max(len(other.x) for other in alike) > 60
     style: dict[str, Any] = {
         "color": colour,
         "linewidth": 1.5 if strong else 0.6,
@@ -109,7 +110,7 @@ def _series(figure: Figure, item: Series, slot: int, axes: Any) -> None:
         marker = "o" if figure.graded else MARKERS[slot % len(MARKERS)]
         style |= {
             "marker": marker,
-            "markersize": 2.4 if many else 5 if item.style == "points" else 4,
+            "markersize": 2.8 if many else 5 if item.style == "points" else 4,
             "markeredgewidth": 0,
         }
     axes.plot(item.x, y, **style)

@@ -16,7 +16,7 @@ from gdrun.errors import GdrunError, UsageError
 from gdrun.plots.columns import PARAMETERS, Component, components, named_components
 from gdrun.plots.figure import Figure, Grid
 from gdrun.plots.landscape import around
-from gdrun.plots.paths import path_figure, way_figure
+from gdrun.plots.paths import path_figure, rows_to_show, way_figure
 from gdrun.plots.runs import title_of, with_rows
 from gdrun.plots.scales import number_text
 from gdrun.text import plural, safe_text
@@ -185,6 +185,7 @@ def _principal(run: Run, parts: Sequence[Component], load: Load) -> Figure:
     except GdrunError as error:
         problem = error
         points = np.stack([part.values for part in parts], axis=1)
+    points = points[: rows_to_show(run)]
     points = points[np.isfinite(points).all(axis=1)]
     if len(points) < 3 or np.ptp(points, axis=0).max() == 0:
         raise UsageError(
@@ -195,8 +196,8 @@ def _principal(run: Run, parts: Sequence[Component], load: Load) -> Figure:
     plane = principal_plane(points)
     labels = [f"{name} component ({_percent(share)})" for name, share in zip(_ORDER, plane.shares, strict=True)]
     figure = way_figure(title_of(run, "trajectory"), run, plane.coordinates[:, 0], plane.coordinates[:, 1], labels)
-    note = f"the way of {len(parts):,} numbers in the plane of its first two principal components (% of its variance)"
-    figure = replace(figure, square=True, notes=(note,))
+    note = f"the way of {len(parts):,} numbers in its first two principal components"
+    figure = replace(figure, square=True, notes=(note, *figure.notes))
     if at is None:
         assert problem is not None
         return _without(figure, problem)

@@ -199,3 +199,23 @@ def test_what_has_no_way_is_refused_with_the_mend(make_run, rows, message, hint)
     with pytest.raises(UsageError, match=message) as caught:
         gdrun.plot(make_run(rows), kind="trajectory")
     assert hint in (caught.value.hint or "")
+
+
+def test_a_run_that_diverged_is_shown_until_it_does(make_run):
+    rows = [{"step": k, "loss": 4.0**k, "parameters.x": (-2.0) ** k, "parameters.y": 1.0} for k in range(9)]
+    config = 'model: {kind: formula, formula: x**2 + y**2, parameters: {x: 1, "y": 1}}\n'
+    run = make_run(rows, config=config, status="diverged", diverged={"step": 8, "reason": "loss_not_finite"})
+    figure = trajectory(run, load=never)
+    np.testing.assert_array_equal(figure.series[0].x, [1, -2, 4, -8])  # losses up to 100
+    assert [mark.label for mark in figure.marks] == ["start", "diverges"]
+    assert figure.notes[0] == "the first 4 of 9 rows"
+    assert figure.grid.x[-1] < 16
+
+
+def test_a_run_that_stands_still_starts_and_ends_there(make_run):
+    rows = [{"step": 0, "loss": 1.0, "parameters.x": 1.0, "parameters.y": 1.0}]
+    assert [mark.label for mark in trajectory(make_run(rows), load=never_built).marks] == ["start and end"]
+
+
+def never_built() -> Any:
+    raise UsageError("no data")
