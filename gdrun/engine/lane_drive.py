@@ -247,6 +247,22 @@ def picked(inputs: LaneInputs, places: np.ndarray) -> LaneInputs:
     )
 
 
+def single(lanes: LaneInputs, place: int) -> LaneInputs:
+    """Return what one lane starts from, without the axis of lanes."""
+
+    def pick(structure: Any, varies: Any) -> Any:
+        leaves = zip(tf.nest.flatten(structure), tf.nest.flatten(varies), strict=True)
+        return tf.nest.pack_sequence_as(structure, [leaf[place] if flag else leaf for leaf, flag in leaves])
+
+    everywhere = tf.nest.map_structure(lambda _: True, lanes.state)
+    return replace(
+        lanes,
+        state=pick(lanes.state, everywhere),
+        setting=pick(lanes.setting, lanes.setting_varies),
+        data=pick(lanes.data, lanes.data_varies),
+    )
+
+
 class LaneWindows(Windows):
     """Windows whose orders have a leading axis of lanes."""
 

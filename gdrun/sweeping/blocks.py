@@ -18,11 +18,11 @@ from gdrun.config.experiment import Loop
 from gdrun.engine.drive import Report, Windows, drive
 from gdrun.engine.lane_drive import (
     Finals,
-    LaneInputs,
     LaneProgram,
     drive_lanes,
     padded,
     picked,
+    single,
 )
 from gdrun.engine.lanes import Lanes
 from gdrun.engine.rows import Rows, auto_rows
@@ -144,7 +144,7 @@ def _otherwise(
     for trial in block.trials:
         if control.should_stop():
             return
-        yield from run_group(spec, Group(np.asarray([trial]), ("program",) * len(group.changes)), control)
+        yield from run_group(spec, group.apart(int(trial)), control)
 
 
 def _reason(error: Exception) -> str:
@@ -294,22 +294,6 @@ def _run_singly(spec: SweepSpec, block: GroupInputs, control: Control, why: str)
     stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *states)
     info = {"strategy": "one after the other", "why": why, "lanes": 1, "seconds": spent, "compile": built.compile}
     return finished_block(spec, block, stacked, gathered, info, timed_out=True)
-
-
-def single(lanes: LaneInputs, place: int) -> LaneInputs:
-    """Return what one lane starts from, without the axis of lanes."""
-
-    def pick(structure: Any, varies: Any) -> Any:
-        leaves = zip(tf.nest.flatten(structure), tf.nest.flatten(varies), strict=True)
-        return tf.nest.pack_sequence_as(structure, [leaf[place] if flag else leaf for leaf, flag in leaves])
-
-    everywhere = tf.nest.map_structure(lambda _: True, lanes.state)
-    return replace(
-        lanes,
-        state=pick(lanes.state, everywhere),
-        setting=pick(lanes.setting, lanes.setting_varies),
-        data=pick(lanes.data, lanes.data_varies),
-    )
 
 
 def final_values(block: GroupInputs, state: TrainState, parameters: Sequence[tf.Tensor]) -> dict[str, np.ndarray]:

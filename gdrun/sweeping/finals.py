@@ -1,10 +1,16 @@
-"""Which parameters a lane ends with: the last, the best that a patience rule restores, or an optimizer's average."""
+"""What a lane ends with: its parameters (the last, the best that a patience rule restores, or an optimizer's average),
+and its last row."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import tensorflow as tf
+
+from gdrun.engine.drive import Windows
+from gdrun.engine.lane_drive import single
+from gdrun.engine.state import Reason
 
 if TYPE_CHECKING:
     from gdrun.engine.state import TrainState
@@ -39,3 +45,23 @@ def final_lanes(block: GroupInputs, state: TrainState) -> tuple[TrainState, tupl
 
     kept = state._replace(model_state=restored(memory.model_state, state.model_state))
     return kept, restored(memory.parameters, tuple(parameters))
+
+
+def last_record(block: GroupInputs, state: TrainState, place: int) -> dict[str, np.ndarray]:
+    """Return what the single run would record at the last step of a lane, name -> (1, ...).
+
+    Args:
+        state: of all lanes, the last one of each.
+        place: of the lane; it stopped while others went on.
+    """
+    built, lanes = block.built, block.lanes
+    one = single(lanes, place)
+    # Held where it is: a look, and no update.
+    reason = tf.constant(int(Reason.PATIENCE), tf.int32)
+    held = tf.nest.map_structure(lambda leaf: leaf[place], state)._replace(reason=reason)
+    feed = lanes.feeds[place] if lanes.own_order else lanes.feeds[0]
+    windows = Windows(feed, built.windows.factors, built.rows.total_steps, built.windows.stream)
+    step = np.asarray([int(held.step)], np.int64)
+    window = windows.at(int(step[0]))
+    _, records = built.program.run(held, one.setting, one.data, window, step, built.rows.assesses(step))
+    return records

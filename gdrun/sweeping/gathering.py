@@ -50,6 +50,7 @@ class Gathered:
         self._chunks: list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]] = []
         """(lanes (l,), shown (E, l): a record is its lane's own, records by name)."""
         self._rows: list[np.ndarray] = []
+        self._last: dict[str, np.ndarray] = {}
         self._bytes = 0
         self.complete = True
         """Whether everything that a run directory's rows hold was kept."""
@@ -85,6 +86,9 @@ class Gathered:
         self._chunks.append((lanes, shown, kept))
         self._rows.append(is_row)
         used = lanes >= 0
+        for name in self._curve_names(records) - {"step"}:
+            last = self._last.setdefault(name, np.full(len(self.trials), np.nan))
+            last[lanes[used]] = records[name][-1][used]
         self.last_loss[lanes[used]] = records["loss"][-1][used]
         self.reason[lanes[used]] = np.where(
             self.reason[lanes[used]] == 0, records["reason"][-1][used], self.reason[lanes[used]]
@@ -117,7 +121,8 @@ class Gathered:
         every = np.unique(np.concatenate(steps)) if steps else np.zeros(0, np.int64)
         whole = {name: np.full((len(self.trials), len(every)), np.nan) for name in named}
         for (lanes, _, records), rows in zip(self._chunks, self._rows, strict=True):
-            event, place = np.nonzero(rows)
+            # A lane that stopped between two rows has none there: the examples and the rate were those of the others.
+            event, place = np.nonzero(rows & _at_event(records))
             at = np.searchsorted(every, records["step"][event, place])
             for name in named:
                 if name in records:
@@ -129,15 +134,22 @@ class Gathered:
                     whole[name][:, inside if name == "loss_epoch" else every % self._per_epoch != 0] = np.nan
         return every, whole
 
+    def ends(self) -> dict[str, np.ndarray]:
+        """Return what was recorded last of each trial, float64 (n,): at its own step, where an epoch is one step."""
+        return dict(self._last)
+
     def rows_of(self, place: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Return every record of the trial at `place`, name -> (E, ...), and which are rows, the last one always."""
+        """Return every record of the trial at `place`, name -> (E, ...), and which are rows, the last one always.
+
+        Where it stopped between two events, there is none of its last step.
+        """
         pieces: list[dict[str, np.ndarray]] = []
         flags: list[np.ndarray] = []
         for (lanes, shown, records), rows in zip(self._chunks, self._rows, strict=True):
             where = np.flatnonzero(lanes == place)
             if not len(where):
                 continue
-            own = np.flatnonzero(shown[:, where[0]])
+            own = np.flatnonzero((shown & _at_event(records))[:, where[0]])
             pieces.append({name: values[own, where[0]] for name, values in records.items()})
             flags.append(rows[own, where[0]])
         records = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
@@ -148,6 +160,12 @@ class Gathered:
         records, is_row = {name: values[fresh] for name, values in records.items()}, is_row[fresh]
         is_row[-1] = True
         return records, is_row
+
+
+def _at_event(records: dict[str, Any]) -> np.ndarray:
+    """Which lanes had come to the step of the event, bool (E, l)."""
+    steps = records["step"]
+    return steps == steps.max(axis=1, keepdims=True)
 
 
 def finished_block(
@@ -168,7 +186,7 @@ def finished_block(
         pruned: bool (n,): those that were dropped; None: none were.
     """
     from .blocks import final_values
-    from .finals import final_lanes
+    from .finals import final_lanes, last_record
 
     built, trials = block.built, block.trials
     kept, parameters = final_lanes(block, state)
@@ -182,6 +200,9 @@ def finished_block(
         for reason, step, fine, late in zip(reasons, steps.tolist(), finite.tolist(), clock.tolist(), strict=True)
     ]
     curve_steps, curves = gathered.curves()
+    # A trial that stopped within its first epoch has no mean over one.
+    first = {"loss_epoch": np.where(steps < built.steps_per_epoch, values["loss"], np.nan)}
+    ends = gathered.ends() if built.steps_per_epoch == 1 else first
     result = BlockResult(
         trials=trials,
         status=[one[0] for one in ended],
@@ -190,7 +211,7 @@ def finished_block(
         diverged_at=np.asarray([one[3] for one in ended], np.int64),
         diverged=[one[2] for one in ended],
         why=[""] * len(trials),
-        values=values | _bests(spec, curve_steps, curves),
+        values=values | _bests(spec, curve_steps, curves, steps, ends),
         parameters=_named(block, parameters),
         curve_steps=curve_steps,
         curves=curves,
@@ -201,6 +222,10 @@ def finished_block(
         import tensorflow as tf
 
         records, is_row = gathered.rows_of(place)
+        if records["step"][-1] != steps[place]:
+            last = last_record(block, state, place)
+            records = {name: np.concatenate([values, last[name]]) for name, values in records.items()}
+            is_row = np.append(is_row, True)
         leaves = [leaf.numpy()[place] for leaf in tf.nest.flatten(state)]
         seconds = float(info["seconds"])
         result.champion = Champion(int(trials[place]), records, is_row, leaves, int(reasons[place]), seconds)
@@ -227,23 +252,34 @@ def all_finite_lanes(parameters: Sequence[Any]) -> np.ndarray:
     return np.logical_and.reduce(flags)
 
 
-def _bests(spec: SweepSpec, steps: np.ndarray, curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """best_loss and best_step, and the same of the metric that trials are ranked by, float64 (n,)."""
+def _bests(
+    spec: SweepSpec,
+    steps: np.ndarray,
+    curves: dict[str, np.ndarray],
+    end_steps: np.ndarray,
+    ends: dict[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """best_loss and best_step, and the same of the metric that trials are ranked by, float64 (n,).
+
+    Args:
+        steps, curves: (R,) and name -> (n, R).
+        end_steps, ends: (n,) and name -> (n,): what each trial came to, where that is known.
+    """
     result: dict[str, np.ndarray] = {}
-    columns = {"loss": curves.get("loss_epoch", curves.get("loss"))}
-    if spec.metric != "loss":
-        columns[spec.metric] = curves.get(spec.metric)
-    for name, values in columns.items():
+    for name in dict.fromkeys(("loss", spec.metric)):
+        column = "loss_epoch" if name == "loss" and "loss_epoch" in curves else name
+        values = curves.get(column)
         if values is None or not values.size:
             continue
+        at = np.broadcast_to(steps, values.shape)
+        if column in ends:
+            values, at = np.column_stack([values, ends[column]]), np.column_stack([at, end_steps])
         higher = spec.maximize and name == spec.metric
         ranked = np.where(np.isfinite(values), -values if higher else values, np.inf)
-        place = ranked.argmin(axis=1)
-        there = np.isfinite(ranked[np.arange(len(values)), place])
-        best = np.where(there, values[np.arange(len(values)), place], np.nan)
-        step = np.where(there, steps[place], np.nan)
-        result |= {f"best_{name}": best}
-        result |= {"best_step" if name == "loss" else f"best_{name}_step": step}
+        best = np.arange(len(values)), ranked.argmin(axis=1)
+        there = np.isfinite(ranked[best])
+        result |= {f"best_{name}": np.where(there, values[best], np.nan)}
+        result |= {"best_step" if name == "loss" else f"best_{name}_step": np.where(there, at[best], np.nan)}
     return result
 
 

@@ -75,6 +75,11 @@ class Group:
         """Return the group of those of its trials that are among `chosen`."""
         return Group(np.intersect1d(self.trials, chosen), self.changes, self.whole)
 
+    def apart(self, trial: int) -> Group:
+        """Return the group of one of its trials that has a program of its own."""
+        own: Change = "program"
+        return Group(np.asarray([trial]), (own,) * len(self.changes))
+
 
 def group_trials(spec: SweepSpec) -> list[Group]:
     """Return the groups of a sweep's trials, in the order of their first trials."""

@@ -318,3 +318,31 @@ schedule: {steps: 20}
     for block in results:
         assert block.status == ["completed"]
         assert_is_single(spec, block, block.trials.tolist())
+
+
+STOPPED = "{{epochs: 40, {batch}, stop: {{loss_below: {below}}}}}\nrecord: {{every: {every}}}"
+
+
+@pytest.mark.parametrize(("batch", "below", "every"), [("batch_size: 7", 0.3, "10"), ("order: sequential", 1, "16")])
+def test_a_lane_that_stops_between_rows_shows_its_own_last_step(batch, below, every):
+    """Its examples, and no others that went on saw; the best trial's last row is that of its run."""
+    schedule = STOPPED.format(batch=batch, below=below, every=every)
+    text = line().replace(b"schedule: {steps: 60}", b"schedule: " + schedule.encode())
+    spec, result = of(text, ["lr=0.01,0.1,0.3"])
+    assert "loss_below" in result.stopped_by
+    from gdrun.training import prepare
+
+    rows = prepare(spec.load(0)).built.rows
+    every_row = {0, *rows.rows(0, rows.total_steps).tolist()}
+    for place, steps in enumerate(result.steps.tolist()):
+        shown = result.curve_steps[np.isfinite(result.curves["loss"][place])]
+        assert set(shown.tolist()) - {steps} <= every_row
+        assert shown[-1] <= steps
+        assert result.values["best_step"][place] <= steps
+        if not batch.startswith("batch_size"):
+            # The rule looked at the loss over all examples, and nothing was below before.
+            assert result.values["best_step"][place] == steps
+    best = result.champion
+    last, _ = single(spec, best.trial)
+    for name in ("step", "loss", "gradient_norm", "learning_rate"):
+        np.testing.assert_allclose(best.records[name][-1], last.records[name][-1], rtol=1e-9, err_msg=name)
