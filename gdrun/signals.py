@@ -22,7 +22,8 @@ class Abandoned(Exception):
 class StopRequests:
     """While the block runs, the first SIGINT, SIGTERM or SIGHUP is noted in `signal`; the second ends the process.
 
-    A SIGHUP that is ignored stays so: that is how `nohup` lets a run outlive its terminal. In threads other than the main one nothing is changed, since Python hears signals in the main one only.
+    A SIGHUP that is ignored stays so: that is how `nohup` lets a run outlive its terminal. In threads other than the
+    main one nothing is changed, since Python hears signals in the main one only.
     """
 
     def __init__(self) -> None:

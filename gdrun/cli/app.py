@@ -103,6 +103,17 @@ class _Fast:
 class Command(_Fast, TyperCommand):
     """One command."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; who writes a setting as an option is told how settings are written."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            name = str(getattr(error, "option_name", "")).lstrip("-")
+            if name.replace("-", "_").isidentifier() and hasattr(error, "message"):
+                setting = safe_text(name.replace("-", "_"), limit=60)
+                error.message = f"{error.message} Settings of a config are written {setting}=VALUE, without dashes."
+            raise
+
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters; while the shell completes, the options alone, and `shell_complete` has the rest."""
         params: list[Any] = super().get_params(ctx)

@@ -55,9 +55,9 @@ def lines(found: RateSearch) -> list[str]:
     prediction, suggestion = found.prediction, found.suggestion
     rows = []
     if prediction.limit is not None:
-        rows.append(["predicted edge", f"{number(prediction.limit)}: {safe_text(prediction.why, limit=200)}"])
+        rows.append(["predicted limit", f"{number(prediction.limit)}: {safe_text(prediction.why, limit=200)}"])
     else:
-        rows.append(["predicted edge", f"none: {safe_text(prediction.why, limit=200)}"])
+        rows.append(["predicted limit", f"none: {safe_text(prediction.why, limit=200)}"])
     rows.append(["observed edge", "none within the range" if found.observed is None else number(found.observed)])
     if found.best is not None:
         lowest = min(float(loss) for loss in found.losses if loss == loss)

@@ -70,6 +70,9 @@ def show(run: Run, *, verbose: bool = False) -> None:
     terminal.say(f"{terminal.paint(safe_text(record.name, limit=64), 'bold')} {status}{why}")
     for line in aligned(rows(run, verbose=verbose)):
         terminal.say(line)
+    if str(run.status) == "diverged":
+        advice = "a smaller learning rate may hold (`gdrun lr` finds one); data far from 1 wants `scale: standardize`"
+        terminal.say(terminal.paint(f"  {advice}", "dim"))
 
 
 def rows(run: Run, *, verbose: bool = False) -> list[tuple[str, str]]:

@@ -118,6 +118,8 @@ def _type_hint(kind: str, value: Any) -> str | None:
             return f"write [{value}]"
         if kind in _NUMBERS and value.isidentifier():
             return f"this key takes a plain number, such as {100 if kind.startswith('int') else 0.1}"
+        if kind in _NUMBERS and value.count(":") == 2 and _is_number(value.partition(":")[0]):
+            return f"for several values write lin:{value} or log:{value}"
         if kind in _NUMBERS:
             return "only formulas are computed; this key takes a plain number"
     if kind == "string_type" and isinstance(value, int | float):

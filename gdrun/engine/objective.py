@@ -14,6 +14,7 @@ from gdrun.formula.scope import Scope
 
 from .state import Batch, Setting
 
+
 class Names(Protocol):
     """Values by name: a scope, or a dict of parameters."""
 

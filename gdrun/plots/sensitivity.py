@@ -149,7 +149,7 @@ def _prediction(sweep: SweepRun) -> tuple[Rule, ...]:
     limit = told.get("limit") if isinstance(told, dict) else None
     if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < np.inf:
         return ()
-    return (Rule(x=float(limit), label=f"predicted edge {number_text(limit, 4)}"),)
+    return (Rule(x=float(limit), label=f"predicted limit {number_text(limit, 4)}"),)
 
 
 def _best_mark(figure: Figure, trials: Trials, key: str, best: object) -> tuple[Mark, ...]:

@@ -87,7 +87,7 @@ def check_names(found: Iterable[Entry], names: Iterable[str]) -> None:
         if all(entry.get(name) is None for entry in found):
             from gdrun.config.suggest import did_you_mean
 
-            known = dict.fromkeys(known for entry in found for known in entry.names())
+            known = sorted({known for entry in found for known in entry.names()})
             hint = did_you_mean(name, known, allowed="known are")
             raise UsageError(f"no run has a '{safe_text(name, limit=100)}'", hint=safe_text(hint) if hint else None)
 

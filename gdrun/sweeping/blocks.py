@@ -184,13 +184,12 @@ def lanes_that_fit(inputs: GroupInputs) -> int:
     sizes = [leaf.dtype.size * max(1, int(np.prod(leaf.shape[1:]))) for leaf in tf.nest.flatten(lanes.state)]
     state = sum(sizes)
     batches = built.program.feed.batches
-    examples = batches.batch_size if batches is not None else 1
-    widths = [int(value.shape[-1]) if value.shape.rank else 1 for value in built.state.parameters]
-    item = tf.as_dtype(built.experiment.precision).size
-    activations = 4 * item * examples * (sum(widths) + 1)
+    activations = _activation_bytes(built, batches.batch_size if batches is not None else 1)
+    # At an epoch's end all examples are looked at, by all lanes at once.
+    every = activations if built.program.assess is None else _activation_bytes(built, built.num_examples or 1)
     flags = zip(tf.nest.flatten(lanes.data), tf.nest.flatten(lanes.data_varies), strict=True)
     data = sum(leaf.dtype.size * int(np.prod(leaf.shape[1:])) for leaf, varies in flags if varies)
-    fit = min(_LANE_BYTES // (4 * state + activations + data), max(FEW_LANES, _CACHE_BYTES // activations))
+    fit = min(_LANE_BYTES // (4 * state + every + data), max(FEW_LANES, _CACHE_BYTES // activations))
     return max(16, int(fit) // 16 * 16)
 
 
@@ -312,6 +311,19 @@ def final_values(block: GroupInputs, state: TrainState, parameters: Sequence[tf.
         return built.assess(state, setting, data, moment)
 
     look = tf.function(mapping.map(one), autograph=False)
-    values = look(state._replace(parameters=tuple(parameters)), lanes.setting, lanes.data, tf.constant(0))
-    numbers = {name: value.numpy().astype(np.float64) for name, value in values.items()}
+    whole = replace(lanes, state=state._replace(parameters=tuple(parameters)))
+    count = len(block.trials)
+    size = max(1, _LANE_BYTES // (_activation_bytes(built, built.num_examples or 1)))
+    pieces: list[dict[str, np.ndarray]] = []
+    for begin in range(0, count, size):
+        part = whole if size >= count else picked(whole, np.arange(begin, min(begin + size, count)))
+        values = look(part.state, part.setting, part.data, tf.constant(0))
+        pieces.append({name: value.numpy().astype(np.float64) for name, value in values.items()})
+    numbers = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     return {"loss": numbers.pop("loss_all")} | numbers
+
+
+def _activation_bytes(built: Built, examples: int) -> int:
+    """What one lane's predictions and their gradients may take, for so many examples."""
+    widths = [int(value.shape[-1]) if value.shape.rank else 1 for value in built.state.parameters]
+    return 4 * tf.as_dtype(built.experiment.precision).size * examples * (sum(widths) + 1)

@@ -12,13 +12,13 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdrun.config.loading import LoadedConfig
-from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.errors import ConfigError, RunDirectoryError, UsageError
 from gdrun.rundir.environment import PACKAGES, describe_environment
 from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.record import Status
@@ -93,6 +93,7 @@ def sweep(
     # A cluster that is not there leaves no directory, and workers start while the first trial is built.
     with closing(settings.executor()) as executor:
         first = _first(spec, settings)
+        _check_groups(spec, groups)
         record = _first_record(spec, groups, first, settings)
         with RunStore.create(root, name or spec.base.experiment.name or "sweep", **record) as store:
             _write_sources(store, spec)
@@ -212,6 +213,29 @@ def _first(spec: SweepSpec, settings: _Settings) -> Prepared:
     return prepare(one.load(0), device=settings.device, threads=settings.threads)
 
 
+MOST_CHECKED = 64
+"""So many programs are tried before anything is on disk."""
+
+
+def _check_groups(spec: SweepSpec, groups: Sequence[Group]) -> None:
+    """Build what the first trial of each group starts from, as far as that needs no program: sizes, files, shapes.
+
+    Raises:
+        ConfigError: with the number of the trial.
+    """
+    from gdrun.build import build_parts
+
+    for group in groups[1:MOST_CHECKED]:
+        trial = int(group.trials[0])
+        loaded = spec.load(trial)
+        try:
+            build_parts(loaded.experiment, directory=loaded.directory)
+        except ConfigError as error:
+            placed = (loaded.locate(problem) for problem in error.problems)
+            problems = tuple(replace(problem, message=f"trial {trial}: {problem.message}") for problem in placed)
+            raise ConfigError(problems, source=spec.base.source) from error
+
+
 def _first_values(spec: SweepSpec) -> tuple[Any, ...]:
     return tuple(axis.values[0] if axis.values is not None else axis.distribution.low for axis in spec.axes)  # type: ignore[union-attr]
 
@@ -246,6 +270,8 @@ def _first_record(spec: SweepSpec, groups: Sequence[Group], first: Prepared, set
         from gdrun.analysis.stability import predicted_limit
 
         extra["prediction"] = predicted_limit(built).as_dict()
+        if any(axis.path[-1] not in ("learning_rate", "seed") for axis in spec.axes):
+            extra["prediction"]["why"] += ", at the settings of trial 0"
     return {
         **describe_environment(
             command=settings.command, packages=(*PACKAGES, "optuna") if spec.search is not None else PACKAGES

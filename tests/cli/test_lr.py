@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 def test_it_draws_the_curve_and_suggests_a_rate(gdrun, config):
     result = gdrun("lr", config())
     assert (result.code, result.err) == (0, "")
-    for part in ("loss after 10 steps", "learning rate", "predicted edge  2.667", "observed edge", "suggestion"):
+    for part in ("loss after 10 steps", "learning rate", "predicted limit  2.667", "observed edge", "suggestion"):
         assert part in result.out
     assert "\x1b" not in result.out
     assert not Path("runs").exists()

@@ -59,7 +59,7 @@ def test_the_predicted_edge_is_an_upright_line(tmp_path):
     figure = sensitivity_figure(write_sweep(tmp_path / "s", {RATE: RATES}, prediction={"limit": 0.5, "why": "2/4"}))
     (rule,) = [rule for rule in figure.rules if rule.x is not None]
     assert rule.x == 0.5
-    assert rule.label == "predicted edge 0.5"
+    assert rule.label == "predicted limit 0.5"
     for number, nonsense in enumerate(({"limit": "soon"}, {"limit": -1}, [], 3, {"limit": True})):
         figure = sensitivity_figure(write_sweep(tmp_path / f"{number}", {RATE: RATES}, prediction=nonsense))
         assert all(rule.x is None for rule in figure.rules)

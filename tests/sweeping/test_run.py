@@ -149,8 +149,9 @@ def test_a_sweep_whose_first_trial_cannot_be_built_leaves_no_trace(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_trial_that_cannot_be_built_fails_alone_and_runs_again_on_resume(tmp_path):
-    """The file of the third one is not there yet."""
+def test_a_trial_that_cannot_be_built_fails_alone_and_runs_again_on_resume(tmp_path, monkeypatch):
+    """The file of the third one is gone between the look before the sweep, left out here, and the trial."""
+    monkeypatch.setattr("gdrun.sweeping.run._check_groups", lambda spec, groups: None)
     for name in ("a", "b"):
         np.savez(tmp_path / f"{name}.npz", x=np.arange(6.0), y=2 * np.arange(6.0))
     path = tmp_path / "short.yaml"
@@ -170,6 +171,18 @@ schedule: {steps: 10}
     after = (run.directory / "trials.csv").read_text().splitlines()
     assert [row["status"] for row in again.trials] == ["completed"] * 3
     assert after[1:3] == before[1:3]
+
+
+def test_what_only_data_show_is_told_of_every_program_before_anything_runs(tmp_path):
+    text = VALLEY.replace(
+        "model: {kind: formula, formula: (x**2 + 10 * y**2) / 2, parameters: {x: 1, y: 1}}",
+        """
+data: {kind: formula, inputs: {t: "linspace(0, 1, 12)"}, target: 2 * t}
+model: {kind: formula, formula: x * t, parameters: {x: 1}}""",
+    )
+    with pytest.raises(ConfigError, match="trial 2: batch_size 500 is larger"):
+        sweep(text.encode(), {"batch_size": [4, 6, 500]}, runs_dir=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_run_json_is_strict(finished):
