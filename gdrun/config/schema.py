@@ -123,6 +123,8 @@ class _Writer:
     def simple(self, of: Form, partial: bool) -> dict[str, Any]:
         if of.literals:
             return {"enum": list(of.literals)}
+        if of.annotation is Any:
+            return {}
         if of.annotation in _SIMPLE:
             result: dict[str, Any] = {"type": _SIMPLE[of.annotation]}
         elif of.items is not None:
