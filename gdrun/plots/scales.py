@@ -50,6 +50,9 @@ def spacing_scale(values: np.ndarray) -> Scale:
     return "log" if even_factors or values[-1] > _BY_FACTORS * values[0] else "linear"
 
 
+_LEAST_ROOM = 1e-300
+
+
 def limits_of(values: Iterable[np.ndarray], scale: Scale, *, margin: float = _MARGIN) -> tuple[float, float]:
     """Return from where to where an axis must go to show `values`, with a little room on both sides.
 
@@ -70,6 +73,8 @@ def limits_of(values: Iterable[np.ndarray], scale: Scale, *, margin: float = _MA
     # Differences of halves: the span of the largest floats is itself one.
     half = high / 2 - low / 2
     room = 2 * margin * half if half > 0 else (abs(low) * 0.1 or 1.0)
+    # Among denormal numbers there are too few to divide an axis by.
+    room = max(room, _LEAST_ROOM)
     return _bounded(low - room), _bounded(high + room)
 
 
