@@ -69,11 +69,13 @@ def lanes(rounds: int, count: int, steps: int) -> dict[str, Any]:
     import numpy as np
 
     rates = np.geomspace(1e-5, 0.9, count)
-    peers = {"gdrun lanes": gdrun_lanes(LINE.replace("STEPS", str(steps)), count, steps)}
+    peers: dict[str, Callable[[], float]] = {}
     try:
+        # First: gdrun sets flags for XLA in the environment, which are not to touch JAX's.
         peers["JAX vmap(scan), losses kept"] = jax_lanes(rates, steps)
     except ImportError as error:
         print(f"JAX is left out: {error}")
+    peers["gdrun lanes"] = gdrun_lanes(LINE.replace("STEPS", str(steps)), count, steps)
     peers["compiled tape step, a loop over 3 trials (extrapolated)"] = tape_trials(rates[:3], steps)
     peers["Keras fit, a loop over 2 trials (extrapolated)"] = keras_trials(rates[:2], steps)
     values = alternating(peers, rounds)
