@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 from measure import environment, say
 
-from gdrun.config.dump import plain
-from gdrun.config.loading import load_config
+from gdrun.experiment.dump import plain
+from gdrun.experiment.loading import load_config
 from gdrun.rundir.environment import describe_environment
 from gdrun.rundir.layout import new_run_id
 from gdrun.rundir.record import RunRecord, now_text

@@ -14,44 +14,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .analysis.checks import check_grad as check_grad
-    from .analysis.grad import grad as grad
-    from .analysis.learning_rate import find_learning_rate as find_learning_rate
-    from .analysis.stable import stability as stability
-    from .checking import check as check
-    from .config.loading import LoadedConfig as LoadedConfig
-    from .config.loading import load_config as load_config
-    from .exports.data import export as export
-    from .exports.live import TensorBoardListener as TensorBoardListener
-    from .plots.choose import plot as plot
-    from .reporting.make import report as report
-    from .resuming import resume as resume
-    from .rundir.comparing import compare as compare
-    from .rundir.comparing import diff as diff
-    from .rundir.describing import describe_run as describe_run
-    from .rundir.pruning import prune as prune
-    from .rundir.run import Run as Run
-    from .rundir.run import load_run as load_run
-    from .rundir.run import runs as runs
-    from .rundir.tables import table as table
-    from .rundir.tail import follow as follow
-    from .rundir.trash import empty_trash as empty_trash
-    from .rundir.trash import remove as remove
-    from .rundir.trash import removed as removed
-    from .rundir.trash import restore as restore
-    from .rundir.verifying import verify as verify
-    from .sweeping.run import sweep as sweep
-    from .sweeping.trials import plan_trials as plan_trials
-    from .training import Listener as Listener
-    from .training import execute as execute
-    from .training import prepare as prepare
-    from .training import train as train
+    from gdrun.analysis.checks import check_grad as check_grad
+    from gdrun.analysis.grad import grad as grad
+    from gdrun.analysis.learning_rate import find_learning_rate as find_learning_rate
+    from gdrun.analysis.stable import stability as stability
+    from gdrun.checking import check as check
+    from gdrun.experiment.loading import LoadedConfig as LoadedConfig
+    from gdrun.experiment.loading import load_config as load_config
+    from gdrun.exports.data import export as export
+    from gdrun.exports.live import TensorBoardListener as TensorBoardListener
+    from gdrun.plots.choose import plot as plot
+    from gdrun.reporting.make import report as report
+    from gdrun.rundir.comparing import compare as compare
+    from gdrun.rundir.comparing import diff as diff
+    from gdrun.rundir.describing import describe_run as describe_run
+    from gdrun.rundir.pruning import prune as prune
+    from gdrun.rundir.run import Run as Run
+    from gdrun.rundir.run import load_run as load_run
+    from gdrun.rundir.run import runs as runs
+    from gdrun.rundir.tables import table as table
+    from gdrun.rundir.tail import follow as follow
+    from gdrun.rundir.trash import empty_trash as empty_trash
+    from gdrun.rundir.trash import remove as remove
+    from gdrun.rundir.trash import removed as removed
+    from gdrun.rundir.trash import restore as restore
+    from gdrun.rundir.verifying import verify as verify
+    from gdrun.sweeping.run import sweep as sweep
+    from gdrun.sweeping.trials import plan_trials as plan_trials
+    from gdrun.training.resuming import resume as resume
+    from gdrun.training.train import Listener as Listener
+    from gdrun.training.train import execute as execute
+    from gdrun.training.train import prepare as prepare
+    from gdrun.training.train import train as train
 
 __version__ = "0.1.0"
 
 _PLACES = {
-    "Listener": "training",
-    "LoadedConfig": "config.loading",
+    "Listener": "training.train",
+    "LoadedConfig": "experiment.loading",
     "Run": "rundir.run",
     "TensorBoardListener": "exports.live",
     "check": "checking",
@@ -60,27 +60,27 @@ _PLACES = {
     "describe_run": "rundir.describing",
     "diff": "rundir.comparing",
     "empty_trash": "rundir.trash",
-    "execute": "training",
+    "execute": "training.train",
     "export": "exports.data",
     "find_learning_rate": "analysis.learning_rate",
     "follow": "rundir.tail",
     "grad": "analysis.grad",
-    "load_config": "config.loading",
+    "load_config": "experiment.loading",
     "load_run": "rundir.run",
     "plan_trials": "sweeping.trials",
     "plot": "plots.choose",
-    "prepare": "training",
+    "prepare": "training.train",
     "prune": "rundir.pruning",
     "remove": "rundir.trash",
     "removed": "rundir.trash",
     "report": "reporting.make",
     "restore": "rundir.trash",
-    "resume": "resuming",
+    "resume": "training.resuming",
     "runs": "rundir.run",
     "stability": "analysis.stable",
     "sweep": "sweeping.run",
     "table": "rundir.tables",
-    "train": "training",
+    "train": "training.train",
     "verify": "rundir.verifying",
 }
 __all__ = [

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import ComponentError, ConfigError, RunDirectoryError, ShapeError
-from gdrun.judging import Arrays, Row, Tolerances, bound_of, judge, value_text
 from gdrun.text import safe_text
+from gdrun.training.judging import Arrays, Row, Tolerances, bound_of, judge, value_text
 
 if TYPE_CHECKING:
-    from gdrun.config.expect import Expect, TraceRow
     from gdrun.config.plugins import PluginSources
+    from gdrun.experiment.expect import Expect, TraceRow
     from gdrun.rundir.run import Run
-    from gdrun.training import Listener, Prepared
+    from gdrun.training.train import Listener, Prepared
 
 Predict = Callable[[Arrays], np.ndarray | Arrays]
 Gradients = Callable[[], Arrays]
@@ -68,8 +68,8 @@ def check(
     Raises:
         as `gdrun.train`. A missed expectation is no error.
     """
-    from gdrun.config.loading import load_config
-    from gdrun.training import prepare
+    from gdrun.experiment.loading import load_config
+    from gdrun.training.train import prepare
 
     prepared = prepare(load_config(source, overrides, plugins=plugins), device=device, threads=threads)
     return check_prepared(prepared, runs_dir=runs_dir, listener=listener)
@@ -80,10 +80,10 @@ def check_prepared(prepared: Prepared, *, runs_dir: str | Path | None = None, **
 
     Args:
         runs_dir: as in `check`.
-        options: further arguments of `gdrun.training.execute`.
+        options: further arguments of `gdrun.training.train.execute`.
     """
-    from gdrun.prediction import gradients, predict
-    from gdrun.training import execute
+    from gdrun.training.prediction import gradients, predict
+    from gdrun.training.train import execute
 
     expect = prepared.loaded.experiment.expect
     run = execute(prepared, runs_dir=runs_dir, keep=runs_dir is not None, **options)

@@ -17,14 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gdrun.config import layers, loss
-from gdrun.config.docs import describe, summary
-from gdrun.config.experiment import Experiment
-from gdrun.config.forms import Form, fields, form
 from gdrun.config.scalars import written
 from gdrun.config.section import Section
 from gdrun.config.unions import ByForm, Kinds
+from gdrun.experiment.experiment import Experiment
+from gdrun.experiment.forms import Form, fields, form
+from gdrun.experiment.reference import describe, summary
 from gdrun.formula.table import describe_functions
+from gdrun.losses import sections as loss
+from gdrun.models import layers
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 

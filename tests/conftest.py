@@ -31,7 +31,7 @@ class Lab:
 
     def load(self, text: str, overrides: Sequence[str] = ()) -> Any:
         """Return the checked config, read from a file so that relative paths count from the lab's folder."""
-        from gdrun.config.loading import load_config
+        from gdrun.experiment.loading import load_config
 
         path = self.folder / "case.yaml"
         path.write_text(text)
@@ -39,7 +39,7 @@ class Lab:
 
     def prepare(self, text: str, overrides: Sequence[str] = ()) -> Any:
         """Return the experiment, built."""
-        from gdrun.training import prepare
+        from gdrun.training.train import prepare
 
         return prepare(self.load(text, overrides))
 
@@ -49,7 +49,7 @@ class Lab:
 
     def train(self, text: str, overrides: Sequence[str] = (), **options: Any) -> Any:
         """Return the finished run."""
-        from gdrun.training import execute
+        from gdrun.training.train import execute
 
         return execute(self.prepare(text, overrides), runs_dir=self.runs, command=["test"], **options)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gdrun.checking import Row, Sight, compare
-from gdrun.config.expect import Expect
+from gdrun.experiment.expect import Expect
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
 

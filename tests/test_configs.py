@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from config_oracles import ORACLES, Oracle, Values
 
-from gdrun.config.expect import Bound
-from gdrun.config.loading import load_config
+from gdrun.experiment.expect import Bound
+from gdrun.experiment.loading import load_config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

@@ -155,8 +155,8 @@ class Reader:
 
     def run_config(self, block: Block) -> None:
         """A few steps: whatever can be refused is refused by then. As a graph, which takes the least time to make."""
-        from gdrun.config.loading import load_config
-        from gdrun.training import execute, prepare
+        from gdrun.experiment.loading import load_config
+        from gdrun.training.train import execute, prepare
 
         path = self.write_file(block)
         execute(prepare(load_config(path, ["compile=graph"]), smoke=True), keep=False, command=["test"])

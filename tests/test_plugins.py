@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import gdrun
-from gdrun.config.loading import load_config
 from gdrun.errors import ConfigError, Problem
-from gdrun.exporting import export_model
-from gdrun.prediction import evaluate, load_trained, predict
-from gdrun.training import execute, prepare
+from gdrun.experiment.loading import load_config
+from gdrun.exports.models import export_model
+from gdrun.training.prediction import evaluate, load_trained, predict
+from gdrun.training.train import execute, prepare
 
 EXTRAS = Path(__file__).parents[1] / "configs" / "extras"
 

@@ -20,7 +20,7 @@ from .alternatives import alternatives, factor_words
 from .differences import Difference, difference
 
 if TYPE_CHECKING:
-    from gdrun.build import Built
+    from gdrun.assembly import Built
 
 MOST_COORDINATES = 200
 """Of all parameters together; of more, a sample is compared with differences."""
@@ -168,7 +168,7 @@ class _Checker:
 
     def by_hand(self) -> list[Comparison]:
         """Compare gradients by hand with the tape's, at the parameters and at others near them."""
-        from gdrun.build.gradients import build_gradients
+        from gdrun.assembly.gradients import build_gradients
 
         section = self.built.experiment.gradients
         hand = build_gradients(self.built.experiment, self.built.objective)

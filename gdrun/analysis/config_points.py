@@ -9,12 +9,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from gdrun.config.loss import FormulaLoss
-from gdrun.config.model import FormulaModel
 from gdrun.errors import FormulaError, UsageError
 from gdrun.formula.evaluate import evaluate
 from gdrun.formula.nodes import Expression
 from gdrun.formula.parse import parse
+from gdrun.losses.sections import FormulaLoss
+from gdrun.models.sections import FormulaModel
 from gdrun.text import safe_text
 
 from .derivatives import NO_WAY

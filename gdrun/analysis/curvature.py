@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gdrun.components.derivatives import flattened, unflattened
+from gdrun.derivatives import flattened, unflattened
 from gdrun.errors import UsageError
 from gdrun.formula.scope import Loop
 
 if TYPE_CHECKING:
-    from gdrun.analysis.start import At
-    from gdrun.build import Built
+    from gdrun.assembly import Built
+
+    from .start import At
 
 MOST_EXACT = 1000
 """Up to so many parameters the Hessian is written out and its eigenvalues are exact."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 from .rates import RateRunner, RateTrials
 
 if TYPE_CHECKING:
-    from gdrun.build import Built
+    from gdrun.assembly import Built
     from gdrun.engine.state import TrainState
 
 EDGE_STEPS = 2000

@@ -13,7 +13,7 @@ from gdrun.errors import UsageError
 from gdrun.text import human_number
 
 if TYPE_CHECKING:
-    from gdrun.build import Built
+    from gdrun.assembly import Built
 
     from .stability import Prediction
 

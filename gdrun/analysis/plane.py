@@ -16,8 +16,9 @@ import tensorflow as tf
 from gdrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from gdrun.analysis.start import At
-    from gdrun.build import Built
+    from gdrun.assembly import Built
+
+    from .start import At
 
 _SIDES = ((2e5, 81), (5e6, 41), (1e8, 25))
 """Examples times parameters -> points on each side of a grid: the larger the problem, the fewer."""

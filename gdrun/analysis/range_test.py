@@ -14,7 +14,7 @@ from gdrun.text import human_number
 from .learning_rate import Suggestion, candidate_rates, common, configured_rate
 
 if TYPE_CHECKING:
-    from gdrun.build import Built
+    from gdrun.assembly import Built
 
 _STEPS = (50, 300)
 """At least and at most."""

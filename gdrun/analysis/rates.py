@@ -21,7 +21,7 @@ from gdrun.errors import GdrunError, UsageError
 from gdrun.formula.scope import Loop
 
 if TYPE_CHECKING:
-    from gdrun.build import Built
+    from gdrun.assembly import Built
 
 _MOST_LANE_NUMBERS = 1 << 23
 """Parameters times lanes in one program."""

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import UsageError
-from gdrun.prediction import answers_target, predict
 from gdrun.text import plural, safe_text
+from gdrun.training.prediction import answers_target, predict
 
 if TYPE_CHECKING:
-    from gdrun.build import Built
+    from gdrun.assembly import Built
     from gdrun.rundir.run import Run
-    from gdrun.training import Prepared
+    from gdrun.training.train import Prepared
 
 POINTS = 400
 """Of a curve."""

@@ -15,7 +15,7 @@ from .stability import Prediction, largest_stable, prediction_at
 from .stable import second_moment
 
 if TYPE_CHECKING:
-    from gdrun.build import Built
+    from gdrun.assembly import Built
 
     from .start import At
 

@@ -14,8 +14,9 @@ from .curvature import Curvature, spectrum
 from .limits import Rule, rule_of
 
 if TYPE_CHECKING:
-    from gdrun.analysis.start import At
-    from gdrun.build import Built
+    from gdrun.assembly import Built
+
+    from .start import At
 
 
 _FEW = 64
@@ -214,7 +215,7 @@ def _factors(built: Built) -> tuple[float, float]:
 
 def _group_scale(curvature: Curvature) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """The groups' learning rates over the first one, by entry; notes."""
-    from gdrun.build.optimizer import moved_groups
+    from gdrun.assembly.optimizer import moved_groups
 
     built = curvature.built
     section: Any = built.experiment.optimizer

@@ -15,7 +15,7 @@ from gdrun.rundir.run import Run, load_run
 from gdrun.text import safe_text
 
 if TYPE_CHECKING:
-    from gdrun.training import Prepared
+    from gdrun.training.train import Prepared
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def point_of(
         ConfigError: the config is refused. UsageError: there is no such step, or the data is not in memory.
         RunDirectoryError: the run has no parameters.
     """
-    from gdrun.config.loading import load_config
-    from gdrun.training import prepare
+    from gdrun.experiment.loading import load_config
+    from gdrun.training.train import prepare
 
     run = source if isinstance(source, Run) else None
     if run is None and step not in (None, 0):
@@ -89,7 +89,7 @@ def at_step(prepared: Prepared, run: Run | None, step: int | None, *, keep: froz
     """
     from gdrun.engine.device import import_tensorflow
     from gdrun.engine.step import Moment
-    from gdrun.prediction import trained_state
+    from gdrun.training.prediction import trained_state
 
     tf = import_tensorflow()
     built = prepared.built
@@ -119,7 +119,7 @@ def recorded(prepared: Prepared, run: Run, step: int) -> tuple[Any, ...]:
     """
     import tensorflow as tf
 
-    from gdrun.components.transforms import raw_value
+    from gdrun.models.transforms import raw_value
 
     columns = run.metrics
     found = np.flatnonzero(columns.get("step", np.zeros(0)) == step)

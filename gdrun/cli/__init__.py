@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the program's name. None takes them from `sys.argv`, as the installed command does; then
             the process may end here instead of returning.
     """
-    from gdrun.cli.app import run  # typer takes 0.1 s: not paid by who only imports this package
+    from .app import run  # typer takes 0.1 s: not paid by who only imports this package
 
     code = run(arguments)
     if arguments is None and "tensorflow" in sys.modules:
@@ -34,7 +34,7 @@ def _leave(code: int) -> None:
     import os
     import threading
 
-    from gdrun.cli import terminal
+    from . import terminal
 
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
     if all(thread.daemon for thread in others):

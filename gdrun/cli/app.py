@@ -18,12 +18,13 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as build_command
 
 from gdrun import __version__
-from gdrun.cli import terminal
-from gdrun.cli.arguments import FREE_PLUGINS, PLUGIN_HELP, take_plugins
-from gdrun.cli.failures import guarded, tell
-from gdrun.cli.quick import quicken
 from gdrun.errors import UsageError
 from gdrun.text import safe_text
+
+from . import terminal
+from .arguments import FREE_PLUGINS, PLUGIN_HELP, take_plugins
+from .failures import guarded, tell
+from .quick import quicken
 
 GROUPS: dict[str, dict[str, str]] = {
     "Train": {
@@ -124,7 +125,7 @@ class Command(_Fast, TyperCommand):
         if incomplete.startswith("-"):
             found: list[Any] = super().shell_complete(ctx, incomplete)
             return found
-        from gdrun.cli.completion import offers
+        from .completion import offers
 
         metavars = [str(one.metavar) for one in self.params if one.param_type_name == "argument"]
         return list(offers(metavars or [_FREE["options_metavar"]], ctx.args, incomplete, ctx.params.get("runs_dir")))

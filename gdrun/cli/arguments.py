@@ -87,7 +87,7 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def check_name(name: str | None) -> None:
     """Raise UsageError where `name` cannot be the name of a run."""
-    from gdrun.config.experiment import NAME_PATTERN
+    from gdrun.experiment.experiment import NAME_PATTERN
 
     if name is not None and not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gdrun.cli import arguments, failures, session, terminal
-from gdrun.cli.arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
 from gdrun.errors import ExitCode, GdrunError
 from gdrun.text import human_seconds, plural, safe_text
 
+from . import arguments, failures, session, terminal
+from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
+
 if TYPE_CHECKING:
     from gdrun.checking import Checked
-    from gdrun.cli.junit import Case
-    from gdrun.training import Prepared
+    from gdrun.training.train import Prepared
+
+    from .junit import Case
 
 
 def command(
@@ -49,15 +51,15 @@ def command(
             if not checker.check(prepared.pop(), config):
                 break
     if junit is not None:
-        from gdrun.cli.junit import junit_xml
-        from gdrun.cli.output import write_file
+        from .junit import junit_xml
+        from .output import write_file
 
         write_file(junit, junit_xml(checker.cases))
     code = failures.worst(checker.codes)
     if not quiet:
         checker.say_total()
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         print_json({"configs": checker.results, "exit_code": int(code)})
     return code
@@ -83,8 +85,9 @@ class _Checker:
     def check(self, prepared: Prepared, config: str) -> bool:
         """Run and judge one config; return whether to go on with the others."""
         from gdrun.checking import check_prepared
-        from gdrun.cli import progress, summary
-        from gdrun.cli.junit import Case
+
+        from . import progress, summary
+        from .junit import Case
 
         first = progress.MANY_FIRST_LINE_SECONDS
         listener = progress.listener(quiet=self._quiet, label=config, first_line_seconds=first)
@@ -108,13 +111,13 @@ class _Checker:
         self.results.append(_describe(checked, config, seconds, kept=self._runs_dir is not None))
         self._say(checked, config, seconds)
         if self._update and not interrupted:
-            from gdrun.cli.proposal import propose
+            from .proposal import propose
 
             terminal.data(f"# {safe_text(config)}\n{propose(prepared.loaded.experiment.expect, checked.sight)}")
         return not interrupted
 
     def _say(self, checked: Checked, config: str, seconds: float) -> None:
-        from gdrun.cli.junit import miss_text
+        from .junit import miss_text
 
         if checked.ok and self._quiet:
             return
@@ -122,7 +125,7 @@ class _Checker:
         stated = plural(len(checked.rows), "expectation") if checked.stated else "it expects nothing: no `expect:`"
         terminal.say(f"{verdict} {safe_text(config)}: {stated}, {human_seconds(seconds)}")
         if self._verbose:
-            from gdrun.cli.output import aligned
+            from .output import aligned
 
             cells = [("ok" if row.ok else "MISSED", row.what, row.expected, row.bound, row.got) for row in checked.rows]
             for line in aligned([("", "what", "expected", "within", "got"), *cells]):

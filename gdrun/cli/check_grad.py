@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Device, Json, Targets, split
 from gdrun.errors import ExitCode
 from gdrun.text import safe_text
+
+from . import session, terminal
+from .arguments import Device, Json, Targets, split
 
 
 def command(configs: Targets, device: Device = None, as_json: Json = False) -> int:
@@ -14,7 +15,8 @@ def command(configs: Targets, device: Device = None, as_json: Json = False) -> i
     Exit code 4 where one is wrong.
     """
     from gdrun.analysis.checks import check_grad, describe
-    from gdrun.cli.output import print_json
+
+    from .output import print_json
 
     sources, overrides = split(configs)
     with session.quiet():

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gdrun.cli import table, terminal
-from gdrun.cli.arguments import Json, RunsDir
-from gdrun.cli.table import Cell, short_ids, value_text
 from gdrun.errors import UsageError
 from gdrun.rundir.run import Run, load_run
 from gdrun.text import safe_text
+
+from . import table, terminal
+from .arguments import Json, RunsDir
+from .table import Cell, short_ids, value_text
 
 RunsArgument = Annotated[
     list[str],
@@ -33,7 +34,7 @@ def command(runs: RunsArgument, runs_dir: RunsDir = None, as_json: Json = False)
     found = several(runs, runs_dir)
     facts = compare(found)
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         return print_json(facts)
     names = short_ids(facts["runs"])

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from gdrun.cli import table, terminal
-from gdrun.cli.arguments import Json, RunsDir
-from gdrun.cli.table import Cell, short_ids, value_text
 from gdrun.rundir.run import load_run
 from gdrun.text import human_number, plural, safe_text
+
+from . import table, terminal
+from .arguments import Json, RunsDir
+from .table import Cell, short_ids, value_text
 
 _HELP = "A run's path, id or the beginning of it, or latest."
 
@@ -27,7 +28,7 @@ def command(
 
     facts = diff(load_run(a, runs_dir), load_run(b, runs_dir))
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         return print_json(facts)
     names = short_ids(facts["runs"])

@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Json, RunsDir
 from gdrun.errors import ExitCode
 from gdrun.text import human_bytes, human_seconds, safe_text
+
+from . import session, terminal
+from .arguments import Json, RunsDir
 
 NEEDED = ("tensorflow", "keras", "numpy", "typer", "pydantic", "pyyaml", "rich")
 
@@ -52,7 +53,7 @@ def command(runs_dir: RunsDir = None, as_json: Json = False) -> int:
         findings += _tensorflow()
     code = ExitCode.RESOURCE if any(one.verdict == BAD for one in findings) else ExitCode.DONE
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         print_json({"findings": [asdict(one) for one in findings], "exit_code": int(code)})
         return code

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdrun.cli import terminal
-from gdrun.cli.output import aligned
 from gdrun.text import human_bytes, plural, safe_text
 
+from . import terminal
+from .output import aligned
+
 if TYPE_CHECKING:
-    from gdrun.training import Prepared
+    from gdrun.training.train import Prepared
 
 MOST_PARAMETERS = 40
 """Lines of the table of parameters."""
@@ -21,7 +22,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
     """Return what `--json` says of an experiment that is built but not run."""
     import tensorflow as tf
 
-    from gdrun.training import plan
+    from gdrun.training.train import plan
 
     chosen, built = plan(prepared), prepared.built
     trained = set(built.objective.trainable_names)

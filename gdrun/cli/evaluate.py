@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Device, Json, Plugins, RunsDir
-from gdrun.cli.predict import Examples, RunArgument
 from gdrun.errors import ExitCode
 from gdrun.text import human_number
+
+from . import session, terminal
+from .arguments import Device, Json, Plugins, RunsDir
+from .predict import Examples, RunArgument
 
 
 def command(
@@ -18,9 +19,10 @@ def command(
     as_json: Json = False,
 ) -> int:
     """Print a finished run's loss and metrics, on its own data or on other examples with a target."""
-    from gdrun.cli.output import aligned, print_json
-    from gdrun.prediction import evaluate, load_trained, read_examples
     from gdrun.rundir.run import load_run
+    from gdrun.training.prediction import evaluate, load_trained, read_examples
+
+    from .output import aligned, print_json
 
     trained = load_run(run, runs_dir)
     with session.quiet():

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Json, Plugins
-from gdrun.cli.output import aligned, print_json
-from gdrun.cli.resolved import Resolved, language
 from gdrun.errors import ConfigPath, UsageError
 from gdrun.text import safe_text
 
+from . import session, terminal
+from .arguments import Json, Plugins
+from .output import aligned, print_json
+from .resolved import Resolved, language
+
 if TYPE_CHECKING:
-    from gdrun.config.docs import Description
+    from gdrun.experiment.reference import Description
 
 
 def command(
@@ -113,7 +114,7 @@ def _keys(keys: Sequence[str], resolved: Resolved | None, *, as_json: bool) -> N
 
 
 def _described(path: ConfigPath, resolved: Resolved | None) -> list[Description]:
-    from gdrun.config.docs import describe
+    from gdrun.experiment.reference import describe
 
     return describe(path, resolved.loaded.root if resolved else None)
 
@@ -124,9 +125,9 @@ def _paths(key: str, resolved: Resolved | None) -> list[ConfigPath]:
     Raises:
         UsageError: it means nothing.
     """
-    from gdrun.config.docs import describe
-    from gdrun.config.overrides import ALIASES
-    from gdrun.config.suggest import closest
+    from gdrun.experiment.overrides import ALIASES
+    from gdrun.experiment.reference import describe
+    from gdrun.suggest import closest
 
     path: ConfigPath = ALIASES.get(key) or tuple(int(step) if step.isdigit() else step for step in key.split("."))
     if describe(path, resolved.loaded.root if resolved else None):
@@ -143,8 +144,8 @@ def _paths(key: str, resolved: Resolved | None) -> list[ConfigPath]:
 def _places(resolved: Resolved | None) -> list[ConfigPath]:
     """Every place of the language, as far as it can be listed: of a config's kinds, or of all."""
     if resolved is not None:
-        from gdrun.config.loading import EXPERIMENT
-        from gdrun.config.overrides import places
+        from gdrun.experiment.loading import EXPERIMENT
+        from gdrun.experiment.overrides import places
 
         return list(places(resolved.loaded.root, EXPERIMENT))
     return list(language())

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Device, Plugins, RunsDir
 from gdrun.errors import ExitCode, UsageError
 from gdrun.text import safe_text
+
+from . import session, terminal
+from .arguments import Device, Plugins, RunsDir
 
 _SUFFIXES = {"npz": ".npz", "keras": ".keras", "savedmodel": ""}
 
@@ -83,7 +84,7 @@ def _model(
     device: str | None,
     plugins: list[str] | None,
 ) -> int:
-    from gdrun.exporting import FORMATS, export_model
+    from gdrun.exports.models import FORMATS, export_model
     from gdrun.rundir.run import load_run
 
     if model not in FORMATS:

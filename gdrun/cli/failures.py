@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 
 import typer
 
-from gdrun.cli import terminal
 from gdrun.errors import ConfigError, ExitCode, GdrunError, PluginError, Problem, ResourceError
 from gdrun.text import safe_text
+
+from . import terminal
 
 MESSAGE_LIMIT = 4000
 """Characters of an error's message that are shown: a library can put a whole graph into one."""
@@ -103,7 +104,7 @@ def tell(error: Exception, *, as_json: bool = False, verbose: bool = False) -> i
     _show(error)
     _show_plugin_traceback(error, verbose=verbose or bool(os.environ.get(TRACEBACK_VARIABLE)))
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         with suppress(terminal.OutputClosed):
             print_json({"error": describe(error), "exit_code": int(_code(error))})
@@ -172,7 +173,7 @@ def describe_problem(problem: Problem) -> dict[str, Any]:
 
 def render(error: ConfigError) -> str:
     """Return all problems of a config as text, each with its place."""
-    from gdrun.config import render as render_problems
+    from gdrun.experiment import render as render_problems
 
     return render_problems(error.problems, error.source)
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Device, Json, RunsDir
 from gdrun.errors import ExitCode
 from gdrun.text import human_number, safe_text
+
+from . import session, terminal
+from .arguments import Device, Json, RunsDir
 
 if TYPE_CHECKING:
     from gdrun.analysis.derivatives import PointDerivatives, TargetDerivatives
@@ -47,7 +48,8 @@ def command(
     A derivative that does not exist is none, with the reason, and never 0.
     """
     from gdrun.analysis.grad import grad
-    from gdrun.cli.output import print_json
+
+    from .output import print_json
 
     targets, values = _split(arguments)
     with session.quiet():
@@ -90,7 +92,7 @@ def _lines(point: PointDerivatives, *, several: bool) -> list[str]:
 
 
 def _target_lines(found: TargetDerivatives) -> list[str]:
-    from gdrun.cli.output import aligned
+    from .output import aligned
 
     f = safe_text(found.target, limit=200)
     rows = [[f"d/d{name}", _text(value)] for name, value in found.gradients.items()]

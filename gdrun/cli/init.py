@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from gdrun.cli import terminal
-from gdrun.cli.output import aligned, write_file
 from gdrun.errors import UsageError
 from gdrun.text import safe_text
+
+from . import terminal
+from .output import aligned, write_file
 
 KINDS = {
     "formula": "a curve with unknown numbers, fitted to data",

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Device, Json, Targets, split
 from gdrun.errors import ExitCode, UsageError
 from gdrun.text import human_number, safe_text
+
+from . import session, terminal
+from .arguments import Device, Json, Targets, split
 
 if TYPE_CHECKING:
     from gdrun.analysis.learning_rate import RateSearch
@@ -30,7 +31,8 @@ def command(
     Nothing is written.
     """
     from gdrun.analysis.learning_rate import find_learning_rate
-    from gdrun.cli.output import print_json
+
+    from .output import print_json
 
     configs, overrides = split(arguments)
     if len(configs) != 1:
@@ -46,8 +48,9 @@ def command(
 
 def lines(found: RateSearch) -> list[str]:
     """Return the curve and the table as lines of text."""
-    from gdrun.cli.output import aligned
     from gdrun.plots.text import as_text
+
+    from .output import aligned
 
     number = lambda value: human_number(value, digits=4)  # noqa: E731
     width = min(shutil.get_terminal_size((80, 24)).columns, 100)

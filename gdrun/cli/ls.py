@@ -10,14 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
-from gdrun.cli import table, terminal
-from gdrun.cli.arguments import Json, RunsDir
-from gdrun.cli.table import Cell, short_ids
 from gdrun.rundir.differing import labels
 from gdrun.rundir.entry import Entry
 from gdrun.rundir.layout import default_runs_root, run_names
 from gdrun.rundir.listing import apart, check_names, entries, select
 from gdrun.text import human_age, human_seconds, plural, safe_text
+
+from . import table, terminal
+from .arguments import Json, RunsDir
+from .table import Cell, short_ids
 
 SCREENFUL = 50
 """Rows that a terminal gets without being asked for more."""

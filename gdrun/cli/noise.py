@@ -12,7 +12,7 @@ import tempfile
 from contextlib import suppress
 from typing import IO, Self, TextIO
 
-from gdrun.cli import terminal
+from . import terminal
 
 LIMIT = 1 << 20
 """Bytes that one `take` returns at most: the newest ones."""

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gdrun.cli import terminal
 from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.text import safe_text
+
+from . import terminal
 
 
 def print_json(value: Any) -> None:

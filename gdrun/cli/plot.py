@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Device, Json, Plugins, RunsDir
 from gdrun.errors import ExitCode, ResourceError, RunDirectoryError, UsageError
 from gdrun.text import safe_text
+
+from . import session, terminal
+from .arguments import Device, Json, Plugins, RunsDir
 
 if TYPE_CHECKING:
     from gdrun.plots import Figure
@@ -115,8 +116,9 @@ def command(
         return ExitCode.DONE
     written = _write(figure, found, output, measure) if not term and (output or not as_json) else None
     if as_json:
-        from gdrun.cli.output import print_json
         from gdrun.plots.figure import plain
+
+        from .output import print_json
 
         print_json({"file": None if written is None else str(written), "figure": plain(figure)})
     elif written is not None:
@@ -177,8 +179,9 @@ def _text(figure: Figure, size: tuple[float, float] | None) -> str:
 
 def _write(figure: Figure, runs: list[Run], output: Path | None, size: tuple[float, float] | None) -> Path:
     """Write the picture where it was asked for, else into the first run's directory; return where it is."""
-    from gdrun.cli.output import write_file
     from gdrun.plots.saving import content, suffix_of
+
+    from .output import write_file
 
     with session.quiet():
         if output is not None:

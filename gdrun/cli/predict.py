@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Device, Json, Plugins, RunsDir
 from gdrun.errors import ExitCode, UsageError
+
+from . import session, terminal
+from .arguments import Device, Json, Plugins, RunsDir
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,8 +38,8 @@ def command(
     Examples are in the units of the config's data: what `scale` did is done to them, and taken back from the
     predictions. Columns of DATA are those that the config names, or are called like the inputs.
     """
-    from gdrun.prediction import load_trained, predict, read_examples
     from gdrun.rundir.run import load_run
+    from gdrun.training.prediction import load_trained, predict, read_examples
 
     trained = load_run(run, runs_dir)
     with session.quiet():
@@ -47,7 +48,7 @@ def command(
         predictions = predict(prepared, trained, inputs)
     named = predictions if isinstance(predictions, dict) else {"prediction": predictions}
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         print_json({"run": str(trained.directory), "predictions": named})
         return ExitCode.DONE
@@ -55,7 +56,7 @@ def command(
     if output is None:
         terminal.data(text.removesuffix("\n"))
     else:
-        from gdrun.cli.output import write_file
+        from .output import write_file
 
         write_file(output, text.encode())
     return ExitCode.DONE

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gdrun.cli import terminal
 from gdrun.text import human_number, human_seconds, plural, safe_text
-from gdrun.training import Listener
+from gdrun.training.train import Listener
+
+from . import terminal
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
-    from gdrun.training import Plan, Progress
+    from gdrun.training.train import Plan, Progress
 
 FIRST_LINE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0

@@ -13,7 +13,7 @@ from gdrun.text import human_number
 
 if TYPE_CHECKING:
     from gdrun.checking import Sight
-    from gdrun.config.expect import Expect
+    from gdrun.experiment.expect import Expect
 
 FEW_NUMBERS = 20
 """Where nothing was expected yet, parameters are proposed up to so many numbers."""
@@ -81,7 +81,7 @@ def _trace_row(row: Any, sight: Sight) -> dict[str, Any]:
 
 def _with_bounds(stated: Any, got: Any) -> Any:
     """What came out, in the form that was stated; bounds alone are repeated."""
-    from gdrun.config.expect import Bound
+    from gdrun.experiment.expect import Bound
 
     if not isinstance(stated, Bound):
         return got

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from gdrun.cli import terminal
-from gdrun.cli.arguments import Json, RunsDir
-from gdrun.cli.ls import FilterOption
-from gdrun.cli.rm import Yes, agreed
 from gdrun.errors import ExitCode, UsageError
 from gdrun.rundir.entry import Entry
 from gdrun.rundir.layout import default_runs_root
 from gdrun.text import plural, safe_text
+
+from . import terminal
+from .arguments import Json, RunsDir
+from .ls import FilterOption
+from .rm import Yes, agreed
 
 
 def command(
@@ -66,7 +67,7 @@ def command(
             f"{plural(len(moved), 'run')} in the trash; `gdrun restore` lists it, `gdrun prune --trash` empties it"
         )
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         print_json(
             {
@@ -92,7 +93,7 @@ def _empty(root: Path, *, yes: bool, dry_run: bool, as_json: bool) -> int:
         count = empty_trash(root)
         terminal.say(f"{plural(count, 'run')} deleted")
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         print_json({"deleted": count})
     return ExitCode.DONE

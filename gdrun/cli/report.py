@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Json, RunsDir
-from gdrun.cli.predict import RunArgument
 from gdrun.errors import ExitCode
 from gdrun.text import safe_text
+
+from . import session, terminal
+from .arguments import Json, RunsDir
+from .predict import RunArgument
 
 
 def command(
@@ -35,7 +36,7 @@ def command(
     with session.quiet():
         written = report(run, output, runs_dir=runs_dir)
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         print_json({"file": str(written), "bytes": written.stat().st_size})
     else:

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gdrun.cli import terminal
 from gdrun.errors import ConfigPath
 from gdrun.text import safe_text
 
+from . import terminal
+
 if TYPE_CHECKING:
-    from gdrun.config import LoadedConfig
-    from gdrun.config.forms import Form
+    from gdrun.experiment import LoadedConfig
+    from gdrun.experiment.forms import Form
 
 DEFAULT = "default"
 
@@ -30,8 +31,8 @@ class Resolved:
 
     @classmethod
     def load(cls, config: str, overrides: Sequence[str], plugins: Any = ()) -> Resolved:
-        from gdrun.config import load_config
         from gdrun.config.document import read_document
+        from gdrun.experiment import load_config
 
         loaded = load_config(config, overrides, plugins=plugins)
         text = loaded.resolved_text()
@@ -66,8 +67,8 @@ class Resolved:
 
     def _is_short_for(self, path: ConfigPath) -> bool:
         """Whether the value at `path` was written by a bare word or value one level up: `sgd`, `mse`, a `scale`."""
-        from gdrun.config.forms import arm, at
-        from gdrun.config.loading import EXPERIMENT
+        from gdrun.experiment.forms import arm, at
+        from gdrun.experiment.loading import EXPERIMENT
 
         node = self.loaded.root
         for step in path[:-1]:
@@ -103,8 +104,8 @@ class Resolved:
 
 def language() -> Iterator[ConfigPath]:
     """Yield every place that some config can have: 0 stands for a list's entries, <name> for free names."""
-    from gdrun.config.experiment import Experiment
-    from gdrun.config.forms import Form, fields
+    from gdrun.experiment.experiment import Experiment
+    from gdrun.experiment.forms import Form, fields
 
     seen = set()
     waiting: list[tuple[ConfigPath, Form]] = [((), Form(Experiment))]
@@ -126,8 +127,8 @@ def language() -> Iterator[ConfigPath]:
 
 
 def _arms(of: Form) -> list[Form]:
-    from gdrun.config.forms import form
     from gdrun.config.unions import ByForm
+    from gdrun.experiment.forms import form
 
     union = of.mark(ByForm)
     return [of] if union is None else [form(arm) for arm in union.arms.values()]

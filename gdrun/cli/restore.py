@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from gdrun.cli import ls, terminal
-from gdrun.cli.arguments import Json, RunsDir
 from gdrun.errors import ExitCode
 from gdrun.rundir.entry import Entry
 from gdrun.rundir.layout import default_runs_root
 from gdrun.text import safe_text
+
+from . import ls, terminal
+from .arguments import Json, RunsDir
 
 
 def command(
@@ -33,7 +34,7 @@ def command(
     if not runs and not everything:
         entries = [Entry(run.directory) for run in removed(root)]
         if as_json:
-            from gdrun.cli.output import print_json
+            from .output import print_json
 
             print_json(
                 {"trash": [{"id": one.id, "name": one.get("name"), "directory": one.directory} for one in entries]}
@@ -46,7 +47,7 @@ def command(
     references = [run.id for run in removed(root)] if everything else list(runs or ())
     restored = restore(references, root)
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         print_json({"restored": [str(path) for path in restored]})
     else:

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Json, Plugins, Quiet, RunsDir, Verbose
 from gdrun.errors import UsageError
 from gdrun.text import safe_text
+
+from . import session, terminal
+from .arguments import Json, Plugins, Quiet, RunsDir, Verbose
 
 
 def command(
@@ -38,15 +39,15 @@ def command(
 
     Exit codes: as of train; 2 where a run has ended or cannot go on, 5 where it is busy or damaged.
     """
-    from gdrun.resumable import find_resumable
     from gdrun.rundir.run import Run
+    from gdrun.training.resumable import find_resumable
 
     run, overrides = _split(targets or [])
     directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
     resume = _resume_sweep if Run(directory).record.kind == "sweep" else _resume_run
     code, told = resume(directory, overrides, plugins, quiet, verbose)
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         print_json({"runs": [told], "exit_code": int(code)})
         return code
@@ -59,9 +60,10 @@ def _resume_run(
     directory: Path, overrides: list[str], plugins: list[str] | None, quiet: bool, verbose: bool
 ) -> tuple[int, dict[str, Any]]:
     """Go on with a run, show it, and return the exit code and what `--json` says of it."""
-    from gdrun.cli import progress, summary
-    from gdrun.resumable import prepare_again
-    from gdrun.resuming import continue_run
+    from gdrun.training.resumable import prepare_again
+    from gdrun.training.resuming import continue_run
+
+    from . import progress, summary
 
     known = session.load_plugins(plugins)
     listener = progress.listener(quiet=quiet, verbose=verbose)
@@ -81,9 +83,10 @@ def _resume_sweep(
     directory: Path, overrides: list[str], plugins: list[str] | None, quiet: bool, verbose: bool
 ) -> tuple[int, dict[str, Any]]:
     """The same for a sweep."""
-    from gdrun.cli import sweep_progress, sweep_summary
-    from gdrun.resuming import resume_sweep
     from gdrun.sweeping.summary import summarize
+    from gdrun.training.resuming import resume_sweep
+
+    from . import sweep_progress, sweep_summary
 
     known = session.load_plugins(plugins)
     listener = sweep_progress.listener(directory.name, quiet=quiet, verbose=verbose)

@@ -8,14 +8,15 @@ from typing import Annotated
 
 import typer
 
-from gdrun.cli import ls, terminal
-from gdrun.cli.arguments import Json, RunsDir
-from gdrun.cli.compare import RunsArgument
 from gdrun.errors import ExitCode, UsageError
 from gdrun.rundir.entry import Entry
 from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.run import load_run
 from gdrun.text import plural
+
+from . import ls, terminal
+from .arguments import Json, RunsDir
+from .compare import RunsArgument
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where nobody can be asked.")]
 
@@ -35,7 +36,7 @@ def command(runs: RunsArgument, yes: Yes = False, runs_dir: RunsDir = None, as_j
         return ExitCode.DONE
     moved = remove(directories, root)
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         print_json({"removed": [str(path) for path in moved]})
     else:

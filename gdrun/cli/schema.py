@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from gdrun.cli import terminal
 from gdrun.text import safe_text
+
+from . import terminal
 
 
 def command(
@@ -21,9 +22,10 @@ def command(
     An editor that knows it completes keys and underlines mistakes: begin a config with the line
     `# yaml-language-server: $schema=gdrun.schema.json`.
     """
-    from gdrun.cli.output import write_file
-    from gdrun.config.schema import schema
+    from gdrun.experiment.schema import schema
     from gdrun.rundir.strict_json import dumps
+
+    from .output import write_file
 
     text = dumps(schema(), indent=2) + "\n"
     if output is None:

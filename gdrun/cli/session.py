@@ -7,15 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gdrun.cli import failures, terminal
 from gdrun.errors import GdrunError, UsageError
 from gdrun.text import safe_text
 
+from . import failures, terminal
+
 if TYPE_CHECKING:
-    from gdrun.cli.noise import Noise
-    from gdrun.config import LoadedConfig
     from gdrun.config.plugins import Plugins
-    from gdrun.training import Prepared
+    from gdrun.experiment import LoadedConfig
+    from gdrun.training.train import Prepared
+
+    from .noise import Noise
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:\d{1,4})?")
 
@@ -33,7 +35,7 @@ def load_all(
         UsageError: `device` is none.
         GdrunError: what is wrong with the configs, all of them.
     """
-    from gdrun.config import load_config
+    from gdrun.experiment import load_config
 
     check_device(device)
     known = load_plugins(plugins)
@@ -71,7 +73,7 @@ def prepare_all(
         GdrunError: what is wrong with them, all of them.
     """
     with waiting("starting TensorFlow"), failures.collecting() as errors:
-        from gdrun.training import prepare
+        from gdrun.training.train import prepare
 
         prepared = []
         for one in loaded:
@@ -83,7 +85,7 @@ def prepare_all(
 @contextmanager
 def quiet() -> Iterator[Noise]:
     """Hold back what libraries print; where the command dies of a bug, hand it to the error."""
-    from gdrun.cli.noise import Noise
+    from .noise import Noise
 
     with Noise() as noise:
         try:

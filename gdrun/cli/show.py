@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gdrun.cli import show_convergence, show_run, show_sweep, table, terminal
-from gdrun.cli.arguments import Json, RunsDir
-from gdrun.cli.predict import RunArgument
 from gdrun.errors import ExitCode
 from gdrun.rundir.run import Run, load_run
 from gdrun.text import safe_text
+
+from . import show_convergence, show_run, show_sweep, table, terminal
+from .arguments import Json, RunsDir
+from .predict import RunArgument
 
 Section = Callable[[Run, dict[str, Any], int], list[str]]
 """(run, what `describe_run` says of it, width of the screen) -> lines; none leave the section out."""
@@ -65,7 +66,7 @@ def command(
         return ExitCode.DONE
     facts = describe_run(found)
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         print_json({"files": facts["files"]} if files else {"run": facts})
         return ExitCode.DONE

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gdrun.cli import session, terminal
-from gdrun.cli.show_run import wrapped
 from gdrun.errors import ExitCode, GdrunError
 from gdrun.text import safe_text
+
+from . import session, terminal
+from .show_run import wrapped
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
@@ -23,7 +24,8 @@ def convergence(run: Run, facts: dict[str, Any], width: int) -> list[str]:
 def show_alone(run: Run, *, as_json: bool) -> int:
     """Print the whole report, with what the curvature adds where the config can be built; return the exit code."""
     from gdrun.analysis.convergence import report
-    from gdrun.cli.output import print_json
+
+    from .output import print_json
 
     try:
         with session.quiet(), session.waiting("looking at the curvature"):

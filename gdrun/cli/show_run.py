@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from gdrun.cli import table
-from gdrun.cli.output import aligned
-from gdrun.cli.sparkline import sparkline
-from gdrun.cli.summary import FEW_NUMBERS, exact_array, parameters_of, plural_number
-from gdrun.cli.table import Cell, value_text
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir.differing import labels
 from gdrun.text import human_age, human_bytes, human_seconds, plural, safe_text
+
+from . import table
+from .output import aligned
+from .sparkline import sparkline
+from .summary import FEW_NUMBERS, exact_array, parameters_of, plural_number
+from .table import Cell, value_text
 
 if TYPE_CHECKING:
     import numpy as np

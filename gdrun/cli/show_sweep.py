@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gdrun.cli import table
-from gdrun.cli.show_run import Facts, Lines, wrapped
-from gdrun.cli.table import Cell, value_text
 from gdrun.rundir.differing import labels
 from gdrun.rundir.run import Run
 from gdrun.rundir.sweep_run import SweepRun
 from gdrun.text import human_number, safe_text
+
+from . import table
+from .show_run import Facts, Lines, wrapped
+from .table import Cell, value_text
 
 BEST_ROWS = 10
 
@@ -20,8 +21,9 @@ _LEFT_OUT = frozenset({"why", "diverged", "stopped_by", "best_step"})
 
 def trials(run: Run, facts: Facts, width: int) -> Lines:
     """How many of each status, the predicted limit, and the best rows of the table."""
-    from gdrun.cli.sweep_summary import edge_lines
     from gdrun.sweeping.summary import summarize
+
+    from .sweep_summary import edge_lines
 
     counts = facts["trials"] if isinstance(facts["trials"], Mapping) else {}
     words = [f"{value_text(number)} {safe_text(name, limit=40)}" for name, number in counts.items() if number]

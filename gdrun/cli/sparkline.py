@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gdrun.cli import terminal
+from . import terminal
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gdrun.cli import session, terminal
-from gdrun.cli.arguments import Device, Json, RunsDir, split
 from gdrun.errors import ExitCode, UsageError
 from gdrun.text import human_number, safe_text
+
+from . import session, terminal
+from .arguments import Device, Json, RunsDir, split
 
 if TYPE_CHECKING:
     from gdrun.analysis.stability import Sharpness
@@ -35,7 +36,8 @@ def command(
 ) -> int:
     """Print the curvature of the loss and the learning rate at which the optimizer stops being stable."""
     from gdrun.analysis.stable import stability
-    from gdrun.cli.output import print_json
+
+    from .output import print_json
 
     configs, overrides = split(arguments)
     if len(configs) != 1:
@@ -53,7 +55,7 @@ def command(
 
 def lines(found: Stability) -> list[str]:
     """Return what was found as lines of text."""
-    from gdrun.cli.output import aligned
+    from .output import aligned
 
     number = lambda value: "?" if value is None else human_number(value, digits=6)  # noqa: E731
     if len(found.points) > 1:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gdrun.cli import terminal
-from gdrun.cli.output import aligned
 from gdrun.errors import ExitCode
 from gdrun.text import human_number, human_seconds, plural, safe_text
+
+from . import terminal
+from .output import aligned
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gdrun.cli import arguments, session, terminal
-from gdrun.cli.arguments import Device, Json, Plugins, Quiet, RunsDir, Threads, Verbose
 from gdrun.errors import ExitCode, UsageError
 from gdrun.text import safe_text
+
+from . import arguments, session, terminal
+from .arguments import Device, Json, Plugins, Quiet, RunsDir, Threads, Verbose
 
 if TYPE_CHECKING:
     from gdrun.sweeping.trials import SweepSpec
@@ -94,10 +95,11 @@ def command(
 def _sweep(
     config: str, spaces: list[str], options: dict[str, Any], *, quiet: bool, verbose: bool, as_json: bool
 ) -> int:
-    from gdrun.cli import sweep_progress, sweep_summary
-    from gdrun.config.loading import default_name
+    from gdrun.experiment.loading import default_name
     from gdrun.sweeping.run import sweep
     from gdrun.sweeping.summary import summarize
+
+    from . import sweep_progress, sweep_summary
 
     label = options["name"] or default_name("experiment" if config == "-" else config)
     listener = sweep_progress.listener(label, quiet=quiet, verbose=verbose)
@@ -111,7 +113,7 @@ def _sweep(
     if not quiet:
         sweep_summary.show(run, told)
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         print_json({"config": config, **sweep_summary.describe(run, told), "exit_code": int(code)})
     else:
@@ -121,8 +123,8 @@ def _sweep(
 
 
 def _dry_run(spec: SweepSpec, *, as_json: bool) -> int:
-    from gdrun.cli import sweep_table
-    from gdrun.cli.output import print_json
+    from . import sweep_table
+    from .output import print_json
 
     if as_json:
         print_json({"plans": [sweep_table.describe(spec)]})

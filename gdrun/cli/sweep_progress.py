@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdrun.cli import terminal
-from gdrun.cli.progress import FIRST_LINE_SECONDS, LONGEST_PAUSE_SECONDS
 from gdrun.sweeping.listener import SweepListener
 from gdrun.text import human_number, human_seconds, plural, safe_text
+
+from . import terminal
+from .progress import FIRST_LINE_SECONDS, LONGEST_PAUSE_SECONDS
 
 if TYPE_CHECKING:
     from gdrun.rundir.sweep_run import SweepRun

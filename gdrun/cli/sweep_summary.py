@@ -6,12 +6,13 @@ import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from gdrun.cli import summary, terminal
-from gdrun.cli.output import aligned
-from gdrun.cli.sweep_progress import plural_count
-from gdrun.cli.sweep_table import cell
 from gdrun.errors import ExitCode, GdrunError
 from gdrun.text import human_number, human_seconds, safe_text
+
+from . import summary, terminal
+from .output import aligned
+from .sweep_progress import plural_count
+from .sweep_table import cell
 
 if TYPE_CHECKING:
     from gdrun.rundir.sweep_run import SweepRun

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdrun.cli import terminal
-from gdrun.cli.output import aligned
-from gdrun.cli.sweep_progress import plural_count
 from gdrun.text import human_number, safe_text
+
+from . import terminal
+from .output import aligned
+from .sweep_progress import plural_count
 
 if TYPE_CHECKING:
     from gdrun.sweeping.trials import SweepSpec

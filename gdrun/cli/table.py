@@ -7,8 +7,9 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gdrun.cli import terminal
 from gdrun.text import human_number, safe_text
+
+from . import terminal
 
 STATUS_COLOURS = {
     "running": ("cyan",),

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gdrun.cli import arguments, failures, session, terminal
-from gdrun.cli.arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
 from gdrun.errors import ExitCode, GdrunError, UsageError
 from gdrun.text import safe_text
 
+from . import arguments, failures, session, terminal
+from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
+
 if TYPE_CHECKING:
-    from gdrun.cli.noise import Noise
-    from gdrun.config import LoadedConfig
-    from gdrun.training import Prepared
+    from gdrun.experiment import LoadedConfig
+    from gdrun.training.train import Prepared
+
+    from .noise import Noise
 
 
 def command(
@@ -63,7 +65,7 @@ def command(
         results, codes = _train(prepared, configs, noise, options, talk)
     code = failures.worst(codes)
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         print_json({"runs": results, "exit_code": int(code)})
     return code
@@ -80,7 +82,7 @@ class _Talk:
 
     def listener(self) -> Any:
         """Return the listener of one run."""
-        from gdrun.cli import progress
+        from . import progress
 
         shown = progress.listener(quiet=self.quiet, verbose=self.verbose)
         if self.tensorboard is None:
@@ -107,8 +109,9 @@ def _train(
     talk: _Talk,
 ) -> tuple[list[dict[str, Any]], list[int]]:
     """Run what was prepared, one after the other; return what `--json` says of each and the exit code of each."""
-    from gdrun.cli import summary
-    from gdrun.training import execute
+    from gdrun.training.train import execute
+
+    from . import summary
 
     results: list[dict[str, Any]] = []
     codes: list[int] = []
@@ -154,8 +157,8 @@ def _say_what_is_ignored(loaded: Sequence[LoadedConfig], configs: Sequence[str])
 
 
 def _dry_run(prepared: Sequence[Prepared], *, as_json: bool) -> int:
-    from gdrun.cli import dry_run
-    from gdrun.cli.output import print_json
+    from . import dry_run
+    from .output import print_json
 
     plans = [dry_run.describe(one) for one in prepared]
     if as_json:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from gdrun.cli import arguments, failures, session, terminal
-from gdrun.cli.arguments import FREE_PLUGINS, Json, Quiet
 from gdrun.errors import ConfigError, ExitCode, GdrunError
 from gdrun.text import safe_text
+
+from . import arguments, failures, session, terminal
+from .arguments import FREE_PLUGINS, Json, Quiet
 
 FREE_ARGUMENTS = True
 
@@ -20,8 +21,8 @@ def command(context: typer.Context, quiet: Quiet = False, as_json: Json = False)
     Exit code 2 if a config is refused. TensorFlow is not started, and data files are only looked for. A dry run of
     `gdrun train` shows whether shapes and data fit.
     """
-    from gdrun.config import load_config
-    from gdrun.config.named_files import check_files
+    from gdrun.experiment import load_config
+    from gdrun.experiment.named_files import check_files
 
     configs, overrides = arguments.split(context.args)
     plugins = session.load_plugins(context.meta.get(FREE_PLUGINS, ()))
@@ -41,7 +42,7 @@ def command(context: typer.Context, quiet: Quiet = False, as_json: Json = False)
         if as_json and isinstance(error, ConfigError):
             results[-1].pop("kind", None)
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         print_json({"configs": results, "exit_code": int(failures.worst(codes))})
     return failures.worst(codes)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gdrun.cli import terminal
-from gdrun.cli.arguments import Json, Quiet, RunsDir
 from gdrun.errors import ExitCode, UsageError
 from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.run import Run, load_run
 from gdrun.rundir.run import runs as all_runs
 from gdrun.text import plural, safe_text
+
+from . import terminal
+from .arguments import Json, Quiet, RunsDir
 
 if TYPE_CHECKING:
     from gdrun.rundir.verifying import Verdict
@@ -47,7 +48,7 @@ def command(
     bad = sum(not verdict.ok for verdict in verdicts)
     code = ExitCode.DISK if bad else ExitCode.DONE
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         rows = [
             {"directory": str(one.directory), "status": one.status, "ok": one.ok}

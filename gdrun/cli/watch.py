@@ -9,17 +9,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from gdrun.cli import terminal
-from gdrun.cli.arguments import Json, Quiet, RunsDir
-from gdrun.cli.predict import RunArgument
 from gdrun.errors import ExitCode, RunDirectoryError
 from gdrun.rundir.run import Run, load_run
 from gdrun.rundir.strict_json import not_finite
 from gdrun.text import human_number, human_seconds, safe_text
 
+from . import terminal
+from .arguments import Json, Quiet, RunsDir
+from .predict import RunArgument
+
 if TYPE_CHECKING:
-    from gdrun.cli.progress import QuietProgress
     from gdrun.rundir.record import RunRecord
+
+    from .progress import QuietProgress
 
 _SPEED_SECONDS = 10.0
 """The speed is that of the last so many seconds."""
@@ -41,7 +43,7 @@ def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir
         return ExitCode.DONE
     ended = Run(found.directory)
     if as_json:
-        from gdrun.cli.output import print_json
+        from .output import print_json
 
         print_json({"run": _describe(ended)})
         return ExitCode.DONE
@@ -52,7 +54,7 @@ def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir
 
 
 def _describe(run: Run) -> dict[str, Any]:
-    from gdrun.cli.summary import describe
+    from .summary import describe
 
     return run.summary() | {"directory": str(run.directory)} if run.problem else describe(run)
 
@@ -62,14 +64,15 @@ def _show(run: Run) -> None:
     if run.problem:
         terminal.say(f"{run.status.value}: {safe_text(run.problem, limit=500)}")
     elif run.record.kind == "sweep":
-        from gdrun.cli.sweep_summary import show as show_sweep
         from gdrun.rundir.sweep_run import SweepRun
         from gdrun.sweeping.summary import summarize
+
+        from .sweep_summary import show as show_sweep
 
         sweep = SweepRun(run.directory)
         show_sweep(sweep, summarize(sweep), picture=False)
     else:
-        from gdrun.cli.summary import show
+        from .summary import show
 
         show(run)
 
@@ -78,8 +81,9 @@ def _follow(run: Run, *, quiet: bool) -> None:
     record = _record(run)
     if record is not None and record.kind == "sweep":
         return _follow_sweep(run, quiet=quiet)
-    from gdrun.cli.progress import listener
     from gdrun.rundir.tail import follow
+
+    from .progress import listener
 
     if run.status.value != "running":
         return None
@@ -109,7 +113,7 @@ def _record(run: Run) -> RunRecord | None:
 
 
 def _plan(run: Run, record: RunRecord) -> Any:
-    from gdrun.training import Plan
+    from gdrun.training.train import Plan
 
     total = record.extra.get("total_steps")
     return Plan(
@@ -129,7 +133,7 @@ def _plan(run: Run, record: RunRecord) -> Any:
 def _report(watcher: QuietProgress, row: Mapping[str, Any], speed: _Speed, seconds: float) -> None:
     import numpy as np
 
-    from gdrun.training import Progress
+    from gdrun.training.train import Progress
 
     few = {
         name.removeprefix("parameters."): np.asarray(value)

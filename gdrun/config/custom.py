@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from gdrun.data.sections import DataSection
+from gdrun.losses.sections import LossSection
+
 from .base import Bounds, Identifier, NonNegative, Section, default
-from .data import DataSection
-from .loss import LossSection
 from .unions import Check
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from typing import Any
 
 import yaml
 
-from gdrun.config.scalars import Scalar, ScalarError, resolve
-from gdrun.config.source import Node, Source, Span, balanced_length, in_quotes
 from gdrun.errors import ConfigError, Problem
+
+from .scalars import Scalar, ScalarError, resolve
+from .source import Node, Source, Span, balanced_length, in_quotes
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
@@ -290,7 +291,7 @@ class _Composer:
                 return
 
     def syntax_problem(self, error: yaml.MarkedYAMLError) -> None:
-        from gdrun.config.syntax import explain
+        from .syntax import explain
 
         problem = explain(error, self.source, self.start)
         # What was refused before on this line is the reason for what the parser stumbles over now.

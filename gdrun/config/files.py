@@ -51,7 +51,7 @@ def _near(path: Path, error: Exception) -> str | None:
     """The file that was probably meant."""
     if getattr(error, "errno", None) != errno.ENOENT:
         return None
-    from .suggest import closest
+    from gdrun.suggest import closest
 
     try:
         names = sorted(entry.name for entry in os.scandir(path.parent) if entry.name.endswith((".yaml", ".yml")))

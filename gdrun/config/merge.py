@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gdrun.errors import ConfigPath
+from gdrun.experiment.forms import Form, arm, below, kind_of, section_of
 
-from .forms import Form, arm, below, kind_of, section_of
 from .source import Node, Span
 from .unions import Nested
 

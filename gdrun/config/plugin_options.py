@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic_core import ValidationError
 
 from gdrun.errors import ConfigPath, Problem
+from gdrun.suggest import closest, did_you_mean
 
-from .suggest import closest, did_you_mean
-from .words import reword
+from .messages import reword
 
 if TYPE_CHECKING:
     from .plugins import Entry

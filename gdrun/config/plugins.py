@@ -185,7 +185,7 @@ def _read(path: Path, written: str) -> bytes:
 
 
 def _near(path: Path) -> str | None:
-    from .suggest import closest
+    from gdrun.suggest import closest
 
     names: list[str] = []
     with contextlib.suppress(OSError):

@@ -8,12 +8,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import ConfigPath, Place, Problem
+from gdrun.experiment.forms import Form, arm, at, fields, kind_of, section_of
+from gdrun.suggest import closest, did_you_mean, distance, listed
 
-from .display import render
-from .forms import Form, arm, at, fields, kind_of, section_of
+from .messages import SYNONYMS, got, reword
+from .rendering import render
 from .source import Node, Span
-from .suggest import closest, did_you_mean, distance, listed
-from .words import SYNONYMS, got, reword
 
 if TYPE_CHECKING:
     from pydantic_core import ValidationError
@@ -126,7 +126,7 @@ def _unknown(fault: _Fault, root: Node, form: Form, wanted: str | None) -> Probl
 
 def _elsewhere(name: str, root: Node, form: Form) -> ConfigPath | None:
     """The place in another section where this key is known."""
-    from .overrides import places
+    from gdrun.experiment.overrides import places
 
     wanted = {name, SYNONYMS.get(name)}
     found = [path for path in islice(places(root, form), 2000) if path[-1] in wanted and len(path) > 1]
@@ -212,7 +212,7 @@ def _problem(fault: _Fault, root: Node, form: Form) -> Problem:
 
 def _as_list(word: str, of: Form | None) -> str | None:
     """How a list of one word is written, its spelling mended."""
-    from .docs import allowed
+    from gdrun.experiment.reference import allowed
 
     near = closest(word, allowed(of.items)) if of is not None and of.items is not None else None
     return f"write [{near}]" if near else None
@@ -220,7 +220,7 @@ def _as_list(word: str, of: Form | None) -> str | None:
 
 def _meaning(fault: _Fault, form: Form, root: Node) -> str | None:
     """A hint on what a missing key is for."""
-    from .docs import meaning
+    from gdrun.experiment.reference import meaning
 
     owner = at(form, root, fault.path)
     node = _node_at(root, fault.path)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import yaml
 
-from gdrun.config.source import Source, balanced_length, in_quotes
 from gdrun.errors import Problem
+
+from .source import Source, balanced_length, in_quotes
 
 _QUOTE_IT = "put the formula in quotes"
 _OPENING = {"a flow mapping": "{", "a flow sequence": "[", "a quoted scalar": "quote"}

@@ -1,7 +1,7 @@
 """Values that can be one of several things. Which one is decided first; only that one's validator is ever built.
 
 A section is named by the class itself or, so that it is imported only when a config uses it, by its place:
-"factors:CosineFactor" is the class CosineFactor of gdrun.config.factors.
+"gdrun.schedules.factors:CosineFactor" is the class CosineFactor of gdrun.schedules.factors.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def load(reference: Reference) -> type[Section]:
     """Return the class that `reference` names."""
     if isinstance(reference, str):
         module, _, name = reference.partition(":")
-        return getattr(import_module(f"gdrun.config.{module}"), name)
+        return getattr(import_module(module), name)
     return reference
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from gdrun.components.point import Point
+from gdrun.optimizers.local_objective import Point
 
 from .objective import Evaluation, Objective
 from .state import Batch, Setting, TrainState

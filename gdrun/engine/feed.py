@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from gdrun.components.batches import Batches
+from gdrun.schedules.batches import Batches
 
 from .state import Batch, Window
 from .step import Moment

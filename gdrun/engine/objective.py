@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
-from gdrun.components.models import Call, Model
-from gdrun.components.transforms import transformed
 from gdrun.formula.scope import Scope
+from gdrun.models.functions import Call, Model
+from gdrun.models.transforms import transformed
 
 from .state import Batch, Setting
 

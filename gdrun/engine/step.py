@@ -15,9 +15,9 @@ from typing import Any, Literal, NamedTuple
 
 import tensorflow as tf
 
-from gdrun.components.optimizers import Optimizer
-from gdrun.components.point import PointOptimizer
 from gdrun.errors import ComponentError
+from gdrun.optimizers.functional import Optimizer
+from gdrun.optimizers.local_objective import PointOptimizer
 
 from .around import point_at
 from .objective import Evaluation, Objective
@@ -51,7 +51,7 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True)
 class Rules:
-    """When to stop. See gdrun.config.schedule.Stop."""
+    """When to stop. See gdrun.schedules.sections.Stop."""
 
     loss_below: float | None = None
     gradient_norm_below: float | None = None

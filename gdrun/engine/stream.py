@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import tensorflow as tf
 
-from gdrun.components.batches import Batches
+from gdrun.schedules.batches import Batches
 
 from .feed import cut
 from .objective import Objective

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdrun.config.suggest import did_you_mean
 from gdrun.errors import UsageError
 from gdrun.rundir.files import disk_error
+from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ def export(
             _refuse(path)
             return [str(_write_new(path, _table(loaded, to)))]
         case "tensorboard":
-            from gdrun.exports.tensorboard import write_events
+            from .tensorboard import write_events
 
             return [str(path) for path in write_events(loaded, Path(_FOLDER if output is None else output))]
         case _:
-            from gdrun.exports.tracking import log_to_mlflow
+            from .tracking import log_to_mlflow
 
             return log_to_mlflow(loaded, None if output is None else str(output))
 
@@ -88,7 +88,7 @@ def load_runs(
 
 
 def _table(runs: list[Run], to: str) -> bytes:
-    from gdrun.exports.tables import csv_text, parquet_bytes
+    from .tables import csv_text, parquet_bytes
 
     return csv_text(runs).encode("utf-8", "backslashreplace") if to == "csv" else parquet_bytes(runs)
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import GdrunError
-from gdrun.exports.flat import cell
 from gdrun.rundir.describing import written_settings
 from gdrun.rundir.files import Directory
 from gdrun.rundir.settings import settings_of
+
+from .flat import cell
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run

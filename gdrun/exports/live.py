@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from gdrun.errors import RunDirectoryError
-from gdrun.exports.events import EventFile, require_tensorboard
-from gdrun.exports.hyperparameters import hyperparameters
-from gdrun.exports.tensorboard import finish
-from gdrun.listening import Listener, Plan, Progress
 from gdrun.rundir.run import Run
 from gdrun.rundir.strict_json import not_finite
 from gdrun.rundir.tail import Tail
+from gdrun.training.listener import Listener, Plan, Progress
+
+from .events import EventFile, require_tensorboard
+from .hyperparameters import hyperparameters
+from .tensorboard import finish
 
 MOST_NUMBERS = 64
 """Of one recorded column: larger arrays are written as histograms at the end alone."""

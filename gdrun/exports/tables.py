@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import ResourceError, UsageError
-from gdrun.exports.flat import as_sweep, cell, flat_columns, is_sweep
 from gdrun.rundir.digits import shortest_texts
+
+from .flat import as_sweep, cell, flat_columns, is_sweep
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import RunDirectoryError, UsageError
-from gdrun.exports.events import EventFile, require_tensorboard
-from gdrun.exports.flat import (
+from gdrun.text import safe_text
+
+from .events import EventFile, require_tensorboard
+from .flat import (
     as_sweep,
     cell,
     finite_numbers,
@@ -21,8 +23,7 @@ from gdrun.exports.flat import (
     seconds_of,
     trial_parameters,
 )
-from gdrun.exports.hyperparameters import hyperparameters
-from gdrun.text import safe_text
+from .hyperparameters import hyperparameters
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run

@@ -9,18 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import ResourceError, RunDirectoryError
-from gdrun.exports.flat import (
-    as_sweep,
-    cell,
-    finite_numbers,
-    flat_columns,
-    is_sweep,
-    parts_of,
-    row_times,
-    seconds_of,
-)
-from gdrun.exports.hyperparameters import hyperparameters
 from gdrun.text import safe_text
+
+from .flat import as_sweep, cell, finite_numbers, flat_columns, is_sweep, parts_of, row_times, seconds_of
+from .hyperparameters import hyperparameters
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gdrun.formula.nodes import Call, Expression, Index, Name, Node, Operation, walk
+from .nodes import Call, Expression, Index, Name, Node, Operation, walk
 
 _DIFFERENCES = ("subtract", "squared_difference")
 _SAME_NUMBERS = ("reshape", "ravel", "expand_dims", "squeeze", "transpose", "stop_gradient")

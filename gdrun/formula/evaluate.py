@@ -10,11 +10,12 @@ from zlib import crc32
 import numpy as np
 
 from gdrun.errors import FormulaError
-from gdrun.formula import nodes, numpy_ops
-from gdrun.formula.failures import Unconnected, inside
-from gdrun.formula.nodes import Expression, Node
-from gdrun.formula.scope import Scope
-from gdrun.formula.table import DERIVATIVES, TABLE, Function
+
+from . import nodes, numpy_ops
+from .failures import Unconnected, inside
+from .nodes import Expression, Node
+from .scope import Scope
+from .table import DERIVATIVES, TABLE, Function
 
 
 def evaluate(expression: Expression, scope: Scope, *, owner: str = "") -> Any:

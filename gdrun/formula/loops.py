@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from gdrun.errors import FormulaError
-from gdrun.formula.evaluate import evaluate
-from gdrun.formula.nodes import Expression
-from gdrun.formula.scope import LOOP_COUNTER, UNROLLED_ROUNDS, Loop, Scope
+
+from .evaluate import evaluate
+from .nodes import Expression
+from .scope import LOOP_COUNTER, UNROLLED_ROUNDS, Loop, Scope
 
 
 def run_loop(name: str, loop: Loop, scope: Scope) -> Any:

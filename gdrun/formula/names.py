@@ -8,13 +8,14 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from gdrun.errors import FormulaError
-from gdrun.formula.failures import LocatedFormulaError
-from gdrun.formula.nodes import Expression
-from gdrun.formula.table import TABLE
-from gdrun.formula.tokens import KEYWORDS
+
+from .failures import LocatedFormulaError
+from .nodes import Expression
+from .table import TABLE
+from .tokens import KEYWORDS
 
 if TYPE_CHECKING:
-    from gdrun.formula.scope import Definition
+    from .scope import Definition
 
 RUN_NAMES = frozenset({"target", "prediction", "example_weights", "step", "epoch", "pi"})
 """Names that gdrun gives a meaning."""
@@ -113,7 +114,7 @@ def check_definitions(
     Returns:
         LocatedFormulaErrors whose `inside` is (name,) or (name, part), relative to the `define` section.
     """
-    from gdrun.formula.scope import LOOP_COUNTER, Loop
+    from .scope import LOOP_COUNTER, Loop
 
     errors: list[FormulaError] = []
     known = set(allowed_names)

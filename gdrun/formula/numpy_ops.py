@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from gdrun.errors import FormulaError
-from gdrun.formula import special
-from gdrun.formula.bounds import check_count, check_size
+
+from . import special
+from .bounds import check_count, check_size
 
 Array = Any
 

@@ -10,12 +10,13 @@ from collections.abc import Sequence as SequenceOf
 from typing import Any
 
 from gdrun.errors import FormulaError
-from gdrun.formula import nodes
-from gdrun.formula.failures import LocatedFormulaError, inside
-from gdrun.formula.names import RESERVED, check_definitions, check_name, check_names
-from gdrun.formula.nodes import Expression, Node
-from gdrun.formula.table import DERIVATIVES, TABLE, Function
-from gdrun.formula.tokens import clean, tokenize
+
+from . import nodes
+from .failures import LocatedFormulaError, inside
+from .names import RESERVED, check_definitions, check_name, check_names
+from .nodes import Expression, Node
+from .table import DERIVATIVES, TABLE, Function
+from .tokens import clean, tokenize
 
 __all__ = ["RESERVED", "Expression", "check_definitions", "check_name", "check_names", "parse"]
 

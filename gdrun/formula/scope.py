@@ -9,9 +9,10 @@ from math import pi
 from typing import Any, Protocol
 
 from gdrun.errors import FormulaError
-from gdrun.formula.bounds import MAX_ITERATIONS
-from gdrun.formula.failures import inside
-from gdrun.formula.nodes import Expression
+
+from .bounds import MAX_ITERATIONS
+from .failures import inside
+from .nodes import Expression
 
 LOOP_COUNTER = "i"
 """The name under which a loop's formulas see how many rounds are done."""
@@ -196,8 +197,8 @@ class Scope:
         raise FormulaError(f"unknown name {name!r}")
 
     def _define(self, name: str) -> Any:
-        from gdrun.formula.evaluate import evaluate
-        from gdrun.formula.loops import run_loop
+        from .evaluate import evaluate
+        from .loops import run_loop
 
         loop = self._loops.get(name)
         section = ("define",) if loop is None else ("define", loop, "define")

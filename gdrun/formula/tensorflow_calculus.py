@@ -8,8 +8,9 @@ from typing import Any
 import tensorflow as tf
 
 from gdrun.errors import FormulaError
-from gdrun.formula.failures import Unconnected
-from gdrun.formula.tensorflow_functions import is_tensor
+
+from .failures import Unconnected
+from .tensorflow_functions import is_tensor
 
 
 def derive(function: str, value: tf.Tensor, compute: Callable[[tf.Tensor], Any]) -> tf.Tensor:

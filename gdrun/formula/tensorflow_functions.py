@@ -12,8 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from gdrun.errors import FormulaError
-from gdrun.formula import numpy_ops
-from gdrun.formula.bounds import check_count, check_size
+
+from . import numpy_ops
+from .bounds import check_count, check_size
 
 T = Any
 

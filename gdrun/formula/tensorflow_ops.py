@@ -13,11 +13,12 @@ import numpy as np
 import tensorflow as tf
 
 from gdrun.errors import FormulaError
-from gdrun.formula import numpy_ops
-from gdrun.formula.bounds import check_size
-from gdrun.formula.tensorflow_calculus import derive, run_compiled_loop
-from gdrun.formula.tensorflow_draws import draw
-from gdrun.formula.tensorflow_functions import FUNCTIONS, Meeting, is_tensor
+
+from . import numpy_ops
+from .bounds import check_size
+from .tensorflow_calculus import derive, run_compiled_loop
+from .tensorflow_draws import draw
+from .tensorflow_functions import FUNCTIONS, Meeting, is_tensor
 
 _COMPLEX = {tf.float32: tf.complex64, tf.float64: tf.complex128}
 

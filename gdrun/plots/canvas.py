@@ -10,13 +10,13 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from gdrun.plots import grids
-from gdrun.plots.figure import Figure, Mark, Series
-from gdrun.plots.labelling import direct_labels, inner_labels, legend
-from gdrun.plots.palette import LINES, graded
-from gdrun.plots.scales import axis_ticks, colour_limits, figure_limits, minor_log_ticks, position
-from gdrun.plots.style import BOLD_LETTER, DASHES, GRID, LETTER, MARKERS, QUIET, SHADE, TEXT, colour_of, fitting
-from gdrun.plots.thin import thinned
+from . import grids
+from .figure import Figure, Mark, Series
+from .labelling import direct_labels, inner_labels, legend
+from .palette import LINES, graded
+from .scales import axis_ticks, colour_limits, figure_limits, minor_log_ticks, position
+from .style import BOLD_LETTER, DASHES, GRID, LETTER, MARKERS, QUIET, SHADE, TEXT, colour_of, fitting
+from .thin import thinned
 
 
 def render(figure: Figure, size: tuple[float, float]) -> Any:

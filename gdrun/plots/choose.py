@@ -7,18 +7,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdrun.config.suggest import did_you_mean
 from gdrun.errors import UsageError
-from gdrun.plots import runs as of_runs
-from gdrun.plots import sensitivity, sweep_lines, sweep_maps, ways
-from gdrun.plots.figure import Figure, Scale
+from gdrun.suggest import did_you_mean
 from gdrun.text import plural, safe_text
+
+from . import runs as of_runs
+from . import sensitivity, sweep_lines, sweep_maps, ways
+from .figure import Figure, Scale
 
 if TYPE_CHECKING:
     from gdrun.config.plugins import PluginSources
     from gdrun.rundir.run import Run
     from gdrun.rundir.sweep_run import SweepRun
-    from gdrun.training import Prepared
+    from gdrun.training.train import Prepared
 
 RUN_KINDS = {
     "loss": "the loss, with the validation loss of one run",
@@ -182,7 +183,7 @@ def _of_runs(runs: Sequence[Run], kind: str | None, x: str, scale: Scale | None,
 
 
 def _of_model(run: Run, kind: str, columns: Sequence[str], load: Callable[[], Prepared], at: str | None) -> Figure:
-    from gdrun.plots import models
+    from . import models
 
     if columns:
         raise UsageError(f"--columns chooses recorded columns, so it does not go with the kind {kind}")
@@ -197,7 +198,7 @@ def _of_model(run: Run, kind: str, columns: Sequence[str], load: Callable[[], Pr
 
 
 def _prepared(run: Run, device: str | None, plugins: PluginSources) -> Prepared:
-    from gdrun.prediction import load_trained
+    from gdrun.training.prediction import load_trained
 
     return load_trained(run, device=device, plugins=plugins)
 

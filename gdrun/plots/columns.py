@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gdrun.config.suggest import did_you_mean, listed
 from gdrun.errors import UsageError
-from gdrun.plots.figure import numbers
+from gdrun.suggest import did_you_mean, listed
 from gdrun.text import safe_text
+
+from .figure import numbers
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run

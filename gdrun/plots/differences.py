@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import GdrunError
-from gdrun.plots.scales import number_text
 from gdrun.rundir import differing
 from gdrun.rundir.files import Directory
 from gdrun.rundir.settings import settings_of
+
+from .scales import number_text
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run

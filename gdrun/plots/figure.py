@@ -168,14 +168,15 @@ class Figure:
         return rows if len(rows) <= MOST_MARK_ROWS else dict.fromkeys(rows, 0)
 
     def __str__(self) -> str:
-        from gdrun.plots.text import as_text
+        from .text import as_text
 
         return as_text(self)
 
     def _repr_png_(self) -> bytes | None:
         """For notebooks; where matplotlib is missing they show the text."""
         from gdrun.errors import ResourceError
-        from gdrun.plots.picture import draw
+
+        from .picture import draw
 
         try:
             return draw(self, "png")

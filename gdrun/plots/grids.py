@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import ListedColormap
 
-from gdrun.plots import style
-from gdrun.plots.figure import Axis, Figure, Grid, Scale
-from gdrun.plots.levels import contour_levels
-from gdrun.plots.palette import LINES, graded
-from gdrun.plots.scales import colour_limits, number_text, position, ticks
 from gdrun.text import safe_text
+
+from . import style
+from .figure import Axis, Figure, Grid, Scale
+from .levels import contour_levels
+from .palette import LINES, graded
+from .scales import colour_limits, number_text, position, ticks
 
 _COLOURS = ListedColormap(graded(np.linspace(0, 1, 256)), name="gdrun")
 _MOST_NUMBERS = 12

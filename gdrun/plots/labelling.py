@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from gdrun.plots import style
-from gdrun.plots.figure import Figure, Region, Series
-from gdrun.plots.labels import spread_out
-from gdrun.plots.scales import position
+from . import style
+from .figure import Figure, Region, Series
+from .labels import spread_out
+from .scales import position
 
 Named = list[tuple[Series, int]]
 

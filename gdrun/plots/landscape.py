@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import GdrunError
-from gdrun.plots.figure import Grid
+
+from .figure import Grid
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gdrun.plots.figure import Grid
+from .figure import Grid
 
 
 def contour_levels(grid: Grid, count: int) -> np.ndarray:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gdrun.errors import UsageError
-from gdrun.plots.figure import Figure
-from gdrun.plots.runs import subtitle, title_of
-from gdrun.plots.scales import number_text
-from gdrun.plots.views import decision_figure, fit_figure, spectrum_figure
 from gdrun.text import safe_text
+
+from .figure import Figure
+from .runs import subtitle, title_of
+from .scales import number_text
+from .views import decision_figure, fit_figure, spectrum_figure
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
-    from gdrun.training import Prepared
+    from gdrun.training.train import Prepared
 
 Load = Callable[[], "Prepared"]
 

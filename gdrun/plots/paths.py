@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gdrun.errors import UsageError
-from gdrun.plots.columns import PARAMETERS, Component, named_components
-from gdrun.plots.figure import Axis, Figure, Mark, Series, numbers
-from gdrun.plots.landscape import landscape
-from gdrun.plots.runs import FEW_POINTS, subtitle, title_of, with_rows
 from gdrun.text import safe_text
+
+from .columns import PARAMETERS, Component, named_components
+from .figure import Axis, Figure, Mark, Series, numbers
+from .landscape import landscape
+from .runs import FEW_POINTS, subtitle, title_of, with_rows
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run

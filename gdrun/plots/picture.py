@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import ResourceError
-from gdrun.plots.figure import Figure
 from gdrun.text import safe_text
+
+from .figure import Figure
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -67,7 +68,7 @@ def draw(figure: Figure, suffix: str, size: tuple[float, float] | None = None) -
     """
     assert suffix in FORMATS, suffix
     with _matplotlib() as matplotlib:
-        from gdrun.plots.canvas import render
+        from .canvas import render
 
         with matplotlib.rc_context():
             matplotlib.rcdefaults()

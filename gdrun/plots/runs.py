@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gdrun.errors import UsageError
-from gdrun.plots.columns import PARAMETERS, components, few, metric_names, named_components, steps_of
-from gdrun.plots.differences import run_labels
-from gdrun.plots.figure import Axis, Figure, Mark, Scale, Series, numbers
-from gdrun.plots.palette import LINES
-from gdrun.plots.scales import natural_scale, number_text
 from gdrun.text import plural, safe_text
+
+from .columns import PARAMETERS, components, few, metric_names, named_components, steps_of
+from .differences import run_labels
+from .figure import Axis, Figure, Mark, Scale, Series, numbers
+from .palette import LINES
+from .scales import natural_scale, number_text
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run

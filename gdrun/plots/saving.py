@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gdrun.config.suggest import closest
 from gdrun.errors import RunDirectoryError, UsageError
-from gdrun.plots import picture
-from gdrun.plots.figure import Figure
+from gdrun.suggest import closest
 from gdrun.text import safe_text
+
+from . import picture
+from .figure import Figure
 
 SUFFIXES = (*picture.FORMATS, "txt")
 
@@ -40,7 +41,7 @@ def content(figure: Figure, suffix: str, size: tuple[float, float] | None = None
     """
     if suffix != "txt":
         return picture.draw(figure, suffix, size)
-    from gdrun.plots.text import as_text
+    from .text import as_text
 
     width, height = (int(part) for part in size) if size else (100, 30)
     return (as_text(figure, width, height) + "\n").encode("utf-8")

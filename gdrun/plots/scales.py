@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gdrun.plots.figure import Axis, Figure, Scale
+from .figure import Axis, Figure, Scale
 
 LOG_DECADES = 2.0
 """Positive values that span more than this are shown on a log axis."""

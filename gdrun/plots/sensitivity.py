@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdrun.plots.figure import Axis, Figure, Mark, Region, Rule, Scale, Series, SeriesStyle
-from gdrun.plots.palette import LINES
-from gdrun.plots.runs import FEW_POINTS, spread
-from gdrun.plots.scales import limits_of, number_text, spacing_scale
-from gdrun.plots.sweep_lines import choices_figure
-from gdrun.plots.trials import (
+from gdrun.text import plural
+
+from .figure import Axis, Figure, Mark, Region, Rule, Scale, Series, SeriesStyle
+from .palette import LINES
+from .runs import FEW_POINTS, spread
+from .scales import limits_of, number_text, spacing_scale
+from .sweep_lines import choices_figure
+from .trials import (
     BEYOND_START,
     Trials,
     counts,
@@ -27,7 +29,6 @@ from gdrun.plots.trials import (
     start_of,
     title_of,
 )
-from gdrun.text import plural
 
 if TYPE_CHECKING:
     from gdrun.rundir.sweep_run import SweepRun

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gdrun.plots.figure import Figure
-from gdrun.plots.palette import LINES, graded
 from gdrun.text import safe_text
+
+from .figure import Figure
+from .palette import LINES, graded
 
 TEXT, QUIET, GRID, SHADE = "#222222", "#6b6b6b", "#e6e6e6", "#f1e4e0"
 SHADE_TEXT = "#8c3b2e"

@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import UsageError
-from gdrun.plots.differences import value_text
-from gdrun.plots.figure import Axis, Figure, Scale, Series, numbers
-from gdrun.plots.palette import LINES
-from gdrun.plots.scales import limits_of, natural_scale, number_text
-from gdrun.plots.trials import (
-    BEYOND_START,
-    Levels,
-    Trials,
-    counts,
-    levels_of,
-    metric_label,
-    read_trials,
-    start_of,
-    title_of,
-)
 from gdrun.text import plural, safe_text
+
+from .differences import value_text
+from .figure import Axis, Figure, Scale, Series, numbers
+from .palette import LINES
+from .scales import limits_of, natural_scale, number_text
+from .trials import BEYOND_START, Levels, Trials, counts, levels_of, metric_label, read_trials, start_of, title_of
 
 if TYPE_CHECKING:
     from gdrun.rundir.sweep_run import SweepRun

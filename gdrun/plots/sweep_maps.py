@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gdrun.errors import UsageError
-from gdrun.plots.figure import Axis, Figure, Grid, Mark, Scale, Series
-from gdrun.plots.scales import limits_of, natural_scale
-from gdrun.plots.trials import (
+from gdrun.text import safe_text
+
+from .figure import Axis, Figure, Grid, Mark, Scale, Series
+from .scales import limits_of, natural_scale
+from .trials import (
     BEYOND_START,
     Trials,
     counts,
@@ -23,7 +25,6 @@ from gdrun.plots.trials import (
     start_of,
     title_of,
 )
-from gdrun.text import safe_text
 
 if TYPE_CHECKING:
     from gdrun.rundir.sweep_run import SweepRun

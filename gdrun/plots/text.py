@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from gdrun.plots import text_grid, text_labels
-from gdrun.plots.braille import BLANK, Canvas
-from gdrun.plots.characters import TO_ASCII, display_width, merged
-from gdrun.plots.characters import can_show as can_show
-from gdrun.plots.figure import Figure, Region, Rule, Series
-from gdrun.plots.palette import ASCII_MARKERS, MARKERS, TERMINAL, terminal_colour
-from gdrun.plots.scales import axis_ticks, figure_limits, position
-from gdrun.plots.thin import thinned
 from gdrun.text import safe_text
+
+from . import text_grid, text_labels
+from .braille import BLANK, Canvas
+from .characters import TO_ASCII, display_width, merged
+from .characters import can_show as can_show
+from .figure import Figure, Region, Rule, Series
+from .palette import ASCII_MARKERS, MARKERS, TERMINAL, terminal_colour
+from .scales import axis_ticks, figure_limits, position
+from .thin import thinned
 
 SMALLEST = (30, 8)
 QUIET = -2

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gdrun.plots.braille import Canvas
-from gdrun.plots.figure import Axis, Figure, Grid
-from gdrun.plots.palette import graded, terminal_colour
-from gdrun.plots.scales import colour_limits, number_text, position
 from gdrun.text import safe_text
 
+from .braille import Canvas
+from .figure import Axis, Figure, Grid
+from .palette import graded, terminal_colour
+from .scales import colour_limits, number_text, position
+
 if TYPE_CHECKING:
-    from gdrun.plots.text import Drawing
+    from .text import Drawing
 
 SHADES = " ░▒▓█"
 POINTS = "·∘○◉●"
@@ -143,7 +144,7 @@ def draw_below(
         ]
         level = np.nan_to_num(nearest, nan=-1).astype(int)
     else:
-        from gdrun.plots.levels import contour_levels
+        from .levels import contour_levels
 
         smooth = interpolated(grid, x, y)
         # Fewer than in a picture: dots are coarse.

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gdrun.plots.characters import display_width
-from gdrun.plots.labels import spread_out
-from gdrun.plots.scales import position
 from gdrun.text import safe_text
 
+from .characters import display_width
+from .labels import spread_out
+from .scales import position
+
 if TYPE_CHECKING:
-    from gdrun.plots.text import Drawing
+    from .text import Drawing
 
 MOST_AT_ENDS = 7
 MOST_IN_LEGEND = 12

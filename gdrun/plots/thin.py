@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.plots.figure import Scale, Series
-from gdrun.plots.scales import position
+from .figure import Scale, Series
+from .scales import position
 
 
 def thinned(series: Series, scale: Scale, limits: tuple[float, float], buckets: int) -> Series:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdrun.config.suggest import did_you_mean
 from gdrun.errors import UsageError
-from gdrun.plots.differences import axis_labels, value_text
-from gdrun.plots.figure import Scale, numbers
-from gdrun.plots.scales import natural_scale, number_text
+from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
+
+from .differences import axis_labels, value_text
+from .figure import Scale, numbers
+from .scales import natural_scale, number_text
 
 if TYPE_CHECKING:
     from gdrun.rundir.sweep_run import SweepRun

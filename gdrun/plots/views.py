@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gdrun.plots.figure import Axis, Figure, Grid, Mark, Rule, Series, SeriesStyle
-from gdrun.plots.runs import FEW_POINTS
-from gdrun.plots.scales import natural_scale, number_text
 from gdrun.text import plural
+
+from .figure import Axis, Figure, Grid, Mark, Rule, Series, SeriesStyle
+from .runs import FEW_POINTS
+from .scales import natural_scale, number_text
 
 
 def spectrum_figure(

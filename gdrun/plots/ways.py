@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gdrun.errors import GdrunError, UsageError
-from gdrun.plots.columns import PARAMETERS, Component, components, named_components
-from gdrun.plots.figure import Figure, Grid
-from gdrun.plots.landscape import around
-from gdrun.plots.paths import path_figure, rows_to_show, way_figure
-from gdrun.plots.runs import title_of, with_rows
-from gdrun.plots.scales import number_text
 from gdrun.text import plural, safe_text
+
+from .columns import PARAMETERS, Component, components, named_components
+from .figure import Figure, Grid
+from .landscape import around
+from .paths import path_figure, rows_to_show, way_figure
+from .runs import title_of, with_rows
+from .scales import number_text
 
 if TYPE_CHECKING:
     from gdrun.analysis.start import At
     from gdrun.rundir.run import Run
-    from gdrun.training import Prepared
+    from gdrun.training.train import Prepared
 
 Load = Callable[[], "Prepared"]
 """Builds the run's experiment."""
@@ -127,7 +128,7 @@ def _raw(values: np.ndarray, transform: str | None) -> np.ndarray:
     """What the optimizer sees of `values`; nan outside the transform's range."""
     if transform is None:
         return values
-    from gdrun.components.transforms import raw_value
+    from gdrun.models.transforms import raw_value
 
     inside = (values > 0) & (values < (1 if transform == "sigmoid" else np.inf))
     raw = np.full(values.shape, np.nan)

@@ -29,8 +29,9 @@ def report(
         UsageError: there is no such run.
         RunDirectoryError: the disk refuses. (A broken run gets a page that says what is wrong with it.)
     """
-    from gdrun.reporting.page import report_html
     from gdrun.rundir.run import Run, load_run
+
+    from .page import report_html
 
     found = run if isinstance(run, Run) else load_run(run, runs_dir)
     data = report_html(found).encode("utf-8", "backslashreplace")

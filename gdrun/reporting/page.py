@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from gdrun import __version__
 from gdrun.plots.palette import LINES, graded
-from gdrun.reporting import run_sections, sweep_sections
-from gdrun.reporting.figures import figure_data, run_figures, sweep_figures
-from gdrun.reporting.markup import Html, data_block, escaped, joined, policy_hash, tag
-from gdrun.reporting.run_sections import Facts, guarded
 from gdrun.rundir.describing import describe_run
 from gdrun.rundir.sweep_run import SweepRun
+
+from . import run_sections, sweep_sections
+from .figures import figure_data, run_figures, sweep_figures
+from .markup import Html, data_block, escaped, joined, policy_hash, tag
+from .run_sections import Facts, guarded
 
 if TYPE_CHECKING:
     from gdrun.plots.figure import Figure

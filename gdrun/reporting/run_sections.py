@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import RunDirectoryError
-from gdrun.reporting.markup import Html, code, escaped, folded, joined, pairs, shown, table, tag
 from gdrun.rundir import layout
 from gdrun.rundir.files import Directory
 from gdrun.text import human_bytes, human_seconds, plural
+
+from .markup import Html, code, escaped, folded, joined, pairs, shown, table, tag
 
 if TYPE_CHECKING:
     import numpy as np

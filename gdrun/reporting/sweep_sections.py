@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from gdrun.reporting import run_sections
-from gdrun.reporting.markup import Html, joined, shown, table, tag
-from gdrun.reporting.run_sections import Facts, is_number
 from gdrun.rundir import layout
 from gdrun.rundir.differing import labels
 from gdrun.rundir.run import Run
 from gdrun.rundir.sweep_run import SweepRun
 from gdrun.text import human_number, plural
+
+from . import run_sections
+from .markup import Html, joined, shown, table, tag
+from .run_sections import Facts, is_number
 
 MOST_TRIALS = 500
 _BEST = 10

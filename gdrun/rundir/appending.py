@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from gdrun.rundir.files import Directory, disk_error, write_all
+from .files import Directory, disk_error, write_all
 
 FLUSH_SECONDS = 1.0
 """How old an appended line may be before it is flushed to the disk.

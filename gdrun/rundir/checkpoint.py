@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir import strict_json
-from gdrun.rundir.arrays import ArraysError, read_arrays, write_arrays
-from gdrun.rundir.files import Directory
-from gdrun.rundir.layout import CHECKPOINTS
 from gdrun.text import safe_text
+
+from . import strict_json
+from .arrays import ArraysError, read_arrays, write_arrays
+from .files import Directory
+from .layout import CHECKPOINTS
 
 _NAME = re.compile(r"step-(\d{12,15})-([0-9a-f]{32})\.npz")
 _META = "meta.json"

@@ -9,11 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir.files import disk_error
-from gdrun.rundir.layout import LOCK, new_run_id
-from gdrun.rundir.lock import WriterLock
-from gdrun.rundir.pointer import LatestPointer
 from gdrun.text import safe_text
+
+from .files import disk_error
+from .layout import LOCK, new_run_id
+from .lock import WriterLock
+from .pointer import LatestPointer
 
 _ATTEMPTS = 100
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdrun.components.metric_names import higher_is_better
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir.differing import differing
-from gdrun.rundir.entry import Entry
-from gdrun.rundir.files import Directory
-from gdrun.rundir.run import Run
-from gdrun.rundir.settings import flatten, read_config
+from gdrun.metrics.names import higher_is_better
+
+from .differing import differing
+from .entry import Entry
+from .files import Directory
+from .run import Run
+from .settings import flatten, read_config
 
 if TYPE_CHECKING:
     import numpy as np

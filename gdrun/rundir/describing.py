@@ -7,17 +7,18 @@ import stat
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gdrun.components.metric_names import higher_is_better
 from gdrun.errors import ConfigError, RunDirectoryError
-from gdrun.rundir import layout
-from gdrun.rundir.entry import Entry
-from gdrun.rundir.files import Directory
-from gdrun.rundir.settings import ALIASES, NOT_SETTINGS, flatten
+from gdrun.metrics.names import higher_is_better
+
+from . import layout
+from .entry import Entry
+from .files import Directory
+from .settings import ALIASES, NOT_SETTINGS, flatten
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from gdrun.rundir.run import Run
+    from .run import Run
 
 _SOURCE_LIMIT = 1 << 20
 _MOST_FILES = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gdrun.rundir.settings import ALIASES
+from .settings import ALIASES
 
 Settings = Mapping[str, Any]
 

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from gdrun.errors import RunDirectoryError, UsageError
-from gdrun.rundir import layout
-from gdrun.rundir.files import Directory, read_small
-from gdrun.rundir.lock import is_locked
-from gdrun.rundir.record import RECORD_LIMIT, Status, check_values, load_values
-from gdrun.rundir.settings import ALIASES, settings_of
-from gdrun.rundir.strict_json import loads, not_finite
-from gdrun.rundir.tail import last_row
 from gdrun.text import safe_text
+
+from . import layout
+from .files import Directory, read_small
+from .lock import is_locked
+from .record import RECORD_LIMIT, Status, check_values, load_values
+from .settings import ALIASES, settings_of
+from .strict_json import loads, not_finite
+from .tail import last_row
 
 COMPUTED = ("id", "name", "kind", "status", "why", "age", "started", "finished", "directory")
 """Names that every run answers to."""

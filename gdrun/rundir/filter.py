@@ -19,8 +19,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gdrun.errors import UsageError
-from gdrun.rundir.terms import Literal, Look, Name, Test, all_of, any_of, comparison, membership
 from gdrun.text import safe_text
+
+from .terms import Literal, Look, Name, Test, all_of, any_of, comparison, membership
 
 LONGEST_FILTER = 2000
 DEEPEST = 40

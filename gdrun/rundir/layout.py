@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gdrun.errors import RunDirectoryError, UsageError
-from gdrun.rundir.files import disk_error
 from gdrun.text import plural, safe_text
+
+from .files import disk_error
 
 SCHEMA_VERSION = 1
 """Of run.json and of what the other files mean. A reader refuses a larger one than its own."""

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from gdrun.errors import UsageError
-from gdrun.rundir import layout
-from gdrun.rundir.differing import differing
-from gdrun.rundir.entry import ALWAYS_KNOWN, Entry
-from gdrun.rundir.filter import Filter
 from gdrun.text import safe_text
+
+from . import layout
+from .differing import differing
+from .entry import ALWAYS_KNOWN, Entry
+from .filter import Filter
 
 
 def entries(runs_root: Path) -> list[Entry]:
@@ -85,7 +86,7 @@ def check_names(found: Iterable[Entry], names: Iterable[str]) -> None:
         if name in ALWAYS_KNOWN or not found:
             continue
         if all(entry.get(name) is None for entry in found):
-            from gdrun.config.suggest import did_you_mean
+            from gdrun.suggest import did_you_mean
 
             known = sorted({known for entry in found for known in entry.names()})
             hint = did_you_mean(name, known, allowed="known are")

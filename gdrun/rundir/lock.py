@@ -14,9 +14,10 @@ import weakref
 from pathlib import Path
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir.files import disk_error
-from gdrun.rundir.layout import LOCK
 from gdrun.text import safe_text
+
+from .files import disk_error
+from .layout import LOCK
 
 _PATIENCE_SECONDS = 0.2
 """A reader holds the lock for microseconds while it asks whether it is free; a writer must not give up on that."""

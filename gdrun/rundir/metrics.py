@@ -17,9 +17,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from gdrun.rundir import strict_json
-from gdrun.rundir.digits import shortest_texts
-from gdrun.rundir.files import Directory
+from . import strict_json
+from .digits import shortest_texts
+from .files import Directory
 
 STEP = "step"
 

@@ -12,7 +12,7 @@ from gdrun.text import human_number, human_seconds, safe_text
 if TYPE_CHECKING:
     import numpy as np
 
-    from gdrun.rundir.run import Run
+    from .run import Run
 
 _MOST_POINTS = 300
 _WIDTH, _HEIGHT = 260, 60

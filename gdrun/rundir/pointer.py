@@ -11,9 +11,10 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from gdrun.rundir.files import TEMPORARY, disk_error
-from gdrun.rundir.layout import LATEST, is_run_id
 from gdrun.text import safe_text
+
+from .files import TEMPORARY, disk_error
+from .layout import LATEST, is_run_id
 
 _WITHOUT_SYMLINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 

@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gdrun.components.metric_names import higher_is_better
 from gdrun.errors import UsageError
-from gdrun.rundir import layout
-from gdrun.rundir.entry import Entry
-from gdrun.rundir.listing import entries, select
-from gdrun.rundir.record import Status
-from gdrun.rundir.terms import duration
-from gdrun.rundir.trash import remove
+from gdrun.metrics.names import higher_is_better
 from gdrun.text import safe_text
+
+from . import layout
+from .entry import Entry
+from .listing import entries, select
+from .record import Status
+from .terms import duration
+from .trash import remove
 
 
 def prune(runs_root: Path | str | None = None, **conditions: Any) -> list[Path]:
@@ -96,7 +97,7 @@ def _statuses(text: str) -> set[Status]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in set(Status)]
     if unknown or not names:
-        from gdrun.config.suggest import did_you_mean
+        from gdrun.suggest import did_you_mean
 
         name = unknown[0] if unknown else text
         hint = did_you_mean(name, [one.value for one in Status], allowed="known are")

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir import strict_json
-from gdrun.rundir.files import Directory, read_small
-from gdrun.rundir.layout import RECORD, SCHEMA_VERSION
 from gdrun.text import safe_text
+
+from . import strict_json
+from .files import Directory, read_small
+from .layout import RECORD, SCHEMA_VERSION
 
 
 class Status(StrEnum):

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir import layout
-from gdrun.rundir.files import Directory
-from gdrun.rundir.lock import is_locked
-from gdrun.rundir.record import RunRecord, Status, read_record
 from gdrun.text import human_number, human_seconds, plural, safe_text
+
+from . import layout
+from .files import Directory
+from .lock import is_locked
+from .record import RunRecord, Status, read_record
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from gdrun.rundir.metrics import Metrics
+    from .metrics import Metrics
 
 _CONFIG_LIMIT = 64 << 20
 
@@ -72,7 +73,7 @@ class Run:
     @cached_property
     def table(self) -> Metrics:
         """metrics.jsonl with what is wrong in it: corrupt lines and a torn end."""
-        from gdrun.rundir.metrics import read_metrics
+        from .metrics import read_metrics
 
         precision = "float64" if self.problem else self.record.precision or "float64"
         try:
@@ -104,7 +105,7 @@ class Run:
         Raises:
             RunDirectoryError: it is missing or damaged.
         """
-        from gdrun.rundir.arrays import ArraysError, read_arrays
+        from .arrays import ArraysError, read_arrays
 
         path = safe_text(self.directory / name)
         try:
@@ -151,7 +152,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         """For notebooks."""
-        from gdrun.rundir.notebook import run_html
+        from .notebook import run_html
 
         return run_html(self)
 
@@ -190,7 +191,7 @@ def runs(
     if filter is None and sort is None:
         found = [Run(path) for path in layout.iterate_runs(_root(runs_root))]
         return found if limit is None else found[max(len(found) - limit, 0) :]
-    from gdrun.rundir.listing import entries, select
+    from .listing import entries, select
 
     chosen = select(entries(_root(runs_root)), filter=filter, sort=sort, limit=limit)
     return [Run(entry.directory) for entry in chosen]

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gdrun.errors import ConfigError, RunDirectoryError
-from gdrun.rundir import layout
-from gdrun.rundir.files import Directory
+
+from . import layout
+from .files import Directory
 
 LONGEST_TEXT = 200
 LONGEST_LIST = 16
@@ -36,7 +37,7 @@ def flatten(config: Mapping[str, Any], *, most: int | None = MOST_SETTINGS) -> d
     SHA-256, so that two values that differ still look different. Nulls are left out: they say "nothing is set".
 
     Args:
-        config: mappings, lists and scalars, as `gdrun.config.dump.plain` or a YAML parser gives them.
+        config: mappings, lists and scalars, as `gdrun.experiment.dump.plain` or a YAML parser gives them.
         most: how many settings are kept, the first ones; None keeps all.
     """
     found: dict[str, Any] = {}

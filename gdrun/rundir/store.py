@@ -18,15 +18,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gdrun.errors import Interrupted, RunDirectoryError
-from gdrun.rundir import claim, layout, strict_json
-from gdrun.rundir.appending import AppendOnlyFiles
-from gdrun.rundir.arrays import write_arrays
-from gdrun.rundir.checkpoint import Checkpoints
-from gdrun.rundir.files import TEMPORARY, Directory, split_name
-from gdrun.rundir.lock import WriterLock
-from gdrun.rundir.metrics import encode_columns, encode_rows, offset_after
-from gdrun.rundir.record import RunRecord, Status, now_text, read_record
 from gdrun.text import safe_text
+
+from . import claim, layout, strict_json
+from .appending import AppendOnlyFiles
+from .arrays import write_arrays
+from .checkpoint import Checkpoints
+from .files import TEMPORARY, Directory, split_name
+from .lock import WriterLock
+from .metrics import encode_columns, encode_rows, offset_after
+from .record import RunRecord, Status, now_text, read_record
 
 FEW_NUMBERS = 1000
 """Up to so many parameters are also written as parameters.json, for people."""

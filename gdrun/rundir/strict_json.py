@@ -83,7 +83,7 @@ def _plain_array(value: Any) -> Any:
     """A numpy array or scalar as nested lists of plain values."""
     import numpy as np
 
-    from gdrun.rundir.digits import shortest_float64
+    from .digits import shortest_float64
 
     array = np.asarray(value)
     if array.dtype.kind == "c":

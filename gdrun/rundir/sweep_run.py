@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir import layout
-from gdrun.rundir.run import Run
 from gdrun.text import safe_text
+
+from . import layout
+from .run import Run
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import ResourceError
-from gdrun.rundir.differing import differing
-from gdrun.rundir.entry import Entry
-from gdrun.rundir.listing import check_names
-from gdrun.rundir.run import Run
 from gdrun.text import human_number, safe_text
+
+from .differing import differing
+from .entry import Entry
+from .listing import check_names
+from .run import Run
 
 if TYPE_CHECKING:
     import pandas

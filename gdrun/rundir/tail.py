@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir.files import Directory
-from gdrun.rundir.layout import METRICS
-from gdrun.rundir.lock import is_locked
+
+from .files import Directory
+from .layout import METRICS
+from .lock import is_locked
 
 _BLOCK = 1 << 16
 

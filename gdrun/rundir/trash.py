@@ -17,12 +17,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gdrun.errors import RunDirectoryError, UsageError
-from gdrun.rundir import layout
-from gdrun.rundir.files import disk_error
-from gdrun.rundir.lock import WriterLock, is_locked
-from gdrun.rundir.pointer import LatestPointer
-from gdrun.rundir.run import Run
 from gdrun.text import safe_text
+
+from . import layout
+from .files import disk_error
+from .lock import WriterLock, is_locked
+from .pointer import LatestPointer
+from .run import Run
 
 TRASH = ".trash"
 

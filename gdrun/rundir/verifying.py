@@ -17,15 +17,16 @@ from typing import Any
 import numpy as np
 
 from gdrun.errors import GdrunError, RunDirectoryError
-from gdrun.rundir import layout, strict_json
-from gdrun.rundir.arrays import ArraysError, read_arrays
-from gdrun.rundir.checkpoint import Checkpoints
-from gdrun.rundir.files import TEMPORARY, Directory
-from gdrun.rundir.lock import is_locked
-from gdrun.rundir.metrics import read_metrics
-from gdrun.rundir.record import RunRecord, Status, read_record
-from gdrun.rundir.run import Run
 from gdrun.text import plural, safe_text
+
+from . import layout, strict_json
+from .arrays import ArraysError, read_arrays
+from .checkpoint import Checkpoints
+from .files import TEMPORARY, Directory
+from .lock import is_locked
+from .metrics import read_metrics
+from .record import RunRecord, Status, read_record
+from .run import Run
 
 _CONFIG_LIMIT = 64 << 20
 _ENDED = frozenset({"completed", "stopped", "diverged", "interrupted", "failed"})
@@ -105,7 +106,7 @@ def _verify(files: Directory, verdict: Verdict) -> None:
     _verify_sources(files, verdict)
     _verify_checkpoints(files, record, verdict)
     if record.kind == "sweep":
-        from gdrun.rundir.verifying_sweep import verify_sweep
+        from .verifying_sweep import verify_sweep
 
         verify_sweep(files, record, verdict)
     else:
@@ -196,7 +197,7 @@ def _verify_config(files: Directory, record: RunRecord, verdict: Verdict) -> Non
 
             read_document(data, name)
         else:
-            from gdrun.config.loading import load_config
+            from gdrun.experiment.loading import load_config
 
             load_config(data)
     except GdrunError as error:

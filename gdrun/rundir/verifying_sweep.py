@@ -7,14 +7,15 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir import layout
-from gdrun.rundir.files import Directory
-from gdrun.rundir.record import RunRecord, Status
-from gdrun.rundir.sweep_run import SweepRun
 from gdrun.text import plural
 
+from . import layout
+from .files import Directory
+from .record import RunRecord, Status
+from .sweep_run import SweepRun
+
 if TYPE_CHECKING:
-    from gdrun.rundir.verifying import Verdict
+    from .verifying import Verdict
 
 _STATUSES = ("completed", "stopped", "diverged", "failed")
 
@@ -34,7 +35,7 @@ def verify_sweep(files: Directory, record: RunRecord, verdict: Verdict) -> None:
     if best.is_symlink():
         return verdict.problem(layout.BEST_RUN, "a symbolic link; gdrun makes none here and follows none")
     if best.is_dir():
-        from gdrun.rundir.verifying import verify
+        from .verifying import verify
 
         inner = verify(best)
         for finding in inner.problems:

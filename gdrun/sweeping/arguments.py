@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gdrun.config.axes import Entry
-from gdrun.config.overrides import Override, node_of
 from gdrun.config.source import Node, Source, Span
-from gdrun.config.spaces import read_argument, read_space
 from gdrun.errors import ConfigError, Problem
+from gdrun.experiment.axes import Entry
+from gdrun.experiment.overrides import Override, node_of
+from gdrun.experiment.spaces import read_argument, read_space
 
 
 def read_arguments(arguments: Sequence[str] | Mapping[str, Any]) -> tuple[list[Entry], list[Override]]:

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdrun.outcome import describe_outcome
-from gdrun.recording import Recorder, first_record
 from gdrun.rundir import layout
 from gdrun.rundir.files import Directory, disk_error
 from gdrun.rundir.lock import WriterLock
 from gdrun.rundir.record import RunRecord, now_text
 from gdrun.rundir.store import RunStore
+from gdrun.training.outcome import describe_outcome
+from gdrun.training.recording import Recorder, first_record
 
 from .results import Champion
 
 if TYPE_CHECKING:
-    from gdrun.training import Prepared
+    from gdrun.training.train import Prepared
 
 
 def write_best(directory: Path, prepared: Prepared, champion: Champion, command: Sequence[str] | None) -> None:

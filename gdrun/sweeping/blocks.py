@@ -13,22 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gdrun.build import Built
-from gdrun.config.experiment import Loop
+from gdrun.assembly import Built
 from gdrun.engine.drive import Report, Windows, drive
-from gdrun.engine.lane_drive import (
-    Finals,
-    LaneProgram,
-    drive_lanes,
-    padded,
-    picked,
-    single,
-)
+from gdrun.engine.lane_drive import Finals, LaneProgram, drive_lanes, padded, picked, single
 from gdrun.engine.lanes import Lanes
 from gdrun.engine.rows import Rows, auto_rows
 from gdrun.engine.state import TrainState
 from gdrun.engine.step import Moment
 from gdrun.errors import GdrunError
+from gdrun.experiment.experiment import Loop
 from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_without_lanes
 
@@ -172,7 +165,7 @@ def lanes_obstacle(built: Built) -> str | None:
 
 
 def _functions(built: Built) -> frozenset[str]:
-    from gdrun.build.experiment import evaluated_formulas
+    from gdrun.assembly.assemble import evaluated_formulas
 
     texts = [text for text in evaluated_formulas(built.experiment) if not isinstance(text, Loop)]
     return frozenset().union(*(parse(text).functions for text in texts))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from gdrun.config.base import Section
-from gdrun.config.convolutions import Convolution
+from gdrun.models.convolutions import Convolution
 
 from .grouping import Group
 from .results import BlockResult

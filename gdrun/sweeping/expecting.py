@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdrun.config.overrides import Override, dotted, find
 from gdrun.errors import ConfigError, RunDirectoryError
-from gdrun.judging import Row, Tolerances, bound_of, judge, value_text
+from gdrun.experiment.overrides import Override, dotted, find
 from gdrun.text import plural, safe_text
+from gdrun.training.judging import Row, Tolerances, bound_of, judge, value_text
 
 if TYPE_CHECKING:
-    from gdrun.config.expect import Expect, Trials
-    from gdrun.config.loading import LoadedConfig
+    from gdrun.experiment.expect import Expect, Trials
+    from gdrun.experiment.loading import LoadedConfig
     from gdrun.rundir.sweep_run import SweepRun
 
 SAME = 1e-9
@@ -46,7 +46,7 @@ class _Table:
 
     def axis(self, key: str) -> str:
         """The column that a key of `where` or `values` means."""
-        from gdrun.config.loading import EXPERIMENT
+        from gdrun.experiment.loading import EXPERIMENT
 
         if key in self.axes:
             return key
@@ -77,7 +77,7 @@ class _Table:
 
 def matches(got: Any, wanted: Any) -> bool:
     """Return whether an axis's value is the one that is wanted, or within its bounds."""
-    from gdrun.config.expect import Bound
+    from gdrun.experiment.expect import Bound
 
     if isinstance(wanted, Bound):
         if not _is_number(got):
@@ -162,7 +162,7 @@ def _where(where: Any) -> str:
     """ "[lr=0.2, seed<3]"; nothing where all trials are meant."""
     if where == "best":
         return "[best]"
-    from gdrun.config.expect import Bound
+    from gdrun.experiment.expect import Bound
 
     parts = []
     for key, value in where.items():

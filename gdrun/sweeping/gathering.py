@@ -287,7 +287,7 @@ def _named(block: GroupInputs, parameters: Sequence[Any]) -> dict[str, np.ndarra
     """Final parameters by name, in their own domains, each (n, ...)."""
     import tensorflow as tf
 
-    from gdrun.components.transforms import transformed
+    from gdrun.models.transforms import transformed
 
     objective, lanes = block.built.objective, block.lanes
     count = len(block.trials)

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from gdrun.config.experiment import Experiment, Loop
-from gdrun.config.model import FormulaModel
-from gdrun.config.optimizer import KerasOptimizer
-from gdrun.config.second_order import GaussNewton, LevenbergMarquardt
-from gdrun.config.update_rule import UpdateRule
 from gdrun.errors import FormulaError
+from gdrun.experiment.experiment import Experiment, Loop
 from gdrun.formula.parse import parse
+from gdrun.models.sections import FormulaModel
+from gdrun.optimizers.second_order_sections import GaussNewton, LevenbergMarquardt
+from gdrun.optimizers.sections import KerasOptimizer
+from gdrun.optimizers.update_rule_section import UpdateRule
 
 from .space import is_number
 

@@ -13,26 +13,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gdrun.build import Built, assemble, build_parts
-from gdrun.build.experiment import start
-from gdrun.build.initial import initial_state
-from gdrun.build.model import build_model
-from gdrun.build.optimizer import build_optimizer, learning_rates
-from gdrun.build.parts import Parts
-from gdrun.config.model import FormulaModel
-from gdrun.config.schedule import FormulaFactor
-from gdrun.config.update_rule import UpdateRule
+from gdrun.assembly import Built, assemble, build_parts
+from gdrun.assembly.assemble import start
+from gdrun.assembly.initial import initial_state
+from gdrun.assembly.initial_tensors import Parts
+from gdrun.assembly.model import build_model
+from gdrun.assembly.optimizer import build_optimizer, learning_rates
 from gdrun.engine.feed import Feed
 from gdrun.engine.lane_drive import LaneInputs
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import ConfigError, GdrunError
 from gdrun.formula.parse import parse
+from gdrun.models.sections import FormulaModel
+from gdrun.optimizers.update_rule_section import UpdateRule
+from gdrun.schedules.sections import FormulaFactor
 
 from .grouping import Group
 from .neighbours import neighbour, settled_axes
 
 if TYPE_CHECKING:
-    from gdrun.config.loading import LoadedConfig
+    from gdrun.experiment.loading import LoadedConfig
 
     from .trials import SweepSpec
 

@@ -23,8 +23,8 @@ from .grouping import group_trials
 from .results import BlockResult, Table, csv_text, curve_arrays, parameter_arrays
 
 if TYPE_CHECKING:
-    from gdrun.config.loading import LoadedConfig
-    from gdrun.training import Prepared
+    from gdrun.experiment.loading import LoadedConfig
+    from gdrun.training.train import Prepared
 
     from .trials import SweepSpec
 

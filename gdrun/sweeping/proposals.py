@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdrun.components.random import integer_seed
 from gdrun.errors import ConfigError, Problem, ResourceError
+from gdrun.random_streams import integer_seed
 from gdrun.text import safe_text
 
 from .space import Axis, rounded

@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdrun.config.loading import LoadedConfig
 from gdrun.errors import ConfigError, RunDirectoryError, UsageError
+from gdrun.experiment.loading import LoadedConfig
 from gdrun.rundir.environment import PACKAGES, describe_environment
 from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.record import Status
@@ -26,8 +26,8 @@ from gdrun.rundir.run import Run
 from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
 from gdrun.rundir.sweep_run import SweepRun
-from gdrun.signals import Abandoned, StopRequests
 from gdrun.text import plural, safe_text
+from gdrun.training.signals import Abandoned, StopRequests
 
 from .execute import Executor, Here, Hooks, of_missing
 from .grouping import Group, group_trials
@@ -39,7 +39,7 @@ from .trials import SweepSpec, plan_trials
 
 if TYPE_CHECKING:
     from gdrun.config.plugins import PluginSources
-    from gdrun.training import Prepared
+    from gdrun.training.train import Prepared
 
     from .blocks import BlockProgress
 
@@ -205,7 +205,7 @@ class _State:
 
 def _first(spec: SweepSpec, settings: _Settings) -> Prepared:
     """Build one trial, so that what only building shows is told before anything is on disk."""
-    from gdrun.training import prepare
+    from gdrun.training.train import prepare
 
     if spec.search is not None:
         check_installed(spec.search.kind)
@@ -223,7 +223,7 @@ def _check_groups(spec: SweepSpec, groups: Sequence[Group]) -> None:
     Raises:
         ConfigError: with the number of the trial.
     """
-    from gdrun.build import build_parts
+    from gdrun.assembly import build_parts
 
     for group in groups[1:MOST_CHECKED]:
         trial = int(group.trials[0])
@@ -241,9 +241,9 @@ def _first_values(spec: SweepSpec) -> tuple[Any, ...]:
 
 
 def _first_record(spec: SweepSpec, groups: Sequence[Group], first: Prepared, settings: _Settings) -> dict[str, Any]:
-    from gdrun.config.dump import plain
     from gdrun.engine.device import num_threads
-    from gdrun.plugin_record import plugin_hashes
+    from gdrun.experiment.dump import plain
+    from gdrun.training.plugin_record import plugin_hashes
 
     experiment, built = spec.base.experiment, first.built
     axes = [
@@ -293,7 +293,7 @@ def _first_record(spec: SweepSpec, groups: Sequence[Group], first: Prepared, set
 
 
 def _write_sources(store: RunStore, spec: SweepSpec) -> None:
-    from gdrun.recording import write_sources
+    from gdrun.training.recording import write_sources
 
     write_sources(store, spec.base, spec.config_text())
 
@@ -343,7 +343,7 @@ def _warn(store: RunStore, listener: SweepListener, message: str) -> None:
 
 
 def _prepare(settings: _Settings, loaded: LoadedConfig) -> Prepared:
-    from gdrun.training import prepare
+    from gdrun.training.train import prepare
 
     return prepare(loaded, device=settings.device, threads=settings.threads)
 

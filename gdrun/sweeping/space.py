@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.config.axes import WrittenAxis
 from gdrun.config.source import Node, Span
-from gdrun.config.spaces import LISTED, Space
 from gdrun.errors import ConfigPath, Place
+from gdrun.experiment.axes import WrittenAxis
+from gdrun.experiment.spaces import LISTED, Space
 
 DIGITS = 12
 """Significant ones of a generated number."""

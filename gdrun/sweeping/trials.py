@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.components.metric_names import higher_is_better
-from gdrun.config.loading import LoadedConfig, revise
 from gdrun.config.plugins import PluginSources
 from gdrun.config.scalars import in_flow
-from gdrun.config.sweep import Search
 from gdrun.errors import ConfigError, Problem
+from gdrun.experiment.loading import LoadedConfig, revise
+from gdrun.experiment.sweep import Search
+from gdrun.metrics.names import higher_is_better
 
 from .space import Axis, column
 
@@ -126,7 +126,7 @@ class SweepSpec:
 
     def text(self) -> str:
         """Return the `sweep:` section that gives this table again, as YAML."""
-        from gdrun.config.dump import dump_part
+        from gdrun.experiment.dump import dump_part
 
         return dump_part("sweep", self.base.experiment.sweep)
 
@@ -136,7 +136,7 @@ class SweepSpec:
         It holds what was written, with `extends` and overrides merged in, and no defaults: where a kind is swept, the
         settings that were left out are each kind's own.
         """
-        from gdrun.config.dump import dump_values, plain_section
+        from gdrun.experiment.dump import dump_values, plain_section
 
         values = self.base.root.plain()
         assert isinstance(values, dict)

@@ -18,8 +18,8 @@ schedule: {steps: 10}
 
 def load(data: bytes | str | Path, overrides: Sequence[str] = ()) -> object:
     """Read a config as every command does."""
-    from gdrun.config import load_config, render
     from gdrun.errors import ConfigError
+    from gdrun.experiment import load_config, render
 
     try:
         return load_config(data.encode() if isinstance(data, str) else data, overrides)

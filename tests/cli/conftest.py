@@ -16,7 +16,7 @@ from gdrun.cli import main
 from gdrun.errors import GdrunError
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
-from gdrun.training import Plan, Progress
+from gdrun.training.train import Plan, Progress
 
 CONFIG = """\
 name: {name}
@@ -73,7 +73,7 @@ def config(tmp_path: Path) -> Callable[..., str]:
 
 @dataclass
 class FakeTraining:
-    """Stands in for gdrun.training: writes real run directories with the outcome that a test sets."""
+    """Stands in for gdrun.training.train: writes real run directories with the outcome that a test sets."""
 
     status: str = "completed"
     record: dict[str, Any] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class FakeTraining:
     prepared: list[dict[str, Any]] = field(default_factory=list)
 
     def prepare(self, loaded: Any, **options: Any) -> Any:
-        """Take the place of gdrun.training.prepare."""
+        """Take the place of gdrun.training.train.prepare."""
         if self.prepare_error is not None:
             raise self.prepare_error
         self.prepared.append(options)
@@ -105,7 +105,7 @@ class FakeTraining:
         keep: bool = True,
         log: Callable[[], str] | None = None,
     ) -> Run:
-        """Take the place of gdrun.training.execute."""
+        """Take the place of gdrun.training.train.execute."""
         if self.noise:
             os.write(2, self.noise.encode())
         root = Path(runs_dir or os.environ.get("GDRUN_RUNS") or "runs") if keep else Path("temporary")
@@ -133,8 +133,8 @@ class FakeTraining:
 def training(monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
     """Replace training by one whose outcome the test chooses."""
     fake = FakeTraining()
-    monkeypatch.setattr("gdrun.training.prepare", fake.prepare)
-    monkeypatch.setattr("gdrun.training.execute", fake.execute)
+    monkeypatch.setattr("gdrun.training.train.prepare", fake.prepare)
+    monkeypatch.setattr("gdrun.training.train.execute", fake.execute)
     return fake
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from gdrun.config import load_config
+from gdrun.experiment import load_config
 from gdrun.formula.table import describe_functions
 
 

@@ -18,7 +18,7 @@ from gdrun.cli import table as tables
 from gdrun.cli.show_run import round_steps
 from gdrun.cli.sparkline import sparkline
 from gdrun.cli.table import Cell
-from gdrun.config import load_config
+from gdrun.experiment import load_config
 from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
 
@@ -34,7 +34,7 @@ schedule: {steps: 3}
 
 
 def make(second: int = 0, name: str = "line", status: str = "completed", rows: Any = None, **fields: Any) -> Path:
-    from gdrun.config.dump import plain
+    from gdrun.experiment.dump import plain
 
     loaded = load_config(CONFIG.encode(), fields.pop("overrides", ()))
     fields = {"settings": flatten(plain(loaded.experiment)), "precision": "float64", "device": "cpu"} | fields

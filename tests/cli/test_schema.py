@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from gdrun.config.schema import schema
+from gdrun.experiment.schema import schema
 
 
 def test_stdout_is_the_json_schema(gdrun):

@@ -29,13 +29,16 @@ def modules_of(folder, *arguments: str) -> set[str]:
 @pytest.mark.parametrize(
     ("arguments", "unwanted"),
     [
-        (["--help"], (*HEAVY, "pydantic", "yaml", "gdrun.config", "gdrun.training")),
-        (["validate", "line.yaml"], (*HEAVY, "typer._adapters", "gdrun.training", "gdrun.components", "gdrun.rundir")),
-        (["explain", "line.yaml", "lr"], (*HEAVY, "gdrun.training", "gdrun.components")),
-        (["ls"], (*HEAVY, "pydantic", "yaml", "gdrun.config", "gdrun.training")),
-        (["show"], ("tensorflow", "keras", "rich", "matplotlib", "pydantic", "gdrun.training")),
-        (["compare", "latest", "latest~1"], (*HEAVY, "pydantic", "yaml", "gdrun.config", "gdrun.training")),
-        (["verify", "latest"], ("tensorflow", "keras", "rich", "matplotlib", "gdrun.training")),
+        (["--help"], (*HEAVY, "pydantic", "yaml", "gdrun.config", "gdrun.training.train")),
+        (
+            ["validate", "line.yaml"],
+            (*HEAVY, "typer._adapters", "gdrun.training.train", "gdrun.components", "gdrun.rundir"),
+        ),
+        (["explain", "line.yaml", "lr"], (*HEAVY, "gdrun.training.train", "gdrun.components")),
+        (["ls"], (*HEAVY, "pydantic", "yaml", "gdrun.config", "gdrun.training.train")),
+        (["show"], ("tensorflow", "keras", "rich", "matplotlib", "pydantic", "gdrun.training.train")),
+        (["compare", "latest", "latest~1"], (*HEAVY, "pydantic", "yaml", "gdrun.config", "gdrun.training.train")),
+        (["verify", "latest"], ("tensorflow", "keras", "rich", "matplotlib", "gdrun.training.train")),
     ],
     ids=["help", "validate", "explain", "ls", "show", "compare", "verify"],
 )

@@ -8,11 +8,10 @@ import time
 
 import pytest
 
-from gdrun.config import load_config
 from gdrun.config.document import MAX_BYTES
 from gdrun.errors import ConfigError, UsageError
-
-from .texts import LINE
+from gdrun.experiment import load_config
+from tests.experiment.texts import LINE
 
 
 def refusal(path) -> UsageError:

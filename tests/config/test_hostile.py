@@ -6,10 +6,9 @@ import time
 
 import pytest
 
-from gdrun.config import load_config, render
 from gdrun.errors import ConfigError
-
-from .texts import LINE, line
+from gdrun.experiment import load_config, render
+from tests.experiment.texts import LINE, line
 
 N = 30_000
 MANY = range(250)

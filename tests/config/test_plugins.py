@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from gdrun.config.loading import load_config
 from gdrun.config.plugins import load_plugins
 from gdrun.errors import ConfigError, GdrunError, PluginError, Problem, UsageError
+from gdrun.experiment.loading import load_config
 
 PLUGIN = """\
 import gdrun.plugin as gd
@@ -252,7 +252,7 @@ def test_neither_pydantics_models_nor_tensorflow_are_imported_without_plugins(tm
 
     (tmp_path / "case.yaml").write_text(CONFIG.replace("LOSS", "mse"))
     code = (
-        "import sys; from gdrun.config.loading import load_config; load_config('case.yaml');"
+        "import sys; from gdrun.experiment.loading import load_config; load_config('case.yaml');"
         "print(sorted({'pydantic.main', 'tensorflow', 'gdrun.config.custom'} & sys.modules.keys()))"
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)

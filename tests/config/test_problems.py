@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from gdrun.config import unions
-from gdrun.config.experiment import Experiment
-from gdrun.config.forms import Form, fields
-from gdrun.config.loading import load_config
 from gdrun.errors import ConfigError
-
-from .texts import LINE, at, line, marked, only, problems
+from gdrun.experiment.experiment import Experiment
+from gdrun.experiment.forms import Form, fields
+from gdrun.experiment.loading import load_config
+from tests.experiment.texts import LINE, at, line, marked, only, problems
 
 
 def test_the_fixture_has_no_problems():

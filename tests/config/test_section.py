@@ -10,8 +10,8 @@ import pytest
 from pydantic_core import PydanticCustomError, ValidationError
 
 from gdrun.config.base import Bounds, Count, PositiveInteger, Section, default
-from gdrun.config.optimizer import Adam, Optimizer, Sgd
 from gdrun.config.section import Alias
+from gdrun.optimizers.sections import Adam, Optimizer, Sgd
 
 
 class Small(Section):

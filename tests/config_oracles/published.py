@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.config.loading import load_config
+from gdrun.experiment.loading import load_config
 
 from .descent import Values, adam, collect, descend, oracle, parabola, squares
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gdrun.components.batches import Batches
 from gdrun.engine.drive import Windows
 from gdrun.engine.feed import Feed
 from gdrun.engine.state import Batch
+from gdrun.schedules.batches import Batches
 
 
 @pytest.mark.parametrize(

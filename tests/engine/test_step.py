@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gdrun.components.batches import Batches
 from gdrun.engine.step import all_finite, gradient_norm
+from gdrun.schedules.batches import Batches
 
 STEPS = 23
 LINE = """

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gdrun.build import data as build_data
-from gdrun.components.batches import Batches
+from gdrun.assembly import data as build_data
 from gdrun.engine import stream
 from gdrun.engine.state import Batch
 from gdrun.errors import ConfigError, UsageError
-from gdrun.prediction import gradients
-from gdrun.training import prepare, train
+from gdrun.schedules.batches import Batches
+from gdrun.training.prediction import gradients
+from gdrun.training.train import prepare, train
 
 SETTINGS = """\
 data: {{kind: npz, path: d.npz, inputs: [x, z], target: y, memory: {memory}, {data}}}
@@ -179,7 +179,7 @@ def test_what_needs_all_examples_is_refused_with_their_size(folder, settings, pa
 def test_the_gradient_over_all_examples_is_refused(folder):
     path = write(folder, "mapped", schedule="steps: 1, batch_size: 8")
     run = train(path, runs_dir=folder)
-    from gdrun.config.loading import load_config
+    from gdrun.experiment.loading import load_config
 
     with pytest.raises(UsageError, match="not in memory"):
         gradients(prepare(load_config(path)), run)

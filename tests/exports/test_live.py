@@ -10,9 +10,9 @@ import pytest
 
 import gdrun
 from gdrun.exports.live import TensorBoardListener, numbers_in
-from gdrun.listening import Listener, Plan
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
+from gdrun.training.listener import Listener, Plan
 
 from .records import histograms, scalars, session
 

@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir import checkpoint, metrics  # noqa: F401  (nothing is imported once faults are counted)
+from gdrun.rundir import (
+    checkpoint,  # noqa: F401  (nothing is imported once faults are counted)
+    metrics,  # noqa: F401  (nothing is imported once faults are counted)
+)
 from gdrun.rundir.store import RunStore
 
 MARK = "/gdrun-begins-here"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gdrun
-from gdrun.config import load_config
+from gdrun.experiment import load_config
 from gdrun.rundir import strict_json
 from gdrun.rundir.comparing import compare, diff, parting
 from gdrun.rundir.describing import column_summary, describe_run
@@ -31,7 +31,7 @@ schedule: {steps: 3}
 
 
 def make(root: Path, losses: Sequence[Any] = (4, 2, 1), overrides: Sequence[str] = (), **fields: Any) -> Run:
-    from gdrun.config.dump import plain
+    from gdrun.experiment.dump import plain
 
     loaded = load_config(WRITTEN.encode(), overrides)
     fields = {"settings": flatten(plain(loaded.experiment)), "precision": "float64"} | fields

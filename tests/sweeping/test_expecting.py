@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from config.texts import LINE
 
-from gdrun.config import load_config
+from gdrun.experiment import load_config
 from gdrun.sweeping.expecting import compare_trials, matches
+from tests.experiment.texts import LINE
 
 from .conftest import RATE
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from config.texts import LINE
 
 from gdrun.rundir.sweep_run import SweepRun
 from gdrun.sweeping.halving import Halving, rung_steps
+from tests.experiment.texts import LINE
 
 
 def report(step: int, active: Any = None, lanes: Any = None, **records: Any) -> Any:

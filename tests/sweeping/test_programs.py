@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from config.texts import LINE
+
+from tests.experiment.texts import LINE
 
 pytest.importorskip("optuna")
 

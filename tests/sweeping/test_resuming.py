@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from gdrun.errors import UsageError
-from gdrun.resumable import find_resumable
 from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
 from gdrun.rundir.verifying import verify
 from gdrun.sweeping.listener import SweepListener
 from gdrun.sweeping.run import resume, sweep
+from gdrun.training.resumable import find_resumable
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from config.texts import LINE
+
+from tests.experiment.texts import LINE
 
 pytest.importorskip("optuna")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gdrun.config.source import Source, Span
-from gdrun.config.spaces import Space
+from gdrun.experiment.spaces import Space
 from gdrun.sweeping.space import Distribution, column, generate
 
 NOWHERE = Span(Source("", ""), 0, 0)

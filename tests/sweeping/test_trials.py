@@ -6,11 +6,11 @@ import time
 
 import numpy as np
 import pytest
-from config.texts import LINE, line, marked
 
-from gdrun.config import load_config
 from gdrun.errors import ConfigError, Problem, UsageError
+from gdrun.experiment import load_config
 from gdrun.sweeping.trials import plan_trials, representatives
+from tests.experiment.texts import LINE, line, marked
 
 
 def plan(*arguments: str, text: str = LINE, **options):

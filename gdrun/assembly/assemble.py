@@ -1,0 +1,247 @@
+"""A checked config -> everything that a run needs, tried once so that what does not fit is told before it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from gdrun.engine.assess import Assess
+from gdrun.engine.drive import Windows
+from gdrun.engine.feed import Feed
+from gdrun.engine.loop import Compile, Program
+from gdrun.engine.objective import Objective
+from gdrun.engine.rows import Rows
+from gdrun.engine.state import Batch, Setting, TrainState
+from gdrun.engine.step import NoGradientError, Recorded, Step
+from gdrun.experiment.experiment import Experiment, Loop
+from gdrun.formula.parse import parse
+from gdrun.formula.table import functions_without_xla
+from gdrun.models.sections import FormulaModel as FormulaSection
+
+from .custom import operation_without_xla
+from .data import Datasets
+from .initial import initial_patience, initial_plateau
+from .initial_tensors import Parts, build_parts, released
+from .located import located
+from .loss import build_metrics, loss_warnings, tensor_formula, truth_formula
+from .optimizer import build_optimizer, hides_gradients, optimizer_warnings
+from .schedule import build_factor, build_patience, build_plateau, build_rules, total_steps
+from .tensors import open_stream
+
+FEW_NUMBERS = 10
+"""Up to so many parameters are written into each row, unless the config says otherwise."""
+_SMALL_STATE = 4096
+_BUFFER_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class Built:
+    """An experiment, ready to run."""
+
+    experiment: Experiment
+    objective: Objective
+    step: Step
+    program: Program
+    state: TrainState
+    setting: Setting
+    data: Batch
+    datasets: Datasets | None
+    assess: Assess
+    """Of everything, with the loss over the training data."""
+    rows: Rows
+    windows: Windows
+    total_steps: int
+    compile: Compile
+    """What really runs."""
+    seconds_per_step: float
+    """A guess from above."""
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates an epoch."""
+        return self.rows.steps_per_epoch
+
+    @property
+    def num_examples(self) -> int | None:
+        """Training examples; None where there is no data."""
+        batches = self.program.feed.batches
+        return None if batches is None else batches.num_examples
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that are trained."""
+        return sum(int(np.prod(value.shape)) for value in self.state.parameters)
+
+
+def build(experiment: Experiment, *, directory: Path, max_steps: int | None = None) -> Built:
+    """Build an experiment and look at its first step.
+
+    Args:
+        experiment: checked.
+        directory: what relative data paths are relative to.
+        max_steps: at most so many updates.
+    Raises:
+        ConfigError: what only building shows: shapes, data, a parameter without a gradient.
+    """
+    return assemble(build_parts(experiment, directory=directory), max_steps=max_steps)
+
+
+def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
+    """Put the program together for what `build_parts` returned, and look at its first step. See `build`."""
+    experiment, constants, datasets, objective = parts.experiment, parts.constants, parts.datasets, parts.objective
+    dtype = tf.as_dtype(experiment.precision)
+    data, validation, state, setting, batches = parts.data, parts.validation, parts.state, parts.setting, parts.batches
+    per_epoch = parts.steps_per_epoch
+    scheduled = total_steps(experiment.schedule, per_epoch)
+    steps = scheduled if max_steps is None else min(scheduled, max_steps)
+    # The schedule's own length: a smoke run sees the first rates of the real one.
+    factor = build_factor(experiment.schedule, constants, steps_per_epoch=per_epoch, total_steps=scheduled)
+    optimizer = build_optimizer(experiment.optimizer, objective)
+    metrics = build_metrics(experiment, dtype)
+    stream, whole_loss = None, None
+    if datasets is not None and batches is not None and datasets.train.mapped:
+        stream = open_stream(datasets, batches, data, experiment.precision, steps)
+        whole_loss = stream.whole_loss(objective, is_sum=getattr(experiment.loss, "reduction", "mean") == "sum")
+    assess = Assess(objective, metrics, validation, whole_loss=whole_loss)
+    watchable = (*(("loss_epoch",) if per_epoch > 1 else ("loss",)), *assess.names)
+    patience, plateau = build_patience(experiment.schedule, watchable), build_plateau(experiment.schedule, watchable)
+    compile, warnings = _compile(experiment, partial(operation_without_xla, parts, optimizer, metrics))
+    step = Step(
+        objective,
+        optimizer,
+        optimizer_with=partial(build_optimizer, experiment.optimizer, objective),
+        rules=build_rules(experiment.schedule.stop, _stop_formula(experiment)),
+        recorded=_recorded(experiment, state),
+        # In a graph every operation costs a microsecond, and in XLA a large state's selects cost time.
+        guard="each" if compile == "xla" and _size(state.parameters) <= _SMALL_STATE else "late",
+        check_gradient=hides_gradients(experiment.optimizer),
+        patience=patience,
+        plateau=plateau,
+    )
+    state = start(step, state, steps_per_epoch=per_epoch)
+    every: Any = experiment.record.every
+    rows = Rows(
+        every,
+        steps,
+        per_epoch,
+        extra=tuple(row.step for row in experiment.expect.trace if row.step <= steps),
+        assess=bool(assess.names),
+        every_epoch=patience is not None or plateau is not None,
+    )
+    feed = Feed(batches, has_factor=factor is not None, streamed=stream is not None)
+    windows = Windows(feed, factor, steps, stream)
+    data = windows.examples(0, data)
+    program = Program(
+        step, feed, assess=assess if assess.names else None, compile=compile, host_loop=objective.model.convolutional
+    )
+    window = windows.at(0)
+    began = time.perf_counter()
+    try:
+        record = program.prepare(state, setting, data, window)
+    except NoGradientError as error:
+        own = isinstance(experiment.model, FormulaSection) and error.name in experiment.model.parameters
+        raise error.at(("model", "parameters", error.name) if own else ("model",), key=own) from error
+    if hasattr(optimizer, "apply_at"):
+        with located("optimizer"):
+            program.try_update(state, setting, data, window)
+    everything = replace(assess, loss=True)
+    if assess.names or not (batches is None or batches.full_batch):
+        # What fails only over a whole data set, or for a metric, fails here and not at the end of an epoch.
+        (everything if stream is None else assess)(state, setting, data, feed.moment(window, state.step))
+    seconds = time.perf_counter() - began
+    program.capacity = _capacity(record)
+    return Built(
+        experiment=experiment,
+        objective=objective,
+        step=step,
+        program=program,
+        state=state,
+        setting=setting,
+        data=data,
+        datasets=None if datasets is None else released(datasets),
+        assess=everything,
+        rows=rows,
+        windows=windows,
+        total_steps=steps,
+        compile=compile,
+        seconds_per_step=seconds,
+        warnings=(*warnings, *parts.warnings, *optimizer_warnings(experiment), *loss_warnings(experiment)),
+    )
+
+
+def start(step: Step, state: TrainState, *, steps_per_epoch: int) -> TrainState:
+    """Return `state` with what the optimizer and the rules of `step` remember before the first update."""
+    with located("optimizer"):
+        optimizer_state = tuple(step.optimizer.initial_state(state.parameters))
+    patience, plateau = step.patience, step.plateau
+    return state._replace(
+        optimizer=optimizer_state,
+        epoch_loss=(tf.zeros([], tf.float64), tf.zeros([], tf.float64)) if steps_per_epoch > 1 else (),
+        patience=initial_patience(patience is not None, bool(patience and patience.restore_best), state),
+        plateau=initial_plateau(plateau is not None),
+    )
+
+
+def _stop_formula(experiment: Experiment) -> Any:
+    text = experiment.schedule.stop.formula
+    return None if text is None else truth_formula(text, ("schedule", "stop", "formula"))
+
+
+def _recorded(experiment: Experiment, state: TrainState) -> Recorded:
+    section = experiment.record
+    few = _size(state.parameters) <= FEW_NUMBERS
+    return Recorded(
+        parameters=few if section.parameters is None else section.parameters,
+        gradients=section.gradients,
+        formulas={name: tensor_formula(text, ("record", "formulas", name)) for name, text in section.formulas.items()},
+        after={name: tensor_formula(text, ("record", "after", name)) for name, text in section.after.items()},
+    )
+
+
+def _compile(experiment: Experiment, of_plugin: Callable[[], str | None]) -> tuple[Compile, tuple[str, ...]]:
+    """What really runs: graph, where a formula uses what XLA has no kernel for."""
+    if experiment.compile != "xla":
+        return experiment.compile, ()
+    used: frozenset[str] = frozenset().union(*(parse(text).functions for text in evaluated_formulas(experiment)))
+    missing = sorted(functions_without_xla(used))
+    if not missing and (operation := of_plugin()):
+        missing = [f"the plugin's {operation}"]
+    if not missing:
+        return "xla", ()
+    return "graph", (f"{', '.join(missing)} cannot be compiled by XLA; running as a graph instead",)
+
+
+def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
+    """Every formula that is evaluated in the loop."""
+    for value in experiment.define.values():
+        if isinstance(value, Loop):
+            yield from (value.start, value.repeat, value.while_ or 0, *value.define.values())
+        else:
+            yield value
+    if isinstance(experiment.model, FormulaSection):
+        formula = experiment.model.formula
+        yield from formula.values() if isinstance(formula, Mapping) else (formula,)
+    yield getattr(experiment.loss, "formula", 0)
+    yield from getattr(experiment.optimizer, "update", {}).values()
+    yield experiment.schedule.stop.formula or 0
+    yield from experiment.record.formulas.values()
+    yield from experiment.record.after.values()
+    yield from (getattr(metric, "formula", 0) for metric in experiment.metrics)
+
+
+def _size(tensors: Any) -> int:
+    return sum(int(np.prod(value.shape)) for value in tensors)
+
+
+def _capacity(record: Mapping[str, Any]) -> int:
+    """How many events a chunk can hold: a bounded buffer."""
+    size = sum(leaf.dtype.size * max(1, int(np.prod(leaf.shape))) for leaf in tf.nest.flatten(record))
+    return int(np.clip(_BUFFER_BYTES // size, 8, 2048))

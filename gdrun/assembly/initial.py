@@ -1,0 +1,86 @@
+"""Where training starts: parameters, state and settings as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from gdrun.engine.objective import Objective
+from gdrun.engine.state import Patience, Plateau, Reason, Setting, TrainState
+from gdrun.experiment.experiment import Experiment
+from gdrun.models.functions import Initial
+
+from .located import refuse
+from .optimizer import learning_rates
+
+
+def initial_state(
+    experiment: Experiment, objective: Objective, initial: Mapping[str, Initial], dtype: tf.DType
+) -> tuple[TrainState, Setting]:
+    """Return the state before the first step, the optimizer's part still empty, and the settings.
+
+    Raises:
+        ConfigError: an initial value does not fit the precision.
+    """
+
+    def tensor(name: str) -> tf.Tensor:
+        value = np.asarray(initial[name].raw)
+        with np.errstate(over="ignore"):
+            kind = (np.complex64 if dtype == tf.float32 else np.complex128) if value.dtype.kind == "c" else None
+            cast = value.astype(kind or dtype.as_numpy_dtype)
+        if not np.all(np.isfinite(cast)):
+            raise refuse(
+                f"the initial value of '{name}' is too large for {experiment.precision}",
+                ("model", "parameters", name),
+                "use precision: float64",
+            )
+        return tf.constant(cast)
+
+    parameters = tuple(tensor(name) for name in objective.trainable_names)
+    state = TrainState(
+        step=tf.constant(0, tf.int64),
+        parameters=parameters,
+        model_state=tuple(tf.constant(value) for value in objective.model.state.values()),
+        optimizer=(),
+        reason=tf.constant(int(Reason.NONE), tf.int32),
+        last_loss=tf.constant(float("nan"), tf.float64),
+        epoch_loss=(),
+        patience=(),
+        plateau=(),
+    )
+    setting = Setting(
+        learning_rate=tf.constant(learning_rates(experiment.optimizer, objective.trainable_names), tf.float64),
+        # The seed is an unsigned 32-bit number; draws take the same bits as a signed one.
+        seed=tf.constant(np.uint32(experiment.seed).astype(np.int32), tf.int32),
+        constants={},
+        fixed=tuple(tensor(name) for name in objective.fixed_names),
+        optimizer={},
+    )
+    return state, setting
+
+
+def initial_patience(wanted: bool, restores: bool, state: TrainState) -> Patience | tuple[()]:
+    """Return what a patience rule remembers before it has looked; empty without one."""
+    if not wanted:
+        return ()
+    return Patience(
+        best=tf.constant(float("inf"), tf.float64),
+        wait=tf.constant(0, tf.int64),
+        best_step=tf.constant(0, tf.int64),
+        parameters=state.parameters if restores else (),
+        model_state=state.model_state if restores else (),
+    )
+
+
+def initial_plateau(wanted: bool) -> Plateau | tuple[()]:
+    """Return what a plateau factor remembers before it has looked; empty without one."""
+    if not wanted:
+        return ()
+    return Plateau(
+        factor=tf.constant(1.0, tf.float64),
+        best=tf.constant(float("inf"), tf.float64),
+        wait=tf.constant(0, tf.int64),
+        cooldown=tf.constant(0, tf.int64),
+    )

@@ -1,0 +1,150 @@
+"""What an experiment starts from, as tensors, before there is a program: data, objective, initial state, settings.
+
+Trials that run as lanes of one program differ in these alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from gdrun.data.labels import check_labels
+from gdrun.engine.objective import Objective
+from gdrun.engine.state import Batch, Setting, TrainState
+from gdrun.engine.step import Moment
+from gdrun.experiment.experiment import Experiment
+from gdrun.formula.evaluate import evaluate_constants
+from gdrun.formula.parse import parse
+from gdrun.losses.sections import SparseCategoricalCrossentropy
+from gdrun.schedules.batches import Batches
+
+from .data import Datasets, build_data, random_source
+from .initial import initial_state
+from .located import located, refuse
+from .loss import with_loss
+from .mapped import check_schedule
+from .objective import build_objective
+from .schedule import build_batches
+from .tensors import as_tensors
+from .trial_evaluation import EVALUATION_ERRORS, head
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an experiment starts from."""
+
+    experiment: Experiment
+    """With its loss, also where the config leaves it out."""
+    constants: dict[str, np.ndarray]
+    datasets: Datasets | None
+    data: Batch
+    """Training examples; of those that stay on disk, the first batch."""
+    validation: Batch | None
+    objective: Objective
+    state: TrainState
+    """The parameters' part; the optimizer's and the rules' are empty."""
+    setting: Setting
+    batches: Batches | None
+    """None where there is no data."""
+    warnings: tuple[str, ...]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates an epoch."""
+        return self.batches.steps_per_epoch if self.batches else 1
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the training examples stay on disk."""
+        return self.datasets is not None and self.datasets.train.mapped
+
+
+def build_parts(experiment: Experiment, *, directory: Path) -> Parts:
+    """Build what `experiment` starts from.
+
+    Args:
+        experiment: checked.
+        directory: what relative data paths are relative to.
+    Raises:
+        ConfigError: what only building shows: data that does not fit, shapes, initial values.
+    """
+    dtype = tf.as_dtype(experiment.precision)
+    experiment = with_loss(experiment)
+    source = random_source(experiment)
+    with located("constants"):
+        constants = evaluate_constants(
+            {name: parse(text) for name, text in experiment.constants.items()}, random=source.generator("constants")
+        )
+    datasets = build_data(experiment, constants, source, directory)
+    if datasets is not None and datasets.train.mapped:
+        check_schedule(experiment, datasets.train)
+    data, validation = as_tensors(datasets, experiment)
+    _check_classes(experiment, datasets)
+    legacy = source.generator("initial") if experiment.random == "legacy" else None
+    objective, initial, data, validation, notes = build_objective(
+        experiment,
+        constants,
+        data,
+        validation,
+        dtype,
+        legacy,  # type: ignore[arg-type]
+    )
+    state, setting = initial_state(experiment, objective, initial, dtype)
+    _check_outputs(experiment, datasets, objective, state, setting, data)
+    batches = build_batches(experiment, datasets.train.num_examples if datasets else None, source)
+    return Parts(experiment, constants, datasets, data, validation, objective, state, setting, batches, notes)
+
+
+def released(datasets: Datasets) -> Datasets:
+    """Return the data sets without their examples, which are tensors by now: what is left is labels, scaling, files."""
+    empty = datasets.train.map(lambda array: np.empty((0, *array.shape[1:]), array.dtype))
+    return replace(datasets, train=empty, validation=None)
+
+
+def _check_classes(experiment: Experiment, datasets: Datasets | None) -> None:
+    """Labels of a sparse cross-entropy must be whole numbers from 0: XLA gives NaN for others, without a word."""
+    if datasets is None or not isinstance(experiment.loss, SparseCategoricalCrossentropy):
+        return
+    for part in (datasets.train, datasets.validation):
+        if part is not None and part.target is not None:
+            with located("data", "target"):
+                check_labels(part.target, max(2, int(np.max(part.target, initial=0)) + 1))
+
+
+def _check_outputs(
+    experiment: Experiment,
+    datasets: Datasets | None,
+    objective: Objective,
+    state: TrainState,
+    setting: Setting,
+    data: Batch,
+) -> None:
+    """Labels of a sparse cross-entropy need an output each, those of validation and of data on disk included."""
+    if datasets is None or not isinstance(experiment.loss, SparseCategoricalCrossentropy):
+        return
+    largest = [
+        (path, int(np.max(part.target)))
+        for path, part in ((("data",), datasets.train), (("data", "validation"), datasets.validation))
+        if part is not None and part.target is not None
+    ]
+    start = tf.constant(0, tf.int64)
+    try:
+        prediction = objective.predict(
+            state.parameters, state.model_state, setting, head(data, 1), Moment(start, start, None, None)
+        )
+    except EVALUATION_ERRORS:
+        return  # told by whoever looks at a whole batch, or no mistake there
+    if isinstance(prediction, dict) or prediction.shape.rank < 2:
+        return
+    for path, label in largest:
+        if label >= prediction.shape[-1]:
+            raise refuse(
+                f"the label {label} is not among 0 to {prediction.shape[-1] - 1}, the classes that the model's outputs "
+                "stand for",
+                path if path != ("data",) else ("data", "target"),
+                "count labels from 0, or give the model more outputs",
+                key=path != ("data",),
+            )

@@ -1,0 +1,167 @@
+"""`model:`, `loss:` and `define:` together -> what is minimised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from gdrun.engine.objective import Objective
+from gdrun.engine.state import Batch
+from gdrun.experiment.experiment import Experiment, Loop
+from gdrun.formula import tensorflow_ops
+from gdrun.formula.parse import parse
+from gdrun.formula.scope import Definition
+from gdrun.formula.scope import Loop as FormulaLoop
+from gdrun.models.functions import Initial, Model, NetworkModel
+from gdrun.models.sections import FormulaModel as FormulaSection
+
+from .gradients import build_gradients, check_gradients
+from .initial import initial_state
+from .located import located, refuse
+from .loss import build_loss, build_penalty, build_residuals
+from .model import build_model, probe_networks
+from .optimizer import frozen_names, needs_residuals
+from .trial_evaluation import EVALUATION_ERRORS, broadcast_warning, compares_by_formula, head, look, unreached
+
+
+def _definitions(experiment: Experiment) -> dict[str, Definition]:
+    definitions: dict[str, Definition] = {}
+    for name, value in experiment.define.items():
+        if not isinstance(value, Loop):
+            definitions[name] = parse(value)
+            continue
+        with located("define", name):
+            definitions[name] = FormulaLoop(
+                start=parse(value.start),
+                repeat=parse(value.repeat),
+                while_=None if value.while_ is None else parse(value.while_),
+                at_most=value.at_most,
+                times=value.times,
+                define={inner: parse(text) for inner, text in value.define.items()},
+                keep_all=value.keep == "all",
+            )
+    return definitions
+
+
+def build_objective(
+    experiment: Experiment,
+    constants: dict[str, np.ndarray],
+    data: Batch,
+    validation: Batch | None,
+    dtype: tf.DType,
+    random: np.random.RandomState | None = None,
+) -> tuple[Objective, Mapping[str, Initial], Batch, Batch | None, tuple[str, ...]]:
+    """Return (objective, initial parameters by name, training data, validation data, warnings).
+
+    The data comes back since a network's model reads an (n,) target as (n, 1). `random` draws the initial values that
+    are formulas; None: each has a stream of its own.
+
+    Raises:
+        ConfigError: located at the part of the model, the loss or the definitions that cannot be built.
+    """
+    shapes = {name: tuple(value.shape) for name, value in data.inputs.items()}
+    arguments: dict[str, Any] = {
+        "constants": constants,
+        "inputs": shapes,
+        "seed": experiment.seed,
+        "precision": experiment.precision,
+    }
+
+    loss_section: Any = experiment.loss
+    wants_residuals = needs_residuals(experiment.optimizer)
+
+    def objective(model: Model, *, penalized: bool = True, still: tuple[str, ...] = ()) -> Objective:
+        initial = model.initial
+        frozen = {*still, *(frozen_names(experiment.optimizer, tuple(initial)) if penalized else ())}
+        trainable = tuple(name for name, value in initial.items() if value.trainable and name not in frozen)
+        return Objective(
+            model=model,
+            loss=build_loss(experiment.loss, dtype),
+            penalty=build_penalty(loss_section.penalty, trainable, tuple(initial)) if penalized else None,
+            trainable_names=trainable,
+            fixed_names=tuple(name for name in initial if name not in trainable),
+            transforms={name: value.transform for name, value in initial.items() if value.transform},
+            constants=constants,
+            definitions=_definitions(experiment),
+            ops=tensorflow_ops.table(dtype),
+            dtype=dtype,
+            state_names=tuple(model.state),
+            residuals=build_residuals(experiment.loss, dtype, trainable) if wants_residuals else None,
+        )
+
+    networks = None
+    if isinstance(experiment.model, FormulaSection) and experiment.model.networks:
+        # The model is built twice, so the first one draws from a copy.
+        first = build_model(experiment.model, random=_copied(random), **arguments)
+        unbuilt = objective(first, penalized=False)
+        networks = _probe(experiment, unbuilt, data, dtype)
+    result = objective(build_model(experiment.model, networks=networks, random=random, **arguments))
+    if not result.trainable_names:
+        raise refuse(
+            "there is no trainable parameter", ("model",), "give the model a parameter, or set trainable: true"
+        )
+    if isinstance(result.model, NetworkModel):
+        width = result.model.network.output_shape
+        data, validation = _as_rows(data, width), None if validation is None else _as_rows(validation, width)
+    warnings: list[str] = []
+    if networks or compares_by_formula(experiment):
+        state, setting = initial_state(experiment, result, result.model.initial, dtype)
+        seen = look(result, state, setting, data, experiment.schedule.batch_size)
+        still = unreached(result, seen[1]) if seen else ()
+        if still:
+            result = objective(result.model, still=still)
+            warnings.append(f"the loss does not depend on {', '.join(still)}: left as {_it_is(still)}")
+        if seen and compares_by_formula(experiment) and (warning := broadcast_warning(seen[0])):
+            warnings.append(warning)
+    by_hand = build_gradients(experiment, result)
+    if by_hand is not None:
+        state, setting = initial_state(experiment, result, result.model.initial, dtype)
+        check_gradients(by_hand, result, state, setting, head(data, experiment.schedule.batch_size))
+        if experiment.gradients is not None and experiment.gradients.use:
+            result = replace(result, own_gradients=by_hand)
+    return result, result.model.initial, data, validation, tuple(warnings)
+
+
+def _it_is(names: tuple[str, ...]) -> str:
+    return "it is" if len(names) == 1 else "they are"
+
+
+def _copied(random: np.random.RandomState | None) -> np.random.RandomState | None:
+    if random is None:
+        return None
+    copy = np.random.RandomState()
+    copy.set_state(random.get_state())
+    return copy
+
+
+def _as_rows(data: Batch, output_shape: tuple[int | None, ...]) -> Batch:
+    """A network's (n, 1) predictions against an (n,) target: the target is read as (n, 1)."""
+    if data.target is None or data.target.shape.rank != 1 or len(output_shape) != 2 or output_shape[1] != 1:
+        return data
+    return data._replace(target=data.target[:, None])
+
+
+def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.DType) -> Any:
+    """Evaluate once with networks that are built by what they are called with."""
+    section = experiment.model
+    assert isinstance(section, FormulaSection)
+    built, functions = probe_networks(section, seed=experiment.seed, precision=experiment.precision)
+    state, setting = initial_state(experiment, objective, objective.model.initial, dtype)
+    # One example is enough to see what is called with what; where a formula needs a whole batch, a batch.
+    for count in (1, experiment.schedule.batch_size):
+        try:
+            objective.probe(state.parameters, setting, head(data, count), functions)
+            break
+        except EVALUATION_ERRORS:
+            if count != 1:
+                raise
+    for name in section.networks:
+        if name not in built:
+            raise refuse(
+                f"network '{name}' is never called", ("model", "networks", name), f"call it: {name}(x)", key=True
+            )
+    return built

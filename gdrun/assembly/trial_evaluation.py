@@ -1,0 +1,87 @@
+"""What one evaluation shows of an objective before anything is compiled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from gdrun.engine.objective import Evaluation, Objective
+from gdrun.engine.state import Batch, Setting, TrainState
+from gdrun.engine.step import Moment
+from gdrun.errors import ComponentError, ConfigError
+from gdrun.experiment.experiment import Experiment
+from gdrun.formula.parse import parse
+from gdrun.losses.sections import FormulaLoss
+
+_START = Moment(tf.constant(0, tf.int64), tf.constant(0, tf.int64), None, None)
+EVALUATION_ERRORS = (ConfigError, ComponentError, tf.errors.InvalidArgumentError)
+"""What an evaluation of too few examples may raise: some formulas need a whole batch."""
+
+
+def head(data: Batch, count: int | None) -> Batch:
+    """Return the first `count` examples; None: all."""
+    target, weights = (None if value is None else value[:count] for value in (data.target, data.weights))
+    return Batch({name: value[:count] for name, value in data.inputs.items()}, target, weights)
+
+
+def look(
+    objective: Objective, state: TrainState, setting: Setting, data: Batch, batch_size: int | None
+) -> tuple[Evaluation, tuple[Any, ...]] | None:
+    """Return the objective at the start and its gradients, None for those that are not connected.
+
+    A few examples are looked at; where a formula needs a whole batch, a batch. None where the objective cannot be
+    evaluated: whoever compiles it will say why.
+    """
+    for count in (2, batch_size):
+        try:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(state.parameters)
+                evaluation = objective.evaluate(
+                    state.parameters, state.model_state, setting, head(data, count), _START, training=True
+                )
+            return evaluation, tuple(tape.gradient(evaluation.loss, state.parameters))
+        except EVALUATION_ERRORS:
+            continue
+    return None
+
+
+def unreached(objective: Objective, gradients: tuple[Any, ...]) -> tuple[str, ...]:
+    """Return the weights of networks that the loss does not depend on, while it does on others of the same network.
+
+    The last bias of a network of which only slopes are used is one: Keras leaves it alone.
+    """
+    reached = {
+        name.partition(".")[0]
+        for name, gradient in zip(objective.trainable_names, gradients, strict=True)
+        if gradient is not None
+    }
+    return tuple(
+        name
+        for name, gradient in zip(objective.trainable_names, gradients, strict=True)
+        if gradient is None and "." in name and name.partition(".")[0] in reached
+    )
+
+
+def compares_by_formula(experiment: Experiment) -> bool:
+    """Whether the loss is a formula of prediction and target."""
+    loss = experiment.loss
+    return isinstance(loss, FormulaLoss) and {"prediction", "target"} <= parse(loss.formula).names
+
+
+def broadcast_warning(evaluation: Evaluation) -> str | None:
+    """Return what to say where prediction and target are a column and a vector: a formula makes a table of them."""
+    prediction, target = (tuple(evaluation.scope[name].shape) for name in ("prediction", "target"))
+    if sorted((len(prediction), len(target))) != [1, 2] or (prediction + target).count(1) != 1 or 1 in target[:1]:
+        return None
+    longer = prediction if len(prediction) == 2 else target
+    if longer[1] != 1:
+        return None
+    return (
+        f"the loss is a formula of prediction, a {_words(prediction)}, and target, a {_words(target)}: together they "
+        "make a table of every one with every other; (...)[:, 0] makes a column a vector"
+    )
+
+
+def _words(shape: tuple[int, ...]) -> str:
+    return "column (n, 1)" if len(shape) == 2 else "vector (n,)"

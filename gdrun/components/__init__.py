@@ -1,1 +1,0 @@
-"""Data, models, losses, optimizers, learning-rate factors: plain keyword arguments in, never a config."""

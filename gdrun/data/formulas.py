@@ -1,0 +1,75 @@
+"""Examples by formula."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gdrun.errors import DataError, FormulaError
+from gdrun.formula import numpy_ops
+from gdrun.formula.evaluate import evaluate
+from gdrun.formula.failures import inside
+from gdrun.formula.nodes import Expression
+from gdrun.formula.scope import Scope
+from gdrun.random_streams import RandomNumbers
+
+from .dataset import Dataset, dataset
+
+
+def formula_data(
+    *,
+    inputs: Mapping[str, Expression],
+    target: Expression | None = None,
+    noise: Expression | None = None,
+    constants: Mapping[str, np.ndarray] | None = None,
+    random: RandomNumbers | None = None,
+) -> Dataset:
+    """Evaluate inputs, target and noise, in this order, in float64.
+
+    Args:
+        inputs: each sees the constants and the inputs before it; its leading axis counts the examples.
+        target: sees the constants and the inputs.
+        noise: is added to the target; sees what the target sees. Draws that give no shape take the target's.
+        constants: values by name.
+        random: where draws come from; None refuses them.
+    Raises:
+        FormulaError: a formula that cannot be evaluated, inside ("inputs", name), ("target",) or ("noise",).
+        DataError: noise without a target or of another shape, or a failed check of `dataset`.
+    """
+    ops = numpy_ops.table(random)
+    names: dict[str, np.ndarray] = dict(constants or {})
+    arrays: dict[str, np.ndarray] = {}
+    for name, expression in inputs.items():
+        with inside("inputs", name):
+            arrays[name] = names[name] = _value(expression, Scope(names, ops=ops), f"data.inputs.{name}")
+    if target is None:
+        if noise is not None:
+            raise DataError("noise is added to the target, but there is no target")
+        return dataset(arrays)
+    with inside("target"):
+        values = _value(target, Scope(names, ops=ops), "data.target")
+    if noise is not None:
+        with inside("noise"):
+            added = _value(noise, Scope(names, ops=ops, draw_shape=values.shape), "data.noise")
+            if not _fits(added.shape, values.shape):
+                raise FormulaError(
+                    f"the noise has shape {added.shape}, the target {values.shape}",
+                    hint="a draw without a count, such as normal(0, 0.1), takes the target's shape",
+                )
+        values = values + added
+    return dataset(arrays, values)
+
+
+def _value(expression: Expression, scope: Scope, owner: str) -> np.ndarray:
+    # A value that overflows or divides by zero is reported by `dataset`, with its place.
+    with np.errstate(all="ignore"):
+        return numpy_ops.number(evaluate(expression, scope, owner=owner))
+
+
+def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether an array of `shape` can be added to one of shape `target` and leave it that shape."""
+    try:
+        return np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        return False

@@ -1,0 +1,155 @@
+"""A checked experiment -> YAML that reads back to the same experiment, for people to read and for `gdrun train`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from gdrun.config.base import Section
+from gdrun.config.scalars import written
+from gdrun.models.sections import Parameter
+
+from .experiment import Experiment
+
+_WIDTH = 100
+
+
+def dump(experiment: Experiment, directory: Path | None = None) -> str:
+    """Return `experiment` as YAML: every setting that has a value, defaults included.
+
+    Floats have the digits that give the same bits. Settings that are null, and empty mappings and lists that are so by
+    default, are left out.
+
+    Args:
+        directory: what relative paths of data files count from; they are made absolute. None leaves them.
+    """
+    return dump_values(_plain(experiment), directory)
+
+
+def dump_values(values: Mapping[str, Any], directory: Path | None = None) -> str:
+    """Return a config's plain values as YAML, nothing added: what `LoadedConfig.root` holds.
+
+    Args:
+        directory: as in `dump`.
+    """
+    plain = _plain(values)
+    data = plain.get("data")
+    for block in (data, data.get("validation") if isinstance(data, dict) else None):
+        if directory is not None and isinstance(block, dict) and isinstance(block.get("path"), str):
+            block["path"] = os.path.abspath(os.path.join(directory, block["path"]))
+    return "\n".join(_mapping_lines(plain, 0)) + "\n"
+
+
+def plain(experiment: Experiment) -> dict[str, Any]:
+    """Return what `dump` writes, as dicts, lists and scalars; paths of data files are as they were written."""
+    tree: dict[str, Any] = _plain(experiment)
+    return tree
+
+
+def plain_section(section: Section) -> dict[str, Any]:
+    """Return a section as a dict, as `dump` writes it."""
+    return _plain(section)
+
+
+def dump_part(name: str, section: Section) -> str:
+    """Return one section, under its name, as YAML."""
+    return "\n".join(_mapping_lines({name: _plain(section)}, 0)) + "\n"
+
+
+def _plain(value: Any, *, all_keys: bool = False) -> Any:
+    """Sections as dicts; a parameter that is only a value as that value."""
+    if (
+        isinstance(value, Parameter)
+        and value == Parameter.model_construct(value=value.value)
+        and value.value is not None
+    ):
+        return _plain(value.value)
+    if isinstance(value, Section):
+        return dict(_settings(value, all_keys))
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _settings(section: Section, all_keys: bool) -> Iterator[tuple[str, Any]]:
+    fields = type(section).model_fields
+    for name in sorted(fields, key=lambda name: _rank(type(section), name)):
+        field, value = fields[name], getattr(section, name)
+        default = field.get_default(call_default_factory=True)
+        if value is None and default is None and not all_keys:
+            continue
+        if value == default and value in ({}, (), ""):
+            continue
+        if name in ("expect", "sweep") and value == default:
+            continue
+        if name == type(section).gathers and not fields.keys() & value.keys():
+            yield from _plain(value).items()
+            continue
+        # What validation data leaves out it inherits: where it has none itself, it must say so.
+        is_data = name == "validation" and isinstance(value, Section) and hasattr(value, "kind")
+        yield field.alias or name, _plain(value, all_keys=is_data)
+
+
+def _rank(section: type[Section], name: str) -> int:
+    """The kind first, it says what the rest means; then what is the section's own, then what it shares with others."""
+    if name == "kind":
+        return -1
+    return next(
+        (place for place, owner in enumerate(section.__mro__) if name in vars(owner).get("__annotations__", {})), 0
+    )
+
+
+def _mapping_lines(mapping: Mapping[str, Any], indent: int) -> Iterator[str]:
+    for key, value in mapping.items():
+        yield from _entry(f"{' ' * indent}{written(str(key))}:", value, indent)
+
+
+def _entry(head: str, value: Any, indent: int) -> Iterator[str]:
+    flow = _flow(value, _WIDTH - len(head))
+    if flow is not None:
+        yield f"{head} {flow}"
+    elif isinstance(value, dict):
+        yield head
+        yield from _mapping_lines(value, indent + 2)
+    else:
+        yield head
+        for item in value:
+            yield from _item(item, indent)
+
+
+def _item(item: Any, indent: int) -> Iterator[str]:
+    lead = " " * indent + "-"
+    flow = _flow(item, _WIDTH - len(lead))
+    if flow is not None:
+        yield f"{lead} {flow}"
+    elif isinstance(item, dict):
+        lines = list(_mapping_lines(item, indent + 2))
+        yield f"{lead} {lines[0][indent + 2 :]}"
+        yield from lines[1:]
+    else:
+        yield lead
+        for inner in item:
+            yield from _item(inner, indent + 2)
+
+
+def _flow(value: Any, width: int) -> str | None:
+    """`value` on one line, or None where that is not to be read: long ones, and mappings of mappings."""
+    if isinstance(value, dict):
+        if any(isinstance(item, dict) and item for item in value.values()) or len(value) > 4 or "kind" in value:
+            return None if value else "{}"
+        parts = [(written(str(key)), _flow(item, width)) for key, item in value.items()]
+        text = "{" + ", ".join(f"{key}: {item}" for key, item in parts) + "}"
+        return text if all(item is not None for _, item in parts) and len(text) <= width else None
+    if isinstance(value, list):
+        items = [_flow(item, width) for item in value]
+        if any(item is None for item in items):
+            return None
+        text = f"[{', '.join(str(item) for item in items)}]"
+        # A row of numbers stays a row however long it is: one number a line helps nobody.
+        numbers = all(isinstance(item, int | float) for item in value)
+        return text if len(text) <= width or numbers else None
+    return written(value)

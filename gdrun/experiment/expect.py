@@ -1,0 +1,135 @@
+"""`expect:` what must come out; `gdrun check` asserts it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic_core import PydanticCustomError
+
+from gdrun.config.base import Array, Bounds, Count, Integer, NonNegative, Number, Section, default
+from gdrun.config.unions import ByForm, Lazy
+
+
+class Bound(Section):
+    """A value with its tolerance, or bounds."""
+
+    value: Array | None = None
+    """What must come out: |got - value| <= atol + rtol * |value|."""
+    rtol: NonNegative | None = None
+    """Relative tolerance; null: the one of `expect`."""
+    atol: NonNegative | None = None
+    """Absolute tolerance; null: the one of `expect`."""
+    below: Number | None = None
+    """Every entry must be less than this."""
+    above: Number | None = None
+    """Every entry must be more than this."""
+
+    def together(self) -> None:
+        if self.value is None and self.below is None and self.above is None:
+            raise PydanticCustomError("expectation", "give a value, below or above")
+
+
+Expected = Annotated[Any, ByForm({"scalar": Array, "sequence": Array, "mapping": Lazy[Bound]})]
+
+
+class TraceRow(Section):
+    """What the row at one step must hold."""
+
+    gathers = "values"
+
+    step: Count
+    """The row's step; it is always recorded."""
+    values: dict[str, Expected]
+    """Column or parameter, and what it must be."""
+    rtol: NonNegative | None = None
+    """Relative tolerance of this row."""
+    atol: NonNegative | None = None
+    """Absolute tolerance of this row."""
+
+
+class Predictions(Section):
+    """What the trained model must predict."""
+
+    gathers = "inputs"
+
+    inputs: dict[str, Array]
+    """Each input by name."""
+    value: Array
+    """The predictions."""
+    rtol: NonNegative | None = None
+    """Relative tolerance."""
+    atol: NonNegative | None = None
+    """Absolute tolerance."""
+
+
+Condition = Annotated[Any, ByForm({"scalar": Any, "sequence": Any, "mapping": Lazy[Bound]})]
+"""What the value of an axis is: a value, to nine digits where it is a number, or bounds."""
+
+Which = Annotated[Any, ByForm({"mapping": dict[str, Condition], "scalar": Literal["best"]})]
+
+
+class Trials(Section):
+    """Trials of the sweep: what must hold for each of them, or how many of them end in which way."""
+
+    where: Which = default(dict)
+    """Which ones: axis -> value or bounds; `best`: the best one by the sweep's metric; none: all."""
+    values: dict[str, Expected] = default(dict)
+    """Axis -> its value, for axes of numbers: `{where: best, values: {lr: {value: 0.3, rtol: 0.1}}}`."""
+    count: Count | None = None
+    """How many there are."""
+    completed: Count | None = None
+    """How many of them complete or are stopped by a rule."""
+    diverged: Count | None = None
+    """How many of them diverge."""
+    status: Literal["completed", "stopped", "diverged"] | None = None
+    """How each of them ends; null: any way."""
+    stopped_by: str | None = None
+    """Which rule ends each of them."""
+    steps: Count | None = None
+    """Updates that each of them makes."""
+    diverged_at: Integer | None = None
+    """The step whose values are no longer finite, of each of them."""
+    loss: Expected | None = None
+    """The final loss of each of them."""
+    parameters: dict[str, Expected] = default(dict)
+    """Final parameters of each of them."""
+    metrics: dict[str, Expected] = default(dict)
+    """Final metrics of each of them."""
+    rtol: NonNegative | None = None
+    """Relative tolerance of these values."""
+    atol: NonNegative | None = None
+    """Absolute tolerance of these values."""
+
+    def together(self) -> None:
+        if not self.model_fields_set - {"where", "rtol", "atol"}:
+            raise PydanticCustomError("expectation", "say what is expected of these trials: a count, a loss, ...")
+
+
+class Expect(Section):
+    """What must come out; `gdrun check` asserts it. Tolerances are 0 unless given."""
+
+    rtol: NonNegative = 0.0
+    """Relative tolerance of every value that gives none itself."""
+    atol: NonNegative = 0.0
+    """Absolute tolerance of every value that gives none itself."""
+    status: Literal["completed", "stopped", "diverged"] | None = None
+    """How the run ends; null: completed or stopped."""
+    stopped_by: str | None = None
+    """Which rule ends it: steps, epochs, loss_below, patience, ..."""
+    steps: Count | None = None
+    """Updates that were made."""
+    diverged_at: Integer | None = None
+    """The step whose values were no longer finite."""
+    loss: Expected | None = None
+    """The loss over the whole training set at the final parameters."""
+    parameters: dict[str, Expected] = default(dict)
+    """Final parameters."""
+    metrics: dict[str, Expected] = default(dict)
+    """Final metrics: r2, validation_loss, validation_accuracy, ..."""
+    trace: Annotated[tuple[Lazy[TraceRow], ...], Bounds(max_length=4096)] = ()
+    """Rows: `{step: 100, loss: 0.6188, W: [1.1, 0.2], rtol: 1e-4}`."""
+    gradients: dict[str, Expected] = default(dict)
+    """Gradients at the final state, by parameter."""
+    predictions: Lazy[Predictions] | None = None
+    """Predictions of the trained model at given inputs."""
+    trials: Annotated[tuple[Lazy[Trials], ...], Bounds(max_length=256)] = ()
+    """Trials of the sweep: `{where: {lr: 0.2}, parameters: {x: 0.060466}, rtol: 1e-4}`, `{diverged: 2}`. `gdrun check`
+    runs the sweep if there are any."""

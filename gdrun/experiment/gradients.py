@@ -1,0 +1,16 @@
+"""`gradients:` derivatives of the loss written by hand."""
+
+from typing import Annotated
+
+from gdrun.config.base import Bounds, Formula, Section
+
+
+class Gradients(Section):
+    """Derivatives of the loss by parameters, written by hand as formulas; `gdrun check-grad` compares them with the
+    tape."""
+
+    of: Annotated[dict[str, Formula], Bounds(min_length=1)]
+    """Parameter -> the derivative of the loss by it, of the parameter's shape: a formula of parameters, inputs, target,
+    prediction, define, loss."""
+    use: bool = False
+    """Train with them in place of the tape's; parameters that `of` leaves out keep the tape's."""

@@ -1,0 +1,238 @@
+"""From a file and overrides to a checked experiment that knows where each of its values came from."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import ValidationError
+
+from gdrun.config.document import MAX_BYTES, read_document
+from gdrun.config.files import read_regular_file
+from gdrun.config.inherit import inherit
+from gdrun.config.merge import put
+from gdrun.config.plugins import NO_PLUGINS, Plugins, PluginSources, load_plugins
+from gdrun.config.source import Node, Span
+from gdrun.errors import ConfigError, ConfigPath, Place, Problem
+
+from .experiment import Experiment
+from .forms import Form, kind_of
+from .overrides import Override, apply_overrides, parse_overrides
+
+EXPERIMENT = Form(Experiment)
+
+MAX_TEXT = 40_000
+"""Characters in all values that are texts."""
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A checked experiment and where it came from.
+
+    Args:
+        experiment: the checked values; its name is filled in.
+        source: what the config is called for people: the path as given, or "stdin".
+        directory: the folder that relative data paths count from.
+        files: (name, bytes) of the config and its parents, as written.
+        overrides: as given, KEY=VALUE.
+        root: the values with their places.
+        plugins: what parts of kind custom were looked up in.
+    """
+
+    experiment: Experiment
+    source: str
+    directory: Path
+    files: tuple[tuple[str, bytes], ...]
+    overrides: tuple[str, ...]
+    root: Node = field(repr=False, compare=False)
+    plugins: Plugins = field(default=NO_PLUGINS, repr=False, compare=False)
+
+    def locate(self, problem: Problem) -> Problem:
+        """Return `problem` with the place of its path in the config, for problems that are found later."""
+        from gdrun.config.problems import locate
+
+        return locate(problem, self.root)
+
+    def origin(self, path: ConfigPath) -> Place | None:
+        """Return where the value at `path` was written, in a file or an override; None where it is a default."""
+        node: Node | None = self.root
+        for step in path:
+            node = node.child(step) if node is not None else None
+        return node.span.place() if node is not None else None
+
+    def resolved_text(self) -> str:
+        """Return the experiment with all its settings as YAML that `load_config` reads back to an equal one.
+
+        Paths of data files are made absolute.
+        """
+        from .dump import dump
+
+        return dump(self.experiment, self.directory)
+
+
+def load_config(
+    source: str | Path | bytes | bytearray | memoryview,
+    overrides: Sequence[str | Override] | Mapping[str, Any] = (),
+    *,
+    plugins: PluginSources = (),
+) -> LoadedConfig:
+    """Read, merge and check a config.
+
+    Args:
+        source: a YAML file, a run directory, "-" for stdin, or the bytes of a config.
+        overrides: "KEY=VALUE" texts, or overrides that are read already; or a mapping from key to value.
+        plugins: files and modules that bring what the config's parts of kind custom name. Their code is run.
+    Raises:
+        PluginError: a plugin cannot be loaded.
+        ConfigError: with every problem that the text alone shows, located, in the order of the file.
+        UsageError: if there is no such file, or it cannot be read.
+    """
+    loaded_plugins = load_plugins(plugins)
+    name, path, data = _read(source)
+    files = [(name, data)]
+    root = read_document(data, name)
+    if root.value is None:
+        raise ConfigError(
+            (Problem("the config is empty", place=root.span.place(), hint="gdrun init writes one"),), source=name
+        )
+    if not isinstance(root.value, dict):
+        problem = Problem("a config is a mapping: key: value", place=root.span.place())
+        raise ConfigError((problem,), source=name)
+    root = inherit(root, path, name, EXPERIMENT, files)
+    parsed, problems = parse_overrides(overrides)
+    root, more = apply_overrides(root, parsed, EXPERIMENT)
+    order = [*(file for file, _ in files), *(override.span.source.name for override in parsed)]
+    _refuse_long_texts(root, name)
+    directory = path.parent if path is not None else Path()
+    experiment = _check(root, [*problems, *more], name, order, loaded_plugins, directory)
+    if experiment.name is None:
+        experiment = experiment.model_copy(update={"name": default_name(name)})
+    return LoadedConfig(experiment, name, directory, tuple(files), _as_texts(overrides), root, loaded_plugins)
+
+
+def revise(
+    loaded: LoadedConfig,
+    changes: Sequence[tuple[ConfigPath, Node, Span]],
+    *,
+    texts: Sequence[str] = (),
+    without: Sequence[str] = (),
+) -> LoadedConfig:
+    """Return `loaded` with other values at some places, checked again from the top; no file is read.
+
+    Args:
+        changes: (path, value, where the path is written). A mapping takes the place of what is there; anything else
+            is merged in as an override is.
+        texts: what is added to the overrides on record.
+        without: keys of the file's top that the result does not have.
+    Raises:
+        ConfigError: with every problem of the result.
+    """
+    root = loaded.root
+    assert isinstance(root.value, dict)
+    if without:
+        kept = {key: value for key, value in root.value.items() if key not in without}
+        root = replace(root, value=kept, keys={key: span for key, span in (root.keys or {}).items() if key in kept})
+    for path, value, span in sorted(changes, key=lambda change: (len(change[0]), change[0][-1] != "kind")):
+        if isinstance(value.value, dict) and _holds_mapping(root, path):
+            root = put(root, path, Node(None, value.span), span, EXPERIMENT)
+        root = put(root, path, value, span, EXPERIMENT)
+    _refuse_long_texts(root, loaded.source)
+    order = [name for name, _ in loaded.files]
+    experiment = _check(root, [], loaded.source, order, loaded.plugins, loaded.directory)
+    if experiment.name is None:
+        experiment = experiment.model_copy(update={"name": loaded.experiment.name})
+    return replace(loaded, experiment=experiment, overrides=(*loaded.overrides, *texts), root=root)
+
+
+def _holds_mapping(root: Node, path: ConfigPath) -> bool:
+    node: Node | None = root
+    for step in path:
+        node = node.child(step) if node is not None else None
+    return node is not None and isinstance(node.value, dict)
+
+
+def _refuse_long_texts(root: Node, name: str) -> None:
+    """Formulas take time to read: bound them all together before any is read."""
+    size, waiting = 0, [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node.value, str):
+            size += len(node.value)
+        elif isinstance(node.value, dict | list):
+            waiting.extend(node.value.values() if isinstance(node.value, dict) else node.value)
+    if size > MAX_TEXT:
+        problem = Problem(
+            f"the texts of this config have {size:,} characters; {MAX_TEXT:,} are read", place=root.span.place()
+        )
+        raise ConfigError((problem,), source=name)
+
+
+def _check(
+    root: Node, problems: list[Problem], name: str, order: list[str], plugins: Plugins, directory: Path
+) -> Experiment:
+    """Validate, look further, and raise everything that was found together."""
+    experiment = None
+    try:
+        experiment = Experiment.model_validate(root.plain())
+    except ValidationError as error:
+        from gdrun.config.problems import validation_problems
+
+        problems = [*problems, *validation_problems(error, root, EXPERIMENT)]
+    from .check import check
+
+    problems = [*problems, *check(root)]
+    if _has_custom(root):
+        from .formula_names import mapping
+        from .plugin_parts import plugin_problems
+
+        problems += plugin_problems(mapping(root.plain()), plugins, directory)
+    if experiment is None or problems:
+        from gdrun.config.problems import in_order, locate
+
+        assert problems
+        raise ConfigError(in_order([locate(problem, root) for problem in problems], order), source=name)
+    if _has_custom(root):
+        from .plugin_parts import bind
+
+        experiment = bind(experiment, plugins)
+    return experiment
+
+
+def _has_custom(root: Node) -> bool:
+    """Whether the config names what a plugin brings."""
+    data, metrics = root.child("data"), root.child("metrics")
+    parts = [data, data.child("validation") if data is not None else None]
+    parts += [root.child(part) for part in ("model", "loss", "optimizer")]
+    parts += metrics.value if metrics is not None and isinstance(metrics.value, list) else []
+    return any(kind_of(part) == "custom" for part in parts)
+
+
+def _read(source: str | Path | bytes | bytearray | memoryview) -> tuple[str, Path | None, bytes]:
+    """Return (name, path or None, bytes)."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "config", None, bytes(source)
+    if source == "-":
+        return "stdin", None, sys.stdin.buffer.read(MAX_BYTES + 1)
+    path = Path(source)
+    # os.path's questions, which no name can make fail.
+    if os.path.lexists(os.path.join(path, "config.yaml")):
+        path = path / "config.yaml"
+    return str(path), path, read_regular_file(path)
+
+
+def default_name(source: str) -> str:
+    """Return the name of a config that gives none: its file's stem, in the letters that names have."""
+    path = Path(source)
+    stem = path.parent.name if path.name == "config.yaml" and path.parent.name else path.stem
+    return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("._-")[:64] or "experiment"
+
+
+def _as_texts(overrides: Sequence[str | Override] | Mapping[str, Any]) -> tuple[str, ...]:
+    if isinstance(overrides, Mapping):
+        return tuple(f"{key}={value}" for key, value in overrides.items())
+    return tuple(item if isinstance(item, str) else item.text for item in overrides)

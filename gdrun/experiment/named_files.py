@@ -1,0 +1,46 @@
+"""The data files that a config names: whether they are there. What is in them only building shows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gdrun.errors import ConfigError, ConfigPath, Problem
+from gdrun.suggest import closest
+
+from .loading import LoadedConfig
+
+
+def check_files(loaded: LoadedConfig) -> None:
+    """Refuse a config whose data files are not there.
+
+    Raises:
+        ConfigError: at each path.
+    """
+    problems = []
+    data = loaded.experiment.data
+    places: list[tuple[ConfigPath, object]] = [(("data",), data), (("data", "validation"), None)]
+    validation = getattr(data, "validation", None)
+    if getattr(validation, "path", None) != getattr(data, "path", None):
+        places[1] = (("data", "validation"), validation)
+    for path, section in places:
+        written = getattr(section, "path", None)
+        if isinstance(written, str):
+            problem = _problem(loaded.directory / written, written, (*path, "path"))
+            problems += [] if problem is None else [loaded.locate(problem)]
+    if problems:
+        raise ConfigError(tuple(problems), source=loaded.source)
+
+
+def _problem(file: Path, written: str, path: ConfigPath) -> Problem | None:
+    try:
+        if file.is_file():
+            return None
+        what = "this is a folder, not a file" if file.is_dir() else f"there is no file {file}"
+        names = sorted(entry.name for entry in os.scandir(file.parent))[:1000] if file.parent.is_dir() else []
+    except (OSError, ValueError):
+        return Problem(f"the file {written[:200]} cannot be looked at", path)
+    near = closest(file.name, names)
+    folder = os.path.dirname(written)
+    hint = f"did you mean '{os.path.join(folder, near)}'?" if near else "paths count from the config's folder"
+    return Problem(what, path, hint)

@@ -1,0 +1,118 @@
+"""A config's parts of kind custom: each is looked up among the plugins that were loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from gdrun.config.custom import CustomSection
+from gdrun.config.plugin_options import option_problems
+from gdrun.config.plugins import Entry, Plugins
+from gdrun.errors import ConfigPath, Problem
+from gdrun.plugin import Part
+from gdrun.suggest import did_you_mean, listed
+
+from .experiment import Experiment
+from .formula_names import kind, mapping
+
+CUSTOM = "custom"
+_SINGLE: tuple[Part, ...] = ("data", "model", "loss", "optimizer")
+
+
+def plugin_problems(config: Mapping[str, Any], plugins: Plugins, directory: Path) -> Iterator[Problem]:
+    """Yield what is wrong with a config's parts of kind custom, without places.
+
+    Args:
+        config: plain.
+        directory: the config's folder; a run directory holds a copy of its plugins.
+    """
+    for part, path, section in _custom_sections(config):
+        name = section.get("name")
+        if not isinstance(name, str):
+            continue
+        entry = plugins.find(part, name)
+        if entry is None:
+            yield _unknown(part, name, (*path, "name"), plugins, directory)
+        elif isinstance(options := section.get("options", {}), Mapping):
+            yield from option_problems(entry, options, (*path, "options"))
+
+
+def _custom_sections(config: Mapping[str, Any]) -> Iterator[tuple[Part, ConfigPath, Mapping[str, Any]]]:
+    data = mapping(config.get("data"))
+    if kind(data) == CUSTOM:
+        yield "data", ("data",), data
+    block = mapping(data.get("validation"))
+    if (kind(block) or (kind(data) if {"name", "options"} & block.keys() else None)) == CUSTOM:
+        inherited = data if kind(data) == CUSTOM else {}
+        yield "data", ("data", "validation"), {**inherited, **block}
+    for part in _SINGLE[1:]:
+        if kind(config.get(part)) == CUSTOM:
+            yield part, (part,), mapping(config[part])
+    metrics = config.get("metrics")
+    for position, metric in enumerate(metrics if isinstance(metrics, list | tuple) else ()):
+        if isinstance(metric, Mapping) and kind(metric) == CUSTOM:
+            yield "metric", ("metrics", position), metric
+
+
+def _unknown(part: Part, name: str, path: ConfigPath, plugins: Plugins, directory: Path) -> Problem:
+    shown = name[:64]
+    if not plugins.loaded:
+        copies = sorted((directory / "source" / "plugins").glob("*.py")) if (directory / "run.json").is_file() else []
+        hint = "give the plugin that brings it: --plugin FILE_OR_MODULE"
+        if copies:
+            hint += f"; the run's own copy is {copies[0]}"
+        return Problem(f"the {part} '{shown}' is of a plugin, and none is loaded", path, hint)
+    loaded = f"loaded: {listed([plugin.short for plugin in plugins.loaded])}"
+    names = plugins.names(part)
+    near = did_you_mean(name, names, allowed=f"their kinds of {part}") or f"they bring no {part} at all"
+    return Problem(f"no plugin has a {part} '{shown}'", path, f"{near} ({loaded})")
+
+
+def bind(experiment: Experiment, plugins: Plugins) -> Experiment:
+    """Return the experiment whose custom parts know what they stand for, with all their options written out.
+
+    Args:
+        experiment: without `plugin_problems`.
+    """
+    update: dict[str, Any] = {}
+    for part in _SINGLE:
+        section = getattr(experiment, part)
+        bound = _bound(section, part, plugins)
+        validation = getattr(bound, "validation", None)
+        if isinstance(validation, CustomSection):
+            bound = bound.model_copy(update={"validation": _bound(validation, part, plugins)})
+        if bound is not section:
+            update[part] = bound
+    metrics = tuple(_bound(metric, "metric", plugins) for metric in experiment.metrics)
+    if any(new is not old for new, old in zip(metrics, experiment.metrics, strict=True)):
+        update["metrics"] = metrics
+    return experiment.model_copy(update=update) if update else experiment
+
+
+def _bound(section: Any, part: Part, plugins: Plugins) -> Any:
+    if not isinstance(section, CustomSection):
+        return section
+    entry = plugins.find(part, section.name)
+    assert entry is not None
+    return section.bound(entry, _written_out(entry, section.options))
+
+
+def _written_out(entry: Entry, given: dict[str, Any]) -> dict[str, Any]:
+    """The options with their defaults, where they read back to the same; else as they were given."""
+    options = entry.options(given)
+    if options is None:
+        return {}
+    try:
+        every = options.model_dump(mode="json", by_alias=True)
+        return every if entry.options(every) == options else given
+    except Exception:  # a plugin's model may hold what has no JSON form
+        return given
+
+
+def custom_parts(experiment: Experiment) -> Iterator[tuple[ConfigPath, CustomSection]]:
+    """Yield every part of a bound experiment that a plugin brings, with its place."""
+    places: list[tuple[ConfigPath, Any]] = [((name,), getattr(experiment, name)) for name in _SINGLE]
+    places.append((("data", "validation"), getattr(experiment.data, "validation", None)))
+    places += [(("metrics", position), metric) for position, metric in enumerate(experiment.metrics)]
+    yield from ((path, section) for path, section in places if isinstance(section, CustomSection))

@@ -1,0 +1,261 @@
+"""Spaces: what a key may be in a sweep. `log:1e-4:1:50`, `0.1,0.2,0.4`, `uniform:0:1`, a list.
+
+Here is the grammar alone: text to ends and counts, every mistake with its place. What the values are is
+`gdrun.sweeping.space`'s business.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
+
+from gdrun.config.document import read_text
+from gdrun.config.scalars import ScalarError, resolve, written
+from gdrun.config.source import Node, Source, Span
+from gdrun.errors import ConfigError, Place, Problem
+from gdrun.suggest import closest
+from gdrun.text import plural
+
+LISTED = "list"
+FORMS = {
+    "lin": ("low", "high", "count"),
+    "log": ("low", "high", "count"),
+    "range": ("start", "stop", "step"),
+    "uniform": ("low", "high"),
+    "loguniform": ("low", "high"),
+}
+"""Kind -> the names of its numbers; a range's step may be left out."""
+EXAMPLES = {
+    "lin": "lin:0:1:11",
+    "log": "log:1e-4:1:50",
+    "range": "range:0:5",
+    "uniform": "uniform:0:1",
+    "loguniform": "loguniform:1e-5:1",
+}
+_KNOWN_ELSEWHERE = {
+    "linspace": "lin", "linear": "lin", "logspace": "log", "geomspace": "log", "geom": "log", "logarithmic": "log",
+    "arange": "range", "int": "range", "interval": "uniform", "float": "uniform", "log_uniform": "loguniform",
+}  # fmt: skip
+_HEAD = re.compile(r"\s*([A-Za-z_]+)\s*:\s*")
+_NUMBERS = re.compile(r"[-+.\d]")
+
+Locate = Callable[[int, int], Span]
+"""Where characters `start` to `end` of a space's text stand."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """What one key may be.
+
+    Args:
+        kind: "list", or one of FORMS.
+        span: where it is written.
+        nodes: the values of a list, each with its place.
+        low, high: ends as they are written; a range ends before `high`.
+        count: of `lin` and `log`, how many values; of a range, its step.
+    """
+
+    kind: str
+    span: Span = field(compare=False, repr=False)
+    nodes: tuple[Node, ...] = field(default=(), compare=False, repr=False)
+    low: float = 0.0
+    high: float = 0.0
+    count: int = 1
+
+    @property
+    def is_distribution(self) -> bool:
+        """Whether values are drawn from it."""
+        return self.kind in ("uniform", "loguniform")
+
+    @property
+    def size(self) -> int:
+        """How many values it has, before whole numbers are rounded; 0 for a distribution."""
+        if self.kind == LISTED:
+            return len(self.nodes)
+        if self.kind == "range":
+            return len(range(int(self.low), int(self.high), self.count))
+        return 0 if self.is_distribution else self.count
+
+    def probes(self) -> tuple[Node, ...]:
+        """The values whose form decides about all of them: those of a list, else the ends."""
+        if self.kind == LISTED:
+            return self.nodes
+        last = range(int(self.low), int(self.high), self.count)[-1] if self.kind == "range" else self.high
+        return tuple(Node(value, self.span) for value in dict.fromkeys((self.low, last)))
+
+    def text(self) -> str:
+        """What gives this space again, of one that is no list."""
+        numbers = [self.low, self.high]
+        if not self.is_distribution and not (self.kind == "range" and self.count == 1):
+            numbers.append(self.count)
+        return ":".join([self.kind, *map(written, numbers)])
+
+
+def read_space(node: Node) -> Space:
+    """Return the space that a value of a config is: a list, a text, or one value.
+
+    Raises:
+        ConfigError: it is none, with the place of what is wrong.
+    """
+    if isinstance(node.value, list):
+        if not node.value:
+            _refuse("this space is empty", node.span, "a list of values, or log:1e-4:1:50")
+        return Space(LISTED, node.span, tuple(node.value))
+    if not isinstance(node.value, str):
+        return Space(LISTED, node.span, (node,))
+    return _read(node.value, node.span, lambda start, end: node.part(start, end - start))
+
+
+def read_argument(source: Source, start: int) -> Space:
+    """Return the space that is written from character `start` of a command-line argument."""
+    text = source.text
+    return _read(text[start:], Span(source, start, len(text)), lambda a, b: Span(source, start + a, start + b))
+
+
+def _read(text: str, span: Span, locate: Locate) -> Space:
+    head = _HEAD.match(text)
+    if head is not None:
+        kind = head[1].lower()
+        if kind in FORMS:
+            return _formed(kind, text, head.end(), span, locate)
+        near = _KNOWN_ELSEWHERE.get(kind) or closest(kind, FORMS)
+        if near is not None and _NUMBERS.match(text, head.end()):
+            _refuse(f"there is no space '{head[1]}:'", locate(*head.span(1)), f"for example {EXAMPLES[near]}")
+    nodes = tuple(_value(text, start, end, locate) for start, end in pieces(text))
+    return Space(LISTED, span, nodes)
+
+
+def _formed(kind: str, text: str, start: int, span: Span, locate: Locate) -> Space:
+    """The space of a text such as `log:1e-4:1:50`, whose numbers begin at `start`."""
+    names, like = FORMS[kind], f"for example {EXAMPLES[kind]}"
+    numbers: list[float] = []
+    at = []
+    for part in text[start:].split(":"):
+        numbers.append(_number(part, names[min(len(numbers), len(names) - 1)], locate(start, start + len(part)), like))
+        at.append(locate(start, start + len(part)))
+        start += len(part) + 1
+    if not len(names) - (kind == "range") <= len(numbers) <= len(names):
+        _refuse(f"{kind}: takes {':'.join(names)}, got {plural(len(numbers), 'number')}", span, like)
+    whole = range(len(numbers)) if kind == "range" else range(2, len(numbers))
+    for position in whole:
+        if not float(numbers[position]).is_integer():
+            _refuse(f"{names[position]} must be a whole number", at[position], like)
+    low, high, count = (*numbers, 1)[:3]
+    space = Space(kind, span, (), low, high, int(count))
+    _check_ends(space, at)
+    return space
+
+
+def _check_ends(space: Space, at: Sequence[Span]) -> None:
+    kind, low, high = space.kind, space.low, space.high
+    if kind in ("log", "loguniform"):
+        for end, place in zip((low, high), at, strict=False):
+            if end <= 0:
+                _refuse(f"{kind}: needs ends greater than 0", place, f"or lin:{written(low)}:{written(high)}:11")
+    if not math.isfinite(high - low):
+        _refuse("the ends are too far apart for a float64", at[1])
+    if kind == "range" and space.count < 1:
+        _refuse("a range's step is at least 1", at[2])
+    if kind in ("lin", "log") and space.count < 1:
+        _refuse("a space has at least 1 value", at[2])
+    if low > high:
+        hint = ":".join([kind, written(high), written(low), *[written(space.count)] * (kind in ("lin", "log"))])
+        _refuse("the ends are the wrong way round", at[0], f"write {hint}")
+    if kind == "range" and low == high:
+        _refuse("this range is empty; it ends before its second number", at[1], f"range:{written(low)}:{low + 1:g}")
+    if space.is_distribution and low == high:
+        _refuse("the ends are equal; there is nothing to draw", at[1], f"as one value: {written(low)}")
+    if kind in ("lin", "log") and (space.count == 1) != (low == high):
+        told = "one value cannot have two ends" if space.count == 1 else "the ends are equal; all values would be"
+        _refuse(told, at[2], f"as one value: {written(low)}")
+
+
+def _number(text: str, name: str, span: Span, hint: str) -> float:
+    try:
+        value = resolve(text.strip())
+    except ScalarError as error:
+        _refuse(str(error), span, hint)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        _refuse(f"{name} must be a number" if text.strip() else f"{name} is missing", span, hint)
+    return value
+
+
+def pieces(text: str) -> list[tuple[int, int]]:
+    """Return where each value of `0.1,0.2` or `[4,0],[1,2]` begins and ends: parted at commas outside of brackets and
+    quotes, without the spaces around it."""
+    found, start, depth, position = [], 0, 0, 0
+    while position < len(text):
+        character = text[position]
+        if character in "\"'" and (quoted := _QUOTED.match(text, position)) and _opens(text[start:position]):
+            position = quoted.end()
+            continue
+        if character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif character == "," and depth <= 0:
+            found.append((start, position))
+            start = position + 1
+        position += 1
+    found.append((start, len(text)))
+    return [_stripped(text, *piece) for piece in found]
+
+
+_QUOTED = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^']|'')*' """, re.VERBOSE | re.DOTALL)
+
+
+def _opens(before: str) -> bool:
+    """Whether a quote after `before` begins a text, as in `["a"]`; in `it's` it does not."""
+    before = before.rstrip()
+    return not before or before[-1] in "[{(,:"
+
+
+def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
+    piece = text[start:end]
+    start += len(piece) - len(piece.lstrip())
+    return start, start + len(piece.strip())
+
+
+def _value(text: str, start: int, end: int, locate: Locate) -> Node:
+    """One value of a list, read as YAML by itself, at its place in the whole."""
+    if start == end and text.strip():
+        _refuse("a value is missing here", locate(max(start - 1, 0), start), "values are parted by single commas")
+    whole = locate(0, len(text)).source
+    piece = Source(whole.name, text[start:end], is_override=whole.is_override)
+    try:
+        node = read_text(piece, 0)
+    except ConfigError as error:
+        problems = tuple(_moved(problem, start, locate) for problem in error.problems)
+        raise ConfigError(problems, source=whole.name) from None
+    return _placed(node, start, locate)
+
+
+def _placed(node: Node, offset: int, locate: Locate) -> Node:
+    """`node`, read from a piece of a text, with the places it has in the whole."""
+
+    def move(span: Span) -> Span:
+        return locate(offset + span.start, offset + span.end)
+
+    value = node.value
+    if isinstance(value, dict):
+        value = {key: _placed(child, offset, locate) for key, child in value.items()}
+    elif isinstance(value, list):
+        value = [_placed(child, offset, locate) for child in value]
+    keys = {key: move(span) for key, span in node.keys.items()} if node.keys is not None else None
+    return Node(value, move(node.span), keys, node.style)
+
+
+def _moved(problem: Problem, offset: int, locate: Locate) -> Problem:
+    place = problem.place
+    if place is None:
+        return problem
+    start = offset + place.column - 1
+    moved: Place = locate(start, start + place.length).place()
+    return replace(problem, place=moved)
+
+
+def _refuse(message: str, span: Span, hint: str | None = None) -> NoReturn:
+    raise ConfigError((Problem(message, hint=hint, place=span.place()),), source=span.source.name)

@@ -1,0 +1,61 @@
+"""`sweep:` what `gdrun sweep` does; everything else ignores it."""
+
+from typing import Annotated, Any, Literal
+
+from gdrun.config.base import Bounds, Check, PositiveInteger, Section, default
+from gdrun.config.unions import Nested
+
+
+def _any_space(value: Any) -> Any:
+    # What it says is looked at with its place: `axes`.
+    return value
+
+
+Space = Annotated[
+    Any,
+    Check(
+        _any_space,
+        "a space: a list of values, or a text such as log:1e-4:1:50",
+        {"type": ["array", "string", "number", "boolean", "null", "object"]},
+    ),
+]
+"""What one key may be."""
+
+Spaces = dict[str, Space]
+
+
+class Search(Section):
+    """Trials that are proposed one batch after the other, by what came out before. Needs the extra `search`."""
+
+    kind: Literal["tpe", "random", "cmaes", "gp", "qmc"]
+    """Optuna's sampler: tpe: a tree of Parzen estimators; random; cmaes: CMA-ES, for numbers only; gp: a Gaussian
+    process, for few trials; qmc: a quasi-random sequence."""
+    metric: str | None = None
+    """What is compared; null: that of the sweep."""
+    batch: PositiveInteger | None = None
+    """Trials that are asked for at once and run as lanes; null: 16, or 64 with `prune`; of random and qmc, which learn
+    nothing from results, all of them."""
+    prune: bool = False
+    """Drop the weaker half of a batch's lanes while they train, at total_steps / 2, / 4, ..., as long as 16 are left
+    (successive halving)."""
+
+
+class Sweep(Section):
+    """What `gdrun sweep` does when its command line names no axis."""
+
+    over: Spaces = default(dict)
+    """Key -> space: a list, lin:0:1:11 and log:1e-4:1:50 (ends included), range:0:5 (half-open), uniform:0:1,
+    loguniform:1e-5:1. Several keys make a grid, the first one slowest."""
+    zip: Spaces = default(dict)
+    """Key -> space, all of one length: the first values together, then the second ones, ..."""
+    trials: Annotated[PositiveInteger, Bounds(le=1_000_000)] | None = None
+    """How many points to draw where a space is a distribution, for each point of the grid of the others; of a search,
+    how many trials."""
+    search: Annotated[Search, Nested(short="kind")] | None = None
+    """Propose trials by what came out before, instead of trying all."""
+    metric: str = "loss"
+    """What trials are ranked by: loss, validation_loss, or a metric such as accuracy."""
+    direction: Literal["auto", "minimize", "maximize"] = "auto"
+    """auto: maximize for accuracy, precision, recall, r2 and their like, else minimize."""
+    value: Literal["final", "best"] = "final"
+    """Of each trial, the metric at its end or the best that was recorded."""

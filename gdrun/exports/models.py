@@ -1,0 +1,106 @@
+"""A finished run's model, for programs that are not gdrun: NumPy's archive, a Keras model, a SavedModel."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from gdrun.errors import ComponentError, ConfigError, RunDirectoryError, UsageError
+from gdrun.training.prediction import final_moment, trained_state
+
+if TYPE_CHECKING:
+    from gdrun.config.plugins import PluginSources
+    from gdrun.rundir.run import Run
+    from gdrun.training.train import Prepared
+
+Format = Literal["npz", "keras", "savedmodel"]
+FORMATS: tuple[Format, ...] = ("npz", "keras", "savedmodel")
+
+
+def export_model(
+    run: Run, output: Path, *, format: Format, device: str | None = None, plugins: PluginSources = ()
+) -> Path:
+    """Write the model of a finished run and return where it is.
+
+    Args:
+        run: gives the parameters and the config.
+        output: a file, or the folder of a SavedModel; it must not be there yet.
+        format: npz: the parameters as they are in the run directory. keras: a .keras file, for models of Keras layers.
+            savedmodel: a function of the inputs by name, of any number of examples, in the scale the model was trained
+            in; what `scale` did to the data is not part of it.
+        device: as in `gdrun.train`.
+        plugins: those that the run was trained with.
+    Raises:
+        UsageError: the output is there already, or the model cannot be written in this format.
+        ConfigError: the run's data is not there any more.
+        RunDirectoryError: the run has no parameters, or the disk refuses.
+    """
+    if output.exists():
+        raise UsageError(f"{output} exists; it is not replaced", hint="name another one with -o")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if format == "npz":
+            run.arrays("parameters.npz")  # says where they are missing or damaged
+            shutil.copyfile(run.directory / "parameters.npz", output)
+            return output
+        from gdrun.training.prediction import load_trained
+
+        prepared = load_trained(run, device=device, plugins=plugins)
+        if format == "keras":
+            _write_keras(prepared, run, output)
+        else:
+            _write_saved_model(prepared, run, output)
+    except OSError as error:
+        raise RunDirectoryError(f"cannot write {output}: {error.strerror or error}") from error
+    return output
+
+
+def _write_keras(prepared: Prepared, run: Run, output: Path) -> None:
+    from gdrun.models.functions import NetworkModel
+
+    model = prepared.built.objective.model
+    if not isinstance(model, NetworkModel):
+        raise UsageError(
+            "only models of Keras layers (linear, mlp, layers) can be written as a Keras model",
+            hint="use --model savedmodel or --model npz",
+        )
+    if output.suffix != ".keras":
+        raise UsageError(f"a Keras model's file ends in .keras, {output.name} does not")
+    model.network.to_keras(run.parameters).save(output)
+
+
+def _write_saved_model(prepared: Prepared, run: Run, output: Path) -> None:
+    from gdrun.engine.device import import_tensorflow
+
+    tf = import_tensorflow()
+    built = prepared.built
+    parameters, fixed, model_state = trained_state(prepared, run)
+    setting = built.setting._replace(fixed=fixed)
+    moment = final_moment(prepared, run)
+    inputs = built.data.inputs.items()
+    signature = {name: tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name) for name, value in inputs}
+    if not signature:
+        raise UsageError("this run has no data: its model is an objective, which predicts nothing")
+
+    class Trained(tf.Module):  # type: ignore[misc, name-defined]
+        """The trained model: inputs by name -> {"prediction": ...} or the named outputs."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.trained = [tf.Variable(value) for value in parameters]
+
+        @tf.function(autograph=False)
+        def predict(self, **inputs: Any) -> dict[str, Any]:
+            """Return the predictions for inputs (n, ...)."""
+            batch = built.data._replace(inputs=inputs, target=None)
+            values = [variable.read_value() for variable in self.trained]
+            output = built.objective.predict(values, model_state, setting, batch, moment)
+            return output if isinstance(output, dict) else {"prediction": output}
+
+    module = Trained()
+    try:
+        concrete = module.predict.get_concrete_function(**signature)
+    except (ComponentError, ConfigError, ValueError, TypeError) as error:
+        raise UsageError(f"this model works for the number of examples it was trained on only: {error}") from error
+    tf.saved_model.save(module, str(output), signatures={"serving_default": concrete})

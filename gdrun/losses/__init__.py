@@ -1,0 +1,1 @@
+"""Losses between predictions and targets."""

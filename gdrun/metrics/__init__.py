@@ -1,0 +1,1 @@
+"""Metrics reported beside the loss."""

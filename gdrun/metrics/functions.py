@@ -1,0 +1,191 @@
+"""Numbers reported beside the loss, over all examples, as functions of tensors.
+
+Each takes (prediction, target) and returns a scalar of the prediction's type. They compute on whatever tensors they
+are given, eager or traced, so "all examples" is what the caller passes: means of batches are not their business.
+
+Shape letters: N examples, K outputs or classes. A prediction of shape (N,) has one output an example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import tensorflow as tf
+
+from gdrun.losses import functions as losses
+from gdrun.losses.shapes import LABEL_KINDS, check_shapes
+
+from .names import HIGHER_IS_BETTER, METRIC_NAMES, higher_is_better
+
+__all__ = ["HIGHER_IS_BETTER", "METRICS", "METRIC_NAMES", "higher_is_better", "named_metric"]
+
+Metric = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def mse(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Mean of (prediction - target)**2."""
+    return tf.reduce_mean(tf.square(prediction - target))
+
+
+def rmse(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Square root of the mean of (prediction - target)**2."""
+    return tf.sqrt(mse(prediction, target))
+
+
+def mae(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Mean of |prediction - target|."""
+    return tf.reduce_mean(tf.abs(prediction - target))
+
+
+def max_error(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """The largest |prediction - target|; nan if one is nan."""
+    error = tf.abs(prediction - target)
+    # A maximum may pass over nan, depending on the device.
+    return tf.where(tf.reduce_any(tf.math.is_nan(error)), tf.constant(float("nan"), error.dtype), tf.reduce_max(error))
+
+
+def r2(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """1 - sum((target - prediction)**2) / sum((target - mean(target))**2), mean over the outputs.
+
+    A target that never changes leaves nothing to explain: 1 where it is met exactly, else 0, as in scikit-learn.
+    """
+    residual = tf.reduce_sum(tf.square(target - prediction), axis=0)
+    total = tf.reduce_sum(tf.square(target - tf.reduce_mean(target, axis=0, keepdims=True)), axis=0)
+    constant = tf.reduce_all(target == target[:1], axis=0)
+    of_constant = tf.where(residual == 0, tf.ones_like(residual), tf.zeros_like(residual))
+    explained = 1.0 - residual / tf.where(constant, tf.ones_like(total), total)
+    return tf.reduce_mean(tf.where(constant, of_constant, explained))
+
+
+def accuracy(prediction: tf.Tensor, target: tf.Tensor, *, threshold: float = 0.5) -> tf.Tensor:
+    """Share of the examples whose class is predicted, by what the shapes say, as Keras's "accuracy" does.
+
+    One output an example: `binary_accuracy`; labels against rows of classes: `sparse_categorical_accuracy`; rows
+    against rows: `categorical_accuracy`.
+    """
+    if prediction.shape.rank < 2 or prediction.shape[-1] == 1:
+        return binary_accuracy(prediction, target, threshold=threshold)
+    if target.shape.rank < prediction.shape.rank or target.shape[-1] == 1:
+        return sparse_categorical_accuracy(prediction, target)
+    return categorical_accuracy(prediction, target)
+
+
+def binary_accuracy(prediction: tf.Tensor, target: tf.Tensor, *, threshold: float = 0.5) -> tf.Tensor:
+    """Share of the outputs with (prediction > threshold) == (target > 0.5).
+
+    For targets 0 and 1 this is Keras's; targets -1 and 1 mean what they do in a hinge loss.
+    """
+    return _share(tf.equal(prediction > threshold, target > 0.5), prediction)
+
+
+def categorical_accuracy(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Share of the examples whose largest prediction is where the largest target is; the first one of equals."""
+    return _share(tf.equal(tf.argmax(prediction, axis=-1), tf.argmax(target, axis=-1)), prediction)
+
+
+def sparse_categorical_accuracy(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Share of the examples whose largest prediction, (N, K), is at the label, (N,) or (N, 1)."""
+    labels = tf.cast(target, tf.int64)
+    if labels.shape.rank == prediction.shape.rank:
+        labels = tf.squeeze(labels, axis=-1)
+    return _share(tf.equal(tf.argmax(prediction, axis=-1), labels), prediction)
+
+
+def binary_crossentropy(prediction: tf.Tensor, target: tf.Tensor, *, from_logits: bool = False) -> tf.Tensor:
+    """Mean of the loss of this name."""
+    return tf.reduce_mean(losses.binary_crossentropy(prediction, target, from_logits=from_logits))
+
+
+def categorical_crossentropy(prediction: tf.Tensor, target: tf.Tensor, *, from_logits: bool = False) -> tf.Tensor:
+    """Mean of the loss of this name."""
+    return tf.reduce_mean(losses.categorical_crossentropy(prediction, target, from_logits=from_logits))
+
+
+def sparse_categorical_crossentropy(
+    prediction: tf.Tensor, target: tf.Tensor, *, from_logits: bool = False
+) -> tf.Tensor:
+    """Mean of the loss of this name."""
+    return tf.reduce_mean(losses.sparse_categorical_crossentropy(prediction, target, from_logits=from_logits))
+
+
+def cosine_similarity(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Mean over the examples of prediction . target / (|prediction| |target|); 0 where one of them is 0."""
+    product = tf.math.l2_normalize(prediction, axis=-1) * tf.math.l2_normalize(target, axis=-1)
+    return tf.reduce_mean(tf.reduce_sum(product, axis=-1))
+
+
+def precision(prediction: tf.Tensor, target: tf.Tensor, *, threshold: float = 0.5) -> tf.Tensor:
+    """Share of the predictions above the threshold whose target is above 0.5; 0 if there are none."""
+    chosen = prediction > threshold
+    return _ratio(chosen & (target > 0.5), chosen, prediction)
+
+
+def recall(prediction: tf.Tensor, target: tf.Tensor, *, threshold: float = 0.5) -> tf.Tensor:
+    """Share of the targets above 0.5 whose prediction is above the threshold; 0 if there are none."""
+    wanted = target > 0.5
+    return _ratio(wanted & (prediction > threshold), wanted, prediction)
+
+
+METRICS: dict[str, Callable[..., tf.Tensor]] = {
+    "mse": mse,
+    "rmse": rmse,
+    "mae": mae,
+    "max_error": max_error,
+    "r2": r2,
+    "accuracy": accuracy,
+    "binary_accuracy": binary_accuracy,
+    "categorical_accuracy": categorical_accuracy,
+    "sparse_categorical_accuracy": sparse_categorical_accuracy,
+    "binary_crossentropy": binary_crossentropy,
+    "categorical_crossentropy": categorical_crossentropy,
+    "sparse_categorical_crossentropy": sparse_categorical_crossentropy,
+    "cosine_similarity": cosine_similarity,
+    "precision": precision,
+    "recall": recall,
+}
+"""Every metric by its name."""
+
+_WITH_THRESHOLD = {"accuracy", "binary_accuracy", "precision", "recall"}
+_WITH_LOGITS = {"binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"}
+
+
+def named_metric(name: str, *, from_logits: bool = False, signed: bool = False) -> Metric:
+    """Return the metric as a function of (prediction, target) with a scalar value.
+
+    Args:
+        name: a key of METRICS.
+        from_logits: predictions are logits: class 1 begins at 0 in place of 1/2.
+        signed: predictions are scores for targets -1 and 1 (hinge losses): class 1 begins at 0 too.
+    Raises:
+        ShapeError: from the function, when shapes do not fit.
+    """
+    function = METRICS[name]
+    if name in _WITH_THRESHOLD:
+        function = partial(function, threshold=0.0 if from_logits or signed else 0.5)
+    elif name in _WITH_LOGITS:
+        function = partial(function, from_logits=from_logits)
+
+    def metric(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        kind = name
+        if name == "accuracy" and _are_labels(prediction, target):
+            kind = "sparse_categorical_accuracy"
+        check_shapes(kind, prediction.shape, target.shape)
+        return function(prediction, target if kind in LABEL_KINDS else tf.cast(target, prediction.dtype))
+
+    return metric
+
+
+def _are_labels(prediction: tf.Tensor, target: tf.Tensor) -> bool:
+    """Whether the target is one class number for each row of a prediction of several classes."""
+    p, t = prediction.shape, target.shape
+    return p.rank >= 2 and p[-1] != 1 and (t.rank < p.rank or t[-1] == 1)
+
+
+def _share(hits: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(tf.cast(hits, like.dtype))
+
+
+def _ratio(part: tf.Tensor, whole: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    count = partial(tf.math.count_nonzero, dtype=tf.int64)
+    return tf.math.divide_no_nan(tf.cast(count(part), like.dtype), tf.cast(count(whole), like.dtype))

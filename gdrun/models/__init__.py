@@ -1,0 +1,1 @@
+"""Models: parameters by name and inputs in, predictions out."""

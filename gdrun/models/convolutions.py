@@ -1,0 +1,137 @@
+"""Convolutions and pooling, as layers of a config. Settings keep Keras's spelling and defaults."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic_core import PydanticCustomError
+
+from gdrun.config.base import Check, Count, PositiveInteger, Section
+
+from .layers import Activation, WeightedLayer
+
+
+def _sizes(value: Any) -> Any:
+    """A positive integer or a list of them, one a dimension."""
+    items = value if isinstance(value, (tuple, list)) else (value,)
+    for item in items:
+        whole = isinstance(item, int) or (isinstance(item, float) and item.is_integer())
+        if isinstance(item, bool) or not whole or item < 1:
+            raise PydanticCustomError("size", "expected a positive integer or a list of them, one a dimension")
+    return tuple(int(item) for item in items) if isinstance(value, (tuple, list)) else int(value)
+
+
+PoolSize = Annotated[
+    Any,
+    Check(
+        _sizes,
+        "a positive integer or a list of them",
+        {"type": ["integer", "array"], "minimum": 1, "items": {"type": "integer", "minimum": 1}},
+    ),
+]
+
+
+class Convolution(WeightedLayer):
+    """What convolutions have."""
+
+    filters: PositiveInteger
+    """Number of output channels."""
+    kernel_size: PoolSize
+    """Window, a number or one a dimension."""
+    strides: PoolSize = 1
+    """Step of the window."""
+    padding: Literal["valid", "same"] = "valid"
+    """valid: only whole windows; same: as many outputs as inputs."""
+    activation: Activation = "linear"
+    """Applied to the output."""
+
+
+class Conv1D(Convolution):
+    """One-dimensional convolution over (steps, channels)."""
+
+    kind: Literal["conv1d"]
+
+
+class Conv2D(Convolution):
+    """Two-dimensional convolution over (rows, columns, channels)."""
+
+    kind: Literal["conv2d"]
+
+
+class Pooling(Section):
+    """What pooling layers have."""
+
+    pool_size: PoolSize = 2
+    """Window."""
+    strides: PoolSize | None = None
+    """Step of the window; null: the window's size."""
+    padding: Literal["valid", "same"] = "valid"
+    """valid: only whole windows; same: the edge too."""
+
+
+class MaxPooling1D(Pooling):
+    """Largest value of each window."""
+
+    kind: Literal["max_pooling1d"]
+
+
+class MaxPooling2D(Pooling):
+    """Largest value of each window."""
+
+    kind: Literal["max_pooling2d"]
+
+
+class AveragePooling2D(Pooling):
+    """Mean of each window."""
+
+    kind: Literal["average_pooling2d"]
+
+
+class GlobalAveragePooling2D(Section):
+    """Mean of each channel."""
+
+    kind: Literal["global_average_pooling2d"]
+
+
+class GlobalMaxPooling2D(Section):
+    """Largest value of each channel."""
+
+    kind: Literal["global_max_pooling2d"]
+
+
+class Conv2DTranspose(Convolution):
+    """Two-dimensional convolution the other way round: from a small image to a larger one."""
+
+    kind: Literal["conv2d_transpose"]
+
+
+class AveragePooling1D(Pooling):
+    """Mean of each window."""
+
+    kind: Literal["average_pooling1d"]
+
+
+class GlobalAveragePooling1D(Section):
+    """Mean of each channel over the steps."""
+
+    kind: Literal["global_average_pooling1d"]
+
+
+class GlobalMaxPooling1D(Section):
+    """Largest value of each channel over the steps."""
+
+    kind: Literal["global_max_pooling1d"]
+
+
+class UpSampling2D(Section):
+    """Each pixel repeated."""
+
+    kind: Literal["up_sampling2d"]
+    size: PoolSize = 2
+    """How often, a number or one a dimension."""
+
+
+class ZeroPadding2D(Section):
+    """Zeros around the image."""
+
+    kind: Literal["zero_padding2d"]
+    padding: Count = 1
+    """Rows and columns of zeros on every side."""

@@ -1,0 +1,116 @@
+"""Models of plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from gdrun.data.custom import Caller, as_array, checked_name, kind_of
+from gdrun.formula.scope import Scope
+from gdrun.plugin import Model
+from gdrun.text import safe_text
+
+from .functions import Call, Initial
+
+
+@dataclass(frozen=True)
+class CustomModel:
+    """A plugin's model: parameters by name, and a function of them and of the inputs.
+
+    Args:
+        outputs: names of what it predicts; empty: one prediction.
+    """
+
+    initial: Mapping[str, Initial]
+    predict: Callable[[dict[str, Any], dict[str, Any]], Any]
+    outputs: tuple[str, ...]
+    caller: Caller
+    state: Mapping[str, np.ndarray] = field(default_factory=dict)
+    convolutional: bool = False
+
+    def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> Call:
+        """Return the model, ready for one evaluation."""
+        seen: list[tuple[Scope, Any]] = []
+
+        def run(scope: Scope) -> Any:
+            # Several outputs of one evaluation come from one call.
+            if not seen or seen[-1][0] is not scope:
+                values = {name: scope[name] for name in self.initial}
+                with self.caller.running():
+                    seen[:] = [(scope, self.predict(values, {name: scope[name] for name in inputs}))]
+            return seen[-1][1]
+
+        def output(name: str) -> Callable[[Scope], Any]:
+            return lambda scope: run(scope)[name]
+
+        return Call({name: output(name) for name in self.outputs} or {"prediction": run})
+
+
+def custom_model(
+    make: Callable[[], Any],
+    caller: Caller,
+    *,
+    inputs: Mapping[str, tuple[int, ...]],
+    taken: Sequence[str],
+    dtype: tf.DType,
+) -> CustomModel:
+    """Return the model that a plugin makes; it is traced once, so that what it gives is known.
+
+    Args:
+        make: returns a gdrun.plugin.Model, or a pair of parameters and function.
+        inputs: shapes, the axis of examples included.
+        taken: names that parameters cannot have.
+        dtype: of the run.
+    Raises:
+        PluginError: it is no such thing, or fails, or gives no tensors of the run's precision.
+    """
+    with caller.running():
+        made = make()
+    if isinstance(made, tuple) and len(made) == 2:
+        made = Model(*made)
+    if not isinstance(made, Model) or not isinstance(made.parameters, Mapping) or not callable(made.predict):
+        raise caller.wrong(f"returned {kind_of(made)}", "it must return gdrun.plugin.Model(parameters, predict)")
+    initial = {}
+    for name, value in made.parameters.items():
+        name = checked_name(name, caller, "a parameter", dotted=True)
+        if name in taken:
+            raise caller.wrong(f"has a parameter '{name}', which is the name of something else in the config")
+        raw = as_array(value, f"parameter '{name}'", caller)
+        if raw.dtype.kind not in "biufc" or not np.all(np.isfinite(raw)):
+            raise caller.wrong(f"starts the parameter '{name}' at what is no finite number")
+        initial[name] = Initial(raw, name not in made.fixed)
+    if strangers := sorted(map(str, set(made.fixed) - initial.keys())):
+        raise caller.wrong(f"fixes '{safe_text(strangers[0], limit=60)}', which is no parameter of it")
+    if not any(value.trainable for value in initial.values()):
+        raise caller.wrong("has no parameter to train")
+    wide = tf.complex64 if dtype == tf.float32 else tf.complex128
+    values = {
+        name: tf.TensorSpec(one.raw.shape, wide if one.raw.dtype.kind == "c" else dtype)
+        for name, one in initial.items()
+    }
+    given = {name: tf.TensorSpec(shape, dtype) for name, shape in inputs.items()}
+    with caller.running():
+        predict = made.predict
+        traced = tf.function(lambda a, b: predict(a, b), autograph=False).get_concrete_function(values, given)
+    return CustomModel(initial, made.predict, _outputs(traced.structured_outputs, dtype, caller), caller)
+
+
+def _outputs(result: Any, dtype: tf.DType, caller: Caller) -> tuple[str, ...]:
+    """The names of a model's outputs; () for a single prediction."""
+    named = result if isinstance(result, Mapping) else {"prediction": result}
+    if isinstance(result, Mapping) and not result:
+        raise caller.wrong("predicts nothing: its dict of outputs is empty")
+    for name, value in named.items():
+        which = "its prediction" if named is not result else f"its output '{name}'"
+        if not tf.is_tensor(value) and not isinstance(value, tf.TensorSpec):
+            raise caller.wrong(f"gives {kind_of(value)} as {which}", "a tensor, or a dict of named outputs")
+        if value.dtype.is_floating and value.dtype != dtype:
+            raise caller.wrong(
+                f"gives {which} as {value.dtype.name}, but the run's precision is {dtype.name}",
+                "make constants of the parameters' dtype: tf.constant(2.0, x.dtype)",
+            )
+    return tuple(checked_name(name, caller, "an output") for name in result) if isinstance(result, Mapping) else ()

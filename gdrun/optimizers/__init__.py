@@ -1,0 +1,1 @@
+"""Optimizers: their settings, and their updates as pure functions of tensors."""

@@ -1,0 +1,35 @@
+"""`optimizer: {kind: formula}`: an update rule of one's own."""
+
+from typing import Annotated, Literal
+
+from pydantic_core import PydanticCustomError
+
+from gdrun.config.base import Bounds, Formula, Identifier, NonNegative, Number, Section, default
+
+RULE_NAMES = ("parameter", "gradient", "loss", "curvature", "hessian", "third", "learning_rate", "step")
+"""Names with a meaning of their own in the lines of a rule."""
+
+
+class UpdateRule(Section):
+    """An update rule: its lines run in order, for each parameter by itself, and see new values."""
+
+    kind: Literal["formula"]
+    learning_rate: NonNegative = 1.0
+    """What the lines know as learning_rate, times the schedule's factor."""
+    settings: dict[Identifier, Number] = default(dict)
+    """Named numbers that the lines use."""
+    state: dict[Identifier, Formula] = default(dict)
+    """What is kept from update to update: each variable's initial value, a number or a formula of parameter, settings
+    and constants. A value that broadcasts to the parameter's shape takes it, any other keeps its own."""
+    update: Annotated[dict[Identifier, Formula], Bounds(min_length=1)]
+    """Lines in order: the new value of `parameter`, of a state variable, or an intermediate value for the lines below.
+    They use parameter, gradient, loss, curvature (the Hessian's diagonal), hessian (over the flattened parameter),
+    third (the third derivative by each entry alone), learning_rate, step (updates done), settings, state, constants."""
+
+    def together(self) -> None:
+        if "parameter" not in self.update:
+            raise PydanticCustomError(
+                "update_rule",
+                "no line of update gives the parameter its new value",
+                {"hint": "parameter: parameter - learning_rate * gradient"},
+            )

@@ -1,0 +1,1 @@
+"""Schedules: lengths, batches, learning-rate factors and stop rules."""

@@ -1,0 +1,180 @@
+"""Which examples each update sees.
+
+Shape letters: N examples, B batch size, S steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from gdrun.errors import ComponentError
+from gdrun.random_streams import stream
+
+Order = Literal["sequential", "shuffled", "sampled"]
+
+_GROUP_EXAMPLES = 8192
+"""Epochs are drawn in groups of about so many examples: opening a stream costs as much as shuffling 2000."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """The examples of consecutive steps.
+
+    `full` holds a row for each step with a whole batch, int32 (S_full, B); `remainder` one for each step with the
+    smaller batch that ends an epoch, int32 (S_remainder, N mod B); both in the order of the steps. `is_remainder`,
+    bool (S,), says from which of the two each step takes its next row.
+    """
+
+    full: np.ndarray
+    remainder: np.ndarray
+    is_remainder: np.ndarray
+
+
+class Batches:
+    """The order of examples, a function of (seed, epoch) alone.
+
+    sequential: as they come. shuffled: a new permutation each epoch. sampled: drawn with replacement; every batch is
+    then a whole one, and an epoch is as many of them as it takes to draw N examples.
+
+    Args:
+        num_examples: N, at least 1.
+        batch_size: B, at most N; None: all examples in each step.
+        order: see above; None: shuffled if a batch is smaller than the data, else sequential.
+        drop_remainder: leave out the smaller batch at an epoch's end; what it would have held is not seen in that
+            epoch.
+        seed: at least 0.
+        legacy_random: draw from this state instead, one `permutation(N)` an epoch (shuffled) or one
+            `randint(0, N, B)` a step (sampled), as scripts do that call np.random.seed. The state is copied.
+    Raises:
+        ComponentError: if the batch is larger than the data.
+    """
+
+    def __init__(
+        self,
+        num_examples: int,
+        batch_size: int | None = None,
+        *,
+        order: Order | None = None,
+        drop_remainder: bool = False,
+        seed: int = 0,
+        legacy_random: np.random.RandomState | None = None,
+    ) -> None:
+        if num_examples < 1:
+            raise ComponentError("there are no training examples")
+        if batch_size is not None and batch_size > num_examples:
+            raise ComponentError(
+                f"batch_size {batch_size} is larger than the number of training examples, {num_examples}",
+                hint=f"at most {num_examples}; leave batch_size out to use all examples in each step",
+            )
+        self.num_examples = num_examples
+        self.batch_size = num_examples if batch_size is None else batch_size
+        if order is None:
+            order = "sequential" if self.batch_size == num_examples else "shuffled"
+        self.order: Order = order
+        self.seed = seed
+        full, rest = divmod(num_examples, self.batch_size)
+        if order == "sampled":
+            # Drawn examples do not run out, so there is no smaller batch, only a part of one that an epoch may lack.
+            full, rest = full + (rest > 0 and not drop_remainder), 0
+        self.full_batches_per_epoch: int = full
+        """Whole batches in an epoch."""
+        self.remainder_size: int = 0 if drop_remainder else rest
+        """Examples in the smaller batch at an epoch's end; 0 if there is none."""
+        self.steps_per_epoch: int = full + (self.remainder_size > 0)
+        """Steps in an epoch."""
+        self.examples_per_epoch: int = full * self.batch_size + self.remainder_size
+        """Examples seen in an epoch."""
+        self.full_batch: bool = order == "sequential" and full == 1 and rest == 0
+        """Whether every step sees all examples as they come, so that no indices are needed."""
+        self._group_size = max(1, _GROUP_EXAMPLES // num_examples)
+        self._cached: tuple[int, np.ndarray] | None = None
+        self._legacy = None if legacy_random is None or order == "sequential" else _LegacyOrder(self, legacy_random)
+
+    def indices(self, epoch: int) -> np.ndarray:
+        """Return the examples of an epoch in the order they are seen, int32 (examples_per_epoch,), read-only."""
+        group, row = divmod(epoch, self._group_size)
+        return self._epochs(group)[row]
+
+    def batch(self, step: int) -> np.ndarray:
+        """Return the examples that one step sees, int32 (B,) or (remainder_size,), read-only."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        return self.indices(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
+
+    def block(self, first_step: int, num_steps: int) -> Block:
+        """Return the examples of the steps first_step, ..., first_step + num_steps - 1 (counted from 0)."""
+        is_remainder = np.zeros(num_steps, dtype=bool)
+        if self.remainder_size:
+            is_remainder[(self.steps_per_epoch - 1 - first_step) % self.steps_per_epoch :: self.steps_per_epoch] = True
+        whole, cut = self.full_batches_per_epoch, self.full_batches_per_epoch * self.batch_size
+        first_epoch, first_position = divmod(first_step, self.steps_per_epoch)
+        stop_epoch, stop_position = divmod(first_step + num_steps, self.steps_per_epoch)
+        # Every epoch has `whole` rows of the one kind and at most one of the other: number the rows through the run.
+        first_row, stop_row = first_epoch * whole + first_position, stop_epoch * whole + stop_position
+        full = np.empty((stop_row - first_row, self.batch_size), dtype=np.int32)
+        remainder = np.empty((stop_epoch - first_epoch if self.remainder_size else 0, self.remainder_size), np.int32)
+        size = self._group_size
+        for group in range(first_epoch // size, -(-(stop_epoch + (stop_position > 0)) // size)):
+            epochs = self._epochs(group)
+            _copy_rows(epochs[:, :cut].reshape(-1, self.batch_size), group * size * whole, full, first_row)
+            if len(remainder):
+                _copy_rows(epochs[:, cut:], group * size, remainder, first_epoch)
+        return Block(full, remainder, is_remainder)
+
+    def _epochs(self, group: int) -> np.ndarray:
+        """The orders of the epochs of a group, int32 (_group_size, examples_per_epoch)."""
+        if self.order == "sequential":
+            group = 0
+        if self._cached is None or self._cached[0] != group:
+            drawn = self._draw(group) if self._legacy is None else self._legacy.draw(group)
+            # A copy, contiguous, so that rows of batches are views of it.
+            drawn = drawn[:, : self.examples_per_epoch].astype(np.int32)
+            drawn.flags.writeable = False
+            self._cached = (group, drawn)
+        return self._cached[1]
+
+    def _draw(self, group: int) -> np.ndarray:
+        if self.order == "sampled":
+            random = stream(self.seed, "batches", group)
+            return random.integers(0, self.num_examples, (self._group_size, self.examples_per_epoch))
+        orders = np.tile(np.arange(self.num_examples, dtype=np.int32), (self._group_size, 1))
+        if self.order == "shuffled":
+            stream(self.seed, "batches", group).permuted(orders, axis=1, out=orders)
+        return orders
+
+
+def _copy_rows(source: np.ndarray, source_first: int, target: np.ndarray, target_first: int) -> None:
+    """Copy the rows that both have; rows are numbered from `source_first` and `target_first`."""
+    low = max(source_first, target_first)
+    high = min(source_first + len(source), target_first + len(target))
+    if low < high:
+        target[low - target_first : high - target_first] = source[low - source_first : high - source_first]
+
+
+class _LegacyOrder:
+    """Epochs drawn one after the other from one RandomState; for an earlier epoch it starts again from the first."""
+
+    def __init__(self, batches: Batches, random: np.random.RandomState) -> None:
+        self._batches = batches
+        self._start = random.get_state()
+        self._random = np.random.RandomState()
+        self._random.set_state(self._start)
+        self._next_epoch = 0
+
+    def draw(self, group: int) -> np.ndarray:
+        size = self._batches._group_size
+        if group * size < self._next_epoch:
+            self._random.set_state(self._start)
+            self._next_epoch = 0
+        while self._next_epoch < group * size:
+            self._epoch()
+        return np.stack([self._epoch() for _ in range(size)])
+
+    def _epoch(self) -> np.ndarray:
+        self._next_epoch += 1
+        if self._batches.order == "shuffled":
+            return self._random.permutation(self._batches.num_examples)
+        # One long draw equals one draw a step: the numbers come from the state one by one.
+        return self._random.randint(0, self._batches.num_examples, self._batches.examples_per_epoch)

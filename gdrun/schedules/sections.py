@@ -1,0 +1,140 @@
+"""`schedule:` how long, in which batches, at which rates, and when to stop early."""
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from pydantic_core import PydanticCustomError
+
+from gdrun.config.base import (
+    Count,
+    Formula,
+    NonNegative,
+    Number,
+    PositiveInteger,
+    PositiveNumber,
+    Section,
+    default,
+    kinds,
+)
+from gdrun.config.unions import Lazy, from_elsewhere
+
+if TYPE_CHECKING:
+    from .factors import (
+        ConstantFactor,
+        CosineFactor,
+        ExponentialFactor,
+        FormulaFactor,
+        InverseTimeFactor,
+        OneCycleFactor,
+        PiecewiseFactor,
+        PlateauFactor,
+        PolynomialFactor,
+    )
+
+    LearningRateFactor: TypeAlias = (
+        ConstantFactor
+        | ExponentialFactor
+        | InverseTimeFactor
+        | PolynomialFactor
+        | CosineFactor
+        | PiecewiseFactor
+        | OneCycleFactor
+        | FormulaFactor
+        | PlateauFactor
+    )
+else:
+    LearningRateFactor = kinds(
+        {
+            "constant": "gdrun.schedules.factors:ConstantFactor",
+            "exponential": "gdrun.schedules.factors:ExponentialFactor",
+            "inverse_time": "gdrun.schedules.factors:InverseTimeFactor",
+            "polynomial": "gdrun.schedules.factors:PolynomialFactor",
+            "cosine": "gdrun.schedules.factors:CosineFactor",
+            "piecewise": "gdrun.schedules.factors:PiecewiseFactor",
+            "one_cycle": "gdrun.schedules.factors:OneCycleFactor",
+            "formula": "gdrun.schedules.factors:FormulaFactor",
+            "plateau": "gdrun.schedules.factors:PlateauFactor",
+        },
+    )
+
+
+class Patience(Section):
+    """Stop when a metric has not improved for a while. Looks once an epoch."""
+
+    epochs: PositiveInteger
+    """Epochs without improvement."""
+    metric: str = "validation_loss"
+    """What is watched: loss_epoch, validation_loss, or a metric such as validation_accuracy."""
+    mode: Literal["auto", "min", "max"] = "auto"
+    """Whether lower or higher is better; auto: higher for accuracy, precision, recall, r2."""
+    min_delta: NonNegative = 0.0
+    """Less than this is no improvement."""
+    restore_best: bool = False
+    """End with the parameters of the best epoch."""
+
+
+class Stop(Section):
+    """Rules that end the run early. Each is tried after every update, patience after every epoch."""
+
+    loss_below: Number | None = None
+    """Stop at the first step whose loss is below."""
+    gradient_norm_below: PositiveNumber | None = None
+    """Stop at the first step whose gradient norm is below."""
+    parameter_change_below: PositiveNumber | None = None
+    """Stop after the first update that moves no parameter by this much."""
+    parameters_unchanged: bool = False
+    """Stop after the first update that changes no bit of any parameter."""
+    patience: Lazy[Patience] | None = None
+    """Stop when a metric has not improved for a while."""
+    formula: Formula | None = None
+    """Stop at the first step where this is true; sees loss, step, parameters, constants, gradient_norm."""
+    seconds: PositiveNumber | None = None
+    """Stop after so much wall-clock time; where it stops depends on the machine."""
+    non_finite: bool = True
+    """false: do not stop when the loss, a gradient or a parameter is no longer finite."""
+
+
+class Schedule(Section):
+    """How long, in which batches, at which rates, and when to stop early."""
+
+    exclusive = (("epochs", "steps"),)
+
+    epochs: Count | None = None
+    """Passes over the training data. Give epochs or steps."""
+    steps: Count | None = None
+    """Update steps; 0 evaluates and stops."""
+    batch_size: PositiveInteger | None = None
+    """Examples an update; null: all."""
+    order: Literal["sequential", "shuffled", "sampled"] | None = None
+    """sequential; shuffled anew each epoch by (seed, epoch); sampled with replacement. null: shuffled if batches are
+    smaller than the data, else sequential."""
+    drop_remainder: bool = False
+    """Leave out the last batch of an epoch if it is smaller."""
+    learning_rate_factor: LearningRateFactor | None = None
+    """Multiplies optimizer.learning_rate as training goes on."""
+    stop: Lazy[Stop] = default(Stop.model_construct)
+    """Rules that end the run early."""
+
+    def together(self) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            raise PydanticCustomError("schedule", "give epochs or steps, one of them")
+
+
+_ELSEWHERE = dict.fromkeys(
+    (
+        "ConstantFactor",
+        "ExponentialFactor",
+        "InverseTimeFactor",
+        "PolynomialFactor",
+        "CosineFactor",
+        "PiecewiseFactor",
+        "OneCycleFactor",
+        "FormulaFactor",
+        "PlateauFactor",
+        "Unit",
+    ),
+    "gdrun.schedules.factors",
+)
+
+
+def __getattr__(name: str) -> object:
+    return from_elsewhere(__name__, _ELSEWHERE, name)

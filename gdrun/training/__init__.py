@@ -1,0 +1,1 @@
+"""Training, resuming, prediction and evaluation: config in, run directory out."""

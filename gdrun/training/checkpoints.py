@@ -1,0 +1,159 @@
+"""What of a run goes into a checkpoint, when, and how it comes back.
+
+A step is a function of the state, the config and the step's number: orders of examples, factors, draws and rows all
+depend on (seed, step). So a checkpoint holds the state, what the newest row would say, and the times so far.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdrun.errors import RunDirectoryError
+from gdrun.rundir.checkpoint import Checkpoint
+from gdrun.rundir.record import Status
+from gdrun.rundir.store import RunStore
+
+from .outcome import Outcome
+
+if TYPE_CHECKING:
+    from gdrun.engine.drive import Report
+
+    from .train import Prepared
+
+FORMAT = 1
+"""Of what is in a checkpoint; another one is not read."""
+
+_STATE = "state."
+_RECORD = "record."
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run goes on."""
+
+    report: Report
+    """What the loop said when it was there; it is not repeated."""
+    seconds: float
+    """Of wall clock until then, over all the times it was resumed."""
+    compute_seconds: float
+    """Of those, in compiled code."""
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return self.report.step
+
+
+class Saver:
+    """Saves a run's state while it goes on, as `checkpoint:` says, and at its end.
+
+    Args:
+        store: of the run.
+        prepared: the run.
+        position: where it went on; None: at its start.
+    """
+
+    def __init__(self, store: RunStore, prepared: Prepared, position: Position | None = None) -> None:
+        section = prepared.loaded.experiment.checkpoint
+        self._store = store
+        self._files = store.checkpoints(keep=section.keep)
+        self._every_seconds = section.every_seconds
+        self.every_steps = section.every_steps
+        self._seconds = position.seconds if position else 0.0
+        self._compute_seconds = position.compute_seconds if position else 0.0
+        self._step = position.step if position else 0
+        self._began = self._saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Of wall clock, until now, over all the times the run was resumed."""
+        return self._seconds + time.monotonic() - self._began
+
+    def compute_seconds(self, report: Report) -> float:
+        """Return the seconds in compiled code until `report`, over all the times the run was resumed."""
+        return self._compute_seconds + report.seconds
+
+    def look(self, report: Report) -> None:
+        """Save the state of a report after which the run goes on, if it is time to."""
+        if report.finished:
+            return
+        by_time = self._every_seconds is not None and time.monotonic() - self._saved >= self._every_seconds
+        by_step = self.every_steps is not None and report.step % self.every_steps == 0
+        if by_time or by_step:
+            self.save(report)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Save the last state of a run that can go on: to the schedule's end, or beyond it with more steps."""
+        goes_on = outcome.status in (Status.COMPLETED, Status.INTERRUPTED) or outcome.stopped_by == "seconds"
+        if goes_on:
+            self.save(outcome.report)
+
+    def save(self, report: Report) -> None:
+        """Save the state of a report, once everything recorded until then is on the disk."""
+        from gdrun.engine.state import to_arrays
+
+        if report.step <= self._step:
+            return  # It is there already, or it is the start, which costs nothing.
+        state = {_STATE + name: value for name, value in to_arrays(report.state).items()}
+        record = {_RECORD + name: values[-1] for name, values in report.records.items()}
+        meta = {
+            "format": FORMAT,
+            "run": self._store.record.id,
+            "seconds": self.seconds,
+            "compute_seconds": self.compute_seconds(report),
+        }
+        # The rows first: a state whose rows were lost with the power could not be gone on from.
+        self._store.sync()
+        self._files.save(report.step, state | record, meta)
+        self._step = report.step
+        self._saved = time.monotonic()
+
+
+def position_at(checkpoint: Checkpoint, prepared: Prepared, run_id: str) -> Position:
+    """Return the position that a checkpoint holds.
+
+    Raises:
+        RunDirectoryError: it is not one of this run.
+    """
+    from gdrun.engine.drive import Report
+    from gdrun.engine.state import Reason, from_arrays, to_arrays
+
+    built, meta = prepared.built, checkpoint.meta
+    if meta.get("format") != FORMAT or meta.get("run") != run_id:
+        raise RunDirectoryError(f"the checkpoint of step {checkpoint.step} is not one of this run")
+    state = _part(checkpoint, _STATE, {name: np.asarray(value) for name, value in to_arrays(built.state).items()})
+    record = _part(checkpoint, _RECORD, {name: value.numpy() for name, value in _first_record(prepared).items()})
+    restored = from_arrays(built.state, state)
+    if int(restored.step) != checkpoint.step or int(restored.reason) != int(Reason.NONE):
+        raise RunDirectoryError(f"the checkpoint of step {checkpoint.step} holds another state")
+    step = np.asarray([checkpoint.step])
+    report = Report(
+        restored,
+        checkpoint.step,
+        {name: value[None] for name, value in record.items()},
+        built.rows.is_row(step),
+        Reason.NONE,
+        checkpoint.step >= built.total_steps,
+        0.0,
+        0.0,
+    )
+    return Position(report, float(meta["seconds"]), float(meta["compute_seconds"]))
+
+
+def _first_record(prepared: Prepared) -> dict[str, Any]:
+    from gdrun.engine.loop import flat_record
+
+    return flat_record(prepared.built.program.first_record)
+
+
+def _part(checkpoint: Checkpoint, prefix: str, template: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of one part, if they are those that the run has."""
+    arrays = {name.removeprefix(prefix): value for name, value in checkpoint.arrays.items() if name.startswith(prefix)}
+    shapes = {name: (value.shape, value.dtype) for name, value in arrays.items()}
+    if shapes != {name: (value.shape, value.dtype) for name, value in template.items()}:
+        raise RunDirectoryError(f"the checkpoint of step {checkpoint.step} does not hold what this run has")
+    return arrays

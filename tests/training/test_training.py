@@ -1,0 +1,361 @@
+"""From a config to a run directory."""
+
+import gc
+import json
+import math
+import os
+import signal
+import threading
+import tracemalloc
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gdrun.engine.device import configure
+from gdrun.rundir.record import Status
+from gdrun.training.train import SMOKE_STEPS, Listener, execute, plan, prepare, train
+
+LINE = """
+name: line
+description: a line through ten points
+seed: 4
+precision: float64
+compile: graph
+data: {kind: formula, inputs: {x: "linspace(-1, 2, 10)"}, target: 3*x + 2, noise: "normal(0, 0.1)", validation: 0.2}
+model: {kind: formula, formula: w*x + b, parameters: {w: 0, b: 0}}
+metrics: [mae]
+optimizer: {kind: adam, learning_rate: 0.1}
+schedule: {epochs: 4, batch_size: 3}
+"""
+
+
+def rows_of(run):
+    return [json.loads(line) for line in (run.directory / "metrics.jsonl").read_text().splitlines()]
+
+
+class Notes(Listener):
+    """Writes down what it hears."""
+
+    def __init__(self):
+        self.heard = []
+
+    def planned(self, plan):
+        self.heard.append(("planned", plan))
+        assert plan.directory.is_dir()
+
+    def progress(self, progress):
+        self.heard.append(("progress", progress))
+
+    def warned(self, message):
+        self.heard.append(("warned", message))
+
+    def finished(self, run):
+        self.heard.append(("finished", run))
+
+
+def test_a_run_leaves_a_directory_that_says_what_happened(lab):
+    run = lab.train(LINE)
+    record = run.record
+    assert run.status is Status.COMPLETED
+    assert (record.stopped_by, record.why, record.steps, record.epochs) == (
+        "epochs",
+        "the schedule's end, 4 epochs",
+        12,
+        4,
+    )
+    assert (record.precision, record.compile, record.seeds) == ("float64", "graph", {"seed": 4})
+    assert record.command == ("test",)
+    assert record.final.keys() == {
+        "loss", "mae", "validation_loss", "validation_mae", "gradient_norm", "learning_rate"
+    }  # fmt: skip
+    rows = rows_of(run)
+    assert [row["step"] for row in rows] == list(range(13))
+    assert [row["epoch"] for row in rows] == [step // 3 for step in range(13)]
+    assert list(rows[0]) == [
+        "step", "epoch", "loss", "gradient_norm", "learning_rate", "parameters.w", "parameters.b",
+        "mae", "validation_loss", "validation_mae",
+    ]  # fmt: skip
+    for row in rows[1:]:
+        ends_epoch = row["step"] % 3 == 0
+        assert "loss_before" in row
+        assert ("loss_epoch" in row, "mae" in row, "validation_loss" in row) == (ends_epoch,) * 3
+    assert rows[-1]["validation_loss"] == record.final["validation_loss"]
+    assert rows[-1]["parameters.w"] == run.parameters["w"]
+    assert (lab.runs / "latest").resolve() == run.directory.resolve()
+
+
+def test_the_summarys_loss_is_over_the_whole_training_set_at_the_final_parameters(lab):
+    prepared = lab.prepare(LINE)
+    run = execute(prepared, runs_dir=lab.runs)
+    x, y = prepared.built.data.inputs["x"].numpy(), prepared.built.data.target.numpy()
+    assert len(x) == 8
+    loss = np.mean((run.parameters["w"] * x + run.parameters["b"] - y) ** 2)
+    np.testing.assert_allclose(run.record.final["loss"], loss, rtol=1e-14)
+    assert abs(rows_of(run)[-1]["loss"] - loss) > 1e-3
+
+
+def test_the_runs_own_config_runs_again_with_the_same_bits(lab, tmp_path):
+    (lab.folder / "data.csv").write_text("a,b,y\n" + "".join(f"{i},{i * i % 7},{3 * i}\n" for i in range(20)))
+    changes = [
+        "data={kind: csv, path: data.csv, inputs: [a, b], target: y, scale: standardize}",
+        "schedule.batch_size=8",
+        "data.validation={share: 0.2, shuffle: true}",
+        "model={kind: mlp, hidden: [3]}",
+        "precision=float32",
+        "compile=xla",
+        "record.parameters=true",
+    ]
+    first = lab.train(LINE, changes)
+    again = train(first.directory, runs_dir=tmp_path / "elsewhere")
+    for name in ("metrics.jsonl", "parameters.npz", "config.yaml"):
+        assert (first.directory / name).read_bytes() == (again.directory / name).read_bytes(), name
+    assert again.directory.parent == tmp_path / "elsewhere"
+    assert list(first.record.data.values()) == list(again.record.data.values())
+
+
+def test_what_was_prepared_can_be_executed_again(lab):
+    prepared = lab.prepare(LINE, ["data.validation=null"])
+    first, again = (execute(prepared, runs_dir=lab.runs) for _ in range(2))
+    assert first.directory != again.directory
+    assert (first.directory / "metrics.jsonl").read_bytes() == (again.directory / "metrics.jsonl").read_bytes()
+    assert prepared.built.program.num_traces == 1
+
+
+def test_what_was_written_is_kept_beside_what_it_came_to(lab):
+    run = lab.train(LINE, ["epochs=1", "lr=0.5"])
+    assert (run.directory / "source" / "case.yaml").read_text() == LINE
+    assert (run.directory / "source" / "overrides.txt").read_text() == "epochs=1\nlr=0.5\n"
+    assert "learning_rate: 0.5" in run.config
+
+
+def test_a_listener_hears_the_plan_then_progress_then_the_run(lab):
+    notes = Notes()
+    run = lab.train(LINE, listener=notes)
+    kinds = [kind for kind, _ in notes.heard]
+    assert kinds == ["planned"] + ["progress"] * (len(kinds) - 2) + ["finished"]
+    told = notes.heard[0][1]
+    assert (told.name, told.description) == ("line", "a line through ten points")
+    assert (told.total_steps, told.steps_per_epoch, told.total_epochs, told.num_parameters) == (12, 3, 4, 2)
+    assert (told.parameter_names, told.device, told.compile, told.precision) == (("w", "b"), "cpu", "graph", "float64")
+    assert told.directory == run.directory
+    last = notes.heard[-2][1]
+    assert (last.step, last.epoch) == (12, 4)
+    assert last.loss == rows_of(run)[-1]["loss"]
+    assert last.parameters == {"w": run.parameters["w"], "b": run.parameters["b"]}
+    assert last.seconds > 0
+
+
+def test_a_plan_can_be_had_without_a_run(lab):
+    told = plan(lab.prepare(LINE))
+    assert (told.directory, told.total_steps) == (None, 12)
+    assert not lab.runs.exists()
+
+
+def test_what_xla_cannot_compile_runs_as_a_graph_and_says_so(lab):
+    notes = Notes()
+    run = lab.train(LINE, ["compile=xla", "epochs=1", 'record.formulas={d: "det([[w, 1], [b, 2]])"}'], listener=notes)
+    warnings = [message for kind, message in notes.heard if kind == "warned"]
+    assert run.record.compile == "graph"
+    assert len(warnings) == 1
+    assert "det" in warnings[0]
+    assert list(run.record.warnings) == warnings
+    assert "det" in (run.directory / "log.txt").read_text()
+
+
+DIVERGING = """
+compile: graph
+model: {kind: formula, formula: (w - 1)**2, parameters: {w: 3}}
+optimizer: {kind: sgd, learning_rate: 3}
+schedule: {steps: 1000}
+record: {every: [0]}
+"""
+
+
+@pytest.mark.parametrize("compile", ["graph", "xla"])
+def test_a_diverged_run_says_where_and_keeps_the_last_finite_parameters(lab, compile):
+    w, step = np.float32(3), 0
+    with np.errstate(over="ignore"):
+        while np.isfinite((w - np.float32(1)) ** 2):
+            w, step = w - np.float32(6) * (w - np.float32(1)), step + 1
+    run = lab.train(DIVERGING, [f"compile={compile}"])
+    assert run.status is Status.DIVERGED
+    assert run.record.stopped_by == "non_finite"
+    assert run.record.diverged == {"step": step, "quantity": "loss"}
+    assert run.record.steps == step
+    assert f"the loss became inf at step {step} (learning rate 3)" in run.record.why
+    assert run.record.final["loss"] == "inf"
+    np.testing.assert_allclose(run.parameters["w"], w, rtol=1e-6)
+    assert [row["step"] for row in rows_of(run)] == [0, step]
+    assert rows_of(run)[-1]["loss"] == "inf"
+
+
+def test_non_finite_false_runs_to_the_end_and_has_diverged(lab):
+    run = lab.train(DIVERGING, ["steps=300", "schedule.stop.non_finite=false"])
+    assert (run.status, run.record.steps) == (Status.DIVERGED, 300)
+    assert "non_finite is false" in run.record.why
+
+
+def test_a_rule_that_fires_is_named_with_its_numbers(lab):
+    run = lab.train(DIVERGING, ["lr=0.25", "schedule.stop.loss_below=0.3"])
+    # w - 1 = 2 / 2**k; the loss 4 / 4**k is below 0.3 at k = 2.
+    assert (run.status, run.record.stopped_by, run.record.steps) == (Status.STOPPED, "loss_below", 2)
+    assert run.record.why == "the loss 0.25 is below 0.3 at step 2"
+    assert run.parameters["w"] == 1.5
+
+
+def test_seconds_stop_between_chunks(lab):
+    run = lab.train(DIVERGING, ["lr=1e-3", "steps=100000000", "schedule.stop.seconds=0.5", "compile=xla"])
+    assert (run.status, run.record.stopped_by) == (Status.STOPPED, "seconds")
+    assert 0 < run.record.steps < 100_000_000
+    assert run.record.why == f"0.5 seconds were over at step {run.record.steps}"
+    assert rows_of(run)[-1]["step"] == run.record.steps
+    assert run.record.seconds < 20
+
+
+class Interrupting(Listener):
+    """Sends a signal once training has begun, as a terminal or a batch system does."""
+
+    def __init__(self, number, after=2):
+        self.number, self.after = number, after
+
+    def progress(self, progress):
+        self.after -= 1
+        if self.after == 0:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_well(lab, number):
+    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    run = lab.train(DIVERGING, ["lr=1e-9", "steps=100000000", "record.every=1000"], listener=Interrupting(number))
+    assert {name: signal.getsignal(name) for name in before} == before
+    assert run.status is Status.INTERRUPTED
+    assert (run.record.stopped_by, run.record.why) == ("signal", f"{number.name} at step {run.record.steps}")
+    rows = rows_of(run)
+    assert rows[-1]["step"] == run.record.steps > 0
+    assert rows[-1]["parameters.w"] == run.parameters["w"]
+    assert math.isfinite(run.record.final["loss"])
+
+
+def test_in_another_thread_signals_are_left_alone(lab):
+    prepared, runs = lab.prepare(LINE), []
+    thread = threading.Thread(target=lambda: runs.append(execute(prepared, runs_dir=lab.runs)))
+    thread.start()
+    thread.join()
+    assert runs[0].status is Status.COMPLETED
+
+
+PATIENT = """
+precision: float64
+compile: graph
+data: {kind: values, inputs: {x: [1, 2, 3, 4]}, target: [2, 4, 6, 9], validation: {last: 1}}
+model: {kind: formula, formula: w*x, parameters: {w: 4}}
+optimizer: {kind: sgd, learning_rate: 0.01}
+schedule: {epochs: 50, stop: {patience: {epochs: 3, metric: validation_loss, restore_best: RESTORE}}}
+"""
+
+
+@pytest.mark.parametrize("restore", ["true", "false"])
+def test_patience_ends_with_the_best_parameters_if_it_is_to_restore_them(lab, restore):
+    """w falls from 4 towards 2; the validation example wants 2.25."""
+    x, y, rate = np.asarray([1.0, 2, 3]), np.asarray([2.0, 4, 6]), 0.01
+    w = [4.0]
+    for _ in range(50):
+        w.append(w[-1] - rate * np.mean(2 * (w[-1] * x - y) * x))
+    losses = (4 * np.asarray(w) - 9) ** 2
+    best = int(np.argmin(losses))
+    run = lab.train(PATIENT.replace("RESTORE", restore))
+    assert (run.record.stopped_by, run.record.steps) == ("patience", best + 3)
+    assert run.record.best == {
+        "metric": "validation_loss",
+        "step": best,
+        "value": pytest.approx(losses[best], rel=1e-12),
+    }
+    end = best if restore == "true" else best + 3
+    np.testing.assert_allclose(run.parameters["w"], w[end], rtol=1e-14)
+    np.testing.assert_allclose(run.record.final["validation_loss"], losses[end], rtol=1e-10)
+    np.testing.assert_allclose(run.record.final["loss"], np.mean((w[end] * x - y) ** 2), rtol=1e-10)
+    assert (run.best is None) is (restore == "false")
+
+
+def test_averages_and_accumulated_gradients_are_those_of_keras(lab):
+    """use_ema ends with the average; twelve steps in groups of three; through a whole run."""
+    text = """
+model: {kind: formula, formula: sum((w - [1, 2])**2 * (1 + 0.1*step)), parameters: {w: [0, 0]}}
+optimizer: {kind: adam, learning_rate: 0.1, use_ema: true, ema_momentum: 0.8, gradient_accumulation_steps: 3}
+schedule: {steps: 14}
+compile: graph
+record: {every: 1}
+""".replace("sum((w - [1, 2])**2 * (1 + 0.1*step))", '"sum((w - [1, 2])**2 * (1 + 0.1*step))"')
+    run = lab.train(text)
+    w = keras.Variable(np.zeros(2, np.float32))
+    optimizer = keras.optimizers.Adam(0.1, use_ema=True, ema_momentum=0.8, gradient_accumulation_steps=3)
+    optimizer.build([w])
+    for step in range(14):
+        np.testing.assert_array_equal(np.float32(rows_of(run)[step]["parameters.w"]), w.numpy())
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum((w.value - [1.0, 2.0]) ** 2 * (1 + 0.1 * np.float32(step)))
+        optimizer.apply_gradients([(tape.gradient(loss, w.value), w)])
+    optimizer.finalize_variable_values([w])
+    np.testing.assert_array_equal(run.parameters["w"], w.numpy())
+    final = np.sum((w.numpy() - [1, 2]) ** 2 * 2.4)
+    np.testing.assert_allclose(run.record.final["loss"], final, rtol=1e-5)
+
+
+def test_parameters_are_saved_in_their_own_domain(lab):
+    text = DIVERGING.replace("{w: 3}", "{w: {value: 3, transform: exp}, c: {value: 7, trainable: false}}")
+    run = lab.train(text.replace("(w - 1)**2", "(w - 1)**2 + c"), ["steps=0"])
+    np.testing.assert_allclose(run.parameters["w"], 3, rtol=1e-6)
+    assert run.parameters["c"] == 7
+    assert run.parameters["c"].dtype == np.float32
+
+
+def test_a_smoke_run_makes_the_first_steps_of_the_real_one(lab):
+    factor = "schedule.learning_rate_factor={kind: cosine, warmup: 5}"
+    whole = lab.train(LINE, [factor])
+    smoke = execute(prepare(lab.load(LINE, [factor]), smoke=True), runs_dir=lab.runs)
+    assert smoke.record.steps == SMOKE_STEPS
+    assert "smoke" in smoke.record.why
+    assert rows_of(smoke) == rows_of(whole)[: SMOKE_STEPS + 1]
+
+
+def test_a_run_that_is_not_kept_lives_as_long_as_its_run(lab):
+    run = lab.train(DIVERGING, ["steps=1"], keep=False)
+    directory = run.directory
+    assert not lab.runs.exists()
+    assert run.record.steps == 1
+    assert directory.exists()
+    run.temporary.cleanup()
+    assert not directory.exists()
+
+
+def test_the_host_holds_no_more_after_many_chunks(lab, monkeypatch):
+    from gdrun.engine.drive import Pace
+
+    built = lab.build(LINE, ["steps=130", "record.every=[0]"])
+    monkeypatch.setattr(Pace, "next_steps", lambda self: 1)
+    from gdrun.engine.drive import drive
+
+    reports = drive(built.program, built.state, built.setting, built.data, built.rows, built.windows)
+    sizes = []
+    try:
+        for number, _ in enumerate(reports):
+            if number == 40:
+                tracemalloc.start()
+            if number in (50, 120):
+                gc.collect()
+                sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    # TensorFlow keeps each scalar that was ever made of a Python number: some hundred bytes a chunk.
+    assert sizes[1] - sizes[0] < 70 * 500
+
+
+def test_threads_that_come_too_late_are_a_missing_resource(tensorflow):
+    from gdrun.errors import ResourceError
+
+    tf.constant(1.0)
+    with pytest.raises(ResourceError, match="TensorFlow has started"):
+        configure(threads=3)
