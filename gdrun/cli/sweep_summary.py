@@ -11,7 +11,7 @@ from gdrun.text import human_number, human_seconds, safe_text
 
 from . import summary, terminal
 from .output import aligned
-from .sweep_progress import plural_count
+from .progress import plural_count
 from .sweep_table import cell
 
 if TYPE_CHECKING:

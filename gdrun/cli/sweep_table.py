@@ -9,7 +9,7 @@ from gdrun.text import human_number, safe_text
 
 from . import terminal
 from .output import aligned
-from .sweep_progress import plural_count
+from .progress import plural_count
 
 if TYPE_CHECKING:
     from gdrun.sweeping.trials import SweepSpec

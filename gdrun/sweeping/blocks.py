@@ -30,7 +30,7 @@ from .grouping import Group
 from .halving import Halving
 from .inputs import GroupInputs, build_group
 from .programs import kept_program
-from .results import BlockResult, failed
+from .results import BlockProgress, BlockResult, failed
 
 if TYPE_CHECKING:
     from .trials import SweepSpec
@@ -49,31 +49,17 @@ _FAILURES = (GdrunError, tf.errors.OpError, NotImplementedError, ValueError, Typ
 
 @dataclass(frozen=True)
 class Control:
-    """What a run of blocks asks and tells.
+    """Callbacks of a run of blocks.
 
     Args:
         should_stop: asked after each chunk.
         call: see `drive`.
-        progress: told (trials that go on or are done in this block: active, lane-steps so far in it, diverged in it).
+        progress: called after each chunk.
     """
 
     should_stop: Callable[[], bool] = lambda: False
     call: Callable[..., Any] = lambda function, *arguments: function(*arguments)
     progress: Callable[[BlockProgress], None] = lambda progress: None
-
-
-@dataclass(frozen=True)
-class BlockProgress:
-    """How far a block is."""
-
-    done: int
-    """Trials of the block that have ended."""
-    diverged: int
-    lane_steps: int
-    """Updates of all its trials so far."""
-    best: float | None
-    """The least loss among its trials now."""
-    best_trial: int | None
 
 
 def run_group(spec: SweepSpec, group: Group, control: Control) -> Iterator[BlockResult]:

@@ -23,7 +23,7 @@ from gdrun.text import plural, safe_text
 
 from .grouping import Group
 from .local_pool import MAX_JOBS, Context, deaf_children, end_with, usable_cores
-from .results import BlockResult
+from .results import BlockProgress, BlockResult
 from .working import OtherVersions, Work, difference, train, versions
 
 CONNECT_SECONDS = 6.0
@@ -135,7 +135,7 @@ class DaskPool:
             return f"{plural(_ALLOWED_DEATHS + 1, 'worker')} died of it" if self._cluster else "its workers died of it"
         return ""
 
-    def told(self) -> list[tuple[Any, ...]]:
+    def told(self) -> list[BlockProgress]:
         """Nothing is heard from inside a group; see that there are workers.
 
         Raises:

@@ -15,10 +15,10 @@ from gdrun.config.base import Section
 from gdrun.models.convolutions import Convolution
 
 from .grouping import Group
-from .results import BlockResult
+from .results import BlockProgress, BlockResult
 
 if TYPE_CHECKING:
-    from .blocks import BlockProgress, Control
+    from .blocks import Control
     from .trials import SweepSpec
 
 CHUNK = 16

@@ -26,7 +26,7 @@ from typing import Any
 from gdrun.errors import UsageError
 
 from .grouping import Group
-from .results import BlockResult
+from .results import BlockProgress, BlockResult
 from .working import Work, train, warm_up
 
 MAX_JOBS = 256
@@ -78,7 +78,7 @@ class LocalPool:
         worker = self._busy.pop(future)
         return worker.buried() if isinstance(future.exception(), self.deaths) else ""
 
-    def told(self) -> list[tuple[Any, ...]]:
+    def told(self) -> list[BlockProgress]:
         """Return what each worker that is at work said last of how far it is."""
         return [said for worker in self._busy.values() if (said := worker.said()) is not None]
 
@@ -97,7 +97,7 @@ class _Worker:
     _pool: ProcessPoolExecutor | None = None
     _context: Context = field(default_factory=lambda: Context())
     _ear: Connection | None = None
-    _last: tuple[Any, ...] | None = None
+    _last: BlockProgress | None = None
 
     def start(self) -> None:
         """Start the process; it goes on importing what it needs."""
@@ -115,7 +115,7 @@ class _Worker:
         self._last = None
         return self._pool.submit(_train, work, group)
 
-    def said(self) -> tuple[Any, ...] | None:
+    def said(self) -> BlockProgress | None:
         """What it said last."""
         with contextlib.suppress(EOFError, OSError):
             while self._ear is not None and self._ear.poll():

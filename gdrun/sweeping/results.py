@@ -138,6 +138,31 @@ class BlockResult:
         )
 
 
+@dataclass(frozen=True)
+class BlockProgress:
+    """Progress of a block, of the blocks of a group, or of several groups that are trained at the same time."""
+
+    done: int = 0
+    """Trials that have ended."""
+    diverged: int = 0
+    """Of these."""
+    lane_steps: int = 0
+    """Updates of all trials."""
+    best: float | None = None
+    """The least loss among trials that go on or ended well."""
+    best_trial: int | None = None
+
+    @classmethod
+    def of(cls, block: BlockResult) -> BlockProgress:
+        """Return the counts of a block that is done; its best is in the table."""
+        return cls(len(block), block.status.count("diverged"), int(block.steps.sum()))
+
+    def __add__(self, other: BlockProgress) -> BlockProgress:
+        best = min(((one.best, one.best_trial) for one in (self, other) if one.best is not None), default=(None, None))
+        counts = (self.done + other.done, self.diverged + other.diverged, self.lane_steps + other.lane_steps)
+        return BlockProgress(*counts, *best)
+
+
 def failed(trials: np.ndarray, why: str) -> BlockResult:
     """Return the result of trials that an error ended."""
     count = len(trials)

@@ -19,7 +19,7 @@ from gdrun.text import plural, safe_text
 
 from .execute import Hooks, chunk_of, cut
 from .grouping import Group
-from .results import STATUSES, BlockResult, failed
+from .results import STATUSES, BlockProgress, BlockResult, failed
 from .working import OtherVersions, Work
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class Pool(Protocol):
     def released(self, future: Future[list[BlockResult]]) -> str:
         """A future is done; return of what its worker died, if it did."""
 
-    def told(self) -> list[tuple[Any, ...]]:
-        """Return what those at work said last: (done, diverged, lane steps, best loss, its trial) each."""
+    def told(self) -> list[BlockProgress]:
+        """Return the newest progress of each group that is being trained."""
 
     def close(self) -> None:
         """End the workers that were started here, whatever they do."""
@@ -136,7 +136,7 @@ class Workers:
                     waiting.append(_Given(given.group, given.attempt + 1))
                 else:
                     yield failed(given.group.trials, f"{why}, {ATTEMPTS} times")
-            _tell(pool, hooks)
+            _report(pool, hooks)
 
 
 def _results(
@@ -183,13 +183,8 @@ def _trials(group: Group) -> str:
     return f"{plural(len(group), 'trial')} ({group.trials[0]} to {group.trials[-1]})"
 
 
-def _tell(pool: Pool, hooks: Hooks) -> None:
-    """Tell how far all groups at work are, as one."""
-    told = pool.told()
-    if not told:
-        return
-    from .blocks import BlockProgress
-
-    best = min(((one[3], one[4]) for one in told if one[3] is not None), default=(None, None))
-    done, diverged, lane_steps = (sum(one[place] for one in told) for place in range(3))
-    hooks.progress(BlockProgress(done, diverged, lane_steps, *best))
+def _report(pool: Pool, hooks: Hooks) -> None:
+    """Report the progress of all groups that are being trained, as one."""
+    running = pool.told()
+    if running:
+        hooks.progress(sum(running, BlockProgress()))

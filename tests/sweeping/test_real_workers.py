@@ -14,9 +14,9 @@ import pytest
 
 from gdrun.errors import ExitCode, ResourceError
 from gdrun.sweeping import dask_pool
-from gdrun.sweeping.listener import SweepListener
 from gdrun.sweeping.run import sweep
 from gdrun.sweeping.workers import executor
+from gdrun.training.listener import Listener
 
 FILES = ("trials.csv", "curves.npz", "parameters.npz")
 
@@ -53,8 +53,8 @@ sweep:
 """
 
 
-class Heard(SweepListener):
-    """What a sweep warned of."""
+class Warnings(Listener):
+    """Warnings of a sweep."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -76,8 +76,8 @@ def test_the_same_table_comes_out_wherever_trials_run_and_whoever_dies(
     def run(**how: Any) -> tuple[Any, list[str]]:
         (tmp_path / "dead").unlink(missing_ok=True)
         (tmp_path / "deadly").touch()
-        heard = Heard()
-        return sweep(config, runs_dir=tmp_path / "runs", plugins=[plugin], listener=heard, **how), heard.warnings
+        listener = Warnings()
+        return sweep(config, runs_dir=tmp_path / "runs", plugins=[plugin], listener=listener, **how), listener.warnings
 
     here, _ = run()
     statuses = {trial["status"] for trial in here.trials}
@@ -109,6 +109,7 @@ def test_the_same_table_comes_out_wherever_trials_run_and_whoever_dies(
 SCRIPT = """
 import sys, time
 from gdrun.sweeping.workers import executor
+from gdrun.training.listener import Listener
 
 workers = executor(**{how!r})
 pool = workers._pool
