@@ -6,7 +6,7 @@ Shape letters: n trials, R recorded steps.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -161,6 +161,23 @@ class BlockProgress:
         best = min(((one.best, one.best_trial) for one in (self, other) if one.best is not None), default=(None, None))
         counts = (self.done + other.done, self.diverged + other.diverged, self.lane_steps + other.lane_steps)
         return BlockProgress(*counts, *best)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Callbacks of training.
+
+    Args:
+        should_stop: asked after each chunk.
+        call: calls compiled code; see `drive`.
+        progress: called with the progress of the groups that are being trained.
+        warn: called with a message.
+    """
+
+    should_stop: Callable[[], bool] = lambda: False
+    call: Callable[..., Any] = lambda function, *arguments: function(*arguments)
+    progress: Callable[[BlockProgress], None] = lambda progress: None
+    warn: Callable[[str], None] = lambda message: None
 
 
 def failed(trials: np.ndarray, why: str) -> BlockResult:

@@ -30,11 +30,11 @@ from gdrun.text import plural, safe_text
 from gdrun.training.listener import Listener, Plan, Progress, plan_of
 from gdrun.training.signals import Abandoned, StopRequests
 
-from .execute import Executor, Here, Hooks, of_missing
-from .grouping import Group, group_trials
+from .executors import Executor, make_executor
+from .grouping import Group, group_trials, parts_of
 from .keeping import Keeper, load_parts
 from .proposals import batch_size, check_installed
-from .results import BlockProgress, BlockResult, Table
+from .results import BlockProgress, BlockResult, Hooks, Table
 from .trials import SweepSpec, plan_trials
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def resume(directory: str | Path, *, plugins: PluginSources = (), listener: List
         open_things.enter_context(store)
         resumed = (*store.record.resumed, {"trials": int(table.total - len(missing))})
         store.update_record(status=str(Status.RUNNING), finished=None, stopped_by=None, why=None, resumed=resumed)
-        groups = [] if spec.search is not None else of_missing(group_trials(spec), missing)
+        groups = [] if spec.search is not None else parts_of(group_trials(spec), missing)
         settings.listener.planned(_plan(first, store, spec, groups))
         _carry_out(store, spec, groups, settings, table, executor)
     return _finished(store, settings)
@@ -160,12 +160,8 @@ class _Settings:
     command: Sequence[str] | None
 
     def executor(self) -> Executor:
-        """Where trials are trained."""
-        if self.jobs == 1 and self.cluster is None:
-            return Here()
-        from .workers import executor
-
-        return executor(jobs=self.jobs, cluster=self.cluster, device=self.device, threads=self.threads)
+        """Return the executor that trains the groups."""
+        return make_executor(jobs=self.jobs, cluster=self.cluster, device=self.device, threads=self.threads)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .grouping import Group
-from .results import BlockProgress, BlockResult
+from .results import BlockProgress, BlockResult, Hooks
 
 if TYPE_CHECKING:
     from .trials import SweepSpec
@@ -82,13 +82,13 @@ def train(
 
         tf = import_tensorflow()
         name = configure(device=work.device, threads=work.threads).name
-        from .blocks import Control, run_group
+        from .blocks import run_group
 
         progress = _GroupProgress(send)
-        control = Control(should_stop=should_stop, progress=progress.within)
+        hooks = Hooks(should_stop=should_stop, progress=progress.within)
         blocks = []
         with tf.device(name):
-            for block in run_group(spec, group, control):
+            for block in run_group(spec, group, hooks):
                 blocks.append(block)
                 progress.add(block)
         return blocks
