@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gdrun.analysis.grad import grad as grad
     from gdrun.analysis.learning_rate import find_learning_rate as find_learning_rate
     from gdrun.analysis.stable import stability as stability
-    from gdrun.checking import check as check
+    from gdrun.checking.check import check as check
     from gdrun.experiment.loading import LoadedConfig as LoadedConfig
     from gdrun.experiment.loading import load_config as load_config
     from gdrun.exports.data import export as export
@@ -39,22 +39,22 @@ if TYPE_CHECKING:
     from gdrun.rundir.trash import removed as removed
     from gdrun.rundir.trash import restore as restore
     from gdrun.rundir.verifying import verify as verify
+    from gdrun.sweeping.run import resume as resume
     from gdrun.sweeping.run import sweep as sweep
     from gdrun.sweeping.trials import plan_trials as plan_trials
-    from gdrun.training.resuming import resume as resume
-    from gdrun.training.train import Listener as Listener
+    from gdrun.training.listener import Listener as Listener
+    from gdrun.training.prepare import prepare as prepare
     from gdrun.training.train import execute as execute
-    from gdrun.training.train import prepare as prepare
     from gdrun.training.train import train as train
 
 __version__ = "0.1.0"
 
 _PLACES = {
-    "Listener": "training.train",
+    "Listener": "training.listener",
     "LoadedConfig": "experiment.loading",
     "Run": "rundir.run",
     "TensorBoardListener": "exports.live",
-    "check": "checking",
+    "check": "checking.check",
     "check_grad": "analysis.checks",
     "compare": "rundir.comparing",
     "describe_run": "rundir.describing",
@@ -69,13 +69,13 @@ _PLACES = {
     "load_run": "rundir.run",
     "plan_trials": "sweeping.trials",
     "plot": "plots.choose",
-    "prepare": "training.train",
+    "prepare": "training.prepare",
     "prune": "rundir.pruning",
     "remove": "rundir.trash",
     "removed": "rundir.trash",
     "report": "reporting.make",
     "restore": "rundir.trash",
-    "resume": "training.resuming",
+    "resume": "sweeping.run",
     "runs": "rundir.run",
     "stability": "analysis.stable",
     "sweep": "sweeping.run",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gdrun.config.plugins import PluginSources
     from gdrun.rundir.run import Run
     from gdrun.rundir.sweep_run import SweepRun
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 RUN_KINDS = {
     "loss": "the loss, with the validation loss of one run",
@@ -198,7 +198,7 @@ def _of_model(run: Run, kind: str, columns: Sequence[str], load: Callable[[], Pr
 
 
 def _prepared(run: Run, device: str | None, plugins: PluginSources) -> Prepared:
-    from gdrun.training.prediction import load_trained
+    from gdrun.training.predict import load_trained
 
     return load_trained(run, device=device, plugins=plugins)
 

@@ -18,7 +18,7 @@ from .views import decision_figure, fit_figure, spectrum_figure
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 Load = Callable[[], "Prepared"]
 

@@ -25,7 +25,7 @@ from .scales import number_text
 if TYPE_CHECKING:
     from gdrun.analysis.start import At
     from gdrun.rundir.run import Run
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 Load = Callable[[], "Prepared"]
 """Builds the run's experiment."""

@@ -8,20 +8,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gdrun.rundir import layout
 from gdrun.rundir.files import Directory, disk_error
 from gdrun.rundir.lock import WriterLock
 from gdrun.rundir.record import RunRecord, now_text
 from gdrun.rundir.store import RunStore
+from gdrun.training.listener import Listener
 from gdrun.training.outcome import describe_outcome
-from gdrun.training.recording import Recorder, first_record
+from gdrun.training.recorder import Recorder, begin, run_info
 
 from .results import Champion
 
 if TYPE_CHECKING:
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 
 def write_best(directory: Path, prepared: Prepared, champion: Champion, command: Sequence[str] | None) -> None:
@@ -56,12 +55,10 @@ def write_best(directory: Path, prepared: Prepared, champion: Champion, command:
         seconds=champion.seconds,
         steps_per_second=0.0,
     )
-    fields = {"name": prepared.loaded.experiment.name or "best", **first_record(prepared, command)}
+    fields = {"name": prepared.loaded.experiment.name or "best", **run_info(prepared, command)}
     with _open(directory / layout.BEST_RUN, fields) as store:
         recorder = Recorder(store, prepared)
-        recorder.write_sources()
-        for message in prepared.built.warnings:
-            store.log(f"warning: {message}")
+        begin(store, prepared.loaded, Listener(), prepared.built.warnings)
         recorder.write(report)
         outcome = describe_outcome(prepared, report, None, champion.seconds)
         recorder.finish(outcome, compute_seconds=champion.seconds)
@@ -90,8 +87,3 @@ def _clear(path: Path) -> None:
                     whole = f"{folder}/{name}" if folder else name
                     if name != layout.LOCK and not (path / whole).is_dir():
                         files.remove(whole)
-
-
-def rows_are_enough(champion: Champion | None) -> bool:
-    """Return whether a champion was kept whole."""
-    return champion is not None and bool(np.size(champion.is_row))
