@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from gdrun.rundir.trash import removed as removed
     from gdrun.rundir.trash import restore as restore
     from gdrun.rundir.verifying import verify as verify
+    from gdrun.sweeping.plan import plan_trials as plan_trials
     from gdrun.sweeping.run import resume as resume
     from gdrun.sweeping.run import sweep as sweep
-    from gdrun.sweeping.trials import plan_trials as plan_trials
     from gdrun.training.listener import Listener as Listener
     from gdrun.training.prepare import prepare as prepare
     from gdrun.training.train import execute as execute
@@ -67,7 +67,7 @@ _PLACES = {
     "grad": "analysis.grad",
     "load_config": "experiment.loading",
     "load_run": "rundir.run",
-    "plan_trials": "sweeping.trials",
+    "plan_trials": "sweeping.plan",
     "plot": "plots.choose",
     "prepare": "training.prepare",
     "prune": "rundir.pruning",

@@ -94,7 +94,7 @@ def plane_losses(at: At, plane: Plane, coordinates: np.ndarray) -> np.ndarray:
 
 
 def _obstacle(built: Built) -> str | None:
-    from gdrun.sweeping.blocks import lanes_obstacle
+    from gdrun.assembly.lanes import lanes_obstacle
 
     return lanes_obstacle(built)
 

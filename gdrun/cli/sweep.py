@@ -74,7 +74,7 @@ def command(
     session.check_device(device)
     ranking: dict[str, Any] = {"search": search, "metric": metric, "maximize": maximize}
     if dry_run:
-        from gdrun.sweeping.trials import plan_trials
+        from gdrun.sweeping.plan import plan_trials
 
         known = session.load_plugins(plugins)
         return _dry_run(plan_trials(configs[0], spaces, trials=trials, plugins=known, **ranking), as_json=as_json)

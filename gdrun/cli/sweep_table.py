@@ -56,7 +56,7 @@ def groups_of(spec: SweepSpec) -> list[tuple[int, dict[str, Any]]] | None:
     and other groups have not; None for a search, which has no trials yet."""
     if not spec.blocks:
         return None
-    from gdrun.sweeping.grouping import group_trials
+    from gdrun.sweeping.groups import group_trials
 
     found = []
     for group in group_trials(spec):
@@ -94,7 +94,7 @@ def show(spec: SweepSpec) -> None:
 
 
 def _search(spec: SweepSpec) -> str:
-    from gdrun.sweeping.proposals import batch_size
+    from gdrun.sweeping.optuna_sampler import batch_size
 
     assert spec.search is not None
     size = batch_size(spec)

@@ -1,4 +1,4 @@
-"""A group of trials -> what its lanes start from.
+"""Inputs of a group of trials: what its lanes start from.
 
 Shape letters: L lanes, C combinations of the values that change data or initial state.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -23,18 +23,14 @@ from gdrun.engine.feed import Feed
 from gdrun.engine.lane_drive import LaneInputs
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import ConfigError, GdrunError
+from gdrun.experiment.loading import LoadedConfig
 from gdrun.formula.parse import parse
 from gdrun.models.sections import FormulaModel
 from gdrun.optimizers.update_rule_section import UpdateRule
 from gdrun.schedules.sections import FormulaFactor
 
-from .grouping import Group
-from .neighbours import neighbour, settled_axes
-
-if TYPE_CHECKING:
-    from gdrun.experiment.loading import LoadedConfig
-
-    from .trials import SweepSpec
+from .groups import TrialGroup, probe, settled_axes
+from .trials import SweepSpec
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class GroupInputs:
 
 
 def build_group(
-    spec: SweepSpec, group: Group, failures: list[tuple[np.ndarray, GdrunError]] | None = None
+    spec: SweepSpec, group: TrialGroup, failures: list[tuple[np.ndarray, GdrunError]] | None = None
 ) -> list[GroupInputs]:
     """Build what a group of trials starts from: one entry for each shape that its data has.
 
@@ -87,7 +83,7 @@ def build_group(
         own = [firsts[number] for number in alike]
         witnesses: list[Parts] = []
         for axis in settled_axes(spec, own, [axis for axis in early if axis not in of_shape]):
-            other = neighbour(spec, group, own[0], axis)
+            other = probe(spec, group, own[0], axis)
             if other is not None:
                 witness = build(other)
                 if _signature(witness) == signature:
@@ -110,7 +106,7 @@ def _located(loaded: LoadedConfig, build: Callable[[], Any]) -> Any:
         raise ConfigError(problems, source=loaded.source) from error
 
 
-def _combinations(spec: SweepSpec, group: Group, axes: Sequence[int]) -> tuple[np.ndarray, list[int]]:
+def _combinations(spec: SweepSpec, group: TrialGroup, axes: Sequence[int]) -> tuple[np.ndarray, list[int]]:
     """Return the combination of `axes`' values of each trial, (n,), and the first trial that has each."""
     if not axes:
         return np.zeros(len(group), np.int64), [int(group.trials[0])]

@@ -12,8 +12,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from gdrun.config.plugins import PluginSources
 from gdrun.errors import ConfigError, RunDirectoryError, UsageError
@@ -32,12 +35,13 @@ from gdrun.training.resume import continue_run, find_resumable, prepare_again
 from gdrun.training.signals import Abandoned, StopRequests
 
 from .executors import Executor, make_executor
-from .grouping import Group, group_trials, parts_of
-from .keeping import Keeper, load_parts
-from .proposals import batch_size, check_installed
-from .results import BlockProgress, BlockResult, Hooks, Table
-from .searching import search
-from .trials import SweepSpec, plan_trials
+from .groups import TrialGroup, group_trials, parts_of
+from .optuna_sampler import batch_size, check_installed
+from .plan import plan_trials
+from .results import BlockProgress, BlockResult, Champion, Hooks, TrialTable
+from .search import group_batch, search
+from .store import SweepStore, load_parts
+from .trials import SweepSpec
 
 
 def sweep(
@@ -94,7 +98,7 @@ def sweep(
         info = _info(spec, groups, first, settings, command)
         with RunStore.create(root, name or spec.base.experiment.name or "sweep", **info) as store:
             begin(store, spec.base, listener, first.built.warnings, spec.config_text())
-            return _carry_out(store, spec, groups, settings, Table(len(spec)), executor, first, listener, command)
+            return _carry_out(store, spec, groups, settings, TrialTable(len(spec)), executor, first, listener, command)
 
 
 def resume(
@@ -194,7 +198,7 @@ class _Reporter:
 
     spec: SweepSpec
     listener: Listener
-    table: Table
+    table: TrialTable
     began: float = field(default_factory=time.monotonic)
     finished: BlockProgress = field(default_factory=BlockProgress)
     """Of the blocks that were trained since the sweep was started or resumed."""
@@ -244,7 +248,7 @@ MOST_CHECKED = 64
 """So many programs are tried before anything is on disk."""
 
 
-def _check_groups(spec: SweepSpec, groups: Sequence[Group]) -> None:
+def _check_groups(spec: SweepSpec, groups: Sequence[TrialGroup]) -> None:
     """Build what the first trial of each group starts from, as far as that needs no program: sizes, files, shapes.
 
     Raises:
@@ -263,8 +267,17 @@ def _check_groups(spec: SweepSpec, groups: Sequence[Group]) -> None:
             raise ConfigError(problems, source=spec.base.source) from error
 
 
+def _champion(spec: SweepSpec, trial: int) -> Champion | None:
+    """Train a trial again whose rows were not kept, because all rows together were too many."""
+    from .lanes import run_group
+
+    groups = group_batch(spec, trial, [spec.values(trial)])[0] if spec.search is not None else group_trials(spec)
+    (group,) = parts_of(groups, np.asarray([trial]))
+    return next(iter(run_group(spec, group, Hooks()))).champion
+
+
 def _info(
-    spec: SweepSpec, groups: Sequence[Group], first: Prepared, settings: _Settings, command: Sequence[str] | None
+    spec: SweepSpec, groups: Sequence[TrialGroup], first: Prepared, settings: _Settings, command: Sequence[str] | None
 ) -> dict[str, Any]:
     """Return the content of run.json before the first trial."""
     extra: dict[str, Any] = {
@@ -272,7 +285,7 @@ def _info(
             {"key": axis.key, "values": None if axis.values is None or len(axis.values) > 1000 else list(axis.values)}
             for axis in spec.axes
         ],
-        "trials": Table(len(spec)).counts(),
+        "trials": TrialTable(len(spec)).counts(),
         "metric": spec.metric,
         "direction": "maximize" if spec.maximize else "minimize",
         "value": spec.base.experiment.sweep.value,
@@ -296,9 +309,9 @@ def _info(
 def _carry_out(
     store: RunStore,
     spec: SweepSpec,
-    groups: list[Group],
+    groups: list[TrialGroup],
     settings: _Settings,
-    table: Table,
+    table: TrialTable,
     executor: Executor,
     first: Prepared,
     listener: Listener,
@@ -307,7 +320,7 @@ def _carry_out(
     """Train the groups, keeping each block as it comes, and close the store and the executor."""
     sizes = tuple(map(len, groups))
     listener.planned(plan_of(first, store.directory, store.record.name, num_trials=len(spec), group_sizes=sizes))
-    keeper = Keeper(store, spec, table)
+    sweep_store = SweepStore(store, spec, table)
     reporter = _Reporter(spec, listener, table)
     with StopRequests() as requests:
         hooks = Hooks(
@@ -318,12 +331,12 @@ def _carry_out(
         )
 
         def keep(block: BlockResult) -> None:
-            keeper.keep(block)
+            sweep_store.keep(block)
             reporter.block(block)
 
         try:
             if spec.search is not None:
-                spec = search(spec, executor, hooks, keeper, keep)
+                spec = search(spec, executor, hooks, sweep_store, keep)
             else:
                 for block in executor.run(spec, groups, hooks):
                     keep(block)
@@ -332,12 +345,13 @@ def _carry_out(
         finally:
             executor.close()
     if requests.signal is not None:
-        keeper.close(Status.INTERRUPTED, signal=requests.signal, seconds=time.monotonic() - reporter.began)
+        sweep_store.close(Status.INTERRUPTED, signal=requests.signal, seconds=time.monotonic() - reporter.began)
     else:
-        keeper.finish(spec, settings.prepare, command)
+        sweep_store.spec = spec
+        sweep_store.finish(partial(_champion, spec), settings.prepare, command)
         counts = table.counts()
         why = f"{plural(counts['total'], 'trial')}, {counts['diverged']} diverged, {counts['failed']} failed"
-        keeper.close(Status.COMPLETED, why=why, seconds=time.monotonic() - reporter.began)
+        sweep_store.close(Status.COMPLETED, why=why, seconds=time.monotonic() - reporter.began)
     run = SweepRun(store.directory)
     listener.finished(run)
     return run

@@ -1,4 +1,4 @@
-"""The table of a sweep's trials: which values each of them has, and the checked config that makes.
+"""Table of a sweep's trials: the values of each of them, and the checked config that they make.
 
 The axes of a sweep fall into blocks: each listed axis is one, the pairs of `zip` are one, and everything that is drawn
 is one. The table is the product of the blocks, the first one slowest. Nothing of it is stored but the blocks.
@@ -7,14 +7,12 @@ is one. The table is the product of the blocks, the first one slowest. Nothing o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gdrun.config.plugins import PluginSources
 from gdrun.config.scalars import in_flow
 from gdrun.errors import ConfigError, Problem
 from gdrun.experiment.loading import LoadedConfig, revise
@@ -29,7 +27,7 @@ CHECKED_KINDS = 256
 
 
 @dataclass(frozen=True)
-class Block:
+class AxisBlock:
     """Axes that move together.
 
     Args:
@@ -59,7 +57,7 @@ class SweepSpec:
 
     base: LoadedConfig
     axes: tuple[Axis, ...]
-    blocks: tuple[Block, ...] = field(repr=False)
+    blocks: tuple[AxisBlock, ...] = field(repr=False)
     trials: int | None = None
 
     def __len__(self) -> int:
@@ -122,7 +120,7 @@ class SweepSpec:
     def with_rows(self, rows: Sequence[Sequence[Any]]) -> SweepSpec:
         """Return the sweep whose trials have `rows` of values, one value an axis, as a search proposes them."""
         columns = tuple(zip(*rows, strict=True)) if rows else tuple(() for _ in self.axes)
-        return replace(self, blocks=(Block(tuple(range(len(self.axes))), columns, False),))
+        return replace(self, blocks=(AxisBlock(tuple(range(len(self.axes))), columns, False),))
 
     def text(self) -> str:
         """Return the `sweep:` section that gives this table again, as YAML."""
@@ -152,39 +150,6 @@ class SweepSpec:
             trial, row = divmod(trial, len(block))
             for axis, values in zip(block.axes, block.columns, strict=True):
                 yield axis, values[row], row if block.listed else None
-
-
-def plan_trials(
-    source: str | Path | bytes | LoadedConfig,
-    arguments: Sequence[str] | Mapping[str, Any] = (),
-    *,
-    trials: int | None = None,
-    overrides: Sequence[str] | Mapping[str, Any] = (),
-    search: str | None = None,
-    metric: str | None = None,
-    maximize: bool | None = None,
-    plugins: PluginSources = (),
-) -> SweepSpec:
-    """Return the table of a sweep, checked as far as texts go.
-
-    Args:
-        source: as in `load_config`, or a config that is loaded.
-        arguments: "KEY=SPACE" texts, or a mapping from key to space: a text, a list of values, one value. One value is
-            a plain override. If there is an axis among them, `over` and `zip` of the file do not count; else the
-            file's axes do, but for those that a plain override fixes; else the learning rate is swept.
-        trials: how many points to draw, or how many trials a search may make; None: as the config says.
-        overrides: settings for all trials, as in `load_config`; a list is a value here.
-        search: a sampler's name; "none" turns off the config's search.
-        metric, maximize: what trials are ranked by; None: as the config says.
-        plugins: as in `load_config`.
-    Raises:
-        ConfigError: with every problem of the config, the keys, the spaces and the values, placed.
-        UsageError: as `load_config`; or `trials` are asked for where nothing is drawn.
-    """
-    from .planning import plan
-
-    ranking: dict[str, Any] = {"search": search, "metric": metric, "maximize": maximize}
-    return plan(source, arguments, overrides, trials=trials, plugins=plugins, **ranking)
 
 
 def check_trials(spec: SweepSpec) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from gdrun.errors import ConfigError, Problem, UsageError
 from gdrun.experiment import load_config
-from gdrun.sweeping.trials import plan_trials, representatives
+from gdrun.sweeping.plan import plan_trials
+from gdrun.sweeping.trials import representatives
 from tests.experiment.texts import LINE, line, marked
 
 

@@ -1,4 +1,4 @@
-"""Config and command line to the table of trials."""
+"""Plan of a sweep: config, KEY=SPACE arguments and options to the table of trials."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from gdrun.config.source import Node, Source, Span
 from gdrun.errors import ConfigError, Problem, UsageError
 from gdrun.experiment.axes import Entry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
 from gdrun.experiment.loading import EXPERIMENT, LoadedConfig, load_config, revise
-from gdrun.experiment.overrides import Override, apply_overrides, find, parse_overrides
-from gdrun.experiment.spaces import LISTED, Space
+from gdrun.experiment.overrides import Override, apply_overrides, find, node_of, parse_overrides
+from gdrun.experiment.spaces import LISTED, Space, read_argument, read_space
 from gdrun.random_streams import stream
 
-from .arguments import hinted, options, read_arguments
-from .proposals import check_space, num_points
+from .optuna_sampler import check_space, num_points
 from .space import Axis, make_axis
-from .trials import Block, SweepSpec, check_trials
+from .trials import AxisBlock, SweepSpec, check_trials
 
 DEFAULT_COUNT = 61
 DEFAULT_FACTOR = 30
@@ -28,23 +27,38 @@ DEFAULT_FACTOR = 30
 DEFAULT_SEARCH_TRIALS = 100
 
 
-def plan(
+def plan_trials(
     source: str | Path | bytes | LoadedConfig,
-    arguments: Sequence[str] | Mapping[str, Any],
-    overrides: Sequence[str] | Mapping[str, Any],
+    arguments: Sequence[str] | Mapping[str, Any] = (),
     *,
-    trials: int | None,
-    search: str | None,
-    metric: str | None,
-    maximize: bool | None,
+    trials: int | None = None,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    search: str | None = None,
+    metric: str | None = None,
+    maximize: bool | None = None,
     plugins: PluginSources = (),
 ) -> SweepSpec:
-    """Return the table; see `trials.plan_trials`."""
-    entries, fixed = read_arguments(arguments)
+    """Return the table of a sweep, checked as far as texts go.
+
+    Args:
+        source: as in `load_config`, or a config that is loaded.
+        arguments: "KEY=SPACE" texts, or a mapping from key to space: a text, a list of values, one value. One value is
+            a plain override. If there is an axis among them, `over` and `zip` of the file do not count; else the
+            file's axes do, but for those that a plain override fixes; else the learning rate is swept.
+        trials: how many points to draw, or how many trials a search may make; None: as the config says.
+        overrides: settings for all trials, as in `load_config`; a list is a value here.
+        search: a sampler's name; "none" turns off the config's search.
+        metric, maximize: what trials are ranked by; None: as the config says.
+        plugins: as in `load_config`.
+    Raises:
+        ConfigError: with every problem of the config, the keys, the spaces and the values, placed.
+        UsageError: as `load_config`; or `trials` are asked for where nothing is drawn.
+    """
+    entries, fixed = _read_arguments(arguments)
     plain, problems = parse_overrides(overrides)
     if problems:
         raise ConfigError(tuple(problems), source="the overrides")
-    chosen = options(trials=trials, search=search, metric=metric, maximize=maximize)
+    chosen = _option_overrides(trials=trials, search=search, metric=metric, maximize=maximize)
     settings = [*plain, *fixed, *chosen]
     try:
         if isinstance(source, LoadedConfig):
@@ -52,7 +66,7 @@ def plan(
         else:
             base = load_config(source, settings, plugins=plugins)
     except ConfigError as error:
-        raise hinted(error, fixed) from None
+        raise _hinted(error, fixed) from None
     if not entries:
         base, entries = _of_file(base)
     if not entries:
@@ -182,7 +196,7 @@ def _num_samples(base: LoadedConfig, axes: Sequence[WrittenAxis], *, asked: int 
     return sweep.trials or 1 if drawn else 1
 
 
-def _in_trial(problem: Problem, number: int, index: int, blocks: Sequence[Block]) -> Problem:
+def _in_trial(problem: Problem, number: int, index: int, blocks: Sequence[AxisBlock]) -> Problem:
     """`problem` of value `index` of axis `number`, with the first trial that has this value."""
     stride = 1
     for block in reversed(blocks):
@@ -192,7 +206,7 @@ def _in_trial(problem: Problem, number: int, index: int, blocks: Sequence[Block]
     return problem
 
 
-def _blocks(seed: int, axes: Sequence[Axis], written: Sequence[WrittenAxis], samples: int) -> list[Block]:
+def _blocks(seed: int, axes: Sequence[Axis], written: Sequence[WrittenAxis], samples: int) -> list[AxisBlock]:
     """The blocks of the table, by the first axis of each."""
     drawn = [number for number, axis in enumerate(axes) if axis.distribution is not None]
     paired = [number for number, axis in enumerate(written) if axis.paired]
@@ -203,14 +217,14 @@ def _blocks(seed: int, axes: Sequence[Axis], written: Sequence[WrittenAxis], sam
                 blocks.append(_draw(seed, axes, drawn, samples))
         elif number in paired:
             if number == paired[0]:
-                blocks.append(Block(tuple(paired), tuple(axes[other].values or () for other in paired), True))
+                blocks.append(AxisBlock(tuple(paired), tuple(axes[other].values or () for other in paired), True))
         else:
             assert axis.values is not None
-            blocks.append(Block((number,), (axis.values,), True))
+            blocks.append(AxisBlock((number,), (axis.values,), True))
     return blocks
 
 
-def _draw(seed: int, axes: Sequence[Axis], drawn: Sequence[int], samples: int) -> Block:
+def _draw(seed: int, axes: Sequence[Axis], drawn: Sequence[int], samples: int) -> AxisBlock:
     # Row by row: of more samples the first ones are the same.
     shares = stream(seed, "sweep").random((samples, len(drawn)))
     columns = []
@@ -218,7 +232,7 @@ def _draw(seed: int, axes: Sequence[Axis], drawn: Sequence[int], samples: int) -
         distribution = axes[number].distribution
         assert distribution is not None
         columns.append(distribution.at(shares[:, position]))
-    return Block(tuple(drawn), tuple(columns), False)
+    return AxisBlock(tuple(drawn), tuple(columns), False)
 
 
 def _corners(axes: Sequence[Axis]) -> list[tuple[Any, ...]]:
@@ -259,3 +273,74 @@ def _resolved(base: LoadedConfig, axes: Sequence[WrittenAxis], samples: int) -> 
 def _raise(problems: Sequence[Problem], base: LoadedConfig) -> None:
     if problems:
         raise ConfigError(tuple(problems), source=base.source)
+
+
+def _read_arguments(arguments: Sequence[str] | Mapping[str, Any]) -> tuple[list[Entry], list[Override]]:
+    """Return the axes and the plain overrides among KEY=SPACE arguments.
+
+    Raises:
+        ConfigError: with all that cannot be read.
+    """
+    entries: list[Entry] = []
+    fixed: list[Override] = []
+    problems: list[Problem] = []
+    written = arguments.items() if isinstance(arguments, Mapping) else enumerate(arguments, 1)
+    for name, given in written:
+        try:
+            entry = _axis_of_value(str(name), given) if isinstance(arguments, Mapping) else _axis_of_text(given, name)
+        except ConfigError as error:
+            problems.extend(error.problems)
+            continue
+        if entry.is_one_value:
+            fixed.append(Override(entry.key, entry.space.nodes[0], entry.span))
+        else:
+            entries.append(entry)
+    if problems:
+        raise ConfigError(tuple(problems), source="the command line")
+    return entries, fixed
+
+
+def _axis_of_text(text: str, number: Any) -> Entry:
+    source = Source(f"argument {number}", text, is_override=True)
+    key, equals, _ = text.partition("=")
+    if not equals or not key.strip() or "\n" in text or "\r" in text:
+        problem = Problem(
+            "an axis is KEY=SPACE, in one line", place=source.place(0, len(text)), hint="lr=log:1e-4:1:50"
+        )
+        raise ConfigError((problem,), source=source.name)
+    return Entry(key.strip(), Span(source, 0, len(key)), read_argument(source, len(key) + 1))
+
+
+def _axis_of_value(key: str, value: Any) -> Entry:
+    source = Source(f"override of {key}", f"{key}={value!r}"[:200], is_override=True)
+    node = node_of(value, Span(source, len(key) + 1, len(source.text)))
+    return Entry(key, Span(source, 0, len(key)), read_space(node))
+
+
+def _option_overrides(
+    *, trials: int | None, search: str | None, metric: str | None, maximize: bool | None
+) -> list[Override]:
+    """Options as overrides of the `sweep:` section, so that they are checked as it is."""
+    directions = {True: "maximize", False: "minimize", None: None}
+    wanted = {"trials": trials, "search": search, "metric": metric, "direction": directions[maximize]}
+    found = []
+    for name, value in wanted.items():
+        if value is not None:
+            shown = f"{value}" if name != "direction" else ""
+            span = Span(Source(f"argument --{name if shown else value}", shown, is_override=True), 0, len(shown))
+            off = name == "search" and value == "none"
+            found.append(Override(f"sweep.{name}", Node(None if off else value, span), span))
+    return found
+
+
+def _hinted(error: ConfigError, fixed: Sequence[Override]) -> ConfigError:
+    """`error`, with what is likely meant where a list stands on the command line for values: lr=[0.1,0.2]."""
+    sources = {override.span.source.name for override in fixed if isinstance(override.value.value, list)}
+    hint = "several values are parted by commas, without brackets around them"
+    problems = tuple(
+        replace(problem, hint=hint)
+        if problem.hint is None and problem.place is not None and problem.place.source in sources
+        else problem
+        for problem in error.problems
+    )
+    return ConfigError(problems, source=error.source)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from gdrun.optimizers.functional import OPTIMIZERS
-from gdrun.sweeping.blocks import run_group
-from gdrun.sweeping.grouping import Group, group_trials
+from gdrun.sweeping.groups import TrialGroup, group_trials
+from gdrun.sweeping.lanes import run_group
+from gdrun.sweeping.plan import plan_trials
 from gdrun.sweeping.results import BlockResult, Hooks
-from gdrun.sweeping.trials import SweepSpec, plan_trials
+from gdrun.sweeping.trials import SweepSpec
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -37,11 +38,11 @@ def line(**settings: str) -> bytes:
     return LINE.format(**{**USUAL, **settings}).encode()
 
 
-def blocks(spec: SweepSpec, group: Group) -> list[BlockResult]:
+def blocks(spec: SweepSpec, group: TrialGroup) -> list[BlockResult]:
     return list(run_group(spec, group, Hooks()))
 
 
-def one(spec: SweepSpec, group: Group) -> BlockResult:
+def one(spec: SweepSpec, group: TrialGroup) -> BlockResult:
     (block,) = blocks(spec, group)
     return block
 

@@ -1,27 +1,31 @@
-"""Reports of lanes -> curves, final values and the best trial's rows.
+"""Recorder of a block's lanes: their reports to curves, final values and the best trial's rows.
 
-Shape letters: n trials of a block, E events, l lanes in a report.
+Shape letters: n trials of a block, E events, l lanes in a report, R recorded steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from gdrun.engine.drive import Report
-from gdrun.engine.lane_drive import LaneReport
-from gdrun.engine.state import Reason
+from gdrun.assembly import Built
+from gdrun.engine.drive import Report, Windows
+from gdrun.engine.lane_drive import LaneReport, picked, single
+from gdrun.engine.lanes import Lanes
+from gdrun.engine.state import Reason, TrainState
+from gdrun.engine.step import Moment
+from gdrun.models.transforms import transformed
 
+from .inputs import GroupInputs
 from .results import BlockProgress, BlockResult, Champion, best_place
+from .trials import SweepSpec
 
-if TYPE_CHECKING:
-    from gdrun.engine.state import TrainState
-
-    from .inputs import GroupInputs
-    from .trials import SweepSpec
-
+LANE_BYTES = 512 << 20
+"""What a program's lanes may take, as far as that can be foreseen."""
 _KEPT_BYTES = 128 << 20
 """What the records that only the best trial's rows need may take."""
 _DIVERGED = {
@@ -31,7 +35,7 @@ _DIVERGED = {
 }
 
 
-class Gathered:
+class LaneRecorder:
     """What a block's reports have shown so far.
 
     Args:
@@ -169,7 +173,7 @@ def finished_block(
     spec: SweepSpec,
     block: GroupInputs,
     state: TrainState,
-    gathered: Gathered,
+    recorder: LaneRecorder,
     info: dict[str, Any],
     *,
     timed_out: bool,
@@ -182,9 +186,6 @@ def finished_block(
         timed_out: trials that had not ended were stopped by the clock.
         pruned: bool (n,): those that were dropped; None: none were.
     """
-    from .blocks import final_values
-    from .finals import final_lanes, last_record
-
     built, trials = block.built, block.trials
     kept, parameters = final_lanes(block, state)
     values = final_values(block, kept, parameters)
@@ -196,10 +197,10 @@ def finished_block(
         _ended(reason, step, fine, built, timed_out=late)
         for reason, step, fine, late in zip(reasons, steps.tolist(), finite.tolist(), clock.tolist(), strict=True)
     ]
-    curve_steps, curves = gathered.curves()
+    curve_steps, curves = recorder.curves()
     # A trial that stopped within its first epoch has no mean over one.
     first = {"loss_epoch": np.where(steps < built.steps_per_epoch, values["loss"], np.nan)}
-    ends = gathered.ends() if built.steps_per_epoch == 1 else first
+    ends = recorder.ends() if built.steps_per_epoch == 1 else first
     result = BlockResult(
         trials=trials,
         status=[one[0] for one in ended],
@@ -215,10 +216,8 @@ def finished_block(
         info=info,
     )
     place = best_place(result, spec.ranked, maximize=spec.maximize)
-    if place is not None and gathered.complete:
-        import tensorflow as tf
-
-        records, is_row = gathered.rows_of(place)
+    if place is not None and recorder.complete:
+        records, is_row = recorder.rows_of(place)
         if records["step"][-1] != steps[place]:
             last = last_record(block, state, place)
             records = {name: np.concatenate([values, last[name]]) for name, values in records.items()}
@@ -282,10 +281,6 @@ def _bests(
 
 def _named(block: GroupInputs, parameters: Sequence[Any]) -> dict[str, np.ndarray]:
     """Final parameters by name, in their own domains, each (n, ...)."""
-    import tensorflow as tf
-
-    from gdrun.models.transforms import transformed
-
     objective, lanes = block.built.objective, block.lanes
     count = len(block.trials)
     fixed = [
@@ -294,3 +289,86 @@ def _named(block: GroupInputs, parameters: Sequence[Any]) -> dict[str, np.ndarra
     ]
     raw = dict(zip((*objective.trainable_names, *objective.fixed_names), (*parameters, *fixed), strict=True))
     return {name: transformed(value, objective.transforms.get(name)).numpy() for name, value in raw.items()}
+
+
+def final_lanes(block: GroupInputs, state: TrainState) -> tuple[TrainState, tuple[tf.Tensor, ...]]:
+    """Return the state whose model state goes with the final parameters, and these, each (n, ...).
+
+    As for a single run: gdrun.training.recorder.final_parameters.
+    """
+    step = block.built.step
+    optimizer = step.optimizer
+
+    def finalize(values: tuple[tuple[tf.Tensor, ...], tuple[tf.Tensor, ...]]) -> tuple[tf.Tensor, ...]:
+        return tuple(optimizer.finalize(*values))
+
+    one = tf.autograph.experimental.do_not_convert(finalize)
+    mapped = tf.function(lambda *values: tf.vectorized_map(one, values), autograph=False)
+    parameters = mapped(tuple(state.optimizer), tuple(state.parameters))
+    watch, memory = step.patience, state.patience
+    if watch is None or not watch.restore_best or not memory:
+        return state, tuple(parameters)
+    found = tf.math.is_finite(memory.best)
+
+    def restored(best: tuple[tf.Tensor, ...], now: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        return tuple(
+            tf.where(tf.reshape(found, [-1] + [1] * (old.shape.rank - 1)), old, new)
+            for old, new in zip(best, now, strict=True)
+        )
+
+    kept = state._replace(model_state=restored(memory.model_state, state.model_state))
+    return kept, restored(memory.parameters, tuple(parameters))
+
+
+def last_record(block: GroupInputs, state: TrainState, place: int) -> dict[str, np.ndarray]:
+    """Return what the single run would record at the last step of a lane, name -> (1, ...).
+
+    Args:
+        state: of all lanes, the last one of each.
+        place: of the lane; it stopped while others went on.
+    """
+    built, lanes = block.built, block.lanes
+    one = single(lanes, place)
+    # Held where it is: a look, and no update.
+    reason = tf.constant(int(Reason.PATIENCE), tf.int32)
+    held = tf.nest.map_structure(lambda leaf: leaf[place], state)._replace(reason=reason)
+    feed = lanes.feeds[place] if lanes.own_order else lanes.feeds[0]
+    windows = Windows(feed, built.windows.factors, built.rows.total_steps, built.windows.stream)
+    step = np.asarray([int(held.step)], np.int64)
+    window = windows.at(int(step[0]))
+    _, records = built.program.run(held, one.setting, one.data, window, step, built.rows.assesses(step))
+    return records
+
+
+def final_values(block: GroupInputs, state: TrainState, parameters: Sequence[tf.Tensor]) -> dict[str, np.ndarray]:
+    """Return the loss over the training set, as `loss`, and the metrics at each lane's final parameters, float64 (n,).
+
+    Args:
+        state: of all lanes.
+        parameters: the final ones, each (n, ...).
+    """
+    built, lanes = block.built, block.lanes
+    mapping = Lanes(len(block.trials), lanes.setting_varies, lanes.data_varies)
+    per_epoch = built.steps_per_epoch
+
+    def one(state: TrainState, setting: Any, data: Any, order: Any) -> Any:
+        moment = Moment(state.step, state.step // per_epoch, None, None)
+        return built.assess(state, setting, data, moment)
+
+    look = tf.function(mapping.map(one), autograph=False)
+    whole = replace(lanes, state=state._replace(parameters=tuple(parameters)))
+    count = len(block.trials)
+    size = max(1, LANE_BYTES // (activation_bytes(built, built.num_examples or 1)))
+    pieces: list[dict[str, np.ndarray]] = []
+    for begin in range(0, count, size):
+        part = whole if size >= count else picked(whole, np.arange(begin, min(begin + size, count)))
+        values = look(part.state, part.setting, part.data, tf.constant(0))
+        pieces.append({name: value.numpy().astype(np.float64) for name, value in values.items()})
+    numbers = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    return {"loss": numbers.pop("loss_all")} | numbers
+
+
+def activation_bytes(built: Built, examples: int) -> int:
+    """What one lane's predictions and their gradients may take, for so many examples."""
+    widths = [int(value.shape[-1]) if value.shape.rank else 1 for value in built.state.parameters]
+    return 4 * tf.as_dtype(built.experiment.precision).size * examples * (sum(widths) + 1)
