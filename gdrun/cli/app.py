@@ -17,9 +17,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as build_command
 
-from gdrun import __version__
 from gdrun.errors import UsageError
 from gdrun.text import safe_text
+from gdrun.version import __version__
 
 from . import terminal
 from .arguments import FREE_PLUGINS, PLUGIN_HELP, take_plugins

@@ -78,8 +78,8 @@ def _python() -> Finding:
 def _packages() -> list[Finding]:
     from importlib import metadata
 
-    from gdrun import __version__
     from gdrun.rundir.environment import package_versions
+    from gdrun.version import __version__
 
     try:
         extras = metadata.metadata("gdrun").get_all("Provides-Extra") or []
