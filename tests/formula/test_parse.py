@@ -11,9 +11,8 @@ import pytest
 
 from gdrun.errors import FormulaError
 from gdrun.formula.failures import LocatedFormulaError
-from gdrun.formula.nodes import Number
+from gdrun.formula.nodes import LoopDefinition, NumberNode
 from gdrun.formula.parse import RESERVED, check_definitions, check_name, check_names, parse
-from gdrun.formula.scope import Loop
 
 
 def refused(text: object) -> FormulaError:
@@ -40,7 +39,7 @@ def test_draws_and_derivatives_are_known_from_the_text():
 
 def test_numbers_are_floats_at_once():
     root = parse("7").root
-    assert isinstance(root, Number)
+    assert isinstance(root, NumberNode)
     assert type(root.value) is float
     assert parse(7).root == root
     assert parse("0.1j").root.value == 0.1j  # type: ignore[attr-defined]
@@ -202,7 +201,7 @@ def test_definitions_see_only_the_ones_above_them():
     definitions = {
         "h": parse("x + g"),
         "g": parse("x"),
-        "b": Loop(parse("g"), parse("2 * b + i"), while_=parse("b < limit"), at_most=3),
+        "b": LoopDefinition(parse("g"), parse("2 * b + i"), while_=parse("b < limit"), at_most=3),
     }
     errors = check_definitions(definitions, {"x"})
     assert [error.problem(("define",)).path for error in errors] == [("define", "h"), ("define", "b", "while")]
@@ -225,8 +224,7 @@ def test_a_value_called_like_a_function_is_a_value_where_it_is_not_called():
     import numpy as np
 
     from gdrun.formula import numpy_ops
-    from gdrun.formula.evaluate import evaluate
-    from gdrun.formula.scope import Scope
+    from gdrun.formula.evaluate import Scope, evaluate
 
     scope = Scope({"mean": np.array(3.0), "x": np.array([1.0, 2.0])}, ops=numpy_ops.table())
     assert evaluate(parse("mean(x - mean) * mean"), scope) == (1.5 - 3) * 3
