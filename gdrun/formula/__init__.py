@@ -2,7 +2,7 @@
 
     table.py                 the functions a formula may call; standard library only
     nodes.py                 the tree, the formula, the loops of `define`; standard library only
-    parse.py, tokens.py      text -> Expression, or a FormulaError at the offending token; standard library only
+    parse.py, mistakes.py    text -> Expression, or a FormulaError at the offending token; standard library only
     names.py                 which names an expression may use, with suggestions; standard library only
     evaluate.py              names -> values (Scope); Expression + Scope -> value
     numpy_ops.py             the table in float64 numpy

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from gdrun.errors import FormulaError
 
 from .failures import LocatedFormulaError
+from .mistakes import KEYWORDS
 from .nodes import (
     LOOP_COUNTER,
     CallNode,
@@ -22,7 +23,6 @@ from .nodes import (
     walk,
 )
 from .table import TABLE
-from .tokens import KEYWORDS
 
 RUN_NAMES = frozenset({"target", "prediction", "example_weights", "step", "epoch", "pi"})
 """Names that gdrun gives a meaning."""

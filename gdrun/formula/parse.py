@@ -6,6 +6,7 @@ import ast
 import cmath
 import difflib
 import math
+import re
 from collections.abc import Sequence as SequenceOf
 from typing import Any
 
@@ -13,10 +14,10 @@ from gdrun.errors import FormulaError
 
 from . import nodes
 from .failures import LocatedFormulaError, inside
+from .mistakes import attribute, clean, missing_operator, mistake, private_name
 from .names import RESERVED, check_definitions, check_name, check_names
 from .nodes import Expression, FormulaNode
 from .table import DERIVATIVES, TABLE, Function
-from .tokens import clean, tokenize
 
 __all__ = ["RESERVED", "Expression", "check_definitions", "check_name", "check_names", "parse"]
 
@@ -44,12 +45,7 @@ _OPERATORS = {
     ast.Eq: ("equal", "=="),
     ast.NotEq: ("not_equal", "!="),
 }
-_REFUSED = {
-    ast.Starred: "'*' before an argument is not part of formulas",
-    ast.GeneratorExp: "formulas have no comprehensions",
-    ast.ListComp: "formulas have no comprehensions",
-    ast.Slice: "':' only stands in an index",
-}
+_NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[jJ]?")
 
 
 def parse(text: str | int | float | complex | SequenceOf[Any]) -> Expression:
@@ -162,21 +158,16 @@ def _shown(value: Any) -> str:
 def _read(text: str, *, offset: int = 0, draws: int = 0) -> FormulaNode:
     """Parse one text; shift every place by `offset` and count draws from `draws`."""
     cleaned = clean(text)
-    tokens = tokenize(cleaned, TABLE.__contains__)
     stripped = cleaned.lstrip(" ")
     indent = len(cleaned) - len(stripped)
     try:
         tree = ast.parse(stripped.rstrip(" "), mode="eval").body
     except SyntaxError as error:
-        at = indent + max((error.offset or 1) - 1, 0)
-        token = next((token for token in tokens if token.offset <= at < token.offset + len(token.text)), tokens[-1])
-        raise FormulaError(
-            f"the formula cannot be read at {token.text!r}", offset=token.offset, length=len(token.text)
-        ) from None
+        raise mistake(cleaned, indent + max((error.offset or 1) - 1, 0)) from None
     except (RecursionError, MemoryError, ValueError):
         raise _too_deep(0, len(text)) from None
     _check_depth(tree, len(text))
-    return _Converter(indent, offset, draws).convert(tree)
+    return _Converter(stripped, indent, offset, draws).convert(tree)
 
 
 def _too_deep(offset: int, length: int) -> FormulaError:
@@ -203,7 +194,8 @@ def _check_depth(tree: ast.expr, length: int) -> None:
 class _Converter:
     """ast -> nodes. `indent`: spaces that were cut off in front; `shift`: where the text stands in a list's text."""
 
-    def __init__(self, indent: int, shift: int, draws: int) -> None:
+    def __init__(self, text: str, indent: int, shift: int, draws: int) -> None:
+        self.text = text
         self.indent = indent
         self.shift = shift
         self.draws = draws
@@ -222,8 +214,14 @@ class _Converter:
             case ast.Constant():
                 return self.constant(node)
             case ast.Name(id=name):
+                if name.startswith("_"):
+                    raise private_name(name, node.col_offset + self.indent)
                 return nodes.NameNode(*place, name)
-            case ast.BinOp() if type(node.op) in _OPERATORS:
+            case ast.Attribute():
+                written = self.written(node)
+                written = written if re.fullmatch(r"[\w.]+", written) else f".{node.attr}"
+                raise attribute(written, (node.end_col_offset or 0) - len(written) + self.indent)
+            case ast.BinOp():
                 return self.chain(node)
             case ast.UnaryOp(op=ast.UAdd()):
                 return self.convert(node.operand)
@@ -247,7 +245,19 @@ class _Converter:
                 return nodes.IndexNode(*place, self.convert(node.value), tuple(self.index_item(part) for part in parts))
             case ast.Call():
                 return self.call(node)
-        raise self.refuse(node, _REFUSED.get(type(node), "this is not part of formulas"))
+            case ast.Starred():
+                raise self.refuse(node, "'*' before an argument is not part of formulas")
+            case ast.Slice():
+                raise self.refuse(node, "':' only stands in an index")
+        raise self.not_a_formula(node)
+
+    def written(self, node: ast.expr) -> str:
+        return self.text[node.col_offset : node.end_col_offset]
+
+    def not_a_formula(self, node: ast.expr) -> FormulaError:
+        """Return the error of what Python reads and formulas do not have: conditions, comprehensions, `in`, ..."""
+        error = mistake(" " * self.indent + self.text)
+        return self.refuse(node, "this is not part of formulas") if "cannot be read" in error.message else error
 
     def constant(self, node: ast.Constant) -> FormulaNode:
         place, value = self.place(node), node.value
@@ -257,14 +267,16 @@ class _Converter:
             return nodes.NoneNode(*place)
         if value is Ellipsis:
             raise self.refuse(node, "'...' only stands in an index", "as in x[..., 0]")
-        if not isinstance(value, int | float | complex):
-            raise self.refuse(node, "formulas hold no text", "write names without quotes")
+        assert isinstance(value, int | float | complex), "clean refuses quotes"
         try:
             number = value if isinstance(value, complex) else float(value)
         except OverflowError:
             number = math.inf
         if not cmath.isfinite(number):
             raise self.refuse(node, "the number is too large for float64", "the largest is about 1.8e308")
+        written = self.written(node)
+        if not _NUMBER.fullmatch(written) or re.fullmatch(r"0\d+", written):
+            raise self.refuse(node, f"{written[:40]!r}: a number is written in decimal digits", f"write {value}")
         return nodes.NumberNode(*place, number)
 
     def chain(self, node: ast.BinOp) -> FormulaNode:
@@ -272,8 +284,6 @@ class _Converter:
         spine: list[ast.BinOp] = []
         left: ast.expr = node
         while isinstance(left, ast.BinOp):
-            if type(left.op) not in _OPERATORS:
-                raise self.refuse(left, "this operator is not part of formulas")
             spine.append(left)
             left = left.left
         result = self.convert(left)
@@ -284,7 +294,7 @@ class _Converter:
 
     def comparison(self, node: ast.Compare) -> FormulaNode:
         if any(type(op) not in _OPERATORS for op in node.ops):
-            raise self.refuse(node, "formulas compare with < <= > >= == !=")
+            raise self.not_a_formula(node)
         names = [_OPERATORS[type(op)] for op in node.ops]
         operands = tuple(self.convert(part) for part in (node.left, *node.comparators))
         functions, symbols = zip(*names, strict=True)
@@ -303,9 +313,16 @@ class _Converter:
         return self.convert(node)
 
     def call(self, node: ast.Call) -> FormulaNode:
-        if not isinstance(node.func, ast.Name):
-            raise self.refuse(node, "only a function of the table can be called", "write * for a product")
+        end = node.func.end_col_offset or 0
+        if not isinstance(node.func, ast.Name) or not self.text[end:].lstrip().startswith("("):
+            if isinstance(node.func, ast.Attribute):
+                self.convert(node.func)
+            before = self.text.index("(", end)
+            text = " " * self.indent + self.text
+            raise missing_operator(text, before + self.indent, self.text[:before].rstrip()[-1:])
         written = node.func.id
+        if written.startswith("_"):
+            raise private_name(written, node.col_offset + self.indent)
         row = TABLE.get(written)
         offset, length = self.place(node)
         if row is None:
