@@ -196,10 +196,10 @@ def _write(figure: Figure, runs: list[Run], output: Path | None, size: tuple[flo
 
 
 def _write_into(run: Run, name: str, data: bytes) -> Path:
-    from gdrun.rundir.files import Directory
+    from gdrun.rundir.files import replacing
 
     try:
-        with Directory(run.directory) as directory, directory.replacing(name) as file:
+        with replacing(run.directory / name) as file:
             file.write(data)
     except RunDirectoryError as error:
         raise RunDirectoryError(error.message, hint="-o FILE writes the picture elsewhere") from error
