@@ -91,7 +91,7 @@ class _Checker:
         from .junit import Case
 
         first = progress.MANY_FIRST_LINE_SECONDS
-        listener = progress.listener(quiet=self._quiet, label=config, first_line_seconds=first)
+        listener = progress.listener(config, quiet=self._quiet, first_line_seconds=first)
         name = prepared.loaded.experiment.name or "run"
         began = time.monotonic()
         try:

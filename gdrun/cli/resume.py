@@ -85,10 +85,10 @@ def _resume_sweep(
     from gdrun.sweeping.summary import summarize
     from gdrun.training.resuming import resume_sweep
 
-    from . import sweep_progress, sweep_summary
+    from . import progress, sweep_summary
 
     known = session.load_plugins(plugins)
-    listener = sweep_progress.listener(directory.name, quiet=quiet, verbose=verbose)
+    listener = progress.listener(directory.name, quiet=quiet, verbose=verbose)
     with session.quiet():
         try:
             run = resume_sweep(directory, overrides, plugins=known, listener=listener)

@@ -98,10 +98,10 @@ def _sweep(
     from gdrun.sweeping.run import sweep
     from gdrun.sweeping.summary import summarize
 
-    from . import sweep_progress, sweep_summary
+    from . import progress, sweep_summary
 
     label = options["name"] or default_name("experiment" if config == "-" else config)
-    listener = sweep_progress.listener(label, quiet=quiet, verbose=verbose)
+    listener = progress.listener(label, quiet=quiet, verbose=verbose)
     with session.quiet():
         try:
             run = sweep(config, spaces, listener=listener, **options)

@@ -12,7 +12,7 @@ from gdrun.errors import ExitCode, GdrunError
 from gdrun.text import human_number, human_seconds
 
 from . import summary, terminal
-from .sweep_progress import plural_count
+from .progress import plural_count
 from .sweep_table import cell
 from .tables import table
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from gdrun.text import human_number
 
 from . import terminal
-from .sweep_progress import plural_count
+from .progress import plural_count
 from .tables import table
 
 if TYPE_CHECKING:

@@ -111,7 +111,7 @@ def _record(run: Run) -> RunRecord | None:
 
 
 def _plan(run: Run, record: RunRecord) -> Any:
-    from gdrun.training.train import Plan
+    from gdrun.training.listener import Plan
 
     total = record.extra.get("total_steps")
     return Plan(
@@ -131,7 +131,7 @@ def _plan(run: Run, record: RunRecord) -> Any:
 def _report(watcher: QuietProgress, row: Mapping[str, Any], speed: _Speed, seconds: float) -> None:
     import numpy as np
 
-    from gdrun.training.train import Progress
+    from gdrun.training.listener import Progress
 
     few = {
         name.removeprefix("parameters."): np.asarray(value)
@@ -141,7 +141,6 @@ def _report(watcher: QuietProgress, row: Mapping[str, Any], speed: _Speed, secon
     watcher.progress(
         Progress(
             step=row["step"],
-            epoch=0,
             loss=_number(row.get("loss")),
             learning_rate=_number(row.get("learning_rate")),
             parameters=few,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,8 @@ class Entry:
         if self._settings is None:
             self._settings = _mapping(self.value("settings"))
             if not self._settings and self.problem is None:
-                try:
+                with suppress(RunDirectoryError):
                     self._settings = settings_of(Path(self.directory))
-                except RunDirectoryError:
-                    pass
         return self._settings
 
     @property
