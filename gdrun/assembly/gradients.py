@@ -13,7 +13,7 @@ from gdrun.engine.step import Moment
 from gdrun.errors import ConfigPath, ShapeError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.scope import Scope
-from gdrun.optimizers.sections import KerasOptimizer, UpdateRule
+from gdrun.optimizers import KerasOptimizer, UpdateRule
 from gdrun.suggest import did_you_mean
 
 from .located import formula_at, located, refuse

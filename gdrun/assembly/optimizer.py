@@ -8,12 +8,12 @@ from typing import Any, NamedTuple, assert_never
 
 import tensorflow as tf
 
-from gdrun.config.custom import CustomOptimizer
+import gdrun.optimizers as sections
 from gdrun.engine.objective import Objective
 from gdrun.errors import ConfigPath
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.parse import parse
-from gdrun.optimizers import sections
+from gdrun.optimizers import CustomOptimizer
 from gdrun.optimizers.functional import Optimizer, combined, keras_optimizer
 from gdrun.optimizers.levenberg_marquardt import LevenbergMarquardt
 from gdrun.optimizers.local_objective import PointOptimizer

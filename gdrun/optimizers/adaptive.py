@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from gdrun.config.base import Bounds, Count, NonNegative, Number, PositiveNumber
+from pydantic import Field
+
+from gdrun.config.section import Count, NonNegative, Number, PositiveInteger, PositiveNumber
 
 from .sections import Decay, KerasOptimizer
 
@@ -110,7 +112,7 @@ class Ftrl(KerasOptimizer):
     kind: Literal["ftrl"]
     learning_rate: NonNegative = 0.001
     """Step size."""
-    learning_rate_power: Annotated[Number, Bounds(le=0)] = -0.5
+    learning_rate_power: Annotated[Number, Field(le=0)] = -0.5
     """How the step size falls with the accumulated squares."""
     initial_accumulator_value: NonNegative = 0.1
     """Where the accumulated squares start."""
@@ -194,7 +196,7 @@ class Muon(KerasOptimizer):
     """Adam's step size over Muon's."""
     momentum: Decay = 0.95
     """Of the matrices."""
-    ns_steps: Annotated[Count, Bounds(ge=1)] = 5
+    ns_steps: PositiveInteger = 5
     """Newton-Schulz steps."""
     nesterov: bool = True
     """Nesterov's momentum."""

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from gdrun.config.base import NonNegative, PositiveNumber, Section
+from gdrun.config.section import NonNegative, PositiveNumber, Section
 
 
 class Newton(Section):

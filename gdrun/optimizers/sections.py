@@ -1,26 +1,55 @@
 """`optimizer:` how gradients move parameters. Keras's optimizers keep Keras's names, spelling and defaults."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self
 
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import Bounds, NonNegative, Number, PositiveInteger, PositiveNumber, Section, UnitInterval, kinds
-from gdrun.config.unions import Nested, from_elsewhere
+from gdrun.config.custom import CustomSection
+from gdrun.config.section import (
+    LaterUnion,
+    NonNegative,
+    Number,
+    PositiveInteger,
+    PositiveNumber,
+    Section,
+    UnitInterval,
+    Whole,
+)
 
-if TYPE_CHECKING:
-    from .groups import Group
+Decay = Annotated[Number, Field(ge=0, lt=1)]
 
-    Groups = tuple[Group, ...]
-else:
-    Groups = tuple[Annotated[Any, Nested("gdrun.optimizers.groups:Group")], ...]
 
-Decay = Annotated[Number, Bounds(ge=0, lt=1)]
+class Group(Section):
+    """Parameters that are moved in another way than the rest, or not at all."""
+
+    exclusive = (("learning_rate", "frozen", "optimizer"),)
+
+    parameters: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Their names; the name of a layer or network stands for all of its parameters."""
+    learning_rate: NonNegative | None = None
+    """Takes the place of the optimizer's; the schedule's factor multiplies it, too."""
+    frozen: bool = False
+    """true: they stay as they are, as with trainable: false."""
+    optimizer: Annotated["KerasOptimizer", LaterUnion(lambda: KerasOptimizer.union)] | None = None
+    """An optimizer of their own."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = [self.learning_rate is not None, self.frozen, self.optimizer is not None]
+        if sum(given) != 1:
+            raise PydanticCustomError("group", "give exactly one of learning_rate, frozen: true, optimizer")
+        if self.optimizer is not None and self.optimizer.groups:
+            raise PydanticCustomError("group", "the optimizer of a group has no groups of its own")
+        return self
 
 
 class KerasOptimizer(Section):
     """What every Keras optimizer has."""
 
     exclusive = (("clipnorm", "clipvalue", "global_clipnorm"),)
+    union: ClassVar[Any]
+    """Every one of Keras's optimizers; the package says which there are."""
 
     weight_decay: NonNegative | None = None
     """Decoupled weight decay: each step also subtracts weight_decay * learning_rate * parameter."""
@@ -36,20 +65,22 @@ class KerasOptimizer(Section):
     """Of that average."""
     ema_overwrite_frequency: PositiveInteger | None = None
     """Overwrite the parameters by their average every so many steps; null: only at the end."""
-    gradient_accumulation_steps: Annotated[PositiveInteger, Bounds(ge=2)] | None = None
+    gradient_accumulation_steps: Annotated[int, Field(ge=2), Whole] | None = None
     """Average gradients over so many steps and update once."""
     loss_scale_factor: PositiveNumber | None = None
     """Multiply the loss by it and divide the gradients, against underflow."""
-    groups: Groups = ()
+    groups: tuple[Group, ...] = ()
     """Other settings for some parameters: `{parameters: [b], learning_rate: 0.1}`, `{parameters: [dense1], frozen:
     true}`, `{parameters: [W], optimizer: {kind: ...}}`. Norms that clip are those of each group alone."""
 
-    def together(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if self.groups and self.loss_scale_factor is not None:
             raise PydanticCustomError("groups", "loss_scale_factor is for all parameters together, without groups")
         given = [name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, name) is not None]
         if len(given) > 1:
             raise PydanticCustomError("clip", "only one of clipnorm, clipvalue, global_clipnorm can be set")
+        return self
 
 
 class Sgd(KerasOptimizer):
@@ -64,103 +95,9 @@ class Sgd(KerasOptimizer):
     """Nesterov's momentum."""
 
 
-_ELSEWHERE = dict.fromkeys(
-    (
-        "Adam",
-        "AdamW",
-        "Adamax",
-        "Nadam",
-        "RmsProp",
-        "Adagrad",
-        "Adadelta",
-        "Ftrl",
-        "Lion",
-        "Lamb",
-        "Adafactor",
-        "Muon",
-        "ScheduleFreeAdamW",
-    ),
-    "gdrun.optimizers.adaptive",
-) | {
-    "UpdateRule": "gdrun.optimizers.update_rule_section",
-    "Newton": "gdrun.optimizers.second_order_sections",
-    "GaussNewton": "gdrun.optimizers.second_order_sections",
-    "LevenbergMarquardt": "gdrun.optimizers.second_order_sections",
-}
+class CustomOptimizer(CustomSection):
+    """An optimizer that a plugin brings: a Keras optimizer, or an update rule."""
 
-KERAS_KINDS = {
-    "sgd": "gdrun.optimizers.sections:Sgd",
-    "adam": "gdrun.optimizers.adaptive:Adam",
-    "adamw": "gdrun.optimizers.adaptive:AdamW",
-    "adamax": "gdrun.optimizers.adaptive:Adamax",
-    "nadam": "gdrun.optimizers.adaptive:Nadam",
-    "rmsprop": "gdrun.optimizers.adaptive:RmsProp",
-    "adagrad": "gdrun.optimizers.adaptive:Adagrad",
-    "adadelta": "gdrun.optimizers.adaptive:Adadelta",
-    "ftrl": "gdrun.optimizers.adaptive:Ftrl",
-    "lion": "gdrun.optimizers.adaptive:Lion",
-    "lamb": "gdrun.optimizers.adaptive:Lamb",
-    "adafactor": "gdrun.optimizers.adaptive:Adafactor",
-    "muon": "gdrun.optimizers.adaptive:Muon",
-    "schedule_free_adamw": "gdrun.optimizers.adaptive:ScheduleFreeAdamW",
-}
-"""Kind -> where its section is."""
-
-
-def __getattr__(name: str) -> object:
-    return from_elsewhere(__name__, _ELSEWHERE, name)
-
-
-if TYPE_CHECKING:
-    from gdrun.config.custom import CustomOptimizer
-
-    from .adaptive import (
-        Adadelta,
-        Adafactor,
-        Adagrad,
-        Adam,
-        Adamax,
-        AdamW,
-        Ftrl,
-        Lamb,
-        Lion,
-        Muon,
-        Nadam,
-        RmsProp,
-        ScheduleFreeAdamW,
-    )
-    from .second_order_sections import GaussNewton, LevenbergMarquardt, Newton
-    from .update_rule_section import UpdateRule
-
-    Optimizer: TypeAlias = (
-        Sgd
-        | Adam
-        | AdamW
-        | Adamax
-        | Nadam
-        | RmsProp
-        | Adagrad
-        | Adadelta
-        | Ftrl
-        | Lion
-        | Lamb
-        | Adafactor
-        | Muon
-        | ScheduleFreeAdamW
-        | UpdateRule
-        | Newton
-        | GaussNewton
-        | LevenbergMarquardt
-        | CustomOptimizer
-    )
-else:
-    Optimizer = kinds(
-        {
-            **KERAS_KINDS,
-            "formula": "gdrun.optimizers.update_rule_section:UpdateRule",
-            "newton": "gdrun.optimizers.second_order_sections:Newton",
-            "gauss_newton": "gdrun.optimizers.second_order_sections:GaussNewton",
-            "levenberg_marquardt": "gdrun.optimizers.second_order_sections:LevenbergMarquardt",
-            "custom": "gdrun.config.custom:CustomOptimizer",
-        },
-    )
+    kind: Literal["custom"]
+    learning_rate: NonNegative = 0.01
+    """Step size; the schedule's factor multiplies it."""

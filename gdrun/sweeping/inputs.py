@@ -26,7 +26,7 @@ from gdrun.errors import ConfigError, GdrunError
 from gdrun.formula.parse import parse
 from gdrun.models.sections import FormulaModel
 from gdrun.optimizers.update_rule_section import UpdateRule
-from gdrun.schedules.sections import FormulaFactor
+from gdrun.schedules.factors import FormulaFactor
 
 from .grouping import Group
 from .neighbours import neighbour, settled_axes

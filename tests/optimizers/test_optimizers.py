@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import gdrun.optimizers.adaptive  # noqa: F401  # the rest of the optimizers' sections
 from gdrun.errors import ComponentError, ResourceError
 from gdrun.optimizers import sections as config
 from gdrun.optimizers.functional import (
