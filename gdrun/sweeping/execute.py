@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from gdrun.config.base import Section
+from gdrun.config.section import Section
 from gdrun.models.convolutions import Convolution
 
 from .grouping import Group

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from gdrun.config.section import Section
 from gdrun.errors import FormulaError
 from gdrun.experiment.experiment import Experiment, Loop
 from gdrun.formula.parse import parse
@@ -212,6 +213,6 @@ def _texts(section: Any) -> Iterator[Any]:
         yield section
         for value in section:
             yield from _texts(value)
-    elif hasattr(section, "model_fields"):
+    elif isinstance(section, Section):
         for _, value in section:
             yield from _texts(value)
