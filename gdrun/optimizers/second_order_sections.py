@@ -2,10 +2,12 @@
 
 from typing import ClassVar, Literal
 
-from gdrun.config.section import NonNegative, PositiveNumber, Section
+from gdrun.config.section import NonNegative, PositiveNumber
+
+from .sections import OptimizerSection
 
 
-class Newton(Section):
+class Newton(OptimizerSection):
     """Newton's method on all parameters together: learning_rate * solve(H + damping * I, gradient) is subtracted, H
     the Hessian of the loss. It goes to a saddle or a maximum as readily as to a minimum."""
 
@@ -16,8 +18,10 @@ class Newton(Section):
     """Added to the Hessian's diagonal."""
 
 
-class GaussNewton(Section):
+class GaussNewton(OptimizerSection):
     """The Gauss-Newton method for squared errors: the full step solves the least squares of the residuals' tangent."""
+
+    needs_squares = True
 
     kind: Literal["gauss_newton"]
     learning_rate: NonNegative = 1.0
@@ -26,9 +30,11 @@ class GaussNewton(Section):
     """Added to the diagonal of J'J, J the Jacobian of residuals whose squares add up to the loss."""
 
 
-class LevenbergMarquardt(Section):
+class LevenbergMarquardt(OptimizerSection):
     """Gauss-Newton steps for squared errors, with damping that adapts. Each update is one trial step, which is taken if
     it lowers the loss. schedule.stop.parameters_unchanged ends the run when no step does any more. Use float64."""
+
+    needs_squares = True
 
     kind: Literal["levenberg_marquardt"]
     initial_damping: PositiveNumber = 0.01

@@ -20,6 +20,13 @@ from gdrun.config.section import (
 Decay = Annotated[Number, Field(ge=0, lt=1)]
 
 
+class OptimizerSection(Section):
+    """What every optimizer has."""
+
+    needs_squares: ClassVar[bool] = False
+    """Whether the loss must be a sum of squared residuals."""
+
+
 class Group(Section):
     """Parameters that are moved in another way than the rest, or not at all."""
 
@@ -44,7 +51,7 @@ class Group(Section):
         return self
 
 
-class KerasOptimizer(Section):
+class KerasOptimizer(OptimizerSection):
     """What every Keras optimizer has."""
 
     exclusive = (("clipnorm", "clipvalue", "global_clipnorm"),)
@@ -95,7 +102,7 @@ class Sgd(KerasOptimizer):
     """Nesterov's momentum."""
 
 
-class CustomOptimizer(CustomSection):
+class CustomOptimizer(CustomSection, OptimizerSection):
     """An optimizer that a plugin brings: a Keras optimizer, or an update rule."""
 
     kind: Literal["custom"]

@@ -5,13 +5,15 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.section import Formula, Identifier, NonNegative, Number, Section
+from gdrun.config.section import Formula, Identifier, NonNegative, Number
+
+from .sections import OptimizerSection
 
 RULE_NAMES = ("parameter", "gradient", "loss", "curvature", "hessian", "third", "learning_rate", "step")
 """Names with a meaning of their own in the lines of a rule."""
 
 
-class UpdateRule(Section):
+class UpdateRule(OptimizerSection):
     """An update rule: its lines run in order, for each parameter by itself, and see new values."""
 
     kind: Literal["formula"]
