@@ -10,7 +10,7 @@ import tensorflow as tf
 from gdrun.errors import FormulaError
 
 from .failures import Unconnected
-from .tensorflow_functions import is_tensor
+from .tensorflow_functions import Promotion, is_tensor
 
 
 def derive(function: str, value: tf.Tensor, compute: Callable[[tf.Tensor], Any]) -> tf.Tensor:
@@ -49,7 +49,7 @@ def _connected(derivative: Any, reason: str) -> tf.Tensor:
 
 
 def run_compiled_loop(
-    meeting: Any,
+    promotion: Promotion,
     state: tf.Tensor,
     following: tf.Tensor,
     rounds: range,
@@ -74,9 +74,9 @@ def run_compiled_loop(
         if goes_on is None:
             new = repeat(current, round_)
         else:
-            still = tf.logical_and(still, tf.reshape(meeting.truth(goes_on(current, round_)), ()))
+            still = tf.logical_and(still, tf.reshape(promotion.truth(goes_on(current, round_)), ()))
             new = repeat(tf.where(still, current, begin), round_)
-        new = tf.cast(meeting.number(new), begin.dtype)
+        new = tf.cast(promotion.number(new), begin.dtype)
         if new.shape != begin.shape:
             if begin.shape.rank is None or len(new.shape) > len(begin.shape):
                 raise FormulaError(f"the loop changes its shape from {begin.shape} to {new.shape}")
