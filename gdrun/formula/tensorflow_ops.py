@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gdrun.derivatives import is_differentiable, value_and_gradient, value_and_jacobian
 from gdrun.errors import FormulaError
 
 from . import numpy_functions, numpy_ops, tensorflow_functions
-from .failures import check_size
+from .failures import Unconnected, check_size
 from .table import Function, implementations, split_values
-from .tensorflow_calculus import derive, run_compiled_loop
 from .tensorflow_draws import draw
 from .tensorflow_functions import Promotion, is_tensor
 
@@ -179,7 +179,7 @@ class TensorFlowOps:
 
     def derive(self, function: str, value: Any, compute: Callable[[Any], Any]) -> Any:
         """Differentiate what `compute` makes of a watched copy of `value`."""
-        return derive(function, self.promotion.number(value), compute)
+        return _derivative(function, self.promotion.number(value), compute)
 
     def loop(
         self,
@@ -193,8 +193,81 @@ class TensorFlowOps:
     ) -> Any:
         """Run a long loop as tf.while_loop. `following` is the state after the first round, for shape and dtype."""
         begin, after = self.promotion.broadcast(state, following)
-        return run_compiled_loop(self.promotion, begin, after, rounds, repeat, goes_on, keep_all=keep_all)
+        return _run_compiled_loop(self.promotion, begin, after, rounds, repeat, goes_on, keep_all=keep_all)
 
 
 def _static_index(value: Any) -> bool:
     return value is None or value is Ellipsis or isinstance(value, slice | int)
+
+
+def _derivative(function: str, value: tf.Tensor, compute: Callable[[tf.Tensor], Any]) -> tf.Tensor:
+    """Return a derivative of `compute` at `value`.
+
+        grad      d(sum of y) / dx                  shape of x
+        jacobian  dy_i / dx_j                       shape of y + shape of x
+        hessian   d2(sum of y) / dx_i dx_j          shape of x + shape of x
+
+    Args:
+        function: "grad", "jacobian" or "hessian". value: x, float or complex.
+        compute: called once with a watched copy of x; may open tapes of its own.
+    Raises:
+        Unconnected: if y, or for a Hessian its gradient, does not depend on x.
+    """
+    if function == "hessian":
+        _, derivative = value_and_jacobian(lambda x: _derivative("grad", x, compute), value)
+        reason = "its gradient is constant"
+    else:
+        differentiate = value_and_jacobian if function == "jacobian" else value_and_gradient
+        result, derivative = differentiate(compute, value)
+        reason = "stop_gradient, floor, comparisons and the like end the way back"
+        if not is_differentiable(result):
+            reason = "it is the same whatever the value"
+    if derivative is None:
+        raise Unconnected(reason)
+    return tf.convert_to_tensor(derivative)
+
+
+def _run_compiled_loop(
+    promotion: Promotion,
+    state: tf.Tensor,
+    following: tf.Tensor,
+    rounds: range,
+    repeat: Callable[[Any, Any], Any],
+    goes_on: Callable[[Any, Any], Any] | None,
+    *,
+    keep_all: bool,
+) -> tf.Tensor:
+    """Return the state after `rounds`, each round `state = repeat(state, i)` while `goes_on(state, i)` holds.
+
+    With `keep_all` it is the states after every round, along a new first axis.
+
+    All rounds are run; where the condition has failed, the state is selected instead of replaced. `repeat` is then
+    fed the loop's first state, so that no overflow beyond the end puts a nan into the gradient.
+    """
+    try:
+        begin = tf.broadcast_to(state, following.shape) if state.shape != following.shape else state
+    except (ValueError, tf.errors.InvalidArgumentError):
+        raise FormulaError(f"the loop changes its shape from {state.shape} to {following.shape}") from None
+
+    def body(round_: tf.Tensor, still: tf.Tensor, current: tf.Tensor, states: Any) -> tuple[Any, ...]:
+        if goes_on is None:
+            new = repeat(current, round_)
+        else:
+            still = tf.logical_and(still, tf.reshape(promotion.truth(goes_on(current, round_)), ()))
+            new = repeat(tf.where(still, current, begin), round_)
+        new = tf.cast(promotion.number(new), begin.dtype)
+        if new.shape != begin.shape:
+            if begin.shape.rank is None or len(new.shape) > len(begin.shape):
+                raise FormulaError(f"the loop changes its shape from {begin.shape} to {new.shape}")
+            new = tf.broadcast_to(new, begin.shape)
+        new = new if goes_on is None else tf.where(still, new, current)
+        return round_ + 1, still, new, states.write(round_ - rounds.start, new) if keep_all else states
+
+    kept = tf.TensorArray(begin.dtype, len(rounds), element_shape=begin.shape) if keep_all else ()
+    _, _, last, states = tf.while_loop(
+        lambda round_, *_: round_ < rounds.stop,
+        body,
+        (tf.constant(rounds.start, tf.int32), tf.constant(True), begin, kept),
+        maximum_iterations=len(rounds),
+    )
+    return states.stack() if keep_all else last
