@@ -12,7 +12,7 @@ from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import Moment
 from gdrun.errors import ConfigPath, ShapeError
 from gdrun.experiment.experiment import Experiment
-from gdrun.formula.scope import Scope
+from gdrun.formula.evaluate import Scope
 from gdrun.suggest import did_you_mean
 
 from .located import formula_at, located, refuse

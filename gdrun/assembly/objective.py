@@ -13,9 +13,8 @@ from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch
 from gdrun.experiment.experiment import Experiment, Loop
 from gdrun.formula import tensorflow_ops
+from gdrun.formula.nodes import Definition, LoopDefinition
 from gdrun.formula.parse import parse
-from gdrun.formula.scope import Definition
-from gdrun.formula.scope import Loop as FormulaLoop
 from gdrun.models.functions import Initial, Model, NetworkModel
 from gdrun.models.sections import FormulaModel as FormulaSection
 
@@ -34,7 +33,7 @@ def _definitions(experiment: Experiment) -> dict[str, Definition]:
             definitions[name] = parse(value)
             continue
         with located("define", name):
-            definitions[name] = FormulaLoop(
+            definitions[name] = LoopDefinition(
                 start=parse(value.start),
                 repeat=parse(value.repeat),
                 while_=None if value.while_ is None else parse(value.while_),

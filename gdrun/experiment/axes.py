@@ -180,7 +180,7 @@ def value_problems(axis: WrittenAxis) -> list[tuple[int, Problem]]:
     if wanted.kinds is not None or wanted.section is not None or any(isinstance(value, Mapping) for value in plain):
         return found
     try:
-        TypeAdapter(tuple[wanted.whole, ...], config=STRICT).validate_python(tuple(plain))
+        TypeAdapter(tuple[wanted.whole, ...], config=STRICT).validate_python(tuple(plain))  # type: ignore[name-defined]
     except ValidationError as error:
         from gdrun.config.problems import locate, validation_problems
 

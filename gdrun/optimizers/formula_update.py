@@ -16,10 +16,9 @@ import tensorflow as tf
 
 from gdrun.derivatives import curvature, hessian, third
 from gdrun.errors import FormulaError
-from gdrun.formula.evaluate import evaluate
+from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.failures import inside
 from gdrun.formula.nodes import Expression
-from gdrun.formula.scope import Scope
 
 from .base import LocalObjective, State
 

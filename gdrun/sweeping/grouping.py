@@ -23,6 +23,7 @@ from gdrun.config.section import Section
 from gdrun.errors import FormulaError
 from gdrun.experiment.experiment import Experiment, Loop
 from gdrun.formula.parse import parse
+from gdrun.models.convolutions import Convolution
 from gdrun.models.sections import FormulaModel
 
 from .space import is_number
@@ -68,6 +69,22 @@ class Group:
         """Return the group of one of its trials that has a program of its own."""
         own: Change = "program"
         return Group(np.asarray([trial]), (own,) * len(self.changes))
+
+
+def parts_of(groups: Sequence[Group], trials: np.ndarray) -> list[Group]:
+    """Return the parts of the groups that are among `trials`."""
+    return [part for group in groups if len(part := group.subset(trials))]
+
+
+def is_convolutional(section: Any) -> bool:
+    """Return whether there is a convolution in a section."""
+    if isinstance(section, Convolution):
+        return True
+    if isinstance(section, Mapping):
+        return any(map(is_convolutional, section.values()))
+    if isinstance(section, tuple):
+        return any(map(is_convolutional, section))
+    return isinstance(section, Section) and any(is_convolutional(value) for _, value in section)
 
 
 def group_trials(spec: SweepSpec) -> list[Group]:

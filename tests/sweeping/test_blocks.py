@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gdrun.sweeping.blocks import Control, run_group
+from gdrun.sweeping.blocks import run_group
 from gdrun.sweeping.grouping import Group, group_trials
-from gdrun.sweeping.results import BlockResult
+from gdrun.sweeping.results import BlockResult, Hooks
 from gdrun.sweeping.trials import SweepSpec, plan_trials
 from tests.optimizers.family import KERAS
 
@@ -38,7 +38,7 @@ def line(**settings: str) -> bytes:
 
 
 def blocks(spec: SweepSpec, group: Group) -> list[BlockResult]:
-    return list(run_group(spec, group, Control()))
+    return list(run_group(spec, group, Hooks()))
 
 
 def one(spec: SweepSpec, group: Group) -> BlockResult:
