@@ -65,7 +65,7 @@ class ParameterGroup(Section):
     """Takes the place of the optimizer's; the schedule's factor multiplies it, too."""
     frozen: bool = False
     """true: they stay as they are, as with trainable: false."""
-    optimizer: Annotated[KerasKind, LaterUnion(lambda: SINGLE_KIND)] | None = None
+    optimizer: Annotated[OptimizerSection, LaterUnion(lambda: SINGLE_KIND)] | None = None
     """An optimizer of their own."""
 
     @model_validator(mode="after")
@@ -73,7 +73,7 @@ class ParameterGroup(Section):
         given = [self.learning_rate is not None, self.frozen, self.optimizer is not None]
         if sum(given) != 1:
             raise PydanticCustomError("group", "give exactly one of learning_rate, frozen: true, optimizer")
-        if self.optimizer is not None and self.optimizer.groups:
+        if isinstance(self.optimizer, KerasOptimizer) and self.optimizer.groups:
             raise PydanticCustomError("group", "the optimizer of a group has no groups of its own")
         return self
 
