@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from gdrun.config.overrides import Override, dotted, find
 from gdrun.errors import ConfigError, RunDirectoryError
 from gdrun.experiment.expect import Bound, Expect, Trials
 from gdrun.experiment.loading import EXPERIMENT, LoadedConfig
-from gdrun.experiment.overrides import Override, dotted, find
 from gdrun.rundir.sweep_run import SweepRun
 from gdrun.text import plural, safe_text
 

@@ -6,9 +6,10 @@ import shutil
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from gdrun.errors import ExitCode, UsageError
-from gdrun.text import human_number, safe_text
+from gdrun.text import human_number
 
 from . import session, terminal
 from .arguments import Device, Json, Targets, split
@@ -42,25 +43,25 @@ def command(
     if as_json:
         print_json(found.as_dict())
     else:
-        terminal.data("\n".join(lines(found)))
+        terminal.data(*lines(found))
     return ExitCode.DONE
 
 
-def lines(found: RateSearch) -> list[str]:
+def lines(found: RateSearch) -> list[terminal.Line]:
     """Return the curve and the table as lines of text."""
-    from gdrun.plots.text import as_text
+    from gdrun.plots import as_text
 
-    from .output import aligned
+    from .tables import table
 
     number = lambda value: human_number(value, digits=4)  # noqa: E731
     width = min(shutil.get_terminal_size((80, 24)).columns, 100)
-    drawn = as_text(figure(found), width, 18, colour=terminal.has_colour("stdout")).splitlines()
+    drawn = Text.from_ansi(as_text(figure(found), width, 18, colour=terminal.has_colour("stdout")).rstrip("\n"))
     prediction, suggestion = found.prediction, found.suggestion
     rows = []
     if prediction.limit is not None:
-        rows.append(["predicted limit", f"{number(prediction.limit)}: {safe_text(prediction.why, limit=200)}"])
+        rows.append(["predicted limit", f"{number(prediction.limit)}: {prediction.why}"])
     else:
-        rows.append(["predicted limit", f"none: {safe_text(prediction.why, limit=200)}"])
+        rows.append(["predicted limit", f"none: {prediction.why}"])
     rows.append(["observed edge", "none within the range" if found.observed is None else number(found.observed)])
     if found.best is not None:
         lowest = min(float(loss) for loss in found.losses if loss == loss)
@@ -68,23 +69,27 @@ def lines(found: RateSearch) -> list[str]:
     rows.append(["configured", number(found.configured)])
     shown = "none" if suggestion.rate is None else human_number(suggestion.rate, digits=2)
     rows.append(["suggestion", f"{shown}: {suggestion.reason}"])
-    return [*drawn, "", *aligned(rows, indent=0)]
+    return [*drawn.split(), "", *table(rows)]
 
 
 def figure(found: RateSearch) -> Figure:
     """Return the curve as a figure: losses against rates, the predicted limit, the suggestion, what diverged."""
     import numpy as np
 
-    from gdrun.plots.figure import Axis, Figure, Mark, Region, Rule, Series
+    from gdrun.plots.figure import Figure, FigureAxis, Mark, ReferenceLine, Region, Series
 
     # What grows for ever is off the picture long before it diverges.
     ceiling = 10 * abs(found.first_loss)
     off = found.diverged | ~(found.losses <= ceiling)
     shown = ~off
     positive = bool(np.all(found.losses[shown] > 0)) if shown.any() else False
-    rules = [Rule(x=found.prediction.limit, label="predicted limit")] if _within(found, found.prediction.limit) else []
+    rules = (
+        [ReferenceLine(x=found.prediction.limit, label="predicted limit")]
+        if _within(found, found.prediction.limit)
+        else []
+    )
     if found.suggestion.rate is not None:
-        rules.append(Rule(x=found.suggestion.rate, label="suggested"))
+        rules.append(ReferenceLine(x=found.suggestion.rate, label="suggested"))
     regions: tuple[Region, ...] = ()
     if off[-1]:
         first = len(found.rates) - int(np.argmin(off[::-1])) if not off.all() else 0
@@ -92,8 +97,8 @@ def figure(found: RateSearch) -> Figure:
         regions = (Region(start, None, "diverged, or grew tenfold"),)
     return Figure(
         "loss along a ramp of learning rates" if found.range_test else f"loss after {found.steps:,} steps",
-        Axis("learning rate", "log"),
-        Axis("smoothed loss" if found.range_test else "loss", "log" if positive else "linear"),
+        FigureAxis("learning rate", "log"),
+        FigureAxis("smoothed loss" if found.range_test else "loss", "log" if positive else "linear"),
         series=(Series(found.rates[shown], found.losses[shown]),),
         marks=tuple(Mark(float(rate), None, "diverged") for rate in found.rates[off][:1]),
         regions=regions,

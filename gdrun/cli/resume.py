@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from gdrun.errors import UsageError
-from gdrun.text import safe_text
 
 from . import session, terminal
 from .arguments import Json, Plugins, Quiet, RunsDir, Verbose
@@ -52,7 +51,7 @@ def command(
         print_json({"runs": [told], "exit_code": int(code)})
         return code
     with suppress(terminal.OutputClosed):
-        terminal.data(safe_text(directory))
+        terminal.data(str(directory))
     return code
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gdrun.errors import ExitCode, UsageError
-from gdrun.text import safe_text
 
 from . import arguments, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Threads, Verbose
@@ -69,7 +68,7 @@ def command(
     configs, spaces = arguments.split(targets)
     if len(configs) > 1:
         named = " ".join(configs)
-        raise UsageError(f"a sweep is of one config, not of {len(configs)}: {safe_text(named, limit=200)}")
+        raise UsageError(f"a sweep is of one config, not of {len(configs)}: {named}")
     arguments.check_name(name)
     session.check_device(device)
     ranking: dict[str, Any] = {"search": search, "metric": metric, "maximize": maximize}
@@ -118,7 +117,7 @@ def _sweep(
         print_json({"config": config, **sweep_summary.describe(run, told), "exit_code": int(code)})
     else:
         with suppress(terminal.OutputClosed):
-            terminal.data(safe_text(run.directory))
+            terminal.data(str(run.directory))
     return code
 
 

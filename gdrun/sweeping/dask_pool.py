@@ -212,9 +212,9 @@ def version_function() -> Any:
             except metadata.PackageNotFoundError:
                 found[package] = None
         try:
-            import gdrun
+            from gdrun.version import __version__
 
-            found["gdrun"] = gdrun.__version__
+            found["gdrun"] = __version__
         except Exception:
             found["gdrun"] = None
         return found

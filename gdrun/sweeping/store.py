@@ -6,7 +6,6 @@ import os
 import signal as signals
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from gdrun.errors import RunDirectoryError
 from gdrun.experiment.loading import LoadedConfig
 from gdrun.rundir import layout, strict_json
 from gdrun.rundir.arrays import ArraysError, read_arrays
-from gdrun.rundir.files import Directory, disk_error
+from gdrun.rundir.files import disk_error, names_in, read_file, reading, remove_file, remove_leftovers
 from gdrun.rundir.lock import WriterLock
 from gdrun.rundir.record import RunRecord, Status, now_text
 from gdrun.rundir.store import RunStore
@@ -71,12 +70,12 @@ class SweepStore:
             RunDirectoryError: a file is damaged.
         """
         rows: list[list[Any]] = []
-        with Directory(self._store.directory) as files:
-            for name in _proposal_names(self._store):
-                try:
-                    rows += strict_json.loads(files.read(f"{PARTS}/{name}").decode())
-                except ValueError as error:
-                    raise RunDirectoryError(f"{self._store.directory / PARTS / name} is damaged") from error
+        for name in _proposal_names(self._store):
+            path = self._store.directory / PARTS / name
+            try:
+                rows += strict_json.loads(read_file(path).decode())
+            except ValueError as error:
+                raise RunDirectoryError(f"{path} is damaged") from error
         return rows
 
     def write_table(self) -> None:
@@ -160,27 +159,24 @@ def _proposal_names(store: RunStore) -> list[str]:
 
 
 def _part_names(store: RunStore) -> list[str]:
-    with Directory(store.directory) as files:
-        try:
-            return sorted(files.names(PARTS))
-        except (FileNotFoundError, RunDirectoryError):
-            return []
+    try:
+        return names_in(store.directory / PARTS)
+    except RunDirectoryError:
+        return []
 
 
 def load_parts(store: RunStore, total: int) -> TrialTable:
     """Return the results that a sweep has so far. Parts that cannot be read are left out: their trials run again."""
     table = TrialTable(total)
-    with Directory(store.directory) as files:
-        with suppress(FileNotFoundError):
-            files.remove_leftovers(PARTS)
-        for name in _block_names(store):
-            try:
-                with files.reading(f"{PARTS}/{name}") as file:
-                    block = BlockResult.from_arrays(read_arrays(file)[0])
-            except (ArraysError, KeyError, ValueError, OSError) as error:
-                store.log(f"warning: {PARTS}/{name} is left out: {safe_text(error, limit=200)}")
-                continue
-            table.add(block)
+    remove_leftovers(store.directory / PARTS)
+    for name in _block_names(store):
+        try:
+            with reading(store.directory / PARTS / name) as file:
+                block = BlockResult.from_arrays(read_arrays(file)[0])
+        except (ArraysError, KeyError, ValueError, OSError) as error:
+            store.log(f"warning: {PARTS}/{name} is left out: {safe_text(error, limit=200)}")
+            continue
+        table.add(block)
     return table
 
 
@@ -227,17 +223,13 @@ def _open_best(path: Path, fields: dict[str, Any]) -> RunStore:
     try:
         os.mkdir(path)
     except FileExistsError:
-        with Directory(path) as files:
-            for folder in (layout.SOURCE, layout.PLUGINS, layout.CHECKPOINTS, ""):
-                with suppress(FileNotFoundError):
-                    for name in files.names(folder):
-                        whole = f"{folder}/{name}" if folder else name
-                        if name != layout.LOCK and not (path / whole).is_dir():
-                            files.remove(whole)
+        for folder in (layout.SOURCE, layout.PLUGINS, layout.CHECKPOINTS, ""):
+            for name in names_in(path / folder):
+                if name != layout.LOCK and not (path / folder / name).is_dir():
+                    remove_file(path / folder / name)
     except OSError as error:
         raise disk_error("make", path, error) from error
-    store = RunStore(
-        Directory(path), WriterLock(path), RunRecord(id=path.name, started=now_text()).updated(**fields), None
-    )
+    record = RunRecord(id=path.name, started=now_text()).updated(**fields)
+    store = RunStore(path, WriterLock(path), record, None)
     store.update_record()
     return store

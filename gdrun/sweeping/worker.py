@@ -132,12 +132,12 @@ def warm_up(device: str, threads: int | None) -> None:
 
 def versions() -> dict[str, str | None]:
     """Return the versions that decide a result's bits: name -> version, "python" first."""
-    import gdrun
     from gdrun.rundir.environment import package_versions
+    from gdrun.version import __version__
 
     found = package_versions(("tensorflow", "keras"))
     # Of Python the minor version counts, as it does when a run is resumed.
-    return found | {"python": ".".join(str(found["python"]).split(".")[:2]), "gdrun": gdrun.__version__}
+    return found | {"python": ".".join(str(found["python"]).split(".")[:2]), "gdrun": __version__}
 
 
 def difference(needed: dict[str, str | None], found: dict[str, str | None]) -> str:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gdrun.optimizers.functional import OPTIMIZERS
 from gdrun.sweeping.groups import TrialGroup, group_trials
 from gdrun.sweeping.lanes import run_group
 from gdrun.sweeping.plan import plan_trials
 from gdrun.sweeping.results import BlockResult, Hooks
 from gdrun.sweeping.trials import SweepSpec
+from tests.optimizers.family import KERAS
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -174,7 +174,7 @@ CLIPPED = ["clipnorm: 1", "clipvalue: 0.5", "global_clipnorm: 1"]
 
 @pytest.mark.parametrize(
     ("kind", "clip"),
-    [(kind, "global_clipnorm: 1") for kind in OPTIMIZERS if kind not in ("muon", "adafactor")]
+    [(kind, "global_clipnorm: 1") for kind in KERAS if kind not in ("muon", "adafactor")]
     + [(kind, clip) for kind in ("sgd", "adam") for clip in CLIPPED[:2]]
     + [("sgd", ""), ("adam", "")],
 )

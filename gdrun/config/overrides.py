@@ -1,0 +1,260 @@
+"""`KEY=VALUE` on the command line: which place KEY means, and what VALUE puts there."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from gdrun.errors import ConfigError, ConfigPath, Problem
+
+from .document import is_forbidden, read_text
+from .forms import Form, arm, below, section_of
+from .merge import expanded, put
+from .scalars import in_flow
+from .source import Node, Source, Span
+
+ALIASES = {"lr": ("optimizer", "learning_rate")}
+"""Names that stand for a place of their own."""
+
+_NOT_SEARCHED = frozenset({"expect", "gradients", "sweep"})
+
+
+@dataclass(frozen=True)
+class Override:
+    """One `KEY=VALUE`: the key as written, its value, and where the key stands."""
+
+    key: str
+    value: Node
+    span: Span
+
+    @property
+    def text(self) -> str:
+        """KEY=VALUE."""
+        return f"{self.key}={in_flow(self.value.plain())}"
+
+
+def parse_overrides(overrides: Sequence[str | Override] | Mapping[str, Any]) -> tuple[list[Override], list[Problem]]:
+    """Read overrides; also return the problems of those that cannot be read, placed in "argument N", counted from 1.
+
+    Args:
+        overrides: texts `KEY=VALUE`, the value YAML; or a mapping from KEY to a value: numbers, texts, lists, mappings,
+            numpy scalars and arrays. One that is read already is taken as it is.
+    """
+    found: list[Override] = []
+    problems: list[Problem] = []
+    written = overrides.items() if isinstance(overrides, Mapping) else enumerate(overrides, 1)
+    for name, given in written:
+        try:
+            if isinstance(given, Override):
+                found.append(given)
+            elif isinstance(overrides, Mapping):
+                found.append(_from_python(str(name), given))
+            else:
+                found.append(_from_text(str(given), f"argument {name}"))
+        except ConfigError as error:
+            problems.extend(error.problems)
+    return found, problems
+
+
+def _from_text(text: str, name: str) -> Override:
+    source = Source(name, text, is_override=True)
+    key, equals, _ = text.partition("=")
+    if not equals or not key.strip():
+        problem = Problem(
+            "an override is KEY=VALUE", place=source.place(0, len(text)), hint="for example optimizer.learning_rate=0.1"
+        )
+        raise ConfigError((problem,), source=name)
+    start = len(key) + 1
+    if "\n" in text or "\r" in text:
+        raise ConfigError((Problem("an override is one line", place=source.place(0, len(key))),), source=name)
+    return Override(key.strip(), read_text(source, start), Span(source, 0, len(key)))
+
+
+def _from_python(key: str, value: Any) -> Override:
+    source = Source(f"override of {key}", f"{key}={value!r}"[:200], is_override=True)
+    return Override(key, node_of(value, Span(source, len(key) + 1, len(source.text))), Span(source, 0, len(key)))
+
+
+def node_of(value: Any, span: Span) -> Node:
+    """Return a Python value as a Node; anything that is no YAML value is refused."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if hasattr(value, "__fspath__"):
+        value = str(value)
+    if isinstance(value, Mapping):
+        return Node({str(k): node_of(item, span) for k, item in value.items()}, span, {str(k): span for k in value})
+    if isinstance(value, list | tuple):
+        return Node([node_of(item, span) for item in value], span)
+    if isinstance(value, float) and not isfinite(value):
+        raise ConfigError((Problem("a number must be finite", place=span.place()),))
+    if isinstance(value, str) and is_forbidden(value):
+        raise ConfigError((Problem("control characters are not allowed in a config", place=span.place()),))
+    if value is None or isinstance(value, bool | int | float | str):
+        return Node(value, span)
+    raise ConfigError((Problem(f"a config cannot hold a {type(value).__name__}", place=span.place()),))
+
+
+def apply_overrides(root: Node, overrides: Sequence[Override], form: Form) -> tuple[Node, list[Problem]]:
+    """Return `root` with `overrides` merged in, whole sections before their parts, whatever their order.
+
+    Also returns the problems of overrides whose key means nothing or more than one thing; those are left out.
+    """
+    problems: list[Problem] = []
+    given: dict[ConfigPath, Override] = {}
+    # An override of a kind decides which keys there are below: outer ones first, then names, then the rest.
+    for override in sorted(overrides, key=lambda override: rank(override.key)):
+        try:
+            path = find(override, root, form)
+            if path in given:
+                first, second = sorted((given[path], override), key=overrides.index)
+                raise _refused(second, f"{dotted(path)} is given twice; first in {first.span.source.name}")
+            given[path] = override
+            root = put(root, path, override.value, override.span, form)
+        except ConfigError as error:
+            problems.extend(error.problems)
+    return root, problems
+
+
+def rank(key: str) -> tuple[bool, int, bool]:
+    """Return what sorts keys so that each comes after those that decide what it means."""
+    steps = key.split(".")
+    named = steps[0] in ALIASES or (len(steps) == 1 and steps[0] not in _TOP_LEVEL)
+    return named, len(steps), steps[-1] != "kind"
+
+
+_TOP_LEVEL = frozenset({"data", "model", "loss", "optimizer", "schedule", "record", "constants", "define", "metrics"})
+
+
+def find(override: Override, root: Node, form: Form) -> ConfigPath:
+    """Return the path that an override's key means in the config `root`.
+
+    Raises:
+        ConfigError: where it means nothing, or more than one thing.
+    """
+    steps = override.key.split(".")
+    if override.key in ALIASES:
+        return ALIASES[override.key]
+    if len(steps) == 1 and below(form, root, steps[0]) is None:
+        return _by_name(override, root, form)
+    return _by_path(override, root, form)
+
+
+def _by_name(override: Override, root: Node, form: Form) -> ConfigPath:
+    name = override.key
+    found = [path for path in places(root, form) if path[-1] == name]
+    nearest = [path for path in found if len(path) == min(map(len, found))]
+    if len(nearest) == 1:
+        return nearest[0]
+    if nearest:
+        written = ", ".join(dotted(path) for path in nearest[:8])
+        raise _refused(override, f"'{name}' could be {len(nearest)} settings of this config", f"write one of {written}")
+    raise _unknown(override, name, root, form)
+
+
+def _by_path(override: Override, root: Node, form: Form) -> ConfigPath:
+    steps = override.key.split(".")
+    path: ConfigPath = ()
+    node: Node | None = root
+    current = form
+    while steps:
+        node = expanded(node, current) if node is not None else None
+        step, taken = _next_step(steps, node)
+        inner = below(current, node, step)
+        if inner is None:
+            raise _wrong_step(override, path, step, current, node, root, form)
+        if isinstance(step, int) and (node is None or node.child(step) is None):
+            size = len(node.value) if node is not None and isinstance(node.value, list) else 0
+            raise _refused(override, f"{dotted(path)} has {size} entries; there is no {step}", "they count from 0")
+        path, current = (*path, step), inner
+        node = node.child(step) if node is not None else None
+        steps = steps[taken:]
+    return path
+
+
+def _next_step(steps: list[str], node: Node | None) -> tuple[str | int, int]:
+    """The next key and how many dotted steps it takes: parameters have names such as dense1.kernel."""
+    if node is not None and isinstance(node.value, list):
+        return (int(steps[0]), 1) if steps[0].isascii() and steps[0].isdigit() and len(steps[0]) < 9 else (steps[0], 1)
+    if node is not None and isinstance(node.value, dict):
+        for size in range(len(steps), 1, -1):
+            if ".".join(steps[:size]) in node.value:
+                return ".".join(steps[:size]), size
+    return steps[0], 1
+
+
+def _wrong_step(
+    override: Override, path: ConfigPath, step: str | int, current: Form, node: Node | None, root: Node, form: Form
+) -> ConfigError:
+    from .problems import unknown_key
+
+    current = arm(current, node)
+    section = section_of(current, node)
+    if section is not None:
+        problem = unknown_key(str(step), path, current, node)
+        start = len(".".join(map(str, path))) + bool(path)
+        return _refused(override, problem.message, problem.hint, start, len(str(step)))
+    if current.kinds is not None:
+        return _refused(override, f"{dotted(path)} has no kind yet", f"give {dotted(path)}.kind too")
+    if node is not None and isinstance(node.value, list):
+        return _refused(override, f"{dotted(path)} is a list; '{step}' is no position in it", "they count from 0")
+    return _unknown(override, str(step), root, form)
+
+
+def _unknown(override: Override, name: str, root: Node, form: Form) -> ConfigError:
+    from gdrun.suggest import closest, listed
+
+    known = {dotted(path): path for path in places(root, form)}
+    near = closest(override.key, known)
+    if near is None:
+        named = closest(name, [str(path[-1]) for path in known.values()])
+        near = next((text for text, path in known.items() if path[-1] == named), None)
+    hint = f"did you mean '{near}'?" if near else f"settings: {listed([text for text in known if '.' in text], 8)}"
+    return _refused(override, f"there is no setting '{override.key}' in this config", hint)
+
+
+def _refused(
+    override: Override, message: str, hint: str | None = None, start: int = 0, length: int | None = None
+) -> ConfigError:
+    span = override.span
+    end = span.end if length is None else span.start + start + length
+    return ConfigError((Problem(message, hint=hint, place=span.source.place(span.start + start, end)),))
+
+
+def places(root: Node, form: Form) -> Iterator[ConfigPath]:
+    """Yield the path of every setting that `root` has or could have with the kinds it has chosen."""
+    waiting: deque[tuple[ConfigPath, Form, Node | None]] = deque([((), form, root)])
+    while waiting:
+        path, current, node = waiting.popleft()
+        node = expanded(node, current) if node is not None else None
+        current = arm(current, node)
+        section = section_of(current, node)
+        names: list[Any] = []
+        if section is not None and (node is not None or _has_default(current)):
+            from .forms import fields
+
+            names = list(fields(section))
+        elif node is not None and isinstance(node.value, dict):
+            names = list(node.value)
+        elif node is not None and isinstance(node.value, list) and current.items is not None:
+            inner = current.items
+            names = list(range(len(node.value))) if inner.kinds or inner.section else []
+        for name in names:
+            if path or name not in _NOT_SEARCHED:
+                inner_form = below(current, node, name)
+                if not isinstance(name, int):
+                    yield (*path, name)
+                if inner_form is not None:
+                    waiting.append(((*path, name), inner_form, node.child(name) if node is not None else None))
+
+
+def _has_default(form: Form) -> bool:
+    """Sections that are there even if the config does not mention them: stop, record."""
+    return form.section is not None and not form.optional
+
+
+def dotted(path: ConfigPath) -> str:
+    """Return `path` as users write it: optimizer.learning_rate, model.layers.0.units."""
+    return ".".join(map(str, path))
