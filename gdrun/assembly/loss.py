@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import gdrun.losses as sections
 from gdrun.engine.assess import MetricFunction
-from gdrun.engine.objective import Evaluation, LossFunction, Names, Residuals
+from gdrun.engine.objective import Evaluation, LossFunction, NamedValues, Residuals
 from gdrun.errors import ConfigPath, DataError, ShapeError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.evaluate import Scope
@@ -105,7 +105,7 @@ def loss_warnings(experiment: Experiment) -> tuple[str, ...]:
 
 def build_penalty(
     section: sections.Penalty | None, trainable: tuple[str, ...], names: tuple[str, ...]
-) -> Callable[[Names], tf.Tensor] | None:
+) -> Callable[[NamedValues], tf.Tensor] | None:
     """Return (values by name) -> l1 * sum(|w|) + l2 * sum(w**2); None where there is none."""
     if section is None:
         return None
@@ -116,7 +116,7 @@ def build_penalty(
                 f"there is no parameter '{name}'", ("loss", "penalty", "of", position), f"there are: {', '.join(names)}"
             )
 
-    def weighed(values: Names) -> Any:
+    def weighed(values: NamedValues) -> Any:
         l1, l2 = (_setting(values, f"loss.penalty.{name}", getattr(section, name)) for name in ("l1", "l2"))
         return penalty([values[name] for name in chosen], l1=l1, l2=l2)
 
@@ -127,7 +127,7 @@ LANE_SETTINGS = ("factor", "delta")
 """Settings of named losses that may differ between lanes, as `loss.penalty`'s l1 and l2 may."""
 
 
-def _setting(scope: Names, name: str, value: Any) -> Any:
+def _setting(scope: NamedValues, name: str, value: Any) -> Any:
     """The setting `value` of the config, or what this lane has in its place under the dotted `name`."""
     return scope[name] if name in scope else value  # noqa: SIM401 - a Scope has no get
 

@@ -38,7 +38,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Tolerances:
-    """How far a number may be from what is expected."""
+    """Tolerances of an expected number."""
 
     rtol: float
     atol: float
@@ -101,7 +101,7 @@ def _judge_value(what: str, value: Any, got: np.ndarray, tolerances: Tolerances,
 
 
 def _worst(wanted: np.ndarray, got: np.ndarray, off: np.ndarray, met: np.ndarray) -> str:
-    """How far off, and for an array where most."""
+    """Return the distance from the expected numbers, of an array at the worst place."""
     ranked = np.where(met, -1.0, np.where(np.isnan(off), np.inf, off))
     at = np.unravel_index(int(np.argmax(ranked)), ranked.shape)
     by = f"off by {human_number(float(off[at]), digits=3)}"

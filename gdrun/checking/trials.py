@@ -104,11 +104,11 @@ def _compare(number: int, wanted: Trials, expect: Expect, table: _SweepTable) ->
         count = getattr(wanted, name)
         if count is not None:
             yield Judgement(f"{what}.{name}", str(count), "exact", str(got), got == count)
-    told: dict[str, list[tuple[int, Judgement]]] = {}
+    by_claim: dict[str, list[tuple[int, Judgement]]] = {}
     for row in chosen:
         for one in _of_trial(wanted, expect, row, table):
-            told.setdefault(f"{one.what} {one.expected}", []).append((row["trial"], one))
-    for rows in told.values():
+            by_claim.setdefault(f"{one.what} {one.expected}", []).append((row["trial"], one))
+    for rows in by_claim.values():
         yield _together(what, rows)
     stated = wanted.model_fields_set - {"where", "count", "completed", "diverged", "rtol", "atol"}
     if not chosen and stated:

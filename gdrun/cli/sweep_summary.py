@@ -18,7 +18,7 @@ from .tables import table
 
 if TYPE_CHECKING:
     from gdrun.rundir.sweep_run import SweepRun
-    from gdrun.sweeping.summary import Edge, SweepSummary
+    from gdrun.sweeping.summary import DivergenceEdge, SweepSummary
 
 MOST_EDGES = 8
 MOST_COLUMNS, PICTURE_ROWS = 100, 20
@@ -138,7 +138,7 @@ def edge_lines(told: SweepSummary) -> list[str]:
     return lines
 
 
-def _edge(edge: Edge) -> str:
+def _edge(edge: DivergenceEdge) -> str:
     if edge.smallest is None:
         return f"none diverged, up to {_number(edge.largest)}"
     if edge.largest is None:

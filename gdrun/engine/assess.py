@@ -35,7 +35,7 @@ class Assess:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a call returns, in order."""
+        """Names that a call returns, in order."""
         names = (["loss_all"] if self.loss else []) + ([] if self.whole_loss else list(self.metrics))
         if self.validation is not None:
             names += ["validation_loss", *(f"validation_{name}" for name in self.metrics)]

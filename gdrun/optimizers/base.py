@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from gdrun.config.section import Section
 from gdrun.errors import ComponentError, ConfigPath, Problem
@@ -64,11 +64,7 @@ class Update(Protocol):
 
 
 class PointUpdate(Protocol):
-    """An update that is given a LocalObjective where others are given gradients; otherwise as `Update`.
-
-    One that tries steps and may reject them also has `is_undecided(state) -> bool ()`: whether the last update was
-    such a rejection, so that parameters which stayed as they are do not mean that the run has come to rest.
-    """
+    """An update that is given a LocalObjective where others are given gradients; otherwise as `Update`."""
 
     def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
         """Return the state before the first update, for parameters of static shapes."""
@@ -84,6 +80,35 @@ class PointUpdate(Protocol):
     @property
     def state_names(self) -> tuple[str, ...]:
         """One unique name a state tensor, stable between processes; known once a method above was called."""
+
+
+@runtime_checkable
+class AppliesAtPoint(Protocol):
+    """Capability of a PointUpdate."""
+
+    def apply_at(
+        self, state: State, point: LocalObjective, learning_rate: tf.Tensor
+    ) -> tuple[State, tuple[tf.Tensor, ...]]:
+        """See `PointUpdate`."""
+
+
+@runtime_checkable
+class RejectsSteps(Protocol):
+    """Capability of an update that tries steps and may reject them."""
+
+    def is_undecided(self, state: State) -> tf.Tensor:
+        """Return whether the last step was rejected and a shorter one may still lower the loss, bool ().
+
+        Parameters that stayed as they are then do not mean that the run has come to rest.
+        """
+
+
+@runtime_checkable
+class ScalesLoss(Protocol):
+    """Capability of an update that divides gradients by a factor, by which the loss has to be multiplied before."""
+
+    loss_scale_factor: float | None
+    """Against underflow of small gradients; None: it is not scaled."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class TrialGroup:
 
     @property
     def alone(self) -> bool:
-        """Whether the sweep has one trial of this program."""
+        """True where the sweep has one trial of this program."""
         return all(change == "program" for change in self.changes)
 
     def subset(self, chosen: np.ndarray) -> TrialGroup:
@@ -109,7 +109,7 @@ def group_trials(spec: SweepSpec) -> list[TrialGroup]:
 
 
 def _chooses(path: ConfigPath, values: np.ndarray) -> bool:
-    """Whether an axis decides which settings there are: a kind, or a whole section."""
+    """Return whether an axis decides which settings there are: a kind, or a whole section."""
     return values.dtype == object and (len(path) == 1 or path[-1] == "kind" or _is_mapping(values.tolist()))
 
 

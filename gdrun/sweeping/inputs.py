@@ -123,7 +123,7 @@ def _combinations(spec: SweepSpec, group: TrialGroup, axes: Sequence[int]) -> tu
 
 
 def _is_plain(parts: Parts) -> bool:
-    """Whether initial values come from the model's section and the constants alone."""
+    """Return whether initial values come from the model's section and the constants alone."""
     section = parts.experiment.model
     return isinstance(section, FormulaModel) and not section.networks and parts.experiment.random != "legacy"
 
@@ -148,7 +148,7 @@ def _restarted(like: Parts, loaded: LoadedConfig) -> Parts:
 
 
 def _signature(parts: Parts) -> Any:
-    """What has to be equal for trials to share a program."""
+    """Return the facts that have to be equal for trials to share a program."""
     batches = parts.batches
     order = (
         None if batches is None else (batches.num_examples, batches.batch_size, batches.order, batches.remainder_size)

@@ -19,6 +19,8 @@ from gdrun.engine.lanes import Lanes
 from gdrun.engine.state import Reason, TrainState
 from gdrun.engine.step import Moment
 from gdrun.models.transforms import transformed
+from gdrun.rundir.record import Status
+from gdrun.training.outcome import Ending, ending
 
 from .inputs import GroupInputs
 from .results import BlockProgress, BlockResult, Champion, best_place
@@ -28,15 +30,10 @@ LANE_BYTES = 512 << 20
 """What a program's lanes may take, as far as that can be foreseen."""
 _KEPT_BYTES = 128 << 20
 """What the records that only the best trial's rows need may take."""
-_DIVERGED = {
-    Reason.LOSS_NOT_FINITE: "loss",
-    Reason.GRADIENT_NOT_FINITE: "gradient",
-    Reason.PARAMETERS_NOT_FINITE: "parameters",
-}
 
 
 class LaneRecorder:
-    """What a block's reports have shown so far.
+    """Recorder of a block's lanes.
 
     Args:
         trials: their numbers, int64 (n,).
@@ -164,7 +161,7 @@ class LaneRecorder:
 
 
 def _at_event(records: dict[str, Any]) -> np.ndarray:
-    """Which lanes had come to the step of the event, bool (E, l)."""
+    """Return the lanes that had come to the step of the event, bool (E, l)."""
     steps = records["step"]
     return steps == steps.max(axis=1, keepdims=True)
 
@@ -179,7 +176,7 @@ def finished_block(
     timed_out: bool,
     pruned: np.ndarray | None = None,
 ) -> BlockResult:
-    """Return what a block's trials came to.
+    """Return the results of a block's trials.
 
     Args:
         state: the last one of each trial.
@@ -193,23 +190,26 @@ def finished_block(
     steps = state.step.numpy()
     finite = np.isfinite(values["loss"]) & np.asarray(all_finite_lanes(parameters))
     clock = timed_out & ~(np.zeros(len(trials), bool) if pruned is None else pruned)
-    ended = [
-        _ended(reason, step, fine, built, timed_out=late)
+    unit = "epochs" if built.experiment.schedule.epochs is not None else "steps"
+    ends = [
+        ending(reason, step, at_end=step >= built.rows.total_steps, not_finite="" if fine else "loss", unit=unit)
+        or Ending(Status.STOPPED, "seconds" if late else "pruned")
         for reason, step, fine, late in zip(reasons, steps.tolist(), finite.tolist(), clock.tolist(), strict=True)
     ]
+    diverged = [end.diverged or {"step": -1, "quantity": ""} for end in ends]
     curve_steps, curves = recorder.curves()
     # A trial that stopped within its first epoch has no mean over one.
     first = {"loss_epoch": np.where(steps < built.steps_per_epoch, values["loss"], np.nan)}
-    ends = recorder.ends() if built.steps_per_epoch == 1 else first
+    last = recorder.ends() if built.steps_per_epoch == 1 else first
     result = BlockResult(
         trials=trials,
-        status=[one[0] for one in ended],
-        stopped_by=[one[1] for one in ended],
+        status=[str(end.status) for end in ends],
+        stopped_by=[end.stopped_by for end in ends],
         steps=steps,
-        diverged_at=np.asarray([one[3] for one in ended], np.int64),
-        diverged=[one[2] for one in ended],
+        diverged_at=np.asarray([each["step"] for each in diverged], np.int64),
+        diverged=[each["quantity"] for each in diverged],
         why=[""] * len(trials),
-        values=values | _bests(spec, curve_steps, curves, steps, ends),
+        values=values | _bests(spec, curve_steps, curves, steps, last),
         parameters=_named(block, parameters),
         curve_steps=curve_steps,
         curves=curves,
@@ -226,20 +226,6 @@ def finished_block(
         seconds = float(info["seconds"])
         result.champion = Champion(int(trials[place]), records, is_row, leaves, int(reasons[place]), seconds)
     return result
-
-
-def _ended(reason: Reason, step: int, finite: bool, built: Any, *, timed_out: bool) -> tuple[str, str, str, int]:
-    """(status, stopped_by, what diverged, at which step) of one trial."""
-    if reason.diverged:
-        return "diverged", "non_finite", _DIVERGED[reason], step + (reason is Reason.PARAMETERS_NOT_FINITE)
-    if reason is not Reason.NONE:
-        return "stopped", reason.name.lower(), "", -1
-    if step < built.rows.total_steps:
-        return "stopped", "seconds" if timed_out else "pruned", "", -1
-    if not finite:
-        return "diverged", "non_finite", "loss", step
-    unit = "epochs" if built.experiment.schedule.epochs is not None else "steps"
-    return "completed", unit, "", -1
 
 
 def all_finite_lanes(parameters: Sequence[Any]) -> np.ndarray:
@@ -369,6 +355,6 @@ def final_values(block: GroupInputs, state: TrainState, parameters: Sequence[tf.
 
 
 def activation_bytes(built: Built, examples: int) -> int:
-    """What one lane's predictions and their gradients may take, for so many examples."""
+    """Return the bytes that one lane's predictions and their gradients may take, for so many examples."""
     widths = [int(value.shape[-1]) if value.shape.rank else 1 for value in built.state.parameters]
     return 4 * tf.as_dtype(built.experiment.precision).size * examples * (sum(widths) + 1)

@@ -84,7 +84,7 @@ def run_inputs(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs, hooks: H
 def _otherwise(
     spec: SweepSpec, group: TrialGroup, block: GroupInputs, hooks: Hooks, error: Exception, *, lanes: bool
 ) -> Iterator[BlockResult | None]:
-    """Train trials whose program failed in another way, if there is one.
+    """Train trials whose program failed by other means, if there are any.
 
     What vectorized_map cannot convert shows when it is traced: such trials run one after the other. A number that has
     to be known before the run, such as a size, cannot be a tensor: such trials have a program each.
@@ -184,7 +184,7 @@ def _run_lanes(spec: SweepSpec, block: GroupInputs, hooks: Hooks, shared: LanePr
 
 
 def _halving(spec: SweepSpec, built: Built, num_lanes: int) -> Halving:
-    """Who goes on; without a search that prunes, there are no rungs."""
+    """Return the choice of lanes that continue; without a search that prunes, there are no rungs."""
     prune = spec.search is not None and spec.search.prune
     return Halving(
         num_lanes,

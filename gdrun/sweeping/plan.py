@@ -85,8 +85,9 @@ def plan_trials(
     blocks = () if searched else tuple(_blocks(base.experiment.seed, axes, written, samples))
     for number, axis in enumerate(written):
         listed = axis.space.kind == LISTED
-        told = [_in_trial(one, number, at, blocks) if listed else one for at, one in value_problems(axis)]
-        problems.extend(told)
+        problems += [
+            _in_trial(problem, number, index, blocks) if listed else problem for index, problem in value_problems(axis)
+        ]
     _raise(problems, base)
     base = replace(base, experiment=base.experiment.model_copy(update={"sweep": _resolved(base, written, samples)}))
     spec = SweepSpec(base, axes, blocks, samples if searched else None)
@@ -137,7 +138,7 @@ def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[Entry]]:
 
 
 def _is_fixed(entry: Entry, base: LoadedConfig) -> bool:
-    """Whether an override gives the value of what the file would vary."""
+    """Return whether an override gives the value of what the file would vary."""
     path = _path(entry, base)
     node: Node | None = base.root
     for step in path or ():
@@ -146,7 +147,7 @@ def _is_fixed(entry: Entry, base: LoadedConfig) -> bool:
 
 
 def _path(entry: Entry, base: LoadedConfig) -> Any:
-    """What an entry's key means in the base; None where it means something only together with another axis."""
+    """Return the path of an entry's key in the base; None where it has one only together with another axis."""
     try:
         return find(Override(entry.key, entry.space.probes()[0], entry.span), base.root, EXPERIMENT)
     except ConfigError:
@@ -177,7 +178,7 @@ def default_entry(base: LoadedConfig, *, drawn: bool) -> Entry:
 
 
 def _num_samples(base: LoadedConfig, axes: Sequence[WrittenAxis], *, asked: int | None) -> int:
-    """How many points are drawn or asked for; 1 where none are."""
+    """Return the number of points that are drawn or proposed; 1 where none are."""
     sweep = base.experiment.sweep
     if sweep.search is not None:
         for axis in axes:

@@ -129,7 +129,7 @@ class BlockProgress:
     lane_steps: int = 0
     """Updates of all trials."""
     best: float | None = None
-    """The least loss among trials that go on or ended well."""
+    """The least loss among trials that have not diverged."""
     best_trial: int | None = None
 
     @classmethod

@@ -176,7 +176,7 @@ def resume_sweep(
 
 @dataclass(frozen=True)
 class _Settings:
-    """Where the trials of a sweep are trained."""
+    """Workers and device that train the trials of a sweep."""
 
     device: str | None
     threads: int | None
@@ -217,7 +217,7 @@ class _Reporter:
         counts = self.table.counts()
         best = self.table.best(self.spec.ranked, maximize=self.spec.maximize)
         trial, value = best if best is not None else (None, None)
-        # What trials are ranked by is known of those that go on only if it is their loss.
+        # Of trials that still run only the loss is known.
         by_loss = self.spec.ranked == "loss" and not self.spec.maximize
         if by_loss and running.best is not None and (value is None or running.best < value):
             trial, value = running.best_trial, running.best

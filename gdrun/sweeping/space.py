@@ -1,4 +1,4 @@
-"""What a sweep varies, and over which values: numpy only.
+"""Axes: the keys that a sweep varies, and their values. NumPy only.
 
 Generated numbers are rounded to twelve significant digits. The last bits of a logarithm are a library's and a
 processor's own; so rounded, a sweep that is taken up on another machine has the same trials, and a table says 0.3, not
@@ -25,7 +25,7 @@ DIGITS = 12
 
 @dataclass(frozen=True)
 class Distribution:
-    """What values are drawn from.
+    """Distribution that values are drawn from.
 
     Args:
         kind: "uniform", or "loguniform": the logarithm is uniform.
@@ -76,12 +76,12 @@ class Axis:
 
     @property
     def place(self) -> Place:
-        """Where the space is written."""
+        """The place of the space in its text."""
         return self.space.span.place()
 
     @property
     def is_numeric(self) -> bool:
-        """Whether every value is a number."""
+        """True where every value is a number."""
         return self.values is None or all(map(is_number, self.values))
 
     def node(self, value: Any, index: int | None) -> Node:

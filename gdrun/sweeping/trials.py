@@ -46,7 +46,7 @@ class AxisBlock:
 
 @dataclass(frozen=True)
 class SweepSpec:
-    """What a sweep is going to do.
+    """Specification of a sweep: its base config, axes and table.
 
     Args:
         base: the config around which trials vary; its `sweep` is the one that gives this table again.
@@ -61,17 +61,17 @@ class SweepSpec:
     trials: int | None = None
 
     def __len__(self) -> int:
-        """How many trials there are; of a search before it has asked, how many there may be."""
+        """Return the number of trials; of a search before its first batch, the most there may be."""
         return math.prod(map(len, self.blocks)) if self.blocks else self.trials or 0
 
     @property
     def search(self) -> Search | None:
-        """How trials are proposed; None where they are listed here."""
+        """The search that proposes trials; None where they are listed here."""
         return self.base.experiment.sweep.search
 
     @property
     def metric(self) -> str:
-        """What trials are ranked by."""
+        """The metric that trials are ranked by."""
         search = self.search
         return (search.metric if search is not None else None) or self.base.experiment.sweep.metric
 
@@ -82,7 +82,7 @@ class SweepSpec:
 
     @property
     def maximize(self) -> bool:
-        """Whether more of it is better."""
+        """True where more of it is better."""
         direction = self.base.experiment.sweep.direction
         if direction == "auto":
             return higher_is_better(self.metric.removeprefix("validation_"))
