@@ -208,50 +208,30 @@ def _in_trial(problem: Problem, number: int, index: int, blocks: Sequence[AxisBl
 
 
 def _blocks(seed: int, axes: Sequence[Axis], written: Sequence[WrittenAxis], samples: int) -> list[AxisBlock]:
-    """The blocks of the table, by the first axis of each."""
-    drawn = [number for number, axis in enumerate(axes) if axis.distribution is not None]
-    paired = [number for number, axis in enumerate(written) if axis.paired]
+    """Return the blocks of the table, by the first axis of each."""
+    drawn = tuple(number for number, axis in enumerate(axes) if axis.distribution is not None)
+    paired = tuple(number for number, axis in enumerate(written) if axis.paired)
+    together = [next((block for block in (drawn, paired) if axis in block), (axis,)) for axis in range(len(axes))]
     blocks = []
-    for number, axis in enumerate(axes):
-        if number in drawn:
-            if number == drawn[0]:
-                blocks.append(_draw(seed, axes, drawn, samples))
-        elif number in paired:
-            if number == paired[0]:
-                blocks.append(AxisBlock(tuple(paired), tuple(axes[other].values or () for other in paired), True))
+    for members in dict.fromkeys(together):
+        if members == drawn:
+            # Row by row: of more samples the first ones are the same.
+            shares = stream(seed, "sweep").random((samples, len(drawn)))
+            columns = [axes[axis].distribution.at(shares[:, place]) for place, axis in enumerate(drawn)]  # type: ignore[union-attr]
+            blocks.append(AxisBlock(members, tuple(columns), False))
         else:
-            assert axis.values is not None
-            blocks.append(AxisBlock((number,), (axis.values,), True))
+            blocks.append(AxisBlock(members, tuple(axes[axis].values or () for axis in members), True))
     return blocks
 
 
-def _draw(seed: int, axes: Sequence[Axis], drawn: Sequence[int], samples: int) -> AxisBlock:
-    # Row by row: of more samples the first ones are the same.
-    shares = stream(seed, "sweep").random((samples, len(drawn)))
-    columns = []
-    for position, number in enumerate(drawn):
-        distribution = axes[number].distribution
-        assert distribution is not None
-        columns.append(distribution.at(shares[:, position]))
-    return AxisBlock(tuple(drawn), tuple(columns), False)
-
-
 def _corners(axes: Sequence[Axis]) -> list[tuple[Any, ...]]:
-    """Rows that a search might propose: all first values, all last ones, and each that is no number."""
-    candidates = [_candidates(axis) for axis in axes]
-    first, last = tuple(values[0] for values in candidates), tuple(values[-1] for values in candidates)
+    """Return rows that a search might propose: all first values, all last ones, and each that is no number."""
+    first, last = (tuple(axis.candidates[end] for axis in axes) for end in (0, -1))
     rows = [first, last]
-    for number, (axis, values) in enumerate(zip(axes, candidates, strict=True)):
+    for number, axis in enumerate(axes):
         if not axis.is_numeric:
-            rows += [(*first[:number], value, *first[number + 1 :]) for value in values]
+            rows += [(*first[:number], value, *first[number + 1 :]) for value in axis.candidates]
     return rows
-
-
-def _candidates(axis: Axis) -> Sequence[Any]:
-    if axis.distribution is not None:
-        return (axis.distribution.low, axis.distribution.high)
-    assert axis.values is not None
-    return axis.values
 
 
 def _resolved(base: LoadedConfig, axes: Sequence[WrittenAxis], samples: int) -> Any:

@@ -240,8 +240,7 @@ def _first(spec: SweepSpec, settings: _Settings) -> Prepared:
     if spec.search is None:
         return settings.prepare(spec.load(0))
     check_installed(spec.search.kind)
-    lowest = [axis.values[0] if axis.values is not None else axis.distribution.low for axis in spec.axes]  # type: ignore[union-attr]
-    return settings.prepare(spec.with_rows([lowest]).load(0))
+    return settings.prepare(spec.with_rows([[axis.candidates[0] for axis in spec.axes]]).load(0))
 
 
 MOST_CHECKED = 64

@@ -80,6 +80,14 @@ class Axis:
         return self.space.span.place()
 
     @property
+    def candidates(self) -> Sequence[Any]:
+        """The values; of a distribution its ends."""
+        if self.values is not None:
+            return self.values
+        assert self.distribution is not None
+        return (self.distribution.low, self.distribution.high)
+
+    @property
     def is_numeric(self) -> bool:
         """True where every value is a number."""
         return self.values is None or all(map(is_number, self.values))
@@ -134,16 +142,10 @@ def column(values: Sequence[Any]) -> np.ndarray:
         whole = all(isinstance(value, int) for value in values)
         return np.asarray(values, np.int64 if whole else np.float64)
     array = np.empty(len(values), object)
-    array[:] = values if not any(isinstance(value, tuple | list) for value in values) else _cells(values)
+    # One by one: NumPy would take a list of lists for a matrix.
+    for place, value in enumerate(values):
+        array[place] = value
     return array
-
-
-def _cells(values: Sequence[Any]) -> Any:
-    # numpy would take a list of lists for a matrix.
-    cells = np.empty(len(values), object)
-    for position, value in enumerate(values):
-        cells[position] = value
-    return cells
 
 
 def is_number(value: Any) -> bool:
@@ -157,6 +159,7 @@ def _number_of(value: Any, integer: bool) -> Any:
 
 
 def _as_node(value: Any, span: Span) -> Node:
+    """Return a value as a node whose parts all stand at `span`."""
     if isinstance(value, dict):
         return Node({key: _as_node(item, span) for key, item in value.items()}, span, dict.fromkeys(value, span))
     if isinstance(value, tuple | list):
