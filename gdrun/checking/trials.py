@@ -55,14 +55,14 @@ class _SweepTable:
 
     def parameters(self, trial: int) -> dict[str, np.ndarray]:
         """The final parameters of a trial."""
-        found = {}
+        values_by_name = {}
         for name, values in self._arrays.items():
             bare, at, owner = name.rpartition("@")
             if at and owner == str(trial):
-                found[bare] = values
+                values_by_name[bare] = values
             elif name != "trial" and not at and trial in self._position:
-                found[name] = values[self._position[trial]]
-        return found
+                values_by_name[name] = values[self._position[trial]]
+        return values_by_name
 
     def chosen(self, where: Any) -> list[dict[str, Any]]:
         """The rows that `where` means."""

@@ -23,7 +23,7 @@ from gdrun.text import plural, safe_text
 
 from .groups import TrialGroup, is_convolutional
 from .local_pool import LocalPool
-from .results import STATUSES, BlockProgress, BlockResult, Hooks, failed
+from .results import STATUSES, BlockProgress, BlockResult, Hooks, failed, trials_of
 from .trials import SweepSpec
 from .worker import OtherVersions, Work
 
@@ -205,8 +205,7 @@ def problem(blocks: Any, group: TrialGroup) -> str:
     """
     if not isinstance(blocks, list) or not all(isinstance(block, BlockResult) for block in blocks):
         return "a worker sent what is no result"
-    trials = np.sort(np.concatenate([np.zeros(0, np.int64), *(block.trials for block in blocks)]))
-    if not np.array_equal(trials, group.trials):
+    if not np.array_equal(trials_of(blocks), group.trials):
         return "a worker sent results of other trials"
     for block in blocks:
         columns = [block.status, block.stopped_by, block.steps, block.diverged_at, block.diverged, block.why]

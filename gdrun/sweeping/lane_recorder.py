@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -32,109 +32,109 @@ _KEPT_BYTES = 128 << 20
 """What the records that only the best trial's rows need may take."""
 
 
+class _Chunk(NamedTuple):
+    """Records of a chunk of steps."""
+
+    lanes: np.ndarray
+    """int64 (l,): places in the block; -1 for a lane that is only there to fill up."""
+    is_row: np.ndarray
+    """bool (E, l)."""
+    records: dict[str, np.ndarray]
+    """Name -> (E, l, ...)."""
+
+    @property
+    def at_event(self) -> np.ndarray:
+        """The lanes that had come to the step of the event, bool (E, l); others had ended before."""
+        steps = self.records["step"]
+        return steps == steps.max(axis=1, keepdims=True)
+
+
 class LaneRecorder:
     """Recorder of a block's lanes.
 
     Args:
         trials: their numbers, int64 (n,).
-        metric: what trials are ranked by.
         per_epoch: updates an epoch.
-        assessed: what is computed over whole data sets.
+        assessed: columns that are computed over whole data sets.
     """
 
-    def __init__(self, trials: np.ndarray, metric: str, per_epoch: int, assessed: Sequence[str]) -> None:
+    def __init__(self, trials: np.ndarray, per_epoch: int, assessed: Sequence[str]) -> None:
         self.trials = trials
-        self._metric = metric
         self._per_epoch = per_epoch
-        self._assessed = set(assessed)
-        self._chunks: list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]] = []
-        """(lanes (l,), shown (E, l): a record is its lane's own, records by name)."""
-        self._rows: list[np.ndarray] = []
-        self._last: dict[str, np.ndarray] = {}
+        self._columns = {"step", "loss", "loss_epoch", *assessed}
+        """What every trial's curves need; the other records are the best trial's rows."""
+        self._assessed = {*assessed} - {"loss"}
+        self._chunks: list[_Chunk] = []
         self._bytes = 0
         self.complete = True
-        """Whether everything that a run directory's rows hold was kept."""
-        count = len(trials)
-        self.last_loss = np.full(count, np.nan)
-        self.reason = np.zeros(count, np.int64)
-        self.lane_steps = 0
+        """False once records were left out that the best trial's rows need: all together were too many."""
+        self.last: dict[str, np.ndarray] = {}
+        """Newest value of each column, float64 (n,): at a trial's own last step, where an epoch is one step."""
+        self._reason = np.zeros(len(trials), np.int64)
+        self._lane_steps = 0
 
     def take(self, report: LaneReport) -> None:
         """Take a report of lanes."""
-        steps = report.records["step"]
-        shown = np.ones(steps.shape, bool)
-        shown[1:] = steps[1:] != steps[:-1]
-        self._keep(report.lanes, report.records, shown & (report.lanes >= 0), report.is_row)
-        self.lane_steps += report.lane_steps
+        self._keep(_Chunk(report.lanes, report.is_row, report.records))
+        self._lane_steps += report.lane_steps
 
     def take_single(self, place: int, report: Report) -> None:
         """Take a report of the trial at `place`, which runs alone."""
         records = {name: values[:, None] for name, values in report.records.items()}
-        shown = np.ones((len(report.is_row), 1), bool)
-        self._keep(np.asarray([place]), records, shown, report.is_row[:, None])
-        self.reason[place] = int(report.reason)
-        self.lane_steps += len(report.is_row)
+        self._keep(_Chunk(np.asarray([place]), report.is_row[:, None], records))
+        self._reason[place] = int(report.reason)
+        self._lane_steps += len(report.is_row)
 
-    def _keep(self, lanes: np.ndarray, records: dict[str, Any], shown: np.ndarray, is_row: np.ndarray) -> None:
-        kept = {name: values for name, values in records.items() if name in self._curve_names(records) or self.complete}
+    def _keep(self, chunk: _Chunk) -> None:
+        lanes, records = chunk.lanes, chunk.records
+        kept = {name: values for name, values in records.items() if self.complete or name in self._columns}
         self._bytes += sum(values.nbytes for values in kept.values())
+        self._chunks.append(chunk._replace(records=kept))
         if self.complete and self._bytes > _KEPT_BYTES:
             self.complete = False
-            for _, _, old in self._chunks:
-                for name in old.keys() - self._curve_names(old):
-                    del old[name]
-        self._chunks.append((lanes, shown, kept))
-        self._rows.append(is_row)
+            for old in self._chunks:
+                for name in old.records.keys() - self._columns:
+                    del old.records[name]
         used = lanes >= 0
-        for name in self._curve_names(records) - {"step"}:
-            last = self._last.setdefault(name, np.full(len(self.trials), np.nan))
+        for name in records.keys() & self._columns - {"step"}:
+            last = self.last.setdefault(name, np.full(len(self.trials), np.nan))
             last[lanes[used]] = records[name][-1][used]
-        self.last_loss[lanes[used]] = records["loss"][-1][used]
-        self.reason[lanes[used]] = np.where(
-            self.reason[lanes[used]] == 0, records["reason"][-1][used], self.reason[lanes[used]]
-        )
-
-    def _curve_names(self, records: dict[str, Any]) -> set[str]:
-        return {"step", "loss", "loss_epoch", *self._assessed} & records.keys()
+        before = self._reason[lanes[used]]
+        self._reason[lanes[used]] = np.where(before == 0, records["reason"][-1][used], before)
 
     def progress(self) -> BlockProgress:
-        """Return how far the block is."""
-        finite = np.isfinite(self.last_loss) & (self.reason < Reason.LOSS_NOT_FINITE)
-        best = int(np.argmin(np.where(finite, self.last_loss, np.inf))) if finite.any() else None
+        """Return the progress of the block."""
+        losses = self.last["loss"]
+        finite = np.isfinite(losses) & (self._reason < Reason.LOSS_NOT_FINITE)
+        best = int(np.argmin(np.where(finite, losses, np.inf))) if finite.any() else None
         return BlockProgress(
-            done=int(np.sum(self.reason != 0)),
-            diverged=int(np.sum(self.reason >= Reason.LOSS_NOT_FINITE)),
-            lane_steps=self.lane_steps,
-            best=None if best is None else float(self.last_loss[best]),
+            done=int(np.sum(self._reason != 0)),
+            diverged=int(np.sum(self._reason >= Reason.LOSS_NOT_FINITE)),
+            lane_steps=self._lane_steps,
+            best=None if best is None else float(losses[best]),
             best_trial=None if best is None else int(self.trials[best]),
         )
 
     def curves(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the recorded steps, int64 (R,), and each column, float64 (n, R)."""
-        named: dict[str, None] = {}
-        steps = []
-        for (_, _, records), rows in zip(self._chunks, self._rows, strict=True):
-            named |= dict.fromkeys(name for name in records if name in self._curve_names(records) and name != "step")
-            steps.append(records["step"].max(axis=1)[rows.any(axis=1)])
+        steps = [chunk.records["step"].max(axis=1)[chunk.is_row.any(axis=1)] for chunk in self._chunks]
         every = np.unique(np.concatenate(steps)) if steps else np.zeros(0, np.int64)
-        whole = {name: np.full((len(self.trials), len(every)), np.nan) for name in named}
-        for (lanes, _, records), rows in zip(self._chunks, self._rows, strict=True):
+        names = dict.fromkeys(name for chunk in self._chunks for name in chunk.records if name in self._columns)
+        curves = {name: np.full((len(self.trials), len(every)), np.nan) for name in names if name != "step"}
+        for chunk in self._chunks:
             # A lane that stopped between two rows has none there: the examples and the rate were those of the others.
-            event, place = np.nonzero(rows & _at_event(records))
-            at = np.searchsorted(every, records["step"][event, place])
-            for name in named:
-                if name in records:
-                    whole[name][lanes[place], at] = records[name][event, place]
+            event, place = np.nonzero(chunk.is_row & chunk.at_event)
+            columns = np.searchsorted(every, chunk.records["step"][event, place])
+            for name in curves.keys() & chunk.records.keys():
+                curves[name][chunk.lanes[place], columns] = chunk.records[name][event, place]
         if self._per_epoch > 1:
-            inside = (every % self._per_epoch != 0) | (every == 0)
-            for name in whole:
-                if name == "loss_epoch" or (name in self._assessed and name != "loss"):
-                    whole[name][:, inside if name == "loss_epoch" else every % self._per_epoch != 0] = np.nan
-        return every, whole
-
-    def ends(self) -> dict[str, np.ndarray]:
-        """Return what was recorded last of each trial, float64 (n,): at its own step, where an epoch is one step."""
-        return dict(self._last)
+            inside = every % self._per_epoch != 0
+            for name in curves:
+                if name == "loss_epoch":
+                    curves[name][:, inside | (every == 0)] = np.nan
+                elif name in self._assessed:
+                    curves[name][:, inside] = np.nan
+        return every, curves
 
     def rows_of(self, place: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return every record of the trial at `place`, name -> (E, ...), and which are rows, the last one always.
@@ -143,27 +143,19 @@ class LaneRecorder:
         """
         pieces: list[dict[str, np.ndarray]] = []
         flags: list[np.ndarray] = []
-        for (lanes, shown, records), rows in zip(self._chunks, self._rows, strict=True):
-            where = np.flatnonzero(lanes == place)
-            if not len(where):
-                continue
-            own = np.flatnonzero((shown & _at_event(records))[:, where[0]])
-            pieces.append({name: values[own, where[0]] for name, values in records.items()})
-            flags.append(rows[own, where[0]])
+        for chunk in self._chunks:
+            for lane in np.flatnonzero(chunk.lanes == place):
+                own = np.flatnonzero(chunk.at_event[:, lane])
+                pieces.append({name: values[own, lane] for name, values in chunk.records.items()})
+                flags.append(chunk.is_row[own, lane])
         records = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
         is_row = np.concatenate(flags)
-        # A lane that was done before a chunk shows its last state again at the chunk's start.
+        # A lane that is done shows its last state again, at the other lanes' events and at the next chunk's start.
         fresh = np.ones(len(is_row), bool)
         fresh[1:] = records["step"][1:] != records["step"][:-1]
         records, is_row = {name: values[fresh] for name, values in records.items()}, is_row[fresh]
         is_row[-1] = True
         return records, is_row
-
-
-def _at_event(records: dict[str, Any]) -> np.ndarray:
-    """Return the lanes that had come to the step of the event, bool (E, l)."""
-    steps = records["step"]
-    return steps == steps.max(axis=1, keepdims=True)
 
 
 def finished_block(
@@ -200,7 +192,7 @@ def finished_block(
     curve_steps, curves = recorder.curves()
     # A trial that stopped within its first epoch has no mean over one.
     first = {"loss_epoch": np.where(steps < built.steps_per_epoch, values["loss"], np.nan)}
-    last = recorder.ends() if built.steps_per_epoch == 1 else first
+    last = dict(recorder.last) if built.steps_per_epoch == 1 else first
     result = BlockResult(
         trials=trials,
         status=[str(end.status) for end in ends],

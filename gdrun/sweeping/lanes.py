@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,13 +68,13 @@ def run_inputs(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs, hooks: H
     shared = _shared_program(spec, group, inputs, lambda: lane_program(spec, inputs.built))
     for begin in range(0, len(inputs.trials), size):
         places = np.arange(begin, min(begin + size, len(inputs.trials)))
-        block = inputs if len(places) == len(inputs.trials) else _subset(inputs, places)
+        block = inputs
+        if len(places) < len(inputs.trials):
+            block = GroupInputs(inputs.built, picked(inputs.lanes, places), inputs.trials[places])
         results: Iterable[BlockResult | None]
         try:
-            if obstacle is None:
-                results = [_run_lanes(spec, block, hooks, shared)]
-            else:
-                results = [_run_singly(spec, block, hooks, obstacle)]
+            train = partial(_run_lanes, shared=shared) if obstacle is None else partial(_run_singly, why=obstacle)
+            results = [train(spec, block, hooks)]
         except _FAILURES as error:
             results = _otherwise(spec, group, block, hooks, error, lanes=obstacle is None)
         yield from (result for result in results if result is not None)
@@ -110,15 +111,10 @@ def _reason(error: Exception) -> str:
     return lines[0][:300]
 
 
-def _subset(inputs: GroupInputs, places: np.ndarray) -> GroupInputs:
-    return GroupInputs(inputs.built, picked(inputs.lanes, places), inputs.trials[places])
-
-
 def lanes_that_fit(inputs: GroupInputs) -> int:
     """Return how many lanes a program may have, as far as memory can be foreseen: a multiple of 16."""
     built, lanes = inputs.built, inputs.lanes
-    sizes = [leaf.dtype.size * max(1, int(np.prod(leaf.shape[1:]))) for leaf in tf.nest.flatten(lanes.state)]
-    state = sum(sizes)
+    state = sum(leaf.dtype.size * max(1, int(np.prod(leaf.shape[1:]))) for leaf in tf.nest.flatten(lanes.state))
     batches = built.program.feed.batches
     activations = activation_bytes(built, batches.batch_size if batches is not None else 1)
     # At an epoch's end all examples are looked at, by all lanes at once.
@@ -156,7 +152,7 @@ def _run_lanes(spec: SweepSpec, block: GroupInputs, hooks: Hooks, shared: LanePr
     built, trials = block.built, block.trials
     began = time.monotonic()
     finals = Finals(len(trials))
-    recorder = LaneRecorder(trials, spec.metric, built.steps_per_epoch, built.assess.names)
+    recorder = LaneRecorder(trials, built.steps_per_epoch, built.assess.names)
     limit = built.experiment.schedule.stop.seconds
 
     def over() -> bool:
@@ -198,7 +194,7 @@ def _halving(spec: SweepSpec, built: Built, num_lanes: int) -> Halving:
 def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> BlockResult | None:
     """Train a block's trials one after the other, with one program; None where that was stopped."""
     built, trials, lanes = block.built, block.trials, block.lanes
-    recorder = LaneRecorder(trials, spec.metric, built.steps_per_epoch, built.assess.names)
+    recorder = LaneRecorder(trials, built.steps_per_epoch, built.assess.names)
     states: list[TrainState] = []
     spent = 0.0
     for place in range(len(trials)):

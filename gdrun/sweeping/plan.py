@@ -97,7 +97,7 @@ def plan_trials(
 
 
 def _ranked_by(base: LoadedConfig, metric: str | None) -> LoadedConfig:
-    """A config whose search ranks by the metric that was asked for, not by its own."""
+    """Return a config whose search ranks by the metric that was asked for, not by its own."""
     sweep = base.experiment.sweep
     if metric is None or sweep.search is None or sweep.search.metric is None:
         return base
@@ -106,7 +106,7 @@ def _ranked_by(base: LoadedConfig, metric: str | None) -> LoadedConfig:
 
 
 def _with_absolute_files(axis: WrittenAxis, directory: Path) -> WrittenAxis:
-    """Data files by their absolute paths: the sweep's own directory, which is read on resume, is another one."""
+    """Return an axis whose data files have absolute paths: on resume the config stands in the sweep's directory."""
     if axis.path[0] != "data" or axis.path[-1] != "path":
         return axis
     nodes = tuple(
@@ -117,7 +117,7 @@ def _with_absolute_files(axis: WrittenAxis, directory: Path) -> WrittenAxis:
 
 
 def _with(loaded: LoadedConfig, settings: Sequence[Override]) -> LoadedConfig:
-    """A config that is loaded, with further settings."""
+    """Return a loaded config with further settings."""
     if not settings:
         return loaded
     root, problems = apply_overrides(loaded.root, settings, EXPERIMENT)
@@ -127,7 +127,7 @@ def _with(loaded: LoadedConfig, settings: Sequence[Override]) -> LoadedConfig:
 
 
 def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[Entry]]:
-    """The axes of the config's own `sweep:`, and the config with those of them that have one value."""
+    """Return (the config with those axes of its own `sweep:` that have one value; the other axes)."""
     entries, problems = written_in(base.root)
     _raise(problems, base)
     entries = [entry for entry in entries if not _is_fixed(entry, base)]
@@ -198,7 +198,7 @@ def _num_samples(base: LoadedConfig, axes: Sequence[WrittenAxis], *, asked: int 
 
 
 def _in_trial(problem: Problem, number: int, index: int, blocks: Sequence[AxisBlock]) -> Problem:
-    """`problem` of value `index` of axis `number`, with the first trial that has this value."""
+    """Return `problem` of value `index` of axis `number`, with the first trial that has this value."""
     stride = 1
     for block in reversed(blocks):
         if number in block.axes:
@@ -235,7 +235,7 @@ def _corners(axes: Sequence[Axis]) -> list[tuple[Any, ...]]:
 
 
 def _resolved(base: LoadedConfig, axes: Sequence[WrittenAxis], samples: int) -> Any:
-    """The `sweep` section that gives this table again."""
+    """Return the `sweep` section that gives this table again."""
 
     def spaces(paired: bool) -> dict[str, Any]:
         chosen = [axis for axis in axes if axis.paired == paired]
@@ -301,21 +301,21 @@ def _axis_of_value(key: str, value: Any) -> Entry:
 def _option_overrides(
     *, trials: int | None, search: str | None, metric: str | None, maximize: bool | None
 ) -> list[Override]:
-    """Options as overrides of the `sweep:` section, so that they are checked as it is."""
+    """Return options as overrides of the `sweep:` section, so that they are checked as it is."""
     directions = {True: "maximize", False: "minimize", None: None}
-    wanted = {"trials": trials, "search": search, "metric": metric, "direction": directions[maximize]}
-    found = []
-    for name, value in wanted.items():
+    options = {"trials": trials, "search": search, "metric": metric, "direction": directions[maximize]}
+    overrides = []
+    for name, value in options.items():
         if value is not None:
-            shown = f"{value}" if name != "direction" else ""
-            span = Span(Source(f"argument --{name if shown else value}", shown, is_override=True), 0, len(shown))
+            text = f"{value}" if name != "direction" else ""
+            span = Span(Source(f"argument --{name if text else value}", text, is_override=True), 0, len(text))
             off = name == "search" and value == "none"
-            found.append(Override(f"sweep.{name}", Node(None if off else value, span), span))
-    return found
+            overrides.append(Override(f"sweep.{name}", Node(None if off else value, span), span))
+    return overrides
 
 
 def _hinted(error: ConfigError, fixed: Sequence[Override]) -> ConfigError:
-    """`error`, with what is likely meant where a list stands on the command line for values: lr=[0.1,0.2]."""
+    """Return `error` with what is likely meant where a list stands on the command line for values: lr=[0.1,0.2]."""
     sources = {override.span.source.name for override in fixed if isinstance(override.value.value, list)}
     hint = "several values are parted by commas, without brackets around them"
     problems = tuple(

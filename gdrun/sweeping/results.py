@@ -5,7 +5,10 @@ Shape letters: n trials, R recorded steps.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -194,7 +197,7 @@ class TrialTable:
     @property
     def done(self) -> np.ndarray:
         """int64, rising: trials that have a row."""
-        return np.sort(np.concatenate([np.zeros(0, np.int64), *(block.trials for block in self.blocks)]))
+        return trials_of(self.blocks)
 
     def missing(self) -> np.ndarray:
         """int64, rising: trials without a result, failed ones among them."""
@@ -216,19 +219,23 @@ class TrialTable:
 
     def best(self, metric: str, *, maximize: bool) -> tuple[int, float] | None:
         """Return (trial, value) of the best of `metric`; None where no trial has one. Of equals, the first."""
-        found: tuple[float, int] | None = None
+        ranked = []
         for block in self.blocks:
             place = best_place(block, metric, maximize=maximize)
-            if place is None:
-                continue
-            value = float(block.values[metric][place])
-            key = (-value if maximize else value, int(block.trials[place]))
-            found = key if found is None or key < found else found
-        return None if found is None else (found[1], -found[0] if maximize else found[0])
+            if place is not None:
+                value = float(block.values[metric][place])
+                ranked.append((-value if maximize else value, int(block.trials[place])))
+        value, trial = min(ranked, default=(math.nan, None))
+        return None if trial is None else (trial, -value if maximize else value)
 
     def champion(self, trial: int) -> Champion | None:
         """Return the rows and the state of `trial`, if its block kept them."""
         return next((b.champion for b in self.blocks if b.champion is not None and b.champion.trial == trial), None)
+
+
+def trials_of(blocks: Iterable[BlockResult]) -> np.ndarray:
+    """Return the trials of blocks, int64, rising."""
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *(block.trials for block in blocks)]))
 
 
 def by_trial(blocks: Iterable[BlockResult]) -> list[BlockResult]:
@@ -259,9 +266,6 @@ def csv_text(table: TrialTable, axes: Sequence[str], values: Sequence[Sequence[A
         axes: the swept keys.
         values: for each of them its value in every trial.
     """
-    import csv
-    import io
-
     names = table.value_names
     first = [name for name in ("loss", "best_loss", "best_step") if name in names]
     others = [name for name in names if name not in first]
@@ -301,15 +305,15 @@ def _cell(value: Any) -> str:
 def curve_arrays(table: TrialTable) -> dict[str, np.ndarray]:
     """Return curves.npz: step (R,), trial (T,), and each column (T, R)."""
     blocks = by_trial(block for block in table.blocks if block.curves)
-    trials = np.sort(np.concatenate([np.zeros(0, np.int64), *(block.trials for block in blocks)]))
+    trials = trials_of(blocks)
     steps = np.unique(np.concatenate([np.zeros(0, np.int64), *(block.curve_steps for block in blocks)]))
     arrays = {"step": steps, "trial": trials}
     for name in dict.fromkeys(name for block in blocks for name in block.curves):
         whole = np.full((len(trials), len(steps)), np.nan)
         for block in blocks:
             if name in block.curves:
-                at = np.searchsorted(trials, block.trials), np.searchsorted(steps, block.curve_steps)
-                whole[np.ix_(*at)] = block.curves[name]
+                places = np.searchsorted(trials, block.trials), np.searchsorted(steps, block.curve_steps)
+                whole[np.ix_(*places)] = block.curves[name]
         arrays[name] = whole
     return arrays
 
@@ -317,7 +321,7 @@ def curve_arrays(table: TrialTable) -> dict[str, np.ndarray]:
 def parameter_arrays(table: TrialTable) -> dict[str, np.ndarray]:
     """Return parameters.npz: trial (T,), name -> (T, ...); "name@trial" -> (...) where shapes differ."""
     blocks = by_trial(block for block in table.blocks if block.parameters)
-    trials = np.sort(np.concatenate([np.zeros(0, np.int64), *(block.trials for block in blocks)]))
+    trials = trials_of(blocks)
     arrays: dict[str, np.ndarray] = {"trial": trials}
     for name in dict.fromkeys(name for block in blocks for name in block.parameters):
         having = [block for block in blocks if name in block.parameters]

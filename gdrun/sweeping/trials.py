@@ -158,21 +158,18 @@ def check_trials(spec: SweepSpec) -> None:
     Raises:
         ConfigError: with what is wrong, each mistake with the first trial that has it.
     """
-    found: dict[tuple[Any, str], Problem] = {}
+    problems: dict[tuple[Any, str], Problem] = {}
     for trial in representatives(spec):
         try:
             spec.load(trial)
         except ConfigError as error:
             for problem in error.problems:
-                known = found.setdefault((problem.place, problem.message), problem)
-                if known is problem:
-                    found[problem.place, problem.message] = replace(
-                        problem, message=f"trial {trial}: {problem.message}"
-                    )
-        if len(found) >= 10:
+                named = replace(problem, message=f"trial {trial}: {problem.message}")
+                problems.setdefault((problem.place, problem.message), named)
+        if len(problems) >= 10:
             break
-    if found:
-        raise ConfigError(tuple(found.values()), source=spec.base.source)
+    if problems:
+        raise ConfigError(tuple(problems.values()), source=spec.base.source)
 
 
 def representatives(spec: SweepSpec) -> list[int]:

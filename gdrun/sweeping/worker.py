@@ -135,9 +135,9 @@ def versions() -> dict[str, str | None]:
     from gdrun.rundir.environment import package_versions
     from gdrun.version import __version__
 
-    found = package_versions(("tensorflow", "keras"))
+    packages = package_versions(("tensorflow", "keras"))
     # Of Python the minor version counts, as it does when a run is resumed.
-    return found | {"python": ".".join(str(found["python"]).split(".")[:2]), "gdrun": __version__}
+    return packages | {"python": ".".join(str(packages["python"]).split(".")[:2]), "gdrun": __version__}
 
 
 def difference(needed: dict[str, str | None], found: dict[str, str | None]) -> str:
