@@ -1,4 +1,4 @@
-"""Optimizers: their settings, and their updates as pure functions of tensors."""
+"""Optimizers. One line here and one class in this package add one; Keras's are listed in `keras.KerasKind`."""
 
 from typing import Annotated
 
@@ -6,7 +6,8 @@ from pydantic import Field
 
 from gdrun.config.section import BareKind
 
-from .adaptive import (
+from .custom import CustomOptimizer
+from .keras import (
     Adadelta,
     Adafactor,
     Adagrad,
@@ -18,31 +19,12 @@ from .adaptive import (
     Lion,
     Muon,
     Nadam,
-    RmsProp,
+    RMSprop,
     ScheduleFreeAdamW,
+    Sgd,
 )
-from .second_order_sections import GaussNewton, LevenbergMarquardt, Newton
-from .sections import CustomOptimizer, Group, KerasOptimizer, Sgd
-from .update_rule_section import UpdateRule
-
-KerasKind = Annotated[
-    Sgd
-    | Adam
-    | AdamW
-    | Adamax
-    | Nadam
-    | RmsProp
-    | Adagrad
-    | Adadelta
-    | Ftrl
-    | Lion
-    | Lamb
-    | Adafactor
-    | Muon
-    | ScheduleFreeAdamW,
-    Field(discriminator="kind"),
-    BareKind,
-]
+from .second_order import GaussNewton, LevenbergMarquardt, Newton
+from .update_rule import UpdateRule
 
 Optimizer = Annotated[
     Sgd
@@ -50,7 +32,7 @@ Optimizer = Annotated[
     | AdamW
     | Adamax
     | Nadam
-    | RmsProp
+    | RMSprop
     | Adagrad
     | Adadelta
     | Ftrl
@@ -66,32 +48,4 @@ Optimizer = Annotated[
     | CustomOptimizer,
     Field(discriminator="kind"),
     BareKind,
-]
-
-KerasOptimizer.union = KerasKind
-
-__all__ = [
-    "Adadelta",
-    "Adafactor",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "CustomOptimizer",
-    "Ftrl",
-    "GaussNewton",
-    "Group",
-    "KerasKind",
-    "KerasOptimizer",
-    "Lamb",
-    "LevenbergMarquardt",
-    "Lion",
-    "Muon",
-    "Nadam",
-    "Newton",
-    "Optimizer",
-    "RmsProp",
-    "ScheduleFreeAdamW",
-    "Sgd",
-    "UpdateRule",
 ]
