@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Tag
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.section import Formula, Identifier, NonNegative, Number, Section
+from gdrun.config.section import Formula, Identifier, NonNegative, Number, Section, ShortSection
 
 
 class Penalty(Section):
@@ -38,7 +38,7 @@ class NamedLoss(LossSection):
     """true: let prediction and target of different shapes broadcast, as numpy does."""
 
 
-class SquaredError(NamedLoss):
+class SquaredError(ShortSection, NamedLoss):
     """(prediction - target)**2."""
 
     aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -51,7 +51,7 @@ class SquaredError(NamedLoss):
     kind: Literal["squared_error", "mse", "sse", "half_mse", "half_sse"]
 
 
-class AbsoluteError(NamedLoss):
+class AbsoluteError(ShortSection, NamedLoss):
     """|prediction - target|."""
 
     aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mae": {"reduction": "mean"}, "sae": {"reduction": "sum"}}
