@@ -6,7 +6,7 @@ the lanes of a sweep.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args
 
@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from gdrun.config.section import (
     BareKind,
     Count,
+    LaterUnion,
     NonNegative,
     Number,
     PositiveInteger,
@@ -24,10 +25,14 @@ from gdrun.config.section import (
     UnitInterval,
     Whole,
 )
+<<<<<<< HEAD
 from gdrun.errors import ComponentError, ConfigPath, ResourceError
+=======
+from gdrun.errors import ComponentError, ConfigPath, Problem, ResourceError
+>>>>>>> main
 from gdrun.suggest import did_you_mean
 
-from .base import NO_LANES, Moved, OptimizerSection, Parameters, Update, located_within
+from .base import NO_LANES, GivenNames, Moved, OptimizerSection, OtherSections, Parameters, Update, located_within
 from .stability_limit import (
     DECAY_LEFT_OUT,
     DIVISOR_ADAPTS,
@@ -51,6 +56,30 @@ NOT_IN_LANES: Mapping[str, str] = {
     "ns_steps": "is the length of a Python loop",
 }
 """Numbers that cannot be tensors in Keras's code, and why; switches such as `nesterov` and `centered` cannot either."""
+
+
+class ParameterGroup(Section):
+    """Parameters that are moved in another way than the rest, or not at all."""
+
+    exclusive = (("learning_rate", "frozen", "optimizer"),)
+
+    parameters: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Their names; the name of a layer or network stands for all of its parameters."""
+    learning_rate: NonNegative | None = None
+    """Takes the place of the optimizer's; the schedule's factor multiplies it, too."""
+    frozen: bool = False
+    """true: they stay as they are, as with trainable: false."""
+    optimizer: Annotated[OptimizerSection, LaterUnion(lambda: SINGLE_KIND)] | None = None
+    """An optimizer of their own."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = [self.learning_rate is not None, self.frozen, self.optimizer is not None]
+        if sum(given) != 1:
+            raise PydanticCustomError("group", "give exactly one of learning_rate, frozen: true, optimizer")
+        if isinstance(self.optimizer, KerasOptimizer) and self.optimizer.groups:
+            raise PydanticCustomError("group", "the optimizer of a group has no groups of its own")
+        return self
 
 
 class KerasOptimizer(OptimizerSection):
@@ -181,6 +210,17 @@ class KerasOptimizer(OptimizerSection):
                         hint = "a parameter belongs to one group at most"
                         raise ComponentError(f"'{name}' is in two groups", hint=hint, within=within)
         return frozenset(name for name, position in group_of.items() if self.groups[position].frozen)
+
+    def problems(self, experiment: OtherSections, names: GivenNames) -> Iterator[Problem]:
+        """Yield parameters of groups that the model does not have, where that shows without building it."""
+        if names.parameters is None:
+            return
+        for position, group in enumerate(self.groups):
+            for place, name in enumerate(group.parameters):
+                if name not in names.parameters:
+                    hint = did_you_mean(name, names.parameters, allowed="there are")
+                    path = ("optimizer", "groups", position, "parameters", place)
+                    yield Problem(f"there is no parameter '{name}'", path, hint)
 
     def stability_limit(self, gradient: np.ndarray, second_moment: np.ndarray | None = None) -> StabilityLimit | None:
         """Return the kind's own limit with what the settings of all kinds do to it."""
@@ -510,7 +550,11 @@ class ScheduleFreeAdamW(KerasOptimizer):
     """Steps over which the rate rises from 0."""
 
 
+<<<<<<< HEAD
 KerasKind = Annotated[
+=======
+KerasKind = (
+>>>>>>> main
     Sgd
     | Adam
     | AdamW
@@ -524,6 +568,7 @@ KerasKind = Annotated[
     | Lamb
     | Adafactor
     | Muon
+<<<<<<< HEAD
     | ScheduleFreeAdamW,
     Field(discriminator="kind"),
     BareKind,
@@ -552,3 +597,10 @@ class ParameterGroup(Section):
         if self.optimizer is not None and self.optimizer.groups:
             raise PydanticCustomError("group", "the optimizer of a group has no groups of its own")
         return self
+=======
+    | ScheduleFreeAdamW
+)
+"""Every one of Keras's optimizers."""
+SINGLE_KIND = Annotated[KerasKind, Field(discriminator="kind"), BareKind]
+"""The optimizer of a group: one that the parameters have for themselves."""
+>>>>>>> main

@@ -11,7 +11,8 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import Count, PositiveInteger, Section
-from gdrun.optimizers import Adam, Optimizer, Sgd
+from gdrun.optimizers import Optimizer
+from gdrun.optimizers.keras import Adam, Sgd
 
 
 class Small(Section):
