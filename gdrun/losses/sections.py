@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Tag
 
 from gdrun.config.custom import CustomSection
-<<<<<<< HEAD
 from gdrun.config.section import Formula, Identifier, NonNegative, Number, Section, ShortSection
-=======
-from gdrun.config.section import Formula, Identifier, NonNegative, Number, Section
 from gdrun.errors import Problem
->>>>>>> main
 
 
 class Penalty(Section):

@@ -25,11 +25,7 @@ from gdrun.config.section import (
     UnitInterval,
     Whole,
 )
-<<<<<<< HEAD
-from gdrun.errors import ComponentError, ConfigPath, ResourceError
-=======
 from gdrun.errors import ComponentError, ConfigPath, Problem, ResourceError
->>>>>>> main
 from gdrun.suggest import did_you_mean
 
 from .base import NO_LANES, GivenNames, Moved, OptimizerSection, OtherSections, Parameters, Update, located_within
@@ -550,11 +546,7 @@ class ScheduleFreeAdamW(KerasOptimizer):
     """Steps over which the rate rises from 0."""
 
 
-<<<<<<< HEAD
-KerasKind = Annotated[
-=======
 KerasKind = (
->>>>>>> main
     Sgd
     | Adam
     | AdamW
@@ -568,39 +560,8 @@ KerasKind = (
     | Lamb
     | Adafactor
     | Muon
-<<<<<<< HEAD
-    | ScheduleFreeAdamW,
-    Field(discriminator="kind"),
-    BareKind,
-]
-
-
-class ParameterGroup(Section):
-    """Parameters that are moved in another way than the rest, or not at all."""
-
-    exclusive = (("learning_rate", "frozen", "optimizer"),)
-
-    parameters: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Their names; the name of a layer or network stands for all of its parameters."""
-    learning_rate: NonNegative | None = None
-    """Takes the place of the optimizer's; the schedule's factor multiplies it, too."""
-    frozen: bool = False
-    """true: they stay as they are, as with trainable: false."""
-    optimizer: KerasKind | None = None
-    """An optimizer of their own."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        given = [self.learning_rate is not None, self.frozen, self.optimizer is not None]
-        if sum(given) != 1:
-            raise PydanticCustomError("group", "give exactly one of learning_rate, frozen: true, optimizer")
-        if self.optimizer is not None and self.optimizer.groups:
-            raise PydanticCustomError("group", "the optimizer of a group has no groups of its own")
-        return self
-=======
     | ScheduleFreeAdamW
 )
 """Every one of Keras's optimizers."""
 SINGLE_KIND = Annotated[KerasKind, Field(discriminator="kind"), BareKind]
 """The optimizer of a group: one that the parameters have for themselves."""
->>>>>>> main

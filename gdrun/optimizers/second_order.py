@@ -8,10 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from gdrun.config.section import NonNegative, PositiveNumber
-<<<<<<< HEAD
-=======
 from gdrun.errors import Problem
->>>>>>> main
 
 from .base import NO_LANES, GivenNames, OptimizerSection, OtherSections, Parameters, PointUpdate
 from .stability_limit import StabilityLimit

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Mapping
-=======
 from collections.abc import Iterator, Mapping
->>>>>>> main
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import Formula, Identifier, NonNegative, Number, read_formula
-<<<<<<< HEAD
-from gdrun.errors import ConfigPath
-=======
 from gdrun.errors import ConfigPath, Problem
->>>>>>> main
 
 from .base import NO_LANES, GivenNames, OptimizerSection, OtherSections, Parameters, PointUpdate
 

@@ -25,10 +25,6 @@ from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import ConfigError, GdrunError
 from gdrun.formula.parse import parse
 from gdrun.models.sections import FormulaModel
-<<<<<<< HEAD
-=======
-from gdrun.schedules.factors import FormulaFactor
->>>>>>> main
 
 from .grouping import Group
 from .neighbours import neighbour, settled_axes
