@@ -5,9 +5,8 @@ Shape letters: L lanes, C combinations of the values that change data or initial
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,11 @@ from gdrun.assembly.optimizer import build_optimizer
 from gdrun.engine.feed import Feed
 from gdrun.engine.lane_drive import LaneInputs
 from gdrun.engine.state import Batch, Setting, TrainState
-from gdrun.errors import ConfigError, GdrunError
-from gdrun.experiment.loading import LoadedConfig
+from gdrun.errors import GdrunError
+from gdrun.experiment.experiment import Experiment
 from gdrun.formula.parse import parse
 from gdrun.models.sections import FormulaModel
+from gdrun.training.prepare import locating
 
 from .groups import TrialGroup, probe, settled_axes
 from .trials import SweepSpec
@@ -60,9 +60,12 @@ def build_group(
     def build(trial: int) -> Parts:
         loaded = spec.load(trial)
         first = next(iter(parts.values()), None)
-        if first is not None and only_initial and _is_plain(first):
-            return _restarted(first, loaded)
-        return _located(loaded, partial(build_parts, loaded.experiment, directory=loaded.directory))
+        with locating(loaded):
+            if first is not None and only_initial and _is_plain(first):
+                part = _restarted(first, loaded.experiment)
+            else:
+                part = build_parts(loaded.experiment, directory=loaded.directory)
+        return part
 
     for number, trial in enumerate(firsts):
         try:
@@ -88,20 +91,14 @@ def build_group(
                     witnesses.append(witness)
                 else:
                     of_shape.add(axis)
-        built = _located(spec.load(own[0]), partial(assemble, parts[alike[0]]))
+        with locating(spec.load(own[0])):
+            built = assemble(parts[alike[0]])
         trials = group.trials[chosen]
-        known = [*(parts[number] for number in alike), *witnesses]
-        lanes = _lane_inputs(spec, group.changes, trials, built, known, place)
+        # The witnesses come last: no lane starts from them, but what differs in them varies.
+        lane_parts = [*(parts[number] for number in alike), *witnesses]
+        lanes = _lane_inputs(spec, group.changes, trials, built, lane_parts, place)
         results.append(GroupInputs(built, lanes, trials))
     return results
-
-
-def _located(loaded: LoadedConfig, build: Callable[[], Any]) -> Any:
-    try:
-        return build()
-    except ConfigError as error:
-        problems = tuple(loaded.locate(problem) for problem in error.problems)
-        raise ConfigError(problems, source=loaded.source) from error
 
 
 def _combinations(spec: SweepSpec, group: TrialGroup, axes: Sequence[int]) -> tuple[np.ndarray, list[int]]:
@@ -109,16 +106,10 @@ def _combinations(spec: SweepSpec, group: TrialGroup, axes: Sequence[int]) -> tu
     if not axes:
         return np.zeros(len(group), np.int64), [int(group.trials[0])]
     columns = [spec.column(axis)[group.trials].tolist() for axis in axes]
-    numbers: dict[str, int] = {}
-    firsts: list[int] = []
-    combination = np.zeros(len(group), np.int64)
-    for place, values in enumerate(zip(*columns, strict=True)):
-        key = repr(values)
-        if key not in numbers:
-            numbers[key] = len(numbers)
-            firsts.append(int(group.trials[place]))
-        combination[place] = numbers[key]
-    return combination, firsts
+    keys = list(map(repr, zip(*columns, strict=True)))
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    combination = np.asarray([numbers[key] for key in keys], np.int64)
+    return combination, group.trials[np.unique(combination, return_index=True)[1]].tolist()
 
 
 def _is_plain(parts: Parts) -> bool:
@@ -127,23 +118,18 @@ def _is_plain(parts: Parts) -> bool:
     return isinstance(section, FormulaModel) and not section.networks and parts.experiment.random != "legacy"
 
 
-def _restarted(like: Parts, loaded: LoadedConfig) -> Parts:
-    """The parts of a trial that differs from `like` in initial values alone."""
-
-    def build() -> Parts:
-        experiment = loaded.experiment
-        model = build_model(
-            experiment.model,
-            constants=like.constants,
-            inputs={name: tuple(value.shape) for name, value in like.data.inputs.items()},
-            seed=experiment.seed,
-            precision=experiment.precision,
-        )
-        dtype = tf.as_dtype(experiment.precision)
-        state, setting = initial_state(like.experiment, like.objective, model.initial, dtype)
-        return replace(like, state=state, setting=setting)
-
-    return _located(loaded, build)
+def _restarted(like: Parts, experiment: Experiment) -> Parts:
+    """Return the parts of a trial that differs from `like` in initial values alone."""
+    model = build_model(
+        experiment.model,
+        constants=like.constants,
+        inputs={name: tuple(value.shape) for name, value in like.data.inputs.items()},
+        seed=experiment.seed,
+        precision=experiment.precision,
+    )
+    dtype = tf.as_dtype(experiment.precision)
+    state, setting = initial_state(like.experiment, like.objective, model.initial, dtype)
+    return replace(like, state=state, setting=setting)
 
 
 def _signature(parts: Parts) -> Any:
@@ -178,7 +164,6 @@ def _lane_inputs(
     per_epoch = built.steps_per_epoch
     setting, setting_varies = _stacked([part.setting for part in parts], place)
     setting, setting_varies = _with_columns(spec, changes, trials, built, parts, place, setting, setting_varies)
-    state, state_varies = _stacked([part.state for part in parts], place)
     if parts[0].experiment.optimizer.start_formulas():
         # Its variables may start at values of the constants.
         started = [
@@ -186,14 +171,16 @@ def _lane_inputs(
                   steps_per_epoch=per_epoch)
             for part in parts
         ]  # fmt: skip
-        state, state_varies = _stacked(started, place)
-        state = _everywhere(state, state_varies, len(trials))
+        state = _everywhere(*_stacked(started, place), len(trials))
     else:
-        state = _everywhere(state, state_varies, len(trials))
+        state = _everywhere(*_stacked([part.state for part in parts], place), len(trials))
         state = _start_lanes(built, state, per_epoch, setting.optimizer)
     data, data_varies = _stacked([_with_validation(part, parts) for part in parts], place)
     own_order = len(parts) > 1 and built.program.feed.ordered
-    feeds = _feeds(built, parts, place) if own_order else (built.program.feed,)
+    feeds: tuple[Feed, ...] = (built.program.feed,)
+    if own_order:
+        own = [Feed(part.batches, has_factor=built.program.feed.has_factor) for part in parts]
+        feeds = tuple(own[number] for number in place)
     return LaneInputs(state, setting, data, setting_varies, data_varies, feeds, own_order)
 
 
@@ -239,16 +226,9 @@ def _with_validation(part: Parts, parts: Sequence[Parts]) -> Batch:
     """The data, with the validation data where that differs between trials."""
     if part.validation is None or len(parts) == 1:
         return part.data
-    pairs = [
-        zip(tf.nest.flatten(other.validation), tf.nest.flatten(parts[0].validation), strict=True) for other in parts
-    ]
-    same = all(_same(one, other) for pair in pairs for one, other in pair)
+    flat = [tf.nest.flatten(each.validation) for each in parts]
+    same = all(_same(one, other) for leaves in flat for one, other in zip(leaves, flat[0], strict=True))
     return part.data if same else part.data._replace(validation=part.validation)
-
-
-def _feeds(built: Built, parts: Sequence[Parts], place: np.ndarray) -> tuple[Feed, ...]:
-    feeds = [Feed(part.batches, has_factor=built.program.feed.has_factor) for part in parts]
-    return tuple(feeds[number] for number in place)
 
 
 def _with_columns(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from gdrun.config.plugins import PluginSources
-from gdrun.errors import ConfigError, RunDirectoryError, UsageError
+from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.experiment.loading import LoadedConfig
 from gdrun.rundir.environment import PACKAGES
 from gdrun.rundir.layout import default_runs_root
@@ -29,7 +29,7 @@ from gdrun.rundir.store import RunStore
 from gdrun.rundir.sweep_run import SweepRun
 from gdrun.text import plural
 from gdrun.training.listener import Listener, Progress, plan_of
-from gdrun.training.prepare import Prepared, prepare
+from gdrun.training.prepare import Prepared, locating, prepare
 from gdrun.training.recorder import begin, config_hash, run_info, warn
 from gdrun.training.resume import continue_run, find_resumable, prepare_again
 from gdrun.training.signals import Abandoned, StopRequests
@@ -258,12 +258,8 @@ def _check_groups(spec: SweepSpec, groups: Sequence[TrialGroup]) -> None:
     for group in groups[1:MOST_CHECKED]:
         trial = int(group.trials[0])
         loaded = spec.load(trial)
-        try:
+        with locating(loaded, trial):
             build_parts(loaded.experiment, directory=loaded.directory)
-        except ConfigError as error:
-            placed = (loaded.locate(problem) for problem in error.problems)
-            problems = tuple(replace(problem, message=f"trial {trial}: {problem.message}") for problem in placed)
-            raise ConfigError(problems, source=spec.base.source) from error
 
 
 def _champion(spec: SweepSpec, trial: int) -> Champion | None:
