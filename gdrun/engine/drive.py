@@ -25,7 +25,9 @@ from .stream import Stream
 CHUNK_SECONDS = 0.25
 """Aim for a chunk: short enough that progress moves and signals are handled, which a fused loop blocks."""
 _WINDOW_ENTRIES = 1 << 20
+"""Entries of the order array of a window, 4 MB: copied to the device for many epochs at a time, and never large."""
 _WINDOW_FACTORS = 1 << 16
+"""Learning-rate factors of a window; its length never changes, since another shape would compile the loop again."""
 
 
 @dataclass(frozen=True)

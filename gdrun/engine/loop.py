@@ -146,7 +146,7 @@ class Program:
             for spec in specs.values()
         )
 
-        def goes_on(event: tf.Tensor, state: TrainState, *_: Any) -> tf.Tensor:
+        def has_event(event: tf.Tensor, state: TrainState, *_: Any) -> tf.Tensor:
             # The first event is always looked at, so that a run of no steps has its row.
             return tf.logical_and(event < num_events, tf.logical_or(event == 0, _any(state.active)))
 
@@ -162,19 +162,21 @@ class Program:
             written = [buffer.write(event, flat[key]) for key, buffer in zip(specs, buffers, strict=True)]
             return (event + 1, state, *written)
 
+        # One iteration at a time: each needs the state of the one before, more would only hold more buffers.
         event, state, *buffers = tf.while_loop(
-            goes_on, to_event, (tf.constant(0), state, *buffers), parallel_iterations=1
+            has_event, to_event, (tf.constant(0), state, *buffers), parallel_iterations=1
         )
         return state, event, {key: buffer.stack() for key, buffer in zip(specs, buffers, strict=True)}
 
     def _advance(
         self, state: TrainState, setting: Setting, data: Batch, window: Window, target: tf.Tensor
     ) -> TrainState:
-        def goes_on(state: TrainState) -> tf.Tensor:
+        def before_target(state: TrainState) -> tf.Tensor:
+            # All lanes are at one step; those that have ended are carried along, unchanged, until no lane is active.
             return tf.logical_and(shared_step(state) < target, _any(state.active))
 
         (state,) = tf.while_loop(
-            goes_on,
+            before_target,
             lambda state: (self._update(state, setting, data, window),),
             (state,),
             parallel_iterations=1,

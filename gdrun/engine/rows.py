@@ -9,7 +9,9 @@ from typing import Literal
 import numpy as np
 
 _DENSE = 512
+"""So many first steps all have a row: most of what goes wrong goes wrong early."""
 _PER_OCTAVE = 128
+"""Rows of each doubling after that: evenly dense on the logarithmic axis of a loss curve, and few for a long run."""
 
 
 def auto_rows(first: int, last: int) -> np.ndarray:

@@ -111,6 +111,7 @@ class Step:
         scale = optimizer.loss_scale_factor if isinstance(optimizer, ScalesLoss) else None
         evaluation, gradients = self._differentiate(state, setting, batch, moment, scale=scale)
         check_gradient = self.guard == "each" or self.check_gradient
+        # Judged before the update: a rule that holds at these parameters ends the run at the row that is about them.
         reason = self._judge(evaluation, gradients, moment, check_gradient=check_gradient, scale=scale)
         rate = self._rate(state, setting, moment)
         if isinstance(optimizer, AppliesAtPoint):

@@ -202,6 +202,7 @@ class Sampler:
     def _propose(self, trial: Any, row: Row) -> Row:
         self._pending.append((trial, row))
         if self._finite:
+            # By text: values may be lists, and 1 and 1.0 are different settings.
             self._seen.add(repr(row))
         return row
 

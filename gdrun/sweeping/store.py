@@ -53,6 +53,7 @@ class SweepStore:
         """Write a block's results durably, and the table now and then."""
         if all(status == "failed" for status in block.status):
             self._store.log(f"failed: {block.why[0]}")
+        # The block before the table: a sweep is resumed from its parts, and the table is written from them again.
         self._store.write_arrays(f"{PARTS}/{self._next:06d}.npz", block.to_arrays())
         self._next += 1
         self.table.add(block)
