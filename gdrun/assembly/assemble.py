@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gdrun.config.located import located
 from gdrun.engine.assess import Assess
 from gdrun.engine.drive import Windows
 from gdrun.engine.feed import Feed
@@ -26,14 +27,12 @@ from gdrun.formula.table import functions_without_xla
 from gdrun.models.sections import FormulaModel as FormulaSection
 
 from .custom import operation_without_xla
-from .data import Datasets
+from .data import Datasets, open_stream
 from .initial import initial_patience, initial_plateau
 from .initial_tensors import Parts, build_parts, released
-from .located import located
 from .loss import build_metrics, loss_warnings, tensor_formula, truth_formula
 from .optimizer import build_optimizer, hides_gradients, optimizer_warnings
 from .schedule import build_factor, build_patience, build_plateau, build_rules, total_steps
-from .tensors import open_stream
 
 FEW_NUMBERS = 10
 """Up to so many parameters are written into each row, unless the config says otherwise."""

@@ -7,48 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gdrun.config.custom import CustomData, CustomLoss, CustomMetric, CustomOptimizer, CustomSection
+from gdrun.config.custom import CustomLoss, CustomMetric, CustomOptimizer, CustomSection
 from gdrun.config.custom import CustomModel as CustomModelSection
-from gdrun.config.plugins import describe_failure
-from gdrun.data.custom import Caller, custom_data, custom_loss, custom_metric
-from gdrun.data.dataset import Dataset
+from gdrun.config.located import located
+from gdrun.config.plugin_calls import bound_function
 from gdrun.engine.objective import Objective
 from gdrun.engine.step import Moment
 from gdrun.experiment.experiment import Experiment
-from gdrun.losses.sections import NamedLoss
+from gdrun.losses.custom import custom_loss, custom_metric
 from gdrun.models.custom import CustomModel, custom_model
 from gdrun.optimizers.custom import custom_optimizer
 from gdrun.optimizers.functional import Optimizer
 from gdrun.random_streams import RandomNumbers, stream
 
-from .located import located, refuse
-
 if TYPE_CHECKING:
     from .initial_tensors import Parts
-
-
-def build_custom_data(section: CustomData, random: Any) -> Dataset:
-    """Return the examples that a plugin makes. Raises: ConfigError, at the section's name."""
-    make, caller = _bound(section)
-    with located("data", "name"):
-        return custom_data(lambda: make(random), caller)
-
-
-def check_target(experiment: Experiment, train: Dataset) -> None:
-    """Refuse what needs a target where a plugin's data gives none. Raises: ConfigError, at what needs it."""
-    section = experiment.data
-    if not isinstance(section, CustomData) or train.target is not None:
-        return
-    told = f"{section.entry} gives no target"
-    scaled = section.scale is not None and section.scale.target != "none"
-    for key, needs in (("classes", section.classes), ("class_weights", section.class_weights), ("scale", scaled)):
-        if needs:
-            raise refuse(f"{told}, which {key} is about", ("data", key), key=True)
-    if experiment.loss is None or isinstance(experiment.loss, NamedLoss):
-        raise refuse(f"{told} to compare predictions with", ("loss",), "loss: output minimises the model's own value")
-    for position, metric in enumerate(experiment.metrics):
-        if isinstance(metric, str):
-            raise refuse(f"{told}, which the metric {metric} needs", ("metrics", position))
 
 
 def build_custom_model(
@@ -61,7 +34,7 @@ def build_custom_model(
     random: RandomNumbers | None,
 ) -> CustomModel:
     """Return a plugin's model. Raises: ConfigError, at the section's name."""
-    make, caller = _bound(section)
+    make, caller = bound_function(section)
     shapes = {name: shape[1:] for name, shape in inputs.items()}
     numbers = random or stream(seed, "initial of a custom model")
     with located("model", "name"):
@@ -76,18 +49,18 @@ def build_custom_model(
 
 def build_custom_loss(section: CustomLoss) -> Callable[..., tf.Tensor]:
     """Return (prediction, target, weights, dtype) -> scalar; its errors are PluginErrors."""
-    function, caller = _bound(section)
+    function, caller = bound_function(section)
     return custom_loss(function, caller, reduction=section.reduction)
 
 
 def build_custom_metric(section: CustomMetric) -> Callable[..., tf.Tensor]:
     """Return (prediction, target, dtype) -> scalar; its errors are PluginErrors."""
-    return custom_metric(*_bound(section))
+    return custom_metric(*bound_function(section))
 
 
 def build_custom_optimizer(section: CustomOptimizer, objective: Objective) -> Optimizer:
     """Return a plugin's optimizer. Raises: ConfigError, at the section's name."""
-    make, caller = _bound(section)
+    make, caller = bound_function(section)
     initial = objective.model.initial
     wide = tf.complex64 if objective.dtype == tf.float32 else tf.complex128
     shapes = {
@@ -96,16 +69,6 @@ def build_custom_optimizer(section: CustomOptimizer, objective: Objective) -> Op
     }
     with located("optimizer", "name"):
         return custom_optimizer(make, caller, parameters=shapes)
-
-
-def _bound(section: CustomSection) -> tuple[Callable[..., Any], Caller]:
-    """The registered function with its options, and who calls it."""
-    entry = section.entry
-    options = entry.options(section.options)
-    file = entry.registration.file
-    return lambda *arguments: entry.call(*arguments, options=options), Caller(
-        str(entry), lambda error: describe_failure(error, file)
-    )
 
 
 def is_custom(experiment: Experiment) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from gdrun.config.custom import CustomLoss, CustomMetric
+from gdrun.config.located import formula_at, located, refuse
 from gdrun.engine.assess import MetricFunction
 from gdrun.engine.objective import Evaluation, LossFunction, Names, Residuals
 from gdrun.errors import ConfigPath, DataError, ShapeError
@@ -20,7 +21,6 @@ from gdrun.metrics.functions import named_metric
 from gdrun.models.sections import LayersModel, LinearModel
 
 from .custom import build_custom_loss, build_custom_metric
-from .located import formula_at, located, refuse
 
 
 def with_loss(experiment: Experiment) -> Experiment:

@@ -8,6 +8,7 @@ from typing import Any, assert_never
 import numpy as np
 
 from gdrun.config.custom import CustomModel
+from gdrun.config.located import formula_at, located
 from gdrun.errors import ComponentError, ShapeError
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import evaluate
@@ -21,7 +22,6 @@ from gdrun.models.transforms import raw_value
 from gdrun.random_streams import RandomNumbers, integer_seed, stream
 
 from .custom import build_custom_model
-from .located import formula_at, located
 
 InputShapes = Mapping[str, tuple[int, ...]]
 """Input name -> shape of the training data, its first entry the number of examples."""

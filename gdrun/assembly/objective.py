@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gdrun.config.located import located, refuse
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch
 from gdrun.experiment.experiment import Experiment, Loop
@@ -21,7 +22,6 @@ from gdrun.models.sections import FormulaModel as FormulaSection
 
 from .gradients import build_gradients, check_gradients
 from .initial import initial_state
-from .located import located, refuse
 from .loss import build_loss, build_penalty, build_residuals
 from .model import build_model, probe_networks
 from .optimizer import frozen_names, needs_residuals

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, assert_never
 import tensorflow as tf
 
 from gdrun.config.custom import CustomOptimizer
+from gdrun.config.located import located, refuse
 from gdrun.engine.objective import Objective
 from gdrun.errors import ConfigPath
 from gdrun.experiment.experiment import Experiment
@@ -22,7 +23,6 @@ from gdrun.optimizers.update_rule import UpdateRule
 from gdrun.suggest import did_you_mean
 
 from .custom import build_custom_optimizer
-from .located import located, refuse
 
 
 def build_optimizer(

@@ -7,6 +7,7 @@ from typing import Any, assert_never
 
 import numpy as np
 
+from gdrun.config.located import located, refuse
 from gdrun.engine.step import Rules
 from gdrun.engine.watch import Watch
 from gdrun.experiment.experiment import Experiment
@@ -19,8 +20,6 @@ from gdrun.random_streams import RandomSource
 from gdrun.schedules import learning_rate as factors
 from gdrun.schedules import sections
 from gdrun.schedules.batches import Batches
-
-from .located import located, refuse
 
 FactorFunction = Callable[[np.ndarray], np.ndarray]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from gdrun.data.sections import DataSection
 from gdrun.losses.sections import LossSection
 
 from .base import Bounds, Identifier, NonNegative, Section, default
@@ -35,12 +34,6 @@ class CustomSection(Section):
     def bound(self, entry: Entry, options: dict[str, Any]) -> CustomSection:
         """Return the section with what it stands for and all its options."""
         return self.model_copy(update={_ENTRY: entry, "options": options})
-
-
-class CustomData(CustomSection, DataSection):
-    """Examples that a plugin makes."""
-
-    kind: Literal["custom"]
 
 
 class CustomModel(CustomSection):

@@ -1,18 +1,39 @@
-"""Bringing columns to a common scale, and back."""
+"""Scaling of columns to a common scale, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from gdrun.config.base import PositiveNumber, Section
+from gdrun.config.unions import ByForm
 from gdrun.errors import DataError
 
 from .dataset import Dataset
 
 Method = Literal["none", "standardize", "minmax"] | float
+_MethodSetting = Annotated[
+    Any,
+    ByForm(
+        {"word": Literal["none", "standardize", "minmax"], "number": PositiveNumber},
+        choose=lambda value: "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else "word",
+    ),
+]
+
+
+class Scale(Section):
+    """Bring columns to a common scale before training. Deviations are population deviations (divided by n)."""
+
+    inputs: _MethodSetting = "none"
+    """standardize: subtract the mean, divide by the deviation; minmax: to [0, 1]; a number: divide by it, as images by
+    255."""
+    target: _MethodSetting = "none"
+    """The same for the target."""
+    fit: Literal["train", "all", "each"] = "train"
+    """Which examples give the mean and deviation: the training part, all, or each part its own."""
 
 
 @dataclass(frozen=True, eq=False)

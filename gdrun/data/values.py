@@ -1,15 +1,42 @@
-"""Examples written out."""
+"""Examples written out in the config."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from gdrun.config.base import Array, Bounds, Identifier
 from gdrun.errors import DataError
 
 from .dataset import Dataset, dataset
+from .section import DataSection, LoadContext
+
+
+class ValuesData(DataSection):
+    """Inline values."""
+
+    kind: Literal["values"]
+    inputs: Annotated[dict[Identifier, Array], Bounds(min_length=1)]
+    """Each input by name; the leading axis counts the examples."""
+    target: Array | None = None
+    """The target, one row an example."""
+
+    @property
+    def has_target(self) -> bool:
+        return self.target is not None
+
+    @property
+    def num_examples(self) -> int | None:
+        first = next(iter(self.inputs.values()))
+        return len(first) if isinstance(first, tuple | list) else None
+
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(self.inputs)
+
+    def examples(self, context: LoadContext) -> Dataset:
+        return values_data(self.inputs, self.target)
 
 
 def values_data(inputs: Mapping[str, Any], target: Any = None) -> Dataset:

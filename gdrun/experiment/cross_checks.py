@@ -57,7 +57,7 @@ def _data(config: Mapping[str, Any]) -> Iterator[Problem]:
     if kind(data) == "values":
         yield from _lengths(("data",), section)
     if kind(data) == "sklearn":
-        from gdrun.data.library_sections import settings_problems as sklearn_problems
+        from gdrun.data.sklearn_sets import settings_problems as sklearn_problems
 
         yield from sklearn_problems(section)
 

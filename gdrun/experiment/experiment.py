@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 from gdrun.config.base import Bounds, Count, Formula, Identifier, Integer, PositiveInteger, Section, default
 from gdrun.config.section import Alias
 from gdrun.config.unions import ByForm, Lazy
-from gdrun.data.sections import Data
+from gdrun.data import Data
 from gdrun.losses.sections import Loss, Metric
 from gdrun.models.sections import Model
 from gdrun.optimizers.sections import Optimizer

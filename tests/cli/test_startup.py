@@ -9,7 +9,7 @@ import pytest
 
 from gdrun.rundir.store import RunStore
 
-HEAVY = ("tensorflow", "keras", "numpy", "rich", "matplotlib")
+HEAVY = ("tensorflow", "keras", "rich", "matplotlib")
 PROGRAM = """\
 import sys
 from gdrun.cli import main
