@@ -131,7 +131,7 @@ def stability(
             edge = observed_edge(built, around, quadratic=prediction.exact, start=start)
     return Stability(
         source=str(source),
-        optimizer=getattr(built.experiment.optimizer, "kind", "?"),
+        optimizer=built.experiment.optimizer.kind,
         learning_rate=_rate(built),
         num_parameters=built.num_parameters,
         points=tuple(points),
@@ -163,14 +163,12 @@ def _steps(prepared: Prepared, run: Run | None, notes: list[str]) -> list[int | 
 def second_moment(prepared: Prepared, run: Run | None) -> np.ndarray | None:
     """Return the moving mean of squared gradients that the optimizer had at the run's end, (P,), where it was saved."""
     from gdrun.rundir.checkpoint import Checkpoints
-    from gdrun.rundir.files import Directory
 
     built = prepared.built
     if run is None or not hasattr(built.step.optimizer, "state_names"):
         return None
     try:
-        with Directory(run.directory) as directory:
-            saved = Checkpoints(directory).load_newest()
+        saved = Checkpoints(run.directory).load_newest()
     except (RunDirectoryError, OSError):
         return None
     if saved is None or saved.step != run.record.steps:

@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gdrun.config.custom import CustomLoss, CustomMetric, CustomOptimizer, CustomSection
+from gdrun.config.custom import CustomLoss, CustomMetric, CustomSection
 from gdrun.config.custom import CustomModel as CustomModelSection
 from gdrun.config.located import located
 from gdrun.config.plugin_calls import bound_function
-from gdrun.engine.objective import Objective
 from gdrun.engine.step import Moment
 from gdrun.experiment.experiment import Experiment
 from gdrun.losses.custom import custom_loss, custom_metric
 from gdrun.models.custom import CustomModel, custom_model
-from gdrun.optimizers.custom import custom_optimizer
-from gdrun.optimizers.functional import Optimizer
 from gdrun.random_streams import RandomNumbers, stream
 
 if TYPE_CHECKING:
@@ -56,19 +53,6 @@ def build_custom_loss(section: CustomLoss) -> Callable[..., tf.Tensor]:
 def build_custom_metric(section: CustomMetric) -> Callable[..., tf.Tensor]:
     """Return (prediction, target, dtype) -> scalar; its errors are PluginErrors."""
     return custom_metric(*bound_function(section))
-
-
-def build_custom_optimizer(section: CustomOptimizer, objective: Objective) -> Optimizer:
-    """Return a plugin's optimizer. Raises: ConfigError, at the section's name."""
-    make, caller = bound_function(section)
-    initial = objective.model.initial
-    wide = tf.complex64 if objective.dtype == tf.float32 else tf.complex128
-    shapes = {
-        name: (tuple(initial[name].raw.shape), wide if initial[name].raw.dtype.kind == "c" else objective.dtype)
-        for name in objective.trainable_names
-    }
-    with located("optimizer", "name"):
-        return custom_optimizer(make, caller, parameters=shapes)
 
 
 def is_custom(experiment: Experiment) -> bool:

@@ -14,7 +14,7 @@ from gdrun.engine.assess import MetricFunction
 from gdrun.engine.objective import Evaluation, LossFunction, Names, Residuals
 from gdrun.errors import ConfigPath, DataError, ShapeError
 from gdrun.experiment.experiment import Experiment
-from gdrun.formula.scope import Scope
+from gdrun.formula.evaluate import Scope
 from gdrun.losses import sections
 from gdrun.losses.functions import named_loss, penalty
 from gdrun.metrics.functions import named_metric

@@ -11,9 +11,8 @@ from gdrun.config.custom import CustomModel
 from gdrun.config.located import formula_at, located
 from gdrun.errors import ComponentError, ShapeError
 from gdrun.formula import numpy_ops
-from gdrun.formula.evaluate import evaluate
+from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import parse
-from gdrun.formula.scope import Scope
 from gdrun.models import convolutions, sections
 from gdrun.models import layers as layer_sections
 from gdrun.models.functions import FormulaModel, Initial, Model, NetworkModel, PolynomialModel

@@ -12,9 +12,8 @@ from gdrun.engine.step import Rules
 from gdrun.engine.watch import Watch
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula import numpy_ops
-from gdrun.formula.evaluate import evaluate
+from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import parse
-from gdrun.formula.scope import Scope
 from gdrun.metrics.names import higher_is_better
 from gdrun.random_streams import RandomSource
 from gdrun.schedules import learning_rate as factors

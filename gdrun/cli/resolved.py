@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gdrun.errors import ConfigPath
-from gdrun.text import safe_text
+from rich.text import Text
 
-from . import terminal
+from gdrun.errors import ConfigPath
 
 if TYPE_CHECKING:
     from gdrun.experiment import LoadedConfig
@@ -84,21 +83,21 @@ class Resolved:
             return path[-1] in of.kinds.short.get(node.value, {"kind": node.value})
         return of.short is not None and of.short == path[-1]
 
-    def commented(self) -> list[str]:
+    def commented(self) -> list[str | Text]:
         """The resolved text, each line with the origins of what it says."""
         origins: dict[int, dict[str, None]] = {}
         for path, line in self.leaves().items():
             origins.setdefault(line, {})[self.origin(path)] = None
         lines = self.text.rstrip("\n").split("\n")
         width = min(60, max(len(line) for line in lines))
-        shown = []
+        shown: list[str | Text] = []
         for number, text in enumerate(lines):
             written = list(origins.get(number, {}))
             names = [name for name in written if name != DEFAULT] or written
             if names:
-                comment = terminal.paint(f"# {safe_text(', '.join(names))}", "dim", name="stdout")
-                text = f"{text.ljust(width)}  {comment}"
-            shown.append(text)
+                shown.append(Text.assemble(f"{text.ljust(width)}  ", (f"# {', '.join(names)}", "dim")))
+            else:
+                shown.append(text)
         return shown
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from gdrun.losses.sections import LossSection
 
-from .base import Bounds, Identifier, NonNegative, Section, default
+from .base import Bounds, Identifier, Section, default
 from .unions import Check
 
 if TYPE_CHECKING:
@@ -48,14 +48,6 @@ class CustomLoss(CustomSection, LossSection):
     kind: Literal["custom"]
     reduction: Literal["mean", "sum"] = "mean"
     """Over the examples, where the plugin gives a number an example."""
-
-
-class CustomOptimizer(CustomSection):
-    """An optimizer that a plugin brings: a Keras optimizer, or an update rule."""
-
-    kind: Literal["custom"]
-    learning_rate: NonNegative = 0.01
-    """Step size; the schedule's factor multiplies it."""
 
 
 class CustomMetric(CustomSection):

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from gdrun.errors import ComponentError, ConfigError, ConfigPath, Problem
-from gdrun.formula.evaluate import evaluate
+from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import parse
-from gdrun.formula.scope import Scope
 
 
 @contextmanager
@@ -22,7 +21,7 @@ def located(*path: str | int) -> Iterator[None]:
 
 
 @contextmanager
-def within(*steps: str | int) -> Iterator[None]:
+def located_within(*steps: str | int) -> Iterator[None]:
     """Say of a ComponentError of the block that the value at fault is reached by these steps from the section."""
     try:
         yield

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.located import within
+from gdrun.config.located import located_within
 from gdrun.config.plugin_calls import Caller, as_array, bound_function, checked_name, kind_of
 from gdrun.errors import DataError
 from gdrun.text import safe_text
@@ -26,7 +26,7 @@ class CustomData(CustomSection, DataSection):
 
     def examples(self, context: LoadContext) -> Dataset:
         make, caller = bound_function(self)
-        with within("name"):
+        with located_within("name"):
             return custom_data(lambda: make(context.generator()), caller)
 
 

@@ -10,7 +10,7 @@ from gdrun.config.unions import ByForm, Lazy
 from gdrun.data import Data
 from gdrun.losses.sections import Loss, Metric
 from gdrun.models.sections import Model
-from gdrun.optimizers.sections import Optimizer
+from gdrun.optimizers import Optimizer
 from gdrun.schedules.sections import Schedule
 
 from .checkpoint import Checkpoint

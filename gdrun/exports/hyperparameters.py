@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import GdrunError
 from gdrun.rundir.describing import written_settings
-from gdrun.rundir.files import Directory
 from gdrun.rundir.settings import settings_of
 
 from .flat import cell
@@ -35,7 +34,6 @@ def _settings(run: Run) -> Mapping[str, Any]:
     if run.record.settings:
         return run.record.settings
     try:
-        with Directory(run.directory) as directory:
-            return settings_of(directory)
+        return settings_of(run.directory)
     except GdrunError:
         return {}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import GdrunError
 from gdrun.rundir import differing
-from gdrun.rundir.files import Directory
 from gdrun.rundir.settings import settings_of
 
 from .scales import number_text
@@ -73,7 +72,6 @@ def _settings(run: Run) -> Mapping[str, Any]:
     if not run.problem and run.record.settings:
         return run.record.settings
     try:
-        with Directory(run.directory) as directory:
-            return settings_of(directory)
+        return settings_of(run.directory)
     except GdrunError:
         return {}

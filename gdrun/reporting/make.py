@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir.files import Directory, disk_error
+from gdrun.rundir.files import disk_error, replacing
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
@@ -57,6 +57,6 @@ def write_whole(path: Path, data: bytes) -> Path:
         raise disk_error("write", path, error) from error
     if path.is_dir():
         raise RunDirectoryError(f"cannot write {path}: it is a folder")
-    with Directory(path.parent) as folder, folder.replacing(path.name) as file:
+    with replacing(path) as file:
         file.write(data)
     return path

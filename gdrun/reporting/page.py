@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from importlib.resources import files as package_files
 from typing import TYPE_CHECKING
 
-from gdrun import __version__
 from gdrun.plots.palette import LINES, graded
 from gdrun.rundir.describing import describe_run
 from gdrun.rundir.sweep_run import SweepRun
+from gdrun.version import __version__
 
 from . import run_sections, sweep_sections
 from .figures import figure_data, run_figures, sweep_figures

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir import layout
-from gdrun.rundir.files import Directory
+from gdrun.rundir.files import names_in, read_file
 from gdrun.text import human_bytes, human_seconds, plural
 
 from .markup import Html, code, escaped, folded, joined, pairs, shown, table, tag
@@ -201,11 +201,10 @@ def _histogram(values: np.ndarray, name: str) -> Html:
 def config(run: Run, facts: Facts) -> Html:
     """What was written, what it was resolved to, and the file that runs again."""
     parts: list[Html] = []
-    with Directory(run.directory) as files:
-        for name in files.names(layout.SOURCE):
-            if name.endswith((".yaml", ".yml", ".txt", ".py")):
-                text = files.read(f"{layout.SOURCE}/{name}", limit=_SOURCE_LIMIT).decode("utf-8", "replace")
-                parts.append(folded(f"written: {name}", code(text), opened=not parts))
+    for name in names_in(run.directory / layout.SOURCE):
+        if name.endswith((".yaml", ".yml", ".txt", ".py")):
+            text = read_file(run.directory / layout.SOURCE / name, limit=_SOURCE_LIMIT).decode("utf-8", "replace")
+            parts.append(folded(f"written: {name}", code(text), opened=not parts))
     settings, written = facts["settings"], set(facts["written"])
     if settings:
         rows = [

@@ -12,22 +12,21 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gdrun.errors import RunDirectoryError
-from gdrun.text import safe_text
 
 from . import strict_json
 from .arrays import ArraysError, read_arrays, write_arrays
-from .files import Directory
+from .files import names_in, reading, remove_file, replacing
 from .layout import CHECKPOINTS
 
 _NAME = re.compile(r"step-(\d{12,15})-([0-9a-f]{32})\.npz")
 _META = "meta.json"
-_WRITING = f"{CHECKPOINTS}/step.npz"
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of one run directory. Only the holder of the writer's lock may save."""
 
-    def __init__(self, directory: Directory, *, keep: int = 2) -> None:
+    def __init__(self, directory: Path, *, keep: int = 2) -> None:
         """
         Args:
             directory: the run directory.
@@ -84,23 +83,22 @@ class Checkpoints:
             RunDirectoryError: the disk refused; the older checkpoints are still there.
         """
         text = strict_json.dumps({"step": step} | dict(meta), indent=2)
-        with self._directory.writing(_WRITING) as (file, names):
+        with replacing(self._directory / CHECKPOINTS / "step.npz") as file:
             write_arrays(file, arrays, texts={_META: text})
-            file.flush()
             digest = _digest(file)
-            names[0] = f"{CHECKPOINTS}/step-{step:012d}-{digest}.npz"
-        saved = CheckpointFile(names[0], step, digest)
+            file.path = file.path.with_name(f"step-{step:012d}-{digest}.npz")
+        saved = CheckpointFile(f"{CHECKPOINTS}/{file.path.name}", step, digest)
         older = [item for item in self.list() if item.step < step]
         keep = {saved.name, *(item.name for item in older[len(older) - min(len(older), self._keep - 1) :])}
         for item in self.list():
             if item.name not in keep:
-                self._directory.remove(item.name)
+                remove_file(self._directory / item.name)
         return saved
 
     def list(self) -> tuple[CheckpointFile, ...]:
         """Return the checkpoints that are there, oldest step first; they are not opened."""
         found = []
-        for name in self._directory.names(CHECKPOINTS):
+        for name in names_in(self._directory / CHECKPOINTS):
             if match := _NAME.fullmatch(name):
                 found.append(CheckpointFile(f"{CHECKPOINTS}/{name}", int(match[1]), match[2]))
         return tuple(sorted(found, key=lambda item: (item.step, item.name)))
@@ -111,9 +109,9 @@ class Checkpoints:
         Raises:
             RunDirectoryError: it is damaged; nothing of it was used.
         """
-        path = safe_text(self._directory.path / item.name)
+        path = self._directory / item.name
         try:
-            with self._directory.reading(item.name) as file:
+            with reading(path) as file:
                 # The hash and the arrays are read through one open file: it cannot be exchanged in between.
                 if _digest(file) != item.digest:
                     raise RunDirectoryError(f"checkpoint {path} is damaged: its bytes do not have the hash in its name")
@@ -125,9 +123,7 @@ class Checkpoints:
         except FileNotFoundError as error:
             raise RunDirectoryError(f"checkpoint {path} is gone") from error
         except (ArraysError, ValueError, KeyError, AttributeError) as error:
-            raise RunDirectoryError(
-                f"checkpoint {path} is not one of gdrun's: {safe_text(error, limit=200)}"
-            ) from error
+            raise RunDirectoryError(f"checkpoint {path} is not one of gdrun's: {error}") from error
         return Checkpoint(item.step, arrays, meta)
 
     def load_newest(self) -> Checkpoint | None:
@@ -148,7 +144,7 @@ class Checkpoints:
             return None
         problem = self.warnings.pop().removesuffix("; an older checkpoint is used")
         raise RunDirectoryError(
-            f"none of the checkpoints in {safe_text(self._directory.path)} can be used: {problem}",
+            f"none of the checkpoints in {self._directory} can be used: {problem}",
             hint="train again: the run directory is a config too",
         )
 

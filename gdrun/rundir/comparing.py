@@ -12,7 +12,6 @@ from gdrun.metrics.names import higher_is_better
 
 from .differing import differing
 from .entry import Entry
-from .files import Directory
 from .run import Run
 from .settings import flatten, read_config
 
@@ -89,8 +88,7 @@ def diff(a: Run | str | Path, b: Run | str | Path) -> dict[str, Any]:
 
 
 def _config(run: Run) -> dict[str, Any]:
-    with Directory(run.directory) as files:
-        return flatten(read_config(files), most=None)
+    return flatten(read_config(run.directory), most=None)
 
 
 def _environment(entry: Entry) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from gdrun.metrics.names import higher_is_better
 
 from . import layout
 from .entry import Entry
-from .files import Directory
+from .files import names_in, read_file
 from .settings import ALIASES, NOT_SETTINGS, flatten
 
 if TYPE_CHECKING:
@@ -68,8 +68,12 @@ def written_settings(run: Run, settings: Mapping[str, Any]) -> set[str]:
 
     found: set[str] = set()
     try:
-        with Directory(run.directory) as files:
-            sources = {name: files.read(f"{layout.SOURCE}/{name}", limit=_SOURCE_LIMIT) for name in _sources(files)}
+        folder = run.directory / layout.SOURCE
+        sources = {
+            name: read_file(folder / name, limit=_SOURCE_LIMIT)
+            for name in names_in(folder)
+            if name.endswith((".yaml", ".yml")) or name == "overrides.txt"
+        }
     except (RunDirectoryError, FileNotFoundError):
         return found
     for name, data in sources.items():
@@ -84,10 +88,6 @@ def written_settings(run: Run, settings: Mapping[str, Any]) -> set[str]:
         for key in keys:
             found |= _meant(ALIASES.get(key, key), settings)
     return found
-
-
-def _sources(files: Directory) -> list[str]:
-    return [name for name in files.names(layout.SOURCE) if name.endswith((".yaml", ".yml")) or name == "overrides.txt"]
 
 
 def _meant(key: str, settings: Mapping[str, Any]) -> set[str]:

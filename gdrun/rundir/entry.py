@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.text import safe_text
 
 from . import layout
-from .files import Directory, read_small
+from .files import read_file
 from .lock import is_locked
 from .record import RECORD_LIMIT, Status, check_values, load_values
 from .settings import ALIASES, settings_of
@@ -83,11 +84,8 @@ class Entry:
         if self._settings is None:
             self._settings = _mapping(self.value("settings"))
             if not self._settings and self.problem is None:
-                try:
-                    with Directory(Path(self.directory)) as files:
-                        self._settings = settings_of(files)
-                except RunDirectoryError:
-                    pass
+                with suppress(RunDirectoryError):
+                    self._settings = settings_of(Path(self.directory))
         return self._settings
 
     @property
@@ -229,7 +227,7 @@ def _read(path: str) -> tuple[dict[str, Any], dict[str, bytes]]:
     A line break inside a JSON text is an escape, so in the layout that gdrun writes a key after a line break and two
     spaces is one of the outermost. Another layout is read whole.
     """
-    text = read_small(path, limit=RECORD_LIMIT)
+    text = read_file(path, limit=RECORD_LIMIT)
     late = {}
     rest = text
     if text.startswith(b'{\n  "schema_version": '):

@@ -1,30 +1,29 @@
-"""Durable files below one directory: whole or absent, flushed to the disk, never through a symlink.
-
-Every path is taken relative to a directory that is held open, one component at a time, without following links, so
-that nothing outside it can be touched even if somebody rearranges the tree meanwhile. POSIX only.
-"""
+"""Durable files: replaced whole, or only ever appended to; both flushed to the disk. POSIX only."""
 
 from __future__ import annotations
 
 import errno
 import io
 import os
-import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from gdrun.errors import RunDirectoryError
-from gdrun.text import safe_text
 
 TEMPORARY = ".tmp-"
-"""How the name of a file that is being written starts. One left behind by a crash is nobody's data."""
+"""Beginning of the name of a file that is being written. One left behind by a crash may be deleted."""
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Without O_NONBLOCK the open of a FIFO that somebody put there would wait forever; regular files ignore it.
-_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+FLUSH_SECONDS = 1.0
+"""Age of an appended line at which it is flushed to the disk.
 
+A line is with the system as soon as it is appended, so a killed process loses none; only a power cut can take what was
+not flushed. A flush costs milliseconds, as much as thousands of steps: one an append would slow short runs down, one a
+second bounds both the cost (below 1 %) and the loss."""
+
+_BLOCK = 1 << 16
 _SPACE = "free some space, or choose another place with --runs-dir"
 _WRITABLE = "choose a writable place with --runs-dir"
 _HINTS = {
@@ -45,278 +44,223 @@ def disk_error(action: str, path: object, error: OSError) -> RunDirectoryError:
         error: the system's answer.
     """
     reason = error.strerror or str(error) or type(error).__name__
-    if error.errno == errno.ELOOP or (error.errno == errno.ENOTDIR and os.path.islink(str(path))):
-        reason = "a symbolic link is in the way, and gdrun follows none"
-    return RunDirectoryError(f"cannot {action} {safe_text(path)}: {reason}", hint=_HINTS.get(error.errno or 0))
+    return RunDirectoryError(f"cannot {action} {path}: {reason}", hint=_HINTS.get(error.errno or 0))
 
 
-def write_all(descriptor: int, data: bytes | memoryview) -> None:
-    """Write every byte of `data`; the system may take fewer than it is given at a time."""
-    view = memoryview(data).cast("B")
-    while view:
-        written = os.write(descriptor, view)
-        if written == 0:
-            raise OSError(errno.EIO, "the system wrote nothing")
-        view = view[written:]
+@contextmanager
+def disk_errors(action: str, path: object) -> Iterator[None]:
+    """Turn an OSError of the block into `disk_error`."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(action, path, error) from error
 
 
-def read_small(path: str, *, limit: int) -> bytes:
-    """Return the bytes of the regular file at `path`, which must not be a symlink: `Directory.read` for the hurried.
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def reading(path: Path | str) -> Iterator[BinaryIO]:
+    """Open a file for reading.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        RunDirectoryError: any other failure, or more than `limit` bytes.
+        FileNotFoundError: there is no such file; the one failure that callers often expect.
+        RunDirectoryError: any other failure.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | _FILE)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise _not_regular(path)
-            if status.st_size > limit:
-                raise _too_large(path, limit)
-            return os.read(descriptor, status.st_size + 1)
-        finally:
-            os.close(descriptor)
+        with open(path, "rb", buffering=0) as file:
+            yield file  # type: ignore[misc]
     except FileNotFoundError:
         raise
     except OSError as error:
         raise disk_error("read", path, error) from error
 
 
-def _not_regular(path: object) -> RunDirectoryError:
-    return RunDirectoryError(f"{safe_text(path)} is not a regular file; gdrun neither reads nor writes it")
+def read_file(path: Path | str, *, limit: int | None = None) -> bytes:
+    """Return the bytes of a file; one of more than `limit` bytes is refused. Raises: as `reading`."""
+    with reading(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if limit is not None and size > limit:
+            raise RunDirectoryError(f"{path} is larger than {limit} bytes: gdrun did not write it")
+        return file.read()
 
 
-def _too_large(path: object, limit: int) -> RunDirectoryError:
-    return RunDirectoryError(f"{safe_text(path)} is larger than {limit} bytes: it is not gdrun's")
-
-
-class Directory:
-    """A directory held open by a descriptor, and what may be done to the files below it.
-
-    Names are relative, with `/` between folders; `..`, absolute names and links are refused. Folders are made as they
-    are needed. Every failure of the system is a RunDirectoryError with the path and the reason.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Open the directory at `path`, which must not be a symlink itself."""
-        self.path = path
+def names_in(folder: Path) -> list[str]:
+    """Return the sorted names in a folder; none where it does not exist."""
+    with disk_errors("list", folder):
         try:
-            self._descriptor = os.open(path, _DIRECTORY)
-        except OSError as error:
-            raise disk_error("open", path, error) from error
-
-    def __enter__(self) -> Directory:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the descriptor. Nothing else may be called afterwards."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def sync(self) -> None:
-        """Flush the directory's own entries (names made, replaced and removed) to the disk."""
-        with self._errors("flush", self.path):
-            os.fsync(self._descriptor)
-
-    @contextmanager
-    def replacing(self, name: str) -> Iterator[BinaryIO]:
-        """Open a new version of file `name` for writing (seekable); it takes the old one's place as the block ends.
-
-        Whatever happens, `name` is absent, the complete old file or the complete new one. When the block has ended
-        without an error, the new one is on the disk. After an error in the block the old one stays.
-        """
-        with self.writing(name) as (file, names):
-            names[0] = name
-            yield file
-
-    @contextmanager
-    def writing(self, name: str) -> Iterator[tuple[BinaryIO, list[str]]]:
-        """Do what `replacing` does where the name depends on what was written.
-
-        The block gets the file and a list of one name; it may exchange that name for another in the same folder.
-        """
-        with self._errors("write", self.path / name), self._folder(name, create=True) as (folder, leaf):
-            temporary = TEMPORARY + leaf
-            with suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=folder)
-            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FILE, 0o666, dir_fd=folder)
-            try:
-                names = [name]
-                try:
-                    with io.BufferedRandom(_Raw(descriptor)) as file:
-                        yield file, names
-                        file.flush()
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-                os.replace(temporary, split_name(names[0])[-1], src_dir_fd=folder, dst_dir_fd=folder)
-                os.fsync(folder)
-            except BaseException:
-                # Tidying must not hide what went wrong. After the replace there is nothing left to remove.
-                with suppress(OSError):
-                    os.unlink(temporary, dir_fd=folder)
-                raise
-
-    def append_descriptor(self, name: str) -> int:
-        """Open `name` for appending, made if it is not there, and return the descriptor; the caller closes it."""
-        with self._errors("write", self.path / name), self._folder(name, create=True) as (folder, leaf):
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _FILE
-            return self._regular(os.open(leaf, flags, 0o666, dir_fd=folder), name)
-
-    @contextmanager
-    def reading(self, name: str) -> Iterator[BinaryIO]:
-        """Open the regular file `name` for reading.
-
-        Raises:
-            FileNotFoundError: there is no such file; the one failure that callers often expect.
-            RunDirectoryError: any other failure.
-        """
-        with self._errors("read", self.path / name, absent=True):
-            with self._folder(name) as (folder, leaf):
-                descriptor = self._regular(os.open(leaf, os.O_RDONLY | _FILE, dir_fd=folder), name)
-            with open(descriptor, "rb") as file:
-                yield file
-
-    def read(self, name: str, *, limit: int | None = None) -> bytes:
-        """Return the bytes of the regular file `name`; one of more than `limit` bytes is refused.
-
-        Raises: as `reading`.
-        """
-        with self.reading(name) as file:
-            data = file.read() if limit is None else file.read(limit + 1)
-        if limit is not None and len(data) > limit:
-            raise _too_large(self.path / name, limit)
-        return data
-
-    def names(self, folder: str = "") -> list[str]:
-        """Return the sorted names in `folder` (default: the directory itself); none where it does not exist."""
-        with self._errors("list", self.path / folder):
-            try:
-                with self._folder(f"{folder}/x" if folder else "x") as (descriptor, _):
-                    return sorted(os.listdir(descriptor))
-            except FileNotFoundError:
-                return []
-
-    def remove(self, name: str) -> bool:
-        """Remove the file (or the link, not its target) `name`; return whether it was there."""
-        with self._errors("remove", self.path / name):
-            try:
-                with self._folder(name) as (folder, leaf):
-                    os.unlink(leaf, dir_fd=folder)
-            except FileNotFoundError:
-                return False
-            return True
-
-    def remove_folder(self, name: str) -> bool:
-        """Remove the empty folder `name`; return whether it could be."""
-        with self._errors("remove", self.path / name):
-            try:
-                with self._folder(name) as (folder, leaf):
-                    os.rmdir(leaf, dir_fd=folder)
-            except OSError as error:
-                if error.errno in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
-                    return False
-                raise
-            return True
-
-    def remove_leftovers(self, folder: str = "") -> None:
-        """Remove the half-written temporary files that a killed writer left in `folder`."""
-        for name in self.names(folder):
-            if name.startswith(TEMPORARY):
-                self.remove(f"{folder}/{name}" if folder else name)
-
-    @contextmanager
-    def _folder(self, name: str, *, create: bool = False) -> Iterator[tuple[int, str]]:
-        """Open the folder that `name` is in; give its descriptor and the last component."""
-        *folders, leaf = split_name(name)
-        current = os.dup(self._descriptor)
-        try:
-            for folder in folders:
-                try:
-                    inner = _open_folder(folder, current)
-                except FileNotFoundError:
-                    if not create:
-                        raise
-                    os.mkdir(folder, 0o777, dir_fd=current)
-                    os.fsync(current)
-                    inner = _open_folder(folder, current)
-                os.close(current)
-                current = inner
-            yield current, leaf
-        finally:
-            os.close(current)
-
-    def _regular(self, descriptor: int, name: str) -> int:
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return descriptor
-        os.close(descriptor)
-        raise RunDirectoryError(
-            f"{safe_text(self.path / name)} is not a regular file; gdrun neither reads nor writes it"
-        )
-
-    @contextmanager
-    def _errors(self, action: str, path: Path, *, absent: bool = False) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if absent and isinstance(error, FileNotFoundError):
-                raise
-            raise disk_error(action, path, error) from error
+            return sorted(os.listdir(folder))
+        except FileNotFoundError:
+            return []
 
 
-def _open_folder(name: str, parent: int) -> int:
-    try:
-        return os.open(name, _DIRECTORY, dir_fd=parent)
-    except NotADirectoryError as error:
-        # What the system says of a link to a folder too; say which.
-        if stat.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode):
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
-        raise
+# --- files that are replaced whole -------------------------------------------------------------------------------
 
 
-def split_name(name: str) -> list[str]:
-    """Return the components of a relative name; refuse one that could lead out of the directory."""
-    parts = name.split("/")
-    if any(part in ("", ".", "..") or "\0" in part for part in parts):
-        raise RunDirectoryError(f"'{safe_text(name, limit=200)}' does not name a file inside a run directory")
-    return parts
-
-
-class _Raw(io.RawIOBase):
-    """A descriptor as Python's raw stream. Every byte goes through `os.write`; closing leaves the descriptor open."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def, override]
-        return os.readv(self._descriptor, [buffer])
+class _Descriptor(io.FileIO):
+    """A raw file that writes by `os.write`, which the tests of crashes replace by one that fails or kills."""
 
     def write(self, data) -> int:  # type: ignore[no-untyped-def, override]
-        write_all(self._descriptor, data)
-        return memoryview(data).nbytes
+        return os.write(self.fileno(), data)
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return os.lseek(self._descriptor, offset, whence)
 
-    def tell(self) -> int:
-        return os.lseek(self._descriptor, 0, os.SEEK_CUR)
+class NewFile(io.BufferedRandom):
+    """A file that is being written; complete, it takes the place of `path`, which may change until then."""
 
-    def truncate(self, size: int | None = None) -> int:
-        size = self.tell() if size is None else size
-        os.ftruncate(self._descriptor, size)
-        return size
+    def __init__(self, raw: io.FileIO, path: Path) -> None:
+        super().__init__(raw)
+        self.path = path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[NewFile]:
+    """Open a new version of a file for writing (seekable); it takes the old one's place as the block ends.
+
+    Whatever happens, `path` is absent, the complete old file or the complete new one. When the block has ended without
+    an error, the new one is on the disk. After an error in the block the old one stays. Missing folders are made.
+
+    Raises:
+        RunDirectoryError: the disk refused.
+    """
+    temporary = path.parent / f"{TEMPORARY}{path.name}"
+    with disk_errors("write", path):
+        make_folder(path.parent)
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            with NewFile(_Descriptor(descriptor, "r+"), path) as file:
+                yield file
+                file.flush()
+                # Before the rename: otherwise a power cut could leave the new name with no content.
+                os.fsync(descriptor)
+            os.replace(temporary, file.path)
+            flush_folder(path.parent)
+        except BaseException:
+            # Tidying must not hide what went wrong. After the replace there is nothing left to remove.
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each flushed into the one that holds it."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        os.mkdir(folder)
+        flush_folder(folder.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush a folder's own entries (names made, replaced and removed) to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_file(path: Path) -> bool:
+    """Remove a file; return whether it was there."""
+    with disk_errors("remove", path):
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the half-written temporary files that a killed writer left in a folder."""
+    for name in names_in(folder):
+        if name.startswith(TEMPORARY):
+            remove_file(folder / name)
+
+
+# --- files that only grow ----------------------------------------------------------------------------------------
+
+
+class AppendOnlyFiles:
+    """Append-only files of one directory: lines added in one write each, flushed on request or when they grow old.
+
+    Only the last line of such a file can be torn, by a kill in the middle of a write or a power cut. Readers skip it,
+    and the next writer cuts it off before it appends. Each file is kept open from its first use until `close`. Every
+    method but `close` raises RunDirectoryError when the disk refuses.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._descriptors: dict[str, int] = {}
+        self._unflushed = False
+        self._flushed_at = time.monotonic()
+
+    def descriptor(self, name: str) -> int:
+        """Return the descriptor of `name`, open for appending; made if the file is not there. It stays ours."""
+        if name not in self._descriptors:
+            path = self._directory / name
+            with disk_errors("write", path):
+                self._descriptors[name] = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._unflushed = True
+        return self._descriptors[name]
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add `data`, whole lines, to the end of `name`; flush everything if the last flush was long ago."""
+        if data:
+            descriptor = self.descriptor(name)
+            self._unflushed = True
+            with disk_errors("write", self._directory / name):
+                size = os.fstat(descriptor).st_size
+                try:
+                    # The system may take fewer bytes than it is given at a time.
+                    view = memoryview(data)
+                    while view:
+                        view = view[os.write(descriptor, view) :]
+                except OSError:
+                    # A full disk takes a part. If even this fails the last line is torn, which readers can bear.
+                    with suppress(OSError):
+                        os.ftruncate(descriptor, size)
+                    raise
+        if time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Put everything that was appended on the disk, the files' names in the directory too."""
+        if not self._unflushed:
+            return
+        for name, descriptor in self._descriptors.items():
+            with disk_errors("flush", self._directory / name):
+                os.fsync(descriptor)
+        with disk_errors("flush", self._directory):
+            flush_folder(self._directory)
+        self._unflushed = False
+        self._flushed_at = time.monotonic()
+
+    def cut(self, name: str, size: int) -> None:
+        """Shorten `name` to `size` bytes, durably."""
+        descriptor = self.descriptor(name)
+        with disk_errors("cut", self._directory / name):
+            os.ftruncate(descriptor, size)
+            os.fsync(descriptor)
+
+    def cut_torn_line(self, name: str) -> None:
+        """Remove what stands after the last newline of `name`, if anything does."""
+        try:
+            with reading(self._directory / name) as file:
+                size = whole = file.seek(0, os.SEEK_END)
+                # Backwards in blocks: the file may be large, and the torn line is short.
+                while whole:
+                    block = min(whole, _BLOCK)
+                    file.seek(whole - block)
+                    newline = file.read(block).rfind(b"\n")
+                    whole -= block
+                    if newline >= 0:
+                        whole += newline + 1
+                        break
+        except FileNotFoundError:
+            return
+        if whole < size:
+            self.cut(name, whole)
+
+    def close(self) -> None:
+        """Close the files without flushing them. Never raises."""
+        while self._descriptors:
+            with suppress(OSError):
+                os.close(self._descriptors.popitem()[1])

@@ -1,4 +1,4 @@
-"""The kernel lock that says who writes a run directory.
+"""The kernel lock of a run directory's writer.
 
 The lock is flock(2) on an empty file. The kernel drops it when the writer's process ends, however it ends, so there is
 nothing to parse, nothing to time out and nothing to remove by hand.
@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 import time
 import weakref
 from pathlib import Path
 
 from gdrun.errors import RunDirectoryError
-from gdrun.text import safe_text
 
-from .files import disk_error
+from .files import disk_errors
 from .layout import LOCK
 
 _PATIENCE_SECONDS = 0.2
 """A reader holds the lock for microseconds while it asks whether it is free; a writer must not give up on that."""
-
-_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 _held: weakref.WeakSet[WriterLock] = weakref.WeakSet()
 
@@ -37,24 +33,18 @@ class WriterLock:
             RunDirectoryError: somebody else holds it, or the lock file cannot be used.
         """
         path = directory / LOCK
-        try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
-        except OSError as error:
-            raise disk_error("lock", path, error) from error
-        try:
-            if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-                raise RunDirectoryError(f"cannot lock {safe_text(path)}: it is not a regular file")
-            if not _take(self._descriptor):
-                raise RunDirectoryError(
-                    f"{safe_text(directory)} is busy: another process is writing it",
-                    hint="wait until it ends, or stop it",
-                )
-        except OSError as error:
+        with disk_errors("lock", path):
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                free = _take(self._descriptor)
+            except OSError:
+                self.release()
+                raise
+        if not free:
             self.release()
-            raise disk_error("lock", path, error) from error
-        except BaseException:
-            self.release()
-            raise
+            raise RunDirectoryError(
+                f"{directory} is busy: another process is writing it", hint="wait until it ends, or stop it"
+            )
         _held.add(self)
 
     def release(self) -> None:
@@ -80,12 +70,10 @@ def _take(descriptor: int) -> bool:
 def is_locked(directory: Path) -> bool:
     """Return whether a living process writes `directory`. Needs no right to write there."""
     try:
-        descriptor = os.open(directory / LOCK, os.O_RDONLY | _FLAGS)
+        descriptor = os.open(directory / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return False
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return False
     except BlockingIOError:

@@ -11,6 +11,7 @@ Columns and rows both can be encoded; columns of arrays are what the training lo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +20,7 @@ import numpy as np
 
 from . import strict_json
 from .digits import shortest_texts
-from .files import Directory
+from .files import read_file
 
 STEP = "step"
 
@@ -136,21 +137,16 @@ def read_metrics(source: Path | bytes, *, precision: str = "float64") -> Metrics
     Raises:
         RunDirectoryError: the file cannot be read.
     """
-    data = source if isinstance(source, bytes) else _read(source)
+    data = source if isinstance(source, bytes) else b""
+    if isinstance(source, Path):
+        with suppress(FileNotFoundError):
+            data = read_file(source)
     rows, corrupt, torn = decode_rows(data)
     names = dict.fromkeys(name for keys in dict.fromkeys(map(tuple, rows)) for name in keys)
     columns = {name: _column([row.get(name) for row in rows]) for name in names}
     if precision == "float32":
         columns = {name: _to_float32(name, values) for name, values in columns.items()}
     return Metrics(columns, corrupt, torn)
-
-
-def _read(path: Path) -> bytes:
-    with Directory(path.parent) as directory:
-        try:
-            return directory.read(path.name)
-        except FileNotFoundError:
-            return b""
 
 
 def decode_rows(data: bytes) -> tuple[list[dict[str, Any]], tuple[int, ...], bool]:

@@ -14,7 +14,7 @@ from gdrun.errors import RunDirectoryError
 from gdrun.text import safe_text
 
 from . import strict_json
-from .files import Directory, read_small
+from .files import read_file
 from .layout import RECORD, SCHEMA_VERSION
 
 
@@ -186,21 +186,17 @@ def load_values(text: bytes, path: object) -> Values:
     return values
 
 
-def read_record(directory: Path | Directory) -> RunRecord:
-    """Return the record of a run directory, given by its path or held open.
+def read_record(directory: Path) -> RunRecord:
+    """Return the record of a run directory.
 
     Raises:
         RunDirectoryError: it has none, or a corrupt one.
     """
-    folder = directory.path if isinstance(directory, Directory) else directory
-    path = f"{folder}/{RECORD}"
+    path = directory / RECORD
     try:
-        if isinstance(directory, Directory):
-            text = directory.read(RECORD, limit=RECORD_LIMIT)
-        else:
-            text = read_small(path, limit=RECORD_LIMIT)
+        text = read_file(path, limit=RECORD_LIMIT)
     except FileNotFoundError as error:
-        raise RunDirectoryError(f"{safe_text(folder)} is not a run directory: it has no {RECORD}") from error
+        raise RunDirectoryError(f"{directory} is not a run directory: it has no {RECORD}") from error
     return RunRecord.from_text(text, path=path)
 
 

@@ -13,7 +13,7 @@ from gdrun.errors import RunDirectoryError
 from gdrun.text import human_number, human_seconds, plural, safe_text
 
 from . import layout
-from .files import Directory
+from .files import read_file, reading
 from .lock import is_locked
 from .record import RunRecord, Status, read_record
 
@@ -107,21 +107,20 @@ class Run:
         """
         from .arrays import ArraysError, read_arrays
 
-        path = safe_text(self.directory / name)
+        path = self.directory / name
         try:
-            with Directory(self.directory) as files, files.reading(name) as file:
+            with reading(path) as file:
                 return read_arrays(file)[0]
         except FileNotFoundError as error:
             raise RunDirectoryError(f"the run has no {path}") from error
         except ArraysError as error:
-            raise RunDirectoryError(f"{path} is corrupt: {safe_text(error, limit=200)}") from error
+            raise RunDirectoryError(f"{path} is corrupt: {error}") from error
 
     def _read(self, name: str, *, limit: int | None = None) -> bytes:
         try:
-            with Directory(self.directory) as files:
-                return files.read(name, limit=limit)
+            return read_file(self.directory / name, limit=limit)
         except FileNotFoundError as error:
-            raise RunDirectoryError(f"the run has no {safe_text(self.directory / name)}") from error
+            raise RunDirectoryError(f"the run has no {self.directory / name}") from error
 
     def summary(self) -> dict[str, Any]:
         """Return what a line about the run says: id, status, why, steps, seconds, loss; without what is not known."""

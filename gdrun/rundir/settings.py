@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from gdrun.errors import ConfigError, RunDirectoryError
 
 from . import layout
-from .files import Directory
+from .files import read_file
 
 LONGEST_TEXT = 200
 LONGEST_LIST = 16
@@ -48,7 +49,7 @@ def flatten(config: Mapping[str, Any], *, most: int | None = MOST_SETTINGS) -> d
     return found
 
 
-def settings_of(directory: Directory) -> dict[str, Any]:
+def settings_of(directory: Path) -> dict[str, Any]:
     """Return the settings in the config.yaml of a run directory, for records that hold none.
 
     Raises:
@@ -57,13 +58,13 @@ def settings_of(directory: Directory) -> dict[str, Any]:
     return flatten(read_config(directory))
 
 
-def read_config(directory: Directory) -> dict[str, Any]:
+def read_config(directory: Path) -> dict[str, Any]:
     """Return the whole resolved config of a run directory as plain values. Raises: as `settings_of`."""
     from gdrun.config.document import read_document
 
-    path = f"{directory.path}/{layout.CONFIG}"
+    path = directory / layout.CONFIG
     try:
-        tree = read_document(directory.read(layout.CONFIG, limit=_CONFIG_LIMIT), path).plain()
+        tree = read_document(read_file(path, limit=_CONFIG_LIMIT), str(path)).plain()
     except FileNotFoundError as error:
         raise RunDirectoryError(f"the run has no {path}") from error
     except ConfigError as error:

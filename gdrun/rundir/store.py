@@ -21,10 +21,9 @@ from gdrun.errors import Interrupted, RunDirectoryError
 from gdrun.text import safe_text
 
 from . import claim, layout, strict_json
-from .appending import AppendOnlyFiles
 from .arrays import write_arrays
 from .checkpoint import Checkpoints
-from .files import TEMPORARY, Directory, split_name
+from .files import TEMPORARY, AppendOnlyFiles, reading, remove_file, remove_leftovers, replacing
 from .lock import WriterLock
 from .metrics import encode_columns, encode_rows, offset_after
 from .record import RunRecord, Status, now_text, read_record
@@ -42,14 +41,14 @@ class RunStore:
     As a context manager it abandons the run if the block ends with an error, and otherwise expects it to be closed.
     """
 
-    def __init__(self, files: Directory, lock: WriterLock, record: RunRecord, claimed: claim.Claim | None) -> None:
+    def __init__(self, directory: Path, lock: WriterLock, record: RunRecord, claimed: claim.Claim | None) -> None:
         """Use `create` or `open`."""
-        self._files = files
+        self.directory = directory
         self._lock = lock
         self._record = record
         self._claimed = claimed
         self._written: set[str] = set()
-        self._appended = AppendOnlyFiles(files)
+        self._appended = AppendOnlyFiles(directory)
         self._broken: RunDirectoryError | None = None
         self._closed = False
         self.warnings: list[str] = []
@@ -71,7 +70,7 @@ class RunStore:
         claimed = claim.claim(Path(runs_root), name, now)
         try:
             record = RunRecord(id=claimed.path.name, name=name, started=now_text(now)).updated(**fields)
-            store = cls(Directory(claimed.path), claimed.lock, record, claimed)
+            store = cls(claimed.path, claimed.lock, record, claimed)
         except BaseException:
             claimed.release()
             raise
@@ -92,30 +91,22 @@ class RunStore:
         left as it is.
 
         Raises:
-            RunDirectoryError: it is busy, corrupt, foreign, a symlink, or the disk refuses.
+            RunDirectoryError: it is busy, corrupt, foreign, or the disk refuses.
         """
-        files = Directory(Path(directory))
-        lock = None
+        directory = Path(directory)
+        # Before the lock, so that a directory that is not ours does not even get a lock file.
+        read_record(directory)
+        lock = WriterLock(directory)
         try:
-            # Before the lock, so that a directory that is not ours does not even get a lock file.
-            read_record(files)
-            lock = WriterLock(files.path)
-            store = cls(files, lock, read_record(files), None)
+            store = cls(directory, lock, read_record(directory), None)
             for folder in ("", layout.SOURCE, layout.CHECKPOINTS, layout.BEST_RUN):
-                files.remove_leftovers(folder)
+                remove_leftovers(directory / folder)
             for name in _APPEND_ONLY:
                 store._appended.cut_torn_line(name)
         except BaseException:
-            files.close()
-            if lock is not None:
-                lock.release()
+            lock.release()
             raise
         return store
-
-    @property
-    def directory(self) -> Path:
-        """The run directory."""
-        return self._files.path
 
     @property
     def record(self) -> RunRecord:
@@ -124,7 +115,7 @@ class RunStore:
 
     def checkpoints(self, *, keep: int = 2) -> Checkpoints:
         """Return the run's checkpoints, to save and to load; `keep` of the newest stay."""
-        return Checkpoints(self._files, keep=keep)
+        return Checkpoints(self.directory, keep=keep)
 
     # --- whole files ---------------------------------------------------------------------------------------------
 
@@ -160,18 +151,20 @@ class RunStore:
     @contextmanager
     def replacing(self, name: str) -> Iterator[BinaryIO]:
         """Open a new version of the file `name`, seekable; it takes the old one's place when the block ends well."""
-        split_name(name)
-        if name in (*_APPEND_ONLY, layout.LOCK) or name.rpartition("/")[2].startswith(TEMPORARY):
-            raise RunDirectoryError(f"'{safe_text(name)}' in a run directory is not for writing over")
+        parts = name.split("/")
+        if any(part in ("", ".", "..") or "\0" in part for part in parts):
+            raise RunDirectoryError(f"{name!r} does not name a file inside a run directory")
+        if name in (*_APPEND_ONLY, layout.LOCK) or parts[-1].startswith(TEMPORARY):
+            raise RunDirectoryError(f"'{name}' in a run directory is not for writing over")
         with self._trusting():
             self._written.add(name)
-            with self._files.replacing(name) as file:
+            with replacing(self.directory / name) as file:
                 yield file
 
     def remove(self, name: str) -> bool:
         """Remove the file `name`; return whether it was there."""
         with self._trusting():
-            return self._files.remove(name)
+            return remove_file(self.directory / name)
 
     def update_record(self, **fields: Any) -> RunRecord:
         """Change fields of the record and write run.json; return the new record.
@@ -217,7 +210,7 @@ class RunStore:
         """Remove the rows after `after_step` from metrics.jsonl: what a resumed run will record again."""
         with self._trusting():
             try:
-                with self._files.reading(layout.METRICS) as file:
+                with reading(self.directory / layout.METRICS) as file:
                     offset = offset_after(file, after_step)
             except FileNotFoundError:
                 return
@@ -281,11 +274,11 @@ class RunStore:
         assert self._claimed is not None, "only a directory that was just created can be discarded"
         try:
             for name in (*sorted(self._written), *_APPEND_ONLY):
-                self._files.remove(name)
-            folders = {name.rpartition("/")[0] for name in self._written} - {""}
-            parents = {"/".join(folder.split("/")[:depth]) for folder in folders for depth in range(1, 9)}
-            for folder in sorted(parents, reverse=True):
-                self._files.remove_folder(folder)
+                remove_file(self.directory / name)
+            folders = {folder for name in self._written for folder in Path(name).parents} - {Path()}
+            for folder in sorted(folders, reverse=True):
+                with suppress(OSError):  # one that is not empty keeps the directory, which `take_back` reports
+                    (self.directory / folder).rmdir()
         finally:
             claimed = self._claimed
             self._release()
@@ -322,5 +315,4 @@ class RunStore:
             return
         self._closed = True
         self._appended.close()
-        self._files.close()
         self._lock.release()

@@ -11,7 +11,7 @@ from typing import Any
 
 from gdrun.errors import RunDirectoryError
 
-from .files import Directory
+from .files import reading
 from .layout import METRICS
 from .lock import is_locked
 
@@ -21,7 +21,7 @@ _BLOCK = 1 << 16
 def last_row(directory: Path) -> dict[str, Any] | None:
     """Return the newest complete row of a run, None where there is none (or none in the last 64 KiB)."""
     try:
-        with Directory(directory) as files, files.reading(METRICS) as file:
+        with reading(directory / METRICS) as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _BLOCK, 0))
             lines = file.read(_BLOCK).split(b"\n")
     except (FileNotFoundError, RunDirectoryError):
@@ -51,7 +51,7 @@ class Tail:
             RunDirectoryError: the file cannot be read.
         """
         try:
-            with Directory(self._directory) as files, files.reading(METRICS) as file:
+            with reading(self._directory / METRICS) as file:
                 size = file.seek(0, os.SEEK_END)
                 if size < self._offset:
                     # A resumed run has cut the rows off that it is going to record again.

@@ -1,33 +1,30 @@
-"""Runs that are not wanted any more: into a trash below the runs root, back out of it, and away for good.
+"""The trash of a runs root: runs moved into it, restored from it, and deleted for good.
 
     runs/.trash/2026-11-23T003318-pi-7f3a/
 
-A removed run is renamed, in one step, so it is either here or there and nothing of it is copied or lost. Nothing is
-followed: a link in place of a run, of the trash or of the root's entry is refused, and a run that somebody writes is
-left alone.
+A removed run is renamed, in one step, so it is either here or there and nothing of it is copied or lost. A run that a
+process writes is left alone. A link in place of a run or of the trash is refused: what is deleted for good has to lie
+below the runs root.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
-import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gdrun.errors import RunDirectoryError, UsageError
-from gdrun.text import safe_text
 
 from . import layout
-from .files import disk_error
+from .claim import LatestPointer
+from .files import disk_errors, flush_folder
 from .lock import WriterLock, is_locked
-from .pointer import LatestPointer
 from .run import Run
 
 TRASH = ".trash"
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove(runs: Sequence[Run | str | Path], runs_root: Path | str | None = None) -> list[Path]:
@@ -44,9 +41,13 @@ def remove(runs: Sequence[Run | str | Path], runs_root: Path | str | None = None
     names = [name_below(root, run.directory if isinstance(run, Run) else Path(run)) for run in runs]
     for name in names:
         if is_locked(root / name):
-            raise _busy(root / name)
-    with _opened(root) as folder, _trash(root, folder, create=True) as trash:
-        moved = [_move_in(root, name, folder, trash) for name in dict.fromkeys(names)]
+            raise RunDirectoryError(
+                f"{root / name} is busy: another process is writing it", hint="stop it first (Ctrl-C where it runs)"
+            )
+    trash = _trash_of(root)
+    with disk_errors("make", trash):
+        trash.mkdir(exist_ok=True)
+    moved = [_move_in(root / name, trash) for name in dict.fromkeys(names)]
     _repoint(root, set(names))
     return moved
 
@@ -64,22 +65,18 @@ def name_below(root: Path, directory: Path) -> str:
         same = False
     if not same or directory.name in ("", ".", ".."):
         raise UsageError(
-            f"{safe_text(directory)} is not right below the runs root {safe_text(root)}",
-            hint=f"--runs-dir {safe_text(directory.parent)} removes it",
+            f"{directory} is not right below the runs root {root}", hint=f"--runs-dir {directory.parent} removes it"
         )
     if directory.is_symlink():
-        raise RunDirectoryError(f"{safe_text(directory)} is a symbolic link, and gdrun follows none")
+        raise RunDirectoryError(f"{directory} is a symbolic link; name the run that it points at")
     if directory.name == TRASH or not layout.is_run_directory(directory):
-        raise RunDirectoryError(f"{safe_text(directory)} is not a run directory")
+        raise RunDirectoryError(f"{directory} is not a run directory")
     return directory.name
 
 
 def removed(runs_root: Path | str | None = None) -> list[Run]:
     """Return the runs in the trash, oldest first."""
-    folder = layout.root_of(runs_root) / TRASH
-    if folder.is_symlink():
-        raise RunDirectoryError(f"{safe_text(folder)} is a symbolic link, and gdrun follows none")
-    return [Run(path) for path in layout.iterate_runs(folder)]
+    return [Run(path) for path in layout.iterate_runs(_trash_of(layout.root_of(runs_root)))]
 
 
 def restore(references: Sequence[str], runs_root: Path | str | None = None) -> list[Path]:
@@ -94,15 +91,18 @@ def restore(references: Sequence[str], runs_root: Path | str | None = None) -> l
     """
     root = layout.root_of(runs_root)
     if not removed(root):
-        raise UsageError(f"the trash of {safe_text(root)} is empty")
-    names = []
-    for reference in references:
-        found = layout.find_run(root / TRASH, reference)
-        names.append(name_below(root / TRASH, found))
-    with _opened(root) as folder, _trash(root, folder) as trash:
-        restored = [_move_out(root, name, folder, trash) for name in dict.fromkeys(names)]
+        raise UsageError(f"the trash of {root} is empty")
+    trash = root / TRASH
+    names = [name_below(trash, layout.find_run(trash, reference)) for reference in references]
+    restored = []
+    for name in dict.fromkeys(names):
+        path = root / name.partition("~")[0]
+        if os.path.lexists(path):
+            raise RunDirectoryError(f"{path} is there already; nothing is replaced")
+        _rename(trash / name, path)
+        restored.append(path)
     with suppress(OSError):
-        os.rmdir(root / TRASH)  # only where nothing is left in it
+        trash.rmdir()  # only where nothing is left in it
     return restored
 
 
@@ -115,124 +115,64 @@ def empty_trash(runs_root: Path | str | None = None, names: Sequence[str] | None
     Raises:
         RunDirectoryError: the disk refuses.
     """
-    root = layout.root_of(runs_root)
-    if not os.path.lexists(root / TRASH):
+    trash = _trash_of(layout.root_of(runs_root))
+    if not trash.exists():
         return 0
     count = 0
-    with _opened(root) as folder, _trash(root, folder) as trash:
-        for name in sorted(os.listdir(trash)) if names is None else names:
-            try:
-                # By descriptors all the way down: a link is removed, and what it points at is not.
-                if stat.S_ISDIR(os.lstat(name, dir_fd=trash).st_mode):
-                    shutil.rmtree(name, dir_fd=trash)
-                else:
-                    os.unlink(name, dir_fd=trash)
-            except OSError as error:
-                raise disk_error("delete", root / TRASH / name, error) from error
-            count += 1
-    if not os.listdir(root / TRASH):
-        with suppress(OSError):
-            os.rmdir(root / TRASH)
+    for name in sorted(os.listdir(trash)) if names is None else names:
+        path = trash / name
+        with disk_errors("delete", path):
+            # A link is removed, and what it points at is not; rmtree follows none either.
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        count += 1
+    with suppress(OSError):
+        trash.rmdir()
     return count
 
 
-# --- moving ------------------------------------------------------------------------------------------------------
+def _trash_of(root: Path) -> Path:
+    trash = root / TRASH
+    if trash.is_symlink():
+        raise RunDirectoryError(f"{trash} is a symbolic link; remove it, and gdrun makes a folder")
+    return trash
 
 
-def _busy(path: Path) -> RunDirectoryError:
-    return RunDirectoryError(
-        f"{safe_text(path)} is busy: another process is writing it", hint="stop it first (Ctrl-C where it runs)"
-    )
-
-
-@contextmanager
-def _opened(root: Path) -> Iterator[int]:
-    # The root itself may be a link (a runs folder on another disk); nothing below it may.
-    try:
-        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise disk_error("open", root, error) from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _trash(root: Path, folder: int, *, create: bool = False) -> Iterator[int]:
-    path = root / TRASH
-    try:
-        if create:
-            with suppress(FileExistsError):
-                os.mkdir(TRASH, 0o777, dir_fd=folder)
-        descriptor = os.open(TRASH, _FOLDER, dir_fd=folder)
-    except OSError as error:
-        raise disk_error("open", path, error) from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _move_in(root: Path, name: str, folder: int, trash: int) -> Path:
+def _move_in(path: Path, trash: Path) -> Path:
     lock = None
     try:
         try:
             # Held while it moves, so that nobody begins to write it meanwhile.
-            lock = WriterLock(root / name)
+            lock = WriterLock(path)
         except RunDirectoryError:
-            if is_locked(root / name):
+            if is_locked(path):
                 raise
-        free = next(one for one in _names(name) if not _there(one, trash))
-        _rename(root / name, root / TRASH / free, name, free, folder, trash)
-        return root / TRASH / free
+        # A second run of a name gets a number behind it.
+        names = itertools.chain([path.name], (f"{path.name}~{number}" for number in itertools.count(1)))
+        target = next(trash / name for name in names if not os.path.lexists(trash / name))
+        _rename(path, target)
+        return target
     finally:
         if lock is not None:
             lock.release()
 
 
-def _move_out(root: Path, name: str, folder: int, trash: int) -> Path:
-    plain = name.partition("~")[0]
-    if _there(plain, folder):
-        raise RunDirectoryError(f"{safe_text(root / plain)} is there already; nothing is replaced")
-    _rename(root / TRASH / name, root / plain, name, plain, trash, folder)
-    return root / plain
-
-
-def _names(name: str) -> Iterator[str]:
-    """The name, and others for a second run of that name in the trash."""
-    yield name
-    for number in range(1, 1 << 20):
-        yield f"{name}~{number}"
-
-
-def _there(name: str, folder: int) -> bool:
-    try:
-        os.lstat(name, dir_fd=folder)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _rename(old_path: Path, new_path: Path, old: str, new: str, old_folder: int, new_folder: int) -> None:
-    try:
-        if not stat.S_ISDIR(os.lstat(old, dir_fd=old_folder).st_mode):
-            raise RunDirectoryError(f"{safe_text(old_path)} is not a directory any more")
-        os.rename(old, new, src_dir_fd=old_folder, dst_dir_fd=new_folder)
-        os.fsync(new_folder)
-        os.fsync(old_folder)
-    except OSError as error:
-        raise disk_error("move", f"{old_path} to {new_path}", error) from error
+def _rename(old: Path, new: Path) -> None:
+    with disk_errors("move", f"{old} to {new}"):
+        os.rename(old, new)
+        flush_folder(new.parent)
+        flush_folder(old.parent)
 
 
 def _repoint(root: Path, gone: set[str]) -> None:
-    """Let `latest` point at the newest run that is left, if it pointed at one that has gone."""
+    """Point `latest` at the newest run that is left, if it pointed at one that has gone."""
     pointer = root / layout.LATEST
     with suppress(OSError, RunDirectoryError):
         if not pointer.is_symlink() or os.readlink(pointer) not in gone:
             return
-        left = layout.run_names(root)
-        if left:
+        if left := layout.run_names(root):
             LatestPointer(root).move(left[-1])
         else:
             os.unlink(pointer)

@@ -22,7 +22,7 @@ from gdrun.text import plural, safe_text
 from . import layout, strict_json
 from .arrays import ArraysError, read_arrays
 from .checkpoint import Checkpoints
-from .files import TEMPORARY, Directory
+from .files import TEMPORARY, names_in, read_file, reading
 from .lock import is_locked
 from .metrics import read_metrics
 from .record import RunRecord, Status, read_record
@@ -82,19 +82,21 @@ def verify(run: Run | str | Path) -> Verdict:
     """
     directory = Path(run.directory if isinstance(run, Run) else run)
     verdict = Verdict(directory, Run(directory).status.value)
+    if not layout.is_run_directory(directory):
+        verdict.problem("", f"{directory} is not a run directory")
+        return verdict
     try:
-        with Directory(directory) as files:
-            _verify(files, verdict)
+        _verify(directory, verdict)
     except RunDirectoryError as error:
         verdict.problem("", error.message)
     return verdict
 
 
-def _verify(files: Directory, verdict: Verdict) -> None:
-    locked = is_locked(files.path)
-    _verify_tree(files, verdict, locked=locked)
+def _verify(directory: Path, verdict: Verdict) -> None:
+    locked = is_locked(directory)
+    _verify_tree(directory, verdict, locked=locked)
     try:
-        record = read_record(files)
+        record = read_record(directory)
     except RunDirectoryError as error:
         if verdict.status == Status.LOST:
             verdict.note(layout.RECORD, "it was killed before it wrote one")
@@ -102,20 +104,20 @@ def _verify(files: Directory, verdict: Verdict) -> None:
             verdict.problem(layout.RECORD, error.message)
         return
     _verify_status(record, verdict, locked=locked)
-    _verify_config(files, record, verdict)
-    _verify_sources(files, verdict)
-    _verify_checkpoints(files, record, verdict)
+    _verify_config(directory, record, verdict)
+    _verify_sources(directory, verdict)
+    _verify_checkpoints(directory, record, verdict)
     if record.kind == "sweep":
         from .verifying_sweep import verify_sweep
 
-        verify_sweep(files, record, verdict)
+        verify_sweep(directory, record, verdict)
     else:
-        _verify_metrics(files, record, verdict)
-        _verify_parameters(files, record, verdict)
+        _verify_metrics(directory, record, verdict)
+        _verify_parameters(directory, record, verdict)
 
 
-def _verify_tree(files: Directory, verdict: Verdict, *, locked: bool) -> None:
-    for name, mode in _tree(files.path):
+def _verify_tree(directory: Path, verdict: Verdict, *, locked: bool) -> None:
+    for name, mode in _tree(directory):
         leaf = name.rpartition("/")[2]
         if stat.S_ISLNK(mode):
             verdict.problem(name, "a symbolic link; gdrun makes none here and follows none")
@@ -175,10 +177,10 @@ def _verify_status(record: RunRecord, verdict: Verdict, *, locked: bool) -> None
         verdict.problem(file, "it took less than no time")
 
 
-def _verify_config(files: Directory, record: RunRecord, verdict: Verdict) -> None:
+def _verify_config(directory: Path, record: RunRecord, verdict: Verdict) -> None:
     name = layout.CONFIG
     try:
-        data = files.read(name, limit=_CONFIG_LIMIT)
+        data = read_file(directory / name, limit=_CONFIG_LIMIT)
     except FileNotFoundError:
         if record.status == Status.RUNNING:
             verdict.note(name, "not written yet")
@@ -204,14 +206,14 @@ def _verify_config(files: Directory, record: RunRecord, verdict: Verdict) -> Non
         verdict.problem(name, f"it does not load: {error.message}")
 
 
-def _verify_sources(files: Directory, verdict: Verdict) -> None:
-    names = files.names(layout.SOURCE)
+def _verify_sources(directory: Path, verdict: Verdict) -> None:
+    names = names_in(directory / layout.SOURCE)
     for leaf in names:
         name = f"{layout.SOURCE}/{leaf}"
         if name == layout.PLUGINS:
             continue  # copies for people; no command runs them unless they are named
         try:
-            data = files.read(name)
+            data = read_file(directory / name)
         except (RunDirectoryError, FileNotFoundError) as error:
             verdict.problem(name, error)
             continue
@@ -224,8 +226,8 @@ def _verify_sources(files: Directory, verdict: Verdict) -> None:
         verdict.problem(layout.SOURCE, "nothing of what was written is kept")
 
 
-def _verify_checkpoints(files: Directory, record: RunRecord, verdict: Verdict) -> None:
-    checkpoints = Checkpoints(files)
+def _verify_checkpoints(directory: Path, record: RunRecord, verdict: Verdict) -> None:
+    checkpoints = Checkpoints(directory)
     items = checkpoints.list()
     for item in items:
         try:
@@ -235,15 +237,15 @@ def _verify_checkpoints(files: Directory, record: RunRecord, verdict: Verdict) -
         if record.status in _ENDED and record.steps is not None and item.step > record.steps:
             verdict.problem(item.name, f"of step {item.step}, but the run ended at step {record.steps}")
     known = {item.name for item in items}
-    for leaf in files.names(layout.CHECKPOINTS):
+    for leaf in names_in(directory / layout.CHECKPOINTS):
         if f"{layout.CHECKPOINTS}/{leaf}" not in known and not leaf.startswith(TEMPORARY):
             verdict.note(f"{layout.CHECKPOINTS}/{leaf}", "no checkpoint by its name; nothing reads it")
 
 
-def _verify_metrics(files: Directory, record: RunRecord, verdict: Verdict) -> None:
+def _verify_metrics(directory: Path, record: RunRecord, verdict: Verdict) -> None:
     name = layout.METRICS
     try:
-        table = read_metrics(files.read(name), precision="float64")
+        table = read_metrics(read_file(directory / name), precision="float64")
     except FileNotFoundError:
         if record.status in _SUCCESSES:
             verdict.problem(name, f"missing from a run that is {record.status}")
@@ -272,14 +274,14 @@ def _verify_metrics(files: Directory, record: RunRecord, verdict: Verdict) -> No
     return None
 
 
-def _verify_parameters(files: Directory, record: RunRecord, verdict: Verdict) -> None:
-    arrays = _read_npz(files, layout.PARAMETERS, verdict)
-    if arrays is None and record.status in _WITH_PARAMETERS and not _has(files, layout.PARAMETERS):
+def _verify_parameters(directory: Path, record: RunRecord, verdict: Verdict) -> None:
+    arrays = _read_npz(directory, layout.PARAMETERS, verdict)
+    if arrays is None and record.status in _WITH_PARAMETERS and not _has(directory, layout.PARAMETERS):
         verdict.problem(layout.PARAMETERS, f"missing from a run that is {record.status}")
-    _read_npz(files, layout.BEST, verdict)
-    if arrays is not None and _has(files, layout.PARAMETERS_JSON):
+    _read_npz(directory, layout.BEST, verdict)
+    if arrays is not None and _has(directory, layout.PARAMETERS_JSON):
         try:
-            told = strict_json.loads(files.read(layout.PARAMETERS_JSON))
+            told = strict_json.loads(read_file(directory / layout.PARAMETERS_JSON))
         except (ValueError, RunDirectoryError, FileNotFoundError) as error:
             return verdict.problem(layout.PARAMETERS_JSON, f"it is not strict JSON: {error}")
         if told != strict_json.plain(arrays):
@@ -287,14 +289,14 @@ def _verify_parameters(files: Directory, record: RunRecord, verdict: Verdict) ->
     return None
 
 
-def _has(files: Directory, name: str) -> bool:
-    return os.path.lexists(files.path / name)
+def _has(directory: Path, name: str) -> bool:
+    return os.path.lexists(directory / name)
 
 
-def _read_npz(files: Directory, name: str, verdict: Verdict) -> dict[str, Any] | None:
+def _read_npz(directory: Path, name: str, verdict: Verdict) -> dict[str, Any] | None:
     """The arrays of an .npz file, looked at; None where there are none or they cannot be read."""
     try:
-        with files.reading(name) as file:
+        with reading(directory / name) as file:
             arrays = read_arrays(file)[0]
     except FileNotFoundError:
         return None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import RunDirectoryError
 from gdrun.text import plural
 
 from . import layout
-from .files import Directory
 from .record import RunRecord, Status
 from .sweep_run import SweepRun
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _STATUSES = ("completed", "stopped", "diverged", "failed")
 
 
-def verify_sweep(files: Directory, record: RunRecord, verdict: Verdict) -> None:
+def verify_sweep(directory: Path, record: RunRecord, verdict: Verdict) -> None:
     """Add what is wrong with a sweep's own files to `verdict`."""
-    sweep = SweepRun(files.path)
+    sweep = SweepRun(directory)
     try:
         rows = sweep.trials
     except RunDirectoryError as error:
@@ -31,7 +31,7 @@ def verify_sweep(files: Directory, record: RunRecord, verdict: Verdict) -> None:
     _verify_counts(rows, record, verdict)
     for name in (layout.CURVES, layout.PARAMETERS):
         _verify_arrays(sweep, name, numbers, record, verdict)
-    best = files.path / layout.BEST_RUN
+    best = directory / layout.BEST_RUN
     if best.is_symlink():
         return verdict.problem(layout.BEST_RUN, "a symbolic link; gdrun makes none here and follows none")
     if best.is_dir():

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gdrun.rundir import layout
-from gdrun.rundir.files import Directory, disk_error
+from gdrun.rundir.files import disk_error, names_in, remove_file
 from gdrun.rundir.lock import WriterLock
 from gdrun.rundir.record import RunRecord, now_text
 from gdrun.rundir.store import RunStore
@@ -77,19 +76,16 @@ def _open(path: Path, fields: dict[str, Any]) -> RunStore:
         raise disk_error("make", path, error) from error
     lock = WriterLock(path)
     record = RunRecord(id=path.name, started=now_text()).updated(**fields)
-    store = RunStore(Directory(path), lock, record, None)
+    store = RunStore(path, lock, record, None)
     store.update_record()
     return store
 
 
 def _clear(path: Path) -> None:
-    with Directory(path) as files:
-        for folder in (layout.SOURCE, layout.PLUGINS, layout.CHECKPOINTS, ""):
-            with suppress(FileNotFoundError):
-                for name in files.names(folder):
-                    whole = f"{folder}/{name}" if folder else name
-                    if name != layout.LOCK and not (path / whole).is_dir():
-                        files.remove(whole)
+    for folder in (layout.SOURCE, layout.PLUGINS, layout.CHECKPOINTS, ""):
+        for name in names_in(path / folder):
+            if name != layout.LOCK and not (path / folder / name).is_dir():
+                remove_file(path / folder / name)
 
 
 def rows_are_enough(champion: Champion | None) -> bool:

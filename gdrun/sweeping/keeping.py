@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal as signals
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,14 +12,13 @@ import numpy as np
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir import layout, strict_json
 from gdrun.rundir.arrays import ArraysError, read_arrays
-from gdrun.rundir.files import Directory
+from gdrun.rundir.files import names_in, read_file, reading, remove_leftovers
 from gdrun.rundir.record import Status
 from gdrun.rundir.store import RunStore
 from gdrun.text import safe_text
 
-from .execute import of_missing
-from .grouping import group_trials
-from .results import BlockResult, Table, csv_text, curve_arrays, parameter_arrays
+from .grouping import group_trials, parts_of
+from .results import BlockResult, Hooks, Table, csv_text, curve_arrays, parameter_arrays
 
 if TYPE_CHECKING:
     from gdrun.experiment.loading import LoadedConfig
@@ -67,12 +65,12 @@ class Keeper:
             RunDirectoryError: a file is damaged.
         """
         rows: list[list[Any]] = []
-        with Directory(self._store.directory) as files:
-            for name in asked_names(self._store):
-                try:
-                    rows += strict_json.loads(files.read(f"{PARTS}/{name}").decode())
-                except ValueError as error:
-                    raise RunDirectoryError(f"{self._store.directory / PARTS / name} is damaged") from error
+        for name in asked_names(self._store):
+            path = self._store.directory / PARTS / name
+            try:
+                rows += strict_json.loads(read_file(path).decode())
+            except ValueError as error:
+                raise RunDirectoryError(f"{path} is damaged") from error
         return rows
 
     def write_table(self) -> None:
@@ -104,15 +102,15 @@ class Keeper:
         if best is None:
             return
         from .best import write_best
-        from .blocks import Control, run_group
+        from .blocks import run_group
         from .searching import grouped
 
         trial, _ = best
         champion = self.table.champion(trial)
         if champion is None:
             groups = grouped(spec, trial, [spec.values(trial)])[0] if spec.search is not None else group_trials(spec)
-            (group,) = of_missing(groups, np.asarray([trial]))
-            champion = next(iter(run_group(spec, group, Control()))).champion
+            (group,) = parts_of(groups, np.asarray([trial]))
+            champion = next(iter(run_group(spec, group, Hooks()))).champion
         if champion is not None:
             write_best(self._store.directory, prepare(spec.load(trial)), champion, command)
 
@@ -178,11 +176,10 @@ def asked_names(store: RunStore) -> list[str]:
 
 
 def _names(store: RunStore) -> list[str]:
-    with Directory(store.directory) as files:
-        try:
-            return sorted(files.names(PARTS))
-        except (FileNotFoundError, RunDirectoryError):
-            return []
+    try:
+        return names_in(store.directory / PARTS)
+    except RunDirectoryError:
+        return []
 
 
 def _number(name: str) -> int:
@@ -192,16 +189,14 @@ def _number(name: str) -> int:
 def load_parts(store: RunStore, total: int) -> Table:
     """Return the results that a sweep has so far. Parts that cannot be read are left out: their trials run again."""
     table = Table(total)
-    with Directory(store.directory) as files:
-        with suppress(FileNotFoundError):
-            files.remove_leftovers(PARTS)
-        for name in part_names(store):
-            try:
-                with files.reading(f"{PARTS}/{name}") as file:
-                    block = BlockResult.from_arrays(read_arrays(file)[0])
-            except (ArraysError, KeyError, ValueError, OSError) as error:
-                store.log(f"warning: {PARTS}/{name} is left out: {safe_text(error, limit=200)}")
-                continue
-            _replace_failed(table, block)
-            table.add(block)
+    remove_leftovers(store.directory / PARTS)
+    for name in part_names(store):
+        try:
+            with reading(store.directory / PARTS / name) as file:
+                block = BlockResult.from_arrays(read_arrays(file)[0])
+        except (ArraysError, KeyError, ValueError, OSError) as error:
+            store.log(f"warning: {PARTS}/{name} is left out: {safe_text(error, limit=200)}")
+            continue
+        _replace_failed(table, block)
+        table.add(block)
     return table

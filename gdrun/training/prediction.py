@@ -12,7 +12,7 @@ from gdrun.config.section import Section
 from gdrun.data import file_reader
 from gdrun.data.dataset import Dataset, dataset
 from gdrun.errors import DataError, RunDirectoryError, UsageError
-from gdrun.formula.differences import compared_with
+from gdrun.formula.names import compared_with
 from gdrun.formula.parse import parse
 from gdrun.models.transforms import raw_value
 from gdrun.rundir.layout import RAW

@@ -13,7 +13,7 @@ from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.experiment.loading import LoadedConfig, load_config
 from gdrun.rundir import layout
 from gdrun.rundir.environment import describe_host, package_versions
-from gdrun.rundir.files import Directory
+from gdrun.rundir.files import read_file
 from gdrun.rundir.layout import default_runs_root, find_run, iterate_runs
 from gdrun.rundir.record import RunRecord, Status
 from gdrun.rundir.run import Run
@@ -130,13 +130,12 @@ def prepare_again(
 
 
 def _check_config(directory: Path, record: RunRecord) -> None:
-    with Directory(directory) as files:
-        try:
-            text = files.read(layout.CONFIG, limit=MAX_BYTES)
-        except FileNotFoundError:
-            raise UsageError(
-                f"{safe_text(directory)} was killed before it had a config; there is nothing to go on with"
-            ) from None
+    try:
+        text = read_file(directory / layout.CONFIG, limit=MAX_BYTES)
+    except FileNotFoundError:
+        raise UsageError(
+            f"{safe_text(directory)} was killed before it had a config; there is nothing to go on with"
+        ) from None
     digest = hashlib.sha256(text).hexdigest()
     if digest not in (record.config_hash, record.extra.get(PREVIOUS_HASH)):
         raise UsageError(

@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError, ValidationError
 
 from gdrun.config.base import Bounds, Count, PositiveInteger, Section, default
 from gdrun.config.section import Alias
-from gdrun.optimizers.sections import Adam, Optimizer, Sgd
+from gdrun.optimizers import Optimizer
+from gdrun.optimizers.keras import Adam, Sgd
 
 
 class Small(Section):

@@ -77,7 +77,7 @@ def test_reading_a_config_imports_neither_tensorflow_nor_pydantic_s_models():
     code = (
         "import sys; from gdrun.config import load_config; load_config(sys.argv[1]); "
         "print([name for name in ('tensorflow', 'keras', 'numpy', 'pydantic.main', 'rich', 'typer', 'json', 'difflib',"
-        " 'gdrun.config.problems', 'gdrun.models.layers', 'gdrun.optimizers.adaptive') if name in sys.modules])"
+        " 'gdrun.config.problems', 'gdrun.models.layers', 'gdrun.optimizers.functional_keras') if name in sys.modules])"
     )
     path = next(path for path in CONFIGS if path.stem == "pi")
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)

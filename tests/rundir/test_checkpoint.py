@@ -12,13 +12,11 @@ import pytest
 
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir.checkpoint import Checkpoints
-from gdrun.rundir.files import Directory
 
 
 @pytest.fixture
-def checkpoints(tmp_path: Path):
-    with Directory(tmp_path) as directory:
-        yield Checkpoints(directory)
+def checkpoints(tmp_path: Path) -> Checkpoints:
+    return Checkpoints(tmp_path)
 
 
 def save(checkpoints: Checkpoints, *steps: int) -> None:
@@ -59,10 +57,9 @@ def test_the_name_tells_the_step_and_the_hash_of_the_bytes(tmp_path: Path, check
 def test_the_newest_two_are_kept_unless_told_otherwise(tmp_path: Path, checkpoints: Checkpoints):
     save(checkpoints, 1, 2, 3)
     assert steps(checkpoints) == [2, 3]
-    with Directory(tmp_path) as directory:
-        save(Checkpoints(directory, keep=1), 4)
-        assert steps(checkpoints) == [4]
-        save(Checkpoints(directory, keep=3), 5, 6, 7, 8)
+    save(Checkpoints(tmp_path, keep=1), 4)
+    assert steps(checkpoints) == [4]
+    save(Checkpoints(tmp_path, keep=3), 5, 6, 7, 8)
     assert steps(checkpoints) == [6, 7, 8]
 
 
@@ -136,13 +133,3 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path: Path, checkpoints: C
     save(checkpoints, 1, 2, 3)
     assert (tmp_path / "checkpoints" / "notes.txt").read_text() == "mine"
     assert (tmp_path / "checkpoints" / "step-1.npz").read_text() == "mine"
-
-
-def test_a_folder_that_is_a_symlink_is_neither_written_nor_emptied(tmp_path: Path):
-    run, outside = tmp_path / "run", tmp_path / "outside"
-    run.mkdir()
-    outside.mkdir()
-    (run / "checkpoints").symlink_to(outside)
-    with Directory(run) as directory, pytest.raises(RunDirectoryError, match="symbolic link"):
-        Checkpoints(directory).save(1, {}, {})
-    assert list(outside.iterdir()) == []

@@ -87,10 +87,6 @@ def test_asking_whether_a_lock_is_free_needs_no_file_and_no_right_to_write(tmp_p
     assert not is_locked(tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert not is_locked(tmp_path / "absent")
-    os.mkfifo(tmp_path / ".lock")
-    assert not is_locked(tmp_path)
-    with pytest.raises(RunDirectoryError, match="regular"):
-        WriterLock(tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -154,7 +154,7 @@ def test_columns_of_different_lengths_are_refused():
 
 def test_an_unreadable_file_is_a_run_directory_error(tmp_path: Path):
     (tmp_path / "metrics.jsonl").mkdir()
-    with pytest.raises(RunDirectoryError, match="regular"):
+    with pytest.raises(RunDirectoryError, match="directory"):
         read_metrics(tmp_path / "metrics.jsonl")
 
 

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir import checkpoint, files, strict_json
+from gdrun.rundir import checkpoint, store, strict_json
 from gdrun.rundir.checkpoint import Checkpoints
-from gdrun.rundir.files import Directory
 from gdrun.rundir.store import RunStore
 
 from .faults import Faults, outcome
@@ -46,59 +45,48 @@ def test_every_sentence_has_a_test() -> None:
 
 def old_file_survives(folder: Path) -> None:
     """What tests/rundir/test_crash.py asserts of a write that a kill ends."""
-    with RunStore.create(folder, "pi") as store:
-        store.write_text("config.yaml", "old\n" * 100)
+    with RunStore.create(folder, "pi") as written:
+        written.write_text("config.yaml", "old\n" * 100)
         with pytest.MonkeyPatch.context() as patch:
             Faults(patch, 1, "full", ("write",))
-            outcome(lambda: store.write_text("config.yaml", "new\n" * 100))
-        text = (store.directory / "config.yaml").read_text()
-        store.abandon("full")
+            outcome(lambda: written.write_text("config.yaml", "new\n" * 100))
+        text = (written.directory / "config.yaml").read_text()
+        written.abandon("full")
     assert text in ("old\n" * 100, "new\n" * 100)
 
 
 def damage_is_seen(folder: Path) -> None:
     """What tests/rundir/test_checkpoint.py asserts of a damaged checkpoint."""
-    with Directory(folder) as directory:
-        checkpoints = Checkpoints(directory)
-        for step in (1, 2):
-            checkpoints.save(step, {"a": np.full(100, step, np.uint8)}, {})
-        path = folder / checkpoints.list()[-1].name
-        path.write_bytes(path.read_bytes().replace(bytes([2] * 100), bytes([3] * 100)))
-        loaded = checkpoints.load_newest()
+    checkpoints = Checkpoints(folder)
+    for step in (1, 2):
+        checkpoints.save(step, {"a": np.full(100, step, np.uint8)}, {})
+    path = folder / checkpoints.list()[-1].name
+    path.write_bytes(path.read_bytes().replace(bytes([2] * 100), bytes([3] * 100)))
+    loaded = checkpoints.load_newest()
     assert loaded is not None
     assert loaded.step == 1
 
 
 def second_writer_is_refused(folder: Path) -> None:
     """What tests/rundir/test_lock.py asserts."""
-    store = RunStore.create(folder, "pi")
+    first = RunStore.create(folder, "pi")
     try:
         with pytest.raises(RunDirectoryError):
-            RunStore.open(store.directory).leave()
+            RunStore.open(first.directory).leave()
     finally:
-        store.leave()
+        first.leave()
 
 
 def flush_is_not_repeated(folder: Path) -> None:
     """What tests/rundir/test_crash.py asserts of a failed flush."""
-    store = RunStore.create(folder, "pi")
-    store.append_rows([{"step": 0}])
+    written = RunStore.create(folder, "pi")
+    written.append_rows([{"step": 0}])
     with pytest.MonkeyPatch.context() as patch:
         Faults(patch, 1, "broken", ("fsync",))
-        assert outcome(store.sync) is not None
-        second = outcome(store.sync)
-    store.leave()
+        assert outcome(written.sync) is not None
+        second = outcome(written.sync)
+    written.leave()
     assert second is not None
-
-
-def links_are_not_followed(folder: Path) -> None:
-    """What tests/rundir/test_store.py asserts."""
-    (folder / "outside.jsonl").write_text("mine\n")
-    with RunStore.create(folder / "runs", "pi") as store:
-        (store.directory / "metrics.jsonl").symlink_to(folder / "outside.jsonl")
-        outcome(lambda: store.append_rows([{"step": 0}]))
-        store.abandon("a link")
-    assert (folder / "outside.jsonl").read_text() == "mine\n"
 
 
 def json_is_strict(folder: Path) -> None:
@@ -109,13 +97,13 @@ def json_is_strict(folder: Path) -> None:
 
 def without_atomic_writes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(os, "replace", lambda *_, **__: None)
-    real = files.Directory.writing
+    real = store.replacing
 
-    def straight(self, name):  # type: ignore[no-untyped-def]
-        (self.path / name).write_text("")
-        return real(self, name)
+    def straight(path: Path):  # type: ignore[no-untyped-def]
+        path.write_text("")
+        return real(path)
 
-    patch.setattr(files.Directory, "writing", straight)
+    patch.setattr(store, "replacing", straight)
 
 
 def without_hashes(patch: pytest.MonkeyPatch) -> None:
@@ -133,11 +121,6 @@ def without_distrust(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RunStore, "_broken", property(lambda self: None, lambda self, value: None), raising=False)
 
 
-def without_care_for_links(patch: pytest.MonkeyPatch) -> None:
-    real = os.open
-    patch.setattr(os, "open", lambda path, flags, *rest, **more: real(path, flags & ~os.O_NOFOLLOW, *rest, **more))
-
-
 def without_strictness(patch: pytest.MonkeyPatch) -> None:
     import json
 
@@ -149,7 +132,6 @@ GUARDS: dict[str, tuple[Callable[[Path], None], Callable[[pytest.MonkeyPatch], N
     "checkpoints are hashed": (damage_is_seen, without_hashes),
     "a run directory is locked": (second_writer_is_refused, without_locks),
     "a broken store stays broken": (flush_is_not_repeated, without_distrust),
-    "links are not followed": (links_are_not_followed, without_care_for_links),
     "JSON is read strictly": (json_is_strict, without_strictness),
 }
 

@@ -92,18 +92,6 @@ def test_corrupt_arrays_are_told_with_their_path(finished: Run):
         _ = finished.parameters
 
 
-def test_a_file_that_is_a_symlink_is_not_read(finished: Run, tmp_path: Path):
-    (tmp_path / "secret").write_text("secret")
-    for name in ("config.yaml", "run.json", "metrics.jsonl", "parameters.npz"):
-        (finished.directory / name).unlink()
-        (finished.directory / name).symlink_to(tmp_path / "secret")
-    run = Run(finished.directory)
-    assert run.status is Status.CORRUPT
-    for read in (lambda: run.config, lambda: run.metrics, lambda: run.parameters):
-        with pytest.raises(RunDirectoryError, match="symbolic link"):
-            read()
-
-
 def test_a_claimed_directory_without_a_record_is_lost(tmp_path: Path):
     directory = tmp_path / "2026-11-23T003318-pi-7f3a"
     directory.mkdir()
@@ -154,7 +142,7 @@ def test_a_notebook_shows_any_run(tmp_path: Path, rows: list[dict[str, object]])
 def test_what_lists_runs_does_not_import_numpy():
     """Only what reads or writes numbers may: a list of runs must cost what Python costs."""
     folder = Path(gdrun.rundir.__file__).parent
-    for name in ("claim", "environment", "files", "layout", "lock", "pointer", "record", "run", "strict_json"):
+    for name in ("claim", "environment", "files", "layout", "lock", "record", "run", "strict_json"):
         tree = ast.parse((folder / f"{name}.py").read_text())
         imported = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
         for node in imported:

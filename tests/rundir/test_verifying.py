@@ -162,7 +162,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     ),
     "nan saved": (parameters(a=np.float32("nan")), "parameters.npz", "not finite"),
     "others": (parameters(a=np.float32(3)), "parameters.json", "not those"),
-    "objects": (parameters(a=np.array([None])), "parameters.npz", "Python objects"),
+    "objects": (parameters(a=np.array([None])), "parameters.npz", "Object arrays"),
     "no parameters": (lambda run: (run / "parameters.npz").unlink(), "parameters.npz", "missing"),
     "parameters.json cut": (edit("parameters.json", lambda data: data[:-4]), "parameters.json", "strict JSON"),
     "best cut": (edit("best.npz", lambda data: data[:-9]), "best.npz", ""),

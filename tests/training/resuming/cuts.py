@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from gdrun.rundir.checkpoint import Checkpoints
-from gdrun.rundir.files import Directory
 from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
 from gdrun.training.listener import Listener
@@ -61,8 +60,7 @@ def killed(start: Any) -> None:
 
 def newest(run: Run) -> dict[str, bytes]:
     """The bytes of all arrays of the newest checkpoint."""
-    with Directory(run.directory) as files:
-        loaded = Checkpoints(files).load_newest()
+    loaded = Checkpoints(run.directory).load_newest()
     return {} if loaded is None else {name: value.tobytes() for name, value in loaded.arrays.items()}
 
 
