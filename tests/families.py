@@ -1,15 +1,17 @@
-"""The members of every family of kinds, for tests that each member has to pass."""
+"""The members of families of kinds, for tests that each member has to pass."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import Any, get_args
 
-UNIONS = {"data": "gdrun.data:Data", "models": "gdrun.models:Model", "layers": "gdrun.models:Layer"}
+from gdrun.data import Data
+from gdrun.models import Model
+from gdrun.models.layers import Layer
+
+UNIONS = {"data": Data, "models": Model, "layers": Layer}
 
 
 def members(family: str) -> dict[str, type[Any]]:
     """Return kind -> class."""
-    module, _, name = UNIONS[family].partition(":")
-    (union,) = getattr(import_module(module), name).__metadata__
-    return {kind: union.variant(kind) for kind in union.variants}
+    union, *_ = get_args(UNIONS[family])
+    return {get_args(member.model_fields["kind"].annotation)[0]: member for member in get_args(union)}

@@ -24,7 +24,6 @@ from gdrun.engine.step import NoGradientError, Recorded, Step
 from gdrun.experiment.experiment import Experiment, Loop
 from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_without_xla
-from gdrun.models.sections import FormulaModel as FormulaSection
 
 from .custom import operation_without_xla
 from .data import Datasets, open_stream
@@ -147,8 +146,8 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
     try:
         record = program.prepare(state, setting, data, window)
     except NoGradientError as error:
-        own = isinstance(experiment.model, FormulaSection) and error.name in experiment.model.parameters
-        raise error.at(("model", "parameters", error.name) if own else ("model",), key=own) from error
+        path = experiment.model.parameter_path(error.name)
+        raise error.at(("model", *path), key=bool(path)) from error
     if hasattr(optimizer, "apply_at"):
         with located("optimizer"):
             program.try_update(state, setting, data, window)
@@ -226,9 +225,7 @@ def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
             yield from (value.start, value.repeat, value.while_ or 0, *value.define.values())
         else:
             yield value
-    if isinstance(experiment.model, FormulaSection):
-        formula = experiment.model.formula
-        yield from formula.values() if isinstance(formula, Mapping) else (formula,)
+    yield from experiment.model.output_formulas().values()
     yield getattr(experiment.loss, "formula", 0)
     yield from experiment.optimizer.formulas()
     yield experiment.schedule.stop.formula or 0

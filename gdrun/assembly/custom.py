@@ -7,41 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gdrun.config.custom import CustomLoss, CustomMetric, CustomSection
-from gdrun.config.custom import CustomModel as CustomModelSection
-from gdrun.config.located import located
+from gdrun.config.custom import CustomSection
 from gdrun.config.plugin_calls import bound_function
 from gdrun.engine.step import Moment
 from gdrun.experiment.experiment import Experiment
+from gdrun.losses import CustomLoss, CustomMetric
 from gdrun.losses.custom import custom_loss, custom_metric
-from gdrun.models.custom import CustomModel, custom_model
-from gdrun.random_streams import RandomNumbers, stream
 
 if TYPE_CHECKING:
     from .initial_tensors import Parts
-
-
-def build_custom_model(
-    section: CustomModelSection,
-    *,
-    constants: Mapping[str, Any],
-    inputs: Mapping[str, tuple[int, ...]],
-    seed: int,
-    precision: str,
-    random: RandomNumbers | None,
-) -> CustomModel:
-    """Return a plugin's model. Raises: ConfigError, at the section's name."""
-    make, caller = bound_function(section)
-    shapes = {name: shape[1:] for name, shape in inputs.items()}
-    numbers = random or stream(seed, "initial of a custom model")
-    with located("model", "name"):
-        return custom_model(
-            lambda: make(shapes, numbers),
-            caller,
-            inputs=inputs,
-            taken=(*constants, *inputs),
-            dtype=tf.as_dtype(precision),
-        )
 
 
 def build_custom_loss(section: CustomLoss) -> Callable[..., tf.Tensor]:

@@ -11,7 +11,7 @@ from gdrun.config.located import refuse
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Patience, Plateau, Reason, Setting, TrainState
 from gdrun.experiment.experiment import Experiment
-from gdrun.models.functions import Initial
+from gdrun.models.base import Initial
 
 
 def initial_state(

@@ -4,39 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Annotated, get_args
 
-from gdrun.config.base import kinds
+from pydantic import Field
+
+from gdrun.config.section import BareKind
 from gdrun.errors import UsageError
 
-if TYPE_CHECKING:
-    from .files import FileData
-    from .section import DataSection
+from .csv import CsvData, TsvData
+from .custom import CustomData
+from .files import FileData
+from .formula import FormulaData
+from .generators import (
+    BlobsData,
+    CirclesData,
+    LinearData,
+    MoonsData,
+    PolynomialData,
+    RingData,
+    SineData,
+    SpiralsData,
+    XorData,
+)
+from .keras_sets import KerasData
+from .npz import NpzData
+from .parquet import ParquetData
+from .section import DataSection
+from .sklearn_sets import SklearnData
+from .values import ValuesData
 
-    Data: TypeAlias = DataSection
-else:
-    Data = kinds(
-        {
-            "formula": "gdrun.data.formula:FormulaData",
-            "values": "gdrun.data.values:ValuesData",
-            "csv": "gdrun.data.csv:CsvData",
-            "tsv": "gdrun.data.csv:TsvData",
-            "npz": "gdrun.data.npz:NpzData",
-            "parquet": "gdrun.data.parquet:ParquetData",
-            "linear": "gdrun.data.generators:LinearData",
-            "polynomial": "gdrun.data.generators:PolynomialData",
-            "sine": "gdrun.data.generators:SineData",
-            "blobs": "gdrun.data.generators:BlobsData",
-            "moons": "gdrun.data.generators:MoonsData",
-            "circles": "gdrun.data.generators:CirclesData",
-            "spirals": "gdrun.data.generators:SpiralsData",
-            "xor": "gdrun.data.generators:XorData",
-            "ring": "gdrun.data.generators:RingData",
-            "sklearn": "gdrun.data.sklearn_sets:SklearnData",
-            "keras": "gdrun.data.keras_sets:KerasData",
-            "custom": "gdrun.data.custom:CustomData",
-        },
-    )
+Data = Annotated[
+    FormulaData
+    | ValuesData
+    | CsvData
+    | TsvData
+    | NpzData
+    | ParquetData
+    | LinearData
+    | PolynomialData
+    | SineData
+    | BlobsData
+    | MoonsData
+    | CirclesData
+    | SpiralsData
+    | XorData
+    | RingData
+    | SklearnData
+    | KerasData
+    | CustomData,
+    Field(discriminator="kind"),
+    BareKind,
+]
+# A section may hold one of its own kind, as validation data, which is complete only here.
+DataSection.union = Data
 
 
 def file_reader(path: Path, *, like: DataSection | None, names: Sequence[str], target: bool) -> FileData:
@@ -51,16 +71,12 @@ def file_reader(path: Path, *, like: DataSection | None, names: Sequence[str], t
     Raises:
         UsageError: no kind reads files of this suffix.
     """
-    from .files import FileData
-
     suffix = path.suffix.lower()
     if isinstance(like, FileData) and suffix in like.suffixes:
         return like.for_examples(target=target)
-    (union,) = Data.__metadata__
-    kinds_of_file = [kind for kind in map(union.variant, union.variants) if issubclass(kind, FileData)]
-    for kind in kinds_of_file:
-        if suffix == kind.suffixes[0]:
-            return kind.by_names(path, names, target=target)
-    *others, last = [kind.suffixes[0] for kind in kinds_of_file]
+    file_kinds = {kind.suffixes[0]: kind for kind in get_args(get_args(Data)[0]) if issubclass(kind, FileData)}
+    if suffix in file_kinds:
+        return file_kinds[suffix].by_names(path, names, target=target)
+    *others, last = file_kinds
     hint = f"give a {', '.join(others)} or {last} file"
     raise UsageError(f"cannot read examples from {path}", hint=hint)

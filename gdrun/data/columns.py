@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
+from pydantic import AfterValidator, Field, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import Bounds, Check
-from gdrun.config.unions import ByForm
+from gdrun.config.section import by_form
 from gdrun.errors import ConfigPath, DataError
 from gdrun.text import plural, safe_text
 
@@ -22,16 +22,19 @@ def _check_column(value: Any) -> Any:
 
 
 Column = Annotated[
-    str | int,
-    Check(
-        _check_column, "a column's name or position", {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}
+    Any,
+    AfterValidator(_check_column),
+    WithJsonSchema(
+        {"title": "a column's name or position", "anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}
     ),
 ]
 """A column by name, or by position counted from 0."""
-ColumnList = Annotated[tuple[Column, ...], Bounds(min_length=1)]
-Columns = Annotated[str | int | Sequence[str | int], ByForm({"scalar": Column, "sequence": ColumnList})]
+ColumnList = Annotated[tuple[Column, ...], Field(min_length=1)]
+Columns = Annotated[
+    Annotated[Column, Tag("<scalar>")] | Annotated[ColumnList, Tag("<sequence>")], by_form("scalar", "sequence")
+]
 """One column, which is a vector, or several side by side."""
-Rows = Annotated[str, Bounds(pattern=r"^\d*:\d*$")]
+Rows = Annotated[str, Field(pattern=r"^\d*:\d*$")]
 """A half-open range of rows: "0:1500", "100:", ":20"."""
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Annotated, BinaryIO, Literal, TextIO
 
 import numpy as np
+from pydantic import Field
 
-from gdrun.config.base import Bounds, Count
+from gdrun.config.section import Count
 from gdrun.errors import DataError
 from gdrun.text import plural, safe_text
 
@@ -32,7 +33,7 @@ class SeparatedData(TableData):
     memory: Memory = "auto"
     """all: keep the numbers in memory; mapped: keep them in a temporary file and read them a window of batches at a
     time, which changes no result; auto: mapped where they would fill a third of the memory that is free."""
-    separator: Annotated[str, Bounds(min_length=1, max_length=1)] = ","
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
     """One character; a tab is "\\t"."""
     header: bool = True
     """Whether the first row names the columns."""
@@ -66,7 +67,7 @@ class TsvData(SeparatedData):
 
     suffixes = (".tsv", ".csv")
     kind: Literal["tsv"]
-    separator: Annotated[str, Bounds(min_length=1, max_length=1)] = "\t"
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
     """One character."""
 
 

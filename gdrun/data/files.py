@@ -8,10 +8,11 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, ClassVar, Self
+from typing import Annotated, BinaryIO, ClassVar, Self
 
-from gdrun.config.base import Bounds, Identifier
-from gdrun.config.unions import ByForm
+from pydantic import Field, Tag
+
+from gdrun.config.section import Identifier, by_form
 from gdrun.errors import DataError
 from gdrun.text import safe_text
 
@@ -27,7 +28,7 @@ class FileData(DataSection):
     suffixes: ClassVar[tuple[str, ...]]
     """Endings of the files that a section of this kind reads, in `gdrun predict` too; the first one is its own."""
 
-    path: Annotated[str, Bounds(min_length=1)]
+    path: Annotated[str, Field(min_length=1)]
     """The file, relative to the config's folder."""
 
     @classmethod
@@ -65,7 +66,8 @@ class TableData(FileData):
     """What every file of named columns has."""
 
     inputs: Annotated[
-        tuple[str | int, ...] | dict[str, Any], ByForm({"sequence": ColumnList, "mapping": dict[Identifier, Columns]})
+        Annotated[ColumnList, Tag("<sequence>")] | Annotated[dict[Identifier, Columns], Tag("<mapping>")],
+        by_form("sequence", "mapping"),
     ]
     """Columns by name or position (from 0): a list, each column an input of its own name, or `{name: column}`; a list
     of columns under one name gives an (n, k) input."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
-from gdrun.config.base import Bounds, Formula, Identifier
+from gdrun.config.section import Formula, Identifier
 from gdrun.errors import DataError, FormulaError
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
@@ -24,7 +25,7 @@ class FormulaData(DataSection):
     """Inputs and target by formula."""
 
     kind: Literal["formula"]
-    inputs: Annotated[dict[Identifier, Formula], Bounds(min_length=1)]
+    inputs: Annotated[dict[Identifier, Formula], Field(min_length=1)]
     """Each input by name; later ones may use earlier ones. The leading axis counts the examples."""
     target: Formula | None = None
     """The target, of inputs and constants."""

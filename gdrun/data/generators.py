@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
-from gdrun.config.base import Bounds, Count, Integer, NonNegative, Number, PositiveInteger, Share
+from gdrun.config.section import Count, NonNegative, Number, PositiveInteger, Share, Whole
 from gdrun.errors import DataError
 from gdrun.random_streams import RandomNumbers
 
@@ -37,7 +38,6 @@ class GeneratedData(DataSection):
         """Number of inputs: the plane's two, unless a kind says otherwise."""
         return 2
 
-    @property
     def num_examples(self) -> int:
         return self.size
 
@@ -73,7 +73,7 @@ class LinearData(GeneratedData):
     """y = x . weights + bias + noise, x uniform on [low, high]."""
 
     kind: Literal["linear"]
-    weights: Annotated[tuple[Number, ...], Bounds(min_length=1)] = (1.0,)
+    weights: Annotated[tuple[Number, ...], Field(min_length=1)] = (1.0,)
     """One weight a feature."""
     bias: Number = 0.0
     """The intercept."""
@@ -96,7 +96,7 @@ class PolynomialData(GeneratedData):
     """y = sum of coefficients[k] * x**k + noise, x evenly spaced on [low, high]."""
 
     kind: Literal["polynomial"]
-    coefficients: Annotated[tuple[Number, ...], Bounds(min_length=1)]
+    coefficients: Annotated[tuple[Number, ...], Field(min_length=1)]
     """From the constant upwards."""
     low: Number = -1.0
     """Smallest x."""
@@ -154,7 +154,7 @@ class BlobsData(_LabelledData):
     """Gaussian clouds, one a class; the target is the class label."""
 
     kind: Literal["blobs"]
-    centers: Annotated[tuple[tuple[Number, ...], ...], Bounds(min_length=2)] = ((-2.0, 0.0), (2.0, 0.0))
+    centers: Annotated[tuple[tuple[Number, ...], ...], Field(min_length=2)] = ((-2.0, 0.0), (2.0, 0.0))
     """The middle of each cloud."""
     noise: NonNegative = 1.0
     """Standard deviation of each cloud."""
@@ -201,7 +201,7 @@ class SpiralsData(_LabelledData):
     """Interleaved spiral arms from the origin; one label an arm."""
 
     kind: Literal["spirals"]
-    arms: Annotated[Integer, Bounds(ge=2)] = 2
+    arms: Annotated[int, Field(ge=2), Whole] = 2
     """Number of arms."""
     turns: Number = 1.0
     """How often an arm winds round the origin."""

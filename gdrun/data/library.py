@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from gdrun.config.base import Bounds, Identifier
+from gdrun.config.section import Identifier
 from gdrun.errors import DataError
 
 from .columns import Columns, Rows, beyond_rows, column_names, find_column, listed, named_within, row_range
@@ -18,7 +19,7 @@ from .section import DataSection
 class LibraryData(DataSection):
     """A data set by its name."""
 
-    inputs: Annotated[dict[Identifier, Columns], Bounds(min_length=1)] | None = None
+    inputs: Annotated[dict[Identifier, Columns], Field(min_length=1)] | None = None
     """`{name: column}`, columns by position (from 0), or by name where the data set names them; null: all that there
     is, as `x`."""
     rows: Rows | None = None

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated, BinaryIO, Literal
 
 import numpy as np
+from pydantic import Field, Tag
 
-from gdrun.config.base import Bounds, Identifier
-from gdrun.config.unions import ByForm
+from gdrun.config.section import Identifier, by_form
 from gdrun.errors import DataError
 from gdrun.text import safe_text
 
@@ -29,8 +29,9 @@ class NpzData(FileData):
     suffixes = (".npz",)
     kind: Literal["npz"]
     inputs: Annotated[
-        tuple[str, ...] | dict[str, str],
-        ByForm({"sequence": Annotated[tuple[str, ...], Bounds(min_length=1)], "mapping": dict[Identifier, str]}),
+        Annotated[tuple[str, ...], Field(min_length=1), Tag("<sequence>")]
+        | Annotated[dict[Identifier, str], Tag("<mapping>")],
+        by_form("sequence", "mapping"),
     ]
     """Names of arrays in the file, or `{name: array}`."""
     target: str | None = None

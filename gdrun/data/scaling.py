@@ -7,25 +7,30 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Discriminator, Tag
 
-from gdrun.config.base import PositiveNumber, Section
-from gdrun.config.unions import ByForm
+from gdrun.config.section import PositiveNumber, Section
 from gdrun.errors import DataError
 
 from .dataset import Dataset
 
+
+def is_number(value: Any) -> bool:
+    """Return whether a value of YAML is a number: there, true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 Method = Literal["none", "standardize", "minmax"] | float
 _MethodSetting = Annotated[
-    Any,
-    ByForm(
-        {"word": Literal["none", "standardize", "minmax"], "number": PositiveNumber},
-        choose=lambda value: "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else "word",
-    ),
+    Annotated[Literal["none", "standardize", "minmax"], Tag("<word>")] | Annotated[PositiveNumber, Tag("<number>")],
+    Discriminator(lambda value: "<number>" if is_number(value) else "<word>"),
 ]
 
 
 class Scale(Section):
     """Bring columns to a common scale before training. Deviations are population deviations (divided by n)."""
+
+    short = "inputs"
 
     inputs: _MethodSetting = "none"
     """standardize: subtract the mean, divide by the deviation; minmax: to [0, 1]; a number: divide by it, as images by

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from gdrun.config.base import Bounds, Formula, Nested, NonNegative, PositiveInteger, Section, Share
-from gdrun.config.unions import ByForm, Lazy
+from gdrun.config.section import Formula, LaterUnion, NonNegative, Section, Share, Whole, by_form
 from gdrun.formula.parse import parse
 from gdrun.random_streams import RandomNumbers, RandomSource, Streams
 
-from . import Data
 from .dataset import Dataset
 from .memory import Memory
-from .scaling import Scale
+from .scaling import Scale, is_number
 from .split import ValidationSplit
 from .weights import weights_by_formula
 
@@ -25,25 +24,18 @@ _SPLIT_KEYS = ValidationSplit.model_fields.keys()
 
 
 def _validation_form(value: Any) -> str:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return "share"
+    if is_number(value):
+        return "<share>"
     if isinstance(value, ValidationSplit) or (isinstance(value, dict) and _SPLIT_KEYS & value.keys()):
-        return "split"
-    return "data"
+        return "<split>"
+    return "<data>"
 
 
-Validation = Annotated[
-    Any, ByForm({"share": Share, "split": Lazy[ValidationSplit], "data": Data}, choose=_validation_form)
-]
 ClassWeights = Annotated[
-    Any,
-    ByForm(
-        {
-            "scalar": Literal["balanced"],
-            "sequence": Annotated[tuple[NonNegative, ...], Bounds(min_length=1)],
-            "mapping": Annotated[dict[str, NonNegative], Bounds(min_length=1)],
-        }
-    ),
+    Annotated[Literal["balanced"], Tag("<scalar>")]
+    | Annotated[tuple[NonNegative, ...], Field(min_length=1), Tag("<sequence>")]
+    | Annotated[dict[str, NonNegative], Field(min_length=1), Tag("<mapping>")],
+    by_form("scalar", "sequence", "mapping"),
 ]
 
 
@@ -79,12 +71,23 @@ class LoadContext:
 class DataSection(Section):
     """What every kind of data has."""
 
-    validation: Validation | None = None
+    union: ClassVar[Any]
+    """Every kind of data; the package says which there are."""
+
+    validation: (
+        Annotated[
+            Annotated[Share, Tag("<share>")]
+            | Annotated[ValidationSplit, Tag("<split>")]
+            | Annotated[DataSection, LaterUnion(lambda: DataSection.union), Tag("<data>")],
+            Discriminator(_validation_form),
+        ]
+        | None
+    ) = None
     """Examples held out for validation: a share (the last ones), `{share|count|last|index: ..., shuffle: true}`, or a
     data block that inherits what it omits."""
-    scale: Annotated[Scale, Nested(short="inputs")] | None = None
+    scale: Scale | None = None
     """Bring inputs and target to a common scale; a bare word is short for `{inputs: ...}`."""
-    classes: Annotated[PositiveInteger, Bounds(ge=2)] | None = None
+    classes: Annotated[int, Field(ge=2), Whole] | None = None
     """Number of classes; the target's labels (0, 1, ...) become one-hot rows of this length."""
     class_weights: ClassWeights | None = None
     """How much the examples of each class count in the training loss: a list, one weight a class; by label, others
@@ -94,8 +97,10 @@ class DataSection(Section):
     or a list; in files, a column or array. The mean stays a division by the number of examples. A part held out for
     validation keeps its weights; metrics have none. Formulas see the weights as `example_weights`."""
 
+    @model_validator(mode="before")
     @classmethod
-    def rewrite(cls, value: Any) -> Any:
+    def _inherit(cls, value: Any) -> Any:
+        """Give a validation block of the same kind what it leaves out."""
         if not isinstance(value, dict):
             return value
         value = dict(value)
@@ -116,9 +121,8 @@ class DataSection(Section):
         """Whether examples count differently in the loss."""
         return self.example_weights is not None or (self.class_weights is not None and self.has_target)
 
-    @property
     def num_examples(self) -> int | None:
-        """Number of examples before a part is held out; None where only loading shows it."""
+        """Return the number of examples before a part is held out; None where only loading shows it."""
         return None
 
     def input_names(self) -> tuple[str, ...] | None:

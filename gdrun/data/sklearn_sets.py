@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import Check, default
 from gdrun.config.messages import got
 from gdrun.errors import DataError, Problem
 from gdrun.random_streams import RandomNumbers
@@ -82,10 +82,12 @@ def _plain(value: Any) -> Any:
 
 Plain = Annotated[
     Any,
-    Check(
-        _plain,
-        "a number, true, false, null or a list of numbers",
-        {"type": ["number", "boolean", "null", "array"]},
+    AfterValidator(_plain),
+    WithJsonSchema(
+        {
+            "title": "a number, true, false, null or a list of numbers",
+            "type": ["number", "boolean", "null", "array"],
+        }
     ),
 ]
 
@@ -134,7 +136,7 @@ class SklearnData(LibraryData):
         "make_swiss_roll",
     ]
     """Which: the load_... or make_... of sklearn.datasets."""
-    settings: dict[str, Plain] = default(dict)
+    settings: dict[str, Plain] = Field(default_factory=dict)
     """Of a generator, under scikit-learn's names. Without a random_state, the config's seed draws."""
 
     def examples(self, context: LoadContext) -> Dataset:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from math import floor
+from typing import Self
 
 import numpy as np
+from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import Count, PositiveInteger, Section, Share
+from gdrun.config.section import Count, PositiveInteger, Section, Share
 from gdrun.errors import DataError
 from gdrun.random_streams import RandomNumbers
 
@@ -30,12 +32,14 @@ class ValidationSplit(Section):
     shuffle: bool = False
     """Draw the held-out examples by the seed, instead of taking the last."""
 
-    def together(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         given = [name for name in ("share", "count", "last", "index") if getattr(self, name) is not None]
         if len(given) != 1:
             raise PydanticCustomError("validation", "give exactly one of share, count, last, index")
         if self.shuffle and given[0] in ("last", "index"):
             raise PydanticCustomError("validation", "shuffle goes with share or count")
+        return self
 
     def split(self, data: Dataset, random: RandomNumbers | None = None) -> tuple[Dataset, Dataset]:
         """Return (training part, held-out part).

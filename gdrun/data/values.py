@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
-from gdrun.config.base import Array, Bounds, Identifier
+from gdrun.config.section import Array, Identifier
 from gdrun.errors import DataError
 
 from .dataset import Dataset, dataset
@@ -18,7 +19,7 @@ class ValuesData(DataSection):
     """Inline values."""
 
     kind: Literal["values"]
-    inputs: Annotated[dict[Identifier, Array], Bounds(min_length=1)]
+    inputs: Annotated[dict[Identifier, Array], Field(min_length=1)]
     """Each input by name; the leading axis counts the examples."""
     target: Array | None = None
     """The target, one row an example."""
@@ -27,7 +28,6 @@ class ValuesData(DataSection):
     def has_target(self) -> bool:
         return self.target is not None
 
-    @property
     def num_examples(self) -> int | None:
         first = next(iter(self.inputs.values()))
         return len(first) if isinstance(first, tuple | list) else None

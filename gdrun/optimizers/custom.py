@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from gdrun.config.base import NonNegative
 from gdrun.config.custom import CustomSection
 from gdrun.config.located import located_within
 from gdrun.config.plugin_calls import bound_function
+from gdrun.config.section import NonNegative
 
 from .base import NO_LANES, OptimizerSection, Parameters, Update
 
