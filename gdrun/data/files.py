@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,25 +99,23 @@ def open_data(path: str | Path) -> Iterator[tuple[BinaryIO, str]]:
     Raises:
         DataError: if it is missing, not readable or not a regular file; the message gives the path.
     """
+    # Opening a named pipe would wait for a writer, so the kind of file is looked at first.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DataError(f"{shown(path)} is not a regular file")
     try:
-        # O_NONBLOCK: opening a named pipe would wait for a writer before its kind can be seen.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        file = open(path, "rb")  # noqa: SIM115  # closed below
     except FileNotFoundError:
         raise DataError(f"there is no file {shown(path)}", within=("path",)) from None
     except (OSError, ValueError) as error:
         # ValueError: a path with a null byte.
         raise DataError(f"{shown(path)} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise DataError(f"{shown(path)} is not a regular file")
-        with open(descriptor, "rb", closefd=False) as file:
+    with file:
+        try:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
             yield file, digest
-    except OSError as error:
-        raise DataError(f"{shown(path)} cannot be read: {error.strerror or error}") from None
-    finally:
-        os.close(descriptor)
+        except OSError as error:
+            raise DataError(f"{shown(path)} cannot be read: {error.strerror or error}") from None
 
 
 def shown(path: str | Path) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from gdrun.config.section import Formula, Identifier
-from gdrun.errors import DataError, FormulaError
+from gdrun.errors import DataError, FormulaError, Problem
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.failures import inside
@@ -38,6 +38,11 @@ class FormulaData(DataSection):
 
     def input_names(self) -> tuple[str, ...]:
         return tuple(self.inputs)
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        if self.noise is not None and self.target is None:
+            yield Problem("noise is added to the target, but there is no target", ("data", "noise"), key=True)
 
     def examples(self, context: LoadContext) -> Dataset:
         return formula_data(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from gdrun.config.section import Formula, LaterUnion, NonNegative, Section, Share, Whole, by_form
+from gdrun.errors import Problem
 from gdrun.formula.parse import parse
 from gdrun.random_streams import RandomNumbers, RandomSource, Streams
 
@@ -142,6 +143,20 @@ class DataSection(Section):
     def source_name(self) -> str:
         """Name of the data in messages."""
         return "the data"
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what does not go together within the section, each setting of which is right by itself."""
+        if not self.has_target:
+            if self.classes is not None:
+                yield Problem("classes are of the target, but there is no target", ("data", "classes"), key=True)
+            if self.scale is not None and self.scale.target != "none":
+                yield Problem("there is no target to scale", ("data", "scale", "target"), key=True)
+            if self.class_weights is not None:
+                message = "class weights are by the target, but there is no target"
+                yield Problem(message, ("data", "class_weights"), key=True)
+        if isinstance(self.validation, DataSection) and self.validation.validation is not None:
+            message = "validation data has no validation of its own"
+            yield Problem(message, ("data", "validation", "validation"), key=True)
 
     def load(self, context: LoadContext) -> Dataset:
         """Return the examples with their weights, neither scaled nor split.

@@ -25,48 +25,27 @@ from .section import LoadContext
 BUNDLED = ("iris", "wine", "digits", "breast_cancer", "diabetes", "linnerud")
 """Data sets that come with scikit-learn."""
 
-_SAMPLED = ("n_samples", "random_state")
-GENERATORS = {
-    "make_blobs": (*_SAMPLED, "n_features", "centers", "cluster_std", "center_box", "shuffle"),
-    "make_circles": (*_SAMPLED, "shuffle", "noise", "factor"),
-    "make_classification": (
-        *_SAMPLED,
-        "n_features",
-        "n_informative",
-        "n_redundant",
-        "n_repeated",
-        "n_classes",
-        "n_clusters_per_class",
-        "weights",
-        "flip_y",
-        "class_sep",
-        "hypercube",
-        "shift",
-        "scale",
-        "shuffle",
-    ),
-    "make_friedman1": (*_SAMPLED, "n_features", "noise"),
-    "make_friedman2": (*_SAMPLED, "noise"),
-    "make_friedman3": (*_SAMPLED, "noise"),
-    "make_gaussian_quantiles": (*_SAMPLED, "mean", "cov", "n_features", "n_classes", "shuffle"),
-    "make_hastie_10_2": _SAMPLED,
-    "make_moons": (*_SAMPLED, "shuffle", "noise"),
-    "make_regression": (
-        *_SAMPLED,
-        "n_features",
-        "n_informative",
-        "n_targets",
-        "bias",
-        "effective_rank",
-        "tail_strength",
-        "noise",
-        "shuffle",
-    ),
-    "make_s_curve": (*_SAMPLED, "noise"),
-    "make_sparse_uncorrelated": (*_SAMPLED, "n_features"),
-    "make_swiss_roll": (*_SAMPLED, "noise", "hole"),
+GENERATORS: Mapping[str, tuple[str, ...]] = {
+    name: ("n_samples", "random_state", *settings.split())
+    for name, settings in {
+        "make_blobs": "n_features centers cluster_std center_box shuffle",
+        "make_circles": "shuffle noise factor",
+        "make_classification": "n_features n_informative n_redundant n_repeated n_classes n_clusters_per_class weights "
+        "flip_y class_sep hypercube shift scale shuffle",
+        "make_friedman1": "n_features noise",
+        "make_friedman2": "noise",
+        "make_friedman3": "noise",
+        "make_gaussian_quantiles": "mean cov n_features n_classes shuffle",
+        "make_hastie_10_2": "",
+        "make_moons": "shuffle noise",
+        "make_regression": "n_features n_informative n_targets bias effective_rank tail_strength noise shuffle",
+        "make_s_curve": "noise",
+        "make_sparse_uncorrelated": "n_features",
+        "make_swiss_roll": "noise hole",
+    }.items()
 }
-"""scikit-learn's generators and the settings that may be given: plain ones that do not change what comes back."""
+"""scikit-learn's generators and the settings that may be given: plain ones that do not change what comes back. They are
+listed, not read off scikit-learn: a config is checked where it is not installed, too."""
 
 
 def _plain(value: Any) -> Any:
@@ -90,24 +69,6 @@ Plain = Annotated[
         }
     ),
 ]
-
-
-def settings_problems(section: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield what is wrong with a sklearn section's settings, without places."""
-    settings, name = section.get("settings"), section.get("name")
-    if not isinstance(settings, Mapping) or not isinstance(name, str):
-        return
-    known = GENERATORS.get(name)
-    if name in BUNDLED and settings:
-        told = f"{name} is a data set as it is and has no settings"
-        yield Problem(told, ("data", "settings"), "settings are for the generators, make_...", key=True)
-    for key in settings if known is not None else ():
-        assert known is not None
-        if key not in known:
-            near = did_you_mean(key, known, allowed="it has")
-            yield Problem(
-                f"{name} has no setting '{key}' that can be given here", ("data", "settings", key), near, key=True
-            )
 
 
 class SklearnData(LibraryData):
@@ -138,6 +99,21 @@ class SklearnData(LibraryData):
     """Which: the load_... or make_... of sklearn.datasets."""
     settings: dict[str, Plain] = Field(default_factory=dict)
     """Of a generator, under scikit-learn's names. Without a random_state, the config's seed draws."""
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        path = ("data", "settings")
+        if self.name in BUNDLED:
+            if self.settings:
+                message = f"{self.name} is a data set as it is and has no settings"
+                yield Problem(message, path, "settings are for the generators, make_...", key=True)
+            return
+        known = GENERATORS[self.name]
+        for key in self.settings:
+            if key not in known:
+                near = did_you_mean(key, known, allowed="it has")
+                message = f"{self.name} has no setting '{key}' that can be given here"
+                yield Problem(message, (*path, key), near, key=True)
 
     def examples(self, context: LoadContext) -> Dataset:
         return sklearn_data(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from gdrun.config.section import Array, Identifier
-from gdrun.errors import DataError
+from gdrun.errors import ConfigPath, DataError, Problem
 
 from .dataset import Dataset, dataset
 from .section import DataSection, LoadContext
@@ -34,6 +34,22 @@ class ValuesData(DataSection):
 
     def input_names(self) -> tuple[str, ...]:
         return tuple(self.inputs)
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        arrays: dict[ConfigPath, Any] = {("inputs", name): value for name, value in self.inputs.items()}
+        if self.target is not None:
+            arrays[("target",)] = self.target
+        first: tuple[ConfigPath, int] | None = None
+        for path, value in arrays.items():
+            place = ("data", *path)
+            if not isinstance(value, list | tuple):
+                yield Problem("data has a leading axis of examples; this is one number", place, f"write [{value}]")
+            elif first is None:
+                first = (path, len(value))
+            elif len(value) != first[1]:
+                lengths = f"{'.'.join(path)} has {len(value)} examples, {'.'.join(first[0])} {first[1]}"  # type: ignore[arg-type]
+                yield Problem(lengths, place, key=True)
 
     def examples(self, context: LoadContext) -> Dataset:
         return values_data(self.inputs, self.target)
