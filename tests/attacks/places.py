@@ -269,7 +269,7 @@ def data_cases() -> Iterator[Case]:
 
 
 def _npz(folder: Path, data: bytes) -> object:
-    from gdrun.data.npz_file import npz_data
+    from gdrun.data.npz import npz_data
 
     return npz_data(_written(folder / "d.npz", data), inputs=["a"])
 
@@ -279,7 +279,7 @@ def _csv(folder: Path, table: bytes | str) -> object:
 
 
 def _read_csv(path: Path) -> object:
-    from gdrun.data.csv_file import csv_data
+    from gdrun.data.csv import csv_data
 
     return csv_data(path, inputs=["x"], target="y")
 
