@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from gdrun.rundir.comparing import compare as compare
     from gdrun.rundir.comparing import diff as diff
     from gdrun.rundir.describing import describe_run as describe_run
+    from gdrun.rundir.listing import runs as runs
+    from gdrun.rundir.listing import table as table
     from gdrun.rundir.pruning import prune as prune
     from gdrun.rundir.run import Run as Run
     from gdrun.rundir.run import load_run as load_run
-    from gdrun.rundir.run import runs as runs
-    from gdrun.rundir.tables import table as table
     from gdrun.rundir.tail import follow as follow
     from gdrun.rundir.trash import empty_trash as empty_trash
     from gdrun.rundir.trash import remove as remove
@@ -76,10 +76,10 @@ _PLACES = {
     "report": "reporting.make",
     "restore": "rundir.trash",
     "resume": "training.resuming",
-    "runs": "rundir.run",
+    "runs": "rundir.listing",
     "stability": "analysis.stable",
     "sweep": "sweeping.run",
-    "table": "rundir.tables",
+    "table": "rundir.listing",
     "train": "training.train",
     "verify": "rundir.verifying",
 }

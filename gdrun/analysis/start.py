@@ -96,9 +96,9 @@ def at_step(prepared: Prepared, run: Run | None, step: int | None, *, keep: froz
     parameters, model_state, setting = built.state.parameters, built.state.model_state, built.setting
     count = 0
     if run is not None and step != 0:
-        count = (run.record.steps or 0) if step is None else step
+        count = (run.info.steps or 0) if step is None else step
         names = built.objective.trainable_names
-        if step is None or step == run.record.steps:
+        if step is None or step == run.info.steps:
             found, fixed, model_state = trained_state(prepared, run)
             setting = setting._replace(fixed=fixed)
         else:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import ExitCode, UsageError
-from gdrun.rundir.entry import Entry
 from gdrun.rundir.layout import default_runs_root
 from gdrun.text import plural, safe_text
 
@@ -83,7 +82,7 @@ def command(
 def _empty(root: Path, *, yes: bool, dry_run: bool, as_json: bool) -> int:
     from gdrun.rundir.trash import empty_trash, removed
 
-    entries = [Entry(run.directory) for run in removed(root)]
+    entries = removed(root)
     count = 0
     if not entries:
         terminal.say(f"the trash of {safe_text(root)} is empty")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir.differing import labels
+from gdrun.rundir.settings import labels
 from gdrun.text import human_age, human_bytes, human_seconds, plural, safe_text
 
 from . import table
@@ -103,9 +103,9 @@ def _parameters(run: Run) -> Lines:
 
 def _best_parameters(run: Run) -> Lines:
     """Those of a sweep's best trial."""
-    from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.rundir.run import Run
 
-    best = SweepRun(run.directory).best_run
+    best = Run(run.directory).best_run
     lines = [] if best is None else _parameters(best)
     return ["the best trial's parameters:", *("  " + line for line in lines)] if lines else []
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gdrun.rundir.differing import labels
 from gdrun.rundir.run import Run
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.settings import labels
 from gdrun.text import human_number, safe_text
 
 from . import table
@@ -28,7 +27,7 @@ def trials(run: Run, facts: Facts, width: int) -> Lines:
     counts = facts["trials"] if isinstance(facts["trials"], Mapping) else {}
     words = [f"{value_text(number)} {safe_text(name, limit=40)}" for name, number in counts.items() if number]
     lines = [f"  {', '.join(words)}"] if words else []
-    sweep = SweepRun(run.directory)
+    sweep = Run(run.directory)
     for line in edge_lines(summarize(sweep)):
         lines += wrapped(safe_text(line.strip(), limit=300), width)
     rows = [trial for trial in sweep.trials if isinstance(trial, dict)]
@@ -52,7 +51,7 @@ def _is_finite(value: Any) -> bool:
     return number and abs(value) != float("inf") and value == value
 
 
-def _table(sweep: SweepRun, rows: list[dict[str, Any]], metric: str, width: int) -> Lines:
+def _table(sweep: Run, rows: list[dict[str, Any]], metric: str, width: int) -> Lines:
     axes = sweep.axes
     short = labels(axes, axes)
     rest = [name for name in rows[0] if name not in ("trial", metric, "status", "steps", *axes, *_LEFT_OUT)]

@@ -12,7 +12,7 @@ from . import terminal
 from .progress import FIRST_LINE_SECONDS, LONGEST_PAUSE_SECONDS
 
 if TYPE_CHECKING:
-    from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.rundir.run import Run
 
 
 def listener(label: str, *, quiet: bool = False, verbose: bool = False) -> QuietSweep:
@@ -43,7 +43,7 @@ class QuietSweep(SweepListener):
         """Show a warning."""
         terminal.warn(safe_text(message, limit=1000))
 
-    def finished(self, run: SweepRun) -> None:
+    def finished(self, run: Run) -> None:
         """Leave the terminal as it was."""
         self.close()
 

@@ -15,7 +15,7 @@ from .sweep_progress import plural_count
 from .sweep_table import cell
 
 if TYPE_CHECKING:
-    from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.rundir.run import Run
     from gdrun.sweeping.summary import Edge, SweepSummary
 
 MOST_EDGES = 8
@@ -23,7 +23,7 @@ MOST_COLUMNS, PICTURE_ROWS = 100, 20
 _COLOURS = {"completed": "green", "interrupted": "yellow", "failed": "red", "lost": "yellow"}
 
 
-def exit_code(run: SweepRun, told: SweepSummary) -> int:
+def exit_code(run: Run, told: SweepSummary) -> int:
     """Return what a command ends with after a sweep."""
     if str(run.status) == "interrupted":
         return summary.interrupted_code(run)
@@ -33,9 +33,9 @@ def exit_code(run: SweepRun, told: SweepSummary) -> int:
     return ExitCode.DIVERGED if counts["diverged"] == counts["total"] else ExitCode.DONE
 
 
-def describe(run: SweepRun, told: SweepSummary) -> dict[str, Any]:
+def describe(run: Run, told: SweepSummary) -> dict[str, Any]:
     """Return what `--json` says of a sweep."""
-    record = run.record
+    record = run.info
     values: dict[str, Any] = {"id": run.id, "name": record.name, "directory": str(run.directory.absolute())}
     values |= {"status": str(run.status), "trials": told.counts, "seconds": record.seconds, "steps": record.steps}
     values |= {"metric": told.metric, "direction": "maximize" if told.maximize else "minimize"}
@@ -55,7 +55,7 @@ def describe(run: SweepRun, told: SweepSummary) -> dict[str, Any]:
     return values
 
 
-def show(run: SweepRun, told: SweepSummary, *, picture: bool = True) -> None:
+def show(run: Run, told: SweepSummary, *, picture: bool = True) -> None:
     """Print the short tables of a finished sweep on stderr.
 
     Args:
@@ -63,8 +63,8 @@ def show(run: SweepRun, told: SweepSummary, *, picture: bool = True) -> None:
     """
     status = str(run.status)
     painted = terminal.paint(status, "bold", _COLOURS.get(status, "yellow"))
-    seconds = f" in {human_seconds(run.record.seconds)}" if run.record.seconds is not None else ""
-    terminal.say(f"{terminal.paint(safe_text(run.record.name, limit=64), 'bold')} {painted}: {_counts(told)}{seconds}")
+    seconds = f" in {human_seconds(run.info.seconds)}" if run.info.seconds is not None else ""
+    terminal.say(f"{terminal.paint(safe_text(run.info.name, limit=64), 'bold')} {painted}: {_counts(told)}{seconds}")
     lines = aligned(ranked_rows(told))
     for number, line in enumerate(lines):
         terminal.say(terminal.paint(line, "dim") if number == 0 else line)
@@ -144,7 +144,7 @@ def _edge(edge: Edge) -> str:
     return f"diverged from {_number(edge.smallest)}, though {_number(edge.largest)} did not"
 
 
-def _show_picture(run: SweepRun) -> None:
+def _show_picture(run: Run) -> None:
     """The sensitivity picture, where there is an axis of numbers to draw it over."""
     with suppress(ImportError, GdrunError):
         from gdrun.plots import as_text, sensitivity_figure

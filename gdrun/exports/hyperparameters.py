@@ -31,8 +31,8 @@ def hyperparameters(run: Run) -> dict[str, Any]:
 
 
 def _settings(run: Run) -> Mapping[str, Any]:
-    if run.record.settings:
-        return run.record.settings
+    if run.info.settings:
+        return run.info.settings
     try:
         return settings_of(run.directory)
     except GdrunError:

@@ -16,7 +16,6 @@ from .hyperparameters import hyperparameters
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
-    from gdrun.rundir.sweep_run import SweepRun
 
 MOST_TRIAL_ROWS = 1000
 _METRICS_A_CALL, _SETTINGS_A_CALL = 1000, 100
@@ -59,15 +58,15 @@ class _Log:
 
     def __init__(self, client: Any, entities: Any, run: Run) -> None:
         self._client, self._entities, self._run = client, entities, run
-        self._start = seconds_of(run.record.started) or 0.0
-        self._end = seconds_of(run.record.finished) or self._start
-        name = run.record.name or "gdrun"
+        self._start = seconds_of(run.info.started) or 0.0
+        self._end = seconds_of(run.info.finished) or self._start
+        name = run.info.name or "gdrun"
         experiment = client.get_experiment_by_name(name)
         self._experiment = experiment.experiment_id if experiment else client.create_experiment(name)
 
     def write(self) -> str:
         """Log it and return MLflow's id of it."""
-        run, record = self._run, self._run.record
+        run, record = self._run, self._run.info
         told = {"gdrun.id": run.id, "gdrun.status": str(run.status), "gdrun.kind": record.kind}
         told |= {"gdrun.why": record.why or "", "mlflow.note.content": record.description or ""}
         identity = self._begin(run.id, told)
@@ -84,7 +83,7 @@ class _Log:
         self._finish(identity, _STATUS.get(str(run.status), "FAILED"))
         return identity
 
-    def _trials(self, sweep: SweepRun, parent: str) -> None:
+    def _trials(self, sweep: Run, parent: str) -> None:
         curves = sweep.curves
         steps = curves.get("step", np.zeros(0, np.int64))
         places = {number: at for at, number in enumerate(curves["trial"].tolist())} if "trial" in curves else {}
@@ -120,7 +119,7 @@ class _Log:
             self._client.log_batch(identity, params=part)
 
     def _metrics(self, identity: str, values: Mapping[str, float]) -> None:
-        make, step, at = self._entities.Metric, self._run.record.steps or 0, _milliseconds(self._end)
+        make, step, at = self._entities.Metric, self._run.info.steps or 0, _milliseconds(self._end)
         made = [make(name, value, at, step) for name, value in _named(values).items()]
         for part in _parts(made, _METRICS_A_CALL):
             self._client.log_batch(identity, metrics=part)

@@ -18,7 +18,6 @@ from .figure import Figure, Scale
 if TYPE_CHECKING:
     from gdrun.config.plugins import PluginSources
     from gdrun.rundir.run import Run
-    from gdrun.rundir.sweep_run import SweepRun
     from gdrun.training.train import Prepared
 
 RUN_KINDS = {
@@ -119,17 +118,17 @@ def _loaded(run: Run | str | Path) -> Run:
 
 def _is_sweep(run: Run) -> bool:
     # The record's trouble, if it has any, is told here: without it nothing can be drawn.
-    return run.record.kind == "sweep"
+    return run.info.kind == "sweep"
 
 
-def _sweep(run: Run) -> SweepRun:
-    from gdrun.rundir.sweep_run import SweepRun
+def _sweep(run: Run) -> Run:
+    from gdrun.rundir.run import Run
 
-    return run if isinstance(run, SweepRun) else SweepRun(run.directory)
+    return run if isinstance(run, Run) else Run(run.directory)
 
 
 def _of_sweep(
-    sweeps: Sequence[SweepRun], given: int, kind: str | None, scale: Scale | None, columns: Sequence[str]
+    sweeps: Sequence[Run], given: int, kind: str | None, scale: Scale | None, columns: Sequence[str]
 ) -> Figure:
     if given > 1:
         raise UsageError(

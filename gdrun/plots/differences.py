@@ -28,7 +28,7 @@ def run_labels(runs: Sequence[Run]) -> list[str]:
     """
     if len(runs) < 2:
         return [""] * len(runs)
-    names = [run.id if run.problem else run.record.name or run.id for run in runs]
+    names = [run.id if run.problem else run.info.name or run.id for run in runs]
     told = _by_settings([_settings(run) for run in runs])
     told = [text or name for text, name in zip(told, names, strict=True)] if told else names
     return [f"{text} ({run.id[-4:]})" if told.count(text) > 1 else text for text, run in zip(told, runs, strict=True)]
@@ -69,8 +69,8 @@ def value_text(value: Any) -> str:
 
 def _settings(run: Run) -> Mapping[str, Any]:
     """Dotted path -> value of a run's config, {} where it cannot be read."""
-    if not run.problem and run.record.settings:
-        return run.record.settings
+    if not run.problem and run.info.settings:
+        return run.info.settings
     try:
         return settings_of(run.directory)
     except GdrunError:

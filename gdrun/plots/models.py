@@ -80,7 +80,7 @@ def run_spectrum(run: Run, *, load: Load, at: str | None = None) -> Figure:
     prepared = load() if step == 0 else _finished(run, load)
     found = spectrum_at(at_step(prepared, run, step))
     rate = float(np.ravel(prepared.built.setting.learning_rate.numpy())[0])
-    place = {0: "at the start", run.record.steps: "at the end"}.get(found.step, f"at step {found.step:,}")
+    place = {0: "at the start", run.info.steps: "at the end"}.get(found.step, f"at step {found.step:,}")
     words = f"{place}, learning rate {number_text(rate)}"
     figure = spectrum_figure(
         found.eigenvalues, title=title_of(run, "spectrum of the Hessian"), subtitle=words, limit=found.limit
@@ -99,7 +99,7 @@ def _step(at: str | None) -> int | None:
 
 
 def _finished(run: Run, load: Load) -> Prepared:
-    if run.record.steps is None:
+    if run.info.steps is None:
         raise UsageError(
             f"{safe_text(run.id)} has not ended, so it has no parameters yet", hint="gdrun resume goes on with it"
         )

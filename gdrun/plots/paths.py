@@ -54,7 +54,7 @@ def rows_to_show(run: Run) -> int:
     """Return how many rows make a way: all, but of a run that diverged those before its loss left the picture."""
     losses = numbers(run.metrics["loss"]) if "loss" in run.metrics else np.zeros(0)
     count = len(run.table)
-    if run.problem or not run.record.diverged or not len(losses):
+    if run.problem or not run.info.diverged or not len(losses):
         return count
     with np.errstate(invalid="ignore"):
         beyond = np.flatnonzero(~(np.abs(losses) <= _FAR * max(abs(losses[0]), 1e-300)))
@@ -69,7 +69,7 @@ _FEWEST = 3
 def way_figure(title: str, run: Run, x: np.ndarray, y: np.ndarray, labels: Sequence[str]) -> Figure:
     """Return a way through a plane, its start and end marked; x and y are (rows,), those of `rows_to_show`."""
     good = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-    away = not run.problem and bool(run.record.diverged)
+    away = not run.problem and bool(run.info.diverged)
     notes = (f"the first {len(x):,} of {len(run.table):,} rows",) if len(x) < len(run.table) else ()
     line = Series(x, y, style="both" if len(good) <= FEW_POINTS else "line", slot=0)
     return Figure(

@@ -31,7 +31,7 @@ from .trials import (
 )
 
 if TYPE_CHECKING:
-    from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.rundir.run import Run
 
 
 MOST_CROSSES = 60
@@ -39,7 +39,7 @@ MOST_CROSSES = 60
 
 
 def sensitivity_figure(
-    sweep: SweepRun, *, over: str | None = None, metric: str | None = None, scale: Scale | None = None
+    sweep: Run, *, over: str | None = None, metric: str | None = None, scale: Scale | None = None
 ) -> Figure:
     """Return what the trials came to over one axis: the final loss against the learning rate.
 
@@ -78,7 +78,7 @@ def sensitivity_figure(
         notes=_notes(trials, seeds, lines),
     )
     figure = _scaled(figure, sweep, trials, scale)
-    best = _best_mark(figure, trials, key, None if sweep.problem else sweep.record.best.get("trial"))
+    best = _best_mark(figure, trials, key, None if sweep.problem else sweep.info.best.get("trial"))
     return replace(
         figure,
         marks=(*marks, *best),
@@ -145,8 +145,8 @@ def _diverged_regions(x: np.ndarray, diverged: np.ndarray, scale: Scale) -> tupl
     return (Region(middle, None, f"diverged from {number_text(float(after), 3)}"),)
 
 
-def _prediction(sweep: SweepRun) -> tuple[Rule, ...]:
-    told: Any = None if sweep.problem else sweep.record.extra.get("prediction")
+def _prediction(sweep: Run) -> tuple[Rule, ...]:
+    told: Any = None if sweep.problem else sweep.info.extra.get("prediction")
     limit = told.get("limit") if isinstance(told, dict) else None
     if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < np.inf:
         return ()
@@ -177,7 +177,7 @@ def _best_mark(figure: Figure, trials: Trials, key: str, best: object) -> tuple[
     )
 
 
-def _scaled(figure: Figure, sweep: SweepRun, trials: Trials, scale: Scale | None) -> Figure:
+def _scaled(figure: Figure, sweep: Run, trials: Trials, scale: Scale | None) -> Figure:
     """Choose the scale of y, and cut off what lies far above the loss at the start."""
     values = [part for item in figure.series for part in (item.y, item.lower, item.upper) if part is not None]
     start = start_of(sweep, trials)
@@ -195,7 +195,7 @@ def _scaled(figure: Figure, sweep: SweepRun, trials: Trials, scale: Scale | None
     return replace(figure, y=replace(figure.y, scale=chosen, limits=limits))
 
 
-def _axis(sweep: SweepRun, trials: Trials, over: str | None) -> str | None:
+def _axis(sweep: Run, trials: Trials, over: str | None) -> str | None:
     if over is not None:
         return named_axis(sweep, trials, over)
     numeric = trials.numeric_axes() or trials.numeric_axes(seeds=True)

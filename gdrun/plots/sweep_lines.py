@@ -16,10 +16,10 @@ from .scales import limits_of, natural_scale, number_text
 from .trials import BEYOND_START, Levels, Trials, counts, levels_of, metric_label, read_trials, start_of, title_of
 
 if TYPE_CHECKING:
-    from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.rundir.run import Run
 
 
-def curves_figure(sweep: SweepRun, *, column: str = "loss", most: int = 200, scale: Scale | None = None) -> Figure:
+def curves_figure(sweep: Run, *, column: str = "loss", most: int = 200, scale: Scale | None = None) -> Figure:
     """Return the loss (or another recorded column) of a sweep's trials over steps, a line each.
 
     Args:
@@ -72,7 +72,7 @@ def _order(trials: Trials) -> tuple[str, dict[Any, str], dict[Any, float]]:
     return trials.axis_label(by), labels, ranks
 
 
-def choices_figure(sweep: SweepRun, trials: Trials, key: str | None, scale: Scale | None) -> Figure:
+def choices_figure(sweep: Run, trials: Trials, key: str | None, scale: Scale | None) -> Figure:
     """Return a row for each value of an axis that has no numbers, a point for each trial."""
     if key is None:
         levels = Levels([safe_text(sweep.id)], np.zeros(len(trials.value), int))

@@ -27,11 +27,11 @@ from .trials import (
 )
 
 if TYPE_CHECKING:
-    from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.rundir.run import Run
 
 
 def heatmap_figure(
-    sweep: SweepRun, *, axes: Sequence[str] | None = None, metric: str | None = None, scale: Scale | None = None
+    sweep: Run, *, axes: Sequence[str] | None = None, metric: str | None = None, scale: Scale | None = None
 ) -> Figure:
     """Return what the trials came to over two axes, as a heat map; of further axes the best trial counts.
 
@@ -89,7 +89,7 @@ def heatmap_figure(
     )
 
 
-def is_map(sweep: SweepRun) -> bool:
+def is_map(sweep: Run) -> bool:
     """Return whether a sweep's own picture is a heat map: it varies two numbers, each at several values."""
     trials = read_trials(sweep)
     keys = trials.numeric_axes()

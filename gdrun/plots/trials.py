@@ -17,7 +17,7 @@ from .figure import Scale, numbers
 from .scales import natural_scale, number_text
 
 if TYPE_CHECKING:
-    from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.rundir.run import Run
 
 LEARNING_RATE = "learning_rate"
 SEED = "seed"
@@ -71,7 +71,7 @@ def is_seed(key: str) -> bool:
     return key.rpartition(".")[2] == SEED
 
 
-def read_trials(sweep: SweepRun, metric: str | None = None) -> Trials:
+def read_trials(sweep: Run, metric: str | None = None) -> Trials:
     """Return the trials of a sweep.
 
     Args:
@@ -83,7 +83,7 @@ def read_trials(sweep: SweepRun, metric: str | None = None) -> Trials:
     rows = sweep.trials
     if not rows:
         raise UsageError(f"{safe_text(sweep.id)}: no trial is done, so there is nothing to draw")
-    extra = {} if sweep.problem else sweep.record.extra
+    extra = {} if sweep.problem else sweep.info.extra
     told = extra.get("metric")
     chosen = metric or (told if isinstance(told, str) and told in rows[0] else "loss")
     if not metric and extra.get("value") == "best" and f"best_{chosen}" in rows[0]:
@@ -141,7 +141,7 @@ def groups(trials: Trials, keys: Sequence[str]) -> list[tuple[str, np.ndarray]]:
     ]
 
 
-def named_axis(sweep: SweepRun, trials: Trials, name: str) -> str:
+def named_axis(sweep: Run, trials: Trials, name: str) -> str:
     """Return the axis that a person means by `name`: its path, the end of it, its short name."""
     for key in trials.axes:
         if name in (key, trials.labels[key]) or key.endswith(f".{name}"):
@@ -155,13 +155,13 @@ def metric_label(trials: Trials) -> str:
     return {"loss": "final loss", "best_loss": "best loss"}.get(trials.metric, trials.metric.replace("_", " "))
 
 
-def title_of(sweep: SweepRun, what: str) -> str:
+def title_of(sweep: Run, what: str) -> str:
     """Return the title of a picture of a sweep."""
-    name = sweep.id if sweep.problem else sweep.record.name or sweep.id
+    name = sweep.id if sweep.problem else sweep.info.name or sweep.id
     return f"{name}: {what}"
 
 
-def counts(sweep: SweepRun, trials: Trials) -> str:
+def counts(sweep: Run, trials: Trials) -> str:
     """Return a line about a sweep: how many trials there are, how many diverged and failed."""
     done = len(trials.value) + trials.failed
     words = [f"{done:,} trial{'' if done == 1 else 's'}"]
@@ -169,14 +169,14 @@ def counts(sweep: SweepRun, trials: Trials) -> str:
         words.append(f"{count:,} diverged")
     if trials.failed:
         words.append(f"{trials.failed:,} failed")
-    told = {} if sweep.problem else sweep.record.extra.get("trials")
+    told = {} if sweep.problem else sweep.info.extra.get("trials")
     total = told.get("total") if isinstance(told, dict) else None
     if isinstance(total, int) and total > done:
         words[0] += f" of {total:,}"
     return ", ".join(words)
 
 
-def start_of(sweep: SweepRun, trials: Trials) -> float | None:
+def start_of(sweep: Run, trials: Trials) -> float | None:
     """Return the loss at step 0 where all trials begin with about the same, else None."""
     if trials.metric not in ("loss", "best_loss", "validation_loss"):
         return None

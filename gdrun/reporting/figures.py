@@ -17,7 +17,6 @@ from gdrun.text import safe_text
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
-    from gdrun.rundir.sweep_run import SweepRun
 
 BUCKETS = 320
 """Stretches of the x axis of which first, last, lowest and highest points are kept: about two pixels each."""
@@ -50,7 +49,7 @@ def run_figures(run: Run) -> Iterator[Figure]:
         yield from _possible(lambda: of_runs.learning_rate_figure(run))
 
 
-def sweep_figures(sweep: SweepRun) -> Iterator[Figure]:
+def sweep_figures(sweep: Run) -> Iterator[Figure]:
     """Yield the figures of a sweep: how the result depends on the settings, and the trials' curves."""
     from gdrun.plots.sensitivity import sensitivity_figure
     from gdrun.plots.sweep_lines import curves_figure

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gdrun.rundir import layout
-from gdrun.rundir.differing import labels
 from gdrun.rundir.run import Run
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.settings import labels
 from gdrun.text import human_number, plural
 
 from . import run_sections
@@ -118,5 +117,5 @@ def best_parameters(run: Run, facts: Facts) -> Html:
     return Html() if found is None else run_sections.parameters(found, facts)
 
 
-def _sweep(run: Run) -> SweepRun:
-    return run if isinstance(run, SweepRun) else SweepRun(run.directory)
+def _sweep(run: Run) -> Run:
+    return run if isinstance(run, Run) else Run(run.directory)

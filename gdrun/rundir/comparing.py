@@ -7,21 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdrun.errors import RunDirectoryError
 from gdrun.metrics.names import higher_is_better
 
-from .differing import differing
-from .entry import Entry
 from .run import Run
-from .settings import flatten, read_config
+from .settings import differing, flatten, read_config
 
 if TYPE_CHECKING:
     import numpy as np
 
 _FACTS = ("status", "steps", "epochs", "seconds")
 _NOT_JUDGED = frozenset({"gradient_norm", "learning_rate"})
-_ENVIRONMENT = ("device", "precision", "compile", "threads", "plugins", "data")
-"""What can change the digits of a run, beside its settings and the versions."""
+_ENVIRONMENT = ("versions", "device", "precision", "compile", "threads", "plugins", "data")
+"""Keys of run.json that can change the digits of a run, beside its settings."""
 
 
 def compare(runs: Sequence[Run | str | Path]) -> dict[str, Any]:
@@ -34,20 +31,20 @@ def compare(runs: Sequence[Run | str | Path]) -> dict[str, Any]:
         run, None where it has none, "best": the number of the best run or None}: status, steps, epochs, seconds, the
         best value that a metric chose, and every final value. Each setting is {"name": its path, "values": [...]}.
     """
-    entries = [Entry(run.directory if isinstance(run, Run) else run) for run in runs]
-    results = [_result(name, [entry.get(name) for entry in entries]) for name in _FACTS]
-    finals = dict.fromkeys(name for entry in entries for name in entry.final)
-    results += [_result(name, [entry.get(f"final.{name}") for entry in entries]) for name in finals]
-    chosen = {entry.value("best").get("metric") for entry in entries if isinstance(entry.value("best"), dict)} - {None}
-    if any(entry.get("best") is not None for entry in entries):
-        name = f"best {chosen.pop()}" if len(chosen) == 1 else "best"
-        results.append(_result(name, [entry.get("best") for entry in entries]))
-    settings = [entry.settings for entry in entries]
+    runs = [run if isinstance(run, Run) else Run(run) for run in runs]
+    finals = dict.fromkeys(f"final.{name}" for run in runs for name in run.final)
+    results = [
+        _result(name.removeprefix("final."), [run.get(name) for run in runs]) for name in (*_FACTS, *finals, "best")
+    ]
+    metrics = {best["metric"] for run in runs if (best := run.value("best")) and "metric" in best}
+    if len(metrics) == 1:
+        results[-1] = _result(f"best {metrics.pop()}", results[-1]["values"])
+    settings = [run.settings for run in runs]
     return {
-        "runs": [entry.id for entry in entries],
-        "directories": [entry.directory for entry in entries],
+        "runs": [run.id for run in runs],
+        "directories": [str(run.directory) for run in runs],
         "results": [row for row in results if any(value is not None for value in row["values"])],
-        "settings": [{"name": path, "values": [one.get(path) for one in settings]} for path in differing(settings)],
+        "settings": [{"name": path, "values": [each.get(path) for each in settings]} for path in differing(settings)],
     }
 
 
@@ -76,8 +73,8 @@ def diff(a: Run | str | Path, b: Run | str | Path) -> dict[str, Any]:
         RunDirectoryError: a run has no config, or its files are damaged.
     """
     first, second = (run if isinstance(run, Run) else Run(run) for run in (a, b))
-    configs = [_config(run) for run in (first, second)]
-    environments = [_environment(Entry(run.directory)) for run in (first, second)]
+    configs = [flatten(read_config(run.directory), most=None) for run in (first, second)]
+    environments = [_environment(run) for run in (first, second)]
     return {
         "runs": [first.id, second.id],
         "directories": [str(first.directory), str(second.directory)],
@@ -87,18 +84,11 @@ def diff(a: Run | str | Path, b: Run | str | Path) -> dict[str, Any]:
     }
 
 
-def _config(run: Run) -> dict[str, Any]:
-    return flatten(read_config(run.directory), most=None)
-
-
-def _environment(entry: Entry) -> dict[str, Any]:
-    if entry.problem:
-        raise RunDirectoryError(entry.problem)
-    known = {name: entry.value(name) for name in ("versions", "host", "git", *_ENVIRONMENT)}
-    host = known.pop("host") or {}
-    git = known.pop("git") or {}
+def _environment(run: Run) -> dict[str, Any]:
+    info = run.info
+    host, git = info.host, info.git or {}
     values = {"processor": host.get("processor"), "machine": host.get("name"), "git.commit": git.get("commit")}
-    return flatten(known | values, most=None)
+    return flatten({name: getattr(info, name) for name in _ENVIRONMENT} | values, most=None)
 
 
 def _pairs(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:

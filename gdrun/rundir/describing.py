@@ -11,7 +11,6 @@ from gdrun.errors import ConfigError, RunDirectoryError
 from gdrun.metrics.names import higher_is_better
 
 from . import layout
-from .entry import Entry
 from .files import names_in, read_file
 from .settings import ALIASES, NOT_SETTINGS, flatten
 
@@ -32,15 +31,14 @@ def describe_run(run: Run) -> dict[str, Any]:
     (which of them somebody wrote; the rest are defaults); `final`, `best`, `metrics` (a summary of each column),
     `environment`, `files`; for a sweep `axes`, `trials`, `prediction`.
     """
-    entry = Entry(run.directory)
-    problems = [entry.problem] if entry.problem else []
+    problems = [run.problem] if run.problem else []
     names = ("id", "name", "kind", "status", "why", "stopped_by", "directory", "description", "started", "finished")
-    values: dict[str, Any] = {name: entry.get(name) for name in (*names, "seconds", "steps", "epochs", "loss")}
-    settings = entry.settings
+    values: dict[str, Any] = {name: run.get(name) for name in (*names, "seconds", "steps", "epochs", "loss")}
+    settings = run.settings
     values |= {"settings": settings, "written": sorted(written_settings(run, settings))}
-    values |= {"final": entry.final} | {name: entry.value(name) or {} for name in ("best", "data")}
-    values |= {"diverged": entry.value("diverged"), "warnings": entry.value("warnings") or []}
-    values["num_parameters"] = entry.value("num_parameters")
+    values |= {"final": run.final} | {name: run.value(name) or {} for name in ("best", "data")}
+    values |= {"diverged": run.value("diverged"), "warnings": list(run.value("warnings") or [])}
+    values["num_parameters"] = run.value("num_parameters")
     try:
         columns = run.metrics
         values["rows"] = len(columns.get("step", ()))
@@ -52,10 +50,10 @@ def describe_run(run: Run) -> dict[str, Any]:
             problems.append(f"{layout.METRICS}: {len(lines)} corrupt lines" + ", a torn end" * run.table.torn)
     except RunDirectoryError as error:
         problems.append(error.message)
-    values["environment"] = {name: entry.value(name) for name in _ENVIRONMENT}
+    values["environment"] = {name: run.value(name) for name in _ENVIRONMENT}
     values["files"] = dict(files_of(run))
     if values["kind"] == "sweep":
-        values |= {name: entry.value(name) for name in ("metric", "direction", "axes", "trials", "prediction")}
+        values |= {name: run.value(name) for name in ("metric", "direction", "axes", "trials", "prediction")}
     return values | {"problems": problems}
 
 

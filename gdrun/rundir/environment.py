@@ -27,7 +27,7 @@ _PACKED_REFS = 16 << 20
 def describe_environment(
     *, packages: Sequence[str] = PACKAGES, command: Sequence[str] | None = None, folder: Path | None = None
 ) -> dict[str, Any]:
-    """Return what a RunRecord says about the process and its machine, as keyword arguments for it.
+    """Return what a RunInfo says about the process and its machine, as keyword arguments for it.
 
     Args:
         packages: whose versions to tell; one that is not installed is None.

@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 CONFIG = "config.yaml"
 SOURCE = "source"
 PLUGINS = "source/plugins"
-RECORD = "run.json"
+RUN_INFO = "run.json"
 METRICS = "metrics.jsonl"
 PARAMETERS = "parameters.npz"
 PARAMETERS_JSON = "parameters.json"
@@ -91,7 +91,7 @@ def root_of(runs_root: Path | str | None) -> Path:
 
 def is_run_directory(path: Path) -> bool:
     """Return whether `path` is a directory that holds a run, or that a run was about to fill when it was killed."""
-    return path.is_dir() and (is_run_id(path.name) or (path / RECORD).is_file())
+    return path.is_dir() and (is_run_id(path.name) or (path / RUN_INFO).is_file())
 
 
 def iterate_runs(runs_root: Path) -> Iterator[Path]:
@@ -124,7 +124,7 @@ def run_names(runs_root: Path) -> list[str]:
 def _holds_run(entry: os.DirEntry[str]) -> bool:
     if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
         return False
-    return is_run_id(entry.name) or os.path.isfile(os.path.join(entry.path, RECORD))
+    return is_run_id(entry.name) or os.path.isfile(os.path.join(entry.path, RUN_INFO))
 
 
 def _claimed_second(runs_root: Path, name: str) -> str:
@@ -203,5 +203,5 @@ def _at_path(path: Path) -> Path:
     if not os.path.lexists(path):
         raise UsageError(f"no run directory {safe_text(path)}")
     if not is_run_directory(path):
-        raise RunDirectoryError(f"{safe_text(path)} is not a run directory: it has no {RECORD}")
+        raise RunDirectoryError(f"{safe_text(path)} is not a run directory: it has no {RUN_INFO}")
     return path

@@ -12,10 +12,9 @@ from gdrun.errors import UsageError
 from gdrun.metrics.names import higher_is_better
 from gdrun.text import safe_text
 
-from . import layout
-from .entry import Entry
-from .listing import entries, select
-from .record import Status
+from .listing import runs, select
+from .run import Run
+from .run_info import Status
 from .terms import duration
 from .trash import remove
 
@@ -31,7 +30,7 @@ def prune(runs_root: Path | str | None = None, **conditions: Any) -> list[Path]:
         RunDirectoryError: the disk refuses.
     """
     plan = plan_pruning(runs_root, **conditions)
-    return remove([entry.directory for entry in plan.goes], runs_root)
+    return remove([run.directory for run in plan.goes], runs_root)
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,9 @@ class Pruning:
         busy: runs that fit and are being written.
     """
 
-    goes: tuple[Entry, ...]
+    goes: tuple[Run, ...]
     kept: int
-    busy: tuple[Entry, ...]
+    busy: tuple[Run, ...]
 
 
 def plan_pruning(
@@ -77,20 +76,20 @@ def plan_pruning(
             hint="--keep-best N, --older 30d, --status diverged or --filter CONDITION",
         )
     now = now or datetime.now(UTC)
-    everything = entries(layout.root_of(runs_root))
+    everything = runs(runs_root)
     fitting = select(everything, filter=filter, now=now)
     if older is not None:
         seconds = duration(older)
         if seconds is None:
             raise UsageError(f"'{safe_text(older, limit=40)}' is no duration", hint="for example 30d, 12h or 2w")
-        fitting = [entry for entry in fitting if (age := entry.get("age", now=now)) is not None and age > seconds]
+        fitting = [run for run in fitting if (age := run.get("age", now=now)) is not None and age > seconds]
     if status is not None:
         wanted = _statuses(status)
-        fitting = [entry for entry in fitting if entry.status in wanted]
+        fitting = [run for run in fitting if run.status in wanted]
     best = _best(everything, keep_best, metric) if keep_best is not None else set()
-    goes = [entry for entry in fitting if entry.id not in best]
-    busy = tuple(entry for entry in goes if entry.status is Status.RUNNING)
-    return Pruning(tuple(entry for entry in goes if entry.status is not Status.RUNNING), len(fitting) - len(goes), busy)
+    goes = [run for run in fitting if run.id not in best]
+    busy = tuple(run for run in goes if run.status is Status.RUNNING)
+    return Pruning(tuple(run for run in goes if run.status is not Status.RUNNING), len(fitting) - len(goes), busy)
 
 
 def _statuses(text: str) -> set[Status]:
@@ -108,17 +107,17 @@ def _statuses(text: str) -> set[Status]:
 _ENDED_WELL = (Status.COMPLETED, Status.STOPPED, Status.INTERRUPTED)
 
 
-def _best(everything: Sequence[Entry], count: int, metric: str) -> set[str]:
+def _best(everything: Sequence[Run], count: int, metric: str) -> set[str]:
     """The ids of the best `count` runs of each name: losses of different experiments do not compare."""
-    groups: dict[str, list[tuple[float, Entry]]] = {}
-    for entry in everything:
-        value: Any = entry.get(f"final.{metric}") if metric != "loss" else entry.get("loss")
-        if entry.status in _ENDED_WELL and isinstance(value, int | float) and value == value:
-            groups.setdefault(str(entry.get("name")), []).append((value, entry))
+    groups: dict[str, list[tuple[float, Run]]] = {}
+    for run in everything:
+        value: Any = run.get(f"final.{metric}") if metric != "loss" else run.get("loss")
+        if run.status in _ENDED_WELL and isinstance(value, int | float) and value == value:
+            groups.setdefault(str(run.get("name")), []).append((value, run))
     if not groups and metric != "loss":
         raise UsageError(f"no run has a final '{safe_text(metric, limit=60)}'")
     found: set[str] = set()
     for members in groups.values():
         members.sort(key=lambda pair: pair[0], reverse=higher_is_better(metric))
-        found |= {entry.id for _, entry in members[:count]}
+        found |= {run.id for _, run in members[:count]}
     return found

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,38 @@ def _cut(text: str) -> str:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:12]
     return f"{text[: LONGEST_TEXT - 20]}... {digest}"
+
+
+def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the paths whose values are not the same in all of `settings`, in the order in which they first appear.
+
+    A setting that one has and another has not differs too.
+    """
+    if len(settings) < 2:
+        return []
+    first, others = settings[0], settings[1:]
+    paths: set[str] = set()
+    for other in others:
+        if other != first:
+            paths |= {path for path, value in first.items() if other.get(path, _NOTHING) != value}
+            paths |= other.keys() - first.keys()
+    if paths <= first.keys():
+        return [path for path in first if path in paths]
+    return [path for path in dict.fromkeys(path for one in settings for path in one) if path in paths]
+
+
+_NOTHING = object()
+
+
+def labels(paths: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Return path -> the shortest name that means it alone among the paths `known`: lr, momentum, data.kind.
+
+    A name is an alias, the last word of the path or the whole path, which is what filters and overrides know.
+    """
+    last_words = Counter(path.rpartition(".")[2] for path in set(known))
+    aliases = {path: name for name, path in ALIASES.items()}
+    names = {}
+    for path in paths:
+        word = path.rpartition(".")[2]
+        names[path] = aliases.get(path) or (word if last_words[word] <= 1 else path)
+    return names

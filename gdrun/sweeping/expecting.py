@@ -16,13 +16,13 @@ from gdrun.training.judging import Row, Tolerances, bound_of, judge, value_text
 if TYPE_CHECKING:
     from gdrun.experiment.expect import Expect, Trials
     from gdrun.experiment.loading import LoadedConfig
-    from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.rundir.run import Run
 
 SAME = 1e-9
 """Relative; values of an axis that are closer are the same."""
 
 
-def compare_trials(loaded: LoadedConfig, run: SweepRun) -> Iterator[Row]:
+def compare_trials(loaded: LoadedConfig, run: Run) -> Iterator[Row]:
     """Yield a Row for each thing that `expect.trials` of a config states of its sweep."""
     table = _Table(loaded, run)
     for number, wanted in enumerate(loaded.experiment.expect.trials):
@@ -32,11 +32,11 @@ def compare_trials(loaded: LoadedConfig, run: SweepRun) -> Iterator[Row]:
 class _Table:
     """A sweep's trials as expectations see them."""
 
-    def __init__(self, loaded: LoadedConfig, run: SweepRun) -> None:
+    def __init__(self, loaded: LoadedConfig, run: Run) -> None:
         self.rows = run.trials
         self.axes = run.axes
-        self.best = run.record.best.get("trial")
-        self.dtype = np.dtype(run.record.precision or loaded.experiment.precision)
+        self.best = run.info.best.get("trial")
+        self.dtype = np.dtype(run.info.precision or loaded.experiment.precision)
         self._loaded = loaded
         try:
             self._arrays: Mapping[str, np.ndarray] = run.parameters

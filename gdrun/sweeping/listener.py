@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.rundir.run import Run
 
 
 class SweepListener:
@@ -47,7 +47,7 @@ class SweepListener:
     def warned(self, message: str) -> None:
         """Something is odd and does not end the sweep."""
 
-    def finished(self, run: SweepRun) -> None:
+    def finished(self, run: Run) -> None:
         """The sweep is over and its directory complete."""
 
     def close(self) -> None:

@@ -21,11 +21,10 @@ from gdrun.errors import ConfigError, RunDirectoryError, UsageError
 from gdrun.experiment.loading import LoadedConfig
 from gdrun.rundir.environment import PACKAGES, describe_environment
 from gdrun.rundir.layout import default_runs_root
-from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
-from gdrun.rundir.sweep_run import SweepRun
 from gdrun.text import plural, safe_text
 from gdrun.training.signals import Abandoned, StopRequests
 
@@ -61,7 +60,7 @@ def sweep(
     plugins: PluginSources = (),
     listener: SweepListener | None = None,
     command: Sequence[str] | None = None,
-) -> SweepRun:
+) -> Run:
     """Train many trials of one experiment and return their sweep.
 
     Args:
@@ -104,7 +103,7 @@ def sweep(
     return _finished(store, settings)
 
 
-def resume(directory: str | Path, *, plugins: PluginSources = (), listener: SweepListener | None = None) -> SweepRun:
+def resume(directory: str | Path, *, plugins: PluginSources = (), listener: SweepListener | None = None) -> Run:
     """Train the trials of a sweep that have no result; those that have one stay as they are, byte for byte.
 
     Args:
@@ -116,7 +115,7 @@ def resume(directory: str | Path, *, plugins: PluginSources = (), listener: Swee
         RunDirectoryError: it is busy, damaged, or the disk refuses.
     """
     directory = Path(directory)
-    record = Run(directory).record
+    record = Run(directory).info
     if record.kind != "sweep":
         raise UsageError(f"{directory} is not a sweep")
     counts = record.extra.get("trials", {})
@@ -141,8 +140,8 @@ def resume(directory: str | Path, *, plugins: PluginSources = (), listener: Swee
             store.leave()
             raise
         open_things.enter_context(store)
-        resumed = (*store.record.resumed, {"trials": int(table.total - len(missing))})
-        store.update_record(status=str(Status.RUNNING), finished=None, stopped_by=None, why=None, resumed=resumed)
+        resumed = (*store.info.resumed, {"trials": int(table.total - len(missing))})
+        store.update_info(status=str(Status.RUNNING), finished=None, stopped_by=None, why=None, resumed=resumed)
         groups = [] if spec.search is not None else of_missing(group_trials(spec), missing)
         _carry_out(store, spec, groups, settings, table, executor)
     return _finished(store, settings)
@@ -362,7 +361,7 @@ def _on_device(settings: _Settings, requests: StopRequests) -> Any:
     return partial(requests.call, call)
 
 
-def _finished(store: RunStore, settings: _Settings) -> SweepRun:
-    run = SweepRun(store.directory)
+def _finished(store: RunStore, settings: _Settings) -> Run:
+    run = Run(store.directory)
     settings.listener.finished(run)
     return run

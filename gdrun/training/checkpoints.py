@@ -14,7 +14,7 @@ import numpy as np
 
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir.checkpoint import Checkpoint
-from gdrun.rundir.record import Status
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 
 from .outcome import Outcome
@@ -102,7 +102,7 @@ class Saver:
         record = {_RECORD + name: values[-1] for name, values in report.records.items()}
         meta = {
             "format": FORMAT,
-            "run": self._store.record.id,
+            "run": self._store.info.id,
             "seconds": self.seconds,
             "compute_seconds": self.compute_seconds(report),
         }

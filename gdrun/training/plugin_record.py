@@ -38,11 +38,11 @@ def check_plugins(loaded: LoadedConfig) -> None:
     Raises:
         ConfigError: at the name of what a plugin brings.
     """
-    if not loaded.plugins.loaded or not (loaded.directory / layout.RECORD).is_file():
+    if not loaded.plugins.loaded or not (loaded.directory / layout.RUN_INFO).is_file():
         return
     from gdrun.experiment.plugin_parts import custom_parts
 
-    recorded = Run(loaded.directory).record.plugins
+    recorded = Run(loaded.directory).info.plugins
     problems = []
     for path, section in custom_parts(loaded.experiment):
         plugin = section.entry.plugin

@@ -15,8 +15,8 @@ from gdrun.rundir import layout
 from gdrun.rundir.environment import describe_host, package_versions
 from gdrun.rundir.files import read_file
 from gdrun.rundir.layout import default_runs_root, find_run, iterate_runs
-from gdrun.rundir.record import RunRecord, Status
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import RunInfo, Status
 from gdrun.text import plural, safe_text
 
 from .plugin_record import plugin_hashes
@@ -58,7 +58,7 @@ def _is_resumable(run: Run, *, more: bool) -> bool:
         check_unfinished(run, more=more)
     except (UsageError, RunDirectoryError):
         return False
-    return not more or run.record.kind == "train"
+    return not more or run.info.kind == "train"
 
 
 def check_unfinished(run: Run, *, more: bool) -> None:
@@ -67,7 +67,7 @@ def check_unfinished(run: Run, *, more: bool) -> None:
     Raises:
         UsageError, RunDirectoryError: with the reason.
     """
-    record, status, name = run.record, run.status, safe_text(run.directory)
+    record, status, name = run.info, run.status, safe_text(run.directory)
     if status is Status.RUNNING:
         raise RunDirectoryError(f"{name} is busy: another process is writing it", hint="wait until it ends, or stop it")
     if status in _UNFINISHED or record.stopped_by == "seconds" or _lacks_trials(record):
@@ -83,7 +83,7 @@ def check_unfinished(run: Run, *, more: bool) -> None:
     raise UsageError(f"{name} has ended ({status.value}): {why}", hint="`gdrun train RUN KEY=VALUE` makes another run")
 
 
-def _lacks_trials(record: RunRecord) -> bool:
+def _lacks_trials(record: RunInfo) -> bool:
     """Whether it is a sweep some of whose trials have failed, or never ran."""
     counts = record.extra.get("trials")
     if record.kind != "sweep" or not isinstance(counts, dict):
@@ -103,7 +103,7 @@ def prepare_again(
     from gdrun.assembly.schedule import total_steps
     from gdrun.engine.device import num_threads
 
-    record = Run(directory).record
+    record = Run(directory).info
     _check_config(directory, record)
     _check_overrides(overrides)
     _refuse_changes(directory, _changes(record))
@@ -129,7 +129,7 @@ def prepare_again(
     return prepared
 
 
-def _check_config(directory: Path, record: RunRecord) -> None:
+def _check_config(directory: Path, record: RunInfo) -> None:
     try:
         text = read_file(directory / layout.CONFIG, limit=MAX_BYTES)
     except FileNotFoundError:
@@ -154,7 +154,7 @@ def _check_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> None:
             )
 
 
-def _changes(record: RunRecord) -> list[str | None]:
+def _changes(record: RunInfo) -> list[str | None]:
     """What of versions and machine is not what it was, in words."""
     versions = package_versions()
     before, now = (_minor(values.pop("python", None)) for values in (dict(record.versions), versions))

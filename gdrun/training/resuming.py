@@ -18,8 +18,8 @@ import numpy as np
 
 from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.rundir import layout
-from gdrun.rundir.record import Status, now_text
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status, now_text
 from gdrun.rundir.store import RunStore
 from gdrun.text import safe_text
 
@@ -32,7 +32,7 @@ from .train import Prepared
 
 if TYPE_CHECKING:
     from gdrun.config.plugins import PluginSources
-    from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.rundir.run import Run
     from gdrun.sweeping.listener import SweepListener
 
 
@@ -64,7 +64,7 @@ def resume(
         RunDirectoryError: another process writes the run, it is damaged, or the disk refuses.
     """
     directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
-    if Run(directory).record.kind == "sweep":
+    if Run(directory).info.kind == "sweep":
         heard = None if isinstance(listener, Listener) else listener
         return resume_sweep(directory, overrides, plugins=plugins, listener=heard)
     assert listener is None or isinstance(listener, Listener)
@@ -78,7 +78,7 @@ def resume_sweep(
     *,
     plugins: PluginSources = (),
     listener: SweepListener | None = None,
-) -> SweepRun:
+) -> Run:
     """Go on with a sweep: train the trials that have no result. Raises as `resume`."""
     from gdrun.sweeping.run import resume as resume_trials
 
@@ -119,7 +119,7 @@ def continue_run(
         for message in found.warnings:
             store.log(f"warning: {message}")
             listener.warned(message)
-        carry_out(store, prepared, listener, name=store.record.name, position=found.position, log=log)
+        carry_out(store, prepared, listener, name=store.info.name, position=found.position, log=log)
     run = Run(directory)
     listener.finished(run)
     return run
@@ -131,7 +131,7 @@ def _find_position(store: RunStore, prepared: Prepared) -> _Found:
     table, warnings = Run(store.directory).table, list[str]()
     for item in reversed(checkpoints.list()):
         try:
-            position = position_at(checkpoints.load(item), prepared, store.record.id)
+            position = position_at(checkpoints.load(item), prepared, store.info.id)
             _check_rows(table.steps, prepared, position)
         except RunDirectoryError as error:
             warnings.append(error.message)
@@ -164,14 +164,14 @@ def _check_rows(there: np.ndarray, prepared: Prepared, position: Position) -> No
 
 def _reopen(store: RunStore, prepared: Prepared, found: _Found) -> None:
     """Make the run one that is running again: its record, its rows up to the position, its config."""
-    position, record = found.position, store.record
+    position, record = found.position, store.info
     step = position.step if position else 0
     new = first_record(prepared, None)
     # The rest of the settings stays as it was written, relative paths too.
     lengths = ("schedule.epochs", "schedule.steps")
     settings = {key: value for key, value in record.settings.items() if key not in lengths}
     settings |= {key: value for key, value in new["settings"].items() if key in lengths}
-    store.update_record(
+    store.update_info(
         status=Status.RUNNING.value,
         stopped_by=None,
         why=None,

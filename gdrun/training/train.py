@@ -106,7 +106,7 @@ def _check_files(loaded: LoadedConfig, built: Built) -> None:
     """Refuse to run a run directory's config again on data files that have changed since."""
     if built.datasets is None or not (loaded.directory / RECORD).is_file():
         return
-    recorded = Run(loaded.directory).record.data
+    recorded = Run(loaded.directory).info.data
     for path, digest in built.datasets.files.items():
         if recorded.get(path, digest) != digest:
             raise ConfigError(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gdrun.rundir.environment import describe_environment, git_commit, package_versions, without_passwords
-from gdrun.rundir.record import RunRecord
+from gdrun.rundir.run_info import RunInfo
 
 COMMIT, OTHER = "1234567890abcdef1234567890abcdef12345678", "f" * 40
 
@@ -37,11 +37,11 @@ def test_versions_are_those_of_the_installed_packages_without_importing_them():
 
 
 def test_it_fits_into_a_record_and_is_json():
-    record = RunRecord().updated(**describe_environment(packages=("numpy",), command=["gdrun", "train", "x.yaml"]))
+    record = RunInfo().updated(**describe_environment(packages=("numpy",), command=["gdrun", "train", "x.yaml"]))
     assert record.command == ("gdrun", "train", "x.yaml")
     assert record.host["process"] == os.getpid()
     assert record.host["cores"] >= record.host["usable_cores"] >= 1
-    assert RunRecord.from_text(record.to_text().encode(), path="run.json") == record
+    assert RunInfo.from_text(record.to_text().encode(), path="run.json") == record
 
 
 def test_a_branch_is_followed_to_its_commit_from_a_folder_below(tmp_path: Path):
