@@ -74,7 +74,7 @@ def _put(text: str, at: int, symbol: str) -> str:
 def _swapped(text: str) -> Iterator[tuple[str, str]]:
     """The operands of each matrix product the other way round, and each of them transposed."""
     for node in walk(parse(text).root):
-        if isinstance(node, nodes.Operation) and node.function == "matmul":
+        if isinstance(node, nodes.OperationNode) and node.function == "matmul":
             whole = text[node.offset : node.offset + node.length]
             for at, _ in [place for place in _products(whole) if place[1] == "@"]:
                 left, right = whole[:at].strip(), whole[at + 1 :].strip()

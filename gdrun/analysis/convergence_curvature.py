@@ -35,7 +35,6 @@ def with_curvature(run: Run, *, device: str | None = None) -> Convergence:
     at_end = found.diverged is None
     here = at_step(start.prepared, run, None) if at_end else start
     point = sharpness(built, here)
-    section: Any = built.experiment.optimizer
     rate = float(np.atleast_1d(built.setting.learning_rate.numpy())[0])
     values: dict[str, Any] = {
         "where": "end" if at_end else "start",
@@ -47,9 +46,9 @@ def with_curvature(run: Run, *, device: str | None = None) -> Convergence:
     kappa = point.condition_number
     if kappa is not None and np.isfinite(kappa):
         values["best_rate"] = (kappa - 1) / (kappa + 1)
-        plain = section.kind == "sgd" and not section.momentum and not section.weight_decay and not section.groups
-        if plain and built.windows.factors is None:
-            values["predicted_rate"] = float(np.max(np.abs(1 - rate * point.eigenvalues)))
+        predicted = built.experiment.optimizer.contraction(rate, point.eigenvalues)
+        if predicted is not None and built.windows.factors is None:
+            values["predicted_rate"] = predicted
     curvature = Curvature(built, here)
     if curvature.size <= MOST_EXACT and point.largest > 0 and curvature.is_quadratic() and kappa is not None:
         hessian, slope = curvature.hessian(), curvature.gradient()

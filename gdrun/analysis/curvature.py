@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from gdrun.derivatives import flattened, unflattened
 from gdrun.errors import UsageError
-from gdrun.formula.scope import Loop
+from gdrun.formula.nodes import LoopDefinition
 
 if TYPE_CHECKING:
     from gdrun.assembly import Built
@@ -53,7 +53,7 @@ class Curvature:
         self.position: tf.Tensor = flattened(parameters)
         self.size = int(self.position.shape[0])
         self.dtype = self.position.dtype
-        loops = any(isinstance(d, Loop) and not d.fits_lanes for d in built.objective.definitions.values())
+        loops = any(isinstance(d, LoopDefinition) and not d.fits_lanes for d in built.objective.definitions.values())
         # Tracing costs more than a few eager evaluations, unless a loop is run round by round in each of them.
         traced = self.size > _EAGER or loops
         self._function: Callable[..., Any] = tf.function(self._product, autograph=False) if traced else self._product

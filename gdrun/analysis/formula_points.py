@@ -11,11 +11,10 @@ import tensorflow as tf
 
 from gdrun.config.source import Source
 from gdrun.errors import ConfigError, FormulaError, Problem, UsageError
-from gdrun.formula.evaluate import evaluate, evaluate_constants
+from gdrun.formula.evaluate import Scope, evaluate, evaluate_constants
 from gdrun.formula.names import check_name, check_names
 from gdrun.formula.nodes import Expression
 from gdrun.formula.parse import parse
-from gdrun.formula.scope import Scope
 from gdrun.text import safe_text
 
 from .arguments import split_points

@@ -105,9 +105,9 @@ def find_learning_rate(
     import tensorflow as tf
 
     with tf.device(at.prepared.device.name):
-        if not getattr(built.experiment.optimizer, "learning_rate", None):
-            kind = getattr(built.experiment.optimizer, "kind", "?")
-            raise UsageError(f"the learning rate of {kind} is not there or 0: there is nothing to find")
+        optimizer = built.experiment.optimizer
+        if not optimizer.has_learning_rate or not optimizer.rate:
+            raise UsageError(f"the learning rate of {optimizer.kind} is not there or 0: there is nothing to find")
         if built.total_steps < 1:
             raise UsageError("the schedule has no steps", hint="give it some: steps=100")
         from .range_test import ramp
@@ -123,8 +123,11 @@ def configured_rate(built: Built) -> float:
 
 def common(built: Built, prediction: Prediction) -> dict[str, Any]:
     """Return what every RateSearch holds."""
-    kind = getattr(built.experiment.optimizer, "kind", "?")
-    return {"optimizer": kind, "configured": configured_rate(built), "prediction": prediction}
+    return {
+        "optimizer": built.experiment.optimizer.kind,
+        "configured": configured_rate(built),
+        "prediction": prediction,
+    }
 
 
 def _trials(built: Built) -> dict[str, Any]:

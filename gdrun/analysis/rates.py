@@ -18,7 +18,7 @@ from gdrun.engine.loop import Program
 from gdrun.engine.state import Reason, Setting, TrainState
 from gdrun.engine.step import Recorded, Rules
 from gdrun.errors import GdrunError, UsageError
-from gdrun.formula.scope import Loop
+from gdrun.formula.nodes import LoopDefinition
 
 if TYPE_CHECKING:
     from gdrun.assembly import Built
@@ -73,7 +73,7 @@ class RateRunner:
         self._windows = Windows(built.program.feed, _held(built), steps)
         self._host_loop = built.objective.model.convolutional
         self._step = step
-        loops = any(isinstance(d, Loop) and not d.fits_lanes for d in built.objective.definitions.values())
+        loops = any(isinstance(d, LoopDefinition) and not d.fits_lanes for d in built.objective.definitions.values())
         fits = built.num_parameters * count <= _MOST_LANE_NUMBERS
         self._lanes = fits and not self._host_loop and not loops
         self._program: Program | None = None

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import UsageError
+from gdrun.optimizers.stability_limit import StabilityLimit
 from gdrun.text import human_number
 
 from .curvature import Curvature, spectrum
-from .limits import Rule, rule_of
 
 if TYPE_CHECKING:
     from gdrun.assembly import Built
@@ -124,14 +124,14 @@ def prediction_at(
     built = curvature.built
     section = built.experiment.optimizer
     gradient = curvature.gradient()
-    rule = rule_of(section, gradient, second_moment)
+    rule = section.stability_limit(gradient, second_moment)
     if rule is None:
-        return Prediction(None, f"no limit is known for optimizer {getattr(section, 'kind', '?')}", False, None)
+        return Prediction(None, f"no limit is known for optimizer {section.kind}", False, None)
     quadratic = curvature.is_quadratic()
     scale, notes = _group_scale(curvature)
     if rule.divides_by is not None:
         scale = (1 if scale is None else scale) / rule.divides_by
-    if getattr(section, "kind", "") in ("newton", "gauss_newton"):
+    if not rule.by_curvature:
         return _finish(built, rule, 1.0, quadratic, notes)
     values, _ = plain if plain is not None and scale is None else spectrum(curvature, scale, most_exact=_FEW)
     eigenvalue = float(values[-1]) * _share(built) + rule.adds
@@ -147,7 +147,9 @@ def prediction_at(
     return _finish(built, rule, eigenvalue, quadratic, notes)
 
 
-def _finish(built: Built, rule: Rule, eigenvalue: float, quadratic: bool, notes: tuple[str, ...]) -> Prediction:
+def _finish(
+    built: Built, rule: StabilityLimit, eigenvalue: float, quadratic: bool, notes: tuple[str, ...]
+) -> Prediction:
     limit = rule.factor / eigenvalue
     caveats = [*notes, *rule.caveats]
     least, factor = _factors(built)
@@ -183,15 +185,13 @@ def largest_stable(built: Built, prediction: Prediction) -> float | None:
 
     None where there is no prediction, or where it is not about the Hessian's own eigenvalues.
     """
-    section: Any = built.experiment.optimizer
-    rule = rule_of(section, np.zeros(1))
-    rate = float(np.ravel(built.setting.learning_rate.numpy())[0])
-    of_another = rule is None or rule.divides_by is not None or section.kind in ("newton", "gauss_newton")
-    if of_another or prediction.limit is None or prediction.eigenvalue is None or rate <= 0:
+    rule = built.experiment.optimizer.stability_limit(np.zeros(1))
+    if rule is None or rule.divides_by is not None or not rule.by_curvature:
         return None
-    if getattr(section, "groups", ()) and len(np.unique(np.ravel(built.setting.learning_rate.numpy()))) > 1:
+    rates = np.unique(built.setting.learning_rate.numpy())
+    if prediction.limit is None or prediction.eigenvalue is None or len(rates) > 1 or rates[0] <= 0:
         return None
-    assert rule is not None
+    rate = float(rates[0])
     return (prediction.eigenvalue * prediction.limit / rate - rule.adds) / _share(built)
 
 
@@ -215,16 +215,11 @@ def _factors(built: Built) -> tuple[float, float]:
 
 def _group_scale(curvature: Curvature) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """The groups' learning rates over the first one, by entry; notes."""
-    from gdrun.assembly.optimizer import moved_groups
-
     built = curvature.built
-    section: Any = built.experiment.optimizer
-    if not getattr(section, "groups", ()):
-        return None, ()
-    moved = moved_groups(section, built.objective.trainable_names)
+    moved = built.experiment.optimizer.moved(built.objective.trainable_names)
     rates = {index: group.learning_rate for group in moved for index in group.indices}
     base = moved[0].learning_rate
-    if len({group.section.kind for group in moved}) > 1:
+    if len({type(group.section) for group in moved}) > 1:
         raise UsageError("no limit is known for groups of parameters with optimizers of different kinds")
     if not base or len(set(rates.values())) == 1:
         return None, ()

@@ -131,7 +131,7 @@ def stability(
             edge = observed_edge(built, around, quadratic=prediction.exact, start=start)
     return Stability(
         source=str(source),
-        optimizer=getattr(built.experiment.optimizer, "kind", "?"),
+        optimizer=built.experiment.optimizer.kind,
         learning_rate=_rate(built),
         num_parameters=built.num_parameters,
         points=tuple(points),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gdrun.formula import nodes
-from gdrun.formula.nodes import Expression, Node, children
-from gdrun.formula.scope import Definition, Loop
+from gdrun.formula.nodes import Definition, Expression, FormulaNode, LoopDefinition, children
 from gdrun.formula.table import TABLE
 
 from .derivatives import NO_WAY
@@ -63,12 +62,12 @@ def _ways(
     return found
 
 
-def _uses(node: Node, around: tuple[str, ...]) -> Iterator[tuple[str, frozenset[str]]]:
+def _uses(node: FormulaNode, around: tuple[str, ...]) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield each name below `node` with the functions around it."""
     match node:
-        case nodes.Name():
+        case nodes.NameNode():
             yield node.name, frozenset(around)
-        case nodes.Call():
+        case nodes.CallNode():
             row = TABLE[node.function]
             for key, argument in node.arguments:
                 parameter = row.parameter(key)
@@ -77,13 +76,13 @@ def _uses(node: Node, around: tuple[str, ...]) -> Iterator[tuple[str, frozenset[
                     continue
                 more = ("count",) if kind in _WHOLE else ("index",) if key == "indices" else ()
                 yield from _uses(argument, (*around, row.name, *more))
-        case nodes.Operation():
+        case nodes.OperationNode():
             for operand in node.operands:
                 yield from _uses(operand, (*around, node.function))
-        case nodes.Comparison():
+        case nodes.ComparisonNode():
             for operand in node.operands:
                 yield from _uses(operand, (*around, *node.functions))
-        case nodes.Index():
+        case nodes.IndexNode():
             yield from _uses(node.value, around)
             for item in node.items:
                 yield from _uses(item, (*around, "index"))
@@ -93,7 +92,7 @@ def _uses(node: Node, around: tuple[str, ...]) -> Iterator[tuple[str, frozenset[
 
 
 def _parts(definition: Definition) -> tuple[Expression, ...]:
-    return definition.parts if isinstance(definition, Loop) else (definition,)
+    return definition.parts if isinstance(definition, LoopDefinition) else (definition,)
 
 
 def _expressions(definitions: Mapping[str, Definition]) -> Iterator[Expression]:

@@ -31,7 +31,7 @@ from .initial import initial_patience, initial_plateau
 from .initial_tensors import Parts, build_parts, released
 from .located import located
 from .loss import build_metrics, loss_warnings, tensor_formula, truth_formula
-from .optimizer import build_optimizer, hides_gradients, optimizer_warnings
+from .optimizer import build_optimizer
 from .schedule import build_factor, build_patience, build_plateau, build_rules, total_steps
 from .tensors import open_stream
 
@@ -114,6 +114,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
     watchable = (*(("loss_epoch",) if per_epoch > 1 else ("loss",)), *assess.names)
     patience, plateau = build_patience(experiment.schedule, watchable), build_plateau(experiment.schedule, watchable)
     compile, warnings = _compile(experiment, partial(operation_without_xla, parts, optimizer, metrics))
+    warnings += (*parts.warnings, *experiment.optimizer.warnings(experiment.precision), *loss_warnings(experiment))
     step = Step(
         objective,
         optimizer,
@@ -122,7 +123,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
         recorded=_recorded(experiment, state),
         # In a graph every operation costs a microsecond, and in XLA a large state's selects cost time.
         guard="each" if compile == "xla" and _size(state.parameters) <= _SMALL_STATE else "late",
-        check_gradient=hides_gradients(experiment.optimizer),
+        check_gradient=experiment.optimizer.hides_gradients,
         patience=patience,
         plateau=plateau,
     )
@@ -173,7 +174,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
         total_steps=steps,
         compile=compile,
         seconds_per_step=seconds,
-        warnings=(*warnings, *parts.warnings, *optimizer_warnings(experiment), *loss_warnings(experiment)),
+        warnings=warnings,
     )
 
 
@@ -230,7 +231,7 @@ def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
         formula = experiment.model.formula
         yield from formula.values() if isinstance(formula, Mapping) else (formula,)
     yield getattr(experiment.loss, "formula", 0)
-    yield from getattr(experiment.optimizer, "update", {}).values()
+    yield from experiment.optimizer.formulas()
     yield experiment.schedule.stop.formula or 0
     yield from experiment.record.formulas.values()
     yield from experiment.record.after.values()

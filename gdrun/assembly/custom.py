@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gdrun.config.custom import CustomData, CustomLoss, CustomMetric, CustomOptimizer, CustomSection
-from gdrun.config.custom import CustomModel as CustomModelSection
+from gdrun.config.custom import CustomSection
 from gdrun.config.plugins import describe_failure
+from gdrun.data import CustomData
 from gdrun.data.custom import Caller, custom_data, custom_loss, custom_metric
 from gdrun.data.dataset import Dataset
-from gdrun.engine.objective import Objective
 from gdrun.engine.step import Moment
 from gdrun.experiment.experiment import Experiment
+from gdrun.losses import CustomLoss, CustomMetric
 from gdrun.losses.sections import NamedLoss
+from gdrun.models import CustomModel as CustomModelSection
 from gdrun.models.custom import CustomModel, custom_model
-from gdrun.optimizers.custom import custom_optimizer
-from gdrun.optimizers.functional import Optimizer
 from gdrun.random_streams import RandomNumbers, stream
 
 from .located import located, refuse
@@ -83,19 +82,6 @@ def build_custom_loss(section: CustomLoss) -> Callable[..., tf.Tensor]:
 def build_custom_metric(section: CustomMetric) -> Callable[..., tf.Tensor]:
     """Return (prediction, target, dtype) -> scalar; its errors are PluginErrors."""
     return custom_metric(*_bound(section))
-
-
-def build_custom_optimizer(section: CustomOptimizer, objective: Objective) -> Optimizer:
-    """Return a plugin's optimizer. Raises: ConfigError, at the section's name."""
-    make, caller = _bound(section)
-    initial = objective.model.initial
-    wide = tf.complex64 if objective.dtype == tf.float32 else tf.complex128
-    shapes = {
-        name: (tuple(initial[name].raw.shape), wide if initial[name].raw.dtype.kind == "c" else objective.dtype)
-        for name in objective.trainable_names
-    }
-    with located("optimizer", "name"):
-        return custom_optimizer(make, caller, parameters=shapes)
 
 
 def _bound(section: CustomSection) -> tuple[Callable[..., Any], Caller]:

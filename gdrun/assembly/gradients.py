@@ -12,8 +12,7 @@ from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import Moment
 from gdrun.errors import ConfigPath, ShapeError
 from gdrun.experiment.experiment import Experiment
-from gdrun.formula.scope import Scope
-from gdrun.optimizers.sections import KerasOptimizer, UpdateRule
+from gdrun.formula.evaluate import Scope
 from gdrun.suggest import did_you_mean
 
 from .located import formula_at, located, refuse
@@ -34,8 +33,8 @@ def build_gradients(experiment: Experiment, objective: Objective) -> Gradients |
     section = experiment.gradients
     if section is None:
         return None
-    if section.use and not isinstance(experiment.optimizer, KerasOptimizer | UpdateRule):
-        kind = getattr(experiment.optimizer, "kind", "?")
+    if section.use and experiment.optimizer.needs != "gradient":
+        kind = experiment.optimizer.kind
         raise refuse(f"{kind} needs further derivatives, which it takes from the tape", ("gradients", "use"))
     formulas = {}
     for name, text in section.of.items():

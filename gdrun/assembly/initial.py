@@ -13,7 +13,6 @@ from gdrun.experiment.experiment import Experiment
 from gdrun.models.functions import Initial
 
 from .located import refuse
-from .optimizer import learning_rates
 
 
 def initial_state(
@@ -51,7 +50,7 @@ def initial_state(
         plateau=(),
     )
     setting = Setting(
-        learning_rate=tf.constant(learning_rates(experiment.optimizer, objective.trainable_names), tf.float64),
+        learning_rate=tf.constant(experiment.optimizer.learning_rates(objective.trainable_names), tf.float64),
         # The seed is an unsigned 32-bit number; draws take the same bits as a signed one.
         seed=tf.constant(np.uint32(experiment.seed).astype(np.int32), tf.int32),
         constants={},

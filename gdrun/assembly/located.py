@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from gdrun.errors import ComponentError, ConfigError, ConfigPath, Problem
-from gdrun.formula.evaluate import evaluate
+from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import parse
-from gdrun.formula.scope import Scope
 
 
 @contextmanager

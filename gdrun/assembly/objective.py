@@ -13,9 +13,8 @@ from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch
 from gdrun.experiment.experiment import Experiment, Loop
 from gdrun.formula import tensorflow_ops
+from gdrun.formula.nodes import Definition, LoopDefinition
 from gdrun.formula.parse import parse
-from gdrun.formula.scope import Definition
-from gdrun.formula.scope import Loop as FormulaLoop
 from gdrun.models.functions import Initial, Model, NetworkModel
 from gdrun.models.sections import FormulaModel as FormulaSection
 
@@ -24,7 +23,6 @@ from .initial import initial_state
 from .located import located, refuse
 from .loss import build_loss, build_penalty, build_residuals
 from .model import build_model, probe_networks
-from .optimizer import frozen_names, needs_residuals
 from .trial_evaluation import EVALUATION_ERRORS, broadcast_warning, compares_by_formula, head, look, unreached
 
 
@@ -35,7 +33,7 @@ def _definitions(experiment: Experiment) -> dict[str, Definition]:
             definitions[name] = parse(value)
             continue
         with located("define", name):
-            definitions[name] = FormulaLoop(
+            definitions[name] = LoopDefinition(
                 start=parse(value.start),
                 repeat=parse(value.repeat),
                 while_=None if value.while_ is None else parse(value.while_),
@@ -72,11 +70,13 @@ def build_objective(
     }
 
     loss_section: Any = experiment.loss
-    wants_residuals = needs_residuals(experiment.optimizer)
+
+    of_squares = experiment.optimizer.needs == "residuals"
 
     def objective(model: Model, *, penalized: bool = True, still: tuple[str, ...] = ()) -> Objective:
         initial = model.initial
-        frozen = {*still, *(frozen_names(experiment.optimizer, tuple(initial)) if penalized else ())}
+        with located("optimizer"):
+            frozen = {*still, *(experiment.optimizer.frozen(tuple(initial)) if penalized else ())}
         trainable = tuple(name for name, value in initial.items() if value.trainable and name not in frozen)
         return Objective(
             model=model,
@@ -90,7 +90,7 @@ def build_objective(
             ops=tensorflow_ops.table(dtype),
             dtype=dtype,
             state_names=tuple(model.state),
-            residuals=build_residuals(experiment.loss, dtype, trainable) if wants_residuals else None,
+            residuals=build_residuals(experiment.loss, dtype, trainable) if of_squares else None,
         )
 
     networks = None

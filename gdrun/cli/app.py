@@ -17,9 +17,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as build_command
 
-from gdrun import __version__
 from gdrun.errors import UsageError
-from gdrun.text import safe_text
+from gdrun.version import __version__
 
 from . import terminal
 from .arguments import FREE_PLUGINS, PLUGIN_HELP, take_plugins
@@ -111,7 +110,7 @@ class Command(_Fast, TyperCommand):
         except Exception as error:
             name = str(getattr(error, "option_name", "")).lstrip("-")
             if name.replace("-", "_").isidentifier() and hasattr(error, "message"):
-                setting = safe_text(name.replace("-", "_"), limit=60)
+                setting = name.replace("-", "_")
                 error.message = f"{error.message} Settings of a config are written {setting}=VALUE, without dashes."
             raise
 
@@ -176,7 +175,7 @@ class Commands(_Fast, TyperGroup):
             near = get_close_matches(name, self.list_commands(ctx), n=1)
             file = not near and ("/" in name or name.endswith((".yaml", ".yml")))
             hint = f" Did you mean '{near[0]}'?" if near else f" Did you mean 'gdrun train {name}'?" if file else ""
-            ctx.fail(f"No such command '{safe_text(name, limit=100)}'.{safe_text(hint, limit=200)}")
+            ctx.fail(f"No such command '{name}'.{hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

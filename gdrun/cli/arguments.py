@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import UsageError
-from gdrun.text import safe_text
 
 Targets = Annotated[
     list[str],
@@ -91,6 +90,6 @@ def check_name(name: str | None) -> None:
 
     if name is not None and not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(
-            f"'{safe_text(name, limit=80)}' cannot be the name of a run",
+            f"'{name}' cannot be the name of a run",
             hint="a-z, 0-9, '.', '_', '-', at most 64 of them, a letter or digit first",
         )

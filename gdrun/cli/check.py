@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from gdrun.errors import ExitCode, GdrunError
-from gdrun.text import human_seconds, plural, safe_text
+from gdrun.text import human_seconds, plural
 
 from . import arguments, failures, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
@@ -90,7 +91,7 @@ class _Checker:
         from .junit import Case
 
         first = progress.MANY_FIRST_LINE_SECONDS
-        listener = progress.listener(quiet=self._quiet, label=config, first_line_seconds=first)
+        listener = progress.listener(config, quiet=self._quiet, first_line_seconds=first)
         name = prepared.loaded.experiment.name or "run"
         began = time.monotonic()
         try:
@@ -113,7 +114,7 @@ class _Checker:
         if self._update and not interrupted:
             from .proposal import propose
 
-            terminal.data(f"# {safe_text(config)}\n{propose(prepared.loaded.experiment.expect, checked.sight)}")
+            terminal.data(f"# {config}", *propose(prepared.loaded.experiment.expect, checked.sight).split("\n"))
         return not interrupted
 
     def _say(self, checked: Checked, config: str, seconds: float) -> None:
@@ -121,26 +122,26 @@ class _Checker:
 
         if checked.ok and self._quiet:
             return
-        verdict = terminal.paint("ok    ", "green") if checked.ok else terminal.paint("MISSED", "red", "bold")
+        verdict = ("ok    ", "green") if checked.ok else ("MISSED", "bold red")
         stated = plural(len(checked.rows), "expectation") if checked.stated else "it expects nothing: no `expect:`"
-        terminal.say(f"{verdict} {safe_text(config)}: {stated}, {human_seconds(seconds)}")
+        terminal.say(Text.assemble(verdict, f" {config}: {stated}, {human_seconds(seconds)}"))
         if self._verbose:
-            from .output import aligned
+            from .tables import table
 
             cells = [("ok" if row.ok else "MISSED", row.what, row.expected, row.bound, row.got) for row in checked.rows]
-            for line in aligned([("", "what", "expected", "within", "got"), *cells]):
+            for line in table([("", "what", "expected", "within", "got"), *cells], indent=2):
                 terminal.say(line)
         for row in checked.missed:
             terminal.say(f"  {miss_text(row)}")
         if self._runs_dir is not None:
-            terminal.say(f"  {safe_text(checked.run.directory)}")
+            terminal.say(f"  {checked.run.directory}")
 
     def say_total(self) -> None:
         """Say how many configs were checked, and how many met what they expect."""
         met = sum(code == ExitCode.DONE for code in self.codes)
         style = "green" if met == len(self.codes) else "red"
         text = f"{plural(len(self.codes), 'config')}: {met} met, {len(self.codes) - met} not"
-        terminal.say(terminal.paint(text, "bold", style))
+        terminal.say(Text(text, f"bold {style}"))
 
 
 def _describe(checked: Checked, config: str, seconds: float, *, kept: bool) -> dict[str, Any]:

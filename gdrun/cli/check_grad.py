@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gdrun.errors import ExitCode
-from gdrun.text import safe_text
 
 from . import session, terminal
 from .arguments import Device, Json, Targets, split
@@ -28,6 +27,6 @@ def command(configs: Targets, device: Device = None, as_json: Json = False) -> i
     for check in found:
         for row in check.comparisons:
             mark = "ok    " if row.ok else "WRONG "
-            prefix = f"{safe_text(check.config, limit=200)}: " if len(found) > 1 else ""
-            terminal.data(f"{mark} {prefix}{safe_text(describe(row), limit=1000)}")
+            prefix = f"{check.config}: " if len(found) > 1 else ""
+            terminal.data(f"{mark} {prefix}{describe(row)}")
     return code

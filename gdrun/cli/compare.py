@@ -9,11 +9,10 @@ import typer
 
 from gdrun.errors import UsageError
 from gdrun.rundir.run import Run, load_run
-from gdrun.text import safe_text
 
-from . import table, terminal
+from . import terminal
 from .arguments import Json, RunsDir
-from .table import Cell, short_ids, value_text
+from .tables import Cell, fitted, screen_width, short_ids, table, value_text
 
 RunsArgument = Annotated[
     list[str],
@@ -41,9 +40,10 @@ def command(runs: RunsArgument, runs_dir: RunsDir = None, as_json: Json = False)
     rows = list(_rows(facts))
     if not facts["settings"]:
         terminal.say("no setting differs")
-    width = table.screen_width()
-    blocks = list(_blocks(names, rows, width))
-    return terminal.data("\n\n".join("\n".join(block) for block in blocks))
+    width = screen_width()
+    for number, block in enumerate(_blocks(names, rows, width)):
+        terminal.data(*([""] if number else []), *block)
+    return None
 
 
 def several(references: Sequence[str], runs_dir: Any) -> list[Run]:
@@ -60,15 +60,15 @@ def several(references: Sequence[str], runs_dir: Any) -> list[Run]:
 
 def _rows(facts: dict[str, Any]) -> Iterator[tuple[str, list[str], int | None]]:
     for row in facts["results"]:
-        yield safe_text(row["name"], limit=60), [value_text(value) for value in row["values"]], row["best"]
+        yield str(row["name"]), [value_text(value) for value in row["values"]], row["best"]
     for row in facts["settings"]:
         texts = ["-" if value is None else value_text(value, digits=None) for value in row["values"]]
-        yield safe_text(row["name"], limit=60), texts, None
+        yield str(row["name"]), texts, None
 
 
 def _blocks(
     names: Sequence[str], rows: Sequence[tuple[str, list[str], int | None]], width: int | None
-) -> Iterator[list[str]]:
+) -> Iterator[list[terminal.Line]]:
     """Tables of as many runs beside each other as there is room for."""
     cut = len(names) if width is None else _LONGEST
     first = max((len(name) for name, _, _ in rows), default=0)
@@ -87,13 +87,12 @@ def _blocks(
             end += 1
         chosen = range(start, end)
         cells = [
-            [Cell(name), *(_cell(texts[at], widths[at], best == at, width) for at in chosen)]
-            for name, texts, best in rows
+            [name, *(_cell(texts[at], widths[at], best == at, width) for at in chosen)] for name, texts, best in rows
         ]
-        yield table.lines(["", *(names[at] for at in chosen)], cells)
+        yield table(cells, ["", *(names[at] for at in chosen)])
         start = end
 
 
 def _cell(text: str, room: int, is_best: bool, width: int | None) -> Cell:
-    shown = text if width is None else table.fitted(text, room)
-    return Cell(f"{shown}*", ("green",)) if is_best else Cell(shown)
+    shown = text if width is None else fitted(text, room)
+    return (f"{shown}*", "green") if is_best else shown

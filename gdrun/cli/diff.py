@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from gdrun.rundir.run import load_run
-from gdrun.text import human_number, plural, safe_text
+from gdrun.text import human_number, plural
 
-from . import table, terminal
+from . import terminal
 from .arguments import Json, RunsDir
-from .table import Cell, short_ids, value_text
+from .tables import Cell, fitted, screen_width, short_ids, table, value_text
 
 _HELP = "A run's path, id or the beginning of it, or latest."
 
@@ -34,18 +35,17 @@ def command(
     names = short_ids(facts["runs"])
     lines = [*_section("settings", facts["settings"], names), ""]
     lines += [*_section("environment", facts["environment"], names), "", *_losses(facts["losses"])]
-    return terminal.data("\n".join(lines))
+    return terminal.data(*lines)
 
 
-def _section(heading: str, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[str]:
+def _section(heading: str, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[terminal.Line]:
     if not rows:
-        return [f"{terminal.paint(heading, 'bold', name='stdout')}: the same"]
-    width = table.screen_width()
-    cells = [
-        [Cell(safe_text(row["name"], limit=80)), *(Cell(_text(row[side], width), (colour,)) for side, colour in _SIDES)]
-        for row in rows
+        return [Text.assemble((heading, "bold"), ": the same")]
+    width = screen_width()
+    cells: list[list[Cell]] = [
+        [str(row["name"]), *((_text(row[side], width), colour) for side, colour in _SIDES)] for row in rows
     ]
-    return table.lines([heading, *names], cells, flexible=2, width=width)
+    return table(cells, [heading, *names], flexible=2, width=width)
 
 
 _SIDES = (("a", "red"), ("b", "green"))
@@ -53,30 +53,31 @@ _SIDES = (("a", "red"), ("b", "green"))
 
 def _text(value: Any, width: int | None) -> str:
     text = "-" if value is None else value_text(value, digits=None)
-    return text if width is None else table.fitted(text, max(width // 3, 12))
+    return text if width is None else fitted(text, max(width // 3, 12))
 
 
-def _losses(facts: dict[str, Any]) -> list[str]:
+def _losses(facts: dict[str, Any]) -> list[terminal.Line]:
     """Where the curves part, in words."""
-    heading = terminal.paint("losses", "bold", name="stdout")
+    heading = ("losses", "bold")
     column, rows = facts["column"], facts["rows"]
     if not rows:
-        return [f"{heading}: no step was recorded by both with a {column}"]
+        return [Text.assemble(heading, f": no step was recorded by both with a {column}")]
     if facts["same"]:
-        return [f"{heading}: the same in all {plural(rows, 'row')} that both recorded"]
-    lines = [f"{heading}: part at step {facts['first']['step']:,}, of {plural(rows, 'row')} that both recorded"]
+        return [Text.assemble(heading, f": the same in all {plural(rows, 'row')} that both recorded")]
+    words = f": part at step {facts['first']['step']:,}, of {plural(rows, 'row')} that both recorded"
+    lines: list[terminal.Line] = [Text.assemble(heading, words)]
     places = [("first", facts["first"]), ("greatest", facts["greatest"])]
-    return lines + table.lines(
-        ["", "step", "a", "b", "difference", "relative"],
+    return lines + table(
         [
             [
-                Cell(f"  {name}"),
-                Cell(f"{place['step']:,}"),
-                *(Cell(human_number(place[side])) for side in ("a", "b")),
-                Cell(human_number(place["absolute"], digits=3)),
-                Cell("" if place["relative"] is None else human_number(place["relative"], digits=3)),
+                f"  {name}",
+                f"{place['step']:,}",
+                *(human_number(place[side]) for side in ("a", "b")),
+                human_number(place["absolute"], digits=3),
+                "" if place["relative"] is None else human_number(place["relative"], digits=3),
             ]
             for name, place in places
         ],
+        ["", "step", "a", "b", "difference", "relative"],
         right=[1],
     )

@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from gdrun.errors import ExitCode
-from gdrun.text import human_bytes, human_seconds, safe_text
+from gdrun.text import human_bytes, human_seconds
 
 from . import session, terminal
 from .arguments import Json, RunsDir
@@ -60,10 +62,8 @@ def command(runs_dir: RunsDir = None, as_json: Json = False) -> int:
     width = max(len(one.what) for one in findings)
     marks = {OK: ("ok  ", "green"), NOTE: ("note", "yellow"), BAD: ("BAD ", "red")}
     for one in findings:
-        mark, colour = marks[one.verdict]
-        mend = f"  ({safe_text(one.mend)})" if one.mend else ""
-        mark = terminal.paint(mark, colour, name="stdout")
-        terminal.data(f"{mark} {one.what.ljust(width)}  {safe_text(one.found, limit=300)}{mend}")
+        mend = f"  ({one.mend})" if one.mend else ""
+        terminal.data(Text.assemble(marks[one.verdict], f" {one.what.ljust(width)}  {one.found}{mend}"))
     return code
 
 
@@ -78,8 +78,8 @@ def _python() -> Finding:
 def _packages() -> list[Finding]:
     from importlib import metadata
 
-    from gdrun import __version__
     from gdrun.rundir.environment import package_versions
+    from gdrun.version import __version__
 
     try:
         extras = metadata.metadata("gdrun").get_all("Provides-Extra") or []

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.text import Text
 
-from gdrun.text import human_bytes, plural, safe_text
+from gdrun.text import human_bytes, plural
 
 from . import terminal
-from .output import aligned
+from .tables import table
 
 if TYPE_CHECKING:
     from gdrun.training.train import Prepared
@@ -52,11 +53,11 @@ def describe(prepared: Prepared) -> dict[str, Any]:
 
 def show(plan: dict[str, Any]) -> None:
     """Print it on stderr."""
-    terminal.say(terminal.paint(safe_text(plan["name"]), "bold") + (" " + safe_text(plan["description"])).rstrip())
+    terminal.say(Text.assemble((plan["name"], "bold"), f" {plan['description']}".rstrip()))
     per_epoch = f" ({plural(plan['steps_per_epoch'], 'step')} an epoch)" if plan["steps_per_epoch"] > 1 else ""
     rows = [
         ("steps", f"{plan['steps']:,}{per_epoch}"),
-        ("runs as", f"{plan['compile']}, {plan['precision']}, {safe_text(plan['device'])}"),
+        ("runs as", f"{plan['compile']}, {plan['precision']}, {plan['device']}"),
         ("data", "none" if plan["num_examples"] is None else _data(plan)),
         ("state", f"{human_bytes(plan['state_bytes'])}, with the optimizer's"),
         ("parameters", f"{plan['num_parameters']:,} trained"),
@@ -64,12 +65,10 @@ def show(plan: dict[str, Any]) -> None:
     parameters = plan["parameters"]
     for parameter in parameters[:MOST_PARAMETERS]:
         shape = "x".join(str(size) for size in parameter["shape"]) or "number"
-        rows.append(
-            (f"  {safe_text(parameter['name'], limit=60)}", shape + ("" if parameter["trained"] else ", fixed"))
-        )
+        rows.append((f"  {parameter['name']}", shape + ("" if parameter["trained"] else ", fixed")))
     if len(parameters) > MOST_PARAMETERS:
         rows.append(("  ...", f"and {len(parameters) - MOST_PARAMETERS} more"))
-    for line in aligned(rows):
+    for line in table(rows, indent=2):
         terminal.say(line)
 
 

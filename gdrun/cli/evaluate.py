@@ -22,7 +22,8 @@ def command(
     from gdrun.rundir.run import load_run
     from gdrun.training.prediction import evaluate, load_trained, read_examples
 
-    from .output import aligned, print_json
+    from .output import print_json
+    from .tables import table
 
     trained = load_run(run, runs_dir)
     with session.quiet():
@@ -33,5 +34,5 @@ def command(
         print_json({"run": str(trained.directory), "values": values})
     else:
         rows = [[name, human_number(value, digits=9)] for name, value in values.items()]
-        terminal.data("\n".join(aligned(rows, indent=0)))
+        terminal.data(*table(rows))
     return ExitCode.DONE

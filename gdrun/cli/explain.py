@@ -8,14 +8,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from gdrun.errors import ConfigPath, UsageError
-from gdrun.text import safe_text
 
 from . import session, terminal
 from .arguments import Json, Plugins
-from .output import aligned, print_json
+from .output import print_json
 from .resolved import Resolved, language
+from .tables import table
 
 if TYPE_CHECKING:
     from gdrun.experiment.reference import Description
@@ -54,7 +55,7 @@ def command(
     if as_json:
         origins = {".".join(map(str, path)): resolved.origin(path) for path in resolved.leaves()}
         return print_json({"config": resolved.root.plain(), "origins": origins})
-    return terminal.data("\n".join(resolved.commented()))
+    return terminal.data(*resolved.commented())
 
 
 def _sort(words: Sequence[str]) -> tuple[str | None, list[str], list[str]]:
@@ -79,7 +80,7 @@ def _functions(names: Sequence[str], *, as_json: bool) -> None:
 
     rows = [row for row in describe_functions() if not names or any(name in row[1] for name in names)]
     if not rows:
-        raise UsageError(f"no function is called {safe_text(' or '.join(names), limit=100)}")
+        raise UsageError(f"no function is called {' or '.join(names)}")
     if as_json:
         return print_json(
             {"functions": [dict(zip(("group", "signature", "meaning"), row, strict=True)) for row in rows]}
@@ -88,8 +89,8 @@ def _functions(names: Sequence[str], *, as_json: bool) -> None:
     for group, signature, meaning in rows:
         groups.setdefault(group, []).append((signature, meaning))
     for group, members in groups.items():
-        terminal.data(terminal.paint(group, "bold", name="stdout"))
-        terminal.data("\n".join(aligned(members)))
+        terminal.data(Text(group, "bold"))
+        terminal.data(*table(members, indent=2))
     return None
 
 
@@ -101,15 +102,15 @@ def _keys(keys: Sequence[str], resolved: Resolved | None, *, as_json: bool) -> N
         return print_json({"keys": [asdict(one) | _here(path, resolved) for path, one in found]})
     for path, one in found:
         kind = f" (kind: {one.kind})" if one.kind and path[-1] != "kind" else ""
-        terminal.data(terminal.paint(".".join(map(str, path)), "bold", name="stdout") + kind)
+        terminal.data(Text.assemble((".".join(map(str, path)), "bold"), kind))
         terminal.data(f"  {one.meaning}")
         rows = [("type", one.type), ("default", "none, it is required" if one.default is None else one.default)]
         if one.allowed:
             rows.append(("allowed", ", ".join(one.allowed)))
         here = _here(path, resolved)
         if here:
-            rows.append(("here", f"{safe_text(in_flow(here['value']), limit=500)}  ({safe_text(here['origin'])})"))
-        terminal.data("\n".join(aligned(rows)))
+            rows.append(("here", f"{in_flow(here['value'])}  ({here['origin']})"))
+        terminal.data(*table(rows, indent=2))
     return None
 
 
@@ -125,7 +126,7 @@ def _paths(key: str, resolved: Resolved | None) -> list[ConfigPath]:
     Raises:
         UsageError: it means nothing.
     """
-    from gdrun.experiment.overrides import ALIASES
+    from gdrun.config.overrides import ALIASES
     from gdrun.experiment.reference import describe
     from gdrun.suggest import closest
 
@@ -138,14 +139,14 @@ def _paths(key: str, resolved: Resolved | None) -> list[ConfigPath]:
         return found
     near = closest(key, [".".join(map(str, place)) for place in places]) or closest(key, [str(p[-1]) for p in places])
     hint = f"did you mean '{near}'?" if near else "gdrun schema prints the whole language"
-    raise UsageError(f"there is no key '{safe_text(key, limit=100)}'", hint=hint)
+    raise UsageError(f"there is no key '{key}'", hint=hint)
 
 
 def _places(resolved: Resolved | None) -> list[ConfigPath]:
     """Every place of the language, as far as it can be listed: of a config's kinds, or of all."""
     if resolved is not None:
+        from gdrun.config.overrides import places
         from gdrun.experiment.loading import EXPERIMENT
-        from gdrun.experiment.overrides import places
 
         return list(places(resolved.loaded.root, EXPERIMENT))
     return list(language())

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import ExitCode, UsageError
-from gdrun.text import safe_text
 
 from . import session, terminal
 from .arguments import Device, Plugins, RunsDir
@@ -68,11 +67,11 @@ def _data(runs: list[str], to: str, output: str | None, runs_dir: Path | None) -
             raise UsageError(f"{to} cannot be printed; only csv can", hint="name a file with -o")
         from gdrun.exports.tables import csv_text
 
-        terminal.data(csv_text(load_runs(runs, runs_dir)))
+        terminal.document(csv_text(load_runs(runs, runs_dir)))
         return ExitCode.DONE
     with session.quiet():
         written = export(runs, to, output, runs_dir=runs_dir)
-    terminal.data("\n".join(safe_text(path) for path in written))
+    terminal.data(*map(str, written))
     return ExitCode.DONE
 
 
@@ -88,12 +87,12 @@ def _model(
     from gdrun.rundir.run import load_run
 
     if model not in FORMATS:
-        raise UsageError(f"there is no format '{safe_text(model, limit=40)}'", hint=f"one of {', '.join(FORMATS)}")
+        raise UsageError(f"there is no format '{model}'", hint=f"one of {', '.join(FORMATS)}")
     if len(runs) > 1:
         raise UsageError(f"a model is of one run, but {len(runs)} are named")
     trained = load_run(runs[0], runs_dir)
     path = Path(output or f"{trained.info.name}{_SUFFIXES[model] or '-model'}")
     with session.quiet():
         written = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))  # type: ignore[arg-type]
-    terminal.data(safe_text(written))
+    terminal.data(str(written))
     return ExitCode.DONE

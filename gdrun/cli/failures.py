@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import typer
+from rich.text import Text
 
 from gdrun.errors import ConfigError, ExitCode, GdrunError, PluginError, Problem, ResourceError
-from gdrun.text import safe_text
 
 from . import terminal
 
@@ -116,11 +116,11 @@ def _show(error: Exception) -> None:
         for each in error.errors:
             _show(each)
     elif isinstance(error, ConfigError):
-        terminal.say(render(error))
+        terminal.say(*render(error).split("\n"))
     elif isinstance(error, GdrunError) and error.exit_code != ExitCode.BUG:
-        terminal.say(f"{terminal.paint('error:', 'red', 'bold')} {_message(error)}")
+        _say_titled("error:", _message(error))
         if error.hint:
-            terminal.say(f"  {safe_text(error.hint, limit=MESSAGE_LIMIT)}")
+            terminal.say(f"  {error.hint[:MESSAGE_LIMIT]}")
     else:
         _tell_bug(error)
 
@@ -138,7 +138,7 @@ def _show_plugin_traceback(error: BaseException, *, verbose: bool) -> None:
             import traceback
 
             text = "".join(traceback.format_exception(own))
-            terminal.say(safe_text(text, limit=MESSAGE_LIMIT, lines=True))
+            terminal.say(*text[-MESSAGE_LIMIT:].rstrip("\n").split("\n"))
         else:
             terminal.say(f"  {TRACEBACK_VARIABLE}=1, or -v where a command has it, shows the plugin's traceback")
 
@@ -183,14 +183,19 @@ def _code(error: Exception) -> int:
 
 
 def _message(error: Exception) -> str:
-    return safe_text(error, limit=MESSAGE_LIMIT, lines=True)
+    return str(error)[:MESSAGE_LIMIT]
+
+
+def _say_titled(title: str, text: str) -> None:
+    first, *others = text.split("\n")
+    terminal.say(Text.assemble((title, "bold red"), " ", first), *others)
 
 
 def _tell_bug(error: Exception) -> None:
     if os.environ.get(TRACEBACK_VARIABLE):
         import traceback
 
-        terminal.say("".join(traceback.format_exception(error)))
+        terminal.say(*"".join(traceback.format_exception(error)).split("\n"))
         return
     where = ""
     if trace := error.__traceback__:
@@ -198,7 +203,7 @@ def _tell_bug(error: Exception) -> None:
             trace = trace.tb_next
         where = f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno})"
     text = f"{type(error).__name__}: {_message(error)}{where}"
-    terminal.say(f"{terminal.paint('bug in gdrun:', 'red', 'bold')} {safe_text(text, limit=MESSAGE_LIMIT, lines=True)}")
+    _say_titled("bug in gdrun:", text)
     for note in getattr(error, "__notes__", ()):
-        terminal.say(safe_text(note, limit=MESSAGE_LIMIT, lines=True))
+        terminal.say(*note[:MESSAGE_LIMIT].split("\n"))
     terminal.say(f"  please report it, with what {TRACEBACK_VARIABLE}=1 and the same command show")

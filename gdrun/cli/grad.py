@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gdrun.errors import ExitCode
-from gdrun.text import human_number, safe_text
+from gdrun.text import human_number
 
 from . import session, terminal
 from .arguments import Device, Json, RunsDir
@@ -65,10 +65,10 @@ def command(
     for at, point in enumerate(found.points):
         if at:
             terminal.data("")
-        terminal.data("\n".join(_lines(point, several=several)))
+        terminal.data(*_lines(point, several=several))
         for target in point.targets:
             for note in target.notes:
-                terminal.warn(safe_text(f"{target.target}: {note}", limit=400))
+                terminal.warn(f"{target.target}: {note}")
     return ExitCode.DONE
 
 
@@ -82,8 +82,8 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     return [*sources, *(text for text in targets if text not in sources)], values
 
 
-def _lines(point: PointDerivatives, *, several: bool) -> list[str]:
-    lines = []
+def _lines(point: PointDerivatives, *, several: bool) -> list[terminal.Line]:
+    lines: list[terminal.Line] = []
     if several:
         lines.append("at " + ", ".join(f"{name} = {_text(value)}" for name, value in point.at.items()))
     for target in point.targets:
@@ -91,10 +91,10 @@ def _lines(point: PointDerivatives, *, several: bool) -> list[str]:
     return lines
 
 
-def _target_lines(found: TargetDerivatives) -> list[str]:
-    from .output import aligned
+def _target_lines(found: TargetDerivatives) -> list[terminal.Line]:
+    from .tables import table
 
-    f = safe_text(found.target, limit=200)
+    f = str(found.target)
     rows = [[f"d/d{name}", _text(value)] for name, value in found.gradients.items()]
     for x, by in found.second.items():
         rows += [[f"d2/d{x}2" if x == y else f"d2/d{x}d{y}", _text(value)] for y, value in by.items()]
@@ -107,7 +107,7 @@ def _target_lines(found: TargetDerivatives) -> list[str]:
     rows += [[f"hvp {name}", _text(value)] for name, value in found.hvp.items()]
     if found.jvp is not None:
         rows.append(["jvp", _text(found.jvp)])
-    return [f"{f} = {_text(found.value)}", *aligned(rows)]
+    return [f"{f} = {_text(found.value)}", *table(rows, indent=2)]
 
 
 def _text(value: Any) -> str:
@@ -117,7 +117,7 @@ def _text(value: Any) -> str:
     from gdrun.analysis.derivatives import Missing
 
     if isinstance(value, Missing):
-        return f"none ({safe_text(value.reason, limit=200)})"
+        return f"none ({value.reason})"
     array = np.asarray(value)
     if array.ndim:
         if array.size > 1000:

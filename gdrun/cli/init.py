@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import UsageError
-from gdrun.text import safe_text
 
 from . import terminal
-from .output import aligned, write_file
+from .output import write_file
+from .tables import table
 
 KINDS = {
     "formula": "a curve with unknown numbers, fitted to data",
@@ -46,23 +46,23 @@ def command(
     It runs as it is: `gdrun train KIND.yaml`.
     """
     if show_list:
-        return terminal.data("\n".join(aligned(list(KINDS.items()), indent=0)))
+        return terminal.data(*table(list(KINDS.items())))
     if kind not in KINDS:
         from difflib import get_close_matches
 
         near = get_close_matches(kind, KINDS, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"kinds: {', '.join(KINDS)}"
-        raise UsageError(f"there is no starter '{safe_text(kind, limit=60)}'", hint=hint)
+        raise UsageError(f"there is no starter '{kind}'", hint=hint)
     text = starter(f"{kind}.yaml")
     if str(output) == "-":
-        return terminal.data(text)
+        return terminal.document(text)
     path = output or Path(f"{kind}.yaml")
     wanted = {path: text} | {path.parent / name: starter(name) for name in _BESIDE.get(kind, ())}
     for file in wanted:  # all of them first: a refusal leaves nothing half done
         if os.path.lexists(file):
-            raise UsageError(f"{safe_text(file)} exists; it is not replaced", hint="name another file with -o")
+            raise UsageError(f"{file} exists; it is not replaced", hint="name another file with -o")
     for file, content in wanted.items():
         write_file(file, content.encode(), new=True)
-    terminal.data(safe_text(path))
-    terminal.say(f"now: gdrun train {safe_text(path)}")
+    terminal.data(str(path))
+    terminal.say(f"now: gdrun train {path}")
     return None

@@ -6,9 +6,10 @@ import shutil
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from gdrun.errors import ExitCode, UsageError
-from gdrun.text import human_number, safe_text
+from gdrun.text import human_number
 
 from . import session, terminal
 from .arguments import Device, Json, Targets, split
@@ -42,25 +43,25 @@ def command(
     if as_json:
         print_json(found.as_dict())
     else:
-        terminal.data("\n".join(lines(found)))
+        terminal.data(*lines(found))
     return ExitCode.DONE
 
 
-def lines(found: RateSearch) -> list[str]:
+def lines(found: RateSearch) -> list[terminal.Line]:
     """Return the curve and the table as lines of text."""
     from gdrun.plots.text import as_text
 
-    from .output import aligned
+    from .tables import table
 
     number = lambda value: human_number(value, digits=4)  # noqa: E731
     width = min(shutil.get_terminal_size((80, 24)).columns, 100)
-    drawn = as_text(figure(found), width, 18, colour=terminal.has_colour("stdout")).splitlines()
+    drawn = Text.from_ansi(as_text(figure(found), width, 18, colour=terminal.has_colour("stdout")).rstrip("\n"))
     prediction, suggestion = found.prediction, found.suggestion
     rows = []
     if prediction.limit is not None:
-        rows.append(["predicted limit", f"{number(prediction.limit)}: {safe_text(prediction.why, limit=200)}"])
+        rows.append(["predicted limit", f"{number(prediction.limit)}: {prediction.why}"])
     else:
-        rows.append(["predicted limit", f"none: {safe_text(prediction.why, limit=200)}"])
+        rows.append(["predicted limit", f"none: {prediction.why}"])
     rows.append(["observed edge", "none within the range" if found.observed is None else number(found.observed)])
     if found.best is not None:
         lowest = min(float(loss) for loss in found.losses if loss == loss)
@@ -68,7 +69,7 @@ def lines(found: RateSearch) -> list[str]:
     rows.append(["configured", number(found.configured)])
     shown = "none" if suggestion.rate is None else human_number(suggestion.rate, digits=2)
     rows.append(["suggestion", f"{shown}: {suggestion.reason}"])
-    return [*drawn, "", *aligned(rows, indent=0)]
+    return [*drawn.split(), "", *table(rows)]
 
 
 def figure(found: RateSearch) -> Figure:

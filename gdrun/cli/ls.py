@@ -13,11 +13,11 @@ from gdrun.rundir.layout import default_runs_root, run_names
 from gdrun.rundir.listing import check_names, select
 from gdrun.rundir.run import Run
 from gdrun.rundir.settings import differing, labels
-from gdrun.text import human_age, human_seconds, plural, safe_text
+from gdrun.text import human_age, human_seconds, plural
 
-from . import table, terminal
+from . import terminal
 from .arguments import Json, RunsDir
-from .table import Cell, short_ids
+from .tables import Cell, screen_width, short_ids, status_cell, table, text_of, value_text
 
 SCREENFUL = 50
 """Rows that a terminal gets without being asked for more."""
@@ -67,7 +67,7 @@ def command(
     if not found:
         return _say_none(root, condition, total)
     lines = _chosen(found, columns, now) if columns else default_table(found, now=now)
-    terminal.data("\n".join(lines))
+    terminal.data(*lines)
     if limit is None and len(found) < total:
         terminal.say(f"{len(found)} of {total:,} runs; -n 0 shows all, -n N so many, --filter some")
     return None
@@ -89,14 +89,14 @@ def _found(
 
 def _say_none(root: Path, condition: str | None, total: int) -> None:
     if condition is not None:
-        terminal.say(f"no run in {safe_text(root)} fits the filter")
+        terminal.say(f"no run in {root} fits the filter")
     elif total:
-        terminal.say(f"{plural(total, 'run')} in {safe_text(root)}, none shown")
+        terminal.say(f"{plural(total, 'run')} in {root}, none shown")
     else:
-        terminal.say(f"no runs in {safe_text(root)}; `gdrun train CONFIG` makes one")
+        terminal.say(f"no runs in {root}; `gdrun train CONFIG` makes one")
 
 
-def default_table(found: Sequence[Run], *, now: datetime | None = None, name: str = "stdout") -> list[str]:
+def default_table(found: Sequence[Run], *, now: datetime | None = None, name: str = "stdout") -> list[terminal.Line]:
     """Return the lines of the usual table, with as much of the differences as the line has room for.
 
     Args:
@@ -111,16 +111,16 @@ def default_table(found: Sequence[Run], *, now: datetime | None = None, name: st
         age, seconds = run.get("age", now=now), run.get("seconds")
         rows.append(
             [
-                Cell(safe_text(run.id, limit=100)),
-                Cell("" if age is None else human_age(age)),
-                table.status_cell(run.status.value),
-                Cell(table.value_text(run.get("steps"))),
-                Cell("" if not isinstance(seconds, int | float) else human_seconds(seconds)),
-                Cell(table.value_text(run.get("loss"))),
+                run.id,
+                "" if age is None else human_age(age),
+                status_cell(run.status.value),
+                value_text(run.get("steps")),
+                "" if not isinstance(seconds, int | float) else human_seconds(seconds),
+                value_text(run.get("loss")),
                 note,
             ]
         )
-    return _fitted(rows, width=table.screen_width(name), name=name)
+    return _fitted(rows, width=screen_width(name))
 
 
 _TITLES = ("run", "age", "status", "steps", "time", "loss", "differs")
@@ -128,25 +128,25 @@ _ROOM = 36
 """Columns for what differs, below which other things give way to it."""
 
 
-def _fitted(rows: list[list[Cell]], *, width: int | None, name: str) -> list[str]:
+def _fitted(rows: list[list[Cell]], *, width: int | None) -> list[terminal.Line]:
     """The table in the width of the screen: first the times in ids give way to what differs, then the durations."""
     titles = list(_TITLES)
-    if not any(row[-1].text for row in rows):
+    if not any(text_of(row[-1]) for row in rows):
         titles, rows = titles[:-1], [row[:-1] for row in rows]
-    elif width is not None and _room(rows, width) < min(_ROOM, max(len(row[-1].text) for row in rows)):
-        short = short_ids([row[0].text for row in rows])
-        rows = [[Cell(end), *row[1:]] for end, row in zip(short, rows, strict=True)]
+    elif width is not None and _room(rows, width) < min(_ROOM, max(len(text_of(row[-1])) for row in rows)):
+        short = short_ids([text_of(row[0]) for row in rows])
+        rows = [[end, *row[1:]] for end, row in zip(short, rows, strict=True)]
         if _room(rows, width) < _ROOM // 2:
             titles, rows = [*titles[:4], *titles[5:]], [[*row[:4], *row[5:]] for row in rows]
     right = [titles.index(title) for title in ("age", "steps", "time") if title in titles]
     flexible = len(titles) - 1 if titles[-1] == "differs" else None
-    return table.lines(titles, rows, right=right, flexible=flexible, width=width, name=name)
+    return table(rows, titles, right=right, flexible=flexible, width=width)
 
 
 def _room(rows: list[list[Cell]], width: int) -> int:
     """How many columns are left for what differs."""
     return width - sum(
-        max(len(title), *(len(row[at].text) for row in rows)) + 2 for at, title in enumerate(_TITLES[:-1])
+        max(len(title), *(len(text_of(row[at])) for row in rows)) + 2 for at, title in enumerate(_TITLES[:-1])
     )
 
 
@@ -166,12 +166,12 @@ def differences(found: Sequence[Run]) -> list[Cell]:
 
 def _note(run: Run, paths: Sequence[str], names: dict[str, str]) -> Cell:
     if run.problem:
-        return Cell(safe_text(_short_problem(run), limit=300), ("red",))
+        return _short_problem(run), "red"
     values = ((path, run.settings.get(path)) for path in paths)
-    words = [f"{names[path]}={table.value_text(value)}" for path, value in values if value is not None]
+    words = [f"{names[path]}={value_text(value)}" for path, value in values if value is not None]
     if run.get("kind") == "sweep":
         words.insert(0, _sweep_words(run))
-    return Cell(safe_text(" ".join(words), limit=400))
+    return " ".join(words)
 
 
 def _short_problem(run: Run) -> str:
@@ -197,7 +197,7 @@ def _names(columns: str) -> list[str]:
     return names if "id" in names else ["id", *names]
 
 
-def _chosen(found: Sequence[Run], columns: str, now: datetime) -> list[str]:
+def _chosen(found: Sequence[Run], columns: str, now: datetime) -> list[terminal.Line]:
     """The table of the columns that were asked for, numbers in full."""
     names = _names(columns)
     check_names(found, names)
@@ -207,20 +207,18 @@ def _chosen(found: Sequence[Run], columns: str, now: datetime) -> list[str]:
         for name in names:
             value = run.get(name, now=now)
             numeric[name] &= value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-            cells.append(table.status_cell(value) if name == "status" else Cell(_shown(name, value)))
+            cells.append(status_cell(value) if name == "status" else _shown(name, value))
         rows.append(cells)
     right = [at for at, name in enumerate(names) if numeric[name]]
-    titles = [safe_text(name, limit=60) for name in names]
+    titles = names
     last = len(names) - 1
-    return table.lines(
-        titles, rows, right=right, flexible=last if last not in right else None, width=table.screen_width()
-    )
+    return table(rows, titles, right=right, flexible=last if last not in right else None, width=screen_width())
 
 
 def _shown(name: str, value: Any) -> str:
     if name == "age" and isinstance(value, int | float):
         return human_age(value)
-    return table.value_text(value, digits=None)
+    return value_text(value, digits=None)
 
 
 def _print_json(root: Path, found: Sequence[Run], total: int, columns: str | None, now: datetime) -> None:
@@ -235,7 +233,7 @@ def _print_json(root: Path, found: Sequence[Run], total: int, columns: str | Non
     # A run a line: json's own indentation would take longer than all the rest.
     head = dumps({"runs_root": str(root), "total": total})[:-1]
     body = ",\n".join(f"    {dumps(row)}" for row in rows)
-    terminal.data(f'{head},"runs":[\n{body}\n]}}')
+    terminal.document(f'{head},"runs":[\n{body}\n]}}')
 
 
 def describe(run: Run, now: datetime) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from gdrun.errors import ExitCode, ResourceError, RunDirectoryError, UsageError
-from gdrun.text import safe_text
 
 from . import session, terminal
 from .arguments import Device, Json, Plugins, RunsDir
@@ -108,7 +108,7 @@ def command(
             plugins=known, columns=[name.strip() for name in _split(columns)],
         )  # fmt: skip
     if not as_json and (term or (output is None and not _has_matplotlib())):
-        terminal.data(_text(figure, measure if term else None))
+        terminal.data(*Text.from_ansi(_text(figure, measure if term else None).rstrip("\n")).split())
         if not term:
             from gdrun.plots.picture import INSTALL_HINT
 
@@ -122,7 +122,7 @@ def command(
 
         print_json({"file": None if written is None else str(written), "figure": plain(figure)})
     elif written is not None:
-        terminal.data(safe_text(written))
+        terminal.data(str(written))
     return ExitCode.DONE
 
 
@@ -155,7 +155,7 @@ def _size(text: str | None, *, characters: bool) -> tuple[float, float] | None:
     if match is None or not all(low <= float(part) <= high for part in match.groups()):
         what = "columns and rows of characters, 100x30" if characters else "inches, 6.8x4.2"
         raise UsageError(
-            f"'{safe_text(text, limit=40)}' is no size",
+            f"'{text}' is no size",
             hint=f"width and height in {what}; each from {low:g} to {high:g}",
         )
     return float(match[1]), float(match[2])

@@ -54,7 +54,7 @@ def command(
         return ExitCode.DONE
     text = "".join(f"{line}\n" for line in _lines(named))
     if output is None:
-        terminal.data(text.removesuffix("\n"))
+        terminal.document(text)
     else:
         from .output import write_file
 

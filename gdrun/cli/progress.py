@@ -1,17 +1,17 @@
-"""What is seen while a run trains: a moving line on a terminal, a plain line now and then in a pipe."""
+"""Progress of a run or a sweep on stderr: a moving line on a terminal, a plain line now and then in a pipe."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from gdrun.text import human_number, human_seconds, plural, safe_text
-from gdrun.training.train import Listener
+from gdrun.training.listener import Listener
 
 from . import terminal
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
-    from gdrun.training.train import Plan, Progress
+    from gdrun.training.listener import Plan, Progress
 
 FIRST_LINE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -22,22 +22,25 @@ MANY_FIRST_LINE_SECONDS = 8.0
 
 
 def listener(
-    *, quiet: bool = False, verbose: bool = False, label: str = "", first_line_seconds: float = FIRST_LINE_SECONDS
+    label: str = "", *, quiet: bool = False, verbose: bool = False, first_line_seconds: float | None = None
 ) -> QuietProgress:
     """Return the listener that suits stderr: silent, live or plain.
 
     Args:
+        label: what to call the run or the sweep; default its name.
         verbose: also say beforehand what is going to run.
-        label: what to call the run; default its name.
-        first_line_seconds: how long a plain one keeps quiet.
+        first_line_seconds: when the first plain line comes; default FIRST_LINE_SECONDS.
     """
-    if quiet or terminal.is_live():
-        return (QuietProgress if quiet else LiveProgress)(label, verbose=verbose)
-    return PlainProgress(label, verbose=verbose, first_line_seconds=first_line_seconds)
+    if quiet:
+        return QuietProgress(label)
+    if terminal.is_live():
+        return LiveProgress(label, verbose=verbose)
+    first = FIRST_LINE_SECONDS if first_line_seconds is None else first_line_seconds
+    return PlainProgress(label, verbose=verbose, first_line_seconds=first)
 
 
 class QuietProgress(Listener):
-    """Warnings only; the ground of the others."""
+    """Warnings only; the base of the others."""
 
     def __init__(self, label: str = "", *, verbose: bool = False) -> None:
         self.label = label
@@ -45,19 +48,21 @@ class QuietProgress(Listener):
         self.plan: Plan | None = None
 
     def planned(self, plan: Plan) -> None:
-        """Keep the plan for the reports."""
+        """Keep the plan, and say it where that is wanted."""
         self.plan = plan
-        if self.verbose:
+        if not self.verbose:
+            return
+        if plan.num_trials is not None:
+            groups = f" in {plural(len(plan.group_sizes), 'group')}" if plan.group_sizes else ""
+            terminal.say(f"{self.name}: {plural(plan.num_trials, 'trial')}{groups}")
+        else:
             steps, numbers = plural(plan.total_steps, "step"), plural(plan.num_parameters, "parameter")
-            how = f"{plan.compile}, {plan.precision}, {safe_text(plan.device)}"
-            terminal.say(f"{self.name}: {steps}, {numbers}, {how}, into {safe_text(plan.directory)}")
+            runs_as = f"{plan.compile}, {plan.precision}, {safe_text(plan.device)}"
+            terminal.say(f"{self.name}: {steps}, {numbers}, {runs_as}, into {safe_text(plan.directory)}")
 
     def warned(self, message: str) -> None:
         """Show a warning."""
         terminal.warn(safe_text(message, limit=1000))
-
-    def close(self) -> None:
-        """Leave the terminal as it was, however the run ended."""
 
     def finished(self, run: Run) -> None:
         """Leave the terminal as it was."""
@@ -65,8 +70,14 @@ class QuietProgress(Listener):
 
     @property
     def name(self) -> str:
-        """What the run is called on the screen."""
+        """The name of the run or the sweep on the screen."""
         return safe_text(self.label or (self.plan.name if self.plan else ""), limit=40)
+
+    def position(self, progress: Progress) -> tuple[int, int]:
+        """Return (done, total): trials of a sweep, steps of a run; 0 where the total is not known."""
+        if progress.num_trials is not None:
+            return progress.trials_done, progress.num_trials
+        return progress.step, self.plan.total_steps if self.plan else 0
 
 
 class PlainProgress(QuietProgress):
@@ -79,19 +90,21 @@ class PlainProgress(QuietProgress):
         self._next_at = first_line_seconds
 
     def progress(self, progress: Progress) -> None:
-        """Say where the run is, if it is time to."""
+        """Say how far the run is, if it is time to."""
         if progress.seconds < self._next_at:
             return
         while self._next_at <= progress.seconds:
             self._next_at += min(self._next_at, LONGEST_PAUSE_SECONDS)
-        total = self.plan.total_steps if self.plan else None
-        steps = f"step {progress.step:,}" + (f" of {total:,}" if total else "")
-        words = [f"{self.name}: {steps}", *_facts(progress), human_seconds(progress.seconds)]
-        terminal.say(", ".join(words))
+        done, total = self.position(progress)
+        if progress.num_trials is not None:
+            position = f"{done:,} of {plural_count(total)}"
+        else:
+            position = f"step {done:,}" + (f" of {total:,}" if total else "")
+        terminal.say(", ".join([f"{self.name}: {position}", *facts(progress), human_seconds(progress.seconds)]))
 
 
 class LiveProgress(QuietProgress):
-    """A bar with the step, the loss and, while they are few, the parameters; gone when the run is done."""
+    """A bar with the steps or trials that are done and what came of them; gone when the run is done."""
 
     def __init__(self, label: str = "", *, verbose: bool = False) -> None:
         super().__init__(label, verbose=verbose)
@@ -110,21 +123,23 @@ class LiveProgress(QuietProgress):
 
         columns = (
             TextColumn("{task.description}", markup=False, style="bold", table_column=one_line()),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[steps]}", markup=False, table_column=one_line()),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[position]}", markup=False, table_column=one_line()),
             TimeElapsedColumn(table_column=one_line()),
             TextColumn("{task.fields[facts]}", markup=False, table_column=one_line()),
         )
+        self.close()
         self._bar = rich.progress.Progress(*columns, console=terminal.console(), transient=True, expand=False)
-        self._task = self._bar.add_task(self.name, total=plan.total_steps or None, steps="compiling", facts="")
+        total = plan.total_steps if plan.num_trials is None else plan.num_trials
+        self._task = self._bar.add_task(self.name, total=total or None, position="compiling", facts="")
         self._bar.start()
 
     def progress(self, progress: Progress) -> None:
         """Move the bar."""
         if self._bar is not None:
-            total = self.plan.total_steps if self.plan else None
-            steps = f"{progress.step:,}" + (f"/{total:,}" if total else "")
-            self._bar.update(self._task, completed=progress.step, steps=steps, facts="  ".join(_facts(progress)))
+            done, total = self.position(progress)
+            position = f"{done:,}" + (f"/{total:,}" if total else "")
+            self._bar.update(self._task, completed=done, position=position, facts="  ".join(facts(progress)))
 
     def warned(self, message: str) -> None:
         """Show a warning above the bar."""
@@ -140,20 +155,33 @@ class LiveProgress(QuietProgress):
             self._bar = None
 
 
-def _facts(progress: Progress) -> list[str]:
-    """The loss, the few parameters, the speed."""
-    words = [f"loss {human_number(progress.loss, digits=6)}"]
-    words += [f"{safe_text(name, limit=24)} {short_array(value)}" for name, value in progress.parameters.items()]
-    if progress.steps_per_second:
-        words.append(speed(progress.steps_per_second))
-    return words
+def facts(progress: Progress) -> list[str]:
+    """Return what is known of a run (loss, few parameters) or a sweep (diverged, best so far), and the speed."""
+    speed = progress.steps_per_second
+    if progress.num_trials is None:
+        words = [f"loss {human_number(progress.loss, digits=6)}"]
+        words += [f"{safe_text(name, limit=24)} {short_array(value)}" for name, value in progress.parameters.items()]
+        return words + ([speed_text(speed)] if speed else [])
+    words = [f"{progress.diverged:,} diverged"] if progress.diverged else []
+    if progress.best_value is not None:
+        trial = "" if progress.best_trial is None else f" (trial {progress.best_trial})"
+        words.append(f"best {human_number(progress.best_value, digits=4)}{trial}")
+    return words + ([f"{per_second(speed)} steps/s"] if speed else [])
 
 
-def speed(steps_per_second: float) -> str:
-    """Return a speed in the unit that people compare: "12 us a step" or "3.1 steps a second"."""
+def speed_text(steps_per_second: float) -> str:
+    """Return the speed of a run in the unit that people compare: "12 us a step" or "310 steps/s"."""
     if steps_per_second < 1000:
         return f"{human_number(steps_per_second, digits=3)} steps/s"
     return f"{human_number(1e6 / steps_per_second, digits=3)} us a step"
+
+
+def per_second(speed: float) -> str:
+    """Return a number of steps a second in three digits: "940", "12.5 k", "7.1 M"."""
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
+        if speed >= size:
+            return f"{human_number(speed / (1e3 if unit == ' k' else size), digits=3)}{unit}"
+    return human_number(speed, digits=3)
 
 
 def short_array(value: Any) -> str:
@@ -161,3 +189,8 @@ def short_array(value: Any) -> str:
     if getattr(value, "ndim", 0) == 0:
         return human_number(value.item() if hasattr(value, "item") else value, digits=6)
     return "[" + ", ".join(short_array(item) for item in value) + "]"
+
+
+def plural_count(total: int) -> str:
+    """Return "1 trial", "1,000 trials"."""
+    return "1 trial" if total == 1 else f"{total:,} trials"

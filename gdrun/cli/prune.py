@@ -9,7 +9,7 @@ import typer
 
 from gdrun.errors import ExitCode, UsageError
 from gdrun.rundir.layout import default_runs_root
-from gdrun.text import plural, safe_text
+from gdrun.text import plural
 
 from . import terminal
 from .arguments import Json, RunsDir
@@ -85,7 +85,7 @@ def _empty(root: Path, *, yes: bool, dry_run: bool, as_json: bool) -> int:
     entries = removed(root)
     count = 0
     if not entries:
-        terminal.say(f"the trash of {safe_text(root)} is empty")
+        terminal.say(f"the trash of {root} is empty")
     elif dry_run:
         agreed(entries, "for good (a dry run: nothing is done)", yes=True)
     elif agreed(entries, "for good", yes=yes):

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import ExitCode
-from gdrun.text import safe_text
 
 from . import session, terminal
 from .arguments import Json, RunsDir
@@ -40,5 +39,5 @@ def command(
 
         print_json({"file": str(written), "bytes": written.stat().st_size})
     else:
-        terminal.data(safe_text(written))
+        terminal.data(str(written))
     return ExitCode.DONE

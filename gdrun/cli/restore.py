@@ -8,7 +8,6 @@ import typer
 
 from gdrun.errors import ExitCode
 from gdrun.rundir.layout import default_runs_root
-from gdrun.text import safe_text
 
 from . import ls, terminal
 from .arguments import Json, RunsDir
@@ -39,9 +38,9 @@ def command(
                 {"trash": [{"id": one.id, "name": one.get("name"), "directory": one.directory} for one in entries]}
             )
         elif entries:
-            terminal.data("\n".join(ls.default_table(entries)))
+            terminal.data(*ls.default_table(entries))
         else:
-            terminal.say(f"the trash of {safe_text(root)} is empty")
+            terminal.say(f"the trash of {root} is empty")
         return ExitCode.DONE
     references = [run.id for run in removed(root)] if everything else list(runs or ())
     restored = restore(references, root)
@@ -50,5 +49,5 @@ def command(
 
         print_json({"restored": [str(path) for path in restored]})
     else:
-        terminal.data("\n".join(safe_text(path) for path in restored))
+        terminal.data(*map(str, restored))
     return ExitCode.DONE

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from gdrun.errors import UsageError
-from gdrun.text import safe_text
 
 from . import session, terminal
 from .arguments import Json, Plugins, Quiet, RunsDir, Verbose
@@ -52,7 +51,7 @@ def command(
         print_json({"runs": [told], "exit_code": int(code)})
         return code
     with suppress(terminal.OutputClosed):
-        terminal.data(safe_text(directory))
+        terminal.data(str(directory))
     return code
 
 
@@ -86,10 +85,10 @@ def _resume_sweep(
     from gdrun.sweeping.summary import summarize
     from gdrun.training.resuming import resume_sweep
 
-    from . import sweep_progress, sweep_summary
+    from . import progress, sweep_summary
 
     known = session.load_plugins(plugins)
-    listener = sweep_progress.listener(directory.name, quiet=quiet, verbose=verbose)
+    listener = progress.listener(directory.name, quiet=quiet, verbose=verbose)
     with session.quiet():
         try:
             run = resume_sweep(directory, overrides, plugins=known, listener=listener)

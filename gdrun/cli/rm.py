@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from gdrun.errors import ExitCode, UsageError
 from gdrun.rundir.layout import default_runs_root
@@ -51,7 +52,7 @@ def agreed(entries: Sequence[Run], where: str, *, yes: bool) -> bool:
     """
     terminal.say(f"{plural(len(entries), 'run')} {'goes' if len(entries) == 1 else 'go'} {where}:")
     for line in ls.default_table(entries, name="stderr"):
-        terminal.say(f"  {line}")
+        terminal.say(Text.assemble("  ", line))
     if yes:
         return True
     if not (_is_terminal(sys.stdin) and terminal.is_terminal("stderr")):

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from gdrun.text import safe_text
-
 from . import terminal
 
 
@@ -29,7 +27,7 @@ def command(
 
     text = dumps(schema(), indent=2) + "\n"
     if output is None:
-        terminal.data(text)
+        terminal.document(text)
         return
     write_file(output, text.encode())
-    terminal.say(f"wrote {safe_text(output)}")
+    terminal.say(f"wrote {output}")

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gdrun.errors import GdrunError, UsageError
-from gdrun.text import safe_text
 
 from . import failures, terminal
 
@@ -55,13 +54,13 @@ def load_plugins(plugins: Sequence[str] | None) -> Plugins:
     if not plugins:
         return NO_PLUGINS
     with quiet():
-        return load(plugins, say=lambda text: terminal.say(safe_text(text, limit=4000, lines=True)))
+        return load(plugins, say=lambda text: terminal.say(*text[:4000].split("\n")))
 
 
 def check_device(device: str | None) -> None:
     """Raise UsageError where `device` is none."""
     if device is not None and not _DEVICE.fullmatch(device):
-        raise UsageError(f"there is no device '{safe_text(device, limit=40)}'", hint="auto, cpu, gpu or gpu:N")
+        raise UsageError(f"there is no device '{device}'", hint="auto, cpu, gpu or gpu:N")
 
 
 def prepare_all(

@@ -6,16 +6,18 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from gdrun.errors import ExitCode
 from gdrun.rundir.run import Run, load_run
 from gdrun.text import safe_text
 
-from . import show_convergence, show_run, show_sweep, table, terminal
+from . import show_convergence, show_run, show_sweep, terminal
 from .arguments import Json, RunsDir
 from .predict import RunArgument
+from .tables import STATUS_COLOURS, screen_width
 
-Section = Callable[[Run, dict[str, Any], int], list[str]]
+Section = Callable[[Run, dict[str, Any], int], list[terminal.Line]]
 """(run, what `describe_run` says of it, width of the screen) -> lines; none leave the section out."""
 
 SECTIONS: list[tuple[str, Section]] = [
@@ -57,12 +59,13 @@ def command(
     found = load_run(run, runs_dir)
     if config:
         # As it is in the file: it has been checked for what terminals obey when it was written.
-        terminal.data(safe_text(found.config, lines=True).removesuffix("\n"))
+        terminal.data(*found.config.removesuffix("\n").split("\n"))
         return ExitCode.DONE
     if convergence:
         return show_convergence.show_alone(found, as_json=as_json)
     if files and not as_json:
-        terminal.data("\n".join(f"{size}\t{safe_text(name)}" for name, size in files_of(found)))
+        # For programs: the tab is no part of a name, so what is in a name is escaped here.
+        terminal.document("\n".join(f"{size}\t{safe_text(name)}" for name, size in files_of(found)))
         return ExitCode.DONE
     facts = describe_run(found)
     if as_json:
@@ -70,26 +73,26 @@ def command(
 
         print_json({"files": facts["files"]} if files else {"run": facts})
         return ExitCode.DONE
-    terminal.data("\n".join(page(found, facts)))
+    terminal.data(*page(found, facts))
     return ExitCode.DONE
 
 
-def page(run: Run, facts: dict[str, Any]) -> list[str]:
+def page(run: Run, facts: dict[str, Any]) -> list[terminal.Line]:
     """Return the whole page as lines."""
-    width = table.screen_width() or WIDTH
+    width = screen_width() or WIDTH
     status = str(facts["status"])
-    colours = ("bold", *table.STATUS_COLOURS.get(status, ()))
-    why = f": {safe_text(facts['why'], limit=400)}" if facts["why"] else ""
-    lines = [terminal.paint(safe_text(run.id, limit=120), "bold", name="stdout")]
+    colours = f"bold {STATUS_COLOURS.get(status, '')}"
+    why = f": {facts['why']}" if facts["why"] else ""
+    lines: list[terminal.Line] = [Text(run.id, "bold")]
     if facts["description"]:
-        lines.append(safe_text(facts["description"], limit=300))
-    lines.append(f"{terminal.paint(status, *colours, name='stdout')}{why}")
+        lines.append(facts["description"])
+    lines.append(Text.assemble((status, colours), why))
     left_out = OF_RUNS_ONLY if facts["kind"] == "sweep" else OF_SWEEPS_ONLY
     for heading, section in SECTIONS:
         if heading in left_out:
             continue
         found = show_run.guarded(section, run, facts, width)
         if found:
-            lines += ["", terminal.paint(heading, "bold", name="stdout")] if heading else []
+            lines += ["", Text(heading, "bold")] if heading else []
             lines += found
     return lines

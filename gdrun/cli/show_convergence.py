@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import ExitCode, GdrunError
-from gdrun.text import safe_text
 
 from . import session, terminal
 from .show_run import wrapped
@@ -14,11 +13,11 @@ if TYPE_CHECKING:
     from gdrun.rundir.run import Run
 
 
-def convergence(run: Run, facts: dict[str, Any], width: int) -> list[str]:
+def convergence(run: Run, facts: dict[str, Any], width: int) -> list[terminal.Line]:
     """How fast, where the loss stood still, how it grew: what the rows alone say."""
     from gdrun.analysis.convergence import report
 
-    return [line for text in report(run).insights() for line in wrapped(safe_text(text, limit=1000), width)]
+    return [line for text in report(run).insights() for line in wrapped(str(text), width)]
 
 
 def show_alone(run: Run, *, as_json: bool) -> int:
@@ -33,10 +32,10 @@ def show_alone(run: Run, *, as_json: bool) -> int:
 
             found = with_curvature(run)
     except GdrunError as error:
-        terminal.warn(f"without the curvature: {safe_text(error.message, limit=400)}")
+        terminal.warn(f"without the curvature: {error.message}")
         found = report(run)
     if as_json:
         print_json({"convergence": found.as_dict()})
     else:
-        terminal.data("\n".join(found.lines()))
+        terminal.data(*found.lines())
     return ExitCode.DONE

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
+
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir.settings import labels
-from gdrun.text import human_age, human_bytes, human_seconds, plural, safe_text
+from gdrun.text import human_age, human_bytes, human_seconds, plural
 
-from . import table
-from .output import aligned
 from .sparkline import sparkline
 from .summary import FEW_NUMBERS, exact_array, parameters_of, plural_number
-from .table import Cell, value_text
+from .tables import table, value_text
+from .terminal import Line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from gdrun.rundir.run import Run
 
 Facts = dict[str, Any]
-Lines = list[str]
+Lines = list[Line]
 
 _ROWS = 12
 _MOST_COLUMNS = 8
@@ -31,15 +32,13 @@ _MOST_COLUMNS = 8
 
 def overview(run: Run, facts: Facts, width: int) -> Lines:
     """When, how long, how far."""
-    rows = [("directory", safe_text(facts["directory"], limit=300))]
+    rows = [("directory", str(facts["directory"]))]
     if started := facts["started"]:
         try:
             ago = datetime.now(UTC) - datetime.fromisoformat(started)
-            rows.append(
-                ("started", f"{safe_text(started[:19].replace('T', ' '))} UTC, {human_age(ago.total_seconds())} ago")
-            )
+            rows.append(("started", f"{started[:19].replace('T', ' ')} UTC, {human_age(ago.total_seconds())} ago"))
         except (ValueError, TypeError):
-            rows.append(("started", safe_text(started, limit=60)))
+            rows.append(("started", started))
     if isinstance(facts["seconds"], int | float):
         rows.append(("time", human_seconds(facts["seconds"])))
     if isinstance(facts["steps"], int):
@@ -49,7 +48,7 @@ def overview(run: Run, facts: Facts, width: int) -> Lines:
     if facts["diverged"]:
         where = facts["diverged"]
         rows.append(("diverged", f"{value_text(where.get('quantity'))} at step {value_text(where.get('step'))}"))
-    return [*aligned(rows), *(f"  warning: {safe_text(text, limit=500)}" for text in facts["warnings"])]
+    return [*table(rows, indent=2), *(f"  warning: {text}" for text in facts["warnings"])]
 
 
 def config(run: Run, facts: Facts, width: int) -> Lines:
@@ -57,15 +56,13 @@ def config(run: Run, facts: Facts, width: int) -> Lines:
     settings, written = facts["settings"], set(facts["written"])
     if not settings:
         return []
-    rows = [
-        (safe_text(path, limit=80), value_text(settings[path], digits=None)) for path in settings if path in written
-    ]
-    lines = [table.fitted(line, width) for line in aligned(rows)]
+    rows = [(path, value_text(settings[path], digits=None)) for path in settings if path in written]
+    lines = table(rows, flexible=1, width=width, indent=2)
     rest = {path: settings[path] for path in settings if path not in written}
     if rest:
         short = labels(rest, settings)
         words = ", ".join(f"{short[path]} {value_text(value, digits=None)}" for path, value in rest.items())
-        lines += wrapped(f"defaults: {safe_text(words, limit=4000)}", width)
+        lines += wrapped(f"defaults: {words}", width)
     return lines
 
 
@@ -79,16 +76,16 @@ def values(run: Run, facts: Facts, width: int) -> Lines:
         mark = "" if "best" not in best or name in ("learning_rate", "gradient_norm") else "{} at step {}"
         words = mark.format(value_text(best.get("best"), digits=None), value_text(best.get("best_step")))
         last = final.get(name, best.get("last"))
-        rows.append([Cell(safe_text(name, limit=60)), Cell(_value(last)), Cell(words)])
-    if not any(row[-1].text for row in rows):
+        rows.append([name, _value(last), words])
+    if not any(row[-1] for row in rows):
         rows = [row[:-1] for row in rows]
-    lines = table.lines(["", "final", "best in a row"][: len(rows[0])], rows) if rows else []
+    lines = table(rows, ["", "final", "best in a row"][: len(rows[0])], indent=2) if rows else []
     if facts["kind"] == "sweep":
-        return ["  " + line for line in [*lines, *_best_parameters(run)]]
+        return [*lines, *_best_parameters(run)]
     if facts["best"]:
         pairs = ", ".join(f"{name} {_value(value)}" for name, value in facts["best"].items())
-        lines.append(f"kept as best: {safe_text(pairs, limit=300)}")
-    return ["  " + line for line in [*lines, *_parameters(run)]]
+        lines.append(f"  kept as best: {pairs}")
+    return [*lines, *_parameters(run)]
 
 
 def _parameters(run: Run) -> Lines:
@@ -96,27 +93,21 @@ def _parameters(run: Run) -> Lines:
     parameters = parameters_of(run)
     size = sum(array.size for array in parameters.values())
     if 0 < size <= FEW_NUMBERS:
-        rows = [(safe_text(name, limit=60), exact_array(array)) for name, array in parameters.items()]
-        return aligned(rows, indent=0)
-    return [f"{size:,} parameters, in parameters.npz"] if size else []
+        rows = [(name, exact_array(array)) for name, array in parameters.items()]
+        return table(rows, indent=2)
+    return [f"  {size:,} parameters, in parameters.npz"] if size else []
 
 
 def _best_parameters(run: Run) -> Lines:
     """Those of a sweep's best trial."""
-    from gdrun.rundir.run import Run
-
-    best = Run(run.directory).best_run
+    best = run.best_run
     lines = [] if best is None else _parameters(best)
-    return ["the best trial's parameters:", *("  " + line for line in lines)] if lines else []
+    return ["  the best trial's parameters:", *(Text.assemble("  ", line) for line in lines)] if lines else []
 
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
-        return (
-            f"none ({safe_text(value.get('reason', ''), limit=100)})"
-            if "reason" in value
-            else safe_text(value, limit=100)
-        )
+        return f"none ({value.get('reason', '')})" if "reason" in value else str(value)
     return value_text(value, digits=None)
 
 
@@ -126,10 +117,10 @@ def metrics(run: Run, facts: Facts, width: int) -> Lines:
     steps = run.table.steps
     if not len(steps):
         return ["  no rows yet"]
-    lines = [f"  {plural(len(steps), 'row')}, steps {int(steps[0]):,} to {int(steps[-1]):,}"]
+    lines: Lines = [f"  {plural(len(steps), 'row')}, steps {int(steps[0]):,} to {int(steps[-1]):,}"]
     named = [name for name in facts.get("metrics", {}) if name != "loss_before"]
     varied = [name for name in named if _varies(columns[name])]
-    lines += ["  " + line for line in _rows(columns, varied or named, width - 2)]
+    lines += _rows(columns, varied or named, width - 2)
     curves: list[tuple[str, str, str]] = []
     for name in named:
         one = facts["metrics"][name]
@@ -137,8 +128,8 @@ def metrics(run: Run, facts: Facts, width: int) -> Lines:
         if name not in varied:
             ends = value_text(one["last"])
         line = sparkline(_there(columns[name])) if name in varied else ""
-        curves.append((safe_text(name, limit=40), line, ends))
-    lines += ["", *(table.fitted(line, width) for line in aligned(curves[:40]))]
+        curves.append((name, line, ends))
+    lines += ["", *table(curves[:40], flexible=2, width=width, indent=2)]
     if len(curves) > 40:
         lines.append(f"  and {plural(len(curves) - 40, 'column')} more")
     return lines
@@ -161,19 +152,19 @@ def _varies(values: np.ndarray) -> bool:
 def _rows(columns: dict[str, np.ndarray], names: Sequence[str], width: int) -> Lines:
     """The rows at steps 0, 1, 2, 5, 10, ... and the last, with as many columns as there is room for."""
     picked = round_steps(columns["step"])
-    titles, cells, taken = ["step"], [[Cell(f"{int(columns['step'][at]):,}")] for at in picked], 8
+    titles, cells, taken = ["step"], [[f"{int(columns['step'][at]):,}"] for at in picked], 8
     for name in names:
         shown = [
             value_text(columns[name][at].item()) if columns[name][at] == columns[name][at] else "" for at in picked
         ]
-        wide = max(len(safe_text(name, limit=40)), *(len(text) for text in shown)) + 2
+        wide = max(len(name), *(len(text) for text in shown)) + 2
         if taken + wide > width or len(titles) == _MOST_COLUMNS:
             break
         taken += wide
-        titles.append(safe_text(name, limit=40))
+        titles.append(name)
         for row, text in zip(cells, shown, strict=True):
-            row.append(Cell(text))
-    return table.lines(titles, cells, right=range(len(titles)))
+            row.append(text)
+    return table(cells, titles, right=range(len(titles)), indent=2)
 
 
 def round_steps(steps: np.ndarray, most: int = _ROWS) -> list[int]:
@@ -198,37 +189,35 @@ def environment(run: Run, facts: Facts, width: int) -> Lines:
     rows = [
         (
             "ran as",
-            ", ".join(safe_text(known[name], limit=100) for name in ("compile", "precision", "device") if known[name]),
+            ", ".join(str(known[name]) for name in ("compile", "precision", "device") if known[name]),
         )
     ]
     if host:
-        words = [safe_text(host[name], limit=100) for name in ("name", "processor", "system") if host.get(name)]
+        words = [str(host[name]) for name in ("name", "processor", "system") if host.get(name)]
         if isinstance(host.get("memory_bytes"), int):
             words.append(f"{human_bytes(host['memory_bytes'])} memory")
         rows.append(("machine", ", ".join(words)))
-    rows.append(
-        ("versions", ", ".join(f"{safe_text(k, limit=40)} {safe_text(v, limit=40)}" for k, v in versions.items()))
-    )
+    rows.append(("versions", ", ".join(f"{k} {v}" for k, v in versions.items())))
     if git.get("commit"):
-        rows.append(("git", f"{safe_text(git['commit'], limit=12)} {safe_text(git.get('branch') or '', limit=60)}"))
+        rows.append(("git", f"{git['commit']} {git.get('branch') or ''}"))
     if known["command"]:
-        rows.append(("command", safe_text(" ".join(map(str, known["command"])), limit=300)))
-    return [table.fitted(line, width) for line in aligned([row for row in rows if row[1]])]
+        rows.append(("command", " ".join(map(str, known["command"]))))
+    return table([row for row in rows if row[1]], flexible=1, width=width, indent=2)
 
 
 def files(run: Run, facts: Facts, width: int) -> Lines:
     """What the directory holds."""
-    return aligned([(safe_text(name, limit=100), human_bytes(size)) for name, size in facts["files"].items()])
+    return table([(name, human_bytes(size)) for name, size in facts["files"].items()], indent=2)
 
 
 def problems(run: Run, facts: Facts, width: int) -> Lines:
     """What cannot be read."""
-    return [f"  {safe_text(text, limit=500)}" for text in facts["problems"]]
+    return [f"  {text}" for text in facts["problems"]]
 
 
 def wrapped(text: str, width: int) -> Lines:
     """Return a paragraph as indented lines."""
-    return textwrap.wrap(text, max(width, 20), initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    return [*textwrap.wrap(text, max(width, 20), initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)]
 
 
 def guarded(section: Any, run: Run, facts: Facts, width: int) -> Lines:
@@ -236,8 +225,8 @@ def guarded(section: Any, run: Run, facts: Facts, width: int) -> Lines:
     try:
         lines: Lines = section(run, facts, width)
     except RunDirectoryError as error:
-        return [f"  {safe_text(error, limit=500)}"]
+        return [f"  {error}"]
     except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         # The files can say anything: a text for a loss, a list for a step.
-        return [f"  cannot be made of what the files say ({safe_text(error, limit=300)})"]
+        return [f"  cannot be made of what the files say ({error})"]
     return lines

@@ -7,11 +7,10 @@ from typing import Any
 
 from gdrun.rundir.run import Run
 from gdrun.rundir.settings import labels
-from gdrun.text import human_number, safe_text
+from gdrun.text import human_number
 
-from . import table
 from .show_run import Facts, Lines, wrapped
-from .table import Cell, value_text
+from .tables import Cell, status_cell, table, text_of, value_text
 
 BEST_ROWS = 10
 
@@ -25,17 +24,16 @@ def trials(run: Run, facts: Facts, width: int) -> Lines:
     from .sweep_summary import edge_lines
 
     counts = facts["trials"] if isinstance(facts["trials"], Mapping) else {}
-    words = [f"{value_text(number)} {safe_text(name, limit=40)}" for name, number in counts.items() if number]
-    lines = [f"  {', '.join(words)}"] if words else []
-    sweep = Run(run.directory)
-    for line in edge_lines(summarize(sweep)):
-        lines += wrapped(safe_text(line.strip(), limit=300), width)
-    rows = [trial for trial in sweep.trials if isinstance(trial, dict)]
+    words = [f"{value_text(number)} {name}" for name, number in counts.items() if number]
+    lines: Lines = [f"  {', '.join(words)}"] if words else []
+    for line in edge_lines(summarize(run)):
+        lines += wrapped(line.strip(), width)
+    rows = [trial for trial in run.trials if isinstance(trial, dict)]
     metric = facts.get("metric") if isinstance(facts.get("metric"), str) else "loss"
     ranked = best_first(rows, str(metric), descending=facts.get("direction") == "maximize")
     if ranked:
-        lines += ["", f"  the best of {len(rows):,} by {safe_text(metric, limit=60)}"]
-        lines += ["  " + line for line in _table(sweep, ranked[:BEST_ROWS], str(metric), width - 2)]
+        lines += ["", f"  the best of {len(rows):,} by {metric}"]
+        lines += _table(run, ranked[:BEST_ROWS], str(metric), width - 2)
     return lines
 
 
@@ -62,8 +60,8 @@ def _table(sweep: Run, rows: list[dict[str, Any]], metric: str, width: int) -> L
     taken = 0
     for name in names:
         shown = [_cell(name, row.get(name)) for row in rows]
-        title = safe_text(short.get(name, name), limit=40)
-        wide = max(len(title), *(len(cell.text) for cell in shown)) + 2
+        title = short.get(name, name)
+        wide = max(len(title), *(len(text_of(cell)) for cell in shown)) + 2
         if taken + wide > width and len(titles) >= len(axes) + 2:
             break
         taken += wide
@@ -72,10 +70,10 @@ def _table(sweep: Run, rows: list[dict[str, Any]], metric: str, width: int) -> L
         titles.append(title)
         for row, cell in zip(cells, shown, strict=True):
             row.append(cell)
-    return table.lines(titles, cells, right=right)
+    return table(cells, titles, right=right, indent=2)
 
 
 def _cell(name: str, value: Any) -> Cell:
     if name == "status":
-        return table.status_cell(safe_text(value, limit=20))
-    return Cell(human_number(value, digits=6) if isinstance(value, float) else value_text(value))
+        return status_cell(str(value))
+    return human_number(value, digits=6) if isinstance(value, float) else value_text(value)

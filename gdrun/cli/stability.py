@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gdrun.errors import ExitCode, UsageError
-from gdrun.text import human_number, safe_text
+from gdrun.text import human_number
 
 from . import session, terminal
 from .arguments import Device, Json, RunsDir, split
@@ -47,15 +47,15 @@ def command(
     if as_json:
         print_json(found.as_dict())
         return ExitCode.DONE
-    terminal.data("\n".join(lines(found)))
+    terminal.data(*lines(found))
     for note in found.notes:
         terminal.warn(note)
     return ExitCode.DONE
 
 
-def lines(found: Stability) -> list[str]:
+def lines(found: Stability) -> list[terminal.Line]:
     """Return what was found as lines of text."""
-    from .output import aligned
+    from .tables import table
 
     number = lambda value: "?" if value is None else human_number(value, digits=6)  # noqa: E731
     if len(found.points) > 1:
@@ -64,11 +64,11 @@ def lines(found: Stability) -> list[str]:
             limit = point.prediction.limit
             share = found.learning_rate / limit if limit and found.learning_rate is not None else None
             rows.append([str(point.step), number(point.loss), number(point.largest), number(limit), _percent(share)])
-        shown = aligned(rows, indent=0)
+        shown = table(rows)
     else:
-        shown = aligned(_rows(found, found.points[0], number), indent=0)
+        shown = table(_rows(found, found.points[0], number))
     for caveat in found.prediction.caveats:
-        shown.append(f"- {safe_text(caveat, limit=300)}")
+        shown.append(f"- {caveat}")
     return shown
 
 
@@ -84,7 +84,7 @@ def _rows(found: Stability, point: Sharpness, number: object) -> list[list[str]]
     if point.condition_number is not None:
         rows.append(["condition number", number(point.condition_number)])
     limit = f"{number(prediction.limit)}: " if prediction.limit is not None else "none: "
-    rows.append([f"limit of {found.optimizer}", limit + safe_text(prediction.why, limit=300)])
+    rows.append([f"limit of {found.optimizer}", limit + str(prediction.why)])
     if found.share is not None:
         beyond = "beyond the limit" if found.share > 1 else "of the limit"
         rows.append(["learning rate", f"{number(found.learning_rate)}, {_percent(found.share)} {beyond}"])

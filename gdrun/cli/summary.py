@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gdrun.errors import ExitCode
-from gdrun.text import human_number, human_seconds, plural, safe_text
+from rich.text import Text
+
+from gdrun.errors import ExitCode, RunDirectoryError
+from gdrun.text import human_number, human_seconds, plural
 
 from . import terminal
-from .output import aligned
+from .tables import table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +57,6 @@ def describe(run: Run) -> dict[str, Any]:
 
 def parameters_of(run: Run) -> dict[str, np.ndarray]:
     """Return the final parameters, {} where the run has none to show."""
-    from gdrun.errors import RunDirectoryError
 
     try:
         return run.parameters
@@ -66,14 +67,14 @@ def parameters_of(run: Run) -> dict[str, np.ndarray]:
 def show(run: Run, *, verbose: bool = False) -> None:
     """Print the short table of a finished run on stderr."""
     record = run.info
-    status = terminal.paint(str(run.status), "bold", _COLOURS.get(str(run.status), "yellow"))
-    why = f": {safe_text(record.why, limit=300)}" if record.why else ""
-    terminal.say(f"{terminal.paint(safe_text(record.name, limit=64), 'bold')} {status}{why}")
-    for line in aligned(rows(run, verbose=verbose)):
+    status = str(run.status)
+    why = f": {record.why}" if record.why else ""
+    terminal.say(Text.assemble((record.name, "bold"), " ", (status, f"bold {_COLOURS.get(status, 'yellow')}"), why))
+    for line in table(rows(run, verbose=verbose), indent=2):
         terminal.say(line)
     if str(run.status) == "diverged":
         advice = "a smaller learning rate may hold (`gdrun lr` finds one); data far from 1 wants `scale: standardize`"
-        terminal.say(terminal.paint(f"  {advice}", "dim"))
+        terminal.say(Text(f"  {advice}", "dim"))
 
 
 def rows(run: Run, *, verbose: bool = False) -> list[tuple[str, str]]:
@@ -90,18 +91,18 @@ def rows(run: Run, *, verbose: bool = False) -> list[tuple[str, str]]:
     if isinstance(record.seconds, int | float):  # "nan" is a text
         lines.append(("time", human_seconds(record.seconds)))
     final = {name: value for name, value in record.final.items() if verbose or name not in _DETAILS}
-    lines += [(safe_text(name, limit=60), _value(value)) for name, value in final.items()]
+    lines += [(str(name), _value(value)) for name, value in final.items()]
     if record.best:
-        words = ", ".join(f"{safe_text(name, limit=60)} {_value(value)}" for name, value in record.best.items())
+        words = ", ".join(f"{name} {_value(value)}" for name, value in record.best.items())
         lines.append(("best", words))
     parameters = parameters_of(run)
     size = sum(array.size for array in parameters.values())
     if 0 < size <= FEW_NUMBERS:
-        lines += [(safe_text(name, limit=60), exact_array(array)) for name, array in parameters.items()]
+        lines += [(str(name), exact_array(array)) for name, array in parameters.items()]
     elif size:
         lines.append(("parameters", f"{size:,} numbers, in parameters.npz"))
     if verbose:
-        lines.append(("ran as", f"{record.compile}, {record.precision}, {safe_text(record.device, limit=100)}"))
+        lines.append(("ran as", f"{record.compile}, {record.precision}, {record.device}"))
     return lines
 
 
@@ -123,5 +124,5 @@ def _value(value: Any) -> str:
     if isinstance(value, bool | int | float):
         return human_number(value)
     if isinstance(value, dict) and "value" in value and value["value"] is None:
-        return f"none ({safe_text(value.get('reason', ''), limit=200)})"
-    return safe_text(value, limit=200)
+        return f"none ({value.get('reason', '')})"
+    return str(value)

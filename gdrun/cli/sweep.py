@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gdrun.errors import ExitCode, UsageError
-from gdrun.text import safe_text
 
 from . import arguments, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Threads, Verbose
@@ -69,7 +68,7 @@ def command(
     configs, spaces = arguments.split(targets)
     if len(configs) > 1:
         named = " ".join(configs)
-        raise UsageError(f"a sweep is of one config, not of {len(configs)}: {safe_text(named, limit=200)}")
+        raise UsageError(f"a sweep is of one config, not of {len(configs)}: {named}")
     arguments.check_name(name)
     session.check_device(device)
     ranking: dict[str, Any] = {"search": search, "metric": metric, "maximize": maximize}
@@ -99,10 +98,10 @@ def _sweep(
     from gdrun.sweeping.run import sweep
     from gdrun.sweeping.summary import summarize
 
-    from . import sweep_progress, sweep_summary
+    from . import progress, sweep_summary
 
     label = options["name"] or default_name("experiment" if config == "-" else config)
-    listener = sweep_progress.listener(label, quiet=quiet, verbose=verbose)
+    listener = progress.listener(label, quiet=quiet, verbose=verbose)
     with session.quiet():
         try:
             run = sweep(config, spaces, listener=listener, **options)
@@ -118,7 +117,7 @@ def _sweep(
         print_json({"config": config, **sweep_summary.describe(run, told), "exit_code": int(code)})
     else:
         with suppress(terminal.OutputClosed):
-            terminal.data(safe_text(run.directory))
+            terminal.data(str(run.directory))
     return code
 
 

@@ -6,13 +6,15 @@ import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
+
 from gdrun.errors import ExitCode, GdrunError
-from gdrun.text import human_number, human_seconds, safe_text
+from gdrun.text import human_number, human_seconds
 
 from . import summary, terminal
-from .output import aligned
-from .sweep_progress import plural_count
+from .progress import plural_count
 from .sweep_table import cell
+from .tables import table
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
@@ -62,21 +64,21 @@ def show(run: Run, told: SweepSummary, *, picture: bool = True) -> None:
         picture: with the learning-rate sensitivity picture in characters.
     """
     status = str(run.status)
-    painted = terminal.paint(status, "bold", _COLOURS.get(status, "yellow"))
     seconds = f" in {human_seconds(run.info.seconds)}" if run.info.seconds is not None else ""
-    terminal.say(f"{terminal.paint(safe_text(run.info.name, limit=64), 'bold')} {painted}: {_counts(told)}{seconds}")
-    lines = aligned(ranked_rows(told))
-    for number, line in enumerate(lines):
-        terminal.say(terminal.paint(line, "dim") if number == 0 else line)
+    colour = _COLOURS.get(status, "yellow")
+    terminal.say(Text.assemble((run.info.name, "bold"), " ", (status, f"bold {colour}"), f": {_counts(told)}{seconds}"))
+    if told.ranked:
+        titles, *rows = ranked_rows(told)
+        terminal.say(*table(rows, titles, indent=2))
     for line in edge_lines(told):
         terminal.say(line)
     if picture and told.ranked:
         _show_picture(run)
     why = next((row.get("why") for row in run.trials if row.get("status") == "failed"), None)
     if why:
-        terminal.warn(f"a trial failed: {safe_text(why, limit=300)}")
+        terminal.warn(f"a trial failed: {why}")
     if told.counts["failed"] or told.counts["missing"]:
-        terminal.say(f"gdrun resume {safe_text(run.id)} runs the trials that have no result")
+        terminal.say(f"gdrun resume {run.id} runs the trials that have no result")
 
 
 def _counts(told: SweepSummary) -> str:
@@ -93,7 +95,7 @@ def short_keys(axes: tuple[str, ...]) -> dict[str, str]:
         for size in range(1, len(steps) + 1):
             ending = ".".join(steps[-size:])
             if size == len(steps) or not any(other != axis and f".{other}".endswith(f".{ending}") for other in axes):
-                short[axis] = safe_text(ending, limit=40)
+                short[axis] = str(ending)
                 break
     return short
 
@@ -104,7 +106,7 @@ def ranked_rows(told: SweepSummary) -> list[tuple[str, ...]]:
         return []
     names = short_keys(told.axes)
     keys = list(told.ranked[0].values)
-    metric = safe_text(told.metric, limit=40)
+    metric = told.metric
     head = ("best", *(names[key] for key in keys), metric)
     if not told.seeds:
         return [head, *((_trial(one.trial), *(cell(one.values[key]) for key in keys), _number(one.value))
@@ -130,7 +132,7 @@ def edge_lines(told: SweepSummary) -> list[str]:
     limit = (told.prediction or {}).get("limit")
     if isinstance(limit, int | float):
         why = (told.prediction or {}).get("why")
-        lines.append(f"  predicted limit {_number(limit)}" + (f": {safe_text(why, limit=200)}" if why else ""))
+        lines.append(f"  predicted limit {_number(limit)}" + (f": {why}" if why else ""))
     return lines
 
 
@@ -153,7 +155,7 @@ def _show_picture(run: Run) -> None:
         width = min(shutil.get_terminal_size().columns, MOST_COLUMNS)
         plain = not can_show(terminal.stream("stderr").encoding)
         text = as_text(sensitivity_figure(run), width, PICTURE_ROWS, terminal.has_colour(), ascii_only=plain)
-        terminal.say(text.rstrip("\n"))
+        terminal.say(*Text.from_ansi(text.rstrip("\n")).split())
 
 
 def _trial(number: int) -> str:

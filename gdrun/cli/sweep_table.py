@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdrun.text import human_number, safe_text
+from rich.text import Text
+
+from gdrun.text import human_number
 
 from . import terminal
-from .output import aligned
-from .sweep_progress import plural_count
+from .progress import plural_count
+from .tables import table
 
 if TYPE_CHECKING:
     from gdrun.sweeping.trials import SweepSpec
@@ -68,11 +70,11 @@ def groups_of(spec: SweepSpec) -> list[tuple[int, dict[str, Any]]] | None:
 
 def show(spec: SweepSpec) -> None:
     """Print the table on stderr."""
-    name = terminal.paint(safe_text(spec.base.experiment.name, limit=64), "bold")
     direction = "largest" if spec.maximize else "smallest"
     search = _search(spec) if spec.search is not None else ""
-    terminal.say(f"{name}: {plural_count(len(spec))}{search}, ranked by the {direction} {safe_text(spec.metric)}")
-    keys = [safe_text(key, limit=60) for key in _keys(spec)]
+    words = f": {plural_count(len(spec))}{search}, ranked by the {direction} {spec.metric}"
+    terminal.say(Text.assemble((spec.base.experiment.name or "", "bold"), words))
+    keys = _keys(spec)
     if not spec.blocks:
         for axis, key in zip(spec.axes, keys, strict=True):
             drawn = axis.distribution
@@ -81,15 +83,13 @@ def show(spec: SweepSpec) -> None:
             terminal.say(f"  {key}  {words}")
         return
     shown = _shown(spec)
-    rows = [("trial", *keys)]
+    rows: list[tuple[str, ...]] = []
     for number in shown:
         rows.append((str(number), *(cell(value) for value in spec.values(number))))
         if number == FIRST_ROWS - 1 and len(shown) < len(spec):
             rows.append(("...", f"and {len(spec) - len(shown):,} more"))
-    lines = aligned(rows)
-    terminal.say(terminal.paint(lines[0], "dim"))
-    for line in lines[1:]:
-        terminal.say(line)
+    lines = table(rows, ["trial", *keys], indent=2)
+    terminal.say(*lines)
     _show_groups(groups_of(spec) or [])
 
 
@@ -110,11 +110,11 @@ def _show_groups(groups: Sequence[tuple[int, dict[str, Any]]]) -> None:
     terminal.say(f"{len(groups):,} groups share a program each:")
     rows = []
     for size, values in groups[:MOST_GROUPS]:
-        named = ", ".join(f"{safe_text(key, limit=60)}={cell(value)}" for key, value in values.items())
+        named = ", ".join(f"{key}={cell(value)}" for key, value in values.items())
         rows.append((plural_count(size), named))
     if len(groups) > MOST_GROUPS:
         rows.append(("...", f"and {len(groups) - MOST_GROUPS:,} more"))
-    for line in aligned(rows):
+    for line in table(rows, indent=2):
         terminal.say(line)
 
 
@@ -124,7 +124,7 @@ def cell(value: Any) -> str:
 
     if isinstance(value, int | float) and not isinstance(value, bool):
         return human_number(value)
-    return safe_text(value if isinstance(value, str) else in_flow(value), limit=60)
+    return value if isinstance(value, str) else in_flow(value)
 
 
 def _keys(spec: SweepSpec) -> list[str]:

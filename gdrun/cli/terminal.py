@@ -1,6 +1,9 @@
-"""The two streams of a command: data to stdout, talk to stderr.
+"""The two streams of a command: data to stdout, messages to stderr.
 
-Talk never fails: a closed pipe or a full disk behind stderr must not end a run. Data that cannot be written does end
+All text is escaped here and nowhere else, where it leaves for the terminal: `data`, `say` and `warn` take any text,
+each argument for one line. `document` alone writes as it is, for text in a format of its own: JSON, YAML, CSV.
+
+Messages never fail: a closed pipe or a full disk behind stderr must not end a run. Data that cannot be written does end
 the command, quietly where the reader has gone away.
 """
 
@@ -11,12 +14,16 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
+from rich.text import Text
+
 from gdrun.errors import ExitCode, RunDirectoryError
+from gdrun.text import safe_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
+Line = str | Text
+"""A line of output, styled where it is a `Text`. A line break in it is escaped as every control character is."""
 
 _diverted: dict[str, TextIO] = {}
 """Where stdout and stderr really go while `noise` has the descriptors."""
@@ -46,11 +53,21 @@ def make_robust() -> None:
             getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
-def data(text: str) -> None:
-    """Write `text` and a newline to stdout, at once.
+def data(*lines: Line) -> None:
+    """Write lines to stdout, at once.
 
     Raises:
-        OutputClosed: nobody reads any more.
+        OutputClosed: the reader has gone away.
+        RunDirectoryError: stdout cannot be written, e.g. a full disk.
+    """
+    document(_escaped(lines, "stdout"))
+
+
+def document(text: str) -> None:
+    """Write a text in a format of its own (JSON, YAML, CSV) to stdout as it is, with a newline at its end.
+
+    Raises:
+        OutputClosed: the reader has gone away.
         RunDirectoryError: stdout cannot be written, e.g. a full disk.
     """
     out = stream("stdout")
@@ -63,17 +80,35 @@ def data(text: str) -> None:
         raise RunDirectoryError(f"cannot write to stdout: {error.strerror}") from error
 
 
-def say(text: str = "") -> None:
-    """Write `text` and a newline to stderr; if it cannot be written, so be it."""
+def say(*lines: Line) -> None:
+    """Write lines to stderr; what cannot be written is lost."""
     err = stream("stderr")
     with suppress(OSError, ValueError, AttributeError):
-        err.write(text + "\n")
+        err.write(_escaped(lines, "stderr") + "\n")
         err.flush()
 
 
 def warn(text: str) -> None:
-    """Say `text` as a warning."""
-    say(f"{paint('warning:', 'yellow')} {text}")
+    """Write a warning to stderr."""
+    say(Text.assemble(("warning:", "yellow"), " ", text))
+
+
+def _escaped(lines: tuple[Line, ...], name: str) -> str:
+    """Return lines as they may be written to the stream `name`: control characters escaped, styles as colours."""
+    coloured = has_colour(name)
+    return "\n".join(_painted(line) if coloured and isinstance(line, Text) else safe_text(line) for line in lines)
+
+
+def _painted(line: Text) -> str:
+    from rich.color import ColorSystem
+    from rich.console import Console
+    from rich.style import Style
+
+    return "".join(
+        # Style by style: an escape sequence in the text itself is not one of ours.
+        (segment.style or Style.null()).render(safe_text(segment.text), color_system=ColorSystem.TRUECOLOR)
+        for segment in line.render(Console())
+    )
 
 
 def is_terminal(name: str = "stderr") -> bool:
@@ -92,13 +127,6 @@ def is_live(name: str = "stderr") -> bool:
 def has_colour(name: str = "stderr") -> bool:
     """Return whether to style text: on a terminal, unless NO_COLOR is set to anything (no-color.org)."""
     return is_live(name) and not os.environ.get("NO_COLOR")
-
-
-def paint(text: str, *styles: str, name: str = "stderr") -> str:
-    """Return `text` in `styles` ("bold", "dim", "red", "green", ...), or as it is where none are wanted."""
-    if not has_colour(name) or not styles:
-        return text
-    return f"\x1b[{';'.join(str(_STYLES[style]) for style in styles)}m{text}\x1b[0m"
 
 
 def console() -> Console:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from gdrun.errors import ExitCode, GdrunError, UsageError
-from gdrun.text import safe_text
 
 from . import arguments, failures, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
@@ -134,7 +134,7 @@ def _train(
             summary.show(run, verbose=talk.verbose)
         if options["keep"] and not talk.as_json:
             with suppress(terminal.OutputClosed):
-                terminal.data(safe_text(run.directory))
+                terminal.data(str(run.directory))
         if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
             break
     return results, codes
@@ -147,13 +147,13 @@ def _say_what_is_ignored(loaded: Sequence[LoadedConfig], configs: Sequence[str])
         having = [name for one, name in zip(loaded, configs, strict=True) if part in one.experiment.model_fields_set]
         if having:
             # A sweep takes one config.
-            names = safe_text(" ".join(having if part == "expect" else having[:1]), limit=200)
+            names = " ".join(having if part == "expect" else having[:1])
             ignored.append((part, f"`gdrun {name_of_command} {names}`"))
     if ignored:
         parts = " and ".join(f"`{part}`" for part, _ in ignored)
         are = "are" if len(ignored) > 1 else "is"
         see = ", ".join(command for _, command in ignored)
-        terminal.say(terminal.paint(f"{parts} {are} ignored by train; see {see}", "dim"))
+        terminal.say(Text(f"{parts} {are} ignored by train; see {see}", "dim"))
 
 
 def _dry_run(prepared: Sequence[Prepared], *, as_json: bool) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import typer
+from rich.text import Text
 
 from gdrun.errors import ConfigError, ExitCode, GdrunError
-from gdrun.text import safe_text
 
 from . import arguments, failures, session, terminal
 from .arguments import FREE_PLUGINS, Json, Quiet
@@ -38,7 +38,7 @@ def command(context: typer.Context, quiet: Quiet = False, as_json: Json = False)
         codes.append(error.exit_code if error else ExitCode.DONE)
         results.append({"config": config, "ok": error is None} | (failures.describe(error) if error else {}))
         if not as_json and not quiet and error is None:
-            terminal.data(f"{safe_text(config)}: {terminal.paint('ok', 'green', name='stdout')}")
+            terminal.data(Text.assemble(f"{config}: ", ("ok", "green")))
         if as_json and isinstance(error, ConfigError):
             results[-1].pop("kind", None)
     if as_json:

@@ -6,12 +6,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from gdrun.errors import ExitCode, UsageError
 from gdrun.rundir.layout import default_runs_root
+from gdrun.rundir.listing import runs as all_runs
 from gdrun.rundir.run import Run, load_run
-from gdrun.rundir.run import runs as all_runs
-from gdrun.text import plural, safe_text
+from gdrun.text import plural
 
 from . import terminal
 from .arguments import Json, Quiet, RunsDir
@@ -57,19 +58,19 @@ def command(
         ]
         print_json({"runs": rows, "exit_code": int(code)})
     elif len(verdicts) != 1 and not quiet:
-        root = safe_text(runs_dir or default_runs_root())
+        root = str(runs_dir or default_runs_root())
         where = f" in {root}" if everything else ""
         terminal.say(f"{plural(len(verdicts), 'run')}{where}: {len(verdicts) - bad} as they should be, {bad} not")
     return code
 
 
 def _tell(verdict: Verdict, *, quiet: bool) -> None:
-    name = safe_text(verdict.directory.name, limit=120)
+    name = verdict.directory.name
     if verdict.ok and quiet:
         return
-    mark = terminal.paint("ok ", "green", name="stdout") if verdict.ok else terminal.paint("BAD", "red", name="stdout")
-    lines = [f"{mark} {name} ({verdict.status})"]
-    lines += [f"      {safe_text(item.file, limit=200)}: {item.message}" for item in verdict.problems]
+    mark = ("ok ", "green") if verdict.ok else ("BAD", "red")
+    lines: list[terminal.Line] = [Text.assemble(mark, f" {name} ({verdict.status})")]
+    lines += [f"      {item.file}: {item.message}" for item in verdict.problems]
     if not quiet:
-        lines += [f"      note: {safe_text(item.file, limit=200)}: {item.message}" for item in verdict.notes]
-    terminal.data("\n".join(lines))
+        lines += [f"      note: {item.file}: {item.message}" for item in verdict.notes]
+    terminal.data(*lines)

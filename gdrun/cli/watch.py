@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gdrun.errors import ExitCode, RunDirectoryError
 from gdrun.rundir.run import Run, load_run
 from gdrun.rundir.strict_json import not_finite
-from gdrun.text import human_number, human_seconds, safe_text
+from gdrun.text import human_number, human_seconds
 
 from . import terminal
 from .arguments import Json, Quiet, RunsDir
@@ -37,9 +37,7 @@ def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir
     try:
         _follow(found, quiet=quiet or as_json)
     except KeyboardInterrupt:
-        terminal.say(
-            f"{safe_text(found.id, limit=120)} goes on; `gdrun watch {safe_text(found.id, limit=120)}` follows it"
-        )
+        terminal.say(f"{found.id} goes on; `gdrun watch {found.id}` follows it")
         return ExitCode.DONE
     ended = Run(found.directory)
     if as_json:
@@ -49,7 +47,7 @@ def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir
         return ExitCode.DONE
     if not quiet:
         _show(ended)
-    terminal.data(safe_text(ended.directory))
+    terminal.data(str(ended.directory))
     return ExitCode.DONE
 
 
@@ -62,7 +60,7 @@ def _describe(run: Run) -> dict[str, Any]:
 def _show(run: Run) -> None:
     """The short table of a run or a sweep that has ended."""
     if run.problem:
-        terminal.say(f"{run.status.value}: {safe_text(run.problem, limit=500)}")
+        terminal.say(f"{run.status.value}: {run.problem}")
     elif run.info.kind == "sweep":
         from gdrun.rundir.run import Run
         from gdrun.sweeping.summary import summarize
@@ -113,7 +111,7 @@ def _record(run: Run) -> RunInfo | None:
 
 
 def _plan(run: Run, record: RunInfo) -> Any:
-    from gdrun.training.train import Plan
+    from gdrun.training.listener import Plan
 
     total = record.extra.get("total_steps")
     return Plan(
@@ -133,7 +131,7 @@ def _plan(run: Run, record: RunInfo) -> Any:
 def _report(watcher: QuietProgress, row: Mapping[str, Any], speed: _Speed, seconds: float) -> None:
     import numpy as np
 
-    from gdrun.training.train import Progress
+    from gdrun.training.listener import Progress
 
     few = {
         name.removeprefix("parameters."): np.asarray(value)
@@ -143,7 +141,6 @@ def _report(watcher: QuietProgress, row: Mapping[str, Any], speed: _Speed, secon
     watcher.progress(
         Progress(
             step=row["step"],
-            epoch=0,
             loss=_number(row.get("loss")),
             learning_rate=_number(row.get("learning_rate")),
             parameters=few,
@@ -217,7 +214,7 @@ def sweep_line(run: Run) -> str:
     counts = record.extra.get("trials")
     total = counts.get("total") if isinstance(counts, dict) else None
     of = f" of {total:,}" if isinstance(total, int) else ""
-    words = [f"{safe_text(record.name, limit=40)}: {len(trials):,}{of} trials"]
+    words = [f"{record.name}: {len(trials):,}{of} trials"]
     diverged = sum(trial.get("status") == "diverged" for trial in trials)
     if diverged:
         words.append(f"{diverged:,} diverged")

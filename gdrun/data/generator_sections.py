@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from gdrun.config.base import Bounds, Count, Integer, NonNegative, Number, PositiveInteger, Share
+from pydantic import Field
+
+from gdrun.config.section import Count, NonNegative, Number, PositiveInteger, Share, Whole
 
 from .sections import DataSection
 
@@ -22,7 +24,7 @@ class LinearData(GeneratedData):
     """y = x . weights + bias + noise, x uniform on [low, high]."""
 
     kind: Literal["linear"]
-    weights: Annotated[tuple[Number, ...], Bounds(min_length=1)] = (1.0,)
+    weights: Annotated[tuple[Number, ...], Field(min_length=1)] = (1.0,)
     """One weight a feature."""
     bias: Number = 0.0
     """The intercept."""
@@ -36,7 +38,7 @@ class PolynomialData(GeneratedData):
     """y = sum of coefficients[k] * x**k + noise, x evenly spaced on [low, high]."""
 
     kind: Literal["polynomial"]
-    coefficients: Annotated[tuple[Number, ...], Bounds(min_length=1)]
+    coefficients: Annotated[tuple[Number, ...], Field(min_length=1)]
     """From the constant upwards."""
     low: Number = -1.0
     """Smallest x."""
@@ -64,7 +66,7 @@ class BlobsData(GeneratedData):
     """Gaussian clouds, one a class; the target is the class label."""
 
     kind: Literal["blobs"]
-    centers: Annotated[tuple[tuple[Number, ...], ...], Bounds(min_length=2)] = ((-2.0, 0.0), (2.0, 0.0))
+    centers: Annotated[tuple[tuple[Number, ...], ...], Field(min_length=2)] = ((-2.0, 0.0), (2.0, 0.0))
     """The middle of each cloud."""
     noise: NonNegative = 1.0
     """Standard deviation of each cloud."""
@@ -88,7 +90,7 @@ class SpiralsData(GeneratedData):
     """Interleaved spiral arms from the origin; one label an arm."""
 
     kind: Literal["spirals"]
-    arms: Annotated[Integer, Bounds(ge=2)] = 2
+    arms: Annotated[int, Field(ge=2), Whole] = 2
     """Number of arms."""
     turns: Number = 1.0
     """How often an arm winds round the origin."""

@@ -8,10 +8,9 @@ import numpy as np
 
 from gdrun.errors import DataError, FormulaError
 from gdrun.formula import numpy_ops
-from gdrun.formula.evaluate import evaluate
+from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.failures import inside
 from gdrun.formula.nodes import Expression
-from gdrun.formula.scope import Scope
 from gdrun.random_streams import RandomNumbers
 from gdrun.text import plural, safe_text
 

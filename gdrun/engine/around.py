@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from gdrun.optimizers.local_objective import Point
+from gdrun.optimizers.base import LocalObjective
 
 from .objective import Evaluation, Objective
 from .state import Batch, Setting, TrainState
@@ -21,8 +21,8 @@ def point_at(
     moment: Any,
     evaluation: Evaluation,
     gradients: Sequence[tf.Tensor],
-) -> Point:
-    """Return the Point of an update whose loss and gradients are known.
+) -> LocalObjective:
+    """Return the LocalObjective of an update whose loss and gradients are known.
 
     Other parameters are tried on the same batch, with the same draws and the same state of the model.
     """
@@ -34,7 +34,7 @@ def point_at(
         assert objective.residuals is not None
         return objective.residuals(evaluate(parameters), batch.target)
 
-    return Point(
+    return LocalObjective(
         parameters=state.parameters,
         loss=evaluation.loss,
         gradients=gradients,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
-from gdrun.formula.scope import Scope
+from gdrun.formula.evaluate import Scope
 from gdrun.models.functions import Call, Model
 from gdrun.models.transforms import transformed
 

@@ -16,8 +16,7 @@ from typing import Any, Literal, NamedTuple
 import tensorflow as tf
 
 from gdrun.errors import ComponentError
-from gdrun.optimizers.functional import Optimizer
-from gdrun.optimizers.local_objective import PointOptimizer
+from gdrun.optimizers.base import PointUpdate, Update
 
 from .around import point_at
 from .objective import Evaluation, Objective
@@ -97,14 +96,14 @@ class Step:
     """
 
     objective: Objective
-    optimizer: Optimizer | PointOptimizer
+    optimizer: Update | PointUpdate
     rules: Rules = Rules()
     recorded: Recorded = Recorded()
     guard: Guard = "each"
     check_gradient: bool = True
     patience: Watch | None = None
     plateau: Watch | None = None
-    optimizer_with: Callable[[Mapping[str, tf.Tensor]], Optimizer | PointOptimizer] | None = None
+    optimizer_with: Callable[[Mapping[str, tf.Tensor]], Update | PointUpdate] | None = None
 
     def update(self, state: TrainState, setting: Setting, batch: Batch, moment: Moment) -> TrainState:
         """Return the state after one update, or the state as it is, no longer active, where a rule fires."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import Expression
-from gdrun.optimizers.update_rule_section import RULE_NAMES
+from gdrun.optimizers.update_rule import RULE_NAMES
 from gdrun.suggest import did_you_mean
 
 from .formula_names import Names, kind, mapping

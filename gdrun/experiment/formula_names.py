@@ -192,7 +192,7 @@ def uses(config: Mapping[str, Any], names: Names) -> Iterator[Use]:
 
 
 def _update_rule(rule: Mapping[str, Any], names: Names) -> Iterator[Use]:
-    from gdrun.optimizers.update_rule_section import RULE_NAMES
+    from gdrun.optimizers.update_rule import RULE_NAMES
 
     state, update = mapping(rule.get("state")), mapping(rule.get("update"))
     constant = (*names.constants, *mapping(rule.get("settings")))

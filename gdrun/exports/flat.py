@@ -47,11 +47,6 @@ def cell(value: Any) -> Any:
     return json.dumps(value, default=str)
 
 
-def as_sweep(run: Run) -> Run:
-    """Return a sweep's `Run` with its table."""
-    return run if isinstance(run, Run) else Run(run.directory)
-
-
 def is_sweep(run: Run) -> bool:
     """Return whether a run is a sweep. Raises RunDirectoryError where its record cannot be read."""
     return run.info.kind == "sweep"

@@ -1,4 +1,4 @@
-"""TensorBoard's event files of a run that goes on."""
+"""TensorBoard's event files of a run, written while it trains."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_NUMBERS = 64
 
 
 class TensorBoardListener(Listener):
-    """Writes a run's rows as event files into FOLDER/ID, while it goes on; tells another listener too.
+    """Writes a run's rows as event files into FOLDER/ID while it trains, and calls another listener.
 
     A disk that refuses ends the event file, with a warning, and not the run.
     """
@@ -32,7 +32,7 @@ class TensorBoardListener(Listener):
         """
         Args:
             folder: TensorBoard's `--logdir`.
-            inner: another listener, told of everything first.
+            inner: another listener, called first.
         Raises:
             ResourceError: tensorboard is not installed.
         """
@@ -46,8 +46,8 @@ class TensorBoardListener(Listener):
         """Begin the event file."""
         self._inner.planned(plan)
         self._end_file()
-        if plan.directory is None:
-            return
+        if plan.directory is None or plan.num_trials is not None:
+            return  # A sweep has no rows; its trials are exported when they have ended.
         run = Run(plan.directory)
         with _Forgiving(self):
             self._file = EventFile(self._folder / run.id)
@@ -62,7 +62,7 @@ class TensorBoardListener(Listener):
         self._follow()
 
     def warned(self, message: str) -> None:
-        """Hand it on."""
+        """Call the other listener."""
         self._inner.warned(message)
 
     def finished(self, run: Run) -> None:
@@ -77,9 +77,7 @@ class TensorBoardListener(Listener):
     def close(self) -> None:
         """Close the event file; what the run has written stays."""
         self._end_file()
-        close = getattr(self._inner, "close", None)
-        if close is not None:
-            close()
+        self._inner.close()
 
     def _end_file(self) -> None:
         file, self._file = self._file, None

@@ -13,7 +13,6 @@ from gdrun.text import safe_text
 
 from .events import EventFile, require_tensorboard
 from .flat import (
-    as_sweep,
     cell,
     finite_numbers,
     flat_columns,
@@ -51,7 +50,7 @@ def write_events(runs: Sequence[Run], folder: Path) -> list[Path]:
             raise UsageError(f"{safe_text(target)} exists; it is not replaced", hint="name another folder with -o")
     for run, target in zip(runs, targets, strict=True):
         if is_sweep(run):
-            _write_sweep(as_sweep(run), target)
+            _write_sweep(run, target)
         else:
             _write_run(run, target)
     return targets

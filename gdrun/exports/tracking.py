@@ -11,7 +11,7 @@ import numpy as np
 from gdrun.errors import ResourceError, RunDirectoryError
 from gdrun.text import safe_text
 
-from .flat import as_sweep, cell, finite_numbers, flat_columns, is_sweep, parts_of, row_times, seconds_of
+from .flat import cell, finite_numbers, flat_columns, is_sweep, parts_of, row_times, seconds_of
 from .hyperparameters import hyperparameters
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class _Log:
         self._settings(identity, hyperparameters(run))
         self._metrics(identity, {f"final/{key}": value for key, value in finite_numbers(record.final).items()})
         if is_sweep(run):
-            self._trials(as_sweep(run), identity)
+            self._trials(run, identity)
         else:
             steps = run.table.steps
             self._rows(identity, flat_columns(run), steps, row_times(run, steps))

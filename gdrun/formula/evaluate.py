@@ -1,10 +1,17 @@
-"""Expression + Scope -> value, one walk of the tree over the scope's function table."""
+"""Names -> values, and Expression + names -> value: one walk of the tree over a table of functions.
+
+A scope evaluates definitions when they are asked for, and the formulas of a definition ask the scope for names, so both
+stand here.
+"""
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from math import pi
+from typing import Any, Protocol
 from zlib import crc32
 
 import numpy as np
@@ -13,9 +20,156 @@ from gdrun.errors import FormulaError
 
 from . import nodes, numpy_ops
 from .failures import Unconnected, inside
-from .nodes import Expression, Node
-from .scope import Scope
+from .nodes import LOOP_COUNTER, UNROLLED_ROUNDS, Definition, Expression, FormulaNode, LoopDefinition
 from .table import DERIVATIVES, TABLE, Function
+
+
+class Ops(Protocol):
+    """A function table that `evaluate` can work with: NumpyOps or TensorFlowOps."""
+
+    @property
+    def concrete(self) -> bool:
+        """Whether values can be looked at while a formula is evaluated."""
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What the library raises for values that do not fit."""
+
+    def lift(self, value: Any) -> Any: ...
+    def is_host(self, value: Any) -> bool: ...
+    def shape(self, value: Any) -> tuple[int | None, ...]: ...
+    def call(self, function: str, arguments: dict[str, Any]) -> Any: ...
+    def operate(self, function: str, *operands: Any) -> Any: ...
+    def index(self, value: Any, items: tuple[Any, ...]) -> Any: ...
+    def draw(self, function: str, parameters: list[Any], shape: tuple[int, ...] | None, key: Any) -> Any: ...
+    def derive(self, function: str, value: Any, compute: Callable[[Any], Any]) -> Any: ...
+    def loop(
+        self,
+        state: Any,
+        following: Any,
+        rounds: range,
+        repeat: Callable[[Any, Any], Any],
+        goes_on: Callable[[Any, Any], Any] | None,
+        *,
+        keep_all: bool,
+    ) -> Any: ...
+
+
+class Scope:
+    """What the names of a formula stand for, at one evaluation.
+
+    Make a new one for every evaluation of a step: definitions are remembered, and a value that was traced in one
+    TensorFlow graph is of no use in another.
+
+    Args:
+        values: by name; parameters of networks under dotted names ("net.dense1.kernel"), which formulas cannot spell.
+        definitions: `define:`, evaluated on demand; a value of the same name goes before.
+        functions: networks, called as function(scope, *arguments); they read their parameters from the scope.
+        outputs: what is computed from the other names, as function(scope), on demand: predictions and the loss. Where a
+            derivative varies one of the other names, they are computed again.
+        ops: numpy_ops.table(...) or tensorflow_ops.table(...).
+        draws: TensorFlow only: integer tensor (2,), (seed, step); every draw of the config has its own stream of it.
+        draw_shape: the shape of draws that give none; None is the shape of their parameters.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        *,
+        definitions: Mapping[str, Definition] | None = None,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        outputs: Mapping[str, Callable[[Scope], Any]] | None = None,
+        ops: Ops,
+        draws: Any = None,
+        draw_shape: tuple[int, ...] | None = None,
+    ) -> None:
+        self.values = values
+        self.definitions: Mapping[str, Definition] = definitions or {}
+        self.functions: Mapping[str, Callable[..., Any]] = functions or {}
+        self.outputs: Mapping[str, Callable[[Scope], Any]] = outputs or {}
+        self.ops = ops
+        self.draws = draws
+        self.draw_shape = draw_shape
+        self.rounds: tuple[Any, ...] = ()
+        """Counters of the loops around, so that each round draws afresh."""
+        self.varied = False
+        """Whether this scope belongs to a derivative, which evaluates again what has been evaluated."""
+        self._loops: Mapping[str, str] = {}
+        """Definition of a loop's rounds -> the loop."""
+        self._memory: dict[str, Any] = {}
+        self._open: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.values or name in self.definitions or name in self.outputs or name == "pi"
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the value called `name`; a definition is evaluated now, unless it was before.
+
+        Raises:
+            FormulaError: if there is no such name, or its definition needs itself or cannot be evaluated.
+        """
+        if name in self.values:
+            return self.ops.lift(self.values[name])
+        if name in self._memory:
+            return self._memory[name]
+        if name in self.definitions:
+            self._memory[name] = value = self._define(name)
+            return value
+        if name in self.outputs:
+            with self._opened(name):
+                self._memory[name] = value = self.ops.lift(self.outputs[name](self))
+            return value
+        if name == "pi":
+            return pi
+        raise FormulaError(f"unknown name {name!r}")
+
+    def _define(self, name: str) -> Any:
+        loop = self._loops.get(name)
+        section = ("define",) if loop is None else ("define", loop, "define")
+        with self._opened(name), inside(name, section=section):
+            definition = self.definitions[name]
+            if isinstance(definition, LoopDefinition):
+                return run_loop(name, definition, self)
+            return evaluate(definition, self, owner=name if loop is None else f"{loop}.{name}")
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[None]:
+        if name in self._open:
+            raise FormulaError(f"{name!r} is defined by itself")
+        self._open.add(name)
+        try:
+            yield
+        finally:
+            self._open.discard(name)
+
+    def child(self, overrides: Mapping[str, Any]) -> Scope:
+        """Return a scope where the overridden names have other values; what depends on them is evaluated again."""
+        given = {name: value for name, value in self.values.items() if name not in self.outputs}
+        scope = self._copy({**given, **overrides}, memory={})
+        scope.varied = True
+        return scope
+
+    def adding(self, values: Mapping[str, Any]) -> Scope:
+        """Return a scope with further values; what was defined before them stays as it was evaluated."""
+        memory = {name: value for name, value in self._memory.items() if name not in values}
+        return self._copy({**self.values, **values}, memory)
+
+    def nested(self, loop: str, overrides: Mapping[str, Any], counter: Any, define: Mapping[str, Definition]) -> Scope:
+        """Return the scope of one round of a loop: other values and the round's own definitions, but what is defined
+        outside is not evaluated again."""
+        scope = self.adding(overrides)
+        if define:
+            scope.definitions = {**self.definitions, **define}
+            scope._loops = dict.fromkeys(define, loop)
+        scope.rounds = (*self.rounds, counter)
+        return scope
+
+    def _copy(self, values: Mapping[str, Any], memory: dict[str, Any]) -> Scope:
+        scope = copy.copy(self)
+        scope.values = values
+        scope._memory = memory
+        scope._open = self._open - set(values)
+        return scope
 
 
 def evaluate(expression: Expression, scope: Scope, *, owner: str = "") -> Any:
@@ -89,34 +243,34 @@ class _Evaluator:
             with inside(*path):
                 raise
 
-    def value(self, node: Node) -> Any:
+    def value(self, node: FormulaNode) -> Any:
         match node:
-            case nodes.Number():
+            case nodes.NumberNode():
                 return node.value
-            case nodes.Name():
+            case nodes.NameNode():
                 return self.guard(node, node.name, lambda: self.scope[node.name])
-            case nodes.Operation():
+            case nodes.OperationNode():
                 return self.operation(node)
-            case nodes.Call():
+            case nodes.CallNode():
                 return self.call(node)
-            case nodes.Index():
+            case nodes.IndexNode():
                 return self.index(node)
-            case nodes.Sequence() | nodes.Row():
+            case nodes.ListNode() | nodes.NumbersNode():
                 return self.sequence(node)
-            case nodes.Comparison():
+            case nodes.ComparisonNode():
                 return self.comparison(node)
-            case nodes.NetworkCall():
+            case nodes.NetworkCallNode():
                 return self.network(node)
-            case nodes.Flag():
+            case nodes.FlagNode():
                 return float(node.value)
         raise self.error(node, "None has no value", "None only stands in an index")
 
-    def error(self, node: Node, message: str, hint: str | None = None) -> FormulaError:
+    def error(self, node: FormulaNode, message: str, hint: str | None = None) -> FormulaError:
         return FormulaError(message, offset=node.offset, length=node.length, hint=hint)
 
     def guard(
         self,
-        node: Node,
+        node: FormulaNode,
         what: str,
         compute: Callable[[], Any],
         operands: tuple[Any, ...] = (),
@@ -130,16 +284,16 @@ class _Evaluator:
                 error.offset, error.length = node.offset, node.length
             raise
         except self.ops.errors as error:
-            shapes = [_shown(self.ops.shape(operand)) for operand in operands]
+            shapes = [_shape_text(self.ops.shape(operand)) for operand in operands]
             verb = "fails on" if isinstance(error, np.linalg.LinAlgError) else "does not fit"
             fit = f"{verb} shape{'s' if len(shapes) > 1 else ''} {' and '.join(shapes)}" if shapes else "fails"
             reason = (_DEVICE_NOTE.sub("", str(error)).strip() or type(error).__name__).splitlines()[0][:200]
             raise self.error(node, f"{what} {fit}: {reason}", hint) from error
 
-    def operation(self, node: nodes.Operation) -> Any:
+    def operation(self, node: nodes.OperationNode) -> Any:
         """Evaluate operators; the left side of a + b + c + ... in a loop, it may be thousands long."""
         spine = [node]
-        while isinstance(left := spine[-1].operands[0], nodes.Operation):
+        while isinstance(left := spine[-1].operands[0], nodes.OperationNode):
             spine.append(left)
         result = self.value(spine[-1].operands[0])
         for step in reversed(spine):
@@ -147,74 +301,73 @@ class _Evaluator:
             result = self.operate(step, step.symbol, step.function, *operands)
         return result
 
-    def comparison(self, node: nodes.Comparison) -> Any:
+    def comparison(self, node: nodes.ComparisonNode) -> Any:
         values = [self.value(operand) for operand in node.operands]
         result: Any = None
         for position, function in enumerate(node.functions):
-            one = self.operate(node, node.symbols[position], function, values[position], values[position + 1])
-            result = one if result is None else self.operate(node, "and", "logical_and", result, one)
+            pair = self.operate(node, node.symbols[position], function, values[position], values[position + 1])
+            result = pair if result is None else self.operate(node, "and", "logical_and", result, pair)
         return result
 
-    def operate(self, node: Node, symbol: str, function: str, *operands: Any) -> Any:
+    def operate(self, node: FormulaNode, symbol: str, function: str, *operands: Any) -> Any:
         return self.guard(node, symbol, lambda: self.ops.operate(function, *operands), operands)
 
-    def sequence(self, node: nodes.Sequence | nodes.Row) -> Any:
+    def sequence(self, node: nodes.ListNode | nodes.NumbersNode) -> Any:
         literal = _literal(node)
-        if literal is not None or isinstance(node, nodes.Row):
+        if literal is not None or isinstance(node, nodes.NumbersNode):
             return self.guard(node, "a list", lambda: numpy_ops.number(literal))
         values = tuple(self.value(item) for item in node.items)
         return self.guard(node, "a list", lambda: self.ops.call("stack", {"values": values}), values)
 
-    def network(self, node: nodes.NetworkCall) -> Any:
+    def network(self, node: nodes.NetworkCallNode) -> Any:
         if node.name not in self.scope.functions:
             raise FormulaError(f"unknown function {node.name!r}", offset=node.offset, length=len(node.name))
         arguments = tuple(self.value(argument) for argument in node.arguments)
         function = self.scope.functions[node.name]
         return self.guard(node, node.name, lambda: function(self.scope, *arguments), arguments)
 
-    def index(self, node: nodes.Index) -> Any:
+    def index(self, node: nodes.IndexNode) -> Any:
         value = self.value(node.value)
         items = tuple(self.index_item(item) for item in node.items)
         return self.guard(node, "the index", lambda: self.ops.index(value, items), (value,))
 
-    def index_item(self, node: Node) -> Any:
+    def index_item(self, node: FormulaNode) -> Any:
         match node:
-            case nodes.Nothing():
+            case nodes.NoneNode():
                 return None
-            case nodes.Rest():
+            case nodes.EllipsisNode():
                 return Ellipsis
-            case nodes.Slice():
+            case nodes.SliceNode():
                 ends = (node.start, node.stop, node.step)
                 return slice(*(None if end is None else self.integer(end, "a slice") for end in ends))
         value = self.value(node)
-        if isinstance(node, nodes.Flag) or (self.ops.is_host(value) and np.asarray(value).dtype == np.bool_):
+        if isinstance(node, nodes.FlagNode) or (self.ops.is_host(value) and np.asarray(value).dtype == np.bool_):
             raise self.error(node, "a truth value is no index: the result's shape would change", "use where(...)")
         if self.ops.is_host(value) and not np.shape(value):
             return _whole(value, "an index", node)
         return value
 
-    def call(self, node: nodes.Call) -> Any:
+    def call(self, node: nodes.CallNode) -> Any:
         row = TABLE[node.function]
         if row.name in DERIVATIVES:
             return self.derivative(node)
         arguments = {name: self.argument(row, name, argument) for name, argument in node.arguments}
         if row.kind == "draw":
             return self.draw(node, arguments)
-        shown = tuple(
-            value for name, value in arguments.items() if (known := row.parameter(name)) and known.kind == "value"
-        )
+        kinds = {parameter.name: parameter.kind for parameter in row.parameters}
+        operands = tuple(value for name, value in arguments.items() if kinds[name] == "value")
         hint = _MENDS.get(row.name) if "axis" in arguments else None
-        return self.guard(node, node.written, lambda: self.ops.call(row.name, arguments), shown, hint)
+        return self.guard(node, node.written, lambda: self.ops.call(row.name, arguments), operands, hint)
 
-    def argument(self, row: Function, name: str, node: Node) -> Any:
+    def argument(self, row: Function, name: str, node: FormulaNode) -> Any:
         """Evaluate one argument to the form its kind asks for."""
         parameter = row.parameter(name)
         assert parameter is not None
         what = f"{name} of {row.name}"
-        if isinstance(node, nodes.Nothing) and parameter.default == "None":
+        if isinstance(node, nodes.NoneNode) and parameter.default == "None":
             return None
         match parameter.kind:
-            case "values" if isinstance(node, nodes.Sequence):
+            case "values" if isinstance(node, nodes.ListNode):
                 return tuple(self.value(item) for item in node.items)
             case "integer":
                 count = self.integer(node, what)
@@ -235,25 +388,25 @@ class _Evaluator:
                 return self.integers(node, what)
         return self.value(node)
 
-    def static(self, node: Node, what: str) -> Any:
+    def static(self, node: FormulaNode, what: str) -> Any:
         value = self.value(node)
         if not self.ops.is_host(value) or np.size(value) != 1:
             hint = _MENDS.get(what.removeprefix("axis of "))
             raise self.error(node, f"{what} must be one number that is known before the run", hint)
         return np.asarray(value).reshape(()).item()
 
-    def integer(self, node: Node, what: str) -> int:
+    def integer(self, node: FormulaNode, what: str) -> int:
         return _whole(self.static(node, what), what, node)
 
-    def integers(self, node: Node, what: str) -> int | tuple[int, ...]:
-        if isinstance(node, nodes.Sequence):
+    def integers(self, node: FormulaNode, what: str) -> int | tuple[int, ...]:
+        if isinstance(node, nodes.ListNode):
             return tuple(self.integer(item, what) for item in node.items)
         value = self.value(node)
         if self.ops.is_host(value) and np.ndim(value) == 1:
             return tuple(_whole(item, what, node) for item in np.asarray(value).tolist())
         return self.integer(node, what)
 
-    def draw(self, node: nodes.Call, arguments: dict[str, Any]) -> Any:
+    def draw(self, node: nodes.CallNode, arguments: dict[str, Any]) -> Any:
         shape = arguments.pop("shape", self.scope.draw_shape)
         site = crc32(f"{self.owner}:{node.ordinal}".encode())
         key = (self.scope.draws, site, self.scope.rounds)
@@ -262,10 +415,10 @@ class _Evaluator:
             node, node.written, lambda: self.ops.draw(node.function, parameters, shape, key), tuple(parameters)
         )
 
-    def derivative(self, node: nodes.Call) -> Any:
+    def derivative(self, node: nodes.CallNode) -> Any:
         parts = dict(node.arguments)
         name = parts["name"]
-        assert isinstance(name, nodes.Name)
+        assert isinstance(name, nodes.NameNode)
         value = self.value(name)
 
         def compute(watched: Any) -> Any:
@@ -284,27 +437,107 @@ class _Evaluator:
         return self.guard(node, node.written, derive, (value,))
 
 
-def _whole(value: Any, what: str, node: Node) -> int:
+def _whole(value: Any, what: str, node: FormulaNode) -> int:
     number = np.asarray(value).item()
     if isinstance(number, complex) or not np.isfinite(number) or number != int(number) or abs(number) > 2**53:
         raise FormulaError(f"{what} must be a whole number, not {number:g}", offset=node.offset, length=node.length)
     return int(number)
 
 
-def _shown(shape: tuple[int | None, ...]) -> str:
+def _shape_text(shape: tuple[int | None, ...]) -> str:
     return str(tuple(shape)).replace("None", "?")
 
 
-def _literal(node: Node) -> Any:
+def _literal(node: FormulaNode) -> Any:
     """Return a list of plain numbers as nested Python lists, or None where there is anything else in it."""
     match node:
-        case nodes.Number():
+        case nodes.NumberNode():
             return node.value
-        case nodes.Operation(function="negative", operands=(nodes.Number(value=value),)):
+        case nodes.OperationNode(function="negative", operands=(nodes.NumberNode(value=value),)):
             return -value
-        case nodes.Row(values=values):
+        case nodes.NumbersNode(values=values):
             return values
-        case nodes.Sequence():
+        case nodes.ListNode():
             items = [_literal(item) for item in node.items]
             return None if any(item is None for item in items) else items
     return None
+
+
+def run_loop(name: str, loop: LoopDefinition, scope: Scope) -> Any:
+    """Return the last value of `loop`, defined as `name`.
+
+    Raises:
+        FormulaError: as `evaluate`, or if the condition is not one truth value.
+    """
+    for used in loop.names - {name, LOOP_COUNTER}:
+        if used in scope.definitions or used in scope.outputs:
+            scope[used]  # once, outside the loop: a value traced inside a compiled loop could not be shared
+    return _LoopRunner(name, loop, scope).run()
+
+
+class _LoopRunner:
+    def __init__(self, name: str, loop: LoopDefinition, scope: Scope) -> None:
+        self.name = name
+        self.loop = loop
+        self.scope = scope
+        self.ops = scope.ops
+
+    def evaluate(self, part: str, expression: Expression, state: Any, counter: Any) -> Any:
+        own = {self.name: state, LOOP_COUNTER: counter}
+        nested = self.scope.nested(self.name, own, counter, self.loop.define)
+        return evaluate(expression, nested, owner=f"{self.name}.{part}")
+
+    def repeat(self, state: Any, counter: Any) -> Any:
+        return self.evaluate("repeat", self.loop.repeat, state, counter)
+
+    def goes_on(self, state: Any, counter: Any) -> Any:
+        """The condition before a round: a Python bool where it can be looked at, else a tensor."""
+        if self.loop.while_ is None:
+            return True
+        value = self.evaluate("while", self.loop.while_, state, counter)
+        shape = self.ops.shape(value)
+        if any(size != 1 for size in shape):
+            raise FormulaError(
+                f"the condition has shape {shape}", hint="make it one truth value with all(...) or any(...)"
+            )
+        if self.ops.concrete or self.ops.is_host(value):
+            return bool(np.reshape(value, ()))
+        return value
+
+    def run(self) -> Any:
+        start = state = evaluate(self.loop.start, self.scope, owner=f"{self.name}.start")
+        still: Any = True
+        states = [start]
+        for round_ in range(self.loop.rounds):
+            counter = float(round_)
+            going = self.goes_on(state, counter)
+            if going is False:
+                break
+            if going is not True:
+                still = going if still is True else self.ops.operate("logical_and", still, going)
+            safe = state if still is True else self.ops.operate("where", still, state, start)
+            following = self.repeat(safe, counter)
+            compiled = not (self.ops.concrete or (still is True and self.ops.is_host(following)))
+            if compiled and self.loop.rounds > UNROLLED_ROUNDS:
+                goes_on = None if self.loop.while_ is None else self.goes_on
+                rest = range(round_, self.loop.rounds)
+                state = self.ops.loop(state, following, rest, self.repeat, goes_on, keep_all=self.loop.keep_all)
+                return self.joined(states, state) if self.loop.keep_all else state
+            state = following if still is True else self.ops.operate("where", still, following, state)
+            states.append(state)
+        if not self.loop.keep_all:
+            return state
+        states += [state] * (self.loop.rounds + 1 - len(states))
+        return self.ops.call("stack", {"values": tuple(self.widened(each, state) for each in states)})
+
+    def joined(self, before: list[Any], after: Any) -> Any:
+        """The states before a compiled loop and those that it gave, along one axis."""
+        first = self.ops.index(after, (0,))
+        stacked = self.ops.call("stack", {"values": tuple(self.widened(state, first) for state in before)})
+        return self.ops.call("concat", {"values": (stacked, after)})
+
+    def widened(self, state: Any, like: Any) -> Any:
+        """A state of the shape that the loop's states have: a start of 0 may stand for a vector."""
+        if self.ops.shape(state) == self.ops.shape(like):
+            return state
+        return self.ops.operate("where", 1.0, state, like)

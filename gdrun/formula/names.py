@@ -1,21 +1,28 @@
-"""Which names a formula may use, and which names nobody may take."""
+"""Names in formulas: allowed ones, reserved ones, and those that a formula compares with another."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping
 
 from gdrun.errors import FormulaError
 
 from .failures import LocatedFormulaError
-from .nodes import Expression
+from .mistakes import KEYWORDS
+from .nodes import (
+    LOOP_COUNTER,
+    CallNode,
+    Definition,
+    Expression,
+    FormulaNode,
+    IndexNode,
+    LoopDefinition,
+    NameNode,
+    OperationNode,
+    walk,
+)
 from .table import TABLE
-from .tokens import KEYWORDS
-
-if TYPE_CHECKING:
-    from .scope import Definition
 
 RUN_NAMES = frozenset({"target", "prediction", "example_weights", "step", "epoch", "pi"})
 """Names that gdrun gives a meaning."""
@@ -114,13 +121,11 @@ def check_definitions(
     Returns:
         LocatedFormulaErrors whose `inside` is (name,) or (name, part), relative to the `define` section.
     """
-    from .scope import LOOP_COUNTER, Loop
-
     errors: list[FormulaError] = []
     known = set(allowed_names)
     for name, definition in definitions.items():
         parts: list[tuple[tuple[str, ...], Expression, set[str]]]
-        if isinstance(definition, Loop):
+        if isinstance(definition, LoopDefinition):
             within = known | {name, LOOP_COUNTER}
             parts = [((name, "start"), definition.start, known), ((name, "repeat"), definition.repeat, within)]
             if definition.while_ is not None:
@@ -140,3 +145,37 @@ def check_definitions(
                 )
         known.add(name)
     return errors
+
+
+_DIFFERENCES = ("subtract", "squared_difference")
+_SAME_NUMBERS = ("reshape", "ravel", "expand_dims", "squeeze", "transpose", "stop_gradient")
+
+
+def compared_with(name: str, expressions: Iterable[Expression]) -> frozenset[str]:
+    """Return the names that some formula subtracts from `name`, or it from them; parts and other shapes count."""
+    found = set()
+    for expression in expressions:
+        for node in walk(expression.root):
+            sides = _sides(node)
+            if len(sides) == 2 and name in sides:
+                found |= {side for side in sides if side is not None and side != name}
+    return frozenset(found)
+
+
+def _sides(node: FormulaNode) -> tuple[str | None, ...]:
+    """The names of the two sides of a difference; None for a side that is more than a name."""
+    if isinstance(node, OperationNode) and node.function in _DIFFERENCES:
+        return tuple(_name(operand) for operand in node.operands)
+    if isinstance(node, CallNode) and node.function in _DIFFERENCES:
+        return tuple(_name(argument) for _, argument in node.arguments)
+    return ()
+
+
+def _name(node: FormulaNode) -> str | None:
+    while True:
+        if isinstance(node, IndexNode):
+            node = node.value
+        elif isinstance(node, CallNode) and node.function in _SAME_NUMBERS:
+            node = node.arguments[0][1]
+        else:
+            return node.name if isinstance(node, NameNode) else None

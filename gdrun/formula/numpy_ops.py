@@ -11,7 +11,7 @@ import numpy as np
 from gdrun.errors import FormulaError
 
 from . import special
-from .bounds import check_count, check_size
+from .failures import check_count, check_size
 
 Array = Any
 

@@ -6,6 +6,7 @@ import ast
 import cmath
 import difflib
 import math
+import re
 from collections.abc import Sequence as SequenceOf
 from typing import Any
 
@@ -13,10 +14,10 @@ from gdrun.errors import FormulaError
 
 from . import nodes
 from .failures import LocatedFormulaError, inside
+from .mistakes import attribute, clean, missing_operator, mistake, private_name
 from .names import RESERVED, check_definitions, check_name, check_names
-from .nodes import Expression, Node
+from .nodes import Expression, FormulaNode
 from .table import DERIVATIVES, TABLE, Function
-from .tokens import clean, tokenize
 
 __all__ = ["RESERVED", "Expression", "check_definitions", "check_name", "check_names", "parse"]
 
@@ -44,12 +45,7 @@ _OPERATORS = {
     ast.Eq: ("equal", "=="),
     ast.NotEq: ("not_equal", "!="),
 }
-_REFUSED = {
-    ast.Starred: "'*' before an argument is not part of formulas",
-    ast.GeneratorExp: "formulas have no comprehensions",
-    ast.ListComp: "formulas have no comprehensions",
-    ast.Slice: "':' only stands in an index",
-}
+_NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[jJ]?")
 
 
 def parse(text: str | int | float | complex | SequenceOf[Any]) -> Expression:
@@ -86,7 +82,7 @@ class _ListWriter:
         self.pieces.append(piece)
         self.offset += len(piece)
 
-    def node(self, value: Any, path: tuple[int, ...]) -> Node:
+    def node(self, value: Any, path: tuple[int, ...]) -> FormulaNode:
         start = self.offset
         if isinstance(value, list | tuple):
             return self.sequence(value, path)
@@ -98,11 +94,11 @@ class _ListWriter:
         else:
             number = _number(value, path)
             self.write(str(value))
-            root = nodes.Number(start, self.offset - start, number)
+            root = nodes.NumberNode(start, self.offset - start, number)
         self.elements.append((path, start, self.offset - start))
         return root
 
-    def sequence(self, values: SequenceOf[Any], path: tuple[int, ...]) -> Node:
+    def sequence(self, values: SequenceOf[Any], path: tuple[int, ...]) -> FormulaNode:
         self.items += len(values)
         if len(path) >= MAX_LIST_DEPTH:
             raise LocatedFormulaError(f"a list nested more than {MAX_LIST_DEPTH} deep", inside=path)
@@ -120,9 +116,9 @@ class _ListWriter:
             self.write(", " if position else "")
             items.append(self.node(value, (*path, position)))
         self.write("]")
-        return nodes.Sequence(start, self.offset - start, tuple(items))
+        return nodes.ListNode(start, self.offset - start, tuple(items))
 
-    def row(self, values: SequenceOf[Any], path: tuple[int, ...]) -> Node | None:
+    def row(self, values: SequenceOf[Any], path: tuple[int, ...]) -> FormulaNode | None:
         """Read a list of plain finite numbers at once; None where there is anything else in it."""
         if any(type(value) is not float and (type(value) is not int or abs(value) > 2**1000) for value in values):
             return None
@@ -132,7 +128,7 @@ class _ListWriter:
         start = self.offset
         self.write(f"[{', '.join(map(str, values))}]")
         self.elements.append((path, start, self.offset - start))
-        return nodes.Row(start, self.offset - start, numbers)
+        return nodes.NumbersNode(start, self.offset - start, numbers)
 
 
 def _number(value: Any, path: tuple[int, ...]) -> float | complex:
@@ -159,24 +155,19 @@ def _shown(value: Any) -> str:
     return "a mapping" if isinstance(value, dict) else f"a {type(value).__name__}"
 
 
-def _read(text: str, *, offset: int = 0, draws: int = 0) -> Node:
+def _read(text: str, *, offset: int = 0, draws: int = 0) -> FormulaNode:
     """Parse one text; shift every place by `offset` and count draws from `draws`."""
     cleaned = clean(text)
-    tokens = tokenize(cleaned, TABLE.__contains__)
     stripped = cleaned.lstrip(" ")
     indent = len(cleaned) - len(stripped)
     try:
         tree = ast.parse(stripped.rstrip(" "), mode="eval").body
     except SyntaxError as error:
-        at = indent + max((error.offset or 1) - 1, 0)
-        token = next((token for token in tokens if token.offset <= at < token.offset + len(token.text)), tokens[-1])
-        raise FormulaError(
-            f"the formula cannot be read at {token.text!r}", offset=token.offset, length=len(token.text)
-        ) from None
+        raise mistake(cleaned, indent + max((error.offset or 1) - 1, 0)) from None
     except (RecursionError, MemoryError, ValueError):
         raise _too_deep(0, len(text)) from None
     _check_depth(tree, len(text))
-    return _Converter(indent, offset, draws).convert(tree)
+    return _Converter(stripped, indent, offset, draws).convert(tree)
 
 
 def _too_deep(offset: int, length: int) -> FormulaError:
@@ -203,7 +194,8 @@ def _check_depth(tree: ast.expr, length: int) -> None:
 class _Converter:
     """ast -> nodes. `indent`: spaces that were cut off in front; `shift`: where the text stands in a list's text."""
 
-    def __init__(self, indent: int, shift: int, draws: int) -> None:
+    def __init__(self, text: str, indent: int, shift: int, draws: int) -> None:
+        self.text = text
         self.indent = indent
         self.shift = shift
         self.draws = draws
@@ -216,108 +208,133 @@ class _Converter:
         offset, whole = self.place(node)
         return FormulaError(message, offset=offset - self.shift, length=length or whole, hint=hint)
 
-    def convert(self, node: ast.expr) -> Node:
+    def convert(self, node: ast.expr) -> FormulaNode:
         place = self.place(node)
         match node:
             case ast.Constant():
                 return self.constant(node)
             case ast.Name(id=name):
-                return nodes.Name(*place, name)
-            case ast.BinOp() if type(node.op) in _OPERATORS:
+                if name.startswith("_"):
+                    raise private_name(name, node.col_offset + self.indent)
+                return nodes.NameNode(*place, name)
+            case ast.Attribute():
+                written = self.written(node)
+                written = written if re.fullmatch(r"[\w.]+", written) else f".{node.attr}"
+                raise attribute(written, (node.end_col_offset or 0) - len(written) + self.indent)
+            case ast.BinOp():
                 return self.chain(node)
             case ast.UnaryOp(op=ast.UAdd()):
                 return self.convert(node.operand)
             case ast.UnaryOp() if type(node.op) in _OPERATORS:
                 function, symbol = _OPERATORS[type(node.op)]
-                return nodes.Operation(*place, function, symbol, (self.convert(node.operand),))
+                return nodes.OperationNode(*place, function, symbol, (self.convert(node.operand),))
             case ast.BoolOp():
                 function, symbol = _OPERATORS[type(node.op)]
                 result = self.convert(node.values[0])
                 for value in node.values[1:]:
-                    result = nodes.Operation(*place, function, symbol, (result, self.convert(value)))
+                    result = nodes.OperationNode(*place, function, symbol, (result, self.convert(value)))
                 return result
             case ast.Compare():
                 return self.comparison(node)
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
                 if not elements:
                     raise self.refuse(node, "an empty list", "write at least one number")
-                return nodes.Sequence(*place, tuple(self.convert(element) for element in elements))
+                return nodes.ListNode(*place, tuple(self.convert(element) for element in elements))
             case ast.Subscript():
                 parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-                return nodes.Index(*place, self.convert(node.value), tuple(self.index_item(part) for part in parts))
+                return nodes.IndexNode(*place, self.convert(node.value), tuple(self.index_item(part) for part in parts))
             case ast.Call():
                 return self.call(node)
-        raise self.refuse(node, _REFUSED.get(type(node), "this is not part of formulas"))
+            case ast.Starred():
+                raise self.refuse(node, "'*' before an argument is not part of formulas")
+            case ast.Slice():
+                raise self.refuse(node, "':' only stands in an index")
+        raise self.not_a_formula(node)
 
-    def constant(self, node: ast.Constant) -> Node:
+    def written(self, node: ast.expr) -> str:
+        return self.text[node.col_offset : node.end_col_offset]
+
+    def not_a_formula(self, node: ast.expr) -> FormulaError:
+        """Return the error of what Python reads and formulas do not have: conditions, comprehensions, `in`, ..."""
+        error = mistake(" " * self.indent + self.text)
+        return self.refuse(node, "this is not part of formulas") if "cannot be read" in error.message else error
+
+    def constant(self, node: ast.Constant) -> FormulaNode:
         place, value = self.place(node), node.value
         if isinstance(value, bool):
-            return nodes.Flag(*place, value)
+            return nodes.FlagNode(*place, value)
         if value is None:
-            return nodes.Nothing(*place)
+            return nodes.NoneNode(*place)
         if value is Ellipsis:
             raise self.refuse(node, "'...' only stands in an index", "as in x[..., 0]")
-        if not isinstance(value, int | float | complex):
-            raise self.refuse(node, "formulas hold no text", "write names without quotes")
+        assert isinstance(value, int | float | complex), "clean refuses quotes"
         try:
             number = value if isinstance(value, complex) else float(value)
         except OverflowError:
             number = math.inf
         if not cmath.isfinite(number):
             raise self.refuse(node, "the number is too large for float64", "the largest is about 1.8e308")
-        return nodes.Number(*place, number)
+        written = self.written(node)
+        if not _NUMBER.fullmatch(written) or re.fullmatch(r"0\d+", written):
+            raise self.refuse(node, f"{written[:40]!r}: a number is written in decimal digits", f"write {value}")
+        return nodes.NumberNode(*place, number)
 
-    def chain(self, node: ast.BinOp) -> Node:
+    def chain(self, node: ast.BinOp) -> FormulaNode:
         """Convert a + b - c ... from the left, without recursing down its left side."""
         spine: list[ast.BinOp] = []
         left: ast.expr = node
         while isinstance(left, ast.BinOp):
-            if type(left.op) not in _OPERATORS:
-                raise self.refuse(left, "this operator is not part of formulas")
             spine.append(left)
             left = left.left
         result = self.convert(left)
         for step in reversed(spine):
             function, symbol = _OPERATORS[type(step.op)]
-            result = nodes.Operation(*self.place(step), function, symbol, (result, self.convert(step.right)))
+            result = nodes.OperationNode(*self.place(step), function, symbol, (result, self.convert(step.right)))
         return result
 
-    def comparison(self, node: ast.Compare) -> Node:
+    def comparison(self, node: ast.Compare) -> FormulaNode:
         if any(type(op) not in _OPERATORS for op in node.ops):
-            raise self.refuse(node, "formulas compare with < <= > >= == !=")
+            raise self.not_a_formula(node)
         names = [_OPERATORS[type(op)] for op in node.ops]
         operands = tuple(self.convert(part) for part in (node.left, *node.comparators))
         functions, symbols = zip(*names, strict=True)
-        return nodes.Comparison(*self.place(node), operands, functions, symbols)
+        return nodes.ComparisonNode(*self.place(node), operands, functions, symbols)
 
-    def index_item(self, node: ast.expr) -> Node:
+    def index_item(self, node: ast.expr) -> FormulaNode:
         if isinstance(node, ast.Slice):
             start, stop, step = (
                 None if part is None else self.convert(part) for part in (node.lower, node.upper, node.step)
             )
-            return nodes.Slice(*self.place(node), start, stop, step)
+            return nodes.SliceNode(*self.place(node), start, stop, step)
         if isinstance(node, ast.Constant) and node.value is Ellipsis:
-            return nodes.Rest(*self.place(node))
+            return nodes.EllipsisNode(*self.place(node))
         if isinstance(node, ast.Tuple):
             raise self.refuse(node, "an index inside an index")
         return self.convert(node)
 
-    def call(self, node: ast.Call) -> Node:
-        if not isinstance(node.func, ast.Name):
-            raise self.refuse(node, "only a function of the table can be called", "write * for a product")
+    def call(self, node: ast.Call) -> FormulaNode:
+        end = node.func.end_col_offset or 0
+        if not isinstance(node.func, ast.Name) or not self.text[end:].lstrip().startswith("("):
+            if isinstance(node.func, ast.Attribute):
+                self.convert(node.func)
+            before = self.text.index("(", end)
+            text = " " * self.indent + self.text
+            raise missing_operator(text, before + self.indent, self.text[:before].rstrip()[-1:])
         written = node.func.id
+        if written.startswith("_"):
+            raise private_name(written, node.col_offset + self.indent)
         row = TABLE.get(written)
         offset, length = self.place(node)
         if row is None:
             if node.keywords:
                 raise self.refuse(node.func, f"{written} takes no keyword arguments")
-            return nodes.NetworkCall(offset, length, written, tuple(self.convert(part) for part in node.args))
+            return nodes.NetworkCallNode(offset, length, written, tuple(self.convert(part) for part in node.args))
         arguments = self.bind(node, row, written)
         ordinal = self.draws
         self.draws += row.kind == "draw"
-        return nodes.Call(offset, length, row.name, written, arguments, ordinal)
+        return nodes.CallNode(offset, length, row.name, written, arguments, ordinal)
 
-    def bind(self, node: ast.Call, row: Function, written: str) -> tuple[tuple[str, Node], ...]:
+    def bind(self, node: ast.Call, row: Function, written: str) -> tuple[tuple[str, FormulaNode], ...]:
         """Pair arguments with parameters; refuse too many, too few, twice and unknown ones."""
         usage = f"it is called as {row.signature}"
         if len(node.args) > row.max_args:
@@ -346,22 +363,24 @@ class _Converter:
         return tuple((name, self.convert(given[name])) for name in in_order)
 
 
-def _is_draw(node: Node) -> bool:
-    return isinstance(node, nodes.Call) and TABLE[node.function].kind == "draw"
+def _is_draw(node: FormulaNode) -> bool:
+    return isinstance(node, nodes.CallNode) and TABLE[node.function].kind == "draw"
 
 
-def _expression(text: str, root: Node, elements: tuple[tuple[tuple[int, ...], int, int], ...] = ()) -> Expression:
+def _expression(
+    text: str, root: FormulaNode, elements: tuple[tuple[tuple[int, ...], int, int], ...] = ()
+) -> Expression:
     everything = list(nodes.walk(root))
-    names_at = tuple((node.name, node.offset, node.length) for node in everything if isinstance(node, nodes.Name))
-    calls = [node for node in everything if isinstance(node, nodes.Call | nodes.NetworkCall)]
-    called = [(node.written if isinstance(node, nodes.Call) else node.name, node.offset) for node in calls]
+    names_at = tuple((node.name, node.offset, node.length) for node in everything if isinstance(node, nodes.NameNode))
+    calls = [node for node in everything if isinstance(node, nodes.CallNode | nodes.NetworkCallNode)]
+    called = [(node.written if isinstance(node, nodes.CallNode) else node.name, node.offset) for node in calls]
     return Expression(
         text=text,
         root=root,
         names=frozenset(name for name, _, _ in names_at),
         functions=frozenset(name for name, _ in called),
         draws=any(_is_draw(node) for node in everything),
-        differentiates=any(isinstance(node, nodes.Call) and node.function in DERIVATIVES for node in everything),
+        differentiates=any(isinstance(node, nodes.CallNode) and node.function in DERIVATIVES for node in everything),
         names_at=tuple(sorted(names_at, key=lambda use: use[1])),
         calls_at=tuple(sorted(((name, offset, len(name)) for name, offset in called), key=lambda use: use[1])),
         elements=elements,

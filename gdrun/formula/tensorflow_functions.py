@@ -14,7 +14,7 @@ import tensorflow as tf
 from gdrun.errors import FormulaError
 
 from . import numpy_ops
-from .bounds import check_count, check_size
+from .failures import check_count, check_size
 
 T = Any
 

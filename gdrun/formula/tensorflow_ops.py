@@ -15,7 +15,7 @@ import tensorflow as tf
 from gdrun.errors import FormulaError
 
 from . import numpy_ops
-from .bounds import check_size
+from .failures import check_size
 from .tensorflow_calculus import derive, run_compiled_loop
 from .tensorflow_draws import draw
 from .tensorflow_functions import FUNCTIONS, Meeting, is_tensor

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from gdrun.data.custom import Caller, as_array, checked_name, kind_of
-from gdrun.formula.scope import Scope
+from gdrun.formula.evaluate import Scope
 from gdrun.plugin import Model
 from gdrun.text import safe_text
 

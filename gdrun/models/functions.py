@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from gdrun.errors import ShapeError
-from gdrun.formula.scope import Scope
+from gdrun.formula.evaluate import Scope
 
 from .networks import KerasNetwork
 

@@ -2,9 +2,72 @@
 
 from typing import Annotated, Literal
 
-from gdrun.config.base import Array, Bounds, Count, PositiveInteger, Section
+from pydantic import Field
 
-from .layers import Activation, Initializer, InitialWeights, Layer
+from gdrun.config.section import Array, BareKind, Count, PositiveInteger, Section
+
+from .convolutions import (
+    AveragePooling1D,
+    AveragePooling2D,
+    Conv1D,
+    Conv2D,
+    Conv2DTranspose,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPooling1D,
+    MaxPooling2D,
+    UpSampling2D,
+    ZeroPadding2D,
+)
+from .layers import (
+    Activation,
+    ActivationLayer,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GaussianNoise,
+    Initializer,
+    InitialWeights,
+    LayerNormalization,
+    Rescaling,
+    Reshape,
+)
+from .recurrent import Gru, Lstm, SimpleRnn
+
+Layer = Annotated[
+    Dense
+    | Conv1D
+    | Conv2D
+    | Conv2DTranspose
+    | MaxPooling1D
+    | MaxPooling2D
+    | AveragePooling1D
+    | AveragePooling2D
+    | GlobalAveragePooling1D
+    | GlobalAveragePooling2D
+    | GlobalMaxPooling1D
+    | GlobalMaxPooling2D
+    | UpSampling2D
+    | ZeroPadding2D
+    | SimpleRnn
+    | Gru
+    | Lstm
+    | Flatten
+    | Reshape
+    | ActivationLayer
+    | Dropout
+    | GaussianNoise
+    | BatchNormalization
+    | LayerNormalization
+    | Embedding
+    | Rescaling,
+    Field(discriminator="kind"),
+    BareKind,
+]
 
 
 class MlpNetwork(Section):
@@ -29,7 +92,7 @@ class LayersNetwork(Section):
     """Keras layers, one after the other."""
 
     kind: Literal["layers"]
-    layers: Annotated[tuple[Layer, ...], Bounds(min_length=1, max_length=256)]
+    layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=256)]
     """The layers in order. Parameters are called by kind and number: dense1.kernel, dense1.bias."""
 
 
@@ -45,6 +108,10 @@ class LinearNetwork(Section):
     """Initial kernel, (features, outputs): a number fills it, an array is it, a name draws it."""
     bias: InitialWeights = 0.0
     """Initial bias, (outputs,)."""
+
+
+Network = Annotated[LinearNetwork | MlpNetwork | LayersNetwork, Field(discriminator="kind"), BareKind]
+"""What the formulas of a model can call by name."""
 
 
 class LinearModel(LinearNetwork):

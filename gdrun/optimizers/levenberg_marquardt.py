@@ -13,15 +13,15 @@ import tensorflow as tf
 
 from gdrun.derivatives import flattened, jacobian, second_along, unflattened
 
+from .base import LocalObjective, State
 from .least_squares import factor, solve
-from .local_objective import Point, State
-from .second_order import check_parameters, flat_residuals
+from .newton import check_parameters, flat_residuals
 
 _ROUNDING = 256.0
 """Differences of the loss below so many units of its last place say nothing."""
 
 
-class _Memory(NamedTuple):
+class DampingState(NamedTuple):
     """The state. Steps are measured in scaled parameters, so that no unit of theirs matters."""
 
     damping: tf.Tensor
@@ -36,7 +36,7 @@ class _Memory(NamedTuple):
     """bool (): whether the last step was tried and rejected, and a shorter one is worth trying."""
 
 
-class LevenbergMarquardt:
+class LevenbergMarquardtUpdate:
     """One trial step an update, taken or rejected:
 
         step = argmin_s |J s + r|**2 + mu |D s|**2
@@ -62,7 +62,7 @@ class LevenbergMarquardt:
     least-squares minimization".
     """
 
-    state_names = _Memory._fields
+    state_names = DampingState._fields
 
     def __init__(self, *, initial_damping: float = 0.01, acceleration: float = 0.75) -> None:
         self._initial_damping = initial_damping
@@ -73,7 +73,7 @@ class LevenbergMarquardt:
         check_parameters(parameters)
         like = flattened(parameters)
         return tuple(
-            _Memory(
+            DampingState(
                 damping=tf.constant(self._initial_damping, like.dtype),
                 growth=tf.constant(2.0, like.dtype),
                 scale=tf.zeros_like(like),
@@ -82,9 +82,11 @@ class LevenbergMarquardt:
             )
         )
 
-    def apply_at(self, state: State, point: Point, learning_rate: tf.Tensor) -> tuple[State, tuple[tf.Tensor, ...]]:
+    def apply_at(
+        self, state: State, point: LocalObjective, learning_rate: tf.Tensor
+    ) -> tuple[State, tuple[tf.Tensor, ...]]:
         """Return the state and the parameters after one trial. There is no learning rate."""
-        memory = _Memory(*state)
+        memory = DampingState(*state)
         residuals_at, at = flat_residuals(point), flattened(point.parameters)
         residuals, slopes = jacobian(residuals_at, at)
         scale = tf.maximum(memory.scale, tf.sqrt(tf.reduce_sum(slopes * slopes, axis=0)))
@@ -107,7 +109,7 @@ class LevenbergMarquardt:
         taken = trusted & tf.math.is_finite(gain) & ((gain > 0) | unseen)
         new = tf.where(taken, trial, at)
         damping, most = _next_damping(memory, gain, foreseen, taken, unseen)
-        memory = _Memory(
+        memory = DampingState(
             damping=damping,
             growth=tf.where(taken, tf.constant(2.0, at.dtype), 2.0 * memory.growth),
             scale=scale,
@@ -118,7 +120,7 @@ class LevenbergMarquardt:
 
     def is_undecided(self, state: State) -> tf.Tensor:
         """Return whether the last step was rejected and a shorter one may still lower the loss, bool ()."""
-        return _Memory(*state).undecided
+        return DampingState(*state).undecided
 
     def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
         """Return the parameters as they are."""
@@ -141,7 +143,7 @@ class LevenbergMarquardt:
 
 
 def _next_damping(
-    memory: _Memory, gain: tf.Tensor, foreseen: tf.Tensor, taken: tf.Tensor, unseen: tf.Tensor
+    memory: DampingState, gain: tf.Tensor, foreseen: tf.Tensor, taken: tf.Tensor, unseen: tf.Tensor
 ) -> tuple[tf.Tensor, float]:
     """Nielsen's rule, mu * max(1/3, 1 - (2 gain / foreseen - 1)**3) after a step, mu * growth after a rejection; and
     the largest damping that there is."""

@@ -1,106 +1,93 @@
-"""Newton's and the Gauss-Newton method, on all parameters together. For small problems.
-
-Shape letters: P entries of all parameters, N residuals.
-"""
+"""Optimizers for small problems that use second derivatives or the residuals' exact Jacobian."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
-import tensorflow as tf
+from gdrun.config.section import NonNegative, PositiveNumber
 
-from gdrun.derivatives import flattened, hessian, jacobian, unflattened
-from gdrun.errors import ComponentError
+from .base import NO_LANES, OptimizerSection, Parameters, PointUpdate
+from .stability_limit import StabilityLimit
 
-from .least_squares import factor, solve
-from .local_objective import Point, State
-
-MOST_PARAMETERS = 4096
-"""A method that solves for all parameters at once holds a matrix of this many rows and columns."""
-
-
-class Newton:
-    """parameters - learning_rate * solve(H + damping * I, gradient), H the Hessian of the loss.
-
-    It goes to wherever the gradient vanishes: a saddle or a maximum as readily as a minimum. A singular matrix makes
-    the parameters nan, which ends the run.
-    """
-
-    state_names: tuple[str, ...] = ()
-
-    def __init__(self, *, damping: float = 0.0) -> None:
-        self._damping = damping
-
-    def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
-        """Return nothing: there is no state. Raises ComponentError for parameters that it is not for."""
-        check_parameters(parameters)
-        return ()
-
-    def apply_at(self, state: State, point: Point, learning_rate: tf.Tensor) -> tuple[State, tuple[tf.Tensor, ...]]:
-        """Return the parameters after one step."""
-        at = flattened(point.parameters)
-        curved = hessian(lambda flat: point.loss_at(unflattened(flat, point.parameters)), at)
-        step = solve(factor(_damped(curved, self._damping)), flattened(point.gradients))
-        return (), unflattened(at - tf.cast(learning_rate, at.dtype) * step, point.parameters)
-
-    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters as they are."""
-        return tuple(parameters)
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
 
 
-class GaussNewton:
-    """parameters - learning_rate * argmin_s |J s - r|**2 + damping |s|**2.
-
-    r are residuals whose squares add up to the loss, J their Jacobian.
-    """
-
-    state_names: tuple[str, ...] = ()
-
-    def __init__(self, *, damping: float = 0.0) -> None:
-        self._damping = damping
-
-    def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
-        """Return nothing: there is no state. Raises ComponentError for parameters that it is not for."""
-        check_parameters(parameters)
-        return ()
-
-    def apply_at(self, state: State, point: Point, learning_rate: tf.Tensor) -> tuple[State, tuple[tf.Tensor, ...]]:
-        """Return the parameters after one step."""
-        at = flattened(point.parameters)
-        residuals, slopes = jacobian(flat_residuals(point), at)
-        if self._damping:
-            slopes = tf.concat([slopes, self._damping**0.5 * tf.eye(at.shape[0], dtype=at.dtype)], axis=0)
-        elif slopes.shape[0] < slopes.shape[1]:
-            raise ComponentError(
-                f"{slopes.shape[0]} residuals do not determine {slopes.shape[1]} parameters",
-                hint="set damping, or use kind: levenberg_marquardt",
-            )
-        step = solve(factor(slopes), residuals)
-        return (), unflattened(at - tf.cast(learning_rate, at.dtype) * step, point.parameters)
-
-    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters as they are."""
-        return tuple(parameters)
+def _full_step_limit(damping: float, step: str) -> StabilityLimit | None:
+    """Return 2, where nothing damps the step: it divides the curvature out."""
+    if damping:
+        return None
+    formula = f"{step} step lands on the minimum of a quadratic at rate 1 and overshoots for ever at 2"
+    return StabilityLimit(2.0, formula, by_curvature=False)
 
 
-def check_parameters(parameters: Sequence[tf.Tensor]) -> None:
-    """Raise ComponentError for parameters that are complex or too many."""
-    if any(parameter.dtype.is_complex for parameter in parameters):
-        raise ComponentError("second-order kinds are for real parameters", hint="give the two parts as parameters")
-    size = sum(int(parameter.shape.num_elements() or 0) for parameter in parameters)
-    if size > MOST_PARAMETERS:
-        raise ComponentError(
-            f"second-order kinds solve for all parameters at once; these are {size:,}, more than {MOST_PARAMETERS:,}",
-            hint="use a kind that needs gradients only, such as adam",
-        )
+class Newton(OptimizerSection):
+    """Newton's method on all parameters together: learning_rate * solve(H + damping * I, gradient) is subtracted, H
+    the Hessian of the loss. It goes to a saddle or a maximum as readily as to a minimum."""
+
+    needs = "hessian"
+
+    kind: Literal["newton"]
+    learning_rate: NonNegative = 1.0
+    """Share of the full step."""
+    damping: NonNegative = 0.0
+    """Added to the Hessian's diagonal."""
+
+    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> PointUpdate:
+        from .newton import FullStepUpdate, newton_step
+
+        return FullStepUpdate(partial(newton_step, damping=self.damping))
+
+    def stability_limit(self, gradient: np.ndarray, second_moment: np.ndarray | None = None) -> StabilityLimit | None:
+        return _full_step_limit(self.damping, "Newton's")
 
 
-def flat_residuals(point: Point) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Return the residuals as a function of all parameters in one vector."""
-    residuals_at = point.residuals_at
-    assert residuals_at is not None, "the loss is a sum of squares"
-    return lambda flat: residuals_at(unflattened(flat, point.parameters))
+class SquaresOptimizer(OptimizerSection):
+    """An optimizer of losses that are sums of squares."""
+
+    needs = "residuals"
 
 
-def _damped(matrix: tf.Tensor, damping: float) -> tf.Tensor:
-    return matrix + damping * tf.eye(matrix.shape[0], dtype=matrix.dtype) if damping else matrix
+class GaussNewton(SquaresOptimizer):
+    """The Gauss-Newton method for squared errors: the full step solves the least squares of the residuals' tangent."""
+
+    kind: Literal["gauss_newton"]
+    learning_rate: NonNegative = 1.0
+    """Share of the full step."""
+    damping: NonNegative = 0.0
+    """Added to the diagonal of J'J, J the Jacobian of residuals whose squares add up to the loss."""
+
+    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> PointUpdate:
+        from .newton import FullStepUpdate, gauss_newton_step
+
+        return FullStepUpdate(partial(gauss_newton_step, damping=self.damping))
+
+    def stability_limit(self, gradient: np.ndarray, second_moment: np.ndarray | None = None) -> StabilityLimit | None:
+        return _full_step_limit(self.damping, "a Gauss-Newton")
+
+
+class LevenbergMarquardt(SquaresOptimizer):
+    """Gauss-Newton steps for squared errors, with damping that adapts. Each update is one trial step, which is taken if
+    it lowers the loss. schedule.stop.parameters_unchanged ends the run when no step does any more. Use float64."""
+
+    has_learning_rate = False
+
+    kind: Literal["levenberg_marquardt"]
+    initial_damping: PositiveNumber = 0.01
+    """Before the first step, relative to the squared columns of the Jacobian; larger is more careful."""
+    acceleration: NonNegative = 0.75
+    """Steps are bent by the residuals' second derivative along them (geodesic acceleration), and rejected where twice
+    the bent part is more than this share of the straight one; 0: straight steps only."""
+
+    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> PointUpdate:
+        from .levenberg_marquardt import LevenbergMarquardtUpdate
+
+        return LevenbergMarquardtUpdate(initial_damping=self.initial_damping, acceleration=self.acceleration)
+
+    def warnings(self, precision: str) -> tuple[str, ...]:
+        if precision == "float64":
+            return ()
+        return ("levenberg_marquardt in float32 ends with few digits; precision: float64 gives it all of them",)

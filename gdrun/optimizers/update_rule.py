@@ -1,157 +1,74 @@
-"""An update rule written in formulas, as an optimizer.
-
-    v:         gamma * v + learning_rate * gradient
-    parameter: parameter - v
-
-The lines are evaluated in order, for each parameter by itself; each sees what the lines above it have made.
-"""
+"""`optimizer: {kind: formula}`: an update rule of one's own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-import numpy as np
-import tensorflow as tf
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from gdrun.derivatives import curvature, hessian, third
-from gdrun.errors import FormulaError
-from gdrun.formula.evaluate import evaluate
-from gdrun.formula.failures import inside
-from gdrun.formula.nodes import Expression
-from gdrun.formula.scope import Scope
+from gdrun.config.section import Formula, Identifier, NonNegative, Number, read_formula
+from gdrun.errors import ConfigPath
 
-from .local_objective import Point, State
+from .base import NO_LANES, OptimizerSection, Parameters, PointUpdate
 
-PARAMETER = "parameter"
-DERIVATIVES: Mapping[str, Callable[..., tf.Tensor]] = {"curvature": curvature, "hessian": hessian, "third": third}
+if TYPE_CHECKING:
+    import tensorflow as tf
 
-
-class UpdateRule:
-    """The optimizer of a config's `update`; gdrun.optimizers.update_rule_section says which names its lines may use.
-
-    Its errors are LocatedFormulaErrors inside ("state", NAME) or ("update", NAME).
-
-    Args:
-        update: lines by name, in order: the new value of a state variable or of "parameter", which is among them, or
-            an intermediate value. Of the derivatives only those that lines use are computed.
-        state: initial values by name, of the constants, the settings and `parameter`. A value that broadcasts to the
-            parameter's shape takes that shape, any other keeps its own.
-        settings: named numbers, or scalar tensors that vary between lanes.
-        constants: named constants, for `state`; lines see those of the point.
-        ops: function table of formulas.
-        parameter_names: one a parameter; they name the state.
-    """
-
-    def __init__(
-        self,
-        update: Mapping[str, Expression],
-        *,
-        state: Mapping[str, Expression],
-        settings: Mapping[str, Any],
-        constants: Mapping[str, Any],
-        ops: Any,
-        parameter_names: Sequence[str],
-    ) -> None:
-        assert PARAMETER in update
-        self._update = update
-        self._state = state
-        self._settings = settings
-        self._constants = constants
-        self._ops = ops
-        self._names = tuple(parameter_names)
-        self._used = frozenset().union(*(line.names for line in update.values()))
-
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        """parameter/variable, all variables of a parameter together."""
-        return tuple(f"{name}/{variable}" for name in self._names for variable in self._state)
-
-    def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
-        """Return the state variables' initial values, in the order of `state_names`."""
-        return tuple(value for parameter in parameters for value in self._start(parameter))
-
-    def apply_at(self, state: State, point: Point, learning_rate: tf.Tensor) -> tuple[State, tuple[tf.Tensor, ...]]:
-        """Return state and parameters after one update of every parameter, all from the same point."""
-        size = len(self._state)
-        new_state: list[tf.Tensor] = []
-        moved: list[tf.Tensor] = []
-        for index in range(len(point.parameters)):
-            before = dict(zip(self._state, state[index * size : (index + 1) * size], strict=True))
-            after = self._run(index, before, point, learning_rate)
-            new_state += [after[name] for name in self._state]
-            moved.append(after[PARAMETER])
-        return tuple(new_state), tuple(moved)
-
-    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters as they are."""
-        return tuple(parameters)
-
-    def _start(self, parameter: tf.Tensor) -> Iterator[tf.Tensor]:
-        names = {**self._constants, **self._settings, PARAMETER: parameter}
-        for name, formula in self._state.items():
-            with inside("state", name):
-                value = _like(
-                    evaluate(formula, Scope(names, ops=self._ops), owner=f"optimizer.state.{name}"), parameter
-                )
-                fits = _broadcast(value.shape, parameter.shape) == parameter.shape
-            yield tf.broadcast_to(value, parameter.shape) if fits else value
-
-    def _run(
-        self, index: int, state: Mapping[str, tf.Tensor], point: Point, learning_rate: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        """Return what the state variables and the parameter are after the last line."""
-        parameter, real = point.parameters[index], point.loss.dtype
-        along = point.loss_along(index)
-        kept = {**state, PARAMETER: parameter}
-        values: dict[str, Any] = {
-            **point.constants,
-            **{name: tf.cast(value, real) if tf.is_tensor(value) else value for name, value in self._settings.items()},
-            **{name: make(along, parameter) for name, make in DERIVATIVES.items() if name in self._used},
-            "gradient": point.gradients[index],
-            "loss": point.loss,
-            "learning_rate": tf.cast(learning_rate, real),
-            "step": tf.cast(point.step, real),
-            **kept,
-        }
-        scope = Scope(values, ops=self._ops, draws=point.draws, draw_shape=tuple(parameter.shape))
-        for name, line in self._update.items():
-            with inside("update", name):
-                # The owner names the stream of random numbers: another one for each parameter.
-                value = evaluate(line, scope, owner=f"optimizer.update.{name}.{self._names[index]}")
-                if name in kept:
-                    value = kept[name] = _shaped(_like(value, kept[name]), kept[name].shape, name, self._names[index])
-            scope = scope.adding({name: value})
-        return kept
+RULE_NAMES = ("parameter", "gradient", "loss", "curvature", "hessian", "third", "learning_rate", "step")
+"""Names with a meaning of their own in the lines of a rule."""
 
 
-def _like(value: Any, parameter: tf.Tensor) -> tf.Tensor:
-    """A formula's value in the parameter's dtype."""
-    if not tf.is_tensor(value):
-        if np.iscomplexobj(value) and not parameter.dtype.is_complex:
-            raise FormulaError(
-                "this value is complex, the parameter is real", hint="real(...) or abs(...) makes it real"
+class UpdateRule(OptimizerSection):
+    """An update rule: its lines run in order, for each parameter by itself, and see new values."""
+
+    kind: Literal["formula"]
+    learning_rate: NonNegative = 1.0
+    """What the lines know as learning_rate, times the schedule's factor."""
+    settings: dict[Identifier, Number] = Field(default_factory=dict)
+    """Named numbers that the lines use."""
+    state: dict[Identifier, Formula] = Field(default_factory=dict)
+    """What is kept from update to update: each variable's initial value, a number or a formula of parameter, settings
+    and constants. A value that broadcasts to the parameter's shape takes it, any other keeps its own."""
+    update: Annotated[dict[Identifier, Formula], Field(min_length=1)]
+    """Lines in order: the new value of `parameter`, of a state variable, or an intermediate value for the lines below.
+    They use parameter, gradient, loss, curvature (the Hessian's diagonal), hessian (over the flattened parameter),
+    third (the third derivative by each entry alone), learning_rate, step (updates done), settings, state, constants."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if "parameter" not in self.update:
+            raise PydanticCustomError(
+                "update_rule",
+                "no line of update gives the parameter its new value",
+                {"hint": "parameter: parameter - learning_rate * gradient"},
             )
-        return tf.constant(value, parameter.dtype)
-    if value.dtype.is_complex and not parameter.dtype.is_complex:
-        raise FormulaError("this value is complex, the parameter is real", hint="real(...) or abs(...) makes it real")
-    return tf.cast(value, parameter.dtype)
+        return self
 
+    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> PointUpdate:
+        import tensorflow as tf
 
-def _broadcast(shape: tf.TensorShape, other: tf.TensorShape) -> tf.TensorShape | None:
-    try:
-        return tf.broadcast_static_shape(shape, other)
-    except ValueError:
-        return None
+        from .formula_update import FormulaUpdate
 
-
-def _shaped(value: tf.Tensor, shape: tf.TensorShape, name: str, parameter: str) -> tf.Tensor:
-    if value.shape == shape:
-        return value
-    if _broadcast(value.shape, shape) != shape:
-        what = f"parameter '{parameter}'" if name == PARAMETER else f"'{name}' of parameter '{parameter}'"
-        raise FormulaError(
-            f"{what} has shape {tuple(shape)}, its new value has shape {tuple(value.shape)}",
-            hint="reshape(...) it, or write the rule entry by entry",
+        varying = {name: tf.cast(value, parameters.dtype) for name, value in per_lane.items()}
+        return FormulaUpdate(
+            {name: read_formula(text) for name, text in self.update.items()},
+            state={name: read_formula(text) for name, text in self.state.items()},
+            settings={**self.settings, **varying},
+            constants=parameters.constants,
+            ops=parameters.ops,
+            parameter_names=parameters.names,
         )
-    return tf.broadcast_to(value, shape)
+
+    def formulas(self) -> tuple[Any, ...]:
+        return tuple(self.update.values())
+
+    def start_formulas(self) -> tuple[Any, ...]:
+        return tuple(self.state.values())
+
+    def is_lane_setting(self, path: ConfigPath) -> bool:
+        """Settings, but for those that state variables start from: the state begins outside the program of a lane."""
+        if len(path) != 2 or path[0] != "settings":
+            return False
+        return not any(path[1] in read_formula(text).names for text in self.start_formulas())

@@ -94,7 +94,7 @@ def plot(
     loaded = [_loaded(one) for one in given]
     if not loaded:
         raise UsageError("no run is named")
-    sweeps = [_sweep(run) for run in loaded if _is_sweep(run)]
+    sweeps = [run for run in loaded if _is_sweep(run)]
     if sweeps:
         figure = _of_sweep(sweeps, len(loaded), kind, scale, columns)
     else:
@@ -119,12 +119,6 @@ def _loaded(run: Run | str | Path) -> Run:
 def _is_sweep(run: Run) -> bool:
     # The record's trouble, if it has any, is told here: without it nothing can be drawn.
     return run.info.kind == "sweep"
-
-
-def _sweep(run: Run) -> Run:
-    from gdrun.rundir.run import Run
-
-    return run if isinstance(run, Run) else Run(run.directory)
 
 
 def _of_sweep(

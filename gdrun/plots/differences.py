@@ -6,9 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdrun.errors import GdrunError
-from gdrun.rundir import differing
-from gdrun.rundir.settings import settings_of
+from gdrun.rundir.settings import differing, labels
 
 from .scales import number_text
 
@@ -29,7 +27,7 @@ def run_labels(runs: Sequence[Run]) -> list[str]:
     if len(runs) < 2:
         return [""] * len(runs)
     names = [run.id if run.problem else run.info.name or run.id for run in runs]
-    told = _by_settings([_settings(run) for run in runs])
+    told = _by_settings([run.settings for run in runs])
     told = [text or name for text, name in zip(told, names, strict=True)] if told else names
     return [f"{text} ({run.id[-4:]})" if told.count(text) > 1 else text for text, run in zip(told, runs, strict=True)]
 
@@ -37,7 +35,7 @@ def run_labels(runs: Sequence[Run]) -> list[str]:
 def _by_settings(settings: list[Mapping[str, Any]]) -> list[str] | None:
     if not all(settings):
         return None
-    paths = differing.differing(settings)
+    paths = differing(settings)
     # A setting that only some kinds have says no more than the kind does.
     paths = [path for path in paths if all(path in one for one in settings)] or paths
     if not paths or len(paths) > MOST:
@@ -48,7 +46,7 @@ def _by_settings(settings: list[Mapping[str, Any]]) -> list[str] | None:
 
 def axis_labels(paths: Sequence[str], known: Sequence[str] = ()) -> dict[str, str]:
     """Return path -> the words for it in a legend: lr, momentum, optimizer (for optimizer.kind)."""
-    short = differing.labels(paths, known or paths)
+    short = labels(paths, known or paths)
     kinds = [path for path in paths if path.endswith(".kind")]
     return short | {path: path.removesuffix(".kind") for path in kinds}
 
@@ -65,13 +63,3 @@ def value_text(value: Any) -> str:
     else:
         text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
-def _settings(run: Run) -> Mapping[str, Any]:
-    """Dotted path -> value of a run's config, {} where it cannot be read."""
-    if not run.problem and run.info.settings:
-        return run.info.settings
-    try:
-        return settings_of(run.directory)
-    except GdrunError:
-        return {}

@@ -63,9 +63,8 @@ def _objective(run: Run, names: tuple[str, str]) -> Any:
     """(x, y) -> loss by numpy, None where the config says anything but a formula of the two."""
     from gdrun.config.document import read_document
     from gdrun.formula import numpy_ops
-    from gdrun.formula.evaluate import evaluate, evaluate_constants
+    from gdrun.formula.evaluate import Scope, evaluate, evaluate_constants
     from gdrun.formula.parse import parse
-    from gdrun.formula.scope import Scope
 
     config: Any = read_document(run.config.encode(), "config.yaml").plain()
     model, loss = config.get("model"), config.get("loss", "output")

@@ -13,7 +13,6 @@ from gdrun.plots.figure import Axis, Figure, Grid, Series
 from gdrun.plots.palette import LINES
 from gdrun.plots.scales import colour_limits, limits_of
 from gdrun.plots.thin import thinned
-from gdrun.text import safe_text
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
@@ -94,10 +93,10 @@ def figure_data(figure: Figure) -> dict[str, Any]:
     elif colours is not None:
         colours = replace(colours, limits=colour_limits(figure))
     return {
-        "name": safe_text(figure.name, limit=60),
-        "title": safe_text(figure.title, limit=200),
-        "subtitle": safe_text(figure.subtitle, limit=300),
-        "notes": [safe_text(note, limit=300) for note in notes],
+        "name": figure.name,
+        "title": figure.title,
+        "subtitle": figure.subtitle,
+        "notes": notes,
         "x": _axis(figure.x),
         "y": _axis(figure.y),
         "graded": figure.graded,
@@ -107,15 +106,15 @@ def figure_data(figure: Figure) -> dict[str, Any]:
             _series(shortened(item, buckets), slot) for item, slot in zip(figure.series, figure.slots(), strict=True)
         ],
         "marks": [
-            {"kind": m.kind, "x": _number(m.x), "y": _number(m.y), "slot": m.slot} | {"label": _label(m.label)}
+            {"kind": m.kind, "x": _number(m.x), "y": _number(m.y), "slot": m.slot} | {"label": m.label}
             for m in figure.marks
         ],
         "regions": [
-            {"start": _number(r.start), "stop": _number(r.stop), "label": _label(r.label)}
+            {"start": _number(r.start), "stop": _number(r.stop), "label": r.label}
             for r in figure.regions
         ],
         "rules": [
-            {"x": _number(r.x), "y": _number(r.y), "label": _label(r.label)} for r in figure.rules
+            {"x": _number(r.x), "y": _number(r.y), "label": r.label} for r in figure.rules
         ],
         "grid": None if grid is None else _grid(grid),
         "colours": None if colours is None else _axis(colours),
@@ -146,18 +145,14 @@ def _kept(series: Series, index: np.ndarray) -> Series:
 def _series(series: Series, slot: int) -> dict[str, Any]:
     values = {name: getattr(series, name) for name in ("x", "y", "lower", "upper", "values")}
     told = {name: [_number(item) for item in part.tolist()] for name, part in values.items() if part is not None}
-    words = {"label": safe_text(series.label, limit=80), "style": series.style, "weight": series.weight}
+    words = {"label": series.label, "style": series.style, "weight": series.weight}
     return words | {"slot": slot if slot < 1 << 20 else slot % len(LINES)} | told
 
 
-def _label(text: str) -> str:
-    return safe_text(text, limit=80)
-
-
 def _axis(axis: Axis) -> dict[str, Any]:
-    ticks = axis.ticks and [[_number(at), safe_text(text, limit=40)] for at, text in axis.ticks]
+    ticks = axis.ticks and [[_number(at), text] for at, text in axis.ticks]
     limits = axis.limits and [_number(end) for end in axis.limits]
-    label = safe_text(axis.label, limit=80)
+    label = axis.label
     return {"label": label, "scale": axis.scale, "limits": limits, "ticks": ticks, "whole": axis.whole}
 
 
@@ -168,7 +163,7 @@ def _grid(grid: Grid) -> dict[str, Any]:
         "y": [_number(at) for at in grid.y.tolist()],
         "values": [[_number(value) for value in row] for row in grid.values.tolist()],
         "blocked": blocked.astype(int).tolist(),
-        "label": safe_text(grid.label, limit=80),
+        "label": grid.label,
     }
 
 

@@ -108,7 +108,7 @@ def code(text: str, *, limit: int = 200_000) -> Html:
 
 def data_block(name: str, value: object) -> Html:
     """Return a script element that holds strict JSON; no text in it can end it."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(_harmless(value), separators=(",", ":"), allow_nan=False)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Html(f'<script type="application/json" id="{html.escape(name)}">{text}</script>')
@@ -117,3 +117,12 @@ def data_block(name: str, value: object) -> Html:
 def policy_hash(text: str) -> str:
     """Return what a content security policy calls an inline script or style."""
     return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _harmless(value: Any) -> Any:
+    """Return JSON data with its texts escaped, as `escaped` has it: the script puts them on the page."""
+    if isinstance(value, str):
+        return safe_text(value, limit=500)
+    if isinstance(value, dict):
+        return {key: _harmless(item) for key, item in value.items()}
+    return [_harmless(item) for item in value] if isinstance(value, list) else value

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from importlib.resources import files as package_files
 from typing import TYPE_CHECKING
 
-from gdrun import __version__
 from gdrun.plots.palette import LINES, graded
 from gdrun.rundir.describing import describe_run
 from gdrun.rundir.run import Run
+from gdrun.version import __version__
 
 from . import run_sections, sweep_sections
 from .figures import figure_data, run_figures, sweep_figures
@@ -63,7 +63,7 @@ def report_html(run: Run) -> str:
     """
     facts = describe_run(run)
     is_sweep = facts["kind"] == "sweep"
-    figures = list(sweep_figures(Run(run.directory)) if is_sweep else run_figures(run))
+    figures = list(sweep_figures(run) if is_sweep else run_figures(run))
     style = _own_file("page.css")
     script = "".join(_own_file(f"script/{name}.js") for name in _SCRIPT)
     script = f'"use strict";\n(() => {{\n{script}}})();\n'

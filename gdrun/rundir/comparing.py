@@ -31,18 +31,18 @@ def compare(runs: Sequence[Run | str | Path]) -> dict[str, Any]:
         run, None where it has none, "best": the number of the best run or None}: status, steps, epochs, seconds, the
         best value that a metric chose, and every final value. Each setting is {"name": its path, "values": [...]}.
     """
-    runs = [run if isinstance(run, Run) else Run(run) for run in runs]
-    finals = dict.fromkeys(f"final.{name}" for run in runs for name in run.final)
+    opened = [run if isinstance(run, Run) else Run(run) for run in runs]
+    finals = dict.fromkeys(f"final.{name}" for run in opened for name in run.final)
     results = [
-        _result(name.removeprefix("final."), [run.get(name) for run in runs]) for name in (*_FACTS, *finals, "best")
+        _result(name.removeprefix("final."), [run.get(name) for run in opened]) for name in (*_FACTS, *finals, "best")
     ]
-    metrics = {best["metric"] for run in runs if (best := run.value("best")) and "metric" in best}
+    metrics = {best["metric"] for run in opened if (best := run.value("best")) and "metric" in best}
     if len(metrics) == 1:
         results[-1] = _result(f"best {metrics.pop()}", results[-1]["values"])
-    settings = [run.settings for run in runs]
+    settings = [run.settings for run in opened]
     return {
-        "runs": [run.id for run in runs],
-        "directories": [str(run.directory) for run in runs],
+        "runs": [run.id for run in opened],
+        "directories": [str(run.directory) for run in opened],
         "results": [row for row in results if any(value is not None for value in row["values"])],
         "settings": [{"name": path, "values": [each.get(path) for each in settings]} for path in differing(settings)],
     }

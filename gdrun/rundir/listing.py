@@ -135,11 +135,11 @@ def table(runs: Iterable[Run | str | Path], columns: Sequence[str] | None = None
     Raises:
         UsageError: no run has a column.
     """
-    runs = [run if isinstance(run, Run) else Run(run) for run in runs]
+    opened = [run if isinstance(run, Run) else Run(run) for run in runs]
     now = datetime.now(UTC)
     if columns is None:
-        finals = dict.fromkeys(name for run in runs for name in run.final if name not in _COLUMNS)
-        columns = [*_COLUMNS, *finals, *differing([run.settings for run in runs])]
+        finals = dict.fromkeys(name for run in opened for name in run.final if name not in _COLUMNS)
+        columns = [*_COLUMNS, *finals, *differing([run.settings for run in opened])]
     else:
-        check_names(runs, columns)
-    return RunTable({name: run.get(name, now=now) for name in columns} for run in runs)
+        check_names(opened, columns)
+    return RunTable({name: run.get(name, now=now) for name in columns} for run in opened)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gdrun.errors import RunDirectoryError
 
@@ -43,8 +43,15 @@ class Status(StrEnum):
 WRITTEN_STATUSES = frozenset(Status) - {Status.LOST, Status.CORRUPT}
 
 Values = dict[str, Any]
-Number = float | Literal["nan", "inf", "-inf"]
-"""A number as strict JSON has it."""
+
+
+def _number(value: Any) -> Any:
+    number = strict_json.not_finite(value) if isinstance(value, str) else None
+    return value if number is None else number
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+"""A number; strict JSON has "nan", "inf" and "-inf" for those that are not finite."""
 
 _LIMIT = 16 << 20
 """Bytes of a run.json that are read."""
@@ -57,7 +64,7 @@ class RunInfo(BaseModel):
     loses nothing.
     """
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
     schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
     id: str = ""

@@ -6,8 +6,8 @@ Shape letters: L lanes, n trials of a block, E events.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from .grouping import Group
 from .halving import Halving
 from .inputs import GroupInputs, build_group
 from .programs import kept_program
-from .results import BlockResult, failed
+from .results import BlockResult, Hooks, failed
 
 if TYPE_CHECKING:
     from .trials import SweepSpec
@@ -47,36 +47,7 @@ _FAILURES = (GdrunError, tf.errors.OpError, NotImplementedError, ValueError, Typ
 """What tracing and training raise where a program does not fit its trials."""
 
 
-@dataclass(frozen=True)
-class Control:
-    """What a run of blocks asks and tells.
-
-    Args:
-        should_stop: asked after each chunk.
-        call: see `drive`.
-        progress: told (trials that go on or are done in this block: active, lane-steps so far in it, diverged in it).
-    """
-
-    should_stop: Callable[[], bool] = lambda: False
-    call: Callable[..., Any] = lambda function, *arguments: function(*arguments)
-    progress: Callable[[BlockProgress], None] = lambda progress: None
-
-
-@dataclass(frozen=True)
-class BlockProgress:
-    """How far a block is."""
-
-    done: int
-    """Trials of the block that have ended."""
-    diverged: int
-    lane_steps: int
-    """Updates of all its trials so far."""
-    best: float | None
-    """The least loss among its trials now."""
-    best_trial: int | None
-
-
-def run_group(spec: SweepSpec, group: Group, control: Control) -> Iterator[BlockResult]:
+def run_group(spec: SweepSpec, group: Group, hooks: Hooks) -> Iterator[BlockResult]:
     """Train a group's trials and yield the results, a block at a time; those of a block that was stopped are left out.
 
     What cannot be built or trained fails with its reason and takes no other group with it.
@@ -90,10 +61,10 @@ def run_group(spec: SweepSpec, group: Group, control: Control) -> Iterator[Block
     for trials, why in failures:
         yield failed(trials, _reason(why))
     for inputs in built:
-        yield from run_inputs(spec, group, inputs, control)
+        yield from run_inputs(spec, group, inputs, hooks)
 
 
-def run_inputs(spec: SweepSpec, group: Group, inputs: GroupInputs, control: Control) -> Iterator[BlockResult]:
+def run_inputs(spec: SweepSpec, group: Group, inputs: GroupInputs, hooks: Hooks) -> Iterator[BlockResult]:
     """Train lanes that share a program: trials of `group` whose data has one shape."""
     # Where the sweep has more of this program, even a single one runs as a lane, so that what is left of a sweep has
     # the bits that it would have had among the others.
@@ -106,18 +77,18 @@ def run_inputs(spec: SweepSpec, group: Group, inputs: GroupInputs, control: Cont
         results: Iterable[BlockResult | None]
         try:
             if obstacle is None:
-                results = [_run_lanes(spec, block, control, shared)]
+                results = [_run_lanes(spec, block, hooks, shared)]
             else:
-                results = [_run_singly(spec, block, control, obstacle)]
+                results = [_run_singly(spec, block, hooks, obstacle)]
         except _FAILURES as error:
-            results = _otherwise(spec, group, block, control, error, lanes=obstacle is None)
+            results = _otherwise(spec, group, block, hooks, error, lanes=obstacle is None)
         yield from (result for result in results if result is not None)
-        if control.should_stop():
+        if hooks.should_stop():
             return
 
 
 def _otherwise(
-    spec: SweepSpec, group: Group, block: GroupInputs, control: Control, error: Exception, *, lanes: bool
+    spec: SweepSpec, group: Group, block: GroupInputs, hooks: Hooks, error: Exception, *, lanes: bool
 ) -> Iterator[BlockResult | None]:
     """Train trials whose program failed in another way, if there is one.
 
@@ -126,7 +97,7 @@ def _otherwise(
     """
     if lanes:
         try:
-            yield _run_singly(spec, block, control, f"lanes failed: {_reason(error)}")
+            yield _run_singly(spec, block, hooks, f"lanes failed: {_reason(error)}")
             return
         except _FAILURES as second:
             error = second
@@ -135,9 +106,9 @@ def _otherwise(
         yield failed(block.trials, _reason(error))
         return
     for trial in block.trials:
-        if control.should_stop():
+        if hooks.should_stop():
             return
-        yield from run_group(spec, group.apart(int(trial)), control)
+        yield from run_group(spec, group.apart(int(trial)), hooks)
 
 
 def _reason(error: Exception) -> str:
@@ -208,7 +179,7 @@ def lane_program(spec: SweepSpec, built: Built) -> LaneProgram:
     )
 
 
-def _run_lanes(spec: SweepSpec, block: GroupInputs, control: Control, shared: LaneProgram) -> BlockResult | None:
+def _run_lanes(spec: SweepSpec, block: GroupInputs, hooks: Hooks, shared: LaneProgram) -> BlockResult | None:
     """Train a block as lanes; None where it was stopped."""
     built, trials = block.built, block.trials
     began = time.monotonic()
@@ -225,15 +196,15 @@ def _run_lanes(spec: SweepSpec, block: GroupInputs, control: Control, shared: La
         shared,
         block.lanes,
         finals,
-        should_stop=lambda: over() or control.should_stop(),
-        call=control.call,
+        should_stop=lambda: over() or hooks.should_stop(),
+        call=hooks.call,
         keep=halving.keep,
         pauses=halving.rungs,
     ):
         gathered.take(last)
-        control.progress(gathered.progress())
+        hooks.progress(gathered.progress())
     assert last is not None
-    if control.should_stop() and bool(last.active.any()) and last.step < shared.rows.total_steps:
+    if hooks.should_stop() and bool(last.active.any()) and last.step < shared.rows.total_steps:
         return None
     state = finals.state(block.lanes.state)
     info = {"strategy": "lanes", "lanes": padded(len(trials)), "seconds": last.seconds, "compile": built.compile}
@@ -252,7 +223,7 @@ def _halving(spec: SweepSpec, built: Built, num_lanes: int) -> Halving:
     )
 
 
-def _run_singly(spec: SweepSpec, block: GroupInputs, control: Control, why: str) -> BlockResult | None:
+def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> BlockResult | None:
     """Train a block's trials one after the other, with one program; None where that was stopped."""
     built, trials, lanes = block.built, block.trials, block.lanes
     gathered = Gathered(trials, spec.metric, built.steps_per_epoch, built.assess.names)
@@ -273,13 +244,13 @@ def _run_singly(spec: SweepSpec, block: GroupInputs, control: Control, why: str)
             built.rows,
             windows,
             seconds_per_step=built.seconds_per_step,
-            should_stop=lambda: control.should_stop() or (limit is not None and time.monotonic() - began > limit),  # noqa: B023
-            call=control.call,
+            should_stop=lambda: hooks.should_stop() or (limit is not None and time.monotonic() - began > limit),  # noqa: B023
+            call=hooks.call,
         ):
             gathered.take_single(place, report)
-            control.progress(gathered.progress())
+            hooks.progress(gathered.progress())
         assert report is not None
-        if not report.finished and control.should_stop():
+        if not report.finished and hooks.should_stop():
             return None
         spent += report.seconds
         states.append(report.state)

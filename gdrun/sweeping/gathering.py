@@ -14,12 +14,11 @@ from gdrun.engine.drive import Report
 from gdrun.engine.lane_drive import LaneReport
 from gdrun.engine.state import Reason
 
-from .results import BlockResult, Champion, best_place
+from .results import BlockProgress, BlockResult, Champion, best_place
 
 if TYPE_CHECKING:
     from gdrun.engine.state import TrainState
 
-    from .blocks import BlockProgress
     from .inputs import GroupInputs
     from .trials import SweepSpec
 
@@ -99,8 +98,6 @@ class Gathered:
 
     def progress(self) -> BlockProgress:
         """Return how far the block is."""
-        from .blocks import BlockProgress
-
         finite = np.isfinite(self.last_loss) & (self.reason < Reason.LOSS_NOT_FINITE)
         best = int(np.argmin(np.where(finite, self.last_loss, np.inf))) if finite.any() else None
         return BlockProgress(

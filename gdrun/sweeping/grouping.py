@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from gdrun.config.section import Section
 from gdrun.errors import FormulaError
 from gdrun.experiment.experiment import Experiment, Loop
 from gdrun.formula.parse import parse
+from gdrun.models.convolutions import Convolution
 from gdrun.models.sections import FormulaModel
-from gdrun.optimizers.second_order_sections import GaussNewton, LevenbergMarquardt
-from gdrun.optimizers.sections import KerasOptimizer
-from gdrun.optimizers.update_rule_section import UpdateRule
 
 from .space import is_number
 
@@ -36,16 +35,7 @@ if TYPE_CHECKING:
 
 Change = Literal["rate", "optimizer", "loss", "constant", "initial", "parts", "program"]
 
-OPTIMIZER_SETTINGS = frozenset(
-    {
-        *("momentum", "beta_1", "beta_2", "epsilon", "rho", "weight_decay", "ema_momentum", "beta"),
-        *("clipnorm", "global_clipnorm", "clipvalue", "l1_regularization_strength", "l2_regularization_strength"),
-    }
-)
-"""Settings of Keras's optimizers that can be tensors, while they are switched on in every lane."""
 _LOSS_SETTINGS = (("penalty", "l1"), ("penalty", "l2"), ("factor",), ("delta",))
-_NOT_OFF = frozenset({"epsilon", "beta_1", "beta_2", "rho"})
-"""Settings that Keras does not ask about: 0 is a number like any other."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +71,22 @@ class Group:
         return Group(np.asarray([trial]), (own,) * len(self.changes))
 
 
+def parts_of(groups: Sequence[Group], trials: np.ndarray) -> list[Group]:
+    """Return the parts of the groups that are among `trials`."""
+    return [part for group in groups if len(part := group.subset(trials))]
+
+
+def is_convolutional(section: Any) -> bool:
+    """Return whether there is a convolution in a section."""
+    if isinstance(section, Convolution):
+        return True
+    if isinstance(section, Mapping):
+        return any(map(is_convolutional, section.values()))
+    if isinstance(section, tuple):
+        return any(map(is_convolutional, section))
+    return isinstance(section, Section) and any(is_convolutional(value) for _, value in section)
+
+
 def group_trials(spec: SweepSpec) -> list[Group]:
     """Return the groups of a sweep's trials, in the order of their first trials."""
     columns = [spec.column(axis) for axis in range(len(spec.axes))]
@@ -97,7 +103,7 @@ def group_trials(spec: SweepSpec) -> list[Group]:
         for axis, change in enumerate(changes):
             if change == "program":
                 keys.append(_codes(columns[axis]))
-            elif change == "optimizer" and len(spec.axes[axis].path) == 2 and spec.axes[axis].path[1] not in _NOT_OFF:
+            elif change == "optimizer" and experiment.optimizer.is_switch(spec.axes[axis].path[1:]):
                 keys.append(_switches(columns[axis]))
         for part in _partition(trials, keys):
             groups.append(
@@ -133,19 +139,21 @@ def _codes(values: np.ndarray) -> np.ndarray:
 def switches(spec: SweepSpec, group: Group) -> list[bool]:
     """Return which settings of a group's optimizer that can be switched off are on, in the order of their axes."""
     values = spec.values(int(group.trials[0]))
+    optimizer = spec.load(int(group.trials[0])).experiment.optimizer
     cells = zip(spec.axes, values, group.changes, strict=True)
     return [
         is_number(value) and value > 0
         for axis, value, change in cells
-        if change == "optimizer" and axis.path[-1] not in _NOT_OFF
+        if change == "optimizer" and optimizer.is_switch(axis.path[1:])
     ]
 
 
 def _switches(values: np.ndarray) -> np.ndarray:
-    """0 where a setting is switched off, 1 where it is on."""
+    """Return 0 where a setting is on, and another code for each value that turns it off: 0 and null differ in Keras."""
     if values.dtype != object:
-        return (values > 0).astype(np.int64)
-    return np.asarray([int(is_number(value) and value > 0) for value in values.tolist()])
+        return (values <= 0).astype(np.int64) * (1 + _codes(values))
+    off = np.asarray([not (is_number(value) and value > 0) for value in values.tolist()])
+    return off * (1 + _codes(values))
 
 
 def _partition(trials: np.ndarray, keys: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -166,10 +174,14 @@ def _change(experiment: Experiment, path: ConfigPath, values: Sequence[Any], col
     if head == "data" and rest and rest[0] not in ("kind", "validation", "classes"):
         return "parts"
     if head == "optimizer":
-        return _of_optimizer(experiment, rest, numeric)
+        if not numeric or not rest:
+            return "program"
+        if rest[-1] == "learning_rate":
+            return "rate"
+        return "optimizer" if experiment.optimizer.is_lane_setting(rest) else "program"
     if head == "loss" and numeric and rest in _LOSS_SETTINGS:
-        static = isinstance(experiment.optimizer, GaussNewton | LevenbergMarquardt)
-        return "program" if static else "loss"
+        # Residuals hold the loss's settings as numbers.
+        return "program" if experiment.optimizer.needs == "residuals" else "loss"
     if head == "constants" and len(rest) == 1:
         return _of_constant(experiment, str(rest[0])) if column.dtype != object else "parts"
     if head == "model" and isinstance(experiment.model, FormulaModel) and rest[:1] == ("parameters",):
@@ -181,21 +193,6 @@ def _is_mapping(values: Sequence[Any]) -> bool:
     return any(isinstance(value, Mapping) for value in values)
 
 
-def _of_optimizer(experiment: Experiment, rest: ConfigPath, numeric: bool) -> Change:
-    section = experiment.optimizer
-    if not numeric or not rest:
-        return "program"
-    if rest[-1] == "learning_rate":
-        return "rate"
-    if isinstance(section, KerasOptimizer) and len(rest) == 1 and rest[0] in OPTIMIZER_SETTINGS:
-        # An average of the parameters, or a warm-up, is its own program.
-        return "optimizer"
-    if isinstance(section, UpdateRule) and rest[0] == "settings" and len(rest) == 2:
-        used = _names(section.state.values())
-        return "program" if rest[1] in used else "optimizer"
-    return "program"
-
-
 def _of_constant(experiment: Experiment, name: str) -> Change:
     if name in _names(_texts(experiment.schedule.learning_rate_factor)):
         return "program"
@@ -204,8 +201,7 @@ def _of_constant(experiment: Experiment, name: str) -> Change:
     early = [*others, *_texts(experiment.data)]
     if isinstance(model, FormulaModel):
         early += [text for parameter in model.parameters.values() for text in _texts(parameter)]
-    if isinstance(experiment.optimizer, UpdateRule):
-        early += list(experiment.optimizer.state.values())
+    early += experiment.optimizer.start_formulas()
     return "parts" if name in _names(early) else "constant"
 
 
@@ -234,6 +230,6 @@ def _texts(section: Any) -> Iterator[Any]:
         yield section
         for value in section:
             yield from _texts(value)
-    elif hasattr(section, "model_fields"):
+    elif isinstance(section, Section):
         for _, value in section:
             yield from _texts(value)

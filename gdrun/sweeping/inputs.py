@@ -5,7 +5,7 @@ Shape letters: L lanes, C combinations of the values that change data or initial
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,15 +18,14 @@ from gdrun.assembly.assemble import start
 from gdrun.assembly.initial import initial_state
 from gdrun.assembly.initial_tensors import Parts
 from gdrun.assembly.model import build_model
-from gdrun.assembly.optimizer import build_optimizer, learning_rates
+from gdrun.assembly.optimizer import build_optimizer
 from gdrun.engine.feed import Feed
 from gdrun.engine.lane_drive import LaneInputs
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import ConfigError, GdrunError
 from gdrun.formula.parse import parse
 from gdrun.models.sections import FormulaModel
-from gdrun.optimizers.update_rule_section import UpdateRule
-from gdrun.schedules.sections import FormulaFactor
+from gdrun.schedules.factors import FormulaFactor
 
 from .grouping import Group
 from .neighbours import neighbour, settled_axes
@@ -182,8 +181,10 @@ def _lane_inputs(
 ) -> LaneInputs:
     """Put the lanes together; lane k starts from parts[place[k]]. What differs between any of the parts varies."""
     per_epoch = built.steps_per_epoch
+    setting, setting_varies = _stacked([part.setting for part in parts], place)
+    setting, setting_varies = _with_columns(spec, changes, trials, built, parts, place, setting, setting_varies)
     state, state_varies = _stacked([part.state for part in parts], place)
-    if isinstance(parts[0].experiment.optimizer, UpdateRule):
+    if parts[0].experiment.optimizer.start_formulas():
         # Its variables may start at values of the constants.
         started = [
             start(replace(built.step, optimizer=build_optimizer(part.experiment.optimizer, part.objective)), part.state,
@@ -194,10 +195,8 @@ def _lane_inputs(
         state = _everywhere(state, state_varies, len(trials))
     else:
         state = _everywhere(state, state_varies, len(trials))
-        state = _start_lanes(built, state, per_epoch)
+        state = _start_lanes(built, state, per_epoch, setting.optimizer)
     data, data_varies = _stacked([_with_validation(part, parts) for part in parts], place)
-    setting, setting_varies = _stacked([part.setting for part in parts], place)
-    setting, setting_varies = _with_columns(spec, changes, trials, built, parts, place, setting, setting_varies)
     own_order = len(parts) > 1 and built.program.feed.ordered
     feeds = _feeds(built, parts, place) if own_order else (built.program.feed,)
     return LaneInputs(state, setting, data, setting_varies, data_varies, feeds, own_order)
@@ -226,9 +225,19 @@ def _everywhere(structure: Any, varies: Any, count: int) -> Any:
     return tf.nest.pack_sequence_as(structure, repeated)
 
 
-def _start_lanes(built: Built, state: TrainState, per_epoch: int) -> TrainState:
-    one = tf.autograph.experimental.do_not_convert(lambda state: start(built.step, state, steps_per_epoch=per_epoch))
-    return tf.function(lambda state: tf.vectorized_map(one, state), autograph=False)(state)
+def _start_lanes(built: Built, state: TrainState, per_epoch: int, per_lane: Mapping[str, tf.Tensor]) -> TrainState:
+    """Return what each lane remembers before the first update; Adagrad's accumulators start at a setting of a lane."""
+    step = built.step
+
+    @tf.autograph.experimental.do_not_convert
+    def start_lane(arguments: tuple[TrainState, dict[str, tf.Tensor]]) -> TrainState:
+        state, settings = arguments
+        if settings:
+            assert step.optimizer_with is not None
+            return start(replace(step, optimizer=step.optimizer_with(settings)), state, steps_per_epoch=per_epoch)
+        return start(step, state, steps_per_epoch=per_epoch)
+
+    return tf.function(lambda *arguments: tf.vectorized_map(start_lane, arguments), autograph=False)(state, per_lane)
 
 
 def _with_validation(part: Parts, parts: Sequence[Parts]) -> Batch:
@@ -292,7 +301,7 @@ def _rates(spec: SweepSpec, axes: Sequence[int], trials: np.ndarray, built: Buil
         return tf.constant(np.asarray(spec.column(axes[0])[trials].tolist(), np.float64))
     names = built.objective.trainable_names
     return tf.constant(
-        [learning_rates(spec.load(int(trial)).experiment.optimizer, names) for trial in trials], tf.float64
+        [spec.load(int(trial)).experiment.optimizer.learning_rates(names) for trial in trials], tf.float64
     )
 
 

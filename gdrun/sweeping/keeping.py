@@ -17,9 +17,8 @@ from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 from gdrun.text import safe_text
 
-from .execute import of_missing
-from .grouping import group_trials
-from .results import BlockResult, Table, csv_text, curve_arrays, parameter_arrays
+from .grouping import group_trials, parts_of
+from .results import BlockResult, Hooks, Table, csv_text, curve_arrays, parameter_arrays
 
 if TYPE_CHECKING:
     from gdrun.experiment.loading import LoadedConfig
@@ -103,15 +102,15 @@ class Keeper:
         if best is None:
             return
         from .best import write_best
-        from .blocks import Control, run_group
+        from .blocks import run_group
         from .searching import grouped
 
         trial, _ = best
         champion = self.table.champion(trial)
         if champion is None:
             groups = grouped(spec, trial, [spec.values(trial)])[0] if spec.search is not None else group_trials(spec)
-            (group,) = of_missing(groups, np.asarray([trial]))
-            champion = next(iter(run_group(spec, group, Control()))).champion
+            (group,) = parts_of(groups, np.asarray([trial]))
+            champion = next(iter(run_group(spec, group, Hooks()))).champion
         if champion is not None:
             write_best(self._store.directory, prepare(spec.load(trial)), champion, command)
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gdrun.config.overrides import Override, apply_overrides, find, parse_overrides
 from gdrun.config.plugins import PluginSources
 from gdrun.config.source import Node, Source, Span
 from gdrun.errors import ConfigError, Problem, UsageError
 from gdrun.experiment.axes import Entry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
 from gdrun.experiment.loading import EXPERIMENT, LoadedConfig, load_config, revise
-from gdrun.experiment.overrides import Override, apply_overrides, find, parse_overrides
 from gdrun.experiment.spaces import LISTED, Space
 from gdrun.random_streams import stream
 
@@ -148,11 +148,11 @@ def default_entry(base: LoadedConfig, *, drawn: bool) -> Entry:
         UsageError: the optimizer has none, or it is 0.
     """
     optimizer = base.experiment.optimizer
-    if "learning_rate" not in type(optimizer).model_fields:
+    if not optimizer.has_learning_rate:
         raise UsageError(
             f"nothing to sweep is named, and {optimizer.kind} has no learning rate", hint="name an axis: KEY=SPACE"
         )
-    rate = optimizer.learning_rate
+    rate = optimizer.rate
     if not rate > 0:
         raise UsageError("nothing to sweep is named, and the learning rate is 0", hint="lr=log:1e-4:1:50")
     source = Source("override of optimizer.learning_rate", "", is_override=True)

@@ -6,7 +6,7 @@ Shape letters: n trials, R recorded steps.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,6 +136,48 @@ class BlockResult:
             champion=champion,
             **{name: texts[name] for name in names},
         )
+
+
+@dataclass(frozen=True)
+class BlockProgress:
+    """Progress of a block, of the blocks of a group, or of several groups that are trained at the same time."""
+
+    done: int = 0
+    """Trials that have ended."""
+    diverged: int = 0
+    """Of these."""
+    lane_steps: int = 0
+    """Updates of all trials."""
+    best: float | None = None
+    """The least loss among trials that go on or ended well."""
+    best_trial: int | None = None
+
+    @classmethod
+    def of(cls, block: BlockResult) -> BlockProgress:
+        """Return the counts of a block that is done; its best is in the table."""
+        return cls(len(block), block.status.count("diverged"), int(block.steps.sum()))
+
+    def __add__(self, other: BlockProgress) -> BlockProgress:
+        best = min(((one.best, one.best_trial) for one in (self, other) if one.best is not None), default=(None, None))
+        counts = (self.done + other.done, self.diverged + other.diverged, self.lane_steps + other.lane_steps)
+        return BlockProgress(*counts, *best)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Callbacks of training.
+
+    Args:
+        should_stop: asked after each chunk.
+        call: calls compiled code; see `drive`.
+        progress: called with the progress of the groups that are being trained.
+        warn: called with a message.
+    """
+
+    should_stop: Callable[[], bool] = lambda: False
+    call: Callable[..., Any] = lambda function, *arguments: function(*arguments)
+    progress: Callable[[BlockProgress], None] = lambda progress: None
+    warn: Callable[[str], None] = lambda message: None
 
 
 def failed(trials: np.ndarray, why: str) -> BlockResult:

@@ -26,21 +26,19 @@ from gdrun.rundir.run_info import Status
 from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
 from gdrun.text import plural, safe_text
+from gdrun.training.listener import Listener, Plan, Progress, plan_of
 from gdrun.training.signals import Abandoned, StopRequests
 
-from .execute import Executor, Here, Hooks, of_missing
-from .grouping import Group, group_trials
+from .executors import Executor, make_executor
+from .grouping import Group, group_trials, parts_of
 from .keeping import Keeper, load_parts
-from .listener import SweepListener
 from .proposals import batch_size, check_installed
-from .results import BlockResult, Table
+from .results import BlockProgress, BlockResult, Hooks, Table
 from .trials import SweepSpec, plan_trials
 
 if TYPE_CHECKING:
     from gdrun.config.plugins import PluginSources
     from gdrun.training.train import Prepared
-
-    from .blocks import BlockProgress
 
 
 def sweep(
@@ -58,7 +56,7 @@ def sweep(
     metric: str | None = None,
     maximize: bool | None = None,
     plugins: PluginSources = (),
-    listener: SweepListener | None = None,
+    listener: Listener | None = None,
     command: Sequence[str] | None = None,
 ) -> Run:
     """Train many trials of one experiment and return their sweep.
@@ -76,7 +74,7 @@ def sweep(
         search: how trials are proposed: "tpe", "random", ...; None: as the config says.
         metric, maximize: what trials are ranked by; None: as the config says.
         plugins: as for `train`.
-        listener: hears how it goes.
+        listener: of its progress.
         command: what to record as the command line; default `sys.argv`.
     Raises:
         ConfigError: the config, a space or a value in it is refused; nothing was written.
@@ -86,7 +84,7 @@ def sweep(
     spec = plan_trials(
         source, arguments, trials=trials, search=search, metric=metric, maximize=maximize, plugins=plugins
     )
-    settings = _Settings(device, threads, jobs, cluster, listener or SweepListener(), command)
+    settings = _Settings(device, threads, jobs, cluster, listener or Listener(), command)
     groups = [] if spec.search is not None else group_trials(spec)
     root = Path(runs_dir) if runs_dir is not None else default_runs_root()
     # A cluster that is not there leaves no directory, and workers start while the first trial is built.
@@ -99,16 +97,17 @@ def sweep(
             for message in (*first.built.warnings, *store.warnings):
                 store.log(f"warning: {message}")
                 settings.listener.warned(message)
+            settings.listener.planned(_plan(first, store, spec, groups))
             _carry_out(store, spec, groups, settings, Table(len(spec)), executor)
     return _finished(store, settings)
 
 
-def resume(directory: str | Path, *, plugins: PluginSources = (), listener: SweepListener | None = None) -> Run:
+def resume(directory: str | Path, *, plugins: PluginSources = (), listener: Listener | None = None) -> Run:
     """Train the trials of a sweep that have no result; those that have one stay as they are, byte for byte.
 
     Args:
         plugins: those that it was begun with.
-        listener: hears how it goes.
+        listener: of its progress.
     Raises:
         UsageError: every trial has its result.
         ConfigError: its config is not what it was.
@@ -128,21 +127,22 @@ def resume(directory: str | Path, *, plugins: PluginSources = (), listener: Swee
         raise RunDirectoryError(f"the config of {directory} is not the one that the sweep began with")
     told = record.extra.get("settings_of_sweep", {})
     told = {"device": None, "threads": None, "jobs": 1, "cluster": None} | told
-    settings = _Settings(**told, listener=listener or SweepListener(), command=None)
+    settings = _Settings(**told, listener=listener or Listener(), command=None)
     store = RunStore.open(directory)
     with ExitStack() as open_things:
         try:
             table = load_parts(store, len(spec))
             missing = table.missing()
             executor = open_things.enter_context(closing(settings.executor()))
-            _first(spec, settings)
+            first = _first(spec, settings)
         except BaseException:
             store.leave()
             raise
         open_things.enter_context(store)
         resumed = (*store.info.resumed, {"trials": int(table.total - len(missing))})
         store.update_info(status=str(Status.RUNNING), finished=None, stopped_by=None, why=None, resumed=resumed)
-        groups = [] if spec.search is not None else of_missing(group_trials(spec), missing)
+        groups = [] if spec.search is not None else parts_of(group_trials(spec), missing)
+        settings.listener.planned(_plan(first, store, spec, groups))
         _carry_out(store, spec, groups, settings, table, executor)
     return _finished(store, settings)
 
@@ -155,51 +155,55 @@ class _Settings:
     threads: int | None
     jobs: int
     cluster: str | None
-    listener: SweepListener
+    listener: Listener
     command: Sequence[str] | None
 
     def executor(self) -> Executor:
-        """Where trials are trained."""
-        if self.jobs == 1 and self.cluster is None:
-            return Here()
-        from .workers import executor
-
-        return executor(jobs=self.jobs, cluster=self.cluster, device=self.device, threads=self.threads)
+        """Return the executor that trains the groups."""
+        return make_executor(jobs=self.jobs, cluster=self.cluster, device=self.device, threads=self.threads)
 
 
 @dataclass
-class _State:
-    """How far a sweep is, as its listener hears it."""
+class _Reporter:
+    """Reports the progress of a sweep to its listener: what its table has, and the groups that are being trained."""
 
     spec: SweepSpec
-    listener: SweepListener
+    listener: Listener
     table: Table
     began: float = field(default_factory=time.monotonic)
-    lane_steps: int = 0
-    _told: float = 0.0
+    finished: BlockProgress = field(default_factory=BlockProgress)
+    """Of the blocks that were trained since the sweep was started or resumed."""
 
     def block(self, block: BlockResult) -> None:
-        """A block is done."""
-        self.lane_steps += int(block.steps.sum())
-        self.tell()
+        """Report that a block is done."""
+        self.finished += BlockProgress.of(block)
+        self.report(BlockProgress())
 
-    def within(self, progress: BlockProgress) -> None:
-        """A block goes on."""
-        self.tell(progress)
+    def report(self, running: BlockProgress) -> None:
+        """Report progress.
 
-    def tell(self, inside: BlockProgress | None = None) -> None:
-        """Tell the listener."""
+        Args:
+            running: of the groups that are being trained.
+        """
         counts = self.table.counts()
         best = self.table.best(self.spec.ranked, maximize=self.spec.maximize)
-        value, trial = (best[1], best[0]) if best is not None else (None, None)
-        done, diverged, steps = counts["total"] - counts["missing"], counts["diverged"], self.lane_steps
-        if inside is not None:
-            done, diverged, steps = done + inside.done, diverged + inside.diverged, steps + inside.lane_steps
-            by_loss = self.spec.ranked == "loss" and not self.spec.maximize
-            if by_loss and inside.best is not None and (value is None or inside.best < value):
-                value, trial = inside.best, inside.best_trial
+        trial, value = best if best is not None else (None, None)
+        # What trials are ranked by is known of those that go on only if it is their loss.
+        by_loss = self.spec.ranked == "loss" and not self.spec.maximize
+        if by_loss and running.best is not None and (value is None or running.best < value):
+            trial, value = running.best_trial, running.best
         seconds = time.monotonic() - self.began
-        self.listener.progress(done, diverged, value, trial, counts["total"], seconds, steps / max(seconds, 1e-9))
+        self.listener.progress(
+            Progress(
+                seconds=seconds,
+                steps_per_second=(self.finished.lane_steps + running.lane_steps) / max(seconds, 1e-9),
+                trials_done=counts["total"] - counts["missing"] + running.done,
+                num_trials=counts["total"],
+                diverged=counts["diverged"] + running.diverged,
+                best_value=value,
+                best_trial=trial,
+            )
+        )
 
 
 def _first(spec: SweepSpec, settings: _Settings) -> Prepared:
@@ -297,46 +301,50 @@ def _write_sources(store: RunStore, spec: SweepSpec) -> None:
     write_sources(store, spec.base, spec.config_text())
 
 
+def _plan(first: Prepared, store: RunStore, spec: SweepSpec, groups: Sequence[Group]) -> Plan:
+    sizes = tuple(map(len, groups))
+    return plan_of(first, store.directory, store.info.name, num_trials=len(spec), group_sizes=sizes)
+
+
 def _carry_out(
     store: RunStore, spec: SweepSpec, groups: list[Group], settings: _Settings, table: Table, executor: Executor
 ) -> None:
     """Train what is missing, keeping each block as it comes, and close the store and the executor."""
     listener = settings.listener
-    listener.planned(len(spec), groups)
     keeper = Keeper(store, spec, table)
-    state = _State(spec, listener, table)
+    reporter = _Reporter(spec, listener, table)
     with StopRequests() as requests:
         hooks = Hooks(
             should_stop=lambda: requests.signal is not None,
             call=_on_device(settings, requests),
-            progress=state.within,
+            progress=reporter.report,
             warn=partial(_warn, store, listener),
         )
         try:
             if spec.search is not None:
                 from .searching import search
 
-                spec = search(spec, executor, hooks, keeper, state.block)
+                spec = search(spec, executor, hooks, keeper, reporter.block)
             else:
                 for block in executor.run(spec, groups, hooks):
                     keeper.keep(block)
-                    state.block(block)
+                    reporter.block(block)
         except Abandoned:
             pass
         finally:
             executor.close()
         signal = requests.signal
     if signal is not None:
-        keeper.close(Status.INTERRUPTED, signal=signal, seconds=time.monotonic() - state.began)
+        keeper.close(Status.INTERRUPTED, signal=signal, seconds=time.monotonic() - reporter.began)
         return
     prepare_best = partial(_prepare, settings)
     keeper.finish(spec, prepare_best, settings.command)
     counts = table.counts()
     why = f"{plural(counts['total'], 'trial')}, {counts['diverged']} diverged, {counts['failed']} failed"
-    keeper.close(Status.COMPLETED, why=why, seconds=time.monotonic() - state.began)
+    keeper.close(Status.COMPLETED, why=why, seconds=time.monotonic() - reporter.began)
 
 
-def _warn(store: RunStore, listener: SweepListener, message: str) -> None:
+def _warn(store: RunStore, listener: Listener, message: str) -> None:
     store.log(f"warning: {message}")
     listener.warned(message)
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from gdrun.errors import ConfigError
 
-from .execute import Executor, Hooks, of_missing
-from .grouping import Group, group_trials
+from .executors import Executor
+from .grouping import Group, group_trials, parts_of
 from .proposals import Outcome, Proposals, Row, batch_size, to_param, to_value
-from .results import BlockResult, Table, failed
+from .results import BlockResult, Hooks, Table, failed
 
 if TYPE_CHECKING:
     from .keeping import Keeper
@@ -93,7 +93,7 @@ class _Search:
         for block in refused:
             if np.isin(block.trials, trials).all():
                 self._keep(block)
-        for block in self._executor.run(spec, of_missing(groups, trials), self._hooks):
+        for block in self._executor.run(spec, parts_of(groups, trials), self._hooks):
             self._keep(block)
 
     def _keep(self, block: BlockResult) -> None:

@@ -1,9 +1,10 @@
-"""Who reads along while a run goes on, and what they are told: progress bars, notebooks."""
+"""Listeners of training: progress bars, notebooks, other programs' files. A run is a sweep with one trial."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +13,22 @@ import numpy as np
 from gdrun.rundir.run import Run
 
 if TYPE_CHECKING:
+    from gdrun.engine.drive import Report
+
     from .train import Prepared
+
+_MOST_NUMBERS = 10
+"""Parameters are reported while they are at most so many numbers."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is about to run."""
+    """A run or a sweep that is about to train."""
 
     name: str
     description: str
     total_steps: int
+    """Of one trial."""
     steps_per_epoch: int
     num_parameters: int
     parameter_names: tuple[str, ...]
@@ -32,6 +39,10 @@ class Plan:
     """The run directory."""
     first_step: int = 0
     """Updates that were done before: more than none where a run is resumed."""
+    num_trials: int | None = None
+    """Trials of a sweep, of a search at most; None: it is a run."""
+    group_sizes: tuple[int, ...] = ()
+    """Trials of each group of a sweep that shares a program; empty for a search, which groups them as it goes."""
 
     @property
     def total_epochs(self) -> float:
@@ -41,39 +52,61 @@ class Plan:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is."""
+    """Progress of a run or a sweep. A run fills in the first part, a sweep the second, both the times."""
 
-    step: int
-    epoch: int
-    loss: float
-    learning_rate: float
-    parameters: Mapping[str, np.ndarray]
-    """By name, while they are few; else empty."""
     seconds: float
-    """In compiled code, since the start."""
-    steps_per_second: float
-    row: Mapping[str, Any]
+    """Of a run in compiled code, of a sweep by the clock, since it was started or resumed."""
+    steps_per_second: float | None = None
+    """Of all trials together; None or 0 while unknown."""
+
+    step: int = 0
+    epoch: int = 0
+    loss: float = math.nan
+    learning_rate: float = math.nan
+    parameters: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """By name, while they are few; else empty."""
+    row: Mapping[str, Any] = field(default_factory=dict)
     """The newest row."""
+
+    trials_done: int = 0
+    """Trials that have a result, those of an earlier start included."""
+    num_trials: int | None = None
+    """All trials, of a search at most; None: it is a run."""
+    diverged: int = 0
+    """Trials of those done."""
+    best_value: float | None = None
+    """What trials are ranked by, of the best so far; None while there is none."""
+    best_trial: int | None = None
 
 
 class Listener:
-    """Reads along while a run goes on. Every method may be left as it is."""
+    """Listener of a run or a sweep. Every method may be left as it is.
+
+    Methods are called from the process that training was started in, none of them at the same time as another.
+    """
 
     def planned(self, plan: Plan) -> None:
         """The run directory exists; the first step comes next."""
 
     def progress(self, progress: Progress) -> None:
-        """A chunk is done."""
+        """A chunk of steps is done."""
 
     def warned(self, message: str) -> None:
-        """Something that the user should know."""
+        """Something that the user should know, and that does not end the run."""
 
     def finished(self, run: Run) -> None:
-        """The run directory is complete."""
+        """The run directory is complete. `run` is a Run where a sweep has ended."""
+
+    def close(self) -> None:
+        """Nothing more will come, however the run ended."""
 
 
-def plan_of(prepared: Prepared, directory: Path | None, name: str | None = None, *, first_step: int = 0) -> Plan:
-    """Return what is about to run, for listeners."""
+def plan_of(prepared: Prepared, directory: Path | None, name: str | None = None, **more: Any) -> Plan:
+    """Return the plan of a run, or of a sweep whose first trial is `prepared`.
+
+    Args:
+        more: further fields of the Plan.
+    """
     experiment, built = prepared.loaded.experiment, prepared.built
     return Plan(
         name=name or experiment.name or "run",
@@ -86,23 +119,21 @@ def plan_of(prepared: Prepared, directory: Path | None, name: str | None = None,
         compile=built.compile,
         precision=experiment.precision,
         directory=directory,
-        first_step=first_step,
+        **more,
     )
 
 
-def progress_of(prepared: Prepared, report: Any) -> Progress:
-    """Return what a report says, for listeners."""
-    records = {name: values[-1] for name, values in report.records.items()}
-    few = {name.removeprefix("parameters."): value for name, value in records.items() if name.startswith("parameters.")}
-    if sum(value.size for value in few.values()) > 10:
-        few = {}
+def progress_of(prepared: Prepared, report: Report) -> Progress:
+    """Return the progress of a run at a report of the loop."""
+    row = {name: values[-1] for name, values in report.records.items()}
+    few = {name.removeprefix("parameters."): value for name, value in row.items() if name.startswith("parameters.")}
     return Progress(
-        step=report.step,
-        epoch=report.step // prepared.built.steps_per_epoch,
-        loss=float(records["loss"]),
-        learning_rate=float(records["learning_rate"]),
-        parameters=few,
         seconds=report.seconds,
         steps_per_second=report.steps_per_second,
-        row=records,
+        step=report.step,
+        epoch=report.step // prepared.built.steps_per_epoch,
+        loss=float(row["loss"]),
+        learning_rate=float(row["learning_rate"]),
+        parameters=few if sum(value.size for value in few.values()) <= _MOST_NUMBERS else {},
+        row=row,
     )

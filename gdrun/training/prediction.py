@@ -14,7 +14,7 @@ from gdrun.data.dataset import Dataset, dataset
 from gdrun.data.npz_file import npz_data
 from gdrun.data.parquet_file import parquet_data
 from gdrun.errors import DataError, RunDirectoryError, UsageError
-from gdrun.formula.differences import compared_with
+from gdrun.formula.names import compared_with
 from gdrun.formula.parse import parse
 from gdrun.models.transforms import raw_value
 from gdrun.rundir.layout import RAW

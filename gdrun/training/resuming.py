@@ -33,7 +33,6 @@ from .train import Prepared
 if TYPE_CHECKING:
     from gdrun.config.plugins import PluginSources
     from gdrun.rundir.run import Run
-    from gdrun.sweeping.listener import SweepListener
 
 
 def resume(
@@ -42,7 +41,7 @@ def resume(
     *,
     plugins: PluginSources = (),
     runs_dir: str | Path | None = None,
-    listener: Listener | SweepListener | None = None,
+    listener: Listener | None = None,
     log: Callable[[], str] | None = None,
 ) -> Run:
     """Go on with a run, in its own directory, and return it. A sweep goes on with the trials that it lacks.
@@ -55,7 +54,7 @@ def resume(
         overrides: more steps, and nothing else: ["epochs=200"] or {"steps": 10000}.
         plugins: files and modules that bring what the run was trained with, unchanged.
         runs_dir: where runs are; default $GDRUN_RUNS or "runs".
-        listener: reads along; of a sweep, a SweepListener.
+        listener: of its progress.
         log: returns what TensorFlow said, for log.txt.
     Raises:
         UsageError: there is no such run, it has ended, or it cannot go on to the same bits; the message says why.
@@ -65,9 +64,7 @@ def resume(
     """
     directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
     if Run(directory).info.kind == "sweep":
-        heard = None if isinstance(listener, Listener) else listener
-        return resume_sweep(directory, overrides, plugins=plugins, listener=heard)
-    assert listener is None or isinstance(listener, Listener)
+        return resume_sweep(directory, overrides, plugins=plugins, listener=listener)
     prepared = prepare_again(directory, overrides, plugins=plugins)
     return continue_run(prepared, directory, listener=listener, log=log)
 
@@ -77,7 +74,7 @@ def resume_sweep(
     overrides: Sequence[str] | Mapping[str, Any] = (),
     *,
     plugins: PluginSources = (),
-    listener: SweepListener | None = None,
+    listener: Listener | None = None,
 ) -> Run:
     """Go on with a sweep: train the trials that have no result. Raises as `resume`."""
     from gdrun.sweeping.run import resume as resume_trials

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import ConfigError, Problem
 from gdrun.experiment.loading import LoadedConfig, load_config
-from gdrun.rundir.layout import RECORD, default_runs_root
+from gdrun.rundir.layout import RUN_INFO, default_runs_root
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
 
@@ -104,7 +104,7 @@ def prepare(
 
 def _check_files(loaded: LoadedConfig, built: Built) -> None:
     """Refuse to run a run directory's config again on data files that have changed since."""
-    if built.datasets is None or not (loaded.directory / RECORD).is_file():
+    if built.datasets is None or not (loaded.directory / RUN_INFO).is_file():
         return
     recorded = Run(loaded.directory).info.data
     for path, digest in built.datasets.files.items():

@@ -57,9 +57,8 @@ def test_the_usual_slips_are_taken_back(text, meant):
     """Some formula equals what was meant, at random matrices."""
     from gdrun.errors import FormulaError
     from gdrun.formula import numpy_ops
-    from gdrun.formula.evaluate import evaluate
+    from gdrun.formula.evaluate import Scope, evaluate
     from gdrun.formula.parse import parse
-    from gdrun.formula.scope import Scope
 
     rng = np.random.default_rng(0)
     values = {name: rng.normal(size=(3, 3)) for name in ("p", "t", "X", "e", "x", "a", "b")}

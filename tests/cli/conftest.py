@@ -16,7 +16,7 @@ from gdrun.cli import main
 from gdrun.errors import GdrunError
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
-from gdrun.training.train import Plan, Progress
+from gdrun.training.listener import Plan, Progress
 
 CONFIG = """\
 name: {name}
@@ -141,4 +141,7 @@ def training(monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
 def report(step: int, seconds: float, loss: float = 0.5, **parameters: Any) -> Progress:
     """A progress report after `seconds`."""
     values = {name: np.asarray(value) for name, value in parameters.items()}
-    return Progress(step, step, loss, 0.1, values, seconds, step / seconds, {})
+    return Progress(
+        step=step, epoch=step, loss=loss, learning_rate=0.1, parameters=values, seconds=seconds,
+        steps_per_second=step / seconds,
+    )  # fmt: skip

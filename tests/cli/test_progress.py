@@ -7,7 +7,7 @@ import io
 import pytest
 
 from gdrun.cli import progress, terminal
-from gdrun.training.train import Plan
+from gdrun.training.listener import Plan
 
 from .conftest import report
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from gdrun.cli import sweep_progress
+from gdrun.cli import progress
 from gdrun.cli.sweep_summary import short_keys
 from gdrun.cli.sweep_table import shown_trials
 from gdrun.errors import ConfigError, Problem
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import RunInfo
+from gdrun.training.listener import Plan, Progress
 
 RATE = "optimizer.learning_rate"
 
@@ -32,7 +33,6 @@ class FakeSweep:
     extra: dict[str, Any] = field(default_factory=dict)
     status: str = "completed"
     stopped_by: str | None = None
-    reports: list[tuple[Any, ...]] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
     error: Exception | None = None
     called: list[tuple[Any, ...]] = field(default_factory=list)
@@ -42,11 +42,12 @@ class FakeSweep:
         self.called.append((source, list(arguments), options))
         if self.error is not None:
             raise self.error
-        listener.planned(len(self.rows), [range(len(self.rows))])
+        count = len(self.rows)
+        listener.planned(
+            Plan("line", "", 5, 1, 1, ("w",), "cpu", "xla", "float32", None, num_trials=count, group_sizes=(count,))
+        )
         for message in self.warnings:
             listener.warned(message)
-        for report in self.reports:
-            listener.progress(*report)
         directory = Path("runs/sweep")
         directory.mkdir(parents=True)
         columns = list(
@@ -242,9 +243,19 @@ def test_an_error_of_the_sweep_is_told_as_everywhere(gdrun, config, sweeping):
 
 
 def test_a_pipe_gets_plain_lines_at_growing_distances(capsys):
-    listener = sweep_progress.listener("line")
+    listener = progress.listener("line")
     for seconds in (0.5, 1.1, 1.5, 2.5, 9.0):
-        listener.progress(int(seconds * 10), 3, 0.25, 7, 1000, seconds, 2.5e6)
+        listener.progress(
+            Progress(
+                seconds,
+                2.5e6,
+                trials_done=int(seconds * 10),
+                num_trials=1000,
+                diverged=3,
+                best_value=0.25,
+                best_trial=7,
+            )
+        )
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         f"line: {done} of 1,000 trials, 3 diverged, best 0.25 (trial 7), 2.5 M steps/s, {time}"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from rich.text import Text
 
 from gdrun.cli import terminal
 
@@ -29,16 +30,18 @@ def screen(monkeypatch) -> Iterator[Terminal]:
 
 
 def test_text_is_styled_on_a_terminal(screen):
-    assert terminal.paint("x", "bold", "red") == "\x1b[1;31mx\x1b[0m"
+    terminal.say(Text.assemble("a ", ("x", "bold red")), "b")
+    assert screen.getvalue() == "a \x1b[1;31mx\x1b[0m\nb\n"
 
 
 def test_text_is_plain_in_a_pipe(capsys):
-    assert terminal.paint("x", "bold", "red") == "x"
+    terminal.say(Text("x", "bold red"))
+    assert capsys.readouterr().err == "x\n"
 
 
 def test_no_color_takes_every_style_away(screen, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
-    assert terminal.paint("x", "bold", "red") == "x"
+    terminal.say(Text("x", "bold red"))
     terminal.console().print("x", style="bold red")
     assert "\x1b" not in screen.getvalue()
 
@@ -46,7 +49,17 @@ def test_no_color_takes_every_style_away(screen, monkeypatch):
 def test_a_dumb_terminal_gets_no_escape_code(screen, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     assert not terminal.is_live()
-    assert terminal.paint("x", "bold") == "x"
+    terminal.say(Text("x", "bold"))
+    assert screen.getvalue() == "x\n"
+
+
+@pytest.mark.parametrize("styled", [False, True])
+def test_control_characters_in_a_text_are_escaped_and_no_style(screen, capsys, styled):
+    evil = "\x1b[31mred\x1b[0m\n\u202e\x9b"
+    terminal.say(Text.assemble((evil, "bold")) if styled else evil)
+    terminal.data(Text(evil, "bold") if styled else evil)
+    shown = screen.getvalue() + capsys.readouterr().out
+    assert shown.replace("\x1b[1m", "").replace("\x1b[0m", "") == 2 * "\\x1b[31mred\\x1b[0m\\n\\u202e\\x9b\n"
 
 
 def test_the_cursor_is_never_hidden(screen):

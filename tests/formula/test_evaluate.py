@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from gdrun.errors import FormulaError
 from gdrun.formula import numpy_ops
-from gdrun.formula.evaluate import evaluate, evaluate_constants
+from gdrun.formula.evaluate import Scope, evaluate, evaluate_constants
 from gdrun.formula.failures import LocatedFormulaError
 from gdrun.formula.parse import parse
-from gdrun.formula.scope import Scope
 
 VALUES = {"x": np.array([0.5, -1.5, 2.0]), "y": np.array([[1.0], [2.0]]), "a": 1.25, "A": np.arange(6.0).reshape(2, 3)}
 

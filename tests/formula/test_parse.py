@@ -5,15 +5,31 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 
 import pytest
 
 from gdrun.errors import FormulaError
 from gdrun.formula.failures import LocatedFormulaError
-from gdrun.formula.nodes import Number
+from gdrun.formula.mistakes import MAX_LENGTH
+from gdrun.formula.nodes import LoopDefinition, NumberNode
 from gdrun.formula.parse import RESERVED, check_definitions, check_name, check_names, parse
-from gdrun.formula.scope import Loop
+
+
+def num_calls(function: Callable[[], object]) -> int:
+    """Count the calls of Python and C functions in `function`: its work, on a busy machine too."""
+    count = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return count
 
 
 def refused(text: object) -> FormulaError:
@@ -40,7 +56,7 @@ def test_draws_and_derivatives_are_known_from_the_text():
 
 def test_numbers_are_floats_at_once():
     root = parse("7").root
-    assert isinstance(root, Number)
+    assert isinstance(root, NumberNode)
     assert type(root.value) is float
     assert parse(7).root == root
     assert parse("0.1j").root.value == 0.1j  # type: ignore[attr-defined]
@@ -83,8 +99,8 @@ def test_line_breaks_count_as_spaces_and_keep_places():
         ("(a)(b)", "(", "missing", "*"),
         ("__import__", "__import__", "letter", None),
         ("007", "007", "leading zeros", "7"),
-        ("0x10", "x10", "missing", None),
-        ("1_000", "_000", "letter", None),
+        ("0x10", "0x10", "decimal digits", "write 16"),
+        ("1_000", "1_000", "decimal digits", "write 1000"),
         ("1e999", "1e999", "too large", None),
         ("sum(x", "(", "never closed", ")"),
         ("x)", ")", "closes nothing", None),
@@ -147,9 +163,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=[str(number) for number in range(len(HOSTILE))])
 def test_hostile_formulas_are_refused_at_once(text: object):
-    begin = time.perf_counter()
-    refused(text)
-    assert time.perf_counter() - begin < 0.5
+    assert num_calls(lambda: refused(text)) < 10 * MAX_LENGTH
 
 
 def test_a_long_sum_is_not_a_deep_one():
@@ -162,11 +176,10 @@ def test_nested_lists_of_numbers_and_formulas_are_one_expression():
     assert expression.names == {"pi", "b"}
 
 
-def test_a_large_matrix_is_read_fast():
+def test_a_large_matrix_is_read_a_row_at_a_time():
     matrix = [[0.25 * column for column in range(128)] for _ in range(784)]
-    begin = time.perf_counter()
+    assert num_calls(lambda: parse(matrix)) < 2 * 128 * 784
     expression = parse(matrix)
-    assert time.perf_counter() - begin < 0.5
     assert expression.text.startswith("[[0.0, 0.25, 0.5,")
 
 
@@ -202,7 +215,7 @@ def test_definitions_see_only_the_ones_above_them():
     definitions = {
         "h": parse("x + g"),
         "g": parse("x"),
-        "b": Loop(parse("g"), parse("2 * b + i"), while_=parse("b < limit"), at_most=3),
+        "b": LoopDefinition(parse("g"), parse("2 * b + i"), while_=parse("b < limit"), at_most=3),
     }
     errors = check_definitions(definitions, {"x"})
     assert [error.problem(("define",)).path for error in errors] == [("define", "h"), ("define", "b", "while")]
@@ -225,8 +238,7 @@ def test_a_value_called_like_a_function_is_a_value_where_it_is_not_called():
     import numpy as np
 
     from gdrun.formula import numpy_ops
-    from gdrun.formula.evaluate import evaluate
-    from gdrun.formula.scope import Scope
+    from gdrun.formula.evaluate import Scope, evaluate
 
     scope = Scope({"mean": np.array(3.0), "x": np.array([1.0, 2.0])}, ops=numpy_ops.table())
     assert evaluate(parse("mean(x - mean) * mean"), scope) == (1.5 - 3) * 3

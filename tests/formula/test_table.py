@@ -7,10 +7,9 @@ import pytest
 import tensorflow as tf
 
 from gdrun.formula import numpy_ops, tensorflow_ops
-from gdrun.formula.evaluate import evaluate
+from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.numpy_ops import NUMPY_FUNCTIONS
 from gdrun.formula.parse import parse
-from gdrun.formula.scope import Scope
 from gdrun.formula.table import (
     DERIVATIVES,
     ROWS,

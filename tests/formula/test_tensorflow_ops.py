@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from gdrun.errors import FormulaError
 from gdrun.formula import tensorflow_ops
-from gdrun.formula.evaluate import evaluate
+from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.failures import LocatedFormulaError
+from gdrun.formula.nodes import Definition, LoopDefinition
 from gdrun.formula.parse import parse
-from gdrun.formula.scope import Definition, Loop, Scope
 from gdrun.formula.tensorflow_draws import threefry
 
 W = tf.constant([[0.77, -1.31], [0.25, 1.7]])
@@ -198,8 +198,8 @@ def test_an_error_in_a_definition_is_placed_there():
 # Loops.
 
 
-def doubling(at_most: int) -> Loop:
-    return Loop(parse("2 * a"), parse("2 * b"), while_=parse("norm(b) < 1000"), at_most=at_most)
+def doubling(at_most: int) -> LoopDefinition:
+    return LoopDefinition(parse("2 * a"), parse("2 * b"), while_=parse("norm(b) < 1000"), at_most=at_most)
 
 
 @pytest.mark.parametrize("jit", [None, False, True])
@@ -226,7 +226,7 @@ def test_a_loop_and_its_gradient(jit: bool | None, at_most: int):
 @pytest.mark.parametrize("jit", [None, False, True])
 def test_a_counted_loop_has_a_second_derivative(jit: bool | None, times: int):
     def compute(a: Any) -> Any:
-        define: Define = {"p": Loop(parse("1"), parse("p * a + 0 * i"), times=times)}
+        define: Define = {"p": LoopDefinition(parse("1"), parse("p * a + 0 * i"), times=times)}
         given = scope("float64", define=define, a=a)
         return evaluate(parse("[p, grad(p, a), grad(grad(p, a), a)]"), given)
 
@@ -236,14 +236,14 @@ def test_a_counted_loop_has_a_second_derivative(jit: bool | None, times: int):
 
 
 def test_the_counter_indexes_and_the_start_is_broadcast():
-    define: Define = {"s": Loop(parse("0"), parse("s + x[i] * w[i]"), times=2)}
+    define: Define = {"s": LoopDefinition(parse("0"), parse("s + x[i] * w[i]"), times=2)}
     for run in (lambda f: f, tf.function):
         result = run(lambda: scope(define=define, x=X, w=W)["s"])()
         np.testing.assert_allclose(result, X.numpy() @ W.numpy(), rtol=1e-6)
 
 
 def test_a_long_loop_draws_afresh_each_round():
-    loop = Loop(parse("zeros(40)"), parse("t + one_hot(i, 40) * uniform(0, 1)"), times=40)
+    loop = LoopDefinition(parse("zeros(40)"), parse("t + one_hot(i, 40) * uniform(0, 1)"), times=40)
 
     def run() -> Any:
         return scope(draws=tf.constant([1, 2]), define={"t": loop})["t"]
@@ -265,11 +265,11 @@ def test_a_long_loop_draws_afresh_each_round():
 )
 def test_a_loop_that_cannot_end_is_refused(parts: dict[str, int], message: str):
     with pytest.raises(FormulaError, match=message):
-        Loop(parse("1"), parse("b"), **parts)
+        LoopDefinition(parse("1"), parse("b"), **parts)
 
 
 def test_a_condition_is_one_truth_value():
-    loop = Loop(parse("x"), parse("2 * b"), while_=parse("b < 10"), at_most=4)
+    loop = LoopDefinition(parse("x"), parse("2 * b"), while_=parse("b < 10"), at_most=4)
     with pytest.raises(FormulaError, match=r"\(2,\)"):
         scope(define={"b": loop}, x=X)["b"]
 

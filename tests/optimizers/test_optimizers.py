@@ -2,25 +2,17 @@
 
 import inspect
 from functools import cache
-from typing import get_args
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-import gdrun.optimizers.adaptive  # noqa: F401  # the rest of the optimizers' sections
 from gdrun.errors import ComponentError, ResourceError
-from gdrun.optimizers import sections as config
-from gdrun.optimizers.functional import (
-    OPTIMIZERS,
-    combined,
-    keras_learning_rate,
-    keras_optimizer,
-    keras_settings,
-    lane_settings,
-)
-from gdrun.optimizers.functional_keras import KerasOptimizer
+from gdrun.optimizers.combined import CombinedUpdate
+from gdrun.optimizers.functional_keras import KerasUpdate
+from gdrun.optimizers.keras import NOT_IN_LANES
+from tests.optimizers.family import KERAS, keras_update
 
 NUM_STEPS = 50
 NUM_STEPS_OF_VARIANTS = 12
@@ -115,11 +107,11 @@ VARIANTS = [
     ("muon", {"nesterov": False, "rms_rate": None}),
     ("muon", {"exclude_layers": ["^dense"], "adam_lr_ratio": 0.5}),
     ("schedule_free_adamw", {"warmup_steps": 7, "weight_decay": 0.01}),
-    *((name, {"clipvalue": 0.1, "weight_decay": 0.01, **AVERAGED}) for name in OPTIMIZERS),
-    *((name, {"global_clipnorm": 0.4, "gradient_accumulation_steps": 3}) for name in OPTIMIZERS),
+    *((name, {"clipvalue": 0.1, "weight_decay": 0.01, **AVERAGED}) for name in KERAS),
+    *((name, {"global_clipnorm": 0.4, "gradient_accumulation_steps": 3}) for name in KERAS),
 ]
 CASES = [
-    *((name, {}, dtype) for name in OPTIMIZERS for dtype in ("float32", "float64")),
+    *((name, {}, dtype) for name in KERAS for dtype in ("float32", "float64")),
     *((name, settings, ("float32", "float64")[i % 2]) for i, (name, settings) in enumerate(VARIANTS)),
 ]
 
@@ -127,6 +119,17 @@ CASES = [
 def case_id(case):
     name, settings, dtype = case
     return "-".join([name, dtype, *(f"{k}={v}" for k, v in settings.items())])
+
+
+def keras_settings(name):
+    """Return the settings of a Keras optimizer with their defaults, as its constructor declares them."""
+    parameters = inspect.signature(KERAS[name].keras_class().__init__).parameters
+    not_settings = ("self", "learning_rate", "name", "args", "kwargs")
+    return {key: parameter.default for key, parameter in parameters.items() if key not in not_settings}
+
+
+def keras_learning_rate(name):
+    return inspect.signature(KERAS[name].keras_class().__init__).parameters["learning_rate"].default
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -163,7 +166,7 @@ def by_keras(name, settings, dtype, num_steps=NUM_STEPS):
     before = keras.config.floatx()
     keras.config.set_floatx(dtype)
     try:
-        optimizer = getattr(keras.optimizers, OPTIMIZERS[name].keras_name)(LEARNING_RATE, **dict(settings))
+        optimizer = KERAS[name].keras_class()(LEARNING_RATE, **dict(settings))
         variables = [keras.Variable(v, dtype=dtype, name=n) for v, n in zip(STARTS, NAMES, strict=True)]
         noise = disturbances(dtype)
         for step in range(num_steps):
@@ -193,7 +196,7 @@ def train(optimizer, dtype, num_steps=NUM_STEPS):
 @pytest.mark.parametrize("case", CASES, ids=case_id)
 def test_a_graph_has_the_digits_of_eager_keras(case):
     name, settings, dtype = case
-    optimizer = keras_optimizer(name, settings=settings, parameter_names=NAMES)
+    optimizer = keras_update(name, settings=settings, parameter_names=NAMES)
     num_steps = NUM_STEPS_OF_VARIANTS if settings else NUM_STEPS
     state, parameters = tf.function(lambda: train(optimizer, dtype, num_steps), autograph=False)()
     trained, finalized = by_keras(name, frozen(settings), dtype, num_steps)
@@ -204,16 +207,16 @@ def test_a_graph_has_the_digits_of_eager_keras(case):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", KERAS)
 def test_xla_agrees_with_eager_keras_to_a_hundred_thousandth(name):
-    optimizer = keras_optimizer(name, parameter_names=NAMES)
+    optimizer = keras_update(name, parameter_names=NAMES)
     _, parameters = tf.function(lambda: train(optimizer, "float32"), jit_compile=True, autograph=False)()
     for ours, theirs in zip(parameters, by_keras(name, (), "float32")[0], strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_eager_steps_have_the_digits_of_eager_keras():
-    optimizer = keras_optimizer("adam", parameter_names=NAMES)
+    optimizer = keras_update("adam", parameter_names=NAMES)
     parameters, noise = starts("float32"), disturbances("float32")
     state = optimizer.initial_state(parameters)
     for step in range(NUM_STEPS):
@@ -230,55 +233,50 @@ def test_the_table_has_every_optimizer_of_keras():
         for name, value in vars(keras.optimizers).items()
         if inspect.isclass(value) and issubclass(value, keras.optimizers.Optimizer)
     }
-    assert classes - wrappers == {kind.keras_name for kind in OPTIMIZERS.values()}
+    assert classes - wrappers == {kind.keras_class().__name__ for kind in KERAS.values()}
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", KERAS)
 def test_keras_declares_the_settings_and_defaults_that_we_know(name):
     assert keras_settings(name) == {**COMMON, **KNOWN_SETTINGS[name]}
     assert isinstance(keras_learning_rate(name), float)
 
 
-def config_sections(section):
-    """Return the config's sections of single optimizers by kind."""
-    below = [leaf for sub in section.__subclasses__() for leaf in config_sections(sub)]
-    return [*below, *([section] if "kind" in section.model_fields else [])]
-
-
 def test_the_config_declares_keras_settings_and_defaults():
     """But for what Muon asks of layers: parameters have their own names here."""
-    declared = {}
-    for section in config_sections(config.KerasOptimizer):
-        fields = {key: field.default for key, field in section.model_fields.items()}
-        (kind,) = get_args(section.model_fields["kind"].annotation)
-        del fields["kind"], fields["groups"]  # what gdrun itself asks beside
-        declared[kind] = fields
     left_out = {"exclude_layers", "exclude_embeddings"}
-    for name in OPTIMIZERS:
+    for name, section in KERAS.items():
+        declared = {key: field.default for key, field in section.model_fields.items() if key not in ("kind", "groups")}
         expected = {"learning_rate": keras_learning_rate(name), **keras_settings(name)}
-        assert {k: v for k, v in expected.items() if k not in left_out} == declared.get(name), name
+        assert {k: v for k, v in expected.items() if k not in left_out} == declared, name
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", KERAS)
+def test_every_number_of_keras_may_differ_between_lanes_but_for_those_that_say_why(name):
+    numbers = {key for key, default in keras_settings(name).items() if type(default) in (int, float, type(None))}
+    assert KERAS[name].lane_settings() == numbers - NOT_IN_LANES.keys() - {"exclude_layers"}
+
+
+@pytest.mark.parametrize("name", KERAS)
 def test_keras_keeps_each_lane_setting_in_an_attribute_of_its_name(name):
     """Lanes set the attribute after construction."""
-    optimizer = getattr(keras.optimizers, OPTIMIZERS[name].keras_name)()
-    for setting in lane_settings(name):
+    optimizer = KERAS[name].keras_class()()
+    for setting in KERAS[name].lane_settings():
         assert getattr(optimizer, setting) == keras_settings(name)[setting], setting
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", KERAS)
 def test_the_iteration_count_is_kept_exactly_where_the_update_reads_it(name):
-    reads = "self.iterations" in inspect.getsource(getattr(keras.optimizers, OPTIMIZERS[name].keras_name))
+    reads = "self.iterations" in inspect.getsource(KERAS[name].keras_class())
     if name == "adamw":
         reads = True  # by inheritance from Adam
-    optimizer = keras_optimizer(name)
+    optimizer = keras_update(name)
     optimizer.initial_state(starts("float32"))
     assert ("iterations" in optimizer.state_names) == reads
 
 
 def test_plain_gradient_descent_costs_two_operations_a_parameter():
-    optimizer = keras_optimizer("sgd")
+    optimizer = keras_update("sgd")
     parameters = (tf.constant(1.0), tf.constant(2.0))
     assert optimizer.initial_state(parameters) == ()
     step = tf.function(lambda g, p, lr: optimizer.apply((), g, p, lr), autograph=False)
@@ -287,12 +285,12 @@ def test_plain_gradient_descent_costs_two_operations_a_parameter():
     assert work == ["Mul", "Mul", "Sub", "Sub"]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", KERAS)
 def test_no_variable_is_made(name):
     def creator(next_creator, **kwargs):
         raise AssertionError("a variable")
 
-    optimizer = keras_optimizer(name, parameter_names=NAMES)
+    optimizer = keras_update(name, parameter_names=NAMES)
     with tf.variable_creator_scope(creator):
         # The inner scope that replaces variables by tensors is asked first; what passes it ends here.
         state = optimizer.initial_state(starts("float32"))
@@ -300,11 +298,11 @@ def test_no_variable_is_made(name):
     assert all(isinstance(tensor, tf.Tensor) for tensor in state)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", KERAS)
 def test_state_names_are_unique_one_a_tensor_and_the_same_each_time(name):
     names = set()
     for _ in range(2):
-        optimizer = keras_optimizer(name, settings={"use_ema": True}, parameter_names=NAMES)
+        optimizer = keras_update(name, settings={"use_ema": True}, parameter_names=NAMES)
         state = optimizer.initial_state(starts("float32"))
         assert len(set(optimizer.state_names)) == len(state) == len(optimizer.state_names)
         names.add(optimizer.state_names)
@@ -314,8 +312,8 @@ def test_state_names_are_unique_one_a_tensor_and_the_same_each_time(name):
 def test_apply_needs_no_initial_state_before_it():
     """A resumed run has its state from a checkpoint."""
     parameters = starts("float32")
-    state = keras_optimizer("nadam").initial_state(parameters)
-    fresh, used = keras_optimizer("nadam"), keras_optimizer("nadam")
+    state = keras_update("nadam").initial_state(parameters)
+    fresh, used = keras_update("nadam"), keras_update("nadam")
     used.initial_state(parameters)
     for ours, theirs in zip(
         tf.nest.flatten(fresh.apply(state, parameters, parameters, 0.1)),
@@ -328,7 +326,7 @@ def test_apply_needs_no_initial_state_before_it():
 
 def test_the_learning_rate_is_taken_in_the_parameters_precision():
     """5e-5 in float32 is 4.9999998736893758e-05; in float64 parameters that would show."""
-    optimizer = keras_optimizer("sgd")
+    optimizer = keras_update("sgd")
     _, (parameter,) = optimizer.apply(
         (), [tf.constant(1.0, tf.float64)], [tf.constant(0.0, tf.float64)], np.float64(5e-5)
     )
@@ -336,7 +334,7 @@ def test_the_learning_rate_is_taken_in_the_parameters_precision():
 
 
 def test_a_parameter_without_gradient_stays_as_it_is():
-    optimizer = keras_optimizer("adamw")
+    optimizer = keras_update("adamw")
     parameters = (tf.constant(1.0), tf.constant(2.0))
     state = optimizer.initial_state(parameters)
     _, (first, second) = optimizer.apply(state, [None, tf.constant(1.0)], parameters, 0.1)
@@ -344,29 +342,16 @@ def test_a_parameter_without_gradient_stays_as_it_is():
     assert second.numpy() < 2.0
 
 
-def test_weight_decay_spares_excluded_names():
-    optimizer = keras_optimizer(
-        "sgd",
-        settings={"weight_decay": 0.5},
-        parameter_names=("dense.kernel", "dense.bias"),
-        exclude_from_weight_decay=["bias"],
-    )
-    parameters = (tf.constant(1.0), tf.constant(1.0))
-    zeros = (tf.constant(0.0), tf.constant(0.0))
-    _, (kernel, bias) = optimizer.apply(optimizer.initial_state(parameters), zeros, parameters, 0.5)
-    assert (kernel.numpy(), bias.numpy()) == (0.75, 1.0)
-
-
 def test_muon_leaves_embeddings_to_adam_by_name():
     parameters = (tf.ones((3, 2)), tf.ones((3, 2)))
-    optimizer = keras_optimizer("muon", parameter_names=("dense.kernel", "embedding.table"))
+    optimizer = keras_update("muon", parameter_names=("dense.kernel", "embedding.table"))
     optimizer.initial_state(parameters)
     velocities = [name for name in optimizer.state_names if "velocity" in name]
     assert velocities == ["embedding.table_velocity"]
 
 
 def test_complex_parameters_descend():
-    optimizer = keras_optimizer("sgd")
+    optimizer = keras_update("sgd")
     parameters = (tf.constant(1 + 2j, tf.complex64),)
     _, (moved,) = optimizer.apply(optimizer.initial_state(parameters), parameters, parameters, tf.constant(0.5))
     assert moved.numpy() == 0.5 + 1j
@@ -383,18 +368,18 @@ def test_complex_parameters_descend():
     ],
 )
 def test_what_keras_refuses_is_a_component_error(name, settings):
-    with pytest.raises(ComponentError, match=OPTIMIZERS[name].keras_name):
-        keras_optimizer(name, settings=settings)
+    with pytest.raises(ComponentError, match=KERAS[name].keras_class().__name__):
+        keras_update(name, settings=settings)
 
 
 def test_a_keras_without_the_optimizer_is_a_resource_error(monkeypatch):
     monkeypatch.delattr(keras.optimizers, "Lion")
     with pytest.raises(ResourceError, match="Lion"):
-        keras_optimizer("lion")
+        KERAS["lion"].keras_class()
 
 
 def test_an_integer_does_for_a_float():
-    assert keras_optimizer("sgd", settings={"momentum": 0}).initial_state(starts("float32")) == ()
+    assert keras_update("sgd", settings={"momentum": 0}).initial_state(starts("float32")) == ()
 
 
 def test_an_optimizer_class_of_ones_own_runs():
@@ -406,7 +391,7 @@ def test_an_optimizer_class_of_ones_own_runs():
                 variable, keras.ops.sign(gradient) * learning_rate / keras.ops.cast(self.iterations + 1, "float32")
             )
 
-    optimizer = KerasOptimizer(Sign)
+    optimizer = KerasUpdate(Sign)
     parameters = (tf.constant(1.0),)
     state = optimizer.initial_state(parameters)
     for _ in range(3):
@@ -416,12 +401,12 @@ def test_an_optimizer_class_of_ones_own_runs():
 
 class TestCombined:
     def test_each_group_moves_as_its_optimizer_alone_would(self):
-        groups = [((0,), keras_optimizer("adam")), ((1,), keras_optimizer("sgd", settings={"use_ema": True}))]
-        both = combined(groups)
+        groups = [((0,), keras_update("adam")), ((1,), keras_update("sgd", settings={"use_ema": True}))]
+        both = CombinedUpdate(groups)
         parameters, noise = starts("float32"), disturbances("float32")
         parameters, noise = (*parameters, tf.ones(2)), (*noise, tf.ones((NUM_STEPS, 2)))
         state = both.initial_state(parameters)
-        alone = [keras_optimizer("adam"), keras_optimizer("sgd", settings={"use_ema": True})]
+        alone = [keras_update("adam"), keras_update("sgd", settings={"use_ema": True})]
         rates = (tf.constant(0.1), tf.constant(0.01))
         parts = [
             (optimizer.initial_state([parameters[i] for i in indices]), tuple(parameters[i] for i in indices))
@@ -444,7 +429,7 @@ class TestCombined:
         assert len(set(both.state_names)) == len(state)
 
     def test_one_rate_serves_all_groups_and_a_vector_has_one_each(self):
-        both = combined([((0,), keras_optimizer("sgd")), ((1,), keras_optimizer("sgd"))])
+        both = CombinedUpdate([((0,), keras_update("sgd")), ((1,), keras_update("sgd"))])
         parameters = (tf.constant(1.0), tf.constant(1.0))
         _, same = both.apply((), parameters, parameters, tf.constant(0.5))
         _, each = both.apply((), parameters, parameters, tf.constant([0.5, 0.25]))
@@ -453,7 +438,7 @@ class TestCombined:
 
     def test_apply_needs_no_initial_state_before_it(self):
         def make():
-            return combined([((1,), keras_optimizer("adam")), ((0,), keras_optimizer("rmsprop"))])
+            return CombinedUpdate([((1,), keras_update("adam")), ((0,), keras_update("rmsprop"))])
 
         parameters = (tf.constant(1.0), tf.constant(1.0))
         state = make().initial_state(parameters)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gdrun.optimizers.functional import OPTIMIZERS, keras_optimizer, lane_settings
 from gdrun.optimizers.hyperparameter import Hyperparameter
+from tests.optimizers.family import KERAS, keras_update
 
 NUM_STEPS = 12
 NAMES = ("scale", "dense.kernel")
@@ -44,6 +44,8 @@ VALUES = {
     "rms_rate": (0.1, 0.2, 0.3),
 }
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
+CLIP_OF = {name: CLIPS[i % 3] for i, name in enumerate(KERAS)} | {"ftrl": "clipnorm", "lamb": "global_clipnorm"}
+"""Clips exclude each other: one a kind."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -118,12 +120,12 @@ def tolerance(name, dtype):
     return 5e-6 if dtype == "float32" else 1e-14
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", KERAS)
 def test_lanes_of_learning_rates_equal_single_runs(name):
     rates = tf.constant([1e-4, 0.01, 0.1, 0.5])
 
     def make(_=None):
-        return keras_optimizer(name, parameter_names=NAMES)
+        return keras_update(name, parameter_names=NAMES)
 
     together = in_lanes(make, rates, rates, stacked(starts(), 4))
     for lane, rate in enumerate(rates):
@@ -132,29 +134,29 @@ def test_lanes_of_learning_rates_equal_single_runs(name):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", KERAS)
 def test_lanes_with_settings_of_their_own_equal_single_runs(name, dtype):
     """Every setting that can be a tensor is one, at once; of the clips, which exclude each other, one a kind."""
-    clip = CLIPS[list(OPTIMIZERS).index(name) % 3]
-    swept = sorted(setting for setting in lane_settings(name) if setting not in CLIPS or setting == clip)
+    clip = CLIP_OF[name]
+    swept = sorted(setting for setting in KERAS[name].lane_settings() if setting not in CLIPS or setting == clip)
     on = {"use_ema": True, "ema_overwrite_frequency": 3}
     lanes = {setting: tf.constant(VALUES[setting], tf.float64) for setting in swept}
     rates = tf.constant([0.05] * 3, dtype)
 
     def of_lane(values):
-        return keras_optimizer(name, settings=on, per_lane=values, parameter_names=NAMES)
+        return keras_update(name, settings=on, per_lane=values, parameter_names=NAMES)
 
     together = in_lanes(of_lane, lanes, rates, stacked(starts(dtype), 3))
     for lane in range(3):
         settings = {**on, **{setting: VALUES[setting][lane] for setting in swept}}
-        single = alone(lambda: keras_optimizer(name, settings=settings, parameter_names=NAMES), rates[0], starts(dtype))  # noqa: B023
+        single = alone(lambda: keras_update(name, settings=settings, parameter_names=NAMES), rates[0], starts(dtype))  # noqa: B023
         for many, one in zip(together, single, strict=True):
             assert np.isfinite(one).all()
             np.testing.assert_allclose(many[lane], one, rtol=tolerance(name, dtype))
 
 
 def test_the_values_above_are_for_every_lane_setting_and_differ():
-    assert {setting for name in OPTIMIZERS for setting in lane_settings(name)} == set(VALUES)
+    assert {setting for name in KERAS for setting in KERAS[name].lane_settings()} == set(VALUES)
     assert all(len(set(values)) == 3 for values in VALUES.values())
 
 
@@ -162,7 +164,7 @@ def test_the_values_above_are_for_every_lane_setting_and_differ():
     ("name", "settings"),
     [
         *(("sgd", {clip: 0.5}) for clip in CLIPS),
-        *((name, {CLIPS[i % 3]: 0.5} if i % 4 else {}) for i, name in enumerate(OPTIMIZERS)),
+        *((name, {CLIPS[i % 3]: 0.5} if i % 4 else {}) for i, name in enumerate(KERAS)),
     ],
     ids=str,
 )
@@ -170,7 +172,7 @@ def test_a_lane_that_is_not_finite_changes_no_bit_of_its_neighbours(name, settin
     settings = {**settings, "use_ema": True, "ema_overwrite_frequency": 2}
 
     def make(_):
-        return keras_optimizer(name, settings=settings, parameter_names=NAMES)
+        return keras_update(name, settings=settings, parameter_names=NAMES)
 
     rates = tf.constant([0.01, 0.05, 0.1])
     healthy = stacked(starts(), 3)
@@ -187,12 +189,12 @@ def test_xla_runs_lanes_with_settings_of_their_own():
     rates = tf.constant([0.01, 0.1, 0.2])
 
     def of_lane(values):
-        return keras_optimizer("adam", per_lane=values)
+        return keras_update("adam", per_lane=values)
 
     together = in_lanes(of_lane, lanes, rates, stacked(starts(), 3), jit_compile=True)
     for lane, (beta_2, clipnorm) in enumerate([(0.5, 0.1), (0.9, 1.0), (0.999, 10.0)]):
         settings = {"beta_2": beta_2, "clipnorm": clipnorm}
-        single = alone(lambda: keras_optimizer("adam", settings=settings), rates[lane], starts())  # noqa: B023
+        single = alone(lambda: keras_update("adam", settings=settings), rates[lane], starts())  # noqa: B023
         for many, one in zip(together, single, strict=True):
             np.testing.assert_allclose(many[lane], one, rtol=1e-5, atol=1e-6)
 

@@ -1,17 +1,27 @@
 """Derivatives by tape, least squares in loops, and the methods that stand on them."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from gdrun.derivatives import curvature, flattened, hessian, jacobian, second_along, third, unflattened
 from gdrun.errors import ComponentError
+from gdrun.optimizers.base import LocalObjective
 from gdrun.optimizers.least_squares import factor, solve
-from gdrun.optimizers.levenberg_marquardt import LevenbergMarquardt
-from gdrun.optimizers.local_objective import Point
-from gdrun.optimizers.second_order import MOST_PARAMETERS, GaussNewton, Newton
+from gdrun.optimizers.levenberg_marquardt import LevenbergMarquardtUpdate
+from gdrun.optimizers.newton import MOST_PARAMETERS, FullStepUpdate, gauss_newton_step, newton_step
 
 X = np.array([0.3, -1.2, 2.0])
+
+
+def newton(damping=0.0):
+    return FullStepUpdate(partial(newton_step, damping=damping))
+
+
+def gauss_newton(damping=0.0):
+    return FullStepUpdate(partial(gauss_newton_step, damping=damping))
 
 
 def tensor(value):
@@ -100,20 +110,20 @@ def point(loss, parameters, residuals=None):
         tape.watch(parameters)
         value = loss(parameters)
     gradients = tape.gradient(value, parameters)
-    return Point(parameters, value, gradients, tf.constant(0, tf.int64), loss, residuals)
+    return LocalObjective(parameters, value, gradients, tf.constant(0, tf.int64), loss, residuals)
 
 
 def test_newton_solves_a_coupled_quadratic_over_several_parameters_in_one_step():
     def loss(p):
         return (p[0] - 1) ** 2 + tf.reduce_sum((p[1] - p[0] * tensor([1.0, 2.0])) ** 2)
 
-    _, moved = Newton().apply_at((), point(loss, [tensor(9.0), tensor([-3.0, 4.0])]), tensor(1.0))
+    _, moved = newton().apply_at((), point(loss, [tensor(9.0), tensor([-3.0, 4.0])]), tensor(1.0))
     np.testing.assert_allclose(moved[0], 1.0, rtol=1e-14)
     np.testing.assert_allclose(moved[1], [1.0, 2.0], rtol=1e-14)
 
 
 def test_newtons_damping_and_rate_are_those_of_its_formula():
-    _, moved = Newton(damping=2.0).apply_at((), point(lambda p: 3 * p[0] ** 2, [tensor(1.0)]), tensor(0.5))
+    _, moved = newton(damping=2.0).apply_at((), point(lambda p: 3 * p[0] ** 2, [tensor(1.0)]), tensor(0.5))
     np.testing.assert_allclose(moved[0], 1 - 0.5 * 6 / (6 + 2))
 
 
@@ -128,13 +138,13 @@ def squares(p):
 
 
 def test_gauss_newton_solves_a_linear_fit_in_one_step():
-    _, moved = GaussNewton().apply_at((), point(squares, [tensor(5.0), tensor(-7.0)], line), tensor(1.0))
+    _, moved = gauss_newton().apply_at((), point(squares, [tensor(5.0), tensor(-7.0)], line), tensor(1.0))
     t = np.linspace(0, 1, 6)
     np.testing.assert_allclose(moved[::-1], np.polyfit(t, t**2, 1), rtol=1e-12)
 
 
 def test_gauss_newtons_damping_is_a_ridge():
-    _, moved = GaussNewton(damping=0.3).apply_at((), point(squares, [tensor(5.0), tensor(-7.0)], line), tensor(1.0))
+    _, moved = gauss_newton(damping=0.3).apply_at((), point(squares, [tensor(5.0), tensor(-7.0)], line), tensor(1.0))
     j, r = np.stack([np.ones(6), np.linspace(0, 1, 6)], 1), line([5.0, -7.0]).numpy()
     wanted = np.array([5.0, -7.0]) - np.linalg.solve(j.T @ j + 0.3 * np.eye(2), j.T @ r)
     np.testing.assert_allclose(moved, wanted, rtol=1e-12)
@@ -145,12 +155,12 @@ def test_gauss_newton_refuses_fewer_residuals_than_parameters():
         return tf.reshape(p[0] + p[1], [1])
 
     with pytest.raises(ComponentError, match="1 residuals do not determine 2"):
-        GaussNewton().apply_at((), point(lambda p: (p[0] + p[1]) ** 2, [tensor(5.0), tensor(-7.0)], one), tensor(1.0))
+        gauss_newton().apply_at((), point(lambda p: (p[0] + p[1]) ** 2, [tensor(5.0), tensor(-7.0)], one), tensor(1.0))
 
 
 def descend(residuals, start, num_steps, **settings):
     """Return the parameters after every update, and after how many the method had come to rest."""
-    method = LevenbergMarquardt(**settings)
+    method = LevenbergMarquardtUpdate(**settings)
     parameters = [tensor(start)]
     state, trace = method.initial_state(parameters), [np.array(start)]
 
@@ -201,7 +211,7 @@ def test_without_acceleration_its_steps_are_those_of_marquardt():
 
 
 def test_a_rejected_trial_is_undecided_and_not_a_fixed_point():
-    method = LevenbergMarquardt(initial_damping=1e-8, acceleration=0.0)
+    method = LevenbergMarquardtUpdate(initial_damping=1e-8, acceleration=0.0)
     here = [tensor([-1.2, 1.0])]
     at = point(lambda p: tf.reduce_sum(rosenbrock(p) ** 2), here, rosenbrock)
     state, moved = method.apply_at(method.initial_state(here), at, tensor(1.0))
@@ -229,7 +239,7 @@ def test_a_trial_where_the_model_is_not_finite_is_rejected():
 
 
 def test_every_lane_is_the_fit_it_would_be_alone():
-    method = LevenbergMarquardt()
+    method = LevenbergMarquardtUpdate()
     starts = [[-1.2, 1.0], [3.0, -4.0], [0.0, 0.0]]
 
     def fit(start):
@@ -253,7 +263,7 @@ def test_every_lane_is_the_fit_it_would_be_alone():
         np.testing.assert_allclose(got[lane], alone(tensor(start)), rtol=1e-9)
 
 
-@pytest.mark.parametrize("method", [Newton(), GaussNewton(), LevenbergMarquardt()])
+@pytest.mark.parametrize("method", [newton(), gauss_newton(), LevenbergMarquardtUpdate()])
 def test_complex_and_very_many_parameters_are_refused(method):
     with pytest.raises(ComponentError, match="real"):
         method.initial_state([tf.constant(1j)])

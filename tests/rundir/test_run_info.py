@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 
 import pytest
@@ -120,7 +121,8 @@ def test_a_field_cannot_hide_in_extra():
 
 def test_an_infinite_number_of_seconds_is_a_text():
     record = RunInfo.from_text(RunInfo().updated(seconds=float("inf")).to_text().encode(), path="run.json")
-    assert record.seconds == "inf"
+    assert record.seconds == math.inf
+    assert record.to_json()["seconds"] == "inf"
 
 
 def test_times_are_utc():

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gdrun.optimizers.functional import OPTIMIZERS
-from gdrun.sweeping.blocks import Control, run_group
+from gdrun.sweeping.blocks import run_group
 from gdrun.sweeping.grouping import Group, group_trials
-from gdrun.sweeping.results import BlockResult
+from gdrun.sweeping.results import BlockResult, Hooks
 from gdrun.sweeping.trials import SweepSpec, plan_trials
+from tests.optimizers.family import KERAS
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -38,7 +38,7 @@ def line(**settings: str) -> bytes:
 
 
 def blocks(spec: SweepSpec, group: Group) -> list[BlockResult]:
-    return list(run_group(spec, group, Control()))
+    return list(run_group(spec, group, Hooks()))
 
 
 def one(spec: SweepSpec, group: Group) -> BlockResult:
@@ -173,7 +173,7 @@ CLIPPED = ["clipnorm: 1", "clipvalue: 0.5", "global_clipnorm: 1"]
 
 @pytest.mark.parametrize(
     ("kind", "clip"),
-    [(kind, "global_clipnorm: 1") for kind in OPTIMIZERS if kind not in ("muon", "adafactor")]
+    [(kind, "global_clipnorm: 1") for kind in KERAS if kind not in ("muon", "adafactor")]
     + [(kind, clip) for kind in ("sgd", "adam") for clip in CLIPPED[:2]]
     + [("sgd", ""), ("adam", "")],
 )

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ import pytest
 
 from gdrun.errors import ExitCode, ResourceError
 from gdrun.sweeping import dask_pool
-from gdrun.sweeping.listener import SweepListener
+from gdrun.sweeping.executors import make_executor
 from gdrun.sweeping.run import sweep
-from gdrun.sweeping.workers import executor
+from gdrun.training.listener import Listener
 
 FILES = ("trials.csv", "curves.npz", "parameters.npz")
 
@@ -53,8 +54,8 @@ sweep:
 """
 
 
-class Heard(SweepListener):
-    """What a sweep warned of."""
+class Warnings(Listener):
+    """Warnings of a sweep."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -76,8 +77,8 @@ def test_the_same_table_comes_out_wherever_trials_run_and_whoever_dies(
     def run(**how: Any) -> tuple[Any, list[str]]:
         (tmp_path / "dead").unlink(missing_ok=True)
         (tmp_path / "deadly").touch()
-        heard = Heard()
-        return sweep(config, runs_dir=tmp_path / "runs", plugins=[plugin], listener=heard, **how), heard.warnings
+        listener = Warnings()
+        return sweep(config, runs_dir=tmp_path / "runs", plugins=[plugin], listener=listener, **how), listener.warnings
 
     here, _ = run()
     statuses = {trial["status"] for trial in here.trials}
@@ -95,10 +96,10 @@ def test_the_same_table_comes_out_wherever_trials_run_and_whoever_dies(
         assert there.info.extra["trials"] == here.info.extra["trials"]
 
     # And while there is a cluster: one that has other versions is refused, before there is a directory.
-    with executor(cluster="local:1") as cluster:
-        address = cluster._pool._cluster.address  # type: ignore[attr-defined]
-        with executor(cluster=address) as other:
-            assert other._pool.size == 1
+    with closing(make_executor(cluster="local:1")) as cluster:
+        address = cluster.pool.address  # type: ignore[attr-defined]
+        with closing(make_executor(cluster=address)) as other:
+            assert other.pool.size == 1  # type: ignore[attr-defined]
         monkeypatch.setattr(dask_pool, "versions", lambda: {"gdrun": "0.0.7"})
         with pytest.raises(ResourceError, match=r"has gdrun .* instead of 0\.0\.7") as caught:
             sweep(config, runs_dir=tmp_path / "none", plugins=[plugin], cluster=address)
@@ -107,19 +108,18 @@ def test_the_same_table_comes_out_wherever_trials_run_and_whoever_dies(
 
 
 SCRIPT = """
-import sys, time
-from gdrun.sweeping.workers import executor
+import os, sys, time
+from gdrun.sweeping.executors import make_executor
 
-workers = executor(**{how!r})
-pool = workers._pool
-processes = pool._cluster._born if hasattr(pool, "_cluster") else [w._context.started[0] for w in pool._workers]
-print(*[process.pid for process in processes], flush=True)
+pool = make_executor(**{how!r}).pool
+pids = pool.client.run(os.getpid).values() if hasattr(pool, "client") else [each.pid for each in pool.processes]
+print(*pids, flush=True)
 time.sleep(60)
 """
 
 
 @pytest.mark.parametrize("how", [{"jobs": 2}, {"cluster": "local:2"}], ids=["jobs", "dask"])
-def test_workers_are_deaf_to_ctrl_c_and_end_with_their_parent(how: dict[str, Any], tmp_path: Path) -> None:
+def test_workers_ignore_ctrl_c_and_end_with_their_parent(how: dict[str, Any], tmp_path: Path) -> None:
     """The parent is a script without a `__main__` guard, which workers would run again if they imported it."""
     if "cluster" in how:
         pytest.importorskip("distributed")
@@ -136,7 +136,7 @@ def test_workers_are_deaf_to_ctrl_c_and_end_with_their_parent(how: dict[str, Any
             assert all(map(_lives, pids))
         finally:
             parent.kill()
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 60
     while any(map(_lives, pids)) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not any(map(_lives, pids))

@@ -16,8 +16,8 @@ from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.verifying import verify
-from gdrun.sweeping.listener import SweepListener
 from gdrun.sweeping.run import resume, sweep
+from gdrun.training.listener import Listener, Plan, Progress
 from gdrun.training.resumable import find_resumable
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
@@ -54,11 +54,11 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {name: (directory / name).read_bytes() for name in FILES}
 
 
-class Interrupting(SweepListener):
+class Interrupting(Listener):
     """Sends Ctrl-C as soon as a group is done."""
 
-    def progress(self, done: int, *facts: Any) -> None:
-        if done >= 18:
+    def progress(self, progress: Progress) -> None:
+        if progress.trials_done >= 18:
             os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -108,12 +108,12 @@ def test_a_killed_sweep_goes_on_without_the_part_that_was_torn(
     (directory / "parts" / ".tmp-000009.npz").write_bytes(b"torn")
     assert find_resumable(runs_dir=tmp_path) == directory
 
-    class Looking(SweepListener):
-        def planned(self, total: int, groups: Any) -> None:
-            assert next(map(len, groups)) == 18, "the torn part's trials run again"
-            assert sum(map(len, groups)) == 36, "and those of no other"
+    class Looking(Listener):
+        def planned(self, plan: Plan) -> None:
+            assert plan.group_sizes[0] == 18, "the torn part's trials run again"
+            assert sum(plan.group_sizes) == 36, "and those of no other"
 
-        def progress(self, *facts: Any) -> None:
+        def progress(self, progress: Progress) -> None:
             assert parts[0].read_bytes() == first
 
     assert contents(resume(directory, listener=Looking()).directory) == whole

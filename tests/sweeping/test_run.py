@@ -12,8 +12,8 @@ import pytest
 import gdrun
 from gdrun.errors import ConfigError, UsageError
 from gdrun.rundir.run import Run
-from gdrun.sweeping.listener import SweepListener
 from gdrun.sweeping.run import resume, sweep
+from gdrun.training.listener import Listener, Plan, Progress
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -28,29 +28,29 @@ schedule: {steps: 50}
 RATES = (0.01, 0.1, 0.15, 1e5, 3e9)
 
 
-class Heard(SweepListener):
-    """Notes what it hears."""
+class Notes(Listener):
+    """Notes each call."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[str, Any]] = []
+        self.calls: list[tuple[str, Any]] = []
 
-    def planned(self, total: int, groups: Any) -> None:
-        self.said.append(("planned", total))
+    def planned(self, plan: Plan) -> None:
+        self.calls.append(("planned", plan.num_trials))
 
-    def progress(self, done: int, diverged: int, *rest: Any) -> None:
-        self.said.append(("progress", (done, diverged)))
+    def progress(self, progress: Progress) -> None:
+        self.calls.append(("progress", (progress.trials_done, progress.diverged)))
 
     def finished(self, run: Run) -> None:
-        self.said.append(("finished", run.directory))
+        self.calls.append(("finished", run.directory))
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tensorflow: Any) -> tuple[Run, Heard]:
+def finished(tmp_path_factory: pytest.TempPathFactory, tensorflow: Any) -> tuple[Run, Notes]:
     """A sweep of rates, one program, and momentums, another one."""
-    heard = Heard()
+    notes = Notes()
     root = tmp_path_factory.mktemp("runs")
     arguments = {"lr": list(RATES), "optimizer.momentum": [0, 0.5]}
-    return sweep(VALLEY.encode(), arguments, runs_dir=root, listener=heard, command=["test"]), heard
+    return sweep(VALLEY.encode(), arguments, runs_dir=root, listener=notes, command=["test"]), notes
 
 
 def descend(rate: float, momentum: float) -> tuple[np.ndarray, np.ndarray]:
@@ -93,7 +93,7 @@ def test_curves_and_parameters_are_those_of_the_table(finished):
 
 
 def test_the_record_says_what_came_out(finished):
-    run, heard = finished
+    run, notes = finished
     record = run.info
     losses = {row["trial"]: row["loss"] for row in run.trials if row["status"] == "completed"}
     best = min(losses, key=losses.__getitem__)
@@ -104,9 +104,9 @@ def test_the_record_says_what_came_out(finished):
     }  # fmt: skip
     # 2 / 10, by the Hessian of the valley.
     assert record.extra["prediction"]["limit"] == pytest.approx(0.2, rel=1e-9)
-    assert heard.said[0] == ("planned", 10)
-    assert ("progress", (10, 4)) in heard.said
-    assert heard.said[-1] == ("finished", run.directory)
+    assert notes.calls[0] == ("planned", 10)
+    assert ("progress", (10, 4)) in notes.calls
+    assert notes.calls[-1] == ("finished", run.directory)
     assert not (run.directory / "parts").exists() or not list((run.directory / "parts").iterdir())
 
 

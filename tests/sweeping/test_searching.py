@@ -17,11 +17,11 @@ pytest.importorskip("optuna")
 
 from gdrun.errors import ConfigError, Problem, ResourceError
 from gdrun.rundir.store import RunStore
-from gdrun.sweeping.execute import Hooks, cut
+from gdrun.sweeping.executors import cut
 from gdrun.sweeping.grouping import Group
 from gdrun.sweeping.keeping import Keeper, load_parts
 from gdrun.sweeping.proposals import Outcome, Proposals, batch_size, check_installed
-from gdrun.sweeping.results import BlockResult
+from gdrun.sweeping.results import BlockResult, Hooks
 from gdrun.sweeping.searching import outcomes, search
 from gdrun.sweeping.trials import SweepSpec, plan_trials
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pickle
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -20,12 +21,11 @@ import pytest
 from gdrun.config.plugins import load_plugins
 from gdrun.errors import ExitCode, GdrunError, PluginError, ResourceError, UsageError
 from gdrun.sweeping import dask_pool
-from gdrun.sweeping.execute import CHUNK, Hooks, chunk_of, cut
+from gdrun.sweeping.executors import ALIGNMENT, ATTEMPTS, InProcess, Workers, chunk_of, cut, make_executor, problem
 from gdrun.sweeping.grouping import Group, group_trials
-from gdrun.sweeping.results import BlockResult
+from gdrun.sweeping.results import BlockProgress, BlockResult, Hooks
 from gdrun.sweeping.trials import SweepSpec, plan_trials
-from gdrun.sweeping.workers import ATTEMPTS, Workers, executor, problem
-from gdrun.sweeping.working import OtherVersions, Work, difference, versions
+from gdrun.sweeping.worker import OtherVersions, Work, difference, versions
 
 LINE = b"""
 data: {kind: formula, inputs: {x: "linspace(0, 1, 10)"}, target: 2*x}
@@ -40,36 +40,56 @@ class Died(Exception):
 
 
 class Pool:
-    """Two workers that do what `answer` says of (group, number of the call)."""
+    """Workers that do what `answer` says of (group, number of the call), all of those at work at the same time.
 
-    device, threads, versions, settled_by_pool = "cpu", 1, None, False
-    deaths: tuple[type[BaseException], ...] = (Died,)
+    Where one of them dies, the others do not finish either, as with a ProcessPoolExecutor.
+    """
+
+    device, threads, versions, dies_together = "cpu", 1, None, True
+    death: type[BaseException] = Died
 
     def __init__(self, answer: Callable[[Group, int], list[BlockResult]], size: int = 2) -> None:
         self.size = size
         self.given: list[list[int]] = []
-        self.closed = 0
+        self.recovered = 0
         self._answer = answer
+        self._lock = threading.Lock()
+        self._open: list[tuple[Future[list[BlockResult]], Any]] = []
 
     def submit(self, work: Work, group: Group) -> Future[list[BlockResult]]:
         self.given.append(group.trials.tolist())
         future: Future[list[BlockResult]] = Future()
         try:
-            future.set_result(self._answer(group, len(self.given)))
+            result: Any = self._answer(group, len(self.given))
         except TimeoutError:
-            pass  # never answers
+            return future  # never answers
         except BaseException as error:
-            future.set_exception(error)
+            result = error
+        with self._lock:
+            self._open.append((future, result))
+        threading.Timer(0.01, self._finish).start()
         return future
 
-    def released(self, future: Future[list[BlockResult]]) -> str:
-        return "its worker died" if isinstance(future.exception(), Died) else ""
+    def _finish(self) -> None:
+        with self._lock:
+            ended, self._open = self._open, []
+        died = next((result for _, result in ended if isinstance(result, Died)), None)
+        for future, result in ended:
+            error = died or result
+            if isinstance(error, BaseException):
+                future.set_exception(error)
+            else:
+                future.set_result(result)
 
-    def told(self) -> list[tuple[Any, ...]]:
-        return []
+    def recover(self, error: BaseException) -> str:
+        self.recovered += 1
+        return "a worker died" if isinstance(error, Died) else f"a worker has {error}"
+
+    def progress(self) -> BlockProgress | None:
+        return None
 
     def close(self) -> None:
-        self.closed += 1
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +116,7 @@ def rows(workers: Workers, spec: SweepSpec, hooks: Hooks | None = None) -> dict[
     return found
 
 
-def test_a_group_whose_worker_died_is_trained_again_and_no_other(spec: SweepSpec) -> None:
+def test_groups_whose_worker_died_are_trained_again_and_no_others(spec: SweepSpec) -> None:
     def answer(group: Group, call: int) -> list[BlockResult]:
         if call == 2:
             raise Died
@@ -105,21 +125,36 @@ def test_a_group_whose_worker_died_is_trained_again_and_no_other(spec: SweepSpec
     pool, warned = Pool(answer), list[str]()
     found = rows(Workers(pool), spec, Hooks(warn=warned.append))
     assert found == dict.fromkeys(range(4), ("completed", ""))
-    assert sorted(pool.given) == [[0], [1], [1], [2], [3]]
-    assert warned == ["its worker died; once more: trial 1"]
+    assert pool.recovered == 1
+    assert sorted(pool.given) == [[0], [0], [1], [1], [2], [3]]
+    assert warned == ["a worker died; once more: 2 trials (0 to 1)"]
 
 
-def test_a_group_that_kills_every_worker_fails_and_the_others_do_not(spec: SweepSpec) -> None:
+def test_a_group_that_kills_every_worker_fails_and_those_that_were_trained_beside_it_do_not(spec: SweepSpec) -> None:
     def answer(group: Group, call: int) -> list[BlockResult]:
         if group.trials[0] == 2:
             raise Died
         return [whole(group.trials)]
 
-    pool = Pool(answer)
+    pool = Pool(answer, size=4)
     found = rows(Workers(pool), spec)
-    assert found.pop(2) == ("failed", f"its worker died, {ATTEMPTS} times")
+    assert found.pop(2) == ("failed", f"a worker died, {ATTEMPTS} times")
     assert found == dict.fromkeys((0, 1, 3), ("completed", ""))
     assert pool.given.count([2]) == ATTEMPTS
+
+
+def test_where_the_pool_has_tried_again_itself_a_death_is_final(spec: SweepSpec) -> None:
+    def answer(group: Group, call: int) -> list[BlockResult]:
+        if group.trials[0] == 2:
+            raise Died
+        return [whole(group.trials)]
+
+    pool = Pool(answer, size=1)
+    pool.dies_together = False
+    found = rows(Workers(pool), spec)
+    assert found.pop(2) == ("failed", "a worker died")
+    assert found == dict.fromkeys((0, 1, 3), ("completed", ""))
+    assert pool.given.count([2]) == 1
 
 
 @pytest.mark.parametrize(
@@ -149,9 +184,6 @@ def test_where_no_worker_can_work_the_sweep_ends(spec: SweepSpec, gone: Resource
             else:
                 future.set_exception(gone)
             return future
-
-        def released(self, future: Future[list[BlockResult]]) -> str:
-            return ""
 
     with pytest.raises(ResourceError, match="there is no GPU" if gone else "the cluster has gone"):
         rows(Workers(Cancelling(lambda group, call: [])), spec)
@@ -195,7 +227,7 @@ def test_what_is_wrong_is_not_written_but_tried_again(spec: SweepSpec) -> None:
 def test_groups_are_cut_by_whole_vectors_and_convolutions_trial_by_trial() -> None:
     spec = plan_trials(LINE, ["lr=log:1e-3:1:70"])
     pieces = cut(group_trials(spec), 3, partial(chunk_of, spec))
-    assert [len(piece) for piece in pieces] == [2 * CHUNK, 2 * CHUNK, 70 - 4 * CHUNK]
+    assert [len(piece) for piece in pieces] == [2 * ALIGNMENT, 2 * ALIGNMENT, 70 - 4 * ALIGNMENT]
     assert np.array_equal(np.concatenate([piece.trials for piece in pieces]), np.arange(70))
     layers = b"{kind: layers, layers: [{kind: conv1d, filters: 1, kernel_size: 2}, {kind: flatten}, {kind: dense}]}"
     convolution = LINE.replace(
@@ -237,7 +269,7 @@ def test_differences_of_versions_tell_both() -> None:
 
 def refused(**how: Any) -> GdrunError:
     with pytest.raises(GdrunError) as caught:
-        executor(**how)
+        make_executor(**how)
     return caught.value
 
 
@@ -283,7 +315,6 @@ schedule: {epochs: 3, batch_size: 8}
 @pytest.mark.usefixtures("tensorflow")
 def test_a_trial_has_the_same_bits_in_whatever_part_of_its_group_it_runs() -> None:
     """The parts have one seed each, and the last one a single trial; the whole has them all."""
-    from gdrun.sweeping.execute import Here
     from gdrun.sweeping.results import Table, csv_text, curve_arrays, parameter_arrays
 
     spec = plan_trials(SEEDED, ["seed=range:0:2", "lr=log:1e-3:1e5:17"])
@@ -292,7 +323,7 @@ def test_a_trial_has_the_same_bits_in_whatever_part_of_its_group_it_runs() -> No
 
     def files(groups: list[Group]) -> tuple[Any, ...]:
         table = Table(len(spec))
-        for block in Here().run(spec, groups, Hooks()):
+        for block in InProcess().run(spec, groups, Hooks()):
             table.add(block)
         columns = [spec.column(axis).tolist() for axis in range(len(spec.axes))]
         arrays = curve_arrays(table) | parameter_arrays(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gdrun.formula.differences import compared_with
+from gdrun.formula.names import compared_with
 from gdrun.formula.parse import parse
 from gdrun.training.prediction import evaluate, final_moment, load_trained, predict
 

@@ -15,19 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .grouping import Group
-from .results import BlockResult
+from .results import BlockProgress, BlockResult, Hooks
 
 if TYPE_CHECKING:
-    from .blocks import BlockProgress
     from .trials import SweepSpec
 
 PROGRESS_SECONDS = 0.2
-"""How often a worker tells how far it is."""
+"""Between two messages of a worker's progress."""
 
 _one_at_a_time = threading.Lock()
 """Keras keeps global state while programs are built."""
-
-Tell = Callable[[tuple[Any, ...]], None]
 
 
 @dataclass(frozen=True)
@@ -62,12 +59,15 @@ class OtherVersions(Exception):
 
 
 def train(
-    work: Work, group: Group, tell: Tell | None = None, should_stop: Callable[[], bool] = lambda: False
+    work: Work,
+    group: Group,
+    send: Callable[[BlockProgress], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> list[BlockResult]:
     """Train a group's trials and return their results.
 
     Args:
-        tell: hears now and then what `BlockProgress` holds.
+        send: called now and then with the group's progress.
         should_stop: asked now and then; where it says yes, the results are not all there.
     Raises:
         OtherVersions: this process may not take part.
@@ -82,16 +82,15 @@ def train(
 
         tf = import_tensorflow()
         name = configure(device=work.device, threads=work.threads).name
-        from .blocks import Control, run_group
+        from .blocks import run_group
 
-        telling = _Telling(tell) if tell is not None else None
-        control = Control(should_stop=should_stop, progress=telling or (lambda progress: None))
+        progress = _GroupProgress(send)
+        hooks = Hooks(should_stop=should_stop, progress=progress.within)
         blocks = []
         with tf.device(name):
-            for block in run_group(spec, group, control):
+            for block in run_group(spec, group, hooks):
                 blocks.append(block)
-                if telling is not None:
-                    telling.add(block)
+                progress.add(block)
         return blocks
 
 
@@ -105,26 +104,24 @@ def _spec(work: Work) -> SweepSpec:
     return _SPECS[work.digest]
 
 
-class _Telling:
-    """Tells how far a group is, its blocks together, but not too often."""
+class _GroupProgress:
+    """Sends the progress of a group's blocks together, but not too often."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
-        self._last = 0.0
-        self._done = self._diverged = self._lane_steps = 0
+    def __init__(self, send: Callable[[BlockProgress], None]) -> None:
+        self._send = send
+        self._sent_at = 0.0
+        self._finished = BlockProgress()
 
-    def __call__(self, progress: BlockProgress) -> None:
+    def within(self, running: BlockProgress) -> None:
+        """Send the progress with that of the block that is being trained, if it is time to."""
         now = time.monotonic()
-        if now - self._last >= PROGRESS_SECONDS:
-            self._last = now
-            counts = (self._done + progress.done, self._diverged + progress.diverged)
-            self._tell((*counts, self._lane_steps + progress.lane_steps, progress.best, progress.best_trial))
+        if now - self._sent_at >= PROGRESS_SECONDS:
+            self._sent_at = now
+            self._send(self._finished + running)
 
     def add(self, block: BlockResult) -> None:
-        """A block is done."""
-        self._done += len(block)
-        self._diverged += block.status.count("diverged")
-        self._lane_steps += int(block.steps.sum())
+        """Count a block that is done."""
+        self._finished += BlockProgress.of(block)
 
 
 def warm_up(device: str, threads: int | None) -> None:
@@ -137,12 +134,12 @@ def warm_up(device: str, threads: int | None) -> None:
 
 def versions() -> dict[str, str | None]:
     """Return what decides a result's bits, as far as it is installed software: name -> version, "python" first."""
-    import gdrun
     from gdrun.rundir.environment import package_versions
+    from gdrun.version import __version__
 
     found = package_versions(("tensorflow", "keras"))
     # Of Python the minor version counts, as it does when a run is resumed.
-    return found | {"python": ".".join(str(found["python"]).split(".")[:2]), "gdrun": gdrun.__version__}
+    return found | {"python": ".".join(str(found["python"]).split(".")[:2]), "gdrun": __version__}
 
 
 def difference(wanted: dict[str, str | None], found: dict[str, str | None]) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
-from gdrun.analysis.limits import rule_of
-
-COMMON = {"clipnorm": None, "clipvalue": None, "global_clipnorm": None, "use_ema": False, "weight_decay": None}
+from tests.optimizers.family import MEMBERS
 
 
 def section(kind, **settings):
-    """What the checked section of an optimizer holds."""
-    return SimpleNamespace(kind=kind, **(COMMON | settings))
+    return MEMBERS[kind](kind=kind, **settings)
+
+
+def limit_of(optimizer, gradient, second_moment=None):
+    return optimizer.stability_limit(gradient, second_moment)
 
 
 def heavy_ball(s, beta):
@@ -49,17 +48,17 @@ CASES = [
 
 @pytest.mark.parametrize(("optimizer", "matrix"), CASES, ids=[f"{c.kind}-{i}" for i, (c, _) in enumerate(CASES)])
 def test_the_limit_is_where_the_update_stops_contracting(optimizer, matrix):
-    rule = rule_of(optimizer, np.ones(1))
-    assert rule is not None
+    limit = limit_of(optimizer, np.ones(1))
+    assert limit is not None
 
     def radius(s):
         return np.max(np.abs(np.linalg.eigvals(matrix(s))))
 
-    assert radius(rule.factor * 0.999) < 1 < radius(rule.factor * 1.001)
+    assert radius(limit.factor * 0.999) < 1 < radius(limit.factor * 1.001)
 
 
 def test_adam_with_its_defaults_is_stable_up_to_38():
-    assert rule_of(section("adam", beta_1=0.9, epsilon=1e-7), np.ones(1)).factor == pytest.approx(38)
+    assert limit_of(section("adam", beta_1=0.9, epsilon=1e-7), np.ones(1)).factor == pytest.approx(38)
 
 
 def test_adaptive_kinds_divide_by_the_root_of_what_they_average():
@@ -71,17 +70,30 @@ def test_adaptive_kinds_divide_by_the_root_of_what_they_average():
     }
     wanted = {"adam": [3.5, 4.5], "rmsprop": np.sqrt([9.5, 16.5]), "adagrad": np.sqrt([9.75, 16.75])}
     for kind, optimizer in kinds.items():
-        np.testing.assert_allclose(rule_of(optimizer, gradient).divides_by, wanted[kind])
-    known = rule_of(kinds["adam"], gradient, np.asarray([1.0, 4.0]))
+        np.testing.assert_allclose(limit_of(optimizer, gradient).divides_by, wanted[kind])
+    known = limit_of(kinds["adam"], gradient, np.asarray([1.0, 4.0]))
     np.testing.assert_allclose(known.divides_by, [1.5, 2.5])
 
 
-@pytest.mark.parametrize("kind", ["lion", "formula", "levenberg_marquardt", "muon"])
+KNOWN = {"sgd", "adam", "adamw", "nadam", "rmsprop", "adagrad", "newton", "gauss_newton"}
+NEEDED = {"formula": {"update": {"parameter": "0"}}, "custom": {"name": "mine"}}
+"""Settings without which there is no section."""
+
+
+@pytest.mark.parametrize("kind", MEMBERS)
 def test_of_other_kinds_no_limit_is_claimed(kind):
-    assert rule_of(section(kind), np.ones(1)) is None
+    limit = limit_of(section(kind, **NEEDED.get(kind, {})), np.ones(1))
+    assert (limit is not None) == (kind in KNOWN)
+
+
+@pytest.mark.parametrize("kind", ["newton", "gauss_newton"])
+def test_a_full_step_is_stable_up_to_twice_itself_whatever_the_curvature_unless_it_is_damped(kind):
+    limit = limit_of(section(kind), np.ones(1))
+    assert (limit.factor, limit.by_curvature) == (2.0, False)
+    assert limit_of(section(kind, damping=0.1), np.ones(1)) is None
 
 
 def test_clipping_makes_the_limit_inexact():
-    clipped = rule_of(section("sgd", momentum=0.0, nesterov=False, clipnorm=1.0), np.ones(1))
+    clipped = limit_of(section("sgd", momentum=0.0, nesterov=False, clipnorm=1.0), np.ones(1))
     assert not clipped.exact
     assert "oscillates" in clipped.caveats[0]

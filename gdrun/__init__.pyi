@@ -1,0 +1,35 @@
+"""The public names of gdrun, each listed here alone."""
+
+from .analysis.checks import check_grad as check_grad
+from .analysis.grad import grad as grad
+from .analysis.learning_rate import find_learning_rate as find_learning_rate
+from .analysis.stable import stability as stability
+from .checking import check as check
+from .experiment.loading import LoadedConfig as LoadedConfig
+from .experiment.loading import load_config as load_config
+from .exports.data import export as export
+from .exports.live import TensorBoardListener as TensorBoardListener
+from .plots.choose import plot as plot
+from .reporting.make import report as report
+from .rundir.comparing import compare as compare
+from .rundir.comparing import diff as diff
+from .rundir.describing import describe_run as describe_run
+from .rundir.listing import runs as runs
+from .rundir.listing import table as table
+from .rundir.pruning import prune as prune
+from .rundir.run import Run as Run
+from .rundir.run import load_run as load_run
+from .rundir.tail import follow as follow
+from .rundir.trash import empty_trash as empty_trash
+from .rundir.trash import remove as remove
+from .rundir.trash import removed as removed
+from .rundir.trash import restore as restore
+from .rundir.verifying import verify as verify
+from .sweeping.run import sweep as sweep
+from .sweeping.trials import plan_trials as plan_trials
+from .training.resuming import resume as resume
+from .training.train import Listener as Listener
+from .training.train import execute as execute
+from .training.train import prepare as prepare
+from .training.train import train as train
+from .version import __version__ as __version__

@@ -1,0 +1,267 @@
+"""The base of every optimizer's section, and the two forms of an update that a section builds.
+
+    state = update.initial_state(parameters)
+    state, parameters = update.apply(state, gradients, parameters, learning_rate)
+    reported = update.finalize(state, parameters)
+
+All three take and give tensors only: they work eagerly, in tf.function, under XLA inside a tf.while_loop, and under
+tf.vectorized_map. A section is part of a config and imports no TensorFlow; its `build` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
+
+from gdrun.config.section import Section
+from gdrun.errors import ComponentError, ConfigPath, Problem
+
+from .stability_limit import StabilityLimit
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+State: TypeAlias = "tuple[tf.Tensor, ...]"
+NO_LANES: Mapping[str, Any] = MappingProxyType({})
+
+
+class Update(Protocol):
+    """An update by gradients. Nothing is kept between calls but what shapes and names imply."""
+
+    def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
+        """Return the state before the first update, for parameters of static shapes."""
+
+    def apply(
+        self,
+        state: State,
+        gradients: Sequence[tf.Tensor | None],
+        parameters: Sequence[tf.Tensor],
+        learning_rate: tf.Tensor,
+    ) -> tuple[State, tuple[tf.Tensor, ...]]:
+        """Return the state and the parameters after one update.
+
+        Args:
+            state: as `initial_state` or `apply` returned it.
+            gradients: one a parameter, of its shape; None leaves the parameter as it is.
+            parameters: real or complex tensors.
+            learning_rate: scalar of any float dtype; it is cast to each parameter's dtype, so give float64 where the
+                parameters are float64.
+        """
+
+    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        """Return the parameters to report when training ends, such as their moving average."""
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """One unique name a state tensor, stable between processes; known once a method above was called."""
+
+
+class PointUpdate(Protocol):
+    """An update that is given a LocalObjective where others are given gradients; otherwise as `Update`.
+
+    One that tries steps and may reject them also has `is_undecided(state) -> bool ()`: whether the last update was
+    such a rejection, so that parameters which stayed as they are do not mean that the run has come to rest.
+    """
+
+    def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
+        """Return the state before the first update, for parameters of static shapes."""
+
+    def apply_at(
+        self, state: State, point: LocalObjective, learning_rate: tf.Tensor
+    ) -> tuple[State, tuple[tf.Tensor, ...]]:
+        """Return the state and the parameters after one update. `learning_rate` is a scalar of any float dtype."""
+
+    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        """Return the parameters to report when training ends."""
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """One unique name a state tensor, stable between processes; known once a method above was called."""
+
+
+@dataclass(frozen=True)
+class LocalObjective:
+    """The objective at the parameters of one update, on its batch.
+
+    Args:
+        parameters: what is moved, before transforms.
+        loss: real scalar. gradients: one a parameter, of its shape.
+        step: int64 (), updates done.
+        loss_at: parameters -> loss, as differentiable as the objective is.
+        residuals_at: parameters -> real vector (N,) whose squares add up to the loss; None where the loss is no sum of
+            squares.
+        constants: named constants of the config.
+        draws: integer (2,), (seed, step), for random numbers; None where there are none to be drawn.
+    """
+
+    parameters: Sequence[tf.Tensor]
+    loss: tf.Tensor
+    gradients: Sequence[tf.Tensor]
+    step: tf.Tensor
+    loss_at: Callable[[Sequence[tf.Tensor]], tf.Tensor]
+    residuals_at: Callable[[Sequence[tf.Tensor]], tf.Tensor] | None = None
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    draws: tf.Tensor | None = None
+
+    def loss_along(self, index: int) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Return the loss as a function of parameter `index` alone."""
+
+        def loss(parameter: tf.Tensor) -> tf.Tensor:
+            return self.loss_at([parameter if i == index else other for i, other in enumerate(self.parameters)])
+
+        return loss
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The trained parameters that an update is built for, and what formulas of an update may use.
+
+    Args:
+        specs: shape and dtype of each parameter by name, in the order of the tensors.
+        dtype: real dtype of the program.
+        constants: named constants of the config.
+        ops: function table of formulas.
+    """
+
+    specs: Mapping[str, tf.TensorSpec]
+    dtype: tf.DType
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    ops: Any = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One a parameter."""
+        return tuple(self.specs)
+
+    def subset(self, indices: Sequence[int]) -> Parameters:
+        """Return the parameters at `indices`."""
+        names = self.names
+        return replace(self, specs={names[i]: self.specs[names[i]] for i in indices})
+
+
+class Moved(NamedTuple):
+    """Parameters that one optimizer moves."""
+
+    indices: tuple[int, ...]
+    """Among the trained parameters."""
+    section: OptimizerSection
+    """Of their optimizer, without regard to its own groups."""
+    learning_rate: float
+    within: ConfigPath = ()
+    """The section's place below `optimizer`."""
+
+
+class OptimizerSection(Section):
+    """An `optimizer:` section, and all that the rest of the program must know of its kind.
+
+    Everything outside this package asks here; nothing asks which kind it is.
+    """
+
+    needs: ClassVar[Literal["gradient", "hessian", "residuals"]] = "gradient"
+    """What an update asks of the objective. Hessian: derivatives of the loss, which the tape alone can give; residuals:
+    a loss that is a sum of squares. `gradients.use` is for kinds that need no more than the gradient."""
+    has_learning_rate: ClassVar[bool] = True
+    """False: `learning_rate` is no setting, the update ignores it, and no factor of the schedule acts."""
+
+    @property
+    def hides_gradients(self) -> bool:
+        """Whether an infinite gradient may give finite parameters, so that it must be looked for in every update."""
+        return True
+
+    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> Update | PointUpdate:
+        """Return the update of these parameters.
+
+        Args:
+            per_lane: settings that differ between lanes (`is_lane_setting`), by the last key of their path, as scalar
+                tensors; the update is then for the trace that they belong to.
+        Raises:
+            ComponentError: the settings or the parameters do not suit the update; located within the section.
+        """
+        raise NotImplementedError
+
+    def moved(self, names: Sequence[str]) -> list[Moved]:
+        """Return which optimizer moves which of the trained parameters `names`, one entry for each learning rate."""
+        return [Moved(tuple(range(len(names))), self, self.rate)]
+
+    @property
+    def rate(self) -> float:
+        """The learning rate; 1 where there is none."""
+        return getattr(self, "learning_rate", 1.0)
+
+    def learning_rates(self, names: Sequence[str]) -> float | list[float]:
+        """Return the learning rate; where there are several groups, one for each of `moved`."""
+        rates = [group.learning_rate for group in self.moved(names)]
+        return rates[0] if len(rates) == 1 else rates
+
+    def frozen(self, names: Sequence[str]) -> frozenset[str]:
+        """Return which parameters the section excludes from training.
+
+        Args:
+            names: of all parameters.
+        Raises:
+            ComponentError: it names a parameter that is not there, or twice; located within the section.
+        """
+        return frozenset()
+
+    def is_lane_setting(self, path: ConfigPath) -> bool:
+        """Return whether the number at `path` below `optimizer` may differ between lanes: `build` takes it as tensor.
+
+        Learning rates always may; they are given at each step.
+        """
+        return False
+
+    def is_switch(self, path: ConfigPath) -> bool:
+        """Return whether the lane setting at `path` turns something off at 0 or null, which is another program."""
+        return False
+
+    def formulas(self) -> tuple[Any, ...]:
+        """Return the formulas that are evaluated in each update."""
+        return ()
+
+    def start_formulas(self) -> tuple[Any, ...]:
+        """Return the formulas that are evaluated once, for the state before the first update."""
+        return ()
+
+    def problems(self, experiment: Any, names: Any) -> Iterator[Problem]:
+        """Yield what does not go together with the rest of the config.
+
+        Args:
+            experiment: each of whose sections is right by itself.
+            names: that formulas of the config may use.
+        """
+        yield from ()
+
+    def warnings(self, precision: str) -> tuple[str, ...]:
+        """Return what the user should know before the run starts."""
+        return ()
+
+    def stability_limit(self, gradient: np.ndarray, second_moment: np.ndarray | None = None) -> StabilityLimit | None:
+        """Return where the optimizer stops being stable on a quadratic, groups left aside; None where it is not known.
+
+        Args:
+            gradient: at the point, (P,), from which moments are taken where there are none.
+            second_moment: the optimizer's moving mean of squared gradients, (P,).
+        """
+        return None
+
+    def contraction(self, learning_rate: float, eigenvalues: np.ndarray) -> float | None:
+        """Return by how much a step shrinks the distance to the minimum of a quadratic; None where it is not known.
+
+        Args:
+            eigenvalues: all of the Hessian's.
+        """
+        return None
+
+
+@contextmanager
+def located_within(*path: str | int) -> Iterator[None]:
+    """Put `path` before the place of every ComponentError that leaves the block."""
+    try:
+        yield
+    except ComponentError as error:
+        error.within = (*path, *error.within)
+        raise

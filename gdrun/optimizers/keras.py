@@ -1,0 +1,556 @@
+"""Keras's optimizers, with Keras's names, spelling and defaults, and the groups of parameters that they move.
+
+One class here and one line in `KerasKind` add one. Its settings are Keras's; each number among them may differ between
+the lanes of a sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from gdrun.config.section import (
+    BareKind,
+    Count,
+    LaterUnion,
+    NonNegative,
+    Number,
+    PositiveInteger,
+    PositiveNumber,
+    Section,
+    UnitInterval,
+    Whole,
+)
+from gdrun.errors import ComponentError, ConfigPath, ResourceError
+from gdrun.suggest import did_you_mean
+
+from .base import NO_LANES, Moved, OptimizerSection, Parameters, Update, located_within
+from .stability_limit import (
+    DECAY_LEFT_OUT,
+    DIVISOR_ADAPTS,
+    DIVISOR_GROWS,
+    DIVISOR_OF_FIRST_STEPS,
+    StabilityLimit,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+Decay = Annotated[Number, Field(ge=0, lt=1)]
+
+CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
+NOT_IN_LANES: Mapping[str, str] = {
+    "learning_rate": "is given at each step, and may differ between lanes without help from here",
+    "ema_overwrite_frequency": "counts steps: whether the average overwrites decides what the program is",
+    "gradient_accumulation_steps": "counts steps: whether gradients are accumulated decides what the program is",
+    "loss_scale_factor": "multiplies the loss as well, outside the optimizer",
+    "ns_steps": "is the length of a Python loop",
+}
+"""Numbers that cannot be tensors in Keras's code, and why; switches such as `nesterov` and `centered` cannot either."""
+
+
+class ParameterGroup(Section):
+    """Parameters that are moved in another way than the rest, or not at all."""
+
+    exclusive = (("learning_rate", "frozen", "optimizer"),)
+
+    parameters: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Their names; the name of a layer or network stands for all of its parameters."""
+    learning_rate: NonNegative | None = None
+    """Takes the place of the optimizer's; the schedule's factor multiplies it, too."""
+    frozen: bool = False
+    """true: they stay as they are, as with trainable: false."""
+    optimizer: Annotated[KerasKind, LaterUnion(lambda: SINGLE_KIND)] | None = None
+    """An optimizer of their own."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = [self.learning_rate is not None, self.frozen, self.optimizer is not None]
+        if sum(given) != 1:
+            raise PydanticCustomError("group", "give exactly one of learning_rate, frozen: true, optimizer")
+        if self.optimizer is not None and self.optimizer.groups:
+            raise PydanticCustomError("group", "the optimizer of a group has no groups of its own")
+        return self
+
+
+class KerasOptimizer(OptimizerSection):
+    """Settings that every Keras optimizer has, and what follows from them."""
+
+    exclusive = (CLIPS,)
+    keras_name: ClassVar[str] = ""
+    """Its class in keras.optimizers, where that is called otherwise than this one."""
+    counts: ClassVar[bool] = True
+    """Whether the update reads the number of updates, which is then a part of the state."""
+    bounds_gradients: ClassVar[bool] = False
+    """Whether a sign, a norm or a ratio of the gradient is taken, which is finite where the gradient is not."""
+
+    weight_decay: NonNegative | None = None
+    """Decoupled weight decay: each step also subtracts weight_decay * learning_rate * parameter."""
+    clipnorm: PositiveNumber | None = None
+    """Each parameter's gradient is scaled down to this norm."""
+    clipvalue: PositiveNumber | None = None
+    """Gradients are clipped to [-clipvalue, clipvalue]."""
+    global_clipnorm: PositiveNumber | None = None
+    """All gradients together are scaled down to this norm."""
+    use_ema: bool = False
+    """Keep an exponential moving average of the parameters; it is what remains at the end."""
+    ema_momentum: UnitInterval = 0.99
+    """Of that average."""
+    ema_overwrite_frequency: PositiveInteger | None = None
+    """Overwrite the parameters by their average every so many steps; null: only at the end."""
+    gradient_accumulation_steps: Annotated[int, Field(ge=2), Whole] | None = None
+    """Average gradients over so many steps and update once."""
+    loss_scale_factor: PositiveNumber | None = None
+    """Multiply the loss by it and divide the gradients, against underflow."""
+    groups: tuple[ParameterGroup, ...] = ()
+    """Other settings for some parameters: `{parameters: [b], learning_rate: 0.1}`, `{parameters: [dense1], frozen:
+    true}`, `{parameters: [W], optimizer: {kind: ...}}`. Norms that clip are those of each group alone."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.groups and self.loss_scale_factor is not None:
+            raise PydanticCustomError("groups", "loss_scale_factor is for all parameters together, without groups")
+        if sum(getattr(self, name) is not None for name in CLIPS) > 1:
+            raise PydanticCustomError("clip", "only one of clipnorm, clipvalue, global_clipnorm can be set")
+        return self
+
+    @classmethod
+    def keras_class(cls) -> type:
+        """Return Keras's class. Raises ResourceError where the installed Keras is too old to have it."""
+        import keras
+
+        name = cls.keras_name or cls.__name__
+        if not hasattr(keras.optimizers, name):
+            raise ResourceError(f"Keras {keras.__version__} has no {name}", hint="install a newer Keras")
+        return getattr(keras.optimizers, name)
+
+    @classmethod
+    def lane_settings(cls) -> frozenset[str]:
+        """Return the settings that Keras's code also takes as tensors: its numbers."""
+        numbers = {name for name, f in cls.model_fields.items() if type(f.default) in (int, float, type(None))}
+        return frozenset(numbers - NOT_IN_LANES.keys())
+
+    def is_lane_setting(self, path: ConfigPath) -> bool:
+        return len(path) == 1 and path[0] in self.lane_settings()
+
+    def is_switch(self, path: ConfigPath) -> bool:
+        """A setting that is off by default, or can be null: Keras asks for it once, in Python."""
+        field = type(self).model_fields[str(path[-1])]
+        return not field.default or type(None) in get_args(field.annotation)
+
+    @property
+    def hides_gradients(self) -> bool:
+        """Also where an accumulated gradient moves nothing until the last of its steps."""
+        own = self.bounds_gradients or self.clipvalue is not None or self.gradient_accumulation_steps is not None
+        return own or any(group.optimizer is not None and group.optimizer.hides_gradients for group in self.groups)
+
+    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> Update:
+        """Return Keras's own update; with groups, one for each, of which those of this section vary with the lane."""
+        from .combined import CombinedUpdate
+
+        groups = self.moved(parameters.names)
+        updates: list[tuple[Sequence[int], Update]] = []
+        for group in groups:
+            section = group.section
+            assert isinstance(section, KerasOptimizer)
+            with located_within(*group.within):
+                own = per_lane if section is self else NO_LANES
+                updates.append((group.indices, section._update(parameters.subset(group.indices), own)))
+        return updates[0][1] if len(updates) == 1 else CombinedUpdate(updates)
+
+    def _update(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor]) -> Update:
+        from .functional_keras import KerasUpdate
+
+        assert per_lane.keys() <= self.lane_settings(), sorted(per_lane)
+        return KerasUpdate(
+            self.keras_class(),
+            settings={name: value for name, value in self if name not in ("kind", "learning_rate", "groups")},
+            per_lane=per_lane,
+            counts=self.counts,
+            parameter_names=parameters.names,
+        )
+
+    def moved(self, names: Sequence[str]) -> list[Moved]:
+        """Return the parameters in no group first, if there are any."""
+        members = [frozenset(_members(group.parameters, names)) for group in self.groups]
+        others = tuple(index for index, name in enumerate(names) if not any(name in member for member in members))
+        moved = [Moved(others, self, self.rate)] if others or not self.groups else []
+        for position, (group, member) in enumerate(zip(self.groups, members, strict=True)):
+            if group.frozen or not member:
+                continue
+            indices = tuple(index for index, name in enumerate(names) if name in member)
+            if group.optimizer is None:
+                assert group.learning_rate is not None
+                moved.append(Moved(indices, self, group.learning_rate))
+            else:
+                within = ("groups", position, "optimizer")
+                moved.append(Moved(indices, group.optimizer, group.optimizer.rate, within))
+        return moved
+
+    def frozen(self, names: Sequence[str]) -> frozenset[str]:
+        group_of: dict[str, int] = {}
+        for position, group in enumerate(self.groups):
+            for place, written in enumerate(group.parameters):
+                within = ("groups", position, "parameters", place)
+                members = _members((written,), names)
+                if not members:
+                    hint = did_you_mean(written, names, allowed="there are")
+                    raise ComponentError(f"there is no parameter '{written}'", hint=hint, within=within)
+                for name in members:
+                    if group_of.setdefault(name, position) != position:
+                        hint = "a parameter belongs to one group at most"
+                        raise ComponentError(f"'{name}' is in two groups", hint=hint, within=within)
+        return frozenset(name for name, position in group_of.items() if self.groups[position].frozen)
+
+    def stability_limit(self, gradient: np.ndarray, second_moment: np.ndarray | None = None) -> StabilityLimit | None:
+        """Return the kind's own limit with what the settings of all kinds do to it."""
+        limit = self._own_limit(gradient, second_moment)
+        if limit is None:
+            return None
+        caveats = list(limit.caveats)
+        if any(getattr(self, name) is not None for name in CLIPS):
+            caveats.append("clipping bounds the steps: beyond the limit the run oscillates instead of diverging")
+        if self.use_ema and self.ema_overwrite_frequency:
+            caveats.append("overwriting parameters by their average damps oscillations")
+        if limit.divides_by is not None and self.weight_decay:
+            caveats.append(DECAY_LEFT_OUT)
+        added = len(caveats) > len(limit.caveats)
+        return replace(limit, caveats=tuple(caveats), exact=limit.exact and not added)
+
+    def _own_limit(self, gradient: np.ndarray, second_moment: np.ndarray | None) -> StabilityLimit | None:
+        return None
+
+
+def _members(written: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the parameters that a group's names stand for: "dense1" is dense1.kernel and dense1.bias."""
+    return [name for name in names if any(name == item or name.startswith(f"{item}.") for item in written)]
+
+
+def _second_moment(gradient: np.ndarray, second_moment: np.ndarray | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return a moving mean of squared gradients, and the caveats of a limit that rests on it."""
+    if second_moment is None:
+        return gradient**2, (DIVISOR_ADAPTS, DIVISOR_OF_FIRST_STEPS)
+    return second_moment, (DIVISOR_ADAPTS,)
+
+
+def _limit_of_moments(
+    factor: float, formula: str, epsilon: float, gradient: np.ndarray, second_moment: np.ndarray | None
+) -> StabilityLimit:
+    moment, caveats = _second_moment(gradient, second_moment)
+    return StabilityLimit(factor, formula, moment**0.5 + epsilon, caveats=caveats, exact=False)
+
+
+class Sgd(KerasOptimizer):
+    """Gradient descent: parameter - learning_rate * gradient, with momentum if asked for."""
+
+    keras_name = "SGD"
+    counts = False
+
+    kind: Literal["sgd"]
+    learning_rate: NonNegative = 0.01
+    """Step size."""
+    momentum: Decay = 0.0
+    """Heavy-ball momentum."""
+    nesterov: bool = False
+    """Nesterov's momentum."""
+
+    def _own_limit(self, gradient: np.ndarray, second_moment: np.ndarray | None) -> StabilityLimit:
+        beta = self.momentum
+        if not beta:
+            return StabilityLimit(2.0, "2 / eigenvalue", adds=self.weight_decay or 0.0)
+        caveats = (DECAY_LEFT_OUT,) if self.weight_decay else ()
+        factor, formula = 2 * (1 + beta), "2 (1 + momentum) / eigenvalue"
+        if self.nesterov:
+            factor, formula = factor / (1 + 2 * beta), "2 (1 + momentum) / ((1 + 2 momentum) eigenvalue)"
+        return StabilityLimit(factor, formula, caveats=caveats, exact=not caveats)
+
+    def contraction(self, learning_rate: float, eigenvalues: np.ndarray) -> float | None:
+        """Return max |1 - learning_rate * eigenvalue|, which is plain gradient descent's."""
+        if self.momentum or self.weight_decay or self.groups:
+            return None
+        return float(abs(1 - learning_rate * eigenvalues).max())
+
+
+class AdamSettings(KerasOptimizer):
+    """What Adam and AdamW have."""
+
+    learning_rate: NonNegative = 0.001
+    """Step size."""
+    beta_1: Decay = 0.9
+    """Decay of the first moment."""
+    beta_2: Decay = 0.999
+    """Decay of the second moment."""
+    epsilon: NonNegative = 1e-7
+    """Added to the root of the second moment."""
+    amsgrad: bool = False
+    """Use the largest second moment so far."""
+
+    def _own_limit(self, gradient: np.ndarray, second_moment: np.ndarray | None) -> StabilityLimit:
+        beta = self.beta_1
+        return _limit_of_moments(
+            2 * (1 + beta) / (1 - beta),
+            "2 (1 + beta_1) / ((1 - beta_1) eigenvalue)",
+            self.epsilon,
+            gradient,
+            second_moment,
+        )
+
+
+class Adam(AdamSettings):
+    """Adam, Kingma and Ba 2015."""
+
+    kind: Literal["adam"]
+
+
+class AdamW(AdamSettings):
+    """Adam with decoupled weight decay, Loshchilov and Hutter 2019."""
+
+    kind: Literal["adamw"]
+    weight_decay: NonNegative | None = 0.004
+    """Decoupled weight decay: each step also subtracts weight_decay * learning_rate * parameter."""
+
+
+class Adamax(KerasOptimizer):
+    """Adam with the infinity norm."""
+
+    kind: Literal["adamax"]
+    learning_rate: NonNegative = 0.001
+    """Step size."""
+    beta_1: Decay = 0.9
+    """Decay of the first moment."""
+    beta_2: Decay = 0.999
+    """Decay of the infinity norm."""
+    epsilon: NonNegative = 1e-7
+    """Added to the norm."""
+
+
+class Nadam(KerasOptimizer):
+    """Adam with Nesterov's momentum, Dozat 2015."""
+
+    kind: Literal["nadam"]
+    learning_rate: NonNegative = 0.001
+    """Step size."""
+    beta_1: Decay = 0.9
+    """Decay of the first moment."""
+    beta_2: Decay = 0.999
+    """Decay of the second moment."""
+    epsilon: NonNegative = 1e-7
+    """Added to the root of the second moment."""
+
+    def _own_limit(self, gradient: np.ndarray, second_moment: np.ndarray | None) -> StabilityLimit:
+        beta = self.beta_1
+        return _limit_of_moments(
+            2 * (1 + beta) / (1 - beta) / (1 + 2 * beta),
+            "2 (1 + beta_1) / ((1 - beta_1) (1 + 2 beta_1) eigenvalue)",
+            self.epsilon,
+            gradient,
+            second_moment,
+        )
+
+
+class RMSprop(KerasOptimizer):
+    """RMSprop: the gradient over the root of its moving mean square."""
+
+    counts = False
+
+    kind: Literal["rmsprop"]
+    learning_rate: NonNegative = 0.001
+    """Step size."""
+    rho: Decay = 0.9
+    """Decay of the mean square."""
+    momentum: Decay = 0.0
+    """Heavy-ball momentum on the scaled gradient."""
+    epsilon: NonNegative = 1e-7
+    """Added to the mean square."""
+    centered: bool = False
+    """Divide by the deviation instead of the root mean square."""
+
+    def _own_limit(self, gradient: np.ndarray, second_moment: np.ndarray | None) -> StabilityLimit | None:
+        if self.centered:
+            return None
+        moment, caveats = _second_moment(gradient, second_moment)
+        formula = "2 (1 + momentum) / eigenvalue" if self.momentum else "2 / eigenvalue"
+        divisor = (moment + self.epsilon) ** 0.5
+        return StabilityLimit(2 * (1 + self.momentum), formula, divisor, caveats=caveats, exact=False)
+
+
+class Adagrad(KerasOptimizer):
+    """Adagrad: the gradient over the root of its accumulated squares."""
+
+    counts = False
+
+    kind: Literal["adagrad"]
+    learning_rate: NonNegative = 0.001
+    """Step size."""
+    initial_accumulator_value: NonNegative = 0.1
+    """Where the accumulated squares start."""
+    epsilon: NonNegative = 1e-7
+    """Added to the accumulated squares."""
+
+    def _own_limit(self, gradient: np.ndarray, second_moment: np.ndarray | None) -> StabilityLimit:
+        moment = self.initial_accumulator_value + gradient**2 if second_moment is None else second_moment
+        divisor = (moment + self.epsilon) ** 0.5
+        return StabilityLimit(2.0, "2 / eigenvalue", divisor, caveats=(DIVISOR_GROWS,), exact=False)
+
+
+class Adadelta(KerasOptimizer):
+    """Adadelta, Zeiler 2012."""
+
+    counts = False
+
+    kind: Literal["adadelta"]
+    learning_rate: NonNegative = 0.001
+    """Step size; the paper's form is 1.0."""
+    rho: Decay = 0.95
+    """Decay of both mean squares."""
+    epsilon: NonNegative = 1e-7
+    """Added to the mean squares."""
+
+
+class Ftrl(KerasOptimizer):
+    """Follow the regularised leader, McMahan et al. 2013."""
+
+    counts = False
+
+    kind: Literal["ftrl"]
+    learning_rate: NonNegative = 0.001
+    """Step size."""
+    learning_rate_power: Annotated[Number, Field(le=0)] = -0.5
+    """How the step size falls with the accumulated squares."""
+    initial_accumulator_value: NonNegative = 0.1
+    """Where the accumulated squares start."""
+    l1_regularization_strength: NonNegative = 0.0
+    """l1 penalty."""
+    l2_regularization_strength: NonNegative = 0.0
+    """l2 penalty."""
+    l2_shrinkage_regularization_strength: NonNegative = 0.0
+    """l2 penalty on the gradient's size."""
+    beta: NonNegative = 0.0
+    """Beta of the paper."""
+
+
+class Lion(KerasOptimizer):
+    """Lion: the sign of an interpolated momentum, Chen et al. 2023."""
+
+    counts = False
+    bounds_gradients = True
+
+    kind: Literal["lion"]
+    learning_rate: NonNegative = 0.001
+    """Step size."""
+    beta_1: Decay = 0.9
+    """Interpolation between momentum and gradient."""
+    beta_2: Decay = 0.99
+    """Decay of the momentum."""
+
+
+class Lamb(KerasOptimizer):
+    """Lamb: Adam scaled by each parameter's norm, You et al. 2020."""
+
+    kind: Literal["lamb"]
+    learning_rate: NonNegative = 0.001
+    """Step size."""
+    beta_1: Decay = 0.9
+    """Decay of the first moment."""
+    beta_2: Decay = 0.999
+    """Decay of the second moment."""
+    epsilon: NonNegative = 1e-7
+    """Added to the root of the second moment."""
+
+
+class Adafactor(KerasOptimizer):
+    """Adafactor, Shazeer and Stern 2018."""
+
+    bounds_gradients = True
+
+    kind: Literal["adafactor"]
+    learning_rate: NonNegative = 0.001
+    """Step size."""
+    beta_2_decay: Number = -0.8
+    """Decay rate of beta_2."""
+    epsilon_1: NonNegative = 1e-30
+    """Added to the squared gradient."""
+    epsilon_2: NonNegative = 0.001
+    """Smallest scale of a parameter."""
+    clip_threshold: PositiveNumber = 1.0
+    """Updates are clipped at this root mean square."""
+    relative_step: bool = True
+    """Let the step size fall with the step."""
+
+
+class Muon(KerasOptimizer):
+    """Muon: orthogonalised momentum for matrices, Adam for the rest."""
+
+    bounds_gradients = True
+
+    kind: Literal["muon"]
+    learning_rate: NonNegative = 0.001
+    """Step size."""
+    adam_beta_1: Decay = 0.9
+    """Of Adam: decay of the first moment."""
+    adam_beta_2: Decay = 0.999
+    """Of Adam: decay of the second moment."""
+    adam_weight_decay: NonNegative | None = 0.004
+    """Weight decay of the parameters that Adam moves."""
+    epsilon: NonNegative = 1e-7
+    """Of Adam: added to the root of the second moment."""
+    weight_decay: NonNegative | None = 0.004
+    """Weight decay of the matrices."""
+    muon_a: Number = 3.4445
+    """First coefficient of the Newton-Schulz step."""
+    muon_b: Number = -4.775
+    """Second coefficient."""
+    muon_c: Number = 2.0315
+    """Third coefficient."""
+    adam_lr_ratio: NonNegative = 1.0
+    """Adam's step size over Muon's."""
+    momentum: Decay = 0.95
+    """Of the matrices."""
+    ns_steps: PositiveInteger = 5
+    """Newton-Schulz steps."""
+    nesterov: bool = True
+    """Nesterov's momentum."""
+    rms_rate: NonNegative | None = 0.2
+    """Root mean square that a matrix's update is scaled to."""
+
+
+class ScheduleFreeAdamW(KerasOptimizer):
+    """Schedule-free AdamW, Defazio et al. 2024."""
+
+    kind: Literal["schedule_free_adamw"]
+    learning_rate: NonNegative = 0.0025
+    """Step size."""
+    beta_1: Decay = 0.9
+    """Interpolation between average and iterate."""
+    beta_2: Decay = 0.999
+    """Decay of the second moment."""
+    epsilon: NonNegative = 1e-8
+    """Added to the root of the second moment."""
+    warmup_steps: Count = 0
+    """Steps over which the rate rises from 0."""
+
+
+KerasKind = (
+    Sgd
+    | Adam
+    | AdamW
+    | Adamax
+    | Nadam
+    | RMSprop
+    | Adagrad
+    | Adadelta
+    | Ftrl
+    | Lion
+    | Lamb
+    | Adafactor
+    | Muon
+    | ScheduleFreeAdamW
+)
+"""Every one of Keras's optimizers."""
+SINGLE_KIND = Annotated[KerasKind, Field(discriminator="kind"), BareKind]
+"""The optimizer of a group: one that the parameters have for themselves."""
