@@ -87,7 +87,8 @@ def diff(a: Run | str | Path, b: Run | str | Path) -> dict[str, Any]:
 def _environment(run: Run) -> dict[str, Any]:
     info = run.info
     host, git = info.host, info.git or {}
-    values = {"processor": host.get("processor"), "machine": host.get("name"), "git.commit": git.get("commit")}
+    values = {"processor": host.get("processor"), "machine": host.get("name")}
+    values |= {f"git.{name}": git.get(name) for name in ("commit", "dirty")}
     return flatten({name: getattr(info, name) for name in _ENVIRONMENT} | values, most=None)
 
 
