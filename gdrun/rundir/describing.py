@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import ConfigError, RunDirectoryError
 from gdrun.metrics.names import higher_is_better
+from gdrun.suggest import ALIASES
 
 from . import layout
 from .files import names_in, read_file
-from .settings import ALIASES, NOT_SETTINGS, flatten
+from .settings import NOT_SETTINGS, flatten
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,10 +12,10 @@ from gdrun.errors import UsageError
 from gdrun.metrics.names import higher_is_better
 from gdrun.text import safe_text
 
+from .filter import duration
 from .listing import runs, select
 from .run import Run
 from .run_info import Status
-from .terms import duration
 from .trash import remove
 
 

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.suggest import ALIASES
 from gdrun.text import human_number, human_seconds, plural, safe_text
 
 from . import layout
 from .files import read_file, reading
 from .lock import is_locked
 from .run_info import RunInfo, Status, read_run_info
-from .settings import ALIASES, settings_of
+from .settings import settings_of
 from .strict_json import not_finite
 from .tail import last_row
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gdrun.errors import ConfigError, RunDirectoryError
+from gdrun.suggest import ALIASES
 
 from . import layout
 from .files import read_file
@@ -22,9 +23,6 @@ from .files import read_file
 LONGEST_TEXT = 200
 LONGEST_LIST = 16
 MOST_SETTINGS = 400
-
-ALIASES = {"lr": "optimizer.learning_rate"}
-"""Short names, as on the command line."""
 
 NOT_SETTINGS = frozenset({"name", "description", "expect", "sweep", "checkpoint"})
 """Top-level keys that say nothing about how a run goes."""
