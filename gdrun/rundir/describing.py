@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 import stat
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from gdrun.metrics.names import higher_is_better
 from gdrun.suggest import ALIASES
 
 from . import layout
-from .files import names_in, read_file
+from .files import names_in, read_file, walk
 from .settings import NOT_SETTINGS, flatten
 
 if TYPE_CHECKING:
@@ -114,38 +114,22 @@ def column_summary(name: str, values: np.ndarray, columns: Mapping[str, np.ndarr
 
     if values.ndim != 1 or values.dtype.kind not in "iuf" or name in ("step", "epoch") or not len(values):
         return None
-    there = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
+    known = values[~np.isnan(values)]
     finite = np.flatnonzero(np.isfinite(values))
-    known = np.flatnonzero(there)
-    summary: dict[str, Any] = {"first": values[known[0]] if len(known) else None}
-    summary["last"] = values[known[-1]] if len(known) else None
-    most = higher_is_better(name)
+    summary: dict[str, Any] = {"first": known[0] if len(known) else None, "last": known[-1] if len(known) else None}
     if len(finite):
-        at = finite[np.argmax(values[finite]) if most else np.argmin(values[finite])]
-        summary |= {"best": values[at], "best_is": "greatest" if most else "least", "best_step": columns["step"][at]}
+        most = higher_is_better(name)
+        best = finite[np.argmax(values[finite]) if most else np.argmin(values[finite])]
+        best_is = "greatest" if most else "least"
+        summary |= {"best": values[best], "best_is": best_is, "best_step": columns["step"][best]}
     return summary | {"count": len(known)}
 
 
 def files_of(run: Run) -> Iterator[tuple[str, int]]:
-    """Yield (name, bytes) of the regular files in a run directory, folders first to last; links are not followed."""
-    waiting, count = [""], 0
-    while waiting:
-        folder = waiting.pop(0)
-        try:
-            with os.scandir(run.directory / folder) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
-        except OSError:
-            continue
-        for entry in found:
-            name = f"{folder}/{entry.name}" if folder else entry.name
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            if stat.S_ISDIR(status.st_mode):
-                waiting.append(name)
-            elif stat.S_ISREG(status.st_mode) and entry.name != layout.LOCK:
-                yield name, status.st_size
-                count += 1
-                if count == _MOST_FILES:
-                    return
+    """Yield (name, bytes) of the regular files in a run directory, at most 10,000; links are not followed."""
+    sizes = (
+        (name, status.st_size)
+        for name, status in walk(run.directory)
+        if stat.S_ISREG(status.st_mode) and name.rpartition("/")[2] != layout.LOCK
+    )
+    return itertools.islice(sizes, _MOST_FILES)

@@ -9,9 +9,9 @@ Names are words such as lr, optimizer.learning_rate, status, validation_loss. A 
 characters: `name == moons*`. Durations have a unit: `age > 30d`, `seconds < 2min`.
 
 A comparison with a value that a run does not have matches nothing, and neither does its opposite: without a `momentum`,
-both `momentum > 0` and `not momentum > 0` leave the run out. So a test answers true, false, or None where it says nothing
-about a run. Nothing is evaluated as code; Python's own grammar could not be used either, since it has no `30d`, no
-`2026-01-02` and no `moons*`.
+both `momentum > 0` and `not momentum > 0` leave the run out. So a test answers true, false, or None where it says
+nothing about a run. Nothing is evaluated as code; Python's own grammar could not be used either, since it has no `30d`,
+no `2026-01-02` and no `moons*`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from typing import Any
 
 from gdrun.errors import UsageError
 from gdrun.metrics.names import higher_is_better
-from gdrun.text import safe_text
 
 from .filter import duration
 from .listing import runs, select
@@ -81,7 +80,7 @@ def plan_pruning(
     if older is not None:
         seconds = duration(older)
         if seconds is None:
-            raise UsageError(f"'{safe_text(older, limit=40)}' is no duration", hint="for example 30d, 12h or 2w")
+            raise UsageError(f"{older!r} is no duration", hint="for example 30d, 12h or 2w")
         fitting = [run for run in fitting if (age := run.get("age", now=now)) is not None and age > seconds]
     if status is not None:
         wanted = _statuses(status)
@@ -100,7 +99,7 @@ def _statuses(text: str) -> set[Status]:
 
         name = unknown[0] if unknown else text
         hint = did_you_mean(name, [one.value for one in Status], allowed="known are")
-        raise UsageError(f"there is no status '{safe_text(name, limit=40)}'", hint=hint)
+        raise UsageError(f"there is no status {name!r}", hint=hint)
     return {Status(name) for name in names}
 
 
@@ -115,7 +114,7 @@ def _best(everything: Sequence[Run], count: int, metric: str) -> set[str]:
         if run.status in _ENDED_WELL and isinstance(value, int | float) and value == value:
             groups.setdefault(str(run.get("name")), []).append((value, run))
     if not groups and metric != "loss":
-        raise UsageError(f"no run has a final '{safe_text(metric, limit=60)}'")
+        raise UsageError(f"no run has a final {metric!r}")
     found: set[str] = set()
     for members in groups.values():
         members.sort(key=lambda pair: pair[0], reverse=higher_is_better(metric))

@@ -198,14 +198,6 @@ class RunStore:
         line = text if text.endswith("\n") else text + "\n"
         self._append(layout.LOG, line.encode("utf-8", "backslashreplace"))
 
-    def log_descriptor(self) -> int:
-        """Return the descriptor of log.txt, open for appending, for `os.dup2` over a stream that others write to.
-
-        It is the store's: it is closed with the store.
-        """
-        with self._trusting():
-            return self._appended.descriptor(layout.LOG)
-
     def cut_rows(self, *, after_step: int) -> None:
         """Remove the rows after `after_step` from metrics.jsonl: what a resumed run will record again."""
         with self._trusting():

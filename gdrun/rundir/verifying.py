@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from gdrun.text import plural
 
 from . import layout, strict_json
 from .checkpoint import Checkpoints
-from .files import TEMPORARY, names_in, read_file
+from .files import TEMPORARY, names_in, read_file, walk
 from .lock import is_locked
 from .run import Run
 from .run_info import RunInfo, Status
@@ -120,26 +118,15 @@ def _verify(run: Run, verdict: Verdict) -> None:
 
 
 def _verify_tree(directory: Path, verdict: Verdict, *, locked: bool) -> None:
-    for name, mode in _tree(directory):
-        if stat.S_ISLNK(mode):
+    for name, status in walk(directory):
+        if name.startswith(f"{layout.BEST_RUN}/"):
+            continue  # a sweep's best run is verified as a run
+        if stat.S_ISLNK(status.st_mode):
             verdict.problem(name, "a symbolic link; gdrun makes none here")
-        elif not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        elif not stat.S_ISREG(status.st_mode):
             verdict.problem(name, "neither a file nor a folder")
         elif name.rpartition("/")[2].startswith(TEMPORARY) and not locked:
             verdict.note(name, "half-written when the writer was killed; nothing reads it")
-
-
-def _tree(directory: Path) -> Iterator[tuple[str, int]]:
-    """Yield (name, mode) of everything below a directory but for a sweep's best run, which is verified as a run."""
-    for folder, folders, files in os.walk(directory):
-        if folder == str(directory) and layout.BEST_RUN in folders:
-            folders.remove(layout.BEST_RUN)
-        for path in sorted(Path(folder, name) for name in (*folders, *files)):
-            # A writer may have removed or renamed it meanwhile.
-            if os.path.lexists(path):
-                yield path.relative_to(directory).as_posix(), path.lstat().st_mode
-    if (best := directory / layout.BEST_RUN).exists():
-        yield layout.BEST_RUN, best.lstat().st_mode
 
 
 def _verify_status(info: RunInfo, verdict: Verdict, *, locked: bool) -> None:
