@@ -52,13 +52,13 @@ def command(
     plan = plan_pruning(root, keep_best=keep_best, metric=metric, older=older, status=status, filter=condition)
     if plan.busy:
         terminal.say(f"{plural(len(plan.busy), 'run')} that would go {'is' if len(plan.busy) == 1 else 'are'} running")
-    goes = [entry.directory for entry in plan.goes]
+    goes = [entry.directory for entry in plan.chosen]
     moved: list[Path] = []
     if not goes:
         terminal.say(f"nothing goes{f'; {plan.kept} among the best stay' if plan.kept else ''}")
     elif dry_run:
-        agreed(plan.goes, "into the trash (a dry run: nothing is done)", yes=True)
-    elif not agreed(plan.goes, "into the trash", yes=yes):
+        agreed(plan.chosen, "into the trash (a dry run: nothing is done)", yes=True)
+    elif not agreed(plan.chosen, "into the trash", yes=yes):
         return ExitCode.DONE
     else:
         moved = remove(goes, root)

@@ -108,19 +108,19 @@ def parting(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], column: st
     """
     import numpy as np
 
-    found: dict[str, Any] = {"column": column, "rows": 0, "same": None, "first": None, "greatest": None}
+    difference: dict[str, Any] = {"column": column, "rows": 0, "same": None, "first": None, "greatest": None}
     if column not in a or column not in b:
-        return found
+        return difference
     steps, at_a, at_b = np.intersect1d(a["step"], b["step"], return_indices=True)
     x, y = a[column][at_a], b[column][at_b]
     apart = np.flatnonzero((x != y) & ~(np.isnan(x) & np.isnan(y)))
-    found |= {"rows": len(steps), "same": not len(apart) if len(steps) else None}
+    difference |= {"rows": len(steps), "same": not len(apart) if len(steps) else None}
     if len(apart):
         with np.errstate(invalid="ignore", over="ignore"):
             distances = np.abs(x[apart].astype(np.float64) - y[apart].astype(np.float64))
         worst = apart[np.argmax(np.where(np.isnan(distances), np.inf, distances))]
-        found |= {"first": _place(steps, x, y, apart[0]), "greatest": _place(steps, x, y, worst)}
-    return found
+        difference |= {"first": _place(steps, x, y, apart[0]), "greatest": _place(steps, x, y, worst)}
+    return difference
 
 
 def _place(steps: np.ndarray, x: np.ndarray, y: np.ndarray, at: int) -> dict[str, Any]:

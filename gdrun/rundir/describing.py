@@ -1,4 +1,4 @@
-"""All that is known of one run, as plain data: what `gdrun show` prints."""
+"""Description of one run as plain data: all that `gdrun show` prints."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _ENVIRONMENT = ("device", "precision", "compile", "threads", "command", "version
 
 
 def describe_run(run: Run) -> dict[str, Any]:
-    """Return what is known of a run, with a JSON form. What cannot be read is None or left out, and in `problems`.
+    """Return all that is known of a run, with a JSON form. What cannot be read is None or left out, and in `problems`.
 
     Keys: id, name, kind, status, why, directory, started, ...; `settings` (the resolved config by path), `written`
-    (which of them somebody wrote; the rest are defaults); `final`, `best`, `metrics` (a summary of each column),
+    (which of them the user wrote; the rest are defaults); `final`, `best`, `metrics` (a summary of each column),
     `environment`, `files`; for a sweep `axes`, `trials`, `prediction`.
     """
     problems = [run.problem] if run.problem else []
@@ -44,7 +44,7 @@ def describe_run(run: Run) -> dict[str, Any]:
         columns = run.metrics
         values["rows"] = len(columns.get("step", ()))
         values["metrics"] = {
-            name: one for name, array in columns.items() if (one := column_summary(name, array, columns))
+            name: summary for name, array in columns.items() if (summary := column_summary(name, array, columns))
         }
         if run.table.corrupt_lines or run.table.torn:
             lines = run.table.corrupt_lines
@@ -59,13 +59,13 @@ def describe_run(run: Run) -> dict[str, Any]:
 
 
 def written_settings(run: Run, settings: Mapping[str, Any]) -> set[str]:
-    """Return those of a run's settings that somebody wrote, in a file or an override; the others are defaults.
+    """Return those of a run's settings that the user wrote, in a file or an override; the others are defaults.
 
     A value that stands for a whole section (`loss: mse`) counts as its kind.
     """
     from gdrun.config.document import read_document
 
-    found: set[str] = set()
+    written: set[str] = set()
     try:
         folder = run.directory / layout.SOURCE
         sources = {
@@ -74,7 +74,7 @@ def written_settings(run: Run, settings: Mapping[str, Any]) -> set[str]:
             if name.endswith((".yaml", ".yml")) or name == "overrides.txt"
         }
     except (RunDirectoryError, FileNotFoundError):
-        return found
+        return written
     for name, data in sources.items():
         if name == "overrides.txt":
             keys = [line.partition("=")[0].strip() for line in data.decode("utf-8", "replace").splitlines()]
@@ -85,8 +85,8 @@ def written_settings(run: Run, settings: Mapping[str, Any]) -> set[str]:
                 continue
             keys = list(flatten(tree)) if isinstance(tree, dict) else []
         for key in keys:
-            found |= _meant(ALIASES.get(key, key), settings)
-    return found
+            written |= _meant(ALIASES.get(key, key), settings)
+    return written
 
 
 def _meant(key: str, settings: Mapping[str, Any]) -> set[str]:

@@ -165,8 +165,7 @@ class _Parser:
         tests: list[Test] = []
         while sign := self._operator():
             if sign in ("in", "not in"):
-                equal = [_compared(left, "==", value) for value in self._list()]
-                among: Test = lambda look, equal=equal: _any_of([test(look) for test in equal])  # noqa: E731
+                among = _among([_compared(left, "==", value) for value in self._list()])
                 tests.append(among if sign == "in" else _negated(among))
                 break
             right = self._operand(left, sign)
@@ -209,7 +208,7 @@ class _Parser:
         closing = {"(": ")", "[": "]"}.get(opening.text if opening.kind == "mark" else "")
         if closing is None:
             raise self._refused("expected '(' after 'in'", opening, "for example: status in (completed, stopped)")
-        values = []
+        values: list[_Constant] = []
         while not values or self._take(","):
             token = self._taken("a value")
             if token.kind not in ("word", "text"):
@@ -275,6 +274,10 @@ def _any_of(results: Sequence[bool | None]) -> bool | None:
 
 def _all_of(results: Sequence[bool | None]) -> bool | None:
     return False if False in results else None if None in results else True
+
+
+def _among(tests: Sequence[Test]) -> Test:
+    return lambda look: _any_of([test(look) for test in tests])
 
 
 def _negated(test: Test) -> Test:

@@ -141,7 +141,7 @@ def _claimed_at(directory: Path) -> int:
 
 
 def find_run(runs_root: Path, reference: str) -> Path:
-    """Return the run directory that a person means by `reference`.
+    """Return the run directory that `reference` means.
 
     In this order: `latest` and `latest~N` (N runs before it); a path, where there is a slash in it; an id in
     `runs_root`; a prefix, or an end after a hyphen ("7f3a", "pi-7f3a"), that one id alone has; a directory of that
@@ -195,7 +195,7 @@ def _nth_latest(runs_root: Path, back: int, reference: str) -> Path:
 
 def _at_path(path: Path) -> Path:
     if path.is_symlink():
-        # `runs/latest` means its target. Any other link stays one, so that a writer refuses it.
+        # `runs/latest` means its target. Any other link stays one.
         target = os.readlink(path)
         if "/" not in target and target not in (".", ".."):
             path = path.parent / target

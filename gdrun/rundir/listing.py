@@ -38,8 +38,8 @@ def runs(
     Raises:
         UsageError: the filter cannot be read, or names what no run has.
     """
-    found = [Run(path) for path in layout.iterate_runs(layout.root_of(runs_root))]
-    return select(found, filter=filter, sort=sort, limit=limit)
+    everything = [Run(path) for path in layout.iterate_runs(layout.root_of(runs_root))]
+    return select(everything, filter=filter, sort=sort, limit=limit)
 
 
 def select(

@@ -77,7 +77,7 @@ def _nested(place: str, shape: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Metrics:
-    """What a metrics.jsonl says.
+    """The content of a metrics.jsonl.
 
     Attributes:
         columns: name -> array with one entry a row, in the order in which names first appear; `step` is int64. A

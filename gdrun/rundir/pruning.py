@@ -1,4 +1,4 @@
-"""Which runs to throw away: old ones, diverged ones, all but the best."""
+"""Pruning: the removal of old runs, diverged runs, or all but the best."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def prune(runs_root: Path | str | None = None, **conditions: Any) -> list[Path]:
         RunDirectoryError: the disk refuses.
     """
     plan = plan_pruning(runs_root, **conditions)
-    return remove([run.directory for run in plan.goes], runs_root)
+    return remove([run.directory for run in plan.chosen], runs_root)
 
 
 @dataclass(frozen=True)
 class Pruning:
-    """What a prune would do.
+    """The runs that a prune removes and leaves.
 
     Attributes:
-        goes: the runs to remove, oldest first.
+        chosen: the runs to remove, oldest first.
         kept: how many of those that the conditions fit stay because they are among the best.
         busy: runs that fit and are being written.
     """
 
-    goes: tuple[Run, ...]
+    chosen: tuple[Run, ...]
     kept: int
     busy: tuple[Run, ...]
 
@@ -83,12 +83,12 @@ def plan_pruning(
             raise UsageError(f"{older!r} is no duration", hint="for example 30d, 12h or 2w")
         fitting = [run for run in fitting if (age := run.get("age", now=now)) is not None and age > seconds]
     if status is not None:
-        wanted = _statuses(status)
-        fitting = [run for run in fitting if run.status in wanted]
+        statuses = _statuses(status)
+        fitting = [run for run in fitting if run.status in statuses]
     best = _best(everything, keep_best, metric) if keep_best is not None else set()
-    goes = [run for run in fitting if run.id not in best]
-    busy = tuple(run for run in goes if run.status is Status.RUNNING)
-    return Pruning(tuple(run for run in goes if run.status is not Status.RUNNING), len(fitting) - len(goes), busy)
+    chosen = [run for run in fitting if run.id not in best]
+    busy = tuple(run for run in chosen if run.status is Status.RUNNING)
+    return Pruning(tuple(run for run in chosen if run.status is not Status.RUNNING), len(fitting) - len(chosen), busy)
 
 
 def _statuses(text: str) -> set[Status]:
@@ -98,7 +98,7 @@ def _statuses(text: str) -> set[Status]:
         from gdrun.suggest import did_you_mean
 
         name = unknown[0] if unknown else text
-        hint = did_you_mean(name, [one.value for one in Status], allowed="known are")
+        hint = did_you_mean(name, [each.value for each in Status], allowed="known are")
         raise UsageError(f"there is no status {name!r}", hint=hint)
     return {Status(name) for name in names}
 
@@ -115,8 +115,8 @@ def _best(everything: Sequence[Run], count: int, metric: str) -> set[str]:
             groups.setdefault(str(run.get("name")), []).append((value, run))
     if not groups and metric != "loss":
         raise UsageError(f"no run has a final {metric!r}")
-    found: set[str] = set()
+    best: set[str] = set()
     for members in groups.values():
         members.sort(key=lambda pair: pair[0], reverse=higher_is_better(metric))
-        found |= {run.id for _, run in members[:count]}
-    return found
+        best |= {run.id for _, run in members[:count]}
+    return best

@@ -65,12 +65,12 @@ class Run:
 
     @cached_property
     def info(self) -> RunInfo:
-        """run.json. Raises RunDirectoryError where it is missing or corrupt; `problem` tells without raising."""
+        """run.json. Raises RunDirectoryError where it is missing or corrupt; `problem` is the reason, without raising."""
         return read_run_info(self.directory)
 
     @cached_property
     def problem(self) -> str | None:
-        """Why the run info cannot be read; None if it can."""
+        """The reason why the run info cannot be read; None if it can."""
         try:
             _ = self.info
         except RunDirectoryError as error:

@@ -25,7 +25,7 @@ LONGEST_LIST = 16
 MOST_SETTINGS = 400
 
 NOT_SETTINGS = frozenset({"name", "description", "expect", "sweep", "checkpoint"})
-"""Top-level keys that say nothing about how a run goes."""
+"""Top-level keys that change nothing in the computation of a run."""
 
 _CONFIG_LIMIT = 64 << 20
 
@@ -40,12 +40,12 @@ def flatten(config: Mapping[str, Any], *, most: int | None = MOST_SETTINGS) -> d
         config: mappings, lists and scalars, as `gdrun.experiment.dump.plain` or a YAML parser gives them.
         most: how many settings are kept, the first ones; None keeps all.
     """
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for path, value in _leaves({key: item for key, item in config.items() if key not in NOT_SETTINGS}, ""):
-        if len(found) == most:
+        if len(settings) == most:
             break
-        found[path] = _short(value)
-    return found
+        settings[path] = _short(value)
+    return settings
 
 
 def settings_of(directory: Path) -> dict[str, Any]:

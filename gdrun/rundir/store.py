@@ -85,7 +85,7 @@ class RunStore:
 
     @classmethod
     def open(cls, directory: Path) -> RunStore:
-        """Open an existing run directory to go on writing it.
+        """Open an existing run directory to write more into it.
 
         Takes the lock, removes what a killed writer left half-written, and cuts a torn last line off. The run
         info is left as it is.
@@ -261,7 +261,7 @@ class RunStore:
         For an invocation that turns out to be refused; it must leave nothing on disk.
 
         Raises:
-            RunDirectoryError: somebody else has put files there meanwhile; those stay.
+            RunDirectoryError: something else has put files there meanwhile; those stay.
         """
         assert self._claimed is not None, "only a directory that was just created can be discarded"
         try:

@@ -69,7 +69,7 @@ class Tail:
 def follow(
     directory: Path | str, *, pause_seconds: float = 0.25, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield a run's rows as they are written, the first time all that are there; end when nobody writes it any more.
+    """Yield a run's rows as they are written, the first time all that are there; end with its writer.
 
     Args:
         directory: the run's.
@@ -82,9 +82,9 @@ def follow(
     tail = Tail(directory)
     while True:
         # Asked before reading: what is written between the two is read by the last look.
-        goes_on = is_locked(directory)
+        running = is_locked(directory)
         yield tail.new_rows()
-        if not goes_on:
+        if not running:
             return
         sleep(pause_seconds)
 
