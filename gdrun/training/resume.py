@@ -115,7 +115,6 @@ def prepare_again(
         ResourceError: the device or the number of threads cannot be had.
         RunDirectoryError: the run is damaged.
     """
-    from gdrun.assembly.schedule import total_steps
     from gdrun.engine.device import num_threads
 
     record = Run(directory).info
@@ -135,7 +134,7 @@ def prepare_again(
         raise UsageError(f"{safe_text(directory)} cannot go on: its data files have changed")
     if set(plugin_hashes(loaded).values()) != set(record.plugins.values()):
         raise UsageError(f"{safe_text(directory)} cannot go on: its plugins have changed")
-    was = total_steps(before.experiment.schedule, prepared.built.steps_per_epoch)
+    was = before.experiment.schedule.total_steps(prepared.built.steps_per_epoch)
     total = prepared.built.total_steps
     if total < was:
         raise UsageError(f"the run was to have {plural(was, 'step')}; it can have more, but not {total}")
