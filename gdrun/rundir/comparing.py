@@ -53,13 +53,15 @@ def _result(name: str, values: list[Any]) -> dict[str, Any]:
 
 
 def _best(name: str, values: list[Any]) -> int | None:
-    """The number of the run whose value is better than each other's; None where there is no such thing."""
+    """Return the number of the run whose value is better than each other's; None where there is no such run."""
     metric = name.removeprefix("best ")
-    numbers = {at: value for at, value in enumerate(values) if isinstance(value, int | float) and math.isfinite(value)}
+    numbers = {
+        index: value for index, value in enumerate(values) if isinstance(value, int | float) and math.isfinite(value)
+    }
     if name in _FACTS or metric in _NOT_JUDGED or len(numbers) < 2:
         return None
     best = max(numbers.values()) if higher_is_better(metric) else min(numbers.values())
-    winners = [at for at, value in numbers.items() if value == best]
+    winners = [index for index, value in numbers.items() if value == best]
     return winners[0] if len(winners) == 1 else None
 
 
@@ -123,9 +125,9 @@ def parting(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], column: st
     return difference
 
 
-def _place(steps: np.ndarray, x: np.ndarray, y: np.ndarray, at: int) -> dict[str, Any]:
-    a, b = float(x[at]), float(y[at])
+def _place(steps: np.ndarray, x: np.ndarray, y: np.ndarray, index: int) -> dict[str, Any]:
+    a, b = float(x[index]), float(y[index])
     distance = abs(a - b)
     scale = max(abs(a), abs(b))
     relative = distance / scale if scale and math.isfinite(scale) else None
-    return {"step": int(steps[at]), "a": x[at], "b": y[at], "absolute": distance, "relative": relative}
+    return {"step": int(steps[index]), "a": x[index], "b": y[index], "absolute": distance, "relative": relative}

@@ -13,7 +13,7 @@ from gdrun.suggest import ALIASES
 
 from . import layout
 from .files import names_in, read_file, walk
-from .settings import NOT_SETTINGS, flatten
+from .settings import NOT_SETTINGS, ending_in, flatten
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,9 +100,7 @@ def _meant(key: str, settings: Mapping[str, Any]) -> set[str]:
     whole = {path for path in settings if path.startswith(f"{key}.")}
     if whole or "." in key:
         return whole
-    ending = [path for path in settings if path.endswith(f".{key}")]
-    fewest = min((path.count(".") for path in ending), default=0)
-    return {path for path in ending if path.count(".") == fewest}
+    return set(ending_in(key, settings))
 
 
 def column_summary(name: str, values: np.ndarray, columns: Mapping[str, np.ndarray]) -> dict[str, Any] | None:

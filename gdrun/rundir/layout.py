@@ -156,49 +156,43 @@ def find_run(runs_root: Path, reference: str) -> Path:
         return _nth_latest(runs_root, int(match[1] or 0), reference)
     if "/" in reference or reference in (".", ".."):
         return _at_path(Path(reference))
-    if is_run_id(reference) and _is_folder(runs_root / reference):
+    if is_run_id(reference) and (runs_root / reference).is_dir() and not (runs_root / reference).is_symlink():
         return runs_root / reference  # without a look at ten thousand others
-    runs = {path.name: path for path in iterate_runs(runs_root)}
-    if reference in runs:
-        return runs[reference]
-    fitting = [name for name in runs if reference and name.startswith(reference)]
+    names = run_names(runs_root)
+    if reference in names:
+        return runs_root / reference
+    fitting = [name for name in names if reference and name.startswith(reference)]
     if not fitting and reference:
-        fitting = [name for name in runs if is_run_id(name) and name.endswith(f"-{reference}")]
+        fitting = [name for name in names if is_run_id(name) and name.endswith(f"-{reference}")]
     if len(fitting) == 1:
-        return runs[fitting[0]]
+        return runs_root / fitting[0]
     if len(fitting) > 1:
         does = "is the start of" if fitting[0].startswith(reference) else "is the end of"
-        shown = ", ".join(fitting[:5]) + (", ..." if len(fitting) > 5 else "")
-        raise UsageError(f"{reference!r} {does} {len(fitting)} runs: {shown}")
+        examples = ", ".join(fitting[:5]) + (", ..." if len(fitting) > 5 else "")
+        raise UsageError(f"{reference!r} {does} {len(fitting)} runs: {examples}")
     if reference and os.path.isdir(reference):
         return _at_path(Path(reference))
     # Of ten thousand ids, difflib finds the nearest in a tenth of the time that `closest` needs.
-    near = difflib.get_close_matches(reference, runs, n=1)
+    near = difflib.get_close_matches(reference, names, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "give a run's path, its id or the beginning of it, or latest"
     raise UsageError(f"no run {reference!r} in {runs_root}", hint=hint)
 
 
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
 def _nth_latest(runs_root: Path, back: int, reference: str) -> Path:
     # Not by the pointer `latest`: it dangles when the newest run was removed, and it can point anywhere.
-    runs = list(iterate_runs(runs_root))
-    if back >= len(runs):
+    names = run_names(runs_root)
+    if back >= len(names):
         raise UsageError(
-            f"no run '{reference}': {runs_root} holds {plural(len(runs), 'run')}",
-            hint=None if runs else "`gdrun train CONFIG` makes one; --runs-dir or GDRUN_RUNS name another place",
+            f"no run '{reference}': {runs_root} holds {plural(len(names), 'run')}",
+            hint=None if names else "`gdrun train CONFIG` makes one; --runs-dir or GDRUN_RUNS name another place",
         )
-    return runs[len(runs) - 1 - back]
+    return runs_root / names[len(names) - 1 - back]
 
 
 def _at_path(path: Path) -> Path:
     if path.is_symlink():
-        # `runs/latest` means its target. Any other link stays one.
-        target = os.readlink(path)
-        if "/" not in target and target not in (".", ".."):
-            path = path.parent / target
+        # The run that `runs/latest` points at, under its own name.
+        path = path.parent / os.readlink(path)
     if not os.path.lexists(path):
         raise UsageError(f"no run directory {str(path)!r}")
     if not is_run_directory(path):

@@ -23,7 +23,7 @@ from . import layout
 from .files import read_file, reading
 from .lock import is_locked
 from .run_info import RunInfo, Status, read_run_info
-from .settings import settings_of
+from .settings import ending_in, settings_of
 from .strict_json import not_finite
 from .tail import last_row
 
@@ -65,7 +65,7 @@ class Run:
 
     @cached_property
     def info(self) -> RunInfo:
-        """run.json. Raises RunDirectoryError where it is missing or corrupt; `problem` is the reason, without raising."""
+        """run.json. Raises RunDirectoryError where it is missing or corrupt; `problem` is its message."""
         return read_run_info(self.directory)
 
     @cached_property
@@ -161,7 +161,12 @@ class Run:
         if (value := self.settings.get(ALIASES.get(name, name))) is not None:
             return value
         if "." not in name:
-            return self._by_last_word(name)
+            paths = ending_in(name, self.settings)
+            if len(paths) > 1:
+                raise UsageError(
+                    f"{name!r} is more than one setting: {', '.join(paths[:6])}", hint="give the whole path"
+                )
+            return self.settings[paths[0]] if paths else None
         first, *steps = name.split(".")
         value = self.value(first)
         for step in steps:
@@ -201,15 +206,6 @@ class Run:
     def _newest_row(self) -> dict[str, Any]:
         """The last row of a run that has not written its end: where it is now, or where it was killed."""
         return (last_row(self.directory) if self.status in (Status.RUNNING, Status.LOST) else None) or {}
-
-    def _by_last_word(self, word: str) -> Any:
-        """Return the value of the setting whose path ends in `word`; of several, the one nearest to the top."""
-        paths = [path for path in self.settings if path.endswith(f".{word}")]
-        fewest = min((path.count(".") for path in paths), default=0)
-        paths = [path for path in paths if path.count(".") == fewest]
-        if len(paths) > 1:
-            raise UsageError(f"{word!r} is more than one setting: {', '.join(paths[:6])}", hint="give the whole path")
-        return self.settings[paths[0]] if paths else None
 
     # --- other files ---------------------------------------------------------------------------------------------
 

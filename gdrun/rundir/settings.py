@@ -102,6 +102,13 @@ def _cut(text: str) -> str:
     return f"{text[: LONGEST_TEXT - 20]}... {digest}"
 
 
+def ending_in(word: str, settings: Iterable[str]) -> list[str]:
+    """Return the paths that end in `word`; of several, those nearest to the top: a bare word in an override."""
+    paths = [path for path in settings if path.endswith(f".{word}")]
+    fewest = min((path.count(".") for path in paths), default=0)
+    return [path for path in paths if path.count(".") == fewest]
+
+
 def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the paths whose values are not the same in all of `settings`, in the order in which they first appear.
 
