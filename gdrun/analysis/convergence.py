@@ -169,7 +169,7 @@ def report(run: Run) -> Convergence:
     """Return how `run` converged, from metrics.jsonl and run.json; nothing is built and no TensorFlow imported.
 
     Raises:
-        RunDirectoryError: its record cannot be read.
+        RunDirectoryError: its run info cannot be read.
     """
     record, columns = run.info, run.metrics
     steps = np.asarray(columns.get("step", np.zeros(0)), np.int64)

@@ -48,7 +48,7 @@ def cell(value: Any) -> Any:
 
 
 def is_sweep(run: Run) -> bool:
-    """Return whether a run is a sweep. Raises RunDirectoryError where its record cannot be read."""
+    """Return whether a run is a sweep. Raises RunDirectoryError where its run info cannot be read."""
     return run.info.kind == "sweep"
 
 

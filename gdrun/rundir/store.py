@@ -68,14 +68,10 @@ class RunStore:
         """
         now = now or datetime.now(UTC)
         claimed = claim.claim(Path(runs_root), name, now)
+        info = RunInfo(id=claimed.path.name, name=name, started=now_text(now))
+        store = cls(claimed.path, claimed.lock, info, claimed)
         try:
-            info = RunInfo(id=claimed.path.name, name=name, started=now_text(now)).updated(**fields)
-            store = cls(claimed.path, claimed.lock, info, claimed)
-        except BaseException:
-            claimed.release()
-            raise
-        try:
-            store.update_info()
+            store.update_info(**fields)
             store.warnings += claimed.point()
         except BaseException:
             with suppress(RunDirectoryError):

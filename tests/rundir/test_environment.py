@@ -50,7 +50,7 @@ def test_versions_are_those_of_the_installed_packages_without_importing_them():
     assert "tensorflow" in before or "tensorflow" not in sys.modules
 
 
-def test_it_fits_into_a_record_and_is_json():
+def test_it_fits_into_a_run_info_and_is_json():
     record = RunInfo().updated(**describe_environment(packages=("numpy",), command=["gdrun", "train", "x.yaml"]))
     assert record.command == ("gdrun", "train", "x.yaml")
     assert record.host["process"] == os.getpid()
