@@ -32,11 +32,22 @@ State: TypeAlias = "tuple[tf.Tensor, ...]"
 NO_LANES: Mapping[str, Any] = MappingProxyType({})
 
 
-class Update(Protocol):
-    """An update by gradients. Nothing is kept between calls but what shapes and names imply."""
+class AnyUpdate(Protocol):
+    """An update. Nothing is kept between calls but what shapes and names imply."""
 
     def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
         """Return the state before the first update, for parameters of static shapes."""
+
+    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        """Return the parameters to report when training ends, such as their moving average."""
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """One unique name a state tensor, stable between processes; known once a method above was called."""
+
+
+class Update(AnyUpdate, Protocol):
+    """An update by gradients."""
 
     def apply(
         self,
@@ -55,35 +66,18 @@ class Update(Protocol):
                 parameters are float64.
         """
 
-    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters to report when training ends, such as their moving average."""
 
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        """One unique name a state tensor, stable between processes; known once a method above was called."""
-
-
-class PointUpdate(Protocol):
-    """An update that is given a LocalObjective where others are given gradients; otherwise as `Update`.
+class PointUpdate(AnyUpdate, Protocol):
+    """An update that is given the objective around the parameters, for more than its gradient.
 
     One that tries steps and may reject them also has `is_undecided(state) -> bool ()`: whether the last update was
     such a rejection, so that parameters which stayed as they are do not mean that the run has come to rest.
     """
 
-    def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
-        """Return the state before the first update, for parameters of static shapes."""
-
     def apply_at(
         self, state: State, point: LocalObjective, learning_rate: tf.Tensor
     ) -> tuple[State, tuple[tf.Tensor, ...]]:
         """Return the state and the parameters after one update. `learning_rate` is a scalar of any float dtype."""
-
-    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters to report when training ends."""
-
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        """One unique name a state tensor, stable between processes; known once a method above was called."""
 
 
 @dataclass(frozen=True)
