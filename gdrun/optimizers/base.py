@@ -153,7 +153,7 @@ class Moved(NamedTuple):
 
 
 class OtherSections(Protocol):
-    """What an optimizer asks of the rest of the config."""
+    """The part of a config that optimizers are checked against."""
 
     @property
     def constants(self) -> Mapping[str, Any]:
@@ -165,11 +165,11 @@ class OtherSections(Protocol):
 
     @property
     def schedule(self) -> Schedule:
-        """How long, in which batches, at which rates."""
+        """The length, the batches and the factor of the learning rate."""
 
 
 class GivenNames(Protocol):
-    """What an optimizer asks of the names that the config gives to things."""
+    """The names of a config that optimizers are checked against."""
 
     @property
     def parameters(self) -> tuple[str, ...] | None:
@@ -177,7 +177,7 @@ class GivenNames(Protocol):
 
     @property
     def has_target(self) -> bool:
-        """Whether the data has one."""
+        """True where the data has a target."""
 
 
 class OptimizerSection(Section):
@@ -190,14 +190,14 @@ class OptimizerSection(Section):
         kind: str
 
     needs: ClassVar[Literal["gradient", "hessian", "residuals"]] = "gradient"
-    """What an update asks of the objective. Hessian: derivatives of the loss, which the tape alone can give; residuals:
-    a loss that is a sum of squares. `gradients.use` is for kinds that need no more than the gradient."""
+    """The most that an update asks of the objective. Hessian: further derivatives, which the tape alone can give;
+    residuals: a loss that is a sum of squares. `gradients.use` is for kinds that need no more than the gradient."""
     has_learning_rate: ClassVar[bool] = True
     """False: `learning_rate` is no setting, the update ignores it, and no factor of the schedule acts."""
 
     @property
     def hides_gradients(self) -> bool:
-        """Whether an infinite gradient may give finite parameters, so that it must be looked for in every update."""
+        """True where an infinite gradient may give finite parameters, so that every update must look for it."""
         return True
 
     def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> Update | PointUpdate:

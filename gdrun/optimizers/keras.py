@@ -85,9 +85,9 @@ class KerasOptimizer(OptimizerSection):
     keras_name: ClassVar[str] = ""
     """Its class in keras.optimizers, where that is called otherwise than this one."""
     counts: ClassVar[bool] = True
-    """Whether the update reads the number of updates, which is then a part of the state."""
+    """True where the update reads the number of updates, which is then a part of the state."""
     bounds_gradients: ClassVar[bool] = False
-    """Whether a sign, a norm or a ratio of the gradient is taken, which is finite where the gradient is not."""
+    """True where the update takes a sign, norm or ratio of the gradient, finite where the gradient is not."""
 
     weight_decay: NonNegative | None = None
     """Decoupled weight decay: each step also subtracts weight_decay * learning_rate * parameter."""
@@ -145,7 +145,7 @@ class KerasOptimizer(OptimizerSection):
 
     @property
     def hides_gradients(self) -> bool:
-        """Whether the update bounds gradients, or accumulates them: one moves nothing until the last of its steps."""
+        """True where the update bounds gradients, or accumulates them and moves nothing before the last."""
         own = self.bounds_gradients or self.clipvalue is not None or self.gradient_accumulation_steps is not None
         return own or any(group.optimizer is not None and group.optimizer.hides_gradients for group in self.groups)
 
