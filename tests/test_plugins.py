@@ -210,6 +210,10 @@ def test_five_parts_of_plugins_train_as_a_numpy_loop_does(runner, compile):
         (["loss={kind: custom, name: square, penalty: {l2: 0.1, of: [a]}}"], {"slope": 0.1}),
         (["model.options.how=two", "loss.options.how=two", "metrics=[]"], {"slope": 0.1}),
         (["schedule={steps: 20, batch_size: 3}"], {}),
+        (
+            ["gradients={of: {a: mean((prediction - target)*x), b: mean(prediction - target)}, use: true}"],
+            {"rate": 0.01},
+        ),
     ],
 )
 def test_settings_and_forms_of_plugin_parts_mean_what_they_say(runner, overrides, expected):
