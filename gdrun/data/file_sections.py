@@ -1,11 +1,14 @@
 """Data in files."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from gdrun.config.names import ConfigNames, Use
 from gdrun.config.section import Count, Identifier, by_form
+from gdrun.errors import ConfigPath
 
 from .sections import DataSection
 
@@ -41,6 +44,10 @@ class FileData(DataSection):
 
     path: Annotated[str, Field(min_length=1)]
     """The file, relative to the config's folder."""
+
+    def uses(self, path: ConfigPath, names: ConfigNames) -> Iterator[Use]:
+        """Yield nothing: weights are a column or an array of the file."""
+        yield from ()
 
 
 class TableData(FileData):

@@ -1,6 +1,6 @@
 """Data sets that other libraries know: scikit-learn's and Keras's."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from gdrun.config.messages import got
 from gdrun.config.section import Identifier
-from gdrun.errors import Problem
+from gdrun.errors import ConfigPath, Problem
 from gdrun.suggest import did_you_mean
 
 from .file_sections import Columns, Rows
@@ -84,24 +84,6 @@ Plain = Annotated[
 ]
 
 
-def settings_problems(section: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield what is wrong with a sklearn section's settings, without places."""
-    settings, name = section.get("settings"), section.get("name")
-    if not isinstance(settings, Mapping) or not isinstance(name, str):
-        return
-    known = GENERATORS.get(name)
-    if name in BUNDLED and settings:
-        told = f"{name} is a data set as it is and has no settings"
-        yield Problem(told, ("data", "settings"), "settings are for the generators, make_...", key=True)
-    for key in settings if known is not None else ():
-        assert known is not None
-        if key not in known:
-            near = did_you_mean(key, known, allowed="it has")
-            yield Problem(
-                f"{name} has no setting '{key}' that can be given here", ("data", "settings", key), near, key=True
-            )
-
-
 class NamedData(DataSection):
     """A data set by its name."""
 
@@ -143,6 +125,17 @@ class SklearnData(NamedData):
     """Which: the load_... or make_... of sklearn.datasets."""
     settings: dict[str, Plain] = Field(default_factory=dict)
     """Of a generator, under scikit-learn's names. Without a random_state, the config's seed draws."""
+
+    def problems(self, path: ConfigPath) -> Iterator[Problem]:
+        yield from super().problems(path)
+        if self.name in BUNDLED and self.settings:
+            message = f"{self.name} is a data set as it is and has no settings"
+            yield Problem(message, (*path, "settings"), "settings are for the generators, make_...", key=True)
+        known = GENERATORS.get(self.name, self.settings)
+        for key in self.settings:
+            if key not in known:
+                message = f"{self.name} has no setting '{key}' that can be given here"
+                yield Problem(message, (*path, "settings", key), did_you_mean(key, known, allowed="it has"), key=True)
 
 
 class KerasData(NamedData):

@@ -1,11 +1,13 @@
 """`data:` where the examples come from."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.custom import CustomSection
+from gdrun.config.names import ConfigNames, Use, in_order
 from gdrun.config.section import (
     Array,
     Count,
@@ -21,6 +23,7 @@ from gdrun.config.section import (
     Whole,
     by_form,
 )
+from gdrun.errors import ConfigPath, Problem
 
 
 class ValidationSplit(Section):
@@ -153,6 +156,25 @@ class DataSection(Section):
             value["validation"] = {**{name: item for name, item in value.items() if name != "validation"}, **block}
         return value
 
+    def uses(self, path: ConfigPath, names: ConfigNames) -> Iterator[Use]:
+        """Yield the formulas of the section at `path`, with the names that they may use."""
+        known = None if names.inputs is None else (*names.constants, *names.inputs)
+        if known is not None and names.has_target:
+            known = (*known, "target")
+        yield Use((*path, "example_weights"), self.example_weights, known)
+
+    def problems(self, path: ConfigPath) -> Iterator[Problem]:
+        """Yield the settings of the section at `path` that do not go together."""
+        if self.has_target:
+            return
+        if self.classes is not None:
+            yield Problem("classes are of the target, but there is no target", (*path, "classes"), key=True)
+        if self.scale is not None and self.scale.target != "none":
+            yield Problem("there is no target to scale", (*path, "scale", "target"), key=True)
+        if self.class_weights is not None:
+            message = "class weights are by the target, but there is no target"
+            yield Problem(message, (*path, "class_weights"), key=True)
+
 
 class FormulaData(DataSection):
     """Inputs and target by formula."""
@@ -171,6 +193,17 @@ class FormulaData(DataSection):
     @property
     def has_target(self) -> bool:
         return self.target is not None
+
+    def uses(self, path: ConfigPath, names: ConfigNames) -> Iterator[Use]:
+        yield from in_order((*path, "inputs"), self.inputs, names.constants)
+        for key in ("target", "noise"):
+            yield Use((*path, key), getattr(self, key), (*names.constants, *self.inputs))
+        yield from super().uses(path, names)
+
+    def problems(self, path: ConfigPath) -> Iterator[Problem]:
+        if self.noise is not None and self.target is None:
+            yield Problem("noise is added to the target, but there is no target", (*path, "noise"), key=True)
+        yield from super().problems(path)
 
 
 class ValuesData(DataSection):
@@ -192,6 +225,24 @@ class ValuesData(DataSection):
     def num_examples(self) -> int | None:
         first = next(iter(self.inputs.values()))
         return len(first) if isinstance(first, list | tuple) else None
+
+    def problems(self, path: ConfigPath) -> Iterator[Problem]:
+        """Yield what every kind does, and arrays that do not have the same number of examples."""
+        yield from super().problems(path)
+        arrays: dict[ConfigPath, Any] = {("inputs", name): value for name, value in self.inputs.items()}
+        if self.target is not None:
+            arrays[("target",)] = self.target
+        first: tuple[ConfigPath, int] | None = None
+        for place, value in arrays.items():
+            if not isinstance(value, list | tuple):
+                message = "data has a leading axis of examples; this is one number"
+                yield Problem(message, (*path, *place), f"write [{value}]")
+            elif first is None:
+                first = (place, len(value))
+            elif len(value) != first[1]:
+                first_name = ".".join(map(str, first[0]))
+                message = f"{'.'.join(map(str, place))} has {len(value)} examples, {first_name} {first[1]}"
+                yield Problem(message, (*path, *place), key=True)
 
 
 class CustomData(CustomSection, DataSection):

@@ -1,10 +1,13 @@
 """Models and networks with weights of their own: dense, polynomial, multilayer perceptron, Keras layers."""
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from gdrun.config.names import ConfigNames, Use
 from gdrun.config.section import Array, BareKind, Count, PositiveInteger, Section
+from gdrun.errors import ConfigPath, Problem
 
 from .convolutions import (
     AveragePooling1D,
@@ -79,9 +82,34 @@ class ModelSection(Section):
         """Return the names of the parameters; None where only building tells them."""
         return None
 
+    def parameters_in_formulas(self) -> tuple[str, ...] | None:
+        """Return the names of the parameters that formulas see; None where only building tells them."""
+        return self.parameter_names()
+
     def output_names(self) -> tuple[str, ...]:
         """Return the names of the outputs of a model that has several."""
         return ()
+
+    def given_names(self) -> list[tuple[ConfigPath, tuple[str, ...]]]:
+        """Return the names that the config itself gives to parts of the model, below their places."""
+        return []
+
+    def network_names(self) -> tuple[str, ...]:
+        """Return the names of the networks that formulas can call."""
+        return ()
+
+    def uses(self, names: ConfigNames) -> Iterator[Use]:
+        """Yield the formulas of the model, with the names that they may use."""
+        yield from ()
+
+    def problems(self, used: frozenset[str], reached: frozenset[str] | None) -> Iterator[Problem]:
+        """Yield the settings that do not go together.
+
+        Args:
+            used: all names in formulas of the config.
+            reached: the names that the loss may depend on; None where it depends on all.
+        """
+        yield from ()
 
 
 class MlpNetwork(Section):
@@ -151,9 +179,15 @@ class PolynomialModel(ModelSection):
 class MlpModel(MlpNetwork, ModelSection):
     """A multilayer perceptron on the inputs, joined to (n, features)."""
 
+    def parameters_in_formulas(self) -> tuple[str, ...]:
+        return ()
+
 
 class LayersModel(LayersNetwork, ModelSection):
     """Keras layers on the inputs, joined to (n, features)."""
 
     input_shape: tuple[PositiveInteger, ...] | None = None
     """Shape of one example; null: the data's own."""
+
+    def parameters_in_formulas(self) -> tuple[str, ...]:
+        return ()

@@ -1,13 +1,17 @@
 """`model:` what turns inputs into predictions, and its parameters."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.custom import CustomSection
+from gdrun.config.names import ConfigNames, Use
 from gdrun.config.section import Formula, Identifier, NetworkName, PositiveInteger, ShortSection, by_form
+from gdrun.errors import ConfigPath, Problem
 
+from .layers import INITIALIZERS
 from .network_sections import ModelSection, Network
 
 
@@ -66,6 +70,48 @@ class FormulaModel(ModelSection):
 
     def output_names(self) -> tuple[str, ...]:
         return tuple(self.formula) if isinstance(self.formula, dict) else ()
+
+    def parameters_in_formulas(self) -> tuple[str, ...]:
+        return tuple(self.parameters)
+
+    def network_names(self) -> tuple[str, ...]:
+        return tuple(self.networks)
+
+    def uses(self, names: ConfigNames) -> Iterator[Use]:
+        for name, parameter in self.parameters.items():
+            path = ("model", "parameters", name)
+            for key in ("value", "raw", "init"):
+                text = getattr(parameter, key)
+                if not (key == "init" and text in INITIALIZERS):
+                    yield Use((*path, key), text, names.constants)
+        if isinstance(self.formula, dict):
+            for name, text in self.formula.items():
+                yield Use.of_examples(("model", "formula", name), text, names)
+        else:
+            yield Use.of_examples(("model", "formula"), self.formula, names)
+
+    def problems(self, used: frozenset[str], reached: frozenset[str] | None) -> Iterator[Problem]:
+        """Yield parameters that the loss cannot depend on, networks that are never called, nothing to train."""
+        trained = [name for name, parameter in self.parameters.items() if parameter.trainable]
+        if not trained and not self.networks:
+            path: ConfigPath = ("model", "parameters") if "parameters" in self.model_fields_set else ("model",)
+            yield Problem("the model has no parameter to train", path, "model.parameters: {a: 1.0}", key=True)
+        for name in self.networks:
+            if name not in used:
+                path = ("model", "networks", name)
+                yield Problem(f"network '{name}' is never called", path, f"call it: {name}(x)", key=True)
+        for name in trained:
+            if reached is not None and name not in reached:
+                message = f"parameter '{name}' gets no gradient: the loss does not depend on it"
+                hint = "use it in a formula, or set trainable: false"
+                yield Problem(message, ("model", "parameters", name), hint, key=True)
+
+    def given_names(self) -> list[tuple[ConfigPath, tuple[str, ...]]]:
+        return [
+            (("model", "parameters"), tuple(self.parameters)),
+            (("model", "networks"), tuple(self.networks)),
+            (("model", "formula"), self.output_names()),
+        ]
 
 
 class CustomModel(CustomSection, ModelSection):
