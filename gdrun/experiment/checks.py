@@ -14,7 +14,7 @@ from typing import Any
 from gdrun.config.names import MOMENT, ConfigNames, Use, in_order
 from gdrun.config.section import MAX_LISTED_FORMULAS, num_texts, read_formula
 from gdrun.config.source import Node
-from gdrun.data.sections import DataSection
+from gdrun.data import DataSection
 from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import Expression, check_names
 from gdrun.formula.table import TABLE
@@ -174,7 +174,7 @@ def _clashes(experiment: Experiment) -> Iterator[Problem]:
         (("constants",), experiment.constants),
         (("data", "inputs"), (data.input_names() or ()) if data is not None else ()),
         (("define",), experiment.define),
-        *model.given_names(),
+        *model.given_names().items(),
         *(
             (("define", name, "define"), loop.define)
             for name, loop in experiment.define.items()
@@ -215,10 +215,7 @@ def _data(experiment: Experiment) -> Iterator[Problem]:
             hint = "add data:, or use kind: formula"
             yield Problem(f"a model of kind {model.kind} needs data", ("model", "kind"), hint)
         return
-    yield from data.problems(("data",))
-    if isinstance(data.validation, DataSection) and data.validation.validation is not None:
-        path = ("data", "validation", "validation")
-        yield Problem("validation data has no validation of its own", path, key=True)
+    yield from data.problems()
 
 
 def _loss(
