@@ -19,7 +19,7 @@ from gdrun.formula.nodes import LoopDefinition
 if TYPE_CHECKING:
     from gdrun.assembly import Built
 
-    from .start import At
+    from .evaluation_point import EvaluationPoint
 
 MOST_EXACT = 1000
 """Up to so many parameters the Hessian is written out and its eigenvalues are exact."""
@@ -40,7 +40,7 @@ class Curvature:
         UsageError: complex parameters, data that is not in memory.
     """
 
-    def __init__(self, built: Built, at: At | None = None) -> None:
+    def __init__(self, built: Built, at: EvaluationPoint | None = None) -> None:
         if any(parameter.dtype.is_complex for parameter in built.state.parameters):
             raise UsageError("stability is of real parameters", hint="give the two parts as parameters")
         if built.windows.stream is not None:

@@ -1,4 +1,7 @@
-"""Derivatives of formulas, of a config or of a run: `gdrun grad`."""
+"""Derivatives of formulas, of a config or of a run: `gdrun grad`.
+
+Shape letters: T shape of a target, X and Y shapes of names that it is differentiated by, B examples.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,110 @@ import numpy as np
 from gdrun.errors import UsageError
 from gdrun.text import safe_text
 
-from .arguments import assignments, is_source, split_points
-from .derivatives import NO_WAY, Derivative, Derivatives, Missing, PointDerivatives, TargetDerivatives
+from .grad_arguments import assignments, is_source, split_points
+from .unconnected import NO_WAY
 
 if TYPE_CHECKING:
-    from .point import Point
+    from .differentiable_points import DifferentiablePoint
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A derivative that does not exist for the tape, which is not a derivative of 0."""
+
+    reason: str
+    """Why, in words."""
+
+
+Derivative = np.ndarray | Missing
+
+
+@dataclass(frozen=True)
+class TargetDerivatives:
+    """The derivatives of one target at one point. What was not asked for is empty."""
+
+    target: str
+    """As written."""
+    value: np.ndarray
+    """(T)."""
+    gradients: Mapping[str, Derivative]
+    """Of the target, summed if it is no scalar, by each name, (X)."""
+    second: Mapping[str, Mapping[str, Derivative]] = field(default_factory=dict)
+    """second[x][y]: gradient of the (summed) gradient by x, by y, (Y): what nested tapes give."""
+    higher: Mapping[int, Mapping[str, Derivative]] = field(default_factory=dict)
+    """higher[n][x]: the n-th derivative by x alone, n from 3, each gradient summed before the next, (X)."""
+    jacobian: Mapping[str, Derivative] = field(default_factory=dict)
+    """Of every element of the target, (T, X)."""
+    batch_jacobian: Mapping[str, Derivative] = field(default_factory=dict)
+    """Of each example, the first axis: (B, rest of T, rest of X)."""
+    hessian: Mapping[str, Mapping[str, Derivative]] = field(default_factory=dict)
+    """hessian[x][y]: second derivatives of the summed target, (X, Y)."""
+    hvp: Mapping[str, Derivative] = field(default_factory=dict)
+    """The Hessian times the given direction, (X)."""
+    jvp: Derivative | None = None
+    """The derivative along the given direction, (T)."""
+    notes: tuple[str, ...] = ()
+    """What is not finite, and which operation made it so."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON; a missing derivative is {"value": None, "reason": ...}."""
+        result: dict[str, Any] = {"target": self.target, "value": self.value, "gradients": _plain(self.gradients)}
+        for name in ("second", "higher", "jacobian", "batch_jacobian", "hessian", "hvp"):
+            if found := getattr(self, name):
+                result[name] = _plain(found)
+        if self.jvp is not None:
+            result["jvp"] = _plain(self.jvp)
+        if self.notes:
+            result["notes"] = list(self.notes)
+        return result
+
+
+@dataclass(frozen=True)
+class PointDerivatives:
+    """The derivatives at one point."""
+
+    at: Mapping[str, np.ndarray]
+    """The values of the names, constants among them; parameters of a config before their transform."""
+    targets: tuple[TargetDerivatives, ...]
+    """In the order in which they were given; where there are several, their sum comes last."""
+
+    def __getitem__(self, target: str) -> TargetDerivatives:
+        return next(found for found in self.targets if found.target == target)
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """Derivatives at one or more points; what `gdrun.grad` returns."""
+
+    points: tuple[PointDerivatives, ...]
+    precision: str
+    source: str | None = None
+    """The config or run; None for formulas."""
+
+    @property
+    def value(self) -> np.ndarray:
+        """Of the first target at the first point."""
+        return self.points[0].targets[0].value
+
+    @property
+    def gradients(self) -> Mapping[str, Derivative]:
+        """Of the first target at the first point."""
+        return self.points[0].targets[0].gradients
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        points = [{"at": dict(point.at), "targets": [t.as_dict() for t in point.targets]} for point in self.points]
+        source = {} if self.source is None else {"source": self.source}
+        return source | {"precision": self.precision, "points": points}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Missing):
+        return {"value": None, "reason": value.reason}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value
+
 
 _DIRECTION = "v"
 """A direction of this name, where no variable has it, is over all variables in their order."""
@@ -87,7 +189,7 @@ def grad(
         raise UsageError(f"there is no precision {safe_text(precision, limit=40)}", hint="float32 or float64")
     texts = [target] if isinstance(target, str | Path) else list(target)
     if texts and is_source(texts[0]):
-        from .config_points import ConfigPoints
+        from .differentiable_points import ConfigPoints
 
         if define:
             raise UsageError("--define is for formulas; a config has its own `define:`")
@@ -101,7 +203,7 @@ def grad(
     if step is not None:
         raise UsageError("--step is for runs")
     chosen = configure(device="cpu")
-    from .formula_points import Formulas
+    from .differentiable_points import Formulas
 
     formulas = Formulas(
         [str(text) for text in texts],
@@ -132,7 +234,7 @@ def _names(constant: Mapping[str, Any] | Sequence[str]) -> list[str]:
     return list(given)
 
 
-def _differentiate(point: Point, wanted: Wanted) -> PointDerivatives:
+def _differentiate(point: DifferentiablePoint, wanted: Wanted) -> PointDerivatives:
     from gdrun import derivatives
 
     view, first = derivatives.gradients(point.evaluate)
@@ -171,7 +273,7 @@ def _differentiate(point: Point, wanted: Wanted) -> PointDerivatives:
 class _Maker:
     """Makes arrays, or reasons, of what tapes found."""
 
-    def __init__(self, point: Point, names: Iterable[str]) -> None:
+    def __init__(self, point: DifferentiablePoint, names: Iterable[str]) -> None:
         self.point = point
         self.names = list(names)
 
@@ -233,15 +335,15 @@ def _array(value: Any, what: str) -> np.ndarray:
     from gdrun.formula.evaluate import evaluate_constants
     from gdrun.formula.parse import parse
 
-    from .formula_points import told
+    from .differentiable_points import placed
 
     pieces = split_points(value)
     text = f"[{value}]" if len(pieces) > 1 else value
-    with told(what, text):
+    with placed(what, text):
         return evaluate_constants({"direction": parse(text)})["direction"]
 
 
-def _notes(point: Point, target: str, value: Any, found: Mapping[str, Any]) -> tuple[str, ...]:
+def _notes(point: DifferentiablePoint, target: str, value: Any, found: Mapping[str, Any]) -> tuple[str, ...]:
     """What is not finite, and which operation made it so."""
     bad = [name for name, slope in found.items() if slope is not None and not np.all(np.isfinite(slope))]
     value_bad = not np.all(np.isfinite(value))

@@ -12,12 +12,12 @@ from gdrun.text import human_number
 
 from .curvature import MOST_EXACT, Curvature, lanczos_bounds, spectrum
 from .stability import Prediction, largest_stable, prediction_at
-from .stable import second_moment
+from .stability_report import second_moment
 
 if TYPE_CHECKING:
     from gdrun.assembly import Built
 
-    from .start import At
+    from .evaluation_point import EvaluationPoint
 
 _WANTED = 20
 _NEAR = 0.05
@@ -38,7 +38,7 @@ class Spectrum:
     notes: tuple[str, ...]
 
 
-def spectrum_at(at: At) -> Spectrum:
+def spectrum_at(at: EvaluationPoint) -> Spectrum:
     """Return the eigenvalues of the Hessian of the loss over all training data, exact up to 1000 parameters.
 
     Raises:

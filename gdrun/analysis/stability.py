@@ -16,7 +16,7 @@ from .curvature import Curvature, spectrum
 if TYPE_CHECKING:
     from gdrun.assembly import Built
 
-    from .start import At
+    from .evaluation_point import EvaluationPoint
 
 
 _FEW = 64
@@ -75,7 +75,9 @@ class Sharpness:
         return self.largest / self.smallest
 
 
-def predicted_limit(built: Built, at: At | None = None, *, second_moment: np.ndarray | None = None) -> Prediction:
+def predicted_limit(
+    built: Built, at: EvaluationPoint | None = None, *, second_moment: np.ndarray | None = None
+) -> Prediction:
     """Return the learning rate at which `built` stops being stable, from the curvature at its start.
 
     Args:
@@ -92,7 +94,7 @@ def predicted_limit(built: Built, at: At | None = None, *, second_moment: np.nda
         return Prediction(None, error.message, False, None)
 
 
-def sharpness(built: Built, at: At | None = None, *, second_moment: np.ndarray | None = None) -> Sharpness:
+def sharpness(built: Built, at: EvaluationPoint | None = None, *, second_moment: np.ndarray | None = None) -> Sharpness:
     """Return the curvature at the start of `built`, or at another point, with what it means for the optimizer.
 
     Raises:

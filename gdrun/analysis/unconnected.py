@@ -8,7 +8,8 @@ from gdrun.formula import nodes
 from gdrun.formula.nodes import Definition, Expression, FormulaNode, LoopDefinition, children
 from gdrun.formula.table import TABLE
 
-from .derivatives import NO_WAY
+NO_WAY = "the tape finds no way back to it"
+"""Why a derivative is missing, where nothing better is known."""
 
 _STEPS = frozenset({"floor", "ceil", "round", "argmax", "argmin", "argsort", "one_hot", "length", "size"})
 _TRUTHS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and",

@@ -32,7 +32,7 @@ def run_fit(run: Run, *, load: Load) -> Figure:
     Raises:
         UsageError: the run is not of that kind, or has not ended.
     """
-    from gdrun.analysis.responses import curve_of
+    from gdrun.analysis.model_response import curve_of
 
     found = curve_of(_finished(run, load), run)
     (x, y), more = _some(found.train.inputs[:, 0], found.train.target.reshape(-1))
@@ -54,7 +54,7 @@ def run_decisions(run: Run, *, load: Load) -> Figure:
     Raises:
         UsageError: the run is not of that kind, or has not ended.
     """
-    from gdrun.analysis.responses import classes_of
+    from gdrun.analysis.model_response import classes_of
 
     found = classes_of(_finished(run, load), run)
     (x, y, labels), more = _some(*found.train.inputs.T, found.train.target)
@@ -74,8 +74,8 @@ def run_spectrum(run: Run, *, load: Load, at: str | None = None) -> Figure:
         UsageError: there is no such place, parameters are complex, the data is not in memory.
     """
     step = _step(at)
+    from gdrun.analysis.evaluation_point import at_step
     from gdrun.analysis.spectra import spectrum_at
-    from gdrun.analysis.start import at_step
 
     prepared = load() if step == 0 else _finished(run, load)
     found = spectrum_at(at_step(prepared, run, step))

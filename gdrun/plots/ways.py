@@ -23,7 +23,7 @@ from .runs import title_of, with_rows
 from .scales import number_text
 
 if TYPE_CHECKING:
-    from gdrun.analysis.start import At
+    from gdrun.analysis.evaluation_point import EvaluationPoint
     from gdrun.rundir.run import Run
     from gdrun.training.train import Prepared
 
@@ -93,8 +93,8 @@ def _slice(
     prepared: Prepared, run: Run, parts: Sequence[Component], figure: Figure
 ) -> tuple[Grid | None, tuple[str, ...]]:
     """The loss over two of the trained numbers, all others as they ended; a note where there are others."""
+    from gdrun.analysis.evaluation_point import at_step
     from gdrun.analysis.plane import Plane, number_names, plane_losses, real_vector, side_of
-    from gdrun.analysis.start import at_step
 
     names = number_names(prepared.built)
     # A complex parameter whose recorded values are all real has a column of real numbers.
@@ -179,7 +179,7 @@ def principal_plane(points: np.ndarray) -> Principal:
 
 def _principal(run: Run, parts: Sequence[Component], load: Load) -> Figure:
     problem: GdrunError | None = None
-    at: At | None = None
+    at: EvaluationPoint | None = None
     try:
         at = _end(load(), run)
         points = _rows(at, run)
@@ -215,13 +215,13 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g} %" if share >= 1e-4 else "under 0.01 %"
 
 
-def _end(prepared: Prepared, run: Run) -> At:
-    from gdrun.analysis.start import at_step
+def _end(prepared: Prepared, run: Run) -> EvaluationPoint:
+    from gdrun.analysis.evaluation_point import at_step
 
     return at_step(prepared, run, None)
 
 
-def _rows(at: At, run: Run) -> np.ndarray:
+def _rows(at: EvaluationPoint, run: Run) -> np.ndarray:
     """The trained parameters in each row, before transforms, float64 (R, P)."""
     from gdrun.analysis.plane import real_vector
 
@@ -240,7 +240,7 @@ def _rows(at: At, run: Run) -> np.ndarray:
     return np.concatenate(blocks, axis=1)
 
 
-def _plane_grid(at: At, plane: Principal) -> Grid | None:
+def _plane_grid(at: EvaluationPoint, plane: Principal) -> Grid | None:
     from gdrun.analysis.plane import Plane, plane_losses, side_of
 
     side = side_of(at.prepared.built)

@@ -16,7 +16,7 @@ from gdrun.text import safe_text
 if TYPE_CHECKING:
     from gdrun.training.train import Prepared
 
-    from .edge import Edge
+    from .observed_limit import ObservedLimit
     from .stability import Prediction, Sharpness
 
 MOST_STEPS = 20
@@ -34,7 +34,7 @@ class Stability:
     num_parameters: int
     points: tuple[Sharpness, ...]
     """In the order of their steps."""
-    edge: Edge | None = None
+    edge: ObservedLimit | None = None
     """Observed by trials from the first point on, where that was asked for."""
     notes: tuple[str, ...] = ()
 
@@ -97,7 +97,7 @@ def stability(
         ConfigError: the config is refused. UsageError: there is no such place, complex parameters, data that is not in
             memory. RunDirectoryError: the run has no parameters.
     """
-    from .start import at_step, config_or_run, point_of
+    from .evaluation_point import at_step, config_or_run, point_of
 
     found = config_or_run(source, runs_dir)
     run = found if isinstance(found, Run) else None
@@ -110,7 +110,7 @@ def stability(
     prepared = first.prepared
     import tensorflow as tf
 
-    from .edge import observed_edge
+    from .observed_limit import observed_limit
     from .stability import sharpness
 
     built = prepared.built
@@ -128,7 +128,7 @@ def stability(
             prediction = points[0].prediction
             around = prediction.limit or _rate(built) or 0.01
             start = built.state._replace(parameters=here.parameters, model_state=here.model_state)
-            edge = observed_edge(built, around, quadratic=prediction.exact, start=start)
+            edge = observed_limit(built, around, quadratic=prediction.exact, start=start)
     return Stability(
         source=str(source),
         optimizer=built.experiment.optimizer.kind,
@@ -147,7 +147,7 @@ def _rate(built: Any) -> float | None:
 
 def _steps(prepared: Prepared, run: Run | None, notes: list[str]) -> list[int | None]:
     """Steps along the run: 0, the end, and between them those whose parameters are there, evenly among the rows."""
-    from .start import recorded_steps
+    from .evaluation_point import recorded_steps
 
     assert run is not None
     steps = recorded_steps(prepared, run)

@@ -16,8 +16,8 @@ import numpy as np
 from gdrun.errors import ComponentError, ConfigError, UsageError
 from gdrun.text import human_number
 
-from .alternatives import alternatives, factor_words
-from .differences import Difference, difference
+from .finite_differences import Difference, difference
+from .usual_slips import alternatives, factor_words
 
 if TYPE_CHECKING:
     from gdrun.assembly import Built
@@ -29,7 +29,7 @@ _NEAR = 0.1
 
 
 @dataclass(frozen=True)
-class Comparison:
+class GradientComparison:
     """One parameter's gradient held against another."""
 
     parameter: str
@@ -69,7 +69,7 @@ class GradientCheck:
     """What `gdrun.check_grad` found."""
 
     config: str
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[GradientComparison, ...]
 
     @property
     def ok(self) -> bool:
@@ -91,18 +91,18 @@ def check_grad(
     Raises:
         as `gdrun.train`. A gradient that is wrong is no error.
     """
-    from .start import config_or_run, point_of
+    from .evaluation_point import config_or_run, point_of
 
     at = point_of(config_or_run(source), overrides, precision="float64", device=device)
     import tensorflow as tf
 
     with tf.device(at.prepared.device.name):
-        checker = _Checker(at.prepared.built, at)
+        checker = _GradientChecker(at.prepared.built, at)
         rows = [*checker.tape_by_differences(), *checker.by_hand()]
     return GradientCheck(str(source), tuple(rows))
 
 
-class _Checker:
+class _GradientChecker:
     """The objective of the first batch as a function of NumPy arrays."""
 
     def __init__(self, built: Built, at: Any) -> None:
@@ -147,7 +147,7 @@ class _Checker:
         arrays = {name: None if slope is None else slope.numpy() for name, slope in slopes.items()}
         return arrays, evaluation
 
-    def tape_by_differences(self) -> list[Comparison]:
+    def tape_by_differences(self) -> list[GradientComparison]:
         """Compare every entry, or a sample, of the tape's gradients with finite differences."""
         found, _ = self.tape(self.start, self.built.data)
         each = max(1, MOST_COORDINATES // max(1, len(self.names)))
@@ -172,7 +172,7 @@ class _Checker:
 
         return difference(along, float(self.start[at].reshape(-1)[place]), scale)
 
-    def by_hand(self) -> list[Comparison]:
+    def by_hand(self) -> list[GradientComparison]:
         """Compare gradients by hand with the tape's, at the parameters and at others near them."""
         from gdrun.assembly.gradients import build_gradients
 
@@ -197,7 +197,9 @@ class _Checker:
             rows.append(row)
         return rows
 
-    def _explained(self, row: Comparison, text: Any, evaluations: list[Any], got: list[Any], wanted: list[Any]) -> Any:
+    def _explained(
+        self, row: GradientComparison, text: Any, evaluations: list[Any], got: list[Any], wanted: list[Any]
+    ) -> Any:
         """The row with what agrees with the tape, where something simple does."""
         wanted = [np.zeros(g.shape) if w is None else w for g, w in zip(got, wanted, strict=True)]
         ratio = _ratio(got, wanted)
@@ -223,7 +225,7 @@ class _Checker:
         return all(_same(one, other) for one, other in zip(found, wanted, strict=True))
 
 
-def _by_differences(name: str, gradient: np.ndarray, tried: list[tuple[int, Difference]]) -> Comparison:
+def _by_differences(name: str, gradient: np.ndarray, tried: list[tuple[int, Difference]]) -> GradientComparison:
     flat, worst, note = gradient.reshape(-1), None, ""
     wrong, kinks = 0, 0
     scale = float(np.max(np.abs(flat[np.isfinite(flat)]), initial=0.0))
@@ -244,13 +246,13 @@ def _by_differences(name: str, gradient: np.ndarray, tried: list[tuple[int, Diff
     if kinks:
         note = f"no derivative at {kinks} of them: the loss has a kink there, the tape's is between both sides"
     index = tuple(int(i) for i in np.unravel_index(place, gradient.shape))
-    return Comparison(
+    return GradientComparison(
         name, "differences", not wrong, index, float(flat[place]), float(value), float(bound), len(tried), flat.size,
         wrong, note,
     )  # fmt: skip
 
 
-def _by_hand(name: str, got: np.ndarray, tape: np.ndarray | None, *, nearby: bool) -> Comparison:
+def _by_hand(name: str, got: np.ndarray, tape: np.ndarray | None, *, nearby: bool) -> GradientComparison:
     wanted = np.zeros(got.shape) if tape is None else tape
     scale = float(np.max(np.abs(wanted[np.isfinite(wanted)]), initial=0.0))
     bound = np.full(got.shape, _EXACT * (scale or 1.0))
@@ -261,7 +263,7 @@ def _by_hand(name: str, got: np.ndarray, tape: np.ndarray | None, *, nearby: boo
     notes = [f"the tape has none: the loss does not depend on {name}"] if tape is None else []
     if nearby and wrong:
         notes.append("right at the initial values, wrong near them")
-    return Comparison(
+    return GradientComparison(
         name, "hand", not wrong, tuple(int(i) for i in index), float(got[index]), float(wanted[index]),
         float(bound[index]), got.size, got.size, wrong, "; ".join(notes),
     )  # fmt: skip
@@ -288,7 +290,7 @@ def _join(note: str) -> str:
     return f"{note}; " if note else ""
 
 
-def describe(row: Comparison) -> str:
+def describe(row: GradientComparison) -> str:
     """Return a comparison in one line: what, whether it is right, where it differs most and by how much."""
     what = f"{row.parameter}: the tape" if row.by == "differences" else f"{row.parameter}: by hand"
     place = f" at [{', '.join(map(str, row.index))}]" if row.index else ""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class At:
+class EvaluationPoint:
     """Where an objective is looked at. Tensors are those of the engine, parameters before transforms."""
 
     prepared: Prepared
@@ -53,7 +53,7 @@ def point_of(
     step: int | None = None,
     precision: str | None = None,
     device: str | None = None,
-) -> At:
+) -> EvaluationPoint:
     """Build a config, or a run's, and return its start, or the run's state after `step` updates.
 
     Args:
@@ -81,7 +81,9 @@ def point_of(
     return at_step(prepared, run, step, keep=_named(given))
 
 
-def at_step(prepared: Prepared, run: Run | None, step: int | None, *, keep: frozenset[str] = frozenset()) -> At:
+def at_step(
+    prepared: Prepared, run: Run | None, step: int | None, *, keep: frozenset[str] = frozenset()
+) -> EvaluationPoint:
     """Return the start of what was prepared, or the state of `run` after `step` updates.
 
     Args:
@@ -108,7 +110,7 @@ def at_step(prepared: Prepared, run: Run | None, step: int | None, *, keep: froz
         )
     epoch = count // built.steps_per_epoch
     moment = Moment(tf.constant(count, tf.int64), tf.constant(epoch, tf.int64), None, None)
-    return At(prepared, tuple(parameters), setting, tuple(model_state), moment, count, run)
+    return EvaluationPoint(prepared, tuple(parameters), setting, tuple(model_state), moment, count, run)
 
 
 def recorded(prepared: Prepared, run: Run, step: int) -> tuple[Any, ...]:
