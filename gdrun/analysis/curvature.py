@@ -147,7 +147,7 @@ def lanczos_bounds(
     size: int,
     *,
     tolerance: float = 1e-6,
-    wanted: int = 1,
+    num_values: int = 1,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return Ritz values of a symmetric matrix, ascending, and how far each may be from an eigenvalue.
@@ -179,7 +179,7 @@ def lanczos_bounds(
         values, vectors = np.linalg.eigh(matrix)
         bounds = beside[step] * np.abs(vectors[-1])
         largest = max(abs(values[0]), abs(values[-1]))
-        near = count >= min(wanted, size) and np.all(bounds[-wanted:] <= tolerance * largest)
+        near = count >= min(num_values, size) and np.all(bounds[-num_values:] <= tolerance * largest)
         if near or count == most:
             break
         basis[step + 1] = image / beside[step]

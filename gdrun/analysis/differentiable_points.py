@@ -35,7 +35,7 @@ SUM = "sum of targets"
 
 @dataclass(frozen=True)
 class DifferentiablePoint:
-    """Where targets are differentiated."""
+    """A point at which targets are differentiated."""
 
     at: Mapping[str, np.ndarray]
     """Values by name."""
@@ -159,15 +159,15 @@ class Formulas:
                 explain=self._explain,
             )
 
-    def _evaluate(self, at: Mapping[str, np.ndarray], ops: Any) -> Evaluate:
+    def _evaluate(self, values: Mapping[str, np.ndarray], ops: Any) -> Evaluate:
         tensors: dict[str, Any] = {}
-        for name, value in at.items():
+        for name, value in values.items():
             if name in self.host:
                 tensors[name] = value
             else:
                 complex_ = tf.complex64 if self.dtype == tf.float32 else tf.complex128
                 tensors[name] = tf.constant(value, complex_ if value.dtype.kind == "c" else self.dtype)
-        variables = [name for name in at if name not in self.constants and name in self.names]
+        variables = [name for name in values if name not in self.constants and name in self.names]
         inner = [name for name in self.definitions if name in self.names]
 
         def run(watch: Watch) -> TargetValues:
@@ -181,13 +181,13 @@ class Formulas:
                 by[name] = value if tf.is_tensor(value) else tf.constant(value, self.dtype)
                 watch(by[name])
                 scope = scope.adding({name: by[name]})
-            found: dict[str, Any] = {}
+            targets: dict[str, Any] = {}
             for text, expression in self.targets.items():
                 with self._placed("the formula", text):
-                    found[text] = evaluate(expression, scope, owner=text)
-            if len(found) > 1:
-                found[SUM] = total(list(found.values()), self.dtype)
-            return TargetValues(found, by)
+                    targets[text] = evaluate(expression, scope, owner=text)
+            if len(targets) > 1:
+                targets[SUM] = total(list(targets.values()), self.dtype)
+            return TargetValues(targets, by)
 
         return run
 
@@ -218,20 +218,23 @@ def _points(values: Mapping[str, Any]) -> list[dict[str, np.ndarray]]:
         with placed(name, f"{name}={value}"[:200]):
             _named(name)
         lists[name] = _values(name, value)
-    count = max((len(found) for found in lists.values()), default=1)
-    for name, found in lists.items():
-        if len(found) not in (1, count):
+    count = max((len(candidates) for candidates in lists.values()), default=1)
+    for name, candidates in lists.items():
+        if len(candidates) not in (1, count):
             raise UsageError(
-                f"{name} has {len(found)} values, another name has {count}",
+                f"{name} has {len(candidates)} values, another name has {count}",
                 hint="as many for each, or one; an array stands in brackets: x=[1,2,3]",
             )
-    return [{name: found[0 if len(found) == 1 else point] for name, found in lists.items()} for point in range(count)]
+    return [
+        {name: candidates[0 if len(candidates) == 1 else point] for name, candidates in lists.items()}
+        for point in range(count)
+    ]
 
 
 def _values(name: str, value: Any) -> list[np.ndarray]:
     if not isinstance(value, str):
         return [np.asarray(value, np.complex128 if np.iscomplexobj(value) else np.float64)]
-    found = []
+    arrays = []
     for piece in split_points(value):
         with placed(f"{name}=", piece):
             expression = parse(piece)
@@ -241,8 +244,8 @@ def _values(name: str, value: Any) -> list[np.ndarray]:
                 raise FormulaError(
                     f"a value may not use {used!r}", hint=f"--define {name}={piece} makes a name of a formula"
                 )
-            found.append(evaluate_constants({name: expression})[name])
-    return found
+            arrays.append(evaluate_constants({name: expression})[name])
+    return arrays
 
 
 _MOST_EXPONENT = 64
@@ -346,10 +349,10 @@ class ConfigPoints:
         self.values = {**self.parameters, **fixed}
 
     @staticmethod
-    def _check(names: Sequence[str], known: Sequence[str], option: str) -> None:
+    def _check(names: Sequence[str], allowed: Sequence[str], option: str) -> None:
         for name in names:
-            if name not in known:
-                raise UsageError(f"{option}: there is no {safe_text(name)}", hint=f"names: {', '.join(known)}")
+            if name not in allowed:
+                raise UsageError(f"{option}: there is no {safe_text(name)}", hint=f"names: {', '.join(allowed)}")
 
     def each(self) -> Iterator[DifferentiablePoint]:
         """Yield the one point there is."""
@@ -386,16 +389,16 @@ class ConfigPoints:
             by |= {name: data.target if name == "target" else data.inputs[name] for name in by_data}
             by |= {name: tf.convert_to_tensor(scope[name]) for name in inner}
             by = {name: value for name, value in by.items() if name not in self.constants}
-            found: dict[str, Any] = {}
+            targets: dict[str, Any] = {}
             for text, expression in self.targets.items():
                 with placed("the formula", text):
                     for used in sorted(expression.names - {"pi"}):
                         if used not in scope:
                             raise FormulaError(f"there is no {used!r} in this config")
-                    found[text] = evaluate(expression, scope, owner=text)
-            if len(found) > 1:
-                found[SUM] = total(list(found.values()), dtype)
-            return TargetValues(found, {name: by[name] for name in self.names if name in by})
+                    targets[text] = evaluate(expression, scope, owner=text)
+            if len(targets) > 1:
+                targets[SUM] = total(list(targets.values()), dtype)
+            return TargetValues(targets, {name: by[name] for name in self.names if name in by})
 
         return run
 
@@ -403,18 +406,18 @@ class ConfigPoints:
         if target == SUM:
             return f"no target depends on {name}, as far as the tape can see"
         experiment = self.built.experiment
-        known: dict[str, Any] = {key: value for key, value in self.objective.definitions.items() if key != name}
+        definitions: dict[str, Any] = {key: value for key, value in self.objective.definitions.items() if key != name}
         if isinstance(experiment.model, FormulaModel):
             formula = experiment.model.formula
             outputs = formula if isinstance(formula, Mapping) else {"prediction": formula}
-            known |= {key: parse(text) for key, text in outputs.items()}
-            known.setdefault("prediction", parse(next(iter(outputs))))
+            definitions |= {key: parse(text) for key, text in outputs.items()}
+            definitions.setdefault("prediction", parse(next(iter(outputs))))
         if isinstance(experiment.loss, FormulaLoss):
-            known[_LOSS] = parse(experiment.loss.formula)
+            definitions[_LOSS] = parse(experiment.loss.formula)
         else:
-            known[_LOSS] = parse("prediction")
-        known.pop(name, None)
-        why = reason(name, self.targets[target], known)
+            definitions[_LOSS] = parse("prediction")
+        definitions.pop(name, None)
+        why = reason(name, self.targets[target], definitions)
         if not isinstance(experiment.model, FormulaModel) and "depend" in why:
             return NO_WAY
         return why

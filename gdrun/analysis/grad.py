@@ -58,14 +58,14 @@ class TargetDerivatives:
     jvp: Derivative | None = None
     """The derivative along the given direction, (T)."""
     notes: tuple[str, ...] = ()
-    """What is not finite, and which operation made it so."""
+    """Return notes on what is not finite, and the operation that made it so."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON; a missing derivative is {"value": None, "reason": ...}."""
         result: dict[str, Any] = {"target": self.target, "value": self.value, "gradients": _plain(self.gradients)}
         for name in ("second", "higher", "jacobian", "batch_jacobian", "hessian", "hvp"):
-            if found := getattr(self, name):
-                result[name] = _plain(found)
+            if derivatives := getattr(self, name):
+                result[name] = _plain(derivatives)
         if self.jvp is not None:
             result["jvp"] = _plain(self.jvp)
         if self.notes:
@@ -83,7 +83,7 @@ class PointDerivatives:
     """In the order in which they were given; where there are several, their sum comes last."""
 
     def __getitem__(self, target: str) -> TargetDerivatives:
-        return next(found for found in self.targets if found.target == target)
+        return next(derivatives for derivatives in self.targets if derivatives.target == target)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ _DIRECTION = "v"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for beside gradients."""
+    """Derivatives that are asked for beside gradients."""
 
     order: int = 1
     jacobian: bool = False
@@ -182,7 +182,7 @@ def grad(
     from gdrun.engine.device import configure, import_tensorflow
 
     tf = import_tensorflow()
-    wanted = Wanted(order, jacobian, batch_jacobian, hessian, _given(hvp, "--hvp"), _given(jvp, "--jvp"))
+    requested = Wanted(order, jacobian, batch_jacobian, hessian, _given(hvp, "--hvp"), _given(jvp, "--jvp"))
     if order < 1 or order > 8:
         raise UsageError(f"there is no derivative of order {order}", hint="--order is 1 to 8")
     if precision not in (None, "float32", "float64"):
@@ -198,8 +198,8 @@ def grad(
             precision=precision, runs_dir=runs_dir, device=device,
         )  # fmt: skip
         with tf.device(points.device):
-            found = [_differentiate(point, wanted) for point in points.each()]
-        return Derivatives(tuple(found), points.precision, str(texts[0]))
+            derivatives = [_differentiate(point, requested) for point in points.each()]
+        return Derivatives(tuple(derivatives), points.precision, str(texts[0]))
     if step is not None:
         raise UsageError("--step is for runs")
     chosen = configure(device="cpu")
@@ -214,17 +214,17 @@ def grad(
         dtype=tf.as_dtype(precision or "float64"),
     )
     with tf.device(chosen.name):
-        return Derivatives(tuple(_differentiate(point, wanted) for point in formulas.each()), precision or "float64")
+        return Derivatives(tuple(_differentiate(point, requested) for point in formulas.each()), precision or "float64")
 
 
 def _given(values: Mapping[str, Any] | Sequence[str], what: str, *, alone: bool = False) -> dict[str, Any]:
     """{"x": value} of what a caller or a command line gives."""
     if isinstance(values, Mapping):
         return dict(values)
-    found = assignments(list(values), what)
-    if not alone and (empty := [name for name, value in found.items() if value is None]):
+    named = assignments(list(values), what)
+    if not alone and (empty := [name for name, value in named.items() if value is None]):
         raise UsageError(f"{safe_text(empty[0], limit=80)} has no value", hint="write NAME=VALUE")
-    return found
+    return named
 
 
 def _names(constant: Mapping[str, Any] | Sequence[str]) -> list[str]:
@@ -234,32 +234,32 @@ def _names(constant: Mapping[str, Any] | Sequence[str]) -> list[str]:
     return list(given)
 
 
-def _differentiate(point: DifferentiablePoint, wanted: Wanted) -> PointDerivatives:
+def _differentiate(point: DifferentiablePoint, requested: Wanted) -> PointDerivatives:
     from gdrun import derivatives
 
     view, first = derivatives.gradients(point.evaluate)
     names = [name for name in point.names if name in view.variables or name in point.constants]
     maker = _Maker(point, names)
-    hvp = _direction(wanted.hvp, view.variables, "--hvp")
-    jvp = _direction(wanted.jvp, view.variables, "--jvp")
-    second = derivatives.second_gradients(point.evaluate) if wanted.order > 1 else {}
-    higher = {order: derivatives.nth_gradients(point.evaluate, order) for order in range(3, wanted.order + 1)}
-    jacobian = derivatives.jacobians(point.evaluate) if wanted.jacobian or wanted.batch_jacobian else {}
-    hessian = derivatives.hessians(point.evaluate) if wanted.hessian else {}
+    hvp = _direction(requested.hvp, view.variables, "--hvp")
+    jvp = _direction(requested.jvp, view.variables, "--jvp")
+    second = derivatives.second_gradients(point.evaluate) if requested.order > 1 else {}
+    higher = {order: derivatives.nth_gradients(point.evaluate, order) for order in range(3, requested.order + 1)}
+    jacobian = derivatives.jacobians(point.evaluate) if requested.jacobian or requested.batch_jacobian else {}
+    hessian = derivatives.hessians(point.evaluate) if requested.hessian else {}
     products = derivatives.hessian_products(point.evaluate, hvp) if hvp else {}
     along = derivatives.jacobian_products(point.evaluate, jvp) if jvp else {}
-    found = []
+    results = []
     for target, value in view.targets.items():
         whole = maker.each(target, jacobian.get(target))
-        batch = {} if not wanted.batch_jacobian else _per_example(whole, np.ndim(value))
-        found.append(
+        batch = {} if not requested.batch_jacobian else _per_example(whole, np.ndim(value))
+        results.append(
             TargetDerivatives(
                 target=target,
                 value=np.asarray(value),
                 gradients=maker.each(target, first[target]),
                 second=maker.pairs(second.get(target)),
                 higher={order: maker.each(target, by[target], order) for order, by in higher.items()},
-                jacobian=whole if wanted.jacobian else {},
+                jacobian=whole if requested.jacobian else {},
                 batch_jacobian=batch,
                 hessian=maker.pairs(hessian.get(target)),
                 hvp=maker.each(target, products.get(target), 2),
@@ -267,7 +267,7 @@ def _differentiate(point: DifferentiablePoint, wanted: Wanted) -> PointDerivativ
                 notes=_notes(point, target, value, first[target]),
             )
         )
-    return PointDerivatives(dict(point.at), tuple(found))
+    return PointDerivatives(dict(point.at), tuple(results))
 
 
 class _Maker:
@@ -285,16 +285,16 @@ class _Maker:
         why = self.point.explain(target, name)
         return Missing(f"the derivative before does not depend on {name}" if order > 1 and why == NO_WAY else why)
 
-    def each(self, target: str, found: Mapping[str, Any] | None, order: int = 1) -> dict[str, Derivative]:
-        if found is None:
+    def each(self, target: str, by_name: Mapping[str, Any] | None, order: int = 1) -> dict[str, Derivative]:
+        if by_name is None:
             return {}
-        return {name: self.one(target, name, found.get(name), order) for name in self.names}
+        return {name: self.one(target, name, by_name.get(name), order) for name in self.names}
 
-    def pairs(self, found: Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[str, Derivative]]:
-        if found is None:
+    def pairs(self, by_names: Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[str, Derivative]]:
+        if by_names is None:
             return {}
         free = [name for name in self.names if name not in self.point.constants]
-        return {x: {y: self._pair(x, y, found[x].get(y)) for y in free} for x in free}
+        return {x: {y: self._pair(x, y, by_names[x].get(y)) for y in free} for x in free}
 
     @staticmethod
     def _pair(x: str, y: str, value: Any) -> Derivative:
@@ -311,22 +311,22 @@ def _per_example(jacobian: Mapping[str, Derivative], rank: int) -> dict[str, Der
 
 def _direction(given: Mapping[str, Any], variables: Mapping[str, Any], option: str) -> dict[str, np.ndarray]:
     """The direction by variable; one called v is cut up over all variables."""
-    found: dict[str, np.ndarray] = {}
+    directions: dict[str, np.ndarray] = {}
     for name, value in given.items():
         array = _array(value, f"{option} {name}=")
         if name in variables:
-            found[name] = array
+            directions[name] = array
         elif name == _DIRECTION:
             shapes = {x: np.shape(variable) for x, variable in variables.items()}
             sizes = [int(np.prod(shape)) for shape in shapes.values()]
             if array.size != sum(sizes):
                 raise UsageError(f"{option} {name} has {array.size} numbers; the variables together have {sum(sizes)}")
             pieces = np.split(array.reshape(-1), np.cumsum(sizes)[:-1])
-            found |= {x: piece.reshape(shapes[x]) for x, piece in zip(variables, pieces, strict=True)}
+            directions |= {x: piece.reshape(shapes[x]) for x, piece in zip(variables, pieces, strict=True)}
         else:
-            known = ", ".join(variables)
-            raise UsageError(f"{option}: {safe_text(name)} is nothing to differentiate by", hint=f"there are: {known}")
-    return found
+            names = ", ".join(variables)
+            raise UsageError(f"{option}: {safe_text(name)} is nothing to differentiate by", hint=f"there are: {names}")
+    return directions
 
 
 def _array(value: Any, what: str) -> np.ndarray:
@@ -343,9 +343,9 @@ def _array(value: Any, what: str) -> np.ndarray:
         return evaluate_constants({"direction": parse(text)})["direction"]
 
 
-def _notes(point: DifferentiablePoint, target: str, value: Any, found: Mapping[str, Any]) -> tuple[str, ...]:
-    """What is not finite, and which operation made it so."""
-    bad = [name for name, slope in found.items() if slope is not None and not np.all(np.isfinite(slope))]
+def _notes(point: DifferentiablePoint, target: str, value: Any, slopes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return notes on what is not finite, and the operation that made it so."""
+    bad = [name for name, slope in slopes.items() if slope is not None and not np.all(np.isfinite(slope))]
     value_bad = not np.all(np.isfinite(value))
     if not bad and not value_bad:
         return ()

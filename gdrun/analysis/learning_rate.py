@@ -1,4 +1,4 @@
-"""Finding a learning rate: what the configured steps come to at many rates, and what that suggests."""
+"""Finding a learning rate: the losses of the configured steps at many rates, and what they suggest."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class RateSearch:
-    """What `gdrun.find_learning_rate` found."""
+    """The report of `gdrun.find_learning_rate`."""
 
     source: str
     optimizer: str
@@ -114,8 +114,7 @@ def find_learning_rate(
             raise UsageError(f"the learning rate of {optimizer.kind} is not there or 0: there is nothing to find")
         if built.total_steps < 1:
             raise UsageError("the schedule has no steps", hint="give it some: steps=100")
-        found = _ramp(built) if range_test else _trials(built)
-    return RateSearch(source=str(source), **found)
+        return _ramp(str(source), built) if range_test else _trials(str(source), built)
 
 
 def configured_rate(built: Built) -> float:
@@ -123,16 +122,7 @@ def configured_rate(built: Built) -> float:
     return float(np.atleast_1d(built.setting.learning_rate.numpy())[0])
 
 
-def common(built: Built, prediction: Prediction) -> dict[str, Any]:
-    """Return what every RateSearch holds."""
-    return {
-        "optimizer": built.experiment.optimizer.kind,
-        "configured": configured_rate(built),
-        "prediction": prediction,
-    }
-
-
-def _trials(built: Built) -> dict[str, Any]:
+def _trials(source: str, built: Built) -> RateSearch:
     from .rate_trials import RateRunner
     from .stability import predicted_limit
 
@@ -152,15 +142,19 @@ def _trials(built: Built) -> dict[str, Any]:
         steps=built.total_steps,
         on_the_way=trials.losses,
     )
-    return common(built, prediction) | {
-        "rates": rates,
-        "losses": losses,
-        "diverged": trials.diverged,
-        "first_loss": first,
-        "steps": built.total_steps,
-        "observed": observed,
-        "suggestion": suggestion,
-    }
+    return RateSearch(
+        source=source,
+        optimizer=built.experiment.optimizer.kind,
+        configured=configured_rate(built),
+        rates=rates,
+        losses=losses,
+        diverged=trials.diverged,
+        first_loss=first,
+        steps=built.total_steps,
+        prediction=prediction,
+        observed=observed,
+        suggestion=suggestion,
+    )
 
 
 def candidate_rates(configured: float, prediction: Prediction) -> np.ndarray:
@@ -171,7 +165,7 @@ def candidate_rates(configured: float, prediction: Prediction) -> np.ndarray:
 
 
 def _adapts(prediction: Prediction) -> bool:
-    """Whether the limit is one that the optimizer's own divisor moves."""
+    """Return whether the limit is one that the optimizer's own divisor moves."""
     return any("divisor" in caveat for caveat in prediction.caveats)
 
 
@@ -233,15 +227,15 @@ def suggest(
 
 
 def _first_there(among: np.ndarray, on_the_way: np.ndarray, enough: float) -> int:
-    """Which trial comes to `enough` first; of those that do at the same moment, the one with the lowest loss there."""
+    """Return the trial that comes to `enough` first; of several at once, the one with the lowest loss there."""
     seen = np.where(np.isfinite(on_the_way[among]), on_the_way[among], np.inf)
     there = np.where((seen <= enough).any(axis=1), np.argmax(seen <= enough, axis=1), seen.shape[1] - 1)
     moment = int(np.min(there))
     return int(among[int(np.argmin(np.where(there == moment, seen[:, moment], np.inf)))])
 
 
-def _ramp(built: Built) -> dict[str, Any]:
-    """Return the results of one run of 50 to 300 steps whose rate grows from step to step.
+def _ramp(source: str, built: Built) -> RateSearch:
+    """Make one run of 50 to 300 steps whose rate grows from step to step.
 
     Source: Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3; fast.ai's lr_find is one.
     """
@@ -254,17 +248,21 @@ def _ramp(built: Built) -> dict[str, Any]:
     rates = np.geomspace(tried[0], tried[-1] * 3, steps)
     losses = smoothed(ramp_losses(built, rates))
     end = blown_up(losses)
-    shown = slice(0, max(end + 1, 2))
-    return common(built, prediction) | {
-        "rates": rates[shown],
-        "losses": losses[shown],
-        "diverged": ~np.isfinite(losses[shown]),
-        "first_loss": float(losses[0]),
-        "steps": steps,
-        "observed": float(rates[end]) if end < len(rates) else None,
-        "suggestion": suggest_from_ramp(rates[:end], losses[:end]),
-        "range_test": True,
-    }
+    kept = slice(0, max(end + 1, 2))
+    return RateSearch(
+        source=source,
+        optimizer=built.experiment.optimizer.kind,
+        configured=configured_rate(built),
+        rates=rates[kept],
+        losses=losses[kept],
+        diverged=~np.isfinite(losses[kept]),
+        first_loss=float(losses[0]),
+        steps=steps,
+        prediction=prediction,
+        observed=float(rates[end]) if end < len(rates) else None,
+        suggestion=suggest_from_ramp(rates[:end], losses[:end]),
+        range_test=True,
+    )
 
 
 def smoothed(losses: np.ndarray) -> np.ndarray:

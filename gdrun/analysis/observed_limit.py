@@ -1,4 +1,4 @@
-"""Where trials stop coming down: the edge of stability, observed."""
+"""The observed stability limit: the learning rate beyond which trials stop coming down."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LANES = 33
 
 @dataclass(frozen=True)
 class ObservedLimit:
-    """Between which learning rates the edge of stability was seen."""
+    """The learning rates between which the stability limit was observed."""
 
     stable: float | None
     """The largest rate below the edge that was tried; None: none was stable."""

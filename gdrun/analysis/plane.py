@@ -123,7 +123,7 @@ def _tensors(flat: tf.Tensor, like: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...
 
 
 def _chunk(built: Built) -> int:
-    """How many points are looked at together."""
+    """Return the number of points that are looked at together."""
     widths = sum(int(value.shape[-1]) if value.shape.rank else 1 for value in built.state.parameters)
     inputs = sum(int(np.prod(value.shape[1:])) for value in built.data.inputs.values())
     numbers = (built.num_examples or 1) * (widths + inputs + 1) + built.num_parameters

@@ -29,7 +29,7 @@ _MOST_LANE_NUMBERS = 1 << 23
 
 @dataclass(frozen=True)
 class RateTrials:
-    """What an experiment came to at each of several learning rates."""
+    """Losses of an experiment at each of several learning rates."""
 
     rates: np.ndarray
     """float64 (R,)."""
@@ -143,11 +143,11 @@ class RateRunner:
     ) -> tuple[TrainState, np.ndarray]:
         """The state after the last event, and the losses at each, (E,) or (E, R); nan where all had ended before."""
         losses: list[np.ndarray] = []
-        for first, wanted in self._pieces(events, program.capacity):
+        for first, stops in self._pieces(events, program.capacity):
             window = self._windows.at(first)
-            state, records = program.run(state, setting, self.built.data, window, wanted, np.zeros(len(wanted), bool))
-            losses += list(records["loss"].astype(np.float64)[np.isin(wanted[: len(records["loss"])], events)])
-            if len(records["loss"]) < len(wanted):
+            state, records = program.run(state, setting, self.built.data, window, stops, np.zeros(len(stops), bool))
+            losses += list(records["loss"].astype(np.float64)[np.isin(stops[: len(records["loss"])], events)])
+            if len(records["loss"]) < len(stops):
                 break
         shape = losses[0].shape
         return state, np.stack([*losses, *[np.full(shape, np.nan)] * (len(events) - len(losses))])
@@ -157,14 +157,14 @@ class RateRunner:
         first = 0
         while first <= self.steps:
             last = min(self._windows.last_step(first), self.steps)
-            wanted = events[(events >= first) & (events <= last)][:capacity]
-            wanted = wanted[wanted > first] if first else wanted
-            if not len(wanted) or (wanted[-1] < last and len(wanted) < capacity):
-                wanted = np.append(wanted, last)
-            yield first, wanted
-            if wanted[-1] >= self.steps:
+            stops = events[(events >= first) & (events <= last)][:capacity]
+            stops = stops[stops > first] if first else stops
+            if not len(stops) or (stops[-1] < last and len(stops) < capacity):
+                stops = np.append(stops, last)
+            yield first, stops
+            if stops[-1] >= self.steps:
                 return
-            first = int(wanted[-1])
+            first = int(stops[-1])
 
 
 _COLUMNS = ("losses", "diverged_at", "final")
@@ -208,17 +208,17 @@ def ramp_losses(built: Built, rates: np.ndarray) -> np.ndarray:
     program = Program(step, feed, compile=built.compile, host_loop=host_loop, capacity=len(rates))
     state = built.state._replace(patience=(), plateau=())
     program.prepare(state, built.setting, built.data, windows.at(0))
-    found: list[float] = []
-    while len(found) < len(rates):
-        first = len(found)
+    seen: list[float] = []
+    while len(seen) < len(rates):
+        first = len(seen)
         last = min(windows.last_step(first), len(rates) - 1)
         events = np.arange(first, max(last, first) + 1)
         state, records = program.run(
             state, built.setting, built.data, windows.at(first), events, np.zeros(len(events), bool)
         )
-        found += [float(loss) for loss in records["loss"]]
+        seen += [float(loss) for loss in records["loss"]]
         if len(records["loss"]) < len(events) or Reason(int(state.reason)).diverged:
             break
     losses = np.full(len(rates), np.nan)
-    losses[: len(found)] = found[: len(rates)]
+    losses[: len(seen)] = seen[: len(rates)]
     return losses

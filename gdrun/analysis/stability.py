@@ -1,4 +1,4 @@
-"""Where descent stops being stable: the curvature of the loss, and the learning rate that it allows."""
+"""Stability of descent: the curvature of the loss, and the learning rate that it allows."""
 
 from __future__ import annotations
 
@@ -39,13 +39,7 @@ class Prediction:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
-        return {
-            "limit": self.limit,
-            "why": self.why,
-            "exact": self.exact,
-            "eigenvalue": self.eigenvalue,
-            "caveats": list(self.caveats),
-        }
+        return {**vars(self), "caveats": list(self.caveats)}
 
 
 @dataclass(frozen=True)
@@ -198,7 +192,7 @@ def largest_stable(built: Built, prediction: Prediction) -> float | None:
 
 
 def _share(built: Built) -> float:
-    """What part of the whole loss a batch's is, where it is a sum over examples."""
+    """Return the part of the whole loss that a batch's is, where it is a sum over examples."""
     batches = built.program.feed.batches
     if batches is None or batches.full_batch or getattr(built.experiment.loss, "reduction", "mean") != "sum":
         return 1.0

@@ -26,7 +26,7 @@ PLACES = ("start", "end", "all")
 
 @dataclass(frozen=True)
 class Stability:
-    """What `gdrun.stability` found."""
+    """The report of `gdrun.stability`."""
 
     source: str
     optimizer: str
@@ -99,14 +99,14 @@ def stability(
     """
     from .evaluation_point import at_step, config_or_run, point_of
 
-    found = config_or_run(source, runs_dir)
-    run = found if isinstance(found, Run) else None
+    looked_at = config_or_run(source, runs_dir)
+    run = looked_at if isinstance(looked_at, Run) else None
     at = at or ("end" if run else "start")
     if at not in PLACES:
         raise UsageError(f"there is no place '{safe_text(at, limit=40)}'", hint="--at start, end or all")
     if run is None and at != "start":
         raise UsageError(f"a config has only a start; --at {at} is of a run", hint="train it, then give the run")
-    first = point_of(found, overrides, step=0 if run else None, device=device)
+    first = point_of(looked_at, overrides, step=0 if run else None, device=device)
     prepared = first.prepared
     import tensorflow as tf
 

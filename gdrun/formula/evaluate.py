@@ -29,11 +29,11 @@ class Ops(Protocol):
 
     @property
     def concrete(self) -> bool:
-        """Whether values can be looked at while a formula is evaluated."""
+        """True where values can be looked at while a formula is evaluated."""
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
-        """What the library raises for values that do not fit."""
+        """Exceptions of the library for values that do not fit."""
 
     def lift(self, value: Any) -> Any: ...
     def is_host(self, value: Any) -> bool: ...
@@ -56,7 +56,7 @@ class Ops(Protocol):
 
 
 class Scope:
-    """What the names of a formula stand for, at one evaluation.
+    """The values of the names of a formula, at one evaluation.
 
     Make a new one for every evaluation of a step: definitions are remembered, and a value that was traced in one
     TensorFlow graph is of no use in another.

@@ -89,12 +89,12 @@ class Function:
 
     @property
     def xla(self) -> bool:
-        """Whether XLA can compile it; where not, a run falls back to graph."""
+        """True where XLA can compile it; where not, a run falls back to graph."""
         return self.name not in _WITHOUT_KERNEL
 
     @property
     def lanes(self) -> bool:
-        """Whether tf.vectorized_map can convert it; where not, trials run one after the other."""
+        """True where tf.vectorized_map can convert it; where not, trials run one after the other."""
         return self.name not in _WITHOUT_LANES
 
     def parameter(self, keyword: str) -> FunctionParameter | None:

@@ -59,7 +59,7 @@ def table(dtype: tf.DType | str) -> TensorFlowOps:
 
 
 class TensorFlowOps:
-    """What `evaluate` needs to work in TensorFlow: eagerly, in tf.function, under vectorized_map and XLA."""
+    """The table in TensorFlow, for `evaluate`: eagerly, in tf.function, under vectorized_map and XLA."""
 
     errors: tuple[type[Exception], ...] = (
         *numpy_ops.NumpyOps.errors,
@@ -77,7 +77,7 @@ class TensorFlowOps:
 
     @property
     def concrete(self) -> bool:
-        """Whether tensors have values now."""
+        """True where tensors have values now."""
         return bool(tf.executing_eagerly())
 
     def lift(self, value: Any) -> Any:
@@ -89,7 +89,7 @@ class TensorFlowOps:
         return self.numpy.lift(value)
 
     def is_host(self, value: Any) -> bool:
-        """Whether the value is known before the run."""
+        """Return whether the value is known before the run."""
         return not is_tensor(value)
 
     def shape(self, value: Any) -> tuple[int | None, ...]:
