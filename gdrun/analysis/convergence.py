@@ -211,7 +211,7 @@ def with_curvature(run: Run, *, device: str | None = None) -> Convergence:
     """
     from .curvature import MOST_EXACT, Curvature
     from .evaluation_point import at_step, point_of
-    from .stability import sharpness
+    from .stability import configured_rate, sharpness
 
     convergence = report(run)
     start = point_of(run, step=0, device=device)
@@ -219,7 +219,7 @@ def with_curvature(run: Run, *, device: str | None = None) -> Convergence:
     at_end = convergence.diverged is None
     here = at_step(start.prepared, run, None) if at_end else start
     point = sharpness(built, here)
-    rate = float(np.atleast_1d(built.setting.learning_rate.numpy())[0])
+    rate = configured_rate(built)
     values: dict[str, Any] = {
         "where": "end" if at_end else "start",
         "learning_rate": rate,

@@ -117,14 +117,9 @@ def find_learning_rate(
         return _ramp(str(source), built) if range_test else _trials(str(source), built)
 
 
-def configured_rate(built: Built) -> float:
-    """Return the learning rate of the config, of its first group."""
-    return float(np.atleast_1d(built.setting.learning_rate.numpy())[0])
-
-
 def _trials(source: str, built: Built) -> RateSearch:
     from .rate_trials import RateRunner
-    from .stability import predicted_limit
+    from .stability import configured_rate, predicted_limit
 
     prediction = predicted_limit(built)
     rates = candidate_rates(configured_rate(built), prediction)
@@ -240,7 +235,7 @@ def _ramp(source: str, built: Built) -> RateSearch:
     Source: Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3; fast.ai's lr_find is one.
     """
     from .rate_trials import ramp_losses
-    from .stability import predicted_limit
+    from .stability import configured_rate, predicted_limit
 
     prediction = predicted_limit(built)
     tried = candidate_rates(configured_rate(built), prediction)

@@ -16,9 +16,11 @@ from gdrun.engine.drive import Windows
 from gdrun.engine.lanes import Lanes, in_lanes
 from gdrun.engine.loop import Program
 from gdrun.engine.state import Reason, Setting, TrainState
-from gdrun.engine.step import Recorded, Rules
+from gdrun.engine.step import Recorded, Rules, Step
 from gdrun.errors import GdrunError, UsageError
 from gdrun.formula.nodes import LoopDefinition
+
+from .stability import configured_rate
 
 if TYPE_CHECKING:
     from gdrun.assembly import Built
@@ -65,14 +67,9 @@ class RateRunner:
         if built.windows.stream is not None:
             raise UsageError("trials over learning rates need the training data in memory", hint="memory: all")
         self.built, self.steps, self.count = built, steps, count
-        step = replace(
-            built.step, guard="each", rules=Rules(), recorded=Recorded(parameters=False), patience=None, plateau=None
-        )
-        begin = built.state if start is None else start
-        self._start = begin._replace(patience=(), plateau=())
+        self._step, self._start = _without_stop_rules(built, start)
         self._windows = Windows(built.program.feed, _held(built), steps)
         self._host_loop = built.objective.model.convolutional
-        self._step = step
         loops = any(isinstance(d, LoopDefinition) and not d.fits_lanes for d in built.objective.definitions.values())
         fits = built.num_parameters * count <= _MOST_LANE_NUMBERS
         self._lanes = fits and not self._host_loop and not loops
@@ -170,6 +167,14 @@ class RateRunner:
 _COLUMNS = ("losses", "diverged_at", "final")
 
 
+def _without_stop_rules(built: Built, start: TrainState | None = None) -> tuple[Step, TrainState]:
+    """Return the step and the state that it begins with, where only divergence ends a run and nothing is recorded."""
+    step = replace(
+        built.step, guard="each", rules=Rules(), recorded=Recorded(parameters=False), patience=None, plateau=None
+    )
+    return step, (built.state if start is None else start)._replace(patience=(), plateau=())
+
+
 def _held(built: Built) -> Callable[[np.ndarray], np.ndarray] | None:
     """The schedule's factors, the last one held beyond its end."""
     factors = built.windows.factors
@@ -198,15 +203,12 @@ def ramp_losses(built: Built, rates: np.ndarray) -> np.ndarray:
     if built.windows.stream is not None:
         raise UsageError("a ramp of learning rates needs the training data in memory", hint="memory: all")
     feed = replace(built.program.feed, has_factor=True)
-    base = float(np.atleast_1d(built.setting.learning_rate.numpy())[0])
+    base = configured_rate(built)
     factors = lambda steps: rates[np.minimum(steps, len(rates) - 1)] / base  # noqa: E731
     windows = Windows(feed, factors, len(rates))
-    step = replace(
-        built.step, guard="each", rules=Rules(), recorded=Recorded(parameters=False), patience=None, plateau=None
-    )
+    step, state = _without_stop_rules(built)
     host_loop = built.objective.model.convolutional
     program = Program(step, feed, compile=built.compile, host_loop=host_loop, capacity=len(rates))
-    state = built.state._replace(patience=(), plateau=())
     program.prepare(state, built.setting, built.data, windows.at(0))
     seen: list[float] = []
     while len(seen) < len(rates):

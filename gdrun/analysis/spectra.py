@@ -11,7 +11,7 @@ from gdrun.errors import UsageError
 from gdrun.text import human_number
 
 from .curvature import MOST_EXACT, Curvature, lanczos_bounds, spectrum
-from .stability import Prediction, largest_stable, prediction_at
+from .stability import Prediction, configured_rate, largest_stable, prediction_at
 from .stability_report import second_moment
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _prediction(curvature: Curvature, moment: np.ndarray | None, plain: tuple[np
 def _about(built: Built, prediction: Prediction) -> str:
     """Return why there is no line at the limit."""
     section: Any = built.experiment.optimizer
-    rate = float(np.ravel(built.setting.learning_rate.numpy())[0])
+    rate = configured_rate(built)
     if prediction.limit is None:
         return prediction.why
     share = human_number(100 * rate / prediction.limit, digits=3)

@@ -69,6 +69,11 @@ class Sharpness:
         return self.largest / self.smallest
 
 
+def configured_rate(built: Built) -> float:
+    """Return the learning rate of the config, of its first group of parameters."""
+    return float(np.ravel(built.setting.learning_rate.numpy())[0])
+
+
 def predicted_limit(
     built: Built, at: EvaluationPoint | None = None, *, second_moment: np.ndarray | None = None
 ) -> Prediction:

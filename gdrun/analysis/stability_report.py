@@ -111,7 +111,7 @@ def stability(
     import tensorflow as tf
 
     from .observed_limit import observed_limit
-    from .stability import sharpness
+    from .stability import configured_rate, sharpness
 
     built = prepared.built
     notes: list[str] = []
@@ -126,23 +126,18 @@ def stability(
         if verify:
             here = first if places[0] == 0 else at_step(prepared, run, places[0])
             prediction = points[0].prediction
-            around = prediction.limit or _rate(built) or 0.01
+            around = prediction.limit or configured_rate(built) or 0.01
             start = built.state._replace(parameters=here.parameters, model_state=here.model_state)
             edge = observed_limit(built, around, quadratic=prediction.exact, start=start)
     return Stability(
         source=str(source),
         optimizer=built.experiment.optimizer.kind,
-        learning_rate=_rate(built),
+        learning_rate=configured_rate(built),
         num_parameters=built.num_parameters,
         points=tuple(points),
         edge=edge,
         notes=tuple(notes),
     )
-
-
-def _rate(built: Any) -> float | None:
-    rates = np.atleast_1d(built.setting.learning_rate.numpy())
-    return float(rates[0])
 
 
 def _steps(prepared: Prepared, run: Run | None, notes: list[str]) -> list[int | None]:
