@@ -31,8 +31,13 @@ Columns = Annotated[
 ]
 
 
+def _all_texts(columns: tuple[str | int, ...]) -> tuple[str, ...] | None:
+    names = tuple(column for column in columns if isinstance(column, str))
+    return names if len(names) == len(columns) else None
+
+
 class FileData(DataSection):
-    """What every kind of file has."""
+    """What every kind of file has; each has inputs and a target, which it names in its own way."""
 
     path: Annotated[str, Field(min_length=1)]
     """The file, relative to the config's folder."""
@@ -53,6 +58,13 @@ class TableData(FileData):
     """The column that says how much each example counts in the loss, as Keras's sample_weight."""
     rows: Rows | None = None
     """A half-open range of data rows, "0:1500"."""
+
+    def input_names(self) -> tuple[str, ...] | None:
+        return _all_texts(tuple(self.inputs))
+
+    @property
+    def has_target(self) -> bool:
+        return self.target is not None
 
 
 class SeparatedData(TableData):
@@ -106,3 +118,10 @@ class NpzData(FileData):
     memory: Memory = "auto"
     """all: keep the arrays in memory; mapped: read them from the file a window of batches at a time, which changes no
     result; auto: mapped where they would fill a third of the memory that is free."""
+
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(self.inputs)
+
+    @property
+    def has_target(self) -> bool:
+        return self.target is not None

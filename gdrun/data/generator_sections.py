@@ -19,6 +19,17 @@ class GeneratedData(DataSection):
     seed: Count | None = None
     """Draws this data set; null: the config's seed. A validation block that has the same goes on with other draws."""
 
+    @property
+    def num_features(self) -> int:
+        """How many inputs there are, each a number an example."""
+        return 2
+
+    def input_names(self) -> tuple[str, ...]:
+        return ("x",) if self.num_features == 1 else tuple(f"x{k + 1}" for k in range(self.num_features))
+
+    def num_examples(self) -> int:
+        return self.size
+
 
 class LinearData(GeneratedData):
     """y = x . weights + bias + noise, x uniform on [low, high]."""
@@ -33,6 +44,10 @@ class LinearData(GeneratedData):
     high: Number = 1.0
     """Largest x."""
 
+    @property
+    def num_features(self) -> int:
+        return len(self.weights)
+
 
 class PolynomialData(GeneratedData):
     """y = sum of coefficients[k] * x**k + noise, x evenly spaced on [low, high]."""
@@ -44,6 +59,10 @@ class PolynomialData(GeneratedData):
     """Smallest x."""
     high: Number = 1.0
     """Largest x."""
+
+    @property
+    def num_features(self) -> int:
+        return 1
 
 
 class SineData(GeneratedData):
@@ -61,6 +80,10 @@ class SineData(GeneratedData):
     high: Number = 6.283185307179586
     """Largest x."""
 
+    @property
+    def num_features(self) -> int:
+        return 1
+
 
 class BlobsData(GeneratedData):
     """Gaussian clouds, one a class; the target is the class label."""
@@ -70,6 +93,10 @@ class BlobsData(GeneratedData):
     """The middle of each cloud."""
     noise: NonNegative = 1.0
     """Standard deviation of each cloud."""
+
+    @property
+    def num_features(self) -> int:
+        return len(self.centers[0])
 
 
 class MoonsData(GeneratedData):

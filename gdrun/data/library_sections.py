@@ -111,6 +111,9 @@ class NamedData(DataSection):
     rows: Rows | None = None
     """A half-open range of examples, "0:1500"."""
 
+    def input_names(self) -> tuple[str, ...]:
+        return ("x",) if self.inputs is None else tuple(self.inputs)
+
 
 class SklearnData(NamedData):
     """A data set of scikit-learn, bundled with it or drawn by its generators; wants the extra `sklearn`."""

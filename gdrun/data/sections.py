@@ -120,6 +120,24 @@ class DataSection(Section):
     or a list; in files, a column or array. The mean stays a division by the number of examples. A part held out for
     validation keeps its weights; metrics have none. Formulas see the weights as `example_weights`."""
 
+    def input_names(self) -> tuple[str, ...] | None:
+        """Return the names of the inputs; None where only the data tells them."""
+        return None
+
+    @property
+    def has_target(self) -> bool:
+        """Whether the examples have a target."""
+        return True
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether examples count differently in the loss."""
+        return self.example_weights is not None or (self.class_weights is not None and self.has_target)
+
+    def num_examples(self) -> int | None:
+        """Return the number of examples before a part is held out; None where only the data tells it."""
+        return None
+
     @model_validator(mode="before")
     @classmethod
     def _inherit(cls, value: Any) -> Any:
@@ -146,6 +164,13 @@ class FormulaData(DataSection):
     noise: Formula | None = None
     """Added to the target, for example normal(0, 0.1); its shape is the target's."""
 
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(self.inputs)
+
+    @property
+    def has_target(self) -> bool:
+        return self.target is not None
+
 
 class ValuesData(DataSection):
     """Inline values."""
@@ -155,6 +180,17 @@ class ValuesData(DataSection):
     """Each input by name; the leading axis counts the examples."""
     target: Array | None = None
     """The target, one row an example."""
+
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(self.inputs)
+
+    @property
+    def has_target(self) -> bool:
+        return self.target is not None
+
+    def num_examples(self) -> int | None:
+        first = next(iter(self.inputs.values()))
+        return len(first) if isinstance(first, list | tuple) else None
 
 
 class CustomData(CustomSection, DataSection):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from types import GenericAlias
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -179,8 +180,9 @@ def value_problems(axis: WrittenAxis) -> list[tuple[int, Problem]]:
         return found  # the section that it is in is missing, and said to be
     if wanted.kinds is not None or wanted.section is not None or any(isinstance(value, Mapping) for value in plain):
         return found
+    several: Any = GenericAlias(tuple, (wanted.whole, ...))
     try:
-        TypeAdapter(tuple[wanted.whole, ...], config=STRICT).validate_python(tuple(plain))  # type: ignore[name-defined]
+        TypeAdapter(several, config=STRICT).validate_python(tuple(plain))
     except ValidationError as error:
         from gdrun.config.problems import locate, validation_problems
 

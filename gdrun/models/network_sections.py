@@ -1,6 +1,6 @@
 """Models and networks with weights of their own: dense, polynomial, multilayer perceptron, Keras layers."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -70,6 +70,20 @@ Layer = Annotated[
 ]
 
 
+class ModelSection(Section):
+    """What every model has."""
+
+    needs_data: ClassVar[bool] = True
+
+    def parameter_names(self) -> tuple[str, ...] | None:
+        """Return the names of the parameters; None where only building tells them."""
+        return None
+
+    def output_names(self) -> tuple[str, ...]:
+        """Return the names of the outputs of a model that has several."""
+        return ()
+
+
 class MlpNetwork(Section):
     """A multilayer perceptron: dense layers, each followed by the activation, and a last one without."""
 
@@ -114,11 +128,14 @@ Network = Annotated[LinearNetwork | MlpNetwork | LayersNetwork, Field(discrimina
 """What the formulas of a model can call by name."""
 
 
-class LinearModel(LinearNetwork):
+class LinearModel(LinearNetwork, ModelSection):
     """prediction = inputs @ kernel + bias, as Keras's Dense without activation."""
 
+    def parameter_names(self) -> tuple[str, ...]:
+        return ("kernel", "bias") if self.use_bias else ("kernel",)
 
-class PolynomialModel(Section):
+
+class PolynomialModel(ModelSection):
     """prediction = sum of coefficients[k] * x**k, by Horner's rule, for one input x."""
 
     kind: Literal["polynomial"]
@@ -127,12 +144,15 @@ class PolynomialModel(Section):
     coefficients: Array = 0.0
     """Initial coefficients from the constant upwards, (degree + 1,); a number fills them."""
 
+    def parameter_names(self) -> tuple[str, ...]:
+        return ("coefficients",)
 
-class MlpModel(MlpNetwork):
+
+class MlpModel(MlpNetwork, ModelSection):
     """A multilayer perceptron on the inputs, joined to (n, features)."""
 
 
-class LayersModel(LayersNetwork):
+class LayersModel(LayersNetwork, ModelSection):
     """Keras layers on the inputs, joined to (n, features)."""
 
     input_shape: tuple[PositiveInteger, ...] | None = None

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from gdrun.config.custom import CustomSection
 from gdrun.config.section import Formula, Identifier, NetworkName, PositiveInteger, Section, by_form
 
-from .network_sections import Network
+from .network_sections import ModelSection, Network
 
 
 class Parameter(Section):
@@ -43,8 +43,10 @@ class Parameter(Section):
         return self
 
 
-class FormulaModel(Section):
+class FormulaModel(ModelSection):
     """A prediction by formula."""
+
+    needs_data = False
 
     kind: Literal["formula"]
     formula: Annotated[
@@ -59,8 +61,16 @@ class FormulaModel(Section):
     networks: dict[NetworkName, Network] = Field(default_factory=dict)
     """Networks that the formulas call by name, `net(x)`."""
 
+    def parameter_names(self) -> tuple[str, ...] | None:
+        return None if self.networks else tuple(self.parameters)
 
-class CustomModel(CustomSection):
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(self.formula) if isinstance(self.formula, dict) else ()
+
+
+class CustomModel(CustomSection, ModelSection):
     """A model that a plugin makes."""
+
+    needs_data = False
 
     kind: Literal["custom"]

@@ -13,7 +13,7 @@ from gdrun.rundir.sweep_run import SweepRun
 from gdrun.version import __version__
 
 from . import run_sections, sweep_sections
-from .figures import figure_data, run_figures, sweep_figures
+from .figures import figure_data, page_figures
 from .markup import Html, data_block, escaped, joined, policy_hash, tag
 from .run_sections import Facts, guarded
 
@@ -63,7 +63,7 @@ def report_html(run: Run) -> str:
     """
     facts = describe_run(run)
     is_sweep = facts["kind"] == "sweep"
-    figures = list(sweep_figures(SweepRun(run.directory)) if is_sweep else run_figures(run))
+    figures = list(page_figures(SweepRun(run.directory) if is_sweep else run))
     style = _own_file("page.css")
     script = "".join(_own_file(f"script/{name}.js") for name in _SCRIPT)
     script = f'"use strict";\n(() => {{\n{script}}})();\n'

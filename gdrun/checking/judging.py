@@ -1,0 +1,139 @@
+"""Judgement of numbers against expectations.
+
+A value is met where |got - value| <= atol + rtol * |value|, the value first cast to the run's precision, so that digits
+published in float32 can be asserted exactly: with both tolerances 0 (the default) it must be equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gdrun.experiment.expect import Bound
+from gdrun.text import human_number, safe_text
+
+Arrays = Mapping[str, np.ndarray]
+
+_MOST_SHOWN = 8
+"""Numbers of an array that are shown in full."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One expectation, and whether it was met."""
+
+    what: str
+    """The key below `expect`: "loss", "parameters.a", "trace[step 100].loss"."""
+    expected: str
+    bound: str
+    """How near: "exact", "rtol 0.0001", ..."""
+    got: str
+    ok: bool
+    note: str = ""
+    """Of a missed one, the reason beyond the numbers."""
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """How far a number may be from what is expected."""
+
+    rtol: float
+    atol: float
+
+    @classmethod
+    def of(cls, inner: Any, outer: Any) -> Tolerances:
+        """The tolerances of `inner`, where it gives none those of `outer`."""
+        return cls(
+            outer.rtol if inner.rtol is None else inner.rtol,
+            outer.atol if inner.atol is None else inner.atol,
+        )
+
+
+def bound_of(expected: Any) -> Bound:
+    """Return what is expected as a value with bounds."""
+    return expected if isinstance(expected, Bound) else Bound.model_construct(value=expected)
+
+
+def judge(what: str, expected: Any, values: Arrays, name: str, outer: Any, dtype: np.dtype) -> Iterator[Judgement]:
+    """Yield the rows of one expected number or array: its value, and its bounds."""
+    what = safe_text(what, limit=100)
+    bound = bound_of(expected)
+    if name not in values or values[name] is None:
+        known = ", ".join(safe_text(key, limit=64) for key in list(values)[:20]) or "nothing"
+        wanted = value_text(bound.value) if bound.value is not None else _limits(bound)
+        yield Judgement(
+            what, wanted, "", "none", False, f"the run has no '{safe_text(name, limit=64)}' here; it has {known}"
+        )
+        return
+    got = np.asarray(values[name])
+    if bound.value is not None:
+        yield _judge_value(what, bound.value, got, Tolerances.of(bound, outer), dtype)
+    for limit, met, sign in ((bound.below, np.less, "<"), (bound.above, np.greater, ">")):
+        if limit is not None:
+            ok = bool(got.size and np.all(met(got, limit)))
+            yield Judgement(what, f"{sign} {human_number(limit)}", "", value_text(got), ok)
+
+
+def _judge_value(what: str, value: Any, got: np.ndarray, tolerances: Tolerances, dtype: np.dtype) -> Judgement:
+    with np.errstate(over="ignore"):
+        wanted = np.asarray(value, np.float64).astype(dtype)
+        # Final values come from JSON as float64 with the digits of the run's precision.
+        if got.dtype.kind == "f":
+            got = got.astype(dtype)
+    if got.dtype.kind not in "fiubc":
+        return Judgement(what, value_text(wanted), _near(tolerances), value_text(got), False, "it is no number")
+    if got.shape != wanted.shape:
+        if wanted.ndim or got.size != 1:
+            note = f"the shapes differ: expected {_shape(wanted)}, got {_shape(got)}"
+            return Judgement(what, value_text(wanted), _near(tolerances), value_text(got), False, note)
+        got = got.reshape(())
+    with np.errstate(invalid="ignore", over="ignore"):
+        exact = wanted.astype(np.float64)
+        off = np.abs(got.astype(np.complex128 if got.dtype.kind == "c" else np.float64) - exact)
+        met = (got == wanted) | (off <= tolerances.atol + tolerances.rtol * np.abs(exact))
+    ok = bool(np.all(met))
+    return Judgement(
+        what, value_text(wanted), _near(tolerances), value_text(got), ok, "" if ok else _worst(wanted, got, off, met)
+    )
+
+
+def _worst(wanted: np.ndarray, got: np.ndarray, off: np.ndarray, met: np.ndarray) -> str:
+    """How far off, and for an array where most."""
+    ranked = np.where(met, -1.0, np.where(np.isnan(off), np.inf, off))
+    at = np.unravel_index(int(np.argmax(ranked)), ranked.shape)
+    by = f"off by {human_number(float(off[at]), digits=3)}"
+    if not wanted.ndim:
+        return by
+    place = ", ".join(str(int(i)) for i in at)
+    missed = int(np.size(met) - np.count_nonzero(met))
+    most = f"most at [{place}]: {value_text(got[at])} for {value_text(wanted[at])}, {by}"
+    return f"{missed} of {met.size} numbers are off, {most}"
+
+
+def _near(tolerances: Tolerances) -> str:
+    named = ((name, getattr(tolerances, name)) for name in ("rtol", "atol"))
+    return ", ".join(f"{name} {human_number(value)}" for name, value in named if value) or "exact"
+
+
+def _limits(bound: Bound) -> str:
+    limits = ((bound.below, "<"), (bound.above, ">"))
+    return ", ".join(f"{sign} {human_number(limit)}" for limit, sign in limits if limit is not None)
+
+
+def _shape(array: np.ndarray) -> str:
+    return "a number" if array.ndim == 0 else f"shape {array.shape}"
+
+
+def value_text(value: Any) -> str:
+    """Return a number or a small array with all its digits; a large array by its shape."""
+    if value is None:
+        return "none"
+    array = np.asarray(value)
+    if array.size > _MOST_SHOWN:
+        return f"array of {_shape(array)}"
+    if array.ndim:
+        return "[" + ", ".join(value_text(item) for item in array) + "]"
+    return human_number(array[()]) if array.dtype.kind in "fiub" else safe_text(array[()], limit=80)

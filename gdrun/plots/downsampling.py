@@ -1,0 +1,51 @@
+"""Lines of many points with fewer points that look the same: extremes, gaps and ends stay."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .figure import Scale, Series
+from .scales import position
+
+
+def downsampled(series: Series, scale: Scale, limits: tuple[float, float], buckets: int) -> Series:
+    """Return `series` with at most six points in each of `buckets` stretches of the x axis.
+
+    Of each stretch the first and last point stay, the lowest and the highest, the lowest of `lower` and the highest of
+    `upper`, and one that is not finite where there is one, which keeps the gap. Short series, unordered ones and points
+    with colours stay as they are.
+    """
+    if len(series.x) <= 6 * buckets or series.values is not None or not (np.diff(series.x) >= 0).all():
+        return series
+    places = position(series.x, scale, limits)
+    shown = np.flatnonzero(np.isfinite(places))
+    bucket = np.clip((places[shown] * buckets).astype(np.int64), 0, buckets - 1)
+    starts = np.flatnonzero(np.diff(bucket, prepend=-1))
+    kept = [shown[starts], shown[np.append(starts[1:], len(shown)) - 1]]
+    for column, largest in ((series.y, True), (series.y, False), (series.upper, True), (series.lower, False)):
+        if column is not None:
+            kept.append(_extremes(column, shown, starts, largest=largest))
+    gaps = np.flatnonzero(~np.isfinite(series.y[shown]))
+    if len(gaps):
+        first_of_bucket = np.unique(np.searchsorted(starts, gaps, side="right"), return_index=True)[1]
+        kept.append(shown[gaps[first_of_bucket]])
+    index = np.unique(np.concatenate(kept))
+    columns: dict[str, Any] = {
+        name: None if getattr(series, name) is None else getattr(series, name)[index]
+        for name in ("x", "y", "lower", "upper")
+    }
+    return replace(series, **columns)
+
+
+def _extremes(column: np.ndarray, shown: np.ndarray, starts: np.ndarray, *, largest: bool) -> np.ndarray:
+    """Return the index of the largest (smallest) finite value of each stretch."""
+    worst = -np.inf if largest else np.inf
+    values = np.where(np.isfinite(column[shown]), column[shown], worst)
+    reduce = np.maximum if largest else np.minimum
+    best = np.repeat(reduce.reduceat(values, starts), np.diff(np.append(starts, len(shown))))
+    hits = np.flatnonzero(values == best)
+    first = np.unique(np.searchsorted(starts, hits, side="right"), return_index=True)[1]
+    return shown[hits[first]]

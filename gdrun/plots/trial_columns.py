@@ -1,0 +1,203 @@
+"""A sweep's table as columns of numbers: its axes, the results of its trials, and which of them diverged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gdrun.errors import UsageError
+from gdrun.rundir.sweep_run import SweepRun
+from gdrun.suggest import did_you_mean
+from gdrun.text import safe_text
+
+from .figure import numbers
+from .names import axis_labels, value_text
+from .scales import number_text
+
+LEARNING_RATE = "learning_rate"
+SEED = "seed"
+
+BEYOND_START = 100.0
+"""Final losses above so many times the start's only say that they are large: near the edge they have any size."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrialColumns:
+    """Columns of a sweep's table, an entry for each trial that has a result; axes with a single value are left out.
+
+    `axes`: key -> values as written; `numbers`: the trials'; `value`: the metric, nan where a trial has none;
+    `diverged`: bool.
+    """
+
+    axes: dict[str, list[Any]]
+    numbers: list[Any]
+    value: np.ndarray
+    diverged: np.ndarray
+    metric: str
+    maximize: bool
+    failed: int
+    labels: dict[str, str]
+
+    def is_numeric(self, key: str) -> bool:
+        """Return whether all values of an axis are numbers."""
+        return all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.axes[key])
+
+    def column(self, key: str) -> np.ndarray:
+        """Return a numeric axis's values, float64 (T,)."""
+        return numbers(self.axes[key])
+
+    def axis_label(self, key: str) -> str:
+        """Return the label of an axis: in full where a legend says lr."""
+        return "learning rate" if is_rate(key) else self.labels[key]
+
+    def numeric_axes(self, *, seeds: bool = False) -> list[str]:
+        """Return the numeric axes: learning rates first, then as in the table; seeds only if asked for."""
+        keys = [key for key in self.axes if self.is_numeric(key) and (seeds or not is_seed(key))]
+        return sorted(keys, key=lambda key: not is_rate(key))
+
+
+def is_rate(key: str) -> bool:
+    """Return whether an axis is a learning rate."""
+    return key.rpartition(".")[2] == LEARNING_RATE
+
+
+def is_seed(key: str) -> bool:
+    """Return whether an axis is a seed: its values stand for chance, not for a choice."""
+    return key.rpartition(".")[2] == SEED
+
+
+def read_trials(sweep: SweepRun, metric: str | None = None) -> TrialColumns:
+    """Return the trials of a sweep.
+
+    Args:
+        metric: a column of the table; default: the one that the sweep was made for, else the loss.
+    Raises:
+        UsageError: there is no trial yet, or no such column.
+        RunDirectoryError: the table is damaged.
+    """
+    rows = sweep.trials
+    if not rows:
+        raise UsageError(f"{safe_text(sweep.id)}: no trial is done, so there is nothing to draw")
+    extra = {} if sweep.problem else sweep.record.extra
+    ranked_by = extra.get("metric")
+    chosen = metric or (ranked_by if isinstance(ranked_by, str) and ranked_by in rows[0] else "loss")
+    if not metric and extra.get("value") == "best" and f"best_{chosen}" in rows[0]:
+        chosen = f"best_{chosen}"
+    if chosen not in rows[0]:
+        skipped = {"trial", "status", "stopped_by", "diverged", "why", *sweep.axes}
+        metrics = [name for name in rows[0] if name not in skipped]
+        raise UsageError(
+            f"the trials of {safe_text(sweep.id)} have no '{safe_text(chosen, limit=60)}'",
+            hint=safe_text(did_you_mean(chosen, metrics, allowed="they have"), limit=400),
+        )
+    done = [row for row in rows if row.get("status") != "failed"]
+    keys = [key for key in sweep.axes if key in rows[0]]
+    axes = {key: [row[key] for row in done] for key in keys}
+    varied = {key: values for key, values in axes.items() if len({repr(value) for value in values}) > 1}
+    return TrialColumns(
+        axes=varied,
+        numbers=[row["trial"] for row in done],
+        value=numbers([row[chosen] for row in done]),
+        diverged=np.array([row.get("status") == "diverged" for row in done], bool),
+        metric=chosen,
+        maximize=extra.get("direction") == "maximize" and chosen.removeprefix("best_") == ranked_by,
+        failed=len(rows) - len(done),
+        labels=axis_labels(list(varied)),
+    )
+
+
+def groups(trials: TrialColumns, keys: Sequence[str]) -> list[tuple[str, np.ndarray]]:
+    """Return (label, index of the trials) for each combination of the values of `keys`, in order of values.
+
+    Numbers are in increasing order, other values in the table's.
+    """
+    combinations: dict[str, list[int]] = {}
+    for index in range(len(trials.value)):
+        combinations.setdefault(repr([trials.axes[key][index] for key in keys]), []).append(index)
+
+    def rank(members: list[int]) -> list[tuple[int, float]]:
+        first = members[0]
+        return [(0, float(trials.axes[key][first])) if trials.is_numeric(key) else (1, first) for key in keys]
+
+    return [
+        (
+            ", ".join(f"{trials.labels[key]} {value_text(trials.axes[key][members[0]])}" for key in keys),
+            np.array(members),
+        )
+        for members in sorted(combinations.values(), key=rank)
+    ]
+
+
+def named_axis(sweep: SweepRun, trials: TrialColumns, name: str) -> str:
+    """Return the axis that `name` means: its path, the end of it, its short name."""
+    for key in trials.axes:
+        if name in (key, trials.labels[key]) or key.endswith(f".{name}"):
+            return key
+    hint = did_you_mean(name, trials.labels.values(), allowed="it varies")
+    raise UsageError(f"{safe_text(sweep.id)} does not vary '{safe_text(name, limit=60)}'", hint=safe_text(hint))
+
+
+def metric_label(trials: TrialColumns) -> str:
+    """Return the label of the trials' values on an axis."""
+    return {"loss": "final loss", "best_loss": "best loss"}.get(trials.metric, trials.metric.replace("_", " "))
+
+
+def title_of(sweep: SweepRun, subject: str) -> str:
+    """Return the title of a picture of a sweep."""
+    name = sweep.id if sweep.problem else sweep.record.name or sweep.id
+    return f"{name}: {subject}"
+
+
+def counts(sweep: SweepRun, trials: TrialColumns) -> str:
+    """Return a line about a sweep: how many trials there are, how many diverged and failed."""
+    done = len(trials.value) + trials.failed
+    words = [f"{done:,} trial{'' if done == 1 else 's'}"]
+    if count := int(trials.diverged.sum()):
+        words.append(f"{count:,} diverged")
+    if trials.failed:
+        words.append(f"{trials.failed:,} failed")
+    planned = {} if sweep.problem else sweep.record.extra.get("trials")
+    total = planned.get("total") if isinstance(planned, dict) else None
+    if isinstance(total, int) and total > done:
+        words[0] += f" of {total:,}"
+    return ", ".join(words)
+
+
+def start_of(sweep: SweepRun, trials: TrialColumns) -> float | None:
+    """Return the loss at step 0 where all trials begin with about the same, else None."""
+    if trials.metric not in ("loss", "best_loss", "validation_loss"):
+        return None
+    curves = sweep.curves
+    values = curves.get("validation_loss" if trials.metric.startswith("validation") else "loss")
+    steps = curves.get("step")
+    if values is None or steps is None or not len(steps) or steps[0] != 0 or values.ndim != 2 or not len(values):
+        return None
+    first = numbers(values[:, 0])
+    first = first[np.isfinite(first)]
+    return float(first[0]) if len(first) and first[0] > 0 and np.ptp(first) <= 0.01 * first[0] else None
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """The different values of an axis, as texts, and the index of each trial's."""
+
+    texts: list[str]
+    index: np.ndarray
+
+    @property
+    def ticks(self) -> tuple[tuple[float, str], ...]:
+        """The texts at 0, 1, 2, ..."""
+        return tuple((float(index), text) for index, text in enumerate(self.texts))
+
+
+def levels_of(trials: TrialColumns, key: str) -> Levels:
+    """Return the different values of an axis, numbers in increasing order, others as in the table."""
+    if trials.is_numeric(key):
+        values, index = np.unique(trials.column(key), return_inverse=True)
+        return Levels([number_text(value, 3) for value in values.tolist()], index)
+    texts = [value_text(value) for value in trials.axes[key]]
+    levels = list(dict.fromkeys(texts))
+    return Levels(levels, np.array([levels.index(text) for text in texts]))

@@ -1,0 +1,274 @@
+"""Predictions, losses, metrics and gradients of a finished run, on its own data or others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdrun.config.section import Section
+from gdrun.data.csv_file import csv_data
+from gdrun.data.dataset import Dataset, dataset
+from gdrun.data.npz_file import npz_data
+from gdrun.data.parquet_file import parquet_data
+from gdrun.errors import DataError, RunDirectoryError, UsageError
+from gdrun.experiment.loading import load_config
+from gdrun.formula.names import compared_with
+from gdrun.formula.parse import parse
+from gdrun.models.transforms import raw_value
+from gdrun.rundir.layout import RAW
+
+from .prepare import Prepared, prepare
+
+if TYPE_CHECKING:
+    from gdrun.config.plugins import PluginSources
+    from gdrun.experiment.experiment import Experiment
+    from gdrun.rundir.run import Run
+
+Predictions = np.ndarray | dict[str, np.ndarray]
+"""(B, ...), or one array for each named output."""
+
+
+def load_trained(run: Run, *, device: str | None = None, plugins: PluginSources = ()) -> Prepared:
+    """Return the experiment of a finished run, built from its own config.
+
+    Args:
+        plugins: those that the run was trained with, where it was with any.
+    Raises:
+        ConfigError: its data is not there any more, or not the same.
+        RunDirectoryError: it has no config.
+    """
+    if not (run.directory / "config.yaml").is_file():
+        raise RunDirectoryError(f"{run.directory} has no config.yaml")
+    return prepare(load_config(run.directory, plugins=plugins), device=device)
+
+
+def read_examples(prepared: Prepared, path: Path, *, target: bool) -> Dataset:
+    """Return the examples in a file, as the run's config would read them.
+
+    Args:
+        prepared: the run's experiment.
+        path: .csv, .tsv, .npz or .parquet. Where the config's data is a file of that kind, its columns are taken; else
+            columns or arrays called like the inputs, and `target`.
+        target: whether the target is wanted.
+    Raises:
+        DataError: a column is missing, a value is not finite, ...
+        UsageError: another kind of file.
+    """
+    section: Any = prepared.loaded.experiment.data
+    names = {name: name for name in prepared.built.data.inputs}
+    kind = getattr(section, "kind", None)
+    wanted = "target" if target else None
+    suffix = path.suffix.lower()
+    labels = prepared.built.datasets.train.labels if prepared.built.datasets else ()
+    if suffix in (".csv", ".tsv"):
+        separator = "\t" if suffix == ".tsv" else ","
+        if kind in ("csv", "tsv"):
+            same: dict[str, Any] = {"separator": section.separator, "header": section.header, "skip": section.skip}
+            own, weights = (section.target, section.example_weights) if target else (None, None)
+            return csv_data(path, inputs=section.inputs, target=own, labels=labels, weights=weights, **same)
+        return csv_data(path, inputs=names, target=wanted, separator=separator, labels=labels)
+    if suffix == ".npz":
+        if kind == "npz":
+            own, weights = (section.target, section.example_weights) if target else (None, None)
+            return npz_data(path, inputs=section.inputs, target=own, labels=labels, weights=weights)
+        return npz_data(path, inputs=names, target=wanted, labels=labels)
+    if suffix == ".parquet":
+        if kind == "parquet":
+            own, weights = (section.target, section.example_weights) if target else (None, None)
+            return parquet_data(path, inputs=section.inputs, target=own, labels=labels, weights=weights)
+        return parquet_data(path, inputs=names, target=wanted, labels=labels)
+    raise UsageError(f"cannot read examples from {path}", hint="give a .csv, .tsv, .npz or .parquet file")
+
+
+def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predictions:
+    """Return the trained model's predictions, in the units of the config's data.
+
+    Args:
+        prepared: the run's experiment, built.
+        run: gives the parameters.
+        inputs: name -> values, the leading axis counting the examples; a number stands for one example.
+    Returns:
+        (B, ...) in the run's precision, or one array for each named output. Where the target was scaled, the scaling
+        is taken back: of the output that answers the target (`answers_target`), the others are as the formulas see
+        them.
+    Raises:
+        DataError: an input is missing, or there is one too many, or one is not finite.
+        RunDirectoryError: the run has no such parameters.
+    """
+    from gdrun.engine.device import import_tensorflow
+
+    tf = import_tensorflow()
+    from gdrun.engine.state import Batch
+
+    built = prepared.built
+    names = tuple(built.data.inputs)
+    if not names or built.datasets is None:
+        raise UsageError("this run has no data: its model is an objective, which predicts nothing")
+    if set(inputs) != set(names):
+        raise DataError(f"the model takes the inputs {', '.join(names)}; given are {', '.join(inputs) or 'none'}")
+    given = dataset({name: np.atleast_1d(np.asarray(inputs[name])) for name in names})
+    scaling = built.datasets.scaling
+    scaled = scaling.apply(given).cast(prepared.loaded.experiment.precision)
+    parameters, fixed, model_state = trained_state(prepared, run)
+    batch = Batch({name: tf.constant(value) for name, value in scaled.inputs.items()}, None)
+    setting = built.setting._replace(fixed=fixed)
+    moment = final_moment(prepared, run)
+    with tf.device(prepared.device.name):
+        output = built.objective.predict(parameters, model_state, setting, batch, moment)
+
+    def array(value: Any, answers: bool = True) -> np.ndarray:
+        result = value.numpy() if tf.is_tensor(value) else np.asarray(value)
+        return result if scaling.target is None or not answers else scaling.target.invert(result)
+
+    if isinstance(output, Mapping):
+        answering = answers_target(prepared.loaded.experiment, tuple(output))
+        return {name: array(value, name in answering) for name, value in output.items()}
+    return array(output)
+
+
+def answers_target(experiment: Experiment, outputs: Sequence[str]) -> frozenset[str]:
+    """Return which of a model's named outputs are predictions of the target: those that the loss subtracts from it.
+
+    A single output is one in any case. Where the loss does not tell, as a plugin's, none is.
+    """
+    if len(outputs) == 1:
+        return frozenset(outputs)
+    formulas = [value for value in experiment.define.values() if not isinstance(value, Section)]
+    formulas.append(getattr(experiment.loss, "formula", 0))
+    return compared_with("target", map(parse, formulas)) & set(outputs)
+
+
+def evaluate(prepared: Prepared, run: Run, examples: Dataset | None = None) -> dict[str, float]:
+    """Return loss and metrics of the trained model.
+
+    Args:
+        prepared: the run's experiment, built.
+        run: gives the parameters.
+        examples: with a target; None: the run's own training data, and its validation data as `validation_...`.
+    Raises:
+        DataError, ShapeError: the examples do not fit.
+        RunDirectoryError: the run has no such parameters.
+    """
+    from gdrun.engine.assess import Assess
+    from gdrun.engine.device import import_tensorflow
+
+    tf = import_tensorflow()
+    built = prepared.built
+    parameters, fixed, model_state = trained_state(prepared, run)
+    state = built.state._replace(parameters=parameters, model_state=model_state)
+    setting = built.setting._replace(fixed=fixed)
+    moment = final_moment(prepared, run)
+    assess, data = built.assess, built.data
+    if examples is not None:
+        assess = Assess(built.objective, built.assess.metrics, None, loss=True)
+        data = _batch(prepared, examples)
+    with tf.device(prepared.device.name):
+        values = assess(state, setting, data, moment)
+    numbers = {name: float(value) for name, value in values.items()}
+    return {"loss": numbers.pop("loss_all"), **numbers}
+
+
+def _batch(prepared: Prepared, examples: Dataset) -> Any:
+    """The examples as the run's own data was given to the engine: scaled, encoded, cast, shaped."""
+    from dataclasses import replace
+
+    from gdrun.data.labels import one_hot
+    from gdrun.engine.device import import_tensorflow
+
+    tf = import_tensorflow()
+    from gdrun.engine.state import Batch
+
+    built, experiment = prepared.built, prepared.loaded.experiment
+    assert built.datasets is not None
+    assert experiment.data is not None
+    scaled = built.datasets.scaling.apply(examples)
+    if experiment.data.classes is not None and scaled.target is not None:
+        scaled = replace(scaled, target=one_hot(scaled.target, experiment.data.classes))
+    cast = scaled.cast(experiment.precision)
+    target = None if cast.target is None else tf.constant(cast.target)
+    if target is not None and built.data.target is not None and target.shape.rank + 1 == built.data.target.shape.rank:
+        target = target[:, None]
+    weights = None if cast.weights is None else tf.constant(cast.weights)
+    if weights is None and built.data.weights is not None:
+        # Formulas may use them: other examples count alike.
+        weights = tf.ones([cast.num_examples], tf.as_dtype(experiment.precision))
+    return Batch({name: tf.constant(value) for name, value in cast.inputs.items()}, target, weights)
+
+
+def gradients(prepared: Prepared, run: Run) -> dict[str, np.ndarray]:
+    """Return the gradient of the loss over all training data at the run's final parameters, by parameter.
+
+    For a parameter with a transform it is the gradient by the value before the transform, which is what the optimizer
+    sees.
+
+    Raises:
+        UsageError: the training data is not in memory.
+    """
+    from gdrun.engine.device import import_tensorflow
+
+    tf = import_tensorflow()
+    from gdrun import derivatives
+
+    built = prepared.built
+    if built.windows.stream is not None:
+        raise UsageError("the gradient is over all training examples, which are not in memory", hint="memory: all")
+    parameters, fixed, model_state = trained_state(prepared, run)
+    setting, moment = built.setting._replace(fixed=fixed), final_moment(prepared, run)
+
+    def evaluate(watch: derivatives.Watch) -> derivatives.TargetValues:
+        watch(parameters)
+        evaluation = built.objective.evaluate(parameters, model_state, setting, built.data, moment, training=True)
+        variables = dict(zip(built.objective.trainable_names, parameters, strict=True))
+        return derivatives.TargetValues({"loss": evaluation.loss}, variables)
+
+    with tf.device(prepared.device.name):
+        slopes = derivatives.gradients(evaluate)[1]["loss"]
+    return {name: slope.numpy() for name, slope in slopes.items() if slope is not None}
+
+
+def final_moment(prepared: Prepared, run: Run) -> Any:
+    """Return when the run ended, which formulas of `step` and `epoch` see."""
+    from gdrun.engine.device import import_tensorflow
+    from gdrun.engine.step import Moment
+
+    tf = import_tensorflow()
+    step = run.record.steps or 0
+    epoch = step // prepared.built.steps_per_epoch
+    return Moment(tf.constant(step, tf.int64), tf.constant(epoch, tf.int64), None, None)
+
+
+def trained_state(prepared: Prepared, run: Run) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
+    """Return the run's (trainable, fixed, model state) as tensors before transforms.
+
+    Raises:
+        RunDirectoryError: a parameter is missing.
+    """
+    from gdrun.engine.device import import_tensorflow
+
+    tf = import_tensorflow()
+    objective, template = prepared.built.objective, prepared.built
+
+    has_raw = bool(objective.transforms) and (run.directory / RAW).is_file()
+    raw_values = run.arrays(RAW) if has_raw else {}
+
+    def tensor(name: str, like: Any) -> Any:
+        if name in raw_values:
+            return tf.constant(raw_values[name], like.dtype)
+        if name not in run.parameters:
+            raise RunDirectoryError(f"{run.directory} has no parameter '{name}'")
+        value = run.parameters[name]
+        transform = objective.transforms.get(name)
+        raw = value if transform is None else raw_value(np.asarray(value, np.float64), transform)
+        return tf.constant(raw, like.dtype)
+
+    trainable = zip(objective.trainable_names, template.state.parameters, strict=True)
+    fixed = zip(objective.fixed_names, template.setting.fixed, strict=True)
+    kept = zip(objective.state_names, template.state.model_state, strict=True)
+    return (
+        tuple(tensor(name, like) for name, like in trainable),
+        tuple(tensor(name, like) for name, like in fixed),
+        tuple(tensor(name, like) if like.dtype.is_floating else like for name, like in kept),
+    )
