@@ -354,6 +354,9 @@ TABLE: dict[str, Function] = {name: row for row in ROWS for name in (row.name, *
 
 DERIVATIVES = frozenset({"grad", "jacobian", "hessian"})
 
+OF_TWO_VALUES = {"max": "of two values: maximum(a, b)", "min": "of two values: minimum(a, b)"}
+"""Mends of the reductions that Python's own functions of the name are taken for."""
+
 
 def describe_functions() -> list[tuple[str, str, str]]:
     """Return (group, signature, doc) of every function, in the order of the table, for `gdrun explain --formulas`."""
