@@ -83,7 +83,7 @@ def trajectory(run: Run, *, columns: Sequence[str] = (), load: Load) -> Figure:
 
 
 def _in_principal_plane(run: Run, parts: Sequence[Component], load: Load) -> Figure:
-    from gdrun.analysis.start import at_step
+    from gdrun.analysis.evaluation_point import at_step
 
     problem = end = None
     try:
