@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gdrun.config.located import located
 from gdrun.engine.assess import Assess
 from gdrun.engine.drive import Windows
 from gdrun.engine.feed import Feed
@@ -22,19 +23,16 @@ from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import NoGradientError, Recorded, Step
 from gdrun.experiment.experiment import Experiment, Loop
 from gdrun.formula.parse import parse
-from gdrun.formula.table import functions_without_xla
-from gdrun.models.sections import FormulaModel as FormulaSection
+from gdrun.formula.table import functions_without_lanes, functions_without_xla
 from gdrun.optimizers.base import AppliesAtPoint
 
 from .custom import operation_without_xla
-from .data import Datasets
+from .data import Datasets, open_stream
 from .initial import initial_patience, initial_plateau
 from .initial_tensors import Parts, build_parts, released
-from .located import located
 from .loss import build_metrics, loss_warnings, tensor_formula, truth_formula
 from .optimizer import build_optimizer
 from .schedule import build_factor, build_patience, build_plateau, build_rules
-from .tensors import open_stream
 
 FEW_NUMBERS = 10
 """Up to so many parameters are written into each row, unless the config says otherwise."""
@@ -154,8 +152,8 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
     try:
         program.prepare(state, setting, data, window)
     except NoGradientError as error:
-        own = isinstance(experiment.model, FormulaSection) and error.name in experiment.model.parameters
-        raise error.at(("model", "parameters", error.name) if own else ("model",), key=own) from error
+        path = experiment.model.parameter_path(error.name)
+        raise error.at(("model", *path), key=bool(path)) from error
     if isinstance(optimizer, AppliesAtPoint):
         with located("optimizer"):
             program.try_update(state, setting, data, window)
@@ -232,9 +230,7 @@ def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
             yield from (value.start, value.repeat, value.while_ or 0, *value.define.values())
         else:
             yield value
-    if isinstance(experiment.model, FormulaSection):
-        formula = experiment.model.formula
-        yield from formula.values() if isinstance(formula, Mapping) else (formula,)
+    yield from experiment.model.output_formulas().values()
     yield getattr(experiment.loss, "formula", 0)
     yield from experiment.optimizer.formulas()
     yield experiment.schedule.stop.formula or 0
@@ -245,3 +241,20 @@ def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
 
 def _size(tensors: Any) -> int:
     return sum(int(np.prod(value.shape)) for value in tensors)
+
+
+def lanes_obstacle(built: Built) -> str | None:
+    """Return why trials of this program do not run as lanes, in words; None where they do."""
+    if built.objective.model.convolutional:
+        return "convolutions do not pay in lanes"
+    if built.windows.stream is not None:
+        return "the data is read from disk while training"
+    if built.compile == "eager":
+        return "compile: eager"
+    loops = [name for name, value in built.objective.definitions.items() if not getattr(value, "fits_lanes", True)]
+    if loops:
+        return f"the loop {loops[0]} is too long for lanes"
+    formulas = [formula for formula in evaluated_formulas(built.experiment) if not isinstance(formula, Loop)]
+    called: frozenset[str] = frozenset().union(*(parse(formula).functions for formula in formulas))
+    missing = sorted(functions_without_lanes(called))
+    return f"{missing[0]} does not work in lanes" if missing else None

@@ -33,7 +33,7 @@ def run_fit(run: Run, *, load: Load) -> Figure:
     Raises:
         UsageError: the run is not of that kind, or has not ended.
     """
-    from gdrun.analysis.responses import curve_of
+    from gdrun.analysis.model_response import curve_of
 
     response = curve_of(_finished(run, load), run)
     (x, y), more = _some(response.train.inputs[:, 0], response.train.target.reshape(-1))
@@ -56,7 +56,7 @@ def run_decisions(run: Run, *, load: Load) -> Figure:
     Raises:
         UsageError: the run is not of that kind, or has not ended.
     """
-    from gdrun.analysis.responses import classes_of
+    from gdrun.analysis.model_response import classes_of
 
     response = classes_of(_finished(run, load), run)
     (x, y, labels), more = _some(*response.train.inputs.T, response.train.target)
@@ -76,14 +76,14 @@ def run_spectrum(run: Run, *, load: Load, at: str | None = None) -> Figure:
     Raises:
         UsageError: there is no such place, parameters are complex, the data is not in memory.
     """
+    from gdrun.analysis.evaluation_point import at_step
     from gdrun.analysis.spectra import spectrum_at
-    from gdrun.analysis.start import at_step
 
     step = _step(at)
     prepared = load() if step == 0 else _finished(run, load)
     spectrum = spectrum_at(at_step(prepared, run, step))
     rate = float(np.ravel(prepared.built.setting.learning_rate.numpy())[0])
-    place = {0: "at the start", run.record.steps: "at the end"}.get(spectrum.step, f"at step {spectrum.step:,}")
+    place = {0: "at the start", run.info.steps: "at the end"}.get(spectrum.step, f"at step {spectrum.step:,}")
     figure = spectrum_figure(
         spectrum.eigenvalues,
         title=title_of(run, "spectrum of the Hessian"),
@@ -104,7 +104,7 @@ def _step(at: str | None) -> int | None:
 
 
 def _finished(run: Run, load: Load) -> Prepared:
-    if run.record.steps is None:
+    if run.info.steps is None:
         raise UsageError(
             f"{safe_text(run.id)} has not ended, so it has no parameters yet", hint="gdrun resume goes on with it"
         )

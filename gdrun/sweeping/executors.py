@@ -21,7 +21,7 @@ import numpy as np
 from gdrun.errors import GdrunError, ResourceError, UsageError
 from gdrun.text import plural, safe_text
 
-from .groups import TrialGroup, is_convolutional
+from .groups import TrialGroup
 from .local_pool import LocalPool
 from .results import STATUSES, BlockProgress, BlockResult, Hooks, failed, trials_of
 from .trials import SweepSpec
@@ -248,4 +248,4 @@ def chunk_of(spec: SweepSpec, group: TrialGroup) -> int:
     if len(group) == 1:
         return 1
     experiment = spec.load(int(group.trials[0])).experiment
-    return 1 if experiment.compile == "eager" or is_convolutional(experiment.model) else ALIGNMENT
+    return 1 if experiment.compile == "eager" or experiment.model.convolves else ALIGNMENT

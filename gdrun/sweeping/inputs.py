@@ -16,7 +16,7 @@ from gdrun.assembly import Built, assemble, build_parts
 from gdrun.assembly.assemble import start
 from gdrun.assembly.initial import initial_state
 from gdrun.assembly.initial_tensors import Parts
-from gdrun.assembly.model import build_model
+from gdrun.assembly.objective import build_model
 from gdrun.assembly.optimizer import build_optimizer
 from gdrun.engine.feed import Feed
 from gdrun.engine.lane_drive import LaneInputs
@@ -24,7 +24,6 @@ from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import GdrunError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.parse import parse
-from gdrun.models.sections import FormulaModel
 from gdrun.training.prepare import locating
 
 from .groups import TrialGroup, probe, settled_axes
@@ -114,19 +113,12 @@ def _combinations(spec: SweepSpec, group: TrialGroup, axes: Sequence[int]) -> tu
 
 def _is_plain(parts: Parts) -> bool:
     """Return whether initial values come from the model's section and the constants alone."""
-    section = parts.experiment.model
-    return isinstance(section, FormulaModel) and not section.networks and parts.experiment.random != "legacy"
+    return parts.experiment.model.starts_by_formula and parts.experiment.random != "legacy"
 
 
 def _restarted(like: Parts, experiment: Experiment) -> Parts:
     """Return the parts of a trial that differs from `like` in initial values alone."""
-    model = build_model(
-        experiment.model,
-        constants=like.constants,
-        inputs={name: tuple(value.shape) for name, value in like.data.inputs.items()},
-        seed=experiment.seed,
-        precision=experiment.precision,
-    )
+    model = build_model(experiment, like.constants, like.data)
     dtype = tf.as_dtype(experiment.precision)
     state, setting = initial_state(like.experiment, like.objective, model.initial, dtype)
     return replace(like, state=state, setting=setting)

@@ -15,7 +15,7 @@ from gdrun.rundir import layout, strict_json
 from gdrun.rundir.arrays import ArraysError, read_arrays
 from gdrun.rundir.files import disk_error, names_in, read_file, reading, remove_file, remove_leftovers
 from gdrun.rundir.lock import WriterLock
-from gdrun.rundir.record import RunRecord, Status, now_text
+from gdrun.rundir.run_info import RunInfo, Status, now_text
 from gdrun.rundir.store import RunStore
 from gdrun.text import safe_text
 from gdrun.training.listener import Listener
@@ -121,7 +121,7 @@ class SweepStore:
         fields: dict[str, Any] = {
             "why": why,
             "stopped_by": "signal" if signal is not None else "trials",
-            "seconds": seconds + (self._store.record.seconds or 0.0),
+            "seconds": seconds + (self._store.info.seconds or 0.0),
             "steps": int(sum(int(block.steps.sum()) for block in table.blocks)),
             "final": {} if least is None else {"loss": least[1]},
             "best": {},
@@ -132,7 +132,7 @@ class SweepStore:
             named = dict(zip((axis.key for axis in spec.axes), spec.values(trial), strict=True))
             fields["best"] = {"trial": trial, "metric": spec.ranked, "value": value, "values": named}
         # The record first: without parts it is all that says that nothing is missing.
-        self._store.update_record(status=str(status), **fields)
+        self._store.update_info(status=str(status), **fields)
         if signal is None and not len(table.missing()):
             for name in (*_block_names(self._store), *_proposal_names(self._store)):
                 self._store.remove(f"{PARTS}/{name}")
@@ -230,7 +230,7 @@ def _open_best(path: Path, fields: dict[str, Any]) -> RunStore:
                     remove_file(path / folder / name)
     except OSError as error:
         raise disk_error("make", path, error) from error
-    record = RunRecord(id=path.name, started=now_text()).updated(**fields)
-    store = RunStore(path, WriterLock(path), record, None)
-    store.update_record()
+    info = RunInfo(id=path.name, started=now_text()).updated(**fields)
+    store = RunStore(path, WriterLock(path), info, None)
+    store.update_info()
     return store

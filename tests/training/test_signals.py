@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from gdrun.rundir.record import Status
+from gdrun.rundir.run_info import Status
 from gdrun.training.signals import Abandoned, StopRequests
 from gdrun.training.train import execute
 
@@ -80,5 +80,5 @@ schedule: {steps: 10}
     # The chunk returns only after this line: a run that waited for it would hang.
     run = execute(prepared, runs_dir=lab.runs)
     release.set()
-    assert (run.status, run.record.steps) == (Status.INTERRUPTED, 0)
+    assert (run.status, run.info.steps) == (Status.INTERRUPTED, 0)
     assert run.parameters["w"] == 3

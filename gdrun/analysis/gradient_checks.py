@@ -1,0 +1,308 @@
+"""Checks of gradients: the tape against differences, and what is written by hand against the tape.
+
+Everything is computed in float64, whatever the config's precision: the tape and differences over all training data,
+what is by hand on the batch that the first update sees, whose size it may have in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdrun.errors import ComponentError, ConfigError, UsageError
+from gdrun.text import human_number
+
+from .finite_differences import Difference, difference
+from .usual_slips import alternatives, factor_words
+
+if TYPE_CHECKING:
+    from gdrun.assembly import Built
+
+MOST_COORDINATES = 200
+"""Of all parameters together; of more, a sample is compared with differences."""
+_EXACT = 1e-9
+_NEAR = 0.1
+
+
+@dataclass(frozen=True)
+class GradientComparison:
+    """One parameter's gradient held against another."""
+
+    parameter: str
+    by: str
+    """"differences": the tape against them; "hand": what is written against the tape."""
+    ok: bool
+    index: tuple[int, ...]
+    """Where they differ most."""
+    got: float
+    """There: the tape's, or the one by hand."""
+    wanted: float
+    """There: the differences', or the tape's."""
+    bound: float
+    """How far off it may be, there."""
+    compared: int
+    """Entries that were compared."""
+    size: int
+    wrong: int
+    """Entries that are off by more than their bound."""
+    note: str = ""
+    """A kink; a point nearby; what agrees with the tape."""
+    suggestion: str | None = None
+    """A formula that agrees with the tape, where a simple change gives one."""
+
+    @property
+    def off_by(self) -> float:
+        """|got - wanted|."""
+        return abs(self.got - self.wanted)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {**vars(self), "index": list(self.index), "off_by": self.off_by}
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """The report of `gdrun.check_grad`."""
+
+    config: str
+    comparisons: tuple[GradientComparison, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True where every gradient is right."""
+        return all(row.ok for row in self.comparisons)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {"config": self.config, "ok": self.ok, "comparisons": [row.as_dict() for row in self.comparisons]}
+
+
+def check_grad(
+    source: str | Path, overrides: Mapping[str, Any] | Sequence[str] = (), *, device: str | None = None
+) -> GradientCheck:
+    """Compare the gradients of a config: the tape's with finite differences, those by hand with the tape's.
+
+    Args:
+        source, overrides, device: as in `gdrun.train`; a run is checked at its end.
+    Raises:
+        as `gdrun.train`. A gradient that is wrong is no error.
+    """
+    from .evaluation_point import config_or_run, point_of
+
+    at = point_of(config_or_run(source), overrides, precision="float64", device=device)
+    import tensorflow as tf
+
+    with tf.device(at.prepared.device.name):
+        checker = _GradientChecker(at.prepared.built, at)
+        rows = [*checker.tape_by_differences(), *checker.by_hand()]
+    return GradientCheck(str(source), tuple(rows))
+
+
+class _GradientChecker:
+    """The objective of the first batch as a function of NumPy arrays."""
+
+    def __init__(self, built: Built, at: Any) -> None:
+        import tensorflow as tf
+
+        if any(parameter.dtype.is_complex for parameter in built.state.parameters):
+            raise UsageError("gradients of complex parameters are not checked", hint="give the two parts as parameters")
+        self.tf = tf
+        self.built = built
+        self.names = built.objective.trainable_names
+        self.start = [np.asarray(value, np.float64) for value in at.parameters]
+        feed, window = built.program.feed, built.windows.at(0)
+        first = tf.constant(0, tf.int64)
+        remainder = feed.steps_per_epoch == 1 and bool(feed.remainder_size)
+        self.batch = feed.batch(built.data, window.order, window, first, remainder=remainder)
+        self._at = at
+        self._loss = tf.function(lambda parameters: self._evaluate(parameters, built.data).loss, autograph=False)
+
+    def _evaluate(self, parameters: Sequence[Any], batch: Any) -> Any:
+        at = self._at
+        return self.built.objective.evaluate(
+            tuple(parameters), at.model_state, at.setting, batch, at.moment, training=True
+        )
+
+    def loss(self, parameters: Sequence[np.ndarray]) -> float:
+        return float(self._loss(tuple(self.tf.constant(value) for value in parameters)))
+
+    def tape(self, parameters: Sequence[np.ndarray], batch: Any) -> tuple[dict[str, np.ndarray | None], Any]:
+        """The tape's gradients, None where it has none, and the evaluation."""
+        from gdrun.derivatives import TargetValues, Watch, gradients
+
+        tensors = tuple(self.tf.constant(value) for value in parameters)
+        evaluation: Any = None
+
+        def evaluate(watch: Watch) -> TargetValues:
+            nonlocal evaluation
+            watch(tensors)
+            evaluation = self._evaluate(tensors, batch)
+            return TargetValues({"loss": evaluation.loss}, dict(zip(self.names, tensors, strict=True)))
+
+        slopes = gradients(evaluate)[1]["loss"]
+        arrays = {name: None if slope is None else slope.numpy() for name, slope in slopes.items()}
+        return arrays, evaluation
+
+    def tape_by_differences(self) -> list[GradientComparison]:
+        """Compare every entry, or a sample, of the tape's gradients with finite differences."""
+        slopes, _ = self.tape(self.start, self.built.data)
+        each = max(1, MOST_COORDINATES // max(1, len(self.names)))
+        rows = []
+        for at, name in enumerate(self.names):
+            value, gradient = self.start[at], slopes[name]
+            gradient = np.zeros(value.shape) if gradient is None else gradient
+            places = np.arange(value.size)
+            if sum(v.size for v in self.start) > MOST_COORDINATES and value.size > each:
+                places = np.sort(np.random.default_rng(0).choice(value.size, each, replace=False))
+            scale = float(np.sqrt(np.mean(value**2))) or 1.0
+            tried = [(int(place), self._difference(at, int(place), scale)) for place in places]
+            rows.append(_by_differences(name, gradient, tried))
+        return rows
+
+    def _difference(self, at: int, place: int, scale: float) -> Difference:
+        moved = [value.copy() for value in self.start]
+
+        def along(x: float) -> float:
+            moved[at].reshape(-1)[place] = x
+            return self.loss(moved)
+
+        return difference(along, float(self.start[at].reshape(-1)[place]), scale)
+
+    def by_hand(self) -> list[GradientComparison]:
+        """Compare gradients by hand with the tape's, at the parameters and at others near them."""
+        from gdrun.assembly.gradients import build_gradients
+
+        section = self.built.experiment.gradients
+        hand = build_gradients(self.built.experiment, self.built.objective)
+        if section is None or hand is None:
+            return []
+        rng = np.random.default_rng(0)
+        near = [value + _NEAR * (1 + np.abs(value)) * rng.normal(size=value.shape) for value in self.start]
+        points = [self.tape(point, self.batch) for point in (self.start, near)]
+        mine = [{name: np.asarray(value) for name, value in hand(evaluation.scope).items()} for _, evaluation in points]
+        rows = []
+        for name in section.of:
+            at_each = [
+                _by_hand(name, got[name], tape[name], nearby=bool(count))
+                for count, ((tape, _), got) in enumerate(zip(points, mine, strict=True))
+            ]
+            row = next((comparison for comparison in at_each if not comparison.ok), at_each[0])
+            if not row.ok:
+                by_tape = [tape[name] for tape, _ in points]
+                row = self._explained(row, section.of[name], [e for _, e in points], [m[name] for m in mine], by_tape)
+            rows.append(row)
+        return rows
+
+    def _explained(
+        self, row: GradientComparison, text: Any, evaluations: list[Any], got: list[Any], by_tape: list[Any]
+    ) -> Any:
+        """The row with what agrees with the tape, where something simple does."""
+        by_tape = [np.zeros(g.shape) if w is None else w for g, w in zip(got, by_tape, strict=True)]
+        ratio = _ratio(got, by_tape)
+        if ratio is not None:
+            counts = {f"the number of examples ({n})": n for n in [self.batch.num_examples]}
+            counts |= {f"the number of entries ({n})": n for n in [int(np.size(evaluations[0].prediction))]}
+            return replace(row, note=f"{_join(row.note)}it is {factor_words(ratio, counts)}".strip())
+        if isinstance(text, str):
+            for formula, what in alternatives(text):
+                if self._agrees(formula, evaluations, by_tape):
+                    return replace(row, note=f"{_join(row.note)}{what} agrees with the tape", suggestion=formula)
+        return row
+
+    def _agrees(self, formula: str, evaluations: list[Any], by_tape: list[np.ndarray]) -> bool:
+        from gdrun.formula.evaluate import evaluate
+        from gdrun.formula.parse import parse
+
+        try:
+            expression = parse(formula)
+            by_formula = [np.asarray(evaluate(expression, evaluation.scope)) for evaluation in evaluations]
+        except (ComponentError, ConfigError, ValueError, self.tf.errors.OpError):
+            return False
+        return all(_same(got, expected) for got, expected in zip(by_formula, by_tape, strict=True))
+
+
+def _by_differences(name: str, gradient: np.ndarray, tried: list[tuple[int, Difference]]) -> GradientComparison:
+    flat, worst, note = gradient.reshape(-1), None, ""
+    wrong, kinks = 0, 0
+    scale = float(np.max(np.abs(flat[np.isfinite(flat)]), initial=0.0))
+    for place, estimate in tried:
+        bound = estimate.error + 1e-10 * max(scale, abs(estimate.value))
+        off = abs(flat[place] - estimate.value)
+        sides = sorted((estimate.left, estimate.right))
+        if estimate.has_kink:
+            slack = 0.01 * (sides[1] - sides[0])
+            kinks += 1
+            off = 0.0 if sides[0] - slack <= flat[place] <= sides[1] + slack else off
+        wrong += not off <= bound
+        rank = float("inf") if not np.isfinite(off) else off / bound if bound > 0 else off
+        if worst is None or rank > worst[0]:
+            worst = (rank, place, estimate.value, bound)
+    assert worst is not None
+    _, place, value, bound = worst
+    if kinks:
+        note = f"no derivative at {kinks} of them: the loss has a kink there, the tape's is between both sides"
+    index = tuple(int(i) for i in np.unravel_index(place, gradient.shape))
+    return GradientComparison(
+        name, "differences", not wrong, index, float(flat[place]), float(value), float(bound), len(tried), flat.size,
+        wrong, note,
+    )  # fmt: skip
+
+
+def _by_hand(name: str, got: np.ndarray, tape: np.ndarray | None, *, nearby: bool) -> GradientComparison:
+    expected = np.zeros(got.shape) if tape is None else tape
+    scale = float(np.max(np.abs(expected[np.isfinite(expected)]), initial=0.0))
+    bound = np.full(got.shape, _EXACT * (scale or 1.0))
+    off = np.abs(got - expected)
+    off = np.where(got == expected, 0.0, np.where(np.isnan(off), np.inf, off))
+    index = np.unravel_index(int(np.argmax(off)), got.shape)
+    wrong = int(np.count_nonzero(off > bound))
+    notes = [f"the tape has none: the loss does not depend on {name}"] if tape is None else []
+    if nearby and wrong:
+        notes.append("right at the initial values, wrong near them")
+    return GradientComparison(
+        name, "hand", not wrong, tuple(int(i) for i in index), float(got[index]), float(expected[index]),
+        float(bound[index]), got.size, got.size, wrong, "; ".join(notes),
+    )  # fmt: skip
+
+
+def _same(got: np.ndarray, expected: np.ndarray) -> bool:
+    if got.shape != expected.shape:
+        return False
+    scale = float(np.max(np.abs(expected), initial=0.0))
+    return bool(np.all(np.abs(got - expected) <= _EXACT * (scale or 1.0)))
+
+
+def _ratio(got: list[np.ndarray], expected: list[np.ndarray]) -> float | None:
+    """Return the factor between the right gradient and the one by hand; None where it is not one number."""
+    mine, right = (np.concatenate([np.ravel(array) for array in arrays]) for arrays in (got, expected))
+    if not (np.all(np.isfinite(mine)) and np.all(np.isfinite(right))) or not np.any(right) or not np.any(mine):
+        return None
+    ratio = float(mine @ right / (right @ right))
+    close = np.max(np.abs(mine - ratio * right)) <= _EXACT * np.max(np.abs(mine))
+    return ratio if close else None
+
+
+def _join(note: str) -> str:
+    return f"{note}; " if note else ""
+
+
+def describe(row: GradientComparison) -> str:
+    """Return a comparison in one line: what, whether it is right, where it differs most and by how much."""
+    what = f"{row.parameter}: the tape" if row.by == "differences" else f"{row.parameter}: by hand"
+    place = f" at [{', '.join(map(str, row.index))}]" if row.index else ""
+    other = "differences" if row.by == "differences" else "the tape"
+    sample = "" if row.compared == row.size else f", {row.compared} of {row.size:,} entries"
+    if row.ok:
+        off = human_number(row.off_by, digits=2)
+        text = f"{what} agrees with {other}: off by {off} at most (bound {human_number(row.bound, digits=2)}){sample}"
+        return f"{text}; {row.note}" if row.note else text
+    got, expected = human_number(row.got, digits=9), human_number(row.wanted, digits=9)
+    count = f"{row.wrong} of {row.compared} entries differ, most" if row.compared > 1 else "it differs"
+    text = f"{what} is wrong: {count}{place}: {got}, {other} say{'s' if row.by == 'hand' else ''} {expected}"
+    text = f"{text}, off by {human_number(row.off_by, digits=9)}"
+    text = f"{text}; {row.note}" if row.note else text
+    return f"{text}: {row.suggestion}" if row.suggestion else text

@@ -1,0 +1,328 @@
+"""Files of separated values."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, BinaryIO, Literal, TextIO
+
+import numpy as np
+from pydantic import Field
+
+from gdrun.config.section import Count
+from gdrun.errors import DataError
+from gdrun.text import plural, safe_text
+
+from .columns import Column, Columns, beyond_rows, find_column, listed, named_within, row_range
+from .dataset import Dataset, dataset
+from .files import TableData, open_data, shown
+from .labels import encode_labels
+from .memory import Growing, Memory, is_mapped, side_by_side
+
+_BLOCK_ROWS = 4096
+"""Rows that are held as text at one time: a cell as text takes ten times the memory of a number."""
+
+
+class SeparatedData(TableData):
+    """A text file of separated values."""
+
+    memory: Memory = "auto"
+    """all: keep the numbers in memory; mapped: keep them in a temporary file and read them a window of batches at a
+    time, which changes no result; auto: mapped where they would fill a third of the memory that is free."""
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """One character; a tab is "\\t"."""
+    header: bool = True
+    """Whether the first row names the columns."""
+    skip: Count = 0
+    """Lines to pass over before the header."""
+
+    def read(self, path: Path, *, labels: tuple[str, ...] = (), memory: Memory | None = None) -> Dataset:
+        return csv_data(
+            path,
+            inputs=self.inputs,
+            target=self.target,
+            separator=self.separator,
+            header=self.header,
+            skip=self.skip,
+            rows=self.rows,
+            labels=labels,
+            weights=self.example_weights,
+            memory=memory or self.memory,
+        )
+
+
+class CsvData(SeparatedData):
+    """A file of values separated by commas, or by another character."""
+
+    suffixes = (".csv", ".tsv")
+    kind: Literal["csv"]
+
+
+class TsvData(SeparatedData):
+    """A file of values separated by tabs."""
+
+    suffixes = (".tsv", ".csv")
+    kind: Literal["tsv"]
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
+    """One character."""
+
+
+def csv_data(
+    path: str | Path,
+    *,
+    inputs: Sequence[Column] | Mapping[str, Columns],
+    target: Columns | None = None,
+    separator: str = ",",
+    header: bool = True,
+    skip: int = 0,
+    rows: str | None = None,
+    labels: tuple[str, ...] = (),
+    weights: Column | None = None,
+    memory: Memory = "all",
+) -> Dataset:
+    """Read columns of a file of separated values, UTF-8 with or without a byte order mark, cells quoted or not.
+
+    Args:
+        path: the file.
+        inputs: a sequence: each column is an input of its own name ("column3" for position 3 without a header), (N,);
+            a mapping: input name -> a column, (N,), or several, (N, k).
+        target: a column, (N,), or several, (N, k). A column whose first cell is text holds labels: they become
+            0, 1, ... in sorted order.
+        separator: one character.
+        header: whether the first row names the columns.
+        skip: lines to pass over first.
+        rows: half-open range of data rows, "0:1500", "100:", ":20"; blank lines do not count.
+        labels: the target's classes, where they are known already (those of the training data).
+        weights: the column of the examples' weights.
+        memory: "mapped" keeps the numbers in a temporary file and reads them from there as they are needed; labels are
+            kept in memory. "auto" does so where they seem too large.
+    Returns:
+        the data set, float64, with the file's hash.
+    Raises:
+        DataError: for an unreadable file, an unknown column, a row of another length, a cell that is no finite number,
+            a range beyond the rows; with file and line.
+    """
+    name = shown(path)
+    with open_data(path) as (file, digest):
+        try:
+            mapped = memory != "all" and is_mapped(memory, _guessed_bytes(file, separator))
+            table = _Table(name, file, separator, header, skip, mapped)
+            named_within(table.position, inputs, target, weights)
+            if not isinstance(inputs, Mapping):
+                inputs = table.by_own_name(inputs)
+            wanted = [column for columns in inputs.values() for column in listed(columns)]
+            if target is not None:
+                wanted += listed(target)
+            if weights is not None:
+                wanted.append(weights)
+            text = target if isinstance(target, (str, int)) else None
+            readers = table.read(wanted, rows, text_allowed=text, labelled=bool(labels))
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} cannot be read",
+                hint="save it as UTF-8",
+            ) from None
+        except csv.Error as error:
+            raise DataError(f"{name} cannot be read as separated values: {error}") from None
+
+    def array(columns: Columns) -> np.ndarray:
+        parts = [readers[table.position(column)].values() for column in listed(columns)]
+        if isinstance(columns, (str, int)):
+            return parts[0]
+        return side_by_side(parts) if mapped else np.stack(parts, axis=1)
+
+    arrays = {key: array(columns) for key, columns in inputs.items()}
+    files = {str(path): digest}
+    counts = None if weights is None else array(weights)
+    if target is None:
+        return dataset(arrays, files=files, weights=counts, mapped=mapped)
+    reader = readers[table.position(text)] if text is not None else None
+    if isinstance(reader, _Labels):
+        values, labels = encode_labels(reader.texts, labels)
+        return dataset(arrays, values, labels=labels, files=files, weights=counts, mapped=mapped)
+    return dataset(arrays, array(target), files=files, weights=counts, mapped=mapped)
+
+
+def _guessed_bytes(file: BinaryIO, separator: str) -> int:
+    """About how much memory the numbers of a file would take, by its beginning."""
+    beginning = file.read(1 << 20)
+    num_bytes = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    num_cells = beginning.count(separator.encode()) + beginning.count(b"\n")
+    return 8 * num_cells * num_bytes // max(1, len(beginning))
+
+
+class _Numbers:
+    """A column that is read as numbers."""
+
+    def __init__(self, table: _Table, position: int) -> None:
+        self._table = table
+        self._position = position
+        self._parts: list[np.ndarray] = []
+        self._on_disk = Growing() if table.mapped else None
+
+    def add(self, lines: list[int], cells: list[str]) -> None:
+        try:
+            values = np.array([float(cell) for cell in cells])
+            # Python reads 1_000 as a number; in a file it is more likely a slip.
+            good = bool(np.isfinite(values).all()) and "_" not in "".join(cells)
+        except ValueError:
+            good = False
+        if not good:
+            line, cell = next((line, cell) for line, cell in zip(lines, cells, strict=True) if not _is_finite(cell))
+            problem = f"is '{safe_text(cell.strip(), limit=40)}', not a finite number" if cell.strip() else "is empty"
+            raise self._table.cell_error(line, self._position, problem)
+        if self._on_disk is not None:
+            self._on_disk.add(values)
+        else:
+            self._parts.append(values)
+
+    def values(self) -> np.ndarray:
+        """float64 (N,)."""
+        return np.concatenate(self._parts) if self._on_disk is None else self._on_disk.array()
+
+
+class _Labels:
+    """A column that is read as text."""
+
+    def __init__(self, table: _Table, position: int, *, numbers_allowed: bool) -> None:
+        self._table = table
+        self._position = position
+        self._numbers_allowed = numbers_allowed
+        self.texts: list[str] = []
+
+    def add(self, lines: list[int], cells: list[str]) -> None:
+        for line, cell in zip(lines, cells, strict=True):
+            label = cell.strip()
+            if not label:
+                raise self._table.cell_error(line, self._position, "is empty")
+            if not self._numbers_allowed and _is_number(label):
+                first = safe_text(self.texts[0], limit=40)
+                raise self._table.cell_error(
+                    line, self._position, f"is the number {label}, but the column began with the text '{first}'"
+                )
+            # One object for equal labels: a text takes seven times the memory of a number.
+            self.texts.append(sys.intern(label))
+
+    def values(self) -> np.ndarray:
+        raise self._table.column_error(self._position, "holds text; only a target may be text")
+
+
+class _Table:
+    """The header and the rows of a file; finds columns and says where a cell is wrong."""
+
+    def __init__(
+        self, file_name: str, file: BinaryIO, separator: str, header: bool, skip: int, mapped: bool = False
+    ) -> None:
+        self._file_name = file_name
+        self.mapped = mapped
+        # newline="": the csv module finds the ends of lines itself, those within quotes too.
+        self._rows = _numbered_rows(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), separator, skip)
+        first = next(self._rows, None)
+        if first is None:
+            raise DataError(f"{file_name} is empty" if not skip else f"{file_name} has nothing after line {skip}")
+        self._header = [cell.strip() for cell in first[1]] if header else None
+        self._width = len(first[1])
+        self._first = [] if header else [first]
+
+    def by_own_name(self, columns: Iterable[Column]) -> dict[str, Columns]:
+        """The columns as inputs that are called as in the header."""
+        inputs: dict[str, Columns] = {}
+        for position in map(self.position, columns):
+            name = self._header[position] if self._header is not None else f"column{position}"
+            if name in inputs:
+                raise self.column_error(position, "is listed twice")
+            inputs[name] = position
+        return inputs
+
+    def position(self, column: Column) -> int:
+        """The position of a column that exists."""
+        if self._header is None and isinstance(column, str):
+            raise DataError(
+                f"{self._file_name} is read without a header, so no column is called '{safe_text(column, limit=60)}'",
+                hint=f"give positions, 0 to {self._width - 1}, or header: true",
+            )
+        return find_column(column, self._header, self._width, self._file_name)
+
+    def read(
+        self, columns: Iterable[Column], rows: str | None, *, text_allowed: Column | None, labelled: bool
+    ) -> dict[int, _Numbers | _Labels]:
+        """Read the columns, by position. The one that may be text is if its first cell is, or if `labelled`."""
+        positions = sorted({self.position(column) for column in columns})
+        label_position = None if text_allowed is None else self.position(text_allowed)
+        first_row, stop_row = row_range(rows)
+        readers: dict[int, _Numbers | _Labels] = {}
+        remaining = self._data_rows()
+        skipped = sum(1 for _ in islice(remaining, first_row))
+        num_rows = skipped
+        limited = islice(remaining, None if stop_row is None else stop_row - first_row)
+        while block := list(islice(limited, _BLOCK_ROWS)):
+            num_rows += len(block)
+            lines = [line for line, _ in block]
+            for position in positions:
+                cells = [row[position] for _, row in block]
+                if position not in readers:
+                    as_text = position == label_position and (
+                        labelled or (cells[0].strip() and not _is_number(cells[0]))
+                    )
+                    readers[position] = (
+                        _Labels(self, position, numbers_allowed=labelled) if as_text else _Numbers(self, position)
+                    )
+                readers[position].add(lines, cells)
+        if num_rows == 0:
+            raise DataError(f"{self._file_name} has no data rows")
+        if num_rows < (stop_row or 0) or num_rows <= first_row:
+            raise beyond_rows(rows, self._file_name, num_rows)
+        return readers
+
+    def _data_rows(self) -> Iterator[tuple[int, list[str]]]:
+        yield from self._first
+        for line, row in self._rows:
+            if len(row) != self._width:
+                first = "first row" if self._header is None else "header"
+                raise DataError(
+                    f"{self._file_name}:{line} has {plural(len(row), 'cell')}, the {first} has {self._width}",
+                    hint="check the separator" if 1 in (len(row), self._width) else None,
+                )
+            yield line, row
+
+    def cell_error(self, line: int, position: int, what: str) -> DataError:
+        """The error about a cell."""
+        return DataError(f"{self._file_name}:{line}: {self._column(position)} {what}")
+
+    def column_error(self, position: int, what: str) -> DataError:
+        """The error about a column."""
+        return DataError(f"{self._file_name}: {self._column(position)} {what}")
+
+    def _column(self, position: int) -> str:
+        return (
+            f"column {position}" if self._header is None else f"column '{safe_text(self._header[position], limit=60)}'"
+        )
+
+
+def _numbered_rows(text: TextIO, separator: str, skip: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line of the row's start, its cells) for each row that is not blank."""
+    for _ in range(skip):
+        text.readline()
+    reader = csv.reader(text, delimiter=separator, strict=True)
+    line = skip + 1
+    for row in reader:
+        if len(row) > 1 or (row and row[0].strip()):
+            yield line, row
+        line = skip + reader.line_num + 1
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell
+
+
+def _is_finite(cell: str) -> bool:
+    return _is_number(cell) and bool(np.isfinite(float(cell)))

@@ -1,0 +1,119 @@
+"""Examples by formula."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from gdrun.config.names import ConfigNames, Use, in_order
+from gdrun.config.section import Formula, Identifier
+from gdrun.errors import ConfigPath, DataError, FormulaError, Problem
+from gdrun.formula import numpy_ops
+from gdrun.formula.evaluate import Scope, evaluate
+from gdrun.formula.failures import inside
+from gdrun.formula.nodes import Expression
+from gdrun.formula.parse import parse
+from gdrun.random_streams import RandomNumbers
+
+from .dataset import Dataset, dataset
+from .section import DataSection, LoadContext
+
+
+class FormulaData(DataSection):
+    """Inputs and target by formula."""
+
+    kind: Literal["formula"]
+    inputs: Annotated[dict[Identifier, Formula], Field(min_length=1)]
+    """Each input by name; later ones may use earlier ones. The leading axis counts the examples."""
+    target: Formula | None = None
+    """The target, of inputs and constants."""
+    noise: Formula | None = None
+    """Added to the target, for example normal(0, 0.1); its shape is the target's."""
+
+    @property
+    def has_target(self) -> bool:
+        return self.target is not None
+
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(self.inputs)
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        if self.noise is not None and self.target is None:
+            yield Problem("noise is added to the target, but there is no target", ("data", "noise"), key=True)
+
+    def examples(self, context: LoadContext) -> Dataset:
+        return formula_data(
+            inputs={name: parse(text) for name, text in self.inputs.items()},
+            target=None if self.target is None else parse(self.target),
+            noise=None if self.noise is None else parse(self.noise),
+            constants=context.constants,
+            random=context.generator(),
+        )
+
+    def uses(self, path: ConfigPath, names: ConfigNames) -> Iterator[Use]:
+        yield from in_order((*path, "inputs"), self.inputs, names.constants)
+        for key, text in (("target", self.target), ("noise", self.noise)):
+            yield Use((*path, key), text, (*names.constants, *self.inputs))
+        yield from super().uses(path, names)
+
+
+def formula_data(
+    *,
+    inputs: Mapping[str, Expression],
+    target: Expression | None = None,
+    noise: Expression | None = None,
+    constants: Mapping[str, np.ndarray] | None = None,
+    random: RandomNumbers | None = None,
+) -> Dataset:
+    """Evaluate inputs, target and noise, in this order, in float64.
+
+    Args:
+        inputs: each sees the constants and the inputs before it; its leading axis counts the examples.
+        target: sees the constants and the inputs.
+        noise: is added to the target; sees what the target sees. Draws that give no shape take the target's.
+        constants: values by name.
+        random: where draws come from; None refuses them.
+    Raises:
+        FormulaError: a formula that cannot be evaluated, inside ("inputs", name), ("target",) or ("noise",).
+        DataError: noise without a target or of another shape, or a failed check of `dataset`.
+    """
+    ops = numpy_ops.table(random)
+    names: dict[str, np.ndarray] = dict(constants or {})
+    arrays: dict[str, np.ndarray] = {}
+    for name, expression in inputs.items():
+        with inside("inputs", name):
+            arrays[name] = names[name] = _value(expression, Scope(names, ops=ops), f"data.inputs.{name}")
+    if target is None:
+        if noise is not None:
+            raise DataError("noise is added to the target, but there is no target")
+        return dataset(arrays)
+    with inside("target"):
+        values = _value(target, Scope(names, ops=ops), "data.target")
+    if noise is not None:
+        with inside("noise"):
+            added = _value(noise, Scope(names, ops=ops, draw_shape=values.shape), "data.noise")
+            if not _fits(added.shape, values.shape):
+                raise FormulaError(
+                    f"the noise has shape {added.shape}, the target {values.shape}",
+                    hint="a draw without a count, such as normal(0, 0.1), takes the target's shape",
+                )
+        values = values + added
+    return dataset(arrays, values)
+
+
+def _value(expression: Expression, scope: Scope, owner: str) -> np.ndarray:
+    # A value that overflows or divides by zero is reported by `dataset`, with its place.
+    with np.errstate(all="ignore"):
+        return numpy_ops.number(evaluate(expression, scope, owner=owner))
+
+
+def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether an array of `shape` can be added to one of shape `target` and leave it that shape."""
+    try:
+        return np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        return False

@@ -1,0 +1,181 @@
+"""Arrays of NumPy archives."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, BinaryIO, Literal
+
+import numpy as np
+from pydantic import Field, Tag
+
+from gdrun.config.section import Identifier, by_form
+from gdrun.errors import DataError
+from gdrun.text import safe_text
+
+from .dataset import Dataset, dataset, unknown_name
+from .files import FileData, open_data, shown
+from .labels import encode_labels
+from .memory import BLOCK_BYTES, Growing, Memory, is_mapped, mapped_array
+from .section import named_inputs
+
+
+class NpzData(FileData):
+    """Arrays of a NumPy archive."""
+
+    suffixes = (".npz",)
+    kind: Literal["npz"]
+    inputs: Annotated[
+        Annotated[tuple[str, ...], Field(min_length=1), Tag("<sequence>")]
+        | Annotated[dict[Identifier, str], Tag("<mapping>")],
+        by_form("sequence", "mapping"),
+    ]
+    """Names of arrays in the file, or `{name: array}`."""
+    target: str | None = None
+    """Name of the target's array; one of text holds class labels, numbered in sorted order."""
+    example_weights: str | None = None
+    """Name of the array that says how much each example counts in the loss, as Keras's sample_weight."""
+    memory: Memory = "auto"
+    """all: keep the arrays in memory; mapped: read them from the file a window of batches at a time, which changes no
+    result; auto: mapped where they would fill a third of the memory that is free."""
+
+    @property
+    def has_target(self) -> bool:
+        return self.target is not None
+
+    def input_names(self) -> tuple[str, ...] | None:
+        return named_inputs(self.inputs)
+
+    def read(self, path: Path, *, labels: tuple[str, ...] = (), memory: Memory | None = None) -> Dataset:
+        return npz_data(
+            path,
+            inputs=self.inputs,
+            target=self.target,
+            labels=labels,
+            weights=self.example_weights,
+            memory=memory or self.memory,
+        )
+
+
+def npz_data(
+    path: str | Path,
+    *,
+    inputs: Sequence[str] | Mapping[str, str],
+    target: str | None = None,
+    labels: tuple[str, ...] = (),
+    weights: str | None = None,
+    memory: Memory = "all",
+) -> Dataset:
+    """Read arrays of an .npz file in the type they are stored in. Nothing in it is ever unpickled.
+
+    Args:
+        path: the file.
+        inputs: names of arrays, or input name -> name of array.
+        target: name of an array; one of text holds labels, which become 0, 1, ... in sorted order.
+        labels: the target's classes, where they are known already (those of the training data).
+        weights: name of the array of the examples' weights.
+        memory: "mapped" reads the arrays from the file as they are needed, compressed ones from a copy on disk; labels
+            and weights are kept in memory. "auto" does so where they are too large.
+    Raises:
+        DataError: for an unreadable file, an unknown array, an array of objects, or a failed check of `dataset`.
+    """
+    if not isinstance(inputs, Mapping):
+        inputs = {name: name for name in inputs}
+    with open_data(path) as (file, digest):
+        wanted = [*inputs.values(), *(key for key in (target, weights) if key is not None)]
+        mapped = memory != "all" and is_mapped(memory, _num_bytes(file, wanted))
+        arrays_of = _mapped_arrays if mapped else npz_arrays
+        read = dict(zip(wanted, arrays_of(file, wanted, path), strict=True))
+    arrays = {name: read[key] for name, key in inputs.items()}
+    values = None if target is None else read[target]
+    counts = None if weights is None else read[weights]
+    if values is not None and values.dtype.kind in "US":
+        if values.ndim != 1:
+            raise DataError(f"{shown(path)}: the labels of array '{target}' have shape {values.shape}, not (N,)")
+        values, labels = encode_labels([str(text) for text in values.astype(str)], labels)
+    else:
+        labels = ()
+    if counts is not None:
+        if counts.dtype.kind not in "iuf":
+            raise DataError(f"{shown(path)}: array '{weights}' does not hold weights (its type is {counts.dtype})")
+        counts = counts.astype(np.float64)
+    return dataset(arrays, values, labels=labels, files={str(path): digest}, weights=counts, mapped=mapped)
+
+
+def _num_bytes(file: BinaryIO, keys: Iterable[str]) -> int:
+    """How much memory the arrays would take; 0 where the file is no archive, which is told later."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+    except (zipfile.BadZipFile, EOFError, ValueError):
+        sizes = {}
+    file.seek(0)
+    return sum(sizes.get(f"{key}.npy", 0) for key in keys)
+
+
+def _mapped_arrays(file: BinaryIO, keys: Iterable[str], path: str | Path) -> list[np.ndarray]:
+    """Arrays whose numbers stay on disk: in the archive itself where it is not compressed, else in a copy."""
+    try:
+        archive = zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, EOFError, ValueError):
+        raise DataError(f"{shown(path)} is not a NumPy archive (.npz)") from None
+    with archive:
+        known = [name.removesuffix(".npy") for name in archive.namelist()]
+        arrays = []
+        for key in keys:
+            if key not in known:
+                raise unknown_name(f"array in {shown(path)} called", key, known)
+            where = f"{shown(path)}: array '{safe_text(key, limit=60)}'"
+            info = archive.getinfo(f"{key}.npy")
+            if info.compress_type == zipfile.ZIP_STORED:
+                # The entry's own header: 30 bytes, the last four of which give the lengths of two texts after it.
+                file.seek(info.header_offset + 26)
+                name_length, extra_length = struct.unpack("<HH", file.read(4))
+                arrays.append(mapped_array(file, info.header_offset + 30 + name_length + extra_length, where))
+            else:
+                arrays.append(_unpacked(archive, info, where))
+    return arrays
+
+
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> np.ndarray:
+    copy = Growing(info.file_size)
+    try:
+        with archive.open(info) as entry:
+            while part := entry.read(BLOCK_BYTES):
+                copy.add(np.frombuffer(part, np.uint8))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise DataError(f"{where} cannot be read: {safe_text(error, limit=200)}") from None
+    return mapped_array(copy.file, 0, where)
+
+
+def npz_arrays(file: BinaryIO, keys: Iterable[str], path: str | Path) -> list[np.ndarray]:
+    """Return arrays of an open archive in the type they are stored in, truth values as numbers.
+
+    Raises:
+        DataError: as `npz_data`; `path` is what the file is called.
+    """
+    try:
+        archive = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError, zipfile.BadZipFile):
+        raise DataError(f"{shown(path)} is not a NumPy archive (.npz)") from None
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise DataError(f"{shown(path)} holds a single array, not an archive", hint="save it with numpy.savez")
+    with archive:
+        return [_array(archive, key, path) for key in keys]
+
+
+def _array(archive: np.lib.npyio.NpzFile, key: str, path: str | Path) -> np.ndarray:
+    if key not in archive.files:
+        raise unknown_name(f"array in {shown(path)} called", key, archive.files)
+    try:
+        array = archive[key]
+    except (ValueError, EOFError, OSError, zlib.error, zipfile.BadZipFile, MemoryError, NotImplementedError) as error:
+        reason = "it holds Python objects" if "allow_pickle" in str(error) else safe_text(error, limit=200)
+        raise DataError(f"{shown(path)}: array '{safe_text(key, limit=60)}' cannot be read: {reason}") from None
+    if not isinstance(array, np.ndarray):
+        # What does not begin like an array NumPy gives as bytes.
+        raise DataError(f"{shown(path)}: '{safe_text(key, limit=60)}' in it is not an array")
+    return array.astype(np.float64) if array.dtype.kind == "b" else array

@@ -1,0 +1,148 @@
+"""Convolutions, pooling and what changes an image's size."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from gdrun.config.section import Count, PositiveInteger
+
+from .base import Activation, KerasLayer, WeightedLayer
+
+
+def _sizes(value: Any) -> Any:
+    """A positive integer or a list of them, one a dimension."""
+    items = value if isinstance(value, (tuple, list)) else (value,)
+    for item in items:
+        whole = isinstance(item, int) or (isinstance(item, float) and item.is_integer())
+        if isinstance(item, bool) or not whole or item < 1:
+            raise PydanticCustomError("size", "expected a positive integer or a list of them, one a dimension")
+    return tuple(int(item) for item in items) if isinstance(value, (tuple, list)) else int(value)
+
+
+PoolSize = Annotated[
+    Any,
+    AfterValidator(_sizes),
+    WithJsonSchema(
+        {
+            "title": "a positive integer or a list of them",
+            "type": ["integer", "array"],
+            "minimum": 1,
+            "items": {"type": "integer", "minimum": 1},
+        }
+    ),
+]
+
+
+class Convolution(WeightedLayer):
+    """What convolutions have."""
+
+    convolves = True
+
+    filters: PositiveInteger
+    """Number of output channels."""
+    kernel_size: PoolSize
+    """Window, a number or one a dimension."""
+    strides: PoolSize = 1
+    """Step of the window."""
+    padding: Literal["valid", "same"] = "valid"
+    """valid: only whole windows; same: as many outputs as inputs."""
+    activation: Activation = "linear"
+    """Applied to the output."""
+
+
+class Conv1D(Convolution):
+    """One-dimensional convolution over (steps, channels)."""
+
+    kind: Literal["conv1d"]
+
+
+class Conv2D(Convolution):
+    """Two-dimensional convolution over (rows, columns, channels)."""
+
+    kind: Literal["conv2d"]
+
+
+class Pooling(KerasLayer):
+    """What pooling layers have."""
+
+    pool_size: PoolSize = 2
+    """Window."""
+    strides: PoolSize | None = None
+    """Step of the window; null: the window's size."""
+    padding: Literal["valid", "same"] = "valid"
+    """valid: only whole windows; same: the edge too."""
+
+    def keras_settings(self) -> dict[str, Any]:
+        # Keras takes no null here: its own default, the window's size, goes by leaving the argument out.
+        return {name: value for name, value in super().keras_settings().items() if value is not None}
+
+
+class MaxPooling1D(Pooling):
+    """Largest value of each window."""
+
+    kind: Literal["max_pooling1d"]
+
+
+class MaxPooling2D(Pooling):
+    """Largest value of each window."""
+
+    kind: Literal["max_pooling2d"]
+
+
+class AveragePooling2D(Pooling):
+    """Mean of each window."""
+
+    kind: Literal["average_pooling2d"]
+
+
+class GlobalAveragePooling2D(KerasLayer):
+    """Mean of each channel."""
+
+    kind: Literal["global_average_pooling2d"]
+
+
+class GlobalMaxPooling2D(KerasLayer):
+    """Largest value of each channel."""
+
+    kind: Literal["global_max_pooling2d"]
+
+
+class Conv2DTranspose(Convolution):
+    """Two-dimensional convolution the other way round: from a small image to a larger one."""
+
+    kind: Literal["conv2d_transpose"]
+
+
+class AveragePooling1D(Pooling):
+    """Mean of each window."""
+
+    kind: Literal["average_pooling1d"]
+
+
+class GlobalAveragePooling1D(KerasLayer):
+    """Mean of each channel over the steps."""
+
+    kind: Literal["global_average_pooling1d"]
+
+
+class GlobalMaxPooling1D(KerasLayer):
+    """Largest value of each channel over the steps."""
+
+    kind: Literal["global_max_pooling1d"]
+
+
+class UpSampling2D(KerasLayer):
+    """Each pixel repeated."""
+
+    kind: Literal["up_sampling2d"]
+    size: PoolSize = 2
+    """How often, a number or one a dimension."""
+
+
+class ZeroPadding2D(KerasLayer):
+    """Zeros around the image."""
+
+    kind: Literal["zero_padding2d"]
+    padding: Count = 1
+    """Rows and columns of zeros on every side."""

@@ -1,0 +1,129 @@
+"""Dense layers, and layers of any shape: activations, normalization, noise, embeddings."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from gdrun.config.section import (
+    Integer,
+    NonNegative,
+    Number,
+    PositiveInteger,
+    PositiveNumber,
+    ShortSection,
+    UnitInterval,
+)
+
+from .base import Activation, InitialWeights, KerasLayer, WeightedLayer
+
+
+class Dense(WeightedLayer):
+    """activation(inputs @ kernel + bias)."""
+
+    kind: Literal["dense"]
+    units: PositiveInteger
+    """Number of outputs."""
+    activation: Activation = "linear"
+    """Applied to the output."""
+
+
+class Flatten(KerasLayer):
+    """One row of numbers an example."""
+
+    kind: Literal["flatten"]
+
+
+class Reshape(KerasLayer):
+    """Another shape for each example."""
+
+    kind: Literal["reshape"]
+    target_shape: tuple[Integer, ...]
+    """Shape of one example; one entry may be -1."""
+
+
+class ActivationLayer(ShortSection, KerasLayer):
+    """An activation on its own."""
+
+    keras_name = "Activation"
+    aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        name: {"activation": name} for name in ("relu", "sigmoid", "tanh", "softmax", "gelu")
+    }
+
+    kind: Literal["activation", "relu", "sigmoid", "tanh", "softmax", "gelu"]
+    activation: Activation
+    """Its name."""
+
+
+class Dropout(KerasLayer):
+    """Sets a random share of the inputs to zero while training, and scales the rest by 1 / (1 - rate)."""
+
+    takes_seed = True
+
+    kind: Literal["dropout"]
+    rate: Annotated[Number, Field(ge=0, lt=1)]
+    """Share set to zero."""
+
+
+class GaussianNoise(KerasLayer):
+    """Adds noise while training."""
+
+    takes_seed = True
+
+    kind: Literal["gaussian_noise"]
+    stddev: NonNegative
+    """Standard deviation."""
+
+
+class BatchNormalization(KerasLayer):
+    """Normalises each feature over the batch while training, by moving averages otherwise."""
+
+    kind: Literal["batch_normalization"]
+    momentum: UnitInterval = 0.99
+    """Of the moving averages."""
+    epsilon: PositiveNumber = 0.001
+    """Added to the variance."""
+    center: bool = True
+    """Whether beta is learnt."""
+    scale: bool = True
+    """Whether gamma is learnt."""
+    trainable: bool = True
+    """false: the optimizer leaves this layer alone; it then always normalises by the moving averages, as in Keras."""
+
+
+class LayerNormalization(KerasLayer):
+    """Normalises each example over its features."""
+
+    kind: Literal["layer_normalization"]
+    epsilon: PositiveNumber = 0.001
+    """Added to the variance."""
+    center: bool = True
+    """Whether beta is learnt."""
+    scale: bool = True
+    """Whether gamma is learnt."""
+    trainable: bool = True
+    """false: the optimizer leaves this layer alone."""
+
+
+class Embedding(KerasLayer):
+    """A learnt vector for each integer."""
+
+    kind: Literal["embedding"]
+    input_dim: PositiveInteger
+    """Number of integers, 0 to input_dim - 1."""
+    output_dim: PositiveInteger
+    """Length of the vectors."""
+    embeddings: InitialWeights = "random_uniform"
+    """Initial vectors, (input_dim, output_dim)."""
+    trainable: bool = True
+    """false: the optimizer leaves this layer alone."""
+
+
+class Rescaling(KerasLayer):
+    """inputs * scale + offset."""
+
+    kind: Literal["rescaling"]
+    scale: Number
+    """Factor."""
+    offset: Number = 0.0
+    """Added after."""
