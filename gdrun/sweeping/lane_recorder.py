@@ -19,7 +19,7 @@ from gdrun.engine.lanes import Lanes
 from gdrun.engine.state import Reason, TrainState
 from gdrun.engine.step import Moment
 from gdrun.models.transforms import transformed
-from gdrun.rundir.record import Status
+from gdrun.rundir.run_info import Status
 from gdrun.training.outcome import Ending, ending
 
 from .inputs import GroupInputs
