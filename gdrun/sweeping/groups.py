@@ -101,18 +101,12 @@ def _chooses(path: ConfigPath, values: np.ndarray) -> bool:
 
 
 def _settled(values: np.ndarray, change: Change) -> Change:
-    return change if change != "program" and len(values) and not _all_same(values) else "program"
-
-
-def _all_same(values: np.ndarray) -> bool:
-    return (
-        all(repr(value) == repr(values[0]) for value in values)
-        if values.dtype == object
-        else bool((values == values[0]).all())
-    )
+    """Return the change of an axis among trials of a program; one that has a single value there is built in."""
+    return change if change != "program" and _codes(values).any() else "program"
 
 
 def _codes(values: np.ndarray) -> np.ndarray:
+    """Return a number for each value, int64 (n,), equal where values are; 0 alone where all are."""
     if values.dtype != object:
         return np.unique(values, return_inverse=True)[1]
     numbers: dict[str, int] = {}
@@ -186,7 +180,7 @@ def _of_constant(experiment: Experiment, name: str) -> Change:
 
 
 def _names(texts: Any) -> frozenset[str]:
-    """The names that formulas use; what is no formula has none."""
+    """Return the names that formulas use; what is no formula has none."""
     names: set[str] = set()
     for text in texts:
         if isinstance(text, Loop):
@@ -200,7 +194,7 @@ def _names(texts: Any) -> frozenset[str]:
 
 
 def _texts(section: Any) -> Iterator[Any]:
-    """Every text and list in a section."""
+    """Yield every text and list in a section."""
     if isinstance(section, str | list):
         yield section
     elif isinstance(section, Mapping):
