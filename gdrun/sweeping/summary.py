@@ -44,7 +44,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class DivergenceEdge:
-    """DivergenceEdge of divergence along the learning rate, at one setting of everything else.
+    """Edge of divergence along the learning rate, at one setting of everything else.
 
     Args:
         axis: the learning rate's key. values: the other axes' values, without seeds.

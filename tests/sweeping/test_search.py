@@ -1,4 +1,4 @@
-"""Searches: what is asked for and told, what a search that was killed ends with, and who is dropped at a rung."""
+"""Searches: proposals and outcomes, the end of a search that was killed, and the lanes that are dropped at a rung."""
 
 from __future__ import annotations
 
