@@ -14,9 +14,8 @@ from gdrun.rundir.strict_json import not_finite
 from gdrun.rundir.tail import Tail
 from gdrun.training.listener import Listener, Plan, Progress
 
-from .events import EventFile, require_tensorboard
-from .hyperparameters import hyperparameters
-from .tensorboard import finish
+from .recorded import hyperparameters
+from .tensorboard import EventFile, finish, require_tensorboard
 
 MOST_NUMBERS = 64
 """Of one recorded column: larger arrays are written as histograms at the end alone."""
@@ -114,23 +113,23 @@ class _Forgiving:
 
 def numbers_in(row: dict[str, Any]) -> dict[str, float]:
     """Return the numbers in a row of metrics.jsonl by name: "loss", "parameters.W[0,1]", "parameters.c.re"."""
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for name, value in row.items():
         if name not in ("step", "epoch"):
-            _collect(name, value, found)
-    return found
+            _collect(name, value, numbers)
+    return numbers
 
 
-def _collect(name: str, value: Any, found: dict[str, float]) -> None:
+def _collect(name: str, value: Any, numbers: dict[str, float]) -> None:
     if isinstance(value, str):
         value = not_finite(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        found[name] = float(value) if isinstance(value, float) or abs(value) < 1 << 1000 else float("inf")
+        numbers[name] = float(value) if isinstance(value, float) or abs(value) < 1 << 1000 else float("inf")
     elif isinstance(value, dict) and value.keys() == {"re", "im"}:
         for part, number in value.items():
-            _collect(f"{name}.{part}", number, found)
+            _collect(f"{name}.{part}", number, numbers)
     elif isinstance(value, list):
         array = np.array(value, object)
         if array.size <= MOST_NUMBERS:
             for index in np.ndindex(array.shape):
-                _collect(f"{name}[{','.join(map(str, index))}]", array[index], found)
+                _collect(f"{name}[{','.join(map(str, index))}]", array[index], numbers)
