@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,7 @@ class TensorBoardListener(Listener):
         if plan.directory is None or plan.num_trials is not None:
             return  # A sweep has no rows; its trials are exported when they have ended.
         run = Run(plan.directory)
-        with _Forgiving(self):
+        with self._warning():
             self._file = EventFile(self._folder / run.id)
             self._file.begin(hyperparameters(run), name=run.id, at=time.time())
             self._tail = Tail(run.directory)
@@ -69,7 +71,7 @@ class TensorBoardListener(Listener):
         self._inner.finished(run)
         self._follow()
         if self._file is not None:
-            with _Forgiving(self):
+            with self._warning():
                 finish(self._file, run)
         self._end_file()
 
@@ -78,37 +80,29 @@ class TensorBoardListener(Listener):
         self._end_file()
         self._inner.close()
 
+    @contextmanager
+    def _warning(self) -> Iterator[None]:
+        """Turn a disk's refusal into a warning and the end of the event file."""
+        try:
+            yield
+        except RunDirectoryError as error:
+            self._file = None
+            self.warned(f"TensorBoard's files are not written any more: {error.message}")
+
     def _end_file(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            with _Forgiving(self):
+            with self._warning():
                 file.close()
 
     def _follow(self) -> None:
         if self._file is None or self._tail is None:
             return
-        with _Forgiving(self):
+        with self._warning():
             now = time.time()
             for row in self._tail.new_rows():
                 self._file.scalars(numbers_in(row), step=row["step"], at=now)
             self._file.flush()
-
-
-class _Forgiving:
-    """Turns a disk's refusal into a warning and the end of the event file."""
-
-    def __init__(self, listener: TensorBoardListener) -> None:
-        self._listener = listener
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, RunDirectoryError):
-            return False
-        self._listener._file = None
-        self._listener.warned(f"TensorBoard's files are not written any more: {error.message}")
-        return True
 
 
 def numbers_in(row: dict[str, Any]) -> dict[str, float]:

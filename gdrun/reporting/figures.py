@@ -11,7 +11,7 @@ import numpy as np
 
 from gdrun.errors import GdrunError
 from gdrun.plots.choose import PICTURES
-from gdrun.plots.downsampling import downsampled
+from gdrun.plots.downsampling import downsampled, evenly
 from gdrun.plots.figure import Figure, FigureAxis, Grid, Series
 from gdrun.plots.palette import LINES
 from gdrun.plots.scales import colour_limits, limits_of
@@ -94,7 +94,7 @@ def shortened(series: Series, buckets: int) -> Series:
     if len(series.x) <= 12 * buckets or series.values is not None:
         return series
     if not (np.diff(series.x) >= 0).all():
-        return _kept(series, np.unique(np.linspace(0, len(series.x) - 1, 12 * buckets).astype(int)))
+        return _kept(series, evenly(len(series.x), 12 * buckets))
     linear = downsampled(series, "linear", limits_of([series.x], "linear", margin=0), buckets)
     early = downsampled(series, "log", limits_of([series.x], "log", margin=0), buckets // 2)
     # Rows of the same x stand or fall together; there are few of them.
