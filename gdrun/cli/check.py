@@ -17,8 +17,8 @@ from . import arguments, failures, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
 
 if TYPE_CHECKING:
-    from gdrun.checking import Checked
-    from gdrun.training.train import Prepared
+    from gdrun.checking.check import Checked
+    from gdrun.training.prepare import Prepared
 
     from .junit import Case
 
@@ -85,7 +85,7 @@ class _Checker:
 
     def check(self, prepared: Prepared, config: str) -> bool:
         """Run and judge one config; return whether to go on with the others."""
-        from gdrun.checking import check_prepared
+        from gdrun.checking.check import check_prepared
 
         from . import progress, summary
         from .junit import Case

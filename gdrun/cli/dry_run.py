@@ -13,7 +13,7 @@ from . import terminal
 from .tables import table
 
 if TYPE_CHECKING:
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 MOST_PARAMETERS = 40
 """Lines of the table of parameters."""

@@ -20,7 +20,7 @@ def command(
 ) -> int:
     """Print a finished run's loss and metrics, on its own data or on other examples with a target."""
     from gdrun.rundir.run import load_run
-    from gdrun.training.prediction import evaluate, load_trained, read_examples
+    from gdrun.training.predict import evaluate, load_trained, read_examples
 
     from .output import print_json
     from .tables import table

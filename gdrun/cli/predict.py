@@ -39,7 +39,7 @@ def command(
     predictions. Columns of DATA are those that the config names, or are called like the inputs.
     """
     from gdrun.rundir.run import load_run
-    from gdrun.training.prediction import load_trained, predict, read_examples
+    from gdrun.training.predict import load_trained, predict, read_examples
 
     trained = load_run(run, runs_dir)
     with session.quiet():

@@ -39,7 +39,7 @@ def command(
     Exit codes: as of train; 2 where a run has ended or cannot go on, 5 where it is busy or damaged.
     """
     from gdrun.rundir.run import Run
-    from gdrun.training.resumable import find_resumable
+    from gdrun.training.resume import find_resumable
 
     run, overrides = _split(targets or [])
     directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
@@ -59,8 +59,7 @@ def _resume_run(
     directory: Path, overrides: list[str], plugins: list[str] | None, quiet: bool, verbose: bool
 ) -> tuple[int, dict[str, Any]]:
     """Go on with a run, show it, and return the exit code and what `--json` says of it."""
-    from gdrun.training.resumable import prepare_again
-    from gdrun.training.resuming import continue_run
+    from gdrun.training.resume import continue_run, prepare_again
 
     from . import progress, summary
 
@@ -82,8 +81,8 @@ def _resume_sweep(
     directory: Path, overrides: list[str], plugins: list[str] | None, quiet: bool, verbose: bool
 ) -> tuple[int, dict[str, Any]]:
     """The same for a sweep."""
+    from gdrun.sweeping.run import resume_sweep
     from gdrun.sweeping.summary import summarize
-    from gdrun.training.resuming import resume_sweep
 
     from . import progress, sweep_summary
 

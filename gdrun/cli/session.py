@@ -14,7 +14,7 @@ from . import failures, terminal
 if TYPE_CHECKING:
     from gdrun.config.plugins import Plugins
     from gdrun.experiment import LoadedConfig
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
     from .noise import Noise
 
@@ -72,7 +72,7 @@ def prepare_all(
         GdrunError: what is wrong with them, all of them.
     """
     with waiting("starting TensorFlow"), failures.collecting() as errors:
-        from gdrun.training.train import prepare
+        from gdrun.training.prepare import prepare
 
         prepared = []
         for one in loaded:

@@ -18,7 +18,7 @@ from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, 
 
 if TYPE_CHECKING:
     from gdrun.experiment import LoadedConfig
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
     from .noise import Noise
 

@@ -11,8 +11,8 @@ from typing import Any
 from gdrun.config.plugins import PluginSources
 from gdrun.errors import ComponentError, ConfigError, RunDirectoryError, UsageError
 from gdrun.rundir.run import Run
-from gdrun.training.prediction import final_moment, load_trained, trained_state
-from gdrun.training.train import Prepared
+from gdrun.training.predict import final_moment, load_trained, trained_state
+from gdrun.training.prepare import Prepared
 
 Load = Callable[[], Prepared]
 """Builds the run's experiment, which needs TensorFlow."""

@@ -25,7 +25,7 @@ from .run_pictures import FEW_POINTS, subtitle, with_rows
 from .scales import number_text
 
 if TYPE_CHECKING:
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 Load = Callable[[], "Prepared"]
 """Builds the run's experiment."""
