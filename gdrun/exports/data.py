@@ -10,13 +10,16 @@ from gdrun.rundir.run import Run, load_run
 from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
 
+from . import tables, tensorboard, tracking
 from .exporter import Exporter
-from .tables import export_csv, export_parquet
-from .tensorboard import export_tensorboard
-from .tracking import export_mlflow
 
-EXPORTERS: tuple[Exporter, ...] = (export_csv, export_parquet, export_tensorboard, export_mlflow)
-"""A name here and a decorated function add a format."""
+EXPORTERS: tuple[Exporter, ...] = (
+    tables.export_csv,
+    tables.export_parquet,
+    tensorboard.export_tensorboard,
+    tracking.export_mlflow,
+)
+"""A line here and a decorated function add a format."""
 
 FORMATS = {exporter.format: exporter for exporter in EXPORTERS}
 
