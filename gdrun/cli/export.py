@@ -21,6 +21,11 @@ _DATA, _MODELS = list(FORMATS), list(MODEL_FORMATS)
 _TO = f"{', '.join(_DATA[:-1])} or {_DATA[-1]}"
 _MODEL = f"{', '.join(_MODELS[:-1])} or {_MODELS[-1]}"
 
+
+def _formats(incomplete: str) -> list[tuple[str, str]]:
+    return [(name, exporter.help) for name, exporter in FORMATS.items() if name.startswith(incomplete)]
+
+
 RunArguments = Annotated[
     list[str], typer.Argument(metavar="RUN", help="Paths, ids or the beginnings of ids, or latest; a model is of one.")
 ]
@@ -30,7 +35,7 @@ def command(
     runs: RunArguments,
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="FORMAT", help=f"{_TO}.", show_default=False),
+        typer.Option("--to", metavar="FORMAT", help=f"{_TO}.", show_default=False, autocompletion=_formats),
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="FORMAT", help=f"{_MODEL}.", show_default=False)

@@ -1,4 +1,4 @@
-"""What runs and trials recorded, as columns of plain numbers and texts, and the settings that describe them."""
+"""Recorded rows and trials as columns of plain numbers and texts, and the settings that describe a run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def hyperparameters(run: Run) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class RecordedCurve:
     """Columns by name, (rows,) each, with the steps of the rows and about the times at which they were recorded."""
 
     columns: Mapping[str, np.ndarray]
@@ -55,9 +55,9 @@ class Curve:
         }
 
 
-def curve_of(run: Run) -> Curve:
+def curve_of(run: Run) -> RecordedCurve:
     """Return a run's rows. Raises RunDirectoryError where they are damaged."""
-    return Curve(flat_columns(run), run.table.steps, _row_times(run, run.table.steps))
+    return RecordedCurve(flat_columns(run), run.table.steps, _row_times(run, run.table.steps))
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class ExportedTrial:
     num_steps: int
     settings: dict[str, Any]
     results: dict[str, float]
-    curve: Curve | None
+    curve: RecordedCurve | None
     parameters: Mapping[str, np.ndarray]
 
 
@@ -85,7 +85,7 @@ def trials_of(sweep: SweepRun) -> Iterator[ExportedTrial]:
         number, curve = row["trial"], None
         if number in curve_rows:
             columns = {name: values[curve_rows[number]][picked] for name, values in curves.items()}
-            curve = Curve(
+            curve = RecordedCurve(
                 dict(part for name, values in columns.items() for part in parts_of(name, values)), steps, times
             )
         yield ExportedTrial(

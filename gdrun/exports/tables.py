@@ -19,13 +19,13 @@ from .recorded import as_sweep, cell, flat_columns, is_sweep
 
 @exporter("csv")
 def export_csv(runs: Sequence[Run], output: str | None) -> list[str]:
-    """A table: of runs a row a recorded step, of sweeps a row a trial."""
+    """Write a table: of runs a row a recorded step, of sweeps a row a trial."""
     return write_new(runs, output, ".csv", lambda: csv_text(runs).encode("utf-8", "backslashreplace"))
 
 
 @exporter("parquet")
 def export_parquet(runs: Sequence[Run], output: str | None) -> list[str]:
-    """The same table with types (needs pyarrow)."""
+    """Write the same table with types (needs pyarrow)."""
     return write_new(runs, output, ".parquet", lambda: parquet_bytes(runs))
 
 

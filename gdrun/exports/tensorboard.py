@@ -19,7 +19,7 @@ from gdrun.text import safe_text
 
 from .exporter import exporter
 from .recorded import (
-    Curve,
+    RecordedCurve,
     as_sweep,
     curve_of,
     finite_numbers,
@@ -146,14 +146,15 @@ class EventFile:
 
 
 def _float32(value: float) -> float:
-    """Event files hold float32: what is larger is an infinity there, which protobuf would refuse to make of it."""
+    """Return a number as event files hold it: an infinity where it is too large for float32."""
+    # protobuf refuses to convert such a number itself.
     with np.errstate(over="ignore"):
         return float(np.float32(value))
 
 
 @exporter("tensorboard")
 def export_tensorboard(runs: Sequence[Run], output: str | None) -> list[str]:
-    """Event files: curves, histograms, hyperparameters (needs tensorboard).
+    """Write event files: curves, histograms, hyperparameters (needs tensorboard).
 
     Those of a run lie in OUTPUT/ID, those of a sweep's trials in OUTPUT/ID/TRIAL; the folders are returned.
 
@@ -227,7 +228,7 @@ def _write_end(
     file.end(at=at, good=status in GOOD)
 
 
-def _write_curve(file: EventFile, curve: Curve) -> None:
+def _write_curve(file: EventFile, curve: RecordedCurve) -> None:
     """Write a value where a row has one; a column that has values in some rows only is nan in the others."""
     columns = {name: values.tolist() for name, values in curve.numeric().items()}
     for index, (step, time_) in enumerate(zip(curve.steps.tolist(), curve.times.tolist(), strict=True)):

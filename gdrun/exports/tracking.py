@@ -11,7 +11,16 @@ from gdrun.rundir.run import Run
 from gdrun.text import safe_text
 
 from .exporter import exporter
-from .recorded import Curve, as_sweep, curve_of, finite_numbers, hyperparameters, is_sweep, seconds_of, trials_of
+from .recorded import (
+    RecordedCurve,
+    as_sweep,
+    curve_of,
+    finite_numbers,
+    hyperparameters,
+    is_sweep,
+    seconds_of,
+    trials_of,
+)
 
 _METRICS_A_CALL, _SETTINGS_A_CALL = 1000, 100
 """What MLflow's server takes in one request."""
@@ -22,7 +31,7 @@ _STATUS = {"completed": "FINISHED", "stopped": "FINISHED", "interrupted": "KILLE
 
 @exporter("mlflow")
 def export_mlflow(runs: Sequence[Run], output: str | None) -> list[str]:
-    """Runs in MLflow's tracking store (needs mlflow).
+    """Log runs to MLflow's tracking store (needs mlflow).
 
     A sweep is a run with one nested run a trial. The experiment is called as the run's config is. Parameters are its
     settings, metrics its rows with their steps; the small files of the run directory are its artifacts.
@@ -110,7 +119,7 @@ class _Log:
         named = _named({f"final/{name}": value for name, value in results.items()})
         self._metrics(identity, [(name, value, self._end, step) for name, value in named.items()])
 
-    def _curve(self, identity: str, curve: Curve) -> None:
+    def _curve(self, identity: str, curve: RecordedCurve) -> None:
         self._metrics(
             identity,
             [

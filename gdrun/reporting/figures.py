@@ -133,7 +133,7 @@ def _grid(grid: Grid) -> dict[str, Any]:
 
 
 def _number(value: float | None) -> float | int | None:
-    """A number with the digits that it has, None where it is not finite; whole ones without a point."""
+    """Return a number with the digits that it has, None where it is not finite; whole ones without a point."""
     if value is None or not np.isfinite(value):
         return None
     short = float(f"{value:.{_DIGITS}g}")
