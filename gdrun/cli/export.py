@@ -96,7 +96,7 @@ def _model(
     if len(runs) > 1:
         raise UsageError(f"a model is of one run, but {len(runs)} are named")
     trained = load_run(runs[0], runs_dir)
-    path = Path(output or f"{trained.record.name}{MODEL_FORMATS[model].suffix}")
+    path = Path(output or f"{trained.info.name}{MODEL_FORMATS[model].suffix}")
     with session.quiet():
         written = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))
     terminal.data(str(written))

@@ -37,7 +37,7 @@ def write_new(runs: Sequence[Run], output: str | None, suffix: str, content: Cal
         UsageError: it exists.
         RunDirectoryError: the disk refuses.
     """
-    name = runs[0].record.name or runs[0].id if len(runs) == 1 else "runs"
+    name = runs[0].info.name or runs[0].id if len(runs) == 1 else "runs"
     path = Path(output if output is not None else f"{name}{suffix}")
     exists = UsageError(f"{safe_text(path)} exists; it is not replaced", hint="name another file with -o")
     if path.exists() or path.is_symlink():

@@ -56,17 +56,15 @@ def _write_npz(run: Run, output: Path, load: Load) -> None:
 
 
 def _write_keras(run: Run, output: Path, load: Load) -> None:
-    from gdrun.models.functions import NetworkModel
-
-    model = load().built.objective.model
-    if not isinstance(model, NetworkModel):
+    network = load().built.objective.model.keras_network
+    if network is None:
         raise UsageError(
             "only models of Keras layers (linear, mlp, layers) can be written as a Keras model",
             hint="use --model savedmodel or --model npz",
         )
     if output.suffix != ".keras":
         raise UsageError(f"a Keras model's file ends in .keras, {output.name} does not")
-    model.network.to_keras(run.parameters).save(output)
+    network.to_keras(run.parameters).save(output)
 
 
 def _write_saved_model(run: Run, output: Path, load: Load) -> None:

@@ -12,9 +12,7 @@ import numpy as np
 
 from gdrun.rundir.column_parts import column_parts
 from gdrun.rundir.describing import written_settings
-from gdrun.rundir.entry import Entry
 from gdrun.rundir.run import Run
-from gdrun.rundir.sweep_run import SweepRun
 
 MOST_TRIAL_ROWS = 1000
 """Of a trial's curve: more points are shown by none of the programs."""
@@ -28,7 +26,7 @@ def hyperparameters(run: Run) -> dict[str, Any]:
 
     Runs of several configs have the optimizer's in common.
     """
-    settings = {path: cell(value) for path, value in Entry(run.directory).settings.items() if value is not None}
+    settings = {path: cell(value) for path, value in run.settings.items() if value is not None}
     written = written_settings(run, settings)
     chosen = {
         path: value
@@ -73,7 +71,7 @@ class ExportedTrial:
     parameters: Mapping[str, np.ndarray]
 
 
-def trials_of(sweep: SweepRun) -> Iterator[ExportedTrial]:
+def trials_of(sweep: Run) -> Iterator[ExportedTrial]:
     """Yield the trials of a sweep, their curves thinned to `MOST_TRIAL_ROWS`."""
     curves = dict(sweep.curves)
     steps = curves.pop("step", np.zeros(0, np.int64))
@@ -124,17 +122,12 @@ def cell(value: Any) -> Any:
     return json.dumps(value, default=str)
 
 
-def as_sweep(run: Run) -> SweepRun:
-    """Return a sweep's `Run` with its table."""
-    return run if isinstance(run, SweepRun) else SweepRun(run.directory)
-
-
 def is_sweep(run: Run) -> bool:
-    """Return whether a run is a sweep. Raises RunDirectoryError where its record cannot be read."""
-    return run.record.kind == "sweep"
+    """Return whether a run is a sweep. Raises RunDirectoryError where its run info cannot be read."""
+    return run.info.kind == "sweep"
 
 
-def _trial_parameters(sweep: SweepRun) -> dict[int, dict[str, np.ndarray]]:
+def _trial_parameters(sweep: Run) -> dict[int, dict[str, np.ndarray]]:
     """Return the final parameters of each trial, {} where the sweep kept none."""
     if not (sweep.directory / "parameters.npz").is_file():
         return {}
@@ -162,9 +155,9 @@ def seconds_of(text: str | None) -> float | None:
 
 def _row_times(run: Run, steps: np.ndarray) -> np.ndarray:
     """Return about the time of each step, in seconds since 1970: evenly from start to end, as nothing says more."""
-    record = run.record
-    start = seconds_of(record.started) or 0.0
-    length = record.seconds if isinstance(record.seconds, int | float) and np.isfinite(record.seconds) else 0.0
+    info = run.info
+    start = seconds_of(info.started) or 0.0
+    length = info.seconds if isinstance(info.seconds, int | float) and np.isfinite(info.seconds) else 0.0
     last = float(steps[-1]) if len(steps) and steps[-1] > 0 else 1.0
     return start + length * steps / last
 

@@ -14,7 +14,7 @@ from gdrun.rundir.digits import shortest_texts
 from gdrun.rundir.run import Run
 
 from .exporter import exporter, write_new
-from .recorded import as_sweep, cell, flat_columns, is_sweep
+from .recorded import cell, flat_columns, is_sweep
 
 
 @exporter("csv")
@@ -92,7 +92,7 @@ def _id_column(runs: Sequence[Run]) -> list[str]:
 def _columns(run: Run) -> dict[str, Any]:
     if not is_sweep(run):
         return dict(flat_columns(run))
-    rows = as_sweep(run).trials
+    rows = run.trials
     return {name: [cell(row[name]) for row in rows] for name in (rows[0] if rows else ())}
 
 

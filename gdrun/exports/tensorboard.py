@@ -20,7 +20,6 @@ from gdrun.text import safe_text
 from .exporter import exporter
 from .recorded import (
     RecordedCurve,
-    as_sweep,
     curve_of,
     finite_numbers,
     hyperparameters,
@@ -179,7 +178,7 @@ def export_tensorboard(runs: Sequence[Run], output: str | None) -> list[str]:
 
 def _write_run(run: Run, target: Path) -> None:
     curve = curve_of(run)
-    start = float(curve.times[0]) if len(curve.times) else seconds_of(run.record.started) or 0.0
+    start = float(curve.times[0]) if len(curve.times) else seconds_of(run.info.started) or 0.0
     with EventFile(target, now=start) as file:
         file.begin(hyperparameters(run), name=run.id, at=start)
         _write_curve(file, curve)
@@ -187,9 +186,9 @@ def _write_run(run: Run, target: Path) -> None:
 
 
 def _write_sweep(run: Run, target: Path) -> None:
-    start = seconds_of(run.record.started) or 0.0
-    end = seconds_of(run.record.finished) or start
-    trials = list(trials_of(as_sweep(run)))
+    start = seconds_of(run.info.started) or 0.0
+    end = seconds_of(run.info.finished) or start
+    trials = list(trials_of(run))
     width = len(str(max((trial.number for trial in trials), default=0)))
     for trial in trials:
         with EventFile(target / f"{trial.number:0{width}d}", now=start) as file:
@@ -201,13 +200,13 @@ def _write_sweep(run: Run, target: Path) -> None:
 
 def finish(file: EventFile, run: Run) -> None:
     """Write the end of a run: final values, the distribution of each parameter, its status."""
-    end = seconds_of(run.record.finished) or seconds_of(run.record.started) or 0.0
+    end = seconds_of(run.info.finished) or seconds_of(run.info.started) or 0.0
     try:
         parameters = run.parameters
     except RunDirectoryError:
         parameters = {}
-    results = finite_numbers(run.record.final)
-    _write_end(file, results, parameters, str(run.status), step=run.record.steps or 0, at=end)
+    results = finite_numbers(run.info.final)
+    _write_end(file, results, parameters, str(run.status), step=run.info.steps or 0, at=end)
 
 
 def _write_end(

@@ -13,7 +13,6 @@ from gdrun.text import safe_text
 from .exporter import exporter
 from .recorded import (
     RecordedCurve,
-    as_sweep,
     curve_of,
     finite_numbers,
     hyperparameters,
@@ -63,20 +62,20 @@ class _Log:
 
     def __init__(self, client: Any, entities: Any, run: Run) -> None:
         self._client, self._entities, self._run = client, entities, run
-        self._start = seconds_of(run.record.started) or 0.0
-        self._end = seconds_of(run.record.finished) or self._start
-        name = run.record.name or "gdrun"
+        self._start = seconds_of(run.info.started) or 0.0
+        self._end = seconds_of(run.info.finished) or self._start
+        name = run.info.name or "gdrun"
         experiment = client.get_experiment_by_name(name)
         self._experiment = experiment.experiment_id if experiment else client.create_experiment(name)
 
     def write(self) -> str:
         """Log it and return MLflow's id of it."""
-        run, record = self._run, self._run.record
-        tags = {"gdrun.id": run.id, "gdrun.status": str(run.status), "gdrun.kind": record.kind}
-        tags |= {"gdrun.why": record.why or "", "mlflow.note.content": record.description or ""}
+        run, info = self._run, self._run.info
+        tags = {"gdrun.id": run.id, "gdrun.status": str(run.status), "gdrun.kind": info.kind}
+        tags |= {"gdrun.why": info.why or "", "mlflow.note.content": info.description or ""}
         identity = self._begin(run.id, tags)
         self._settings(identity, hyperparameters(run))
-        self._results(identity, finite_numbers(record.final), record.steps or 0)
+        self._results(identity, finite_numbers(info.final), info.steps or 0)
         if is_sweep(run):
             self._trials(identity)
         else:
@@ -88,7 +87,7 @@ class _Log:
         return identity
 
     def _trials(self, parent: str) -> None:
-        sweep = as_sweep(self._run)
+        sweep = self._run
         for trial in trials_of(sweep):
             tags = {"mlflow.parentRunId": parent, "gdrun.id": f"{sweep.id}/{trial.number}"}
             identity = self._begin(f"trial {trial.number}", tags | {"gdrun.status": trial.status})
