@@ -21,7 +21,6 @@ from gdrun.formula.parse import parse
 from gdrun.formula.tensorflow_functions import is_tensor
 from gdrun.formula.tensorflow_ops import TensorFlowOps
 from gdrun.losses.sections import FormulaLoss
-from gdrun.models.sections import FormulaModel
 from gdrun.text import safe_text
 
 from .evaluation_point import EvaluationPoint, config_or_run, point_of
@@ -407,9 +406,8 @@ class ConfigPoints:
             return f"no target depends on {name}, as far as the tape can see"
         experiment = self.built.experiment
         definitions: dict[str, Any] = {key: value for key, value in self.objective.definitions.items() if key != name}
-        if isinstance(experiment.model, FormulaModel):
-            formula = experiment.model.formula
-            outputs = formula if isinstance(formula, Mapping) else {"prediction": formula}
+        outputs = experiment.model.output_formulas()
+        if outputs:
             definitions |= {key: parse(text) for key, text in outputs.items()}
             definitions.setdefault("prediction", parse(next(iter(outputs))))
         if isinstance(experiment.loss, FormulaLoss):
@@ -418,6 +416,6 @@ class ConfigPoints:
             definitions[_LOSS] = parse("prediction")
         definitions.pop(name, None)
         why = reason(name, self.targets[target], definitions)
-        if not isinstance(experiment.model, FormulaModel) and "depend" in why:
+        if not outputs and "depend" in why:
             return NO_WAY
         return why
