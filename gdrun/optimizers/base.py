@@ -11,13 +11,12 @@ tf.vectorized_map. A section is part of a config and imports no TensorFlow; its 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 from gdrun.config.section import Section
-from gdrun.errors import ComponentError, ConfigPath, Problem
+from gdrun.errors import ConfigPath, Problem
 
 from .stability_limit import StabilityLimit
 
@@ -281,13 +280,3 @@ class OptimizerSection(Section):
             eigenvalues: all of the Hessian's.
         """
         return None
-
-
-@contextmanager
-def located_within(*path: str | int) -> Iterator[None]:
-    """Put `path` before the place of every ComponentError that leaves the block."""
-    try:
-        yield
-    except ComponentError as error:
-        error.within = (*path, *error.within)
-        raise

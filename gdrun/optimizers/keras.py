@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from gdrun.config.located import located_within
 from gdrun.config.section import (
     BareKind,
     Count,
@@ -28,7 +29,7 @@ from gdrun.config.section import (
 from gdrun.errors import ComponentError, ConfigPath, Problem, ResourceError
 from gdrun.suggest import did_you_mean
 
-from .base import NO_LANES, GivenNames, Moved, OptimizerSection, OtherSections, Parameters, Update, located_within
+from .base import NO_LANES, GivenNames, Moved, OptimizerSection, OtherSections, Parameters, Update
 from .stability_limit import (
     DECAY_LEFT_OUT,
     DIVISOR_ADAPTS,
