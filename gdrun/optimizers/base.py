@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
+from gdrun.config.names import Use
 from gdrun.config.section import Section
 from gdrun.errors import ConfigPath, Problem
 
@@ -280,3 +281,7 @@ class OptimizerSection(Section):
             eigenvalues: all of the Hessian's.
         """
         return None
+
+    def uses(self, constants: tuple[str, ...]) -> Iterator[Use]:
+        """Yield the formulas of the section, with the names that they may use."""
+        yield from ()
