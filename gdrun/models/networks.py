@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class NetworkSection(Section):
-    """What every network of Keras layers has."""
+    """A network of Keras layers."""
 
     flat_names: ClassVar[bool] = False
     """Whether parameters are called without their layer: kernel, and not dense1.kernel."""
@@ -49,7 +49,7 @@ class NetworkSection(Section):
 
     @property
     def convolves(self) -> bool:
-        """Whether a layer convolves."""
+        """True where a layer convolves."""
         return any(layer.convolves for layer in self.keras_layers())
 
 
@@ -91,7 +91,7 @@ class MlpNetwork(NetworkSection):
     """Whether the layers have a bias."""
 
     def keras_layers(self) -> Sequence[Dense]:
-        common = {"use_bias": self.use_bias, "kernel": self.kernel_initializer}
+        common: dict[str, Any] = {"use_bias": self.use_bias, "kernel": self.kernel_initializer}
         hidden = [Dense(kind="dense", units=units, activation=self.activation, **common) for units in self.hidden]
         return [*hidden, Dense(kind="dense", units=self.outputs, activation=self.output_activation, **common)]
 
@@ -112,7 +112,7 @@ Network = Annotated[LinearNetwork | MlpNetwork | LayersNetwork, Field(discrimina
 
 
 class NetworkModel(NetworkSection, ModelSection):
-    """What every model that is a network has."""
+    """A model that is a network of Keras layers."""
 
     def build(self, context: ModelContext) -> NetworkFunction:
         shape, join = self._input(context)
@@ -121,7 +121,7 @@ class NetworkModel(NetworkSection, ModelSection):
 
     def _input(self, context: ModelContext) -> tuple[tuple[int | None, ...], bool]:
         """Return the shape of one batch, and whether the inputs are joined to rows."""
-        return (None, context.num_features(self.kind)), True
+        return (None, context.num_features), True
 
 
 class LinearModel(NetworkModel, LinearNetwork):
@@ -142,7 +142,7 @@ class LayersModel(NetworkModel, LayersNetwork):
     """Shape of one example; null: the data's own."""
 
     def _input(self, context: ModelContext) -> tuple[tuple[int | None, ...], bool]:
-        features = context.num_features(self.kind)
+        features = context.num_features
         if self.input_shape is not None:
             if int(np.prod(self.input_shape)) != features:
                 raise ShapeError(
