@@ -90,9 +90,10 @@ def keys_of(config: str, incomplete: str) -> list[str]:
     Raises:
         GdrunError: the config cannot be read.
     """
-    from gdrun.config.overrides import ALIASES, places
+    from gdrun.config.overrides import places
     from gdrun.experiment import load_config
     from gdrun.experiment.loading import EXPERIMENT
+    from gdrun.suggest import ALIASES
 
     paths = list(dict.fromkeys(".".join(map(str, path)) for path in places(load_config(config).root, EXPERIMENT)))
     nearest: dict[str, list[int]] = {}

@@ -126,11 +126,10 @@ def _paths(key: str, resolved: Resolved | None) -> list[ConfigPath]:
     Raises:
         UsageError: it means nothing.
     """
-    from gdrun.config.overrides import ALIASES
     from gdrun.experiment.reference import describe
-    from gdrun.suggest import closest
+    from gdrun.suggest import ALIASES, closest
 
-    path: ConfigPath = ALIASES.get(key) or tuple(int(step) if step.isdigit() else step for step in key.split("."))
+    path: ConfigPath = tuple(int(step) if step.isdigit() else step for step in ALIASES.get(key, key).split("."))
     if describe(path, resolved.loaded.root if resolved else None):
         return [path]
     places = list(dict.fromkeys(_places(resolved)))

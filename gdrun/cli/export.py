@@ -91,7 +91,7 @@ def _model(
     if len(runs) > 1:
         raise UsageError(f"a model is of one run, but {len(runs)} are named")
     trained = load_run(runs[0], runs_dir)
-    path = Path(output or f"{trained.record.name}{_SUFFIXES[model] or '-model'}")
+    path = Path(output or f"{trained.info.name}{_SUFFIXES[model] or '-model'}")
     with session.quiet():
         written = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))  # type: ignore[arg-type]
     terminal.data(str(written))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from gdrun.rundir.differing import labels
-from gdrun.rundir.entry import Entry
 from gdrun.rundir.layout import default_runs_root, run_names
-from gdrun.rundir.listing import apart, check_names, entries, select
+from gdrun.rundir.listing import check_names, select
+from gdrun.rundir.run import Run
+from gdrun.rundir.settings import differing, labels
 from gdrun.text import human_age, human_seconds, plural
 
 from . import terminal
@@ -57,8 +56,6 @@ def command(
     facts (name, status, kind, device) with ==, !=, <, <=, >, >=, in (..), combined by and, or, not. Runs that were
     killed are `lost`.
     """
-    # This process ends soon: looking for garbage among the records would take half of the time.
-    gc.disable()
     root = runs_dir or default_runs_root()
     now = datetime.now(UTC)
     most = limit or None
@@ -78,13 +75,13 @@ def command(
 
 def _found(
     root: Path, condition: str | None, sort: str | None, most: int | None, now: datetime
-) -> tuple[list[Entry], int]:
+) -> tuple[list[Run], int]:
     """The runs to show, and how many there are without the limit."""
     if condition is None and sort is None and most is not None:
         # Only what is shown needs to be read.
         names = run_names(root)
-        return [Entry(f"{root}/{name}") for name in names[max(len(names) - most, 0) :]], len(names)
-    chosen = select(entries(root), filter=condition, sort=sort, now=now)
+        return [Run(root / name) for name in names[max(len(names) - most, 0) :]], len(names)
+    chosen = select([Run(root / name) for name in run_names(root)], filter=condition, sort=sort, now=now)
     if most is None:
         return chosen, len(chosen)
     return (chosen[:most] if sort else chosen[max(len(chosen) - most, 0) :]), len(chosen)
@@ -99,7 +96,7 @@ def _say_none(root: Path, condition: str | None, total: int) -> None:
         terminal.say(f"no runs in {root}; `gdrun train CONFIG` makes one")
 
 
-def default_table(found: Sequence[Entry], *, now: datetime | None = None, name: str = "stdout") -> list[terminal.Line]:
+def default_table(found: Sequence[Run], *, now: datetime | None = None, name: str = "stdout") -> list[terminal.Line]:
     """Return the lines of the usual table, with as much of the differences as the line has room for.
 
     Args:
@@ -110,16 +107,16 @@ def default_table(found: Sequence[Entry], *, now: datetime | None = None, name: 
     now = now or datetime.now(UTC)
     notes = differences(found)
     rows = []
-    for entry, note in zip(found, notes, strict=True):
-        age, seconds = entry.get("age", now=now), entry.get("seconds")
+    for run, note in zip(found, notes, strict=True):
+        age, seconds = run.get("age", now=now), run.get("seconds")
         rows.append(
             [
-                entry.id,
+                run.id,
                 "" if age is None else human_age(age),
-                status_cell(entry.status.value),
-                value_text(entry.get("steps")),
+                status_cell(run.status.value),
+                value_text(run.get("steps")),
                 "" if not isinstance(seconds, int | float) else human_seconds(seconds),
-                value_text(entry.get("loss")),
+                value_text(run.get("loss")),
                 note,
             ]
         )
@@ -153,36 +150,38 @@ def _room(rows: list[list[Cell]], width: int) -> int:
     )
 
 
-def differences(found: Sequence[Entry]) -> list[Cell]:
+def differences(found: Sequence[Run]) -> list[Cell]:
     """Return for each run what tells it from the others of its name: "lr=0.1 momentum=0.9"; why it is none."""
-    groups: dict[str, list[Entry]] = {}
-    for entry in found:
-        groups.setdefault(str(entry.get("name")), []).append(entry)
+    groups: dict[str, list[Run]] = {}
+    for run in found:
+        groups.setdefault(str(run.get("name")), []).append(run)
     shown: dict[str, list[str]] = {}
     names: dict[str, str] = {}
     for name, members in groups.items():
-        shown[name], known = apart(members)
-        names |= labels(shown[name], known) if shown[name] else {}
-    return [_note(entry, shown[str(entry.get("name"))], names) for entry in found]
+        settings = [run.settings for run in members]
+        shown[name] = differing(settings)
+        names |= labels(shown[name], set().union(*settings)) if shown[name] else {}
+    return [_note(run, shown[str(run.get("name"))], names) for run in found]
 
 
-def _note(entry: Entry, paths: Sequence[str], names: dict[str, str]) -> Cell:
-    if entry.problem:
-        return _short_problem(entry), "red"
-    values = ((path, entry.setting(path)) for path in paths)
+def _note(run: Run, paths: Sequence[str], names: dict[str, str]) -> Cell:
+    if run.problem:
+        return _short_problem(run), "red"
+    values = ((path, run.settings.get(path)) for path in paths)
     words = [f"{names[path]}={value_text(value)}" for path, value in values if value is not None]
-    if entry.get("kind") == "sweep":
-        words.insert(0, _sweep_words(entry))
+    if run.get("kind") == "sweep":
+        words.insert(0, _sweep_words(run))
     return " ".join(words)
 
 
-def _short_problem(entry: Entry) -> str:
+def _short_problem(run: Run) -> str:
     """Without the path, which stands in the first column."""
-    return (entry.problem or "").replace(f"{entry.directory}/", "").removesuffix(".")
+    problem = (run.problem or "").removeprefix(f"{run.directory} is not a run directory: ")
+    return problem.replace(f"{run.directory}/", "").removesuffix(".")
 
 
-def _sweep_words(entry: Entry) -> str:
-    trials, axes = entry.value("trials"), entry.value("axes")
+def _sweep_words(run: Run) -> str:
+    trials, axes = run.value("trials"), run.value("axes")
     trials = trials if isinstance(trials, dict) else {}
     words = [f"sweep of {trials.get('total', '?')}"]
     if isinstance(axes, list):
@@ -198,15 +197,15 @@ def _names(columns: str) -> list[str]:
     return names if "id" in names else ["id", *names]
 
 
-def _chosen(found: Sequence[Entry], columns: str, now: datetime) -> list[terminal.Line]:
+def _chosen(found: Sequence[Run], columns: str, now: datetime) -> list[terminal.Line]:
     """The table of the columns that were asked for, numbers in full."""
     names = _names(columns)
     check_names(found, names)
     rows, numeric = [], dict.fromkeys(names, True)
-    for entry in found:
+    for run in found:
         cells = []
         for name in names:
-            value = entry.get(name, now=now)
+            value = run.get(name, now=now)
             numeric[name] &= value is None or (isinstance(value, int | float) and not isinstance(value, bool))
             cells.append(status_cell(value) if name == "status" else _shown(name, value))
         rows.append(cells)
@@ -222,23 +221,23 @@ def _shown(name: str, value: Any) -> str:
     return value_text(value, digits=None)
 
 
-def _print_json(root: Path, found: Sequence[Entry], total: int, columns: str | None, now: datetime) -> None:
+def _print_json(root: Path, found: Sequence[Run], total: int, columns: str | None, now: datetime) -> None:
     from gdrun.rundir.strict_json import dumps
 
     if columns:
         names = _names(columns)
         check_names(found, names)
-        rows = [{name: entry.get(name, now=now) for name in names} for entry in found]
+        rows = [{name: run.get(name, now=now) for name in names} for run in found]
     else:
-        rows = [describe(entry, now) for entry in found]
+        rows = [describe(run, now) for run in found]
     # A run a line: json's own indentation would take longer than all the rest.
     head = dumps({"runs_root": str(root), "total": total})[:-1]
     body = ",\n".join(f"    {dumps(row)}" for row in rows)
     terminal.document(f'{head},"runs":[\n{body}\n]}}')
 
 
-def describe(entry: Entry, now: datetime) -> dict[str, Any]:
+def describe(run: Run, now: datetime) -> dict[str, Any]:
     """Return what `--json` says of a run."""
     names = ("id", "name", "kind", "status", "why", "directory", "started", "age", "steps", "epochs", "seconds", "loss")
-    values = {name: entry.get(name, now=now) for name in names}
-    return values | {"final": entry.final, "best": entry.value("best") or {}, "settings": entry.settings}
+    values = {name: run.get(name, now=now) for name in names}
+    return values | {"final": run.final, "best": run.value("best") or {}, "settings": run.settings}

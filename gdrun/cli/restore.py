@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import ExitCode
-from gdrun.rundir.entry import Entry
 from gdrun.rundir.layout import default_runs_root
 
 from . import ls, terminal
@@ -31,7 +30,7 @@ def command(
 
     root = runs_dir or default_runs_root()
     if not runs and not everything:
-        entries = [Entry(run.directory) for run in removed(root)]
+        entries = removed(root)
         if as_json:
             from .output import print_json
 

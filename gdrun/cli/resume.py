@@ -43,7 +43,7 @@ def command(
 
     run, overrides = _split(targets or [])
     directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
-    resume = _resume_sweep if Run(directory).record.kind == "sweep" else _resume_run
+    resume = _resume_sweep if Run(directory).info.kind == "sweep" else _resume_run
     code, told = resume(directory, overrides, plugins, quiet, verbose)
     if as_json:
         from .output import print_json

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir.differing import labels
+from gdrun.rundir.settings import labels
 from gdrun.text import human_age, human_bytes, human_seconds, plural
 
 from .sparkline import sparkline
@@ -100,9 +100,7 @@ def _parameters(run: Run) -> Lines:
 
 def _best_parameters(run: Run) -> Lines:
     """Those of a sweep's best trial."""
-    from gdrun.rundir.sweep_run import SweepRun
-
-    best = SweepRun(run.directory).best_run
+    best = run.best_run
     lines = [] if best is None else _parameters(best)
     return ["  the best trial's parameters:", *(Text.assemble("  ", line) for line in lines)] if lines else []
 

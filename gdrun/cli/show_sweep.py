@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gdrun.rundir.differing import labels
 from gdrun.rundir.run import Run
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.settings import labels
 from gdrun.text import human_number
 
 from .show_run import Facts, Lines, wrapped
@@ -27,15 +26,14 @@ def trials(run: Run, facts: Facts, width: int) -> Lines:
     counts = facts["trials"] if isinstance(facts["trials"], Mapping) else {}
     words = [f"{value_text(number)} {name}" for name, number in counts.items() if number]
     lines: Lines = [f"  {', '.join(words)}"] if words else []
-    sweep = SweepRun(run.directory)
-    for line in edge_lines(summarize(sweep)):
+    for line in edge_lines(summarize(run)):
         lines += wrapped(line.strip(), width)
-    rows = [trial for trial in sweep.trials if isinstance(trial, dict)]
+    rows = [trial for trial in run.trials if isinstance(trial, dict)]
     metric = facts.get("metric") if isinstance(facts.get("metric"), str) else "loss"
     ranked = best_first(rows, str(metric), descending=facts.get("direction") == "maximize")
     if ranked:
         lines += ["", f"  the best of {len(rows):,} by {metric}"]
-        lines += _table(sweep, ranked[:BEST_ROWS], str(metric), width - 2)
+        lines += _table(run, ranked[:BEST_ROWS], str(metric), width - 2)
     return lines
 
 
@@ -51,7 +49,7 @@ def _is_finite(value: Any) -> bool:
     return number and abs(value) != float("inf") and value == value
 
 
-def _table(sweep: SweepRun, rows: list[dict[str, Any]], metric: str, width: int) -> Lines:
+def _table(sweep: Run, rows: list[dict[str, Any]], metric: str, width: int) -> Lines:
     axes = sweep.axes
     short = labels(axes, axes)
     rest = [name for name in rows[0] if name not in ("trial", metric, "status", "steps", *axes, *_LEFT_OUT)]

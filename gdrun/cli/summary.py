@@ -35,14 +35,14 @@ def exit_code(run: Run) -> int:
 
 def interrupted_code(run: Run) -> int:
     """Return 143 after SIGTERM or SIGHUP, 130 after any other signal."""
-    signal_name = f"{run.record.stopped_by} {run.record.why} {run.record.extra.get('signal')}".upper()
+    signal_name = f"{run.info.stopped_by} {run.info.why} {run.info.extra.get('signal')}".upper()
     asked = any(name in signal_name for name in ("SIGTERM", "SIGHUP"))
     return ExitCode.TERMINATED if asked else ExitCode.INTERRUPTED
 
 
 def describe(run: Run) -> dict[str, Any]:
     """Return what `--json` says of a run: its record in short, and its parameters while they are few."""
-    record = run.record
+    record = run.info
     values: dict[str, Any] = {"id": run.id, "name": record.name, "directory": str(run.directory.absolute())}
     values["status"] = str(run.status)
     for key in ("stopped_by", "why", "steps", "epochs", "seconds", "device", "precision", "compile"):
@@ -66,7 +66,7 @@ def parameters_of(run: Run) -> dict[str, np.ndarray]:
 
 def show(run: Run, *, verbose: bool = False) -> None:
     """Print the short table of a finished run on stderr."""
-    record = run.record
+    record = run.info
     status = str(run.status)
     why = f": {record.why}" if record.why else ""
     terminal.say(Text.assemble((record.name, "bold"), " ", (status, f"bold {_COLOURS.get(status, 'yellow')}"), why))
@@ -83,7 +83,7 @@ def rows(run: Run, *, verbose: bool = False) -> list[tuple[str, str]]:
     Args:
         verbose: with the gradient norm, the learning rate and where the run ran.
     """
-    record = run.record
+    record = run.info
     lines = []
     if record.steps is not None:
         epochs = "" if record.epochs in (None, record.steps) else f" ({plural_number(record.epochs, 'epoch')})"

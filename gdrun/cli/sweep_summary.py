@@ -17,7 +17,7 @@ from .sweep_table import cell
 from .tables import table
 
 if TYPE_CHECKING:
-    from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.rundir.run import Run
     from gdrun.sweeping.summary import Edge, SweepSummary
 
 MOST_EDGES = 8
@@ -25,7 +25,7 @@ MOST_COLUMNS, PICTURE_ROWS = 100, 20
 _COLOURS = {"completed": "green", "interrupted": "yellow", "failed": "red", "lost": "yellow"}
 
 
-def exit_code(run: SweepRun, told: SweepSummary) -> int:
+def exit_code(run: Run, told: SweepSummary) -> int:
     """Return what a command ends with after a sweep."""
     if str(run.status) == "interrupted":
         return summary.interrupted_code(run)
@@ -35,9 +35,9 @@ def exit_code(run: SweepRun, told: SweepSummary) -> int:
     return ExitCode.DIVERGED if counts["diverged"] == counts["total"] else ExitCode.DONE
 
 
-def describe(run: SweepRun, told: SweepSummary) -> dict[str, Any]:
+def describe(run: Run, told: SweepSummary) -> dict[str, Any]:
     """Return what `--json` says of a sweep."""
-    record = run.record
+    record = run.info
     values: dict[str, Any] = {"id": run.id, "name": record.name, "directory": str(run.directory.absolute())}
     values |= {"status": str(run.status), "trials": told.counts, "seconds": record.seconds, "steps": record.steps}
     values |= {"metric": told.metric, "direction": "maximize" if told.maximize else "minimize"}
@@ -57,18 +57,16 @@ def describe(run: SweepRun, told: SweepSummary) -> dict[str, Any]:
     return values
 
 
-def show(run: SweepRun, told: SweepSummary, *, picture: bool = True) -> None:
+def show(run: Run, told: SweepSummary, *, picture: bool = True) -> None:
     """Print the short tables of a finished sweep on stderr.
 
     Args:
         picture: with the learning-rate sensitivity picture in characters.
     """
     status = str(run.status)
-    seconds = f" in {human_seconds(run.record.seconds)}" if run.record.seconds is not None else ""
+    seconds = f" in {human_seconds(run.info.seconds)}" if run.info.seconds is not None else ""
     colour = _COLOURS.get(status, "yellow")
-    terminal.say(
-        Text.assemble((run.record.name, "bold"), " ", (status, f"bold {colour}"), f": {_counts(told)}{seconds}")
-    )
+    terminal.say(Text.assemble((run.info.name, "bold"), " ", (status, f"bold {colour}"), f": {_counts(told)}{seconds}"))
     if told.ranked:
         titles, *rows = ranked_rows(told)
         terminal.say(*table(rows, titles, indent=2))
@@ -148,7 +146,7 @@ def _edge(edge: Edge) -> str:
     return f"diverged from {_number(edge.smallest)}, though {_number(edge.largest)} did not"
 
 
-def _show_picture(run: SweepRun) -> None:
+def _show_picture(run: Run) -> None:
     """The sensitivity picture, where there is an axis of numbers to draw it over."""
     with suppress(ImportError, GdrunError):
         from gdrun.plots import as_text, can_show, sensitivity_figure

@@ -19,7 +19,7 @@ from .arguments import Json, Quiet, RunsDir
 from .predict import RunArgument
 
 if TYPE_CHECKING:
-    from gdrun.rundir.record import RunRecord
+    from gdrun.rundir.run_info import RunInfo
 
     from .progress import QuietProgress
 
@@ -61,13 +61,13 @@ def _show(run: Run) -> None:
     """The short table of a run or a sweep that has ended."""
     if run.problem:
         terminal.say(f"{run.status.value}: {run.problem}")
-    elif run.record.kind == "sweep":
-        from gdrun.rundir.sweep_run import SweepRun
+    elif run.info.kind == "sweep":
+        from gdrun.rundir.run import Run
         from gdrun.sweeping.summary import summarize
 
         from .sweep_summary import show as show_sweep
 
-        sweep = SweepRun(run.directory)
+        sweep = Run(run.directory)
         show_sweep(sweep, summarize(sweep), picture=False)
     else:
         from .summary import show
@@ -103,14 +103,14 @@ def _follow(run: Run, *, quiet: bool) -> None:
     return None
 
 
-def _record(run: Run) -> RunRecord | None:
+def _record(run: Run) -> RunInfo | None:
     # The writer may be about to make its first one.
     with suppress(RunDirectoryError):
-        return run.record
+        return run.info
     return None
 
 
-def _plan(run: Run, record: RunRecord) -> Any:
+def _plan(run: Run, record: RunInfo) -> Any:
     from gdrun.training.listener import Plan
 
     total = record.extra.get("total_steps")
@@ -204,11 +204,11 @@ def _follow_sweep(run: Run, *, quiet: bool) -> None:
 
 def sweep_line(run: Run) -> str:
     """Return where a sweep is: "lines: 12 of 100 trials, 2 diverged, best loss 0.25 (trial 7)"."""
-    from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.rundir.run import Run
 
-    sweep = SweepRun(run.directory)
+    sweep = Run(run.directory)
     try:
-        record, trials = sweep.record, sweep.trials
+        record, trials = sweep.info, sweep.trials
     except RunDirectoryError:
         return "starting"
     counts = record.extra.get("trials")

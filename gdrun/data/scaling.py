@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Discriminator, Tag
 
-from gdrun.config.section import PositiveNumber, Section
+from gdrun.config.section import PositiveNumber, ShortSection
 from gdrun.errors import DataError
 
 from .dataset import Dataset
@@ -27,7 +27,7 @@ _MethodSetting = Annotated[
 ]
 
 
-class Scale(Section):
+class Scale(ShortSection):
     """Bring columns to a common scale before training. Deviations are population deviations (divided by n)."""
 
     short = "inputs"

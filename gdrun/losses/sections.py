@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Tag
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.section import Formula, Identifier, NonNegative, Number, Section
+from gdrun.config.section import Formula, Identifier, NonNegative, Number, Section, ShortSection
 from gdrun.errors import Problem
 
 
@@ -53,7 +53,7 @@ class NamedLoss(LossSection):
     """true: let prediction and target of different shapes broadcast, as numpy does."""
 
 
-class SquaredError(NamedLoss):
+class SquaredError(ShortSection, NamedLoss):
     """(prediction - target)**2."""
 
     aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -71,7 +71,7 @@ class SquaredError(NamedLoss):
         yield from self._penalty_problems()
 
 
-class AbsoluteError(NamedLoss):
+class AbsoluteError(ShortSection, NamedLoss):
     """|prediction - target|."""
 
     aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mae": {"reduction": "mean"}, "sae": {"reduction": "sum"}}

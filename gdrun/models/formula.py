@@ -11,7 +11,7 @@ from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.located import formula_at, located, located_within
-from gdrun.config.section import Formula, Identifier, NetworkName, PositiveInteger, Section, by_form
+from gdrun.config.section import Formula, Identifier, NetworkName, PositiveInteger, ShortSection, by_form
 from gdrun.errors import ComponentError, ConfigPath, ShapeError
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .keras_network import KerasNetwork
 
 
-class Parameter(Section):
+class Parameter(ShortSection):
     """A parameter: where it starts, whether it moves, and in which domain it lives."""
 
     exclusive = (("value", "raw", "init"),)

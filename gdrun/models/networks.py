@@ -69,7 +69,7 @@ class LinearNetwork(NetworkSection):
     """Initial bias, (outputs,)."""
 
     def keras_layers(self) -> Sequence[Dense]:
-        common = {"use_bias": self.use_bias, "kernel": self.kernel, "bias": self.bias}
+        common: dict[str, Any] = {"use_bias": self.use_bias, "kernel": self.kernel, "bias": self.bias}
         return [Dense(kind="dense", units=self.outputs, **common)]
 
 

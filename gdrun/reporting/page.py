@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gdrun.plots.palette import LINES, graded
 from gdrun.rundir.describing import describe_run
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.run import Run
 from gdrun.version import __version__
 
 from . import run_sections, sweep_sections
@@ -63,7 +63,7 @@ def report_html(run: Run) -> str:
     """
     facts = describe_run(run)
     is_sweep = facts["kind"] == "sweep"
-    figures = list(page_figures(SweepRun(run.directory) if is_sweep else run))
+    figures = list(page_figures(run))
     style = _own_file("page.css")
     script = "".join(_own_file(f"script/{name}.js") for name in _SCRIPT)
     script = f'"use strict";\n(() => {{\n{script}}})();\n'

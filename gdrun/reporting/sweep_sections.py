@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gdrun.rundir import layout
-from gdrun.rundir.differing import labels
 from gdrun.rundir.run import Run
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.settings import labels
 from gdrun.text import human_number, plural
 
 from . import run_sections
@@ -24,7 +23,7 @@ def best(run: Run, facts: Facts) -> Html:
     """The best settings; of several seeds their median."""
     from gdrun.sweeping.summary import summarize
 
-    told = summarize(_sweep(run))
+    told = summarize(run)
     if not told.ranked:
         return tag("p", "No trial has a finite result.", class_="quiet")
     keys = list(told.ranked[0].values)
@@ -45,7 +44,7 @@ def edges(run: Run, facts: Facts) -> Html:
     """Where training begins to diverge, and where theory says so."""
     from gdrun.sweeping.summary import summarize
 
-    told = summarize(_sweep(run))
+    told = summarize(run)
     lines = []
     short = labels(told.axes, told.axes)
     for edge in told.edges[:_MOST_EDGES]:
@@ -73,7 +72,7 @@ def _edge(edge: Any) -> str:
 
 def trials(run: Run, facts: Facts) -> Html:
     """The table of trials, the best first; the script sorts it by any column."""
-    sweep = _sweep(run)
+    sweep = run
     rows = sweep.trials
     if not rows:
         return tag("p", "No trial is done yet.", class_="quiet")
@@ -114,9 +113,5 @@ def _word(status: str) -> str:
 
 def best_parameters(run: Run, facts: Facts) -> Html:
     """The parameters of the best trial."""
-    found = _sweep(run).best_run
+    found = run.best_run
     return Html() if found is None else run_sections.parameters(found, facts)
-
-
-def _sweep(run: Run) -> SweepRun:
-    return run if isinstance(run, SweepRun) else SweepRun(run.directory)

@@ -213,7 +213,7 @@ def final_moment(prepared: Prepared, run: Run) -> Any:
     from gdrun.engine.step import Moment
 
     tf = import_tensorflow()
-    step = run.record.steps or 0
+    step = run.info.steps or 0
     epoch = step // prepared.built.steps_per_epoch
     return Moment(tf.constant(step, tf.int64), tf.constant(epoch, tf.int64), None, None)
 

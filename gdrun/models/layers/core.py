@@ -5,7 +5,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gdrun.config.section import Integer, NonNegative, Number, PositiveInteger, PositiveNumber, UnitInterval
+from gdrun.config.section import (
+    Integer,
+    NonNegative,
+    Number,
+    PositiveInteger,
+    PositiveNumber,
+    ShortSection,
+    UnitInterval,
+)
 
 from .base import Activation, InitialWeights, KerasLayer, WeightedLayer
 
@@ -34,7 +42,7 @@ class Reshape(KerasLayer):
     """Shape of one example; one entry may be -1."""
 
 
-class ActivationLayer(KerasLayer):
+class ActivationLayer(ShortSection, KerasLayer):
     """An activation on its own."""
 
     keras_name = "Activation"
