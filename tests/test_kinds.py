@@ -5,25 +5,18 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
 
 import pytest
 
-from gdrun.optimizers import Optimizer
 from gdrun.optimizers.base import OptimizerSection
+from tests.families import members
 
 PACKAGE = Path(__file__).resolve().parents[1] / "gdrun"
 
-FAMILIES: dict[str, tuple[Any, type]] = {"optimizers": (Optimizer, OptimizerSection)}
-"""Package -> the union of its kinds, and the base class that others may know."""
+FAMILIES: dict[str, type] = {"optimizers": OptimizerSection}
+"""Package -> the base class of its kinds, which others may know."""
 SHARED_WORDS = {"formula", "custom"}
 """Kinds that several families have: a comparison with one of these is not known to be about a family."""
-
-
-def members(family: str) -> dict[str, type]:
-    """Return the classes of a family's kinds by kind."""
-    union, _ = FAMILIES[family]
-    return {get_args(cls.model_fields["kind"].annotation)[0]: cls for cls in get_args(get_args(union)[0])}
 
 
 def others(family: str) -> Iterator[tuple[str, ast.Module]]:
@@ -36,7 +29,7 @@ def others(family: str) -> Iterator[tuple[str, ast.Module]]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_other_package_imports_a_kind(family: str) -> None:
     """Without the class there is no isinstance and no match on it."""
-    base = FAMILIES[family][1]
+    base = FAMILIES[family]
     known = {part.__name__ for cls in members(family).values() for part in cls.__mro__ if issubclass(part, base)}
     imported = [
         f"{module}: {alias.name}"
@@ -71,5 +64,5 @@ def test_every_class_with_a_kind_is_in_its_union(family: str) -> None:
         for sub in section.__subclasses__():
             yield from leaves(sub)
 
-    own = {cls for cls in leaves(FAMILIES[family][1]) if cls.__module__.startswith("gdrun.")}
+    own = {cls for cls in leaves(FAMILIES[family]) if cls.__module__.startswith("gdrun.")}
     assert own == set(members(family).values())
