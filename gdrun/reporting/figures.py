@@ -28,10 +28,10 @@ _DIGITS = 9
 """They give float32 back exactly."""
 
 
-def page_figures(run: Run | Run) -> Iterator[Figure]:
+def page_figures(run: Run) -> Iterator[Figure]:
     """Yield the figures that the page of a run or a sweep shows, as far as its files allow."""
     for picture in PICTURES:
-        if (picture.of == "sweep") == isinstance(run, Run):
+        if (picture.of == "sweep") == run.is_sweep:
             # The page says elsewhere what is wrong with the files.
             with suppress(GdrunError, ValueError, TypeError, LookupError, ArithmeticError):
                 if picture.on_page(run):
