@@ -160,7 +160,8 @@ def second_moment(prepared: Prepared, run: Run | None) -> np.ndarray | None:
     from gdrun.rundir.checkpoint import Checkpoints
 
     built = prepared.built
-    if run is None or not hasattr(built.step.optimizer, "state_names"):
+    kept_as = built.experiment.optimizer.second_moment
+    if run is None or kept_as is None:
         return None
     try:
         saved = Checkpoints(run.directory).load_newest()
@@ -169,7 +170,7 @@ def second_moment(prepared: Prepared, run: Run | None) -> np.ndarray | None:
     if saved is None or saved.step != run.info.steps:
         return None
     names = built.step.optimizer.state_names
-    keys = [f"state.optimizer.{at}" for at, name in enumerate(names) if "velocity" in name or "accumulator" in name]
+    keys = [f"state.optimizer.{at}" for at, name in enumerate(names) if kept_as in name]
     if not keys or any(key not in saved.arrays for key in keys):
         return None
     flat = np.concatenate([np.ravel(saved.arrays[key]) for key in keys]).astype(np.float64)

@@ -14,7 +14,7 @@ from gdrun.errors import DataError, GdrunError, ResourceError
 
 from .columns import Columns
 from .dataset import Dataset
-from .files import open_data, shown
+from .files import open_data, path_text
 from .library import LibraryData, library_dataset
 from .section import LoadContext
 
@@ -70,7 +70,7 @@ def keras_data(
     except GdrunError:
         raise
     except Exception as error:  # a damaged archive, gzip stream or pickle can fail in any way
-        folder = shown(_keras_home() / "datasets")
+        folder = path_text(_keras_home() / "datasets")
         raise DataError(
             f"the files of {name} in {folder} cannot be read: they are damaged, or something else"
         ) from error
@@ -103,7 +103,7 @@ def _cached(name: str, folder: Path, file: str, files: dict[str, str]) -> Path:
     if not path.exists():
         missing = _keras_home() / folder / file
         raise ResourceError(
-            f"the data set {name} is not on this machine: there is no file {shown(missing)}",
+            f"the data set {name} is not on this machine: there is no file {path_text(missing)}",
             hint="gdrun downloads nothing; Keras does, once: "
             f'python -c "import keras; keras.datasets.{name}.load_data()"',
         )

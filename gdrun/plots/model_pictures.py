@@ -13,9 +13,11 @@ from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
 from gdrun.text import plural, safe_text
 
+from .downsampling import evenly
 from .figure import Figure, FigureAxis, Grid, ReferenceLine, Series, SeriesStyle
+from .names import title_of
 from .picture import picture
-from .run_pictures import FEW_POINTS, subtitle, title_of
+from .run_pictures import FEW_POINTS, subtitle
 from .scales import natural_scale, number_text
 from .trajectory import Load
 
@@ -116,7 +118,7 @@ def _some(*columns: np.ndarray) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]
     count = len(columns[0])
     if count <= _MOST_POINTS:
         return columns, ()
-    chosen = np.unique(np.linspace(0, count - 1, _MOST_POINTS).astype(int))
+    chosen = evenly(count, _MOST_POINTS)
     return tuple(column[chosen] for column in columns), (f"{len(chosen):,} of {count:,} examples are drawn",)
 
 
