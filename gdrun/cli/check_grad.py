@@ -13,7 +13,7 @@ def command(configs: Targets, device: Device = None, as_json: Json = False) -> i
 
     Exit code 4 where one is wrong.
     """
-    from gdrun.analysis.checks import check_grad, describe
+    from gdrun.analysis.gradient_checks import check_grad, describe
 
     from .output import print_json
 

@@ -8,11 +8,23 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import ExitCode, UsageError
+from gdrun.exports.data import FORMATS, check_format, export, load_runs
+from gdrun.exports.models import FORMATS as MODEL_FORMATS
+from gdrun.exports.models import export_model
+from gdrun.exports.tables import csv_text
+from gdrun.rundir.run import load_run
 
 from . import session, terminal
 from .arguments import Device, Plugins, RunsDir
 
-_SUFFIXES = {"npz": ".npz", "keras": ".keras", "savedmodel": ""}
+_DATA, _MODELS = list(FORMATS), list(MODEL_FORMATS)
+_TO = f"{', '.join(_DATA[:-1])} or {_DATA[-1]}"
+_MODEL = f"{', '.join(_MODELS[:-1])} or {_MODELS[-1]}"
+
+
+def _formats(incomplete: str) -> list[tuple[str, str]]:
+    return [(name, exporter.help) for name, exporter in FORMATS.items() if name.startswith(incomplete)]
+
 
 RunArguments = Annotated[
     list[str], typer.Argument(metavar="RUN", help="Paths, ids or the beginnings of ids, or latest; a model is of one.")
@@ -23,10 +35,10 @@ def command(
     runs: RunArguments,
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="FORMAT", help="csv, parquet, tensorboard or mlflow.", show_default=False),
+        typer.Option("--to", metavar="FORMAT", help=f"{_TO}.", show_default=False, autocompletion=_formats),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", metavar="FORMAT", help="npz, keras or savedmodel.", show_default=False)
+        str | None, typer.Option("--model", metavar="FORMAT", help=f"{_MODEL}.", show_default=False)
     ] = None,
     output: Annotated[
         str | None,
@@ -48,8 +60,8 @@ def command(
     a TensorFlow SavedModel whose function `predict` takes the inputs by name.
     """
     if (to is None) == (model is None):
-        what = "a model and data are two exports" if to else "what to export is not said"
-        raise UsageError(what, hint="--to csv, parquet, tensorboard or mlflow; or --model npz, keras or savedmodel")
+        problem = "a model and data are two exports" if to else "what to export is not said"
+        raise UsageError(problem, hint=f"--to {_TO}; or --model {_MODEL}")
     if model is not None:
         return _model(runs, model, output, runs_dir, device, plugins)
     assert to is not None
@@ -59,14 +71,10 @@ def command(
 
 
 def _data(runs: list[str], to: str, output: str | None, runs_dir: Path | None) -> int:
-    from gdrun.exports.data import check_format, export, load_runs
-
     check_format(to)
     if output == "-":
         if to != "csv":
             raise UsageError(f"{to} cannot be printed; only csv can", hint="name a file with -o")
-        from gdrun.exports.tables import csv_text
-
         terminal.document(csv_text(load_runs(runs, runs_dir)))
         return ExitCode.DONE
     with session.quiet():
@@ -83,16 +91,13 @@ def _model(
     device: str | None,
     plugins: list[str] | None,
 ) -> int:
-    from gdrun.exports.models import FORMATS, export_model
-    from gdrun.rundir.run import load_run
-
-    if model not in FORMATS:
-        raise UsageError(f"there is no format '{model}'", hint=f"one of {', '.join(FORMATS)}")
+    if model not in MODEL_FORMATS:
+        raise UsageError(f"there is no format '{model}'", hint=f"one of {', '.join(MODEL_FORMATS)}")
     if len(runs) > 1:
         raise UsageError(f"a model is of one run, but {len(runs)} are named")
     trained = load_run(runs[0], runs_dir)
-    path = Path(output or f"{trained.info.name}{_SUFFIXES[model] or '-model'}")
+    path = Path(output or f"{trained.info.name}{MODEL_FORMATS[model].suffix}")
     with session.quiet():
-        written = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))  # type: ignore[arg-type]
+        written = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))
     terminal.data(str(written))
     return ExitCode.DONE

@@ -13,7 +13,7 @@ from . import session, terminal
 from .arguments import Device, Json, RunsDir
 
 if TYPE_CHECKING:
-    from gdrun.analysis.derivatives import PointDerivatives, TargetDerivatives
+    from gdrun.analysis.grad import PointDerivatives, TargetDerivatives
 
 Arguments = Annotated[
     list[str],
@@ -74,7 +74,7 @@ def command(
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Formulas, or a config and formulas, and NAME=VALUE."""
-    from gdrun.analysis.arguments import NAMED, is_source
+    from gdrun.analysis.grad_arguments import NAMED, is_source
 
     values = [text for text in arguments if NAMED.fullmatch(text) and not is_source(text)]
     targets = [text for text in arguments if text not in values]
@@ -114,7 +114,7 @@ def _text(value: Any) -> str:
     """A number or an array with all digits, in one line; none with its reason."""
     import numpy as np
 
-    from gdrun.analysis.derivatives import Missing
+    from gdrun.analysis.grad import Missing
 
     if isinstance(value, Missing):
         return f"none ({value.reason})"

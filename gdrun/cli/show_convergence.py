@@ -28,7 +28,7 @@ def show_alone(run: Run, *, as_json: bool) -> int:
 
     try:
         with session.quiet(), session.waiting("looking at the curvature"):
-            from gdrun.analysis.convergence_curvature import with_curvature
+            from gdrun.analysis.convergence import with_curvature
 
             found = with_curvature(run)
     except GdrunError as error:

@@ -14,7 +14,7 @@ from .arguments import Device, Json, RunsDir, split
 
 if TYPE_CHECKING:
     from gdrun.analysis.stability import Sharpness
-    from gdrun.analysis.stable import Stability
+    from gdrun.analysis.stability_report import Stability
 
 Arguments = Annotated[
     list[str],
@@ -35,7 +35,7 @@ def command(
     as_json: Json = False,
 ) -> int:
     """Print the curvature of the loss and the learning rate at which the optimizer stops being stable."""
-    from gdrun.analysis.stable import stability
+    from gdrun.analysis.stability_report import stability
 
     from .output import print_json
 

@@ -94,7 +94,7 @@ class _Talk:
 
 def _check_tensorboard(*, kept: bool) -> None:
     """Refuse before anything is built what could not be written later."""
-    from gdrun.exports.events import require_tensorboard
+    from gdrun.exports.tensorboard import require_tensorboard
 
     if not kept:
         raise UsageError("--tensorboard shows a run, and --smoke and --dry-run keep none")

@@ -11,8 +11,9 @@ from typing import Annotated, BinaryIO, ClassVar, Self
 
 from pydantic import Field, Tag
 
+from gdrun.config.names import ConfigNames, Use
 from gdrun.config.section import Identifier, by_form
-from gdrun.errors import DataError
+from gdrun.errors import ConfigPath, DataError
 from gdrun.text import safe_text
 
 from .columns import Column, ColumnList, Columns, Rows, column_names
@@ -59,6 +60,10 @@ class FileData(DataSection):
             DataError: the file is missing or malformed; the message gives the place in it.
         """
         raise NotImplementedError
+
+    def uses(self, path: ConfigPath, names: ConfigNames) -> Iterator[Use]:
+        """Yield nothing: weights are a column or an array of the file."""
+        yield from ()
 
 
 class TableData(FileData):

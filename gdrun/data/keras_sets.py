@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
-from unittest.mock import patch
 
 import numpy as np
 
@@ -55,6 +54,8 @@ def keras_data(
         ResourceError: a file is not there; the message names it and says how to get it.
         DataError: a file is not what it should be.
     """
+    from unittest.mock import patch
+
     load_data = import_module(f"keras.datasets.{name}").load_data
     files: dict[str, str] = {}
 

@@ -10,8 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from gdrun.config.names import ConfigNames, Use
 from gdrun.config.section import Formula, LaterUnion, NonNegative, Section, Share, Whole, by_form
-from gdrun.errors import Problem
+from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import parse
 from gdrun.random_streams import RandomNumbers, RandomSource, Streams
 
@@ -173,6 +174,12 @@ class DataSection(Section):
     def examples(self, context: LoadContext) -> Dataset:
         """Return the examples without weights of the section's formula: what a kind has to provide."""
         raise NotImplementedError
+
+    def uses(self, path: ConfigPath, names: ConfigNames) -> Iterator[Use]:
+        """Yield the formulas of the section at `path`, with the names that they may use."""
+        target = ("target",) if names.has_target else ()
+        known = None if names.inputs is None else (*names.constants, *names.inputs, *target)
+        yield Use((*path, "example_weights"), self.example_weights, known)
 
 
 def named_inputs(inputs: Any) -> tuple[str, ...] | None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from gdrun.config.names import ConfigNames, Use
 from gdrun.config.section import Section
-from gdrun.errors import ConfigPath
+from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.evaluate import Scope
 from gdrun.random_streams import RandomNumbers
 
@@ -160,3 +161,28 @@ class ModelSection(Section):
     def convolves(self) -> bool:
         """True where the model convolves, as far as the settings show it."""
         return any(network.convolves for network in self.networks_called().values())
+
+    def parameters_in_formulas(self) -> tuple[str, ...] | None:
+        """Return the names of the parameters that formulas see; None where only building shows them."""
+        return self.parameter_names()
+
+    def given_names(self) -> Mapping[ConfigPath, Sequence[str]]:
+        """Return the names that the config itself gives to parts of the model, by their places."""
+        return {}
+
+    def network_names(self) -> tuple[str, ...]:
+        """Return the names of the networks that formulas can call."""
+        return ()
+
+    def uses(self, names: ConfigNames) -> Iterator[Use]:
+        """Yield the formulas of the model, with the names that they may use."""
+        yield from ()
+
+    def problems(self, used: frozenset[str], reached: frozenset[str] | None) -> Iterator[Problem]:
+        """Yield the settings that do not go together.
+
+        Args:
+            used: all names in formulas of the config.
+            reached: the names that the loss may depend on; None where that cannot be told.
+        """
+        yield from ()

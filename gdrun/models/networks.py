@@ -123,6 +123,9 @@ class NetworkModel(NetworkSection, ModelSection):
         """Return the shape of one batch, and whether the inputs are joined to rows."""
         return (None, context.num_features), True
 
+    def parameters_in_formulas(self) -> tuple[str, ...]:
+        return self.parameter_names() or ()
+
 
 class LinearModel(NetworkModel, LinearNetwork):
     """prediction = inputs @ kernel + bias, as Keras's Dense without activation."""
