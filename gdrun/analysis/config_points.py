@@ -14,7 +14,6 @@ from gdrun.errors import FormulaError, UsageError
 from gdrun.formula.evaluate import evaluate
 from gdrun.formula.nodes import Expression
 from gdrun.formula.parse import parse
-from gdrun.losses.sections import FormulaLoss
 from gdrun.text import safe_text
 
 from .derivatives import NO_WAY
@@ -142,10 +141,8 @@ class ConfigPoints:
         if outputs:
             known |= {key: parse(text) for key, text in outputs.items()}
             known.setdefault("prediction", parse(next(iter(outputs))))
-        if isinstance(experiment.loss, FormulaLoss):
-            known[_LOSS] = parse(experiment.loss.formula)
-        else:
-            known[_LOSS] = parse("prediction")
+        of_loss = experiment.loss.formulas() if experiment.loss is not None else {}
+        known[_LOSS] = parse(of_loss.get("formula", "prediction"))
         known.pop(name, None)
         why = reason(name, self.targets[target], known)
         if not outputs and "depend" in why:

@@ -37,7 +37,6 @@ from gdrun.errors import ComponentError
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
 
-if TYPE_CHECKING:
 Unit = Literal["step", "epoch"]
 
 
