@@ -87,13 +87,13 @@ def guarded(function: Callable[..., int | None]) -> Callable[..., NoReturn]:
         except Exception as error:  # the one place where nothing may pass
             if type(error).__module__.split(".")[0] in ("typer", "click"):
                 raise  # a usage error, which typer shows itself
-            code = tell(error, as_json=as_json, verbose=verbose)
+            code = show_error(error, as_json=as_json, verbose=verbose)
         raise typer.Exit(int(code))
 
     return run
 
 
-def tell(error: Exception, *, as_json: bool = False, verbose: bool = False) -> int:
+def show_error(error: Exception, *, as_json: bool = False, verbose: bool = False) -> int:
     """Show `error` on stderr (and, `as_json`, on stdout as a JSON document) and return its exit code.
 
     Args:
@@ -122,7 +122,7 @@ def _show(error: Exception) -> None:
         if error.hint:
             terminal.say(f"  {error.hint[:MESSAGE_LIMIT]}")
     else:
-        _tell_bug(error)
+        _show_bug(error)
 
 
 def _show_plugin_traceback(error: BaseException, *, verbose: bool) -> None:
@@ -191,7 +191,7 @@ def _say_titled(title: str, text: str) -> None:
     terminal.say(Text.assemble((title, "bold red"), " ", first), *others)
 
 
-def _tell_bug(error: Exception) -> None:
+def _show_bug(error: Exception) -> None:
     if os.environ.get(TRACEBACK_VARIABLE):
         import traceback
 
