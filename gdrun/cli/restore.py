@@ -9,9 +9,11 @@ import typer
 from gdrun.errors import ExitCode
 from gdrun.rundir.entry import Entry
 from gdrun.rundir.layout import default_runs_root
+from gdrun.rundir.trash import removed, restore
 
 from . import ls, terminal
 from .arguments import Json, RunsDir
+from .output import print_json
 
 
 def command(
@@ -27,14 +29,10 @@ def command(
 
     `gdrun prune --trash` deletes what is there for good.
     """
-    from gdrun.rundir.trash import removed, restore
-
     root = runs_dir or default_runs_root()
     if not runs and not everything:
         entries = [Entry(run.directory) for run in removed(root)]
         if as_json:
-            from .output import print_json
-
             print_json(
                 {"trash": [{"id": one.id, "name": one.get("name"), "directory": one.directory} for one in entries]}
             )
@@ -46,8 +44,6 @@ def command(
     references = [run.id for run in removed(root)] if everything else list(runs or ())
     restored = restore(references, root)
     if as_json:
-        from .output import print_json
-
         print_json({"restored": [str(path) for path in restored]})
     else:
         terminal.data(*map(str, restored))

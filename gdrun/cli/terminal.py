@@ -60,7 +60,7 @@ def data(*lines: Line) -> None:
         OutputClosed: the reader has gone away.
         RunDirectoryError: stdout cannot be written, e.g. a full disk.
     """
-    document(_escaped(lines, "stdout"))
+    document("\n".join(_escaped(lines, "stdout")))
 
 
 def document(text: str) -> None:
@@ -80,11 +80,16 @@ def document(text: str) -> None:
         raise RunDirectoryError(f"cannot write to stdout: {error.strerror}") from error
 
 
+def styled(text: str) -> list[Text]:
+    """Return the lines of a picture in characters, whose colours are escape sequences of our own."""
+    return list(Text.from_ansi(text.rstrip("\n")).split())
+
+
 def say(*lines: Line) -> None:
-    """Write lines to stderr; what cannot be written is lost."""
+    """Write lines to stderr, none for none; what cannot be written is lost."""
     err = stream("stderr")
     with suppress(OSError, ValueError, AttributeError):
-        err.write(_escaped(lines, "stderr") + "\n")
+        err.write("".join(f"{line}\n" for line in _escaped(lines, "stderr")))
         err.flush()
 
 
@@ -93,10 +98,10 @@ def warn(text: str) -> None:
     say(Text.assemble(("warning:", "yellow"), " ", text))
 
 
-def _escaped(lines: tuple[Line, ...], name: str) -> str:
+def _escaped(lines: tuple[Line, ...], name: str) -> list[str]:
     """Return lines as they may be written to the stream `name`: control characters escaped, styles as colours."""
     coloured = has_colour(name)
-    return "\n".join(_painted(line) if coloured and isinstance(line, Text) else safe_text(line) for line in lines)
+    return [_painted(line) if coloured and isinstance(line, Text) else safe_text(line) for line in lines]
 
 
 def _painted(line: Text) -> str:
