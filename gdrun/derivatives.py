@@ -1,73 +1,122 @@
-"""Exact second and third derivatives by nested tapes.
+"""Derivatives by nested tapes: of a function of one tensor, and of named targets by named variables.
 
-Shape letters: P entries of a parameter or of all of them, N residuals.
+A function of one tensor is differentiated inside programs: eagerly, in graphs, in lanes and under XLA. Named targets
+are differentiated eagerly, where a target that does not depend on a variable has no derivative (None); a compiled
+program would not tell it from 0.
+
+Shape letters: P entries of a tensor or of all parameters, N residuals, T shape of a target, X and Y shapes of
+variables, B examples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
+
+from gdrun.errors import UsageError
+
+MOST_ENTRIES = 16_000_000
+"""A matrix of derivatives of named targets with more entries is not computed."""
+
+_LOOPED_ROWS = 64
+"""Up to so many rows a Jacobian of a named target is computed row by row: tracing tf.vectorized_map takes longer."""
 
 Scalar = Callable[[tf.Tensor], tf.Tensor]
 """A tensor of any shape -> real scalar."""
 
 
-def hessian(function: Scalar, at: tf.Tensor) -> tf.Tensor:
-    """Return d2 f / dx_i dx_j over the flattened `at`, (P, P); zeros where the gradient does not depend on x."""
-    size = _size(at)
-    flat = tf.reshape(at, [size])
+# --- a function of one tensor -----------------------------------------------------------------------------------------
+
+
+def value_and_gradient(function: Callable[[tf.Tensor], Any], point: tf.Tensor) -> tuple[Any, tf.Tensor | None]:
+    """Return (y, d(sum of y) / dx of the shape of x); None where y does not depend on x."""
     with tf.GradientTape() as tape:
-        tape.watch(flat)
-        slope = _gradient(lambda x: function(tf.reshape(x, at.shape)), flat)
-    return _jacobian(tape, slope, flat)
+        watched = tf.identity(point)
+        tape.watch(watched)
+        value = function(watched)
+    return value, _gradient(tape, value, watched)
 
 
-def curvature(function: Scalar, at: tf.Tensor) -> tf.Tensor:
-    """Return d2 f / dx_i**2 for each entry of `at`, of its shape."""
-    if _size(at) == 1:
-        return _gradient(lambda x: tf.reduce_sum(_gradient(function, x)), at)
-    return tf.reshape(tf.linalg.diag_part(hessian(function, at)), at.shape)
-
-
-def third(function: Scalar, at: tf.Tensor) -> tf.Tensor:
-    """Return d3 f / dx_i**3 for each entry of `at`, of its shape."""
-    if _size(at) == 1:
-        return _gradient(lambda x: tf.reduce_sum(curvature(function, x)), at)
-    flat = tf.reshape(at, [_size(at)])
+def value_and_jacobian(function: Callable[[tf.Tensor], Any], point: tf.Tensor) -> tuple[Any, tf.Tensor | None]:
+    """Return (y, dy_i / dx_j of the shape of y + the shape of x); None where y does not depend on x."""
     with tf.GradientTape() as tape:
-        tape.watch(flat)
-        diagonal = tf.reshape(curvature(function, tf.reshape(flat, at.shape)), [-1])
-    return tf.reshape(tf.linalg.diag_part(_jacobian(tape, diagonal, flat)), at.shape)
+        watched = tf.identity(point)
+        tape.watch(watched)
+        value = function(watched)
+    return value, tape.jacobian(value, watched) if is_differentiable(value) else None
 
 
-def jacobian(function: Callable[[tf.Tensor], tf.Tensor], at: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return (r, dr_i / dx_j), (N,) and (N, P), of a vector function of a vector `at`, (P,)."""
+def gradient(function: Scalar, point: tf.Tensor) -> tf.Tensor:
+    """Return df / dx_i, of the shape of `point`; zeros where f does not depend on x."""
+    slope = value_and_gradient(function, point)[1]
+    return tf.zeros_like(point) if slope is None else slope
+
+
+def hessian_product(function: Scalar, point: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
+    """Return the Hessian times `vector`, of the shape of `point`, without the Hessian."""
+    return gradient(lambda x: tf.reduce_sum(gradient(function, x) * vector), point)
+
+
+def hessian(function: Scalar, point: tf.Tensor) -> tf.Tensor:
+    """Return d2 f / dx_i dx_j over the flattened `point`, (P, P); zeros where the gradient does not depend on x."""
+    size = _static_size(point)
+    flat = tf.reshape(point, [size])
+    matrix = value_and_jacobian(lambda x: gradient(lambda y: function(tf.reshape(y, point.shape)), x), flat)[1]
+    return tf.zeros([size, size], point.dtype) if matrix is None else matrix
+
+
+def curvature(function: Scalar, point: tf.Tensor) -> tf.Tensor:
+    """Return d2 f / dx_i**2 for each entry of `point`, of its shape."""
+    if _static_size(point) == 1:
+        return gradient(lambda x: tf.reduce_sum(gradient(function, x)), point)
+    return tf.reshape(tf.linalg.diag_part(hessian(function, point)), point.shape)
+
+
+def third(function: Scalar, point: tf.Tensor) -> tf.Tensor:
+    """Return d3 f / dx_i**3 for each entry of `point`, of its shape."""
+    size = _static_size(point)
+    if size == 1:
+        return gradient(lambda x: tf.reduce_sum(curvature(function, x)), point)
+    flat = tf.reshape(point, [size])
+    matrix = value_and_jacobian(lambda x: tf.reshape(curvature(function, tf.reshape(x, point.shape)), [-1]), flat)[1]
+    return tf.zeros_like(point) if matrix is None else tf.reshape(tf.linalg.diag_part(matrix), point.shape)
+
+
+def jacobian(function: Callable[[tf.Tensor], tf.Tensor], point: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return (r, dr_i / dx_j), (N,) and (N, P), of a vector function of a vector `point`, (P,)."""
     with tf.GradientTape() as by_weights:
         with tf.GradientTape() as tape:
-            tape.watch(at)
-            residuals = function(at)
-        if _size(residuals) <= _size(at):
-            return residuals, _jacobian(tape, residuals, at)
+            tape.watch(point)
+            residuals = function(point)
+        if _static_size(residuals) <= _static_size(point):
+            return residuals, tape.jacobian(residuals, point, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         # A tape goes back from each of N results. J'u is linear in u, so going back from its P entries to u gives the
         # same numbers in P passes.
         weights = tf.zeros_like(residuals)
         by_weights.watch(weights)
         slopes = tape.gradient(
-            residuals, at, output_gradients=weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            residuals, point, output_gradients=weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-    return residuals, tf.transpose(_jacobian(by_weights, tf.convert_to_tensor(slopes), weights))
+    rows = by_weights.jacobian(
+        tf.convert_to_tensor(slopes), weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    return residuals, tf.transpose(rows)
 
 
-def second_along(function: Callable[[tf.Tensor], tf.Tensor], at: tf.Tensor, direction: tf.Tensor) -> tf.Tensor:
-    """Return d2 f(at + t * direction) / dt**2 at t = 0, (N,), of a vector function of a vector `at`, (P,)."""
-    t = tf.zeros([], at.dtype)
+def second_along(function: Callable[[tf.Tensor], tf.Tensor], point: tf.Tensor, direction: tf.Tensor) -> tf.Tensor:
+    """Return d2 f(point + t * direction) / dt**2 at t = 0, (N,), of a vector function of a vector `point`, (P,)."""
+    t = tf.zeros([], point.dtype)
     with tf.GradientTape() as by_weights:
         with tf.GradientTape() as outer:
             outer.watch(t)
             with tf.GradientTape() as inner:
                 inner.watch(t)
-                values = function(at + t * direction)
+                values = function(point + t * direction)
                 # Linear in the weights, so its gradient by them is the vector itself: three passes, whatever N and P.
                 weights = tf.ones_like(values)
                 by_weights.watch(weights)
@@ -77,30 +126,237 @@ def second_along(function: Callable[[tf.Tensor], tf.Tensor], at: tf.Tensor, dire
     return by_weights.gradient(second, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
-def _gradient(function: Scalar, at: tf.Tensor) -> tf.Tensor:
-    with tf.GradientTape() as tape:
-        tape.watch(at)
-        value = function(at)
-    slope = tape.gradient(value, at, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    return tf.convert_to_tensor(slope)
+def flattened(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the entries of all tensors, one after the other, (P,)."""
+    return tf.concat([tf.reshape(tensor, [_static_size(tensor)]) for tensor in tensors], axis=0)
 
 
-def _jacobian(tape: tf.GradientTape, results: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
-    return tape.jacobian(results, at, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+def unflattened(flat: tf.Tensor, like: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
+    """Return tensors of the shapes of `like` with the entries of `flat`, (P,)."""
+    parts = tf.split(flat, [_static_size(tensor) for tensor in like])
+    return tuple(tf.reshape(part, tensor.shape) for part, tensor in zip(parts, like, strict=True))
 
 
-def _size(tensor: tf.Tensor) -> int:
+def is_differentiable(value: Any) -> bool:
+    """Return whether a tape can have gone through `value`: a tensor of floats or complex numbers."""
+    return bool(tf.is_tensor(value) and (value.dtype.is_floating or value.dtype.is_complex))
+
+
+def _gradient(tape: tf.GradientTape, target: Any, sources: Any, **options: Any) -> Any:
+    """Return the gradient by a tensor or a list of them; None where there is none."""
+    if not is_differentiable(target):
+        return [None] * len(sources) if isinstance(sources, list) else None
+    slopes = tape.gradient(target, sources, **options)
+    if isinstance(sources, list):
+        return [None if slope is None else tf.convert_to_tensor(slope) for slope in slopes]
+    return None if slopes is None else tf.convert_to_tensor(slopes)  # a gather's gradient comes as IndexedSlices
+
+
+def _static_size(tensor: tf.Tensor) -> int:
     size = tensor.shape.num_elements()
     assert size is not None, "shapes are static"
     return size
 
 
-def flattened(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Return the entries of all tensors, one after the other, (P,)."""
-    return tf.concat([tf.reshape(tensor, [_size(tensor)]) for tensor in tensors], axis=0)
+# --- named targets by named variables ---------------------------------------------------------------------------------
 
 
-def unflattened(flat: tf.Tensor, like: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-    """Return tensors of the shapes of `like` with the entries of `flat`, (P,)."""
-    parts = tf.split(flat, [_size(tensor) for tensor in like])
-    return tuple(tf.reshape(part, tensor.shape) for part, tensor in zip(parts, like, strict=True))
+Watch = Callable[[Any], None]
+ByName = dict[str, Any]
+"""Name -> tensor, or None where the target does not depend on the name."""
+
+
+@dataclass(frozen=True)
+class TargetValues:
+    """One evaluation: tensors, or host values where nothing was a tensor."""
+
+    targets: Mapping[str, Any]
+    variables: Mapping[str, tf.Tensor]
+    """What the targets are differentiated by."""
+
+
+Evaluate = Callable[[Watch], TargetValues]
+"""Computes the targets; calls its argument with each variable before anything is computed of it. Each derivative
+evaluates anew, with as many tapes around as it needs."""
+
+
+@contextmanager
+def _taped(evaluate: Evaluate, depth: int) -> Iterator[tuple[TargetValues, list[tf.GradientTape], Callable[[], None]]]:
+    """Yield an evaluation, its tapes, the innermost first, and a function that ends the innermost one's recording."""
+    tapes = [tf.GradientTape(persistent=True, watch_accessed_variables=False) for _ in range(depth)]
+    stacks = [ExitStack() for _ in tapes]
+    with ExitStack() as outermost:
+        for tape, stack in zip(reversed(tapes), reversed(stacks), strict=True):
+            outermost.enter_context(stack)
+            stack.enter_context(tape)
+
+        def watch(tensor: Any) -> None:
+            for tape in tapes:
+                tape.watch(tensor)
+
+        values = evaluate(watch)
+        recording = iter(stacks)
+
+        def end_innermost() -> None:
+            next(recording).close()
+
+        end_innermost()
+        yield values, tapes, end_innermost
+
+
+def gradients(evaluate: Evaluate) -> tuple[TargetValues, dict[str, ByName]]:
+    """Return the evaluation, and for each target the gradient of its sum by each name, (X)."""
+    with _taped(evaluate, 1) as (values, (tape,), _):
+        return values, {name: _by_each(tape, value, values) for name, value in values.targets.items()}
+
+
+def second_gradients(evaluate: Evaluate) -> dict[str, dict[str, ByName]]:
+    """Return result[target][x][y]: the gradient by y of the sum of the gradient by x, (Y)."""
+    with _taped(evaluate, 2) as (values, (inner, outer), end_innermost):
+        first = {name: _by_each(inner, value, values) for name, value in values.targets.items()}
+        end_innermost()
+        return {
+            name: {x: _by_each(outer, slope, values) for x, slope in slopes.items()} for name, slopes in first.items()
+        }
+
+
+def nth_gradients(evaluate: Evaluate, order: int) -> dict[str, ByName]:
+    """Return for each target the derivative of `order` by each name alone, each gradient summed before the next."""
+    with _taped(evaluate, order) as (values, tapes, end_innermost):
+        slopes = {name: dict.fromkeys(values.variables, value) for name, value in values.targets.items()}
+        for tape in tapes:
+            slopes = {
+                name: {x: _gradient(tape, slope, values.variables[x]) for x, slope in by_name.items()}
+                for name, by_name in slopes.items()
+            }
+            if tape is not tapes[-1]:
+                end_innermost()
+        return slopes
+
+
+def jacobians(evaluate: Evaluate) -> dict[str, ByName]:
+    """Return for each target the derivative of each of its elements by each name, (T, X).
+
+    Raises:
+        UsageError: a Jacobian too large to hold.
+    """
+    with _taped(evaluate, 1) as (values, (tape,), _):
+        for name, value in values.targets.items():
+            for x, variable in values.variables.items():
+                _check_entries(_size(value) * _size(variable), f"the Jacobian of {name} by {x}", "--jvp")
+        return {
+            name: {x: _jacobian(tape, value, variable) for x, variable in values.variables.items()}
+            for name, value in values.targets.items()
+        }
+
+
+def batch_jacobian(jacobian: np.ndarray, target_rank: int) -> np.ndarray:
+    """Return the Jacobian of each example, (B, rest of T, rest of X), of a whole one.
+
+    Args:
+        jacobian: (B, rest of T, B, rest of X), or (B, rest of T, X) where x has no axis of examples: as it is then,
+            each example's derivative by all of x.
+        target_rank: axes of the target.
+    Raises:
+        UsageError: the target has no axis of examples.
+    """
+    if target_rank == 0:
+        raise UsageError("a batch Jacobian is of a target with an axis of examples; this one is a single number")
+    if jacobian.ndim <= target_rank or jacobian.shape[target_rank] != jacobian.shape[0]:
+        return jacobian
+    moved = np.moveaxis(jacobian, target_rank, 1)
+    count = len(moved)
+    own = (np.arange(count), np.arange(count))
+    others = moved.copy()
+    others[own] = 0
+    # Where an example's target depends on further entries, this axis is none of examples: a weight that is as long.
+    return jacobian if np.any(others != 0) else moved[own]
+
+
+def hessians(evaluate: Evaluate) -> dict[str, dict[str, ByName]]:
+    """Return result[target][x][y], the second derivatives of the target's sum, (X, Y).
+
+    Raises:
+        UsageError: a Hessian too large to hold.
+    """
+    with _taped(evaluate, 2) as (values, (inner, outer), end_innermost):
+        size = sum(_size(value) for value in values.variables.values())
+        _check_entries(size**2, f"the Hessian of {size:,} numbers", "--hvp")
+        first = {name: _by_each(inner, value, values) for name, value in values.targets.items()}
+        end_innermost()
+        return {
+            name: {
+                x: {y: _jacobian(outer, slope, variable) for y, variable in values.variables.items()}
+                for x, slope in slopes.items()
+            }
+            for name, slopes in first.items()
+        }
+
+
+def hessian_products(evaluate: Evaluate, direction: Mapping[str, np.ndarray]) -> dict[str, ByName]:
+    """Return for each target the Hessian of its sum times `direction` (0 where a name is not given), (X)."""
+    with _taped(evaluate, 2) as (values, (inner, outer), end_innermost):
+        products = {
+            name: _inner_product(_by_each(inner, value, values), _tensors(direction, values))
+            for name, value in values.targets.items()
+        }
+        end_innermost()
+        return {name: _by_each(outer, product, values) for name, product in products.items()}
+
+
+def jacobian_products(evaluate: Evaluate, direction: Mapping[str, np.ndarray]) -> ByName:
+    """Return for each target its derivative along `direction`, the Jacobian times it, (T)."""
+    with _taped(evaluate, 2) as (values, (inner, outer), end_innermost):
+        weights, products = {}, {}
+        for name, value in values.targets.items():
+            if is_differentiable(value):
+                # J'u is linear in u, so the gradient of (J'u)v by u is Jv.
+                weights[name] = tf.ones_like(value)
+                outer.watch(weights[name])
+                slopes = _by_each(inner, value, values, output_gradients=weights[name])
+                products[name] = _inner_product(slopes, _tensors(direction, values))
+        end_innermost()
+        return {
+            name: None if products.get(name) is None else _gradient(outer, products[name], weights[name])
+            for name in values.targets
+        }
+
+
+def _by_each(tape: tf.GradientTape, target: Any, values: TargetValues, **options: Any) -> ByName:
+    slopes = _gradient(tape, target, list(values.variables.values()), **options)
+    return dict(zip(values.variables, slopes, strict=True))
+
+
+def _jacobian(tape: tf.GradientTape, value: Any, variable: tf.Tensor) -> Any:
+    if not is_differentiable(value) or value.shape.rank == 0:
+        return _gradient(tape, value, variable)
+    return tape.jacobian(value, variable, experimental_use_pfor=_size(value) > _LOOPED_ROWS)
+
+
+def _tensors(direction: Mapping[str, np.ndarray], values: TargetValues) -> dict[str, tf.Tensor]:
+    """Return the direction in the shapes and dtypes of the variables."""
+    tensors = {}
+    for name, value in direction.items():
+        like = values.variables[name]
+        array, shape = np.asarray(value), tuple(like.shape)
+        if array.size == _size(like):
+            array = array.reshape(shape)
+        if array.shape != shape:
+            raise UsageError(f"the direction of {name} has shape {array.shape}, but {name} has {shape}")
+        tensors[name] = tf.constant(array, like.dtype)
+    return tensors
+
+
+def _inner_product(slopes: ByName, direction: Mapping[str, tf.Tensor]) -> Any:
+    parts = [tf.reduce_sum(slopes[name] * v) for name, v in direction.items() if slopes[name] is not None]
+    return tf.add_n(parts) if parts else None
+
+
+def _check_entries(entries: int, what: str, instead: str) -> None:
+    if entries > MOST_ENTRIES:
+        size = entries * 8 / 1e9
+        raise UsageError(f"{what} has {entries:,} entries ({size:.3g} GB)", hint=f"use products with it: {instead}")
+
+
+def _size(value: Any) -> int:
+    return int(np.prod(np.shape(value), dtype=np.int64))

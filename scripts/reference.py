@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gdrun.config.forms import Form, Kinds, choices, fields, summary
 from gdrun.config.scalars import written
 from gdrun.config.section import Section
-from gdrun.config.unions import ByForm, Kinds
 from gdrun.experiment.experiment import Experiment
-from gdrun.experiment.forms import Form, fields, form
-from gdrun.experiment.reference import describe, summary
+from gdrun.experiment.reference import describe
 from gdrun.formula.table import describe_functions
 from gdrun.losses import sections as loss
 from gdrun.models import layers
@@ -141,7 +140,11 @@ class _Writer:
         self.kinds |= {of: _kind_anchor(path, kind) for kind, of in variants.items()}
         rows = [f"| [`{kind}`](#{self.kinds[of]}) | {_cell(summary(of))} |" for kind, of in _variants(union).items()]
         text = "\n".join([f"{_heading(path)}\n", "| kind | |", "|---|---|", *rows])
-        short = [f"`{word}` for `{_flow(stands_for)}`" for word, stands_for in union.short.items()]
+        short = [
+            f"`{word}` for `{_flow({'kind': kind, **settings})}`"
+            for kind, of in _variants(union).items()
+            for word, settings in of.aliases.items()
+        ]
         self.blocks.append(text + (f"\n\nShort words: {'; '.join(short)}." if short else ""))
         level, bases = "#" * min(len(path) + 2, 4), _bases(variants)
         headings = {base: f"{_title(path)}: {_whose(kinds, list(variants))}" for base, kinds in bases.items()}
@@ -191,12 +194,14 @@ class _Writer:
 
 def _arms(path: tuple[str, ...], of: Form) -> Iterator[tuple[tuple[str, ...], Form]]:
     """Each form that can stand at a place, those inside lists and mappings of free names included."""
-    union = of.mark(ByForm)
-    for arm in [of] if union is None else [form(each) for each in union.arms.values()]:
+    for arm in choices(of):
         if arm.items is not None:
             yield from _arms((*path, "N"), arm.items)
         elif arm.values is not None:
             yield from _arms((*path, "NAME"), arm.values)
+        elif arm.section is not None and len(choices(of)) > 1 and "kind" in fields(arm.section):
+            # Beside a section without a kind: a metric by formula, or one of a plugin.
+            yield (*path[:-1], f"{path[-1]}: {fields(arm.section)['kind'].literals[0]}"), arm
         else:
             yield path, arm
 
@@ -207,7 +212,7 @@ def _identity(of: Form) -> object:
 
 
 def _variants(union: Kinds) -> dict[str, type[Section]]:
-    return {kind: union.variant(kind) for kind in union.variants}
+    return dict(union.variants)
 
 
 def _own(section: type[Section]) -> set[str]:
@@ -249,7 +254,8 @@ def _kind_anchor(path: Sequence[str], kind: str) -> str:
 
 
 def _short(of: Form) -> str:
-    return f" Anything but a mapping is short for `{{{of.short}: ...}}`." if of.short else ""
+    short = of.section.short if of.section is not None else None
+    return f" Anything but a mapping is short for `{{{short}: ...}}`." if short else ""
 
 
 def _summary(section: type[Section]) -> str:

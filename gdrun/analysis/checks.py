@@ -132,14 +132,20 @@ class _Checker:
 
     def tape(self, parameters: Sequence[np.ndarray], batch: Any) -> tuple[dict[str, np.ndarray | None], Any]:
         """The tape's gradients, None where it has none, and the evaluation."""
-        tf = self.tf
-        tensors = tuple(tf.constant(value) for value in parameters)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(tensors)
+        from gdrun.derivatives import TargetValues, Watch, gradients
+
+        tensors = tuple(self.tf.constant(value) for value in parameters)
+        evaluation: Any = None
+
+        def evaluate(watch: Watch) -> TargetValues:
+            nonlocal evaluation
+            watch(tensors)
             evaluation = self._evaluate(tensors, batch)
-        found = tape.gradient(evaluation.loss, tensors)
-        arrays = (None if value is None else tf.convert_to_tensor(value).numpy() for value in found)
-        return dict(zip(self.names, arrays, strict=True)), evaluation
+            return TargetValues({"loss": evaluation.loss}, dict(zip(self.names, tensors, strict=True)))
+
+        slopes = gradients(evaluate)[1]["loss"]
+        arrays = {name: None if slope is None else slope.numpy() for name, slope in slopes.items()}
+        return arrays, evaluation
 
     def tape_by_differences(self) -> list[Comparison]:
         """Compare every entry, or a sample, of the tape's gradients with finite differences."""

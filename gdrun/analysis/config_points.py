@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from gdrun.derivatives import Evaluate, TargetValues, Watch
 from gdrun.errors import FormulaError, UsageError
 from gdrun.formula.evaluate import evaluate
 from gdrun.formula.nodes import Expression
@@ -22,7 +23,6 @@ from .formula_points import told
 from .nonfinite import WatchingOps
 from .point import SUM, Point, total
 from .start import At, config_or_run, point_of
-from .tapes import Evaluate, View, Watch
 from .unconnected import reason
 
 _LOSS = "loss"
@@ -106,7 +106,7 @@ class ConfigPoints:
         by_data = [name for name in self.names if name in (*data.inputs, "target")]
         inner = [name for name in self.names if name in (*objective.definitions, "prediction")]
 
-        def run(watch: Watch) -> View:
+        def run(watch: Watch) -> TargetValues:
             for name, value in self.parameters.items():
                 if name not in self.constants:
                     watch(value)
@@ -130,7 +130,7 @@ class ConfigPoints:
                     found[text] = evaluate(expression, scope, owner=text)
             if len(found) > 1:
                 found[SUM] = total(list(found.values()), dtype)
-            return View(found, {name: by[name] for name in self.names if name in by})
+            return TargetValues(found, {name: by[name] for name in self.names if name in by})
 
         return run
 

@@ -6,12 +6,13 @@ Shape letters: P entries of all trained parameters.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
-from gdrun.derivatives import flattened, unflattened
+from gdrun.derivatives import flattened, gradient, hessian_product, unflattened
 from gdrun.errors import UsageError
 from gdrun.formula.nodes import LoopDefinition
 
@@ -56,8 +57,9 @@ class Curvature:
         loops = any(isinstance(d, LoopDefinition) and not d.fits_lanes for d in built.objective.definitions.values())
         # Tracing costs more than a few eager evaluations, unless a loop is run round by round in each of them.
         traced = self.size > _EAGER or loops
-        self._function: Callable[..., Any] = tf.function(self._product, autograph=False) if traced else self._product
-        self._slope: Callable[..., Any] = tf.function(self._gradient, autograph=False) if loops else self._gradient
+        product, slope = partial(hessian_product, self.loss), partial(gradient, self.loss)
+        self._product: Callable[..., Any] = tf.function(product, autograph=False) if traced else product
+        self._slope: Callable[..., Any] = tf.function(slope, autograph=False) if loops else slope
 
     def loss(self, flat: tf.Tensor) -> tf.Tensor:
         """Return the loss at `flat`, (P,)."""
@@ -69,27 +71,10 @@ class Curvature:
         """Return the gradient at the point, float64 (P,)."""
         return np.asarray(self._slope(self.position), np.float64)
 
-    def _gradient(self, flat: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            tape.watch(flat)
-            loss = self.loss(flat)
-        return tf.convert_to_tensor(tape.gradient(loss, flat, unconnected_gradients=tf.UnconnectedGradients.ZERO))
-
     def product(self, vector: np.ndarray, position: np.ndarray | None = None) -> np.ndarray:
         """Return the Hessian at the point (or at another position, (P,)) times `vector`, float64 (P,)."""
         flat = self.position if position is None else tf.constant(position, self.dtype)
-        return np.asarray(self._function(flat, tf.constant(vector, self.dtype)), np.float64)
-
-    def _product(self, flat: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as outer:
-            outer.watch(flat)
-            with tf.GradientTape() as inner:
-                inner.watch(flat)
-                loss = self.loss(flat)
-            slope = inner.gradient(loss, flat, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-            along = tf.reduce_sum(slope * vector)
-        found = outer.gradient(along, flat, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return tf.convert_to_tensor(found)
+        return np.asarray(self._product(flat, tf.constant(vector, self.dtype)), np.float64)
 
     def hessian(self) -> np.ndarray:
         """Return the Hessian, float64 (P, P), symmetric.

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from gdrun.config.source import Source
+from gdrun.derivatives import Evaluate, TargetValues, Watch
 from gdrun.errors import ConfigError, FormulaError, Problem, UsageError
 from gdrun.formula.evaluate import Scope, evaluate, evaluate_constants
 from gdrun.formula.names import check_name, check_names
@@ -20,7 +21,6 @@ from gdrun.text import safe_text
 from .arguments import split_points
 from .nonfinite import WatchingOps
 from .point import SUM, Point, total
-from .tapes import Evaluate, View, Watch
 from .unconnected import counts, reason
 from .whole_powers import DeepOps
 
@@ -117,7 +117,7 @@ class Formulas:
         variables = [name for name in at if name not in self.constants and name in self.names]
         inner = [name for name in self.definitions if name in self.names]
 
-        def run(watch: Watch) -> View:
+        def run(watch: Watch) -> TargetValues:
             for name in variables:
                 watch(tensors[name])
             scope = Scope(tensors, definitions=self.definitions, ops=ops, draws=tf.zeros([2], tf.int32))
@@ -134,7 +134,7 @@ class Formulas:
                     found[text] = evaluate(expression, scope, owner=text)
             if len(found) > 1:
                 found[SUM] = total(list(found.values()), self.dtype)
-            return View(found, by)
+            return TargetValues(found, by)
 
         return run
 

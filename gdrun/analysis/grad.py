@@ -133,19 +133,19 @@ def _names(constant: Mapping[str, Any] | Sequence[str]) -> list[str]:
 
 
 def _differentiate(point: Point, wanted: Wanted) -> PointDerivatives:
-    from . import tapes
+    from gdrun import derivatives
 
-    view, first = tapes.gradients(point.evaluate)
+    view, first = derivatives.gradients(point.evaluate)
     names = [name for name in point.names if name in view.variables or name in point.constants]
     maker = _Maker(point, names)
     hvp = _direction(wanted.hvp, view.variables, "--hvp")
     jvp = _direction(wanted.jvp, view.variables, "--jvp")
-    second = tapes.second(point.evaluate) if wanted.order > 1 else {}
-    higher = {order: tapes.nth(point.evaluate, order) for order in range(3, wanted.order + 1)}
-    jacobian = tapes.jacobians(point.evaluate) if wanted.jacobian or wanted.batch_jacobian else {}
-    hessian = tapes.hessians(point.evaluate) if wanted.hessian else {}
-    products = tapes.hessian_products(point.evaluate, hvp) if hvp else {}
-    along = tapes.along(point.evaluate, jvp) if jvp else {}
+    second = derivatives.second_gradients(point.evaluate) if wanted.order > 1 else {}
+    higher = {order: derivatives.nth_gradients(point.evaluate, order) for order in range(3, wanted.order + 1)}
+    jacobian = derivatives.jacobians(point.evaluate) if wanted.jacobian or wanted.batch_jacobian else {}
+    hessian = derivatives.hessians(point.evaluate) if wanted.hessian else {}
+    products = derivatives.hessian_products(point.evaluate, hvp) if hvp else {}
+    along = derivatives.jacobian_products(point.evaluate, jvp) if jvp else {}
     found = []
     for target, value in view.targets.items():
         whole = maker.each(target, jacobian.get(target))
@@ -200,7 +200,7 @@ class _Maker:
 
 
 def _per_example(jacobian: Mapping[str, Derivative], rank: int) -> dict[str, Derivative]:
-    from .tapes import batch_jacobian
+    from gdrun.derivatives import batch_jacobian
 
     return {
         name: value if isinstance(value, Missing) else batch_jacobian(value, rank) for name, value in jacobian.items()

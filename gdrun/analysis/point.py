@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gdrun.derivatives import Evaluate
+
 from .nonfinite import WatchingOps
-from .tapes import Evaluate
 
 SUM = "sum of targets"
 """What the sum of several targets is called; no formula reads so."""

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gdrun.config.custom import CustomData, CustomLoss, CustomMetric, CustomSection
-from gdrun.config.custom import CustomModel as CustomModelSection
+from gdrun.config.custom import CustomSection
 from gdrun.config.plugins import describe_failure
+from gdrun.data import CustomData
 from gdrun.data.custom import Caller, custom_data, custom_loss, custom_metric
 from gdrun.data.dataset import Dataset
 from gdrun.engine.step import Moment
 from gdrun.experiment.experiment import Experiment
+from gdrun.losses import CustomLoss, CustomMetric
 from gdrun.losses.sections import NamedLoss
+from gdrun.models import CustomModel as CustomModelSection
 from gdrun.models.custom import CustomModel, custom_model
 from gdrun.random_streams import RandomNumbers, stream
 

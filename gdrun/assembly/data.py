@@ -9,8 +9,8 @@ from typing import Any, assert_never
 
 import numpy as np
 
-from gdrun.config.custom import CustomData
-from gdrun.data import sections
+import gdrun.data as sections
+from gdrun.data import CustomData
 from gdrun.data.csv_file import csv_data
 from gdrun.data.dataset import Dataset, check_same_form
 from gdrun.data.formulas import formula_data

@@ -18,7 +18,7 @@ from gdrun.engine.step import Moment
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.evaluate import evaluate_constants
 from gdrun.formula.parse import parse
-from gdrun.losses.sections import SparseCategoricalCrossentropy
+from gdrun.losses import SparseCategoricalCrossentropy
 from gdrun.schedules.batches import Batches
 
 from .data import Datasets, build_data, random_source

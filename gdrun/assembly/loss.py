@@ -8,16 +8,16 @@ from typing import Any, assert_never
 import numpy as np
 import tensorflow as tf
 
-from gdrun.config.custom import CustomLoss, CustomMetric
+import gdrun.losses as sections
 from gdrun.engine.assess import MetricFunction
 from gdrun.engine.objective import Evaluation, LossFunction, Names, Residuals
 from gdrun.errors import ConfigPath, DataError, ShapeError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.evaluate import Scope
-from gdrun.losses import sections
+from gdrun.losses import CustomLoss, CustomMetric
 from gdrun.losses.functions import named_loss, penalty
 from gdrun.metrics.functions import named_metric
-from gdrun.models.sections import LayersModel, LinearModel
+from gdrun.models import LayersModel, LinearModel
 
 from .custom import build_custom_loss, build_custom_metric
 from .located import formula_at, located, refuse

@@ -7,12 +7,12 @@ from typing import Any, assert_never
 
 import numpy as np
 
-from gdrun.config.custom import CustomModel
+import gdrun.models as sections
 from gdrun.errors import ComponentError, ShapeError
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import parse
-from gdrun.models import convolutions, sections
+from gdrun.models import convolutions
 from gdrun.models import layers as layer_sections
 from gdrun.models.functions import FormulaModel, Initial, Model, NetworkModel, PolynomialModel
 from gdrun.models.networks import KerasNetwork, initial_weights
@@ -67,7 +67,7 @@ def build_model(
             return _network_model(network, join=join)
         case sections.PolynomialModel():
             return _polynomial_model(section, inputs)
-        case CustomModel():
+        case sections.CustomModel():
             return build_custom_model(
                 section, constants=constants, inputs=inputs, seed=seed, precision=precision, random=random
             )

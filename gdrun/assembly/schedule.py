@@ -15,6 +15,7 @@ from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import parse
 from gdrun.metrics.names import higher_is_better
 from gdrun.random_streams import RandomSource
+from gdrun.schedules import factors as factor_sections
 from gdrun.schedules import learning_rate as factors
 from gdrun.schedules import sections
 from gdrun.schedules.batches import Batches
@@ -54,7 +55,7 @@ def build_factor(
 ) -> FactorFunction | None:
     """Return steps, int64 (S,) -> factors, float64 (S,); None where the rate is constant or follows a metric."""
     section = schedule.learning_rate_factor
-    if section is None or isinstance(section, sections.PlateauFactor):
+    if section is None or isinstance(section, factor_sections.PlateauFactor):
         return None
     with located("schedule", "learning_rate_factor"):
         factor = _factor(section, constants)
@@ -66,21 +67,21 @@ def build_factor(
 def _factor(section: Any, constants: Mapping[str, np.ndarray]) -> factors.Factor:
     settings = {name: value for name, value in section if name != "kind"}
     match section:
-        case sections.ConstantFactor():
+        case factor_sections.ConstantFactor():
             return factors.Constant(**settings)
-        case sections.ExponentialFactor():
+        case factor_sections.ExponentialFactor():
             return factors.Exponential(**settings)
-        case sections.InverseTimeFactor():
+        case factor_sections.InverseTimeFactor():
             return factors.InverseTime(**settings)
-        case sections.PolynomialFactor():
+        case factor_sections.PolynomialFactor():
             return factors.Polynomial(**settings)
-        case sections.CosineFactor():
+        case factor_sections.CosineFactor():
             return factors.Cosine(**settings)
-        case sections.PiecewiseFactor():
+        case factor_sections.PiecewiseFactor():
             return factors.Piecewise(**settings)
-        case sections.OneCycleFactor():
+        case factor_sections.OneCycleFactor():
             return factors.OneCycle(**settings)
-        case sections.FormulaFactor():
+        case factor_sections.FormulaFactor():
             expression = parse(section.formula)
 
             def by_formula(step: Any, epoch: Any) -> Any:
@@ -117,7 +118,7 @@ def build_patience(schedule: sections.Schedule, watchable: tuple[str, ...]) -> W
 def build_plateau(schedule: sections.Schedule, watchable: tuple[str, ...]) -> Watch | None:
     """Return the plateau factor as a rule, if there is one."""
     section = schedule.learning_rate_factor
-    if not isinstance(section, sections.PlateauFactor):
+    if not isinstance(section, factor_sections.PlateauFactor):
         return None
     _check_metric(section.metric, watchable, ("schedule", "learning_rate_factor", "metric"))
     return Watch(

@@ -126,7 +126,7 @@ def _paths(key: str, resolved: Resolved | None) -> list[ConfigPath]:
     Raises:
         UsageError: it means nothing.
     """
-    from gdrun.experiment.overrides import ALIASES
+    from gdrun.config.overrides import ALIASES
     from gdrun.experiment.reference import describe
     from gdrun.suggest import closest
 
@@ -145,8 +145,8 @@ def _paths(key: str, resolved: Resolved | None) -> list[ConfigPath]:
 def _places(resolved: Resolved | None) -> list[ConfigPath]:
     """Every place of the language, as far as it can be listed: of a config's kinds, or of all."""
     if resolved is not None:
+        from gdrun.config.overrides import places
         from gdrun.experiment.loading import EXPERIMENT
-        from gdrun.experiment.overrides import places
 
         return list(places(resolved.loaded.root, EXPERIMENT))
     return list(language())

@@ -49,7 +49,7 @@ def command(
 
 def lines(found: RateSearch) -> list[terminal.Line]:
     """Return the curve and the table as lines of text."""
-    from gdrun.plots.text import as_text
+    from gdrun.plots import as_text
 
     from .tables import table
 
@@ -76,16 +76,20 @@ def figure(found: RateSearch) -> Figure:
     """Return the curve as a figure: losses against rates, the predicted limit, the suggestion, what diverged."""
     import numpy as np
 
-    from gdrun.plots.figure import Axis, Figure, Mark, Region, Rule, Series
+    from gdrun.plots.figure import Figure, FigureAxis, Mark, ReferenceLine, Region, Series
 
     # What grows for ever is off the picture long before it diverges.
     ceiling = 10 * abs(found.first_loss)
     off = found.diverged | ~(found.losses <= ceiling)
     shown = ~off
     positive = bool(np.all(found.losses[shown] > 0)) if shown.any() else False
-    rules = [Rule(x=found.prediction.limit, label="predicted limit")] if _within(found, found.prediction.limit) else []
+    rules = (
+        [ReferenceLine(x=found.prediction.limit, label="predicted limit")]
+        if _within(found, found.prediction.limit)
+        else []
+    )
     if found.suggestion.rate is not None:
-        rules.append(Rule(x=found.suggestion.rate, label="suggested"))
+        rules.append(ReferenceLine(x=found.suggestion.rate, label="suggested"))
     regions: tuple[Region, ...] = ()
     if off[-1]:
         first = len(found.rates) - int(np.argmin(off[::-1])) if not off.all() else 0
@@ -93,8 +97,8 @@ def figure(found: RateSearch) -> Figure:
         regions = (Region(start, None, "diverged, or grew tenfold"),)
     return Figure(
         "loss along a ramp of learning rates" if found.range_test else f"loss after {found.steps:,} steps",
-        Axis("learning rate", "log"),
-        Axis("smoothed loss" if found.range_test else "loss", "log" if positive else "linear"),
+        FigureAxis("learning rate", "log"),
+        FigureAxis("smoothed loss" if found.range_test else "loss", "log" if positive else "linear"),
         series=(Series(found.rates[shown], found.losses[shown]),),
         marks=tuple(Mark(float(rate), None, "diverged") for rate in found.rates[off][:1]),
         regions=regions,

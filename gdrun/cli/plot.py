@@ -7,19 +7,22 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from gdrun.errors import ExitCode, ResourceError, RunDirectoryError, UsageError
+from gdrun.plots import as_text, can_show, plot
+from gdrun.plots.choose import KINDS, RUN_KINDS, SWEEP_KINDS
+from gdrun.plots.figure import Figure, plain
+from gdrun.plots.rendering import INSTALL_HINT, LARGEST, SMALLEST, content, has_matplotlib, suffix_of
+from gdrun.rundir.files import replacing
+from gdrun.rundir.run import Run, load_run
 
 from . import session, terminal
 from .arguments import Device, Json, Plugins, RunsDir
-
-if TYPE_CHECKING:
-    from gdrun.plots import Figure
-    from gdrun.rundir.run import Run
+from .output import print_json, write_file
 
 Runs = Annotated[
     list[str] | None,
@@ -40,8 +43,7 @@ Kind = Annotated[
     str | None,
     typer.Option(
         metavar="KIND", show_default=False,
-        help="loss, validation, metrics, parameters, trajectory, gradient_norm, learning_rate, fit, decisions, "
-        "spectrum; of a sweep sensitivity, heatmap, curves.",
+        help=f"{', '.join(RUN_KINDS)}; of a sweep {', '.join(SWEEP_KINDS)}.",
     ),
 ]  # fmt: skip
 Columns = Annotated[
@@ -92,34 +94,24 @@ def command(
     rate, or a heat map of two settings. Without matplotlib the picture is drawn in the terminal. A fit, decisions, a
     spectrum and most trajectories are computed from the run's config; for these alone TensorFlow is started.
     """
-    from gdrun.plots import plot
-    from gdrun.plots.saving import suffix_of
-    from gdrun.rundir.run import load_run
-
     if term and output is not None:
         raise UsageError("--term draws in the terminal, -o writes a file: one of them")
     suffix = suffix_of(output) if output is not None and not output.is_dir() else None
     measure = _size(size, characters=term or suffix == "txt")
-    found = [load_run(name, runs_dir) for name in runs or ["latest"]]
-    known = session.load_plugins(plugins)
+    loaded = [load_run(name, runs_dir) for name in runs or ["latest"]]
+    plugin_sources = session.load_plugins(plugins)
     with _computing(kind):
         figure = plot(
-            found, kind=kind, x=x, scale=_scale(log), x_scale=_scale(log_x), title=title, at=at, device=device,
-            plugins=known, columns=[name.strip() for name in _split(columns)],
+            loaded, kind=kind, x=x, scale=_scale(log), x_scale=_scale(log_x), title=title, at=at, device=device,
+            plugins=plugin_sources, columns=[name.strip() for name in _split(columns)],
         )  # fmt: skip
-    if not as_json and (term or (output is None and not _has_matplotlib())):
+    if not as_json and (term or (output is None and not has_matplotlib())):
         terminal.data(*Text.from_ansi(_text(figure, measure if term else None).rstrip("\n")).split())
         if not term:
-            from gdrun.plots.picture import INSTALL_HINT
-
             terminal.say(f"pictures as files need matplotlib: {INSTALL_HINT}")
         return ExitCode.DONE
-    written = _write(figure, found, output, measure) if not term and (output or not as_json) else None
+    written = _write(figure, loaded, output, measure) if not term and (output or not as_json) else None
     if as_json:
-        from gdrun.plots.figure import plain
-
-        from .output import print_json
-
         print_json({"file": None if written is None else str(written), "figure": plain(figure)})
     elif written is not None:
         terminal.data(str(written))
@@ -128,8 +120,8 @@ def command(
 
 @contextmanager
 def _computing(kind: str | None) -> Iterator[None]:
-    """For kinds that TensorFlow computes: without its chatter, with a word to wait by."""
-    if kind not in ("trajectory", "fit", "decisions", "spectrum"):
+    """Silence TensorFlow's log and show a message while a picture is computed."""
+    if kind not in KINDS or not KINDS[kind].computes:
         yield
         return
     with session.quiet(), session.waiting("computing the picture"):
@@ -141,13 +133,11 @@ def _scale(log: bool | None) -> Any:
 
 
 def _split(columns: str | None) -> list[str]:
-    """Names between commas that are not within brackets: a,W[0,1] are two."""
+    """Return the names between commas that are not within brackets: a,W[0,1] are two."""
     return [] if columns is None else re.split(r",(?![^\[]*\])", columns)
 
 
 def _size(text: str | None, *, characters: bool) -> tuple[float, float] | None:
-    from gdrun.plots.picture import LARGEST, SMALLEST
-
     if text is None:
         return None
     match = _SIZE.fullmatch(text)
@@ -161,28 +151,16 @@ def _size(text: str | None, *, characters: bool) -> tuple[float, float] | None:
     return float(match[1]), float(match[2])
 
 
-def _has_matplotlib() -> bool:
-    from gdrun.plots.picture import is_available
-
-    return is_available()
-
-
 def _text(figure: Figure, size: tuple[float, float] | None) -> str:
-    """The picture as the terminal can show it."""
-    from gdrun.plots import as_text, can_show
-
+    """Return the picture as the terminal can show it."""
     screen = shutil.get_terminal_size((100, 30))
     width, height = size or (min(screen.columns, MOST_COLUMNS), max(min(screen.lines - 2, 32), 16))
-    plain = not can_show(getattr(terminal.stream("stdout"), "encoding", None))
-    return as_text(figure, int(width), int(height), terminal.has_colour("stdout"), ascii_only=plain)
+    ascii_only = not can_show(getattr(terminal.stream("stdout"), "encoding", None))
+    return as_text(figure, int(width), int(height), terminal.has_colour("stdout"), ascii_only=ascii_only)
 
 
 def _write(figure: Figure, runs: list[Run], output: Path | None, size: tuple[float, float] | None) -> Path:
-    """Write the picture where it was asked for, else into the first run's directory; return where it is."""
-    from gdrun.plots.saving import content, suffix_of
-
-    from .output import write_file
-
+    """Write the picture to `output`, else into the first run's directory; return its path."""
     with session.quiet():
         if output is not None:
             path = output / f"{_file_name(figure, runs)}.png" if output.is_dir() else output
@@ -196,8 +174,6 @@ def _write(figure: Figure, runs: list[Run], output: Path | None, size: tuple[flo
 
 
 def _write_into(run: Run, name: str, data: bytes) -> Path:
-    from gdrun.rundir.files import replacing
-
     try:
         with replacing(run.directory / name) as file:
             file.write(data)
@@ -207,9 +183,9 @@ def _write_into(run: Run, name: str, data: bytes) -> Path:
 
 
 def _file_name(figure: Figure, runs: list[Run]) -> str:
-    """loss, loss-with-7f3a (the last characters of the other runs' ids), loss-with-12-runs."""
-    plain = re.sub(r"[^\w.-]+", "-", figure.name, flags=re.ASCII)[:60].strip("-.") or "figure"
+    """Return loss, loss-with-7f3a (the last characters of the other runs' ids), loss-with-12-runs."""
+    name = re.sub(r"[^\w.-]+", "-", figure.name, flags=re.ASCII)[:60].strip("-.") or "figure"
     others = [re.sub(r"\W+", "-", run.id, flags=re.ASCII)[-4:] for run in runs[1:]]
     if not others:
-        return plain
-    return f"{plain}-with-{'-'.join(others) if len(others) <= 4 else f'{len(others)}-runs'}"
+        return name
+    return f"{name}-with-{'-'.join(others) if len(others) <= 4 else f'{len(others)}-runs'}"

@@ -11,8 +11,8 @@ from rich.text import Text
 from gdrun.errors import ConfigPath
 
 if TYPE_CHECKING:
+    from gdrun.config.forms import Form
     from gdrun.experiment import LoadedConfig
-    from gdrun.experiment.forms import Form
 
 DEFAULT = "default"
 
@@ -66,7 +66,7 @@ class Resolved:
 
     def _is_short_for(self, path: ConfigPath) -> bool:
         """Whether the value at `path` was written by a bare word or value one level up: `sgd`, `mse`, a `scale`."""
-        from gdrun.experiment.forms import arm, at
+        from gdrun.config.forms import arm, at
         from gdrun.experiment.loading import EXPERIMENT
 
         node = self.loaded.root
@@ -80,8 +80,9 @@ class Resolved:
             return False
         of = arm(of, node)
         if of.kinds is not None and isinstance(node.value, str):
-            return path[-1] in of.kinds.short.get(node.value, {"kind": node.value})
-        return of.short is not None and of.short == path[-1]
+            section = of.kinds.section(node.value)
+            return section is not None and path[-1] in {"kind", *section.aliases.get(node.value, ())}
+        return of.section is not None and of.section.short == path[-1]
 
     def commented(self) -> list[str | Text]:
         """The resolved text, each line with the origins of what it says."""
@@ -103,19 +104,19 @@ class Resolved:
 
 def language() -> Iterator[ConfigPath]:
     """Yield every place that some config can have: 0 stands for a list's entries, <name> for free names."""
+    from gdrun.config.forms import Form, choices, fields
     from gdrun.experiment.experiment import Experiment
-    from gdrun.experiment.forms import Form, fields
 
     seen = set()
     waiting: list[tuple[ConfigPath, Form]] = [((), Form(Experiment))]
     while waiting:
         path, form = waiting.pop(0)
-        for arm in _arms(form):
+        for arm in choices(form):
             inner = arm.items or arm.values
             if inner is not None:
                 waiting.append(((*path, 0 if arm.items else _ANY_NAME), inner))
             union = arm.kinds
-            sections = [union.variant(kind) for kind in union.variants] if union else [arm.section]
+            sections = [*union.variants.values()] if union else [arm.section]
             for section in sections:
                 # Sections can hold each other: validation data is data.
                 if section is not None and (section, path[-1:]) not in seen:
@@ -123,11 +124,3 @@ def language() -> Iterator[ConfigPath]:
                     for key, below in fields(section).items():
                         yield (*path, key)
                         waiting.append(((*path, key), below))
-
-
-def _arms(of: Form) -> list[Form]:
-    from gdrun.config.unions import ByForm
-    from gdrun.experiment.forms import form
-
-    union = of.mark(ByForm)
-    return [of] if union is None else [form(arm) for arm in union.arms.values()]

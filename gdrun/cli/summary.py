@@ -172,8 +172,7 @@ class SweepEnd(RunEnd):
     def _show_picture(self) -> None:
         """Print the sensitivity picture, where there is an axis of numbers to draw it over."""
         with suppress(ImportError, GdrunError):
-            from gdrun.plots import as_text, sensitivity_figure
-            from gdrun.plots.text import can_show
+            from gdrun.plots import as_text, can_show, sensitivity_figure
 
             width = min(shutil.get_terminal_size().columns, PICTURE_COLUMNS)
             plain = not can_show(terminal.stream("stderr").encoding)

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from gdrun.errors import ConfigError, Problem, UsageError
-from gdrun.experiment.forms import Form
 
 from .document import MAX_BYTES, read_document
 from .files import read_regular_file
+from .forms import Form
 from .merge import merge
 from .source import Node
 

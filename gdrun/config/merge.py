@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gdrun.errors import ConfigPath
-from gdrun.experiment.forms import Form, arm, below, kind_of, section_of
 
+from .forms import Form, arm, below, kind_of, section_of
 from .source import Node, Span
-from .unions import Nested
 
 
 def merge(parent: Node, child: Node, form: Form) -> Node:
@@ -83,9 +82,9 @@ def expanded(node: Node, form: Form) -> Node:
     form = arm(form, node)
     if form.kinds is not None and isinstance(node.value, str):
         return Node({"kind": node}, node.span, {"kind": node.span})
-    nested = form.mark(Nested)
-    if nested is not None and nested.short is not None:
-        return Node({nested.short: node}, node.span, {nested.short: node.span})
+    section = form.section
+    if section is not None and section.short is not None:
+        return Node({section.short: node}, node.span, {section.short: node.span})
     return node
 
 

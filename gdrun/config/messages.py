@@ -179,10 +179,6 @@ _OTHERS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str | None]]] =
     "string_too_short": _size("least"),
     "string_too_long": _size("most"),
     "finite_number": lambda context, value: (f"must be finite, got {value}", None),
-    "kind_form": lambda context, value: (
-        f"expected a kind or a mapping with a kind, got {got(value)}",
-        f"kinds: {', '.join(context['allowed'])}",
-    ),
     "array": lambda context, value: ("expected a number or nested lists of numbers", None),
     "initializer": lambda context, value: (
         f"unknown initializer '{context['name']}'",

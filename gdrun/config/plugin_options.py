@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic_core import ValidationError
+from pydantic import ValidationError
 
 from gdrun.errors import ConfigPath, Problem
 from gdrun.suggest import closest, did_you_mean

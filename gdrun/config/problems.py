@@ -8,15 +8,15 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import ConfigPath, Place, Problem
-from gdrun.experiment.forms import Form, arm, at, fields, kind_of, section_of
 from gdrun.suggest import closest, did_you_mean, distance, listed
 
+from .forms import Form, allowed, arm, at, below, fields, kind_of, meaning, section_of
 from .messages import SYNONYMS, got, reword
 from .rendering import render
 from .source import Node, Span
 
 if TYPE_CHECKING:
-    from pydantic_core import ValidationError
+    from pydantic import ValidationError
 
 __all__ = ["in_order", "locate", "render", "unknown_key", "validation_problems"]
 
@@ -49,7 +49,7 @@ def validation_problems(error: ValidationError, root: Node, form: Form) -> list[
     faults: list[_Fault] = []
     details = error.errors(include_url=False)
     for detail in details[:MAX_FAULTS]:
-        path, rest, key = _real_path(root, detail["loc"])
+        path, rest, key = _real_path(root, form, detail["loc"])
         fault = _Fault(detail["type"], path, rest, key, detail.get("input"), detail.get("ctx") or {}, detail["msg"])
         if not _is_inherited(fault, root):
             faults.append(fault)
@@ -76,18 +76,25 @@ def validation_problems(error: ValidationError, root: Node, form: Form) -> list[
     return problems
 
 
-def _real_path(root: Node, loc: Sequence[str | int]) -> tuple[ConfigPath, ConfigPath, bool]:
+def _real_path(root: Node, form: Form, loc: Sequence[str | int]) -> tuple[ConfigPath, ConfigPath, bool]:
     """Split an error's path into what was written, what is below that, and whether it is about the last key.
 
-    Tags of unions ("<mapping>") and levels that a validator has put in (`values` of a trace's row) are left out.
+    Tags of unions ("sgd", "<mapping>") and levels that a validator has put in (`values` of a trace's row) are left out.
     """
     node: Node | None = root
     path: list[str | int] = []
+    current: Form | None = form
     for position, step in enumerate(loc):
         if step == "[key]":
             return tuple(path), (), True
+        current = arm(current, node) if current is not None else None
+        tagged = current.kinds.section(str(step)) if current is not None and current.kinds is not None else None
+        if tagged is not None:
+            current = Form(tagged)
+            continue
         child = node.child(step) if node is not None else None
         if child is not None:
+            current = below(current, node, step) if current is not None else None
             node = child
             path.append(step)
         elif isinstance(step, str) and step.startswith("<") and step.endswith(">"):
@@ -126,7 +133,7 @@ def _unknown(fault: _Fault, root: Node, form: Form, wanted: str | None) -> Probl
 
 def _elsewhere(name: str, root: Node, form: Form) -> ConfigPath | None:
     """The place in another section where this key is known."""
-    from gdrun.experiment.overrides import places
+    from .overrides import places
 
     wanted = {name, SYNONYMS.get(name)}
     found = [path for path in islice(places(root, form), 2000) if path[-1] in wanted and len(path) > 1]
@@ -163,7 +170,7 @@ def _kinds_with(name: str, form: Form, node: Node | None) -> list[str]:
     union = form.kinds
     if union is None:
         return []
-    return [kind for kind in union.variants if kind != kind_of(node) and name in fields(union.variant(kind))]
+    return [kind for kind, section in union.variants.items() if kind != kind_of(node) and name in fields(section)]
 
 
 def _and(names: list[str]) -> str:
@@ -193,17 +200,20 @@ def _problem(fault: _Fault, root: Node, form: Form) -> Problem:
         return Problem(context["reason"], path, context.get("hint"), context.get("offset"), context.get("length"))
     if fault.kind == "identifier":
         return Problem(context["reason"], fault.path, context.get("hint"), key=True)
-    if fault.kind == "kind_unknown":
-        return _unknown_kind(fault, node)
-    if fault.kind == "kind_missing":
+    place = at(form, root, fault.path)
+    kinds = arm(place, node).kinds if place is not None else None
+    if fault.kind == "union_tag_invalid" and kinds is not None:
+        return _unknown_kind(fault, node, kinds.names)
+    if fault.kind == "model_attributes_type" and kinds is not None:
+        message = f"expected a kind or a mapping with a kind, got {got(fault.value)}"
+        return Problem(message, fault.path, f"kinds: {', '.join(kinds.names)}")
+    if fault.kind == "union_tag_not_found" and kinds is not None:
         near = closest("kind", (node.value if node is not None and isinstance(node.value, dict) else {}))
         if near is not None:
             return Problem(
                 f"unknown key '{near}'{_where(fault.path, node)}", (*fault.path, near), "did you mean 'kind'?", key=True
             )
-        return Problem(
-            f"'kind' is missing{_where(fault.path, node)}", fault.path, f"kinds: {listed(context['allowed'], 20)}"
-        )
+        return Problem(f"'kind' is missing{_where(fault.path, node)}", fault.path, f"kinds: {listed(kinds.names, 20)}")
     message, hint = reword(fault.kind, context, fault.value, fault.message)
     if fault.kind == "tuple_type" and isinstance(fault.value, str):
         hint = _as_list(fault.value, at(form, root, fault.path)) or hint
@@ -212,16 +222,12 @@ def _problem(fault: _Fault, root: Node, form: Form) -> Problem:
 
 def _as_list(word: str, of: Form | None) -> str | None:
     """How a list of one word is written, its spelling mended."""
-    from gdrun.experiment.reference import allowed
-
     near = closest(word, allowed(of.items)) if of is not None and of.items is not None else None
     return f"write [{near}]" if near else None
 
 
 def _meaning(fault: _Fault, form: Form, root: Node) -> str | None:
     """A hint on what a missing key is for."""
-    from gdrun.experiment.reference import meaning
-
     owner = at(form, root, fault.path)
     node = _node_at(root, fault.path)
     section = section_of(owner, node) if owner is not None else None
@@ -229,8 +235,8 @@ def _meaning(fault: _Fault, form: Form, root: Node) -> str | None:
     return f"{fault.rest[-1]}: {text}" if text else None
 
 
-def _unknown_kind(fault: _Fault, node: Node | None) -> Problem:
-    kind, allowed = fault.context["kind"], fault.context["allowed"]
+def _unknown_kind(fault: _Fault, node: Node | None, allowed: list[str]) -> Problem:
+    kind = fault.value["kind"]
     kind = kind[:64] if isinstance(kind, str) else kind
     written = (*fault.path, "kind") if node is not None and node.is_mapping else fault.path
     what = str(fault.path[-1]) if fault.path and isinstance(fault.path[-1], str) else "this"

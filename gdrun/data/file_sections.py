@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
+from pydantic import AfterValidator, Field, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import Bounds, Check, Count, Identifier
-from gdrun.config.unions import ByForm
+from gdrun.config.section import Count, Identifier, by_form
 
 from .sections import DataSection
 
@@ -18,18 +18,28 @@ def _column(value: Any) -> Any:
 
 Column = Annotated[
     Any,
-    Check(_column, "a column's name or position", {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}),
+    AfterValidator(_column),
+    WithJsonSchema(
+        {"title": "a column's name or position", "anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}
+    ),
 ]
-Rows = Annotated[str, Bounds(pattern=r"^\d*:\d*$")]
+Rows = Annotated[str, Field(pattern=r"^\d*:\d*$")]
 Memory = Literal["auto", "all", "mapped"]
-Several = Annotated[tuple[Column, ...], Bounds(min_length=1)]
-Columns = Annotated[Any, ByForm({"scalar": Column, "sequence": Several})]
+Several = Annotated[tuple[Column, ...], Field(min_length=1)]
+Columns = Annotated[
+    Annotated[Column, Tag("<scalar>")] | Annotated[Several, Tag("<sequence>")], by_form("scalar", "sequence")
+]
+
+
+def _all_texts(columns: tuple[str | int, ...]) -> tuple[str, ...] | None:
+    names = tuple(column for column in columns if isinstance(column, str))
+    return names if len(names) == len(columns) else None
 
 
 class FileData(DataSection):
-    """What every kind of file has."""
+    """What every kind of file has; each has inputs and a target, which it names in its own way."""
 
-    path: Annotated[str, Bounds(min_length=1)]
+    path: Annotated[str, Field(min_length=1)]
     """The file, relative to the config's folder."""
 
 
@@ -37,7 +47,8 @@ class TableData(FileData):
     """What every file of named columns has."""
 
     inputs: Annotated[
-        tuple[str | int, ...] | dict[str, Any], ByForm({"sequence": Several, "mapping": dict[Identifier, Columns]})
+        Annotated[Several, Tag("<sequence>")] | Annotated[dict[Identifier, Columns], Tag("<mapping>")],
+        by_form("sequence", "mapping"),
     ]
     """Columns by name or position (from 0): a list, each column an input of its own name, or `{name: column}`; a list
     of columns under one name gives an (n, k) input."""
@@ -48,6 +59,13 @@ class TableData(FileData):
     rows: Rows | None = None
     """A half-open range of data rows, "0:1500"."""
 
+    def input_names(self) -> tuple[str, ...] | None:
+        return _all_texts(tuple(self.inputs))
+
+    @property
+    def has_target(self) -> bool:
+        return self.target is not None
+
 
 class SeparatedData(TableData):
     """A text file of separated values."""
@@ -55,7 +73,7 @@ class SeparatedData(TableData):
     memory: Memory = "auto"
     """all: keep the numbers in memory; mapped: keep them in a temporary file and read them a window of batches at a
     time, which changes no result; auto: mapped where they would fill a third of the memory that is free."""
-    separator: Annotated[str, Bounds(min_length=1, max_length=1)] = ","
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
     """One character; a tab is "\\t"."""
     header: bool = True
     """Whether the first row names the columns."""
@@ -73,7 +91,7 @@ class TsvData(SeparatedData):
     """A file of values separated by tabs."""
 
     kind: Literal["tsv"]
-    separator: Annotated[str, Bounds(min_length=1, max_length=1)] = "\t"
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
     """One character."""
 
 
@@ -88,8 +106,9 @@ class NpzData(FileData):
 
     kind: Literal["npz"]
     inputs: Annotated[
-        tuple[str, ...] | dict[str, str],
-        ByForm({"sequence": Annotated[tuple[str, ...], Bounds(min_length=1)], "mapping": dict[Identifier, str]}),
+        Annotated[tuple[str, ...], Field(min_length=1), Tag("<sequence>")]
+        | Annotated[dict[Identifier, str], Tag("<mapping>")],
+        by_form("sequence", "mapping"),
     ]
     """Names of arrays in the file, or `{name: array}`."""
     target: str | None = None
@@ -99,3 +118,10 @@ class NpzData(FileData):
     memory: Memory = "auto"
     """all: keep the arrays in memory; mapped: read them from the file a window of batches at a time, which changes no
     result; auto: mapped where they would fill a third of the memory that is free."""
+
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(self.inputs)
+
+    @property
+    def has_target(self) -> bool:
+        return self.target is not None

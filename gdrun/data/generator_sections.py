@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from gdrun.config.base import Bounds, Count, Integer, NonNegative, Number, PositiveInteger, Share
+from pydantic import Field
+
+from gdrun.config.section import Count, NonNegative, Number, PositiveInteger, Share, Whole
 
 from .sections import DataSection
 
@@ -17,12 +19,23 @@ class GeneratedData(DataSection):
     seed: Count | None = None
     """Draws this data set; null: the config's seed. A validation block that has the same goes on with other draws."""
 
+    @property
+    def num_features(self) -> int:
+        """How many inputs there are, each a number an example."""
+        return 2
+
+    def input_names(self) -> tuple[str, ...]:
+        return ("x",) if self.num_features == 1 else tuple(f"x{k + 1}" for k in range(self.num_features))
+
+    def num_examples(self) -> int:
+        return self.size
+
 
 class LinearData(GeneratedData):
     """y = x . weights + bias + noise, x uniform on [low, high]."""
 
     kind: Literal["linear"]
-    weights: Annotated[tuple[Number, ...], Bounds(min_length=1)] = (1.0,)
+    weights: Annotated[tuple[Number, ...], Field(min_length=1)] = (1.0,)
     """One weight a feature."""
     bias: Number = 0.0
     """The intercept."""
@@ -31,17 +44,25 @@ class LinearData(GeneratedData):
     high: Number = 1.0
     """Largest x."""
 
+    @property
+    def num_features(self) -> int:
+        return len(self.weights)
+
 
 class PolynomialData(GeneratedData):
     """y = sum of coefficients[k] * x**k + noise, x evenly spaced on [low, high]."""
 
     kind: Literal["polynomial"]
-    coefficients: Annotated[tuple[Number, ...], Bounds(min_length=1)]
+    coefficients: Annotated[tuple[Number, ...], Field(min_length=1)]
     """From the constant upwards."""
     low: Number = -1.0
     """Smallest x."""
     high: Number = 1.0
     """Largest x."""
+
+    @property
+    def num_features(self) -> int:
+        return 1
 
 
 class SineData(GeneratedData):
@@ -59,15 +80,23 @@ class SineData(GeneratedData):
     high: Number = 6.283185307179586
     """Largest x."""
 
+    @property
+    def num_features(self) -> int:
+        return 1
+
 
 class BlobsData(GeneratedData):
     """Gaussian clouds, one a class; the target is the class label."""
 
     kind: Literal["blobs"]
-    centers: Annotated[tuple[tuple[Number, ...], ...], Bounds(min_length=2)] = ((-2.0, 0.0), (2.0, 0.0))
+    centers: Annotated[tuple[tuple[Number, ...], ...], Field(min_length=2)] = ((-2.0, 0.0), (2.0, 0.0))
     """The middle of each cloud."""
     noise: NonNegative = 1.0
     """Standard deviation of each cloud."""
+
+    @property
+    def num_features(self) -> int:
+        return len(self.centers[0])
 
 
 class MoonsData(GeneratedData):
@@ -88,7 +117,7 @@ class SpiralsData(GeneratedData):
     """Interleaved spiral arms from the origin; one label an arm."""
 
     kind: Literal["spirals"]
-    arms: Annotated[Integer, Bounds(ge=2)] = 2
+    arms: Annotated[int, Field(ge=2), Whole] = 2
     """Number of arms."""
     turns: Number = 1.0
     """How often an arm winds round the origin."""

@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from gdrun.config.base import Bounds, Check, Identifier, default
+from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
 from gdrun.config.messages import got
+from gdrun.config.section import Identifier
 from gdrun.errors import Problem
 from gdrun.suggest import did_you_mean
 
@@ -60,8 +63,6 @@ GENERATORS = {
 
 def _plain(value: Any) -> Any:
     """Numbers, true and false, null, and nested lists of numbers."""
-    from pydantic_core import PydanticCustomError
-
     if isinstance(value, (bool, int, float)) or value is None:
         return value
     if isinstance(value, (list, tuple)):
@@ -73,10 +74,12 @@ def _plain(value: Any) -> Any:
 
 Plain = Annotated[
     Any,
-    Check(
-        _plain,
-        "a number, true, false, null or a list of numbers",
-        {"type": ["number", "boolean", "null", "array"]},
+    AfterValidator(_plain),
+    WithJsonSchema(
+        {
+            "title": "a number, true, false, null or a list of numbers",
+            "type": ["number", "boolean", "null", "array"],
+        }
     ),
 ]
 
@@ -102,11 +105,14 @@ def settings_problems(section: Mapping[str, Any]) -> Iterator[Problem]:
 class NamedData(DataSection):
     """A data set by its name."""
 
-    inputs: Annotated[dict[Identifier, Columns], Bounds(min_length=1)] | None = None
+    inputs: Annotated[dict[Identifier, Columns], Field(min_length=1)] | None = None
     """`{name: column}`, columns by position (from 0), or by name where the data set names them; null: all that there
     is, as `x`."""
     rows: Rows | None = None
     """A half-open range of examples, "0:1500"."""
+
+    def input_names(self) -> tuple[str, ...]:
+        return ("x",) if self.inputs is None else tuple(self.inputs)
 
 
 class SklearnData(NamedData):
@@ -135,7 +141,7 @@ class SklearnData(NamedData):
         "make_swiss_roll",
     ]
     """Which: the load_... or make_... of sklearn.datasets."""
-    settings: dict[str, Plain] = default(dict)
+    settings: dict[str, Plain] = Field(default_factory=dict)
     """Of a generator, under scikit-learn's names. Without a random_state, the config's seed draws."""
 
 

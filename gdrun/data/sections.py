@@ -1,66 +1,25 @@
 """`data:` where the examples come from."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self
 
+from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import (
+from gdrun.config.custom import CustomSection
+from gdrun.config.section import (
     Array,
-    Bounds,
     Count,
     Formula,
     Identifier,
-    Nested,
+    LaterUnion,
     NonNegative,
     PositiveInteger,
     PositiveNumber,
     Section,
     Share,
-    kinds,
+    Whole,
+    by_form,
 )
-from gdrun.config.unions import ByForm, Lazy, from_elsewhere
-
-if TYPE_CHECKING:
-    from gdrun.config.custom import CustomData
-
-    from .file_sections import CsvData, NpzData, ParquetData, TsvData
-    from .file_sections import FileData as FileData
-    from .file_sections import SeparatedData as SeparatedData
-    from .generator_sections import (
-        BlobsData,
-        CirclesData,
-        LinearData,
-        MoonsData,
-        PolynomialData,
-        RingData,
-        SineData,
-        SpiralsData,
-        XorData,
-    )
-    from .library_sections import KerasData, SklearnData
-else:
-    Data = kinds(
-        {
-            "formula": "gdrun.data.sections:FormulaData",
-            "values": "gdrun.data.sections:ValuesData",
-            "csv": "gdrun.data.file_sections:CsvData",
-            "tsv": "gdrun.data.file_sections:TsvData",
-            "npz": "gdrun.data.file_sections:NpzData",
-            "parquet": "gdrun.data.file_sections:ParquetData",
-            "linear": "gdrun.data.generator_sections:LinearData",
-            "polynomial": "gdrun.data.generator_sections:PolynomialData",
-            "sine": "gdrun.data.generator_sections:SineData",
-            "blobs": "gdrun.data.generator_sections:BlobsData",
-            "moons": "gdrun.data.generator_sections:MoonsData",
-            "circles": "gdrun.data.generator_sections:CirclesData",
-            "spirals": "gdrun.data.generator_sections:SpiralsData",
-            "xor": "gdrun.data.generator_sections:XorData",
-            "ring": "gdrun.data.generator_sections:RingData",
-            "sklearn": "gdrun.data.library_sections:SklearnData",
-            "keras": "gdrun.data.library_sections:KerasData",
-            "custom": "gdrun.config.custom:CustomData",
-        },
-    )
 
 
 class ValidationSplit(Section):
@@ -79,25 +38,30 @@ class ValidationSplit(Section):
     shuffle: bool = False
     """Draw the held-out examples by the seed, instead of taking the last."""
 
-    def together(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         given = [name for name in ("share", "count", "last", "index") if getattr(self, name) is not None]
         if len(given) != 1:
             raise PydanticCustomError("validation", "give exactly one of share, count, last, index")
         if self.shuffle and given[0] in ("last", "index"):
             raise PydanticCustomError("validation", "shuffle goes with share or count")
+        return self
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 Method = Annotated[
-    Any,
-    ByForm(
-        {"word": Literal["none", "standardize", "minmax"], "number": PositiveNumber},
-        choose=lambda value: "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else "word",
-    ),
+    Annotated[Literal["none", "standardize", "minmax"], Tag("<word>")] | Annotated[PositiveNumber, Tag("<number>")],
+    Discriminator(lambda value: "<number>" if _is_number(value) else "<word>"),
 ]
 
 
 class Scale(Section):
     """Bring columns to a common scale before training. Deviations are population deviations (divided by n)."""
+
+    short = "inputs"
 
     inputs: Method = "none"
     """standardize: subtract the mean, divide by the deviation; minmax: to [0, 1]; a number: divide by it, as images by
@@ -111,43 +75,42 @@ class Scale(Section):
 _SPLIT_KEYS = {"share", "count", "last", "index", "shuffle"}
 
 
-def _validation_kind(value: Any) -> str:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return "share"
+def _validation_form(value: Any) -> str:
+    if _is_number(value):
+        return "<share>"
     if isinstance(value, ValidationSplit) or (isinstance(value, dict) and _SPLIT_KEYS & value.keys()):
-        return "split"
-    return "data"
-
-
-if TYPE_CHECKING:
-    Validation: TypeAlias = float | ValidationSplit | "Data"
-else:
-    Validation = Annotated[
-        Any, ByForm({"share": Share, "split": Lazy[ValidationSplit], "data": Data}, choose=_validation_kind)
-    ]
+        return "<split>"
+    return "<data>"
 
 
 ClassWeights = Annotated[
-    Any,
-    ByForm(
-        {
-            "scalar": Literal["balanced"],
-            "sequence": Annotated[tuple[NonNegative, ...], Bounds(min_length=1)],
-            "mapping": Annotated[dict[str, NonNegative], Bounds(min_length=1)],
-        }
-    ),
+    Annotated[Literal["balanced"], Tag("<scalar>")]
+    | Annotated[tuple[NonNegative, ...], Field(min_length=1), Tag("<sequence>")]
+    | Annotated[dict[str, NonNegative], Field(min_length=1), Tag("<mapping>")],
+    by_form("scalar", "sequence", "mapping"),
 ]
 
 
 class DataSection(Section):
     """What every kind of data has."""
 
-    validation: Validation | None = None
+    union: ClassVar[Any]
+    """Every kind of data; the package says which there are."""
+
+    validation: (
+        Annotated[
+            Annotated[Share, Tag("<share>")]
+            | Annotated[ValidationSplit, Tag("<split>")]
+            | Annotated["DataSection", LaterUnion(lambda: DataSection.union), Tag("<data>")],
+            Discriminator(_validation_form),
+        ]
+        | None
+    ) = None
     """Examples held out for validation: a share (the last ones), `{share|count|last|index: ..., shuffle: true}`, or a
     data block that inherits what it omits."""
-    scale: Annotated[Scale, Nested(short="inputs")] | None = None
+    scale: Scale | None = None
     """Bring inputs and target to a common scale; a bare word is short for `{inputs: ...}`."""
-    classes: Annotated[PositiveInteger, Bounds(ge=2)] | None = None
+    classes: Annotated[int, Field(ge=2), Whole] | None = None
     """Number of classes; the target's labels (0, 1, ...) become one-hot rows of this length."""
     class_weights: ClassWeights | None = None
     """How much the examples of each class count in the training loss: a list, one weight a class; by label, others
@@ -157,8 +120,28 @@ class DataSection(Section):
     or a list; in files, a column or array. The mean stays a division by the number of examples. A part held out for
     validation keeps its weights; metrics have none. Formulas see the weights as `example_weights`."""
 
+    def input_names(self) -> tuple[str, ...] | None:
+        """Return the names of the inputs; None where only the data tells them."""
+        return None
+
+    @property
+    def has_target(self) -> bool:
+        """Whether the examples have a target."""
+        return True
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether examples count differently in the loss."""
+        return self.example_weights is not None or (self.class_weights is not None and self.has_target)
+
+    def num_examples(self) -> int | None:
+        """Return the number of examples before a part is held out; None where only the data tells it."""
+        return None
+
+    @model_validator(mode="before")
     @classmethod
-    def rewrite(cls, value: Any) -> Any:
+    def _inherit(cls, value: Any) -> Any:
+        """Give a validation block of the same kind what it leaves out."""
         if not isinstance(value, dict):
             return value
         value = dict(value)
@@ -174,70 +157,43 @@ class FormulaData(DataSection):
     """Inputs and target by formula."""
 
     kind: Literal["formula"]
-    inputs: Annotated[dict[Identifier, Formula], Bounds(min_length=1)]
+    inputs: Annotated[dict[Identifier, Formula], Field(min_length=1)]
     """Each input by name; later ones may use earlier ones. The leading axis counts the examples."""
     target: Formula | None = None
     """The target, of inputs and constants."""
     noise: Formula | None = None
     """Added to the target, for example normal(0, 0.1); its shape is the target's."""
 
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(self.inputs)
+
+    @property
+    def has_target(self) -> bool:
+        return self.target is not None
+
 
 class ValuesData(DataSection):
     """Inline values."""
 
     kind: Literal["values"]
-    inputs: Annotated[dict[Identifier, Array], Bounds(min_length=1)]
+    inputs: Annotated[dict[Identifier, Array], Field(min_length=1)]
     """Each input by name; the leading axis counts the examples."""
     target: Array | None = None
     """The target, one row an example."""
 
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(self.inputs)
 
-_ELSEWHERE = {
-    **dict.fromkeys(
-        ("FileData", "SeparatedData", "CsvData", "TsvData", "NpzData", "ParquetData", "Column", "Columns"),
-        "gdrun.data.file_sections",
-    ),
-    **dict.fromkeys(("SklearnData", "KerasData"), "gdrun.data.library_sections"),
-    **dict.fromkeys(
-        (
-            "GeneratedData",
-            "LinearData",
-            "PolynomialData",
-            "SineData",
-            "BlobsData",
-            "MoonsData",
-            "CirclesData",
-            "SpiralsData",
-            "XorData",
-            "RingData",
-        ),
-        "gdrun.data.generator_sections",
-    ),
-}
+    @property
+    def has_target(self) -> bool:
+        return self.target is not None
+
+    def num_examples(self) -> int | None:
+        first = next(iter(self.inputs.values()))
+        return len(first) if isinstance(first, list | tuple) else None
 
 
-def __getattr__(name: str) -> object:
-    return from_elsewhere(__name__, _ELSEWHERE, name)
+class CustomData(CustomSection, DataSection):
+    """Examples that a plugin makes."""
 
-
-if TYPE_CHECKING:
-    Data: TypeAlias = (
-        FormulaData
-        | ValuesData
-        | CsvData
-        | TsvData
-        | NpzData
-        | ParquetData
-        | LinearData
-        | PolynomialData
-        | SineData
-        | BlobsData
-        | MoonsData
-        | CirclesData
-        | SpiralsData
-        | XorData
-        | RingData
-        | SklearnData
-        | KerasData
-        | CustomData
-    )
+    kind: Literal["custom"]

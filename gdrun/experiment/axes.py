@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Annotated, Any
+from types import GenericAlias
+from typing import Any
 
-from pydantic_core import SchemaValidator, ValidationError, core_schema
+from pydantic import TypeAdapter, ValidationError
 
+from gdrun.config.forms import Form, at
 from gdrun.config.merge import put
+from gdrun.config.overrides import Override, dotted, find, rank
 from gdrun.config.section import STRICT
 from gdrun.config.source import Node, Span
 from gdrun.errors import ConfigError, ConfigPath, Problem
 
-from .forms import Form, at
-from .overrides import Override, dotted, find, rank
 from .spaces import LISTED, Space, read_space
 
 MAX_TRIALS = 1_000_000
@@ -179,8 +180,9 @@ def value_problems(axis: WrittenAxis) -> list[tuple[int, Problem]]:
         return found  # the section that it is in is missing, and said to be
     if wanted.kinds is not None or wanted.section is not None or any(isinstance(value, Mapping) for value in plain):
         return found
+    several: Any = GenericAlias(tuple, (wanted.whole, ...))
     try:
-        _validator(wanted).validate_python(tuple(plain))
+        TypeAdapter(several, config=STRICT).validate_python(tuple(plain))
     except ValidationError as error:
         from gdrun.config.problems import locate, validation_problems
 
@@ -200,16 +202,3 @@ def _twice(axis: WrittenAxis, nodes: Sequence[Node], plain: Sequence[Any]) -> It
             yield index, Problem(f"{word[:60]} is here twice", place=nodes[index].span.place())
             return
         seen.add(word)
-
-
-def _validator(form: Form) -> SchemaValidator:
-    """What checks a tuple of values of a place."""
-    from gdrun.config.validators import core
-
-    annotation: Any = form.annotation
-    if form.marks:
-        annotation = Annotated.__class_getitem__((annotation, *form.marks))  # type: ignore[attr-defined]
-    one = core(annotation)
-    if form.optional:
-        one = core_schema.nullable_schema(one)
-    return SchemaValidator(core_schema.tuple_schema([one], variadic_item_index=0), STRICT)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
-from gdrun.config.base import MAX_LISTED_FORMULAS, num_texts, read_formula
+from gdrun.config.section import MAX_LISTED_FORMULAS, num_texts, read_formula
 from gdrun.config.source import Node
 from gdrun.errors import ConfigPath, FormulaError, Problem
 from gdrun.formula.parse import Expression, check_names

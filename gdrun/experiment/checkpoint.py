@@ -2,7 +2,9 @@
 
 from typing import Annotated
 
-from gdrun.config.base import Bounds, Integer, PositiveInteger, PositiveNumber, Section
+from pydantic import Field
+
+from gdrun.config.section import PositiveInteger, PositiveNumber, Section, Whole
 
 
 class Checkpoint(Section):
@@ -12,5 +14,5 @@ class Checkpoint(Section):
     """Seconds between two checkpoints; null: none by time. A run that ends sooner writes only the one at its end."""
     every_steps: PositiveInteger | None = None
     """Save at each multiple of this number of steps, too; null: none by step."""
-    keep: Annotated[Integer, Bounds(ge=2, le=1000)] = 2
+    keep: Annotated[int, Field(ge=2, le=1000), Whole] = 2
     """How many of the newest stay: with two, a damaged file costs time and nothing else."""

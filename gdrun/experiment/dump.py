@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gdrun.config.base import Section
 from gdrun.config.scalars import written
+from gdrun.config.section import Section
 from gdrun.models.sections import Parameter
 
 from .experiment import Experiment

@@ -1,11 +1,11 @@
 """`expect:` what must come out; `gdrun check` asserts it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
+from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import Array, Bounds, Count, Integer, NonNegative, Number, Section, default
-from gdrun.config.unions import ByForm, Lazy
+from gdrun.config.section import Array, Count, Integer, NonNegative, Number, Section, by_form
 
 
 class Bound(Section):
@@ -22,12 +22,16 @@ class Bound(Section):
     above: Number | None = None
     """Every entry must be more than this."""
 
-    def together(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if self.value is None and self.below is None and self.above is None:
             raise PydanticCustomError("expectation", "give a value, below or above")
+        return self
 
 
-Expected = Annotated[Any, ByForm({"scalar": Array, "sequence": Array, "mapping": Lazy[Bound]})]
+Expected = Annotated[
+    Annotated[Array, Tag("<scalar>")] | Annotated[Bound, Tag("<mapping>")], by_form("scalar", "mapping")
+]
 
 
 class TraceRow(Section):
@@ -60,18 +64,23 @@ class Predictions(Section):
     """Absolute tolerance."""
 
 
-Condition = Annotated[Any, ByForm({"scalar": Any, "sequence": Any, "mapping": Lazy[Bound]})]
+Condition = Annotated[
+    Annotated[Any, Tag("<scalar>")] | Annotated[Bound, Tag("<mapping>")], by_form("scalar", "mapping")
+]
 """What the value of an axis is: a value, to nine digits where it is a number, or bounds."""
 
-Which = Annotated[Any, ByForm({"mapping": dict[str, Condition], "scalar": Literal["best"]})]
+Which = Annotated[
+    Annotated[dict[str, Condition], Tag("<mapping>")] | Annotated[Literal["best"], Tag("<scalar>")],
+    by_form("mapping", "scalar"),
+]
 
 
 class Trials(Section):
     """Trials of the sweep: what must hold for each of them, or how many of them end in which way."""
 
-    where: Which = default(dict)
+    where: Which = Field(default_factory=dict)
     """Which ones: axis -> value or bounds; `best`: the best one by the sweep's metric; none: all."""
-    values: dict[str, Expected] = default(dict)
+    values: dict[str, Expected] = Field(default_factory=dict)
     """Axis -> its value, for axes of numbers: `{where: best, values: {lr: {value: 0.3, rtol: 0.1}}}`."""
     count: Count | None = None
     """How many there are."""
@@ -89,18 +98,20 @@ class Trials(Section):
     """The step whose values are no longer finite, of each of them."""
     loss: Expected | None = None
     """The final loss of each of them."""
-    parameters: dict[str, Expected] = default(dict)
+    parameters: dict[str, Expected] = Field(default_factory=dict)
     """Final parameters of each of them."""
-    metrics: dict[str, Expected] = default(dict)
+    metrics: dict[str, Expected] = Field(default_factory=dict)
     """Final metrics of each of them."""
     rtol: NonNegative | None = None
     """Relative tolerance of these values."""
     atol: NonNegative | None = None
     """Absolute tolerance of these values."""
 
-    def together(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if not self.model_fields_set - {"where", "rtol", "atol"}:
             raise PydanticCustomError("expectation", "say what is expected of these trials: a count, a loss, ...")
+        return self
 
 
 class Expect(Section):
@@ -120,16 +131,16 @@ class Expect(Section):
     """The step whose values were no longer finite."""
     loss: Expected | None = None
     """The loss over the whole training set at the final parameters."""
-    parameters: dict[str, Expected] = default(dict)
+    parameters: dict[str, Expected] = Field(default_factory=dict)
     """Final parameters."""
-    metrics: dict[str, Expected] = default(dict)
+    metrics: dict[str, Expected] = Field(default_factory=dict)
     """Final metrics: r2, validation_loss, validation_accuracy, ..."""
-    trace: Annotated[tuple[Lazy[TraceRow], ...], Bounds(max_length=4096)] = ()
+    trace: Annotated[tuple[TraceRow, ...], Field(max_length=4096)] = ()
     """Rows: `{step: 100, loss: 0.6188, W: [1.1, 0.2], rtol: 1e-4}`."""
-    gradients: dict[str, Expected] = default(dict)
+    gradients: dict[str, Expected] = Field(default_factory=dict)
     """Gradients at the final state, by parameter."""
-    predictions: Lazy[Predictions] | None = None
+    predictions: Predictions | None = None
     """Predictions of the trained model at given inputs."""
-    trials: Annotated[tuple[Lazy[Trials], ...], Bounds(max_length=256)] = ()
+    trials: Annotated[tuple[Trials, ...], Field(max_length=256)] = ()
     """Trials of the sweep: `{where: {lr: 0.2}, parameters: {x: 0.060466}, rtol: 1e-4}`, `{diverged: 2}`. `gdrun check`
     runs the sweep if there are any."""

@@ -1,15 +1,14 @@
 """The whole file."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Self
 
+from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import Bounds, Count, Formula, Identifier, Integer, PositiveInteger, Section, default
-from gdrun.config.section import Alias
-from gdrun.config.unions import ByForm, Lazy
-from gdrun.data.sections import Data
-from gdrun.losses.sections import Loss, Metric
-from gdrun.models.sections import Model
+from gdrun.config.section import Count, Formula, Identifier, PositiveInteger, Section, Whole, by_form
+from gdrun.data import Data
+from gdrun.losses import Loss, Metric
+from gdrun.models import Model
 from gdrun.optimizers import Optimizer
 from gdrun.schedules.sections import Schedule
 
@@ -29,37 +28,41 @@ class Loop(Section):
     """The first value."""
     repeat: Formula
     """The next value, of the current one (by the definition's own name) and the counter i, from 0."""
-    while_: Annotated[Formula | None, Alias("while")] = None
+    while_: Formula | None = Field(default=None, alias="while")
     """Go on while this is true."""
     at_most: PositiveInteger | None = None
     """Bound on the repetitions; `while` needs one."""
     times: Count | None = None
     """Number of repetitions, instead of `while`."""
-    define: dict[Identifier, Formula] = default(dict)
+    define: dict[Identifier, Formula] = Field(default_factory=dict)
     """Further names in each round, in order, for `repeat` and `while`."""
     keep: Literal["last", "all"] = "last"
     """last: the value is the last one; all: all of them, the first included, along a new first axis."""
 
     exclusive = (("while", "times"),)
 
-    def together(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if (self.while_ is None) == (self.times is None):
             raise PydanticCustomError("loop", "give times, or while with at_most")
         if (self.while_ is None) != (self.at_most is None):
             raise PydanticCustomError("loop", "while and at_most go together")
+        return self
 
 
-Definition = Annotated[Any, ByForm({"scalar": Formula, "sequence": Formula, "mapping": Lazy[Loop]})]
+Definition = Annotated[
+    Annotated[Formula, Tag("<scalar>")] | Annotated[Loop, Tag("<mapping>")], by_form("scalar", "mapping")
+]
 
 
 class Experiment(Section):
     """A gradient-descent experiment: data, model, loss, optimizer, schedule."""
 
-    name: Annotated[str, Bounds(pattern=NAME_PATTERN)] | None = None
+    name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = None
     """What the run is called; null: the file's stem."""
     description: str = ""
     """One line on what it shows."""
-    seed: Annotated[Integer, Bounds(ge=0, lt=2**32)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32), Whole] = 0
     """Determines every draw: data, noise, split, initial values, batches, dropout."""
     random: Literal["streams", "legacy"] = "streams"
     """streams: numpy's default_rng, one stream a purpose; legacy: one numpy RandomState(seed), in the order
@@ -68,31 +71,31 @@ class Experiment(Section):
     """Of data, parameters and arithmetic."""
     compile: Literal["xla", "graph", "eager"] = "xla"
     """xla: fastest; graph: the digits of eager TensorFlow; eager: one operation at a time, for debugging."""
-    device: Annotated[str, Bounds(pattern=r"^(auto|cpu|gpu(:\d+)?)$")] = "auto"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|gpu(:\d+)?)$")] = "auto"
     """auto: a GPU if there is one."""
-    constants: dict[Identifier, Formula] = default(dict)
+    constants: dict[Identifier, Formula] = Field(default_factory=dict)
     """Named values, evaluated once in float64, usable in every formula."""
     data: Data | None = None
     """Where the examples come from; none: the model's formula is the objective."""
-    define: dict[Identifier, Definition] = default(dict)
+    define: dict[Identifier, Definition] = Field(default_factory=dict)
     """Named intermediate values, evaluated where they are used, in model, loss, record, stop."""
     model: Model
     """What turns inputs into predictions."""
     loss: Loss | None = None
     """What is minimised; null: mse with a target, else the model's output."""
-    metrics: Annotated[tuple[Metric, ...], Bounds(max_length=64)] = ()
+    metrics: Annotated[tuple[Metric, ...], Field(max_length=64)] = ()
     """Reported beside the loss, on training and validation data."""
     optimizer: Optimizer
     """How gradients move parameters."""
-    gradients: Lazy[Gradients] | None = None
+    gradients: Gradients | None = None
     """Derivatives written by hand, which `gdrun check-grad` checks; null: none."""
-    schedule: Lazy[Schedule]
+    schedule: Schedule
     """How long, in which batches, at which rates."""
-    record: Lazy[Record] = default(Record.model_construct)
+    record: Record = Field(default_factory=Record)
     """What is written while training."""
-    checkpoint: Lazy[Checkpoint] = default(Checkpoint.model_construct)
+    checkpoint: Checkpoint = Field(default_factory=Checkpoint)
     """What is saved while training, so that `gdrun resume` goes on from there."""
-    expect: Lazy[Expect] = default(Expect.model_construct)
+    expect: Expect = Field(default_factory=Expect)
     """What must come out; `gdrun check` asserts it."""
-    sweep: Lazy[Sweep] = default(Sweep.model_construct)
+    sweep: Sweep = Field(default_factory=Sweep)
     """What `gdrun sweep` does when its command line names no axis; `train` ignores it."""

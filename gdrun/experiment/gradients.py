@@ -2,14 +2,16 @@
 
 from typing import Annotated
 
-from gdrun.config.base import Bounds, Formula, Section
+from pydantic import Field
+
+from gdrun.config.section import Formula, Section
 
 
 class Gradients(Section):
     """Derivatives of the loss by parameters, written by hand as formulas; `gdrun check-grad` compares them with the
     tape."""
 
-    of: Annotated[dict[str, Formula], Bounds(min_length=1)]
+    of: Annotated[dict[str, Formula], Field(min_length=1)]
     """Parameter -> the derivative of the loss by it, of the parameter's shape: a formula of parameters, inputs, target,
     prediction, define, loss."""
     use: bool = False

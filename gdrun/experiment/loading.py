@@ -10,19 +10,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import ValidationError
+from pydantic import ValidationError
 
 from gdrun.config.document import MAX_BYTES, read_document
 from gdrun.config.files import read_regular_file
+from gdrun.config.forms import Form, kind_of
 from gdrun.config.inherit import inherit
 from gdrun.config.merge import put
+from gdrun.config.overrides import Override, apply_overrides, parse_overrides
 from gdrun.config.plugins import NO_PLUGINS, Plugins, PluginSources, load_plugins
 from gdrun.config.source import Node, Span
 from gdrun.errors import ConfigError, ConfigPath, Place, Problem
 
 from .experiment import Experiment
-from .forms import Form, kind_of
-from .overrides import Override, apply_overrides, parse_overrides
 
 EXPERIMENT = Form(Experiment)
 

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
+from pydantic import AfterValidator, Field, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import Check, Count, Formula, Identifier, Section, check_integer, default
-from gdrun.config.unions import ByForm, from_elsewhere
+from gdrun.config.section import Count, Formula, Identifier, Section, by_form, check_integer
 
 
 def _interval(value: Any) -> Any:
@@ -17,10 +17,12 @@ def _interval(value: Any) -> Any:
 
 Interval = Annotated[
     Any,
-    Check(
-        _interval,
-        "auto, epoch or a number of steps",
-        {"anyOf": [{"enum": ["auto", "epoch"]}, {"type": "integer", "minimum": 1}]},
+    AfterValidator(_interval),
+    WithJsonSchema(
+        {
+            "title": "auto, epoch or a number of steps",
+            "anyOf": [{"enum": ["auto", "epoch"]}, {"type": "integer", "minimum": 1}],
+        }
     ),
 ]
 
@@ -28,21 +30,17 @@ Interval = Annotated[
 class Record(Section):
     """Rows of metrics.jsonl. Row `step: k` is the state after k updates and what update k + 1 sees."""
 
-    every: Annotated[str | int | tuple[int, ...], ByForm({"scalar": Interval, "sequence": tuple[Count, ...]})] = "auto"
+    every: Annotated[
+        Annotated[Interval, Tag("<scalar>")] | Annotated[tuple[Count, ...], Tag("<sequence>")],
+        by_form("scalar", "sequence"),
+    ] = "auto"
     """auto: every step up to 512, then 128 an octave; a number of steps; epoch; or a list of steps. The first and the
     last state always have a row."""
     parameters: bool | None = None
     """Write the parameters into each row; null: while they are ten numbers or fewer."""
     gradients: bool = False
     """Write the gradients into each row."""
-    formulas: dict[Identifier, Formula] = default(dict)
+    formulas: dict[Identifier, Formula] = Field(default_factory=dict)
     """Further values, seen before update k + 1: of parameters, prediction, target, loss, ..."""
-    after: dict[Identifier, Formula] = default(dict)
+    after: dict[Identifier, Formula] = Field(default_factory=dict)
     """Further values at the new parameters, on the batch that update k saw."""
-
-
-_ELSEWHERE = dict.fromkeys(("Bound", "Expected", "TraceRow", "Predictions", "Expect"), "gdrun.experiment.expect")
-
-
-def __getattr__(name: str) -> object:
-    return from_elsewhere(__name__, _ELSEWHERE, name)

@@ -2,21 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-from gdrun.config.base import Bounds, Check, PositiveInteger, Section, default
-from gdrun.config.unions import Nested
+from pydantic import Field, WithJsonSchema
 
-
-def _any_space(value: Any) -> Any:
-    # What it says is looked at with its place: `axes`.
-    return value
-
+from gdrun.config.section import PositiveInteger, Section, Whole
 
 Space = Annotated[
-    Any,
-    Check(
-        _any_space,
-        "a space: a list of values, or a text such as log:1e-4:1:50",
-        {"type": ["array", "string", "number", "boolean", "null", "object"]},
+    Any,  # `axes` reads it, since there its place is known
+    WithJsonSchema(
+        {
+            "title": "a space: a list of values, or a text such as log:1e-4:1:50",
+            "type": ["array", "string", "number", "boolean", "null", "object"],
+        }
     ),
 ]
 """What one key may be."""
@@ -26,6 +22,8 @@ Spaces = dict[str, Space]
 
 class Search(Section):
     """Trials that are proposed one batch after the other, by what came out before. Needs the extra `search`."""
+
+    short = "kind"
 
     kind: Literal["tpe", "random", "cmaes", "gp", "qmc"]
     """Optuna's sampler: tpe: a tree of Parzen estimators; random; cmaes: CMA-ES, for numbers only; gp: a Gaussian
@@ -43,15 +41,15 @@ class Search(Section):
 class Sweep(Section):
     """What `gdrun sweep` does when its command line names no axis."""
 
-    over: Spaces = default(dict)
+    over: Spaces = Field(default_factory=dict)
     """Key -> space: a list, lin:0:1:11 and log:1e-4:1:50 (ends included), range:0:5 (half-open), uniform:0:1,
     loguniform:1e-5:1. Several keys make a grid, the first one slowest."""
-    zip: Spaces = default(dict)
+    zip: Spaces = Field(default_factory=dict)
     """Key -> space, all of one length: the first values together, then the second ones, ..."""
-    trials: Annotated[PositiveInteger, Bounds(le=1_000_000)] | None = None
+    trials: Annotated[int, Field(ge=1, le=1_000_000), Whole] | None = None
     """How many points to draw where a space is a distribution, for each point of the grid of the others; of a search,
     how many trials."""
-    search: Annotated[Search, Nested(short="kind")] | None = None
+    search: Search | None = None
     """Propose trials by what came out before, instead of trying all."""
     metric: str = "loss"
     """What trials are ranked by: loss, validation_loss, or a metric such as accuracy."""

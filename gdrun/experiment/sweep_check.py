@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gdrun.config.forms import Form
+from gdrun.config.overrides import Override, dotted, find
 from gdrun.config.source import Node
 from gdrun.errors import ConfigError, ConfigPath, Problem
 from gdrun.suggest import did_you_mean
 
 from .axes import Entry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
-from .forms import Form
 from .formula_names import Names, mapping
-from .overrides import Override, dotted, find
 
 DEFAULT_AXIS: ConfigPath = ("optimizer", "learning_rate")
 """What is swept where nothing is named."""

@@ -337,14 +337,16 @@ class _Converter:
     def bind(self, node: ast.Call, row: Function, written: str) -> tuple[tuple[str, FormulaNode], ...]:
         """Pair arguments with parameters; refuse too many, too few, twice and unknown ones."""
         usage = f"it is called as {row.signature}"
-        if len(node.args) > row.max_args:
+        if len(node.args) > len(row.parameters):
             mend = {"max": "of two values: maximum(a, b)", "min": "of two values: minimum(a, b)"}.get(row.name, usage)
-            raise self.refuse(node.args[row.max_args], f"{written} takes at most {row.max_args} arguments", mend)
+            raise self.refuse(
+                node.args[len(row.parameters)], f"{written} takes at most {len(row.parameters)} arguments", mend
+            )
         given = {parameter.name: argument for parameter, argument in zip(row.parameters, node.args, strict=False)}
         for keyword in node.keywords:
             parameter = None if keyword.arg is None else row.parameter(keyword.arg)
             if parameter is None:
-                near = difflib.get_close_matches(keyword.arg or "", row.keywords, 1)
+                near = difflib.get_close_matches(keyword.arg or "", [known.name for known in row.parameters], 1)
                 hint = f"did you mean {near[0]!r}? {usage}" if near else usage
                 raise self.refuse(keyword.value, f"{written} has no argument {keyword.arg!r}", hint)
             if parameter.name in given:

@@ -1,13 +1,28 @@
-"""The function table: everything that a formula may call. Names are numpy's and TensorFlow's own.
+"""The function table: everything that a formula may call, an entry each, with both of its implementations.
 
-Where numpy and TensorFlow disagree on a default (argmax, cumsum without an axis), numpy's holds. The two
-implementations are in numpy_ops.py and tensorflow_ops.py; a test fails where one of them lacks a row.
+Names are numpy's and TensorFlow's own. Where the two disagree on a default (argmax, cumsum without an axis), numpy's
+holds.
+
+An entry reads `name(arguments) | aliases | conversion numpy tensorflow | doc`, and may go on in an indented line.
+An implementation beginning with np. or tf. is the library's; any other is a function of numpy_functions.py or of
+tensorflow_functions.py, one name standing for both; "-" is left to numpy, because no argument can be a tensor. They are
+named as text so that reading formulas imports neither library. The conversion says what becomes of the values before:
+
+    number         float or complex, broadcasting against each other
+    real           the same, complex numbers refused where there is one value
+    matrix         float or complex, of shapes that need not broadcast
+    truth          booleans: true where it is not 0
+    order          real, whole numbers in float64; equality: complex ones too
+    finite         numpy's number, TensorFlow's real
+    as_is          none; a function of tensorflow_functions.py gets the run's Promotion before its arguments
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from typing import Any
 
 # What an argument is, by its parameter's name; "value" where the name is not here.
 #   integer, number, flag, axis (an integer, a list or None), shape (a count or a list): known before the run
@@ -28,7 +43,7 @@ _KEYWORD_ALIASES = {
 
 
 @dataclass(frozen=True)
-class Parameter:
+class FunctionParameter:
     """One parameter; `default` is its text in the signature, None where it must be given."""
 
     name: str
@@ -38,15 +53,14 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Function:
-    """One row of the table.
+    """One entry of the table.
 
     Args:
-        name: as formulas call it. parameters: as its signature shows them, in order.
+        name: as formulas call it. arguments: as its signature shows them.
         doc: one line. group: the heading it is listed under.
         kind: elementwise, reduction, linear_algebra, shaping, draw or special.
         aliases: other names of the same function.
-        xla: whether XLA can compile it; where not, a run falls back to graph.
-        lanes: whether tf.vectorized_map can convert it; where not, trials run one after the other.
+        conversion, numpy, tensorflow: see the module; empty for derivatives and draws, which have code of their own.
     """
 
     name: str
@@ -54,17 +68,18 @@ class Function:
     doc: str
     group: str
     kind: str
-    aliases: tuple[str, ...] = ()
-    xla: bool = True
-    lanes: bool = True
+    aliases: tuple[str, ...]
+    conversion: str
+    numpy: str
+    tensorflow: str
 
     @cached_property
-    def parameters(self) -> tuple[Parameter, ...]:
+    def parameters(self) -> tuple[FunctionParameter, ...]:
         """The parameters, read from the text of the signature."""
         parameters = []
         for part in self.arguments.split(", "):
             name, _, default = part.partition("=")
-            parameters.append(Parameter(name, _KINDS.get(name, "value"), default or None))
+            parameters.append(FunctionParameter(name, _KINDS.get(name, "value"), default or None))
         return tuple(parameters)
 
     @property
@@ -73,27 +88,47 @@ class Function:
         return f"{self.name}({self.arguments})"
 
     @property
-    def min_args(self) -> int:
-        """How many arguments must be given."""
-        return sum(parameter.default is None for parameter in self.parameters)
+    def xla(self) -> bool:
+        """Whether XLA can compile it; where not, a run falls back to graph."""
+        return self.name not in _WITHOUT_KERNEL
 
     @property
-    def max_args(self) -> int:
-        """How many arguments may be given."""
-        return len(self.parameters)
+    def lanes(self) -> bool:
+        """Whether tf.vectorized_map can convert it; where not, trials run one after the other."""
+        return self.name not in _WITHOUT_LANES
 
-    @property
-    def keywords(self) -> tuple[str, ...]:
-        """The names by which arguments may be given."""
-        return tuple(parameter.name for parameter in self.parameters)
-
-    def parameter(self, keyword: str) -> Parameter | None:
+    def parameter(self, keyword: str) -> FunctionParameter | None:
         """Return the parameter that `keyword` names, in this table's spelling or numpy's or TensorFlow's."""
-        for name in (keyword, _KEYWORD_ALIASES.get(keyword)):
-            for parameter in self.parameters:
-                if parameter.name == name:
-                    return parameter
-        return None
+        names = (keyword, _KEYWORD_ALIASES.get(keyword))
+        return next((parameter for parameter in self.parameters if parameter.name in names), None)
+
+
+def implementations(
+    library: str, places: Mapping[str, Any], adapt: Callable[[Function, Callable[..., Any]], Callable[..., Any]]
+) -> dict[str, Callable[..., Any]]:
+    """Return each function's implementation of one library, by name, adapted to take values of any kind.
+
+    Args:
+        library: "numpy" or "tensorflow".
+        places: where implementations are found: "np" or "tf" -> the library, "" -> the module of our own ones.
+        adapt: puts the conversion of an entry before its implementation.
+    """
+    functions = {}
+    for row in ROWS:
+        path = getattr(row, library)
+        if path not in ("", "-"):
+            *owners, name = path.split(".")
+            owner = reduce(getattr, owners[1:], places[owners[0] if owners else ""])
+            functions[row.name] = adapt(row, getattr(owner, name))
+    return functions
+
+
+def split_values(
+    row: Function, operands: tuple[Any, ...], options: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the values that a function computes with, and its options, which are known before the run."""
+    named = [parameter.name for parameter in row.parameters if parameter.kind == "value" and parameter.name in options]
+    return (*operands, *(options.pop(name) for name in named)), options
 
 
 _WITHOUT_KERNEL = frozenset({"det"})  # MatrixDeterminant; found by compiling the whole table
@@ -101,196 +136,204 @@ _WITHOUT_LANES = _WITHOUT_KERNEL | {"svdvals"}  # vectorized_map has no converte
 
 
 def _rows(group: str, kind: str, text: str) -> list[Function]:
-    """Read rows `name(arguments) | aliases | doc` of one group."""
+    """Read the entries of one group."""
     rows = []
-    for line in text.strip().splitlines():
-        head, aliases, doc = (part.strip() for part in line.split("|", 2))
+    for line in text.replace("\n    ", " ").strip().splitlines():
+        head, aliases, implementation, doc = (part.strip() for part in line.split("|", 3))
         name, _, arguments = head[:-1].partition("(")
-        known = name not in _WITHOUT_KERNEL
-        rows.append(
-            Function(
-                name, arguments, doc, group, kind, tuple(aliases.split()), xla=known, lanes=name not in _WITHOUT_LANES
-            )
-        )
+        conversion, numpy, *tensorflow = implementation.split() or ("", "", "")
+        names = (conversion, numpy, *(tensorflow or [numpy]))
+        rows.append(Function(name, arguments, doc, group, kind, tuple(aliases.split()), *names))
     return rows
 
 
 _MATH = """
-add(a, b) | | a + b
-subtract(a, b) | | a - b
-multiply(a, b) | | a * b
-divide(a, b) | truediv true_divide div | a / b
-divide_no_nan(a, b) | | a / b, and 0 where b is 0
-pow(a, b) | power | a ** b
-mod(a, b) | floormod remainder floor_mod | remainder of a / b, with the sign of b
-negative(x) | neg | -x
-exp(x) | | e to the x
-expm1(x) | | exp(x) - 1, exact near 0
-log(x) | ln | natural logarithm
-log1p(x) | | log(1 + x), exact near 0
-log2(x) | | logarithm to base 2
-log10(x) | | logarithm to base 10
-sqrt(x) | | square root
-rsqrt(x) | | 1 / sqrt(x)
-square(x) | | x * x
-squared_difference(a, b) | | (a - b) squared
-reciprocal(x) | | 1 / x
-abs(x) | absolute fabs | magnitude; of a complex number too
-sign(x) | | -1, 0 or 1
-floor(x) | | next whole number below
-ceil(x) | | next whole number above
-round(x) | rint | nearest whole number, halves to even
-sin(x) | | sine
-cos(x) | | cosine
-tan(x) | | tangent
-asin(x) | arcsin | inverse sine
-acos(x) | arccos | inverse cosine
-atan(x) | arctan | inverse tangent
-atan2(y, x) | arctan2 | angle of the point (x, y)
-sinh(x) | | hyperbolic sine
-cosh(x) | | hyperbolic cosine
-tanh(x) | | hyperbolic tangent
-asinh(x) | arcsinh | inverse hyperbolic sine
-acosh(x) | arccosh | inverse hyperbolic cosine
-atanh(x) | arctanh | inverse hyperbolic tangent
-minimum(a, b) | | the smaller of two, elementwise
-maximum(a, b) | | the larger of two, elementwise
-clip(x, low, high) | clip_by_value | x kept between low and high
-where(condition, a, b) | | a where condition holds, else b
-xlogy(a, b) | | a * log(b), and 0 where a is 0
-logaddexp(a, b) | | log(exp(a) + exp(b)), without overflow
+add(a, b) | | number np.add tf.add | a + b
+subtract(a, b) | | number np.subtract tf.subtract | a - b
+multiply(a, b) | | number np.multiply tf.multiply | a * b
+divide(a, b) | truediv true_divide div | number np.true_divide tf.truediv | a / b
+divide_no_nan(a, b) | | number divide_no_nan tf.math.divide_no_nan | a / b, and 0 where b is 0
+pow(a, b) | power | number np.power tf.pow | a ** b
+mod(a, b) | floormod remainder floor_mod | real np.mod tf.math.floormod | remainder of a / b, with the sign of b
+negative(x) | neg | number np.negative tf.negative | -x
+exp(x) | | number np.exp tf.exp | e to the x
+expm1(x) | | number np.expm1 tf.math.expm1 | exp(x) - 1, exact near 0
+log(x) | ln | number np.log tf.math.log | natural logarithm
+log1p(x) | | number np.log1p tf.math.log1p | log(1 + x), exact near 0
+log2(x) | | real np.log2 log2 | logarithm to base 2
+log10(x) | | real np.log10 log10 | logarithm to base 10
+sqrt(x) | | number np.sqrt tf.sqrt | square root
+rsqrt(x) | | number rsqrt tf.math.rsqrt | 1 / sqrt(x)
+square(x) | | number np.square tf.square | x * x
+squared_difference(a, b) | | real squared_difference tf.math.squared_difference | (a - b) squared
+reciprocal(x) | | number reciprocal tf.math.reciprocal | 1 / x
+abs(x) | absolute fabs | number np.abs tf.abs | magnitude; of a complex number too
+sign(x) | | real np.sign tf.sign | -1, 0 or 1
+floor(x) | | real np.floor tf.floor | next whole number below
+ceil(x) | | real np.ceil tf.math.ceil | next whole number above
+round(x) | rint | real np.rint tf.round | nearest whole number, halves to even
+sin(x) | | number np.sin tf.sin | sine
+cos(x) | | number np.cos tf.cos | cosine
+tan(x) | | number np.tan tf.tan | tangent
+asin(x) | arcsin | number np.arcsin tf.asin | inverse sine
+acos(x) | arccos | number np.arccos tf.acos | inverse cosine
+atan(x) | arctan | number np.arctan tf.atan | inverse tangent
+atan2(y, x) | arctan2 | real np.arctan2 tf.atan2 | angle of the point (x, y)
+sinh(x) | | number np.sinh tf.sinh | hyperbolic sine
+cosh(x) | | number np.cosh tf.cosh | hyperbolic cosine
+tanh(x) | | number np.tanh tf.tanh | hyperbolic tangent
+asinh(x) | arcsinh | number np.arcsinh tf.asinh | inverse hyperbolic sine
+acosh(x) | arccosh | number np.arccosh tf.acosh | inverse hyperbolic cosine
+atanh(x) | arctanh | number np.arctanh tf.atanh | inverse hyperbolic tangent
+minimum(a, b) | | real np.minimum tf.minimum | the smaller of two, elementwise
+maximum(a, b) | | real np.maximum tf.maximum | the larger of two, elementwise
+clip(x, low, high) | clip_by_value | real clip tf.clip_by_value | x kept between low and high
+where(condition, a, b) | | as_is where | a where condition holds, else b
+xlogy(a, b) | | real xlogy tf.math.xlogy | a * log(b), and 0 where a is 0
+logaddexp(a, b) | | real np.logaddexp logaddexp | log(exp(a) + exp(b)), without overflow
 """
 _LOGIC = """
-less(a, b) | | a < b
-less_equal(a, b) | | a <= b
-greater(a, b) | | a > b
-greater_equal(a, b) | | a >= b
-equal(a, b) | | a == b
-not_equal(a, b) | | a != b
-logical_and(a, b) | | a and b, elementwise
-logical_or(a, b) | | a or b, elementwise
-logical_not(x) | | not x, elementwise
-isfinite(x) | is_finite | whether x is neither nan nor infinite
-isnan(x) | is_nan | whether x is nan
+less(a, b) | | order np.less tf.less | a < b
+less_equal(a, b) | | order np.less_equal tf.less_equal | a <= b
+greater(a, b) | | order np.greater tf.greater | a > b
+greater_equal(a, b) | | order np.greater_equal tf.greater_equal | a >= b
+equal(a, b) | | equality np.equal tf.equal | a == b
+not_equal(a, b) | | equality np.not_equal tf.not_equal | a != b
+logical_and(a, b) | | truth np.logical_and tf.logical_and | a and b, elementwise
+logical_or(a, b) | | truth np.logical_or tf.logical_or | a or b, elementwise
+logical_not(x) | | truth np.logical_not tf.logical_not | not x, elementwise
+isfinite(x) | is_finite | finite np.isfinite tf.math.is_finite | whether x is neither nan nor infinite
+isnan(x) | is_nan | finite np.isnan tf.math.is_nan | whether x is nan
 """
 _SPECIAL = """
-erf(x) | | error function
-erfc(x) | | 1 - erf(x)
-erfinv(x) | | inverse of erf
-lgamma(x) | gammaln | logarithm of |gamma(x)|
-digamma(x) | | derivative of lgamma
+erf(x) | | real erf tf.math.erf | error function
+erfc(x) | | real erfc tf.math.erfc | 1 - erf(x)
+erfinv(x) | | real erfinv tf.math.erfinv | inverse of erf
+lgamma(x) | gammaln | real lgamma tf.math.lgamma | logarithm of |gamma(x)|
+digamma(x) | | real digamma tf.math.digamma | derivative of lgamma
 """
 _COMPLEX = """
-complex(a, b) | | a + b * 1j
-real(x) | | real part
-imag(x) | | imaginary part
-conj(x) | conjugate | complex conjugate
-angle(x) | | argument of a complex number
-fft(x) | | discrete Fourier transform along the last axis, complex
-ifft(x) | | its inverse
+complex(a, b) | | real complex_ tf.complex | a + b * 1j
+real(x) | | number np.real tf.math.real | real part
+imag(x) | | number np.imag tf.math.imag | imaginary part
+conj(x) | conjugate | number np.conj tf.math.conj | complex conjugate
+angle(x) | | number np.angle tf.math.angle | argument of a complex number
+fft(x) | | number np.fft.fft fft | discrete Fourier transform along the last axis, complex
+ifft(x) | | number np.fft.ifft ifft | its inverse
 """
 _ACTIVATIONS = """
-sigmoid(x) | | 1 / (1 + exp(-x))
-log_sigmoid(x) | | log(sigmoid(x)), without overflow
-softplus(x) | | log(1 + exp(x)), without overflow
-softsign(x) | | x / (1 + |x|)
-relu(x) | | maximum(x, 0)
-relu6(x) | | x kept between 0 and 6
-leaky_relu(x, alpha=0.2) | | x where positive, else alpha * x
-elu(x) | | x where positive, else exp(x) - 1
-selu(x) | | scaled elu (Klambauer et al. 2017)
-gelu(x, approximate=False) | | x * Phi(x), Phi the normal distribution function
-silu(x) | swish | x * sigmoid(x)
-mish(x) | | x * tanh(softplus(x))
-hard_sigmoid(x) | | relu6(x + 3) / 6
-softmax(x, axis=-1) | | exp(x) / sum(exp(x)) along axis
-log_softmax(x, axis=-1) | | log(softmax(x)), without overflow
-sigmoid_cross_entropy_with_logits(labels, logits) | sigmoid_cross_entropy | elementwise cross-entropy of sigmoid(logits)
-softmax_cross_entropy_with_logits(labels, logits) | softmax_cross_entropy | cross-entropy of softmax(logits), last axis
+sigmoid(x) | | real sigmoid tf.sigmoid | 1 / (1 + exp(-x))
+log_sigmoid(x) | | real log_sigmoid tf.math.log_sigmoid | log(sigmoid(x)), without overflow
+softplus(x) | | real softplus tf.math.softplus | log(1 + exp(x)), without overflow
+softsign(x) | | real softsign tf.nn.softsign | x / (1 + |x|)
+relu(x) | | real relu tf.nn.relu | maximum(x, 0)
+relu6(x) | | real relu6 tf.nn.relu6 | x kept between 0 and 6
+leaky_relu(x, alpha=0.2) | | real leaky_relu tf.nn.leaky_relu | x where positive, else alpha * x
+elu(x) | | real elu tf.nn.elu | x where positive, else exp(x) - 1
+selu(x) | | real selu tf.nn.selu | scaled elu (Klambauer et al. 2017)
+gelu(x, approximate=False) | | real gelu tf.nn.gelu | x * Phi(x), Phi the normal distribution function
+silu(x) | swish | real silu | x * sigmoid(x)
+mish(x) | | real mish | x * tanh(softplus(x))
+hard_sigmoid(x) | | real hard_sigmoid | relu6(x + 3) / 6
+softmax(x, axis=-1) | | real softmax tf.nn.softmax | exp(x) / sum(exp(x)) along axis
+log_softmax(x, axis=-1) | | real log_softmax tf.nn.log_softmax | log(softmax(x)), without overflow
+sigmoid_cross_entropy_with_logits(labels, logits) | sigmoid_cross_entropy |
+    real sigmoid_cross_entropy tf.nn.sigmoid_cross_entropy_with_logits |
+    elementwise cross-entropy of sigmoid(logits)
+softmax_cross_entropy_with_logits(labels, logits) | softmax_cross_entropy |
+    real softmax_cross_entropy tf.nn.softmax_cross_entropy_with_logits |
+    cross-entropy of softmax(logits), last axis
 """
 _REDUCTIONS = """
-sum(x, axis=None, keepdims=False) | reduce_sum | sum over axis, or over everything
-mean(x, axis=None, keepdims=False) | reduce_mean average | mean
-prod(x, axis=None, keepdims=False) | reduce_prod | product
-max(x, axis=None, keepdims=False) | reduce_max amax | largest element; of two arrays: maximum(a, b)
-min(x, axis=None, keepdims=False) | reduce_min amin | smallest element; of two arrays: minimum(a, b)
-var(x, axis=None, keepdims=False) | reduce_variance variance | variance (divided by n)
-std(x, axis=None, keepdims=False) | reduce_std | standard deviation (divided by n)
-any(x, axis=None, keepdims=False) | reduce_any | whether some element is true
-all(x, axis=None, keepdims=False) | reduce_all | whether every element is true
-median(x, axis=None, keepdims=False) | | middle value; of an even number the mean of the two in the middle
-logsumexp(x, axis=None, keepdims=False) | reduce_logsumexp | log(sum(exp(x))), without overflow
-argmax(x, axis=None) | | index of the largest element
-argmin(x, axis=None) | | index of the smallest element
+sum(x, axis=None, keepdims=False) | reduce_sum | number np.sum tf.reduce_sum | sum over axis, or over everything
+mean(x, axis=None, keepdims=False) | reduce_mean average | number np.mean tf.reduce_mean | mean
+prod(x, axis=None, keepdims=False) | reduce_prod | number np.prod tf.reduce_prod | product
+max(x, axis=None, keepdims=False) | reduce_max amax | real np.max tf.reduce_max |
+    largest element; of two arrays: maximum(a, b)
+min(x, axis=None, keepdims=False) | reduce_min amin | real np.min tf.reduce_min |
+    smallest element; of two arrays: minimum(a, b)
+var(x, axis=None, keepdims=False) | reduce_variance variance | number np.var tf.math.reduce_variance |
+    variance (divided by n)
+std(x, axis=None, keepdims=False) | reduce_std | number np.std tf.math.reduce_std | standard deviation (divided by n)
+any(x, axis=None, keepdims=False) | reduce_any | truth np.any tf.reduce_any | whether some element is true
+all(x, axis=None, keepdims=False) | reduce_all | truth np.all tf.reduce_all | whether every element is true
+median(x, axis=None, keepdims=False) | | real np.median median |
+    middle value; of an even number the mean of the two in the middle
+logsumexp(x, axis=None, keepdims=False) | reduce_logsumexp | real logsumexp tf.reduce_logsumexp |
+    log(sum(exp(x))), without overflow
+argmax(x, axis=None) | | real np.argmax argmax | index of the largest element
+argmin(x, axis=None) | | real np.argmin argmin | index of the smallest element
 """
 _LINEAR_ALGEBRA = """
-matmul(a, b) | | a @ b, with numpy's rules for vectors
-matvec(a, b) | | matrix a times vector b
-dot(a, b) | | numpy's dot: inner product of vectors, product of matrices, scaling
-tensordot(a, b, num=2) | | sum over the last num axes of a and the first num of b
-outer(a, b) | | a[i] * b[j] of two flattened arrays
-transpose(x, axes=None) | | axes reversed, or in the order of axes
-trace(x) | | sum of the diagonal
-det(x) | | determinant
-logdet(x) | | log(det(x)) of a symmetric positive definite matrix, by Cholesky
-inverse(x) | inv | inverse matrix
-solve(a, b) | | x with a @ x = b; b a vector or a matrix
-triangular_solve(a, b, lower=True, adjoint=False) | | x with a @ x = b for a triangular a; adjoint: of a transposed
-cholesky(x) | | lower triangular L with L @ transpose(L) = x
-eigvalsh(x) | | eigenvalues of a symmetric matrix, ascending
-svdvals(x) | singular_values | singular values of a matrix, descending; XLA gives about 10 digits of them
-kron(a, b) | | Kronecker product of two matrices
-cross(a, b) | | cross product of vectors of length 3, along the last axis
-l2_normalize(x, axis=None) | | x / norm(x), with sum(x ** 2) at least 1e-12 in it
-norm(x, ord=2, axis=None, keepdims=False) | | (sum |x| ** ord) ** (1 / ord) over axis, or over everything
-diag(x) | | matrix with the vector x on its diagonal; of a matrix: its diagonal
-diag_part(x) | | diagonal of a matrix
-tril(x) | | lower triangle, the rest 0
-triu(x) | | upper triangle, the rest 0
-eye(num) | identity | unit matrix
+matmul(a, b) | | matrix matmul | a @ b, with numpy's rules for vectors
+matvec(a, b) | | matrix matvec tf.linalg.matvec | matrix a times vector b
+dot(a, b) | | matrix dot | numpy's dot: inner product of vectors, product of matrices, scaling
+tensordot(a, b, num=2) | | matrix tensordot | sum over the last num axes of a and the first num of b
+outer(a, b) | | matrix outer | a[i] * b[j] of two flattened arrays
+transpose(x, axes=None) | | number np.transpose transpose | axes reversed, or in the order of axes
+trace(x) | | number trace tf.linalg.trace | sum of the diagonal
+det(x) | | number np.linalg.det tf.linalg.det | determinant
+logdet(x) | | number logdet tf.linalg.logdet | log(det(x)) of a symmetric positive definite matrix, by Cholesky
+inverse(x) | inv | number np.linalg.inv tf.linalg.inv | inverse matrix
+solve(a, b) | | matrix solve | x with a @ x = b; b a vector or a matrix
+triangular_solve(a, b, lower=True, adjoint=False) | | matrix triangular_solve |
+    x with a @ x = b for a triangular a; adjoint: of a transposed
+cholesky(x) | | number np.linalg.cholesky tf.linalg.cholesky | lower triangular L with L @ transpose(L) = x
+eigvalsh(x) | | number np.linalg.eigvalsh tf.linalg.eigvalsh | eigenvalues of a symmetric matrix, ascending
+svdvals(x) | singular_values | number svdvals |
+    singular values of a matrix, descending; XLA gives about 10 digits of them
+kron(a, b) | | matrix kron | Kronecker product of two matrices
+cross(a, b) | | number cross | cross product of vectors of length 3, along the last axis
+l2_normalize(x, axis=None) | | real l2_normalize | x / norm(x), with sum(x ** 2) at least 1e-12 in it
+norm(x, ord=2, axis=None, keepdims=False) | | number norm | (sum |x| ** ord) ** (1 / ord) over axis, or over everything
+diag(x) | | number diag | matrix with the vector x on its diagonal; of a matrix: its diagonal
+diag_part(x) | | number diag_part tf.linalg.diag_part | diagonal of a matrix
+tril(x) | | number np.tril tril | lower triangle, the rest 0
+triu(x) | | number np.triu triu | upper triangle, the rest 0
+eye(num) | identity | as_is eye - | unit matrix
 """
 _SHAPING = """
-reshape(x, shape) | | the same elements in another shape; one axis may be -1
-ravel(x) | flatten | in one axis
-expand_dims(x, axis) | | with a new axis of length 1
-squeeze(x, axis=None) | | without axes of length 1
-broadcast_to(x, shape) | | repeated to shape by the broadcasting rules
-concat(values, axis=0) | concatenate | arrays of a list joined along an axis they have
-stack(values, axis=0) | | arrays of a list joined along a new axis
-pad(x, width, axis=None) | | zeros around x: width at both ends, or [before, after]; on one axis or on all
-tile(x, reps) | | x repeated as a whole
-repeat(x, repeats, axis=None) | | each element repeated
-flip(x, axis=None) | reverse | in reverse order
-roll(x, shift, axis=None) | | shifted around the end
-gather(x, indices, axis=0) | take | the entries of x at indices
-one_hot(indices, depth) | | 1 at the index, 0 elsewhere, along a new last axis
-cumsum(x, axis=None) | | running sum
-cumprod(x, axis=None) | | running product
-diff(x, axis=-1) | | differences of neighbours
-sort(x, axis=-1, descending=False) | | in ascending order
-argsort(x, axis=-1, descending=False) | | indices that sort x
-length(x) | | length of the first axis, as a count
-size(x) | | number of elements, as a count
-zeros(shape) | | zeros
-ones(shape) | | ones
-zeros_like(x) | | zeros of the shape of x
-ones_like(x) | | ones of the shape of x
-full(shape, value) | fill | value everywhere
-range(start, stop=None, step=1) | arange | start, start + step, ... below stop; range(n) counts from 0
-linspace(start, stop, num=50) | | num points from start to stop, both included
-logspace(start, stop, num=50, base=10) | | base ** linspace(start, stop, num)
+reshape(x, shape) | | number reshape tf.reshape | the same elements in another shape; one axis may be -1
+ravel(x) | flatten | number np.ravel ravel | in one axis
+expand_dims(x, axis) | | number np.expand_dims tf.expand_dims | with a new axis of length 1
+squeeze(x, axis=None) | | number np.squeeze tf.squeeze | without axes of length 1
+broadcast_to(x, shape) | | number broadcast_to | repeated to shape by the broadcasting rules
+concat(values, axis=0) | concatenate | as_is concat | arrays of a list joined along an axis they have
+stack(values, axis=0) | | as_is stack | arrays of a list joined along a new axis
+pad(x, width, axis=None) | | number pad | zeros around x: width at both ends, or [before, after]; on one axis or on all
+tile(x, reps) | | number tile | x repeated as a whole
+repeat(x, repeats, axis=None) | | number repeat | each element repeated
+flip(x, axis=None) | reverse | number np.flip flip | in reverse order
+roll(x, shift, axis=None) | | number np.roll roll | shifted around the end
+gather(x, indices, axis=0) | take | as_is gather | the entries of x at indices
+one_hot(indices, depth) | | as_is one_hot | 1 at the index, 0 elsewhere, along a new last axis
+cumsum(x, axis=None) | | number np.cumsum cumsum | running sum
+cumprod(x, axis=None) | | number np.cumprod cumprod | running product
+diff(x, axis=-1) | | number np.diff diff | differences of neighbours
+sort(x, axis=-1, descending=False) | | real sort | in ascending order
+argsort(x, axis=-1, descending=False) | | real argsort | indices that sort x
+length(x) | | as_is length | length of the first axis, as a count
+size(x) | | as_is size | number of elements, as a count
+zeros(shape) | | as_is zeros - | zeros
+ones(shape) | | as_is ones - | ones
+zeros_like(x) | | number np.zeros_like tf.zeros_like | zeros of the shape of x
+ones_like(x) | | number np.ones_like tf.ones_like | ones of the shape of x
+full(shape, value) | fill | as_is full | value everywhere
+range(start, stop=None, step=1) | arange | as_is range_ | start, start + step, ... below stop; range(n) counts from 0
+linspace(start, stop, num=50) | | number linspace | num points from start to stop, both included
+logspace(start, stop, num=50, base=10) | | number logspace | base ** linspace(start, stop, num)
 """
 _DERIVATIVES = """
-grad(expr, name) | gradient | derivative of expr (summed, as a tape does) by the value called name
-jacobian(expr, name) | | derivative of every element of expr by every element of name
-hessian(expr, name) | | second derivatives of expr (summed) by every pair of elements of name
-stop_gradient(x) | | x, constant for derivatives
+grad(expr, name) | gradient | | derivative of expr (summed, as a tape does) by the value called name
+jacobian(expr, name) | | | derivative of every element of expr by every element of name
+hessian(expr, name) | | | second derivatives of expr (summed) by every pair of elements of name
+stop_gradient(x) | | number np.asarray tf.stop_gradient | x, constant for derivatives
 """
 _DRAWS = """
-uniform(low, high, shape=None) | random_uniform | uniform numbers from low up to high
-normal(loc, scale, shape=None) | random_normal | normal numbers of mean loc and deviation scale
-truncated_normal(loc, scale, shape=None) | | normal numbers within two deviations
-bernoulli(p, shape=None) | | 1 with probability p, else 0
+uniform(low, high, shape=None) | random_uniform | | uniform numbers from low up to high
+normal(loc, scale, shape=None) | random_normal | | normal numbers of mean loc and deviation scale
+truncated_normal(loc, scale, shape=None) | | | normal numbers within two deviations
+bernoulli(p, shape=None) | | | 1 with probability p, else 0
 """
 
 ROWS: tuple[Function, ...] = (

@@ -6,21 +6,51 @@ a host value meets a tensor it takes the tensor's dtype, as a literal does in Te
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from gdrun.derivatives import is_differentiable, value_and_gradient, value_and_jacobian
 from gdrun.errors import FormulaError
 
-from . import numpy_ops
-from .failures import check_size
-from .tensorflow_calculus import derive, run_compiled_loop
+from . import numpy_functions, numpy_ops, tensorflow_functions
+from .failures import Unconnected, check_size
+from .table import Function, implementations, split_values
 from .tensorflow_draws import draw
-from .tensorflow_functions import FUNCTIONS, Meeting, is_tensor
+from .tensorflow_functions import Promotion, is_tensor
 
 _COMPLEX = {tf.float32: tf.complex64, tf.float64: tf.complex128}
+
+
+def _adapted(row: Function, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Put the conversion of an entry before its implementation; the result takes a Promotion first."""
+    if row.conversion == "as_is":
+        return function
+
+    def apply(promotion: Promotion, *operands: Any, **options: Any) -> Any:
+        values, options = split_values(row, operands, options)
+        return function(*_converted(row.conversion, promotion, values), **options)
+
+    return apply
+
+
+def _converted(conversion: str, promotion: Promotion, values: tuple[Any, ...]) -> Iterable[Any]:
+    match conversion:
+        case "truth":
+            return map(promotion.truth, values)
+        case "matrix":
+            return promotion.alike(*values)
+        case "order" | "equality":
+            return promotion.integers(values) or promotion.broadcast(*values)
+        case "real" | "finite" if len(values) == 1:
+            return map(promotion.real, values)
+    return promotion.broadcast(*values)
+
+
+TENSORFLOW_FUNCTIONS = implementations("tensorflow", {"tf": tf, "": tensorflow_functions}, _adapted)
+"""Every function that may be given a tensor, but derivatives and draws."""
 
 
 def table(dtype: tf.DType | str) -> TensorFlowOps:
@@ -42,7 +72,7 @@ class TensorFlowOps:
     def __init__(self, dtype: tf.DType) -> None:
         assert dtype in _COMPLEX, dtype
         self.dtype = dtype
-        self.meeting = Meeting(dtype, _COMPLEX[dtype])
+        self.promotion = Promotion(dtype, _COMPLEX[dtype])
         self.numpy = numpy_ops.table()
 
     @property
@@ -73,20 +103,20 @@ class TensorFlowOps:
         parts = arguments.values()
         if not any(is_tensor(part) or (isinstance(part, tuple) and any(map(is_tensor, part))) for part in parts):
             return self.numpy.call(function, arguments)
-        return FUNCTIONS[function](self.meeting, **arguments)
+        return TENSORFLOW_FUNCTIONS[function](self.promotion, **arguments)
 
     def operate(self, function: str, *operands: Any) -> Any:
         """Call a function of the table with positional operands."""
         if not any(map(is_tensor, operands)):
             return self.numpy.operate(function, *operands)
-        return FUNCTIONS[function](self.meeting, *operands)
+        return TENSORFLOW_FUNCTIONS[function](self.promotion, *operands)
 
     def index(self, value: Any, items: tuple[Any, ...]) -> Any:
         """Return value[items]; items are integers, slices, None, ... or arrays of whole numbers."""
         moving = [position for position, item in enumerate(items) if not _static_index(item)]
         if not is_tensor(value) and not any(is_tensor(items[position]) for position in moving):
             return self.numpy.index(value, items)
-        tensor = value if is_tensor(value) else self.meeting.tensor(value)
+        tensor = value if is_tensor(value) else self.promotion.tensor(value)
         if moving and all(np.ndim(items[place]) == 0 for place in moving):
             tensor, items, moving = *self._picked(tensor, items), []
         if not moving:
@@ -130,7 +160,7 @@ class TensorFlowOps:
                 raise FormulaError("a truth value is no index: the result's shape would change", hint="use where(...)")
             positions = tf.cast(indices, tf.int32)
             return tf.where(positions < 0, positions + (length or 0), positions)
-        whole = numpy_ops.whole(indices)
+        whole = numpy_functions.whole(indices)
         if length is not None and np.any((whole < -length) | (whole >= length)):
             raise FormulaError(f"an index beyond the {length} entries of its axis")
         return tf.constant(np.where(whole < 0, whole + (length or 0), whole), tf.int32)
@@ -140,7 +170,7 @@ class TensorFlowOps:
         seed, site, rounds = key
         if seed is None:
             raise FormulaError(f"{function} draws random numbers, which this formula may not")
-        tensors = [self.meeting.real(parameter) for parameter in parameters]
+        tensors = [self.promotion.real(parameter) for parameter in parameters]
         size = shape
         if size is None:
             size = tuple(np.broadcast_shapes(*(tuple(tensor.shape.as_list()) for tensor in tensors)))
@@ -149,7 +179,7 @@ class TensorFlowOps:
 
     def derive(self, function: str, value: Any, compute: Callable[[Any], Any]) -> Any:
         """Differentiate what `compute` makes of a watched copy of `value`."""
-        return derive(function, self.meeting.number(value), compute)
+        return _derivative(function, self.promotion.number(value), compute)
 
     def loop(
         self,
@@ -162,9 +192,82 @@ class TensorFlowOps:
         keep_all: bool,
     ) -> Any:
         """Run a long loop as tf.while_loop. `following` is the state after the first round, for shape and dtype."""
-        begin, after = self.meeting.meet(state, following)
-        return run_compiled_loop(self.meeting, begin, after, rounds, repeat, goes_on, keep_all=keep_all)
+        begin, after = self.promotion.broadcast(state, following)
+        return _run_compiled_loop(self.promotion, begin, after, rounds, repeat, goes_on, keep_all=keep_all)
 
 
 def _static_index(value: Any) -> bool:
     return value is None or value is Ellipsis or isinstance(value, slice | int)
+
+
+def _derivative(function: str, value: tf.Tensor, compute: Callable[[tf.Tensor], Any]) -> tf.Tensor:
+    """Return a derivative of `compute` at `value`.
+
+        grad      d(sum of y) / dx                  shape of x
+        jacobian  dy_i / dx_j                       shape of y + shape of x
+        hessian   d2(sum of y) / dx_i dx_j          shape of x + shape of x
+
+    Args:
+        function: "grad", "jacobian" or "hessian". value: x, float or complex.
+        compute: called once with a watched copy of x; may open tapes of its own.
+    Raises:
+        Unconnected: if y, or for a Hessian its gradient, does not depend on x.
+    """
+    if function == "hessian":
+        _, derivative = value_and_jacobian(lambda x: _derivative("grad", x, compute), value)
+        reason = "its gradient is constant"
+    else:
+        differentiate = value_and_jacobian if function == "jacobian" else value_and_gradient
+        result, derivative = differentiate(compute, value)
+        reason = "stop_gradient, floor, comparisons and the like end the way back"
+        if not is_differentiable(result):
+            reason = "it is the same whatever the value"
+    if derivative is None:
+        raise Unconnected(reason)
+    return tf.convert_to_tensor(derivative)
+
+
+def _run_compiled_loop(
+    promotion: Promotion,
+    state: tf.Tensor,
+    following: tf.Tensor,
+    rounds: range,
+    repeat: Callable[[Any, Any], Any],
+    goes_on: Callable[[Any, Any], Any] | None,
+    *,
+    keep_all: bool,
+) -> tf.Tensor:
+    """Return the state after `rounds`, each round `state = repeat(state, i)` while `goes_on(state, i)` holds.
+
+    With `keep_all` it is the states after every round, along a new first axis.
+
+    All rounds are run; where the condition has failed, the state is selected instead of replaced. `repeat` is then
+    fed the loop's first state, so that no overflow beyond the end puts a nan into the gradient.
+    """
+    try:
+        begin = tf.broadcast_to(state, following.shape) if state.shape != following.shape else state
+    except (ValueError, tf.errors.InvalidArgumentError):
+        raise FormulaError(f"the loop changes its shape from {state.shape} to {following.shape}") from None
+
+    def body(round_: tf.Tensor, still: tf.Tensor, current: tf.Tensor, states: Any) -> tuple[Any, ...]:
+        if goes_on is None:
+            new = repeat(current, round_)
+        else:
+            still = tf.logical_and(still, tf.reshape(promotion.truth(goes_on(current, round_)), ()))
+            new = repeat(tf.where(still, current, begin), round_)
+        new = tf.cast(promotion.number(new), begin.dtype)
+        if new.shape != begin.shape:
+            if begin.shape.rank is None or len(new.shape) > len(begin.shape):
+                raise FormulaError(f"the loop changes its shape from {begin.shape} to {new.shape}")
+            new = tf.broadcast_to(new, begin.shape)
+        new = new if goes_on is None else tf.where(still, new, current)
+        return round_ + 1, still, new, states.write(round_ - rounds.start, new) if keep_all else states
+
+    kept = tf.TensorArray(begin.dtype, len(rounds), element_shape=begin.shape) if keep_all else ()
+    _, _, last, states = tf.while_loop(
+        lambda round_, *_: round_ < rounds.stop,
+        body,
+        (tf.constant(rounds.start, tf.int32), tf.constant(True), begin, kept),
+        maximum_iterations=len(rounds),
+    )
+    return states.stack() if keep_all else last

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from gdrun.config.base import Bounds, Number, PositiveNumber
+from pydantic import Field
+
+from gdrun.config.section import Number, PositiveNumber
 
 from .sections import NamedLoss
 
@@ -27,7 +29,7 @@ class BinaryCrossentropy(NamedLoss):
     kind: Literal["binary_crossentropy"]
     from_logits: bool = False
     """true: the prediction is a logit; false: a probability."""
-    label_smoothing: Annotated[Number, Bounds(ge=0, lt=1)] = 0.0
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Squeezes targets towards one half."""
 
 
@@ -37,7 +39,7 @@ class CategoricalCrossentropy(NamedLoss):
     kind: Literal["categorical_crossentropy"]
     from_logits: bool = False
     """true: the predictions are logits; false: probabilities."""
-    label_smoothing: Annotated[Number, Bounds(ge=0, lt=1)] = 0.0
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Squeezes targets towards uniform."""
 
 

@@ -1,10 +1,12 @@
 """`loss:` what is minimised, and `metrics:` what is reported beside it."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal
 
-from gdrun.config.base import Formula, Identifier, NonNegative, Number, Section, kinds
-from gdrun.config.unions import ByForm, Lazy, from_elsewhere
+from pydantic import Discriminator, Tag
+
+from gdrun.config.custom import CustomSection
+from gdrun.config.section import Formula, Identifier, NonNegative, Number, Section
 
 
 class Penalty(Section):
@@ -21,7 +23,7 @@ class Penalty(Section):
 class LossSection(Section):
     """What every loss has."""
 
-    penalty: Lazy[Penalty] | None = None
+    penalty: Penalty | None = None
     """Added to the loss."""
 
 
@@ -39,13 +41,22 @@ class NamedLoss(LossSection):
 class SquaredError(NamedLoss):
     """(prediction - target)**2."""
 
-    kind: Literal["squared_error"]
+    aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "mse": {"reduction": "mean"},
+        "sse": {"reduction": "sum"},
+        "half_mse": {"reduction": "mean", "factor": 0.5},
+        "half_sse": {"reduction": "sum", "factor": 0.5},
+    }
+
+    kind: Literal["squared_error", "mse", "sse", "half_mse", "half_sse"]
 
 
 class AbsoluteError(NamedLoss):
     """|prediction - target|."""
 
-    kind: Literal["absolute_error"]
+    aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mae": {"reduction": "mean"}, "sae": {"reduction": "sum"}}
+
+    kind: Literal["absolute_error", "mae", "sae"]
 
 
 class FormulaLoss(LossSection):
@@ -62,92 +73,6 @@ class OutputLoss(LossSection):
     kind: Literal["output"]
     maximize: bool = False
     """true: climb instead of descend."""
-
-
-_ELSEWHERE = dict.fromkeys(
-    (
-        "Huber",
-        "LogCosh",
-        "BinaryCrossentropy",
-        "CategoricalCrossentropy",
-        "SparseCategoricalCrossentropy",
-        "Hinge",
-        "SquaredHinge",
-        "CategoricalHinge",
-        "Poisson",
-        "KlDivergence",
-    ),
-    "gdrun.losses.more_sections",
-)
-
-
-def __getattr__(name: str) -> object:
-    return from_elsewhere(__name__, _ELSEWHERE, name)
-
-
-_MEAN, _SUM = {"reduction": "mean"}, {"reduction": "sum"}
-
-if TYPE_CHECKING:
-    from gdrun.config.custom import CustomLoss
-
-    from .more_sections import (
-        BinaryCrossentropy,
-        CategoricalCrossentropy,
-        CategoricalHinge,
-        Hinge,
-        Huber,
-        KlDivergence,
-        LogCosh,
-        Poisson,
-        SparseCategoricalCrossentropy,
-        SquaredHinge,
-    )
-
-    Loss: TypeAlias = (
-        SquaredError
-        | AbsoluteError
-        | Huber
-        | LogCosh
-        | BinaryCrossentropy
-        | CategoricalCrossentropy
-        | SparseCategoricalCrossentropy
-        | Hinge
-        | SquaredHinge
-        | CategoricalHinge
-        | Poisson
-        | KlDivergence
-        | FormulaLoss
-        | OutputLoss
-        | CustomLoss
-    )
-else:
-    Loss = kinds(
-        {
-            "squared_error": "gdrun.losses.sections:SquaredError",
-            "absolute_error": "gdrun.losses.sections:AbsoluteError",
-            "huber": "gdrun.losses.more_sections:Huber",
-            "log_cosh": "gdrun.losses.more_sections:LogCosh",
-            "binary_crossentropy": "gdrun.losses.more_sections:BinaryCrossentropy",
-            "categorical_crossentropy": "gdrun.losses.more_sections:CategoricalCrossentropy",
-            "sparse_categorical_crossentropy": "gdrun.losses.more_sections:SparseCategoricalCrossentropy",
-            "hinge": "gdrun.losses.more_sections:Hinge",
-            "squared_hinge": "gdrun.losses.more_sections:SquaredHinge",
-            "categorical_hinge": "gdrun.losses.more_sections:CategoricalHinge",
-            "poisson": "gdrun.losses.more_sections:Poisson",
-            "kl_divergence": "gdrun.losses.more_sections:KlDivergence",
-            "formula": "gdrun.losses.sections:FormulaLoss",
-            "output": "gdrun.losses.sections:OutputLoss",
-            "custom": "gdrun.config.custom:CustomLoss",
-        },
-        short={
-            "mse": {"kind": "squared_error", **_MEAN},
-            "sse": {"kind": "squared_error", **_SUM},
-            "half_mse": {"kind": "squared_error", **_MEAN, "factor": 0.5},
-            "half_sse": {"kind": "squared_error", **_SUM, "factor": 0.5},
-            "mae": {"kind": "absolute_error", **_MEAN},
-            "sae": {"kind": "absolute_error", **_SUM},
-        },
-    )
 
 
 MetricName = Literal[
@@ -178,22 +103,33 @@ class FormulaMetric(Section):
     """A scalar of prediction, target, inputs, parameters and constants, over all examples."""
 
 
+class CustomLoss(CustomSection, LossSection):
+    """A loss that a plugin computes of target and prediction."""
+
+    kind: Literal["custom"]
+    reduction: Literal["mean", "sum"] = "mean"
+    """Over the examples, where the plugin gives a number an example."""
+
+
+class CustomMetric(CustomSection):
+    """A metric that a plugin computes of target and prediction, over all examples."""
+
+    kind: Literal["custom"]
+    name: Identifier
+    """What the plugin calls it, and what it is called in rows and summaries."""
+
+
 def _metric_form(value: Any) -> str:
     if isinstance(value, Section):
-        return "mapping" if isinstance(value, FormulaMetric) else "custom"
+        return "<mapping>" if isinstance(value, FormulaMetric) else "<custom>"
     if isinstance(value, Mapping):
-        return "custom" if "kind" in value else "mapping"
-    return "scalar"
+        return "<custom>" if "kind" in value else "<mapping>"
+    return "<scalar>"
 
 
 Metric = Annotated[
-    Any,
-    ByForm(
-        {
-            "scalar": MetricName,
-            "mapping": Lazy[FormulaMetric],
-            "custom": kinds({"custom": "gdrun.config.custom:CustomMetric"}),
-        },
-        choose=_metric_form,
-    ),
+    Annotated[MetricName, Tag("<scalar>")]
+    | Annotated[FormulaMetric, Tag("<mapping>")]
+    | Annotated[CustomMetric, Tag("<custom>")],
+    Discriminator(_metric_form),
 ]

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
+from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import Check, Count, PositiveInteger, Section
+from gdrun.config.section import Count, PositiveInteger, Section
 
 from .layers import Activation, WeightedLayer
 
@@ -21,10 +22,14 @@ def _sizes(value: Any) -> Any:
 
 PoolSize = Annotated[
     Any,
-    Check(
-        _sizes,
-        "a positive integer or a list of them",
-        {"type": ["integer", "array"], "minimum": 1, "items": {"type": "integer", "minimum": 1}},
+    AfterValidator(_sizes),
+    WithJsonSchema(
+        {
+            "title": "a positive integer or a list of them",
+            "type": ["integer", "array"],
+            "minimum": 1,
+            "items": {"type": "integer", "minimum": 1},
+        }
     ),
 ]
 

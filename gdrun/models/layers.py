@@ -1,12 +1,12 @@
 """Keras layers that a config may name. Settings keep Keras's spelling and defaults."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
+from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import (
-    Bounds,
-    Check,
+from gdrun.config.section import (
     Integer,
     NonNegative,
     Number,
@@ -15,7 +15,6 @@ from gdrun.config.base import (
     Section,
     UnitInterval,
     check_array,
-    kinds,
 )
 
 Activation = Literal[
@@ -68,10 +67,12 @@ def _initial_weights(value: Any) -> Any:
 
 InitialWeights = Annotated[
     Any,
-    Check(
-        _initial_weights,
-        "a number, nested lists of numbers, or the name of an initializer",
-        {"anyOf": [{"type": ["number", "array"]}, {"enum": list(INITIALIZERS)}]},
+    AfterValidator(_initial_weights),
+    WithJsonSchema(
+        {
+            "title": "a number, nested lists of numbers, or the name of an initializer",
+            "anyOf": [{"type": ["number", "array"]}, {"enum": list(INITIALIZERS)}],
+        }
     ),
 ]
 """A number that fills the weight, an array that is it, or the name of a Keras initializer."""
@@ -117,7 +118,11 @@ class Reshape(Section):
 class ActivationLayer(Section):
     """An activation on its own."""
 
-    kind: Literal["activation"]
+    aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        name: {"activation": name} for name in ("relu", "sigmoid", "tanh", "softmax", "gelu")
+    }
+
+    kind: Literal["activation", "relu", "sigmoid", "tanh", "softmax", "gelu"]
     activation: Activation
     """Its name."""
 
@@ -126,7 +131,7 @@ class Dropout(Section):
     """Sets a random share of the inputs to zero while training, and scales the rest by 1 / (1 - rate)."""
 
     kind: Literal["dropout"]
-    rate: Annotated[Number, Bounds(ge=0, lt=1)]
+    rate: Annotated[Number, Field(ge=0, lt=1)]
     """Share set to zero."""
 
 
@@ -190,85 +195,3 @@ class Rescaling(Section):
     """Factor."""
     offset: Number = 0.0
     """Added after."""
-
-
-if TYPE_CHECKING:
-    from .convolutions import (
-        AveragePooling1D,
-        AveragePooling2D,
-        Conv1D,
-        Conv2D,
-        Conv2DTranspose,
-        GlobalAveragePooling1D,
-        GlobalAveragePooling2D,
-        GlobalMaxPooling1D,
-        GlobalMaxPooling2D,
-        MaxPooling1D,
-        MaxPooling2D,
-        UpSampling2D,
-        ZeroPadding2D,
-    )
-    from .recurrent import Gru, Lstm, SimpleRnn
-
-    Layer: TypeAlias = (
-        Dense
-        | Conv1D
-        | Conv2D
-        | Conv2DTranspose
-        | MaxPooling1D
-        | MaxPooling2D
-        | AveragePooling1D
-        | AveragePooling2D
-        | GlobalAveragePooling1D
-        | GlobalAveragePooling2D
-        | GlobalMaxPooling1D
-        | GlobalMaxPooling2D
-        | UpSampling2D
-        | ZeroPadding2D
-        | SimpleRnn
-        | Gru
-        | Lstm
-        | Flatten
-        | Reshape
-        | ActivationLayer
-        | Dropout
-        | GaussianNoise
-        | BatchNormalization
-        | LayerNormalization
-        | Embedding
-        | Rescaling
-    )
-else:
-    Layer = kinds(
-        {
-            "dense": "gdrun.models.layers:Dense",
-            "conv1d": "gdrun.models.convolutions:Conv1D",
-            "conv2d": "gdrun.models.convolutions:Conv2D",
-            "conv2d_transpose": "gdrun.models.convolutions:Conv2DTranspose",
-            "max_pooling1d": "gdrun.models.convolutions:MaxPooling1D",
-            "max_pooling2d": "gdrun.models.convolutions:MaxPooling2D",
-            "average_pooling1d": "gdrun.models.convolutions:AveragePooling1D",
-            "average_pooling2d": "gdrun.models.convolutions:AveragePooling2D",
-            "global_average_pooling1d": "gdrun.models.convolutions:GlobalAveragePooling1D",
-            "global_average_pooling2d": "gdrun.models.convolutions:GlobalAveragePooling2D",
-            "global_max_pooling1d": "gdrun.models.convolutions:GlobalMaxPooling1D",
-            "global_max_pooling2d": "gdrun.models.convolutions:GlobalMaxPooling2D",
-            "up_sampling2d": "gdrun.models.convolutions:UpSampling2D",
-            "zero_padding2d": "gdrun.models.convolutions:ZeroPadding2D",
-            "simple_rnn": "gdrun.models.recurrent:SimpleRnn",
-            "gru": "gdrun.models.recurrent:Gru",
-            "lstm": "gdrun.models.recurrent:Lstm",
-            "flatten": "gdrun.models.layers:Flatten",
-            "reshape": "gdrun.models.layers:Reshape",
-            "activation": "gdrun.models.layers:ActivationLayer",
-            "dropout": "gdrun.models.layers:Dropout",
-            "gaussian_noise": "gdrun.models.layers:GaussianNoise",
-            "batch_normalization": "gdrun.models.layers:BatchNormalization",
-            "layer_normalization": "gdrun.models.layers:LayerNormalization",
-            "embedding": "gdrun.models.layers:Embedding",
-            "rescaling": "gdrun.models.layers:Rescaling",
-        },
-        short={
-            name: {"kind": "activation", "activation": name} for name in ("relu", "sigmoid", "tanh", "softmax", "gelu")
-        },
-    )

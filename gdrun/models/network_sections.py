@@ -1,10 +1,87 @@
 """Models and networks with weights of their own: dense, polynomial, multilayer perceptron, Keras layers."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from gdrun.config.base import Array, Bounds, Count, PositiveInteger, Section
+from pydantic import Field
 
-from .layers import Activation, Initializer, InitialWeights, Layer
+from gdrun.config.section import Array, BareKind, Count, PositiveInteger, Section
+
+from .convolutions import (
+    AveragePooling1D,
+    AveragePooling2D,
+    Conv1D,
+    Conv2D,
+    Conv2DTranspose,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPooling1D,
+    MaxPooling2D,
+    UpSampling2D,
+    ZeroPadding2D,
+)
+from .layers import (
+    Activation,
+    ActivationLayer,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GaussianNoise,
+    Initializer,
+    InitialWeights,
+    LayerNormalization,
+    Rescaling,
+    Reshape,
+)
+from .recurrent import Gru, Lstm, SimpleRnn
+
+Layer = Annotated[
+    Dense
+    | Conv1D
+    | Conv2D
+    | Conv2DTranspose
+    | MaxPooling1D
+    | MaxPooling2D
+    | AveragePooling1D
+    | AveragePooling2D
+    | GlobalAveragePooling1D
+    | GlobalAveragePooling2D
+    | GlobalMaxPooling1D
+    | GlobalMaxPooling2D
+    | UpSampling2D
+    | ZeroPadding2D
+    | SimpleRnn
+    | Gru
+    | Lstm
+    | Flatten
+    | Reshape
+    | ActivationLayer
+    | Dropout
+    | GaussianNoise
+    | BatchNormalization
+    | LayerNormalization
+    | Embedding
+    | Rescaling,
+    Field(discriminator="kind"),
+    BareKind,
+]
+
+
+class ModelSection(Section):
+    """What every model has."""
+
+    needs_data: ClassVar[bool] = True
+
+    def parameter_names(self) -> tuple[str, ...] | None:
+        """Return the names of the parameters; None where only building tells them."""
+        return None
+
+    def output_names(self) -> tuple[str, ...]:
+        """Return the names of the outputs of a model that has several."""
+        return ()
 
 
 class MlpNetwork(Section):
@@ -29,7 +106,7 @@ class LayersNetwork(Section):
     """Keras layers, one after the other."""
 
     kind: Literal["layers"]
-    layers: Annotated[tuple[Layer, ...], Bounds(min_length=1, max_length=256)]
+    layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=256)]
     """The layers in order. Parameters are called by kind and number: dense1.kernel, dense1.bias."""
 
 
@@ -47,11 +124,18 @@ class LinearNetwork(Section):
     """Initial bias, (outputs,)."""
 
 
-class LinearModel(LinearNetwork):
+Network = Annotated[LinearNetwork | MlpNetwork | LayersNetwork, Field(discriminator="kind"), BareKind]
+"""What the formulas of a model can call by name."""
+
+
+class LinearModel(LinearNetwork, ModelSection):
     """prediction = inputs @ kernel + bias, as Keras's Dense without activation."""
 
+    def parameter_names(self) -> tuple[str, ...]:
+        return ("kernel", "bias") if self.use_bias else ("kernel",)
 
-class PolynomialModel(Section):
+
+class PolynomialModel(ModelSection):
     """prediction = sum of coefficients[k] * x**k, by Horner's rule, for one input x."""
 
     kind: Literal["polynomial"]
@@ -60,12 +144,15 @@ class PolynomialModel(Section):
     coefficients: Array = 0.0
     """Initial coefficients from the constant upwards, (degree + 1,); a number fills them."""
 
+    def parameter_names(self) -> tuple[str, ...]:
+        return ("coefficients",)
 
-class MlpModel(MlpNetwork):
+
+class MlpModel(MlpNetwork, ModelSection):
     """A multilayer perceptron on the inputs, joined to (n, features)."""
 
 
-class LayersModel(LayersNetwork):
+class LayersModel(LayersNetwork, ModelSection):
     """Keras layers on the inputs, joined to (n, features)."""
 
     input_shape: tuple[PositiveInteger, ...] | None = None

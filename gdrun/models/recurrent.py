@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from gdrun.config.base import Bounds, Number, PositiveInteger
+from pydantic import Field
+
+from gdrun.config.section import Number, PositiveInteger
 
 from .layers import Activation, InitialWeights, WeightedLayer
 
@@ -20,7 +22,7 @@ class Recurrent(WeightedLayer):
     """true: every output, (steps, units); false: the last one, (units)."""
     go_backwards: bool = False
     """Go through the sequence from its end."""
-    dropout: Annotated[Number, Bounds(ge=0, lt=1)] = 0.0
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Share of the inputs set to zero while training."""
 
 

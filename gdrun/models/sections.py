@@ -1,40 +1,21 @@
 """`model:` what turns inputs into predictions, and its parameters."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, Self
 
+from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import Bounds, Formula, Identifier, Nested, NetworkName, PositiveInteger, Section, default, kinds
-from gdrun.config.unions import ByForm, from_elsewhere
+from gdrun.config.custom import CustomSection
+from gdrun.config.section import Formula, Identifier, NetworkName, PositiveInteger, Section, by_form
 
-if TYPE_CHECKING:
-    from gdrun.config.custom import CustomModel
-
-    from .network_sections import (
-        LayersModel,
-        LayersNetwork,
-        LinearModel,
-        LinearNetwork,
-        MlpModel,
-        MlpNetwork,
-        PolynomialModel,
-    )
-
-    Network: TypeAlias = LinearNetwork | MlpNetwork | LayersNetwork
-else:
-    Network = kinds(
-        {
-            "linear": "gdrun.models.network_sections:LinearNetwork",
-            "mlp": "gdrun.models.network_sections:MlpNetwork",
-            "layers": "gdrun.models.network_sections:LayersNetwork",
-        }
-    )
+from .network_sections import ModelSection, Network
 
 
 class Parameter(Section):
     """A parameter: where it starts, whether it moves, and in which domain it lives."""
 
     exclusive = (("value", "raw", "init"),)
+    short = "value"
 
     value: Formula | None = None
     """Initial value in the parameter's own domain: a number, an array, or a formula of constants."""
@@ -50,7 +31,8 @@ class Parameter(Section):
     trainable: bool = True
     """false: the optimizer leaves it alone."""
 
-    def together(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         given = [name for name in ("value", "raw", "init") if getattr(self, name) is not None]
         if len(given) != 1:
             raise PydanticCustomError("parameter", "give exactly one of value, raw, init")
@@ -58,43 +40,37 @@ class Parameter(Section):
             raise PydanticCustomError("parameter", "raw goes with a transform; without one write value")
         if self.init is not None and self.shape is None:
             raise PydanticCustomError("parameter", "init needs a shape, for example shape: [3, 1]")
+        return self
 
 
-class FormulaModel(Section):
+class FormulaModel(ModelSection):
     """A prediction by formula."""
+
+    needs_data = False
 
     kind: Literal["formula"]
     formula: Annotated[
-        Any, ByForm({"scalar": Formula, "mapping": Annotated[dict[Identifier, Formula], Bounds(min_length=1)]})
+        Annotated[Formula, Tag("<scalar>")]
+        | Annotated[dict[Identifier, Formula], Field(min_length=1), Tag("<mapping>")],
+        by_form("scalar", "mapping"),
     ]
     """The prediction, of inputs, parameters, constants and defined values; or several named outputs. Without data it
     is the objective."""
-    parameters: dict[Identifier, Annotated[Parameter, Nested(short="value")]] = default(dict)
+    parameters: dict[Identifier, Parameter] = Field(default_factory=dict)
     """Each parameter: a number, an array, or `{value|raw|init: ..., shape: ..., transform: ..., trainable: ...}`."""
-    networks: dict[NetworkName, Network] = default(dict)
+    networks: dict[NetworkName, Network] = Field(default_factory=dict)
     """Networks that the formulas call by name, `net(x)`."""
 
+    def parameter_names(self) -> tuple[str, ...] | None:
+        return None if self.networks else tuple(self.parameters)
 
-_ELSEWHERE = dict.fromkeys(
-    ("LinearNetwork", "MlpNetwork", "LayersNetwork", "LinearModel", "PolynomialModel", "MlpModel", "LayersModel"),
-    "gdrun.models.network_sections",
-)
-
-
-def __getattr__(name: str) -> object:
-    return from_elsewhere(__name__, _ELSEWHERE, name)
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(self.formula) if isinstance(self.formula, dict) else ()
 
 
-if TYPE_CHECKING:
-    Model: TypeAlias = FormulaModel | LinearModel | PolynomialModel | MlpModel | LayersModel | CustomModel
-else:
-    Model = kinds(
-        {
-            "formula": "gdrun.models.sections:FormulaModel",
-            "linear": "gdrun.models.network_sections:LinearModel",
-            "polynomial": "gdrun.models.network_sections:PolynomialModel",
-            "mlp": "gdrun.models.network_sections:MlpModel",
-            "layers": "gdrun.models.network_sections:LayersModel",
-            "custom": "gdrun.config.custom:CustomModel",
-        },
-    )
+class CustomModel(CustomSection, ModelSection):
+    """A model that a plugin makes."""
+
+    needs_data = False
+
+    kind: Literal["custom"]

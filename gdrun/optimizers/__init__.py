@@ -1,25 +1,18 @@
-"""Optimizers. One line here and one class in this package add one; Keras's are listed in `keras.KerasKind`."""
+"""Optimizers. One class in this package and one line here add one; Keras's have their line in `keras.KerasKind`."""
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Annotated
 
-from gdrun.config.unions import kinds
+from pydantic import Field
 
-from .keras import KERAS_KINDS, KerasKind
+from gdrun.config.section import BareKind
+
+from .custom import CustomOptimizer
+from .keras import KerasKind
 from .second_order import GaussNewton, LevenbergMarquardt, Newton
 from .update_rule import UpdateRule
 
-if TYPE_CHECKING:
-    from .custom import CustomOptimizer
-
-    Optimizer: TypeAlias = KerasKind | UpdateRule | Newton | GaussNewton | LevenbergMarquardt | CustomOptimizer
-else:
-    Optimizer = kinds(
-        {
-            **KERAS_KINDS,
-            "formula": UpdateRule,
-            "newton": Newton,
-            "gauss_newton": GaussNewton,
-            "levenberg_marquardt": LevenbergMarquardt,
-            "custom": "gdrun.optimizers.custom:CustomOptimizer",
-        },
-    )
+Optimizer = Annotated[
+    KerasKind | UpdateRule | Newton | GaussNewton | LevenbergMarquardt | CustomOptimizer,
+    Field(discriminator="kind"),
+    BareKind,
+]

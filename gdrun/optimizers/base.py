@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
-from gdrun.config.base import Section
+from gdrun.config.section import Section
 from gdrun.errors import ComponentError, ConfigPath, Problem
 
 from .stability_limit import StabilityLimit

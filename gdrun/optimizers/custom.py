@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from gdrun.config.base import NonNegative
 from gdrun.config.custom import CustomSection
 from gdrun.config.plugins import describe_failure
+from gdrun.config.section import NonNegative
 
 from .base import NO_LANES, OptimizerSection, Parameters, Update, located_within
 

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args
 
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import (
-    Bounds,
+from gdrun.config.section import (
+    BareKind,
     Count,
+    LaterUnion,
     NonNegative,
     Number,
     PositiveInteger,
     PositiveNumber,
     Section,
     UnitInterval,
-    kinds,
+    Whole,
 )
-from gdrun.config.unions import Nested
 from gdrun.errors import ComponentError, ConfigPath, ResourceError
 from gdrun.suggest import did_you_mean
 
@@ -40,11 +41,7 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
-    Groups = tuple["ParameterGroup", ...]
-else:
-    Groups = tuple[Annotated[Any, Nested("gdrun.optimizers.keras:ParameterGroup")], ...]
-
-Decay = Annotated[Number, Bounds(ge=0, lt=1)]
+Decay = Annotated[Number, Field(ge=0, lt=1)]
 
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 NOT_IN_LANES: Mapping[str, str] = {
@@ -55,6 +52,30 @@ NOT_IN_LANES: Mapping[str, str] = {
     "ns_steps": "is the length of a Python loop",
 }
 """Numbers that cannot be tensors in Keras's code, and why; switches such as `nesterov` and `centered` cannot either."""
+
+
+class ParameterGroup(Section):
+    """Parameters that are moved in another way than the rest, or not at all."""
+
+    exclusive = (("learning_rate", "frozen", "optimizer"),)
+
+    parameters: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Their names; the name of a layer or network stands for all of its parameters."""
+    learning_rate: NonNegative | None = None
+    """Takes the place of the optimizer's; the schedule's factor multiplies it, too."""
+    frozen: bool = False
+    """true: they stay as they are, as with trainable: false."""
+    optimizer: Annotated[KerasKind, LaterUnion(lambda: SINGLE_KIND)] | None = None
+    """An optimizer of their own."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = [self.learning_rate is not None, self.frozen, self.optimizer is not None]
+        if sum(given) != 1:
+            raise PydanticCustomError("group", "give exactly one of learning_rate, frozen: true, optimizer")
+        if self.optimizer is not None and self.optimizer.groups:
+            raise PydanticCustomError("group", "the optimizer of a group has no groups of its own")
+        return self
 
 
 class KerasOptimizer(OptimizerSection):
@@ -82,19 +103,21 @@ class KerasOptimizer(OptimizerSection):
     """Of that average."""
     ema_overwrite_frequency: PositiveInteger | None = None
     """Overwrite the parameters by their average every so many steps; null: only at the end."""
-    gradient_accumulation_steps: Annotated[PositiveInteger, Bounds(ge=2)] | None = None
+    gradient_accumulation_steps: Annotated[int, Field(ge=2), Whole] | None = None
     """Average gradients over so many steps and update once."""
     loss_scale_factor: PositiveNumber | None = None
     """Multiply the loss by it and divide the gradients, against underflow."""
-    groups: Groups = ()
+    groups: tuple[ParameterGroup, ...] = ()
     """Other settings for some parameters: `{parameters: [b], learning_rate: 0.1}`, `{parameters: [dense1], frozen:
     true}`, `{parameters: [W], optimizer: {kind: ...}}`. Norms that clip are those of each group alone."""
 
-    def together(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if self.groups and self.loss_scale_factor is not None:
             raise PydanticCustomError("groups", "loss_scale_factor is for all parameters together, without groups")
         if sum(getattr(self, name) is not None for name in CLIPS) > 1:
             raise PydanticCustomError("clip", "only one of clipnorm, clipvalue, global_clipnorm can be set")
+        return self
 
     @classmethod
     def keras_class(cls) -> type:
@@ -397,7 +420,7 @@ class Ftrl(KerasOptimizer):
     kind: Literal["ftrl"]
     learning_rate: NonNegative = 0.001
     """Step size."""
-    learning_rate_power: Annotated[Number, Bounds(le=0)] = -0.5
+    learning_rate_power: Annotated[Number, Field(le=0)] = -0.5
     """How the step size falls with the accumulated squares."""
     initial_accumulator_value: NonNegative = 0.1
     """Where the accumulated squares start."""
@@ -488,7 +511,7 @@ class Muon(KerasOptimizer):
     """Adam's step size over Muon's."""
     momentum: Decay = 0.95
     """Of the matrices."""
-    ns_steps: Annotated[Count, Bounds(ge=1)] = 5
+    ns_steps: PositiveInteger = 5
     """Newton-Schulz steps."""
     nesterov: bool = True
     """Nesterov's momentum."""
@@ -512,60 +535,22 @@ class ScheduleFreeAdamW(KerasOptimizer):
     """Steps over which the rate rises from 0."""
 
 
-KERAS_KINDS: dict[str, type[KerasOptimizer]] = {
-    "sgd": Sgd,
-    "adam": Adam,
-    "adamw": AdamW,
-    "adamax": Adamax,
-    "nadam": Nadam,
-    "rmsprop": RMSprop,
-    "adagrad": Adagrad,
-    "adadelta": Adadelta,
-    "ftrl": Ftrl,
-    "lion": Lion,
-    "lamb": Lamb,
-    "adafactor": Adafactor,
-    "muon": Muon,
-    "schedule_free_adamw": ScheduleFreeAdamW,
-}
-if TYPE_CHECKING:
-    KerasKind = (
-        Sgd
-        | Adam
-        | AdamW
-        | Adamax
-        | Nadam
-        | RMSprop
-        | Adagrad
-        | Adadelta
-        | Ftrl
-        | Lion
-        | Lamb
-        | Adafactor
-        | Muon
-        | ScheduleFreeAdamW
-    )
-else:
-    KerasKind = kinds(KERAS_KINDS)
-
-
-class ParameterGroup(Section):
-    """Parameters that are moved in another way than the rest, or not at all."""
-
-    exclusive = (("learning_rate", "frozen", "optimizer"),)
-
-    parameters: Annotated[tuple[str, ...], Bounds(min_length=1)]
-    """Their names; the name of a layer or network stands for all of its parameters."""
-    learning_rate: NonNegative | None = None
-    """Takes the place of the optimizer's; the schedule's factor multiplies it, too."""
-    frozen: bool = False
-    """true: they stay as they are, as with trainable: false."""
-    optimizer: KerasKind | None = None
-    """An optimizer of their own."""
-
-    def together(self) -> None:
-        given = [self.learning_rate is not None, self.frozen, self.optimizer is not None]
-        if sum(given) != 1:
-            raise PydanticCustomError("group", "give exactly one of learning_rate, frozen: true, optimizer")
-        if self.optimizer is not None and self.optimizer.groups:
-            raise PydanticCustomError("group", "the optimizer of a group has no groups of its own")
+KerasKind = (
+    Sgd
+    | Adam
+    | AdamW
+    | Adamax
+    | Nadam
+    | RMSprop
+    | Adagrad
+    | Adadelta
+    | Ftrl
+    | Lion
+    | Lamb
+    | Adafactor
+    | Muon
+    | ScheduleFreeAdamW
+)
+"""Every one of Keras's optimizers."""
+SINGLE_KIND = Annotated[KerasKind, Field(discriminator="kind"), BareKind]
+"""The optimizer of a group: one that the parameters have for themselves."""

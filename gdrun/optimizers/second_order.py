@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from gdrun.config.base import NonNegative, PositiveNumber
+from gdrun.config.section import NonNegative, PositiveNumber
 
 from .base import NO_LANES, OptimizerSection, Parameters, PointUpdate
 from .stability_limit import StabilityLimit

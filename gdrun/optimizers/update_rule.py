@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import Bounds, Formula, Identifier, NonNegative, Number, default, read_formula
+from gdrun.config.section import Formula, Identifier, NonNegative, Number, read_formula
 from gdrun.errors import ConfigPath
 
 from .base import NO_LANES, OptimizerSection, Parameters, PointUpdate
@@ -25,23 +26,25 @@ class UpdateRule(OptimizerSection):
     kind: Literal["formula"]
     learning_rate: NonNegative = 1.0
     """What the lines know as learning_rate, times the schedule's factor."""
-    settings: dict[Identifier, Number] = default(dict)
+    settings: dict[Identifier, Number] = Field(default_factory=dict)
     """Named numbers that the lines use."""
-    state: dict[Identifier, Formula] = default(dict)
+    state: dict[Identifier, Formula] = Field(default_factory=dict)
     """What is kept from update to update: each variable's initial value, a number or a formula of parameter, settings
     and constants. A value that broadcasts to the parameter's shape takes it, any other keeps its own."""
-    update: Annotated[dict[Identifier, Formula], Bounds(min_length=1)]
+    update: Annotated[dict[Identifier, Formula], Field(min_length=1)]
     """Lines in order: the new value of `parameter`, of a state variable, or an intermediate value for the lines below.
     They use parameter, gradient, loss, curvature (the Hessian's diagonal), hessian (over the flattened parameter),
     third (the third derivative by each entry alone), learning_rate, step (updates done), settings, state, constants."""
 
-    def together(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if "parameter" not in self.update:
             raise PydanticCustomError(
                 "update_rule",
                 "no line of update gives the parameter its new value",
                 {"hint": "parameter: parameter - learning_rate * gradient"},
             )
+        return self
 
     def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> PointUpdate:
         import tensorflow as tf

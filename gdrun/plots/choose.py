@@ -1,48 +1,57 @@
-"""Which picture a run gets: by its kind, or by what it is."""
+"""The table of pictures, and the choice of the one that a run, several runs or a sweep gets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from gdrun.config.plugins import PluginSources
 from gdrun.errors import UsageError
+from gdrun.rundir.run import Run, load_run
+from gdrun.rundir.sweep_run import SweepRun
 from gdrun.suggest import did_you_mean
 from gdrun.text import plural, safe_text
 
-from . import runs as of_runs
-from . import sensitivity, sweep_lines, sweep_maps, ways
 from .figure import Figure, Scale
+from .model_pictures import run_decisions, run_fit, run_spectrum
+from .picture import Picture
+from .run_pictures import (
+    columns_figure,
+    gradient_norm_figure,
+    learning_rate_figure,
+    loss_figure,
+    metrics_figure,
+    parameters_figure,
+    validation_figure,
+)
+from .sweep_pictures import curves_figure, heatmap_figure, sensitivity_figure
+from .trajectory import trajectory
 
 if TYPE_CHECKING:
-    from gdrun.config.plugins import PluginSources
-    from gdrun.rundir.run import Run
-    from gdrun.rundir.sweep_run import SweepRun
     from gdrun.training.train import Prepared
 
-RUN_KINDS = {
-    "loss": "the loss, with the validation loss of one run",
-    "validation": "the validation loss",
-    "metrics": "metrics and recorded formulas; of several runs the first",
-    "parameters": "the recorded parameters of one run",
-    "trajectory": "the way of one run's parameters on the contours of its loss",
-    "gradient_norm": "the gradient's norm",
-    "learning_rate": "the learning rate",
-}
-MODEL_KINDS = {
-    "fit": "the data of a run with one input, and its model's curve",
-    "decisions": "the classes that the model of a run with two inputs decides for",
-    "spectrum": "the eigenvalues of the Hessian of one run's loss",
-}
-"""What TensorFlow computes."""
-SWEEP_KINDS = {
-    "sensitivity": "what trials came to over one axis, a line for each of the other settings",
-    "heatmap": "what trials came to over two axes",
-    "curves": "the loss of each trial over its steps",
-}
-KINDS = RUN_KINDS | MODEL_KINDS | SWEEP_KINDS
-"""Kind -> what it shows. The first ones are of runs, the last ones of a sweep."""
+PICTURES: tuple[Picture[Any], ...] = (
+    loss_figure,
+    validation_figure,
+    metrics_figure,
+    parameters_figure,
+    trajectory,
+    gradient_norm_figure,
+    learning_rate_figure,
+    run_fit,
+    run_decisions,
+    run_spectrum,
+    sensitivity_figure,
+    heatmap_figure,
+    curves_figure,
+)
+"""A line here and a decorated function add a picture. Help, pages and hints have this order."""
+
+KINDS = {picture.kind: picture for picture in PICTURES}
+SWEEP_KINDS = [picture.kind for picture in PICTURES if picture.of == "sweep"]
+RUN_KINDS = [kind for kind in KINDS if kind not in SWEEP_KINDS]
 
 AXES = ("step", "epoch")
 
@@ -80,8 +89,6 @@ def plot(
         ConfigError: what is to be computed cannot be built any more.
         RunDirectoryError: a directory is damaged.
     """
-    from dataclasses import replace
-
     if kind is not None and kind not in KINDS:
         raise UsageError(
             f"there is no kind of picture '{safe_text(kind, limit=60)}'",
@@ -89,133 +96,64 @@ def plot(
         )
     if x not in AXES:
         raise UsageError(f"x can be step or epoch, not '{safe_text(x, limit=60)}'")
-    if at is not None and kind != "spectrum":
+    if at is not None and (kind is None or "at" not in KINDS[kind].options):
         raise UsageError("--at chooses where a spectrum is taken", hint="--kind spectrum --at start")
-    given = [runs] if not isinstance(runs, Sequence) or isinstance(runs, str) else list(runs)
-    loaded = [_loaded(one) for one in given]
+    references = [runs] if not isinstance(runs, Sequence) or isinstance(runs, str) else list(runs)
+    loaded = [run if isinstance(run, Run) else load_run(run) for run in references]
     if not loaded:
         raise UsageError("no run is named")
-    sweeps = [_sweep(run) for run in loaded if _is_sweep(run)]
-    if sweeps:
-        figure = _of_sweep(sweeps, len(loaded), kind, scale, columns)
+
+    def load() -> Prepared:
+        from gdrun.training.prediction import load_trained
+
+        return load_trained(loaded[0], device=device, plugins=plugins)
+
+    # All records are read: one that cannot be is an error, since nothing can be drawn without it.
+    is_sweep = "sweep" in {run.record.kind for run in loaded}
+    if columns and kind is None and not is_sweep:
+        figure = columns_figure(loaded, columns, x=x, scale=scale)
     else:
-        load = partial(_prepared, loaded[0], device, plugins)
-        if kind in MODEL_KINDS:
-            figure = _of_model(_single(loaded, kind), kind, columns, load, at)
-        elif kind == "trajectory":
-            figure = ways.trajectory(_single(loaded, kind), columns, load=load)
-        else:
-            figure = _of_runs(loaded, kind, x, scale, columns)
+        subject = _sweep(loaded) if is_sweep else loaded
+        picture = KINDS[kind] if kind is not None else _default(subject, columns)
+        options = {"x": x, "scale": scale, "columns": columns, "at": at, "load": load}
+        _check_fit(picture, loaded, is_sweep, columns)
+        figure = picture(
+            loaded[0] if picture.of == "run" else subject,
+            **{name: option for name, option in options.items() if name in picture.options},
+        )
     if x_scale is not None:
         figure = replace(figure, x=replace(figure.x, scale=x_scale))
     return figure if title is None else replace(figure, title=title)
 
 
-def _loaded(run: Run | str | Path) -> Run:
-    from gdrun.rundir.run import Run, load_run
-
-    return run if isinstance(run, Run) else load_run(run)
-
-
-def _is_sweep(run: Run) -> bool:
-    # The record's trouble, if it has any, is told here: without it nothing can be drawn.
-    return run.record.kind == "sweep"
-
-
-def _sweep(run: Run) -> SweepRun:
-    from gdrun.rundir.sweep_run import SweepRun
-
+def _sweep(runs: Sequence[Run]) -> SweepRun:
+    if len(runs) > 1:
+        raise UsageError(
+            f"a sweep is drawn alone, but {plural(len(runs), 'run')} are named",
+            hint="the run of its best trial is DIRECTORY/best",
+        )
+    (run,) = runs
     return run if isinstance(run, SweepRun) else SweepRun(run.directory)
 
 
-def _of_sweep(
-    sweeps: Sequence[SweepRun], given: int, kind: str | None, scale: Scale | None, columns: Sequence[str]
-) -> Figure:
-    if given > 1:
+def _default(subject: SweepRun | Sequence[Run], columns: Sequence[str]) -> Picture[Any]:
+    """Return the last picture of the table that is the default of the sweep or of the runs."""
+    fitting = [picture for picture in PICTURES if (picture.of == "sweep") == isinstance(subject, SweepRun)]
+    return next(picture for picture in reversed(fitting) if picture.default(subject, columns))
+
+
+def _check_fit(picture: Picture[Any], runs: Sequence[Run], is_sweep: bool, columns: Sequence[str]) -> None:
+    """Raise UsageError where a picture is not one of these runs."""
+    kind, first = picture.kind, safe_text(runs[0].id)
+    if is_sweep and picture.of != "sweep":
         raise UsageError(
-            f"a sweep is drawn alone, but {plural(given, 'run')} are named",
-            hint="the run of its best trial is DIRECTORY/best",
-        )
-    (sweep,) = sweeps
-    if kind in RUN_KINDS or kind in MODEL_KINDS:
-        raise UsageError(
-            f"{safe_text(sweep.id)} is a sweep, which has no picture '{kind}'",
+            f"{first} is a sweep, which has no picture '{kind}'",
             hint=f"one of {', '.join(SWEEP_KINDS)}; or name the run of its best trial: "
-            f"{safe_text(sweep.directory / 'best')}",
+            f"{safe_text(runs[0].directory / 'best')}",
         )
-    if kind is None:
-        kind = "heatmap" if len(columns) == 2 or (not columns and sweep_maps.is_map(sweep)) else "sensitivity"
-    if kind == "curves":
-        return sweep_lines.curves_figure(
-            sweep, column=_at_most(columns, 1, kind)[0] if columns else "loss", scale=scale
-        )
-    if kind == "heatmap":
-        return sweep_maps.heatmap_figure(sweep, axes=_exactly_two(columns), scale=scale)
-    return sensitivity.sensitivity_figure(sweep, over=_at_most(columns, 1, kind)[0] if columns else None, scale=scale)
-
-
-def _of_runs(runs: Sequence[Run], kind: str | None, x: str, scale: Scale | None, columns: Sequence[str]) -> Figure:
-    if kind in SWEEP_KINDS:
-        raise UsageError(
-            f"'{kind}' shows a sweep, and {safe_text(runs[0].id)} is a single run",
-            hint=f"one of {', '.join([*RUN_KINDS, *MODEL_KINDS])}",
-        )
-    if columns:
-        if kind is not None:
-            raise UsageError(f"--columns chooses what is shown, so it does not go with the kind {kind}")
-        if len(runs) == 1:
-            return of_runs.columns_figure(runs[0], columns, x=x, scale=scale)
-        return of_runs.column_figure(runs, _at_most(columns, 1, "of several runs")[0], x=x, scale=scale)
-    match kind:
-        case None | "loss":
-            return of_runs.loss_figure(runs, x=x, scale=scale)
-        case "parameters":
-            return of_runs.parameters_figure(_single(runs, kind), x=x, scale=scale)
-        case "metrics":
-            return of_runs.metrics_figure(runs, x=x, scale=scale)
-        case "validation":
-            return of_runs.validation_figure(runs, x=x, scale=scale)
-        case "gradient_norm":
-            return of_runs.gradient_norm_figure(runs, x=x, scale=scale)
-        case "learning_rate":
-            return of_runs.learning_rate_figure(runs, x=x, scale=scale)
-    raise AssertionError(kind)
-
-
-def _of_model(run: Run, kind: str, columns: Sequence[str], load: Callable[[], Prepared], at: str | None) -> Figure:
-    from . import models
-
-    if columns:
-        raise UsageError(f"--columns chooses recorded columns, so it does not go with the kind {kind}")
-    match kind:
-        case "fit":
-            return models.run_fit(run, load=load)
-        case "decisions":
-            return models.run_decisions(run, load=load)
-        case "spectrum":
-            return models.run_spectrum(run, load=load, at=at)
-    raise AssertionError(kind)
-
-
-def _prepared(run: Run, device: str | None, plugins: PluginSources) -> Prepared:
-    from gdrun.training.prediction import load_trained
-
-    return load_trained(run, device=device, plugins=plugins)
-
-
-def _single(runs: Sequence[Run], kind: str) -> Run:
-    if len(runs) > 1:
+    if picture.of == "sweep" and not is_sweep:
+        raise UsageError(f"'{kind}' shows a sweep, and {first} is a single run", hint=f"one of {', '.join(RUN_KINDS)}")
+    if picture.of == "run" and len(runs) > 1:
         raise UsageError(f"the picture '{kind}' shows one run, but {len(runs)} are named")
-    return runs[0]
-
-
-def _at_most(columns: Sequence[str], most: int, what: str) -> Sequence[str]:
-    if len(columns) > most:
-        raise UsageError(f"a picture {what} takes one column, but {len(columns)} are named")
-    return columns
-
-
-def _exactly_two(columns: Sequence[str]) -> Sequence[str] | None:
-    if columns and len(columns) != 2:
-        raise UsageError(f"a heat map takes two axes, but {len(columns)} {'is' if len(columns) == 1 else 'are'} named")
-    return columns or None
+    if columns and "columns" not in picture.options:
+        raise UsageError(f"--columns chooses recorded columns, so it does not go with the kind {kind}")

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gdrun.errors import UsageError
+from gdrun.rundir.column_parts import column_parts
+from gdrun.rundir.run import Run
 from gdrun.suggest import did_you_mean, listed
 from gdrun.text import safe_text
 
 from .figure import numbers
-
-if TYPE_CHECKING:
-    from gdrun.rundir.run import Run
 
 PARAMETERS = "parameters."
 GRADIENTS = "gradients."
@@ -37,69 +35,52 @@ class Component:
 def components(run: Run, column: str) -> list[Component]:
     """Return the real components of a recorded column, in the order of its elements."""
     values = run.metrics[column]
-    if values.dtype == object or values.dtype.kind in "US":
+    if values.dtype.kind not in "biufc":
         values = numbers(values)
-    flat = values.reshape(len(values), -1)
-    name = column.removeprefix(PARAMETERS)
-    found = []
-    for index, element in enumerate(np.ndindex(values.shape[1:])):
-        label = f"{name}[{','.join(map(str, element))}]" if element else name
-        part = flat[:, index]
-        if part.dtype.kind == "c":
-            found.append(Component(column, f"{label}.re", part.real.astype(np.float64)))
-            found.append(Component(column, f"{label}.im", part.imag.astype(np.float64)))
-        else:
-            found.append(Component(column, label, part.astype(np.float64)))
-    return found
+    parts = column_parts(column.removeprefix(PARAMETERS), values)
+    return [Component(column, label, part.astype(np.float64)) for label, part in parts]
 
 
 def named_components(run: Run, names: Sequence[str]) -> list[Component]:
-    """Return the components that a person names: "loss", "parameters.a", "a", "W" (all of it), "W[0,1]", "c.re".
+    """Return the components of these names: "loss", "parameters.a", "a", "W" (all of it), "W[0,1]", "c.re".
 
     Raises:
         UsageError: a column or component that the run does not have.
     """
-    found = []
+    chosen = []
     for name in names:
         if name in run.metrics:
-            found += components(run, name)
+            chosen += components(run, name)
             continue
         match = _COMPONENT.fullmatch(name)
         stems = [name] if match is None else [name, match[1]]
         column = next((full for stem in stems for full in (stem, PARAMETERS + stem) if full in run.metrics), None)
         if column is None:
+            recorded = [name.removeprefix(PARAMETERS) for name in run.metrics if name != "step"]
             raise UsageError(
                 f"{safe_text(run.id)} has no column '{safe_text(name, limit=100)}'",
-                hint=safe_text(did_you_mean(name, recorded(run), allowed="it has"), limit=500),
+                hint=safe_text(did_you_mean(name, recorded, allowed="it has"), limit=500),
             )
         parts = components(run, column)
-        wanted = name.replace(" ", "").removeprefix(PARAMETERS)
-        fitting = parts if wanted == column.removeprefix(PARAMETERS) else [p for p in parts if p.label == wanted]
-        if not fitting:
-            shown = listed([part.label for part in parts], 6)
+        label = name.replace(" ", "").removeprefix(PARAMETERS)
+        if label != column.removeprefix(PARAMETERS):
+            parts = [part for part in parts if part.label == label]
+        if not parts:
+            labels = listed([part.label for part in components(run, column)], 6)
             raise UsageError(
                 f"'{safe_text(column)}' has no component '{safe_text(name, limit=100)}'",
-                hint=f"it has: {safe_text(shown, limit=300)}",
+                hint=f"it has: {safe_text(labels, limit=300)}",
             )
-        found += fitting
-    return found
-
-
-def recorded(run: Run) -> list[str]:
-    """Return the names that can be drawn: columns, and parameters without their prefix."""
-    return [name.removeprefix(PARAMETERS) for name in run.metrics if name != "step"]
+        chosen += parts
+    return chosen
 
 
 def few(groups: Sequence[Sequence[Component]], most: int) -> list[Component]:
     """Return at most `most` components, in order: of each column in turn its first, then its next."""
     if sum(map(len, groups)) <= most:
         return [part for group in groups for part in group]
-    chosen: list[tuple[int, int]] = []
-    for depth in range(max(map(len, groups), default=0)):
-        chosen += [(at, depth) for at, group in enumerate(groups) if depth < len(group)]
-        if len(chosen) >= most:
-            break
-    return [groups[at][depth] for at, depth in sorted(chosen[:most])]
+    places = sorted((depth, index) for index, group in enumerate(groups) for depth in range(len(group)))[:most]
+    return [groups[index][depth] for index, depth in sorted((index, depth) for depth, index in places)]
 
 
 def metric_names(run: Run) -> list[str]:

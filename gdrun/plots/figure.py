@@ -1,11 +1,11 @@
-"""A picture as plain data: what is drawn, not how. `picture.py` and `text.py` draw it, tests and scripts look into it.
+"""A picture as plain data, without how it is drawn. The renderers draw it; tests and scripts read it.
 
-Values that are not finite are gaps. Texts may come from anywhere: those who draw make them harmless.
+Values that are not finite are gaps. Texts may come from anywhere: renderers escape them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
@@ -20,9 +20,12 @@ GridKind = Literal["cells", "contours", "areas"]
 
 MOST_MARK_ROWS = 4
 
+RENDERERS: dict[str, Callable[[Figure], Any]] = {}
+""""text" and "png" -> renderer. `gdrun.plots` fills it: plain data does not import the modules that draw it."""
+
 
 @dataclass(frozen=True)
-class Axis:
+class FigureAxis:
     """One of the two axes.
 
     `limits` None: from what is drawn. `ticks` None: round numbers; else (position, text) of each, for categories; those
@@ -90,8 +93,8 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A straight line across the picture: at `x` (upright) or at `y` (level)."""
+class ReferenceLine:
+    """A straight line across the picture: at `x` (vertical) or at `y` (horizontal)."""
 
     x: float | None = None
     y: float | None = None
@@ -121,6 +124,15 @@ class Grid:
         if self.values.shape != (len(self.y), len(self.x)):
             raise ValueError(f"values of shape {self.values.shape} over {len(self.y)} rows and {len(self.x)} columns")
 
+    def contour_levels(self, count: int) -> np.ndarray:
+        """Return at most `count` + 1 increasing levels from the lowest to the highest finite value.
+
+        They are quantiles of the values, denser among the low ones: a narrow valley gets as many lines as the slopes
+        around it, however high those rise.
+        """
+        finite = self.values[np.isfinite(self.values)]
+        return np.unique(np.quantile(finite, np.linspace(0, 1, count + 1) ** 1.4)) if len(finite) else np.zeros(0)
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -131,29 +143,29 @@ class Figure:
     """
 
     title: str
-    x: Axis = field(default_factory=Axis)
-    y: Axis = field(default_factory=Axis)
+    x: FigureAxis = field(default_factory=FigureAxis)
+    y: FigureAxis = field(default_factory=FigureAxis)
     subtitle: str = ""
     series: tuple[Series, ...] = ()
     marks: tuple[Mark, ...] = ()
     regions: tuple[Region, ...] = ()
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[ReferenceLine, ...] = ()
     grid: Grid | None = None
     notes: tuple[str, ...] = ()
     name: str = "figure"
     graded: bool = False
-    colours: Axis | None = None
+    colours: FigureAxis | None = None
     square: bool = False
     """One unit is equally long on both axes."""
 
-    def slots(self) -> list[int]:
-        """Return each series' place in the palette."""
+    def slotted(self) -> list[tuple[Series, int]]:
+        """Return each series with its place in the palette."""
         taken = [series.slot for series in self.series if series.slot is not None]
-        following = iter(index for index in range(len(self.series) + len(taken)) if index not in taken)
-        return [next(following) if series.slot is None else series.slot for series in self.series]
+        free = iter(index for index in range(len(self.series) + len(taken)) if index not in taken)
+        return [(series, next(free) if series.slot is None else series.slot) for series in self.series]
 
     def has_dashes(self) -> bool:
-        """Return whether lines are told apart by dashes: there are several, and they are in no order."""
+        """Return whether dashes distinguish lines: there are several, and they are in no order."""
         return not self.graded and sum(item.style != "points" and item.weight == "strong" for item in self.series) > 1
 
     def mark_rows(self) -> dict[int | None, int]:
@@ -168,36 +180,21 @@ class Figure:
         return rows if len(rows) <= MOST_MARK_ROWS else dict.fromkeys(rows, 0)
 
     def __str__(self) -> str:
-        from .text import as_text
-
-        return as_text(self)
+        return RENDERERS["text"](self)
 
     def _repr_png_(self) -> bytes | None:
-        """For notebooks; where matplotlib is missing they show the text."""
-        from gdrun.errors import ResourceError
-
-        from .picture import draw
-
-        try:
-            return draw(self, "png")
-        except ResourceError:
-            return None
+        """Return the picture for notebooks; None, where matplotlib is missing, makes them show the text."""
+        return RENDERERS["png"](self)
 
 
 def plain(value: Any) -> Any:
     """Return a figure as dicts and lists, for `--json`; what is not set is left out."""
     if is_dataclass(value) and not isinstance(value, type):
         parts = {item.name: plain(getattr(value, item.name)) for item in fields(value)}
-        return {
-            name: part for name, part in parts.items() if part is not None and part is not False and not _is_empty(part)
-        }
-    if isinstance(value, tuple):
-        return [plain(item) for item in value]
-    return value
-
-
-def _is_empty(value: Any) -> bool:
-    return isinstance(value, str | list | dict) and not value
+        # Compared by identity: an array has no truth value, and a 0 is set although it equals False.
+        given = {name: part for name, part in parts.items() if part is not None and part is not False}
+        return {name: part for name, part in given.items() if not (isinstance(part, str | list | dict) and not part)}
+    return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def numbers(values: Sequence[Any] | np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Colours that people with any colour vision tell apart, each with its own dashes and marker.
+"""Colours that people with any colour vision can distinguish, each with its own dashes and marker.
 
 Source: Okabe and Ito 2008, "Color Universal Design"; cividis: Nunez, Anderton and Renslow 2018. Yellow is left out of
 lines: it cannot be read on white.
@@ -13,7 +13,6 @@ TERMINAL = (32, 166, 36, 175, 178, 74, 245)
 """The nearest of the terminal's 256 colours, of a lightness that can be read on black and on white."""
 
 MARKERS = "●▲■◆○△□"
-ASCII_MARKERS = "*o+x#@%"
 
 _CIVIDIS = np.array(
     [
@@ -34,9 +33,9 @@ _CIVIDIS = np.array(
 
 def graded(share: np.ndarray | float) -> np.ndarray:
     """Return red, green, blue in [0, 1] of shares in [0, 1]: dark blue, over grey, to yellow; shape (..., 3)."""
-    at = np.clip(np.nan_to_num(np.asarray(share, np.float64)), 0, 1)
+    share = np.clip(np.nan_to_num(np.asarray(share, np.float64)), 0, 1)
     stops = np.linspace(0, 1, len(_CIVIDIS))
-    return np.stack([np.interp(at, stops, _CIVIDIS[:, channel]) for channel in range(3)], axis=-1)
+    return np.stack([np.interp(share, stops, _CIVIDIS[:, channel]) for channel in range(3)], axis=-1)
 
 
 def terminal_colour(share: float) -> int:

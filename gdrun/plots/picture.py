@@ -1,106 +1,75 @@
-"""A figure as PNG, SVG or PDF, by matplotlib (the extra `plot`), without its global state.
-
-The same figure gives the same bytes: no time, no random ids, no settings of the person's own.
-"""
+"""A row of the table of pictures: the function that makes a figure, with the facts that the rest of gdrun reads."""
 
 from __future__ import annotations
 
-import io
-import logging
-import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any, Generic, Literal, ParamSpec
 
-from gdrun.errors import ResourceError
-from gdrun.text import safe_text
+from gdrun.errors import UsageError
 
 from .figure import Figure
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-FORMATS = ("png", "svg", "pdf")
-SIZE = (6.8, 4.2)
-"""Inches."""
-SMALLEST, LARGEST = 1.5, 40.0
-DOTS_PER_INCH = 160
-
-INSTALL_HINT = "pip install 'gdrun[plot]'"
-
-_SETTINGS = {
-    "text.parse_math": False,  # names may hold dollar signs
-    "svg.hashsalt": "gdrun",
-    "svg.fonttype": "path",
-    "pdf.fonttype": 42,
-    "font.size": 9,
-    "axes.unicode_minus": False,
-    "path.simplify": True,
-    "lines.solid_capstyle": "round",
-    "agg.path.chunksize": 20000,
-}
-_METADATA: dict[str, dict[str, Any]] = {
-    "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
+Subject = Literal["run", "runs", "sweep"]
+P = ParamSpec("P")
 
 
-def is_available() -> bool:
-    """Return whether matplotlib can be imported; it is not imported to find out."""
-    from importlib.util import find_spec
+@dataclass(frozen=True)
+class Picture(Generic[P]):
+    """A kind of picture, called like the function that it decorates.
 
-    try:
-        return find_spec("matplotlib") is not None
-    except (ImportError, ValueError):
-        return False
+    `function` takes the run, the runs or the sweep, and those options of `plot` that it has parameters for.
+    """
+
+    kind: str
+    function: Callable[P, Figure]
+    of: Subject
+    computes: bool
+    default: Callable[..., bool]
+    on_page: Callable[[Any], bool]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Figure:
+        return self.function(*args, **kwargs)
+
+    @property
+    def help(self) -> str:
+        """The first line of the function's docstring, without "Return"."""
+        return (self.function.__doc__ or "").partition("\n")[0].removeprefix("Return ").rstrip(".")
+
+    @property
+    def options(self) -> frozenset[str]:
+        """The names of the function's parameters."""
+        return frozenset(signature(self.function).parameters)
 
 
-def draw(figure: Figure, suffix: str, size: tuple[float, float] | None = None) -> bytes:
-    """Return a picture's bytes.
+def picture(
+    kind: str,
+    *,
+    of: Subject,
+    computes: bool = False,
+    default: Callable[..., bool] = lambda *_: False,
+    on_page: Callable[[Any], bool] = lambda _: False,
+) -> Callable[[Callable[P, Figure]], Picture[P]]:
+    """Make a function that returns a figure a kind of picture; the table in `choose` lists it.
 
     Args:
-        suffix: "png", "svg" or "pdf".
-        size: width and height in inches; a PNG has 160 dots to the inch.
-    Raises:
-        ResourceError: matplotlib is not installed, or does not work.
+        kind: its name, `gdrun plot --kind`.
+        of: what the function's first parameter is: one run, a sequence of runs, or a sweep.
+        computes: TensorFlow may be needed; the function gets `load`, which builds the run's experiment.
+        default: (sweep or runs, columns) -> it is the picture that these get. Of several the last in the table is.
+        on_page: (run or sweep) -> the page of a run or sweep shows it.
     """
-    assert suffix in FORMATS, suffix
-    with _matplotlib() as matplotlib:
-        from .canvas import render
-
-        with matplotlib.rc_context():
-            matplotlib.rcdefaults()
-            matplotlib.rcParams.update(_SETTINGS)
-            drawn = render(figure, size or SIZE)
-            buffer = io.BytesIO()
-            drawn.savefig(buffer, format=suffix, dpi=DOTS_PER_INCH, metadata=_METADATA[suffix], facecolor="white")
-    return buffer.getvalue()
+    return lambda function: Picture(kind, function, of, computes, default, on_page)
 
 
-@contextmanager
-def _matplotlib() -> Iterator[ModuleType]:
-    """matplotlib, kept from talking: about fonts that it looks for, characters that they lack."""
-    logger = logging.getLogger("matplotlib")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    backend = os.environ.pop("MPLBACKEND", None)  # a name that it does not know would end its import
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                import matplotlib
-                import matplotlib.figure
-            except ImportError as error:
-                missing = (error.name or "").split(".")[0] == "matplotlib"
-                words = "matplotlib is not installed" if missing else f"matplotlib does not work: {safe_text(error)}"
-                raise ResourceError(f"{words}, so there are no pictures", hint=INSTALL_HINT) from error
-            except Exception as error:
-                words = safe_text(error, limit=300)
-                raise ResourceError(f"matplotlib does not work here: {words}", hint=INSTALL_HINT) from error
-            yield matplotlib
-    finally:
-        logger.setLevel(level)
-        if backend is not None:
-            os.environ["MPLBACKEND"] = backend
+def always(*_: Any) -> bool:
+    """Return True: for pictures that every page shows, and those that others take precedence over."""
+    return True
+
+
+def only_column(columns: Sequence[str], picture: str) -> str | None:
+    """Return the one column that is named, None where none is. Raises UsageError for several."""
+    if len(columns) > 1:
+        raise UsageError(f"a picture {picture} takes one column, but {len(columns)} are named")
+    return columns[0] if columns else None

@@ -1,14 +1,15 @@
-"""Axes: linear or logarithmic, from where to where, and which round numbers stand on them."""
+"""Axes: linear or logarithmic scales, limits, ticks, and the places of values and labels along them."""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .figure import Axis, Figure, Scale
+from .figure import Figure, FigureAxis, Region, Scale
 
 LOG_DECADES = 2.0
 """Positive values that span more than this are shown on a log axis."""
@@ -16,6 +17,8 @@ LOG_DECADES = 2.0
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _MARGIN = 0.04
+_LEAST_ROOM = 1e-300
+"""Among denormal numbers there are too few to divide an axis by."""
 _BY_FACTORS = 15.0
 """Unevenly spaced settings whose largest is so many times their smallest were chosen by factors."""
 
@@ -25,7 +28,7 @@ def natural_scale(values: Iterable[np.ndarray], *, zeros: bool = False) -> Scale
 
     Args:
         values: arrays; what is not finite does not count.
-        zeros: whether a value of 0 here and there (a loss that became exact) is put up with.
+        zeros: True tolerates a value of 0 here and there (a loss that became exact).
     """
     arrays = [array[np.isfinite(array)] for array in values]
     whole = np.concatenate(arrays) if arrays else np.zeros(0)
@@ -35,6 +38,20 @@ def natural_scale(values: Iterable[np.ndarray], *, zeros: bool = False) -> Scale
     if len(positive) < 0.5 * len(whole):
         return "linear"
     return "log" if math.log10(positive.max()) - math.log10(positive.min()) > LOG_DECADES else "linear"
+
+
+def loss_scale(column: str, values: Sequence[np.ndarray]) -> Scale:
+    """Return the scale of a column of results: logarithmic for positive losses, else `natural_scale`."""
+    finite = np.concatenate([array[np.isfinite(array)] for array in values]) if values else np.zeros(0)
+    if column.rpartition("_")[2] == "loss" and len(finite) and finite.min() > 0:
+        return "log"
+    return natural_scale(values, zeros=True)
+
+
+def sampling_scale(values: np.ndarray) -> Scale:
+    """Return "log" for settings that were sampled so: half of them lie in the lowest fifth of their range."""
+    low, high = values.min(), values.max()
+    return "log" if low > 0 and np.median(values) < low + (high - low) / 5 else "linear"
 
 
 def spacing_scale(values: np.ndarray) -> Scale:
@@ -50,11 +67,8 @@ def spacing_scale(values: np.ndarray) -> Scale:
     return "log" if even_factors or values[-1] > _BY_FACTORS * values[0] else "linear"
 
 
-_LEAST_ROOM = 1e-300
-
-
 def limits_of(values: Iterable[np.ndarray], scale: Scale, *, margin: float = _MARGIN) -> tuple[float, float]:
-    """Return from where to where an axis must go to show `values`, with a little room on both sides.
+    """Return the limits of an axis that shows `values`, with a little room on both sides.
 
     Values that are not finite, or not positive on a log axis, do not count; without any the answer is (0, 1), or
     (0.1, 10) on a log axis.
@@ -73,17 +87,13 @@ def limits_of(values: Iterable[np.ndarray], scale: Scale, *, margin: float = _MA
     # Differences of halves: the span of the largest floats is itself one.
     half = high / 2 - low / 2
     room = 2 * margin * half if half > 0 else (abs(low) * 0.1 or 1.0)
-    # Among denormal numbers there are too few to divide an axis by.
     room = max(room, _LEAST_ROOM)
-    return _bounded(low - room), _bounded(high + room)
+    largest = sys.float_info.max
+    return max(low - room, -largest), min(high + room, largest)
 
 
 def _power(exponent: float) -> float:
     return float(10.0 ** min(exponent, 308.0)) or 5e-324
-
-
-def _bounded(value: float) -> float:
-    return min(max(value, -sys.float_info.max), sys.float_info.max)
 
 
 def figure_limits(figure: Figure) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -99,23 +109,42 @@ def figure_limits(figure: Figure) -> tuple[tuple[float, float], tuple[float, flo
         upward.append(np.array([math.nan if rule.y is None else rule.y]))
     for region in figure.regions:
         across.append(np.array([value for value in (region.start, region.stop) if value is not None], np.float64))
-    x_margin = _MARGIN / 2
+    x_margin, y_margin = _MARGIN / 2, _MARGIN
     if figure.grid is not None:
         half = 0.5 if figure.grid.kind == "cells" else 0.0
         across = [figure.grid.x - half, figure.grid.x + half]
         upward = [figure.grid.y - half, figure.grid.y + half]
-        return (
-            figure.x.limits or limits_of(across, figure.x.scale, margin=0),
-            figure.y.limits or limits_of(upward, figure.y.scale, margin=0),
-        )
+        x_margin = y_margin = 0.0
     return (
         figure.x.limits or limits_of(across, figure.x.scale, margin=x_margin),
-        figure.y.limits or limits_of(upward, figure.y.scale),
+        figure.y.limits or limits_of(upward, figure.y.scale, margin=y_margin),
     )
 
 
+class Frame:
+    """The limits of a figure's axes, and the places of values between them: 0 at the beginning, 1 at the end."""
+
+    def __init__(self, figure: Figure) -> None:
+        self._scales = figure.x.scale, figure.y.scale
+        self.x_limits, self.y_limits = figure_limits(figure)
+
+    def across(self, values: ArrayLike) -> np.ndarray:
+        """Return the places of x values, of their shape; nan has none."""
+        return position(np.asarray(values, np.float64), self._scales[0], self.x_limits)
+
+    def up(self, values: ArrayLike) -> np.ndarray:
+        """Return the places of y values, of their shape; nan has none."""
+        return position(np.asarray(values, np.float64), self._scales[1], self.y_limits)
+
+    def span(self, region: Region) -> tuple[float, float]:
+        """Return the places of both ends of a region, cut to the frame."""
+        pairs = zip((region.start, region.stop), self.x_limits, strict=True)
+        low, high = np.clip(self.across([limit if end is None else end for end, limit in pairs]), 0, 1).tolist()
+        return low, high
+
+
 def colour_limits(figure: Figure) -> tuple[float, float]:
-    """Return what the first and the last colour of a figure mean."""
+    """Return the values of the first and the last colour of a figure."""
     if figure.grid is not None:
         return figure.grid.limits or limits_of([figure.grid.values], figure.grid.scale, margin=0)
     assert figure.colours is not None
@@ -124,7 +153,7 @@ def colour_limits(figure: Figure) -> tuple[float, float]:
 
 
 def position(values: np.ndarray, scale: Scale, limits: tuple[float, float]) -> np.ndarray:
-    """Return where on an axis `values` are: 0 at its beginning, 1 at its end, nan where there is no place for them."""
+    """Return the places of `values` on an axis: 0 at its beginning, 1 at its end; nan for those that it cannot show."""
     low, high = limits
     values = np.asarray(values, np.float64)
     with np.errstate(all="ignore"):
@@ -136,7 +165,7 @@ def position(values: np.ndarray, scale: Scale, limits: tuple[float, float]) -> n
         return (values / 2 - low / 2) / span if span > 0 else np.full(values.shape, 0.5)
 
 
-def axis_ticks(axis: Axis, limits: tuple[float, float], at_most: int) -> list[tuple[float, str]]:
+def axis_ticks(axis: FigureAxis, limits: tuple[float, float], at_most: int) -> list[tuple[float, str]]:
     """Return (value, text) of at most `at_most` (2 or more) ticks of an axis, in order."""
     if axis.ticks is None:
         return ticks(limits, axis.scale, at_most, whole=axis.whole)
@@ -146,12 +175,12 @@ def axis_ticks(axis: Axis, limits: tuple[float, float], at_most: int) -> list[tu
 
 
 def ticks(limits: tuple[float, float], scale: Scale, at_most: int, *, whole: bool = False) -> list[tuple[float, str]]:
-    """Return (value, text) of round numbers between `limits`, of whole ones alone where they are to be `whole`."""
+    """Return (value, text) of round numbers between `limits`; with `whole` of whole numbers alone."""
     at_most = max(at_most, 2)
     if scale == "log":
-        found = _log_ticks(limits, at_most)
-        if len(found) >= 2:
-            return found
+        on_powers = _log_ticks(limits, at_most)
+        if len(on_powers) >= 2:
+            return on_powers
     return _linear_ticks(limits, at_most, 1.0 if whole else 0.0)
 
 
@@ -169,11 +198,11 @@ def _linear_ticks(limits: tuple[float, float], at_most: int, least: float = 0.0)
         if last - first + 1 <= at_most:
             break
     values = [index * step for index in range(first, last + 1)] or [low]
-    return list(zip(values, _alike(values, step), strict=True))
+    return list(zip(values, _tick_texts(values, step), strict=True))
 
 
-def _alike(values: list[float], step: float) -> list[str]:
-    """Texts of the same form for all ticks of one axis."""
+def _tick_texts(values: list[float], step: float) -> list[str]:
+    """Return texts of the same form for all ticks of one axis."""
     largest = max((abs(value) for value in values), default=0.0)
     if largest and not 1e-4 <= largest < 1e7:
         exponent = math.floor(math.log10(largest) + 1e-9)
@@ -238,3 +267,25 @@ def minor_log_ticks(limits: tuple[float, float]) -> list[float]:
     powers = range(math.floor(first), math.floor(last) + 1)
     values = [digit * 10.0**power for power in powers for digit in range(2, 10)]
     return [value for value in values if limits[0] <= value <= limits[1]]
+
+
+def spread_out(places: Sequence[float], apart: float) -> list[float]:
+    """Return places near `places` that are at least `apart` from each other.
+
+    They lie in [0, 1] as far as all of them fit there. Labels keep their order; those that would overlap are set around
+    the mean of their own places.
+    """
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    groups: list[tuple[float, list[int]]] = []
+    for index in order:
+        groups.append((places[index], [index]))
+        while len(groups) > 1 and groups[-1][0] - groups[-2][0] < apart * (len(groups[-1][1]) + len(groups[-2][1])) / 2:
+            members = groups[-2][1] + groups[-1][1]
+            half = apart * (len(members) - 1) / 2
+            centre = sum(places[member] for member in members) / len(members)
+            groups[-2:] = [(min(max(centre, half), max(1 - half, half)), members)]
+    spread = list(places)
+    for centre, members in groups:
+        for rank, member in enumerate(members):
+            spread[member] = centre + apart * (rank - (len(members) - 1) / 2)
+    return spread

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gdrun.errors import GdrunError
-from gdrun.plots.figure import Axis, Figure, Grid, Series
+from gdrun.plots.choose import PICTURES
+from gdrun.plots.downsampling import downsampled
+from gdrun.plots.figure import Figure, FigureAxis, Grid, Series
 from gdrun.plots.palette import LINES
 from gdrun.plots.scales import colour_limits, limits_of
-from gdrun.plots.thin import thinned
-
-if TYPE_CHECKING:
-    from gdrun.rundir.run import Run
-    from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.run import Run
+from gdrun.rundir.sweep_run import SweepRun
 
 BUCKETS = 320
 """Stretches of the x axis of which first, last, lowest and highest points are kept: about two pixels each."""
@@ -29,50 +29,14 @@ _DIGITS = 9
 """They give float32 back exactly."""
 
 
-def run_figures(run: Run) -> Iterator[Figure]:
-    """Yield the figures that a run's rows are good for."""
-    from gdrun.plots import runs as of_runs
-    from gdrun.plots.columns import metric_names
-
-    yield from _possible(lambda: of_runs.loss_figure(run))
-    try:
-        columns = run.metrics
-    except GdrunError:
-        return
-    if metric_names(run):
-        yield from _possible(lambda: of_runs.metrics_figure(run))
-    if any(name.startswith("parameters.") for name in columns):
-        yield from _possible(lambda: of_runs.parameters_figure(run))
-    if _varies(columns.get("gradient_norm")):
-        yield from _possible(lambda: of_runs.gradient_norm_figure(run))
-    if _varies(columns.get("learning_rate")):
-        yield from _possible(lambda: of_runs.learning_rate_figure(run))
-
-
-def sweep_figures(sweep: SweepRun) -> Iterator[Figure]:
-    """Yield the figures of a sweep: how the result depends on the settings, and the trials' curves."""
-    from gdrun.plots.sensitivity import sensitivity_figure
-    from gdrun.plots.sweep_lines import curves_figure
-    from gdrun.plots.sweep_maps import heatmap_figure
-
-    yield from _possible(lambda: sensitivity_figure(sweep))
-    yield from _possible(lambda: heatmap_figure(sweep))
-    yield from _possible(lambda: curves_figure(sweep, most=100))
-
-
-def _possible(make: Callable[[], Figure]) -> Iterator[Figure]:
-    """The figure, if the files are good for it. What is wrong with them is said elsewhere on the page."""
-    try:
-        yield make()
-    except (GdrunError, ValueError, TypeError, LookupError, ArithmeticError):
-        return
-
-
-def _varies(values: np.ndarray | None) -> bool:
-    if values is None or values.ndim != 1 or values.dtype.kind not in "iuf":
-        return False
-    there = values[np.isfinite(values)]
-    return bool(len(there) and (there != there[0]).any())
+def page_figures(run: Run | SweepRun) -> Iterator[Figure]:
+    """Yield the figures that the page of a run or a sweep shows, as far as its files allow."""
+    for picture in PICTURES:
+        if (picture.of == "sweep") == isinstance(run, SweepRun):
+            # The page says elsewhere what is wrong with the files.
+            with suppress(GdrunError, ValueError, TypeError, LookupError, ArithmeticError):
+                if picture.on_page(run):
+                    yield picture(run)
 
 
 def figure_data(figure: Figure) -> dict[str, Any]:
@@ -90,7 +54,7 @@ def figure_data(figure: Figure) -> dict[str, Any]:
         grid = None
     colours = figure.colours
     if grid is not None:
-        colours = Axis(grid.label, grid.scale, colour_limits(figure))
+        colours = FigureAxis(grid.label, grid.scale, colour_limits(figure))
     elif colours is not None:
         colours = replace(colours, limits=colour_limits(figure))
     return {
@@ -104,7 +68,7 @@ def figure_data(figure: Figure) -> dict[str, Any]:
         "dashed": figure.has_dashes(),
         "square": figure.square,
         "series": [
-            _series(shortened(item, buckets), slot) for item, slot in zip(figure.series, figure.slots(), strict=True)
+            _series(shortened(item, buckets), slot) for item, slot in figure.slotted()
         ],
         "marks": [
             {"kind": m.kind, "x": _number(m.x), "y": _number(m.y), "slot": m.slot} | {"label": m.label}
@@ -131,8 +95,8 @@ def shortened(series: Series, buckets: int) -> Series:
         return series
     if not (np.diff(series.x) >= 0).all():
         return _kept(series, np.unique(np.linspace(0, len(series.x) - 1, 12 * buckets).astype(int)))
-    linear = thinned(series, "linear", limits_of([series.x], "linear", margin=0), buckets)
-    early = thinned(series, "log", limits_of([series.x], "log", margin=0), buckets // 2)
+    linear = downsampled(series, "linear", limits_of([series.x], "linear", margin=0), buckets)
+    early = downsampled(series, "log", limits_of([series.x], "log", margin=0), buckets // 2)
     # Rows of the same x stand or fall together; there are few of them.
     return _kept(series, np.flatnonzero(np.isin(series.x, linear.x) | np.isin(series.x, early.x)))
 
@@ -145,12 +109,12 @@ def _kept(series: Series, index: np.ndarray) -> Series:
 
 def _series(series: Series, slot: int) -> dict[str, Any]:
     values = {name: getattr(series, name) for name in ("x", "y", "lower", "upper", "values")}
-    told = {name: [_number(item) for item in part.tolist()] for name, part in values.items() if part is not None}
+    columns = {name: [_number(item) for item in part.tolist()] for name, part in values.items() if part is not None}
     words = {"label": series.label, "style": series.style, "weight": series.weight}
-    return words | {"slot": slot if slot < 1 << 20 else slot % len(LINES)} | told
+    return words | {"slot": slot if slot < 1 << 20 else slot % len(LINES)} | columns
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
+def _axis(axis: FigureAxis) -> dict[str, Any]:
     ticks = axis.ticks and [[_number(at), text] for at, text in axis.ticks]
     limits = axis.limits and [_number(end) for end in axis.limits]
     label = axis.label

@@ -20,7 +20,7 @@ from gdrun.text import exact, human_bytes, human_seconds, plural, short
 from gdrun.version import __version__
 
 from . import sections
-from .figures import figure_data, run_figures, sweep_figures
+from .figures import figure_data, page_figures
 from .markup import Html, code, data_block, escaped, folded, joined, pairs, policy_hash, table, tag
 from .sections import Facts, Rows, attempt
 
@@ -55,7 +55,7 @@ def report_html(run: Run) -> str:
     """
     facts = describe_run(run)
     is_sweep = facts["kind"] == "sweep"
-    figures = list(sweep_figures(SweepRun(run.directory)) if is_sweep else run_figures(run))
+    figures = list(page_figures(SweepRun(run.directory) if is_sweep else run))
     style = _own_file("page.css")
     script = "".join(_own_file(f"script/{name}.js") for name in _SCRIPT)
     script = f'"use strict";\n(() => {{\n{script}}})();\n'

@@ -1,1 +1,2 @@
-"""Schedules: lengths, batches, learning-rate factors and stop rules."""
+"""Schedules: lengths, batches, learning-rate factors and stop rules. Another factor is a class in `factors`, and a line
+in its table."""

@@ -1,11 +1,12 @@
 """What multiplies the learning rate as training goes on."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import (
-    Bounds,
+from gdrun.config.section import (
+    BareKind,
     Count,
     Formula,
     NonNegative,
@@ -97,18 +98,20 @@ class PiecewiseFactor(Section):
     """Constant pieces, as Keras's PiecewiseConstantDecay: factors[i] up to and including boundaries[i]."""
 
     kind: Literal["piecewise"]
-    boundaries: Annotated[tuple[Count, ...], Bounds(min_length=1)]
+    boundaries: Annotated[tuple[Count, ...], Field(min_length=1)]
     """Where a piece ends, rising."""
-    factors: Annotated[tuple[NonNegative, ...], Bounds(min_length=2)]
+    factors: Annotated[tuple[NonNegative, ...], Field(min_length=2)]
     """One more than boundaries."""
     unit: Unit = "step"
     """What is counted: update steps or epochs."""
 
-    def together(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if len(self.factors) != len(self.boundaries) + 1:
             raise PydanticCustomError("piecewise", "factors has one entry more than boundaries")
         if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
             raise PydanticCustomError("piecewise", "boundaries must rise")
+        return self
 
 
 class OneCycleFactor(Section):
@@ -149,3 +152,18 @@ class PlateauFactor(Section):
     """Epochs to wait after lowering."""
     floor: NonNegative = 0.0
     """Smallest factor."""
+
+
+LearningRateFactor = Annotated[
+    ConstantFactor
+    | ExponentialFactor
+    | InverseTimeFactor
+    | PolynomialFactor
+    | CosineFactor
+    | PiecewiseFactor
+    | OneCycleFactor
+    | FormulaFactor
+    | PlateauFactor,
+    Field(discriminator="kind"),
+    BareKind,
+]

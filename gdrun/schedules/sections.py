@@ -1,60 +1,13 @@
 """`schedule:` how long, in which batches, at which rates, and when to stop early."""
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, Self
 
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import (
-    Count,
-    Formula,
-    NonNegative,
-    Number,
-    PositiveInteger,
-    PositiveNumber,
-    Section,
-    default,
-    kinds,
-)
-from gdrun.config.unions import Lazy, from_elsewhere
+from gdrun.config.section import Count, Formula, NonNegative, Number, PositiveInteger, PositiveNumber, Section
 
-if TYPE_CHECKING:
-    from .factors import (
-        ConstantFactor,
-        CosineFactor,
-        ExponentialFactor,
-        FormulaFactor,
-        InverseTimeFactor,
-        OneCycleFactor,
-        PiecewiseFactor,
-        PlateauFactor,
-        PolynomialFactor,
-    )
-
-    LearningRateFactor: TypeAlias = (
-        ConstantFactor
-        | ExponentialFactor
-        | InverseTimeFactor
-        | PolynomialFactor
-        | CosineFactor
-        | PiecewiseFactor
-        | OneCycleFactor
-        | FormulaFactor
-        | PlateauFactor
-    )
-else:
-    LearningRateFactor = kinds(
-        {
-            "constant": "gdrun.schedules.factors:ConstantFactor",
-            "exponential": "gdrun.schedules.factors:ExponentialFactor",
-            "inverse_time": "gdrun.schedules.factors:InverseTimeFactor",
-            "polynomial": "gdrun.schedules.factors:PolynomialFactor",
-            "cosine": "gdrun.schedules.factors:CosineFactor",
-            "piecewise": "gdrun.schedules.factors:PiecewiseFactor",
-            "one_cycle": "gdrun.schedules.factors:OneCycleFactor",
-            "formula": "gdrun.schedules.factors:FormulaFactor",
-            "plateau": "gdrun.schedules.factors:PlateauFactor",
-        },
-    )
+from .factors import LearningRateFactor
 
 
 class Patience(Section):
@@ -83,7 +36,7 @@ class Stop(Section):
     """Stop after the first update that moves no parameter by this much."""
     parameters_unchanged: bool = False
     """Stop after the first update that changes no bit of any parameter."""
-    patience: Lazy[Patience] | None = None
+    patience: Patience | None = None
     """Stop when a metric has not improved for a while."""
     formula: Formula | None = None
     """Stop at the first step where this is true; sees loss, step, parameters, constants, gradient_norm."""
@@ -111,30 +64,11 @@ class Schedule(Section):
     """Leave out the last batch of an epoch if it is smaller."""
     learning_rate_factor: LearningRateFactor | None = None
     """Multiplies optimizer.learning_rate as training goes on."""
-    stop: Lazy[Stop] = default(Stop.model_construct)
+    stop: Stop = Field(default_factory=Stop)
     """Rules that end the run early."""
 
-    def together(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
             raise PydanticCustomError("schedule", "give epochs or steps, one of them")
-
-
-_ELSEWHERE = dict.fromkeys(
-    (
-        "ConstantFactor",
-        "ExponentialFactor",
-        "InverseTimeFactor",
-        "PolynomialFactor",
-        "CosineFactor",
-        "PiecewiseFactor",
-        "OneCycleFactor",
-        "FormulaFactor",
-        "PlateauFactor",
-        "Unit",
-    ),
-    "gdrun.schedules.factors",
-)
-
-
-def __getattr__(name: str) -> object:
-    return from_elsewhere(__name__, _ELSEWHERE, name)
+        return self

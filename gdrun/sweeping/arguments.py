@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from gdrun.config.overrides import Override, node_of
 from gdrun.config.source import Node, Source, Span
 from gdrun.errors import ConfigError, Problem
 from gdrun.experiment.axes import Entry
-from gdrun.experiment.overrides import Override, node_of
 from gdrun.experiment.spaces import read_argument, read_space
 
 

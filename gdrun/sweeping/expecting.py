@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gdrun.config.overrides import Override, dotted, find
 from gdrun.errors import ConfigError, RunDirectoryError
-from gdrun.experiment.overrides import Override, dotted, find
 from gdrun.text import plural, safe_text
 from gdrun.training.judging import Row, Tolerances, bound_of, judge, value_text
 

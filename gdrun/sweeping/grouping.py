@@ -230,6 +230,6 @@ def _texts(section: Any) -> Iterator[Any]:
         yield section
         for value in section:
             yield from _texts(value)
-    elif hasattr(section, "model_fields"):
+    elif isinstance(section, Section):
         for _, value in section:
             yield from _texts(value)

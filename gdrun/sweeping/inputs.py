@@ -25,7 +25,7 @@ from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import ConfigError, GdrunError
 from gdrun.formula.parse import parse
 from gdrun.models.sections import FormulaModel
-from gdrun.schedules.sections import FormulaFactor
+from gdrun.schedules.factors import FormulaFactor
 
 from .grouping import Group
 from .neighbours import neighbour, settled_axes

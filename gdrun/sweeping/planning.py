@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gdrun.config.overrides import Override, apply_overrides, find, parse_overrides
 from gdrun.config.plugins import PluginSources
 from gdrun.config.source import Node, Source, Span
 from gdrun.errors import ConfigError, Problem, UsageError
 from gdrun.experiment.axes import Entry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
 from gdrun.experiment.loading import EXPERIMENT, LoadedConfig, load_config, revise
-from gdrun.experiment.overrides import Override, apply_overrides, find, parse_overrides
 from gdrun.experiment.spaces import LISTED, Space
 from gdrun.random_streams import stream
 

@@ -213,20 +213,23 @@ def gradients(prepared: Prepared, run: Run) -> dict[str, np.ndarray]:
     from gdrun.engine.device import import_tensorflow
 
     tf = import_tensorflow()
+    from gdrun import derivatives
+
     built = prepared.built
     if built.windows.stream is not None:
         raise UsageError("the gradient is over all training examples, which are not in memory", hint="memory: all")
     parameters, fixed, model_state = trained_state(prepared, run)
-    setting = built.setting._replace(fixed=fixed)
-    with tf.device(prepared.device.name), tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(parameters)
-        loss = built.objective.evaluate(
-            parameters, model_state, setting, built.data, final_moment(prepared, run), training=True
-        ).loss
-    found = tape.gradient(loss, parameters)
-    names = built.objective.trainable_names
-    pairs = zip(names, found, strict=True)
-    return {name: tf.convert_to_tensor(value).numpy() for name, value in pairs if value is not None}
+    setting, moment = built.setting._replace(fixed=fixed), final_moment(prepared, run)
+
+    def evaluate(watch: derivatives.Watch) -> derivatives.TargetValues:
+        watch(parameters)
+        evaluation = built.objective.evaluate(parameters, model_state, setting, built.data, moment, training=True)
+        variables = dict(zip(built.objective.trainable_names, parameters, strict=True))
+        return derivatives.TargetValues({"loss": evaluation.loss}, variables)
+
+    with tf.device(prepared.device.name):
+        slopes = derivatives.gradients(evaluate)[1]["loss"]
+    return {name: slope.numpy() for name, slope in slopes.items() if slope is not None}
 
 
 def final_moment(prepared: Prepared, run: Run) -> Any:

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from gdrun.schedules import sections
+from gdrun.config.forms import form
+from gdrun.schedules.factors import LearningRateFactor
 
 TEXT = """
 compile: graph
@@ -33,8 +34,7 @@ FACTORS = {
 
 
 def test_every_factor_of_the_config_is_here():
-    (union,) = sections.LearningRateFactor.__metadata__
-    assert union.variants.keys() == FACTORS.keys()
+    assert form(LearningRateFactor).kinds.variants.keys() == FACTORS.keys()
 
 
 @pytest.mark.parametrize("kind", FACTORS)

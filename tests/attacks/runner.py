@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gdrun.errors import GdrunError
+from gdrun.experiment.experiment import Experiment
 
 from . import places, texts
 from .case import Case
@@ -48,13 +49,11 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _is_ours() -> bool:
-    """Whether a module is being imported, or a section of the config language evaluates its own annotations."""
+    """Return whether a module is being imported."""
     frame: Any = sys._getframe()
     while frame is not None:
         code = frame.f_code
         if code.co_name in ("_call_with_frames_removed", "exec_module"):
-            return True
-        if code.co_filename.endswith("gdrun/config/section.py") and code.co_name == "__get__":
             return True
         frame = frame.f_back
     return False
@@ -93,8 +92,10 @@ def main() -> None:
     """Meet them all."""
     sys.addaudithook(_hook)
     # What is imported once is not what a case costs.
-    for module in ("gdrun.config", "gdrun.formula.evaluate", "gdrun.rundir.verifying", "gdrun.rundir.store"):
+    for module in ("gdrun.experiment", "gdrun.formula.evaluate", "gdrun.rundir.verifying", "gdrun.rundir.store"):
         __import__(module)
+    # Building the sections' validators evaluates annotations.
+    Experiment.model_rebuild()
     for case in (*texts.cases(), *places.cases()):
         print(json.dumps(meet(case)), flush=True)
     assert "tensorflow" not in sys.modules

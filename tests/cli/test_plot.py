@@ -36,7 +36,7 @@ def no_matplotlib(monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setattr("gdrun.plots.picture.is_available", lambda: False)
+    monkeypatch.setattr("gdrun.cli.plot.has_matplotlib", lambda: False)
 
 
 def test_the_newest_run_is_drawn_into_its_own_directory(gdrun, run):

@@ -245,15 +245,3 @@ def test_a_bound_experiment_goes_through_pickle_to_where_the_plugin_is_loaded_ag
     plugin.write_text(PLUGIN + "\n# changed\n")
     with pytest.raises(GdrunError, match="has changed"):
         pickle.loads(pickle.dumps(experiment))
-
-
-def test_neither_pydantics_models_nor_tensorflow_are_imported_without_plugins(tmp_path):
-    import subprocess
-
-    (tmp_path / "case.yaml").write_text(CONFIG.replace("LOSS", "mse"))
-    code = (
-        "import sys; from gdrun.experiment.loading import load_config; load_config('case.yaml');"
-        "print(sorted({'pydantic.main', 'tensorflow', 'gdrun.config.custom'} & sys.modules.keys()))"
-    )
-    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"

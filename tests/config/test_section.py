@@ -7,23 +7,25 @@ import pickle
 from typing import Annotated
 
 import pytest
-from pydantic_core import PydanticCustomError, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
-from gdrun.config.base import Bounds, Count, PositiveInteger, Section, default
-from gdrun.config.section import Alias
+from gdrun.config.section import Count, PositiveInteger, Section
 from gdrun.optimizers import Optimizer
 from gdrun.optimizers.keras import Adam, Sgd
 
 
 class Small(Section):
     whole: Count
-    number: Annotated[float, Bounds(gt=0)] = 1.0
-    names: dict[str, int] = default(dict)
-    for_: Annotated[PositiveInteger | None, Alias("for")] = None
+    number: Annotated[float, Field(gt=0)] = 1.0
+    names: dict[str, int] = Field(default_factory=dict)
+    for_: PositiveInteger | None = Field(default=None, alias="for")
 
-    def together(self) -> None:
+    @model_validator(mode="after")
+    def _check(self):
         if self.whole == 13:
             raise PydanticCustomError("unlucky", "not 13")
+        return self
 
 
 def errors(**values):
@@ -66,9 +68,9 @@ def test_nothing_is_coerced_or_ignored(values, kind):
 
 def test_a_section_does_not_change():
     small = Small(whole=1)
-    with pytest.raises(AttributeError):
+    with pytest.raises(ValidationError):
         small.whole = 2
-    with pytest.raises(AttributeError):
+    with pytest.raises(ValidationError):
         del small.whole
 
 
@@ -83,7 +85,7 @@ def test_copies_pickles_and_equality():
 
 
 def test_unions_are_checked_by_the_section_their_kind_names():
-    union = Optimizer.__metadata__[0]
-    assert union.validate("adam") == Adam(kind="adam")
-    assert union.validate({"kind": "sgd", "momentum": 0.5}) == Sgd(kind="sgd", momentum=0.5)
-    assert union.validate(Sgd(kind="sgd")) == Sgd(kind="sgd")
+    union = TypeAdapter(Optimizer)
+    assert union.validate_python("adam") == Adam(kind="adam")
+    assert union.validate_python({"kind": "sgd", "momentum": 0.5}) == Sgd(kind="sgd", momentum=0.5)
+    assert union.validate_python(Sgd(kind="sgd")) == Sgd(kind="sgd")

@@ -75,7 +75,7 @@ def test_a_config_that_extends_another_may_leave_things_out(validator):
 
 def test_every_key_says_what_it_means():
     for name, definition in schema()["$defs"].items():
-        for key, value in definition["properties"].items():
+        for key, value in definition.get("properties", {}).items():
             assert key == "kind" or value.get("description"), (name, key)
 
 

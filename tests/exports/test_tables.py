@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from plots.fake_sweeps import write_sweep
 
 import gdrun
 from gdrun.errors import ResourceError, UsageError
 from gdrun.exports.tables import csv_text
 from gdrun.rundir.run import Run
+from tests.plots.fake_sweeps import write_sweep
 
 RUN = {"step": np.arange(4), "loss": [1.0, 0.1 + 0.2, np.nan, np.inf]}
 

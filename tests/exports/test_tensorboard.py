@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from plots.fake_sweeps import descend, write_sweep
 
 import gdrun
 from gdrun.errors import ResourceError, UsageError
 from gdrun.rundir.arrays import write_arrays
 from gdrun.rundir.run import Run
+from tests.plots.fake_sweeps import descend, write_sweep
 
 from .records import events, histograms, scalars, session
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from plots.fake_sweeps import write_sweep
 
 import gdrun
 from gdrun.errors import ResourceError
 from gdrun.rundir.run import Run
+from tests.plots.fake_sweeps import write_sweep
 
 NAME = re.compile(r"[\w\-./ ]{1,250}")
 """What MLflow takes for the name of a metric or a parameter."""

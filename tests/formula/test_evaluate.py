@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -51,9 +52,8 @@ def _compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 @given(st.recursive(_LEAVES, _compound, max_leaves=12))
 def test_random_formulas_equal_numpy(python: str):
     names = {**{key: np.asarray(item, np.float64) for key, item in VALUES.items()}, "np": np, "pi": np.float64(math.pi)}
-    source = python
-    for number in ("2", "0.5", "3.0e-1"):  # numpy floats, so that overflow gives inf in Python too
-        source = source.replace(f" {number} ", f" np.float64({number}) ")
+    # numpy floats, so that overflow gives inf in Python too, and a negative power of 2 is a fraction
+    source = re.sub(r"(?<![\w.])(2|0\.5|3\.0e-1)(?![\w.])", r"np.float64(\1)", python)
     with np.errstate(all="ignore"):
         try:
             expected = eval(compile(source, "oracle", "eval"), {"__builtins__": {}}, names)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gdrun.config.forms import form
 from gdrun.errors import ShapeError
-from gdrun.models.layers import Layer
+from gdrun.models.network_sections import Layer
 from gdrun.models.networks import CONVOLUTIONS, LAYERS, KerasNetwork, initial_weights
 
 # kind -> (settings of the config, shape of one batch, settings of Keras's layer)
@@ -46,8 +47,7 @@ def batch_for(kind, shape):
 
 
 def test_every_layer_of_the_config_is_here():
-    (union,) = Layer.__metadata__
-    assert union.variants.keys() == LAYERS.keys() == CASES.keys()
+    assert form(Layer).kinds.variants.keys() == LAYERS.keys() == CASES.keys()
     assert LAYERS.keys() >= CONVOLUTIONS
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdrun.plots.figure import Axis, Figure, Series
+from gdrun.plots.figure import Figure, FigureAxis, Series
 from gdrun.plots.scales import (
     axis_ticks,
     figure_limits,
@@ -117,7 +117,7 @@ def test_whole_axes_have_no_halves():
 
 
 def test_of_categories_too_many_are_left_out_evenly():
-    axis = Axis(ticks=tuple((float(at), str(at)) for at in range(10)))
+    axis = FigureAxis(ticks=tuple((float(at), str(at)) for at in range(10)))
     assert axis_ticks(axis, (-1, 11), 5) == [(0.0, "0"), (2.0, "2"), (4.0, "4"), (6.0, "6"), (8.0, "8")]
 
 

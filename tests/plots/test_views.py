@@ -6,7 +6,6 @@ import numpy as np
 
 from gdrun.plots import decision_figure, fit_figure, spectrum_figure, trajectory_figure
 from gdrun.plots.figure import Grid
-from gdrun.plots.levels import contour_levels
 
 
 def test_a_spectrum_is_sorted_and_negative_values_are_apart():
@@ -38,11 +37,11 @@ def test_a_trajectory_lies_on_the_contours():
 
 def test_levels_are_denser_where_the_loss_is_low():
     values = np.array([[1.0, 2.0], [1000.0, np.inf]])
-    levels = contour_levels(Grid([0, 1], [0, 1], values, "contours"), 4)
+    levels = Grid([0, 1], [0, 1], values, "contours").contour_levels(4)
     assert levels[0] == 1.0
     assert levels[-1] == 1000.0
     assert (np.diff(levels) > 0).all()
-    assert len(contour_levels(Grid([0], [0], [[np.nan]], "contours"), 4)) == 0
+    assert len(Grid([0], [0], [[np.nan]], "contours").contour_levels(4)) == 0
 
 
 def test_a_fit_is_points_and_a_curve():

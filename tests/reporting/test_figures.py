@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gdrun.plots.figure import Axis, Figure, Grid, Series
-from gdrun.reporting.figures import BUCKETS, figure_data, run_figures, shortened
+from gdrun.plots.figure import Figure, FigureAxis, Grid, Series
+from gdrun.reporting.figures import BUCKETS, figure_data, page_figures, shortened
 from gdrun.rundir.run import Run
 
 
 def test_short_columns_come_back_bit_for_bit_in_float32(make_run: Callable[..., Run]) -> None:
     losses = np.exp(np.random.default_rng(1).normal(size=200) * 20).astype(np.float32)
     run = make_run({"step": np.arange(200), "loss": losses}, precision="float32")
-    (figure, *_) = run_figures(run)
+    (figure, *_) = page_figures(run)
     (series,) = json.loads(json.dumps(figure_data(figure), allow_nan=False))["series"]
     assert np.array_equal(np.array(series["y"]).astype(np.float32), losses)
     assert series["x"] == list(range(200))
@@ -58,7 +58,7 @@ def test_many_long_lines_share_the_room() -> None:
 def test_a_grid_keeps_its_cells_and_which_of_them_diverged() -> None:
     values = np.array([[1.0, np.nan], [3.0, 4.0]])
     grid = Grid(np.arange(2), np.arange(2), values, "cells", "loss", blocked=np.isnan(values))
-    told = figure_data(Figure("t", x=Axis("lr", ticks=((0.0, "0.1"), (1.0, "0.2"))), grid=grid))
+    told = figure_data(Figure("t", x=FigureAxis("lr", ticks=((0.0, "0.1"), (1.0, "0.2"))), grid=grid))
     assert told["grid"]["values"] == [[1, None], [3, 4]]
     assert told["grid"]["blocked"] == [[0, 1], [0, 0]]
     assert told["colours"]["limits"] == [1, 4]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from plots.fake_sweeps import write_sweep
 
 from gdrun.reporting.page import report_html
 from gdrun.rundir.run import Run
+from tests.plots.fake_sweeps import write_sweep
 
 from .conftest import HOSTILE
 from .pages import Page

@@ -10,7 +10,7 @@ from gdrun.analysis.responses import _class_numbers
 from gdrun.errors import UsageError
 from gdrun.plots import as_text
 
-from .test_ways import LINE, NETWORK, X, Y
+from .test_trajectory import LINE, NETWORK, X, Y
 
 PLANE = """\
 precision: float64

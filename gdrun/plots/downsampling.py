@@ -1,4 +1,4 @@
-"""Lines of many points, made short without losing what can be seen: extremes, gaps and ends stay."""
+"""Lines of many points with fewer points that look the same: extremes, gaps and ends stay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .figure import Scale, Series
 from .scales import position
 
 
-def thinned(series: Series, scale: Scale, limits: tuple[float, float], buckets: int) -> Series:
+def downsampled(series: Series, scale: Scale, limits: tuple[float, float], buckets: int) -> Series:
     """Return `series` with at most six points in each of `buckets` stretches of the x axis.
 
     Of each stretch the first and last point stay, the lowest and the highest, the lowest of `lower` and the highest of
@@ -20,9 +20,9 @@ def thinned(series: Series, scale: Scale, limits: tuple[float, float], buckets: 
     """
     if len(series.x) <= 6 * buckets or series.values is not None or not (np.diff(series.x) >= 0).all():
         return series
-    at = position(series.x, scale, limits)
-    shown = np.flatnonzero(np.isfinite(at))
-    bucket = np.clip((at[shown] * buckets).astype(np.int64), 0, buckets - 1)
+    places = position(series.x, scale, limits)
+    shown = np.flatnonzero(np.isfinite(places))
+    bucket = np.clip((places[shown] * buckets).astype(np.int64), 0, buckets - 1)
     starts = np.flatnonzero(np.diff(bucket, prepend=-1))
     kept = [shown[starts], shown[np.append(starts[1:], len(shown)) - 1]]
     for column, largest in ((series.y, True), (series.y, False), (series.upper, True), (series.lower, False)):
@@ -41,7 +41,7 @@ def thinned(series: Series, scale: Scale, limits: tuple[float, float], buckets: 
 
 
 def _extremes(column: np.ndarray, shown: np.ndarray, starts: np.ndarray, *, largest: bool) -> np.ndarray:
-    """Index of the largest (smallest) finite value of each stretch."""
+    """Return the index of the largest (smallest) finite value of each stretch."""
     worst = -np.inf if largest else np.inf
     values = np.where(np.isfinite(column[shown]), column[shown], worst)
     reduce = np.maximum if largest else np.minimum

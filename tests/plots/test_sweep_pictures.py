@@ -9,7 +9,7 @@ import pytest
 
 from gdrun.errors import UsageError
 from gdrun.plots import as_text, curves_figure, heatmap_figure, sensitivity_figure
-from gdrun.plots.sweep_maps import is_map
+from gdrun.plots.sweep_pictures import is_map
 
 from .fake_sweeps import CURVATURES, descend, write_sweep
 
@@ -178,13 +178,13 @@ def test_curves_are_in_the_order_of_the_axis(tmp_path):
 def test_what_there_is_not_is_refused(tmp_path):
     sweep = write_sweep(tmp_path / "s", {RATE: RATES})
     with pytest.raises(UsageError, match="does not vary 'momentum'"):
-        sensitivity_figure(sweep, over="momentum")
+        sensitivity_figure(sweep, columns=["momentum"])
     with pytest.raises(UsageError, match="no 'accuracy'"):
         sensitivity_figure(sweep, metric="accuracy")
     with pytest.raises(UsageError, match="two axes"):
         heatmap_figure(sweep)
     with pytest.raises(UsageError, match="no curves of 'mae'"):
-        curves_figure(sweep, column="mae")
+        curves_figure(sweep, columns=["mae"])
     (tmp_path / "s" / "trials.csv").unlink()
     with pytest.raises(UsageError, match="no trial is done"):
         sensitivity_figure(type(sweep)(sweep.directory))

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from gdrun.config.document import is_forbidden, read_text
-from gdrun.config.merge import expanded, put
-from gdrun.config.scalars import in_flow
-from gdrun.config.source import Node, Source, Span
 from gdrun.errors import ConfigError, ConfigPath, Problem
 
+from .document import is_forbidden, read_text
 from .forms import Form, arm, below, section_of
+from .merge import expanded, put
+from .scalars import in_flow
+from .source import Node, Source, Span
 
 ALIASES = {"lr": ("optimizer", "learning_rate")}
 """Names that stand for a place of their own."""
@@ -188,7 +188,7 @@ def _next_step(steps: list[str], node: Node | None) -> tuple[str | int, int]:
 def _wrong_step(
     override: Override, path: ConfigPath, step: str | int, current: Form, node: Node | None, root: Node, form: Form
 ) -> ConfigError:
-    from gdrun.config.problems import unknown_key
+    from .problems import unknown_key
 
     current = arm(current, node)
     section = section_of(current, node)

@@ -14,10 +14,9 @@ import pytest
 from gdrun.errors import ResourceError, RunDirectoryError, UsageError
 from gdrun.plots import save
 from gdrun.plots.figure import Figure, Series
-from gdrun.plots.picture import draw
-from gdrun.plots.saving import suffix_of
+from gdrun.plots.rendering import draw, suffix_of
 
-from .test_text import all_figures, two_lines
+from .test_text_renderer import all_figures, two_lines
 
 pytest.importorskip("matplotlib")
 
@@ -63,7 +62,7 @@ def test_a_person_s_own_settings_change_nothing_and_are_left_alone():
 
 def test_drawing_leaves_pyplot_alone():
     program = (
-        "import sys; from gdrun.plots.picture import draw; from gdrun.plots.figure import Figure; "
+        "import sys; from gdrun.plots.rendering import draw; from gdrun.plots.figure import Figure; "
         "draw(Figure('a'), 'png'); print(sorted({'matplotlib.pyplot', 'tensorflow', 'keras'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -15,7 +15,6 @@ from gdrun.plots import (
     loss_figure,
     metrics_figure,
     parameters_figure,
-    path_figure,
     validation_figure,
 )
 from gdrun.plots.columns import few, named_components
@@ -167,21 +166,6 @@ def test_few_takes_from_every_column_in_turn(make_run):
     run = make_run([{"step": 0, "parameters.a": [1, 2, 3], "parameters.b": [4, 5, 6]}])
     groups = [named_components(run, ["a"]), named_components(run, ["b"])]
     assert [part.label for part in few(groups, 3)] == ["a[0]", "a[1]", "b[0]"]
-
-
-def test_a_trajectory_goes_from_start_to_end(make_run):
-    rows = [{"step": k, "loss": 1.0, "parameters.p": [k, k * k]} for k in range(4)]
-    figure = path_figure(make_run(rows))
-    np.testing.assert_array_equal(figure.series[0].y, [0, 1, 4, 9])
-    assert [(mark.kind, mark.x, mark.y) for mark in figure.marks] == [("start", 0, 0), ("end", 3, 9)]
-    with pytest.raises(UsageError, match="two numbers") as caught:
-        path_figure(make_run(descent()))
-    assert "--columns a,b" in (caught.value.hint or "")
-
-
-def test_a_trajectory_of_a_complex_number_is_in_its_plane(make_run):
-    figure = path_figure(make_run([{"step": k, "parameters.c": complex(k, 2 * k)} for k in range(3)]))
-    assert (figure.x.label, figure.y.label) == ("c.re", "c.im")
 
 
 def test_a_config_that_cannot_be_read_costs_only_the_labels(make_run):

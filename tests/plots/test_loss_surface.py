@@ -1,11 +1,12 @@
-"""The loss around a way, by numpy, beside the formula written in Python."""
+"""The loss around a trajectory, by NumPy, beside the formula written in Python."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from gdrun.plots import path_figure
+from gdrun.errors import UsageError
+from gdrun.plots.trajectory import trajectory
 
 ROWS = [{"step": k, "loss": 1.0, "parameters.x": 0.1 * k, "parameters.y": 1.0 - 0.2 * k} for k in range(5)]
 CONFIG = """\
@@ -20,7 +21,11 @@ model:
 
 
 def grid_of(make_run, formula: str = "(1 - x)**2 + c * h**2", more: str = ""):
-    return path_figure(make_run(ROWS, config=CONFIG.format(formula=formula, more=more))).grid
+    return trajectory(make_run(ROWS, config=CONFIG.format(formula=formula, more=more)), load=never_built).grid
+
+
+def never_built():
+    raise UsageError("no data")
 
 
 def test_the_contours_are_those_of_the_formula(make_run):
@@ -59,6 +64,6 @@ def test_where_it_is_not_a_formula_of_the_two_the_way_stands_alone(make_run, for
 
 def test_a_broken_config_costs_only_the_contours(make_run):
     for config in ("{", "[]", "model: 3", "model: {kind: formula, formula: [1], parameters: [x]}"):
-        figure = path_figure(make_run(ROWS, config=config))
+        figure = trajectory(make_run(ROWS, config=config), load=never_built)
         assert figure.grid is None
         assert len(figure.series[0].x) == 5

@@ -1,4 +1,4 @@
-"""The way of a run on the contours of its loss: beside the loss in numpy, and principal components by eigenvectors."""
+"""The trajectory of a run on the contours of its loss: beside the loss in NumPy, and eigenvectors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 import gdrun
 from gdrun.errors import UsageError
 from gdrun.plots import as_text
-from gdrun.plots.ways import principal_plane, trajectory
+from gdrun.plots.loss_surface import principal_plane
+from gdrun.plots.trajectory import trajectory
 
 LINE = """\
 precision: float64
@@ -168,13 +169,28 @@ def test_principal_components_of_a_flat_way_are_its_plane():
     np.testing.assert_array_equal(plane.coordinates[-1], [0, 0])
 
 
+def test_a_trajectory_goes_from_start_to_end(make_run):
+    rows = [{"step": k, "loss": 1.0, "parameters.p": [k, k * k]} for k in range(4)]
+    figure = trajectory(make_run(rows), load=never_built)
+    np.testing.assert_array_equal(figure.series[0].y, [0, 1, 4, 9])
+    assert [(mark.kind, mark.x, mark.y) for mark in figure.marks] == [("start", 0, 0), ("end", 3, 9)]
+    with pytest.raises(UsageError, match="two numbers") as caught:
+        trajectory(make_run([{"step": 0, "loss": 1.0, "parameters.x": 1.0}]), load=never)
+    assert "--columns a,b" in (caught.value.hint or "")
+
+
+def test_a_trajectory_of_a_complex_number_is_in_its_plane(make_run):
+    figure = trajectory(make_run([{"step": k, "parameters.c": complex(k, 2 * k)} for k in range(3)]), load=never_built)
+    assert (figure.x.label, figure.y.label) == ("c.re", "c.im")
+
+
 def test_a_formula_of_two_numbers_needs_no_tensorflow(make_run):
     rows = [{"step": k, "loss": 1.0, "parameters.x": 0.1 * k, "parameters.y": 1.0} for k in range(4)]
     config = 'model: {kind: formula, formula: x**2 + y**2, parameters: {x: 0, "y": 1}}\n'
     figure = trajectory(make_run(rows, config=config), load=never)
     x, y = np.meshgrid(figure.grid.x, figure.grid.y)
     np.testing.assert_allclose(figure.grid.values, x**2 + y**2)
-    assert trajectory(make_run(rows, config=config), ["loss", "x"], load=never).grid is None
+    assert trajectory(make_run(rows, config=config), columns=["loss", "x"], load=never).grid is None
 
 
 def test_what_cannot_be_built_any_more_costs_the_contours_only(make_run):

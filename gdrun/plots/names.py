@@ -1,19 +1,16 @@
-"""What tells runs apart, in few words: the settings in which their configs differ."""
+"""Short names of runs, settings and values for legends: runs are named by the settings in which they differ."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gdrun.errors import GdrunError
 from gdrun.rundir import differing
-from gdrun.rundir.settings import settings_of
+from gdrun.rundir.entry import Entry
+from gdrun.rundir.run import Run
 
 from .scales import number_text
-
-if TYPE_CHECKING:
-    from gdrun.rundir.run import Run
 
 MOST = 3
 """More settings than these are not named in a legend."""
@@ -29,9 +26,11 @@ def run_labels(runs: Sequence[Run]) -> list[str]:
     if len(runs) < 2:
         return [""] * len(runs)
     names = [run.id if run.problem else run.record.name or run.id for run in runs]
-    told = _by_settings([_settings(run) for run in runs])
-    told = [text or name for text, name in zip(told, names, strict=True)] if told else names
-    return [f"{text} ({run.id[-4:]})" if told.count(text) > 1 else text for text, run in zip(told, runs, strict=True)]
+    by_settings = _by_settings([Entry(run.directory).settings for run in runs])
+    labels = [text or name for text, name in zip(by_settings, names, strict=True)] if by_settings else names
+    return [
+        f"{text} ({run.id[-4:]})" if labels.count(text) > 1 else text for text, run in zip(labels, runs, strict=True)
+    ]
 
 
 def _by_settings(settings: list[Mapping[str, Any]]) -> list[str] | None:
@@ -39,15 +38,15 @@ def _by_settings(settings: list[Mapping[str, Any]]) -> list[str] | None:
         return None
     paths = differing.differing(settings)
     # A setting that only some kinds have says no more than the kind does.
-    paths = [path for path in paths if all(path in one for one in settings)] or paths
+    paths = [path for path in paths if all(path in each for each in settings)] or paths
     if not paths or len(paths) > MOST:
         return None
-    short = axis_labels(paths, [path for one in settings for path in one])
-    return [", ".join(f"{short[path]} {value_text(one[path])}" for path in paths if path in one) for one in settings]
+    short = axis_labels(paths, [path for each in settings for path in each])
+    return [", ".join(f"{short[path]} {value_text(each[path])}" for path in paths if path in each) for each in settings]
 
 
 def axis_labels(paths: Sequence[str], known: Sequence[str] = ()) -> dict[str, str]:
-    """Return path -> the words for it in a legend: lr, momentum, optimizer (for optimizer.kind)."""
+    """Return path -> its name in a legend: lr, momentum, optimizer (for optimizer.kind)."""
     short = differing.labels(paths, known or paths)
     kinds = [path for path in paths if path.endswith(".kind")]
     return short | {path: path.removesuffix(".kind") for path in kinds}
@@ -60,18 +59,8 @@ def value_text(value: Any) -> str:
     if isinstance(value, int | float):
         return number_text(value)
     if isinstance(value, Mapping) and isinstance(value.get("kind"), str):
-        rest = ", ".join(f"{key} {value_text(item)}" for key, item in value.items() if key != "kind")
-        text = f"{value['kind']}" + (f" ({rest})" if rest else "")
+        others = ", ".join(f"{key} {value_text(item)}" for key, item in value.items() if key != "kind")
+        text = f"{value['kind']} ({others})" if others else value["kind"]
     else:
         text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
-def _settings(run: Run) -> Mapping[str, Any]:
-    """Dotted path -> value of a run's config, {} where it cannot be read."""
-    if not run.problem and run.record.settings:
-        return run.record.settings
-    try:
-        return settings_of(run.directory)
-    except GdrunError:
-        return {}

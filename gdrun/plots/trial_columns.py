@@ -1,23 +1,21 @@
-"""A sweep's table as columns of numbers: which axes there are, which trials diverged, what came out."""
+"""A sweep's table as columns of numbers: its axes, the results of its trials, and which of them diverged."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gdrun.errors import UsageError
+from gdrun.rundir.sweep_run import SweepRun
 from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
 
-from .differences import axis_labels, value_text
-from .figure import Scale, numbers
-from .scales import natural_scale, number_text
-
-if TYPE_CHECKING:
-    from gdrun.rundir.sweep_run import SweepRun
+from .figure import numbers
+from .names import axis_labels, value_text
+from .scales import number_text
 
 LEARNING_RATE = "learning_rate"
 SEED = "seed"
@@ -27,8 +25,8 @@ BEYOND_START = 100.0
 
 
 @dataclass(frozen=True, eq=False)
-class Trials:
-    """Columns of a sweep's table, one entry a trial that has a result; axes with one value alone are left out.
+class TrialColumns:
+    """Columns of a sweep's table, an entry for each trial that has a result; axes with a single value are left out.
 
     `axes`: key -> values as written; `numbers`: the trials'; `value`: the metric, nan where a trial has none;
     `diverged`: bool.
@@ -52,7 +50,7 @@ class Trials:
         return numbers(self.axes[key])
 
     def axis_label(self, key: str) -> str:
-        """Return what an axis is called beside it: in full where a legend says lr."""
+        """Return the label of an axis: in full where a legend says lr."""
         return "learning rate" if is_rate(key) else self.labels[key]
 
     def numeric_axes(self, *, seeds: bool = False) -> list[str]:
@@ -71,7 +69,7 @@ def is_seed(key: str) -> bool:
     return key.rpartition(".")[2] == SEED
 
 
-def read_trials(sweep: SweepRun, metric: str | None = None) -> Trials:
+def read_trials(sweep: SweepRun, metric: str | None = None) -> TrialColumns:
     """Return the trials of a sweep.
 
     Args:
@@ -84,42 +82,34 @@ def read_trials(sweep: SweepRun, metric: str | None = None) -> Trials:
     if not rows:
         raise UsageError(f"{safe_text(sweep.id)}: no trial is done, so there is nothing to draw")
     extra = {} if sweep.problem else sweep.record.extra
-    told = extra.get("metric")
-    chosen = metric or (told if isinstance(told, str) and told in rows[0] else "loss")
+    ranked_by = extra.get("metric")
+    chosen = metric or (ranked_by if isinstance(ranked_by, str) and ranked_by in rows[0] else "loss")
     if not metric and extra.get("value") == "best" and f"best_{chosen}" in rows[0]:
         chosen = f"best_{chosen}"
     if chosen not in rows[0]:
         skipped = {"trial", "status", "stopped_by", "diverged", "why", *sweep.axes}
-        known = [name for name in rows[0] if name not in skipped]
+        metrics = [name for name in rows[0] if name not in skipped]
         raise UsageError(
             f"the trials of {safe_text(sweep.id)} have no '{safe_text(chosen, limit=60)}'",
-            hint=safe_text(did_you_mean(chosen, known, allowed="they have"), limit=400),
+            hint=safe_text(did_you_mean(chosen, metrics, allowed="they have"), limit=400),
         )
     done = [row for row in rows if row.get("status") != "failed"]
     keys = [key for key in sweep.axes if key in rows[0]]
     axes = {key: [row[key] for row in done] for key in keys}
     varied = {key: values for key, values in axes.items() if len({repr(value) for value in values}) > 1}
-    return Trials(
+    return TrialColumns(
         axes=varied,
         numbers=[row["trial"] for row in done],
         value=numbers([row[chosen] for row in done]),
         diverged=np.array([row.get("status") == "diverged" for row in done], bool),
         metric=chosen,
-        maximize=extra.get("direction") == "maximize" and chosen.removeprefix("best_") == told,
+        maximize=extra.get("direction") == "maximize" and chosen.removeprefix("best_") == ranked_by,
         failed=len(rows) - len(done),
         labels=axis_labels(list(varied)),
     )
 
 
-def loss_scale(metric: str, values: Sequence[np.ndarray]) -> Scale:
-    """Return the scale of what trials came to: logarithmic for losses, as far as they are positive, and wide spans."""
-    finite = np.concatenate([array[np.isfinite(array)] for array in values]) if values else np.zeros(0)
-    if metric.rpartition("_")[2] == "loss" and len(finite) and finite.min() > 0:
-        return "log"
-    return natural_scale(values, zeros=True)
-
-
-def groups(trials: Trials, keys: Sequence[str]) -> list[tuple[str, np.ndarray]]:
+def groups(trials: TrialColumns, keys: Sequence[str]) -> list[tuple[str, np.ndarray]]:
     """Return (label, index of the trials) for each combination of the values of `keys`, in order of values.
 
     Numbers are in increasing order, other values in the table's.
@@ -141,8 +131,8 @@ def groups(trials: Trials, keys: Sequence[str]) -> list[tuple[str, np.ndarray]]:
     ]
 
 
-def named_axis(sweep: SweepRun, trials: Trials, name: str) -> str:
-    """Return the axis that a person means by `name`: its path, the end of it, its short name."""
+def named_axis(sweep: SweepRun, trials: TrialColumns, name: str) -> str:
+    """Return the axis that `name` means: its path, the end of it, its short name."""
     for key in trials.axes:
         if name in (key, trials.labels[key]) or key.endswith(f".{name}"):
             return key
@@ -150,18 +140,18 @@ def named_axis(sweep: SweepRun, trials: Trials, name: str) -> str:
     raise UsageError(f"{safe_text(sweep.id)} does not vary '{safe_text(name, limit=60)}'", hint=safe_text(hint))
 
 
-def metric_label(trials: Trials) -> str:
-    """Return what the trials' values are called on an axis."""
+def metric_label(trials: TrialColumns) -> str:
+    """Return the label of the trials' values on an axis."""
     return {"loss": "final loss", "best_loss": "best loss"}.get(trials.metric, trials.metric.replace("_", " "))
 
 
-def title_of(sweep: SweepRun, what: str) -> str:
+def title_of(sweep: SweepRun, subject: str) -> str:
     """Return the title of a picture of a sweep."""
     name = sweep.id if sweep.problem else sweep.record.name or sweep.id
-    return f"{name}: {what}"
+    return f"{name}: {subject}"
 
 
-def counts(sweep: SweepRun, trials: Trials) -> str:
+def counts(sweep: SweepRun, trials: TrialColumns) -> str:
     """Return a line about a sweep: how many trials there are, how many diverged and failed."""
     done = len(trials.value) + trials.failed
     words = [f"{done:,} trial{'' if done == 1 else 's'}"]
@@ -169,14 +159,14 @@ def counts(sweep: SweepRun, trials: Trials) -> str:
         words.append(f"{count:,} diverged")
     if trials.failed:
         words.append(f"{trials.failed:,} failed")
-    told = {} if sweep.problem else sweep.record.extra.get("trials")
-    total = told.get("total") if isinstance(told, dict) else None
+    planned = {} if sweep.problem else sweep.record.extra.get("trials")
+    total = planned.get("total") if isinstance(planned, dict) else None
     if isinstance(total, int) and total > done:
         words[0] += f" of {total:,}"
     return ", ".join(words)
 
 
-def start_of(sweep: SweepRun, trials: Trials) -> float | None:
+def start_of(sweep: SweepRun, trials: TrialColumns) -> float | None:
     """Return the loss at step 0 where all trials begin with about the same, else None."""
     if trials.metric not in ("loss", "best_loss", "validation_loss"):
         return None
@@ -192,7 +182,7 @@ def start_of(sweep: SweepRun, trials: Trials) -> float | None:
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """The different values of an axis, as texts, and which of them each trial has."""
+    """The different values of an axis, as texts, and the index of each trial's."""
 
     texts: list[str]
     index: np.ndarray
@@ -200,14 +190,14 @@ class Levels:
     @property
     def ticks(self) -> tuple[tuple[float, str], ...]:
         """The texts at 0, 1, 2, ..."""
-        return tuple((float(at), text) for at, text in enumerate(self.texts))
+        return tuple((float(index), text) for index, text in enumerate(self.texts))
 
 
-def levels_of(trials: Trials, key: str) -> Levels:
+def levels_of(trials: TrialColumns, key: str) -> Levels:
     """Return the different values of an axis, numbers in increasing order, others as in the table."""
     if trials.is_numeric(key):
         values, index = np.unique(trials.column(key), return_inverse=True)
         return Levels([number_text(value, 3) for value in values.tolist()], index)
     texts = [value_text(value) for value in trials.axes[key]]
-    known = list(dict.fromkeys(texts))
-    return Levels(known, np.array([known.index(text) for text in texts]))
+    levels = list(dict.fromkeys(texts))
+    return Levels(levels, np.array([levels.index(text) for text in texts]))

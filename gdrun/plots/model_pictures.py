@@ -1,0 +1,214 @@
+"""Pictures of trained models: fit, decisions, spectrum of the Hessian. Of runs, by TensorFlow, and from arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gdrun.errors import UsageError
+from gdrun.rundir.run import Run
+from gdrun.text import plural, safe_text
+
+from .figure import Figure, FigureAxis, Grid, ReferenceLine, Series, SeriesStyle
+from .picture import picture
+from .run_pictures import FEW_POINTS, subtitle, title_of
+from .scales import natural_scale, number_text
+from .trajectory import Load
+
+if TYPE_CHECKING:
+    from gdrun.training.train import Prepared
+
+_MOST_POINTS = 2000
+"""So many examples are drawn."""
+
+
+@picture("fit", of="run", computes=True)
+def run_fit(run: Run, *, load: Load) -> Figure:
+    """Return the data of a run with one input and the curve that its model has through it.
+
+    Raises:
+        UsageError: the run is not of that kind, or has not ended.
+    """
+    from gdrun.analysis.responses import curve_of
+
+    response = curve_of(_finished(run, load), run)
+    (x, y), more = _some(response.train.inputs[:, 0], response.train.target.reshape(-1))
+    validation = None
+    if response.validation is not None:
+        (inputs, targets), note = _some(response.validation.inputs[:, 0], response.validation.target.reshape(-1))
+        validation, more = (inputs, targets), more or note
+    figure = fit_figure(
+        x, y, response.x, response.y, x_label=response.name, y_label=response.target, title=title_of(run, "fit"),
+        subtitle=subtitle(run), validation=validation,
+    )  # fmt: skip
+    notes = ["the model's line is the probability of 1, sigmoid of its output"] if response.probability else []
+    return replace(figure, notes=(*notes, *more))
+
+
+@picture("decisions", of="run", computes=True)
+def run_decisions(run: Run, *, load: Load) -> Figure:
+    """Return the classes that the model of a run with two inputs decides for, with the examples.
+
+    Raises:
+        UsageError: the run is not of that kind, or has not ended.
+    """
+    from gdrun.analysis.responses import classes_of
+
+    response = classes_of(_finished(run, load), run)
+    (x, y, labels), more = _some(*response.train.inputs.T, response.train.target)
+    figure = decision_figure(
+        response.x, response.y, response.labels, np.stack([x, y], axis=1), labels, names=response.names,
+        x_label=response.axes[0], y_label=response.axes[1], title=title_of(run, "decisions"), subtitle=subtitle(run),
+    )  # fmt: skip
+    return replace(figure, notes=more)
+
+
+@picture("spectrum", of="run", computes=True)
+def run_spectrum(run: Run, *, load: Load, at: str | None = None) -> Figure:
+    """Return the eigenvalues of the Hessian of one run's loss, with the largest one at which it is stable.
+
+    Args:
+        at: "start", "end" (the default), or a step whose row holds the parameters.
+    Raises:
+        UsageError: there is no such place, parameters are complex, the data is not in memory.
+    """
+    from gdrun.analysis.spectra import spectrum_at
+    from gdrun.analysis.start import at_step
+
+    step = _step(at)
+    prepared = load() if step == 0 else _finished(run, load)
+    spectrum = spectrum_at(at_step(prepared, run, step))
+    rate = float(np.ravel(prepared.built.setting.learning_rate.numpy())[0])
+    place = {0: "at the start", run.record.steps: "at the end"}.get(spectrum.step, f"at step {spectrum.step:,}")
+    figure = spectrum_figure(
+        spectrum.eigenvalues,
+        title=title_of(run, "spectrum of the Hessian"),
+        subtitle=f"{place}, learning rate {number_text(rate)}",
+        limit=spectrum.limit,
+    )
+    return replace(figure, notes=(*figure.notes, *spectrum.notes))
+
+
+def _step(at: str | None) -> int | None:
+    if at is None or at == "end":
+        return None
+    if at == "start":
+        return 0
+    if at.isascii() and at.isdigit() and len(at) < 19:
+        return int(at)
+    raise UsageError(f"there is no place '{safe_text(at, limit=40)}'", hint="--at start, end or a step")
+
+
+def _finished(run: Run, load: Load) -> Prepared:
+    if run.record.steps is None:
+        raise UsageError(
+            f"{safe_text(run.id)} has not ended, so it has no parameters yet", hint="gdrun resume goes on with it"
+        )
+    return load()
+
+
+def _some(*columns: np.ndarray) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]]:
+    """Return at most so many examples, evenly, and a note where they are not all."""
+    count = len(columns[0])
+    if count <= _MOST_POINTS:
+        return columns, ()
+    chosen = np.unique(np.linspace(0, count - 1, _MOST_POINTS).astype(int))
+    return tuple(column[chosen] for column in columns), (f"{len(chosen):,} of {count:,} examples are drawn",)
+
+
+# --- from arrays ------------------------------------------------------------------------------------------------------
+
+
+def spectrum_figure(
+    eigenvalues: ArrayLike, *, title: str = "spectrum of the Hessian", subtitle: str = "", limit: float | None = None
+) -> Figure:
+    """Return eigenvalues by rank, the largest first; negative ones, by size, as a series of their own.
+
+    Args:
+        eigenvalues: real, (P,), any order.
+        limit: the largest at which the configured optimizer is stable, as a horizontal line.
+    """
+    values = np.sort(np.asarray(eigenvalues, np.float64).reshape(-1))[::-1]
+    values = values[np.isfinite(values)]
+    rank = np.arange(1, len(values) + 1)
+    scale = natural_scale([abs(values[values != 0]), np.asarray([limit or np.nan])])
+    style: SeriesStyle = "both" if len(values) <= 4 * FEW_POINTS else "line"
+    notes = []
+    if scale == "log":
+        series = [Series(rank[values > 0], values[values > 0], "positive", style, slot=0)]
+        if (values < 0).any():
+            series.append(Series(rank[values < 0], -values[values < 0], "negative, by size", style, slot=1))
+        else:
+            series = [Series(series[0].x, series[0].y, style=style, slot=0)]
+        if zeros := int((values == 0).sum()):
+            notes.append(f"{plural(zeros, 'eigenvalue')} of 0 not shown")
+    else:
+        series = [Series(rank, values, style=style, slot=0)]
+    rules = (ReferenceLine(y=limit, label=f"stable below {number_text(limit)}"),) if limit is not None else ()
+    return Figure(
+        title, FigureAxis("rank", whole=True), FigureAxis("eigenvalue", scale), subtitle, tuple(series), rules=rules,
+        notes=tuple(notes), name="spectrum",
+    )  # fmt: skip
+
+
+def fit_figure(
+    x: ArrayLike,
+    y: ArrayLike,
+    curve_x: ArrayLike,
+    curve_y: ArrayLike,
+    *,
+    x_label: str = "x",
+    y_label: str = "y",
+    title: str = "fit",
+    subtitle: str = "",
+    validation: tuple[ArrayLike, ArrayLike] | None = None,
+) -> Figure:
+    """Return data points and the fitted curve through them.
+
+    Args:
+        x, y: the data, (N,).
+        curve_x, curve_y: the model's curve, (M,), by increasing x.
+        validation: x and y of further points, drawn apart.
+    """
+    series = [Series(np.asarray(x), np.asarray(y), "data", "points", slot=0)]
+    if validation is not None:
+        series.append(Series(np.asarray(validation[0]), np.asarray(validation[1]), "validation", "points", slot=2))
+    series.append(Series(np.asarray(curve_x), np.asarray(curve_y), "model", slot=1))
+    return Figure(title, FigureAxis(x_label), FigureAxis(y_label), subtitle, tuple(series), name="fit")
+
+
+def decision_figure(
+    grid_x: ArrayLike,
+    grid_y: ArrayLike,
+    grid_labels: ArrayLike,
+    points: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    *,
+    names: Sequence[str] = (),
+    x_label: str = "",
+    y_label: str = "",
+    title: str = "decision regions",
+    subtitle: str = "",
+) -> Figure:
+    """Return the classes that a model decides for in the plane of two inputs, with the examples.
+
+    Args:
+        grid_x, grid_y: coordinates of the grid, increasing, (X,) and (Y,).
+        grid_labels: the class at each of its points, whole numbers from 0, (Y, X).
+        points: the examples, (N, 2).
+        labels: their classes, whole numbers, (N,).
+        names: of the classes.
+    """
+    grid = Grid(np.asarray(grid_x), np.asarray(grid_y), np.asarray(grid_labels), "areas", "class")
+    series = []
+    if points is not None:
+        x, y = np.asarray(points, np.float64).reshape(-1, 2).T
+        given = np.zeros(len(x), int) if labels is None else np.asarray(labels).reshape(-1).astype(int)
+        for label in np.unique(given).tolist():
+            name = names[label] if 0 <= label < len(names) else f"class {label}"
+            series.append(Series(x[given == label], y[given == label], name, "points", slot=label))
+    return Figure(title, FigureAxis(x_label), FigureAxis(y_label), subtitle, tuple(series), grid=grid, name="decisions")

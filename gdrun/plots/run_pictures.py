@@ -1,0 +1,303 @@
+"""Pictures of what runs recorded, over steps or epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from gdrun.errors import UsageError
+from gdrun.rundir.run import Run
+from gdrun.text import plural, safe_text
+
+from .columns import PARAMETERS, components, few, metric_names, named_components, steps_of
+from .figure import Figure, FigureAxis, Mark, Scale, Series, numbers
+from .names import run_labels
+from .palette import LINES
+from .picture import always, only_column, picture
+from .scales import natural_scale, number_text
+
+FEW_POINTS = 30
+"""Lines through so few points show the points."""
+
+
+@picture("loss", of="runs", default=always, on_page=always)
+def loss_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None) -> Figure:
+    """Return the loss over steps: of one run with its validation loss, of several runs a line each.
+
+    With several steps an epoch, the loss of single batches stays in the background behind the mean over each epoch.
+
+    Args:
+        runs: one or several; those without rows are left out.
+        x: "step" or "epoch".
+        scale: of the loss; None is logarithmic where it is positive and spans more than two decades.
+    Raises:
+        UsageError: there is nothing to draw.
+    """
+    shown = with_rows(runs)
+    if len(shown) > 1:
+        return _several(shown, _best_loss, "loss", "loss", x, scale)
+    run = shown[0]
+    places, unit = steps_of(run, x)
+    if _has_epochs(run):
+        batches = replace(_line(places, run.metrics["loss"], "single batches", slot=0), weight="faint")
+        series = [batches, _line(places, run.metrics["loss_epoch"], "mean of each epoch", slot=0)]
+    else:
+        label = "training" if "validation_loss" in run.metrics else ""
+        series = [_line(places, run.metrics["loss"], label, slot=0)]
+    if "validation_loss" in run.metrics:
+        series.append(_line(places, run.metrics["validation_loss"], "validation", slot=1))
+    marks = (*_diverged(run, x, None), *_best(run, places, series))
+    return _finished(run, "loss", "loss", unit, series, scale, marks, name="loss")
+
+
+def _varies(column: str) -> Callable[[Run], bool]:
+    def varies(run: Run) -> bool:
+        values = run.metrics.get(column)
+        if values is None or values.ndim != 1 or values.dtype.kind not in "iuf":
+            return False
+        finite = values[np.isfinite(values)]
+        return bool(len(finite) and (finite != finite[0]).any())
+
+    return varies
+
+
+@picture("validation", of="runs")
+def validation_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None) -> Figure:
+    """Return the validation loss over steps, a line a run.
+
+    See `loss_figure`.
+    """
+    return _several(with_rows(runs), _column("validation_loss"), "validation loss", "validation", x, scale)
+
+
+@picture("metrics", of="runs", on_page=lambda run: bool(metric_names(run)))
+def metrics_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None) -> Figure:
+    """Return all metrics and recorded formulas of one run, or the first metric of several.
+
+    See `loss_figure`.
+    """
+    shown = with_rows(runs)
+    names = metric_names(shown[0])
+    if not names:
+        raise UsageError(f"{safe_text(shown[0].id)} recorded no metrics", hint=_has(shown[0]))
+    if len(shown) > 1:
+        return _several(shown, _column(names[0]), names[0], "metrics", x, scale)
+    return _columns(shown[0], names, x, scale, name="metrics", title="metrics")
+
+
+@picture("parameters", of="run", on_page=lambda run: any(name.startswith(PARAMETERS) for name in run.metrics))
+def parameters_figure(run: Run, *, x: str = "step", scale: Scale | None = None) -> Figure:
+    """Return the recorded parameters of a run over steps, a line each; of many numbers a few, and a note says so.
+
+    Raises:
+        UsageError: the run recorded none.
+    """
+    names = [name for name in with_rows(run)[0].metrics if name.startswith(PARAMETERS)]
+    if not names:
+        raise UsageError(
+            f"{safe_text(run.id)} recorded no parameters", hint="`record: {parameters: true}` in the config does"
+        )
+    return _columns(run, names, x, scale, name="parameters", title="parameters")
+
+
+@picture("gradient_norm", of="runs", on_page=_varies("gradient_norm"))
+def gradient_norm_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None) -> Figure:
+    """Return the gradient's norm over steps, a line a run.
+
+    See `loss_figure`.
+    """
+    return _several(with_rows(runs), _column("gradient_norm"), "gradient norm", "gradient_norm", x, scale)
+
+
+@picture("learning_rate", of="runs", on_page=_varies("learning_rate"))
+def learning_rate_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None) -> Figure:
+    """Return the learning rate over steps, a line a run.
+
+    See `loss_figure`.
+    """
+    return _several(with_rows(runs), _column("learning_rate"), "learning rate", "learning_rate", x, scale)
+
+
+def columns_figure(
+    runs: Run | Sequence[Run], columns: Sequence[str], *, x: str = "step", scale: Scale | None = None
+) -> Figure:
+    """Return any recorded columns of a run over steps, a line for each number in them; of several runs one column.
+
+    Args:
+        columns: as on the command line: "loss", "a" for "parameters.a", "W[0,1]", "c.re".
+        x, scale: as in `loss_figure`.
+    Raises:
+        UsageError: the run has no such column.
+    """
+    if isinstance(runs, Sequence) and len(runs) > 1:
+        column = only_column(columns, "of several runs") or ""
+        return _several(
+            with_rows(runs), lambda run: named_components(run, [column])[0].values, column, "columns", x, scale
+        )
+    (run,) = with_rows(runs)
+    return _columns(run, columns, x, scale, name="columns", title=", ".join(columns))
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+def _columns(
+    run: Run, columns: Sequence[str], x: str, scale: Scale | None, *, name: str, title: str
+) -> Figure:  # fmt: skip
+    places, unit = steps_of(run, x)
+    groups = [named_components(run, [column]) for column in columns]
+    chosen, total = few(groups, len(LINES)), sum(map(len, groups))
+    alone = len(chosen) == 1
+    series = [_line(places, part.values, "" if alone else part.label, slot=slot) for slot, part in enumerate(chosen)]
+    notes = (f"{len(chosen)} of {total} numbers are drawn",) if total > len(chosen) else ()
+    label = chosen[0].label if alone else ""
+    return _finished(run, title, label, unit, series, scale, _diverged(run, x, None), name=name, notes=notes)
+
+
+def subtitle(run: Run) -> str:
+    """Return a line about a run: steps, status, final loss."""
+    if run.problem:
+        return ""
+    record = run.record
+    words = [f"{record.steps:,} {'step' if record.steps == 1 else 'steps'}"] if record.steps is not None else []
+    status = str(run.status)
+    if record.diverged and isinstance(record.diverged.get("step"), int):
+        words.append(f"diverged at step {record.diverged['step']:,}")
+    elif status != "completed":
+        words.append(status)
+    loss = record.final.get("loss")
+    if isinstance(loss, int | float):
+        words.append(f"final loss {number_text(loss)}")
+    return ", ".join(words)
+
+
+def title_of(run: Run, subject: str) -> str:
+    """Return the title of a picture of a run."""
+    name = run.id if run.problem else run.record.name or run.id
+    return f"{name}: {subject}"
+
+
+def with_rows(runs: Run | Sequence[Run]) -> list[Run]:
+    """Return the runs that have rows.
+
+    Raises:
+        UsageError: none has.
+    """
+    given = list(runs) if isinstance(runs, Sequence) else [runs]
+    shown = [run for run in given if len(run.table)]
+    if not shown:
+        names = ", ".join(safe_text(run.id) for run in given[:3]) + (", ..." if len(given) > 3 else "")
+        raise UsageError(f"{names or 'no run'}: no row was recorded, so there is nothing to draw")
+    return shown
+
+
+def _line(x: np.ndarray, y: np.ndarray, label: str, *, slot: int | None = None) -> Series:
+    """Return a line through the rows that have a value; a value that is not finite breaks it."""
+    values = numbers(y)
+    # A metric that only ends of epochs have is nan between them; what overflowed is inf.
+    given = ~np.isnan(values)
+    return Series(x[given], values[given], label, "both" if given.sum() <= FEW_POINTS else "line", slot=slot)
+
+
+def _column(name: str) -> Callable[[Run], np.ndarray]:
+    def values(run: Run) -> np.ndarray:
+        if name not in run.metrics:
+            raise UsageError(f"{safe_text(run.id)} recorded no {safe_text(name)}", hint=_has(run))
+        (part, *_) = components(run, name)
+        return part.values
+
+    return values
+
+
+def _best_loss(run: Run) -> np.ndarray:
+    return numbers(run.metrics["loss_epoch" if _has_epochs(run) else "loss"])
+
+
+def _has_epochs(run: Run) -> bool:
+    """Return whether the mean of each epoch makes a line."""
+    return "loss_epoch" in run.metrics and int(np.isfinite(run.metrics["loss_epoch"]).sum()) >= 3
+
+
+def _has(run: Run) -> str:
+    return f"it recorded: {safe_text(', '.join(name for name in run.metrics if name != 'step'), limit=300)}"
+
+
+def _several(
+    runs: Sequence[Run], values: Callable[[Run], np.ndarray], label: str, name: str, x: str, scale: Scale | None
+) -> Figure:
+    """Return a picture with a line a run."""
+    unit = x
+    series: list[Series] = []
+    marks: list[Mark] = []
+    for slot, (run, text) in enumerate(zip(runs, run_labels(runs), strict=True)):
+        places, unit = steps_of(run, x)
+        series.append(_line(places, values(run), text, slot=slot))
+        marks += _diverged(run, x, slot)
+    figure = _finished(runs[0], label, label, unit, series, scale, marks, name=name)
+    if len(runs) == 1:
+        return figure
+    alike = len({"" if run.problem else run.record.name for run in runs}) == 1
+    title = figure.title if alike else f"{label} of {plural(len(runs), 'run')}"
+    return replace(figure, title=title, subtitle=f"{len(runs)} runs" if alike else "", graded=len(runs) > len(LINES))
+
+
+def _diverged(run: Run, x: str, slot: int | None) -> tuple[Mark, ...]:
+    """Return the mark of the step at which a run diverged."""
+    if run.problem or not run.record.diverged:
+        return ()
+    step = run.record.diverged.get("step")
+    if not isinstance(step, int) or isinstance(step, bool):
+        return ()
+    per_epoch = run.record.extra.get("steps_per_epoch", 1) if x == "epoch" else 1
+    place = step / per_epoch if isinstance(per_epoch, int) and per_epoch > 0 else step
+    return (Mark(float(place), None, "diverged", "diverged" if slot is None else "", slot),)
+
+
+def _best(run: Run, x: np.ndarray, series: Sequence[Series]) -> tuple[Mark, ...]:
+    """Return the mark of the best validation loss, where that chose the parameters."""
+    best = {} if run.problem else run.record.best
+    step, value = best.get("step"), best.get("value")
+    if best.get("metric") != "validation_loss" or not isinstance(value, int | float) or not isinstance(step, int):
+        return ()
+    rows = np.flatnonzero(run.table.steps == step)
+    if not len(rows):
+        return ()
+    return (Mark(float(x[rows[0]]), float(value), "best", f"best {number_text(value)}", series[-1].slot),)
+
+
+def _finished(
+    run: Run,
+    title: str,
+    label: str,
+    unit: str,
+    series: Sequence[Series],
+    scale: Scale | None,
+    marks: Sequence[Mark],
+    *,
+    name: str,
+    notes: Sequence[str] = (),
+) -> Figure:
+    """Return the figure with its scale of y chosen, and with marks and notes of what that scale hides."""
+    values = [item.y for item in series]
+    chosen = scale or natural_scale(values, zeros=True)
+    marks, notes = list(marks), list(notes)
+    if not any(np.isfinite(array).any() for array in values):
+        notes.append("no value is finite")
+    if chosen == "log":
+        zeros = [(item.slot, x) for item in series if item.weight == "strong" for x in spread(item.x[item.y == 0])]
+        marks += [Mark(float(x), None, "zero", slot=slot) for slot, x in zeros]
+        if zeros:
+            notes.append("▽ is 0, which a logarithmic axis has no place for")
+        if negative := sum(int((array < 0).sum()) for array in values):
+            notes.append(f"{plural(negative, 'negative value')} {'is' if negative == 1 else 'are'} left out")
+    x, y = FigureAxis(unit, whole=unit == "step"), FigureAxis(label, chosen)
+    return Figure(
+        title_of(run, title), x, y, subtitle(run), tuple(series), tuple(marks), name=name, notes=tuple(notes)
+    )  # fmt: skip
+
+
+def spread(values: np.ndarray, most: int = 40) -> np.ndarray:
+    """Return at most `most` of `values`, evenly, the first and the last among them."""
+    return values[np.unique(np.linspace(0, len(values) - 1, most).astype(int))] if len(values) > most else values

@@ -1,0 +1,373 @@
+"""Pictures of sweeps: results over one axis (sensitivity) or two (heat map), and the trials' curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gdrun.errors import UsageError
+from gdrun.rundir.sweep_run import SweepRun
+from gdrun.text import plural, safe_text
+
+from .figure import Figure, FigureAxis, Grid, Mark, ReferenceLine, Region, Scale, Series, SeriesStyle, numbers
+from .names import value_text
+from .palette import LINES
+from .picture import always, only_column, picture
+from .run_pictures import FEW_POINTS, spread
+from .scales import limits_of, loss_scale, natural_scale, number_text, sampling_scale, spacing_scale
+from .trial_columns import (
+    BEYOND_START,
+    Levels,
+    TrialColumns,
+    counts,
+    groups,
+    is_rate,
+    is_seed,
+    levels_of,
+    metric_label,
+    named_axis,
+    read_trials,
+    start_of,
+    title_of,
+)
+
+MOST_CROSSES = 60
+"""Of one line."""
+
+
+# --- one axis ---------------------------------------------------------------------------------------------------------
+
+
+@picture("sensitivity", of="sweep", default=always, on_page=always)
+def sensitivity_figure(
+    sweep: SweepRun, *, columns: Sequence[str] = (), metric: str | None = None, scale: Scale | None = None
+) -> Figure:
+    """Return the trials' results over one axis: the final loss against the learning rate.
+
+    One line for each combination of the other settings; seeds are summed up as median and band. Diverged trials are
+    crosses at the upper edge. Where all trials from some rate on diverged, the stretch is shaded; it begins half way
+    between the last rate that did not and the first that did. The edge that was predicted is a vertical line.
+
+    Args:
+        columns: the axis; default: the learning rate, else the first numeric one.
+        metric: a column of the table; default: that by which the sweep ranks.
+        scale: of the metric; None is logarithmic where it is positive and spans more than two decades.
+    Raises:
+        UsageError: there are no trials, or no such axis or column.
+    """
+    trials = read_trials(sweep, metric)
+    name = only_column(columns, "sensitivity")
+    # A few numbers beside several kinds (layers 1, 2, 3 of sgd, adam) are still an axis; kinds alone are not.
+    numeric = trials.numeric_axes() or trials.numeric_axes(seeds=True)
+    key = named_axis(sweep, trials, name) if name is not None else next(iter(numeric or trials.axes), None)
+    if key is None or not trials.is_numeric(key):
+        return _choices(sweep, trials, key, scale)
+    seeds = [other for other in trials.axes if is_seed(other) and other != key]
+    others = [other for other in trials.axes if other != key and other not in seeds]
+    lines = [_line_of(trials, key, members, label) for label, members in groups(trials, others)]
+    x = trials.column(key)
+    x_scale = spacing_scale(x)
+    many = len(lines) > len(LINES)
+    marks = [
+        Mark(float(x), None, "diverged", slot=None if many or len(lines) == 1 else slot)
+        for slot, line in enumerate(lines)
+        for x in spread(line.diverged, MOST_CROSSES)
+    ]
+    label = trials.axis_label(key)
+    seeds_note = f"line: the median of {max(line.seeds for line in lines)} seeds; band: the middle half of them"
+    figure = Figure(
+        title_of(sweep, f"{metric_label(trials)} by {label}"),
+        FigureAxis(label, x_scale),
+        FigureAxis(metric_label(trials)),
+        counts(sweep, trials),
+        tuple(replace(line.series, slot=slot) for slot, line in enumerate(lines)),
+        name="sensitivity",
+        graded=many,
+        notes=(seeds_note,) if seeds else (),
+    )
+    figure = _scaled(figure, sweep, trials, scale)
+    best = _best_mark(figure, trials, key, None if sweep.problem else sweep.record.best.get("trial"))
+    return replace(
+        figure,
+        marks=(*marks, *best),
+        regions=_diverged_regions(x, trials.diverged, x_scale),
+        rules=(*figure.rules, *(_prediction(sweep) if is_rate(key) else ())),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Line:
+    series: Series
+    diverged: np.ndarray
+    """The places on the x axis at which half of the trials or more diverged."""
+    seeds: int
+
+
+def _line_of(trials: TrialColumns, key: str, members: np.ndarray, label: str) -> _Line:
+    """Return the median over seeds at each value of the axis; a diverged trial counts as worse than any other."""
+    x, worst = trials.column(key)[members], -np.inf if trials.maximize else np.inf
+    value = np.where(trials.diverged[members], worst, trials.value[members])
+    given = np.isfinite(x) & ~np.isnan(value)
+    levels, place, counts = np.unique(x[given], return_inverse=True, return_counts=True)
+    if not len(levels):
+        return _Line(Series(levels, levels, label), levels, 0)
+    # A row for each value of the axis, its results in increasing order, then nan.
+    table = np.full((len(levels), counts.max()), np.nan)
+    order = np.lexsort((value[given], place))
+    rank = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    table[np.repeat(np.arange(len(levels)), counts), rank] = value[given][order]
+    middle = (_rank(table, (counts - 1) // 2) + _rank(table, counts // 2)) / 2
+    several = bool((counts > 1).any())
+    low, high = (_rank(table, np.rint(share * (counts - 1)).astype(int)) for share in (0.25, 0.75))
+    style: SeriesStyle = "both" if len(levels) <= 2 * FEW_POINTS else "line"
+    series = Series(levels, middle, label, style, lower=low if several else None, upper=high if several else None)
+    return _Line(series, levels[np.isinf(middle)], int(counts.max()))
+
+
+def _rank(table: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return table[np.arange(len(table)), index]
+
+
+def _diverged_regions(x: np.ndarray, diverged: np.ndarray, scale: Scale) -> tuple[Region, ...]:
+    """Return the stretch beyond which every trial diverged, if there is one."""
+    levels, place = np.unique(x, return_inverse=True)
+    stable = np.zeros(len(levels), bool)
+    stable[place[~diverged]] = True
+    first = int(np.flatnonzero(stable)[-1]) + 1 if stable.any() else 0
+    if first == len(levels):
+        return ()
+    if first == 0:
+        return (Region(None, None, "every trial diverged"),)
+    before, after = levels[first - 1], levels[first]
+    middle = float(np.sqrt(before * after)) if scale == "log" else float((before + after) / 2)
+    return (Region(middle, None, f"diverged from {number_text(float(after), 3)}"),)
+
+
+def _prediction(sweep: SweepRun) -> tuple[ReferenceLine, ...]:
+    prediction: Any = None if sweep.problem else sweep.record.extra.get("prediction")
+    limit = prediction.get("limit") if isinstance(prediction, dict) else None
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < np.inf:
+        return ()
+    return (ReferenceLine(x=float(limit), label=f"predicted limit {number_text(limit, 4)}"),)
+
+
+def _best_mark(figure: Figure, trials: TrialColumns, key: str, best: object) -> tuple[Mark, ...]:
+    """Return the mark of the best point drawn; of several equal ones that of the sweep's best trial."""
+    candidates = [
+        (float(item.y[index]), float(item.x[index]), item.slot)
+        for item in figure.series
+        for index in np.flatnonzero(np.isfinite(item.y))
+    ]
+    if not candidates:
+        return ()
+    value, x, slot = (max if trials.maximize else min)(candidates, key=lambda candidate: candidate[0])
+    index = next((index for index, number in enumerate(trials.numbers) if number == best), None)
+    if index is not None and trials.value[index] == value:
+        x = float(trials.column(key)[index])
+        slot = next((line for y, place, line in candidates if (y, place) == (value, x)), slot)
+    label = f"{number_text(value, 3)} at {number_text(x, 3)}"
+    if figure.graded or len(figure.series) == 1:
+        slot = None
+    if figure.y.scale == "log" and value <= 0:
+        return (Mark(x, None, "zero", label, slot),)
+    return (Mark(x, value, "best", label, slot),)
+
+
+def _scaled(figure: Figure, sweep: SweepRun, trials: TrialColumns, scale: Scale | None) -> Figure:
+    """Return the figure with its scale of y chosen, cut far above the loss at the start."""
+    values = [part for item in figure.series for part in (item.y, item.lower, item.upper) if part is not None]
+    start = start_of(sweep, trials)
+    chosen = scale or loss_scale(trials.metric, values)
+    if start is None:
+        return replace(figure, y=replace(figure.y, scale=chosen))
+    most = start * BEYOND_START
+    figure = replace(figure, rules=(*figure.rules, ReferenceLine(y=start, label="start")))
+    beyond = sum(int((np.isfinite(item.y) & (item.y > most)).sum()) for item in figure.series)
+    limits = None
+    if beyond:
+        limits = limits_of([*(np.where(part <= most, part, np.nan) for part in values), np.array([start])], chosen)
+        note = f"{plural(beyond, 'result')} above {number_text(most, 2)} not shown"
+        figure = replace(figure, notes=(*figure.notes, note))
+    return replace(figure, y=replace(figure.y, scale=chosen, limits=limits))
+
+
+def _choices(sweep: SweepRun, trials: TrialColumns, key: str | None, scale: Scale | None) -> Figure:
+    """Return a row for each value of an axis that has no numbers, a point for each trial."""
+    if key is None:
+        levels, label = Levels([safe_text(sweep.id)], np.zeros(len(trials.value), int)), ""
+    else:
+        levels, label = levels_of(trials, key), trials.labels[key]
+    results = np.where(trials.diverged, np.nan, trials.value)
+    top = len(levels.texts) - 1
+    points = Series(results, (top - levels.index).astype(float), style="points", slot=0)
+    ticks = tuple((float(top - index), text) for index, text in enumerate(levels.texts))
+    num_diverged = int(trials.diverged.sum())
+    return Figure(
+        title_of(sweep, f"{metric_label(trials)}{' by ' + label if label else ''}"),
+        FigureAxis(metric_label(trials), scale or natural_scale([results])),
+        FigureAxis("", limits=(-0.6, top + 0.6), ticks=ticks),
+        counts(sweep, trials),
+        (points,),
+        notes=(f"{plural(num_diverged, 'diverged trial')} not shown",) if num_diverged else (),
+        name="choices",
+    )
+
+
+# --- two axes ---------------------------------------------------------------------------------------------------------
+
+
+def _is_default_map(sweep: SweepRun, columns: Sequence[str]) -> bool:
+    return len(columns) == 2 or (not columns and is_map(sweep))
+
+
+@picture("heatmap", of="sweep", default=_is_default_map, on_page=always)
+def heatmap_figure(
+    sweep: SweepRun, *, columns: Sequence[str] = (), metric: str | None = None, scale: Scale | None = None
+) -> Figure:
+    """Return the trials' results over two axes, as a heat map; of further axes the best trial counts.
+
+    Where settings were drawn at random instead of listed, each trial is a point coloured by its result.
+
+    Args:
+        columns: the two axes, across and up; default: the learning rate and the next numeric axis.
+        metric, scale: as in `sensitivity_figure`; `scale` is that of the colours.
+    Raises:
+        UsageError: there are not two axes, or no such column.
+    """
+    if columns and len(columns) != 2:
+        raise UsageError(f"a heat map takes two axes, but {len(columns)} {'is' if len(columns) == 1 else 'are'} named")
+    trials = read_trials(sweep, metric)
+    keys = [named_axis(sweep, trials, name) for name in columns] if columns else trials.numeric_axes()[:2]
+    if not columns and len(keys) < 2:
+        keys += [key for key in trials.axes if key not in keys and not is_seed(key)][: 2 - len(keys)]
+    if len(keys) != 2:
+        raise UsageError(
+            f"a heat map takes two axes; {safe_text(sweep.id)} varies {safe_text(', '.join(trials.axes) or 'nothing')}",
+            hint="--kind sensitivity" if trials.axes else None,
+        )
+    results = np.where(trials.diverged, np.nan, trials.value)
+    start = start_of(sweep, trials)
+    within = results if start is None else results[~(results > start * BEYOND_START)]
+    chosen = scale or natural_scale([within])
+    # A trial close to the edge has any loss; it gets the last colour, so that the others keep theirs apart.
+    limits = limits_of([within], chosen, margin=0) if len(within) < len(results) else None
+    title = title_of(sweep, f"{metric_label(trials)} by {trials.axis_label(keys[0])} and {trials.axis_label(keys[1])}")
+    others = [trials.labels[key] for key in trials.axes if key not in keys]
+    note = (f"best over {', '.join(others)}",) if others else ()
+    figure = Figure(title, subtitle=counts(sweep, trials), notes=note, name="heatmap")
+    across, up = (levels_of(trials, key) for key in keys)
+    if len(across.texts) * len(up.texts) > 4 * len(trials.value) and all(trials.is_numeric(key) for key in keys):
+        return _scatter(figure, trials, keys, results, chosen, limits)
+    values = np.full((len(up.texts), len(across.texts)), np.nan)
+    blocked = np.zeros(values.shape, bool)
+    pick = np.fmax if trials.maximize else np.fmin
+    pick.at(values, (up.index, across.index), results)
+    np.logical_or.at(blocked, (up.index, across.index), trials.diverged)
+    blocked &= np.isnan(values)
+    x, y = np.arange(len(across.texts)), np.arange(len(up.texts))
+    grid = Grid(x, y, values, "cells", metric_label(trials), chosen, blocked, limits)
+    return replace(
+        figure,
+        x=FigureAxis(trials.axis_label(keys[0]), ticks=across.ticks),
+        y=FigureAxis(trials.axis_label(keys[1]), ticks=up.ticks),
+        grid=grid,
+    )
+
+
+def is_map(sweep: SweepRun) -> bool:
+    """Return whether a heat map is a sweep's default picture: it varies two numbers, each at several values."""
+    trials = read_trials(sweep)
+    keys = trials.numeric_axes()
+    if len(keys) != 2 or len(trials.axes) != 2:
+        return False
+    # A few values of one are better seen as lines of the other.
+    return all(len(np.unique(trials.column(key))) > 4 for key in keys)
+
+
+def _scatter(
+    figure: Figure,
+    trials: TrialColumns,
+    keys: Sequence[str],
+    results: np.ndarray,
+    scale: Scale,
+    limits: tuple[float, float] | None,
+) -> Figure:
+    """Return a point for each trial, for settings that were drawn at random."""
+    x, y = (trials.column(key) for key in keys)
+    good = np.isfinite(results)
+    points = Series(x[good], y[good], style="points", values=results[good], slot=0)
+    marks = tuple(
+        Mark(float(a), float(b), "diverged") for a, b in zip(x[trials.diverged], y[trials.diverged], strict=True)
+    )
+    return replace(
+        figure,
+        x=FigureAxis(trials.axis_label(keys[0]), sampling_scale(x)),
+        y=FigureAxis(trials.axis_label(keys[1]), sampling_scale(y)),
+        series=(points,),
+        marks=marks,
+        colours=FigureAxis(metric_label(trials), scale, limits),
+    )
+
+
+# --- curves -----------------------------------------------------------------------------------------------------------
+
+
+@picture("curves", of="sweep", on_page=always)
+def curves_figure(
+    sweep: SweepRun, *, columns: Sequence[str] = (), most: int = 200, scale: Scale | None = None
+) -> Figure:
+    """Return the loss (or another recorded column) of a sweep's trials over steps, a line each.
+
+    Args:
+        columns: the column; default: the loss.
+        most: of more trials, so many are drawn, evenly through the table.
+    Raises:
+        UsageError: no curves were kept, or not this column.
+    """
+    column = only_column(columns, "curves") or "loss"
+    curves = sweep.curves
+    if column not in curves or curves[column].ndim != 2:
+        kept = ", ".join(name for name in curves if name not in ("step", "trial"))
+        raise UsageError(
+            f"{safe_text(sweep.id)} has no curves of '{safe_text(column, limit=60)}'",
+            hint=f"it has: {safe_text(kept, limit=300)}" if kept else None,
+        )
+    values = curves[column]
+    trials = read_trials(sweep)
+    label, names, ranks = _order(trials)
+    ids = curves["trial"].tolist()
+    order = np.array(sorted(range(len(ids)), key=lambda row: ranks.get(ids[row], float(row))), int)
+    shown = spread(order, most)
+    series = tuple(
+        Series(curves["step"], numbers(values[row]), names.get(ids[row], f"trial {ids[row]}"), slot=slot)
+        for slot, row in enumerate(shown.tolist())
+    )
+    notes = [f"{len(shown)} of {len(order)} trials are drawn"] if len(shown) < len(order) else []
+    start = start_of(sweep, trials) if column == "loss" else None
+    high = np.inf if start is None else start * BEYOND_START
+    within = [np.where(item.y <= high, item.y, np.nan) for item in series]
+    chosen = scale or natural_scale(within, zeros=True)
+    limits = None
+    if start is not None and any((item.y > high).any() for item in series):
+        limits = limits_of(within, chosen)
+        notes.append(f"curves above {number_text(high, 2)} leave the picture")
+    return Figure(
+        title_of(sweep, f"{column} by {label}"), FigureAxis("step", whole=True), FigureAxis(column, chosen, limits),
+        counts(sweep, trials), series, name="curves", graded=len(series) > len(LINES), notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _order(trials: TrialColumns) -> tuple[str, dict[Any, str], dict[Any, float]]:
+    """Return the label of the axis that orders the trials; trial -> its label; trial -> its rank."""
+    if not trials.axes:
+        return "trial", {}, {}
+    by = next(iter(trials.numeric_axes() or trials.axes))
+    labels = {
+        number: ", ".join(f"{trials.labels[key]} {value_text(values[row])}" for key, values in trials.axes.items())
+        for row, number in enumerate(trials.numbers)
+    }
+    ranks = dict(zip(trials.numbers, trials.column(by).tolist(), strict=True)) if trials.is_numeric(by) else {}
+    return trials.axis_label(by), labels, ranks
