@@ -14,9 +14,10 @@ from gdrun.reporting import sections
 from gdrun.rundir.run import Run
 from gdrun.rundir.sweep_run import SweepRun
 from gdrun.sweeping.summary import summarize
-from gdrun.text import exact, human_seconds, plural, plural_number
+from gdrun.text import exact, human_seconds, plural_number
 
 from . import terminal
+from .progress import plural_count
 from .tables import status_style, table
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class SweepEnd(RunEnd):
         counts = self.sweep.counts
         parts = [f"{counts[name]:,} {name}" for name in ("stopped", "diverged", "failed", "missing") if counts[name]]
         seconds = f" in {human_seconds(self.record.seconds)}" if self.record.seconds is not None else ""
-        return f": {plural(counts['total'], 'trial')}" + (f" ({', '.join(parts)})" if parts else "") + seconds
+        return f": {plural_count(counts['total'])}" + (f" ({', '.join(parts)})" if parts else "") + seconds
 
     def _show(self, *, verbose: bool, picture: bool) -> None:
         titles, rows, _ = sections.best_settings(self.sweep)
