@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from gdrun.cli import failures, terminal
-from gdrun.cli.failures import Several, collecting, guarded, show_error, worst
+from gdrun.cli.failures import Several, for_all, guarded, show_error, worst
 from gdrun.errors import ConfigError, GdrunError, Place, Problem, ResourceError, RunDirectoryError, UsageError
 
 
@@ -112,20 +112,22 @@ def test_json_tells_an_error_as_one_document(capsys):
     )
 
 
-def test_one_collected_error_is_raised_as_it_is():
-    with pytest.raises(UsageError, match="first"), collecting() as errors, errors.kept():
-        raise UsageError("first")
+def raise_it(error: Exception) -> None:
+    raise error
 
 
-def test_several_collected_errors_are_told_together_under_the_worst_code(capsys):
-    def command() -> None:
-        with collecting() as errors:
-            for error in (problem(), ResourceError("no gpu")):
-                with errors.kept():
-                    raise error
+def test_one_error_of_many_items_is_raised_as_it_is():
+    with pytest.raises(UsageError, match="first"):
+        for_all([UsageError("first")], raise_it)
 
+
+def test_results_come_in_the_order_of_the_items():
+    assert for_all([3, 1], lambda number: -number) == [-3, -1]
+
+
+def test_several_errors_are_shown_together_under_the_worst_code(capsys):
     with pytest.raises(Several) as caught:
-        command()
+        for_all([problem(), ResourceError("no gpu")], raise_it)
     assert show_error(caught.value) == 8
     shown = capsys.readouterr().err
     assert "a.yaml:3:5: wrong" in shown
