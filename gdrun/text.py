@@ -128,8 +128,8 @@ def human_age(seconds: float) -> str:
 
 
 def _two_units(total: int, size: int, large: str, small: str) -> str:
-    many, rest = divmod(total, size)
-    return f"{many} {large} {rest} {small}" if rest else f"{many} {large}"
+    whole, part = divmod(total, size)
+    return f"{whole} {large} {part} {small}" if part else f"{whole} {large}"
 
 
 def human_bytes(size: int) -> str:
@@ -150,3 +150,8 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 def plural_number(count: float, one: str) -> str:
     """Return "2.5 epochs", "1 epoch"."""
     return plural(int(count), one) if float(count).is_integer() else f"{human_number(count, digits=4)} {one}s"
+
+
+def plural_count(count: int, one: str) -> str:
+    """Return "1 trial", "1,000 trials"."""
+    return f"{count:,} {one if count == 1 else one + 's'}"

@@ -88,7 +88,7 @@ def command(
     if not quiet:
         met = sum(code == ExitCode.DONE for code in codes)
         style = "bold green" if met == len(codes) else "bold red"
-        terminal.say(Text(f"{plural(len(codes), 'config')}: {met} met, {len(codes) - met} not", style))
+        terminal.message(Text(f"{plural(len(codes), 'config')}: {met} met, {len(codes) - met} not", style))
     if as_json:
         print_json({"configs": results, "exit_code": int(code)})
     return code
@@ -97,11 +97,13 @@ def command(
 def _show(checked: Checked, config: str, seconds: float, *, verbose: bool, kept: bool) -> None:
     verdict = ("ok    ", "green") if checked.ok else ("MISSED", "bold red")
     stated = plural(len(checked.rows), "expectation") if checked.stated else "it expects nothing: no `expect:`"
-    terminal.say(Text.assemble(verdict, f" {config}: {stated}, {human_seconds(seconds)}"))
+    terminal.message(Text.assemble(verdict, f" {config}: {stated}, {human_seconds(seconds)}"))
     if verbose:
         cells = [("ok" if row.ok else "MISSED", row.what, row.expected, row.bound, row.got) for row in checked.rows]
-        terminal.say(*table(cells, ["", "what", "expected", "within", "got"], indent=2))
-    terminal.say(*(f"  {miss_text(row)}" for row in checked.missed), *([f"  {checked.run.directory}"] if kept else []))
+        terminal.message(*table(cells, ["", "what", "expected", "within", "got"], indent=2))
+    terminal.message(
+        *(f"  {miss_text(row)}" for row in checked.missed), *([f"  {checked.run.directory}"] if kept else [])
+    )
 
 
 def _describe(checked: Checked, config: str, seconds: float, *, kept: bool) -> dict[str, Any]:

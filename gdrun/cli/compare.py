@@ -30,7 +30,7 @@ def command(runs: RunsArgument, runs_dir: RunsDir = None, as_json: Json = False)
     if as_json:
         return print_json(facts)
     if not facts["settings"]:
-        terminal.say("no setting differs")
+        terminal.message("no setting differs")
     rows = [(row["name"], [short(value) for value in row["values"]], row["best"]) for row in facts["results"]]
     rows += [
         (row["name"], ["-" if value is None else exact(value) for value in row["values"]], None)

@@ -100,7 +100,7 @@ def _packages() -> list[Diagnosis]:
 
 
 def _bytecode() -> Diagnosis:
-    """Without compiled bytecode TensorFlow takes 12 s to start instead of 4."""
+    """Look for compiled bytecode, without which TensorFlow takes 12 s to start instead of 4."""
     from importlib.util import cache_from_source, find_spec
 
     spec = find_spec("tensorflow")
@@ -124,7 +124,7 @@ def _machine() -> Diagnosis:
 
 
 def _runs(runs_dir: Path | None) -> Diagnosis:
-    """Whether run directories can be written; nothing is left behind."""
+    """Look whether run directories can be written; leave nothing behind."""
     from gdrun.rundir.layout import default_runs_root
 
     root = runs_dir or default_runs_root()
@@ -158,6 +158,6 @@ def _tensorflow() -> list[Diagnosis]:
     if not gpus:
         built = tf.test.is_built_with_cuda()
         mend = "" if not os.path.exists("/dev/nvidia0") else "pip install 'gdrun[gpu]'"
-        found = "none seen by TensorFlow" + ("" if built else ", which is built without CUDA")
-        checks.append(Diagnosis("gpu", NOTE if mend else OK, found, mend))
+        state = "none seen by TensorFlow" + ("" if built else ", which is built without CUDA")
+        checks.append(Diagnosis("gpu", NOTE if mend else OK, state, mend))
     return checks

@@ -82,4 +82,4 @@ def _show(plan: dict[str, Any]) -> None:
     if len(plan["parameters"]) > MOST_PARAMETERS:
         rows.append(("  ...", f"and {len(plan['parameters']) - MOST_PARAMETERS} more"))
     description = f" {plan['description']}" if plan["description"] else ""
-    terminal.say(Text.assemble((plan["name"], "bold"), description), *table(rows, indent=2))
+    terminal.message(Text.assemble((plan["name"], "bold"), description), *table(rows, indent=2))

@@ -81,7 +81,7 @@ def guarded(function: Callable[..., int | None]) -> Callable[..., NoReturn]:
             # The reader that closed the pipe has seen enough.
             code = ExitCode.DONE
         except KeyboardInterrupt:
-            terminal.say("interrupted")
+            terminal.message("interrupted")
             code = ExitCode.INTERRUPTED
         except Exception as error:  # the one place where nothing may pass
             code = show_error(error, as_json=bool(named.get("as_json")), verbose=bool(named.get("verbose")))
@@ -128,26 +128,26 @@ def describe(error: Exception) -> dict[str, Any]:
 
 def _show(error: Exception) -> None:
     if isinstance(error, ConfigError):
-        terminal.say(*render(error.problems, error.source).split("\n"))
+        terminal.message(*render(error.problems, error.source).split("\n"))
     elif isinstance(error, GdrunError) and error.exit_code != ExitCode.BUG:
-        _say_titled("error:", str(error))
+        _show_titled("error:", str(error))
         if error.hint:
-            terminal.say(f"  {error.hint[:MESSAGE_LIMIT]}")
+            terminal.message(f"  {error.hint[:MESSAGE_LIMIT]}")
     elif os.environ.get(TRACEBACK_VARIABLE):
-        terminal.say(*"".join(traceback.format_exception(error)).split("\n"))
+        terminal.message(*"".join(traceback.format_exception(error)).split("\n"))
     else:
         where = ""
         if frames := traceback.extract_tb(error.__traceback__):
             where = f" ({os.path.basename(frames[-1].filename)}, line {frames[-1].lineno})"
-        _say_titled("bug in gdrun:", f"{type(error).__name__}: {str(error)[:MESSAGE_LIMIT]}{where}")
+        _show_titled("bug in gdrun:", f"{type(error).__name__}: {str(error)[:MESSAGE_LIMIT]}{where}")
         for note in getattr(error, "__notes__", ()):
-            terminal.say(*note[:MESSAGE_LIMIT].split("\n"))
-        terminal.say(f"  please report it, with what {TRACEBACK_VARIABLE}=1 and the same command show")
+            terminal.message(*note[:MESSAGE_LIMIT].split("\n"))
+        terminal.message(f"  please report it, with what {TRACEBACK_VARIABLE}=1 and the same command show")
 
 
-def _say_titled(title: str, text: str) -> None:
+def _show_titled(title: str, text: str) -> None:
     first, *others = text[: MESSAGE_LIMIT + 100].split("\n")
-    terminal.say(Text.assemble((title, "bold red"), " ", first), *others)
+    terminal.message(Text.assemble((title, "bold red"), " ", first), *others)
 
 
 def _show_plugin_traceback(error: BaseException, *, verbose: bool) -> None:
@@ -159,6 +159,6 @@ def _show_plugin_traceback(error: BaseException, *, verbose: bool) -> None:
     if own is None or isinstance(own, GdrunError):
         return
     if verbose:
-        terminal.say(*"".join(traceback.format_exception(own))[-MESSAGE_LIMIT:].rstrip("\n").split("\n"))
+        terminal.message(*"".join(traceback.format_exception(own))[-MESSAGE_LIMIT:].rstrip("\n").split("\n"))
     else:
-        terminal.say(f"  {TRACEBACK_VARIABLE}=1, or -v where a command has it, shows the plugin's traceback")
+        terminal.message(f"  {TRACEBACK_VARIABLE}=1, or -v where a command has it, shows the plugin's traceback")

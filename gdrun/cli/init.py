@@ -61,5 +61,5 @@ def command(
     for file, content in files_to_write.items():
         write_file(file, content.encode(), new=True)
     terminal.data(str(path))
-    terminal.say(f"now: gdrun train {path}")
+    terminal.message(f"now: gdrun train {path}")
     return None

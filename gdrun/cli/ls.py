@@ -76,13 +76,13 @@ def command(
     elif listed:
         terminal.data(*(_chosen_columns(listed, names, now) if names else default_table(listed, now=now)))
         if limit is None and len(listed) < total:
-            terminal.say(f"{len(listed)} of {total:,} runs; -n 0 shows all, -n N so many, --filter some")
+            terminal.message(f"{len(listed)} of {total:,} runs; -n 0 shows all, -n N so many, --filter some")
     elif condition is not None:
-        terminal.say(f"no run in {root} fits the filter")
+        terminal.message(f"no run in {root} fits the filter")
     elif total:
-        terminal.say(f"{plural(total, 'run')} in {root}, none shown")
+        terminal.message(f"{plural(total, 'run')} in {root}, none shown")
     else:
-        terminal.say(f"no runs in {root}; `gdrun train CONFIG` makes one")
+        terminal.message(f"no runs in {root}; `gdrun train CONFIG` makes one")
 
 
 def _listed(

@@ -108,7 +108,7 @@ def command(
     if not as_json and (term or (output is None and not has_matplotlib())):
         terminal.data(*Text.from_ansi(_text(figure, measure if term else None).rstrip("\n")).split())
         if not term:
-            terminal.say(f"pictures as files need matplotlib: {INSTALL_HINT}")
+            terminal.message(f"pictures as files need matplotlib: {INSTALL_HINT}")
         return ExitCode.DONE
     written = _write(figure, loaded, output, measure) if not term and (output or not as_json) else None
     if as_json:

@@ -46,23 +46,25 @@ def command(
     root = runs_dir or default_runs_root()
     conditions = (keep_best, older, status, condition)
     if trash:
-        if any(one is not None for one in conditions):
+        if any(condition is not None for condition in conditions):
             raise UsageError("--trash empties the whole trash; it takes no condition")
         return _empty(root, yes=yes, dry_run=dry_run, as_json=as_json)
     plan = plan_pruning(root, keep_best=keep_best, metric=metric, older=older, status=status, filter=condition)
     if plan.busy:
-        terminal.say(f"{plural(len(plan.busy), 'run')} that would go {'is' if len(plan.busy) == 1 else 'are'} running")
+        terminal.message(
+            f"{plural(len(plan.busy), 'run')} that would go {'is' if len(plan.busy) == 1 else 'are'} running"
+        )
     goes = [entry.directory for entry in plan.goes]
     moved: list[Path] = []
     if not goes:
-        terminal.say(f"nothing goes{f'; {plan.kept} among the best stay' if plan.kept else ''}")
+        terminal.message(f"nothing goes{f'; {plan.kept} among the best stay' if plan.kept else ''}")
     elif dry_run:
         agreed(plan.goes, "into the trash (a dry run: nothing is done)", yes=True)
     elif not agreed(plan.goes, "into the trash", yes=yes):
         return ExitCode.DONE
     else:
         moved = remove(goes, root)
-        terminal.say(
+        terminal.message(
             f"{plural(len(moved), 'run')} in the trash; `gdrun restore` lists it, `gdrun prune --trash` empties it"
         )
     if as_json:
@@ -77,12 +79,12 @@ def _empty(root: Path, *, yes: bool, dry_run: bool, as_json: bool) -> int:
     entries = [Entry(run.directory) for run in removed(root)]
     count = 0
     if not entries:
-        terminal.say(f"the trash of {root} is empty")
+        terminal.message(f"the trash of {root} is empty")
     elif dry_run:
         agreed(entries, "for good (a dry run: nothing is done)", yes=True)
     elif agreed(entries, "for good", yes=yes):
         count = empty_trash(root)
-        terminal.say(f"{plural(count, 'run')} deleted")
+        terminal.message(f"{plural(count, 'run')} deleted")
     if as_json:
         print_json({"deleted": count})
     return ExitCode.DONE

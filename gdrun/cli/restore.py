@@ -34,12 +34,16 @@ def command(
         entries = [Entry(run.directory) for run in removed(root)]
         if as_json:
             print_json(
-                {"trash": [{"id": one.id, "name": one.get("name"), "directory": one.directory} for one in entries]}
+                {
+                    "trash": [
+                        {"id": entry.id, "name": entry.get("name"), "directory": entry.directory} for entry in entries
+                    ]
+                }
             )
         elif entries:
             terminal.data(*ls.default_table(entries))
         else:
-            terminal.say(f"the trash of {root} is empty")
+            terminal.message(f"the trash of {root} is empty")
         return ExitCode.DONE
     references = [run.id for run in removed(root)] if everything else list(runs or ())
     restored = restore(references, root)

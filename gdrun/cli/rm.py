@@ -37,7 +37,7 @@ def command(runs: RunsArgument, yes: Yes = False, runs_dir: RunsDir = None, as_j
     if as_json:
         print_json({"removed": [str(path) for path in moved]})
     else:
-        terminal.say(f"{plural(len(moved), 'run')} in the trash; `gdrun restore` lists it and brings them back")
+        terminal.message(f"{plural(len(moved), 'run')} in the trash; `gdrun restore` lists it and brings them back")
     return ExitCode.DONE
 
 
@@ -47,8 +47,8 @@ def agreed(entries: Sequence[Entry], where: str, *, yes: bool) -> bool:
     Raises:
         UsageError: not `yes`, and there is nobody to ask.
     """
-    terminal.say(f"{plural(len(entries), 'run')} {'goes' if len(entries) == 1 else 'go'} {where}:")
-    terminal.say(*ls.default_table(entries, name="stderr", indent=2))
+    terminal.message(f"{plural(len(entries), 'run')} {'goes' if len(entries) == 1 else 'go'} {where}:")
+    terminal.message(*ls.default_table(entries, name="stderr", indent=2))
     if yes:
         return True
     try:
@@ -61,5 +61,5 @@ def agreed(entries: Sequence[Entry], where: str, *, yes: bool) -> bool:
     terminal.stream("stderr").flush()
     answer = sys.stdin.readline().strip().lower() in ("y", "yes")
     if not answer:
-        terminal.say("nothing was done")
+        terminal.message("nothing was done")
     return answer

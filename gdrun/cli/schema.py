@@ -29,4 +29,4 @@ def command(
         terminal.document(text)
         return
     write_file(output, text.encode())
-    terminal.say(f"wrote {output}")
+    terminal.message(f"wrote {output}")

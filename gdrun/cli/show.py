@@ -54,20 +54,20 @@ def command(
 
     RUN is a path, an id or the beginning of one, latest (the default), latest~1, ...
     """
-    shown = load_run(run, runs_dir)
+    loaded = load_run(run, runs_dir)
     if config:
-        terminal.data(*shown.config.removesuffix("\n").split("\n"))
+        terminal.data(*loaded.config.removesuffix("\n").split("\n"))
     elif convergence:
-        _show_convergence(shown, as_json=as_json)
+        _show_convergence(loaded, as_json=as_json)
     elif files and not as_json:
         # For programs: the tab is no part of a name, so what is in a name is escaped here.
-        terminal.document("\n".join(f"{size}\t{safe_text(name)}" for name, size in files_of(shown)))
+        terminal.document("\n".join(f"{size}\t{safe_text(name)}" for name, size in files_of(loaded)))
     else:
-        facts = describe_run(shown)
+        facts = describe_run(loaded)
         if as_json:
             print_json({"files": facts["files"]} if files else {"run": facts})
         else:
-            terminal.data(*_page(shown, facts, screen_width() or WIDTH))
+            terminal.data(*_page(loaded, facts, screen_width() or WIDTH))
     return ExitCode.DONE
 
 
@@ -169,8 +169,8 @@ def _recorded(values: np.ndarray) -> np.ndarray:
     """Return a column without its gaps: metrics stand in the rows at ends of epochs alone, the gaps are no nans."""
     import numpy as np
 
-    known = np.flatnonzero(~np.isnan(values)) if values.dtype.kind == "f" else np.arange(len(values))
-    return values[known] if len(known) else values[:0]
+    present = np.flatnonzero(~np.isnan(values)) if values.dtype.kind == "f" else np.arange(len(values))
+    return values[present] if len(present) else values[:0]
 
 
 def _varies(values: np.ndarray) -> bool:

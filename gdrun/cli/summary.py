@@ -14,10 +14,9 @@ from gdrun.reporting import sections
 from gdrun.rundir.run import Run
 from gdrun.rundir.sweep_run import SweepRun
 from gdrun.sweeping.summary import summarize
-from gdrun.text import exact, human_seconds, plural_number
+from gdrun.text import exact, human_seconds, plural_count, plural_number
 
 from . import terminal
-from .progress import plural_count
 from .tables import status_style, table
 
 if TYPE_CHECKING:
@@ -81,19 +80,19 @@ class RunEnd:
             picture: with the picture of a sweep in characters.
         """
         style = f"bold {status_style(self.status)}"
-        terminal.say(Text.assemble((self.record.name, "bold"), " ", (self.status, style), self._head()))
+        terminal.message(Text.assemble((self.record.name, "bold"), " ", (self.status, style), self._head()))
         self._show(verbose=verbose, picture=picture)
 
     def _head(self) -> str:
         return f": {self.record.why}" if self.record.why else ""
 
     def _show(self, *, verbose: bool, picture: bool) -> None:
-        terminal.say(*table(self._rows(verbose), indent=2))
+        terminal.message(*table(self._rows(verbose), indent=2))
         if self.status == "diverged":
             advice = (
                 "a smaller learning rate may hold (`gdrun lr` finds one); data far from 1 wants `scale: standardize`"
             )
-            terminal.say(Text(f"  {advice}", "dim"))
+            terminal.message(Text(f"  {advice}", "dim"))
 
     def _rows(self, verbose: bool) -> list[tuple[str, str]]:
         """Return steps, time, final and best values, and the parameters."""
@@ -154,21 +153,21 @@ class SweepEnd(RunEnd):
         counts = self.sweep.counts
         parts = [f"{counts[name]:,} {name}" for name in ("stopped", "diverged", "failed", "missing") if counts[name]]
         seconds = f" in {human_seconds(self.record.seconds)}" if self.record.seconds is not None else ""
-        return f": {plural_count(counts['total'])}" + (f" ({', '.join(parts)})" if parts else "") + seconds
+        return f": {plural_count(counts['total'], 'trial')}" + (f" ({', '.join(parts)})" if parts else "") + seconds
 
     def _show(self, *, verbose: bool, picture: bool) -> None:
         titles, rows, _ = sections.best_settings(self.sweep)
         if rows:
-            terminal.say(*table([[f"trial {row[0]}", *row[1:]] for row in rows], ["best", *titles[1:]], indent=2))
+            terminal.message(*table([[f"trial {row[0]}", *row[1:]] for row in rows], ["best", *titles[1:]], indent=2))
         for sentence in sections.edges(self.sweep):
-            terminal.say(f"  {sentence}")
+            terminal.message(f"  {sentence}")
         if picture and rows:
             self._show_picture()
         why = next((row.get("why") for row in self.run.trials if row.get("status") == "failed"), None)
         if why:
             terminal.warn(f"a trial failed: {why}")
         if self.sweep.counts["failed"] or self.sweep.counts["missing"]:
-            terminal.say(f"gdrun resume {self.run.id} runs the trials that have no result")
+            terminal.message(f"gdrun resume {self.run.id} runs the trials that have no result")
 
     def _show_picture(self) -> None:
         """Print the sensitivity picture, where there is an axis of numbers to draw it over."""
@@ -178,7 +177,7 @@ class SweepEnd(RunEnd):
             width = min(shutil.get_terminal_size().columns, PICTURE_COLUMNS)
             plain = not can_show(terminal.stream("stderr").encoding)
             text = as_text(sensitivity_figure(self.run), width, PICTURE_ROWS, terminal.has_colour(), ascii_only=plain)
-            terminal.say(*terminal.styled(text))
+            terminal.message(*terminal.styled(text))
 
 
 def parameters_of(run: Run) -> dict[str, np.ndarray]:

@@ -10,10 +10,9 @@ from gdrun.config.scalars import in_flow
 from gdrun.sweeping.grouping import group_trials
 from gdrun.sweeping.proposals import batch_size
 from gdrun.sweeping.trials import SweepSpec
-from gdrun.text import exact
+from gdrun.text import exact, plural_count
 
 from . import terminal
-from .progress import plural_count
 from .tables import table
 
 FIRST_ROWS, LAST_ROWS = 12, 4
@@ -76,13 +75,13 @@ def show(spec: SweepSpec) -> None:
         pruned = ", the weaker dropped on the way" if spec.search.prune else ""
         search = f", proposed by {spec.search.kind}{batches}{pruned}"
     ranked = f"ranked by the {'largest' if spec.maximize else 'smallest'} {spec.metric}"
-    words = f"{plural_count(len(spec))}{search}, {ranked}"
-    terminal.say(Text.assemble((spec.base.experiment.name or "", "bold"), f": {words}"))
+    words = f"{plural_count(len(spec), 'trial')}{search}, {ranked}"
+    terminal.message(Text.assemble((spec.base.experiment.name or "", "bold"), f": {words}"))
     if not spec.blocks:
         for axis in spec.axes:
             drawn = axis.distribution
             space = f"{drawn.kind} {exact(drawn.low)} to {exact(drawn.high)}" if drawn else ""
-            terminal.say(f"  {axis.key}  {space or ', '.join(cell(value) for value in (axis.values or ())[:12])}")
+            terminal.message(f"  {axis.key}  {space or ', '.join(cell(value) for value in (axis.values or ())[:12])}")
         return
     shown = _shown(spec)
     rows: list[tuple[str, ...]] = []
@@ -90,19 +89,19 @@ def show(spec: SweepSpec) -> None:
         rows.append((str(number), *map(cell, spec.values(number))))
         if number == FIRST_ROWS - 1 and len(shown) < len(spec):
             rows.append(("...", f"and {len(spec) - len(shown):,} more"))
-    terminal.say(*table(rows, ["trial", *(axis.key for axis in spec.axes)], indent=2))
+    terminal.message(*table(rows, ["trial", *(axis.key for axis in spec.axes)], indent=2))
     groups = groups_of(spec) or []
     if len(groups) == 1:
-        terminal.say("all of them can share one program")
+        terminal.message("all of them can share one program")
         return
-    terminal.say(f"{len(groups):,} groups share a program each:")
+    terminal.message(f"{len(groups):,} groups share a program each:")
     rows = [
-        (plural_count(size), ", ".join(f"{key}={cell(value)}" for key, value in values.items()))
+        (plural_count(size, "trial"), ", ".join(f"{key}={cell(value)}" for key, value in values.items()))
         for size, values in groups[:MOST_GROUPS]
     ]
     if len(groups) > MOST_GROUPS:
         rows.append(("...", f"and {len(groups) - MOST_GROUPS:,} more"))
-    terminal.say(*table(rows, indent=2))
+    terminal.message(*table(rows, indent=2))
 
 
 def cell(value: Any) -> str:

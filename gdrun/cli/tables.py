@@ -47,7 +47,7 @@ def short_ids(ids: Sequence[str]) -> list[str]:
     """Return the ends of run ids, "pi-7f3a", where they tell them apart; references may be written so."""
     from gdrun.rundir.layout import is_run_id, name_in
 
-    short = [f"{name_in(one)}-{one[-4:]}" if is_run_id(one) else one for one in ids]
+    short = [f"{name_in(run_id)}-{run_id[-4:]}" if is_run_id(run_id) else run_id for run_id in ids]
     return short if len(set(short)) == len(ids) else list(ids)
 
 

@@ -1,6 +1,6 @@
 """The two streams of a command: data to stdout, messages to stderr.
 
-All text is escaped here and nowhere else, where it leaves for the terminal: `data`, `say` and `warn` take any text,
+All text is escaped here and nowhere else, where it leaves for the terminal: `data`, `message` and `warn` take any text,
 each argument for one line. `document` alone writes as it is, for text in a format of its own: JSON, YAML, CSV.
 
 Messages never fail: a closed pipe or a full disk behind stderr must not end a run. Data that cannot be written does end
@@ -85,7 +85,7 @@ def styled(text: str) -> list[Text]:
     return list(Text.from_ansi(text.rstrip("\n")).split())
 
 
-def say(*lines: Line) -> None:
+def message(*lines: Line) -> None:
     """Write lines to stderr, none for none; what cannot be written is lost."""
     err = stream("stderr")
     with suppress(OSError, ValueError, AttributeError):
@@ -95,7 +95,7 @@ def say(*lines: Line) -> None:
 
 def warn(text: str) -> None:
     """Write a warning to stderr."""
-    say(Text.assemble(("warning:", "yellow"), " ", text))
+    message(Text.assemble(("warning:", "yellow"), " ", text))
 
 
 def _escaped(lines: tuple[Line, ...], name: str) -> list[str]:

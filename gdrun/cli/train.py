@@ -67,15 +67,15 @@ def command(
             return dry_run.show_all(prepared, as_json=as_json)
         prepared.reverse()
         for config in configs:
-            shown = progress.listener(quiet=quiet, verbose=verbose)
-            listener = shown if tensorboard is None else TensorBoardListener(tensorboard, shown)
+            display = progress.listener(quiet=quiet, verbose=verbose)
+            listener = display if tensorboard is None else TensorBoardListener(tensorboard, display)
             try:
                 # Popped: a finished experiment's data need not stay in memory while the others run.
                 run = train.execute(
                     prepared.pop(), runs_dir=runs_dir, name=name, keep=not smoke, listener=listener, log=noise.take
                 )
             except GdrunError as error:
-                shown.close()
+                display.close()
                 codes.append(failures.show_error(error))
                 results.append({"config": config, "error": failures.describe(error)})
                 continue
@@ -111,4 +111,4 @@ def _note_ignored_sections(loaded: Sequence[LoadedConfig], configs: Sequence[str
         parts = " and ".join(f"`{section}`" for section, _ in ignored)
         see = ", ".join(command for _, command in ignored)
         are = "are" if len(ignored) > 1 else "is"
-        terminal.say(Text(f"{parts} {are} ignored by train; see {see}", "dim"))
+        terminal.message(Text(f"{parts} {are} ignored by train; see {see}", "dim"))

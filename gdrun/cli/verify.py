@@ -58,7 +58,7 @@ def command(
         print_json({"runs": rows, "exit_code": int(code)})
     elif len(verdicts) != 1 and not quiet:
         root = f" in {runs_dir or default_runs_root()}" if everything else ""
-        terminal.say(f"{plural(len(verdicts), 'run')}{root}: {len(verdicts) - bad} as they should be, {bad} not")
+        terminal.message(f"{plural(len(verdicts), 'run')}{root}: {len(verdicts) - bad} as they should be, {bad} not")
     return code
 
 

@@ -41,7 +41,7 @@ def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir
     try:
         _follow(watched, quiet=quiet or as_json)
     except KeyboardInterrupt:
-        terminal.say(f"{watched.id} goes on; `gdrun watch {watched.id}` follows it")
+        terminal.message(f"{watched.id} goes on; `gdrun watch {watched.id}` follows it")
         return ExitCode.DONE
     ended = Run(watched.directory)
     if as_json:
@@ -50,7 +50,7 @@ def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir
         return ExitCode.DONE
     if not quiet:
         if ended.problem:
-            terminal.say(f"{ended.status.value}: {ended.problem}")
+            terminal.message(f"{ended.status.value}: {ended.problem}")
         else:
             summary_of(ended).show(picture=False)
     terminal.data(str(ended.directory))
