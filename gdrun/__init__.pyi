@@ -4,7 +4,7 @@ from .analysis.checks import check_grad as check_grad
 from .analysis.grad import grad as grad
 from .analysis.learning_rate import find_learning_rate as find_learning_rate
 from .analysis.stable import stability as stability
-from .checking import check as check
+from .checking.check import check as check
 from .experiment.loading import LoadedConfig as LoadedConfig
 from .experiment.loading import load_config as load_config
 from .exports.data import export as export
@@ -25,11 +25,11 @@ from .rundir.trash import remove as remove
 from .rundir.trash import removed as removed
 from .rundir.trash import restore as restore
 from .rundir.verifying import verify as verify
+from .sweeping.run import resume as resume
 from .sweeping.run import sweep as sweep
 from .sweeping.trials import plan_trials as plan_trials
-from .training.resuming import resume as resume
-from .training.train import Listener as Listener
+from .training.listener import Listener as Listener
+from .training.prepare import prepare as prepare
 from .training.train import execute as execute
-from .training.train import prepare as prepare
 from .training.train import train as train
 from .version import __version__ as __version__

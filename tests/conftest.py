@@ -39,7 +39,7 @@ class Lab:
 
     def prepare(self, text: str, overrides: Sequence[str] = ()) -> Any:
         """Return the experiment, built."""
-        from gdrun.training.train import prepare
+        from gdrun.training.prepare import prepare
 
         return prepare(self.load(text, overrides))
 

@@ -156,7 +156,8 @@ class Reader:
     def run_config(self, block: Block) -> None:
         """A few steps: whatever can be refused is refused by then. As a graph, which takes the least time to make."""
         from gdrun.experiment.loading import load_config
-        from gdrun.training.train import execute, prepare
+        from gdrun.training.prepare import prepare
+        from gdrun.training.train import execute
 
         path = self.write_file(block)
         execute(prepare(load_config(path, ["compile=graph"]), smoke=True), keep=False, command=["test"])

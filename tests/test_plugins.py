@@ -12,8 +12,9 @@ import gdrun
 from gdrun.errors import ConfigError, Problem
 from gdrun.experiment.loading import load_config
 from gdrun.exports.models import export_model
-from gdrun.training.prediction import evaluate, load_trained, predict
-from gdrun.training.train import execute, prepare
+from gdrun.training.predict import evaluate, load_trained, predict
+from gdrun.training.prepare import prepare
+from gdrun.training.train import execute
 
 EXTRAS = Path(__file__).parents[1] / "configs" / "extras"
 

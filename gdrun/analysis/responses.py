@@ -13,12 +13,12 @@ import numpy as np
 
 from gdrun.errors import UsageError
 from gdrun.text import plural, safe_text
-from gdrun.training.prediction import answers_target, predict
+from gdrun.training.predict import answers_target, predict
 
 if TYPE_CHECKING:
     from gdrun.assembly import Built
     from gdrun.rundir.run import Run
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 POINTS = 400
 """Of a curve."""

@@ -14,7 +14,7 @@ from gdrun.rundir.run import Run
 from gdrun.text import safe_text
 
 if TYPE_CHECKING:
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
     from .edge import Edge
     from .stability import Prediction, Sharpness

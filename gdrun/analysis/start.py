@@ -15,7 +15,7 @@ from gdrun.rundir.run import Run, load_run
 from gdrun.text import safe_text
 
 if TYPE_CHECKING:
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def point_of(
         RunDirectoryError: the run has no parameters.
     """
     from gdrun.experiment.loading import load_config
-    from gdrun.training.train import prepare
+    from gdrun.training.prepare import prepare
 
     run = source if isinstance(source, Run) else None
     if run is None and step not in (None, 0):
@@ -89,7 +89,7 @@ def at_step(prepared: Prepared, run: Run | None, step: int | None, *, keep: froz
     """
     from gdrun.engine.device import import_tensorflow
     from gdrun.engine.step import Moment
-    from gdrun.training.prediction import trained_state
+    from gdrun.training.predict import trained_state
 
     tf = import_tensorflow()
     built = prepared.built

@@ -32,7 +32,7 @@ from .initial_tensors import Parts, build_parts, released
 from .located import located
 from .loss import build_metrics, loss_warnings, tensor_formula, truth_formula
 from .optimizer import build_optimizer
-from .schedule import build_factor, build_patience, build_plateau, build_rules, total_steps
+from .schedule import build_factor, build_patience, build_plateau, build_rules
 from .tensors import open_stream
 
 FEW_NUMBERS = 10
@@ -100,7 +100,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
     dtype = tf.as_dtype(experiment.precision)
     data, validation, state, setting, batches = parts.data, parts.validation, parts.state, parts.setting, parts.batches
     per_epoch = parts.steps_per_epoch
-    scheduled = total_steps(experiment.schedule, per_epoch)
+    scheduled = experiment.schedule.total_steps(per_epoch)
     steps = scheduled if max_steps is None else min(scheduled, max_steps)
     # The schedule's own length: a smoke run sees the first rates of the real one.
     factor = build_factor(experiment.schedule, constants, steps_per_epoch=per_epoch, total_steps=scheduled)

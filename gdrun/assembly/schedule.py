@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 
 from gdrun.engine.step import Rules
 from gdrun.engine.watch import Watch
 from gdrun.experiment.experiment import Experiment
-from gdrun.formula import numpy_ops
-from gdrun.formula.evaluate import Scope, evaluate
-from gdrun.formula.parse import parse
 from gdrun.metrics.names import higher_is_better
 from gdrun.random_streams import RandomSource
-from gdrun.schedules import factors as factor_sections
-from gdrun.schedules import learning_rate as factors
-from gdrun.schedules import sections
 from gdrun.schedules.batches import Batches
+from gdrun.schedules.sections import Schedule, Stop
 
 from .located import located, refuse
 
@@ -42,58 +37,21 @@ def build_batches(experiment: Experiment, num_examples: int | None, source: Rand
         )
 
 
-def total_steps(schedule: sections.Schedule, steps_per_epoch: int) -> int:
-    """Return the number of updates that the schedule asks for."""
-    if schedule.steps is not None:
-        return schedule.steps
-    assert schedule.epochs is not None
-    return schedule.epochs * steps_per_epoch
-
-
 def build_factor(
-    schedule: sections.Schedule, constants: Mapping[str, np.ndarray], *, steps_per_epoch: int, total_steps: int
+    schedule: Schedule, constants: Mapping[str, np.ndarray], *, steps_per_epoch: int, total_steps: int
 ) -> FactorFunction | None:
     """Return steps, int64 (S,) -> factors, float64 (S,); None where the rate is constant or follows a metric."""
     section = schedule.learning_rate_factor
-    if section is None or isinstance(section, factor_sections.PlateauFactor):
+    factor = section.build(constants) if section is not None else None
+    if factor is None:
         return None
     with located("schedule", "learning_rate_factor"):
-        factor = _factor(section, constants)
         # Once, so that a formula's mistake is told before anything is on disk.
         factor(np.asarray([0, total_steps], np.int64), steps_per_epoch=steps_per_epoch, total_steps=total_steps)
     return lambda steps: factor(steps, steps_per_epoch=steps_per_epoch, total_steps=total_steps)
 
 
-def _factor(section: Any, constants: Mapping[str, np.ndarray]) -> factors.Factor:
-    settings = {name: value for name, value in section if name != "kind"}
-    match section:
-        case factor_sections.ConstantFactor():
-            return factors.Constant(**settings)
-        case factor_sections.ExponentialFactor():
-            return factors.Exponential(**settings)
-        case factor_sections.InverseTimeFactor():
-            return factors.InverseTime(**settings)
-        case factor_sections.PolynomialFactor():
-            return factors.Polynomial(**settings)
-        case factor_sections.CosineFactor():
-            return factors.Cosine(**settings)
-        case factor_sections.PiecewiseFactor():
-            return factors.Piecewise(**settings)
-        case factor_sections.OneCycleFactor():
-            return factors.OneCycle(**settings)
-        case factor_sections.FormulaFactor():
-            expression = parse(section.formula)
-
-            def by_formula(step: Any, epoch: Any) -> Any:
-                scope = Scope({**constants, "step": step, "epoch": epoch}, ops=numpy_ops.table())
-                return evaluate(expression, scope, owner="schedule.learning_rate_factor")
-
-            return factors.FromFunction(by_formula)
-        case _:
-            assert_never(section)
-
-
-def build_rules(stop: sections.Stop, formula: Callable[[Any], Any] | None) -> Rules:
+def build_rules(stop: Stop, formula: Callable[[Any], Any] | None) -> Rules:
     """Return the rules that are tried after every update."""
     return Rules(
         loss_below=stop.loss_below,
@@ -105,7 +63,7 @@ def build_rules(stop: sections.Stop, formula: Callable[[Any], Any] | None) -> Ru
     )
 
 
-def build_patience(schedule: sections.Schedule, watchable: tuple[str, ...]) -> Watch | None:
+def build_patience(schedule: Schedule, watchable: tuple[str, ...]) -> Watch | None:
     """Return the patience rule, if there is one. `watchable` are the metrics that an epoch ends with."""
     rule = schedule.stop.patience
     if rule is None:
@@ -115,10 +73,10 @@ def build_patience(schedule: sections.Schedule, watchable: tuple[str, ...]) -> W
     return Watch(rule.metric, higher, rule.min_delta, rule.epochs, restore_best=rule.restore_best)
 
 
-def build_plateau(schedule: sections.Schedule, watchable: tuple[str, ...]) -> Watch | None:
+def build_plateau(schedule: Schedule, watchable: tuple[str, ...]) -> Watch | None:
     """Return the plateau factor as a rule, if there is one."""
-    section = schedule.learning_rate_factor
-    if not isinstance(section, factor_sections.PlateauFactor):
+    section = schedule.plateau
+    if section is None:
         return None
     _check_metric(section.metric, watchable, ("schedule", "learning_rate_factor", "metric"))
     return Watch(

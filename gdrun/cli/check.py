@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from gdrun.checking import Checked, check_prepared
+from gdrun.checking.check import Checked, check_prepared
 from gdrun.errors import ExitCode, GdrunError
 from gdrun.rundir.layout import default_runs_root
 from gdrun.text import human_seconds, plural

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from gdrun.errors import ExitCode
 from gdrun.text import human_bytes, plural
-from gdrun.training.train import Prepared, plan
+from gdrun.training.prepare import Prepared
+from gdrun.training.train import plan
 
 from . import terminal
 from .output import print_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gdrun.errors import ExitCode
 from gdrun.rundir.run import load_run
 from gdrun.text import short
-from gdrun.training.prediction import evaluate, load_trained, read_examples
+from gdrun.training.predict import evaluate, load_trained, read_examples
 
 from . import session, terminal
 from .arguments import Device, Json, Plugins, RunArgument, RunsDir

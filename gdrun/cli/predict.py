@@ -10,7 +10,7 @@ import typer
 
 from gdrun.errors import ExitCode, UsageError
 from gdrun.rundir.run import load_run
-from gdrun.training.prediction import load_trained, predict, read_examples
+from gdrun.training.predict import load_trained, predict, read_examples
 
 from . import session, terminal
 from .arguments import Device, Json, Plugins, RunArgument, RunsDir

@@ -12,7 +12,7 @@ import numpy as np
 from gdrun.text import human_number
 
 if TYPE_CHECKING:
-    from gdrun.checking import Sight
+    from gdrun.checking.check import Sight
     from gdrun.experiment.expect import Expect
 
 FEW_NUMBERS = 20

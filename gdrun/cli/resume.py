@@ -9,7 +9,8 @@ import typer
 
 from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
-from gdrun.training import resumable, resuming
+from gdrun.sweeping.run import resume_sweep
+from gdrun.training.resume import continue_run, find_resumable, prepare_again
 
 from . import progress, session, terminal
 from .arguments import Json, Plugins, Quiet, RunsDir, Verbose, is_setting
@@ -45,18 +46,18 @@ def command(
     overrides = [text for text in targets or () if is_setting(text)]
     if len(runs) > 1:
         raise UsageError("one run at a time can be resumed", hint="gdrun resume RUN")
-    directory = resumable.find_resumable(runs[0] if runs else None, more=bool(overrides), runs_dir=runs_dir)
+    directory = find_resumable(runs[0] if runs else None, more=bool(overrides), runs_dir=runs_dir)
     is_sweep = Run(directory).record.kind == "sweep"
     loaded_plugins = session.load_plugins(plugins)
     listener = progress.listener(directory.name if is_sweep else "", quiet=quiet, verbose=verbose)
     with session.quiet() as noise:
         try:
             if is_sweep:
-                run: Run = resuming.resume_sweep(directory, overrides, plugins=loaded_plugins, listener=listener)
+                run: Run = resume_sweep(directory, overrides, plugins=loaded_plugins, listener=listener)
             else:
                 with session.waiting("starting TensorFlow"):
-                    prepared = resumable.prepare_again(directory, overrides, plugins=loaded_plugins)
-                run = resuming.continue_run(prepared, directory, listener=listener, log=noise.take)
+                    prepared = prepare_again(directory, overrides, plugins=loaded_plugins)
+                run = continue_run(prepared, directory, listener=listener, log=noise.take)
         finally:
             listener.close()
     ended = summary_of(run)

@@ -18,7 +18,7 @@ from .noise import Noise
 if TYPE_CHECKING:
     from gdrun.config.plugins import Plugins
     from gdrun.experiment import LoadedConfig
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:\d{1,4})?")
 
@@ -69,7 +69,7 @@ def prepare_all(
         GdrunError: what is wrong with them, all of them.
     """
     with waiting("starting TensorFlow"):
-        from gdrun.training.train import prepare
+        from gdrun.training.prepare import prepare
 
         return failures.for_all(loaded, lambda config: prepare(config, device=device, threads=threads, smoke=smoke))
 

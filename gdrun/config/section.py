@@ -42,6 +42,10 @@ class Section(BaseModel):
     aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Further words for `kind`, each with the settings it stands for; the annotation of `kind` lists them, too."""
 
+
+class ShortSection(Section):
+    """A section with short forms: `short`, `aliases` or `gathers`."""
+
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, value: Any) -> Any:

@@ -17,6 +17,7 @@ from gdrun.config.section import (
     PositiveNumber,
     Section,
     Share,
+    ShortSection,
     Whole,
     by_form,
 )
@@ -58,7 +59,7 @@ Method = Annotated[
 ]
 
 
-class Scale(Section):
+class Scale(ShortSection):
     """Bring columns to a common scale before training. Deviations are population deviations (divided by n)."""
 
     short = "inputs"

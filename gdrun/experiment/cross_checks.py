@@ -22,11 +22,6 @@ def settings_problems(config: Mapping[str, Any], names: Names, expressions: Expr
     yield from _loss(config, names, expressions)
     yield from _metrics(config, names)
     yield from _schedule(config)
-    optimizer = config.get("optimizer")
-    if kind(optimizer) in ("formula", "gauss_newton", "levenberg_marquardt") or "groups" in mapping(optimizer):
-        from .cross_checks_optimizer import optimizer_problems
-
-        yield from optimizer_problems(config, names, expressions)
     yield from _parameters(config, names)
     yield from _expect(config, names)
 

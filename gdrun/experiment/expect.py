@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.section import Array, Count, Integer, NonNegative, Number, Section, by_form
+from gdrun.config.section import Array, Count, Integer, NonNegative, Number, Section, ShortSection, by_form
 
 
 class Bound(Section):
@@ -34,7 +34,7 @@ Expected = Annotated[
 ]
 
 
-class TraceRow(Section):
+class TraceRow(ShortSection):
     """What the row at one step must hold."""
 
     gathers = "values"
@@ -49,7 +49,7 @@ class TraceRow(Section):
     """Absolute tolerance of this row."""
 
 
-class Predictions(Section):
+class Predictions(ShortSection):
     """What the trained model must predict."""
 
     gathers = "inputs"

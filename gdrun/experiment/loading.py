@@ -184,10 +184,12 @@ def _check(
 
         problems = [*problems, *validation_problems(error, root, EXPERIMENT)]
     from .check import check
+    from .formula_names import mapping, names_of
 
     problems = [*problems, *check(root)]
+    if experiment is not None:
+        problems += experiment.optimizer.problems(experiment, names_of(mapping(root.plain())))
     if _has_custom(root):
-        from .formula_names import mapping
         from .plugin_parts import plugin_problems
 
         problems += plugin_problems(mapping(root.plain()), plugins, directory)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from gdrun.config.section import PositiveInteger, Section, Whole
+from gdrun.config.section import PositiveInteger, Section, ShortSection, Whole
 
 Space = Annotated[
     Any,  # `axes` reads it, since there its place is known
@@ -20,7 +20,7 @@ Space = Annotated[
 Spaces = dict[str, Space]
 
 
-class Search(Section):
+class Search(ShortSection):
     """Trials that are proposed one batch after the other, by what came out before. Needs the extra `search`."""
 
     short = "kind"

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from gdrun.errors import ComponentError, ConfigError, RunDirectoryError, UsageError
-from gdrun.training.prediction import final_moment, trained_state
+from gdrun.training.predict import final_moment, trained_state
 
 if TYPE_CHECKING:
     from gdrun.config.plugins import PluginSources
     from gdrun.rundir.run import Run
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 Format = Literal["npz", "keras", "savedmodel"]
 FORMATS: tuple[Format, ...] = ("npz", "keras", "savedmodel")
@@ -44,7 +44,7 @@ def export_model(
             run.arrays("parameters.npz")  # says where they are missing or damaged
             shutil.copyfile(run.directory / "parameters.npz", output)
             return output
-        from gdrun.training.prediction import load_trained
+        from gdrun.training.predict import load_trained
 
         prepared = load_trained(run, device=device, plugins=plugins)
         if format == "keras":

@@ -1,12 +1,13 @@
 """`loss:` what is minimised, and `metrics:` what is reported beside it."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Tag
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.section import Formula, Identifier, NonNegative, Number, Section
+from gdrun.config.section import Formula, Identifier, NonNegative, Number, Section, ShortSection
+from gdrun.errors import Problem
 
 
 class Penalty(Section):
@@ -23,8 +24,22 @@ class Penalty(Section):
 class LossSection(Section):
     """What every loss has."""
 
+    if TYPE_CHECKING:
+        kind: str
+
     penalty: Penalty | None = None
     """Added to the loss."""
+
+    def squares_problems(self) -> Iterator[Problem]:
+        """Yield why the loss is no sum of squares, in words that follow the name of an optimizer that needs one."""
+        hint = "loss: mse or sse, with factor: 0.5 for the half variants; kind: newton minimises any loss"
+        yield Problem(f"needs squared errors, {self.kind} has none", ("loss", "kind"), hint)
+        yield from self._penalty_problems()
+
+    def _penalty_problems(self) -> Iterator[Problem]:
+        if self.penalty is not None and self.penalty.l1:
+            path = ("loss", "penalty", "l1")
+            yield Problem("needs squares; an l1 penalty has none", path, "l2 is possible", key=True)
 
 
 class NamedLoss(LossSection):
@@ -38,7 +53,7 @@ class NamedLoss(LossSection):
     """true: let prediction and target of different shapes broadcast, as numpy does."""
 
 
-class SquaredError(NamedLoss):
+class SquaredError(ShortSection, NamedLoss):
     """(prediction - target)**2."""
 
     aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -50,8 +65,13 @@ class SquaredError(NamedLoss):
 
     kind: Literal["squared_error", "mse", "sse", "half_mse", "half_sse"]
 
+    def squares_problems(self) -> Iterator[Problem]:
+        if self.factor <= 0:
+            yield Problem("minimises squares; factor must be positive", ("loss", "factor"))
+        yield from self._penalty_problems()
 
-class AbsoluteError(NamedLoss):
+
+class AbsoluteError(ShortSection, NamedLoss):
     """|prediction - target|."""
 
     aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mae": {"reduction": "mean"}, "sae": {"reduction": "sum"}}

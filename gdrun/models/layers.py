@@ -13,6 +13,7 @@ from gdrun.config.section import (
     PositiveInteger,
     PositiveNumber,
     Section,
+    ShortSection,
     UnitInterval,
     check_array,
 )
@@ -115,7 +116,7 @@ class Reshape(Section):
     """Shape of one example; one entry may be -1."""
 
 
-class ActivationLayer(Section):
+class ActivationLayer(ShortSection):
     """An activation on its own."""
 
     aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {

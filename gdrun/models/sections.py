@@ -6,12 +6,12 @@ from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.section import Formula, Identifier, NetworkName, PositiveInteger, Section, by_form
+from gdrun.config.section import Formula, Identifier, NetworkName, PositiveInteger, ShortSection, by_form
 
 from .network_sections import ModelSection, Network
 
 
-class Parameter(Section):
+class Parameter(ShortSection):
     """A parameter: where it starts, whether it moves, and in which domain it lives."""
 
     exclusive = (("value", "raw", "init"),)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
+    from gdrun.losses.sections import LossSection
+    from gdrun.schedules.sections import Schedule
+
 State: TypeAlias = "tuple[tf.Tensor, ...]"
 NO_LANES: Mapping[str, Any] = MappingProxyType({})
 
@@ -155,11 +158,42 @@ class Moved(NamedTuple):
     """The section's place below `optimizer`."""
 
 
+class OtherSections(Protocol):
+    """What an optimizer asks of the rest of the config."""
+
+    @property
+    def constants(self) -> Mapping[str, Any]:
+        """Named values."""
+
+    @property
+    def loss(self) -> LossSection | None:
+        """None: mse with a target, else the model's output."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """How long, in which batches, at which rates."""
+
+
+class GivenNames(Protocol):
+    """What an optimizer asks of the names that the config gives to things."""
+
+    @property
+    def parameters(self) -> tuple[str, ...] | None:
+        """Of the model; None: only building it shows them."""
+
+    @property
+    def has_target(self) -> bool:
+        """Whether the data has one."""
+
+
 class OptimizerSection(Section):
     """An `optimizer:` section, and all that the rest of the program must know of its kind.
 
     Everything outside this package asks here; nothing asks which kind it is.
     """
+
+    if TYPE_CHECKING:
+        kind: str
 
     needs: ClassVar[Literal["gradient", "hessian", "residuals"]] = "gradient"
     """What an update asks of the objective. Hessian: derivatives of the loss, which the tape alone can give; residuals:
@@ -226,13 +260,8 @@ class OptimizerSection(Section):
         """Return the formulas that are evaluated once, for the state before the first update."""
         return ()
 
-    def problems(self, experiment: Any, names: Any) -> Iterator[Problem]:
-        """Yield what does not go together with the rest of the config.
-
-        Args:
-            experiment: each of whose sections is right by itself.
-            names: that formulas of the config may use.
-        """
+    def problems(self, experiment: OtherSections, names: GivenNames) -> Iterator[Problem]:
+        """Yield what does not go together within the section or with others, each of which is right by itself."""
         yield from ()
 
     def warnings(self, precision: str) -> tuple[str, ...]:

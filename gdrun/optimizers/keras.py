@@ -6,7 +6,7 @@ the lanes of a sweep.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args
 
@@ -25,10 +25,10 @@ from gdrun.config.section import (
     UnitInterval,
     Whole,
 )
-from gdrun.errors import ComponentError, ConfigPath, ResourceError
+from gdrun.errors import ComponentError, ConfigPath, Problem, ResourceError
 from gdrun.suggest import did_you_mean
 
-from .base import NO_LANES, Moved, OptimizerSection, Parameters, Update, located_within
+from .base import NO_LANES, GivenNames, Moved, OptimizerSection, OtherSections, Parameters, Update, located_within
 from .stability_limit import (
     DECAY_LEFT_OUT,
     DIVISOR_ADAPTS,
@@ -65,7 +65,7 @@ class ParameterGroup(Section):
     """Takes the place of the optimizer's; the schedule's factor multiplies it, too."""
     frozen: bool = False
     """true: they stay as they are, as with trainable: false."""
-    optimizer: Annotated[KerasKind, LaterUnion(lambda: SINGLE_KIND)] | None = None
+    optimizer: Annotated[OptimizerSection, LaterUnion(lambda: SINGLE_KIND)] | None = None
     """An optimizer of their own."""
 
     @model_validator(mode="after")
@@ -73,7 +73,7 @@ class ParameterGroup(Section):
         given = [self.learning_rate is not None, self.frozen, self.optimizer is not None]
         if sum(given) != 1:
             raise PydanticCustomError("group", "give exactly one of learning_rate, frozen: true, optimizer")
-        if self.optimizer is not None and self.optimizer.groups:
+        if isinstance(self.optimizer, KerasOptimizer) and self.optimizer.groups:
             raise PydanticCustomError("group", "the optimizer of a group has no groups of its own")
         return self
 
@@ -206,6 +206,17 @@ class KerasOptimizer(OptimizerSection):
                         hint = "a parameter belongs to one group at most"
                         raise ComponentError(f"'{name}' is in two groups", hint=hint, within=within)
         return frozenset(name for name, position in group_of.items() if self.groups[position].frozen)
+
+    def problems(self, experiment: OtherSections, names: GivenNames) -> Iterator[Problem]:
+        """Yield parameters of groups that the model does not have, where that shows without building it."""
+        if names.parameters is None:
+            return
+        for position, group in enumerate(self.groups):
+            for place, name in enumerate(group.parameters):
+                if name not in names.parameters:
+                    hint = did_you_mean(name, names.parameters, allowed="there are")
+                    path = ("optimizer", "groups", position, "parameters", place)
+                    yield Problem(f"there is no parameter '{name}'", path, hint)
 
     def stability_limit(self, gradient: np.ndarray, second_moment: np.ndarray | None = None) -> StabilityLimit | None:
         """Return the kind's own limit with what the settings of all kinds do to it."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from gdrun.config.section import NonNegative, PositiveNumber
+from gdrun.errors import Problem
 
-from .base import NO_LANES, OptimizerSection, Parameters, PointUpdate
+from .base import NO_LANES, GivenNames, OptimizerSection, OtherSections, Parameters, PointUpdate
 from .stability_limit import StabilityLimit
 
 if TYPE_CHECKING:
@@ -50,6 +52,14 @@ class SquaresOptimizer(OptimizerSection):
 
     needs = "residuals"
 
+    def problems(self, experiment: OtherSections, names: GivenNames) -> Iterator[Problem]:
+        """Yield why the loss is no sum of squares."""
+        if experiment.loss is None and not names.has_target:
+            message = f"{self.kind} fits a prediction to a target, but there is none"
+            yield Problem(message, ("optimizer", "kind"), "kind: newton minimises any loss")
+        for problem in experiment.loss.squares_problems() if experiment.loss is not None else ():
+            yield replace(problem, message=f"{self.kind} {problem.message}")
+
 
 class GaussNewton(SquaresOptimizer):
     """The Gauss-Newton method for squared errors: the full step solves the least squares of the residuals' tangent."""
@@ -86,6 +96,20 @@ class LevenbergMarquardt(SquaresOptimizer):
         from .levenberg_marquardt import LevenbergMarquardtUpdate
 
         return LevenbergMarquardtUpdate(initial_damping=self.initial_damping, acceleration=self.acceleration)
+
+    def problems(self, experiment: OtherSections, names: GivenNames) -> Iterator[Problem]:
+        """Yield also settings of the schedule that make no sense where each update is a trial."""
+        yield from super().problems(experiment, names)
+        if experiment.schedule.batch_size is not None:
+            yield Problem(
+                f"{self.kind} compares the loss before and after each step; it needs all examples in each update",
+                ("schedule", "batch_size"),
+                "leave batch_size out",
+                key=True,
+            )
+        if experiment.schedule.learning_rate_factor is not None:
+            message, path = f"{self.kind} has no learning rate", ("schedule", "learning_rate_factor")
+            yield Problem(message, path, "its damping adapts", key=True)
 
     def warnings(self, precision: str) -> tuple[str, ...]:
         if precision == "float64":

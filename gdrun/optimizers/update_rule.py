@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import Formula, Identifier, NonNegative, Number, read_formula
-from gdrun.errors import ConfigPath
+from gdrun.errors import ConfigPath, Problem
 
-from .base import NO_LANES, OptimizerSection, Parameters, PointUpdate
+from .base import NO_LANES, GivenNames, OptimizerSection, OtherSections, Parameters, PointUpdate
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -60,6 +60,45 @@ class UpdateRule(OptimizerSection):
             ops=parameters.ops,
             parameter_names=parameters.names,
         )
+
+    def problems(self, experiment: OtherSections, names: GivenNames) -> Iterator[Problem]:
+        yield from self._taken_names(experiment.constants)
+        yield from self._unused_lines()
+        with_rate = [name for name, text in self.update.items() if "learning_rate" in read_formula(text).names]
+        if with_rate and "learning_rate" not in self.model_fields_set:
+            message, path = "this line uses learning_rate, which is not given", ("optimizer", "update", with_rate[0])
+            yield Problem(message, path, "optimizer.learning_rate: 0.1")
+        if not with_rate and experiment.schedule.learning_rate_factor is not None:
+            message = "the learning rate has a factor, but no line of update uses learning_rate"
+            yield Problem(message, ("schedule", "learning_rate_factor"), key=True)
+
+    def _taken_names(self, constants: Mapping[str, Any]) -> Iterator[Problem]:
+        owners = dict.fromkeys(constants, "is a constant of this config")
+        owners |= dict.fromkeys(RULE_NAMES, "has a meaning of its own in update rules")
+        for section in ("settings", "state", "update"):
+            for name in getattr(self, section):
+                assigns = section == "update" and (name == "parameter" or name in self.state)
+                if name in owners and not assigns:
+                    path = ("optimizer", section, name)
+                    yield Problem(f"'{name}' {owners[name]}", path, "give it another name", key=True)
+                owners.setdefault(name, f"is one of {section}")
+
+    def _unused_lines(self) -> Iterator[Problem]:
+        """Yield state that never changes, and lines that nothing uses."""
+        for name in self.state:
+            if name not in self.update:
+                message = f"no line of update gives '{name}' a new value"
+                hint = f"add a line: {name}: ...; a number that stays the same belongs to settings"
+                yield Problem(message, ("optimizer", "state", name), hint, key=True)
+        used_below: set[str] = {"parameter", *self.state, *RULE_NAMES}
+        unused = []
+        for name, text in reversed(self.update.items()):
+            if name not in used_below:
+                unused.append(name)
+            used_below |= read_formula(text).names
+        for name in reversed(unused):
+            hint = f"state: {{{name}: 0}} keeps it for the next update"
+            yield Problem(f"no line below uses '{name}'", ("optimizer", "update", name), hint, key=True)
 
     def formulas(self) -> tuple[Any, ...]:
         return tuple(self.update.values())

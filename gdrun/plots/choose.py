@@ -30,7 +30,7 @@ from .sweep_pictures import curves_figure, heatmap_figure, sensitivity_figure
 from .trajectory import trajectory
 
 if TYPE_CHECKING:
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 PICTURES: tuple[Picture[Any], ...] = (
     loss_figure,
@@ -104,7 +104,7 @@ def plot(
         raise UsageError("no run is named")
 
     def load() -> Prepared:
-        from gdrun.training.prediction import load_trained
+        from gdrun.training.predict import load_trained
 
         return load_trained(loaded[0], device=device, plugins=plugins)
 

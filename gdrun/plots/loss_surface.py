@@ -20,7 +20,7 @@ from .figure import Grid
 
 if TYPE_CHECKING:
     from gdrun.analysis.start import At
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 POINTS = 121
 """On each side of a grid that NumPy computes."""

@@ -20,7 +20,7 @@ from .scales import natural_scale, number_text
 from .trajectory import Load
 
 if TYPE_CHECKING:
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 _MOST_POINTS = 2000
 """So many examples are drawn."""

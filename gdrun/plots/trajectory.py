@@ -24,7 +24,7 @@ from .run_pictures import FEW_POINTS, subtitle, title_of, with_rows
 from .scales import number_text
 
 if TYPE_CHECKING:
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 Load = Callable[[], "Prepared"]
 """Builds the run's experiment."""

@@ -1,6 +1,22 @@
-"""What multiplies the learning rate as training goes on."""
+"""Factors of the learning rate as training goes on. One class here and one line in `LearningRateFactor` add one.
 
-from typing import Annotated, Literal, Self
+A factor is a function of the step alone, in numpy, so that resuming needs nothing but the step and plots need no
+TensorFlow. Every factor but the plateau is called as
+
+    factor(steps, steps_per_epoch=10, total_steps=1000) -> float64 (S,)
+
+with `steps` an integer array (S,) of update steps counted from 0. `total_steps` is the length of the whole schedule.
+Where a factor has a `unit`, "epoch" makes it count whole epochs, steps // steps_per_epoch, in place of steps.
+
+The formulas are those of `keras.optimizers.schedules`, in float64 where Keras computes in float32. numpy is imported
+by what computes: a config is checked without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -15,20 +31,50 @@ from gdrun.config.section import (
     Section,
     Share,
     UnitInterval,
+    read_formula,
 )
+from gdrun.errors import ComponentError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Unit = Literal["step", "epoch"]
 
 
-class ConstantFactor(Section):
+class Factor(Protocol):
+    """A factor that depends on the step alone."""
+
+    def __call__(self, steps: np.ndarray, *, steps_per_epoch: int, total_steps: int) -> np.ndarray:
+        """Return the factor at each step, float64 (S,)."""
+
+
+class FactorSection(Section):
+    """What every factor has."""
+
+    def build(self, constants: Mapping[str, np.ndarray]) -> Factor | None:
+        """Return the factor; None where it depends on more than the step."""
+        return self  # type: ignore[return-value]  # all others are called themselves
+
+    def formulas(self) -> tuple[Any, ...]:
+        """Return the formulas that are evaluated for the factor."""
+        return ()
+
+
+class ConstantFactor(FactorSection):
     """The same rate throughout."""
 
     kind: Literal["constant"]
     factor: NonNegative = 1.0
     """The factor."""
 
+    def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
+        """Return the factor at each step, float64 (S,)."""
+        import numpy as np
 
-class ExponentialFactor(Section):
+        return np.full(np.shape(steps), float(self.factor))
+
+
+class ExponentialFactor(FactorSection):
     """rate ** (step / every), as Keras's ExponentialDecay."""
 
     kind: Literal["exponential"]
@@ -41,8 +87,17 @@ class ExponentialFactor(Section):
     staircase: bool = False
     """Change only at the end of each period."""
 
+    def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
+        """Return the factor at each step, float64 (S,)."""
+        import numpy as np
 
-class InverseTimeFactor(Section):
+        periods = _count(steps, self.unit, steps_per_epoch) / self.every
+        # A rate above 1 may overflow to infinity: the run then diverges and says so.
+        with np.errstate(over="ignore"):
+            return np.power(float(self.rate), np.floor(periods) if self.staircase else periods)
+
+
+class InverseTimeFactor(FactorSection):
     """1 / (1 + rate * step / every), as Keras's InverseTimeDecay."""
 
     kind: Literal["inverse_time"]
@@ -55,8 +110,15 @@ class InverseTimeFactor(Section):
     staircase: bool = False
     """Change only at the end of each period."""
 
+    def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
+        """Return the factor at each step, float64 (S,)."""
+        import numpy as np
 
-class PolynomialFactor(Section):
+        periods = _count(steps, self.unit, steps_per_epoch) / self.every
+        return 1.0 / (1.0 + self.rate * (np.floor(periods) if self.staircase else periods))
+
+
+class PolynomialFactor(FactorSection):
     """(1 - end) * (1 - step / length)**power + end, then end, as Keras's PolynomialDecay."""
 
     kind: Literal["polynomial"]
@@ -71,8 +133,20 @@ class PolynomialFactor(Section):
     unit: Unit = "step"
     """What is counted: update steps or epochs."""
 
+    def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
+        """Return the factor at each step, float64 (S,)."""
+        import numpy as np
 
-class CosineFactor(Section):
+        count = _count(steps, self.unit, steps_per_epoch)
+        length = float(self.length or _whole_length(self.unit, steps_per_epoch, total_steps))
+        if self.cycle:
+            share = count / (length * np.maximum(np.ceil(count / length), 1.0))
+        else:
+            share = np.minimum(count, length) / length
+        return (1.0 - self.end) * (1.0 - share) ** self.power + self.end
+
+
+class CosineFactor(FactorSection):
     """A linear warm-up, then half a cosine from 1 to end, as Keras's CosineDecay and CosineDecayRestarts."""
 
     kind: Literal["cosine"]
@@ -93,8 +167,43 @@ class CosineFactor(Section):
     unit: Unit = "step"
     """What is counted: update steps or epochs."""
 
+    def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
+        """Return the factor at each step, float64 (S,).
 
-class PiecewiseFactor(Section):
+        Raises:
+            ComponentError: if `length` is None and the warm-up takes the whole schedule.
+        """
+        import numpy as np
+
+        count = _count(steps, self.unit, steps_per_epoch)
+        length = self.length
+        if length is None:
+            whole = _whole_length(self.unit, steps_per_epoch, total_steps)
+            length = whole - self.warmup
+            # A schedule of no steps (evaluation only) asks for no factor.
+            if length <= 0 and total_steps > 0:
+                raise ComponentError(
+                    f"the warm-up of {self.warmup} {self.unit}s leaves nothing of the schedule's {whole}",
+                    hint="shorten warmup, or give length",
+                )
+        cosine = self._cosine(np.maximum(count - self.warmup, 0.0) / max(length, 1))
+        if not self.warmup:
+            return cosine
+        return np.where(count < self.warmup, self.warmup_from + (1 - self.warmup_from) * count / self.warmup, cosine)
+
+    def _cosine(self, lengths: np.ndarray) -> np.ndarray:
+        """The factor after so many (first) lengths."""
+        import numpy as np
+
+        peak: float | np.ndarray = 1.0
+        share = np.minimum(lengths, 1.0)
+        if self.restarts:
+            cosines, share = _restarts(lengths, self.length_growth)
+            peak = self.peak_growth**cosines
+        return (1.0 - self.end) * peak * 0.5 * (1.0 + np.cos(np.pi * share)) + self.end
+
+
+class PiecewiseFactor(FactorSection):
     """Constant pieces, as Keras's PiecewiseConstantDecay: factors[i] up to and including boundaries[i]."""
 
     kind: Literal["piecewise"]
@@ -113,8 +222,16 @@ class PiecewiseFactor(Section):
             raise PydanticCustomError("piecewise", "boundaries must rise")
         return self
 
+    def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
+        """Return the factor at each step, float64 (S,)."""
+        import numpy as np
 
-class OneCycleFactor(Section):
+        count = _count(steps, self.unit, steps_per_epoch)
+        piece = np.searchsorted(np.asarray(self.boundaries, dtype=np.float64), count, side="left")
+        return np.asarray(self.factors, dtype=np.float64)[piece]
+
+
+class OneCycleFactor(FactorSection):
     """Up by a cosine from start to 1, then down to end: Smith's 1cycle."""
 
     kind: Literal["one_cycle"]
@@ -127,16 +244,42 @@ class OneCycleFactor(Section):
     peak_at: Share = 0.3
     """Share of the length at which the factor is 1."""
 
+    def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
+        """Return the factor at each step, float64 (S,)."""
+        import numpy as np
 
-class FormulaFactor(Section):
+        position = np.asarray(steps, dtype=np.float64) / float(self.length or max(1, total_steps))
+        up = np.minimum(position / self.peak_at, 1.0)
+        down = np.clip((position - self.peak_at) / (1.0 - self.peak_at), 0.0, 1.0)
+        rising = self.start + (1.0 - self.start) * 0.5 * (1.0 - np.cos(np.pi * up))
+        falling = self.end + (1.0 - self.end) * 0.5 * (1.0 + np.cos(np.pi * down))
+        return np.where(position < self.peak_at, rising, falling)
+
+
+class FormulaFactor(FactorSection):
     """A formula of step and epoch (both count from 0) and constants."""
 
     kind: Literal["formula"]
     formula: Formula
     """For example 1 / sqrt(1 + step)."""
 
+    def build(self, constants: Mapping[str, np.ndarray]) -> Factor:
+        from gdrun.formula import numpy_ops
+        from gdrun.formula.evaluate import Scope, evaluate
 
-class PlateauFactor(Section):
+        expression = read_formula(self.formula)
+
+        def by_formula(step: Any, epoch: Any) -> Any:
+            scope = Scope({**constants, "step": step, "epoch": epoch}, ops=numpy_ops.table())
+            return evaluate(expression, scope, owner="schedule.learning_rate_factor")
+
+        return FromFunction(by_formula)
+
+    def formulas(self) -> tuple[Any, ...]:
+        return (self.formula,)
+
+
+class PlateauFactor(FactorSection):
     """Lower the rate when a metric stops falling, as Keras's ReduceLROnPlateau. Looks once an epoch."""
 
     kind: Literal["plateau"]
@@ -153,6 +296,9 @@ class PlateauFactor(Section):
     floor: NonNegative = 0.0
     """Smallest factor."""
 
+    def build(self, constants: Mapping[str, np.ndarray]) -> None:
+        return None
+
 
 LearningRateFactor = Annotated[
     ConstantFactor
@@ -167,3 +313,89 @@ LearningRateFactor = Annotated[
     Field(discriminator="kind"),
     BareKind,
 ]
+
+
+def _count(steps: np.ndarray, unit: Unit, steps_per_epoch: int) -> np.ndarray:
+    """Return the steps in units, float64."""
+    import numpy as np
+
+    steps = np.asarray(steps, dtype=np.int64)
+    return (steps if unit == "step" else steps // steps_per_epoch).astype(np.float64)
+
+
+def _whole_length(unit: Unit, steps_per_epoch: int, total_steps: int) -> int:
+    """Return the length of the schedule in units, at least 1."""
+    return max(1, total_steps if unit == "step" else -(-total_steps // steps_per_epoch))
+
+
+def _restarts(lengths: np.ndarray, growth: float) -> tuple[np.ndarray, np.ndarray]:
+    """How many cosines are over, and the share of the next one that is, after so many first lengths."""
+    import numpy as np
+
+    if growth == 1.0:
+        over = np.floor(lengths)
+        return over, lengths - over
+
+    def start(cosine: np.ndarray) -> np.ndarray:
+        return (growth**cosine - 1.0) / (growth - 1.0)
+
+    inside = 1.0 + lengths * (growth - 1.0)
+    ended = inside <= 0.0
+    over = np.floor(np.log(np.where(ended, 1.0, inside)) / np.log(growth))
+    # The logarithm can miss a restart by one rounding: compare with the restarts themselves.
+    over += lengths >= start(over + 1.0)
+    over -= lengths < start(over)
+    share = np.clip((lengths - start(over)) / growth**over, 0.0, 1.0)
+    return np.where(ended, 0.0, over), np.where(ended, 1.0, share)
+
+
+@dataclass(frozen=True)
+class FromFunction:
+    """A factor given as a function of (step, epoch), such as a formula.
+
+    Args:
+        function: called with two float64 numbers, or with two arrays (S,) at once where it turns out to treat them
+            elementwise; returns a real number, or (S,).
+    """
+
+    function: Callable[[Any, Any], object]
+
+    def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
+        """Return the factor at each step, float64 (S,).
+
+        Raises:
+            ComponentError: if it is not a real, finite number at some step; the message gives the step.
+        """
+        import numpy as np
+
+        steps = np.asarray(steps, dtype=np.int64)
+        values = self._evaluate(steps.astype(np.float64), (steps // steps_per_epoch).astype(np.float64))
+        if not np.isfinite(values).all():
+            bad = int(np.argmin(np.isfinite(values)))
+            raise ComponentError(f"the learning-rate factor is {values[bad]} at step {steps[bad]}")
+        return values
+
+    def _evaluate(self, step: np.ndarray, epoch: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        if len(step) > 4:
+            try:
+                values = np.asarray(self.function(step, epoch))
+            except Exception:  # A function of two numbers may fail on arrays in any way: it is then asked one by one.
+                values = np.empty(0)
+            # A function that mixes the steps (a mean, a cumulative sum) shows it at the first, a middle or the last.
+            probes = [0, len(step) // 2, len(step) - 1]
+            if values.shape == step.shape and values.dtype.kind in "bif":
+                alone = np.array([self._single(step[k], epoch[k]) for k in probes])
+                if np.array_equal(values[probes].astype(np.float64), alone, equal_nan=True):
+                    return values.astype(np.float64)
+        return np.array([self._single(s, e) for s, e in zip(step, epoch, strict=True)], dtype=np.float64)
+
+    def _single(self, step: np.float64, epoch: np.float64) -> float:
+        import numpy as np
+
+        value = np.asarray(self.function(step, epoch))
+        if value.shape != () or value.dtype.kind not in "bif":
+            what = f"has shape {value.shape}" if value.shape != () else "is not a real number"
+            raise ComponentError(f"the learning-rate factor {what} at step {step:g}, expected one number")
+        return float(value)

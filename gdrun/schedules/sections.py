@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import Count, Formula, NonNegative, Number, PositiveInteger, PositiveNumber, Section
 
-from .factors import LearningRateFactor
+from .factors import LearningRateFactor, PlateauFactor
 
 
 class Patience(Section):
@@ -72,3 +72,15 @@ class Schedule(Section):
         if (self.epochs is None) == (self.steps is None):
             raise PydanticCustomError("schedule", "give epochs or steps, one of them")
         return self
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """Return the number of updates that are asked for."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None, "one of them is given"
+        return self.epochs * steps_per_epoch
+
+    @property
+    def plateau(self) -> PlateauFactor | None:
+        """The factor, if it is one that follows a metric."""
+        return self.learning_rate_factor if isinstance(self.learning_rate_factor, PlateauFactor) else None

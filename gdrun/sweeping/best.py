@@ -7,20 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gdrun.rundir import layout
 from gdrun.rundir.files import disk_error, names_in, remove_file
 from gdrun.rundir.lock import WriterLock
 from gdrun.rundir.record import RunRecord, now_text
 from gdrun.rundir.store import RunStore
+from gdrun.training.listener import Listener
 from gdrun.training.outcome import describe_outcome
-from gdrun.training.recording import Recorder, first_record
+from gdrun.training.recorder import Recorder, begin, run_info
 
 from .results import Champion
 
 if TYPE_CHECKING:
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
 
 def write_best(directory: Path, prepared: Prepared, champion: Champion, command: Sequence[str] | None) -> None:
@@ -55,12 +54,10 @@ def write_best(directory: Path, prepared: Prepared, champion: Champion, command:
         seconds=champion.seconds,
         steps_per_second=0.0,
     )
-    fields = {"name": prepared.loaded.experiment.name or "best", **first_record(prepared, command)}
+    fields = {"name": prepared.loaded.experiment.name or "best", **run_info(prepared, command)}
     with _open(directory / layout.BEST_RUN, fields) as store:
         recorder = Recorder(store, prepared)
-        recorder.write_sources()
-        for message in prepared.built.warnings:
-            store.log(f"warning: {message}")
+        begin(store, prepared.loaded, Listener(), prepared.built.warnings)
         recorder.write(report)
         outcome = describe_outcome(prepared, report, None, champion.seconds)
         recorder.finish(outcome, compute_seconds=champion.seconds)
@@ -86,8 +83,3 @@ def _clear(path: Path) -> None:
         for name in names_in(path / folder):
             if name != layout.LOCK and not (path / folder / name).is_dir():
                 remove_file(path / folder / name)
-
-
-def rows_are_enough(champion: Champion | None) -> bool:
-    """Return whether a champion was kept whole."""
-    return champion is not None and bool(np.size(champion.is_row))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def final_lanes(block: GroupInputs, state: TrainState) -> tuple[TrainState, tuple[tf.Tensor, ...]]:
     """Return the state whose model state goes with the final parameters, and these, each (n, ...).
 
-    As for a single run: gdrun.training.recording.final_parameters.
+    As for a single run: gdrun.training.recorder.final_parameters.
     """
     step = block.built.step
     optimizer = step.optimizer

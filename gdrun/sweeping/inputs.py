@@ -25,7 +25,6 @@ from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import ConfigError, GdrunError
 from gdrun.formula.parse import parse
 from gdrun.models.sections import FormulaModel
-from gdrun.schedules.factors import FormulaFactor
 
 from .grouping import Group
 from .neighbours import neighbour, settled_axes
@@ -166,8 +165,8 @@ def _signature(parts: Parts) -> Any:
 
 def _of_factor(parts: Parts) -> tuple[Any, ...]:
     """The constants that learning-rate factors are computed from: all lanes of a program have the same factors."""
-    section = parts.experiment.schedule.learning_rate_factor
-    names = parse(section.formula).names if isinstance(section, FormulaFactor) else frozenset()
+    factor = parts.experiment.schedule.learning_rate_factor
+    names = {name for formula in (factor.formulas() if factor is not None else ()) for name in parse(formula).names}
     return tuple((name, np.asarray(value).tobytes()) for name, value in parts.constants.items() if name in names)
 
 

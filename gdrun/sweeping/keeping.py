@@ -22,7 +22,7 @@ from .results import BlockResult, Hooks, Table, csv_text, curve_arrays, paramete
 
 if TYPE_CHECKING:
     from gdrun.experiment.loading import LoadedConfig
-    from gdrun.training.train import Prepared
+    from gdrun.training.prepare import Prepared
 
     from .trials import SweepSpec
 

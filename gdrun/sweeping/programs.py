@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gdrun.training.plugin_record import plugin_hashes
+from gdrun.training.prepare import plugin_hashes
 
 from .grouping import switches
 

@@ -1,33 +1,34 @@
 """A sweep, from its config to its directory.
 
     sweep(source, arguments)    plan, train, write
-    resume(directory)           the trials that have no result
+    resume(run)                 the trials that have no result, or the steps that a run lacks
 
-What blocks of trials come to is written as it comes, so that a sweep that is killed loses only what was going on.
+The results of blocks are written as they come, so that a sweep that is killed loses only the blocks at work.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gdrun.config.plugins import PluginSources
 from gdrun.errors import ConfigError, RunDirectoryError, UsageError
 from gdrun.experiment.loading import LoadedConfig
-from gdrun.rundir.environment import PACKAGES, describe_environment
+from gdrun.rundir.environment import PACKAGES
 from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
-from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
 from gdrun.rundir.sweep_run import SweepRun
-from gdrun.text import plural, safe_text
-from gdrun.training.listener import Listener, Plan, Progress, plan_of
+from gdrun.text import plural
+from gdrun.training.listener import Listener, Progress, plan_of
+from gdrun.training.prepare import Prepared, prepare
+from gdrun.training.recorder import begin, config_hash, run_info, warn
+from gdrun.training.resume import continue_run, find_resumable, prepare_again
 from gdrun.training.signals import Abandoned, StopRequests
 
 from .executors import Executor, make_executor
@@ -35,11 +36,8 @@ from .grouping import Group, group_trials, parts_of
 from .keeping import Keeper, load_parts
 from .proposals import batch_size, check_installed
 from .results import BlockProgress, BlockResult, Hooks, Table
+from .searching import search
 from .trials import SweepSpec, plan_trials
-
-if TYPE_CHECKING:
-    from gdrun.config.plugins import PluginSources
-    from gdrun.training.train import Prepared
 
 
 def sweep(
@@ -85,50 +83,76 @@ def sweep(
     spec = plan_trials(
         source, arguments, trials=trials, search=search, metric=metric, maximize=maximize, plugins=plugins
     )
-    settings = _Settings(device, threads, jobs, cluster, listener or Listener(), command)
+    settings = _Settings(device, threads, jobs, cluster)
+    listener = listener or Listener()
     groups = [] if spec.search is not None else group_trials(spec)
     root = Path(runs_dir) if runs_dir is not None else default_runs_root()
     # A cluster that is not there leaves no directory, and workers start while the first trial is built.
     with closing(settings.executor()) as executor:
         first = _first(spec, settings)
         _check_groups(spec, groups)
-        record = _first_record(spec, groups, first, settings)
-        with RunStore.create(root, name or spec.base.experiment.name or "sweep", **record) as store:
-            _write_sources(store, spec)
-            for message in (*first.built.warnings, *store.warnings):
-                store.log(f"warning: {message}")
-                settings.listener.warned(message)
-            settings.listener.planned(_plan(first, store, spec, groups))
-            _carry_out(store, spec, groups, settings, Table(len(spec)), executor)
-    return _finished(store, settings)
+        info = _info(spec, groups, first, settings, command)
+        with RunStore.create(root, name or spec.base.experiment.name or "sweep", **info) as store:
+            begin(store, spec.base, listener, first.built.warnings, spec.config_text())
+            return _carry_out(store, spec, groups, settings, Table(len(spec)), executor, first, listener, command)
 
 
-def resume(directory: str | Path, *, plugins: PluginSources = (), listener: Listener | None = None) -> SweepRun:
+def resume(
+    run: str | Path | None = None,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    *,
+    plugins: PluginSources = (),
+    runs_dir: str | Path | None = None,
+    listener: Listener | None = None,
+    log: Callable[[], str] | None = None,
+) -> Run:
+    """Resume a run or a sweep, in its own directory, and return it. A sweep trains the trials that it lacks.
+
+    It ends with the bits of a run that was never interrupted: parameters, optimizer state, metrics without times. Stops
+    by `schedule.stop.seconds` are excepted; the limit counts from each resumption anew.
+
+    Args:
+        run: its directory, its id or the beginning of it, or "latest"; None: the latest that can be resumed.
+        overrides: more steps of a run, and nothing else: ["epochs=200"] or {"steps": 10000}.
+        plugins: files and modules that it was trained with, unchanged.
+        runs_dir: the folder of runs; default $GDRUN_RUNS or "runs".
+        listener: of its progress.
+        log: returns TensorFlow's messages, for log.txt.
+    Raises:
+        UsageError: there is no such run, it has ended, or it cannot go on to the same bits; the message says why.
+        ConfigError: with the new length the config is refused.
+        ResourceError: the device or the number of threads cannot be had.
+        RunDirectoryError: another process writes the run, it is damaged, or the disk refuses.
+    """
+    directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
+    if Run(directory).record.kind == "sweep":
+        return resume_sweep(directory, overrides, plugins=plugins, listener=listener)
+    return continue_run(prepare_again(directory, overrides, plugins=plugins), directory, listener=listener, log=log)
+
+
+def resume_sweep(
+    directory: Path,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    *,
+    plugins: PluginSources = (),
+    listener: Listener | None = None,
+) -> SweepRun:
     """Train the trials of a sweep that have no result; those that have one stay as they are, byte for byte.
 
     Args:
-        plugins: those that it was begun with.
-        listener: of its progress.
+        directory: as `find_resumable` returned it.
     Raises:
-        UsageError: every trial has its result.
-        ConfigError: its config is not what it was.
-        RunDirectoryError: it is busy, damaged, or the disk refuses.
+        as `resume`.
     """
-    directory = Path(directory)
+    if overrides:
+        raise UsageError("a sweep goes on as it is; nothing of it can change", hint="gdrun resume RUN")
     record = Run(directory).record
-    if record.kind != "sweep":
-        raise UsageError(f"{directory} is not a sweep")
-    counts = record.extra.get("trials", {})
-    if record.status == Status.COMPLETED and not counts.get("failed") and not counts.get("missing"):
-        name = safe_text(directory.name)
-        raise UsageError(f"every trial of {name} has its result", hint=f"gdrun show {name}")
     spec = plan_trials(directory, plugins=plugins)
-    text = spec.config_text()
-    if record.config_hash not in (None, hashlib.sha256(text.encode()).hexdigest()):
+    if record.config_hash not in (None, config_hash(spec.config_text())):
         raise RunDirectoryError(f"the config of {directory} is not the one that the sweep began with")
-    told = record.extra.get("settings_of_sweep", {})
-    told = {"device": None, "threads": None, "jobs": 1, "cluster": None} | told
-    settings = _Settings(**told, listener=listener or Listener(), command=None)
+    recorded = record.extra.get("settings_of_sweep", {})
+    settings = _Settings(**({"device": None, "threads": None, "jobs": 1, "cluster": None} | recorded))
+    listener = listener or Listener()
     store = RunStore.open(directory)
     with ExitStack() as open_things:
         try:
@@ -143,25 +167,25 @@ def resume(directory: str | Path, *, plugins: PluginSources = (), listener: List
         resumed = (*store.record.resumed, {"trials": int(table.total - len(missing))})
         store.update_record(status=str(Status.RUNNING), finished=None, stopped_by=None, why=None, resumed=resumed)
         groups = [] if spec.search is not None else parts_of(group_trials(spec), missing)
-        settings.listener.planned(_plan(first, store, spec, groups))
-        _carry_out(store, spec, groups, settings, table, executor)
-    return _finished(store, settings)
+        return _carry_out(store, spec, groups, settings, table, executor, first, listener)
 
 
 @dataclass(frozen=True)
 class _Settings:
-    """How a sweep is carried out."""
+    """Where the trials of a sweep are trained."""
 
     device: str | None
     threads: int | None
     jobs: int
     cluster: str | None
-    listener: Listener
-    command: Sequence[str] | None
 
     def executor(self) -> Executor:
         """Return the executor that trains the groups."""
         return make_executor(jobs=self.jobs, cluster=self.cluster, device=self.device, threads=self.threads)
+
+    def prepare(self, loaded: LoadedConfig) -> Prepared:
+        """Build a trial."""
+        return prepare(loaded, device=self.device, threads=self.threads)
 
 
 @dataclass
@@ -208,13 +232,12 @@ class _Reporter:
 
 
 def _first(spec: SweepSpec, settings: _Settings) -> Prepared:
-    """Build one trial, so that what only building shows is told before anything is on disk."""
-    from gdrun.training.train import prepare
-
-    if spec.search is not None:
-        check_installed(spec.search.kind)
-    one = spec if spec.search is None else spec.with_rows([_first_values(spec)])
-    return prepare(one.load(0), device=settings.device, threads=settings.threads)
+    """Build one trial, so that what only building shows is refused before anything is on disk."""
+    if spec.search is None:
+        return settings.prepare(spec.load(0))
+    check_installed(spec.search.kind)
+    lowest = [axis.values[0] if axis.values is not None else axis.distribution.low for axis in spec.axes]  # type: ignore[union-attr]
+    return settings.prepare(spec.with_rows([lowest]).load(0))
 
 
 MOST_CHECKED = 64
@@ -240,137 +263,81 @@ def _check_groups(spec: SweepSpec, groups: Sequence[Group]) -> None:
             raise ConfigError(problems, source=spec.base.source) from error
 
 
-def _first_values(spec: SweepSpec) -> tuple[Any, ...]:
-    return tuple(axis.values[0] if axis.values is not None else axis.distribution.low for axis in spec.axes)  # type: ignore[union-attr]
-
-
-def _first_record(spec: SweepSpec, groups: Sequence[Group], first: Prepared, settings: _Settings) -> dict[str, Any]:
-    from gdrun.engine.device import num_threads
-    from gdrun.experiment.dump import plain
-    from gdrun.training.plugin_record import plugin_hashes
-
-    experiment, built = spec.base.experiment, first.built
-    axes = [
-        {"key": axis.key, "values": None if axis.values is None or len(axis.values) > 1000 else list(axis.values)}
-        for axis in spec.axes
-    ]
+def _info(
+    spec: SweepSpec, groups: Sequence[Group], first: Prepared, settings: _Settings, command: Sequence[str] | None
+) -> dict[str, Any]:
+    """Return the content of run.json before the first trial."""
     extra: dict[str, Any] = {
-        "axes": axes,
+        "axes": [
+            {"key": axis.key, "values": None if axis.values is None or len(axis.values) > 1000 else list(axis.values)}
+            for axis in spec.axes
+        ],
         "trials": Table(len(spec)).counts(),
         "metric": spec.metric,
         "direction": "maximize" if spec.maximize else "minimize",
-        "value": experiment.sweep.value,
+        "value": spec.base.experiment.sweep.value,
         "groups": len(groups),
-        "settings_of_sweep": {
-            "device": settings.device,
-            "threads": settings.threads,
-            "jobs": settings.jobs,
-            "cluster": settings.cluster,
-        },
+        "settings_of_sweep": asdict(settings),
     }
+    packages: tuple[str, ...] = PACKAGES
     if spec.search is not None:
         extra["search"] = {"kind": spec.search.kind, "batch": batch_size(spec), "prune": spec.search.prune}
+        packages = (*PACKAGES, "optuna")
     if any(axis.path[-1] == "learning_rate" for axis in spec.axes):
         from gdrun.analysis.stability import predicted_limit
 
-        extra["prediction"] = predicted_limit(built).as_dict()
+        extra["prediction"] = predicted_limit(first.built).as_dict()
         if any(axis.path[-1] not in ("learning_rate", "seed") for axis in spec.axes):
             extra["prediction"]["why"] += ", at the settings of trial 0"
-    return {
-        **describe_environment(
-            command=settings.command, packages=(*PACKAGES, "optuna") if spec.search is not None else PACKAGES
-        ),
-        "kind": "sweep",
-        "description": experiment.description or None,
-        "device": first.device.description,
-        "threads": num_threads(),
-        "precision": experiment.precision,
-        "compile": built.compile,
-        "seeds": {"seed": experiment.seed},
-        "config_hash": hashlib.sha256(spec.config_text().encode()).hexdigest(),
-        "settings": flatten(plain(experiment)),
-        "plugins": plugin_hashes(spec.base),
-        "data": dict(built.datasets.files) if built.datasets else {},
-        "warnings": built.warnings,
-        "extra": extra,
-    }
-
-
-def _write_sources(store: RunStore, spec: SweepSpec) -> None:
-    from gdrun.training.recording import write_sources
-
-    write_sources(store, spec.base, spec.config_text())
-
-
-def _plan(first: Prepared, store: RunStore, spec: SweepSpec, groups: Sequence[Group]) -> Plan:
-    sizes = tuple(map(len, groups))
-    return plan_of(first, store.directory, store.record.name, num_trials=len(spec), group_sizes=sizes)
+    config = spec.config_text()
+    return run_info(first, command, loaded=spec.base, config=config, packages=packages, kind="sweep", extra=extra)
 
 
 def _carry_out(
-    store: RunStore, spec: SweepSpec, groups: list[Group], settings: _Settings, table: Table, executor: Executor
-) -> None:
-    """Train what is missing, keeping each block as it comes, and close the store and the executor."""
-    listener = settings.listener
+    store: RunStore,
+    spec: SweepSpec,
+    groups: list[Group],
+    settings: _Settings,
+    table: Table,
+    executor: Executor,
+    first: Prepared,
+    listener: Listener,
+    command: Sequence[str] | None = None,
+) -> SweepRun:
+    """Train the groups, keeping each block as it comes, and close the store and the executor."""
+    sizes = tuple(map(len, groups))
+    listener.planned(plan_of(first, store.directory, store.record.name, num_trials=len(spec), group_sizes=sizes))
     keeper = Keeper(store, spec, table)
     reporter = _Reporter(spec, listener, table)
     with StopRequests() as requests:
         hooks = Hooks(
             should_stop=lambda: requests.signal is not None,
-            call=_on_device(settings, requests),
+            call=requests.calls_on(first.device.name),
             progress=reporter.report,
-            warn=partial(_warn, store, listener),
+            warn=lambda message: warn(store, listener, [message]),
         )
+
+        def keep(block: BlockResult) -> None:
+            keeper.keep(block)
+            reporter.block(block)
+
         try:
             if spec.search is not None:
-                from .searching import search
-
-                spec = search(spec, executor, hooks, keeper, reporter.block)
+                spec = search(spec, executor, hooks, keeper, keep)
             else:
                 for block in executor.run(spec, groups, hooks):
-                    keeper.keep(block)
-                    reporter.block(block)
+                    keep(block)
         except Abandoned:
             pass
         finally:
             executor.close()
-        signal = requests.signal
-    if signal is not None:
-        keeper.close(Status.INTERRUPTED, signal=signal, seconds=time.monotonic() - reporter.began)
-        return
-    prepare_best = partial(_prepare, settings)
-    keeper.finish(spec, prepare_best, settings.command)
-    counts = table.counts()
-    why = f"{plural(counts['total'], 'trial')}, {counts['diverged']} diverged, {counts['failed']} failed"
-    keeper.close(Status.COMPLETED, why=why, seconds=time.monotonic() - reporter.began)
-
-
-def _warn(store: RunStore, listener: Listener, message: str) -> None:
-    store.log(f"warning: {message}")
-    listener.warned(message)
-
-
-def _prepare(settings: _Settings, loaded: LoadedConfig) -> Prepared:
-    from gdrun.training.train import prepare
-
-    return prepare(loaded, device=settings.device, threads=settings.threads)
-
-
-def _on_device(settings: _Settings, requests: StopRequests) -> Any:
-    """How compiled code is called: on the sweep's device, while signals are heard."""
-    from gdrun.engine.device import configure, import_tensorflow
-
-    tf = import_tensorflow()
-    name = configure(device=settings.device or "auto", threads=settings.threads).name
-
-    def call(function: Any, *arguments: Any) -> Any:
-        with tf.device(name):
-            return function(*arguments)
-
-    return partial(requests.call, call)
-
-
-def _finished(store: RunStore, settings: _Settings) -> SweepRun:
+    if requests.signal is not None:
+        keeper.close(Status.INTERRUPTED, signal=requests.signal, seconds=time.monotonic() - reporter.began)
+    else:
+        keeper.finish(spec, settings.prepare, command)
+        counts = table.counts()
+        why = f"{plural(counts['total'], 'trial')}, {counts['diverged']} diverged, {counts['failed']} failed"
+        keeper.close(Status.COMPLETED, why=why, seconds=time.monotonic() - reporter.began)
     run = SweepRun(store.directory)
-    settings.listener.finished(run)
+    listener.finished(run)
     return run

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def search(
-    spec: SweepSpec, executor: Executor, hooks: Hooks, keeper: Keeper, told: Callable[[BlockResult], None]
+    spec: SweepSpec, executor: Executor, hooks: Hooks, keeper: Keeper, keep: Callable[[BlockResult], None]
 ) -> SweepSpec:
     """Ask, train and tell until there are as many trials as the search may have, or `hooks.should_stop()`.
 
@@ -33,21 +33,21 @@ def search(
         spec: a search; it has no rows.
         executor: trains groups.
         hooks: what it asks and tells.
-        keeper: writes blocks; its table holds those of a search that goes on.
-        told: hears of each block that is done.
+        keeper: writes what is asked for; its table holds those of a search that goes on.
+        keep: writes and reports a block that is done.
     Returns:
         the sweep with the trials that were asked for.
     Raises:
         ResourceError: Optuna, or what its sampler needs, is not installed.
     """
-    return _Search(spec, executor, hooks, keeper, told).run()
+    return _Search(spec, executor, hooks, keeper, keep).run()
 
 
 class _Search:
     def __init__(
-        self, spec: SweepSpec, executor: Executor, hooks: Hooks, keeper: Keeper, told: Callable[[BlockResult], None]
+        self, spec: SweepSpec, executor: Executor, hooks: Hooks, keeper: Keeper, keep: Callable[[BlockResult], None]
     ) -> None:
-        self._spec, self._executor, self._hooks, self._keeper, self._told = spec, executor, hooks, keeper, told
+        self._spec, self._executor, self._hooks, self._keeper, self._keep_block = spec, executor, hooks, keeper, keep
         self._rows: list[Row] = []
         self._total = spec.trials or 0
         self._known = _read_rows(spec, keeper)
@@ -97,8 +97,7 @@ class _Search:
             self._keep(block)
 
     def _keep(self, block: BlockResult) -> None:
-        self._keeper.keep(block)
-        self._told(block)
+        self._keep_block(block)
         one_by_one = block.info.get("strategy") == "one after the other"
         if self._prunes and len(block) > 1 and one_by_one:
             self._warn(f"nothing is pruned where trials run one after the other: {block.info.get('why')}")

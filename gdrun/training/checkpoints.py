@@ -1,4 +1,4 @@
-"""What of a run goes into a checkpoint, when, and how it comes back.
+"""Checkpoints of a run: their content, when they are saved, and the position that one holds.
 
 A step is a function of the state, the config and the step's number: orders of examples, factors, draws and rows all
 depend on (seed, step). So a checkpoint holds the state, what the newest row would say, and the times so far.
@@ -18,11 +18,10 @@ from gdrun.rundir.record import Status
 from gdrun.rundir.store import RunStore
 
 from .outcome import Outcome
+from .prepare import Prepared
 
 if TYPE_CHECKING:
     from gdrun.engine.drive import Report
-
-    from .train import Prepared
 
 FORMAT = 1
 """Of what is in a checkpoint; another one is not read."""
@@ -33,10 +32,10 @@ _RECORD = "record."
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run goes on."""
+    """Position that a run is resumed from."""
 
     report: Report
-    """What the loop said when it was there; it is not repeated."""
+    """Report of the loop at that step; it is not repeated."""
     seconds: float
     """Of wall clock until then, over all the times it was resumed."""
     compute_seconds: float
@@ -49,12 +48,12 @@ class Position:
 
 
 class Saver:
-    """Saves a run's state while it goes on, as `checkpoint:` says, and at its end.
+    """Saver of a run's state, as often as `checkpoint:` says and at its end.
 
     Args:
         store: of the run.
         prepared: the run.
-        position: where it went on; None: at its start.
+        position: it was resumed from; None: it was started.
     """
 
     def __init__(self, store: RunStore, prepared: Prepared, position: Position | None = None) -> None:
@@ -77,8 +76,8 @@ class Saver:
         """Return the seconds in compiled code until `report`, over all the times the run was resumed."""
         return self._compute_seconds + report.seconds
 
-    def look(self, report: Report) -> None:
-        """Save the state of a report after which the run goes on, if it is time to."""
+    def save_if_due(self, report: Report) -> None:
+        """Save the state of a report that is not the last one, if it is time to."""
         if report.finished:
             return
         by_time = self._every_seconds is not None and time.monotonic() - self._saved >= self._every_seconds
@@ -87,9 +86,9 @@ class Saver:
             self.save(report)
 
     def finish(self, outcome: Outcome) -> None:
-        """Save the last state of a run that can go on: to the schedule's end, or beyond it with more steps."""
-        goes_on = outcome.status in (Status.COMPLETED, Status.INTERRUPTED) or outcome.stopped_by == "seconds"
-        if goes_on:
+        """Save the last state of a run that can go on: with the schedule's other steps, or with more."""
+        can_go_on = outcome.status in (Status.COMPLETED, Status.INTERRUPTED) or outcome.stopped_by == "seconds"
+        if can_go_on:
             self.save(outcome.report)
 
     def save(self, report: Report) -> None:
@@ -106,7 +105,7 @@ class Saver:
             "seconds": self.seconds,
             "compute_seconds": self.compute_seconds(report),
         }
-        # The rows first: a state whose rows were lost with the power could not be gone on from.
+        # The rows first: a state whose rows were lost with the power could not be resumed from.
         self._store.sync()
         self._files.save(report.step, state | record, meta)
         self._step = report.step

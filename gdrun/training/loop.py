@@ -1,12 +1,10 @@
-"""A prepared experiment, trained into a run directory that is open: from its start, or from where it was left."""
+"""Training of a prepared experiment into an open run directory, from its start or from a checkpoint."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,11 +13,9 @@ from gdrun.rundir.store import RunStore
 from .checkpoints import Position, Saver
 from .listener import Listener, plan_of, progress_of
 from .outcome import Outcome, describe_outcome
-from .recording import Recorder
+from .prepare import Prepared
+from .recorder import Recorder
 from .signals import Abandoned, StopRequests
-
-if TYPE_CHECKING:
-    from .train import Prepared
 
 
 def carry_out(
@@ -36,11 +32,11 @@ def carry_out(
 
     Args:
         store: open; closed by this unless an error ends it.
-        listener: reads along.
+        listener: of its progress.
         name: of the run, for the listener.
-        position: where to go on; None: begin.
+        position: to resume from; None: the start.
         resumable: write checkpoints.
-        log: returns what TensorFlow said, for log.txt.
+        log: returns TensorFlow's messages, for log.txt.
     """
     recorder = Recorder(store, prepared)
     saver = Saver(store, prepared, position)
@@ -48,9 +44,9 @@ def carry_out(
     try:
         outcome = _train(prepared, recorder, listener, position, saver if resumable else None)
     finally:
-        if log is not None and (said := log()):
-            store.log(said)
-    # First of all: what follows may take long, and whoever interrupts it has the state.
+        if log is not None and (messages := log()):
+            store.log(messages)
+    # First of all: what follows may take long, and if it is interrupted the state is there.
     if resumable:
         saver.finish(outcome)
     recorder.finish(replace(outcome, seconds=saver.seconds), compute_seconds=saver.compute_seconds(outcome.report))
@@ -59,7 +55,7 @@ def carry_out(
 def _train(
     prepared: Prepared, recorder: Recorder, listener: Listener, position: Position | None, saver: Saver | None
 ) -> Outcome:
-    """Train, handing each report to its readers."""
+    """Train, and give each report to the recorder, the saver and the listener."""
     from gdrun.engine.device import import_tensorflow
     from gdrun.engine.drive import drive, first_report
 
@@ -71,11 +67,6 @@ def _train(
         def should_stop() -> bool:
             return requests.signal is not None or (stop.seconds is not None and time.monotonic() - began > stop.seconds)
 
-        def call(function: Callable[..., Any], *arguments: Any) -> Any:
-            # The device is a setting of the thread.
-            with tf.device(prepared.device.name):
-                return function(*arguments)
-
         last = first_report(built.state, built.program.first_record) if position is None else position.report
         reports = drive(
             built.program,
@@ -86,7 +77,7 @@ def _train(
             built.windows,
             seconds_per_step=built.seconds_per_step,
             should_stop=should_stop,
-            call=partial(requests.call, call),
+            call=requests.calls_on(prepared.device.name),
             resumed=position is not None,
             pause_every=saver.every_steps if saver is not None else None,
         )
@@ -94,7 +85,7 @@ def _train(
             for last in reports:
                 recorder.write(last)
                 if saver is not None:
-                    saver.look(last)
+                    saver.save_if_due(last)
                 listener.progress(progress_of(prepared, last))
         except Abandoned:
             # The last report was not known to be the last, so its state may have no row yet.

@@ -1,4 +1,4 @@
-"""How a run ended: its status, which rule ended it, and why in words."""
+"""Outcome of a run: its status, the rule that ended it, and the reason in words."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from gdrun.rundir.record import Status
 from gdrun.text import human_number, plural
 
+from .prepare import Prepared
+
 if TYPE_CHECKING:
     from gdrun.engine.drive import Report
-
-    from .train import Prepared
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to."""
+    """End of a run."""
 
     status: Status
     stopped_by: str

@@ -1,29 +1,30 @@
-"""SIGINT, SIGTERM and SIGHUP as a request to end well; the second one ends at once."""
+"""Stop requests: SIGINT, SIGTERM and SIGHUP ask a run to end well; the second one ends it at once."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
 PATIENCE_SECONDS = 0.5
-"""How long a call may go on after a stop was asked for."""
+"""A call may take so long after a stop was requested."""
 _POLL_SECONDS = 0.05
 
 
 class Abandoned(Exception):
-    """A stop was asked for, and the call did not return in time; it goes on in its thread, to no purpose."""
+    """A stop was requested, and the call did not return in time; its thread is left behind."""
 
 
 class StopRequests:
     """While the block runs, the first SIGINT, SIGTERM or SIGHUP is noted in `signal`; the second ends the process.
 
     A SIGHUP that is ignored stays so: that is how `nohup` lets a run outlive its terminal. In threads other than the
-    main one nothing is changed, since Python hears signals in the main one only.
+    main one nothing is changed, since Python runs signal handlers in the main one only.
     """
 
     def __init__(self) -> None:
@@ -43,11 +44,12 @@ class StopRequests:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Return `function(*arguments)`, called in a thread, so that signals are heard while compiled code runs.
+        """Return `function(*arguments)`, called in a thread: Python runs no signal handler while the main thread is in
+        compiled code.
 
         Raises:
-            Abandoned: a stop was asked for and the call took longer than PATIENCE_SECONDS from then on. Whoever ends
-                the process then has to do so without waiting for the thread.
+            Abandoned: a stop was requested and the call took longer than PATIENCE_SECONDS from then on. The process
+                then has to end without waiting for the thread.
         """
         if not self._before:
             return function(*arguments)
@@ -70,6 +72,17 @@ class StopRequests:
         if not worked:
             raise result
         return result
+
+    def calls_on(self, device: str) -> Callable[..., Any]:
+        """Return a function that calls compiled code as `call` does, on a device."""
+        import tensorflow as tf
+
+        def on_device(function: Callable[..., Any], *arguments: Any) -> Any:
+            # The device is a setting of the thread.
+            with tf.device(device):
+                return function(*arguments)
+
+        return partial(self.call, on_device)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = number

@@ -28,7 +28,7 @@ QUADRATIC = (
 
 def test_every_shipped_config_with_an_exact_prediction_is_verified_below(lab):
     from gdrun.experiment.loading import load_config
-    from gdrun.training.train import prepare
+    from gdrun.training.prepare import prepare
 
     loaded = {path.stem: load_config(path, ["compile=graph"]) for path in CONFIGS.glob("*.yaml")}
     kinds = ("sgd", "newton", "gauss_newton")
@@ -40,7 +40,7 @@ def test_every_shipped_config_with_an_exact_prediction_is_verified_below(lab):
 @pytest.mark.parametrize("name", QUADRATIC)
 def test_the_observed_edge_is_the_predicted_one_to_a_percent(tensorflow, name):
     from gdrun.experiment.loading import load_config
-    from gdrun.training.train import prepare
+    from gdrun.training.prepare import prepare
 
     built = prepare(load_config(CONFIGS / f"{name}.yaml")).built
     limit = predicted_limit(built).limit

@@ -10,7 +10,8 @@ import pytest
 
 from gdrun.errors import ResourceError
 from gdrun.experiment.loading import load_config
-from gdrun.training.train import prepare, train
+from gdrun.training.prepare import prepare
+from gdrun.training.train import train
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "extras"
 

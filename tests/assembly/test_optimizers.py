@@ -177,7 +177,7 @@ schedule: {steps: 5}
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": "mae"}, "levenberg_marquardt needs squared errors, mae has none"),
+        ({"loss": "mae"}, "levenberg_marquardt needs squared errors, absolute_error has none"),
         ({"loss": '{kind: formula, formula: "sum((prediction - target)**2)"}'}, "needs squared errors, formula"),
         ({"loss": "{kind: squared_error, factor: -1}"}, "factor must be positive"),
         ({"loss": "{kind: squared_error, penalty: {l1: 0.1}}"}, "an l1 penalty has none"),

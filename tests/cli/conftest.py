@@ -89,7 +89,7 @@ class FakeTraining:
     prepared: list[dict[str, Any]] = field(default_factory=list)
 
     def prepare(self, loaded: Any, **options: Any) -> Any:
-        """Take the place of gdrun.training.train.prepare."""
+        """Take the place of gdrun.training.prepare.prepare."""
         if self.prepare_error is not None:
             raise self.prepare_error
         self.prepared.append(options)
@@ -133,8 +133,9 @@ class FakeTraining:
 def training(monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
     """Replace training by one whose outcome the test chooses."""
     fake = FakeTraining()
-    monkeypatch.setattr("gdrun.training.train.prepare", fake.prepare)
+    monkeypatch.setattr("gdrun.training.prepare.prepare", fake.prepare)
     monkeypatch.setattr("gdrun.training.train.execute", fake.execute)
+    monkeypatch.setattr("gdrun.checking.check.execute", fake.execute)
     return fake
 
 

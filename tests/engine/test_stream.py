@@ -14,8 +14,9 @@ from gdrun.engine import stream
 from gdrun.engine.state import Batch
 from gdrun.errors import ConfigError, UsageError
 from gdrun.schedules.batches import Batches
-from gdrun.training.prediction import gradients
-from gdrun.training.train import prepare, train
+from gdrun.training.predict import gradients
+from gdrun.training.prepare import prepare
+from gdrun.training.train import train
 
 SETTINGS = """\
 data: {{kind: npz, path: d.npz, inputs: [x, z], target: y, memory: {memory}, {data}}}

@@ -23,7 +23,7 @@ schedule: {steps: 200}
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run that has learnt a plane exactly, from scaled columns; and its experiment, built."""
-    from gdrun.training.prediction import load_trained
+    from gdrun.training.predict import load_trained
 
     folder = tmp_path_factory.mktemp("plane")
     (folder / "plane.csv").write_text(TABLE)
@@ -33,7 +33,7 @@ def trained(tmp_path_factory):
 
 
 def test_predictions_are_in_the_units_of_the_table(trained):
-    from gdrun.training.prediction import predict
+    from gdrun.training.predict import predict
 
     run, prepared = trained
     got = predict(prepared, run, {"a": [10.0, -1.0], "b": [2.0, 7.0]})
@@ -41,7 +41,7 @@ def test_predictions_are_in_the_units_of_the_table(trained):
 
 
 def test_an_input_too_few_is_refused_by_name(trained):
-    from gdrun.training.prediction import predict
+    from gdrun.training.predict import predict
 
     run, prepared = trained
     with pytest.raises(DataError, match="takes the inputs a, b; given are a"):
@@ -50,7 +50,7 @@ def test_an_input_too_few_is_refused_by_name(trained):
 
 def test_evaluation_of_another_table_is_that_tables(trained, tmp_path):
     """A constant error of 2 in y is 2 deviations of the training target, squared, whatever the examples are."""
-    from gdrun.training.prediction import evaluate, read_examples
+    from gdrun.training.predict import evaluate, read_examples
 
     run, prepared = trained
     (tmp_path / "other.csv").write_text("a,b,y\n0,0,7\n1,1,8\n2,0,13\n")
@@ -61,7 +61,7 @@ def test_evaluation_of_another_table_is_that_tables(trained, tmp_path):
 
 
 def test_a_changed_table_is_not_taken_for_the_one_that_was_learnt(trained):
-    from gdrun.training.prediction import load_trained
+    from gdrun.training.predict import load_trained
 
     run, _ = trained
     table = run.directory.parent.parent / "plane.csv"

@@ -59,8 +59,8 @@ def of(text: bytes, axes: Sequence[str]) -> tuple[SweepSpec, BlockResult]:
 def single(spec: SweepSpec, trial: int) -> tuple[Any, dict[str, np.ndarray]]:
     """(last report, final parameters by name) of the run at a trial's settings."""
     from gdrun.engine.drive import drive
-    from gdrun.training.recording import final_parameters
-    from gdrun.training.train import prepare
+    from gdrun.training.prepare import prepare
+    from gdrun.training.recorder import final_parameters
 
     prepared = prepare(spec.load(trial))
     built = prepared.built
@@ -269,7 +269,7 @@ def test_curves_show_each_lane_up_to_its_end():
     after = result.curves["loss"][1][steps > result.steps[1]]
     assert np.isnan(after).all()
     # A start that all lanes share, by a loop of numpy's own.
-    from gdrun.training.train import prepare
+    from gdrun.training.prepare import prepare
 
     data = prepare(spec.load(0)).built.data
     np.testing.assert_allclose(result.curves["loss"][:, 0], np.mean(data.target.numpy() ** 2), rtol=1e-12)
@@ -330,7 +330,7 @@ def test_a_lane_that_stops_between_rows_shows_its_own_last_step(batch, below, ev
     text = line().replace(b"schedule: {steps: 60}", b"schedule: " + schedule.encode())
     spec, result = of(text, ["lr=0.01,0.1,0.3"])
     assert "loss_below" in result.stopped_by
-    from gdrun.training.train import prepare
+    from gdrun.training.prepare import prepare
 
     rows = prepare(spec.load(0)).built.rows
     every_row = {0, *rows.rows(0, rows.total_steps).tolist()}

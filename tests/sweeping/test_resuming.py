@@ -18,7 +18,7 @@ from gdrun.rundir.run import Run
 from gdrun.rundir.verifying import verify
 from gdrun.sweeping.run import resume, sweep
 from gdrun.training.listener import Listener, Plan, Progress
-from gdrun.training.resumable import find_resumable
+from gdrun.training.resume import find_resumable
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 

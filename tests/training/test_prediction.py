@@ -7,7 +7,7 @@ import pytest
 
 from gdrun.formula.names import compared_with
 from gdrun.formula.parse import parse
-from gdrun.training.prediction import evaluate, final_moment, load_trained, predict
+from gdrun.training.predict import evaluate, final_moment, load_trained, predict
 
 
 @pytest.mark.parametrize(

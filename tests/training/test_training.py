@@ -15,7 +15,9 @@ import tensorflow as tf
 
 from gdrun.engine.device import configure
 from gdrun.rundir.record import Status
-from gdrun.training.train import SMOKE_STEPS, Listener, execute, plan, prepare, train
+from gdrun.training.listener import Listener
+from gdrun.training.prepare import SMOKE_STEPS, prepare
+from gdrun.training.train import execute, plan, train
 
 LINE = """
 name: line
@@ -327,7 +329,8 @@ def test_a_run_that_is_not_kept_lives_as_long_as_its_run(lab):
     assert not lab.runs.exists()
     assert run.record.steps == 1
     assert directory.exists()
-    run.temporary.cleanup()
+    del run
+    gc.collect()
     assert not directory.exists()
 
 

@@ -17,9 +17,10 @@ from gdrun.experiment.loading import load_config
 from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
-from gdrun.training.resumable import find_resumable, prepare_again
-from gdrun.training.resuming import continue_run, resume
-from gdrun.training.train import execute, prepare
+from gdrun.sweeping.run import resume
+from gdrun.training.prepare import prepare
+from gdrun.training.resume import continue_run, find_resumable, prepare_again
+from gdrun.training.train import execute
 
 from .cases import CASES, line
 from .cuts import Interrupt, Kill, bits, data, edit

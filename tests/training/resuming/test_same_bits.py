@@ -13,8 +13,8 @@ from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
-from gdrun.training.resumable import find_resumable, prepare_again
-from gdrun.training.resuming import continue_run, resume
+from gdrun.sweeping.run import resume
+from gdrun.training.resume import continue_run, find_resumable, prepare_again
 from gdrun.training.train import execute
 
 from .cases import CASES
@@ -122,7 +122,7 @@ def test_rows_that_are_damaged_are_not_thrown_away(lab: Any, chunks: random.Rand
 def test_a_kill_between_the_last_checkpoint_and_the_end_loses_nothing(
     lab: Any, chunks: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gdrun.training.recording import Recorder
+    from gdrun.training.recorder import Recorder
 
     prepared = lab.prepare(CASES["shuffled batches with a smaller one"])
     whole = execute(prepared, runs_dir=lab.folder / "whole", command=["test"])

@@ -1,4 +1,4 @@
-"""What a finished run says of other inputs, how good it is there, and the slope where it ended."""
+"""Predictions, losses, metrics and gradients of a finished run, on its own data or others."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from gdrun.data.dataset import Dataset, dataset
 from gdrun.data.npz_file import npz_data
 from gdrun.data.parquet_file import parquet_data
 from gdrun.errors import DataError, RunDirectoryError, UsageError
+from gdrun.experiment.loading import load_config
 from gdrun.formula.names import compared_with
 from gdrun.formula.parse import parse
 from gdrun.models.transforms import raw_value
 from gdrun.rundir.layout import RAW
 
+from .prepare import Prepared, prepare
+
 if TYPE_CHECKING:
     from gdrun.config.plugins import PluginSources
     from gdrun.experiment.experiment import Experiment
     from gdrun.rundir.run import Run
-
-    from .train import Prepared
 
 Predictions = np.ndarray | dict[str, np.ndarray]
 """(B, ...), or one array for each named output."""
@@ -39,10 +40,6 @@ def load_trained(run: Run, *, device: str | None = None, plugins: PluginSources 
         ConfigError: its data is not there any more, or not the same.
         RunDirectoryError: it has no config.
     """
-    from gdrun.experiment.loading import load_config
-
-    from .train import prepare
-
     if not (run.directory / "config.yaml").is_file():
         raise RunDirectoryError(f"{run.directory} has no config.yaml")
     return prepare(load_config(run.directory, plugins=plugins), device=device)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gdrun.checking import Row, Sight, compare
+from gdrun.checking.check import Sight, compare
+from gdrun.checking.judging import Judgement
 from gdrun.experiment.expect import Expect
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
@@ -29,7 +30,7 @@ ROWS = [
 def judge(tmp_path: Path):
     """Hold expectations, given as a config would, against a run: judge(loss=0.1) -> its rows but the status."""
 
-    def rows(ended: str = "completed", /, record: dict[str, Any] | None = None, **expectations: Any) -> list[Row]:
+    def rows(ended: str = "completed", /, record: dict[str, Any] | None = None, **expectations: Any) -> list[Judgement]:
         sight = Sight(a_run(tmp_path, ended, record), predict=predict, gradients=lambda: {"a": np.float32(0.5)})
         found = list(compare(Expect.model_validate(_tuples(expectations)), sight))
         assert found[0].what == "status"
@@ -57,7 +58,7 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def one(rows: list[Row]) -> Row:
+def one(rows: list[Judgement]) -> Judgement:
     (row,) = rows
     return row
 

@@ -1,4 +1,4 @@
-"""Numbers held against what was expected of them.
+"""Judgement of numbers against expectations.
 
 A value is met where |got - value| <= atol + rtol * |value|, the value first cast to the run's precision, so that digits
 published in float32 can be asserted exactly: with both tolerances 0 (the default) it must be equal.
@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from gdrun.experiment.expect import Bound
 from gdrun.text import human_number, safe_text
-
-if TYPE_CHECKING:
-    from gdrun.experiment.expect import Bound
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -24,8 +22,8 @@ _MOST_SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Row:
-    """One expectation and what became of it."""
+class Judgement:
+    """One expectation, and whether it was met."""
 
     what: str
     """The key below `expect`: "loss", "parameters.a", "trace[step 100].loss"."""
@@ -35,7 +33,7 @@ class Row:
     got: str
     ok: bool
     note: str = ""
-    """For a missed one, what is wrong beyond the numbers."""
+    """Of a missed one, the reason beyond the numbers."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +54,19 @@ class Tolerances:
 
 def bound_of(expected: Any) -> Bound:
     """Return what is expected as a value with bounds."""
-    from gdrun.experiment.expect import Bound
-
     return expected if isinstance(expected, Bound) else Bound.model_construct(value=expected)
 
 
-def judge(what: str, expected: Any, values: Arrays, name: str, outer: Any, dtype: np.dtype) -> Iterator[Row]:
+def judge(what: str, expected: Any, values: Arrays, name: str, outer: Any, dtype: np.dtype) -> Iterator[Judgement]:
     """Yield the rows of one expected number or array: its value, and its bounds."""
     what = safe_text(what, limit=100)
     bound = bound_of(expected)
     if name not in values or values[name] is None:
         known = ", ".join(safe_text(key, limit=64) for key in list(values)[:20]) or "nothing"
         wanted = value_text(bound.value) if bound.value is not None else _limits(bound)
-        yield Row(what, wanted, "", "none", False, f"the run has no '{safe_text(name, limit=64)}' here; it has {known}")
+        yield Judgement(
+            what, wanted, "", "none", False, f"the run has no '{safe_text(name, limit=64)}' here; it has {known}"
+        )
         return
     got = np.asarray(values[name])
     if bound.value is not None:
@@ -76,28 +74,28 @@ def judge(what: str, expected: Any, values: Arrays, name: str, outer: Any, dtype
     for limit, met, sign in ((bound.below, np.less, "<"), (bound.above, np.greater, ">")):
         if limit is not None:
             ok = bool(got.size and np.all(met(got, limit)))
-            yield Row(what, f"{sign} {human_number(limit)}", "", value_text(got), ok)
+            yield Judgement(what, f"{sign} {human_number(limit)}", "", value_text(got), ok)
 
 
-def _judge_value(what: str, value: Any, got: np.ndarray, tolerances: Tolerances, dtype: np.dtype) -> Row:
+def _judge_value(what: str, value: Any, got: np.ndarray, tolerances: Tolerances, dtype: np.dtype) -> Judgement:
     with np.errstate(over="ignore"):
         wanted = np.asarray(value, np.float64).astype(dtype)
         # Final values come from JSON as float64 with the digits of the run's precision.
         if got.dtype.kind == "f":
             got = got.astype(dtype)
     if got.dtype.kind not in "fiubc":
-        return Row(what, value_text(wanted), _near(tolerances), value_text(got), False, "it is no number")
+        return Judgement(what, value_text(wanted), _near(tolerances), value_text(got), False, "it is no number")
     if got.shape != wanted.shape:
         if wanted.ndim or got.size != 1:
             note = f"the shapes differ: expected {_shape(wanted)}, got {_shape(got)}"
-            return Row(what, value_text(wanted), _near(tolerances), value_text(got), False, note)
+            return Judgement(what, value_text(wanted), _near(tolerances), value_text(got), False, note)
         got = got.reshape(())
     with np.errstate(invalid="ignore", over="ignore"):
         exact = wanted.astype(np.float64)
         off = np.abs(got.astype(np.complex128 if got.dtype.kind == "c" else np.float64) - exact)
         met = (got == wanted) | (off <= tolerances.atol + tolerances.rtol * np.abs(exact))
     ok = bool(np.all(met))
-    return Row(
+    return Judgement(
         what, value_text(wanted), _near(tolerances), value_text(got), ok, "" if ok else _worst(wanted, got, off, met)
     )
 

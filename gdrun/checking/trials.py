@@ -1,35 +1,34 @@
-"""`expect.trials` held against a sweep: which trials are meant, and what became of them."""
+"""Checks of a sweep against `expect.trials`: the trials that are meant, and their results."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gdrun.config.overrides import Override, dotted, find
 from gdrun.errors import ConfigError, RunDirectoryError
+from gdrun.experiment.expect import Bound, Expect, Trials
+from gdrun.experiment.loading import EXPERIMENT, LoadedConfig
+from gdrun.rundir.sweep_run import SweepRun
 from gdrun.text import plural, safe_text
-from gdrun.training.judging import Row, Tolerances, bound_of, judge, value_text
 
-if TYPE_CHECKING:
-    from gdrun.experiment.expect import Expect, Trials
-    from gdrun.experiment.loading import LoadedConfig
-    from gdrun.rundir.sweep_run import SweepRun
+from .judging import Judgement, Tolerances, bound_of, judge, value_text
 
 SAME = 1e-9
 """Relative; values of an axis that are closer are the same."""
 
 
-def compare_trials(loaded: LoadedConfig, run: SweepRun) -> Iterator[Row]:
-    """Yield a Row for each thing that `expect.trials` of a config states of its sweep."""
-    table = _Table(loaded, run)
+def compare_trials(loaded: LoadedConfig, run: SweepRun) -> Iterator[Judgement]:
+    """Yield a Judgement for each thing that `expect.trials` of a config states of its sweep."""
+    table = _SweepTable(loaded, run)
     for number, wanted in enumerate(loaded.experiment.expect.trials):
         yield from _compare(number, wanted, loaded.experiment.expect, table)
 
 
-class _Table:
+class _SweepTable:
     """A sweep's trials as expectations see them."""
 
     def __init__(self, loaded: LoadedConfig, run: SweepRun) -> None:
@@ -46,8 +45,6 @@ class _Table:
 
     def axis(self, key: str) -> str:
         """The column that a key of `where` or `values` means."""
-        from gdrun.experiment.loading import EXPERIMENT
-
         if key in self.axes:
             return key
         root = self._loaded.root
@@ -77,8 +74,6 @@ class _Table:
 
 def matches(got: Any, wanted: Any) -> bool:
     """Return whether an axis's value is the one that is wanted, or within its bounds."""
-    from gdrun.experiment.expect import Bound
-
     if isinstance(wanted, Bound):
         if not _is_number(got):
             return False
@@ -96,7 +91,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _compare(number: int, wanted: Trials, expect: Expect, table: _Table) -> Iterator[Row]:
+def _compare(number: int, wanted: Trials, expect: Expect, table: _SweepTable) -> Iterator[Judgement]:
     chosen = table.chosen(wanted.where)
     what = f"trials{_where(wanted.where) or f'[{number}]'}"
     ends = Counter(str(row["status"]) for row in chosen)
@@ -108,8 +103,8 @@ def _compare(number: int, wanted: Trials, expect: Expect, table: _Table) -> Iter
     for name, got in counts.items():
         count = getattr(wanted, name)
         if count is not None:
-            yield Row(f"{what}.{name}", str(count), "exact", str(got), got == count)
-    told: dict[str, list[tuple[int, Row]]] = {}
+            yield Judgement(f"{what}.{name}", str(count), "exact", str(got), got == count)
+    told: dict[str, list[tuple[int, Judgement]]] = {}
     for row in chosen:
         for one in _of_trial(wanted, expect, row, table):
             told.setdefault(f"{one.what} {one.expected}", []).append((row["trial"], one))
@@ -118,16 +113,16 @@ def _compare(number: int, wanted: Trials, expect: Expect, table: _Table) -> Iter
     stated = wanted.model_fields_set - {"where", "count", "completed", "diverged", "rtol", "atol"}
     if not chosen and stated:
         hint = "no trial has these values" if wanted.where else "there are no trials"
-        yield Row(what, "a trial", "", "none", False, hint)
+        yield Judgement(what, "a trial", "", "none", False, hint)
 
 
-def _of_trial(wanted: Trials, expect: Expect, row: dict[str, Any], table: _Table) -> Iterator[Row]:
-    """What became of the expectations of each trial in one of them."""
+def _of_trial(wanted: Trials, expect: Expect, row: dict[str, Any], table: _SweepTable) -> Iterator[Judgement]:
+    """Yield the judgements of one trial, of what is expected of each."""
     for name in ("status", "stopped_by", "steps", "diverged_at"):
         value = getattr(wanted, name)
         if value is not None:
             shown, got = safe_text(value, limit=80), safe_text(row.get(name), limit=80)
-            yield Row(name, shown, "exact", got, value == row.get(name))
+            yield Judgement(name, shown, "exact", got, value == row.get(name))
     tolerances = Tolerances.of(wanted, expect)
     final = {name: np.asarray(value, np.float64) for name, value in row.items() if _is_number(value)}
     if wanted.loss is not None:
@@ -144,7 +139,7 @@ def _of_trial(wanted: Trials, expect: Expect, row: dict[str, Any], table: _Table
             yield from judge(f"parameters.{name}", expected, parameters, name, tolerances, table.dtype)
 
 
-def _together(what: str, rows: Sequence[tuple[int, Row]]) -> Row:
+def _together(what: str, rows: Sequence[tuple[int, Judgement]]) -> Judgement:
     """One row of what was expected of several trials: the first that misses it, or the first."""
     missed = [(trial, row) for trial, row in rows if not row.ok]
     trial, row = (missed or rows)[0]
@@ -155,15 +150,13 @@ def _together(what: str, rows: Sequence[tuple[int, Row]]) -> Row:
         note = "; ".join([*([note] if note else []), *([f"{len(missed)} of {len(rows)} trials"] if missed else [])])
     elif missed:
         note = "; ".join([*([note] if note else []), f"trial {trial}"])
-    return Row(f"{what}.{row.what}", row.expected, row.bound, got, not missed, note)
+    return Judgement(f"{what}.{row.what}", row.expected, row.bound, got, not missed, note)
 
 
 def _where(where: Any) -> str:
     """ "[lr=0.2, seed<3]"; nothing where all trials are meant."""
     if where == "best":
         return "[best]"
-    from gdrun.experiment.expect import Bound
-
     parts = []
     for key, value in where.items():
         bound = bound_of(value) if isinstance(value, Bound) else None

@@ -1,4 +1,4 @@
-"""`expect:` held against a run: what a config says must come out, and what came out.
+"""Checks of a run against the `expect:` of its config.
 
 A value is met where |got - value| <= atol + rtol * |value|, the value first cast to the run's precision, so that digits
 published in float32 can be asserted exactly: with both tolerances 0 (the default) it must be equal.
@@ -10,19 +10,24 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from gdrun.config.plugins import PluginSources
 from gdrun.errors import ComponentError, ConfigError, RunDirectoryError, ShapeError
+from gdrun.experiment.expect import Expect, TraceRow
+from gdrun.experiment.loading import load_config
+from gdrun.rundir.run import Run
+from gdrun.sweeping.run import sweep
 from gdrun.text import safe_text
-from gdrun.training.judging import Arrays, Row, Tolerances, bound_of, judge, value_text
+from gdrun.training.listener import Listener
+from gdrun.training.predict import gradients, predict
+from gdrun.training.prepare import Prepared, prepare
+from gdrun.training.train import execute
 
-if TYPE_CHECKING:
-    from gdrun.config.plugins import PluginSources
-    from gdrun.experiment.expect import Expect, TraceRow
-    from gdrun.rundir.run import Run
-    from gdrun.training.train import Listener, Prepared
+from .judging import Arrays, Judgement, Tolerances, bound_of, judge, value_text
+from .trials import compare_trials
 
 Predict = Callable[[Arrays], np.ndarray | Arrays]
 Gradients = Callable[[], Arrays]
@@ -30,22 +35,22 @@ Gradients = Callable[[], Arrays]
 
 @dataclass(frozen=True)
 class Checked:
-    """A run and what became of its config's expectations."""
+    """A run and the judgements of its config's expectations."""
 
     run: Run
-    rows: tuple[Row, ...]
+    rows: tuple[Judgement, ...]
     stated: bool
-    """Whether the config states any expectation; else only the status was looked at."""
+    """The config states an expectation; else only the status was judged."""
     sight: Sight
-    """The run as expectations see it."""
+    """Values of the run that expectations are about."""
 
     @property
     def ok(self) -> bool:
-        """Whether every expectation was met."""
+        """True where every expectation was met."""
         return all(row.ok for row in self.rows)
 
     @property
-    def missed(self) -> tuple[Row, ...]:
+    def missed(self) -> tuple[Judgement, ...]:
         """The expectations that were not met."""
         return tuple(row for row in self.rows if not row.ok)
 
@@ -68,9 +73,6 @@ def check(
     Raises:
         as `gdrun.train`. A missed expectation is no error.
     """
-    from gdrun.experiment.loading import load_config
-    from gdrun.training.train import prepare
-
     prepared = prepare(load_config(source, overrides, plugins=plugins), device=device, threads=threads)
     return check_prepared(prepared, runs_dir=runs_dir, listener=listener)
 
@@ -82,9 +84,6 @@ def check_prepared(prepared: Prepared, *, runs_dir: str | Path | None = None, **
         runs_dir: as in `check`.
         options: further arguments of `gdrun.training.train.execute`.
     """
-    from gdrun.training.prediction import gradients, predict
-    from gdrun.training.train import execute
-
     expect = prepared.loaded.experiment.expect
     run = execute(prepared, runs_dir=runs_dir, keep=runs_dir is not None, **options)
     sight = Sight(
@@ -100,21 +99,18 @@ def check_prepared(prepared: Prepared, *, runs_dir: str | Path | None = None, **
     return Checked(run, rows, bool(expect.model_fields_set - {"rtol", "atol"}), sight)
 
 
-def _of_trials(prepared: Prepared, runs_dir: str | Path | None) -> tuple[Row, ...]:
+def _of_trials(prepared: Prepared, runs_dir: str | Path | None) -> tuple[Judgement, ...]:
     """Run the config's sweep and hold `expect.trials` against it; nothing where there are none."""
     loaded = prepared.loaded
     if not loaded.experiment.expect.trials:
         return ()
-    from gdrun.sweeping.expecting import compare_trials
-    from gdrun.sweeping.run import sweep
-
     with tempfile.TemporaryDirectory(prefix="gdrun-") as temporary:
         run = sweep(loaded, runs_dir=runs_dir if runs_dir is not None else temporary)
         return tuple(compare_trials(loaded, run))
 
 
 class Sight:
-    """What expectations can be about, read from a run once: record, parameters, rows, gradients, predictions."""
+    """Values of a run that expectations can be about: record, parameters, rows, gradients, predictions."""
 
     def __init__(self, run: Run, *, predict: Predict | None = None, gradients: Gradients | None = None) -> None:
         self.run = run
@@ -161,10 +157,10 @@ class Sight:
     def row(self, step: int) -> dict[str, np.ndarray] | None:
         """The recorded row of `step`, parameters by their bare names too; None if there is none."""
         columns = self.run.metrics
-        found = np.flatnonzero(columns.get("step", np.zeros(0)) == step)
-        if not found.size:
+        places = np.flatnonzero(columns.get("step", np.zeros(0)) == step)
+        if not places.size:
             return None
-        row = {name: np.asarray(values[found[-1]]) for name, values in columns.items()}
+        row = {name: np.asarray(values[places[-1]]) for name, values in columns.items()}
         for prefix in ("parameters.", "formulas.", "after.", "gradients."):
             for name in list(row):
                 if name.startswith(prefix):
@@ -177,12 +173,12 @@ class Sight:
         return (self.run.record.diverged or {}).get("step")
 
 
-def compare(expect: Expect, sight: Sight) -> Iterator[Row]:
-    """Yield a Row for the status and for each thing that `expect` states."""
+def compare(expect: Expect, sight: Sight) -> Iterator[Judgement]:
+    """Yield a judgement of the status and of each thing that `expect` states."""
     record, status = sight.run.record, str(sight.run.status)
     allowed = (expect.status,) if expect.status else ("completed", "stopped")
     why = "" if status in allowed else safe_text(record.why or "", limit=300)
-    yield Row("status", " or ".join(allowed), "", status, status in allowed, why)
+    yield Judgement("status", " or ".join(allowed), "", status, status in allowed, why)
     exact = (
         ("stopped_by", expect.stopped_by, record.stopped_by),
         ("steps", expect.steps, record.steps),
@@ -190,7 +186,7 @@ def compare(expect: Expect, sight: Sight) -> Iterator[Row]:
     )
     for what, wanted, got in exact:
         if wanted is not None:
-            yield Row(what, safe_text(wanted, limit=80), "exact", safe_text(got, limit=80), wanted == got)
+            yield Judgement(what, safe_text(wanted, limit=80), "exact", safe_text(got, limit=80), wanted == got)
     if expect.loss is not None:
         yield from judge("loss", expect.loss, sight.final, "loss", expect, sight.dtype)
     for section in ("parameters", "metrics", "gradients"):
@@ -205,21 +201,21 @@ def compare(expect: Expect, sight: Sight) -> Iterator[Row]:
         yield from _judge_predictions(expect, sight)
 
 
-def _judge_row(wanted: TraceRow, expect: Expect, sight: Sight) -> Iterator[Row]:
+def _judge_row(wanted: TraceRow, expect: Expect, sight: Sight) -> Iterator[Judgement]:
     row = sight.row(wanted.step)
     tolerances = Tolerances.of(wanted, expect)
     for name, expected in wanted.values.items():
         what = f"trace[step {wanted.step}].{safe_text(name, limit=64)}"
         if row is None:
             last = sight.run.record.steps
-            yield Row(
+            yield Judgement(
                 what, value_text(bound_of(expected).value), "", "no such row", False, f"the run ended at step {last}"
             )
         else:
             yield from judge(what, expected, row, name, tolerances, sight.dtype)
 
 
-def _judge_predictions(expect: Expect, sight: Sight) -> Iterator[Row]:
+def _judge_predictions(expect: Expect, sight: Sight) -> Iterator[Judgement]:
     assert expect.predictions is not None
     got = sight.predictions(expect.predictions.inputs)
     wanted = np.asarray(expect.predictions.value)

@@ -1,81 +1,129 @@
-"""Reports of the loop -> rows, arrays and the record of a run directory."""
+"""Recorder of a run: reports of the loop to rows, arrays and the run info in a run directory."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gdrun.experiment.dump import plain
 from gdrun.rundir import layout
-from gdrun.rundir.environment import describe_environment
+from gdrun.rundir.environment import PACKAGES, describe_environment
 from gdrun.rundir.record import Status
 from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
 
+from .listener import Listener
 from .outcome import Outcome
-from .plugin_record import plugin_hashes, write_plugins
+from .prepare import Prepared, plugin_hashes, used_plugins
 
 if TYPE_CHECKING:
     from gdrun.engine.drive import Report
     from gdrun.experiment.loading import LoadedConfig
 
-    from .train import Prepared
-
 _NOT_IN_ROWS = ("reason",)
+_NOT_AT_0 = ("loss_before", "loss_epoch")
+"""Before the first update there is nothing that an update saw, nor the loss of an epoch."""
 
 
-def first_record(prepared: Prepared, command: Sequence[str] | None) -> dict[str, Any]:
-    """Return what run.json says before the first step."""
+def run_info(
+    prepared: Prepared,
+    command: Sequence[str] | None,
+    *,
+    loaded: LoadedConfig | None = None,
+    config: str | None = None,
+    packages: Sequence[str] = PACKAGES,
+    **more: Any,
+) -> dict[str, Any]:
+    """Return the content of run.json before the first step, of a run or of a sweep whose first trial is `prepared`.
+
+    Args:
+        command: the command line; None: `sys.argv`.
+        loaded: the config that is recorded; None: that of `prepared`.
+        config: its text; None: as it is resolved.
+        packages: whose versions are recorded.
+        more: further fields.
+    """
     from gdrun.engine.device import num_threads
-    from gdrun.experiment.dump import plain
 
-    experiment, built = prepared.loaded.experiment, prepared.built
-    text = prepared.loaded.resolved_text()
+    built, loaded = prepared.built, loaded or prepared.loaded
+    experiment = loaded.experiment
+    extra = {
+        "total_steps": built.total_steps,
+        "steps_per_epoch": built.steps_per_epoch,
+        "num_parameters": built.num_parameters,
+    }
     return {
-        **describe_environment(command=command),
+        **describe_environment(command=command, packages=packages),
         "description": experiment.description or None,
         "device": prepared.device.description,
         "threads": num_threads(),
         "precision": experiment.precision,
         "compile": built.compile,
         "seeds": {"seed": experiment.seed},
-        "config_hash": hashlib.sha256(text.encode()).hexdigest(),
+        "config_hash": config_hash(loaded.resolved_text() if config is None else config),
         "settings": flatten(plain(experiment)),
-        "plugins": plugin_hashes(prepared.loaded),
+        "plugins": plugin_hashes(loaded),
         "data": dict(built.datasets.files) if built.datasets else {},
         "warnings": built.warnings,
-        "extra": {
-            "total_steps": built.total_steps,
-            "steps_per_epoch": built.steps_per_epoch,
-            "num_parameters": built.num_parameters,
-        },
+        "extra": extra,
+        **more,
     }
 
 
-def write_sources(store: RunStore, loaded: LoadedConfig, resolved: str) -> None:
-    """Write config.yaml, which is `resolved`, and source/: the bytes of what was written, and the overrides."""
-    store.write_text(layout.CONFIG, resolved)
+def config_hash(text: str) -> str:
+    """Return the hash of a config.yaml."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def begin(
+    store: RunStore, loaded: LoadedConfig, listener: Listener, warnings: Iterable[str], config: str | None = None
+) -> None:
+    """Write config.yaml, which runs again, and source/, which was written; then give the warnings.
+
+    Args:
+        loaded: the config.
+        warnings: of building.
+        config: the text of config.yaml; None: as it is resolved.
+    """
+    store.write_text(layout.CONFIG, loaded.resolved_text() if config is None else config)
     for number, (name, data) in enumerate(loaded.files):
         safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name.rpartition("/")[2]).lstrip(".")
         stem = f"{number}-" if number else ""
         store.write_bytes(f"{layout.SOURCE}/{stem}{safe or 'config.yaml'}", data)
-    write_plugins(store, loaded)
+    _write_plugins(store, loaded)
     if loaded.overrides:
         store.write_text(f"{layout.SOURCE}/overrides.txt", "".join(f"{line}\n" for line in loaded.overrides))
+    warn(store, listener, (*warnings, *store.warnings))
+
+
+def warn(store: RunStore, listener: Listener, messages: Iterable[str]) -> None:
+    """Write warnings into log.txt and give them to the listener."""
+    for message in messages:
+        store.log(f"warning: {message}")
+        listener.warned(message)
+
+
+def _write_plugins(store: RunStore, loaded: LoadedConfig) -> None:
+    """Copy the sources of the plugins that the config uses into the run directory."""
+    taken: set[str] = set()
+    for number, plugin in enumerate(used_plugins(loaded)):
+        for name, data in plugin.files:
+            safe = "".join(c if c.isalnum() or c in "._-/" else "_" for c in name).lstrip("./")
+            if safe in taken:
+                safe = f"{number}-{safe}"
+            taken.add(safe)
+            store.write_bytes(f"{layout.PLUGINS}/{safe}", data)
 
 
 class Recorder:
-    """Writes one run."""
+    """Recorder of one run."""
 
     def __init__(self, store: RunStore, prepared: Prepared) -> None:
         self._store = store
         self._prepared = prepared
-
-    def write_sources(self) -> None:
-        """Write config.yaml, which runs again, and source/, what was written."""
-        write_sources(self._store, self._prepared.loaded, self._prepared.loaded.resolved_text())
 
     def write(self, report: Report) -> None:
         """Append the report's rows to the metrics."""
@@ -86,20 +134,22 @@ class Recorder:
         per_epoch = self._prepared.built.steps_per_epoch
         first = 1 if columns["step"][0] == 0 else 0
         if first:
-            # Before the first update there is nothing that an update saw, nor the loss of an epoch.
             left_out = {*_NOT_AT_0, *self._prepared.loaded.experiment.record.after}
             self._store.append_columns({name: values[:1] for name, values in columns.items() if name not in left_out})
-        rest = {name: values[first:] for name, values in columns.items()}
-        if not len(rest["step"]):
+        updates = {name: values[first:] for name, values in columns.items()}
+        if not len(updates["step"]):
             return
-        epoch_end = rest["step"] % per_epoch == 0
+        epoch_end = updates["step"] % per_epoch == 0
         only_at_end = {*assessed, "loss_epoch"} if per_epoch > 1 else set()
-        if not only_at_end & rest.keys() or epoch_end.all():
-            self._store.append_columns(rest)
+        if not only_at_end & updates.keys() or epoch_end.all():
+            self._store.append_columns(updates)
             return
-        inside = [name for name in rest if name not in only_at_end]
+        inside = [name for name in updates if name not in only_at_end]
         self._store.append_rows(
-            [{name: rest[name][index] for name in (rest if ends else inside)} for index, ends in enumerate(epoch_end)]
+            [
+                {name: updates[name][index] for name in (updates if ends else inside)}
+                for index, ends in enumerate(epoch_end)
+            ]
         )
 
     def _columns(self, report: Report) -> dict[str, np.ndarray]:
@@ -165,9 +215,6 @@ class Recorder:
             )
         numbers = {name: value.numpy() for name, value in values.items()}
         return {"loss": numbers.pop("loss_all"), **numbers, **final}
-
-
-_NOT_AT_0 = ("loss_before", "loss_epoch")
 
 
 def _whole(built: Any) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gdrun.checking.trials import compare_trials, matches
 from gdrun.experiment import load_config
-from gdrun.sweeping.expecting import compare_trials, matches
 from tests.experiment.texts import LINE
 
 from .conftest import RATE

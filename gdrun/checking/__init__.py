@@ -1,0 +1,1 @@
+"""Checking of runs and sweeps against the `expect:` of their configs."""

@@ -1,0 +1,100 @@
+"""Preparation of a run: the config's experiment built and tried, before anything is on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdrun.errors import ConfigError, Problem
+from gdrun.experiment.loading import LoadedConfig
+from gdrun.experiment.plugin_parts import custom_parts
+from gdrun.rundir import layout
+from gdrun.rundir.run import Run
+from gdrun.text import safe_text
+
+if TYPE_CHECKING:
+    from gdrun.assembly import Built
+    from gdrun.config.plugins import Plugin
+    from gdrun.engine.device import Device
+
+SMOKE_STEPS = 3
+"""Steps of a smoke run."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment that is built and whose first step was tried. It may be executed again: nothing in it changes."""
+
+    loaded: LoadedConfig
+    built: Built
+    device: Device
+    smoke: bool = False
+
+
+def prepare(
+    loaded: LoadedConfig, *, device: str | None = None, threads: int | None = None, smoke: bool = False
+) -> Prepared:
+    """Build an experiment and try its first step. Raises as `gdrun.train`."""
+    from gdrun.engine.device import configure, import_tensorflow
+
+    _check_plugins(loaded)
+    tf = import_tensorflow()
+    chosen = configure(device=device or loaded.experiment.device, threads=threads)
+    from gdrun.assembly import build
+
+    try:
+        with tf.device(chosen.name):
+            built = build(loaded.experiment, directory=loaded.directory, max_steps=SMOKE_STEPS if smoke else None)
+    except ConfigError as error:
+        problems = tuple(loaded.locate(problem) for problem in error.problems)
+        raise ConfigError(problems, source=loaded.source) from error
+    _check_files(loaded, built)
+    return Prepared(loaded, built, chosen, smoke)
+
+
+def _check_files(loaded: LoadedConfig, built: Built) -> None:
+    """Refuse to run a run directory's config again on data files that have changed since."""
+    if built.datasets is None or not (loaded.directory / layout.RECORD).is_file():
+        return
+    recorded = Run(loaded.directory).record.data
+    for path, digest in built.datasets.files.items():
+        if recorded.get(path, digest) != digest:
+            problem = Problem(
+                f"{path} is not the file that the run {loaded.directory.name} was trained on",
+                ("data", "path"),
+                "bring the old file back, or train the config that was written",
+            )
+            raise ConfigError((loaded.locate(problem),), source=loaded.source)
+
+
+def _check_plugins(loaded: LoadedConfig) -> None:
+    """Refuse to use a run directory's config with other plugins than the run had, at the name of each such part."""
+    if not loaded.plugins.loaded or not (loaded.directory / layout.RECORD).is_file():
+        return
+    recorded = Run(loaded.directory).record.plugins
+    problems = []
+    for path, section in custom_parts(loaded.experiment):
+        plugin = section.entry.plugin
+        if recorded and plugin.digest not in recorded.values():
+            copy = loaded.directory / layout.PLUGINS / plugin.short
+            problem = Problem(
+                f"{plugin.short} is not the plugin that the run {safe_text(loaded.directory.name)} was trained with",
+                (*path, "name"),
+                f"the run's own copy is {safe_text(copy)}"
+                if copy.is_file()
+                else "bring the old one back, or train the config that was written",
+            )
+            problems.append(loaded.locate(problem))
+    if problems:
+        raise ConfigError(tuple(problems), source=loaded.source)
+
+
+def used_plugins(loaded: LoadedConfig) -> list[Plugin]:
+    """Return the plugins that the config's parts of kind custom come from."""
+    used = {section.entry.plugin.digest for _, section in custom_parts(loaded.experiment)}
+    return [plugin for plugin in loaded.plugins.loaded if plugin.digest in used]
+
+
+def plugin_hashes(loaded: LoadedConfig) -> dict[str, str]:
+    """Return name -> SHA-256 of each plugin that the config uses, for run.json."""
+    return {plugin.name: plugin.digest for plugin in used_plugins(loaded)}

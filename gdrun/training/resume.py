@@ -1,0 +1,306 @@
+"""Resumption of a run that was interrupted, or that is to have more steps: the same bits as one without a break.
+
+    find_resumable()                     the latest run that can be resumed
+    prepare_again(directory, overrides)  its experiment, built as it was, or a refusal
+    continue_run(prepared, directory)    trained from its newest checkpoint on
+
+What cannot end with the same bits is refused, with the reason: a changed config, data file or plugin, other versions,
+another processor or device. What a kill left behind is no reason: rows after the checkpoint are recorded again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gdrun.config.document import MAX_BYTES
+from gdrun.config.plugins import PluginSources
+from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.experiment.loading import LoadedConfig, load_config
+from gdrun.rundir import layout
+from gdrun.rundir.environment import describe_host, package_versions
+from gdrun.rundir.files import read_file
+from gdrun.rundir.layout import default_runs_root, find_run, iterate_runs
+from gdrun.rundir.record import RunRecord, Status, now_text
+from gdrun.rundir.run import Run
+from gdrun.rundir.store import RunStore
+from gdrun.text import plural, safe_text
+
+from .checkpoints import Position, position_at
+from .listener import Listener
+from .loop import carry_out
+from .prepare import Prepared, plugin_hashes, prepare
+from .recorder import run_info, warn
+
+PREVIOUS_HASH = "previous_config_hash"
+"""The record's name of the hash that config.yaml may still have, when a kill came between the record and the config."""
+
+_LENGTHS = ("epochs", "steps", "schedule.epochs", "schedule.steps")
+_UNFINISHED = (Status.INTERRUPTED, Status.LOST, Status.FAILED)
+
+
+def find_resumable(run: str | Path | None = None, *, more: bool = False, runs_dir: str | Path | None = None) -> Path:
+    """Return the directory of the run or sweep to resume.
+
+    Args:
+        run: its directory, its id or the beginning of it, or "latest"; None: the latest that can be resumed.
+        more: it is to have more steps than before; then a complete one will do.
+        runs_dir: the folder of runs; default $GDRUN_RUNS or "runs".
+    Raises:
+        UsageError, RunDirectoryError: there is none, or the one that is named cannot be resumed.
+    """
+    root = Path(runs_dir) if runs_dir is not None else default_runs_root()
+    if run is not None:
+        directory = find_run(root, str(run))
+        check_unfinished(Run(directory), more=more)
+        return directory
+    for directory in reversed(list(iterate_runs(root))):
+        candidate = Run(directory)
+        with suppress(UsageError, RunDirectoryError):
+            check_unfinished(candidate, more=more)
+            if not more or candidate.record.kind == "train":
+                return directory
+    raise UsageError(
+        f"no run in {safe_text(root)} can go on",
+        hint="runs that ended go on with more steps: gdrun resume RUN epochs=200",
+    )
+
+
+def check_unfinished(run: Run, *, more: bool) -> None:
+    """Refuse to resume a run that has ended, that another process writes, or whose record cannot be read.
+
+    Raises:
+        UsageError, RunDirectoryError: with the reason.
+    """
+    record, status, name = run.record, run.status, safe_text(run.directory)
+    if status is Status.RUNNING:
+        raise RunDirectoryError(f"{name} is busy: another process is writing it", hint="wait until it ends, or stop it")
+    if status in _UNFINISHED or record.stopped_by == "seconds" or _lacks_trials(record):
+        return
+    if record.kind == "sweep":
+        raise UsageError(f"every trial of {name} has its result", hint=f"gdrun show {safe_text(run.directory.name)}")
+    if status is Status.COMPLETED and record.kind == "train":
+        if more:
+            return
+        steps = plural(record.steps or 0, "step")
+        raise UsageError(f"{name} is complete, {steps}", hint="give it more: gdrun resume RUN epochs=200, or steps=")
+    why = safe_text(record.why or status.value, limit=200)
+    raise UsageError(f"{name} has ended ({status.value}): {why}", hint="`gdrun train RUN KEY=VALUE` makes another run")
+
+
+def _lacks_trials(record: RunRecord) -> bool:
+    """Return whether it is a sweep some of whose trials have failed, or never ran."""
+    counts = record.extra.get("trials")
+    if record.kind != "sweep" or not isinstance(counts, dict):
+        return False
+    return any(isinstance(counts.get(kind), int) and counts[kind] > 0 for kind in ("failed", "missing"))
+
+
+def prepare_again(
+    directory: Path, overrides: Sequence[str] | Mapping[str, Any] = (), *, plugins: PluginSources = ()
+) -> Prepared:
+    """Build the experiment of a run as it was built then.
+
+    Args:
+        overrides: more steps, and nothing else: ["epochs=200"] or {"steps": 10000}.
+        plugins: files and modules that the run was trained with, unchanged.
+    Raises:
+        UsageError: it cannot be what it was then; the message says why.
+        ConfigError: with the new length the config is refused.
+        ResourceError: the device or the number of threads cannot be had.
+        RunDirectoryError: the run is damaged.
+    """
+    from gdrun.engine.device import num_threads
+
+    record = Run(directory).record
+    _check_config(directory, record)
+    _check_overrides(overrides)
+    _refuse_changes(directory, _changes(record))
+    before = load_config(directory, plugins=plugins)
+    loaded = load_config(directory, overrides, plugins=before.plugins)
+    _check_factor(loaded, before)
+    device = (record.device or "auto").partition(" ")[0]
+    threads = record.threads if record.threads not in (None, num_threads()) else None
+    prepared = prepare(loaded, device=device, threads=threads)
+    now = {"device": prepared.device.description, "compile": prepared.built.compile}
+    _refuse_changes(directory, [_change(key, getattr(record, key), value) for key, value in now.items()])
+    files = dict(prepared.built.datasets.files) if prepared.built.datasets else {}
+    if files != record.data:
+        raise UsageError(f"{safe_text(directory)} cannot go on: its data files have changed")
+    if set(plugin_hashes(loaded).values()) != set(record.plugins.values()):
+        raise UsageError(f"{safe_text(directory)} cannot go on: its plugins have changed")
+    was = before.experiment.schedule.total_steps(prepared.built.steps_per_epoch)
+    total = prepared.built.total_steps
+    if total < was:
+        raise UsageError(f"the run was to have {plural(was, 'step')}; it can have more, but not {total}")
+    if record.status == Status.COMPLETED and total == was:
+        raise UsageError(f"the run is complete with {plural(was, 'step')}", hint="give it more than that")
+    return prepared
+
+
+def _check_config(directory: Path, record: RunRecord) -> None:
+    try:
+        text = read_file(directory / layout.CONFIG, limit=MAX_BYTES)
+    except FileNotFoundError:
+        raise UsageError(
+            f"{safe_text(directory)} was killed before it had a config; there is nothing to go on with"
+        ) from None
+    digest = hashlib.sha256(text).hexdigest()
+    if digest not in (record.config_hash, record.extra.get(PREVIOUS_HASH)):
+        raise UsageError(
+            f"{safe_text(directory / layout.CONFIG)} was changed since the run began; a run goes on with its own",
+            hint="`gdrun train` makes a new run of the changed config",
+        )
+
+
+def _check_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> None:
+    keys = overrides if isinstance(overrides, Mapping) else [text.partition("=")[0].strip() for text in overrides]
+    for key in keys:
+        if key not in _LENGTHS:
+            raise UsageError(
+                f"'{safe_text(key, limit=100)}' cannot change when a run goes on; epochs or steps can",
+                hint="`gdrun train RUN KEY=VALUE` makes another run",
+            )
+
+
+def _changes(record: RunRecord) -> list[str | None]:
+    """Return the changes of versions and machine, in words."""
+    versions = package_versions()
+    before, now = (_minor(values.pop("python", None)) for values in (dict(record.versions), versions))
+    changes = [_change("python", before, now)]
+    changes += [_change(name, record.versions.get(name), value) for name, value in versions.items()]
+    return [*changes, _change("processor", record.host.get("processor"), describe_host()["processor"])]
+
+
+def _minor(version: Any) -> str:
+    return ".".join(str(version).split(".")[:2])
+
+
+def _change(name: str, before: Any, now: Any) -> str | None:
+    return None if before == now else f"{name} was {safe_text(before, limit=80)} and is {safe_text(now, limit=80)}"
+
+
+def _refuse_changes(directory: Path, changes: Sequence[str | None]) -> None:
+    if texts := [change for change in changes if change]:
+        raise UsageError(
+            f"{safe_text(directory)} cannot go on to the same bits: {'; '.join(texts)}",
+            hint="go on where it was begun, or train its config again",
+        )
+
+
+def _check_factor(loaded: LoadedConfig, before: LoadedConfig) -> None:
+    """Refuse a new length that would have given the steps that are done other learning rates."""
+    now, then = loaded.experiment.schedule, before.experiment.schedule
+    if (now.epochs, now.steps) == (then.epochs, then.steps):
+        return
+    factor = now.learning_rate_factor
+    if factor is not None and getattr(factor, "length", 0) is None:
+        raise UsageError(
+            f"the learning-rate factor '{factor.kind}' is spread over the whole schedule: with another length, the "
+            "steps that are done would have had other rates",
+            hint="only schedule.learning_rate_factor.length, given from the start, lets such a run go on",
+        )
+
+
+def continue_run(
+    prepared: Prepared,
+    directory: Path,
+    *,
+    listener: Listener | None = None,
+    log: Callable[[], str] | None = None,
+) -> Run:
+    """Train what `prepare_again` returned from the newest whole checkpoint on.
+
+    Args:
+        listener: of its progress.
+        log: returns TensorFlow's messages, for log.txt.
+    Raises:
+        RunDirectoryError: another process writes the run, it is damaged, or the disk refuses.
+    """
+    listener = listener or Listener()
+    store = RunStore.open(directory)
+    try:
+        position, warnings = _find_position(store, prepared)
+    except BaseException:
+        store.leave()
+        raise
+    with store:
+        _reopen(store, prepared, position)
+        warn(store, listener, warnings)
+        carry_out(store, prepared, listener, name=store.record.name, position=position, log=log)
+    run = Run(directory)
+    listener.finished(run)
+    return run
+
+
+def _find_position(store: RunStore, prepared: Prepared) -> tuple[Position | None, Sequence[str]]:
+    """Return (position of the newest whole checkpoint, None for the start; warnings)."""
+    checkpoints = store.checkpoints(keep=prepared.loaded.experiment.checkpoint.keep)
+    table, warnings = Run(store.directory).table, list[str]()
+    for item in reversed(checkpoints.list()):
+        try:
+            position = position_at(checkpoints.load(item), prepared, store.record.id)
+            _check_rows(table.steps, prepared, position)
+        except RunDirectoryError as error:
+            warnings.append(error.message)
+            continue
+        return position, [f"{message}; an older checkpoint is used" for message in warnings]
+    if table.corrupt_lines:
+        # To start again would throw away what can still be read.
+        raise RunDirectoryError(
+            f"{safe_text(store.directory / layout.METRICS)} is damaged in line {table.corrupt_lines[0]}; "
+            "the run cannot go on to the same rows",
+            hint="`gdrun train RUN` trains it again, in a new directory",
+        )
+    if warnings:
+        warnings[-1] += "; the run starts again"
+    elif len(table):
+        warnings.append("there is no checkpoint yet; the run starts again")
+    return None, warnings
+
+
+def _check_rows(recorded: np.ndarray, prepared: Prepared, position: Position) -> None:
+    """Refuse a position before which rows are missing or damaged: they would never be recorded again."""
+    rows, step = prepared.built.rows, position.step
+    needed = np.concatenate([np.zeros(1, np.int64), rows.rows(0, step)])
+    has_row = rows.is_row(np.asarray([step]))[0]
+    recorded = recorded[recorded <= step if has_row else recorded < step]
+    if not np.array_equal(recorded, needed):
+        raise RunDirectoryError(f"metrics.jsonl lacks rows before the checkpoint of step {step}, or has others")
+
+
+def _reopen(store: RunStore, prepared: Prepared, position: Position | None) -> None:
+    """Make the run one that is running again: its record, its rows up to the position, its config."""
+    record = store.record
+    step = position.step if position else 0
+    new = run_info(prepared, None)
+    # The rest of the settings stays as it was written, relative paths too.
+    lengths = ("schedule.epochs", "schedule.steps")
+    settings = {key: value for key, value in record.settings.items() if key not in lengths}
+    settings |= {key: value for key, value in new["settings"].items() if key in lengths}
+    store.update_record(
+        status=Status.RUNNING.value,
+        stopped_by=None,
+        why=None,
+        finished=None,
+        final={},
+        best={},
+        diverged=None,
+        steps=step,
+        epochs=step / prepared.built.steps_per_epoch,
+        seconds=position.seconds if position else 0.0,
+        resumed=(*record.resumed, {"when": now_text(), "step": step, "command": new["command"]}),
+        # A kill before the new config is written leaves the old one, which is then as good.
+        extra={**new["extra"], PREVIOUS_HASH: record.config_hash},
+        config_hash=new["config_hash"],
+        settings=settings,
+    )
+    store.write_text(layout.CONFIG, prepared.loaded.resolved_text())
+    # The row of a state in which the run was interrupted is no row of one that goes on.
+    has_row = position is not None and bool(position.report.is_row[0])
+    store.cut_rows(after_step=step if has_row else step - 1)
