@@ -135,8 +135,8 @@ def run_gdrun(problem: Problem, start: int, folder: Path) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     return {
         "digits": problem.digits(run.parameters),
-        "steps": run.record.steps,
-        "stopped_by": run.record.stopped_by,
+        "steps": run.info.steps,
+        "stopped_by": run.info.stopped_by,
         "seconds": seconds,
     }
 

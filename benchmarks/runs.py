@@ -29,7 +29,7 @@ from gdrun.experiment.dump import plain
 from gdrun.experiment.loading import load_config
 from gdrun.rundir.environment import describe_environment
 from gdrun.rundir.layout import new_run_id
-from gdrun.rundir.record import RunRecord, now_text
+from gdrun.rundir.run_info import RunInfo, now_text
 from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
 
@@ -49,7 +49,7 @@ def generate(root: Path, count: int) -> None:
         loaded = load_config(HERE.parent / "configs" / f"{name}.yaml")
         facts = describe_environment(command=["gdrun", "train", f"configs/{name}.yaml"])
         settings = flatten(plain(loaded.experiment))
-        records.append((loaded, RunRecord(name=name, **facts, settings=settings, precision="float32", device="cpu")))
+        records.append((loaded, RunInfo(name=name, **facts, settings=settings, precision="float32", device="cpu")))
     for number in range(count):
         loaded, record = records[number % len(records)]
         now = START + timedelta(minutes=number)

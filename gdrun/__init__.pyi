@@ -14,11 +14,11 @@ from .reporting.make import report as report
 from .rundir.comparing import compare as compare
 from .rundir.comparing import diff as diff
 from .rundir.describing import describe_run as describe_run
+from .rundir.listing import runs as runs
+from .rundir.listing import table as table
 from .rundir.pruning import prune as prune
 from .rundir.run import Run as Run
 from .rundir.run import load_run as load_run
-from .rundir.run import runs as runs
-from .rundir.tables import table as table
 from .rundir.tail import follow as follow
 from .rundir.trash import empty_trash as empty_trash
 from .rundir.trash import remove as remove

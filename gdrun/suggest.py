@@ -1,8 +1,11 @@
-"""Which known name a misspelt one was meant to be."""
+"""Names that a person may have meant: aliases of settings, and known names near a misspelt one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+ALIASES = {"lr": "optimizer.learning_rate"}
+"""Short name -> path of the setting, in overrides, filters and tables."""
 
 _LONGEST = 64
 

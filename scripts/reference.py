@@ -24,7 +24,7 @@ from gdrun.experiment.experiment import Experiment
 from gdrun.experiment.reference import describe
 from gdrun.formula.table import describe_functions
 from gdrun.losses import sections as loss
-from gdrun.models import layers
+from gdrun.models.layers import base as layers
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 

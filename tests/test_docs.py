@@ -29,7 +29,7 @@ import pytest
 from gdrun.cli import main
 from gdrun.cli.app import GROUPS
 from gdrun.errors import ExitCode
-from gdrun.rundir.record import RunRecord, Status
+from gdrun.rundir.run_info import RunInfo, Status
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -250,7 +250,7 @@ def test_exit_codes_are_listed(page: Path) -> None:
 
 def test_what_run_json_holds_and_the_statuses_are_documented() -> None:
     text = (ROOT / "docs" / "run-directory.md").read_text(encoding="utf-8")
-    for name in [item.name for item in fields(RunRecord) if item.name != "extra"] + [status.value for status in Status]:
+    for name in [item.name for item in fields(RunInfo) if item.name != "extra"] + [status.value for status in Status]:
         assert f"`{name}`" in text, name
 
 

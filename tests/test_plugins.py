@@ -195,7 +195,7 @@ def test_five_parts_of_plugins_train_as_a_numpy_loop_does(runner, compile):
     run = runner.train(f"compile={compile}")
     a, b = by_hand()
     np.testing.assert_allclose([run.parameters["a"], run.parameters["b"]], [a, b], rtol=1e-12)
-    np.testing.assert_allclose(run.record.final["worst"], np.max(np.abs(a * X + b - Y)), rtol=1e-12)
+    np.testing.assert_allclose(run.info.final["worst"], np.max(np.abs(a * X + b - Y)), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +210,10 @@ def test_five_parts_of_plugins_train_as_a_numpy_loop_does(runner, compile):
         (["loss={kind: custom, name: square, penalty: {l2: 0.1, of: [a]}}"], {"slope": 0.1}),
         (["model.options.how=two", "loss.options.how=two", "metrics=[]"], {"slope": 0.1}),
         (["schedule={steps: 20, batch_size: 3}"], {}),
+        (
+            ["gradients={of: {a: mean((prediction - target)*x), b: mean(prediction - target)}, use: true}"],
+            {"rate": 0.01},
+        ),
     ],
 )
 def test_settings_and_forms_of_plugin_parts_mean_what_they_say(runner, overrides, expected):
@@ -249,8 +253,8 @@ def test_lanes_of_plugin_parts_are_single_runs(runner):
 
 def test_what_xla_has_no_kernel_for_runs_as_a_graph_and_says_so(runner):
     run = runner.train("model.options.how='no kernel'")
-    assert run.record.compile == "graph"
-    assert any("the plugin's MatrixDeterminant" in warning for warning in run.record.warnings)
+    assert run.info.compile == "graph"
+    assert any("the plugin's MatrixDeterminant" in warning for warning in run.info.warnings)
     np.testing.assert_allclose([run.parameters["a"], run.parameters["b"]], by_hand(), rtol=1e-12)
 
 
@@ -315,14 +319,14 @@ def test_the_record_has_the_plugins_hash_and_its_source(runner):
 
     run = runner.train("compile=graph")
     data = runner.plugin.read_bytes()
-    assert run.record.plugins == {str(runner.plugin): hashlib.sha256(data).hexdigest()}
+    assert run.info.plugins == {str(runner.plugin): hashlib.sha256(data).hexdigest()}
     assert (run.directory / "source" / "plugins" / "lines.py").read_bytes() == data
 
 
 def test_a_run_without_custom_parts_does_not_name_the_plugins_of_its_command(runner):
     plain = ["data={kind: values, inputs: {x: [1]}, target: [1]}", "model=linear", "loss=mse", "metrics=[]"]
     run = runner.train("compile=graph", *plain, "optimizer=sgd")
-    assert run.record.plugins == {}
+    assert run.info.plugins == {}
     assert not (run.directory / "source" / "plugins").exists()
 
 
@@ -335,7 +339,7 @@ def test_a_run_is_trained_again_and_predicts_with_its_plugin_alone(runner, tmp_p
     }
     prepared = load_trained(run, plugins=[runner.plugin])
     np.testing.assert_allclose(predict(prepared, run, {"x": [3.0]}), run.parameters["a"] * 3 + run.parameters["b"])
-    np.testing.assert_allclose(evaluate(prepared, run)["worst"], run.record.final["worst"])
+    np.testing.assert_allclose(evaluate(prepared, run)["worst"], run.info.final["worst"])
     export_model(run, tmp_path / "model", format="savedmodel", plugins=[runner.plugin])
     assert (tmp_path / "model" / "saved_model.pb").is_file()
 

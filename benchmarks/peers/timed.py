@@ -26,7 +26,7 @@ class TrainingTime:
         """Train from the start."""
         clock = _Clock()
         run = execute(self.prepared, runs_dir=self.runs_dir, listener=clock)
-        return Sample(clock.ended - clock.began, run.record.steps, float(run.record.final["loss"]))
+        return Sample(clock.ended - clock.began, run.info.steps, float(run.info.final["loss"]))
 
 
 class _Clock(Listener):

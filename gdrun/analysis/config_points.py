@@ -15,7 +15,6 @@ from gdrun.formula.evaluate import evaluate
 from gdrun.formula.nodes import Expression
 from gdrun.formula.parse import parse
 from gdrun.losses.sections import FormulaLoss
-from gdrun.models.sections import FormulaModel
 from gdrun.text import safe_text
 
 from .derivatives import NO_WAY
@@ -139,9 +138,8 @@ class ConfigPoints:
             return f"no target depends on {name}, as far as the tape can see"
         experiment = self.built.experiment
         known: dict[str, Any] = {key: value for key, value in self.objective.definitions.items() if key != name}
-        if isinstance(experiment.model, FormulaModel):
-            formula = experiment.model.formula
-            outputs = formula if isinstance(formula, Mapping) else {"prediction": formula}
+        outputs = experiment.model.output_formulas()
+        if outputs:
             known |= {key: parse(text) for key, text in outputs.items()}
             known.setdefault("prediction", parse(next(iter(outputs))))
         if isinstance(experiment.loss, FormulaLoss):
@@ -150,6 +148,6 @@ class ConfigPoints:
             known[_LOSS] = parse("prediction")
         known.pop(name, None)
         why = reason(name, self.targets[target], known)
-        if not isinstance(experiment.model, FormulaModel) and "depend" in why:
+        if not outputs and "depend" in why:
             return NO_WAY
         return why

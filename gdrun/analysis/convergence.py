@@ -169,9 +169,9 @@ def report(run: Run) -> Convergence:
     """Return how `run` converged, from metrics.jsonl and run.json; nothing is built and no TensorFlow imported.
 
     Raises:
-        RunDirectoryError: its record cannot be read.
+        RunDirectoryError: its run info cannot be read.
     """
-    record, columns = run.record, run.metrics
+    record, columns = run.info, run.metrics
     steps = np.asarray(columns.get("step", np.zeros(0)), np.int64)
     losses = np.asarray(columns.get("loss", np.full(len(steps), np.nan)), np.float64)
     norms = np.asarray(columns.get("gradient_norm", np.full(len(steps), np.nan)), np.float64)

@@ -5,7 +5,6 @@ Shape letters: N examples, M points.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,9 +90,8 @@ def curve_of(prepared: Prepared, run: Run) -> Curve:
     if score:
         with np.errstate(over="ignore"):
             y = 1 / (1 + np.exp(-y))
-    of_file = getattr(data, "kind", "") in ("csv", "tsv", "parquet")
-    target = getattr(data, "target", None) if of_file else None
-    return Curve(x, y, train, validation, names[0], target if isinstance(target, str) else "target", score)
+    assert data is not None
+    return Curve(x, y, train, validation, names[0], data.target_name, score)
 
 
 def classes_of(prepared: Prepared, run: Run) -> Classes:
@@ -178,13 +176,14 @@ def _raw(built: Built, batch: Any) -> Examples:
 
 def _names(prepared: Prepared) -> list[str]:
     """What the columns of the inputs are called: as in the file they come from, or x, X[0], X[1]."""
-    section: Any = getattr(prepared.loaded.experiment.data, "inputs", None)
+    section = prepared.loaded.experiment.data
+    assert section is not None
     names: list[str] = []
     for name, value in prepared.built.data.inputs.items():
         size = int(np.prod(value.shape[1:]))
-        columns = section.get(name) if isinstance(section, Mapping) else None
-        if isinstance(columns, list | tuple) and len(columns) == size and all(isinstance(one, str) for one in columns):
-            names += [safe_text(one, limit=60) for one in columns]
+        columns = section.column_names(name)
+        if columns and len(columns) == size:
+            names += [safe_text(column, limit=60) for column in columns]
         else:
             names += [name] if size == 1 else [f"{name}[{index}]" for index in range(size)]
     return names

@@ -69,7 +69,7 @@ def spectrum_at(at: At) -> Spectrum:
             raise UsageError(
                 f"the Hessian is not finite at step {at.step}", hint="--at start, or a step before it diverged"
             )
-        last = at.run is not None and at.step == at.run.record.steps
+        last = at.run is not None and at.step == at.run.info.steps
         prediction = _prediction(curvature, second_moment(prepared, at.run) if last else None, plain)
     limit = largest_stable(built, prediction)
     if limit is None:

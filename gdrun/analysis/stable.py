@@ -120,7 +120,7 @@ def stability(
     with tf.device(prepared.device.name):
         for step in places:
             here = first if step == 0 else at_step(prepared, run, step)
-            last = run is not None and here.step == run.record.steps
+            last = run is not None and here.step == run.info.steps
             points.append(sharpness(built, here, second_moment=second_moment(prepared, run) if last else None))
         edge = None
         if verify:
@@ -171,7 +171,7 @@ def second_moment(prepared: Prepared, run: Run | None) -> np.ndarray | None:
         saved = Checkpoints(run.directory).load_newest()
     except (RunDirectoryError, OSError):
         return None
-    if saved is None or saved.step != run.record.steps:
+    if saved is None or saved.step != run.info.steps:
         return None
     names = built.step.optimizer.state_names
     keys = [f"state.optimizer.{at}" for at, name in enumerate(names) if "velocity" in name or "accumulator" in name]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import RunDirectoryError, UsageError
-from gdrun.rundir.layout import RECORD
+from gdrun.rundir.layout import RUN_INFO
 from gdrun.rundir.run import Run, load_run
 from gdrun.text import safe_text
 
@@ -41,7 +41,7 @@ def config_or_run(source: str | Path, runs_dir: str | Path | None = None) -> str
     if text == "-" or text.endswith((".yaml", ".yml")) or path.is_file():
         return source
     run = load_run(source, runs_dir)
-    if not (run.directory / RECORD).is_file():
+    if not (run.directory / RUN_INFO).is_file():
         raise RunDirectoryError(f"{safe_text(run.directory)} is no finished run")
     return run
 
@@ -96,9 +96,9 @@ def at_step(prepared: Prepared, run: Run | None, step: int | None, *, keep: froz
     parameters, model_state, setting = built.state.parameters, built.state.model_state, built.setting
     count = 0
     if run is not None and step != 0:
-        count = (run.record.steps or 0) if step is None else step
+        count = (run.info.steps or 0) if step is None else step
         names = built.objective.trainable_names
-        if step is None or step == run.record.steps:
+        if step is None or step == run.info.steps:
             found, fixed, model_state = trained_state(prepared, run)
             setting = setting._replace(fixed=fixed)
         else:

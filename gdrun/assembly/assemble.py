@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gdrun.config.located import located
 from gdrun.engine.assess import Assess
 from gdrun.engine.drive import Windows
 from gdrun.engine.feed import Feed
@@ -23,17 +24,14 @@ from gdrun.engine.step import NoGradientError, Recorded, Step
 from gdrun.experiment.experiment import Experiment, Loop
 from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_without_xla
-from gdrun.models.sections import FormulaModel as FormulaSection
 
 from .custom import operation_without_xla
-from .data import Datasets
+from .data import Datasets, open_stream
 from .initial import initial_patience, initial_plateau
 from .initial_tensors import Parts, build_parts, released
-from .located import located
 from .loss import build_metrics, loss_warnings, tensor_formula, truth_formula
 from .optimizer import build_optimizer
 from .schedule import build_factor, build_patience, build_plateau, build_rules
-from .tensors import open_stream
 
 FEW_NUMBERS = 10
 """Up to so many parameters are written into each row, unless the config says otherwise."""
@@ -148,8 +146,8 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
     try:
         record = program.prepare(state, setting, data, window)
     except NoGradientError as error:
-        own = isinstance(experiment.model, FormulaSection) and error.name in experiment.model.parameters
-        raise error.at(("model", "parameters", error.name) if own else ("model",), key=own) from error
+        path = experiment.model.parameter_path(error.name)
+        raise error.at(("model", *path), key=bool(path)) from error
     if hasattr(optimizer, "apply_at"):
         with located("optimizer"):
             program.try_update(state, setting, data, window)
@@ -227,9 +225,7 @@ def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
             yield from (value.start, value.repeat, value.while_ or 0, *value.define.values())
         else:
             yield value
-    if isinstance(experiment.model, FormulaSection):
-        formula = experiment.model.formula
-        yield from formula.values() if isinstance(formula, Mapping) else (formula,)
+    yield from experiment.model.output_formulas().values()
     yield getattr(experiment.loss, "formula", 0)
     yield from experiment.optimizer.formulas()
     yield experiment.schedule.stop.formula or 0

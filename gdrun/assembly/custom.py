@@ -8,90 +8,25 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.plugins import describe_failure
-from gdrun.data import CustomData
-from gdrun.data.custom import Caller, custom_data, custom_loss, custom_metric
-from gdrun.data.dataset import Dataset
+from gdrun.config.plugin_calls import bound_function
 from gdrun.engine.step import Moment
 from gdrun.experiment.experiment import Experiment
 from gdrun.losses import CustomLoss, CustomMetric
-from gdrun.losses.sections import NamedLoss
-from gdrun.models import CustomModel as CustomModelSection
-from gdrun.models.custom import CustomModel, custom_model
-from gdrun.random_streams import RandomNumbers, stream
-
-from .located import located, refuse
+from gdrun.losses.custom import custom_loss, custom_metric
 
 if TYPE_CHECKING:
     from .initial_tensors import Parts
 
 
-def build_custom_data(section: CustomData, random: Any) -> Dataset:
-    """Return the examples that a plugin makes. Raises: ConfigError, at the section's name."""
-    make, caller = _bound(section)
-    with located("data", "name"):
-        return custom_data(lambda: make(random), caller)
-
-
-def check_target(experiment: Experiment, train: Dataset) -> None:
-    """Refuse what needs a target where a plugin's data gives none. Raises: ConfigError, at what needs it."""
-    section = experiment.data
-    if not isinstance(section, CustomData) or train.target is not None:
-        return
-    told = f"{section.entry} gives no target"
-    scaled = section.scale is not None and section.scale.target != "none"
-    for key, needs in (("classes", section.classes), ("class_weights", section.class_weights), ("scale", scaled)):
-        if needs:
-            raise refuse(f"{told}, which {key} is about", ("data", key), key=True)
-    if experiment.loss is None or isinstance(experiment.loss, NamedLoss):
-        raise refuse(f"{told} to compare predictions with", ("loss",), "loss: output minimises the model's own value")
-    for position, metric in enumerate(experiment.metrics):
-        if isinstance(metric, str):
-            raise refuse(f"{told}, which the metric {metric} needs", ("metrics", position))
-
-
-def build_custom_model(
-    section: CustomModelSection,
-    *,
-    constants: Mapping[str, Any],
-    inputs: Mapping[str, tuple[int, ...]],
-    seed: int,
-    precision: str,
-    random: RandomNumbers | None,
-) -> CustomModel:
-    """Return a plugin's model. Raises: ConfigError, at the section's name."""
-    make, caller = _bound(section)
-    shapes = {name: shape[1:] for name, shape in inputs.items()}
-    numbers = random or stream(seed, "initial of a custom model")
-    with located("model", "name"):
-        return custom_model(
-            lambda: make(shapes, numbers),
-            caller,
-            inputs=inputs,
-            taken=(*constants, *inputs),
-            dtype=tf.as_dtype(precision),
-        )
-
-
 def build_custom_loss(section: CustomLoss) -> Callable[..., tf.Tensor]:
     """Return (prediction, target, weights, dtype) -> scalar; its errors are PluginErrors."""
-    function, caller = _bound(section)
+    function, caller = bound_function(section)
     return custom_loss(function, caller, reduction=section.reduction)
 
 
 def build_custom_metric(section: CustomMetric) -> Callable[..., tf.Tensor]:
     """Return (prediction, target, dtype) -> scalar; its errors are PluginErrors."""
-    return custom_metric(*_bound(section))
-
-
-def _bound(section: CustomSection) -> tuple[Callable[..., Any], Caller]:
-    """The registered function with its options, and who calls it."""
-    entry = section.entry
-    options = entry.options(section.options)
-    file = entry.registration.file
-    return lambda *arguments: entry.call(*arguments, options=options), Caller(
-        str(entry), lambda error: describe_failure(error, file)
-    )
+    return custom_metric(*bound_function(section))
 
 
 def is_custom(experiment: Experiment) -> bool:

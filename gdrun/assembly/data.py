@@ -1,37 +1,28 @@
-"""`data:` -> data sets, scaled and split."""
+"""`data:` -> data sets, split, weighted and scaled -> tensors for the engine, all at once or a window at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, assert_never
 
 import numpy as np
+import tensorflow as tf
 
-import gdrun.data as sections
-from gdrun.data import CustomData
-from gdrun.data.csv_file import csv_data
+from gdrun.config.located import located, refuse
 from gdrun.data.dataset import Dataset, check_same_form
-from gdrun.data.formulas import formula_data
-from gdrun.data.generators import generated_data
-from gdrun.data.keras_sets import keras_data
 from gdrun.data.labels import check_labels, one_hot
-from gdrun.data.memory import Memory
-from gdrun.data.npz_file import npz_data
-from gdrun.data.parquet_file import parquet_data
 from gdrun.data.scaling import Scaling, fit_scaling, scale_parts
-from gdrun.data.sklearn_sets import sklearn_data
-from gdrun.data.split import split
-from gdrun.data.values import values_data
-from gdrun.data.weights import weights_by_class, weights_by_formula
+from gdrun.data.section import DataSection, LoadContext
+from gdrun.data.split import ValidationSplit
+from gdrun.data.weights import weights_by_class
+from gdrun.engine.state import Batch
+from gdrun.engine.stream import Stream
 from gdrun.experiment.experiment import Experiment
-from gdrun.formula.parse import parse
+from gdrun.losses.sections import NamedLoss
 from gdrun.random_streams import LegacyState, RandomSource, Streams
-
-from .custom import build_custom_data, check_target
-from .located import located
-from .mapped import check_mapped
+from gdrun.schedules.batches import Batches
+from gdrun.text import human_bytes, plural
 
 
 @dataclass(frozen=True)
@@ -59,6 +50,9 @@ def build_data(
 ) -> Datasets | None:
     """Return the training and validation data, or None where the config has no data.
 
+    The order is load, split, weight by class, scale, encode: class weights go by the labels as they are written, and
+    only the training part may set the scale, or the validation loss would know the held-out examples.
+
     Args:
         experiment: the whole config.
         constants: evaluated.
@@ -70,35 +64,29 @@ def build_data(
     section = experiment.data
     if section is None:
         return None
-    own: dict[int, Streams] = {}
+    context = LoadContext(directory, constants, source)
     with located("data"):
-        whole = _load(section, constants, source, directory, own)
-    if whole.mapped:
-        check_mapped(section, whole)
-    check_target(experiment, whole)
-    files = dict(whole.files)
-    train, validation = whole, None
-    block = section.validation
+        train = section.load(context)
+    if train.mapped:
+        _check_mapped(section, train)
+    _check_target(experiment, section, train)
+    files = dict(train.files)
+    validation = None
     with located("data", "validation"):
-        if isinstance(block, float):
-            train, validation = split(whole, share=block)
-        elif isinstance(block, sections.ValidationSplit):
-            train, validation = split(
-                whole,
-                share=block.share,
-                count=block.count,
-                last=block.last,
-                index=block.index,
-                shuffle=block.shuffle,
-                random=source.generator("split") if block.shuffle else None,
-            )
-        elif block is not None:
-            # It is looked at as a whole, so it is kept in memory.
-            validation = _load(block, constants, source, directory, own, labels=whole.labels, memory="all")
-            check_same_form(train, validation)
-            files.update(validation.files)
+        match section.validation:
+            case None:
+                pass
+            case float(share):
+                train, validation = ValidationSplit(share=share).split(train)
+            case ValidationSplit() as part:
+                train, validation = part.split(train, source.generator("split") if part.shuffle else None)
+            case other:
+                # Validation data is evaluated as a whole, so it is kept in memory.
+                validation = other.load(replace(context, labels=train.labels, memory="all"))
+                check_same_form(train, validation)
+                files.update(validation.files)
     if section.class_weights is not None:
-        # By the labels as they are written, and for training only, as Keras's class_weight.
+        # For training only, as Keras's class_weight.
         with located("data", "class_weights"):
             train = weights_by_class(train, section.class_weights)
     if train.weights is not None and validation is not None and validation.weights is None:
@@ -112,128 +100,162 @@ def build_data(
             train, validation, scaling = scale_parts(
                 train, validation, inputs=section.scale.inputs, target=section.scale.target, fit=section.scale.fit
             )
-    if section.classes is not None:
-        with located("data", "classes"):
-            train = _encode(train, section.classes)
-            validation = None if validation is None else _encode(validation, section.classes)
+    with located("data", "classes"):
+        train = _encoded(train, section.classes)
+        validation = None if validation is None else _encoded(validation, section.classes)
     return Datasets(train, validation, scaling, files)
 
 
-def _mapped(
-    section: sections.DataSection, train: Dataset, validation: Dataset | None, files: dict[str, str]
-) -> Datasets:
+def _mapped(section: DataSection, train: Dataset, validation: Dataset | None, files: dict[str, str]) -> Datasets:
     """What is scaled and encoded later, as it is read; the validation data is in memory and is finished now."""
     scaling = Scaling()
     if section.scale is not None:
         with located("data", "scale"):
             scaling = fit_scaling(train, inputs=section.scale.inputs, target=section.scale.target)
-    if section.classes is not None:
-        assert train.target is not None
-        with located("data", "classes"):
+    with located("data", "classes"):
+        if section.classes is not None:
+            assert train.target is not None
+            # Encoding comes batch by batch: a wrong label is refused now, and not in the middle of a run.
             check_labels(train.target, section.classes)
 
-    def finish(data: Dataset) -> Dataset:
-        scaled = scaling.apply(data)
-        return scaled if section.classes is None else _encode(scaled, section.classes)
+        def finish(data: Dataset) -> Dataset:
+            return _encoded(scaling.apply(data), section.classes)
 
-    if validation is not None:
-        with located("data", "classes"):
+        if validation is not None:
             validation = finish(replace(validation.map(np.array), mapped=False))
     return Datasets(train, validation, scaling, files, finish)
 
 
-def _load(
-    section: Any,
-    constants: dict[str, np.ndarray],
-    source: RandomSource,
-    directory: Path,
-    own: dict[int, Streams],
-    *,
-    labels: tuple[str, ...] = (),
-    memory: Memory | None = None,
-) -> Dataset:
-    """The examples of one data block, weighted; `own` has the draws of blocks with a seed."""
-    data = _examples(section, constants, source, directory, own, labels=labels, memory=memory)
-    if section.example_weights is None or isinstance(section, sections.FileData):
+def _encoded(data: Dataset, classes: int | None) -> Dataset:
+    if classes is None:
         return data
-    formula = parse(section.example_weights)
-    return weights_by_formula(data, formula, constants=constants, random=source.generator("data"))
-
-
-def _examples(
-    section: Any,
-    constants: dict[str, np.ndarray],
-    source: RandomSource,
-    directory: Path,
-    own: dict[int, Streams],
-    *,
-    labels: tuple[str, ...] = (),
-    memory: Memory | None = None,
-) -> Dataset:
-    match section:
-        case sections.FormulaData():
-            return formula_data(
-                inputs={name: parse(text) for name, text in section.inputs.items()},
-                target=None if section.target is None else parse(section.target),
-                noise=None if section.noise is None else parse(section.noise),
-                constants=constants,
-                random=source.generator("data"),
-            )
-        case sections.ValuesData():
-            return values_data(section.inputs, section.target)
-        case sections.SeparatedData():
-            return csv_data(
-                directory / section.path,
-                inputs=section.inputs,
-                target=section.target,
-                separator=section.separator,
-                header=section.header,
-                skip=section.skip,
-                rows=section.rows,
-                labels=labels,
-                weights=section.example_weights,
-                memory=memory or section.memory,
-            )
-        case sections.ParquetData():
-            return parquet_data(
-                directory / section.path,
-                inputs=section.inputs,
-                target=section.target,
-                rows=section.rows,
-                labels=labels,
-                weights=section.example_weights,
-            )
-        case sections.NpzData():
-            return npz_data(
-                directory / section.path,
-                inputs=section.inputs,
-                target=section.target,
-                labels=labels,
-                weights=section.example_weights,
-                memory=memory or section.memory,
-            )
-        case sections.SklearnData():
-            return sklearn_data(
-                section.name,
-                inputs=section.inputs,
-                rows=section.rows,
-                settings=section.settings,
-                random=source.generator("data"),
-            )
-        case sections.KerasData():
-            return keras_data(section.name, part=section.part, inputs=section.inputs, rows=section.rows)
-        case CustomData():
-            return build_custom_data(section, source.generator("data"))
-        case sections.GeneratedData():  # type: ignore[misc]  # found on demand
-            # A validation block that inherits the seed goes on where the training data ended: it is not the same again.
-            draws = source if section.seed is None else own.setdefault(section.seed, Streams(section.seed))
-            inherited = set(sections.DataSection.model_fields) | {"kind", "seed"}
-            settings = {name: value for name, value in section if name not in inherited}
-            return generated_data(section.kind, random=draws.generator("data"), **settings)  # type: ignore[attr-defined]
-        case _:
-            assert_never(section)
-
-
-def _encode(data: Dataset, classes: int) -> Dataset:
     assert data.target is not None
     return replace(data, target=one_hot(data.target, classes))
+
+
+def _check_target(experiment: Experiment, section: DataSection, train: Dataset) -> None:
+    """Refuse what needs a target where none came though the settings promise one: only a plugin's data can do that."""
+    if train.target is not None or not section.has_target:
+        return
+    missing = f"{section.source_name} gives no target"
+    scaled = section.scale is not None and section.scale.target != "none"
+    for key, needs in (("classes", section.classes), ("class_weights", section.class_weights), ("scale", scaled)):
+        if needs:
+            raise refuse(f"{missing}, which {key} is about", ("data", key), key=True)
+    if experiment.loss is None or isinstance(experiment.loss, NamedLoss):
+        raise refuse(
+            f"{missing} to compare predictions with", ("loss",), "loss: output minimises the model's own value"
+        )
+    for position, metric in enumerate(experiment.metrics):
+        if isinstance(metric, str):
+            raise refuse(f"{missing}, which the metric {metric} needs", ("metrics", position))
+
+
+# --- examples that stay on disk: what cannot be done with them -------------------------------------------------------
+
+_IN_MEMORY = "memory: all keeps them in memory, if there is enough"
+
+
+def _not_in_memory(data: Dataset) -> str:
+    size = sum(array.nbytes for array in data.arrays().values())
+    return f"the {plural(data.num_examples, 'example')} ({human_bytes(size)}) are not kept in memory"
+
+
+def _check_mapped(section: DataSection, data: Dataset) -> None:
+    """Refuse settings of `data` that need all examples at once.
+
+    Raises:
+        ConfigError: located at the setting that does.
+    """
+    block = section.validation
+    if isinstance(block, ValidationSplit) and (block.shuffle or block.index is not None):
+        raise refuse(
+            f"examples cannot be held out from anywhere in the data: {_not_in_memory(data)}",
+            ("data", "validation", "index" if block.index is not None else "shuffle"),
+            f"hold out the last ones, or give a file of its own; {_IN_MEMORY}",
+        )
+    scale = section.scale
+    for part in ("inputs", "target") if scale is not None else ():
+        method = getattr(scale, part)
+        if method == "standardize":
+            raise refuse(
+                f"a deviation is of all examples at once, and {_not_in_memory(data)}",
+                ("data", "scale", part),
+                f"scale by minmax or by a number, or standardize the file itself; {_IN_MEMORY}",
+            )
+        if method == "minmax" and scale is not None and scale.fit != "train":
+            raise refuse(
+                f"only fit: train goes here, since {_not_in_memory(data)}", ("data", "scale", "fit"), _IN_MEMORY
+            )
+
+
+def check_schedule(experiment: Experiment, data: Dataset) -> None:
+    """Refuse a schedule or metrics that look at all training examples at once, where these stay on disk.
+
+    Raises:
+        ConfigError: located at the setting that does.
+    """
+    size = experiment.schedule.batch_size
+    if size is None or size >= data.num_examples:
+        raise refuse(
+            f"each step would see all examples at once, and {_not_in_memory(data)}",
+            ("schedule",) if size is None else ("schedule", "batch_size"),
+            f"set schedule.batch_size; {_IN_MEMORY}",
+            key=size is None,
+        )
+    assert experiment.data is not None
+    if experiment.metrics and experiment.data.validation is None:
+        raise refuse(
+            f"metrics are of all training examples at once, and {_not_in_memory(data)}",
+            ("metrics",),
+            "add data.validation: metrics are of that data then",
+            key=True,
+        )
+
+
+# --- tensors ----------------------------------------------------------------------------------------------------------
+
+
+def as_batch(data: Dataset, precision: str) -> Batch:
+    """Return examples as tensors of one floating type.
+
+    Raises:
+        DataError: a value does not fit into it.
+    """
+    cast = data.cast(precision)  # type: ignore[arg-type]
+    target, weights = (None if value is None else tf.constant(value) for value in (cast.target, cast.weights))
+    return Batch({name: tf.constant(value) for name, value in cast.inputs.items()}, target, weights)
+
+
+def as_tensors(datasets: Datasets | None, experiment: Experiment) -> tuple[Batch, Batch | None]:
+    """Return (training data, validation data); of training data that stays on disk, the first batch.
+
+    Raises:
+        ConfigError: a value does not fit into the run's precision.
+    """
+    if datasets is None:
+        return Batch({}, None), None
+    train, validation, precision = datasets.train, datasets.validation, experiment.precision
+    if train.mapped:
+        train = datasets.finish(train.take(np.arange(experiment.schedule.batch_size or 1)))
+    with located("data"):
+        return as_batch(train, precision), None if validation is None else as_batch(validation, precision)
+
+
+def open_stream(datasets: Datasets, batches: Batches, like: Batch, precision: str, total_steps: int) -> Stream:
+    """Return the reader of training data that stays on disk.
+
+    Args:
+        batches: which examples each step sees.
+        like: some examples as the model takes them.
+        total_steps: the schedule's length.
+    """
+
+    def read(index: np.ndarray) -> Batch:
+        with located("data"):
+            batch = as_batch(datasets.finish(datasets.train.take(index)), precision)
+        if batch.target is not None and like.target is not None and batch.target.shape.rank < like.target.shape.rank:
+            batch = batch._replace(target=batch.target[:, None])
+        return batch
+
+    return Stream(batches, read, total_steps)

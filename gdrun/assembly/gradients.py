@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from gdrun.config.located import formula_at, located, refuse
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import Moment
@@ -14,8 +15,6 @@ from gdrun.errors import ConfigPath, ShapeError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.evaluate import Scope
 from gdrun.suggest import did_you_mean
-
-from .located import formula_at, located, refuse
 
 _OF: ConfigPath = ("gradients", "of")
 

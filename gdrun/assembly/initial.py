@@ -7,12 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
+from gdrun.config.located import refuse
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Patience, Plateau, Reason, Setting, TrainState
 from gdrun.experiment.experiment import Experiment
-from gdrun.models.functions import Initial
-
-from .located import refuse
+from gdrun.models.base import Initial
 
 
 def initial_state(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from gdrun.config.located import located, refuse
 from gdrun.data.labels import check_labels
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch, Setting, TrainState
@@ -21,14 +22,11 @@ from gdrun.formula.parse import parse
 from gdrun.losses import SparseCategoricalCrossentropy
 from gdrun.schedules.batches import Batches
 
-from .data import Datasets, build_data, random_source
+from .data import Datasets, as_tensors, build_data, check_schedule, random_source
 from .initial import initial_state
-from .located import located, refuse
 from .loss import with_loss
-from .mapped import check_schedule
 from .objective import build_objective
 from .schedule import build_batches
-from .tensors import as_tensors
 from .trial_evaluation import EVALUATION_ERRORS, head
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 import gdrun.losses as sections
+from gdrun.config.located import formula_at, located, refuse
 from gdrun.engine.assess import MetricFunction
 from gdrun.engine.objective import Evaluation, LossFunction, Names, Residuals
 from gdrun.errors import ConfigPath, DataError, ShapeError
@@ -17,10 +18,8 @@ from gdrun.formula.evaluate import Scope
 from gdrun.losses import CustomLoss, CustomMetric
 from gdrun.losses.functions import named_loss, penalty
 from gdrun.metrics.functions import named_metric
-from gdrun.models import LayersModel, LinearModel
 
 from .custom import build_custom_loss, build_custom_metric
-from .located import formula_at, located, refuse
 
 
 def with_loss(experiment: Experiment) -> Experiment:
@@ -91,10 +90,7 @@ def loss_warnings(experiment: Experiment) -> tuple[str, ...]:
     section, model = experiment.loss, experiment.model
     if getattr(section, "from_logits", True):
         return ()
-    last = getattr(model, "output_activation", None)
-    if isinstance(model, LayersModel):
-        last = getattr(model.layers[-1], "activation", None)
-    if last == "linear" or isinstance(model, LinearModel):
+    if model.last_activation == "linear":
         kind = getattr(section, "kind", "the loss")
         activation = "sigmoid" if kind == "binary_crossentropy" else "softmax"
         return (

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from gdrun.config.located import located, refuse
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch
 from gdrun.experiment.experiment import Experiment, Loop
 from gdrun.formula import tensorflow_ops
 from gdrun.formula.nodes import Definition, LoopDefinition
 from gdrun.formula.parse import parse
-from gdrun.models.functions import Initial, Model, NetworkModel
-from gdrun.models.sections import FormulaModel as FormulaSection
+from gdrun.models.base import Initial, ModelContext, ModelFunction
+from gdrun.models.formula import probe_networks
+from gdrun.models.keras_network import KerasNetwork
+from gdrun.random_streams import RandomNumbers
 
 from .gradients import build_gradients, check_gradients
 from .initial import initial_state
-from .located import located, refuse
 from .loss import build_loss, build_penalty, build_residuals
-from .model import build_model, probe_networks
 from .trial_evaluation import EVALUATION_ERRORS, broadcast_warning, compares_by_formula, head, look, unreached
 
 
@@ -45,6 +47,25 @@ def _definitions(experiment: Experiment) -> dict[str, Definition]:
     return definitions
 
 
+def build_model(
+    experiment: Experiment,
+    constants: Mapping[str, np.ndarray],
+    data: Batch,
+    *,
+    networks: Mapping[str, KerasNetwork] = MappingProxyType({}),
+    random: RandomNumbers | None = None,
+) -> ModelFunction:
+    """Return the model of the config with its initial parameters; see `ModelContext` for the arguments.
+
+    Raises:
+        ConfigError: located at the part of `model` that cannot be built.
+    """
+    inputs = {name: tuple(value.shape) for name, value in data.inputs.items()}
+    context = ModelContext(constants, inputs, experiment.seed, experiment.precision, networks, random)
+    with located("model"):
+        return experiment.model.build(context)
+
+
 def build_objective(
     experiment: Experiment,
     constants: dict[str, np.ndarray],
@@ -61,19 +82,11 @@ def build_objective(
     Raises:
         ConfigError: located at the part of the model, the loss or the definitions that cannot be built.
     """
-    shapes = {name: tuple(value.shape) for name, value in data.inputs.items()}
-    arguments: dict[str, Any] = {
-        "constants": constants,
-        "inputs": shapes,
-        "seed": experiment.seed,
-        "precision": experiment.precision,
-    }
-
     loss_section: Any = experiment.loss
 
     of_squares = experiment.optimizer.needs == "residuals"
 
-    def objective(model: Model, *, penalized: bool = True, still: tuple[str, ...] = ()) -> Objective:
+    def objective(model: ModelFunction, *, penalized: bool = True, still: tuple[str, ...] = ()) -> Objective:
         initial = model.initial
         with located("optimizer"):
             frozen = {*still, *(experiment.optimizer.frozen(tuple(initial)) if penalized else ())}
@@ -93,19 +106,19 @@ def build_objective(
             residuals=build_residuals(experiment.loss, dtype, trainable) if of_squares else None,
         )
 
-    networks = None
-    if isinstance(experiment.model, FormulaSection) and experiment.model.networks:
+    networks = {}
+    if experiment.model.networks_called():
         # The model is built twice, so the first one draws from a copy.
-        first = build_model(experiment.model, random=_copied(random), **arguments)
+        first = build_model(experiment, constants, data, random=_copied(random))
         unbuilt = objective(first, penalized=False)
         networks = _probe(experiment, unbuilt, data, dtype)
-    result = objective(build_model(experiment.model, networks=networks, random=random, **arguments))
+    result = objective(build_model(experiment, constants, data, networks=networks, random=random))
     if not result.trainable_names:
         raise refuse(
             "there is no trainable parameter", ("model",), "give the model a parameter, or set trainable: true"
         )
-    if isinstance(result.model, NetworkModel):
-        width = result.model.network.output_shape
+    if (network := result.model.keras_network) is not None:
+        width = network.output_shape
         data, validation = _as_rows(data, width), None if validation is None else _as_rows(validation, width)
     warnings: list[str] = []
     if networks or compares_by_formula(experiment):
@@ -147,9 +160,8 @@ def _as_rows(data: Batch, output_shape: tuple[int | None, ...]) -> Batch:
 
 def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.DType) -> Any:
     """Evaluate once with networks that are built by what they are called with."""
-    section = experiment.model
-    assert isinstance(section, FormulaSection)
-    built, functions = probe_networks(section, seed=experiment.seed, precision=experiment.precision)
+    networks = experiment.model.networks_called()
+    built, functions = probe_networks(networks, seed=experiment.seed, precision=experiment.precision)
     state, setting = initial_state(experiment, objective, objective.model.initial, dtype)
     # One example is enough to see what is called with what; where a formula needs a whole batch, a batch.
     for count in (1, experiment.schedule.batch_size):
@@ -159,7 +171,7 @@ def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.
         except EVALUATION_ERRORS:
             if count != 1:
                 raise
-    for name in section.networks:
+    for name in networks:
         if name not in built:
             raise refuse(
                 f"network '{name}' is never called", ("model", "networks", name), f"call it: {name}(x)", key=True

@@ -7,10 +7,9 @@ from types import MappingProxyType
 
 import tensorflow as tf
 
+from gdrun.config.located import located
 from gdrun.engine.objective import Objective
 from gdrun.optimizers.base import OptimizerSection, Parameters, PointUpdate, Update
-
-from .located import located
 
 
 def build_optimizer(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gdrun.config.located import located, refuse
 from gdrun.engine.step import Rules
 from gdrun.engine.watch import Watch
 from gdrun.experiment.experiment import Experiment
@@ -14,8 +15,6 @@ from gdrun.metrics.names import higher_is_better
 from gdrun.random_streams import RandomSource
 from gdrun.schedules.batches import Batches
 from gdrun.schedules.sections import Schedule, Stop
-
-from .located import located, refuse
 
 FactorFunction = Callable[[np.ndarray], np.ndarray]
 

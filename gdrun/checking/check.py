@@ -114,14 +114,14 @@ class Sight:
 
     def __init__(self, run: Run, *, predict: Predict | None = None, gradients: Gradients | None = None) -> None:
         self.run = run
-        self.dtype = np.dtype(run.record.precision or "float32")
+        self.dtype = np.dtype(run.info.precision or "float32")
         self._predict = predict
         self._gradients = gradients
 
     @property
     def final(self) -> dict[str, np.ndarray]:
         """Name -> final loss or metric; texts such as "nan" as numbers."""
-        values = self.run.record.final.items()
+        values = self.run.info.final.items()
         return {
             name: np.asarray(float(value), np.float64) for name, value in values if isinstance(value, int | float | str)
         }
@@ -170,12 +170,12 @@ class Sight:
     @property
     def diverged_at(self) -> int | None:
         """The step whose values were no longer finite."""
-        return (self.run.record.diverged or {}).get("step")
+        return (self.run.info.diverged or {}).get("step")
 
 
 def compare(expect: Expect, sight: Sight) -> Iterator[Judgement]:
     """Yield a judgement of the status and of each thing that `expect` states."""
-    record, status = sight.run.record, str(sight.run.status)
+    record, status = sight.run.info, str(sight.run.status)
     allowed = (expect.status,) if expect.status else ("completed", "stopped")
     why = "" if status in allowed else safe_text(record.why or "", limit=300)
     yield Judgement("status", " or ".join(allowed), "", status, status in allowed, why)
@@ -207,7 +207,7 @@ def _judge_row(wanted: TraceRow, expect: Expect, sight: Sight) -> Iterator[Judge
     for name, expected in wanted.values.items():
         what = f"trace[step {wanted.step}].{safe_text(name, limit=64)}"
         if row is None:
-            last = sight.run.record.steps
+            last = sight.run.info.steps
             yield Judgement(
                 what, value_text(bound_of(expected).value), "", "no such row", False, f"the run ended at step {last}"
             )

@@ -12,7 +12,7 @@ from gdrun.config.overrides import Override, dotted, find
 from gdrun.errors import ConfigError, RunDirectoryError
 from gdrun.experiment.expect import Bound, Expect, Trials
 from gdrun.experiment.loading import EXPERIMENT, LoadedConfig
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.run import Run
 from gdrun.text import plural, safe_text
 
 from .judging import Judgement, Tolerances, bound_of, judge, value_text
@@ -21,7 +21,7 @@ SAME = 1e-9
 """Relative; values of an axis that are closer are the same."""
 
 
-def compare_trials(loaded: LoadedConfig, run: SweepRun) -> Iterator[Judgement]:
+def compare_trials(loaded: LoadedConfig, run: Run) -> Iterator[Judgement]:
     """Yield a Judgement for each thing that `expect.trials` of a config states of its sweep."""
     table = _SweepTable(loaded, run)
     for number, wanted in enumerate(loaded.experiment.expect.trials):
@@ -31,11 +31,11 @@ def compare_trials(loaded: LoadedConfig, run: SweepRun) -> Iterator[Judgement]:
 class _SweepTable:
     """A sweep's trials as expectations see them."""
 
-    def __init__(self, loaded: LoadedConfig, run: SweepRun) -> None:
+    def __init__(self, loaded: LoadedConfig, run: Run) -> None:
         self.rows = run.trials
         self.axes = run.axes
-        self.best = run.record.best.get("trial")
-        self.dtype = np.dtype(run.record.precision or loaded.experiment.precision)
+        self.best = run.info.best.get("trial")
+        self.dtype = np.dtype(run.info.precision or loaded.experiment.precision)
         self._loaded = loaded
         try:
             self._arrays: Mapping[str, np.ndarray] = run.parameters

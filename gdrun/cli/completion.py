@@ -84,8 +84,9 @@ def keys_of(config: str, incomplete: str) -> list[str]:
     Raises:
         GdrunError: the config cannot be read.
     """
-    from gdrun.config.overrides import ALIASES, places  # only here: each command imports this module
+    from gdrun.config.overrides import places  # only here: each command imports this module
     from gdrun.experiment.loading import EXPERIMENT, load_config
+    from gdrun.suggest import ALIASES
 
     paths = list(dict.fromkeys(".".join(map(str, path)) for path in places(load_config(config).root, EXPERIMENT)))
     nearest: dict[str, list[int]] = {}

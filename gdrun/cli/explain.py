@@ -12,7 +12,7 @@ from rich.text import Text
 
 from gdrun.config.document import read_document
 from gdrun.config.forms import Form, arm, at, choices, fields
-from gdrun.config.overrides import ALIASES, places
+from gdrun.config.overrides import places
 from gdrun.config.plugins import Plugins as LoadedPlugins
 from gdrun.config.scalars import in_flow
 from gdrun.config.source import Node
@@ -21,7 +21,7 @@ from gdrun.experiment import LoadedConfig, load_config
 from gdrun.experiment.loading import EXPERIMENT
 from gdrun.experiment.reference import describe
 from gdrun.formula.table import describe_functions
-from gdrun.suggest import closest
+from gdrun.suggest import ALIASES, closest
 
 from . import session, terminal
 from .arguments import Json, Plugins, is_setting
@@ -123,7 +123,7 @@ def _paths(key: str, resolved: Resolved | None) -> list[ConfigPath]:
         UsageError: it means nothing.
     """
     root = resolved.loaded.root if resolved else None
-    path: ConfigPath = ALIASES.get(key) or tuple(int(step) if step.isdigit() else step for step in key.split("."))
+    path: ConfigPath = tuple(int(step) if step.isdigit() else step for step in ALIASES.get(key, key).split("."))
     if describe(path, root):
         return [path]
     # Every place of the language, as far as it can be listed: of a config's kinds, or of all.

@@ -75,7 +75,7 @@ def command(
     if len(runs) > 1:
         raise UsageError(f"a model is of one run, but {len(runs)} are named")
     trained = load_run(runs[0], runs_dir)
-    path = Path(output or f"{trained.record.name}{_SUFFIXES[model]}")
+    path = Path(output or f"{trained.info.name}{_SUFFIXES[model]}")
     with session.quiet():
         file = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))  # type: ignore[arg-type]
     terminal.data(str(file))

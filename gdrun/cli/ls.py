@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from gdrun.rundir.differing import labels
-from gdrun.rundir.entry import Entry
 from gdrun.rundir.layout import default_runs_root, run_names
-from gdrun.rundir.listing import apart, check_names, entries, select
+from gdrun.rundir.listing import check_names, select
+from gdrun.rundir.run import Run
+from gdrun.rundir.settings import differing, labels
 from gdrun.rundir.strict_json import dumps
 from gdrun.text import exact, human_age, human_seconds, plural, short
 
@@ -60,8 +59,6 @@ def command(
     facts (name, status, kind, device) with ==, !=, <, <=, >, >=, in (..), combined by and, or, not. Runs that were
     killed are `lost`.
     """
-    # This process ends soon: looking for garbage among the records would take half of the time.
-    gc.disable()
     root = runs_dir or default_runs_root()
     now = datetime.now(UTC)
     most = limit or None
@@ -87,20 +84,20 @@ def command(
 
 def _listed(
     root: Path, condition: str | None, sort: str | None, most: int | None, now: datetime
-) -> tuple[list[Entry], int]:
+) -> tuple[list[Run], int]:
     """Return the runs to list, and how many there are without the limit."""
     if condition is None and sort is None and most is not None:
         # Only what is shown needs to be read.
         names = run_names(root)
-        return [Entry(f"{root}/{name}") for name in names[-most:]], len(names)
-    chosen = select(entries(root), filter=condition, sort=sort, now=now)
+        return [Run(root / name) for name in names[-most:]], len(names)
+    chosen = select([Run(root / name) for name in run_names(root)], filter=condition, sort=sort, now=now)
     if most is None:
         return chosen, len(chosen)
     return (chosen[:most] if sort else chosen[-most:]), len(chosen)
 
 
 def default_table(
-    listed: Sequence[Entry], *, now: datetime | None = None, name: str = "stdout", indent: int = 0
+    listed: Sequence[Run], *, now: datetime | None = None, name: str = "stdout", indent: int = 0
 ) -> list[terminal.Line]:
     """Return the lines of the usual table, with as much of the differences as the line has room for.
 
@@ -112,12 +109,12 @@ def default_table(
     """
     now = now or datetime.now(UTC)
     rows: list[list[Cell]] = []
-    for entry, difference in zip(listed, differences(listed), strict=True):
-        age, seconds = entry.get("age", now=now), entry.get("seconds")
+    for run, difference in zip(listed, differences(listed), strict=True):
+        age, seconds = run.get("age", now=now), run.get("seconds")
         time = human_seconds(seconds) if isinstance(seconds, int | float) else ""
-        numbers = (short(entry.get("steps")), time, short(entry.get("loss")))
-        status = status_cell(entry.status.value)
-        rows.append([entry.id, "" if age is None else human_age(age), status, *numbers, difference])
+        numbers = (short(run.get("steps")), time, short(run.get("loss")))
+        status = status_cell(run.status.value)
+        rows.append([run.id, "" if age is None else human_age(age), status, *numbers, difference])
     titles, width = list(_TITLES), screen_width(name)
     if not any(text_of(row[-1]) for row in rows):
         titles, rows = titles[:-1], [row[:-1] for row in rows]
@@ -138,32 +135,34 @@ def _room(rows: list[list[Cell]], width: int) -> int:
     return width - sum(max(len(text_of(cell)) for cell in column) + 2 for column in columns)
 
 
-def differences(listed: Sequence[Entry]) -> list[Cell]:
+def differences(listed: Sequence[Run]) -> list[Cell]:
     """Return for each run what tells it from the others of its name, "lr=0.1 momentum=0.9", or why it is none."""
-    groups: dict[str, list[Entry]] = {}
-    for entry in listed:
-        groups.setdefault(str(entry.get("name")), []).append(entry)
+    groups: dict[str, list[Run]] = {}
+    for run in listed:
+        groups.setdefault(str(run.get("name")), []).append(run)
     paths: dict[str, list[str]] = {}
     names: dict[str, str] = {}
     for name, members in groups.items():
-        paths[name], known = apart(members)
-        names |= labels(paths[name], known) if paths[name] else {}
-    return [_difference(entry, paths[str(entry.get("name"))], names) for entry in listed]
+        settings = [run.settings for run in members]
+        paths[name] = differing(settings)
+        names |= labels(paths[name], set().union(*settings)) if paths[name] else {}
+    return [_difference(run, paths[str(run.get("name"))], names) for run in listed]
 
 
-def _difference(entry: Entry, paths: Sequence[str], names: dict[str, str]) -> Cell:
-    if entry.problem:
+def _difference(run: Run, paths: Sequence[str], names: dict[str, str]) -> Cell:
+    if run.problem:
         # Without the path, which stands in the first column.
-        return entry.problem.replace(f"{entry.directory}/", "").removesuffix("."), "red"
-    values = ((path, entry.setting(path)) for path in paths)
+        problem = run.problem.removeprefix(f"{run.directory} is not a run directory: ")
+        return problem.replace(f"{run.directory}/", "").removesuffix("."), "red"
+    values = ((path, run.settings.get(path)) for path in paths)
     words = [f"{names[path]}={short(value)}" for path, value in values if value is not None]
-    if entry.get("kind") == "sweep":
-        words.insert(0, _sweep_words(entry))
+    if run.get("kind") == "sweep":
+        words.insert(0, _sweep_words(run))
     return " ".join(words)
 
 
-def _sweep_words(entry: Entry) -> str:
-    trials, axes = entry.value("trials"), entry.value("axes")
+def _sweep_words(run: Run) -> str:
+    trials, axes = run.value("trials"), run.value("axes")
     trials = trials if isinstance(trials, dict) else {}
     words = f"sweep of {trials.get('total', '?')}"
     if isinstance(axes, list):
@@ -177,14 +176,14 @@ def _names(columns: str) -> list[str]:
     return names if "id" in names else ["id", *names]
 
 
-def _chosen_columns(listed: Sequence[Entry], names: Sequence[str], now: datetime) -> list[terminal.Line]:
+def _chosen_columns(listed: Sequence[Run], names: Sequence[str], now: datetime) -> list[terminal.Line]:
     """Return the table of the columns that were asked for, numbers in full."""
     rows: list[list[Cell]] = []
     numeric = dict.fromkeys(names, True)
-    for entry in listed:
+    for run in listed:
         row: list[Cell] = []
         for name in names:
-            value = entry.get(name, now=now)
+            value = run.get(name, now=now)
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             numeric[name] &= value is None or is_number
             if name == "status":
@@ -197,12 +196,12 @@ def _chosen_columns(listed: Sequence[Entry], names: Sequence[str], now: datetime
     return table(rows, names, right=right, flexible=None if last in right else last, width=screen_width())
 
 
-def _print_json(root: Path, listed: Sequence[Entry], total: int, names: Sequence[str], now: datetime) -> None:
+def _print_json(root: Path, listed: Sequence[Run], total: int, names: Sequence[str], now: datetime) -> None:
     rows = []
-    for entry in listed:
-        row: dict[str, Any] = {name: entry.get(name, now=now) for name in names or _DESCRIBED}
+    for run in listed:
+        row: dict[str, Any] = {name: run.get(name, now=now) for name in names or _DESCRIBED}
         if not names:
-            row |= {"final": entry.final, "best": entry.value("best") or {}, "settings": entry.settings}
+            row |= {"final": run.final, "best": run.value("best") or {}, "settings": run.settings}
         rows.append(row)
     # A run a line: json's own indentation would take longer than all the rest.
     head = dumps({"runs_root": str(root), "total": total})[:-1]

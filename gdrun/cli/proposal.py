@@ -37,7 +37,7 @@ def propose(expect: Expect, sight: Sight) -> str:
 def _first(sight: Sight) -> dict[str, Any]:
     parameters = sight.parameters
     few = sum(array.size for array in parameters.values()) <= FEW_NUMBERS
-    values: dict[str, Any] = {"status": str(sight.run.status), "steps": sight.run.record.steps}
+    values: dict[str, Any] = {"status": str(sight.run.status), "steps": sight.run.info.steps}
     if sight.diverged_at is not None:
         values["diverged_at"] = sight.diverged_at
     elif "loss" in sight.final:
@@ -47,7 +47,7 @@ def _first(sight: Sight) -> dict[str, Any]:
 
 def _restated(expect: Expect, sight: Sight) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(expect, name) for name in _TOLERANCES if getattr(expect, name)}
-    record = sight.run.record
+    record = sight.run.info
     if expect.status is not None or str(sight.run.status) == "diverged":
         values["status"] = str(sight.run.status)
     got = {"stopped_by": record.stopped_by, "steps": record.steps, "diverged_at": sight.diverged_at}

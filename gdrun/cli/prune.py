@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import ExitCode, UsageError
-from gdrun.rundir.entry import Entry
 from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.pruning import plan_pruning
 from gdrun.rundir.trash import empty_trash, remove, removed
@@ -54,13 +53,13 @@ def command(
         terminal.message(
             f"{plural(len(plan.busy), 'run')} that would go {'is' if len(plan.busy) == 1 else 'are'} running"
         )
-    goes = [entry.directory for entry in plan.goes]
+    goes = [entry.directory for entry in plan.chosen]
     moved: list[Path] = []
     if not goes:
         terminal.message(f"nothing goes{f'; {plan.kept} among the best stay' if plan.kept else ''}")
     elif dry_run:
-        agreed(plan.goes, "into the trash (a dry run: nothing is done)", yes=True)
-    elif not agreed(plan.goes, "into the trash", yes=yes):
+        agreed(plan.chosen, "into the trash (a dry run: nothing is done)", yes=True)
+    elif not agreed(plan.chosen, "into the trash", yes=yes):
         return ExitCode.DONE
     else:
         moved = remove(goes, root)
@@ -76,7 +75,7 @@ def command(
 
 
 def _empty(root: Path, *, yes: bool, dry_run: bool, as_json: bool) -> int:
-    entries = [Entry(run.directory) for run in removed(root)]
+    entries = removed(root)
     count = 0
     if not entries:
         terminal.message(f"the trash of {root} is empty")

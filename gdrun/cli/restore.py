@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import ExitCode
-from gdrun.rundir.entry import Entry
 from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.trash import removed, restore
 
@@ -31,15 +30,10 @@ def command(
     """
     root = runs_dir or default_runs_root()
     if not runs and not everything:
-        entries = [Entry(run.directory) for run in removed(root)]
+        entries = removed(root)
         if as_json:
-            print_json(
-                {
-                    "trash": [
-                        {"id": entry.id, "name": entry.get("name"), "directory": entry.directory} for entry in entries
-                    ]
-                }
-            )
+            names = ("id", "name", "directory")
+            print_json({"trash": [{name: run.get(name) for name in names} for run in entries]})
         elif entries:
             terminal.data(*ls.default_table(entries))
         else:

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import ExitCode, UsageError
-from gdrun.rundir.entry import Entry
 from gdrun.rundir.layout import default_runs_root
-from gdrun.rundir.run import load_run
+from gdrun.rundir.run import Run, load_run
 from gdrun.rundir.trash import name_below, remove
 from gdrun.text import plural
 
@@ -31,7 +30,7 @@ def command(runs: RunsArgument, yes: Yes = False, runs_dir: RunsDir = None, as_j
     directories = list(dict.fromkeys(load_run(reference, root).directory for reference in runs))
     for directory in directories:
         name_below(root, directory)
-    if not agreed([Entry(directory) for directory in directories], "into the trash", yes=yes):
+    if not agreed([Run(directory) for directory in directories], "into the trash", yes=yes):
         return ExitCode.DONE
     moved = remove(directories, root)
     if as_json:
@@ -41,7 +40,7 @@ def command(runs: RunsArgument, yes: Yes = False, runs_dir: RunsDir = None, as_j
     return ExitCode.DONE
 
 
-def agreed(entries: Sequence[Entry], where: str, *, yes: bool) -> bool:
+def agreed(entries: Sequence[Run], where: str, *, yes: bool) -> bool:
     """Say on stderr what goes and return whether it may.
 
     Raises:

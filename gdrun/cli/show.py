@@ -16,8 +16,9 @@ from gdrun.errors import ExitCode, GdrunError
 from gdrun.reporting import sections
 from gdrun.reporting.sections import Facts, attempt
 from gdrun.rundir.describing import describe_run, files_of
-from gdrun.rundir.differing import labels
 from gdrun.rundir.run import Run, load_run
+from gdrun.rundir.settings import labels
+from gdrun.sweeping.summary import summarize
 from gdrun.text import exact, human_age, plural, safe_text, short
 
 from . import session, terminal
@@ -116,7 +117,7 @@ def _values(run: Run, facts: Facts, width: int) -> list[Line]:
     rows = [[row[index] for index in kept] for row in rows]
     lines = table(rows, [titles[index] for index in kept], indent=2) if rows else []
     if facts["kind"] == "sweep":
-        best = sections.as_sweep(run).best_run
+        best = run.best_run
         parameters = [] if best is None else _parameters(best)
         return [*lines, *(["", "  the best trial's parameters:", *parameters] if parameters else [])]
     if facts["best"]:
@@ -205,9 +206,9 @@ def _trials(run: Run, facts: Facts, width: int) -> list[Line]:
     counts = facts["trials"] if isinstance(facts["trials"], Mapping) else {}
     words = ", ".join(f"{exact(number)} {name}" for name, number in counts.items() if number)
     lines: list[Line] = [f"  {words}"] if words else []
-    for sentence in sections.edges(sections.summary_of(run)):
+    for sentence in sections.edges(summarize(run)):
         lines += _wrapped(sentence, width)
-    names, titles, rows = sections.trials(sections.as_sweep(run), facts)
+    names, titles, rows = sections.trials(run, facts)
     if rows:
         kept = [index for index, name in enumerate(names) if name != "best_step"]
         names, titles = [names[index] for index in kept], [titles[index] for index in kept]

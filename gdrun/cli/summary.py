@@ -12,7 +12,6 @@ from rich.text import Text
 from gdrun.errors import ExitCode, GdrunError, RunDirectoryError
 from gdrun.reporting import sections
 from gdrun.rundir.run import Run
-from gdrun.rundir.sweep_run import SweepRun
 from gdrun.sweeping.summary import summarize
 from gdrun.text import exact, human_seconds, plural_count, plural_number
 
@@ -31,7 +30,7 @@ _DETAILS = ("gradient_norm", "learning_rate")
 
 def summary_of(run: Run) -> RunEnd:
     """Return the summary of a run or a sweep that has ended."""
-    return SweepEnd(run.directory) if run.record.kind == "sweep" else RunEnd(run)
+    return SweepEnd(run) if run.info.kind == "sweep" else RunEnd(run)
 
 
 class RunEnd:
@@ -43,14 +42,14 @@ class RunEnd:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.record = run.record
+        self.info = run.info
         self.status = str(run.status)
 
     @property
     def exit_code(self) -> int:
         """The exit code of the command that ran it: 143 after SIGTERM or SIGHUP, 130 after any other signal, ..."""
         if self.status == "interrupted":
-            signal_name = f"{self.record.stopped_by} {self.record.why} {self.record.extra.get('signal')}".upper()
+            signal_name = f"{self.info.stopped_by} {self.info.why} {self.info.extra.get('signal')}".upper()
             terminated = any(name in signal_name for name in ("SIGTERM", "SIGHUP"))
             return ExitCode.TERMINATED if terminated else ExitCode.INTERRUPTED
         return self._outcome()
@@ -60,14 +59,14 @@ class RunEnd:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `--json` says of it."""
-        run, record = self.run, self.record
+        run, info = self.run, self.info
         return {
-            "id": run.id, "name": record.name, "directory": str(run.directory.absolute()), "status": self.status,
+            "id": run.id, "name": info.name, "directory": str(run.directory.absolute()), "status": self.status,
         } | self._facts()  # fmt: skip
 
     def _facts(self) -> dict[str, Any]:
         names = ("stopped_by", "why", "steps", "epochs", "seconds", "device", "precision", "compile")
-        values = {name: getattr(self.record, name) for name in (*names, "final", "best", "diverged", "warnings")}
+        values = {name: getattr(self.info, name) for name in (*names, "final", "best", "diverged", "warnings")}
         parameters = parameters_of(self.run)
         size = sum(array.size for array in parameters.values())
         return values | {"num_parameters": size, "parameters": parameters if size <= FEW_NUMBERS else None}
@@ -80,11 +79,11 @@ class RunEnd:
             picture: with the picture of a sweep in characters.
         """
         style = f"bold {status_style(self.status)}"
-        terminal.message(Text.assemble((self.record.name, "bold"), " ", (self.status, style), self._head()))
+        terminal.message(Text.assemble((self.info.name, "bold"), " ", (self.status, style), self._head()))
         self._show(verbose=verbose, picture=picture)
 
     def _head(self) -> str:
-        return f": {self.record.why}" if self.record.why else ""
+        return f": {self.info.why}" if self.info.why else ""
 
     def _show(self, *, verbose: bool, picture: bool) -> None:
         terminal.message(*table(self._rows(verbose), indent=2))
@@ -96,15 +95,15 @@ class RunEnd:
 
     def _rows(self, verbose: bool) -> list[tuple[str, str]]:
         """Return steps, time, final and best values, and the parameters."""
-        record, rows = self.record, []
-        if record.steps is not None:
-            epochs = "" if record.epochs in (None, record.steps) else f" ({plural_number(record.epochs, 'epoch')})"
-            rows.append(("steps", f"{record.steps:,}{epochs}"))
-        if isinstance(record.seconds, int | float):  # "nan" is a text
-            rows.append(("time", human_seconds(record.seconds)))
-        rows += [(name, exact(value)) for name, value in record.final.items() if verbose or name not in _DETAILS]
-        if record.best:
-            rows.append(("best", exact(record.best)))
+        info, rows = self.info, []
+        if info.steps is not None:
+            epochs = "" if info.epochs in (None, info.steps) else f" ({plural_number(info.epochs, 'epoch')})"
+            rows.append(("steps", f"{info.steps:,}{epochs}"))
+        if isinstance(info.seconds, int | float):  # "nan" is a text
+            rows.append(("time", human_seconds(info.seconds)))
+        rows += [(name, exact(value)) for name, value in info.final.items() if verbose or name not in _DETAILS]
+        if info.best:
+            rows.append(("best", exact(info.best)))
         parameters = parameters_of(self.run)
         size = sum(array.size for array in parameters.values())
         if size <= FEW_NUMBERS:
@@ -112,17 +111,15 @@ class RunEnd:
         else:
             rows.append(("parameters", f"{size:,} numbers, in parameters.npz"))
         if verbose:
-            rows.append(("ran as", f"{record.compile}, {record.precision}, {record.device}"))
+            rows.append(("ran as", f"{info.compile}, {info.precision}, {info.device}"))
         return rows
 
 
 class SweepEnd(RunEnd):
     """The end of a sweep: its best settings, where training begins to diverge, the picture."""
 
-    run: SweepRun
-
-    def __init__(self, directory: Any) -> None:
-        super().__init__(SweepRun(directory))
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
         self.sweep = summarize(self.run)
 
     def _outcome(self) -> int:
@@ -132,27 +129,27 @@ class SweepEnd(RunEnd):
         return ExitCode.DIVERGED if counts["diverged"] == counts["total"] else ExitCode.DONE
 
     def _facts(self) -> dict[str, Any]:
-        record, sweep = self.record, self.sweep
+        info, sweep = self.info, self.sweep
         ranked = [asdict(setting) for setting in sweep.ranked]
         for setting in ranked:
             del setting["row"]
         return {
             "trials": sweep.counts,
-            "seconds": record.seconds,
-            "steps": record.steps,
+            "seconds": info.seconds,
+            "steps": info.steps,
             "metric": sweep.metric,
             "direction": "maximize" if sweep.maximize else "minimize",
             "axes": list(sweep.axes),
             "best": ranked,
             "edges": [asdict(edge) for edge in sweep.edges],
             "prediction": sweep.prediction,
-            "warnings": list(record.warnings),
+            "warnings": list(info.warnings),
         }
 
     def _head(self) -> str:
         counts = self.sweep.counts
         parts = [f"{counts[name]:,} {name}" for name in ("stopped", "diverged", "failed", "missing") if counts[name]]
-        seconds = f" in {human_seconds(self.record.seconds)}" if self.record.seconds is not None else ""
+        seconds = f" in {human_seconds(self.info.seconds)}" if self.info.seconds is not None else ""
         return f": {plural_count(counts['total'], 'trial')}" + (f" ({', '.join(parts)})" if parts else "") + seconds
 
     def _show(self, *, verbose: bool, picture: bool) -> None:

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from gdrun.errors import ExitCode, UsageError
 from gdrun.rundir.layout import default_runs_root
+from gdrun.rundir.listing import runs as all_runs
 from gdrun.rundir.run import load_run
-from gdrun.rundir.run import runs as all_runs
 from gdrun.rundir.verifying import Verdict, verify
 from gdrun.text import plural
 

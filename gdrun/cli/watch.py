@@ -13,10 +13,9 @@ import numpy as np
 
 from gdrun.errors import ExitCode, RunDirectoryError
 from gdrun.rundir.lock import is_locked
-from gdrun.rundir.record import RunRecord
 from gdrun.rundir.run import Run, load_run
+from gdrun.rundir.run_info import RunInfo
 from gdrun.rundir.strict_json import not_finite
-from gdrun.rundir.sweep_run import SweepRun
 from gdrun.rundir.tail import follow
 from gdrun.training.listener import Plan, Progress
 
@@ -65,9 +64,9 @@ def _follow(run: Run, *, quiet: bool) -> None:
     planned = False
     try:
         for report in _sweep_reports(run) if _is_sweep(run) else _run_reports(run):
-            record = None if planned else _record(Run(run.directory))
-            if record is not None:
-                listener.planned(_plan(run, record))
+            info = None if planned else _info(Run(run.directory))
+            if info is not None:
+                listener.planned(_plan(run, info))
                 planned = True
             if planned and report is not None:
                 listener.progress(report)
@@ -76,32 +75,32 @@ def _follow(run: Run, *, quiet: bool) -> None:
 
 
 def _is_sweep(run: Run) -> bool:
-    record = _record(run)
-    return record is not None and record.kind == "sweep"
+    info = _info(run)
+    return info is not None and info.kind == "sweep"
 
 
-def _record(run: Run) -> RunRecord | None:
+def _info(run: Run) -> RunInfo | None:
     # The writer may be about to make its first one.
     with suppress(RunDirectoryError):
-        return run.record
+        return run.info
     return None
 
 
-def _plan(run: Run, record: RunRecord) -> Plan:
-    total, trials = record.extra.get("total_steps"), record.extra.get("trials")
+def _plan(run: Run, info: RunInfo) -> Plan:
+    total, trials = info.extra.get("total_steps"), info.extra.get("trials")
     num_trials = trials.get("total") if isinstance(trials, dict) else None
     return Plan(
-        name=record.name,
-        description=record.description or "",
+        name=info.name,
+        description=info.description or "",
         total_steps=total if isinstance(total, int) else 0,
         steps_per_epoch=1,
         num_parameters=0,
         parameter_names=(),
-        device=record.device or "",
-        compile=record.compile or "",
-        precision=record.precision or "",
+        device=info.device or "",
+        compile=info.compile or "",
+        precision=info.precision or "",
         directory=run.directory,
-        num_trials=num_trials if isinstance(num_trials, int) else 0 if record.kind == "sweep" else None,
+        num_trials=num_trials if isinstance(num_trials, int) else 0 if info.kind == "sweep" else None,
     )
 
 
@@ -147,7 +146,7 @@ def _sweep_reports(run: Run) -> Iterator[Progress | None]:
     while True:
         # Asked before reading: what is written between the two is read by the last look.
         is_running = is_locked(run.directory)
-        sweep = SweepRun(run.directory)
+        sweep = Run(run.directory)
         with suppress(RunDirectoryError):
             yield _sweep_report(sweep, time.monotonic() - began)
         if not is_running:
@@ -155,8 +154,8 @@ def _sweep_reports(run: Run) -> Iterator[Progress | None]:
         time.sleep(_PAUSE_SECONDS)
 
 
-def _sweep_report(sweep: SweepRun, seconds: float) -> Progress:
-    counts = sweep.record.extra.get("trials")
+def _sweep_report(sweep: Run, seconds: float) -> Progress:
+    counts = sweep.info.extra.get("trials")
     total = counts.get("total") if isinstance(counts, dict) else None
     losses = [
         (trial["loss"], trial.get("trial"))

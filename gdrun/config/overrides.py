@@ -9,15 +9,13 @@ from math import isfinite
 from typing import Any
 
 from gdrun.errors import ConfigError, ConfigPath, Problem
+from gdrun.suggest import ALIASES
 
 from .document import is_forbidden, read_text
 from .forms import Form, arm, below, section_of
 from .merge import expanded, put
 from .scalars import in_flow
 from .source import Node, Source, Span
-
-ALIASES = {"lr": ("optimizer", "learning_rate")}
-"""Names that stand for a place of their own."""
 
 _NOT_SEARCHED = frozenset({"expect", "gradients", "sweep"})
 
@@ -136,7 +134,7 @@ def find(override: Override, root: Node, form: Form) -> ConfigPath:
     """
     steps = override.key.split(".")
     if override.key in ALIASES:
-        return ALIASES[override.key]
+        return tuple(ALIASES[override.key].split("."))
     if len(steps) == 1 and below(form, root, steps[0]) is None:
         return _by_name(override, root, form)
     return _by_path(override, root, form)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -14,6 +14,8 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PlainValidator,
+    TypeAdapter,
     WithJsonSchema,
     model_validator,
 )
@@ -78,7 +80,16 @@ class LaterUnion:
     union: Callable[[], Any]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        return handler.generate_schema(self.union())
+        # Not the union's own schema: pydantic would generate each member's within that of the one before, 50 frames of
+        # Python's stack a member, and a union of 19 kinds would exceed the stack.
+        return handler.generate_schema(Annotated[Any, PlainValidator(self._validate)])
+
+    def _validate(self, value: Any) -> Any:
+        return self._adapter.validate_python(value)
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.union())
 
 
 def by_form(*forms: str) -> Discriminator:

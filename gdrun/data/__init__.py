@@ -1,17 +1,23 @@
-"""Where examples come from, and how they are split and encoded. numpy only."""
+"""Data. One class in this package and one line here add a kind, for training as for `gdrun predict`."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, get_args
 
 from pydantic import Field
-from typing_extensions import TypeAliasType
 
 from gdrun.config.section import BareKind
+from gdrun.errors import UsageError
 
-from .file_sections import CsvData, FileData, NpzData, ParquetData, SeparatedData, TableData, TsvData
-from .generator_sections import (
+from .csv import CsvData, TsvData
+from .custom import CustomData
+from .files import FileData
+from .formula import FormulaData
+from .generators import (
     BlobsData,
     CirclesData,
-    GeneratedData,
     LinearData,
     MoonsData,
     PolynomialData,
@@ -20,62 +26,57 @@ from .generator_sections import (
     SpiralsData,
     XorData,
 )
-from .library_sections import KerasData, SklearnData
-from .sections import CustomData, DataSection, FormulaData, ValidationSplit, ValuesData
+from .keras_sets import KerasData
+from .npz import NpzData
+from .parquet import ParquetData
+from .section import DataSection
+from .sklearn_sets import SklearnData
+from .values import ValuesData
 
-Data = TypeAliasType(
-    "Data",
-    Annotated[
-        FormulaData
-        | ValuesData
-        | CsvData
-        | TsvData
-        | NpzData
-        | ParquetData
-        | LinearData
-        | PolynomialData
-        | SineData
-        | BlobsData
-        | MoonsData
-        | CirclesData
-        | SpiralsData
-        | XorData
-        | RingData
-        | SklearnData
-        | KerasData
-        | CustomData,
-        Field(discriminator="kind"),
-        BareKind,
-    ],
-)
-
-# The alias has a definition of its own in schemas, at which their recursion through `validation` ends.
+Data = Annotated[
+    FormulaData
+    | ValuesData
+    | CsvData
+    | TsvData
+    | NpzData
+    | ParquetData
+    | LinearData
+    | PolynomialData
+    | SineData
+    | BlobsData
+    | MoonsData
+    | CirclesData
+    | SpiralsData
+    | XorData
+    | RingData
+    | SklearnData
+    | KerasData
+    | CustomData,
+    Field(discriminator="kind"),
+    BareKind,
+]
+# A section may hold one of its own kind, as validation data, which is complete only here.
 DataSection.union = Data
 
-__all__ = [
-    "BlobsData",
-    "CirclesData",
-    "CsvData",
-    "CustomData",
-    "Data",
-    "DataSection",
-    "FileData",
-    "FormulaData",
-    "GeneratedData",
-    "KerasData",
-    "LinearData",
-    "MoonsData",
-    "NpzData",
-    "ParquetData",
-    "PolynomialData",
-    "RingData",
-    "SeparatedData",
-    "SineData",
-    "SklearnData",
-    "SpiralsData",
-    "TableData",
-    "TsvData",
-    "ValidationSplit",
-    "ValuesData",
-    "XorData",
-]
+
+def file_reader(path: Path, *, like: DataSection | None, names: Sequence[str], target: bool) -> FileData:
+    """Return the section that reads examples from a file which the config does not name.
+
+    Args:
+        path: its suffix tells the kind.
+        like: the config's data. Where it is of a kind that reads such files, the file has the same columns; else
+            columns or arrays are called like the inputs, and `target`.
+        names: the inputs.
+        target: whether the target and the weights are read.
+    Raises:
+        UsageError: no kind reads files of this suffix.
+    """
+    suffix = path.suffix.lower()
+    if isinstance(like, FileData) and suffix in like.suffixes:
+        return like.for_examples(target=target)
+    file_kinds = {kind.suffixes[0]: kind for kind in get_args(get_args(Data)[0]) if issubclass(kind, FileData)}
+    if suffix in file_kinds:
+        return file_kinds[suffix].by_names(path, names, target=target)
+    *others, last = file_kinds
+    hint = f"give a {', '.join(others)} or {last} file"
+    raise UsageError(f"cannot read examples from {path}", hint=hint)

@@ -1,24 +1,54 @@
-"""Columns of a table of features, by name or position, as inputs."""
+"""Columns of tables, by name or position, and ranges of their rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
 
-import numpy as np
+from pydantic import AfterValidator, Field, Tag, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
+from gdrun.config.section import by_form
 from gdrun.errors import ConfigPath, DataError
 from gdrun.text import plural, safe_text
 
 from .dataset import unknown_name
 
-Column = str | int
+
+def _check_column(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (str, int)) or (isinstance(value, int) and value < 0):
+        raise PydanticCustomError("column", "a column is a name or a position counted from 0")
+    return value
+
+
+Column = Annotated[
+    Any,
+    AfterValidator(_check_column),
+    WithJsonSchema(
+        {"title": "a column's name or position", "anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}
+    ),
+]
 """A column by name, or by position counted from 0."""
-Columns = Column | Sequence[Column]
+ColumnList = Annotated[tuple[Column, ...], Field(min_length=1)]
+Columns = Annotated[
+    Annotated[Column, Tag("<scalar>")] | Annotated[ColumnList, Tag("<sequence>")], by_form("scalar", "sequence")
+]
+"""One column, which is a vector, or several side by side."""
+Rows = Annotated[str, Field(pattern=r"^\d*:\d*$")]
+"""A half-open range of rows: "0:1500", "100:", ":20"."""
 
 
 def listed(columns: Columns) -> list[Column]:
     """Return the columns as a list, one or several."""
     return [columns] if isinstance(columns, (str, int)) else list(columns)
+
+
+def column_names(inputs: Any, name: str) -> tuple[str, ...]:
+    """Return the names of the columns side by side in an input, by the setting `inputs`; () where they have none."""
+    columns = inputs.get(name) if isinstance(inputs, Mapping) else None
+    if isinstance(columns, list | tuple) and all(isinstance(column, str) for column in columns):
+        return tuple(columns)
+    return ()
 
 
 def find_column(column: Column, names: Sequence[str] | None, width: int, where: str) -> int:
@@ -76,28 +106,20 @@ def named_within(
                 raise
 
 
-def chosen_features(
-    features: np.ndarray, names: Sequence[str] | None, inputs: Mapping[str, Columns] | None, where: str
-) -> dict[str, np.ndarray]:
-    """Return the inputs that a data set of features (N, F) gives.
+def row_range(rows: str | None) -> tuple[int, int | None]:
+    """Return (first, stop) of a half-open range "0:1500", "100:", ":20"; stop None: to the end.
 
-    Args:
-        inputs: input name -> a column, (N,), or several, (N, k); None: everything as `x`.
     Raises:
-        DataError: if a column does not exist, or an example is no row of features.
+        DataError: if it is empty or absurdly large.
     """
-    if inputs is None:
-        return {"x": features}
-    if features.ndim != 2:
-        raise DataError(
-            f"an example of {where} has shape {features.shape[1:]}, which has no columns to choose from",
-            hint="leave inputs out: everything is the input x",
-            within=("inputs",),
-        )
+    first, _, stop = (rows or ":").partition(":")
+    if max(len(first), len(stop)) > 15:
+        raise DataError(f"rows {safe_text(rows, limit=60)} goes beyond what any file holds")
+    if stop and int(stop) <= int(first or 0):
+        raise DataError(f"rows {rows} is empty", hint="the end comes after the start and is not a part of the range")
+    return int(first or 0), int(stop) if stop else None
 
-    def array(columns: Columns) -> np.ndarray:
-        places = [find_column(column, names, features.shape[1], where) for column in listed(columns)]
-        return features[:, places[0] if isinstance(columns, (str, int)) else places]
 
-    named_within(lambda column: find_column(column, names, features.shape[1], where), inputs)
-    return {name: array(columns) for name, columns in inputs.items()}
+def beyond_rows(rows: str | None, name: str, num_rows: int) -> DataError:
+    """Return the error for a range that goes beyond the rows that there are."""
+    return DataError(f"rows {rows} goes beyond the end of {name}, which has {plural(num_rows, 'data row')}")

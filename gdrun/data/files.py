@@ -1,17 +1,95 @@
-"""Opening data files: regular files only, with the hash of what is read."""
+"""Data files: their settings, and opening them with the hash of what is read."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO, ClassVar, Self
 
+from pydantic import Field, Tag
+
+from gdrun.config.section import Identifier, by_form
 from gdrun.errors import DataError
-from gdrun.text import plural, safe_text
+from gdrun.text import safe_text
+
+from .columns import Column, ColumnList, Columns, Rows, column_names
+from .dataset import Dataset
+from .memory import Memory
+from .section import DataSection, LoadContext, named_inputs
+
+
+class FileData(DataSection):
+    """What every kind of file has."""
+
+    suffixes: ClassVar[tuple[str, ...]]
+    """Endings of the files that a section of this kind reads, in `gdrun predict` too; the first one is its own."""
+
+    path: Annotated[str, Field(min_length=1)]
+    """The file, relative to the config's folder."""
+
+    @classmethod
+    def by_names(cls, path: Path, names: Sequence[str], *, target: bool) -> Self:
+        """Return the section of a file whose columns or arrays are called like the inputs, and `target`."""
+        return cls.model_construct(
+            path=str(path),
+            inputs={name: name for name in names},
+            target="target" if target else None,
+        )
+
+    def for_examples(self, *, target: bool) -> Self:
+        """Return the section that reads another file of this form: all of its rows; its target only where asked for."""
+        settings = {"rows"} if target else {"rows", "target", "example_weights"}
+        return self.model_copy(update=dict.fromkeys(settings & type(self).model_fields.keys()))
+
+    def load(self, context: LoadContext) -> Dataset:
+        # Weights are a column of the file here, not a formula: `read` takes them along.
+        return self.read(context.directory / self.path, labels=context.labels, memory=context.memory)
+
+    def read(self, path: Path, *, labels: tuple[str, ...] = (), memory: Memory | None = None) -> Dataset:
+        """Return the examples in a file.
+
+        Args:
+            path: the file, instead of the section's own.
+            labels: the classes that text in the target stands for; (): those that occur, sorted.
+            memory: where the examples are kept; None: as the section says.
+        Raises:
+            DataError: the file is missing or malformed; the message gives the place in it.
+        """
+        raise NotImplementedError
+
+
+class TableData(FileData):
+    """What every file of named columns has."""
+
+    inputs: Annotated[
+        Annotated[ColumnList, Tag("<sequence>")] | Annotated[dict[Identifier, Columns], Tag("<mapping>")],
+        by_form("sequence", "mapping"),
+    ]
+    """Columns by name or position (from 0): a list, each column an input of its own name, or `{name: column}`; a list
+    of columns under one name gives an (n, k) input."""
+    target: Columns | None = None
+    """The target's column, or columns. Text in a single column is class labels, numbered in sorted order."""
+    example_weights: Column | None = None
+    """The column that says how much each example counts in the loss, as Keras's sample_weight."""
+    rows: Rows | None = None
+    """A half-open range of data rows, "0:1500"."""
+
+    @property
+    def has_target(self) -> bool:
+        return self.target is not None
+
+    def input_names(self) -> tuple[str, ...] | None:
+        return named_inputs(self.inputs)
+
+    @property
+    def target_name(self) -> str:
+        return self.target if isinstance(self.target, str) else "target"
+
+    def column_names(self, name: str) -> tuple[str, ...]:
+        return column_names(self.inputs, name)
 
 
 @contextmanager
@@ -21,46 +99,25 @@ def open_data(path: str | Path) -> Iterator[tuple[BinaryIO, str]]:
     Raises:
         DataError: if it is missing, not readable or not a regular file; the message gives the path.
     """
+    # Opening a named pipe would wait for a writer, so the kind of file is looked at first.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DataError(f"{shown(path)} is not a regular file")
     try:
-        # O_NONBLOCK: opening a named pipe would wait for a writer before its kind can be seen.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        file = open(path, "rb")  # noqa: SIM115  # closed below
     except FileNotFoundError:
         raise DataError(f"there is no file {shown(path)}", within=("path",)) from None
     except (OSError, ValueError) as error:
         # ValueError: a path with a null byte.
         raise DataError(f"{shown(path)} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise DataError(f"{shown(path)} is not a regular file")
-        with open(descriptor, "rb", closefd=False) as file:
+    with file:
+        try:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
             yield file, digest
-    except OSError as error:
-        raise DataError(f"{shown(path)} cannot be read: {error.strerror or error}") from None
-    finally:
-        os.close(descriptor)
+        except OSError as error:
+            raise DataError(f"{shown(path)} cannot be read: {error.strerror or error}") from None
 
 
 def shown(path: str | Path) -> str:
     """Return the path as messages show it."""
     return safe_text(os.fspath(path), limit=300)
-
-
-def row_range(rows: str | None) -> tuple[int, int | None]:
-    """Return (first, stop) of a half-open range "0:1500", "100:", ":20"; stop None: to the end.
-
-    Raises:
-        DataError: if it is empty or absurdly large.
-    """
-    first, _, stop = (rows or ":").partition(":")
-    if max(len(first), len(stop)) > 15:
-        raise DataError(f"rows {safe_text(rows, limit=60)} goes beyond what any file holds")
-    if stop and int(stop) <= int(first or 0):
-        raise DataError(f"rows {rows} is empty", hint="the end comes after the start and is not a part of the range")
-    return int(first or 0), int(stop) if stop else None
-
-
-def beyond_rows(rows: str | None, name: str, num_rows: int) -> DataError:
-    """Return the error for a range that goes beyond the rows that there are."""
-    return DataError(f"rows {rows} goes beyond the end of {name}, which has {plural(num_rows, 'data row')}")

@@ -1,18 +1,44 @@
-"""Bringing columns to a common scale, and back."""
+"""Scaling of columns to a common scale, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Discriminator, Tag
 
+from gdrun.config.section import PositiveNumber, ShortSection
 from gdrun.errors import DataError
 
 from .dataset import Dataset
 
+
+def is_number(value: Any) -> bool:
+    """Return whether a value of YAML is a number: there, true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 Method = Literal["none", "standardize", "minmax"] | float
+_MethodSetting = Annotated[
+    Annotated[Literal["none", "standardize", "minmax"], Tag("<word>")] | Annotated[PositiveNumber, Tag("<number>")],
+    Discriminator(lambda value: "<number>" if is_number(value) else "<word>"),
+]
+
+
+class Scale(ShortSection):
+    """Bring columns to a common scale before training. Deviations are population deviations (divided by n)."""
+
+    short = "inputs"
+
+    inputs: _MethodSetting = "none"
+    """standardize: subtract the mean, divide by the deviation; minmax: to [0, 1]; a number: divide by it, as images by
+    255."""
+    target: _MethodSetting = "none"
+    """The same for the target."""
+    fit: Literal["train", "all", "each"] = "train"
+    """Which examples give the mean and deviation: the training part, all, or each part its own."""
 
 
 @dataclass(frozen=True, eq=False)

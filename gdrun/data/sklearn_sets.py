@@ -3,19 +3,123 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
-from gdrun.errors import DataError
+from gdrun.config.messages import got
+from gdrun.errors import DataError, Problem
 from gdrun.random_streams import RandomNumbers
+from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
 
-from .columns import Columns, chosen_features
-from .dataset import Dataset, dataset
+from .columns import Columns
+from .dataset import Dataset
 from .extras import require
-from .files import beyond_rows, row_range
+from .library import LibraryData, library_dataset
+from .section import LoadContext
+
+BUNDLED = ("iris", "wine", "digits", "breast_cancer", "diabetes", "linnerud")
+"""Data sets that come with scikit-learn."""
+
+GENERATORS: Mapping[str, tuple[str, ...]] = {
+    name: ("n_samples", "random_state", *settings.split())
+    for name, settings in {
+        "make_blobs": "n_features centers cluster_std center_box shuffle",
+        "make_circles": "shuffle noise factor",
+        "make_classification": "n_features n_informative n_redundant n_repeated n_classes n_clusters_per_class weights "
+        "flip_y class_sep hypercube shift scale shuffle",
+        "make_friedman1": "n_features noise",
+        "make_friedman2": "noise",
+        "make_friedman3": "noise",
+        "make_gaussian_quantiles": "mean cov n_features n_classes shuffle",
+        "make_hastie_10_2": "",
+        "make_moons": "shuffle noise",
+        "make_regression": "n_features n_informative n_targets bias effective_rank tail_strength noise shuffle",
+        "make_s_curve": "noise",
+        "make_sparse_uncorrelated": "n_features",
+        "make_swiss_roll": "noise hole",
+    }.items()
+}
+"""scikit-learn's generators and the settings that may be given: plain ones that do not change what comes back. They are
+listed, not read off scikit-learn: a config is checked where it is not installed, too."""
+
+
+def _plain(value: Any) -> Any:
+    """Numbers, true and false, null, and nested lists of numbers."""
+    if isinstance(value, (bool, int, float)) or value is None:
+        return value
+    if isinstance(value, (list, tuple)):
+        return tuple(_plain(item) for item in value)
+    raise PydanticCustomError(
+        "plain", "expected a number, true, false, null or a list of numbers, got {got}", {"got": got(value)}
+    )
+
+
+Plain = Annotated[
+    Any,
+    AfterValidator(_plain),
+    WithJsonSchema(
+        {
+            "title": "a number, true, false, null or a list of numbers",
+            "type": ["number", "boolean", "null", "array"],
+        }
+    ),
+]
+
+
+class SklearnData(LibraryData):
+    """A data set of scikit-learn, bundled with it or drawn by its generators; wants the extra `sklearn`."""
+
+    kind: Literal["sklearn"]
+    name: Literal[
+        "iris",
+        "wine",
+        "digits",
+        "breast_cancer",
+        "diabetes",
+        "linnerud",
+        "make_blobs",
+        "make_circles",
+        "make_classification",
+        "make_friedman1",
+        "make_friedman2",
+        "make_friedman3",
+        "make_gaussian_quantiles",
+        "make_hastie_10_2",
+        "make_moons",
+        "make_regression",
+        "make_s_curve",
+        "make_sparse_uncorrelated",
+        "make_swiss_roll",
+    ]
+    """Which: the load_... or make_... of sklearn.datasets."""
+    settings: dict[str, Plain] = Field(default_factory=dict)
+    """Of a generator, under scikit-learn's names. Without a random_state, the config's seed draws."""
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        path = ("data", "settings")
+        if self.name in BUNDLED:
+            if self.settings:
+                message = f"{self.name} is a data set as it is and has no settings"
+                yield Problem(message, path, "settings are for the generators, make_...", key=True)
+            return
+        known = GENERATORS[self.name]
+        for key in self.settings:
+            if key not in known:
+                near = did_you_mean(key, known, allowed="it has")
+                message = f"{self.name} has no setting '{key}' that can be given here"
+                yield Problem(message, (*path, key), near, key=True)
+
+    def examples(self, context: LoadContext) -> Dataset:
+        return sklearn_data(
+            self.name, inputs=self.inputs, rows=self.rows, settings=self.settings, random=context.generator()
+        )
+
 
 MAX_NUMBERS = 2**27
 """Most numbers that a generated data set may hold."""
@@ -51,12 +155,14 @@ def sklearn_data(
     else:
         bunch = getattr(sets, f"load_{name}")()
         features, target, names = bunch.data, bunch.target, [str(feature) for feature in bunch.feature_names]
-    first, stop = row_range(rows)
-    if len(features) < (stop or 0) or len(features) <= first:
-        raise beyond_rows(rows, name, len(features))
-    chosen = slice(first, stop)
-    arrays = chosen_features(np.asarray(features, np.float64)[chosen], names, inputs, name)
-    return dataset(arrays, np.asarray(target, np.float64)[chosen])
+    return library_dataset(
+        np.asarray(features, np.float64),
+        np.asarray(target, np.float64),
+        inputs=inputs,
+        rows=rows,
+        what=name,
+        names=names,
+    )
 
 
 def _drawn(generator: Any, name: str, settings: dict[str, Any], random: RandomNumbers | None) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import tensorflow as tf
 
 from gdrun.formula.evaluate import Scope
-from gdrun.models.functions import Call, Model
+from gdrun.models.base import BoundModel, ModelFunction
 from gdrun.models.transforms import transformed
 
 from .state import Batch, Setting
@@ -61,7 +61,7 @@ class Objective:
         own_gradients: names -> gradients by parameter that take the place of the tape's; None: the tape's are used.
     """
 
-    model: Model
+    model: ModelFunction
     loss: LossFunction
     penalty: Callable[[Names], tf.Tensor] | None
     trainable_names: tuple[str, ...]
@@ -146,7 +146,7 @@ class Objective:
         setting: Setting,
         batch: Batch,
         moment: Any,
-        call: Call,
+        call: BoundModel,
     ) -> Scope:
         names: dict[str, Any] = {
             **self.constants,

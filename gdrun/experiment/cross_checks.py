@@ -27,55 +27,10 @@ def settings_problems(config: Mapping[str, Any], names: Names, expressions: Expr
 
 
 def _data(config: Mapping[str, Any]) -> Iterator[Problem]:
-    data = config.get("data")
-    if data is None:
-        if kind(config.get("model")) in ("linear", "polynomial", "mlp", "layers"):
-            model = config["model"]
-            path = ("model", "kind") if isinstance(model, Mapping) else ("model",)
-            yield Problem(f"a model of kind {kind(model)} needs data", path, "add data:, or use kind: formula")
-        return
-    section = mapping(data)
-    target = section.get("target")
-    if kind(data) in WRITTEN_OUT and target is None:
-        if section.get("noise") is not None:
-            yield Problem("noise is added to the target, but there is no target", ("data", "noise"), key=True)
-        if section.get("classes") is not None:
-            yield Problem("classes are of the target, but there is no target", ("data", "classes"), key=True)
-        if mapping(section.get("scale")).get("target", "none") != "none":
-            yield Problem("there is no target to scale", ("data", "scale", "target"), key=True)
-        if section.get("class_weights") is not None:
-            told = "class weights are by the target, but there is no target"
-            yield Problem(told, ("data", "class_weights"), key=True)
-    inner = mapping(section.get("validation")).get("validation")
-    if inner is not None:
-        yield Problem("validation data has no validation of its own", ("data", "validation", "validation"), key=True)
-    if kind(data) == "values":
-        yield from _lengths(("data",), section)
-    if kind(data) == "sklearn":
-        from gdrun.data.library_sections import settings_problems as sklearn_problems
-
-        yield from sklearn_problems(section)
-
-
-def _lengths(path: ConfigPath, section: Mapping[str, Any]) -> Iterator[Problem]:
-    """Inline arrays of one data set that do not have the same number of examples."""
-    arrays: dict[ConfigPath, Any] = {("inputs", name): value for name, value in mapping(section.get("inputs")).items()}
-    if section.get("target") is not None:
-        arrays[("target",)] = section["target"]
-    first: tuple[ConfigPath, int] | None = None
-    for place, value in arrays.items():
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            yield Problem(
-                "data has a leading axis of examples; this is one number", (*path, *place), f"write [{value}]"
-            )
-        elif isinstance(value, list | tuple):
-            if first is None:
-                first = (place, len(value))
-            elif len(value) != first[1]:
-                told = (
-                    f"{'.'.join(map(str, place))} has {len(value)} examples, {'.'.join(map(str, first[0]))} {first[1]}"
-                )
-                yield Problem(told, (*path, *place), key=True)
+    if config.get("data") is None and kind(config.get("model")) in ("linear", "polynomial", "mlp", "layers"):
+        model = config["model"]
+        path = ("model", "kind") if isinstance(model, Mapping) else ("model",)
+        yield Problem(f"a model of kind {kind(model)} needs data", path, "add data:, or use kind: formula")
 
 
 _WITHOUT_TARGET = frozenset({"formula", "output"})

@@ -9,7 +9,7 @@ from typing import Any
 
 from gdrun.config.scalars import written
 from gdrun.config.section import Section
-from gdrun.models.sections import Parameter
+from gdrun.models.formula import Parameter
 
 from .experiment import Experiment
 

@@ -254,7 +254,7 @@ def _is_initializer(name: str) -> bool:
     # The names are in the layers' module, which is slow to import: only a bare name can be one.
     if not name.replace("_", "").isalpha():
         return False
-    from gdrun.models.layers import INITIALIZERS
+    from gdrun.models.layers.base import INITIALIZERS
 
     return name in INITIALIZERS
 

@@ -188,6 +188,7 @@ def _check(
 
     problems = [*problems, *check(root)]
     if experiment is not None:
+        problems += experiment.data.problems() if experiment.data is not None else ()
         problems += experiment.optimizer.problems(experiment, names_of(mapping(root.plain())))
     if _has_custom(root):
         from .plugin_parts import plugin_problems

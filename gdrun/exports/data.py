@@ -94,7 +94,7 @@ def _table(runs: list[Run], to: str) -> bytes:
 
 
 def _name_of(runs: list[Run]) -> str:
-    return runs[0].record.name or runs[0].id if len(runs) == 1 else "runs"
+    return runs[0].info.name or runs[0].id if len(runs) == 1 else "runs"
 
 
 def _refuse(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.run import Run
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
@@ -47,17 +47,12 @@ def cell(value: Any) -> Any:
     return json.dumps(value, default=str)
 
 
-def as_sweep(run: Run) -> SweepRun:
-    """Return a sweep's `Run` with its table."""
-    return run if isinstance(run, SweepRun) else SweepRun(run.directory)
-
-
 def is_sweep(run: Run) -> bool:
-    """Return whether a run is a sweep. Raises RunDirectoryError where its record cannot be read."""
-    return run.record.kind == "sweep"
+    """Return whether a run is a sweep. Raises RunDirectoryError where its run info cannot be read."""
+    return run.info.kind == "sweep"
 
 
-def trial_parameters(sweep: SweepRun) -> dict[int, dict[str, np.ndarray]]:
+def trial_parameters(sweep: Run) -> dict[int, dict[str, np.ndarray]]:
     """Return the final parameters of each trial, {} where the sweep kept none."""
     if not (sweep.directory / "parameters.npz").is_file():
         return {}
@@ -85,7 +80,7 @@ def seconds_of(text: str | None) -> float | None:
 
 def row_times(run: Run, steps: np.ndarray) -> np.ndarray:
     """Return about when each step was done, in seconds since 1970: evenly from start to end, as nothing says more."""
-    record = run.record
+    record = run.info
     start = seconds_of(record.started) or 0.0
     length = record.seconds if isinstance(record.seconds, int | float) and np.isfinite(record.seconds) else 0.0
     last = float(steps[-1]) if len(steps) and steps[-1] > 0 else 1.0

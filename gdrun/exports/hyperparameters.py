@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gdrun.errors import GdrunError
 from gdrun.rundir.describing import written_settings
-from gdrun.rundir.settings import settings_of
 
 from .flat import cell
 
@@ -20,7 +17,7 @@ _ALWAYS = ("optimizer.",)
 
 def hyperparameters(run: Run) -> dict[str, Any]:
     """Return dotted path -> number, bool or text. Runs of several configs have the optimizer's in common."""
-    settings = _settings(run)
+    settings = run.settings
     written = written_settings(run, settings)
     chosen = {
         path: cell(value)
@@ -28,12 +25,3 @@ def hyperparameters(run: Run) -> dict[str, Any]:
         if value is not None and path not in _LEFT_OUT and (path in written or path.startswith(_ALWAYS))
     }
     return chosen or {path: cell(value) for path, value in settings.items() if value is not None}
-
-
-def _settings(run: Run) -> Mapping[str, Any]:
-    if run.record.settings:
-        return run.record.settings
-    try:
-        return settings_of(run.directory)
-    except GdrunError:
-        return {}

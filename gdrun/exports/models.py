@@ -57,17 +57,15 @@ def export_model(
 
 
 def _write_keras(prepared: Prepared, run: Run, output: Path) -> None:
-    from gdrun.models.functions import NetworkModel
-
-    model = prepared.built.objective.model
-    if not isinstance(model, NetworkModel):
+    network = prepared.built.objective.model.keras_network
+    if network is None:
         raise UsageError(
             "only models of Keras layers (linear, mlp, layers) can be written as a Keras model",
             hint="use --model savedmodel or --model npz",
         )
     if output.suffix != ".keras":
         raise UsageError(f"a Keras model's file ends in .keras, {output.name} does not")
-    model.network.to_keras(run.parameters).save(output)
+    network.to_keras(run.parameters).save(output)
 
 
 def _write_saved_model(prepared: Prepared, run: Run, output: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from gdrun.errors import ResourceError, UsageError
 from gdrun.rundir.digits import shortest_texts
 
-from .flat import as_sweep, cell, flat_columns, is_sweep
+from .flat import cell, flat_columns, is_sweep
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
@@ -83,7 +83,7 @@ def _id_column(runs: Sequence[Run]) -> list[str]:
 def _columns(run: Run) -> dict[str, Any]:
     if not is_sweep(run):
         return dict(flat_columns(run))
-    rows = as_sweep(run).trials
+    rows = run.trials
     return {name: [cell(row[name]) for row in rows] for name in (rows[0] if rows else ())}
 
 

@@ -13,7 +13,6 @@ from gdrun.text import safe_text
 
 from .events import EventFile, require_tensorboard
 from .flat import (
-    as_sweep,
     cell,
     finite_numbers,
     flat_columns,
@@ -27,7 +26,6 @@ from .hyperparameters import hyperparameters
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
-    from gdrun.rundir.sweep_run import SweepRun
 
 MOST_TRIAL_ROWS = 1000
 """Of a trial's curve: so many points TensorBoard shows of any."""
@@ -52,7 +50,7 @@ def write_events(runs: Sequence[Run], folder: Path) -> list[Path]:
             raise UsageError(f"{safe_text(target)} exists; it is not replaced", hint="name another folder with -o")
     for run, target in zip(runs, targets, strict=True):
         if is_sweep(run):
-            _write_sweep(as_sweep(run), target)
+            _write_sweep(run, target)
         else:
             _write_run(run, target)
     return targets
@@ -62,7 +60,7 @@ def _write_run(run: Run, target: Path) -> None:
     columns = flat_columns(run)
     steps = run.table.steps
     times = row_times(run, steps)
-    start = float(times[0]) if len(times) else seconds_of(run.record.started) or 0.0
+    start = float(times[0]) if len(times) else seconds_of(run.info.started) or 0.0
     with EventFile(target, now=start) as file:
         file.begin(hyperparameters(run), name=run.id, at=start)
         _write_rows(file, columns, steps, times)
@@ -71,11 +69,9 @@ def _write_run(run: Run, target: Path) -> None:
 
 def finish(file: EventFile, run: Run) -> None:
     """Write what a run ended with: final values, the distribution of each parameter, how it ended."""
-    end = seconds_of(run.record.finished) or seconds_of(run.record.started) or 0.0
-    step = run.record.steps or 0
-    file.scalars(
-        {f"final/{name}": value for name, value in finite_numbers(run.record.final).items()}, step=step, at=end
-    )
+    end = seconds_of(run.info.finished) or seconds_of(run.info.started) or 0.0
+    step = run.info.steps or 0
+    file.scalars({f"final/{name}": value for name, value in finite_numbers(run.info.final).items()}, step=step, at=end)
     try:
         parameters = run.parameters
     except RunDirectoryError:
@@ -104,7 +100,7 @@ def _write_rows(file: EventFile, columns: Mapping[str, np.ndarray], steps: np.nd
         file.scalars(row, step=step, at=time)
 
 
-def _write_sweep(sweep: SweepRun, target: Path) -> None:
+def _write_sweep(sweep: Run, target: Path) -> None:
     curves = sweep.curves
     steps = curves.get("step", np.zeros(0, np.int64))
     places = {number: at for at, number in enumerate(curves["trial"].tolist())} if "trial" in curves else {}
@@ -112,7 +108,7 @@ def _write_sweep(sweep: SweepRun, target: Path) -> None:
     every = max(-(-len(steps) // MOST_TRIAL_ROWS), 1)
     picked = np.unique(np.append(np.arange(0, len(steps), every), len(steps) - 1)) if len(steps) else np.zeros(0, int)
     times = row_times(sweep, steps[picked])
-    start = seconds_of(sweep.record.started) or 0.0
+    start = seconds_of(sweep.info.started) or 0.0
     axes = sweep.axes
     width = len(str(max((row["trial"] for row in sweep.trials), default=0)))
     for row in sweep.trials:
@@ -124,7 +120,7 @@ def _write_sweep(sweep: SweepRun, target: Path) -> None:
                 own = {name: values[places[number]] for name, values in curves.items() if name not in ("step", "trial")}
                 flat = {name: part[picked] for key, values in own.items() for name, part in parts_of(key, values)}
                 _write_rows(file, flat, steps[picked], times)
-            _end_trial(file, row, axes, parameters.get(number, {}), seconds_of(sweep.record.finished) or start)
+            _end_trial(file, row, axes, parameters.get(number, {}), seconds_of(sweep.info.finished) or start)
 
 
 def _end_trial(

@@ -11,12 +11,11 @@ import numpy as np
 from gdrun.errors import ResourceError, RunDirectoryError
 from gdrun.text import safe_text
 
-from .flat import as_sweep, cell, finite_numbers, flat_columns, is_sweep, parts_of, row_times, seconds_of
+from .flat import cell, finite_numbers, flat_columns, is_sweep, parts_of, row_times, seconds_of
 from .hyperparameters import hyperparameters
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
-    from gdrun.rundir.sweep_run import SweepRun
 
 MOST_TRIAL_ROWS = 1000
 _METRICS_A_CALL, _SETTINGS_A_CALL = 1000, 100
@@ -59,22 +58,22 @@ class _Log:
 
     def __init__(self, client: Any, entities: Any, run: Run) -> None:
         self._client, self._entities, self._run = client, entities, run
-        self._start = seconds_of(run.record.started) or 0.0
-        self._end = seconds_of(run.record.finished) or self._start
-        name = run.record.name or "gdrun"
+        self._start = seconds_of(run.info.started) or 0.0
+        self._end = seconds_of(run.info.finished) or self._start
+        name = run.info.name or "gdrun"
         experiment = client.get_experiment_by_name(name)
         self._experiment = experiment.experiment_id if experiment else client.create_experiment(name)
 
     def write(self) -> str:
         """Log it and return MLflow's id of it."""
-        run, record = self._run, self._run.record
+        run, record = self._run, self._run.info
         told = {"gdrun.id": run.id, "gdrun.status": str(run.status), "gdrun.kind": record.kind}
         told |= {"gdrun.why": record.why or "", "mlflow.note.content": record.description or ""}
         identity = self._begin(run.id, told)
         self._settings(identity, hyperparameters(run))
         self._metrics(identity, {f"final/{key}": value for key, value in finite_numbers(record.final).items()})
         if is_sweep(run):
-            self._trials(as_sweep(run), identity)
+            self._trials(run, identity)
         else:
             steps = run.table.steps
             self._rows(identity, flat_columns(run), steps, row_times(run, steps))
@@ -84,7 +83,7 @@ class _Log:
         self._finish(identity, _STATUS.get(str(run.status), "FAILED"))
         return identity
 
-    def _trials(self, sweep: SweepRun, parent: str) -> None:
+    def _trials(self, sweep: Run, parent: str) -> None:
         curves = sweep.curves
         steps = curves.get("step", np.zeros(0, np.int64))
         places = {number: at for at, number in enumerate(curves["trial"].tolist())} if "trial" in curves else {}
@@ -120,7 +119,7 @@ class _Log:
             self._client.log_batch(identity, params=part)
 
     def _metrics(self, identity: str, values: Mapping[str, float]) -> None:
-        make, step, at = self._entities.Metric, self._run.record.steps or 0, _milliseconds(self._end)
+        make, step, at = self._entities.Metric, self._run.info.steps or 0, _milliseconds(self._end)
         made = [make(name, value, at, step) for name, value in _named(values).items()]
         for part in _parts(made, _METRICS_A_CALL):
             self._client.log_batch(identity, metrics=part)

@@ -36,7 +36,7 @@ class LocatedFormulaError(FormulaError):
 
     def problem(self, path: ConfigPath) -> Problem:
         """Return this error as a Problem of the formula it stands in, reached from `path`."""
-        base = path if self.section is None else self.section
+        base = (*path, *self.within) if self.section is None else self.section
         return replace(super().problem(path), path=base + self.inside)
 
 

@@ -1,4 +1,4 @@
-"""Models: parameters by name and inputs in, predictions out."""
+"""Models. One line here and one class in this package add one; layers have a family of their own."""
 
 from typing import Annotated
 
@@ -6,33 +6,13 @@ from pydantic import Field
 
 from gdrun.config.section import BareKind
 
-from .network_sections import (
-    LayersModel,
-    LayersNetwork,
-    LinearModel,
-    LinearNetwork,
-    MlpModel,
-    MlpNetwork,
-    PolynomialModel,
-)
-from .sections import CustomModel, FormulaModel, Parameter
+from .custom import CustomModel
+from .formula import FormulaModel
+from .networks import LayersModel, LinearModel, MlpModel
+from .polynomial import PolynomialModel
 
 Model = Annotated[
     FormulaModel | LinearModel | PolynomialModel | MlpModel | LayersModel | CustomModel,
     Field(discriminator="kind"),
     BareKind,
-]
-
-__all__ = [
-    "CustomModel",
-    "FormulaModel",
-    "LayersModel",
-    "LayersNetwork",
-    "LinearModel",
-    "LinearNetwork",
-    "MlpModel",
-    "MlpNetwork",
-    "Model",
-    "Parameter",
-    "PolynomialModel",
 ]

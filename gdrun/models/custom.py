@@ -3,36 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import tensorflow as tf
 
-from gdrun.data.custom import Caller, as_array, checked_name, kind_of
+from gdrun.config.custom import CustomSection
+from gdrun.config.located import located_within
+from gdrun.config.plugin_calls import Caller, as_array, bound_function, checked_name, kind_of
 from gdrun.formula.evaluate import Scope
 from gdrun.plugin import Model
+from gdrun.random_streams import stream
 from gdrun.text import safe_text
 
-from .functions import Call, Initial
+from .base import BoundModel, Initial, ModelContext, ModelFunction, ModelSection
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class CustomModel(CustomSection, ModelSection):
+    """A model that a plugin makes."""
+
+    needs_data = False
+
+    kind: Literal["custom"]
+
+    def build(self, context: ModelContext) -> PluginFunction:
+        import tensorflow as tf
+
+        make, caller = bound_function(self)
+        shapes = {name: shape[1:] for name, shape in context.inputs.items()}
+        numbers = context.random or stream(context.seed, "initial of a custom model")
+        with located_within("name"):
+            return custom_model(
+                lambda: make(shapes, numbers),
+                caller,
+                inputs=context.inputs,
+                taken=(*context.constants, *context.inputs),
+                dtype=tf.as_dtype(context.precision),
+            )
 
 
 @dataclass(frozen=True)
-class CustomModel:
+class PluginFunction(ModelFunction):
     """A plugin's model: parameters by name, and a function of them and of the inputs.
 
     Args:
         outputs: names of what it predicts; empty: one prediction.
     """
 
-    initial: Mapping[str, Initial]
     predict: Callable[[dict[str, Any], dict[str, Any]], Any]
     outputs: tuple[str, ...]
     caller: Caller
-    state: Mapping[str, np.ndarray] = field(default_factory=dict)
-    convolutional: bool = False
 
-    def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> Call:
+    def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> BoundModel:
         """Return the model, ready for one evaluation."""
         seen: list[tuple[Scope, Any]] = []
 
@@ -47,7 +72,7 @@ class CustomModel:
         def output(name: str) -> Callable[[Scope], Any]:
             return lambda scope: run(scope)[name]
 
-        return Call({name: output(name) for name in self.outputs} or {"prediction": run})
+        return BoundModel({name: output(name) for name in self.outputs} or {"prediction": run})
 
 
 def custom_model(
@@ -57,7 +82,7 @@ def custom_model(
     inputs: Mapping[str, tuple[int, ...]],
     taken: Sequence[str],
     dtype: tf.DType,
-) -> CustomModel:
+) -> PluginFunction:
     """Return the model that a plugin makes; it is traced once, so that what it gives is known.
 
     Args:
@@ -68,6 +93,8 @@ def custom_model(
     Raises:
         PluginError: it is no such thing, or fails, or gives no tensors of the run's precision.
     """
+    import tensorflow as tf
+
     with caller.running():
         made = make()
     if isinstance(made, tuple) and len(made) == 2:
@@ -96,11 +123,13 @@ def custom_model(
     with caller.running():
         predict = made.predict
         traced = tf.function(lambda a, b: predict(a, b), autograph=False).get_concrete_function(values, given)
-    return CustomModel(initial, made.predict, _outputs(traced.structured_outputs, dtype, caller), caller)
+    return PluginFunction(initial, made.predict, _outputs(traced.structured_outputs, dtype, caller), caller)
 
 
 def _outputs(result: Any, dtype: tf.DType, caller: Caller) -> tuple[str, ...]:
     """The names of a model's outputs; () for a single prediction."""
+    import tensorflow as tf
+
     named = result if isinstance(result, Mapping) else {"prediction": result}
     if isinstance(result, Mapping) and not result:
         raise caller.wrong("predicts nothing: its dict of outputs is empty")

@@ -11,13 +11,12 @@ tf.vectorized_map. A section is part of a config and imports no TensorFlow; its 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 from gdrun.config.section import Section
-from gdrun.errors import ComponentError, ConfigPath, Problem
+from gdrun.errors import ConfigPath, Problem
 
 from .stability_limit import StabilityLimit
 
@@ -32,11 +31,22 @@ State: TypeAlias = "tuple[tf.Tensor, ...]"
 NO_LANES: Mapping[str, Any] = MappingProxyType({})
 
 
-class Update(Protocol):
-    """An update by gradients. Nothing is kept between calls but what shapes and names imply."""
+class AnyUpdate(Protocol):
+    """An update. Nothing is kept between calls but what shapes and names imply."""
 
     def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
         """Return the state before the first update, for parameters of static shapes."""
+
+    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        """Return the parameters to report when training ends, such as their moving average."""
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """One unique name a state tensor, stable between processes; known once a method above was called."""
+
+
+class Update(AnyUpdate, Protocol):
+    """An update by gradients."""
 
     def apply(
         self,
@@ -55,35 +65,18 @@ class Update(Protocol):
                 parameters are float64.
         """
 
-    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters to report when training ends, such as their moving average."""
 
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        """One unique name a state tensor, stable between processes; known once a method above was called."""
-
-
-class PointUpdate(Protocol):
-    """An update that is given a LocalObjective where others are given gradients; otherwise as `Update`.
+class PointUpdate(AnyUpdate, Protocol):
+    """An update that is given the objective around the parameters, for more than its gradient.
 
     One that tries steps and may reject them also has `is_undecided(state) -> bool ()`: whether the last update was
     such a rejection, so that parameters which stayed as they are do not mean that the run has come to rest.
     """
 
-    def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
-        """Return the state before the first update, for parameters of static shapes."""
-
     def apply_at(
         self, state: State, point: LocalObjective, learning_rate: tf.Tensor
     ) -> tuple[State, tuple[tf.Tensor, ...]]:
         """Return the state and the parameters after one update. `learning_rate` is a scalar of any float dtype."""
-
-    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters to report when training ends."""
-
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        """One unique name a state tensor, stable between processes; known once a method above was called."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +152,7 @@ class Moved(NamedTuple):
 
 
 class OtherSections(Protocol):
-    """What an optimizer asks of the rest of the config."""
+    """The part of a config that optimizers are checked against."""
 
     @property
     def constants(self) -> Mapping[str, Any]:
@@ -171,11 +164,11 @@ class OtherSections(Protocol):
 
     @property
     def schedule(self) -> Schedule:
-        """How long, in which batches, at which rates."""
+        """The length, the batches and the factor of the learning rate."""
 
 
 class GivenNames(Protocol):
-    """What an optimizer asks of the names that the config gives to things."""
+    """The names of a config that optimizers are checked against."""
 
     @property
     def parameters(self) -> tuple[str, ...] | None:
@@ -183,7 +176,7 @@ class GivenNames(Protocol):
 
     @property
     def has_target(self) -> bool:
-        """Whether the data has one."""
+        """True where the data has a target."""
 
 
 class OptimizerSection(Section):
@@ -196,14 +189,14 @@ class OptimizerSection(Section):
         kind: str
 
     needs: ClassVar[Literal["gradient", "hessian", "residuals"]] = "gradient"
-    """What an update asks of the objective. Hessian: derivatives of the loss, which the tape alone can give; residuals:
-    a loss that is a sum of squares. `gradients.use` is for kinds that need no more than the gradient."""
+    """The most that an update asks of the objective. Hessian: further derivatives, which the tape alone can give;
+    residuals: a loss that is a sum of squares. `gradients.use` is for kinds that need no more than the gradient."""
     has_learning_rate: ClassVar[bool] = True
     """False: `learning_rate` is no setting, the update ignores it, and no factor of the schedule acts."""
 
     @property
     def hides_gradients(self) -> bool:
-        """Whether an infinite gradient may give finite parameters, so that it must be looked for in every update."""
+        """True where an infinite gradient may give finite parameters, so that every update must look for it."""
         return True
 
     def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> Update | PointUpdate:
@@ -284,13 +277,3 @@ class OptimizerSection(Section):
             eigenvalues: all of the Hessian's.
         """
         return None
-
-
-@contextmanager
-def located_within(*path: str | int) -> Iterator[None]:
-    """Put `path` before the place of every ComponentError that leaves the block."""
-    try:
-        yield
-    except ComponentError as error:
-        error.within = (*path, *error.within)
-        raise

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.plugins import describe_failure
+from gdrun.config.located import located_within
+from gdrun.config.plugin_calls import bound_function
 from gdrun.config.section import NonNegative
 
-from .base import NO_LANES, OptimizerSection, Parameters, Update, located_within
+from .base import NO_LANES, OptimizerSection, Parameters, Update
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -24,12 +25,8 @@ class CustomOptimizer(CustomSection, OptimizerSection):
 
     def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> Update:
         """Return what the plugin makes, tried once on the parameters' shapes."""
-        from gdrun.data.custom import Caller
-
         from .custom_update import custom_update
 
-        entry = self.entry
-        options, file = entry.options(self.options), entry.registration.file
-        caller = Caller(str(entry), lambda error: describe_failure(error, file))
+        make, caller = bound_function(self)
         with located_within("name"):
-            return custom_update(lambda: entry.call(options=options), caller, parameters.specs)
+            return custom_update(make, caller, parameters.specs)

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gdrun.data.custom import Caller, kind_of
+from gdrun.config.plugin_calls import Caller, kind_of
 from gdrun.plugin import Rule
 
 from .base import State, Update

@@ -72,7 +72,7 @@ class Slot(backend.Variable):
 
     @property
     def tensor(self) -> tf.Tensor:
-        """What is in the box."""
+        """The content of the box."""
         assert self._value is not None, f"the optimizer reads {self.path}, which is not in its state"
         return self._value
 

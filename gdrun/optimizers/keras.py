@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from gdrun.config.located import located_within
 from gdrun.config.section import (
     BareKind,
     Count,
@@ -28,7 +29,7 @@ from gdrun.config.section import (
 from gdrun.errors import ComponentError, ConfigPath, Problem, ResourceError
 from gdrun.suggest import did_you_mean
 
-from .base import NO_LANES, GivenNames, Moved, OptimizerSection, OtherSections, Parameters, Update, located_within
+from .base import NO_LANES, GivenNames, Moved, OptimizerSection, OtherSections, Parameters, Update
 from .stability_limit import (
     DECAY_LEFT_OUT,
     DIVISOR_ADAPTS,
@@ -85,9 +86,9 @@ class KerasOptimizer(OptimizerSection):
     keras_name: ClassVar[str] = ""
     """Its class in keras.optimizers, where that is called otherwise than this one."""
     counts: ClassVar[bool] = True
-    """Whether the update reads the number of updates, which is then a part of the state."""
+    """True where the update reads the number of updates, which is then a part of the state."""
     bounds_gradients: ClassVar[bool] = False
-    """Whether a sign, a norm or a ratio of the gradient is taken, which is finite where the gradient is not."""
+    """True where the update takes a sign, norm or ratio of the gradient, finite where the gradient is not."""
 
     weight_decay: NonNegative | None = None
     """Decoupled weight decay: each step also subtracts weight_decay * learning_rate * parameter."""
@@ -139,13 +140,13 @@ class KerasOptimizer(OptimizerSection):
         return len(path) == 1 and path[0] in self.lane_settings()
 
     def is_switch(self, path: ConfigPath) -> bool:
-        """A setting that is off by default, or can be null: Keras asks for it once, in Python."""
+        """Return whether the setting is off by default, or can be null: Keras asks for it once, in Python."""
         field = type(self).model_fields[str(path[-1])]
         return not field.default or type(None) in get_args(field.annotation)
 
     @property
     def hides_gradients(self) -> bool:
-        """Also where an accumulated gradient moves nothing until the last of its steps."""
+        """True where the update bounds gradients, or accumulates them and moves nothing before the last."""
         own = self.bounds_gradients or self.clipvalue is not None or self.gradient_accumulation_steps is not None
         return own or any(group.optimizer is not None and group.optimizer.hides_gradients for group in self.groups)
 
@@ -176,7 +177,7 @@ class KerasOptimizer(OptimizerSection):
         )
 
     def moved(self, names: Sequence[str]) -> list[Moved]:
-        """Return the parameters in no group first, if there are any."""
+        """Return the parameters that are in no group first, if there are any."""
         members = [frozenset(_members(group.parameters, names)) for group in self.groups]
         others = tuple(index for index, name in enumerate(names) if not any(name in member for member in members))
         moved = [Moved(others, self, self.rate)] if others or not self.groups else []
@@ -193,30 +194,28 @@ class KerasOptimizer(OptimizerSection):
         return moved
 
     def frozen(self, names: Sequence[str]) -> frozenset[str]:
-        group_of: dict[str, int] = {}
-        for position, group in enumerate(self.groups):
-            for place, written in enumerate(group.parameters):
-                within = ("groups", position, "parameters", place)
-                members = _members((written,), names)
-                if not members:
-                    hint = did_you_mean(written, names, allowed="there are")
-                    raise ComponentError(f"there is no parameter '{written}'", hint=hint, within=within)
-                for name in members:
-                    if group_of.setdefault(name, position) != position:
-                        hint = "a parameter belongs to one group at most"
-                        raise ComponentError(f"'{name}' is in two groups", hint=hint, within=within)
-        return frozenset(name for name, position in group_of.items() if self.groups[position].frozen)
+        for problem in self._group_problems(names):
+            raise ComponentError(problem.message, hint=problem.hint, within=problem.path)
+        return frozenset(name for group in self.groups if group.frozen for name in _members(group.parameters, names))
 
     def problems(self, experiment: OtherSections, names: GivenNames) -> Iterator[Problem]:
         """Yield parameters of groups that the model does not have, where that shows without building it."""
-        if names.parameters is None:
-            return
+        for problem in self._group_problems(names.parameters) if names.parameters is not None else ():
+            yield replace(problem, path=("optimizer", *problem.path))
+
+    def _group_problems(self, names: Sequence[str]) -> Iterator[Problem]:
+        group_of: dict[str, int] = {}
         for position, group in enumerate(self.groups):
-            for place, name in enumerate(group.parameters):
-                if name not in names.parameters:
-                    hint = did_you_mean(name, names.parameters, allowed="there are")
-                    path = ("optimizer", "groups", position, "parameters", place)
-                    yield Problem(f"there is no parameter '{name}'", path, hint)
+            for place, written in enumerate(group.parameters):
+                path = ("groups", position, "parameters", place)
+                members = _members((written,), names)
+                if not members:
+                    yield Problem(
+                        f"there is no parameter '{written}'", path, did_you_mean(written, names, allowed="there are")
+                    )
+                for name in members:
+                    if group_of.setdefault(name, position) != position:
+                        yield Problem(f"'{name}' is in two groups", path, "a parameter belongs to one group at most")
 
     def stability_limit(self, gradient: np.ndarray, second_moment: np.ndarray | None = None) -> StabilityLimit | None:
         """Return the kind's own limit with what the settings of all kinds do to it."""
@@ -288,7 +287,7 @@ class Sgd(KerasOptimizer):
 
 
 class AdamSettings(KerasOptimizer):
-    """What Adam and AdamW have."""
+    """Settings that Adam and AdamW share."""
 
     learning_rate: NonNegative = 0.001
     """Step size."""

@@ -32,7 +32,7 @@ DECAY_LEFT_OUT = "weight decay is left out of the prediction"
 
 @dataclass(frozen=True)
 class StabilityLimit:
-    """How large an optimizer's learning rate may be.
+    """The bound on an optimizer's learning rate.
 
     Args:
         factor: the limit is factor / eigenvalue.

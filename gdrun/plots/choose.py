@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from gdrun.config.plugins import PluginSources
 from gdrun.errors import UsageError
 from gdrun.rundir.run import Run, load_run
-from gdrun.rundir.sweep_run import SweepRun
 from gdrun.suggest import did_you_mean
 from gdrun.text import plural, safe_text
 
@@ -109,7 +108,7 @@ def plot(
         return load_trained(loaded[0], device=device, plugins=plugins)
 
     # All records are read: one that cannot be is an error, since nothing can be drawn without it.
-    is_sweep = "sweep" in {run.record.kind for run in loaded}
+    is_sweep = "sweep" in {run.info.kind for run in loaded}
     if columns and kind is None and not is_sweep:
         figure = columns_figure(loaded, columns, x=x, scale=scale)
     else:
@@ -126,19 +125,19 @@ def plot(
     return figure if title is None else replace(figure, title=title)
 
 
-def _sweep(runs: Sequence[Run]) -> SweepRun:
+def _sweep(runs: Sequence[Run]) -> Run:
     if len(runs) > 1:
         raise UsageError(
             f"a sweep is drawn alone, but {plural(len(runs), 'run')} are named",
             hint="the run of its best trial is DIRECTORY/best",
         )
     (run,) = runs
-    return run if isinstance(run, SweepRun) else SweepRun(run.directory)
+    return run
 
 
-def _default(subject: SweepRun | Sequence[Run], columns: Sequence[str]) -> Picture[Any]:
+def _default(subject: Run | Sequence[Run], columns: Sequence[str]) -> Picture[Any]:
     """Return the last picture of the table that is the default of the sweep or of the runs."""
-    fitting = [picture for picture in PICTURES if (picture.of == "sweep") == isinstance(subject, SweepRun)]
+    fitting = [picture for picture in PICTURES if (picture.of == "sweep") == isinstance(subject, Run)]
     return next(picture for picture in reversed(fitting) if picture.default(subject, columns))
 
 

@@ -83,7 +83,7 @@ def run_spectrum(run: Run, *, load: Load, at: str | None = None) -> Figure:
     prepared = load() if step == 0 else _finished(run, load)
     spectrum = spectrum_at(at_step(prepared, run, step))
     rate = float(np.ravel(prepared.built.setting.learning_rate.numpy())[0])
-    place = {0: "at the start", run.record.steps: "at the end"}.get(spectrum.step, f"at step {spectrum.step:,}")
+    place = {0: "at the start", run.info.steps: "at the end"}.get(spectrum.step, f"at step {spectrum.step:,}")
     figure = spectrum_figure(
         spectrum.eigenvalues,
         title=title_of(run, "spectrum of the Hessian"),
@@ -104,7 +104,7 @@ def _step(at: str | None) -> int | None:
 
 
 def _finished(run: Run, load: Load) -> Prepared:
-    if run.record.steps is None:
+    if run.info.steps is None:
         raise UsageError(
             f"{safe_text(run.id)} has not ended, so it has no parameters yet", hint="gdrun resume goes on with it"
         )

@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gdrun.rundir import differing
-from gdrun.rundir.entry import Entry
+from gdrun.rundir import settings as run_settings
 from gdrun.rundir.run import Run
 
 from .scales import number_text
@@ -25,8 +24,8 @@ def run_labels(runs: Sequence[Run]) -> list[str]:
     """
     if len(runs) < 2:
         return [""] * len(runs)
-    names = [run.id if run.problem else run.record.name or run.id for run in runs]
-    by_settings = _by_settings([Entry(run.directory).settings for run in runs])
+    names = [run.id if run.problem else run.info.name or run.id for run in runs]
+    by_settings = _by_settings([run.settings for run in runs])
     labels = [text or name for text, name in zip(by_settings, names, strict=True)] if by_settings else names
     return [
         f"{text} ({run.id[-4:]})" if labels.count(text) > 1 else text for text, run in zip(labels, runs, strict=True)
@@ -36,7 +35,7 @@ def run_labels(runs: Sequence[Run]) -> list[str]:
 def _by_settings(settings: list[Mapping[str, Any]]) -> list[str] | None:
     if not all(settings):
         return None
-    paths = differing.differing(settings)
+    paths = run_settings.differing(settings)
     # A setting that only some kinds have says no more than the kind does.
     paths = [path for path in paths if all(path in each for each in settings)] or paths
     if not paths or len(paths) > MOST:
@@ -47,7 +46,7 @@ def _by_settings(settings: list[Mapping[str, Any]]) -> list[str] | None:
 
 def axis_labels(paths: Sequence[str], known: Sequence[str] = ()) -> dict[str, str]:
     """Return path -> its name in a legend: lr, momentum, optimizer (for optimizer.kind)."""
-    short = differing.labels(paths, known or paths)
+    short = run_settings.labels(paths, known or paths)
     kinds = [path for path in paths if path.endswith(".kind")]
     return short | {path: path.removesuffix(".kind") for path in kinds}
 

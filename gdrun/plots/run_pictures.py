@@ -160,7 +160,7 @@ def subtitle(run: Run) -> str:
     """Return a line about a run: steps, status, final loss."""
     if run.problem:
         return ""
-    record = run.record
+    record = run.info
     words = [f"{record.steps:,} {'step' if record.steps == 1 else 'steps'}"] if record.steps is not None else []
     status = str(run.status)
     if record.diverged and isinstance(record.diverged.get("step"), int):
@@ -175,7 +175,7 @@ def subtitle(run: Run) -> str:
 
 def title_of(run: Run, subject: str) -> str:
     """Return the title of a picture of a run."""
-    name = run.id if run.problem else run.record.name or run.id
+    name = run.id if run.problem else run.info.name or run.id
     return f"{name}: {subject}"
 
 
@@ -238,26 +238,26 @@ def _several(
     figure = _finished(runs[0], label, label, unit, series, scale, marks, name=name)
     if len(runs) == 1:
         return figure
-    alike = len({"" if run.problem else run.record.name for run in runs}) == 1
+    alike = len({"" if run.problem else run.info.name for run in runs}) == 1
     title = figure.title if alike else f"{label} of {plural(len(runs), 'run')}"
     return replace(figure, title=title, subtitle=f"{len(runs)} runs" if alike else "", graded=len(runs) > len(LINES))
 
 
 def _diverged(run: Run, x: str, slot: int | None) -> tuple[Mark, ...]:
     """Return the mark of the step at which a run diverged."""
-    if run.problem or not run.record.diverged:
+    if run.problem or not run.info.diverged:
         return ()
-    step = run.record.diverged.get("step")
+    step = run.info.diverged.get("step")
     if not isinstance(step, int) or isinstance(step, bool):
         return ()
-    per_epoch = run.record.extra.get("steps_per_epoch", 1) if x == "epoch" else 1
+    per_epoch = run.info.extra.get("steps_per_epoch", 1) if x == "epoch" else 1
     place = step / per_epoch if isinstance(per_epoch, int) and per_epoch > 0 else step
     return (Mark(float(place), None, "diverged", "diverged" if slot is None else "", slot),)
 
 
 def _best(run: Run, x: np.ndarray, series: Sequence[Series]) -> tuple[Mark, ...]:
     """Return the mark of the best validation loss, where that chose the parameters."""
-    best = {} if run.problem else run.record.best
+    best = {} if run.problem else run.info.best
     step, value = best.get("step"), best.get("value")
     if best.get("metric") != "validation_loss" or not isinstance(value, int | float) or not isinstance(step, int):
         return ()

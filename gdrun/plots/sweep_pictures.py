@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gdrun.errors import UsageError
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.run import Run
 from gdrun.text import plural, safe_text
 
 from .figure import Figure, FigureAxis, Grid, Mark, ReferenceLine, Region, Scale, Series, SeriesStyle, numbers
@@ -43,7 +43,7 @@ MOST_CROSSES = 60
 
 @picture("sensitivity", of="sweep", default=always, on_page=always)
 def sensitivity_figure(
-    sweep: SweepRun, *, columns: Sequence[str] = (), metric: str | None = None, scale: Scale | None = None
+    sweep: Run, *, columns: Sequence[str] = (), metric: str | None = None, scale: Scale | None = None
 ) -> Figure:
     """Return the trials' results over one axis: the final loss against the learning rate.
 
@@ -89,7 +89,7 @@ def sensitivity_figure(
         notes=(seeds_note,) if seeds else (),
     )
     figure = _scaled(figure, sweep, trials, scale)
-    best = _best_mark(figure, trials, key, None if sweep.problem else sweep.record.best.get("trial"))
+    best = _best_mark(figure, trials, key, None if sweep.problem else sweep.info.best.get("trial"))
     return replace(
         figure,
         marks=(*marks, *best),
@@ -146,8 +146,8 @@ def _diverged_regions(x: np.ndarray, diverged: np.ndarray, scale: Scale) -> tupl
     return (Region(middle, None, f"diverged from {number_text(float(after), 3)}"),)
 
 
-def _prediction(sweep: SweepRun) -> tuple[ReferenceLine, ...]:
-    prediction: Any = None if sweep.problem else sweep.record.extra.get("prediction")
+def _prediction(sweep: Run) -> tuple[ReferenceLine, ...]:
+    prediction: Any = None if sweep.problem else sweep.info.extra.get("prediction")
     limit = prediction.get("limit") if isinstance(prediction, dict) else None
     if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < np.inf:
         return ()
@@ -176,7 +176,7 @@ def _best_mark(figure: Figure, trials: TrialColumns, key: str, best: object) -> 
     return (Mark(x, value, "best", label, slot),)
 
 
-def _scaled(figure: Figure, sweep: SweepRun, trials: TrialColumns, scale: Scale | None) -> Figure:
+def _scaled(figure: Figure, sweep: Run, trials: TrialColumns, scale: Scale | None) -> Figure:
     """Return the figure with its scale of y chosen, cut far above the loss at the start."""
     values = [part for item in figure.series for part in (item.y, item.lower, item.upper) if part is not None]
     start = start_of(sweep, trials)
@@ -194,7 +194,7 @@ def _scaled(figure: Figure, sweep: SweepRun, trials: TrialColumns, scale: Scale 
     return replace(figure, y=replace(figure.y, scale=chosen, limits=limits))
 
 
-def _choices(sweep: SweepRun, trials: TrialColumns, key: str | None, scale: Scale | None) -> Figure:
+def _choices(sweep: Run, trials: TrialColumns, key: str | None, scale: Scale | None) -> Figure:
     """Return a row for each value of an axis that has no numbers, a point for each trial."""
     if key is None:
         levels, label = Levels([safe_text(sweep.id)], np.zeros(len(trials.value), int)), ""
@@ -219,13 +219,13 @@ def _choices(sweep: SweepRun, trials: TrialColumns, key: str | None, scale: Scal
 # --- two axes ---------------------------------------------------------------------------------------------------------
 
 
-def _is_default_map(sweep: SweepRun, columns: Sequence[str]) -> bool:
+def _is_default_map(sweep: Run, columns: Sequence[str]) -> bool:
     return len(columns) == 2 or (not columns and is_map(sweep))
 
 
 @picture("heatmap", of="sweep", default=_is_default_map, on_page=always)
 def heatmap_figure(
-    sweep: SweepRun, *, columns: Sequence[str] = (), metric: str | None = None, scale: Scale | None = None
+    sweep: Run, *, columns: Sequence[str] = (), metric: str | None = None, scale: Scale | None = None
 ) -> Figure:
     """Return the trials' results over two axes, as a heat map; of further axes the best trial counts.
 
@@ -277,7 +277,7 @@ def heatmap_figure(
     )
 
 
-def is_map(sweep: SweepRun) -> bool:
+def is_map(sweep: Run) -> bool:
     """Return whether a heat map is a sweep's default picture: it varies two numbers, each at several values."""
     trials = read_trials(sweep)
     keys = trials.numeric_axes()
@@ -316,9 +316,7 @@ def _scatter(
 
 
 @picture("curves", of="sweep", on_page=always)
-def curves_figure(
-    sweep: SweepRun, *, columns: Sequence[str] = (), most: int = 200, scale: Scale | None = None
-) -> Figure:
+def curves_figure(sweep: Run, *, columns: Sequence[str] = (), most: int = 200, scale: Scale | None = None) -> Figure:
     """Return the loss (or another recorded column) of a sweep's trials over steps, a line each.
 
     Args:

@@ -137,7 +137,7 @@ def num_rows_to_draw(run: Run) -> int:
     """Return the number of rows that are drawn: all, but of a run that diverged those before its loss became large."""
     losses = numbers(run.metrics["loss"]) if "loss" in run.metrics else np.zeros(0)
     count = len(run.table)
-    if run.problem or not run.record.diverged or not len(losses):
+    if run.problem or not run.info.diverged or not len(losses):
         return count
     with np.errstate(invalid="ignore"):
         beyond = np.flatnonzero(~(np.abs(losses) <= _FAR * max(abs(losses[0]), 1e-300)))
@@ -151,7 +151,7 @@ def _trajectory(run: Run, x: np.ndarray, y: np.ndarray, labels: Sequence[str]) -
     marks: tuple[Mark, ...] = ()
     if len(good):
         start, end = ((float(x[row]), float(y[row])) for row in (good[0], good[-1]))
-        diverged = not run.problem and bool(run.record.diverged)
+        diverged = not run.problem and bool(run.info.diverged)
         marks = (Mark(*start, "start", "start"), Mark(*end, "end", "diverges" if diverged else "end"))
         if start == end:
             marks = (Mark(*start, "start", "start and end"),)

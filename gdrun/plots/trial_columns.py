@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gdrun.errors import UsageError
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.run import Run
 from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
 
@@ -69,7 +69,7 @@ def is_seed(key: str) -> bool:
     return key.rpartition(".")[2] == SEED
 
 
-def read_trials(sweep: SweepRun, metric: str | None = None) -> TrialColumns:
+def read_trials(sweep: Run, metric: str | None = None) -> TrialColumns:
     """Return the trials of a sweep.
 
     Args:
@@ -81,7 +81,7 @@ def read_trials(sweep: SweepRun, metric: str | None = None) -> TrialColumns:
     rows = sweep.trials
     if not rows:
         raise UsageError(f"{safe_text(sweep.id)}: no trial is done, so there is nothing to draw")
-    extra = {} if sweep.problem else sweep.record.extra
+    extra = {} if sweep.problem else sweep.info.extra
     ranked_by = extra.get("metric")
     chosen = metric or (ranked_by if isinstance(ranked_by, str) and ranked_by in rows[0] else "loss")
     if not metric and extra.get("value") == "best" and f"best_{chosen}" in rows[0]:
@@ -131,7 +131,7 @@ def groups(trials: TrialColumns, keys: Sequence[str]) -> list[tuple[str, np.ndar
     ]
 
 
-def named_axis(sweep: SweepRun, trials: TrialColumns, name: str) -> str:
+def named_axis(sweep: Run, trials: TrialColumns, name: str) -> str:
     """Return the axis that `name` means: its path, the end of it, its short name."""
     for key in trials.axes:
         if name in (key, trials.labels[key]) or key.endswith(f".{name}"):
@@ -145,13 +145,13 @@ def metric_label(trials: TrialColumns) -> str:
     return {"loss": "final loss", "best_loss": "best loss"}.get(trials.metric, trials.metric.replace("_", " "))
 
 
-def title_of(sweep: SweepRun, subject: str) -> str:
+def title_of(sweep: Run, subject: str) -> str:
     """Return the title of a picture of a sweep."""
-    name = sweep.id if sweep.problem else sweep.record.name or sweep.id
+    name = sweep.id if sweep.problem else sweep.info.name or sweep.id
     return f"{name}: {subject}"
 
 
-def counts(sweep: SweepRun, trials: TrialColumns) -> str:
+def counts(sweep: Run, trials: TrialColumns) -> str:
     """Return a line about a sweep: how many trials there are, how many diverged and failed."""
     done = len(trials.value) + trials.failed
     words = [f"{done:,} trial{'' if done == 1 else 's'}"]
@@ -159,14 +159,14 @@ def counts(sweep: SweepRun, trials: TrialColumns) -> str:
         words.append(f"{count:,} diverged")
     if trials.failed:
         words.append(f"{trials.failed:,} failed")
-    planned = {} if sweep.problem else sweep.record.extra.get("trials")
+    planned = {} if sweep.problem else sweep.info.extra.get("trials")
     total = planned.get("total") if isinstance(planned, dict) else None
     if isinstance(total, int) and total > done:
         words[0] += f" of {total:,}"
     return ", ".join(words)
 
 
-def start_of(sweep: SweepRun, trials: TrialColumns) -> float | None:
+def start_of(sweep: Run, trials: TrialColumns) -> float | None:
     """Return the loss at step 0 where all trials begin with about the same, else None."""
     if trials.metric not in ("loss", "best_loss", "validation_loss"):
         return None

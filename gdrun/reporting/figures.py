@@ -16,7 +16,6 @@ from gdrun.plots.figure import Figure, FigureAxis, Grid, Series
 from gdrun.plots.palette import LINES
 from gdrun.plots.scales import colour_limits, limits_of
 from gdrun.rundir.run import Run
-from gdrun.rundir.sweep_run import SweepRun
 
 BUCKETS = 320
 """Stretches of the x axis of which first, last, lowest and highest points are kept: about two pixels each."""
@@ -29,10 +28,11 @@ _DIGITS = 9
 """They give float32 back exactly."""
 
 
-def page_figures(run: Run | SweepRun) -> Iterator[Figure]:
+def page_figures(run: Run) -> Iterator[Figure]:
     """Yield the figures that the page of a run or a sweep shows, as far as its files allow."""
+    is_sweep = run.get("kind") == "sweep"
     for picture in PICTURES:
-        if (picture.of == "sweep") == isinstance(run, SweepRun):
+        if (picture.of == "sweep") == is_sweep:
             # The page says elsewhere what is wrong with the files.
             with suppress(GdrunError, ValueError, TypeError, LookupError, ArithmeticError):
                 if picture.on_page(run):

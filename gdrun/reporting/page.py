@@ -15,7 +15,7 @@ from gdrun.rundir import layout
 from gdrun.rundir.describing import describe_run
 from gdrun.rundir.files import names_in, read_file
 from gdrun.rundir.run import Run
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.sweeping.summary import summarize
 from gdrun.text import exact, human_bytes, human_seconds, plural, short
 from gdrun.version import __version__
 
@@ -55,7 +55,7 @@ def report_html(run: Run) -> str:
     """
     facts = describe_run(run)
     is_sweep = facts["kind"] == "sweep"
-    figures = list(page_figures(SweepRun(run.directory) if is_sweep else run))
+    figures = list(page_figures(run))
     style = _own_file("page.css")
     script = "".join(_own_file(f"script/{name}.js") for name in _SCRIPT)
     script = f'"use strict";\n(() => {{\n{script}}})();\n'
@@ -268,18 +268,18 @@ def files(run: Run, facts: Facts) -> Html:
 
 def edges(run: Run, facts: Facts) -> Html:
     """Return where training begins to diverge, and where theory says so."""
-    return _list(sections.edges(sections.summary_of(run)))
+    return _list(sections.edges(summarize(run)))
 
 
 def best_settings(run: Run, facts: Facts) -> Html:
     """Return the best settings; of several seeds their median."""
-    rows = sections.best_settings(sections.summary_of(run))
+    rows = sections.best_settings(summarize(run))
     return _table(rows, "best settings") if rows.rows else tag("p", "No trial has a finite result.", class_="quiet")
 
 
 def trials(run: Run, facts: Facts) -> Html:
     """Return the table of trials, the best first; the script sorts it by any column."""
-    names, titles, rows = sections.trials(sections.as_sweep(run), facts)
+    names, titles, rows = sections.trials(run, facts)
     if not rows:
         return tag("p", "No trial is done yet.", class_="quiet")
     shown = rows[:MOST_TRIALS]
@@ -306,7 +306,7 @@ def _status_class(status: str) -> str:
 
 def best_parameters(run: Run, facts: Facts) -> Html:
     """Return the parameters of the best trial."""
-    best = sections.as_sweep(run).best_run
+    best = run.best_run
     return Html() if best is None else parameters(best, facts)
 
 

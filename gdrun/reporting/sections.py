@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir.differing import labels
 from gdrun.rundir.run import Run
-from gdrun.rundir.sweep_run import SweepRun
-from gdrun.sweeping.summary import Edge, SweepSummary, summarize
+from gdrun.rundir.settings import labels
+from gdrun.sweeping.summary import Edge, SweepSummary
 from gdrun.text import exact, human_bytes, human_seconds, plural, plural_number, short
 
 if TYPE_CHECKING:
@@ -230,7 +229,7 @@ class Trials(NamedTuple):
     rows: list[dict[str, Any]]
 
 
-def trials(sweep: SweepRun, facts: Facts) -> Trials:
+def trials(sweep: Run, facts: Facts) -> Trials:
     """Return the trials of a sweep by the metric, diverged ones and those without a finite result last."""
     metric = str(facts.get("metric") or "loss")
     sign = -1 if facts.get("direction") == "maximize" else 1
@@ -258,13 +257,3 @@ def trial_cell(name: str, value: Any) -> str:
 def is_finite(value: Any) -> bool:
     """Return whether a value of a file is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def summary_of(run: Run) -> SweepSummary:
-    """Return what the table of a sweep says."""
-    return summarize(as_sweep(run))
-
-
-def as_sweep(run: Run) -> SweepRun:
-    """Return the reader of a sweep's own files."""
-    return run if isinstance(run, SweepRun) else SweepRun(run.directory)

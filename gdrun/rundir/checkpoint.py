@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on, in one file each, checked before it is used.
+"""Checkpoints: all that a run needs to be resumed, in one file each, checked before it is used.
 
     checkpoints/step-000000001000-<sha256, first 32 digits>.npz
 
@@ -40,8 +40,8 @@ class CheckpointFile:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """What was saved at a step.
+class SavedCheckpoint:
+    """The content of a checkpoint.
 
     Attributes:
         step: updates done when it was saved.
@@ -67,7 +67,7 @@ class Checkpoints:
         self._directory = directory
         self._keep = keep
         self.warnings: list[str] = []
-        """What was said about checkpoints that could not be used."""
+        """A sentence for each checkpoint that could not be used."""
 
     def save(self, step: int, arrays: Mapping[str, ArrayLike], meta: Mapping[str, Any]) -> CheckpointFile:
         """Save a checkpoint and, once it is on the disk, remove those that it makes superfluous.
@@ -97,14 +97,14 @@ class Checkpoints:
 
     def list(self) -> tuple[CheckpointFile, ...]:
         """Return the checkpoints that are there, oldest step first; they are not opened."""
-        found = []
+        items = []
         for name in names_in(self._directory / CHECKPOINTS):
             if match := _NAME.fullmatch(name):
-                found.append(CheckpointFile(f"{CHECKPOINTS}/{name}", int(match[1]), match[2]))
-        return tuple(sorted(found, key=lambda item: (item.step, item.name)))
+                items.append(CheckpointFile(f"{CHECKPOINTS}/{name}", int(match[1]), match[2]))
+        return tuple(sorted(items, key=lambda item: (item.step, item.name)))
 
-    def load(self, item: CheckpointFile) -> Checkpoint:
-        """Return what one checkpoint holds.
+    def load(self, item: CheckpointFile) -> SavedCheckpoint:
+        """Return the content of a checkpoint.
 
         Raises:
             RunDirectoryError: it is damaged; nothing of it was used.
@@ -124,9 +124,9 @@ class Checkpoints:
             raise RunDirectoryError(f"checkpoint {path} is gone") from error
         except (ArraysError, ValueError, KeyError, AttributeError) as error:
             raise RunDirectoryError(f"checkpoint {path} is not one of gdrun's: {error}") from error
-        return Checkpoint(item.step, arrays, meta)
+        return SavedCheckpoint(item.step, arrays, meta)
 
-    def load_newest(self) -> Checkpoint | None:
+    def load_newest(self) -> SavedCheckpoint | None:
         """Return the newest checkpoint that is whole, None where none was ever saved.
 
         Each newer one that had to be passed over leaves a sentence in `warnings`.

@@ -38,11 +38,6 @@ class Claim:
         """Point `latest` at the directory; return warnings. Raises: as LatestPointer.move."""
         return self.pointer.move(self.path.name)
 
-    def release(self) -> None:
-        """Undo the claim of a directory that nothing was written into."""
-        self.lock.release()
-        self.take_back()
-
     def take_back(self) -> None:
         """Remove the lock file, the directory, the folders made for it, and the move of `latest`.
 

@@ -1,19 +1,19 @@
-"""All that is known of one run, as plain data: what `gdrun show` prints."""
+"""Description of one run as plain data: all that `gdrun show` prints."""
 
 from __future__ import annotations
 
-import os
+import itertools
 import stat
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import ConfigError, RunDirectoryError
 from gdrun.metrics.names import higher_is_better
+from gdrun.suggest import ALIASES
 
 from . import layout
-from .entry import Entry
-from .files import names_in, read_file
-from .settings import ALIASES, NOT_SETTINGS, flatten
+from .files import names_in, read_file, walk
+from .settings import NOT_SETTINGS, ending_in, flatten
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,47 +26,46 @@ _ENVIRONMENT = ("device", "precision", "compile", "threads", "command", "version
 
 
 def describe_run(run: Run) -> dict[str, Any]:
-    """Return what is known of a run, with a JSON form. What cannot be read is None or left out, and in `problems`.
+    """Return all that is known of a run, with a JSON form. What cannot be read is None or left out, and in `problems`.
 
     Keys: id, name, kind, status, why, directory, started, ...; `settings` (the resolved config by path), `written`
-    (which of them somebody wrote; the rest are defaults); `final`, `best`, `metrics` (a summary of each column),
+    (which of them the user wrote; the rest are defaults); `final`, `best`, `metrics` (a summary of each column),
     `environment`, `files`; for a sweep `axes`, `trials`, `prediction`.
     """
-    entry = Entry(run.directory)
-    problems = [entry.problem] if entry.problem else []
+    problems = [run.problem] if run.problem else []
     names = ("id", "name", "kind", "status", "why", "stopped_by", "directory", "description", "started", "finished")
-    values: dict[str, Any] = {name: entry.get(name) for name in (*names, "seconds", "steps", "epochs", "loss")}
-    settings = entry.settings
+    values: dict[str, Any] = {name: run.get(name) for name in (*names, "seconds", "steps", "epochs", "loss")}
+    settings = run.settings
     values |= {"settings": settings, "written": sorted(written_settings(run, settings))}
-    values |= {"final": entry.final} | {name: entry.value(name) or {} for name in ("best", "data")}
-    values |= {"diverged": entry.value("diverged"), "warnings": entry.value("warnings") or []}
-    values["num_parameters"] = entry.value("num_parameters")
+    values |= {"final": run.final} | {name: run.value(name) or {} for name in ("best", "data")}
+    values |= {"diverged": run.value("diverged"), "warnings": list(run.value("warnings") or [])}
+    values["num_parameters"] = run.value("num_parameters")
     try:
         columns = run.metrics
         values["rows"] = len(columns.get("step", ()))
         values["metrics"] = {
-            name: one for name, array in columns.items() if (one := column_summary(name, array, columns))
+            name: summary for name, array in columns.items() if (summary := column_summary(name, array, columns))
         }
         if run.table.corrupt_lines or run.table.torn:
             lines = run.table.corrupt_lines
             problems.append(f"{layout.METRICS}: {len(lines)} corrupt lines" + ", a torn end" * run.table.torn)
     except RunDirectoryError as error:
         problems.append(error.message)
-    values["environment"] = {name: entry.value(name) for name in _ENVIRONMENT}
+    values["environment"] = {name: run.value(name) for name in _ENVIRONMENT}
     values["files"] = dict(files_of(run))
     if values["kind"] == "sweep":
-        values |= {name: entry.value(name) for name in ("metric", "direction", "axes", "trials", "prediction")}
+        values |= {name: run.value(name) for name in ("metric", "direction", "axes", "trials", "prediction")}
     return values | {"problems": problems}
 
 
 def written_settings(run: Run, settings: Mapping[str, Any]) -> set[str]:
-    """Return those of a run's settings that somebody wrote, in a file or an override; the others are defaults.
+    """Return those of a run's settings that the user wrote, in a file or an override; the others are defaults.
 
     A value that stands for a whole section (`loss: mse`) counts as its kind.
     """
     from gdrun.config.document import read_document
 
-    found: set[str] = set()
+    written: set[str] = set()
     try:
         folder = run.directory / layout.SOURCE
         sources = {
@@ -75,7 +74,7 @@ def written_settings(run: Run, settings: Mapping[str, Any]) -> set[str]:
             if name.endswith((".yaml", ".yml")) or name == "overrides.txt"
         }
     except (RunDirectoryError, FileNotFoundError):
-        return found
+        return written
     for name, data in sources.items():
         if name == "overrides.txt":
             keys = [line.partition("=")[0].strip() for line in data.decode("utf-8", "replace").splitlines()]
@@ -86,8 +85,8 @@ def written_settings(run: Run, settings: Mapping[str, Any]) -> set[str]:
                 continue
             keys = list(flatten(tree)) if isinstance(tree, dict) else []
         for key in keys:
-            found |= _meant(ALIASES.get(key, key), settings)
-    return found
+            written |= _meant(ALIASES.get(key, key), settings)
+    return written
 
 
 def _meant(key: str, settings: Mapping[str, Any]) -> set[str]:
@@ -101,9 +100,7 @@ def _meant(key: str, settings: Mapping[str, Any]) -> set[str]:
     whole = {path for path in settings if path.startswith(f"{key}.")}
     if whole or "." in key:
         return whole
-    ending = [path for path in settings if path.endswith(f".{key}")]
-    fewest = min((path.count(".") for path in ending), default=0)
-    return {path for path in ending if path.count(".") == fewest}
+    return set(ending_in(key, settings))
 
 
 def column_summary(name: str, values: np.ndarray, columns: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
@@ -115,38 +112,22 @@ def column_summary(name: str, values: np.ndarray, columns: Mapping[str, np.ndarr
 
     if values.ndim != 1 or values.dtype.kind not in "iuf" or name in ("step", "epoch") or not len(values):
         return None
-    there = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
+    known = values[~np.isnan(values)]
     finite = np.flatnonzero(np.isfinite(values))
-    known = np.flatnonzero(there)
-    summary: dict[str, Any] = {"first": values[known[0]] if len(known) else None}
-    summary["last"] = values[known[-1]] if len(known) else None
-    most = higher_is_better(name)
+    summary: dict[str, Any] = {"first": known[0] if len(known) else None, "last": known[-1] if len(known) else None}
     if len(finite):
-        at = finite[np.argmax(values[finite]) if most else np.argmin(values[finite])]
-        summary |= {"best": values[at], "best_is": "greatest" if most else "least", "best_step": columns["step"][at]}
+        most = higher_is_better(name)
+        best = finite[np.argmax(values[finite]) if most else np.argmin(values[finite])]
+        best_is = "greatest" if most else "least"
+        summary |= {"best": values[best], "best_is": best_is, "best_step": columns["step"][best]}
     return summary | {"count": len(known)}
 
 
 def files_of(run: Run) -> Iterator[tuple[str, int]]:
-    """Yield (name, bytes) of the regular files in a run directory, folders first to last; links are not followed."""
-    waiting, count = [""], 0
-    while waiting:
-        folder = waiting.pop(0)
-        try:
-            with os.scandir(run.directory / folder) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
-        except OSError:
-            continue
-        for entry in found:
-            name = f"{folder}/{entry.name}" if folder else entry.name
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            if stat.S_ISDIR(status.st_mode):
-                waiting.append(name)
-            elif stat.S_ISREG(status.st_mode) and entry.name != layout.LOCK:
-                yield name, status.st_size
-                count += 1
-                if count == _MOST_FILES:
-                    return
+    """Yield (name, bytes) of the regular files in a run directory, at most 10,000; links are not followed."""
+    sizes = (
+        (name, status.st_size)
+        for name, status in walk(run.directory)
+        if stat.S_ISREG(status.st_mode) and name.rpartition("/")[2] != layout.LOCK
+    )
+    return itertools.islice(sizes, _MOST_FILES)

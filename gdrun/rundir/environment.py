@@ -1,4 +1,4 @@
-"""On what a run ran: versions, machine, git commit, command line. No TensorFlow, no subprocess, no secrets.
+"""Environment of a run: versions, machine, git commit, command line. No TensorFlow, no secrets.
 
 Nothing of the environment's variables is recorded, and passwords inside URLs of the command line are blotted out.
 """
@@ -8,46 +8,45 @@ from __future__ import annotations
 import os
 import platform
 import re
-import stat
+import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 PACKAGES = ("gdrun", "tensorflow", "keras", "numpy")
-"""Whose versions decide a run's digits."""
+"""Packages that decide a run's digits."""
 
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_REFERENCE = re.compile(r"refs/[^\0\n]+")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
-_SMALL = 4096
-_PACKED_REFS = 16 << 20
+_CPU_CHARACTERS = 4096
+_GIT_SECONDS = 2.0
+"""How long a run waits for git: a work tree of a million files on a slow disk can take minutes."""
 
 
 def describe_environment(
     *, packages: Sequence[str] = PACKAGES, command: Sequence[str] | None = None, folder: Path | None = None
 ) -> dict[str, Any]:
-    """Return what a RunRecord says about the process and its machine, as keyword arguments for it.
+    """Return the fields of a RunInfo about the process and its machine.
 
     Args:
-        packages: whose versions to tell; one that is not installed is None.
+        packages: recorded with their versions; one that is not installed has None.
         command: the arguments of the process; default `sys.argv`.
-        folder: where the git commit is looked for, upwards; default the current directory.
+        folder: in the git repository whose state is recorded; default the current directory.
     Returns:
         `versions`, `host`, `git` (None outside a repository) and `command`.
     """
     return {
         "versions": package_versions(packages),
         "host": describe_host(),
-        "git": git_commit(folder),
+        "git": git_state(folder),
         "command": tuple(without_passwords(text) for text in (sys.argv if command is None else command)),
     }
 
 
 def package_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str | None]:
     """Return package -> installed version (None where it is not), "python" first. Imports none of them."""
-    from importlib import metadata  # 20 ms that a command which records nothing should not pay
-
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for package in packages:
         try:
@@ -73,9 +72,11 @@ def describe_host() -> dict[str, Any]:
 
 
 def _processor() -> str | None:
-    # The first core's lines are enough, and all of a large machine's take milliseconds.
-    match = re.search(r"^model name\s*:\s*(.+)$", _small_text(Path("/proc/cpuinfo")) or "", re.MULTILINE)
-    return match[1].strip() if match else platform.machine() or None
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        # The first core's lines are enough, and all of a large machine's take milliseconds.
+        if match := re.search(r"^model name\s*:\s*(.+)$", file.read(_CPU_CHARACTERS), re.MULTILINE):
+            return match[1].strip()
+    return platform.machine() or None
 
 
 def _memory_bytes() -> int | None:
@@ -85,60 +86,32 @@ def _memory_bytes() -> int | None:
         return None
 
 
-def git_commit(folder: Path | None = None) -> dict[str, str] | None:
-    """Return the checked-out commit of the repository around `folder`, read from git's own files.
+def git_state(folder: Path | None = None) -> dict[str, Any] | None:
+    """Return the state of the git repository around `folder` (default: the current directory).
 
     Returns:
-        `commit`, `root` (the work tree) and, unless HEAD is detached, `branch`. None outside a repository, or before
-        its first commit. Whether files were changed since is not known: telling it needs git itself.
+        `commit`; `branch` unless HEAD is detached; `dirty`, True where tracked files differ from the commit, None where
+        git needed too long to tell; `root`, the work tree. None without git, outside a repository, or before its first
+        commit.
     """
+    lines = (_git("rev-parse", "--show-toplevel", "HEAD", "--abbrev-ref", "HEAD", folder=folder) or "").splitlines()
+    if len(lines) != 3:
+        return None
+    root, commit, branch = lines
+    changes = _git("status", "--porcelain", "--untracked-files=no", folder=folder)
+    state = {"commit": commit, "branch": branch, "dirty": None if changes is None else bool(changes), "root": root}
+    return {name: value for name, value in state.items() if (name, value) != ("branch", "HEAD")}
+
+
+def _git(*arguments: str, folder: Path | None) -> str | None:
+    """Return the output of a git command; None where there is no git, it fails, or it takes long."""
+    # Without the optional locks, a `git status` here never disturbs a commit that the user makes meanwhile.
+    command = ["git", "--no-optional-locks", *arguments]
     try:
-        start = (folder or Path.cwd()).absolute()
-    except OSError:  # the current directory was removed
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=_GIT_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
         return None
-    for root in (start, *start.parents):
-        git = root / ".git"
-        if git.is_dir():
-            return _head(git, root)
-        if git.is_file():  # a worktree or a submodule keeps its own elsewhere
-            text = _small_text(git) or ""
-            return _head((root / text.removeprefix("gitdir:").strip()), root) if text.startswith("gitdir:") else None
-    return None
-
-
-def _head(git: Path, root: Path) -> dict[str, str] | None:
-    head = (_small_text(git / "HEAD") or "").strip()
-    if _COMMIT.fullmatch(head):
-        return {"commit": head, "root": str(root)}
-    reference = head.removeprefix("ref:").strip()
-    if not head.startswith("ref:") or not _REFERENCE.fullmatch(reference) or ".." in reference:
-        return None
-    shared = git / (_small_text(git / "commondir") or ".").strip()
-    loose = ((_small_text(place / reference) or "").strip() for place in (git, shared))
-    commit = next((text for text in loose if _COMMIT.fullmatch(text)), None) or _packed(shared, reference)
-    if commit is None:
-        return None
-    return {"commit": commit, "branch": reference.removeprefix("refs/heads/"), "root": str(root)}
-
-
-def _packed(git: Path, reference: str) -> str | None:
-    for line in (_small_text(git / "packed-refs", limit=_PACKED_REFS) or "").splitlines():
-        commit, _, name = line.partition(" ")
-        if name == reference and _COMMIT.fullmatch(commit):
-            return commit
-    return None
-
-
-def _small_text(path: Path, *, limit: int = _SMALL) -> str | None:
-    """The first `limit` bytes of a regular file as text; None if it cannot be had."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):
-        return None
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        return file.read(limit).decode("utf-8", "replace")
+    return done.stdout.decode("utf-8", "replace")
 
 
 def without_passwords(text: str) -> str:

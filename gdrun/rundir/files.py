@@ -94,6 +94,17 @@ def names_in(folder: Path) -> list[str]:
             return []
 
 
+def walk(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield (name, status) of everything but folders below a directory, sorted; links are not followed."""
+    for folder, folders, files in os.walk(directory):
+        folders.sort()
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        for name in sorted(files + links):
+            path = os.path.join(folder, name)
+            with suppress(FileNotFoundError):  # a writer may have removed or renamed it meanwhile
+                yield os.path.relpath(path, directory), os.lstat(path)
+
+
 # --- files that are replaced whole -------------------------------------------------------------------------------
 
 

@@ -1,43 +1,59 @@
-"""Many runs at a glance: found, filtered, sorted, told apart; ten thousand in well under a second."""
+"""Lists of runs: found, filtered, sorted, as tables; ten thousand in about a second."""
 
 from __future__ import annotations
 
-import gc
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gdrun.errors import UsageError
-from gdrun.text import safe_text
+from gdrun.errors import ResourceError, UsageError
+from gdrun.suggest import did_you_mean
 
 from . import layout
-from .differing import differing
-from .entry import ALWAYS_KNOWN, Entry
 from .filter import Filter
+from .run import ALWAYS_KNOWN, Run
+from .settings import differing
+
+if TYPE_CHECKING:
+    import pandas
+
+_COLUMNS = ("id", "name", "status", "kind", "age", "steps", "seconds", "loss")
 
 
-def entries(runs_root: Path) -> list[Entry]:
-    """Return the runs below `runs_root`, oldest first."""
-    with _without_collector():
-        return [Entry(f"{runs_root}/{name}") for name in layout.run_names(runs_root)]
+def runs(
+    runs_root: Path | str | None = None,
+    *,
+    filter: str | None = None,
+    sort: str | None = None,
+    limit: int | None = None,
+) -> list[Run]:
+    """Return the runs below `runs_root` (default $GDRUN_RUNS or `runs`), oldest first, broken ones included.
+
+    Args:
+        filter: a condition, e.g. "lr >= 0.1 and loss < 1 and status == completed" (see `gdrun.rundir.filter`).
+        sort: a name as in filters; "-loss" begins with the largest. Runs without such a value come last.
+        limit: the most to return: the first ones where they are sorted, the newest where they are not.
+    Raises:
+        UsageError: the filter cannot be read, or names what no run has.
+    """
+    everything = [Run(path) for path in layout.iterate_runs(layout.root_of(runs_root))]
+    return select(everything, filter=filter, sort=sort, limit=limit)
 
 
 def select(
-    found: Sequence[Entry],
+    runs: Sequence[Run],
     *,
     filter: str | None = None,
     sort: str | None = None,
     limit: int | None = None,
     now: datetime | None = None,
-) -> list[Entry]:
-    """Return the entries that are meant, in order.
+) -> list[Run]:
+    """Return those of `runs` that fit, in order.
 
     Args:
-        found: oldest first.
+        runs: oldest first.
         filter: a condition (see `gdrun.rundir.filter`).
         sort: a name; `-name` turns the order round. Runs that have no such value come last, nan before them.
         limit: the most to return: the first ones where they are sorted, the newest where they are not.
@@ -46,82 +62,84 @@ def select(
         UsageError: the filter cannot be read, or names what no run has.
     """
     now = now or datetime.now(UTC)
-    chosen = list(found)
+    chosen = list(runs)
     if filter is not None:
         condition = Filter(filter)
-        check_names(found, condition.names)
-        chosen = [entry for entry in found if condition.matches(partial(entry.get, now=now))]
+        check_names(runs, condition.names)
+        chosen = [run for run in runs if condition.matches(partial(run.get, now=now))]
     if sort is not None:
-        chosen = _sorted(chosen, sort, found, now)
+        name = sort.removeprefix("-")
+        check_names(runs, (name,))
+        chosen = _sorted(chosen, name, now, descending=sort.startswith("-"))
     if limit is not None:
         chosen = chosen[:limit] if sort is not None else chosen[max(len(chosen) - limit, 0) :]
     return chosen
 
 
-def _sorted(chosen: list[Entry], sort: str, found: Sequence[Entry], now: datetime) -> list[Entry]:
-    name = sort.removeprefix("-")
-    check_names(found, (name,))
+def _sorted(runs: list[Run], name: str, now: datetime, *, descending: bool) -> list[Run]:
     # Numbers, then texts, then nan, then nothing, in both directions.
-    ranked = [(_rank(value := entry.get(name, now=now)), value, entry) for entry in chosen]
-    groups = [[(value, entry) for rank, value, entry in ranked if rank == wanted] for wanted in range(4)]
+    groups: list[list[tuple[Any, Run]]] = [[], [], [], []]
+    for run in runs:
+        value = run.get(name, now=now)
+        if isinstance(value, int | float):
+            rank = 2 if value != value else 0
+        else:
+            rank = 1 if isinstance(value, str) else 3
+        groups[rank].append((value, run))
     for group in groups[:2]:
-        group.sort(key=lambda pair: pair[0], reverse=sort.startswith("-"))
-    return [entry for group in groups for _, entry in group]
+        group.sort(key=lambda pair: pair[0], reverse=descending)
+    return [run for group in groups for _, run in group]
 
 
-def _rank(value: Any) -> int:
-    if isinstance(value, int | float):
-        return 2 if value != value else 0
-    return 1 if isinstance(value, str) else 3
-
-
-def check_names(found: Iterable[Entry], names: Iterable[str]) -> None:
+def check_names(runs: Sequence[Run], names: Iterable[str]) -> None:
     """Refuse names that no run has.
 
     Raises:
         UsageError: with what was probably meant.
     """
-    found = list(found)
     for name in names:
-        if name in ALWAYS_KNOWN or not found:
-            continue
-        if all(entry.get(name) is None for entry in found):
-            from gdrun.suggest import did_you_mean
-
-            known = sorted({known for entry in found for known in entry.names()})
-            hint = did_you_mean(name, known, allowed="known are")
-            raise UsageError(f"no run has a '{safe_text(name, limit=100)}'", hint=safe_text(hint) if hint else None)
+        if runs and name not in ALWAYS_KNOWN and all(run.get(name) is None for run in runs):
+            known = sorted({known for run in runs for known in run.names()})
+            raise UsageError(f"no run has a {name!r}", hint=did_you_mean(name, known, allowed="known are"))
 
 
-_SETTING_LINE = re.compile(rb'    "([^"\\\\]+)": [^\\[{].*')
+class RunTable(list[dict[str, Any]]):
+    """Rows that all have the same keys, None where a run has no such value."""
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return the rows as a pandas DataFrame, a column a key.
+
+        Raises:
+            ResourceError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ResourceError("pandas is not installed", hint="pip install pandas") from error
+        return pandas.DataFrame.from_records(self, columns=list(self[0]) if self else None)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from .notebook import table_html
+
+        return table_html(self)
 
 
-def apart(members: Sequence[Entry]) -> tuple[list[str], list[str]]:
-    """Return the paths of the settings in which the entries differ, and all paths that one of them has.
+def table(runs: Iterable[Run | str | Path], columns: Sequence[str] | None = None) -> RunTable:
+    """Return a row for each run.
 
-    Looks at the texts of the settings line by line, and reads them only where a line is not a whole setting.
+    Args:
+        runs: as `gdrun.runs` gives them, or directories.
+        columns: names as in a filter: lr, loss, optimizer.momentum, versions.tensorflow, ... Default: id, name, status,
+            kind, age (seconds), steps, seconds, loss, the other final values, and the settings that differ.
+    Raises:
+        UsageError: no run has a column.
     """
-    texts = [entry.settings_lines() for entry in members]
-    lines = [text for text in texts if text is not None]
-    if len(members) > 1 and len(lines) == len(members):
-        first = frozenset(lines[0])
-        odd = {line for other in lines[1:] for line in first.symmetric_difference(other)}
-        matches = [_SETTING_LINE.fullmatch(line) for line in odd]
-        if all(matches):
-            found = {match[1].decode() for match in matches if match}
-            known = [*members[0].settings, *(found - members[0].settings.keys())]
-            return [path for path in known if path in found], known
-    settings = [entry.settings for entry in members]
-    return differing(settings), list(dict.fromkeys(path for one in settings for path in one))
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    # A hundred thousand new dicts and no garbage among them: looking for some takes half of the time.
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+    opened = [run if isinstance(run, Run) else Run(run) for run in runs]
+    now = datetime.now(UTC)
+    if columns is None:
+        finals = dict.fromkeys(name for run in opened for name in run.final if name not in _COLUMNS)
+        columns = [*_COLUMNS, *finals, *differing([run.settings for run in opened])]
+    else:
+        check_names(opened, columns)
+    return RunTable({name: run.get(name, now=now) for name in columns} for run in opened)

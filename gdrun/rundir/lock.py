@@ -30,7 +30,7 @@ class WriterLock:
         """Take the lock of `directory`.
 
         Raises:
-            RunDirectoryError: somebody else holds it, or the lock file cannot be used.
+            RunDirectoryError: another process holds it, or the lock file cannot be used.
         """
         path = directory / LOCK
         with disk_errors("lock", path):
@@ -79,7 +79,7 @@ def is_locked(directory: Path) -> bool:
     except BlockingIOError:
         return True
     except OSError:
-        # A file system without locks: nobody can hold one there.
+        # A file system without locks: no process can hold one there.
         return False
     finally:
         os.close(descriptor)

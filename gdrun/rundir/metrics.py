@@ -21,6 +21,7 @@ import numpy as np
 from . import strict_json
 from .digits import shortest_texts
 from .files import read_file
+from .tail import decode_row, is_row
 
 STEP = "step"
 
@@ -51,27 +52,21 @@ def encode_columns(columns: Mapping[str, Any]) -> bytes:
 
 
 def encode_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Return the lines of `rows`; rows that all have the same keys in the same order are encoded by column."""
-    if not rows:
-        return b""
-    names = list(rows[0])
-    if len(rows) > 1 and all(list(row) == names for row in rows):
-        return encode_columns({name: [row[name] for row in rows] for name in names})
+    """Return the lines of `rows`, the same as `encode_columns` gives for their columns."""
     return "".join(strict_json.dumps(row) + "\n" for row in rows).encode()
 
 
 def _column_texts(values: Any) -> tuple[str, list[list[str]]]:
-    """How one entry of a column looks, with %s for its numbers, and the texts for each %s, a list a place."""
-    array = values if isinstance(values, np.ndarray) else _as_array(values)
-    if array is None or array.dtype.kind not in "biufc":
+    """Return the form of one entry of a column, with %s for its numbers, and the texts for each %s, a list a place."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "biufc":
         return "%s", [[strict_json.dumps(value) for value in values]]
-    flat = array.reshape(len(array), -1)
-    if array.dtype.kind == "c":
+    flat = values.reshape(len(values), -1)
+    if values.dtype.kind == "c":
         place, pairs = '{"re":%s,"im":%s}', (flat.real, flat.imag)
         parts = [part[:, index] for index in range(flat.shape[1]) for part in pairs]
     else:
         place, parts = "%s", [flat[:, index] for index in range(flat.shape[1])]
-    return _nested(place, array.shape[1:]), [shortest_texts(part) for part in parts]
+    return _nested(place, values.shape[1:]), [shortest_texts(part) for part in parts]
 
 
 def _nested(place: str, shape: tuple[int, ...]) -> str:
@@ -80,29 +75,9 @@ def _nested(place: str, shape: tuple[int, ...]) -> str:
     return "[" + ",".join([_nested(place, shape[1:])] * shape[0]) + "]"
 
 
-_BY_KIND = {int: np.int64, float: np.float64, bool: np.bool_, complex: np.complex128}
-
-
-def _as_array(values: Sequence[Any]) -> np.ndarray | None:
-    """The entries as one array where all are numbers or arrays of one type and shape, else None."""
-    kinds = set(map(type, values))
-    if len(kinds) != 1:
-        return None
-    kind = kinds.pop()
-    if kind in _BY_KIND:
-        try:
-            return np.array(values, _BY_KIND[kind])
-        except OverflowError:  # an integer beyond 64 bits
-            return None
-    if kind is np.ndarray:
-        alike = len({(value.shape, value.dtype) for value in values}) == 1
-        return np.stack(values) if alike else None
-    return np.array(values) if issubclass(kind, np.generic) else None
-
-
 @dataclass(frozen=True, repr=False)
 class Metrics:
-    """What a metrics.jsonl says.
+    """The content of a metrics.jsonl.
 
     Attributes:
         columns: name -> array with one entry a row, in the order in which names first appear; `step` is int64. A
@@ -159,7 +134,7 @@ def decode_rows(data: bytes) -> tuple[list[dict[str, Any]], tuple[int, ...], boo
     try:
         # All lines as one JSON array are read four times faster than one by one.
         rows = strict_json.loads(b"[" + b",".join(lines) + b"]")
-        if len(rows) == len(lines) and all(_is_row(row) for row in rows):
+        if len(rows) == len(lines) and all(map(is_row, rows)):
             return rows, (), torn
     except ValueError:
         pass
@@ -171,19 +146,6 @@ def decode_rows(data: bytes) -> tuple[list[dict[str, Any]], tuple[int, ...], boo
         else:
             rows.append(row)
     return rows, tuple(corrupt), torn
-
-
-def decode_row(line: bytes) -> dict[str, Any] | None:
-    """Return the row in one line, None if it is not one."""
-    try:
-        row = strict_json.loads(line)
-    except ValueError:
-        return None
-    return row if _is_row(row) else None
-
-
-def _is_row(row: object) -> bool:
-    return type(row) is dict and type(row.get(STEP)) is int and 0 <= row[STEP] < 1 << 63
 
 
 def _column(values: list[Any]) -> np.ndarray:

@@ -1,58 +1,61 @@
-"""How a run shows itself in a notebook: a small table and its loss as a line. Every text is escaped."""
+"""HTML of runs for notebooks: a small table, and the loss as a line. Every text is escaped."""
 
 from __future__ import annotations
 
 import html
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdrun.errors import RunDirectoryError
-from gdrun.text import human_number, human_seconds, safe_text
+from gdrun.text import human_number, safe_text
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .run import Run
-
 _MOST_POINTS = 300
+_MOST_ROWS = 100
 _WIDTH, _HEIGHT = 260, 60
 _LOGARITHMIC_FROM = 100.0
 
 
-def run_html(run: Run) -> str:
-    """Return a run as HTML: name, status and why, steps, time, final values, and the curve of its loss."""
-    facts = run.summary()
-    record = None if run.problem else run.record
-    rows: dict[str, Any] = {"status": facts["status"], "why": facts.get("why"), "steps": facts.get("steps")}
-    if isinstance(facts.get("seconds"), int | float):
-        rows["time"] = human_seconds(facts["seconds"])
-    rows |= dict(record.final if record else {})
-    if record and record.best:
-        rows["best"] = ", ".join(f"{name} {_shown(value)}" for name, value in record.best.items())
-    rows["directory"] = str(run.directory)
+def run_html(title: str, rows: Mapping[str, Any], curve: str) -> str:
+    """Return a run as HTML: its values by name, without those that are None, and the curve of its loss."""
     left = "style='text-align:left'"
     cells = "".join(
-        f"<tr><th {left}>{_escaped(name)}</th><td {left}>{_escaped(_shown(value))}</td></tr>"
+        f"<tr><th {left}>{_cell(name)}</th><td {left}>{_cell(value)}</td></tr>"
         for name, value in rows.items()
         if value is not None
     )
-    return f"<div><strong>{_escaped(run.id)}</strong><table>{cells}</table>{_curve(run)}</div>"
+    return f"<div><strong>{_cell(title)}</strong><table>{cells}</table>{curve}</div>"
 
 
-def _shown(value: Any) -> str:
-    return human_number(value) if isinstance(value, int | float) else safe_text(value, limit=300)
+def table_html(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows that all have the same keys as an HTML table; at most a hundred are shown."""
+    if not rows:
+        return "<p>no runs</p>"
+    head = "".join(f"<th>{_cell(name)}</th>" for name in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_cell(value, digits=6)}</td>" for value in row.values()) + "</tr>"
+        for row in rows[:_MOST_ROWS]
+    )
+    more = f"<p>and {len(rows) - _MOST_ROWS} more</p>" if len(rows) > _MOST_ROWS else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 
-def _escaped(text: object) -> str:
-    return html.escape(safe_text(text, limit=300))
+def _cell(value: Any, *, digits: int | None = None) -> str:
+    return html.escape(safe_text(_text(value, digits), limit=300))
 
 
-def _curve(run: Run) -> str:
-    """The loss as an SVG line; nothing where there is none to draw. Heights are logarithms where they range widely."""
-    try:
-        columns = run.metrics
-    except RunDirectoryError:
+def _text(value: Any, digits: int | None) -> str:
+    if value is None:
         return ""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(item, digits)}" for name, item in value.items())
+    return human_number(value, digits=digits) if isinstance(value, int | float) else str(value)
+
+
+def loss_curve(columns: Mapping[str, np.ndarray]) -> str:
+    """Return a run's loss as an SVG line; "" where there is none to draw. Heights are logarithms over a wide range."""
     losses, steps = columns.get("loss"), columns.get("step")
     if losses is None or steps is None or losses.dtype.kind not in "iuf" or losses.ndim != 1:
         return ""
@@ -60,8 +63,8 @@ def _curve(run: Run) -> str:
     if len(points) < 2:
         return ""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    first, last = (human_number(losses[at], digits=3) for at in (0, -1))
-    label = _escaped(f"loss {first} to {last} over steps {steps[0]} to {steps[-1]}")
+    first, last = (human_number(losses[index], digits=3) for index in (0, -1))
+    label = _cell(f"loss {first} to {last} over steps {steps[0]} to {steps[-1]}")
     return (
         f"<svg role='img' aria-label='{label}' width='{_WIDTH}' height='{_HEIGHT}' viewBox='0 0 {_WIDTH} {_HEIGHT}'>"
         f"<title>{label}</title>"

@@ -1,4 +1,4 @@
-"""Which runs to throw away: old ones, diverged ones, all but the best."""
+"""Pruning: the removal of old runs, diverged runs, or all but the best."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from typing import Any
 
 from gdrun.errors import UsageError
 from gdrun.metrics.names import higher_is_better
-from gdrun.text import safe_text
 
-from . import layout
-from .entry import Entry
-from .listing import entries, select
-from .record import Status
-from .terms import duration
+from .filter import duration
+from .listing import runs, select
+from .run import Run
+from .run_info import Status
 from .trash import remove
 
 
@@ -31,22 +29,22 @@ def prune(runs_root: Path | str | None = None, **conditions: Any) -> list[Path]:
         RunDirectoryError: the disk refuses.
     """
     plan = plan_pruning(runs_root, **conditions)
-    return remove([entry.directory for entry in plan.goes], runs_root)
+    return remove([run.directory for run in plan.chosen], runs_root)
 
 
 @dataclass(frozen=True)
 class Pruning:
-    """What a prune would do.
+    """The runs that a prune removes and leaves.
 
     Attributes:
-        goes: the runs to remove, oldest first.
+        chosen: the runs to remove, oldest first.
         kept: how many of those that the conditions fit stay because they are among the best.
         busy: runs that fit and are being written.
     """
 
-    goes: tuple[Entry, ...]
+    chosen: tuple[Run, ...]
     kept: int
-    busy: tuple[Entry, ...]
+    busy: tuple[Run, ...]
 
 
 def plan_pruning(
@@ -77,20 +75,20 @@ def plan_pruning(
             hint="--keep-best N, --older 30d, --status diverged or --filter CONDITION",
         )
     now = now or datetime.now(UTC)
-    everything = entries(layout.root_of(runs_root))
+    everything = runs(runs_root)
     fitting = select(everything, filter=filter, now=now)
     if older is not None:
         seconds = duration(older)
         if seconds is None:
-            raise UsageError(f"'{safe_text(older, limit=40)}' is no duration", hint="for example 30d, 12h or 2w")
-        fitting = [entry for entry in fitting if (age := entry.get("age", now=now)) is not None and age > seconds]
+            raise UsageError(f"{older!r} is no duration", hint="for example 30d, 12h or 2w")
+        fitting = [run for run in fitting if (age := run.get("age", now=now)) is not None and age > seconds]
     if status is not None:
-        wanted = _statuses(status)
-        fitting = [entry for entry in fitting if entry.status in wanted]
+        statuses = _statuses(status)
+        fitting = [run for run in fitting if run.status in statuses]
     best = _best(everything, keep_best, metric) if keep_best is not None else set()
-    goes = [entry for entry in fitting if entry.id not in best]
-    busy = tuple(entry for entry in goes if entry.status is Status.RUNNING)
-    return Pruning(tuple(entry for entry in goes if entry.status is not Status.RUNNING), len(fitting) - len(goes), busy)
+    chosen = [run for run in fitting if run.id not in best]
+    busy = tuple(run for run in chosen if run.status is Status.RUNNING)
+    return Pruning(tuple(run for run in chosen if run.status is not Status.RUNNING), len(fitting) - len(chosen), busy)
 
 
 def _statuses(text: str) -> set[Status]:
@@ -100,25 +98,25 @@ def _statuses(text: str) -> set[Status]:
         from gdrun.suggest import did_you_mean
 
         name = unknown[0] if unknown else text
-        hint = did_you_mean(name, [one.value for one in Status], allowed="known are")
-        raise UsageError(f"there is no status '{safe_text(name, limit=40)}'", hint=hint)
+        hint = did_you_mean(name, [each.value for each in Status], allowed="known are")
+        raise UsageError(f"there is no status {name!r}", hint=hint)
     return {Status(name) for name in names}
 
 
 _ENDED_WELL = (Status.COMPLETED, Status.STOPPED, Status.INTERRUPTED)
 
 
-def _best(everything: Sequence[Entry], count: int, metric: str) -> set[str]:
+def _best(everything: Sequence[Run], count: int, metric: str) -> set[str]:
     """The ids of the best `count` runs of each name: losses of different experiments do not compare."""
-    groups: dict[str, list[tuple[float, Entry]]] = {}
-    for entry in everything:
-        value: Any = entry.get(f"final.{metric}") if metric != "loss" else entry.get("loss")
-        if entry.status in _ENDED_WELL and isinstance(value, int | float) and value == value:
-            groups.setdefault(str(entry.get("name")), []).append((value, entry))
+    groups: dict[str, list[tuple[float, Run]]] = {}
+    for run in everything:
+        value: Any = run.get(f"final.{metric}") if metric != "loss" else run.get("loss")
+        if run.status in _ENDED_WELL and isinstance(value, int | float) and value == value:
+            groups.setdefault(str(run.get("name")), []).append((value, run))
     if not groups and metric != "loss":
-        raise UsageError(f"no run has a final '{safe_text(metric, limit=60)}'")
-    found: set[str] = set()
+        raise UsageError(f"no run has a final {metric!r}")
+    best: set[str] = set()
     for members in groups.values():
         members.sort(key=lambda pair: pair[0], reverse=higher_is_better(metric))
-        found |= {entry.id for _, entry in members[:count]}
-    return found
+        best |= {run.id for _, run in members[:count]}
+    return best

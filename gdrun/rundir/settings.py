@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gdrun.errors import ConfigError, RunDirectoryError
+from gdrun.suggest import ALIASES
 
 from . import layout
 from .files import read_file
@@ -22,11 +24,8 @@ LONGEST_TEXT = 200
 LONGEST_LIST = 16
 MOST_SETTINGS = 400
 
-ALIASES = {"lr": "optimizer.learning_rate"}
-"""Short names, as on the command line."""
-
 NOT_SETTINGS = frozenset({"name", "description", "expect", "sweep", "checkpoint"})
-"""Top-level keys that say nothing about how a run goes."""
+"""Top-level keys that change nothing in the computation of a run."""
 
 _CONFIG_LIMIT = 64 << 20
 
@@ -41,12 +40,12 @@ def flatten(config: Mapping[str, Any], *, most: int | None = MOST_SETTINGS) -> d
         config: mappings, lists and scalars, as `gdrun.experiment.dump.plain` or a YAML parser gives them.
         most: how many settings are kept, the first ones; None keeps all.
     """
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for path, value in _leaves({key: item for key, item in config.items() if key not in NOT_SETTINGS}, ""):
-        if len(found) == most:
+        if len(settings) == most:
             break
-        found[path] = _short(value)
-    return found
+        settings[path] = _short(value)
+    return settings
 
 
 def settings_of(directory: Path) -> dict[str, Any]:
@@ -101,3 +100,45 @@ def _cut(text: str) -> str:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:12]
     return f"{text[: LONGEST_TEXT - 20]}... {digest}"
+
+
+def ending_in(word: str, settings: Iterable[str]) -> list[str]:
+    """Return the paths that end in `word`; of several, those nearest to the top: a bare word in an override."""
+    paths = [path for path in settings if path.endswith(f".{word}")]
+    fewest = min((path.count(".") for path in paths), default=0)
+    return [path for path in paths if path.count(".") == fewest]
+
+
+def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the paths whose values are not the same in all of `settings`, in the order in which they first appear.
+
+    A setting that one has and another has not differs too.
+    """
+    if len(settings) < 2:
+        return []
+    first, others = settings[0], settings[1:]
+    paths: set[str] = set()
+    for other in others:
+        if other != first:
+            paths |= {path for path, value in first.items() if other.get(path, _NOTHING) != value}
+            paths |= other.keys() - first.keys()
+    if paths <= first.keys():
+        return [path for path in first if path in paths]
+    return [path for path in dict.fromkeys(path for one in settings for path in one) if path in paths]
+
+
+_NOTHING = object()
+
+
+def labels(paths: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Return path -> the shortest name that means it alone among the paths `known`: lr, momentum, data.kind.
+
+    A name is an alias, the last word of the path or the whole path, which is what filters and overrides know.
+    """
+    last_words = Counter(path.rpartition(".")[2] for path in set(known))
+    aliases = {path: name for name, path in ALIASES.items()}
+    names = {}
+    for path in paths:
+        word = path.rpartition(".")[2]
+        names[path] = aliases.get(path) or (word if last_words[word] <= 1 else path)
+    return names

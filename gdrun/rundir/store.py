@@ -1,7 +1,7 @@
 """The one writer of a run directory.
 
 What it promises, whatever kills the process: each file is absent, complete-old or complete-new; only the last line of
-an append-only file can be torn, readers skip it and the next writer cuts it off. What `sync`, `close`, `update_record`
+an append-only file can be torn, readers skip it and the next writer cuts it off. What `sync`, `close`, `update_info`
 and the `write_` methods have returned from is on the disk. After a failure of the disk nothing is trusted: every
 further call repeats the error. One thread at a time.
 """
@@ -26,7 +26,7 @@ from .checkpoint import Checkpoints
 from .files import TEMPORARY, AppendOnlyFiles, reading, remove_file, remove_leftovers, replacing
 from .lock import WriterLock
 from .metrics import encode_columns, encode_rows, offset_after
-from .record import RunRecord, Status, now_text, read_record
+from .run_info import RunInfo, Status, now_text, read_run_info
 
 FEW_NUMBERS = 1000
 """Up to so many parameters are also written as parameters.json, for people."""
@@ -41,11 +41,11 @@ class RunStore:
     As a context manager it abandons the run if the block ends with an error, and otherwise expects it to be closed.
     """
 
-    def __init__(self, directory: Path, lock: WriterLock, record: RunRecord, claimed: claim.Claim | None) -> None:
+    def __init__(self, directory: Path, lock: WriterLock, info: RunInfo, claimed: claim.Claim | None) -> None:
         """Use `create` or `open`."""
         self.directory = directory
         self._lock = lock
-        self._record = record
+        self._info = info
         self._claimed = claimed
         self._written: set[str] = set()
         self._appended = AppendOnlyFiles(directory)
@@ -62,20 +62,16 @@ class RunStore:
             runs_root: made if it is not there.
             name: the experiment's name.
             now: when the run starts; default now.
-            fields: of the RunRecord, as far as they are known already.
+            fields: of the RunInfo, as far as they are known already.
         Raises:
             RunDirectoryError: the disk refused; nothing is left behind.
         """
         now = now or datetime.now(UTC)
         claimed = claim.claim(Path(runs_root), name, now)
+        info = RunInfo(id=claimed.path.name, name=name, started=now_text(now))
+        store = cls(claimed.path, claimed.lock, info, claimed)
         try:
-            record = RunRecord(id=claimed.path.name, name=name, started=now_text(now)).updated(**fields)
-            store = cls(claimed.path, claimed.lock, record, claimed)
-        except BaseException:
-            claimed.release()
-            raise
-        try:
-            store.update_record()
+            store.update_info(**fields)
             store.warnings += claimed.point()
         except BaseException:
             with suppress(RunDirectoryError):
@@ -85,20 +81,20 @@ class RunStore:
 
     @classmethod
     def open(cls, directory: Path) -> RunStore:
-        """Open an existing run directory to go on writing it.
+        """Open an existing run directory to write more into it.
 
-        Takes the lock, removes what a killed writer left half-written, and cuts a torn last line off. The record is
-        left as it is.
+        Takes the lock, removes what a killed writer left half-written, and cuts a torn last line off. The run
+        info is left as it is.
 
         Raises:
             RunDirectoryError: it is busy, corrupt, foreign, or the disk refuses.
         """
         directory = Path(directory)
         # Before the lock, so that a directory that is not ours does not even get a lock file.
-        read_record(directory)
+        read_run_info(directory)
         lock = WriterLock(directory)
         try:
-            store = cls(directory, lock, read_record(directory), None)
+            store = cls(directory, lock, read_run_info(directory), None)
             for folder in ("", layout.SOURCE, layout.CHECKPOINTS, layout.BEST_RUN):
                 remove_leftovers(directory / folder)
             for name in _APPEND_ONLY:
@@ -109,9 +105,9 @@ class RunStore:
         return store
 
     @property
-    def record(self) -> RunRecord:
-        """What run.json says now."""
-        return self._record
+    def info(self) -> RunInfo:
+        """The run info as run.json has it now."""
+        return self._info
 
     def checkpoints(self, *, keep: int = 2) -> Checkpoints:
         """Return the run's checkpoints, to save and to load; `keep` of the newest stay."""
@@ -166,17 +162,17 @@ class RunStore:
         with self._trusting():
             return remove_file(self.directory / name)
 
-    def update_record(self, **fields: Any) -> RunRecord:
-        """Change fields of the record and write run.json; return the new record.
+    def update_info(self, **fields: Any) -> RunInfo:
+        """Change fields of the run info and write run.json; return the new run info.
 
         Raises:
-            TypeError, ValueError: as `RunRecord.updated`.
+            TypeError, ValueError: as `RunInfo.updated`.
             RunDirectoryError: the disk refused.
         """
-        record = self._record.updated(**fields)
-        self.write_bytes(layout.RECORD, record.to_text().encode())
-        self._record = record
-        return record
+        info = self._info.updated(**fields)
+        self.write_bytes(layout.RUN_INFO, info.to_text().encode())
+        self._info = info
+        return info
 
     # --- append-only files ---------------------------------------------------------------------------------------
 
@@ -197,14 +193,6 @@ class RunStore:
         """Append `text` and, if it does not end in one, a newline to log.txt."""
         line = text if text.endswith("\n") else text + "\n"
         self._append(layout.LOG, line.encode("utf-8", "backslashreplace"))
-
-    def log_descriptor(self) -> int:
-        """Return the descriptor of log.txt, open for appending, for `os.dup2` over a stream that others write to.
-
-        It is the store's: it is closed with the store.
-        """
-        with self._trusting():
-            return self._appended.descriptor(layout.LOG)
 
     def cut_rows(self, *, after_step: int) -> None:
         """Remove the rows after `after_step` from metrics.jsonl: what a resumed run will record again."""
@@ -229,24 +217,24 @@ class RunStore:
     # --- the end -------------------------------------------------------------------------------------------------
 
     def close(self, status: str, **fields: Any) -> None:
-        """Flush, write the final record, give the lock back.
+        """Flush, write the final run info, give the lock back.
 
-        The record comes last: a status other than "running" says that everything before it is on the disk.
+        The run info comes last: a status other than "running" says that everything before it is on the disk.
 
         Args:
             status: what the run has come to.
-            fields: of the RunRecord.
+            fields: of the RunInfo.
         Raises:
             RunDirectoryError: the disk refused; the lock is given back all the same.
         """
         try:
             self.sync()
-            self.update_record(**{"status": str(status), "finished": now_text()} | fields)
+            self.update_info(**{"status": str(status), "finished": now_text()} | fields)
         finally:
             self._release()
 
     def abandon(self, why: str, *, status: str = Status.FAILED) -> None:
-        """End a run that an error ended: note it in the record if the disk lets us, give the lock back; never raise."""
+        """End a run that an error ended: note it in run.json if the disk lets us, give the lock back; never raise."""
         if self._closed:
             return
         try:
@@ -255,7 +243,7 @@ class RunStore:
             # A broken store may still be able to say that it is broken: run.json is a file of its own.
             self._broken = None
             with suppress(RunDirectoryError):
-                self.update_record(status=str(status), why=safe_text(why, limit=1000, lines=True), finished=now_text())
+                self.update_info(status=str(status), why=safe_text(why, limit=1000, lines=True), finished=now_text())
         finally:
             self._release()
 
@@ -269,7 +257,7 @@ class RunStore:
         For an invocation that turns out to be refused; it must leave nothing on disk.
 
         Raises:
-            RunDirectoryError: somebody else has put files there meanwhile; those stay.
+            RunDirectoryError: something else has put files there meanwhile; those stay.
         """
         assert self._claimed is not None, "only a directory that was just created can be discarded"
         try:

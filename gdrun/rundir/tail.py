@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 from gdrun.errors import RunDirectoryError
 
+from . import strict_json
 from .files import reading
 from .layout import METRICS
 from .lock import is_locked
@@ -28,7 +28,7 @@ def last_row(directory: Path) -> dict[str, Any] | None:
         return None
     # What follows the last newline is torn; the first piece may be the end of a longer line.
     for line in reversed(lines[:-1]):
-        if (row := _row(line)) is not None:
+        if (row := decode_row(line)) is not None:
             return row
     return None
 
@@ -63,13 +63,13 @@ class Tail:
         # The last line may still be on its way.
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
-        return [row for line in whole.split(b"\n") if line and (row := _row(line)) is not None]
+        return [row for line in whole.split(b"\n") if line and (row := decode_row(line)) is not None]
 
 
 def follow(
     directory: Path | str, *, pause_seconds: float = 0.25, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield a run's rows as they are written, the first time all that are there; end when nobody writes it any more.
+    """Yield a run's rows as they are written, the first time all that are there; end with its writer.
 
     Args:
         directory: the run's.
@@ -82,16 +82,22 @@ def follow(
     tail = Tail(directory)
     while True:
         # Asked before reading: what is written between the two is read by the last look.
-        goes_on = is_locked(directory)
+        running = is_locked(directory)
         yield tail.new_rows()
-        if not goes_on:
+        if not running:
             return
         sleep(pause_seconds)
 
 
-def _row(line: bytes) -> dict[str, Any] | None:
+def decode_row(line: bytes) -> dict[str, Any] | None:
+    """Return the row in one line of metrics.jsonl, None if it is not one."""
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
+        row = strict_json.loads(line)
+    except ValueError:
         return None
-    return row if isinstance(row, dict) and type(row.get("step")) is int else None
+    return row if is_row(row) else None
+
+
+def is_row(value: object) -> bool:
+    """Return whether what a line says is a row: a mapping with a step, which fits into 64 bits."""
+    return type(value) is dict and type(step := value.get("step")) is int and 0 <= step < 1 << 63

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gdrun.rundir import layout
 from gdrun.rundir.files import disk_error, names_in, remove_file
 from gdrun.rundir.lock import WriterLock
-from gdrun.rundir.record import RunRecord, now_text
+from gdrun.rundir.run_info import RunInfo, now_text
 from gdrun.rundir.store import RunStore
 from gdrun.training.listener import Listener
 from gdrun.training.outcome import describe_outcome
@@ -72,9 +72,9 @@ def _open(path: Path, fields: dict[str, Any]) -> RunStore:
     except OSError as error:
         raise disk_error("make", path, error) from error
     lock = WriterLock(path)
-    record = RunRecord(id=path.name, started=now_text()).updated(**fields)
+    record = RunInfo(id=path.name, started=now_text()).updated(**fields)
     store = RunStore(path, lock, record, None)
-    store.update_record()
+    store.update_info()
     return store
 
 

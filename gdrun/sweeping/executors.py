@@ -33,7 +33,7 @@ import numpy as np
 from gdrun.errors import GdrunError, ResourceError, UsageError
 from gdrun.text import plural, safe_text
 
-from .grouping import Group, is_convolutional
+from .grouping import Group
 from .results import STATUSES, BlockProgress, BlockResult, Hooks, failed
 from .worker import OtherVersions, Work, train, warm_up
 
@@ -263,7 +263,7 @@ def chunk_of(spec: SweepSpec, group: Group) -> int:
     if len(group) == 1:
         return 1
     experiment = spec.load(int(group.trials[0])).experiment
-    return 1 if experiment.compile == "eager" or is_convolutional(experiment.model) else ALIGNMENT
+    return 1 if experiment.compile == "eager" or experiment.model.convolves else ALIGNMENT
 
 
 class LocalPool:

@@ -23,8 +23,6 @@ from gdrun.config.section import Section
 from gdrun.errors import FormulaError
 from gdrun.experiment.experiment import Experiment, Loop
 from gdrun.formula.parse import parse
-from gdrun.models.convolutions import Convolution
-from gdrun.models.sections import FormulaModel
 
 from .space import is_number
 
@@ -74,17 +72,6 @@ class Group:
 def parts_of(groups: Sequence[Group], trials: np.ndarray) -> list[Group]:
     """Return the parts of the groups that are among `trials`."""
     return [part for group in groups if len(part := group.subset(trials))]
-
-
-def is_convolutional(section: Any) -> bool:
-    """Return whether there is a convolution in a section."""
-    if isinstance(section, Convolution):
-        return True
-    if isinstance(section, Mapping):
-        return any(map(is_convolutional, section.values()))
-    if isinstance(section, tuple):
-        return any(map(is_convolutional, section))
-    return isinstance(section, Section) and any(is_convolutional(value) for _, value in section)
 
 
 def group_trials(spec: SweepSpec) -> list[Group]:
@@ -184,7 +171,7 @@ def _change(experiment: Experiment, path: ConfigPath, values: Sequence[Any], col
         return "program" if experiment.optimizer.needs == "residuals" else "loss"
     if head == "constants" and len(rest) == 1:
         return _of_constant(experiment, str(rest[0])) if column.dtype != object else "parts"
-    if head == "model" and isinstance(experiment.model, FormulaModel) and rest[:1] == ("parameters",):
+    if head == "model" and rest[:1] == ("parameters",):
         return "initial" if rest[2:] in ((), ("value",), ("raw",), ("init",)) and not _is_mapping(values) else "program"
     return "program"
 
@@ -197,10 +184,7 @@ def _of_constant(experiment: Experiment, name: str) -> Change:
     if name in _names(_texts(experiment.schedule.learning_rate_factor)):
         return "program"
     others = [text for key, text in experiment.constants.items() if key != name]
-    model = experiment.model
-    early = [*others, *_texts(experiment.data)]
-    if isinstance(model, FormulaModel):
-        early += [text for parameter in model.parameters.values() for text in _texts(parameter)]
+    early = [*others, *_texts(experiment.data), *experiment.model.initial_formulas()]
     early += experiment.optimizer.start_formulas()
     return "parts" if name in _names(early) else "constant"
 

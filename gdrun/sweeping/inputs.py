@@ -17,14 +17,13 @@ from gdrun.assembly import Built, assemble, build_parts
 from gdrun.assembly.assemble import start
 from gdrun.assembly.initial import initial_state
 from gdrun.assembly.initial_tensors import Parts
-from gdrun.assembly.model import build_model
+from gdrun.assembly.objective import build_model
 from gdrun.assembly.optimizer import build_optimizer
 from gdrun.engine.feed import Feed
 from gdrun.engine.lane_drive import LaneInputs
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import ConfigError, GdrunError
 from gdrun.formula.parse import parse
-from gdrun.models.sections import FormulaModel
 
 from .grouping import Group
 from .neighbours import neighbour, settled_axes
@@ -127,8 +126,7 @@ def _combinations(spec: SweepSpec, group: Group, axes: Sequence[int]) -> tuple[n
 
 def _is_plain(parts: Parts) -> bool:
     """Whether initial values come from the model's section and the constants alone."""
-    section = parts.experiment.model
-    return isinstance(section, FormulaModel) and not section.networks and parts.experiment.random != "legacy"
+    return parts.experiment.model.starts_by_formula and parts.experiment.random != "legacy"
 
 
 def _restarted(like: Parts, loaded: LoadedConfig) -> Parts:
@@ -136,13 +134,7 @@ def _restarted(like: Parts, loaded: LoadedConfig) -> Parts:
 
     def build() -> Parts:
         experiment = loaded.experiment
-        model = build_model(
-            experiment.model,
-            constants=like.constants,
-            inputs={name: tuple(value.shape) for name, value in like.data.inputs.items()},
-            seed=experiment.seed,
-            precision=experiment.precision,
-        )
+        model = build_model(experiment, like.constants, like.data)
         dtype = tf.as_dtype(experiment.precision)
         state, setting = initial_state(like.experiment, like.objective, model.initial, dtype)
         return replace(like, state=state, setting=setting)

@@ -13,7 +13,7 @@ from gdrun.errors import RunDirectoryError
 from gdrun.rundir import layout, strict_json
 from gdrun.rundir.arrays import ArraysError, read_arrays
 from gdrun.rundir.files import names_in, read_file, reading, remove_leftovers
-from gdrun.rundir.record import Status
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 from gdrun.text import safe_text
 
@@ -130,14 +130,14 @@ class Keeper:
         fields: dict[str, Any] = {
             "why": why,
             "stopped_by": "signal" if signal is not None else "trials",
-            "seconds": seconds + (self._store.record.seconds or 0.0),
+            "seconds": seconds + (self._store.info.seconds or 0.0),
             "steps": int(sum(int(block.steps.sum()) for block in table.blocks)),
             "final": {} if losses is None else {"loss": losses[1]},
             "best": told,
             "extra": {"trials": table.counts(), "strategy": _strategies(table)},
         }
         # The record first: without parts it is all that says that nothing is missing.
-        self._store.update_record(status=str(status), **fields)
+        self._store.update_info(status=str(status), **fields)
         if signal is None and not len(table.missing()):
             for name in (*part_names(self._store), *asked_names(self._store)):
                 self._store.remove(f"{PARTS}/{name}")

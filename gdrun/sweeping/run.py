@@ -20,10 +20,9 @@ from gdrun.errors import ConfigError, RunDirectoryError, UsageError
 from gdrun.experiment.loading import LoadedConfig
 from gdrun.rundir.environment import PACKAGES
 from gdrun.rundir.layout import default_runs_root
-from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
-from gdrun.rundir.sweep_run import SweepRun
 from gdrun.text import plural
 from gdrun.training.listener import Listener, Progress, plan_of
 from gdrun.training.prepare import Prepared, prepare
@@ -57,7 +56,7 @@ def sweep(
     plugins: PluginSources = (),
     listener: Listener | None = None,
     command: Sequence[str] | None = None,
-) -> SweepRun:
+) -> Run:
     """Train many trials of one experiment and return their sweep.
 
     Args:
@@ -125,7 +124,7 @@ def resume(
         RunDirectoryError: another process writes the run, it is damaged, or the disk refuses.
     """
     directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
-    if Run(directory).record.kind == "sweep":
+    if Run(directory).info.kind == "sweep":
         return resume_sweep(directory, overrides, plugins=plugins, listener=listener)
     return continue_run(prepare_again(directory, overrides, plugins=plugins), directory, listener=listener, log=log)
 
@@ -136,7 +135,7 @@ def resume_sweep(
     *,
     plugins: PluginSources = (),
     listener: Listener | None = None,
-) -> SweepRun:
+) -> Run:
     """Train the trials of a sweep that have no result; those that have one stay as they are, byte for byte.
 
     Args:
@@ -146,7 +145,7 @@ def resume_sweep(
     """
     if overrides:
         raise UsageError("a sweep goes on as it is; nothing of it can change", hint="gdrun resume RUN")
-    record = Run(directory).record
+    record = Run(directory).info
     spec = plan_trials(directory, plugins=plugins)
     if record.config_hash not in (None, config_hash(spec.config_text())):
         raise RunDirectoryError(f"the config of {directory} is not the one that the sweep began with")
@@ -164,8 +163,8 @@ def resume_sweep(
             store.leave()
             raise
         open_things.enter_context(store)
-        resumed = (*store.record.resumed, {"trials": int(table.total - len(missing))})
-        store.update_record(status=str(Status.RUNNING), finished=None, stopped_by=None, why=None, resumed=resumed)
+        resumed = (*store.info.resumed, {"trials": int(table.total - len(missing))})
+        store.update_info(status=str(Status.RUNNING), finished=None, stopped_by=None, why=None, resumed=resumed)
         groups = [] if spec.search is not None else parts_of(group_trials(spec), missing)
         return _carry_out(store, spec, groups, settings, table, executor, first, listener)
 
@@ -303,10 +302,10 @@ def _carry_out(
     first: Prepared,
     listener: Listener,
     command: Sequence[str] | None = None,
-) -> SweepRun:
+) -> Run:
     """Train the groups, keeping each block as it comes, and close the store and the executor."""
     sizes = tuple(map(len, groups))
-    listener.planned(plan_of(first, store.directory, store.record.name, num_trials=len(spec), group_sizes=sizes))
+    listener.planned(plan_of(first, store.directory, store.info.name, num_trials=len(spec), group_sizes=sizes))
     keeper = Keeper(store, spec, table)
     reporter = _Reporter(spec, listener, table)
     with StopRequests() as requests:
@@ -338,6 +337,6 @@ def _carry_out(
         counts = table.counts()
         why = f"{plural(counts['total'], 'trial')}, {counts['diverged']} diverged, {counts['failed']} failed"
         keeper.close(Status.COMPLETED, why=why, seconds=time.monotonic() - reporter.began)
-    run = SweepRun(store.directory)
+    run = Run(store.directory)
     listener.finished(run)
     return run

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from gdrun.rundir.sweep_run import SweepRun
+    from gdrun.rundir.run import Run
 
 SEED = "seed"
 RATE = "learning_rate"
@@ -80,7 +80,7 @@ class SweepSummary:
     prediction: dict[str, Any] | None
 
 
-def summarize(run: SweepRun, *, most: int = 5) -> SweepSummary:
+def summarize(run: Run, *, most: int = 5) -> SweepSummary:
     """Return what the table of a sweep comes to, as far as it goes.
 
     Args:
@@ -88,7 +88,7 @@ def summarize(run: SweepRun, *, most: int = 5) -> SweepSummary:
     Raises:
         RunDirectoryError: the directory cannot be read.
     """
-    rows, axes, extra = run.trials, tuple(run.axes), run.record.extra
+    rows, axes, extra = run.trials, tuple(run.axes), run.info.extra
     metric = str(extra.get("metric") or "loss")
     if extra.get("value") == "best" and rows and f"best_{metric}" in rows[0]:
         metric = f"best_{metric}"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir.checkpoint import Checkpoint
-from gdrun.rundir.record import Status
+from gdrun.rundir.checkpoint import SavedCheckpoint
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 
 from .outcome import Outcome
@@ -101,7 +101,7 @@ class Saver:
         record = {_RECORD + name: values[-1] for name, values in report.records.items()}
         meta = {
             "format": FORMAT,
-            "run": self._store.record.id,
+            "run": self._store.info.id,
             "seconds": self.seconds,
             "compute_seconds": self.compute_seconds(report),
         }
@@ -112,7 +112,7 @@ class Saver:
         self._saved = time.monotonic()
 
 
-def position_at(checkpoint: Checkpoint, prepared: Prepared, run_id: str) -> Position:
+def position_at(checkpoint: SavedCheckpoint, prepared: Prepared, run_id: str) -> Position:
     """Return the position that a checkpoint holds.
 
     Raises:
@@ -149,7 +149,7 @@ def _first_record(prepared: Prepared) -> dict[str, Any]:
     return flat_record(prepared.built.program.first_record)
 
 
-def _part(checkpoint: Checkpoint, prefix: str, template: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _part(checkpoint: SavedCheckpoint, prefix: str, template: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays of one part, if they are those that the run has."""
     arrays = {name.removeprefix(prefix): value for name, value in checkpoint.arrays.items() if name.startswith(prefix)}
     shapes = {name: (value.shape, value.dtype) for name, value in arrays.items()}

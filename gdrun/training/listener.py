@@ -95,7 +95,7 @@ class Listener:
         """Something that the user should know, and that does not end the run."""
 
     def finished(self, run: Run) -> None:
-        """The run directory is complete. `run` is a SweepRun where a sweep has ended."""
+        """The run directory is complete. `run` is a Run where a sweep has ended."""
 
     def close(self) -> None:
         """Nothing more will come, however the run ended."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdrun.rundir.record import Status
+from gdrun.rundir.run_info import Status
 from gdrun.text import human_number, plural
 
 from .prepare import Prepared

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.config.section import Section
-from gdrun.data.csv_file import csv_data
+from gdrun.data import file_reader
 from gdrun.data.dataset import Dataset, dataset
-from gdrun.data.npz_file import npz_data
-from gdrun.data.parquet_file import parquet_data
 from gdrun.errors import DataError, RunDirectoryError, UsageError
 from gdrun.experiment.loading import load_config
 from gdrun.formula.names import compared_with
@@ -50,37 +48,17 @@ def read_examples(prepared: Prepared, path: Path, *, target: bool) -> Dataset:
 
     Args:
         prepared: the run's experiment.
-        path: .csv, .tsv, .npz or .parquet. Where the config's data is a file of that kind, its columns are taken; else
-            columns or arrays called like the inputs, and `target`.
+        path: a file of a kind that `data:` can name; its suffix shows which. Where the config's data is a file of that
+            kind, its columns are taken; else columns or arrays called like the inputs, and `target`.
         target: whether the target is wanted.
     Raises:
         DataError: a column is missing, a value is not finite, ...
         UsageError: another kind of file.
     """
-    section: Any = prepared.loaded.experiment.data
-    names = {name: name for name in prepared.built.data.inputs}
-    kind = getattr(section, "kind", None)
-    wanted = "target" if target else None
-    suffix = path.suffix.lower()
+    section, names = prepared.loaded.experiment.data, tuple(prepared.built.data.inputs)
+    reader = file_reader(path, like=section, names=names, target=target)
     labels = prepared.built.datasets.train.labels if prepared.built.datasets else ()
-    if suffix in (".csv", ".tsv"):
-        separator = "\t" if suffix == ".tsv" else ","
-        if kind in ("csv", "tsv"):
-            same: dict[str, Any] = {"separator": section.separator, "header": section.header, "skip": section.skip}
-            own, weights = (section.target, section.example_weights) if target else (None, None)
-            return csv_data(path, inputs=section.inputs, target=own, labels=labels, weights=weights, **same)
-        return csv_data(path, inputs=names, target=wanted, separator=separator, labels=labels)
-    if suffix == ".npz":
-        if kind == "npz":
-            own, weights = (section.target, section.example_weights) if target else (None, None)
-            return npz_data(path, inputs=section.inputs, target=own, labels=labels, weights=weights)
-        return npz_data(path, inputs=names, target=wanted, labels=labels)
-    if suffix == ".parquet":
-        if kind == "parquet":
-            own, weights = (section.target, section.example_weights) if target else (None, None)
-            return parquet_data(path, inputs=section.inputs, target=own, labels=labels, weights=weights)
-        return parquet_data(path, inputs=names, target=wanted, labels=labels)
-    raise UsageError(f"cannot read examples from {path}", hint="give a .csv, .tsv, .npz or .parquet file")
+    return reader.read(path, labels=labels, memory="all")
 
 
 def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predictions:
@@ -235,7 +213,7 @@ def final_moment(prepared: Prepared, run: Run) -> Any:
     from gdrun.engine.step import Moment
 
     tf = import_tensorflow()
-    step = run.record.steps or 0
+    step = run.info.steps or 0
     epoch = step // prepared.built.steps_per_epoch
     return Moment(tf.constant(step, tf.int64), tf.constant(epoch, tf.int64), None, None)
 

@@ -54,9 +54,9 @@ def prepare(
 
 def _check_files(loaded: LoadedConfig, built: Built) -> None:
     """Refuse to run a run directory's config again on data files that have changed since."""
-    if built.datasets is None or not (loaded.directory / layout.RECORD).is_file():
+    if built.datasets is None or not (loaded.directory / layout.RUN_INFO).is_file():
         return
-    recorded = Run(loaded.directory).record.data
+    recorded = Run(loaded.directory).info.data
     for path, digest in built.datasets.files.items():
         if recorded.get(path, digest) != digest:
             problem = Problem(
@@ -69,9 +69,9 @@ def _check_files(loaded: LoadedConfig, built: Built) -> None:
 
 def _check_plugins(loaded: LoadedConfig) -> None:
     """Refuse to use a run directory's config with other plugins than the run had, at the name of each such part."""
-    if not loaded.plugins.loaded or not (loaded.directory / layout.RECORD).is_file():
+    if not loaded.plugins.loaded or not (loaded.directory / layout.RUN_INFO).is_file():
         return
-    recorded = Run(loaded.directory).record.plugins
+    recorded = Run(loaded.directory).info.plugins
     problems = []
     for path, section in custom_parts(loaded.experiment):
         plugin = section.entry.plugin

@@ -11,7 +11,7 @@ import numpy as np
 from gdrun.experiment.dump import plain
 from gdrun.rundir import layout
 from gdrun.rundir.environment import PACKAGES, describe_environment
-from gdrun.rundir.record import Status
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
 

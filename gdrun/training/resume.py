@@ -26,8 +26,8 @@ from gdrun.rundir import layout
 from gdrun.rundir.environment import describe_host, package_versions
 from gdrun.rundir.files import read_file
 from gdrun.rundir.layout import default_runs_root, find_run, iterate_runs
-from gdrun.rundir.record import RunRecord, Status, now_text
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import RunInfo, Status, now_text
 from gdrun.rundir.store import RunStore
 from gdrun.text import plural, safe_text
 
@@ -63,7 +63,7 @@ def find_resumable(run: str | Path | None = None, *, more: bool = False, runs_di
         candidate = Run(directory)
         with suppress(UsageError, RunDirectoryError):
             check_unfinished(candidate, more=more)
-            if not more or candidate.record.kind == "train":
+            if not more or candidate.info.kind == "train":
                 return directory
     raise UsageError(
         f"no run in {safe_text(root)} can go on",
@@ -77,7 +77,7 @@ def check_unfinished(run: Run, *, more: bool) -> None:
     Raises:
         UsageError, RunDirectoryError: with the reason.
     """
-    record, status, name = run.record, run.status, safe_text(run.directory)
+    record, status, name = run.info, run.status, safe_text(run.directory)
     if status is Status.RUNNING:
         raise RunDirectoryError(f"{name} is busy: another process is writing it", hint="wait until it ends, or stop it")
     if status in _UNFINISHED or record.stopped_by == "seconds" or _lacks_trials(record):
@@ -93,7 +93,7 @@ def check_unfinished(run: Run, *, more: bool) -> None:
     raise UsageError(f"{name} has ended ({status.value}): {why}", hint="`gdrun train RUN KEY=VALUE` makes another run")
 
 
-def _lacks_trials(record: RunRecord) -> bool:
+def _lacks_trials(record: RunInfo) -> bool:
     """Return whether it is a sweep some of whose trials have failed, or never ran."""
     counts = record.extra.get("trials")
     if record.kind != "sweep" or not isinstance(counts, dict):
@@ -117,7 +117,7 @@ def prepare_again(
     """
     from gdrun.engine.device import num_threads
 
-    record = Run(directory).record
+    record = Run(directory).info
     _check_config(directory, record)
     _check_overrides(overrides)
     _refuse_changes(directory, _changes(record))
@@ -143,7 +143,7 @@ def prepare_again(
     return prepared
 
 
-def _check_config(directory: Path, record: RunRecord) -> None:
+def _check_config(directory: Path, record: RunInfo) -> None:
     try:
         text = read_file(directory / layout.CONFIG, limit=MAX_BYTES)
     except FileNotFoundError:
@@ -168,7 +168,7 @@ def _check_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> None:
             )
 
 
-def _changes(record: RunRecord) -> list[str | None]:
+def _changes(record: RunInfo) -> list[str | None]:
     """Return the changes of versions and machine, in words."""
     versions = package_versions()
     before, now = (_minor(values.pop("python", None)) for values in (dict(record.versions), versions))
@@ -232,7 +232,7 @@ def continue_run(
     with store:
         _reopen(store, prepared, position)
         warn(store, listener, warnings)
-        carry_out(store, prepared, listener, name=store.record.name, position=position, log=log)
+        carry_out(store, prepared, listener, name=store.info.name, position=position, log=log)
     run = Run(directory)
     listener.finished(run)
     return run
@@ -244,7 +244,7 @@ def _find_position(store: RunStore, prepared: Prepared) -> tuple[Position | None
     table, warnings = Run(store.directory).table, list[str]()
     for item in reversed(checkpoints.list()):
         try:
-            position = position_at(checkpoints.load(item), prepared, store.record.id)
+            position = position_at(checkpoints.load(item), prepared, store.info.id)
             _check_rows(table.steps, prepared, position)
         except RunDirectoryError as error:
             warnings.append(error.message)
@@ -276,14 +276,14 @@ def _check_rows(recorded: np.ndarray, prepared: Prepared, position: Position) ->
 
 def _reopen(store: RunStore, prepared: Prepared, position: Position | None) -> None:
     """Make the run one that is running again: its record, its rows up to the position, its config."""
-    record = store.record
+    record = store.info
     step = position.step if position else 0
     new = run_info(prepared, None)
     # The rest of the settings stays as it was written, relative paths too.
     lengths = ("schedule.epochs", "schedule.steps")
     settings = {key: value for key, value in record.settings.items() if key not in lengths}
     settings |= {key: value for key, value in new["settings"].items() if key in lengths}
-    store.update_record(
+    store.update_info(
         status=Status.RUNNING.value,
         stopped_by=None,
         why=None,

@@ -142,9 +142,9 @@ schedule: {steps: 0}
 """
     (tmp_path / "c.yaml").write_text(text)
     run = train(tmp_path / "c.yaml", runs_dir=tmp_path)
-    assert run.record.final["loss"] == 1 + 4 * 25
-    assert run.record.final["heaviest"] == 4
-    np.testing.assert_allclose(run.record.final["mse"], (1 + 9 + 25) / 3, rtol=1e-6)
+    assert run.info.final["loss"] == 1 + 4 * 25
+    assert run.info.final["heaviest"] == 4
+    np.testing.assert_allclose(run.info.final["mse"], (1 + 9 + 25) / 3, rtol=1e-6)
 
 
 def test_validation_examples_without_weights_count_alike_in_formulas(tmp_path):
@@ -156,7 +156,7 @@ optimizer: sgd
 schedule: {steps: 0}
 """
     (tmp_path / "c.yaml").write_text(text)
-    final = train(tmp_path / "c.yaml", runs_dir=tmp_path).record.final
+    final = train(tmp_path / "c.yaml", runs_dir=tmp_path).info.final
     assert final["loss"] == (1 + 9 * 16) / 2
     assert final["validation_loss"] == (25 + 49) / 2
 
@@ -226,7 +226,7 @@ record: {every: epoch, parameters: true}
         np.testing.assert_allclose(run.parameters["bias"], bias, rtol=1e-12)
         design = np.c_[x[held_out], x[held_out] ** 2]
         by_hand = np.mean((design @ theta + bias - y[held_out]) ** 2) / 2
-        np.testing.assert_allclose(run.record.final["validation_loss"], by_hand, rtol=1e-12)
+        np.testing.assert_allclose(run.info.final["validation_loss"], by_hand, rtol=1e-12)
 
     def test_draws_have_numpys_shapes_and_order(self, config):
         np.random.seed(7)

@@ -26,7 +26,7 @@ def test_iris_is_learned(tmp_path):
     pytest.importorskip("sklearn", reason="scikit-learn is an extra")
     run = train(CONFIGS / "iris.yaml", runs_dir=tmp_path)
     for name, bounds in load_config(CONFIGS / "iris.yaml").experiment.expect.metrics.items():
-        assert run.record.final[name] > bounds.above
+        assert run.info.final[name] > bounds.above
 
 
 def test_without_scikit_learn_iris_says_how_to_get_it(monkeypatch):
@@ -50,4 +50,4 @@ def test_mnist_trains_on_a_file_of_that_form_and_names_the_one_that_is_missing(t
     )
     overrides = {"schedule.epochs": 20, "schedule.batch_size": 20}
     run = train(CONFIGS / "mnist.yaml", overrides, runs_dir=tmp_path)
-    assert run.record.final["validation_accuracy"] > 0.9
+    assert run.info.final["validation_accuracy"] > 0.9

@@ -116,7 +116,7 @@ def look(path: Path) -> object:
     assert "\x1b" not in text
     verdict = verify(run)
     assert len(verdict.problems) <= 101
-    for read in (lambda: run.record, lambda: run.config, lambda: run.table, lambda: run.parameters, lambda: run.best):
+    for read in (lambda: run.info, lambda: run.config, lambda: run.table, lambda: run.parameters, lambda: run.best):
         read()
     with RunStore.open(path) as store:
         store.checkpoints().load_newest()
@@ -156,7 +156,9 @@ def rundir_cases() -> Iterator[Case]:
         ("an integer of 5000 digits", '{"schema_version": 1, "steps": ' + "9" * 5000 + "}"),
         ("UTF-16", _record().encode("utf-16")),
     ):
-        yield rundir(f"run.json is {name}", {"run.json": record})
+        # No damage leaves these two. Readers take NaN as such and the last of two keys; `verify` reports both.
+        outcome = EITHER if name in ("NaN", "a key twice") else REFUSED
+        yield rundir(f"run.json is {name}", {"run.json": record}, outcome)
     yield rundir(
         "escape sequences in its texts", {"run.json": _record(why="\x1b[31m\x07\u202e", name="\x1b]0;x\x07")}, EITHER
     )
@@ -269,7 +271,7 @@ def data_cases() -> Iterator[Case]:
 
 
 def _npz(folder: Path, data: bytes) -> object:
-    from gdrun.data.npz_file import npz_data
+    from gdrun.data.npz import npz_data
 
     return npz_data(_written(folder / "d.npz", data), inputs=["a"])
 
@@ -279,7 +281,7 @@ def _csv(folder: Path, table: bytes | str) -> object:
 
 
 def _read_csv(path: Path) -> object:
-    from gdrun.data.csv_file import csv_data
+    from gdrun.data.csv import csv_data
 
     return csv_data(path, inputs=["x"], target="y")
 

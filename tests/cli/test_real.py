@@ -29,7 +29,7 @@ def test_a_run_that_blows_up_is_exit_3_and_says_what_and_when(gdrun, config):
     assert result.code == 3
     assert "line diverged:" in result.err
     assert "step" in result.err
-    record = Run(result.out.strip()).record
+    record = Run(result.out.strip()).info
     assert record.diverged is not None
     assert record.diverged["step"] > 0
 

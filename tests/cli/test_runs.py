@@ -378,8 +378,6 @@ def test_the_trash_from_the_command_line(gdrun):
 def test_rm_refuses_what_lies_elsewhere(gdrun):
     directory = make()
     assert gdrun("rm", f"./{directory}", "--runs-dir", "others", "--yes").code == 2
-    Path("link").symlink_to(directory)
-    assert gdrun("rm", "./link", "--yes").code in (2, 5)
     assert directory.exists()
 
 

@@ -14,8 +14,8 @@ import pytest
 from gdrun.cli import progress
 from gdrun.cli.sweep_table import shown_trials
 from gdrun.errors import ConfigError, Problem
-from gdrun.rundir.record import RunRecord
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import RunInfo
 from gdrun.training.listener import Plan, Progress
 
 RATE = "optimizer.learning_rate"
@@ -34,7 +34,7 @@ class FakeSweep:
     error: Exception | None = None
     called: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def sweep(self, source: Any, arguments: Any = (), *, listener: Any = None, **options: Any) -> SweepRun:
+    def sweep(self, source: Any, arguments: Any = (), *, listener: Any = None, **options: Any) -> Run:
         """Take the place of gdrun.sweeping.run.sweep."""
         self.called.append((source, list(arguments), options))
         if self.error is not None:
@@ -57,12 +57,12 @@ class FakeSweep:
                 [[({"trial": n} | row).get(name, "") for name in columns] for n, row in enumerate(self.rows)]
             )
         extra = {"axes": [{"key": key, "values": None} for key in self.axes], "metric": "loss", "direction": "minimize"}
-        record = RunRecord(
+        record = RunInfo(
             id="sweep", name="line", kind="sweep", status=self.status, stopped_by=self.stopped_by, seconds=2.0,
-            extra=extra | self.extra,
+            **(extra | self.extra),
         )  # fmt: skip
         (directory / "run.json").write_text(record.to_text())
-        run = SweepRun(directory)
+        run = Run(directory)
         listener.finished(run)
         return run
 

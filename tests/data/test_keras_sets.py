@@ -7,11 +7,12 @@ import hashlib
 import pickle
 import struct
 from importlib import import_module
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from gdrun.data.keras_sets import READERS, keras_data
+from gdrun.data.keras_sets import KerasData, keras_data
 from gdrun.errors import DataError, ResourceError
 
 RANDOM = np.random.default_rng(0)
@@ -49,34 +50,29 @@ def test_mnist_is_its_archive(folder):
 
 def test_fashion_mnist_is_gzipped_idx(folder):
     x, y = images(4, 28, 28), images(4) % 10
-    write_idx(folder / "fashion-mnist" / "t10k-images-idx3-ubyte.gz", x)
-    write_idx(folder / "fashion-mnist" / "t10k-labels-idx1-ubyte.gz", y)
+    for part, (features, labels) in {"t10k": (x, y), "train": (x[:2], y[:2])}.items():
+        write_idx(folder / "fashion-mnist" / f"{part}-images-idx3-ubyte.gz", features)
+        write_idx(folder / "fashion-mnist" / f"{part}-labels-idx1-ubyte.gz", labels)
     data = keras_data("fashion_mnist", part="test")
     np.testing.assert_array_equal(data.inputs["x"], x)
     np.testing.assert_array_equal(data.target, y)
 
 
-@pytest.mark.parametrize("inner", ["cifar-10-batches-py-target/cifar-10-batches-py", "cifar-10-batches-py"])
-def test_cifar10_is_five_pickled_batches_of_planes(folder, inner):
+@pytest.mark.parametrize("inner", ["cifar-100-python-target/cifar-100-python", "cifar-100-python"])
+def test_cifar_is_its_pickled_planes_with_fine_labels(folder, inner):
+    """In the folder of newer versions of Keras, and in that of older ones."""
     place = folder / inner
     place.mkdir(parents=True)
-    batches = [images(2, 3072) for _ in range(5)]
-    for k, batch in enumerate(batches):
-        (place / f"data_batch_{k + 1}").write_bytes(pickle.dumps({b"data": batch, b"labels": [k, 9]}, protocol=2))
-    data = keras_data("cifar10")
-    assert data.inputs["x"].shape == (10, 32, 32, 3)
-    assert data.inputs["x"][3, 1, 2, 0] == batches[1][1][34]
-    assert data.inputs["x"][3, 1, 2, 2] == batches[1][1][2 * 1024 + 34]
-    assert list(data.target[:4]) == [0, 9, 1, 9]
-    assert len(data.files) == 5
-
-
-def test_cifar100_has_fine_labels(folder):
-    place = folder / "cifar-100-python"
-    place.mkdir()
-    content = {b"data": images(2, 3072), b"fine_labels": [77, 3], b"coarse_labels": [1, 2]}
-    (place / "test").write_bytes(pickle.dumps(content, protocol=2))
-    assert list(keras_data("cifar100", part="test").target) == [77, 3]
+    planes = {part: images(2, 3072) for part in ("train", "test")}
+    for part, label in (("train", 5), ("test", 77)):
+        content = {b"data": planes[part], b"fine_labels": [label, 3], b"coarse_labels": [1, 2]}
+        (place / part).write_bytes(pickle.dumps(content, protocol=4))
+    data = keras_data("cifar100", part="test")
+    assert list(data.target) == [77, 3]
+    assert data.inputs["x"].shape == (2, 32, 32, 3)
+    assert data.inputs["x"][1, 1, 2, 0] == planes["test"][1][34]
+    assert data.inputs["x"][1, 1, 2, 2] == planes["test"][1][2 * 1024 + 34]
+    assert set(data.files) == {str(place / part) for part in ("train", "test")}
 
 
 def test_a_pickle_cannot_make_anything_run(folder, tmp_path):
@@ -84,11 +80,12 @@ def test_a_pickle_cannot_make_anything_run(folder, tmp_path):
         def __reduce__(self):
             return (open, (str(tmp_path / "made"), "w"))
 
-    place = folder / "cifar-10-batches-py"
+    place = folder / "cifar-100-python"
     place.mkdir()
-    (place / "test_batch").write_bytes(pickle.dumps({b"data": Evil(), b"labels": [1]}))
+    for part in ("train", "test"):
+        (place / part).write_bytes(pickle.dumps({b"data": Evil(), b"fine_labels": [1]}))
     with pytest.raises(DataError, match="damaged"):
-        keras_data("cifar10", part="test")
+        keras_data("cifar100", part="test")
     assert not (tmp_path / "made").exists()
 
 
@@ -107,7 +104,7 @@ def test_houses_are_shuffled_and_cut_as_keras_does(folder, monkeypatch, name):
     np.testing.assert_array_equal(chosen.inputs["rooms"], parts[0][0][:, 2])
 
 
-@pytest.mark.parametrize("name", sorted(READERS))
+@pytest.mark.parametrize("name", get_args(KerasData.model_fields["name"].annotation))
 def test_what_is_not_on_disk_is_named_and_not_downloaded(folder, name):
     with pytest.raises(ResourceError, match=rf"{name} is not on this machine: there is no file .*datasets") as caught:
         keras_data(name)
@@ -115,11 +112,14 @@ def test_what_is_not_on_disk_is_named_and_not_downloaded(folder, name):
     assert caught.value.exit_code == 8
 
 
-def test_damaged_files_are_refused(folder):
+def test_damaged_files_are_refused_and_left_alone(folder):
     (folder / "mnist.npz").write_bytes(b"<html>not found</html>")
-    with pytest.raises(DataError, match="not a NumPy archive"):
+    with pytest.raises(DataError, match=r"the files of mnist in .*datasets cannot be read: they are damaged"):
         keras_data("mnist")
-    write_idx(folder / "fashion-mnist" / "train-labels-idx1-ubyte.gz", images(4))
+    assert (folder / "mnist.npz").read_bytes() == b"<html>not found</html>"
+    for part in ("t10k", "train"):
+        write_idx(folder / "fashion-mnist" / f"{part}-images-idx3-ubyte.gz", images(4, 28, 28))
+        write_idx(folder / "fashion-mnist" / f"{part}-labels-idx1-ubyte.gz", images(4))
     path = folder / "fashion-mnist" / "train-labels-idx1-ubyte.gz"
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(DataError, match="damaged"):
@@ -130,6 +130,7 @@ def test_damaged_files_are_refused(folder):
 
 
 def test_rows_beyond_the_part_are_refused(folder):
-    np.savez(folder / "mnist.npz", x_train=images(6, 28, 28), y_train=np.arange(6))
+    x, y = images(6, 28, 28), np.arange(6)
+    np.savez(folder / "mnist.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     with pytest.raises(DataError, match="the train part of mnist, which has 6 data rows"):
         keras_data("mnist", rows="0:7")

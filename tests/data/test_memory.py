@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from gdrun.data import memory
-from gdrun.data.csv_file import csv_data
-from gdrun.data.npz_file import npz_data
+from gdrun.data.csv import csv_data
+from gdrun.data.npz import npz_data
 from gdrun.errors import DataError, ResourceError
 
 RANDOM = np.random.default_rng(0)

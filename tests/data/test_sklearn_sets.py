@@ -8,8 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from gdrun.data.library_sections import BUNDLED, GENERATORS
-from gdrun.data.sklearn_sets import sklearn_data
+from gdrun.data.sklearn_sets import BUNDLED, GENERATORS, sklearn_data
 from gdrun.errors import DataError, ResourceError
 
 sets = pytest.importorskip("sklearn.datasets", reason="scikit-learn is an extra")

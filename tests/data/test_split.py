@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gdrun.data.split import split
+from gdrun.data.split import ValidationSplit
 from gdrun.data.values import values_data
 from gdrun.errors import DataError
 from gdrun.random_streams import stream
 
 DATA = values_data({"x": list(range(10))}, list(range(0, 100, 10)))
+
+
+def split(data, random=None, **how):
+    return ValidationSplit(**how).split(data, random)
 
 
 def rows(parts):

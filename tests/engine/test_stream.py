@@ -98,8 +98,8 @@ def test_it_has_the_bits_of_training_in_memory(folder, settings):
     for name in ("step", "loss", "gradient_norm", "validation_loss"):
         np.testing.assert_array_equal(mapped.metrics[name], in_memory.metrics[name])
     # Put together from batches: the same up to rounding.
-    np.testing.assert_allclose(mapped.record.final["loss"], in_memory.record.final["loss"], rtol=1e-5)
-    assert mapped.record.final["validation_loss"] == in_memory.record.final["validation_loss"]
+    np.testing.assert_allclose(mapped.info.final["loss"], in_memory.info.final["loss"], rtol=1e-5)
+    assert mapped.info.final["validation_loss"] == in_memory.info.final["validation_loss"]
 
 
 def test_csv_too(folder):

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from gdrun.models.functions import joined
+from gdrun.models.keras_network import joined
 
 HEAD = """
 precision: float64

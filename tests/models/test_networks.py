@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gdrun.config.forms import form
 from gdrun.errors import ShapeError
-from gdrun.models.network_sections import Layer
-from gdrun.models.networks import CONVOLUTIONS, LAYERS, KerasNetwork, initial_weights
+from gdrun.models.keras_network import KerasNetwork, initial_weights
+from tests.families import members
 
 # kind -> (settings of the config, shape of one batch, settings of Keras's layer)
 CASES = {
@@ -46,9 +45,16 @@ def batch_for(kind, shape):
     return random.integers(0, 9, shape) if kind == "embedding" else random.normal(size=shape).astype(np.float32)
 
 
-def test_every_layer_of_the_config_is_here():
-    assert form(Layer).kinds.variants.keys() == LAYERS.keys() == CASES.keys()
-    assert LAYERS.keys() >= CONVOLUTIONS
+LAYERS = members("layers")
+
+
+def network_of(layers, **arguments):
+    """The network of (kind, settings)."""
+    return KerasNetwork([LAYERS[kind](kind=kind, **settings) for kind, settings in layers], **arguments)
+
+
+def test_every_layer_is_tested_here():
+    assert LAYERS.keys() == CASES.keys()
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -56,8 +62,10 @@ def test_every_layer_of_the_config_is_here():
 def test_a_layer_computes_what_keras_computes(tensorflow, kind, training):
     """Output and state, to the last bit; random layers by the same seed."""
     settings, shape, own = CASES[kind]
-    network = KerasNetwork([(kind, settings)], input_shape=(None, *shape[1:]), seed=7)
-    layer = getattr(keras.layers, LAYERS[kind])(**(settings if own is None else own))
+    network = network_of([(kind, settings)], input_shape=(None, *shape[1:]), seed=7)
+    layer = getattr(keras.layers, LAYERS[kind].keras_name or LAYERS[kind].__name__)(
+        **(settings if own is None else own)
+    )
     layer.build((None, *shape[1:]))
     for variable, value in zip(layer.trainable_variables, network.parameters.values(), strict=True):
         variable.assign(value)
@@ -74,7 +82,7 @@ def test_a_layer_computes_what_keras_computes(tensorflow, kind, training):
 
 def test_parameters_are_called_by_kind_and_number(tensorflow):
     layers = [("dense", {"units": 3}), ("batch_normalization", {}), ("dropout", {"rate": 0.1}), ("dense", {"units": 2})]
-    network = KerasNetwork(layers, input_shape=(None, 4))
+    network = network_of(layers, input_shape=(None, 4))
     assert {name: value.shape for name, value in network.parameters.items()} == {
         "dense1.kernel": (4, 3),
         "dense1.bias": (3,),
@@ -90,7 +98,7 @@ def test_parameters_are_called_by_kind_and_number(tensorflow):
     ]
     assert network.output_shape == (None, 2)
     assert not network.convolutional
-    flat = KerasNetwork([("dense", {"units": 2})], input_shape=(None, 4), flat_names=True)
+    flat = network_of([("dense", {"units": 2})], input_shape=(None, 4), flat_names=True)
     assert list(flat.parameters) == ["kernel", "bias"]
 
 
@@ -98,7 +106,7 @@ def test_initial_weights_are_numbers_arrays_or_draws_by_the_seed(tensorflow):
     kernel = [[1.0, 2.0], [3.0, 4.0]]
 
     def weights(seed=0, **settings):
-        network = KerasNetwork([("dense", {"units": 2, **settings})] * 2, input_shape=(None, 2), seed=seed)
+        network = network_of([("dense", {"units": 2, **settings})] * 2, input_shape=(None, 2), seed=seed)
         return network.parameters
 
     given = weights(kernel=kernel, bias=0.5)
@@ -124,13 +132,11 @@ def test_initial_weights_of_a_shape(tensorflow):
 
 def test_a_frozen_layer_is_named(tensorflow):
     layers = [("dense", {"units": 3, "trainable": False}), ("dense", {"units": 1})]
-    assert KerasNetwork(layers, input_shape=(None, 2)).frozen == {"dense1.kernel", "dense1.bias"}
+    assert network_of(layers, input_shape=(None, 2)).frozen == {"dense1.kernel", "dense1.bias"}
 
 
 def test_weights_have_the_precision_of_the_run(tensorflow):
-    network = KerasNetwork(
-        [("dense", {"units": 3}), ("batch_normalization", {})], input_shape=(None, 2), dtype="float64"
-    )
+    network = network_of([("dense", {"units": 3}), ("batch_normalization", {})], input_shape=(None, 2), dtype="float64")
     assert {value.dtype.name for value in (*network.parameters.values(), *network.state.values())} == {"float64"}
 
 
@@ -145,14 +151,14 @@ def test_weights_have_the_precision_of_the_run(tensorflow):
 )
 def test_layers_that_do_not_fit_are_refused_by_name_and_shape(tensorflow, layers, parts):
     with pytest.raises(ShapeError) as caught:
-        KerasNetwork(layers, input_shape=(None, 3))
+        network_of(layers, input_shape=(None, 3))
     for part in parts:
         assert part in caught.value.message
     assert caught.value.within[:2] == ("layers", len(layers) - 1)
 
 
 def test_rows_are_shaped_and_other_shapes_refused(tensorflow):
-    network = KerasNetwork([("max_pooling1d", {})], input_shape=(None, 2, 2))
+    network = network_of([("max_pooling1d", {})], input_shape=(None, 2, 2))
     rows = tf.constant([[1.0, 2, 3, 4], [5, 6, 7, 8]])
     y, _ = network.call({}, {}, rows, training=False)
     assert y.numpy().tolist() == [[[3, 4]], [[7, 8]]]

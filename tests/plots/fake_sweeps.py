@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from gdrun.rundir.arrays import write_arrays
-from gdrun.rundir.record import RunRecord
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import RunInfo
 
 CURVATURES = (1.0, 4.0)
 """Of the quadratic that is descended: plain descent is stable below 2 / 4 = 0.5."""
@@ -56,7 +56,7 @@ def write_sweep(
     failed: Sequence[int] = (),
     name: str = "quadratic",
     **extra: Any,
-) -> SweepRun:
+) -> Run:
     """Write the sweep of `descend` over `axes` (a grid; or `rows` of values) and return it.
 
     Axes ending in learning_rate, momentum and seed mean those of `descend`; others change nothing.
@@ -96,6 +96,6 @@ def write_sweep(
         "metric": "loss",
         "direction": "minimize",
     }
-    record = RunRecord(id=directory.name, name=name, kind="sweep", status="completed", extra=told | extra)
+    record = RunInfo(id=directory.name, name=name, kind="sweep", status="completed", extra=told | extra)
     (directory / "run.json").write_text(record.to_text())
-    return SweepRun(directory)
+    return Run(directory)

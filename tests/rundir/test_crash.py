@@ -11,9 +11,10 @@ import pytest
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir import strict_json
 from gdrun.rundir.files import TEMPORARY
+from gdrun.rundir.listing import runs
 from gdrun.rundir.metrics import decode_rows
-from gdrun.rundir.record import RunRecord, Status
-from gdrun.rundir.run import Run, runs
+from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import RunInfo, Status
 from gdrun.rundir.store import RunStore
 
 from .faults import CALLS, Faults, Killed, count_calls, outcome
@@ -146,7 +147,7 @@ def test_a_broken_store_still_tries_to_record_that_it_failed(tmp_path: Path):
     assert outcome(fail) is not None
     run = Run(store.directory)
     assert run.status is Status.FAILED
-    assert "No space left on device" in (run.record.why or "")
+    assert "No space left on device" in (run.info.why or "")
     assert run.metrics["step"].tolist() == [0]
     assert not run.table.torn
 
@@ -204,7 +205,7 @@ def test_a_torn_line_longer_than_a_block_is_cut(tmp_path: Path):
 
 
 def test_a_record_that_is_cut_anywhere_is_reported_as_corrupt(tmp_path: Path):
-    text = RunRecord(id="x", name="pi").to_text().encode().rstrip()
+    text = RunInfo(id="x", name="pi").to_text().encode().rstrip()
     directory = tmp_path / "2026-11-23T003318-pi-7f3a"
     directory.mkdir()
     for size in range(len(text)):

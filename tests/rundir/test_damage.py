@@ -33,7 +33,7 @@ def read_all(directory: Path) -> dict[str, np.ndarray] | None:
     """Read everything; return the parameters, None where they are refused."""
     run = Run(directory)
     assert run.status.value in repr(run)
-    for read in (lambda: run.record, lambda: run.config, lambda: run.table, lambda: run.best, lambda: run.parameters):
+    for read in (lambda: run.info, lambda: run.config, lambda: run.table, lambda: run.best, lambda: run.parameters):
         with suppress(RunDirectoryError):
             last = read()
             continue

@@ -1,29 +1,43 @@
-"""What a run ran on: git's own files read as git reads them, no secrets, no framework imported."""
+"""What a run ran on: the state of the git repository, no secrets, no framework imported."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from gdrun.rundir.environment import describe_environment, git_commit, package_versions, without_passwords
-from gdrun.rundir.record import RunRecord
+from gdrun.rundir import environment
+from gdrun.rundir.environment import describe_environment, git_state, package_versions, without_passwords
+from gdrun.rundir.run_info import RunInfo
 
-COMMIT, OTHER = "1234567890abcdef1234567890abcdef12345678", "f" * 40
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in `folder`, without the settings of whoever runs the tests; return its output."""
+    nowhere = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    author = ["-c", "user.name=x", "-c", "user.email=x@example.com"]
+    done = subprocess.run(
+        ["git", *author, *arguments], cwd=folder, env=os.environ | nowhere, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
 
 
-def repository(root: Path, head: str, **files: str) -> Path:
-    git = root / ".git"
-    (git / "refs" / "heads").mkdir(parents=True)
-    (git / "HEAD").write_text(head)
-    for name, text in files.items():
-        path = git / name.replace("__", "/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with one commit of one file."""
+    if shutil.which("git") is None:
+        pytest.skip("there is no git")
+    root = tmp_path.resolve() / "repository"
+    root.mkdir()
+    git(root, "init", "-q", "-b", "main")
+    (root / "file").write_text("x")
+    git(root, "add", "file")
+    git(root, "commit", "-q", "-m", "x")
     return root
 
 
@@ -36,59 +50,68 @@ def test_versions_are_those_of_the_installed_packages_without_importing_them():
     assert "tensorflow" in before or "tensorflow" not in sys.modules
 
 
-def test_it_fits_into_a_record_and_is_json():
-    record = RunRecord().updated(**describe_environment(packages=("numpy",), command=["gdrun", "train", "x.yaml"]))
+def test_it_fits_into_a_run_info_and_is_json():
+    record = RunInfo().updated(**describe_environment(packages=("numpy",), command=["gdrun", "train", "x.yaml"]))
     assert record.command == ("gdrun", "train", "x.yaml")
     assert record.host["process"] == os.getpid()
     assert record.host["cores"] >= record.host["usable_cores"] >= 1
-    assert RunRecord.from_text(record.to_text().encode(), path="run.json") == record
+    assert RunInfo.from_text(record.to_text().encode(), path="run.json") == record
 
 
-def test_a_branch_is_followed_to_its_commit_from_a_folder_below(tmp_path: Path):
-    root = repository(tmp_path, "ref: refs/heads/main\n", refs__heads__main=COMMIT + "\n")
-    (root / "a" / "b").mkdir(parents=True)
-    assert git_commit(root / "a" / "b") == {"commit": COMMIT, "branch": "main", "root": str(root)}
+def test_commit_branch_and_root_are_those_of_git_from_a_folder_below(repository: Path):
+    (repository / "a" / "b").mkdir(parents=True)
+    commit = git(repository, "rev-parse", "HEAD")
+    state = git_state(repository / "a" / "b")
+    assert state == {"commit": commit, "branch": "main", "dirty": False, "root": str(repository)}
 
 
-def test_a_packed_branch_and_a_detached_head_are_found(tmp_path: Path):
-    packed = f"# pack-refs with: peeled\n{OTHER} refs/heads/other\n{COMMIT} refs/heads/feature/x\n^{OTHER}\n"
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    root = repository(tmp_path / "a", "ref: refs/heads/feature/x\n", **{"packed-refs": packed})
-    assert git_commit(root) == {"commit": COMMIT, "branch": "feature/x", "root": str(root)}
-    detached = repository(tmp_path / "b", COMMIT + "\n")
-    assert git_commit(detached) == {"commit": COMMIT, "root": str(detached)}
+def test_a_changed_file_makes_the_work_tree_dirty_and_an_untracked_one_does_not(repository: Path):
+    (repository / "untracked").write_text("y")
+    state = git_state(repository)
+    assert state is not None
+    assert state["dirty"] is False
+    (repository / "file").write_text("y")
+    assert git_state(repository) == state | {"dirty": True}
 
 
-def test_a_worktree_is_followed_to_the_shared_branches(tmp_path: Path):
-    (tmp_path / "main").mkdir()
-    main = repository(tmp_path / "main", "ref: refs/heads/main\n", refs__heads__side=COMMIT)
-    own = main / ".git" / "worktrees" / "side"
-    own.mkdir(parents=True)
-    (own / "HEAD").write_text("ref: refs/heads/side\n")
-    (own / "commondir").write_text("../..\n")
-    side = tmp_path / "side"
-    side.mkdir()
-    (side / ".git").write_text(f"gitdir: {own}\n")
-    assert git_commit(side) == {"commit": COMMIT, "branch": "side", "root": str(side)}
+def test_a_detached_head_has_no_branch(repository: Path):
+    git(repository, "checkout", "-q", "--detach")
+    state = git_state(repository)
+    assert state is not None
+    assert "branch" not in state
 
 
-@pytest.mark.parametrize(
-    "head", ["", "ref: refs/heads/unborn\n", "ref: ../../../etc/passwd\n", "ref: refs/../../x\n", "x" * 10**6, "\0"]
-)
-def test_a_repository_without_a_commit_or_with_a_hostile_head_is_none(tmp_path: Path, head: str):
-    assert git_commit(repository(tmp_path, head)) is None
+def test_a_worktree_has_its_own_branch_and_root(repository: Path):
+    side = repository.parent / "side"
+    git(repository, "worktree", "add", "-q", "-b", "feature/x", str(side))
+    state = git_state(side)
+    assert state is not None
+    assert (state["branch"], state["root"]) == ("feature/x", str(side))
 
 
-def test_a_hostile_git_file_is_none(tmp_path: Path):
-    os.mkfifo(tmp_path / "fifo")
-    for text in ("", "gitdir: /nowhere\n", "gitdir: \0\n", f"gitdir: {tmp_path}/fifo\n"):
-        (tmp_path / ".git").write_text(text)
-        assert git_commit(tmp_path) is None
-    (tmp_path / ".git").unlink()
-    (tmp_path / ".git").mkdir()
-    os.mkfifo(tmp_path / ".git" / "HEAD")
-    assert git_commit(tmp_path) is None
+def test_without_a_repository_a_commit_or_git_there_is_none(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert git_state(tmp_path) is None
+    unborn = tmp_path / "unborn"
+    unborn.mkdir()
+    git(unborn, "init", "-q")
+    assert git_state(unborn) is None
+    (unborn / ".git" / "HEAD").write_text("\0 damaged")
+    assert git_state(unborn) is None
+    assert git_state(tmp_path / "absent") is None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_state(repository) is None
+
+
+def test_a_git_that_takes_long_is_not_waited_for(repository: Path, monkeypatch: pytest.MonkeyPatch):
+    slow = repository.parent / "bin" / "git"
+    slow.parent.mkdir()
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(environment, "_GIT_SECONDS", 0.1)
+    assert git_state(repository) is None
 
 
 def test_neither_environment_variables_nor_passwords_in_urls_are_recorded(monkeypatch: pytest.MonkeyPatch):

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gdrun.errors import UsageError
-from gdrun.rundir.filter import Filter
-from gdrun.rundir.terms import duration
+from gdrun.rundir.filter import Filter, duration
 
 RUN: dict[str, Any] = {
     "lr": 0.1,

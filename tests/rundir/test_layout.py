@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.rundir.layout import default_runs_root, find_run, is_run_id, iterate_runs, new_run_id
-from gdrun.rundir.record import RunRecord
+from gdrun.rundir.run_info import RunInfo
 from gdrun.text import safe_text
 
 NOON = datetime(2026, 11, 23, 0, 33, 18, tzinfo=UTC)
@@ -21,7 +21,7 @@ NOON = datetime(2026, 11, 23, 0, 33, 18, tzinfo=UTC)
 def make(root: Path, name: str, *, age: int = 0) -> Path:
     directory = root / name
     directory.mkdir(parents=True)
-    (directory / "run.json").write_text(RunRecord(id=name, status="completed").to_text())
+    (directory / "run.json").write_text(RunInfo(id=name, status="completed").to_text())
     (directory / ".lock").touch()
     os.utime(directory / ".lock", ns=(10**18 - age, 10**18 - age))
     return directory

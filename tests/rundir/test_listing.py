@@ -12,14 +12,11 @@ import pytest
 
 import gdrun
 from gdrun.errors import ResourceError, UsageError
-from gdrun.rundir.differing import differing, labels
-from gdrun.rundir.entry import Entry
-from gdrun.rundir.listing import apart, entries, select
-from gdrun.rundir.record import Status
+from gdrun.rundir.listing import runs, select, table
 from gdrun.rundir.run import Run
-from gdrun.rundir.settings import flatten
+from gdrun.rundir.run_info import Status
+from gdrun.rundir.settings import differing, flatten, labels
 from gdrun.rundir.store import RunStore
-from gdrun.rundir.tables import table
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 SETTINGS = {"seed": 0, "optimizer.kind": "sgd", "optimizer.learning_rate": 0.1, "model.hidden": [16, 16]}
@@ -45,7 +42,7 @@ def ids(found: list[Any]) -> list[int]:
 def test_runs_are_filtered_sorted_and_limited(tmp_path: Path):
     for second, (value, loss) in enumerate([(0.1, 3.0), (0.2, "nan"), (0.3, 1.0), (0.4, None), (0.5, 2.0)]):
         make(tmp_path, second, settings=rate(value), final={} if loss is None else {"loss": loss})
-    found = entries(tmp_path)
+    found = runs(tmp_path)
     assert ids(select(found, filter="lr >= 0.3")) == [2, 3, 4]
     assert ids(select(found, sort="loss")) == [2, 4, 0, 1, 3], "nan, then what is missing, comes last"
     assert ids(select(found, sort="-loss")) == [0, 4, 2, 1, 3]
@@ -60,7 +57,7 @@ def test_a_value_is_found_by_its_name_its_path_or_its_last_word(tmp_path: Path):
         tmp_path, 5, final={"loss": 0.5, "accuracy": 0.9, "learning_rate": 0.01}, versions={"python": "3.11"},
         best={"step": 7, "value": 0.25, "metric": "loss"}, extra={"num_parameters": 3}, seconds=1.5,
     )  # fmt: skip
-    entry = Entry(run.directory)
+    entry = Run(run.directory)
     values = {
         "id": run.id, "name": "pi", "status": "completed", "kind": "train", "steps": 10, "seconds": 1.5, "loss": 0.5,
         "accuracy": 0.9, "best": 0.25, "best_step": 7, "num_parameters": 3, "lr": 0.1, "learning_rate": 0.1,
@@ -78,7 +75,7 @@ def test_a_last_word_that_means_two_settings_is_refused(tmp_path: Path):
         0,
         settings={"model.layers.0.units": 3, "model.layers.1.units": 4, "model.units": 5, "a.x.k": 1, "b.x.k": 2},
     )
-    found = entries(tmp_path)
+    found = runs(tmp_path)
     assert select(found, filter="units == 5"), "the nearest to the top is meant"
     with pytest.raises(UsageError, match=r"a\.x\.k, b\.x\.k"):
         select(found, filter="k == 1")
@@ -86,7 +83,7 @@ def test_a_last_word_that_means_two_settings_is_refused(tmp_path: Path):
 
 def test_a_name_that_no_run_has_is_refused_with_what_was_meant(tmp_path: Path):
     make(tmp_path, 0, final={"loss": 1, "validation_loss": 2})
-    found = entries(tmp_path)
+    found = runs(tmp_path)
     for wrong, meant in {
         "lrr": "lr",
         "validation_los": "validation_loss",
@@ -118,7 +115,7 @@ def test_every_state_of_a_run_is_listed_and_spoils_no_other(tmp_path: Path):
     (tmp_path / "notes").mkdir()
     with RunStore.create(tmp_path, "live", now=START + timedelta(seconds=20)) as store:
         store.append_rows([{"step": 4, "loss": 0.125}])
-        found = entries(tmp_path)
+        found = runs(tmp_path)
         states = [entry.status.value for entry in found]
         assert states == ["completed", "diverged", "lost", *["corrupt"] * 4, "lost", "running"]
         assert [entry.problem is None for entry in found] == [True] * 3 + [False] * 5 + [True]
@@ -132,16 +129,17 @@ def test_every_state_of_a_run_is_listed_and_spoils_no_other(tmp_path: Path):
         store.close("completed")
 
 
-def test_what_an_entry_says_is_what_the_run_says(tmp_path: Path):
-    """The fast reader leaves large parts unread; another layout of the same record is read whole."""
+def test_a_run_says_what_its_run_info_says(tmp_path: Path):
+    """In whatever layout the JSON is written."""
     run = make(tmp_path, 0, versions={"python": "3.11"}, host={"name": "box"}, git={"commit": "f"}, command=("a", "b"))
     path = run.directory / "run.json"
     record = json.loads(path.read_text())
     for text in (path.read_text(), json.dumps(record), json.dumps(record, indent=4), json.dumps(record, indent=2)):
         path.write_text(text)
-        entry = Entry(run.directory)
-        for name in ("settings", "versions", "host", "git", "command", "final", "steps"):
+        entry = Run(run.directory)
+        for name in ("settings", "versions", "host", "git", "final", "steps"):
             assert entry.value(name) == record[name], name
+        assert list(entry.value("command")) == record["command"]
         assert entry.settings == SETTINGS
         assert [entry.get(name) for name in ("lr", "seed", "hidden", "kind")] == [0.1, 0, [16, 16], "train"]
 
@@ -149,17 +147,17 @@ def test_what_an_entry_says_is_what_the_run_says(tmp_path: Path):
 def test_a_text_that_looks_like_a_part_of_the_record_is_a_text(tmp_path: Path):
     trap = '\n  "settings": {\n    "optimizer.learning_rate": 9\n  },\n'
     run = make(tmp_path, 0, description=trap, settings=SETTINGS | {"data.target": '\n    "seed": 5,\n'})
-    entry = Entry(run.directory)
+    entry = Run(run.directory)
     assert entry.get("lr") == 0.1
     assert entry.get("seed") == 0
     assert entry.get("description") == trap
 
 
-def test_damage_in_an_unread_part_is_found_when_it_is_read(tmp_path: Path):
+def test_damage_anywhere_in_a_run_info_is_found(tmp_path: Path):
     run = make(tmp_path, 0)
     path = run.directory / "run.json"
     path.write_text(path.read_text().replace('"optimizer.kind": "sgd"', '"optimizer.kind": sgd'))
-    entry = Entry(run.directory)
+    entry = Run(run.directory)
     assert entry.get("hidden") is None
     assert entry.status is Status.CORRUPT
     assert entry.problem
@@ -168,9 +166,9 @@ def test_damage_in_an_unread_part_is_found_when_it_is_read(tmp_path: Path):
 def test_a_run_without_recorded_settings_is_known_by_its_config(tmp_path: Path):
     run = make(tmp_path, 0, settings={})
     (run.directory / "config.yaml").write_text("name: pi\noptimizer:\n  kind: sgd\n  learning_rate: 0.3\n")
-    assert Entry(run.directory).get("lr") == 0.3
+    assert Run(run.directory).get("lr") == 0.3
     (run.directory / "config.yaml").write_text("name: [")
-    assert Entry(run.directory).settings == {}
+    assert Run(run.directory).settings == {}
 
 
 def test_settings_are_flat_short_and_still_different():
@@ -201,17 +199,6 @@ def test_differences_are_told_in_the_order_of_the_config():
     assert labels(["y.kind", "optimizer.learning_rate", "v.kind"], ["y.kind", "v.kind", "optimizer.learning_rate"]) == {
         "y.kind": "y.kind", "v.kind": "v.kind", "optimizer.learning_rate": "lr"
     }  # fmt: skip
-
-
-@pytest.mark.parametrize("other", [rate(0.2), SETTINGS | {"model.hidden": [8]}, {"seed": 0}, SETTINGS | {"é": 1}])
-def test_what_sets_runs_apart_is_the_same_read_or_unread(tmp_path: Path, other: dict[str, Any]):
-    for second, settings in enumerate([SETTINGS, SETTINGS, other]):
-        make(tmp_path, second, settings=settings)
-    found = entries(tmp_path)
-    fast = apart(found)[0]
-    for entry in found:
-        assert entry.settings
-    assert fast == apart(found)[0] == differing([SETTINGS, other])
 
 
 def test_a_table_is_plain_data_and_shows_itself_escaped(tmp_path: Path):

@@ -11,8 +11,8 @@ import pytest
 
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir.lock import WriterLock, is_locked
-from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 
 

@@ -10,8 +10,9 @@ import pytest
 
 import gdrun.rundir
 from gdrun.errors import RunDirectoryError, UsageError
-from gdrun.rundir.record import Status
-from gdrun.rundir.run import Run, load_run, runs
+from gdrun.rundir.listing import runs
+from gdrun.rundir.run import Run, load_run
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 
 
@@ -82,7 +83,7 @@ def test_a_corrupt_run_is_listed_beside_the_others(finished: Run, text: bytes):
     assert "corrupt" in repr(listed[0])
     assert listed[0].table.corrupt_lines == (2,)
     with pytest.raises(RunDirectoryError):
-        _ = listed[0].record
+        _ = listed[0].info
 
 
 def test_corrupt_arrays_are_told_with_their_path(finished: Run):
@@ -142,7 +143,7 @@ def test_a_notebook_shows_any_run(tmp_path: Path, rows: list[dict[str, object]])
 def test_what_lists_runs_does_not_import_numpy():
     """Only what reads or writes numbers may: a list of runs must cost what Python costs."""
     folder = Path(gdrun.rundir.__file__).parent
-    for name in ("claim", "environment", "files", "layout", "lock", "record", "run", "strict_json"):
+    for name in ("claim", "environment", "files", "layout", "listing", "lock", "run", "run_info", "strict_json"):
         tree = ast.parse((folder / f"{name}.py").read_text())
         imported = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
         for node in imported:

@@ -13,8 +13,8 @@ import pytest
 from gdrun.errors import Interrupted, RunDirectoryError
 from gdrun.rundir import layout
 from gdrun.rundir.lock import is_locked
-from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 
 from .faults import Faults, count_calls, outcome
@@ -47,8 +47,8 @@ def test_close_writes_the_status_last_and_frees_the_lock(store: RunStore):
     store.close("diverged", steps=3, diverged={"step": 3, "quantity": "loss"}, final={"loss": float("inf")})
     run = Run(store.directory)
     assert run.status is Status.DIVERGED
-    assert run.record.steps == 3
-    assert run.record.finished is not None
+    assert run.info.steps == 3
+    assert run.info.finished is not None
     assert json.loads((store.directory / "run.json").read_text())["final"] == {"loss": "inf"}
     assert not is_locked(store.directory)
 
@@ -99,7 +99,7 @@ def test_a_reopened_run_goes_on_where_it_was_cut(store: RunStore):
     store.append_rows([{"step": step, "loss": float(step)} for step in range(10)])
     store.close("interrupted", steps=9)
     with RunStore.open(store.directory) as again:
-        assert again.record.steps == 9
+        assert again.info.steps == 9
         again.cut_rows(after_step=5)
         again.append_columns({"step": np.arange(6, 8), "loss": np.array([6.0, 7.0])})
         again.close("completed")
@@ -210,17 +210,17 @@ def test_an_error_in_the_block_is_recorded_as_failed_and_an_interrupt_as_interru
             raise error
         run = Run(store.directory)
         assert run.status is status
-        assert "\x1b" not in (run.record.why or "")
+        assert "\x1b" not in (run.info.why or "")
         assert not is_locked(store.directory)
 
 
 def test_an_unknown_field_or_status_is_refused_and_unknown_keys_go_into_extra(store: RunStore):
     with pytest.raises(TypeError):
-        store.update_record(setps=3)
+        store.update_info(setps=3)
     with pytest.raises(ValueError, match="lost"):
-        store.update_record(status="lost")
-    store.update_record(extra={"custom": 1})
-    store.update_record(extra={"other": 2})
+        store.update_info(status="lost")
+    store.update_info(extra={"custom": 1})
+    store.update_info(extra={"other": 2})
     assert json.loads((store.directory / "run.json").read_text())["custom"] == 1
 
 
@@ -241,9 +241,9 @@ def test_arrays_of_objects_are_refused_and_the_old_file_stays(store: RunStore):
     assert Run(store.directory).arrays("curves.npz")["a"].tolist() == [0, 1, 2]
 
 
-def test_the_log_takes_whole_lines_and_other_writers(store: RunStore):
+def test_the_log_takes_whole_lines(store: RunStore):
     store.log("one")
-    os.write(store.log_descriptor(), b"two\n")
+    store.log("two")
     store.log("three\n")
     assert (store.directory / layout.LOG).read_text() == "one\ntwo\nthree\n"
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from gdrun.rundir.listing import runs
 from gdrun.rundir.metrics import read_metrics
-from gdrun.rundir.record import Status
-from gdrun.rundir.run import runs
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 from gdrun.rundir.verifying import verify
 

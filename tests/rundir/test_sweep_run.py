@@ -10,23 +10,23 @@ import pytest
 
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir.arrays import write_arrays
-from gdrun.rundir.record import RunRecord
-from gdrun.rundir.sweep_run import SweepRun, load_sweep, parsed
+from gdrun.rundir.run import Run, parsed
+from gdrun.rundir.run_info import RunInfo
 
 HEADER = "trial,optimizer.learning_rate,model.hidden,status,steps,loss,diverged_at,why\n"
 
 
 @pytest.fixture
-def sweep(tmp_path: Path) -> SweepRun:
+def sweep(tmp_path: Path) -> Run:
     directory = tmp_path / "s"
     directory.mkdir()
     table = HEADER + '0,0.1,"[4, 4]",completed,10,0.25,,\n1,1e3,"[8]",diverged,3,inf,3,"a ""word"",\nand more"\n'
     (directory / "trials.csv").write_text(table)
     axes = [{"key": "optimizer.learning_rate", "values": None}, {"key": "model.hidden", "values": None}]
-    (directory / "run.json").write_text(RunRecord(kind="sweep", status="completed", extra={"axes": axes}).to_text())
+    (directory / "run.json").write_text(RunInfo(kind="sweep", status="completed", extra={"axes": axes}).to_text())
     with (directory / "curves.npz").open("wb") as file:
         write_arrays(file, {"step": np.arange(3), "trial": np.arange(2), "loss": np.ones((2, 3))})
-    return SweepRun(directory)
+    return Run(directory)
 
 
 def test_cells_are_what_they_say(sweep):
@@ -52,13 +52,13 @@ def test_a_cell(cell, value):
 
 def test_without_a_record_the_axes_are_those_of_the_table(sweep):
     (sweep.directory / "run.json").unlink()
-    assert SweepRun(sweep.directory).axes == ["optimizer.learning_rate", "model.hidden"]
+    assert Run(sweep.directory).axes == ["optimizer.learning_rate", "model.hidden"]
 
 
 def test_a_sweep_that_has_just_begun_has_no_trials(sweep):
     for name in ("trials.csv", "curves.npz"):
         (sweep.directory / name).unlink()
-    begun = SweepRun(sweep.directory)
+    begun = Run(sweep.directory)
     assert begun.trials == []
     assert begun.curves == {}
 
@@ -71,18 +71,11 @@ def test_a_sweep_that_has_just_begun_has_no_trials(sweep):
 def test_a_damaged_table_is_told(sweep, table):
     (sweep.directory / "trials.csv").write_bytes(table)
     with pytest.raises(RunDirectoryError, match=r"trials\.csv is corrupt"):
-        _ = SweepRun(sweep.directory).trials
+        _ = Run(sweep.directory).trials
 
 
 def test_curves_that_do_not_fit_are_told(sweep):
     with (sweep.directory / "curves.npz").open("wb") as file:
         write_arrays(file, {"step": np.arange(3), "trial": np.arange(2), "loss": np.ones((3, 3))})
     with pytest.raises(RunDirectoryError, match="do not fit"):
-        _ = SweepRun(sweep.directory).curves
-
-
-def test_a_run_is_not_a_sweep(sweep):
-    assert load_sweep(sweep.directory).axes
-    (sweep.directory / "run.json").write_text(RunRecord(kind="train").to_text())
-    with pytest.raises(RunDirectoryError, match="not a sweep"):
-        load_sweep(sweep.directory)
+        _ = Run(sweep.directory).curves

@@ -138,7 +138,7 @@ def test_what_is_not_in_the_trash_cannot_be_restored(root: Path):
 
 
 def seconds(plan: Any) -> list[int]:
-    return [int(entry.id[11:17]) for entry in plan.goes]
+    return [int(entry.id[11:17]) for entry in plan.chosen]
 
 
 def test_pruning_takes_what_fits_all_conditions(root: Path):
@@ -174,7 +174,7 @@ def test_the_best_by_a_metric_that_should_rise_is_the_greatest(root: Path):
 def test_running_runs_stay(root: Path):
     with RunStore.create(root, "live", now=START) as store:
         plan = plan_pruning(root, older="0s")
-        assert (plan.goes, [entry.id for entry in plan.busy]) == ((), [store.directory.name])
+        assert (plan.chosen, [entry.id for entry in plan.busy]) == ((), [store.directory.name])
         assert prune(root, older="0s") == []
         store.close("completed")
     assert [path.name for path in prune(root, older="0s")] == [store.directory.name]

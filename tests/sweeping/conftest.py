@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gdrun.rundir.record import RunRecord
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import RunInfo
 
 RATE = "optimizer.learning_rate"
 
 
 @pytest.fixture
-def sweep_of(tmp_path: Path) -> Callable[..., SweepRun]:
+def sweep_of(tmp_path: Path) -> Callable[..., Run]:
     """Write a sweep: sweep_of([RATE], [{RATE: 0.1, "status": "completed", "loss": 0.5}])."""
 
     def write(
@@ -29,7 +29,7 @@ def sweep_of(tmp_path: Path) -> Callable[..., SweepRun]:
         best: int | None = None,
         status: str = "completed",
         **extra: Any,
-    ) -> SweepRun:
+    ) -> Run:
         directory = tmp_path / "sweep"
         directory.mkdir()
         more = [name for row in rows for name in row]
@@ -40,7 +40,7 @@ def sweep_of(tmp_path: Path) -> Callable[..., SweepRun]:
             for number, row in enumerate(rows):
                 full = {"trial": number, **row}
                 writer.writerow([_cell(full.get(name)) for name in columns])
-        record = RunRecord(
+        record = RunInfo(
             id="sweep", name="line", kind="sweep", status=status, precision="float64", seconds=1.5,
             best={} if best is None else {"trial": best},
             extra={"axes": [{"key": axis, "values": None} for axis in axes], "metric": "loss",
@@ -49,7 +49,7 @@ def sweep_of(tmp_path: Path) -> Callable[..., SweepRun]:
         (directory / "run.json").write_text(record.to_text())
         if parameters is not None:
             np.savez(directory / "parameters.npz", **{"trial": np.arange(len(rows)), **parameters})
-        return SweepRun(directory)
+        return Run(directory)
 
     return write
 

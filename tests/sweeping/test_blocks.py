@@ -13,6 +13,7 @@ from gdrun.sweeping.grouping import Group, group_trials
 from gdrun.sweeping.results import BlockResult, Hooks
 from gdrun.sweeping.trials import SweepSpec, plan_trials
 from tests.optimizers.family import KERAS
+from tests.optimizers.test_optimizers_lanes import VALUES
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -102,6 +103,10 @@ def assert_same_bits(one: BlockResult, other: BlockResult, trials: Sequence[int]
         ({"optimizer": "{kind: sgd, learning_rate: 0.1, momentum: 0.5}"}, ["momentum=0.1,0.5,0.9", "lr=0.05,0.1"]),
         ({"optimizer": "adam"}, ["optimizer.beta_1=0.8,0.9", "optimizer.beta_2=0.99,0.999", "lr=0.01,0.1"]),
         ({"optimizer": "adamw"}, ["optimizer.weight_decay=0.001,0.1", "optimizer.clipnorm=0.1,10"]),
+        ({"optimizer": "adagrad"}, ["optimizer.initial_accumulator_value=0,0.1,1", "lr=0.05,0.1"]),
+        ({"optimizer": "adafactor"}, ["optimizer.beta_2_decay=-0.9,-0.5", "optimizer.clip_threshold=0.1,1"]),
+        ({"optimizer": "muon"}, ["optimizer.adam_beta_1=0.5,0.9", "optimizer.adam_lr_ratio=0.5,2"]),
+        ({"optimizer": "schedule_free_adamw"}, ["optimizer.warmup_steps=5,20", "optimizer.epsilon=1e-8,0.1"]),
         ({}, ["data.noise=0*x,0.3*x", "model.parameters.w=-1,4"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -110,6 +115,22 @@ def test_a_lane_is_the_run_at_its_settings(settings, axes):
     """To 1e-9 in float64: sums over lanes and examples may be ordered otherwise than over examples alone."""
     spec, result = of(line(**settings), axes)
     assert_is_single(spec, result, [0, len(spec) // 2, len(spec) - 1])
+
+
+@pytest.mark.parametrize("kind", KERAS)
+def test_every_number_of_keras_optimizers_is_a_tensor_of_one_program(kind):
+    for setting in KERAS[kind].lane_settings():
+        values = ",".join(map(str, VALUES[setting]))
+        (group,) = group_trials(plan_trials(line(optimizer=kind), [f"optimizer.{setting}={values}"]))
+        assert group.changes == ("optimizer",), setting
+
+
+def test_each_value_that_switches_a_setting_off_is_a_program_of_its_own():
+    """Keras decays by 0 where weight_decay is 0, and not at all where it is null."""
+    spec = plan_trials(line(optimizer="adamw"), ["optimizer.weight_decay=null,0,0.1,0.2"])
+    assert [group.trials.tolist() for group in group_trials(spec)] == [[0], [1], [2, 3]]
+    spec = plan_trials(line(optimizer="adamw"), ["optimizer.beta_1=0,0.9"])
+    assert [group.trials.tolist() for group in group_trials(spec)] == [[0, 1]]
 
 
 def test_constants_penalties_and_the_losses_settings_may_differ_between_lanes():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.run import Run
 from gdrun.sweeping.halving import Halving, rung_steps
 from tests.experiment.texts import LINE
 
@@ -88,7 +88,7 @@ def test_what_is_not_finite_is_worst():
     assert kept(halving, report(50, loss=losses)) == list(range(0, 32, 2))
 
 
-def search(tmp_path: Any, name: str, *, prune: bool, text: str = LINE) -> SweepRun:
+def search(tmp_path: Any, name: str, *, prune: bool, text: str = LINE) -> Run:
     from gdrun.sweeping.run import sweep
 
     pytest.importorskip("optuna")
@@ -98,7 +98,7 @@ def search(tmp_path: Any, name: str, *, prune: bool, text: str = LINE) -> SweepR
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: Any) -> tuple[SweepRun, SweepRun]:
+def runs(tmp_path_factory: Any) -> tuple[Run, Run]:
     """The same 64 trials, pruned and not."""
     directory = tmp_path_factory.mktemp("halving")
     return search(directory, "pruned", prune=True), search(directory, "whole", prune=False)
@@ -139,7 +139,7 @@ def test_a_trial_that_is_dropped_says_so_and_holds_its_state_at_the_rung(runs):
 
 def test_a_dropped_trial_is_never_the_best(runs):
     pruned, _ = runs
-    assert pruned.trials[pruned.record.best["trial"]]["status"] == "completed"
+    assert pruned.trials[pruned.info.best["trial"]]["status"] == "completed"
 
 
 def test_neither_the_length_of_chunks_nor_smaller_programs_change_a_bit(runs, tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from tests.experiment.texts import LINE
 pytest.importorskip("optuna")
 
 from gdrun.engine.lane_drive import LaneProgram
-from gdrun.rundir.sweep_run import SweepRun
+from gdrun.rundir.run import Run
 from gdrun.sweeping import blocks, programs
 from gdrun.sweeping.run import sweep
 
@@ -23,13 +23,13 @@ LINE_WITH_OFFSET = LINE.replace(
 
 
 @pytest.fixture
-def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[SweepRun, int]]:
+def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Run, int]]:
     """Search in three batches of eight: search(*space) -> (the sweep, how many programs it made)."""
     made: list[LaneProgram] = []
     make = blocks.lane_program
     monkeypatch.setattr(blocks, "lane_program", lambda *arguments: made.append(make(*arguments)) or made[-1])
 
-    def run(*space: str, keep: bool = True, text: str = LINE_WITH_OFFSET) -> tuple[SweepRun, int]:
+    def run(*space: str, keep: bool = True, text: str = LINE_WITH_OFFSET) -> tuple[Run, int]:
         made.clear()
         programs._kept.clear()
         with pytest.MonkeyPatch.context() as patch:

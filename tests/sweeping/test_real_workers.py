@@ -93,7 +93,7 @@ def test_the_same_table_comes_out_wherever_trials_run_and_whoever_dies(
             assert "killed by SIGKILL; once more: " in warnings[0]
         for name in FILES:
             assert (there.directory / name).read_bytes() == (here.directory / name).read_bytes(), (how, name)
-        assert there.record.extra["trials"] == here.record.extra["trials"]
+        assert there.info.extra["trials"] == here.info.extra["trials"]
 
     # And while there is a cluster: one that has other versions is refused, before there is a directory.
     with closing(make_executor(cluster="local:1")) as cluster:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from gdrun.errors import UsageError
-from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.verifying import verify
 from gdrun.sweeping.run import resume, sweep
 from gdrun.training.listener import Listener, Plan, Progress
@@ -70,7 +70,7 @@ def test_an_interrupted_sweep_goes_on(config: Path, whole: dict[str, bytes], tmp
     """Finished rows stay as they are, byte for byte, and so do their parts until the end."""
     begun = sweep(config, runs_dir=tmp_path, listener=Interrupting())
     assert begun.status is Status.INTERRUPTED
-    assert begun.record.extra["trials"]["missing"] == 36
+    assert begun.info.extra["trials"]["missing"] == 36
     assert sound(begun.directory)
     rows = (begun.directory / "trials.csv").read_bytes()
     assert whole["trials.csv"].startswith(rows)
@@ -79,7 +79,7 @@ def test_an_interrupted_sweep_goes_on(config: Path, whole: dict[str, bytes], tmp
     assert contents(ended.directory) == whole
     assert ended.status is Status.COMPLETED
     assert sound(ended.directory)
-    assert len(ended.record.resumed) == 1
+    assert len(ended.info.resumed) == 1
     assert not list((ended.directory / "parts").glob("*"))
     with pytest.raises(UsageError, match="no run in"):
         find_resumable(runs_dir=tmp_path)
@@ -137,7 +137,7 @@ def test_trials_that_failed_run_again(config: Path, whole: dict[str, bytes], tmp
         patch.setattr(Keeper, "keep", failing)
         begun = sweep(config, runs_dir=runs)
     assert begun.status is Status.COMPLETED
-    assert begun.record.extra["trials"]["failed"] == 18
+    assert begun.info.extra["trials"]["failed"] == 18
     assert {row["why"] for row in begun.trials if row["status"] == "failed"} == {"out of paper"}
     assert sound(begun.directory)
     rows = (begun.directory / "trials.csv").read_text().splitlines()

@@ -12,7 +12,6 @@ import pytest
 import gdrun
 from gdrun.errors import ConfigError, UsageError
 from gdrun.rundir.run import Run
-from gdrun.rundir.sweep_run import SweepRun
 from gdrun.sweeping.run import resume, sweep
 from gdrun.training.listener import Listener, Plan, Progress
 
@@ -46,7 +45,7 @@ class Notes(Listener):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tensorflow: Any) -> tuple[SweepRun, Notes]:
+def finished(tmp_path_factory: pytest.TempPathFactory, tensorflow: Any) -> tuple[Run, Notes]:
     """A sweep of rates, one program, and momentums, another one."""
     notes = Notes()
     root = tmp_path_factory.mktemp("runs")
@@ -95,7 +94,7 @@ def test_curves_and_parameters_are_those_of_the_table(finished):
 
 def test_the_record_says_what_came_out(finished):
     run, notes = finished
-    record = run.record
+    record = run.info
     losses = {row["trial"]: row["loss"] for row in run.trials if row["status"] == "completed"}
     best = min(losses, key=losses.__getitem__)
     assert (record.kind, record.status) == ("sweep", "completed")
@@ -115,9 +114,9 @@ def test_the_best_trial_is_a_run_that_trains_again_to_the_same_numbers(finished,
     run, _ = finished
     best = run.best_run
     assert best is not None
-    trial = run.record.best["trial"]
-    assert best.record.name == "valley"
-    assert best.record.final["loss"] == pytest.approx(run.trials[trial]["loss"], rel=1e-12)
+    trial = run.info.best["trial"]
+    assert best.info.name == "valley"
+    assert best.info.final["loss"] == pytest.approx(run.trials[trial]["loss"], rel=1e-12)
     np.testing.assert_array_equal(best.metrics["loss"], run.curves["loss"][trial])
     again = gdrun.train(best.directory, runs_dir=tmp_path)
     np.testing.assert_allclose(again.metrics["loss"], best.metrics["loss"], rtol=1e-9)

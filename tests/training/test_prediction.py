@@ -64,7 +64,7 @@ def test_a_transform_that_has_reached_its_end_can_be_loaded_again(lab):
     assert raw["q"] == 1.0
     prepared = load_trained(run)
     np.testing.assert_array_equal(predict(prepared, run, {"x": [3.0]}), np.float32(3.0))
-    assert evaluate(prepared, run)["loss"] == run.record.final["loss"]
+    assert evaluate(prepared, run)["loss"] == run.info.final["loss"]
 
 
 AT_THE_END = """
@@ -82,4 +82,4 @@ def test_predictions_see_the_step_and_the_epoch_that_the_run_ended_at(lab):
     moment = final_moment(prepared, run)
     assert (int(moment.step), int(moment.epoch)) == (6, 3)
     np.testing.assert_array_equal(predict(prepared, run, {"x": [7.0]}), [36.0])
-    assert evaluate(prepared, run)["loss"] == run.record.final["loss"] == 36.0**2
+    assert evaluate(prepared, run)["loss"] == run.info.final["loss"] == 36.0**2

@@ -35,25 +35,25 @@ def test_the_final_loss_is_that_of_the_restored_best_parameters(lab):
     run = lab.train(LINE.replace("SCHEDULE", schedule), more)
     assert run.status == "stopped"
     a = float(run.parameters["a"])
-    assert run.record.best["step"] < run.record.steps
-    np.testing.assert_allclose(run.record.final["loss"], loss(a), rtol=1e-12)
+    assert run.info.best["step"] < run.info.steps
+    np.testing.assert_allclose(run.info.final["loss"], loss(a), rtol=1e-12)
     # What the last row says is about other parameters.
     assert a != float(run.metrics["parameters.a"][-1])
-    assert not {"gradient_norm", "learning_rate"} & run.record.final.keys()
+    assert not {"gradient_norm", "learning_rate"} & run.info.final.keys()
 
 
 def test_a_diverged_runs_last_batch_does_not_pass_for_the_whole_training_set(lab):
     run = lab.train(LINE.replace("SCHEDULE", "{epochs: 200, batch_size: 1, order: sequential}"), ["lr=5"])
     assert run.status == "diverged"
-    assert "loss" not in run.record.final
-    assert "batch_loss" in run.record.final
+    assert "loss" not in run.info.final
+    assert "batch_loss" in run.info.final
 
 
 def test_a_diverged_run_on_full_batches_has_its_loss(lab):
     run = lab.train(LINE.replace("SCHEDULE", "{steps: 2000}"), ["lr=5"])
     assert run.status == "diverged"
-    assert "batch_loss" not in run.record.final
-    assert "loss" in run.record.final
+    assert "batch_loss" not in run.info.final
+    assert "loss" in run.info.final
 
 
 def test_a_run_whose_chunk_was_abandoned_has_a_row_of_its_last_state(lab, monkeypatch):
@@ -70,7 +70,7 @@ def test_a_run_whose_chunk_was_abandoned_has_a_row_of_its_last_state(lab, monkey
     monkeypatch.setattr(StopRequests, "call", call)
     run = lab.train(LINE.replace("SCHEDULE", "{steps: 2000000000}"), ["record.every=1000000000", "lr=1e-6"])
     assert run.status == "interrupted"
-    steps = run.record.steps
+    steps = run.info.steps
     assert 0 < steps < 2000000000
     assert run.metrics["step"].tolist() == [0, steps]
     assert run.metrics["parameters.a"][-1] == run.parameters["a"]

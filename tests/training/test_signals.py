@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from gdrun.rundir.record import Status
+from gdrun.rundir.run_info import Status
 from gdrun.training.signals import Abandoned, StopRequests
 from gdrun.training.train import execute
 
@@ -81,5 +81,5 @@ schedule: {steps: 10}
     run = execute(prepared, runs_dir=lab.runs)
     release.set()
     assert time.monotonic() - began < 1.5
-    assert (run.status, run.record.steps) == (Status.INTERRUPTED, 0)
+    assert (run.status, run.info.steps) == (Status.INTERRUPTED, 0)
     assert run.parameters["w"] == 3

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from gdrun.engine.device import configure
-from gdrun.rundir.record import Status
+from gdrun.rundir.run_info import Status
 from gdrun.training.listener import Listener
 from gdrun.training.prepare import SMOKE_STEPS, prepare
 from gdrun.training.train import execute, plan, train
@@ -59,7 +59,7 @@ class Notes(Listener):
 
 def test_a_run_leaves_a_directory_that_says_what_happened(lab):
     run = lab.train(LINE)
-    record = run.record
+    record = run.info
     assert run.status is Status.COMPLETED
     assert (record.stopped_by, record.why, record.steps, record.epochs) == (
         "epochs",
@@ -94,7 +94,7 @@ def test_the_summarys_loss_is_over_the_whole_training_set_at_the_final_parameter
     x, y = prepared.built.data.inputs["x"].numpy(), prepared.built.data.target.numpy()
     assert len(x) == 8
     loss = np.mean((run.parameters["w"] * x + run.parameters["b"] - y) ** 2)
-    np.testing.assert_allclose(run.record.final["loss"], loss, rtol=1e-14)
+    np.testing.assert_allclose(run.info.final["loss"], loss, rtol=1e-14)
     assert abs(rows_of(run)[-1]["loss"] - loss) > 1e-3
 
 
@@ -114,7 +114,7 @@ def test_the_runs_own_config_runs_again_with_the_same_bits(lab, tmp_path):
     for name in ("metrics.jsonl", "parameters.npz", "config.yaml"):
         assert (first.directory / name).read_bytes() == (again.directory / name).read_bytes(), name
     assert again.directory.parent == tmp_path / "elsewhere"
-    assert list(first.record.data.values()) == list(again.record.data.values())
+    assert list(first.info.data.values()) == list(again.info.data.values())
 
 
 def test_what_was_prepared_can_be_executed_again(lab):
@@ -159,10 +159,10 @@ def test_what_xla_cannot_compile_runs_as_a_graph_and_says_so(lab):
     notes = Notes()
     run = lab.train(LINE, ["compile=xla", "epochs=1", 'record.formulas={d: "det([[w, 1], [b, 2]])"}'], listener=notes)
     warnings = [message for kind, message in notes.heard if kind == "warned"]
-    assert run.record.compile == "graph"
+    assert run.info.compile == "graph"
     assert len(warnings) == 1
     assert "det" in warnings[0]
-    assert list(run.record.warnings) == warnings
+    assert list(run.info.warnings) == warnings
     assert "det" in (run.directory / "log.txt").read_text()
 
 
@@ -183,11 +183,11 @@ def test_a_diverged_run_says_where_and_keeps_the_last_finite_parameters(lab, com
             w, step = w - np.float32(6) * (w - np.float32(1)), step + 1
     run = lab.train(DIVERGING, [f"compile={compile}"])
     assert run.status is Status.DIVERGED
-    assert run.record.stopped_by == "non_finite"
-    assert run.record.diverged == {"step": step, "quantity": "loss"}
-    assert run.record.steps == step
-    assert f"the loss became inf at step {step} (learning rate 3)" in run.record.why
-    assert run.record.final["loss"] == "inf"
+    assert run.info.stopped_by == "non_finite"
+    assert run.info.diverged == {"step": step, "quantity": "loss"}
+    assert run.info.steps == step
+    assert f"the loss became inf at step {step} (learning rate 3)" in run.info.why
+    assert run.info.final["loss"] == "inf"
     np.testing.assert_allclose(run.parameters["w"], w, rtol=1e-6)
     assert [row["step"] for row in rows_of(run)] == [0, step]
     assert rows_of(run)[-1]["loss"] == "inf"
@@ -195,25 +195,25 @@ def test_a_diverged_run_says_where_and_keeps_the_last_finite_parameters(lab, com
 
 def test_non_finite_false_runs_to_the_end_and_has_diverged(lab):
     run = lab.train(DIVERGING, ["steps=300", "schedule.stop.non_finite=false"])
-    assert (run.status, run.record.steps) == (Status.DIVERGED, 300)
-    assert "non_finite is false" in run.record.why
+    assert (run.status, run.info.steps) == (Status.DIVERGED, 300)
+    assert "non_finite is false" in run.info.why
 
 
 def test_a_rule_that_fires_is_named_with_its_numbers(lab):
     run = lab.train(DIVERGING, ["lr=0.25", "schedule.stop.loss_below=0.3"])
     # w - 1 = 2 / 2**k; the loss 4 / 4**k is below 0.3 at k = 2.
-    assert (run.status, run.record.stopped_by, run.record.steps) == (Status.STOPPED, "loss_below", 2)
-    assert run.record.why == "the loss 0.25 is below 0.3 at step 2"
+    assert (run.status, run.info.stopped_by, run.info.steps) == (Status.STOPPED, "loss_below", 2)
+    assert run.info.why == "the loss 0.25 is below 0.3 at step 2"
     assert run.parameters["w"] == 1.5
 
 
 def test_seconds_stop_between_chunks(lab):
     run = lab.train(DIVERGING, ["lr=1e-3", "steps=100000000", "schedule.stop.seconds=0.5", "compile=xla"])
-    assert (run.status, run.record.stopped_by) == (Status.STOPPED, "seconds")
-    assert 0 < run.record.steps < 100_000_000
-    assert run.record.why == f"0.5 seconds were over at step {run.record.steps}"
-    assert rows_of(run)[-1]["step"] == run.record.steps
-    assert run.record.seconds < 20
+    assert (run.status, run.info.stopped_by) == (Status.STOPPED, "seconds")
+    assert 0 < run.info.steps < 100_000_000
+    assert run.info.why == f"0.5 seconds were over at step {run.info.steps}"
+    assert rows_of(run)[-1]["step"] == run.info.steps
+    assert run.info.seconds < 20
 
 
 class Interrupting(Listener):
@@ -234,11 +234,11 @@ def test_a_signal_ends_a_run_well(lab, number):
     run = lab.train(DIVERGING, ["lr=1e-9", "steps=100000000", "record.every=1000"], listener=Interrupting(number))
     assert {name: signal.getsignal(name) for name in before} == before
     assert run.status is Status.INTERRUPTED
-    assert (run.record.stopped_by, run.record.why) == ("signal", f"{number.name} at step {run.record.steps}")
+    assert (run.info.stopped_by, run.info.why) == ("signal", f"{number.name} at step {run.info.steps}")
     rows = rows_of(run)
-    assert rows[-1]["step"] == run.record.steps > 0
+    assert rows[-1]["step"] == run.info.steps > 0
     assert rows[-1]["parameters.w"] == run.parameters["w"]
-    assert math.isfinite(run.record.final["loss"])
+    assert math.isfinite(run.info.final["loss"])
 
 
 def test_in_another_thread_signals_are_left_alone(lab):
@@ -269,16 +269,16 @@ def test_patience_ends_with_the_best_parameters_if_it_is_to_restore_them(lab, re
     losses = (4 * np.asarray(w) - 9) ** 2
     best = int(np.argmin(losses))
     run = lab.train(PATIENT.replace("RESTORE", restore))
-    assert (run.record.stopped_by, run.record.steps) == ("patience", best + 3)
-    assert run.record.best == {
+    assert (run.info.stopped_by, run.info.steps) == ("patience", best + 3)
+    assert run.info.best == {
         "metric": "validation_loss",
         "step": best,
         "value": pytest.approx(losses[best], rel=1e-12),
     }
     end = best if restore == "true" else best + 3
     np.testing.assert_allclose(run.parameters["w"], w[end], rtol=1e-14)
-    np.testing.assert_allclose(run.record.final["validation_loss"], losses[end], rtol=1e-10)
-    np.testing.assert_allclose(run.record.final["loss"], np.mean((w[end] * x - y) ** 2), rtol=1e-10)
+    np.testing.assert_allclose(run.info.final["validation_loss"], losses[end], rtol=1e-10)
+    np.testing.assert_allclose(run.info.final["loss"], np.mean((w[end] * x - y) ** 2), rtol=1e-10)
     assert (run.best is None) is (restore == "false")
 
 
@@ -303,7 +303,7 @@ record: {every: 1}
     optimizer.finalize_variable_values([w])
     np.testing.assert_array_equal(run.parameters["w"], w.numpy())
     final = np.sum((w.numpy() - [1, 2]) ** 2 * 2.4)
-    np.testing.assert_allclose(run.record.final["loss"], final, rtol=1e-5)
+    np.testing.assert_allclose(run.info.final["loss"], final, rtol=1e-5)
 
 
 def test_parameters_are_saved_in_their_own_domain(lab):
@@ -318,8 +318,8 @@ def test_a_smoke_run_makes_the_first_steps_of_the_real_one(lab):
     factor = "schedule.learning_rate_factor={kind: cosine, warmup: 5}"
     whole = lab.train(LINE, [factor])
     smoke = execute(prepare(lab.load(LINE, [factor]), smoke=True), runs_dir=lab.runs)
-    assert smoke.record.steps == SMOKE_STEPS
-    assert "smoke" in smoke.record.why
+    assert smoke.info.steps == SMOKE_STEPS
+    assert "smoke" in smoke.info.why
     assert rows_of(smoke) == rows_of(whole)[: SMOKE_STEPS + 1]
 
 
@@ -327,7 +327,7 @@ def test_a_run_that_is_not_kept_lives_as_long_as_its_run(lab):
     run = lab.train(DIVERGING, ["steps=1"], keep=False)
     directory = run.directory
     assert not lab.runs.exists()
-    assert run.record.steps == 1
+    assert run.info.steps == 1
     assert directory.exists()
     del run
     gc.collect()

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from gdrun.rundir.checkpoint import Checkpoints
-from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
 from gdrun.training.listener import Listener
 
 SEED = int(os.environ.get("GDRUN_TEST_SEED", "7"))
@@ -68,7 +68,7 @@ def bits(run: Run) -> dict[str, Any]:
     """All that has to be the same."""
     names = ("metrics.jsonl", "parameters.npz", "parameters.json", "best.npz", "config.yaml")
     files = {name: (run.directory / name).read_bytes() for name in names if (run.directory / name).exists()}
-    record = run.record
+    record = run.info
     facts = {
         name: getattr(record, name)
         for name in ("status", "stopped_by", "why", "steps", "epochs", "final", "best", "diverged", "config_hash")

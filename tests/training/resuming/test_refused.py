@@ -14,8 +14,8 @@ import pytest
 
 from gdrun.errors import ConfigError, RunDirectoryError, UsageError
 from gdrun.experiment.loading import load_config
-from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 from gdrun.sweeping.run import resume
 from gdrun.training.prepare import prepare
@@ -67,7 +67,7 @@ def test_a_rate_that_depends_on_the_whole_length_keeps_its_length(lab: Any, chun
     with pytest.raises(UsageError, match="'cosine' is spread over the whole schedule"):
         resume(run.directory, ["steps=80"])
     fixed = lab.train(CASES["cosine over the whole schedule"], ["schedule.learning_rate_factor.length=55"])
-    assert resume(fixed.directory, ["steps=80"]).record.steps == 80
+    assert resume(fixed.directory, ["steps=80"]).info.steps == 80
 
 
 def test_changed_data_are_refused(lab: Any, chunks: random.Random) -> None:
@@ -99,9 +99,9 @@ def test_what_has_ended_is_refused(lab: Any, chunks: random.Random) -> None:
 
 def test_wall_clock_stops_can_go_on(lab: Any, chunks: random.Random) -> None:
     run = lab.train(line("{kind: sgd, learning_rate: 0.05}"), ["schedule.stop.seconds=1e-9"])
-    assert run.record.stopped_by == "seconds"
-    step = run.record.steps
-    assert resume(run.directory).record.steps > step
+    assert run.info.stopped_by == "seconds"
+    step = run.info.steps
+    assert resume(run.directory).info.steps > step
 
 
 def test_the_latest_that_can_go_on_is_resumed(lab: Any, chunks: random.Random) -> None:
@@ -110,10 +110,10 @@ def test_the_latest_that_can_go_on_is_resumed(lab: Any, chunks: random.Random) -
     complete = execute(prepared, runs_dir=lab.runs, command=["test"])
     assert find_resumable(runs_dir=lab.runs) == first.directory
     assert find_resumable(more=True, runs_dir=lab.runs) == complete.directory
-    seconds = first.record.seconds
+    seconds = first.info.seconds
     resumed = resume(runs_dir=lab.runs)
     assert resumed.directory == first.directory
-    assert resumed.record.seconds > seconds
+    assert resumed.info.seconds > seconds
 
 
 def test_a_checkpoint_of_another_run_is_passed_over(lab: Any, chunks: random.Random) -> None:

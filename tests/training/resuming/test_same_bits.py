@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gdrun.errors import RunDirectoryError, UsageError
-from gdrun.rundir.record import Status
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 from gdrun.sweeping.run import resume
 from gdrun.training.resume import continue_run, find_resumable, prepare_again
@@ -37,7 +37,7 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(lab: Any, chunks: random.
     killed(lambda: continue_run(again, directory, listener=Kill(second)))
     resumed = continue_run(again, directory)
     assert bits(resumed) == bits(whole)
-    assert [entry["step"] for entry in resumed.record.resumed] == sorted(e["step"] for e in resumed.record.resumed)
+    assert [entry["step"] for entry in resumed.info.resumed] == sorted(e["step"] for e in resumed.info.resumed)
 
 
 @pytest.mark.parametrize(
@@ -52,11 +52,11 @@ def test_interrupted_in_steps_that_have_no_row_it_ends_with_the_same_bits(
     again = prepare_again(run.directory)
     for number in (signal.SIGTERM, signal.SIGINT):
         assert run.status is Status.INTERRUPTED
-        assert int(run.metrics["step"][-1]) == run.record.steps
+        assert int(run.metrics["step"][-1]) == run.info.steps
         run = continue_run(again, run.directory, listener=Interrupt(2, number))
     run = continue_run(again, run.directory)
     assert bits(run) == bits(whole)
-    assert len(run.record.resumed) == 3
+    assert len(run.info.resumed) == 3
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,10 @@ def test_a_complete_run_goes_on_with_more_steps(lab: Any, chunks: random.Random,
     length = "epochs=25" if "epochs" in CASES[case] else "steps=83"
     whole = lab.train(CASES[case], [length, "record.every=10"])
     run = execute(lab.prepare(CASES[case], ["record.every=10"]), runs_dir=lab.folder / "other", command=["test"])
-    steps = run.record.steps
+    steps = run.info.steps
     resumed = resume(run.directory, [length])
     assert bits(resumed) == bits(whole)
-    assert resumed.record.resumed[0]["step"] == steps
+    assert resumed.info.resumed[0]["step"] == steps
     with pytest.raises(UsageError, match="is complete"):
         resume(run.directory)
     with pytest.raises(UsageError, match="complete with"):

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from gdrun.data.parquet_file import parquet_data
+from gdrun.data.parquet import parquet_data
 from gdrun.errors import DataError, ResourceError
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is an extra")

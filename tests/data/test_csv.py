@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from gdrun.data.csv_file import csv_data
+from gdrun.data.csv import csv_data
 from gdrun.errors import DataError
 
 

@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
-from gdrun.errors import DataError, FormulaError
+from gdrun.config.section import Formula, Identifier
+from gdrun.errors import DataError, FormulaError, Problem
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.failures import inside
 from gdrun.formula.nodes import Expression
+from gdrun.formula.parse import parse
 from gdrun.random_streams import RandomNumbers
 
 from .dataset import Dataset, dataset
+from .section import DataSection, LoadContext
+
+
+class FormulaData(DataSection):
+    """Inputs and target by formula."""
+
+    kind: Literal["formula"]
+    inputs: Annotated[dict[Identifier, Formula], Field(min_length=1)]
+    """Each input by name; later ones may use earlier ones. The leading axis counts the examples."""
+    target: Formula | None = None
+    """The target, of inputs and constants."""
+    noise: Formula | None = None
+    """Added to the target, for example normal(0, 0.1); its shape is the target's."""
+
+    @property
+    def has_target(self) -> bool:
+        return self.target is not None
+
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(self.inputs)
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        if self.noise is not None and self.target is None:
+            yield Problem("noise is added to the target, but there is no target", ("data", "noise"), key=True)
+
+    def examples(self, context: LoadContext) -> Dataset:
+        return formula_data(
+            inputs={name: parse(text) for name, text in self.inputs.items()},
+            target=None if self.target is None else parse(self.target),
+            noise=None if self.noise is None else parse(self.noise),
+            constants=context.constants,
+            random=context.generator(),
+        )
 
 
 def formula_data(

@@ -8,21 +8,67 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Annotated, BinaryIO, Literal, TextIO
 
 import numpy as np
+from pydantic import Field
 
+from gdrun.config.section import Count
 from gdrun.errors import DataError
 from gdrun.text import plural, safe_text
 
-from .columns import Column, Columns, find_column, listed, named_within
+from .columns import Column, Columns, beyond_rows, find_column, listed, named_within, row_range
 from .dataset import Dataset, dataset
-from .files import beyond_rows, open_data, row_range, shown
+from .files import TableData, open_data, shown
 from .labels import encode_labels
 from .memory import Growing, Memory, is_mapped, side_by_side
 
 _BLOCK_ROWS = 4096
 """Rows that are held as text at one time: a cell as text takes ten times the memory of a number."""
+
+
+class SeparatedData(TableData):
+    """A text file of separated values."""
+
+    memory: Memory = "auto"
+    """all: keep the numbers in memory; mapped: keep them in a temporary file and read them a window of batches at a
+    time, which changes no result; auto: mapped where they would fill a third of the memory that is free."""
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """One character; a tab is "\\t"."""
+    header: bool = True
+    """Whether the first row names the columns."""
+    skip: Count = 0
+    """Lines to pass over before the header."""
+
+    def read(self, path: Path, *, labels: tuple[str, ...] = (), memory: Memory | None = None) -> Dataset:
+        return csv_data(
+            path,
+            inputs=self.inputs,
+            target=self.target,
+            separator=self.separator,
+            header=self.header,
+            skip=self.skip,
+            rows=self.rows,
+            labels=labels,
+            weights=self.example_weights,
+            memory=memory or self.memory,
+        )
+
+
+class CsvData(SeparatedData):
+    """A file of values separated by commas, or by another character."""
+
+    suffixes = (".csv", ".tsv")
+    kind: Literal["csv"]
+
+
+class TsvData(SeparatedData):
+    """A file of values separated by tabs."""
+
+    suffixes = (".tsv", ".csv")
+    kind: Literal["tsv"]
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
+    """One character."""
 
 
 def csv_data(

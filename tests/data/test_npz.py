@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from gdrun.data.npz_file import npz_data
+from gdrun.data.npz import npz_data
 from gdrun.errors import DataError
 
 

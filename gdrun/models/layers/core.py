@@ -1,10 +1,9 @@
-"""Keras layers that a config may name. Settings keep Keras's spelling and defaults."""
+"""Dense layers, and layers of any shape: activations, normalization, noise, embeddings."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from gdrun.config.section import (
     Integer,
@@ -12,84 +11,11 @@ from gdrun.config.section import (
     Number,
     PositiveInteger,
     PositiveNumber,
-    Section,
     ShortSection,
     UnitInterval,
-    check_array,
 )
 
-Activation = Literal[
-    "linear",
-    "relu",
-    "relu6",
-    "sigmoid",
-    "hard_sigmoid",
-    "tanh",
-    "softmax",
-    "softplus",
-    "softsign",
-    "elu",
-    "selu",
-    "gelu",
-    "silu",
-    "swish",
-    "mish",
-    "exponential",
-    "leaky_relu",
-    "log_softmax",
-]
-Initializer = Literal[
-    "zeros",
-    "ones",
-    "glorot_uniform",
-    "glorot_normal",
-    "he_uniform",
-    "he_normal",
-    "lecun_uniform",
-    "lecun_normal",
-    "random_normal",
-    "random_uniform",
-    "truncated_normal",
-    "orthogonal",
-    "identity",
-]
-INITIALIZERS: tuple[str, ...] = Initializer.__args__  # type: ignore[attr-defined]
-
-
-def _initial_weights(value: Any) -> Any:
-    if isinstance(value, str):
-        if value not in INITIALIZERS:
-            raise PydanticCustomError(
-                "initializer", "unknown initializer '{name}'", {"name": value, "allowed": list(INITIALIZERS)}
-            )
-        return value
-    return check_array(value)
-
-
-InitialWeights = Annotated[
-    Any,
-    AfterValidator(_initial_weights),
-    WithJsonSchema(
-        {
-            "title": "a number, nested lists of numbers, or the name of an initializer",
-            "anyOf": [{"type": ["number", "array"]}, {"enum": list(INITIALIZERS)}],
-        }
-    ),
-]
-"""A number that fills the weight, an array that is it, or the name of a Keras initializer."""
-
-
-class WeightedLayer(Section):
-    """What layers with a kernel have."""
-
-    use_bias: bool = True
-    """Whether the layer has a bias."""
-    kernel: InitialWeights = "glorot_uniform"
-    """Initial kernel: a number fills it, an array is it, a name draws it."""
-    bias: InitialWeights = 0.0
-    """Initial bias, likewise."""
-    trainable: bool = True
-    """false: the optimizer leaves this layer alone."""
+from .base import Activation, InitialWeights, KerasLayer, WeightedLayer
 
 
 class Dense(WeightedLayer):
@@ -102,13 +28,13 @@ class Dense(WeightedLayer):
     """Applied to the output."""
 
 
-class Flatten(Section):
+class Flatten(KerasLayer):
     """One row of numbers an example."""
 
     kind: Literal["flatten"]
 
 
-class Reshape(Section):
+class Reshape(KerasLayer):
     """Another shape for each example."""
 
     kind: Literal["reshape"]
@@ -116,9 +42,10 @@ class Reshape(Section):
     """Shape of one example; one entry may be -1."""
 
 
-class ActivationLayer(ShortSection):
+class ActivationLayer(ShortSection, KerasLayer):
     """An activation on its own."""
 
+    keras_name = "Activation"
     aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         name: {"activation": name} for name in ("relu", "sigmoid", "tanh", "softmax", "gelu")
     }
@@ -128,23 +55,27 @@ class ActivationLayer(ShortSection):
     """Its name."""
 
 
-class Dropout(Section):
+class Dropout(KerasLayer):
     """Sets a random share of the inputs to zero while training, and scales the rest by 1 / (1 - rate)."""
+
+    takes_seed = True
 
     kind: Literal["dropout"]
     rate: Annotated[Number, Field(ge=0, lt=1)]
     """Share set to zero."""
 
 
-class GaussianNoise(Section):
+class GaussianNoise(KerasLayer):
     """Adds noise while training."""
+
+    takes_seed = True
 
     kind: Literal["gaussian_noise"]
     stddev: NonNegative
     """Standard deviation."""
 
 
-class BatchNormalization(Section):
+class BatchNormalization(KerasLayer):
     """Normalises each feature over the batch while training, by moving averages otherwise."""
 
     kind: Literal["batch_normalization"]
@@ -160,7 +91,7 @@ class BatchNormalization(Section):
     """false: the optimizer leaves this layer alone; it then always normalises by the moving averages, as in Keras."""
 
 
-class LayerNormalization(Section):
+class LayerNormalization(KerasLayer):
     """Normalises each example over its features."""
 
     kind: Literal["layer_normalization"]
@@ -174,7 +105,7 @@ class LayerNormalization(Section):
     """false: the optimizer leaves this layer alone."""
 
 
-class Embedding(Section):
+class Embedding(KerasLayer):
     """A learnt vector for each integer."""
 
     kind: Literal["embedding"]
@@ -188,7 +119,7 @@ class Embedding(Section):
     """false: the optimizer leaves this layer alone."""
 
 
-class Rescaling(Section):
+class Rescaling(KerasLayer):
     """inputs * scale + offset."""
 
     kind: Literal["rescaling"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gdrun.data.formulas import formula_data
+from gdrun.data.formula import formula_data
 from gdrun.errors import DataError, FormulaError
 from gdrun.formula.parse import parse
 from gdrun.random_streams import stream

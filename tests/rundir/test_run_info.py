@@ -1,18 +1,18 @@
-"""run.json: a record comes back as it was, foreign and damaged ones are told apart."""
+"""run.json: a run info comes back as it was, foreign and damaged ones are told apart."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import math
 from datetime import UTC, datetime
 
 import pytest
 
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir.layout import SCHEMA_VERSION
-from gdrun.rundir.record import WRITTEN_STATUSES, RunRecord, Status, missing, now_text
+from gdrun.rundir.run_info import WRITTEN_STATUSES, RunInfo, Status, missing, now_text
 
-FULL = RunRecord(
+FULL = RunInfo(
     id="2026-11-23T003318-pi-7f3a",
     name="pi",
     description="recover pi",
@@ -42,28 +42,28 @@ FULL = RunRecord(
     best={"step": 1, "value": 0.5},
     diverged={"step": 3, "quantity": "loss"},
     warnings=("one",),
-    extra={"future": [1, 2]},
+    **{"future": [1, 2]},
 )
 
 
 def test_a_record_comes_back_as_it_was():
-    for record in (FULL, RunRecord()):
-        assert RunRecord.from_text(record.to_text().encode(), path="run.json") == record
+    for record in (FULL, RunInfo()):
+        assert RunInfo.from_text(record.to_text().encode(), path="run.json") == record
 
 
 def test_every_field_is_filled_in_the_example():
-    defaults = RunRecord()
+    defaults = RunInfo()
     unset = [
-        field.name
-        for field in dataclasses.fields(RunRecord)
-        if field.name not in ("schema_version", "kind") and getattr(FULL, field.name) == getattr(defaults, field.name)
+        name
+        for name in RunInfo.model_fields
+        if name not in ("schema_version", "kind") and getattr(FULL, name) == getattr(defaults, name)
     ]
     assert unset == []
 
 
 def test_keys_of_a_later_version_are_kept():
     text = json.dumps({"schema_version": 1, "name": "pi", "invented_later": {"a": 1}})
-    record = RunRecord.from_text(text.encode(), path="run.json").updated(status="completed")
+    record = RunInfo.from_text(text.encode(), path="run.json").updated(status="completed")
     assert json.loads(record.to_text())["invented_later"] == {"a": 1}
 
 
@@ -87,9 +87,9 @@ def test_keys_of_a_later_version_are_kept():
     ],
 )
 def test_a_field_of_a_wrong_type_is_corrupt_and_the_message_is_safe(change: dict):
-    text = json.dumps(RunRecord().to_json() | change).encode()
+    text = json.dumps(RunInfo().to_json() | change).encode()
     with pytest.raises(RunDirectoryError, match="corrupt") as caught:
-        RunRecord.from_text(text, path="some/run.json")
+        RunInfo.from_text(text, path="some/run.json")
     assert "some/run.json" in caught.value.message
     assert caught.value.message.isprintable()
 
@@ -97,13 +97,13 @@ def test_a_field_of_a_wrong_type_is_corrupt_and_the_message_is_safe(change: dict
 @pytest.mark.parametrize("text", [b"", b"[]", b"null", b"{", b'{"a": NaN}', b"\xff", b'{"a":' * 10**5])
 def test_what_is_not_a_record_is_corrupt(text: bytes):
     with pytest.raises(RunDirectoryError, match="corrupt"):
-        RunRecord.from_text(text, path="run.json")
+        RunInfo.from_text(text, path="run.json")
 
 
 def test_a_newer_schema_is_told_as_such():
     text = json.dumps({"schema_version": SCHEMA_VERSION + 1, "status": "levitating"}).encode()
     with pytest.raises(RunDirectoryError, match="newer gdrun") as caught:
-        RunRecord.from_text(text, path="run.json")
+        RunInfo.from_text(text, path="run.json")
     assert caught.value.hint == "upgrade gdrun"
 
 
@@ -111,17 +111,18 @@ def test_only_what_a_writer_can_know_is_a_written_status():
     assert sorted(WRITTEN_STATUSES) == ["completed", "diverged", "failed", "interrupted", "running", "stopped"]
     for status in (Status.LOST, "corrupt", "nonsense"):
         with pytest.raises(ValueError, match="not a status"):
-            RunRecord().updated(status=status)
+            RunInfo().updated(status=status)
 
 
 def test_a_field_cannot_hide_in_extra():
     with pytest.raises(ValueError, match="steps"):
-        RunRecord().updated(extra={"steps": 3})
+        RunInfo().updated(extra={"steps": 3})
 
 
 def test_an_infinite_number_of_seconds_is_a_text():
-    record = RunRecord.from_text(RunRecord(seconds=float("inf")).to_text().encode(), path="run.json")
-    assert record.seconds == "inf"
+    record = RunInfo.from_text(RunInfo().updated(seconds=float("inf")).to_text().encode(), path="run.json")
+    assert record.seconds == math.inf
+    assert record.to_json()["seconds"] == "inf"
 
 
 def test_times_are_utc():

@@ -1,13 +1,13 @@
-"""Convolutions and pooling, as layers of a config. Settings keep Keras's spelling and defaults."""
+"""Convolutions, pooling and what changes an image's size."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.section import Count, PositiveInteger, Section
+from gdrun.config.section import Count, PositiveInteger
 
-from .layers import Activation, WeightedLayer
+from .base import Activation, KerasLayer, WeightedLayer
 
 
 def _sizes(value: Any) -> Any:
@@ -37,6 +37,8 @@ PoolSize = Annotated[
 class Convolution(WeightedLayer):
     """What convolutions have."""
 
+    convolves = True
+
     filters: PositiveInteger
     """Number of output channels."""
     kernel_size: PoolSize
@@ -61,7 +63,7 @@ class Conv2D(Convolution):
     kind: Literal["conv2d"]
 
 
-class Pooling(Section):
+class Pooling(KerasLayer):
     """What pooling layers have."""
 
     pool_size: PoolSize = 2
@@ -70,6 +72,10 @@ class Pooling(Section):
     """Step of the window; null: the window's size."""
     padding: Literal["valid", "same"] = "valid"
     """valid: only whole windows; same: the edge too."""
+
+    def keras_settings(self) -> dict[str, Any]:
+        # Keras takes no null here: its own default, the window's size, goes by leaving the argument out.
+        return {name: value for name, value in super().keras_settings().items() if value is not None}
 
 
 class MaxPooling1D(Pooling):
@@ -90,13 +96,13 @@ class AveragePooling2D(Pooling):
     kind: Literal["average_pooling2d"]
 
 
-class GlobalAveragePooling2D(Section):
+class GlobalAveragePooling2D(KerasLayer):
     """Mean of each channel."""
 
     kind: Literal["global_average_pooling2d"]
 
 
-class GlobalMaxPooling2D(Section):
+class GlobalMaxPooling2D(KerasLayer):
     """Largest value of each channel."""
 
     kind: Literal["global_max_pooling2d"]
@@ -114,19 +120,19 @@ class AveragePooling1D(Pooling):
     kind: Literal["average_pooling1d"]
 
 
-class GlobalAveragePooling1D(Section):
+class GlobalAveragePooling1D(KerasLayer):
     """Mean of each channel over the steps."""
 
     kind: Literal["global_average_pooling1d"]
 
 
-class GlobalMaxPooling1D(Section):
+class GlobalMaxPooling1D(KerasLayer):
     """Largest value of each channel over the steps."""
 
     kind: Literal["global_max_pooling1d"]
 
 
-class UpSampling2D(Section):
+class UpSampling2D(KerasLayer):
     """Each pixel repeated."""
 
     kind: Literal["up_sampling2d"]
@@ -134,7 +140,7 @@ class UpSampling2D(Section):
     """How often, a number or one a dimension."""
 
 
-class ZeroPadding2D(Section):
+class ZeroPadding2D(KerasLayer):
     """Zeros around the image."""
 
     kind: Literal["zero_padding2d"]

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from gdrun.errors import DataError
 from gdrun.text import plural, safe_text
 
-from .columns import Column, Columns, find_column, listed, named_within
+from .columns import Column, Columns, beyond_rows, find_column, listed, named_within, row_range
 from .dataset import Dataset, dataset
 from .extras import require
-from .files import beyond_rows, open_data, row_range, shown
+from .files import TableData, open_data, shown
 from .labels import encode_labels
+from .memory import Memory
+
+
+class ParquetData(TableData):
+    """A Parquet file; wants the extra `parquet`."""
+
+    suffixes = (".parquet",)
+    kind: Literal["parquet"]
+
+    def read(self, path: Path, *, labels: tuple[str, ...] = (), memory: Memory | None = None) -> Dataset:
+        return parquet_data(
+            path,
+            inputs=self.inputs,
+            target=self.target,
+            rows=self.rows,
+            labels=labels,
+            weights=self.example_weights,
+        )
 
 
 def parquet_data(

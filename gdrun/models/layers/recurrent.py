@@ -1,16 +1,19 @@
-"""Recurrent layers of a config. Settings keep Keras's spelling and defaults."""
+"""Recurrent layers."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from gdrun.config.section import Number, PositiveInteger
 
-from .layers import Activation, InitialWeights, WeightedLayer
+from .base import Activation, InitialWeights, WeightedLayer
 
 
 class Recurrent(WeightedLayer):
     """What layers that go through a sequence have: (steps, features) in, the last output or all of them out."""
+
+    takes_seed = True
 
     units: PositiveInteger
     """Number of outputs."""
@@ -29,11 +32,15 @@ class Recurrent(WeightedLayer):
 class SimpleRnn(Recurrent):
     """h = activation(x @ kernel + h @ recurrent_kernel + bias)."""
 
+    keras_name = "SimpleRNN"
+
     kind: Literal["simple_rnn"]
 
 
 class Gru(Recurrent):
     """Gated recurrent unit."""
+
+    keras_name = "GRU"
 
     kind: Literal["gru"]
     recurrent_activation: Activation = "sigmoid"
@@ -45,8 +52,17 @@ class Gru(Recurrent):
 class Lstm(Recurrent):
     """Long short-term memory."""
 
+    keras_name = "LSTM"
+
     kind: Literal["lstm"]
     recurrent_activation: Activation = "sigmoid"
     """Of the gates."""
     unit_forget_bias: bool = True
     """Start the forget gate's bias at 1."""
+
+    def keras_settings(self) -> dict[str, Any]:
+        settings = super().keras_settings()
+        if np.ndim(self.bias):
+            # An array is the whole bias, the forget gate's part included; Keras would ask for it in parts.
+            settings["unit_forget_bias"] = False
+        return settings

@@ -20,6 +20,16 @@ def located(*path: str | int) -> Iterator[None]:
         raise error.at(path) from error
 
 
+@contextmanager
+def located_within(*steps: str | int) -> Iterator[None]:
+    """Say of a ComponentError of the block that the value at fault is reached by these steps from the section."""
+    try:
+        yield
+    except ComponentError as error:
+        error.within = (*steps, *error.within)
+        raise
+
+
 def formula_at(text: Any, path: ConfigPath) -> Callable[[Scope], Any]:
     """Return scope -> value of a formula; its errors are located at `path`, which also names its draws."""
     expression = parse(text)

@@ -7,17 +7,57 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO, Literal
 
 import numpy as np
+from pydantic import Field, Tag
 
+from gdrun.config.section import Identifier, by_form
 from gdrun.errors import DataError
 from gdrun.text import safe_text
 
 from .dataset import Dataset, dataset, unknown_name
-from .files import open_data, shown
+from .files import FileData, open_data, shown
 from .labels import encode_labels
 from .memory import BLOCK_BYTES, Growing, Memory, is_mapped, mapped_array
+from .section import named_inputs
+
+
+class NpzData(FileData):
+    """Arrays of a NumPy archive."""
+
+    suffixes = (".npz",)
+    kind: Literal["npz"]
+    inputs: Annotated[
+        Annotated[tuple[str, ...], Field(min_length=1), Tag("<sequence>")]
+        | Annotated[dict[Identifier, str], Tag("<mapping>")],
+        by_form("sequence", "mapping"),
+    ]
+    """Names of arrays in the file, or `{name: array}`."""
+    target: str | None = None
+    """Name of the target's array; one of text holds class labels, numbered in sorted order."""
+    example_weights: str | None = None
+    """Name of the array that says how much each example counts in the loss, as Keras's sample_weight."""
+    memory: Memory = "auto"
+    """all: keep the arrays in memory; mapped: read them from the file a window of batches at a time, which changes no
+    result; auto: mapped where they would fill a third of the memory that is free."""
+
+    @property
+    def has_target(self) -> bool:
+        return self.target is not None
+
+    def input_names(self) -> tuple[str, ...] | None:
+        return named_inputs(self.inputs)
+
+    def read(self, path: Path, *, labels: tuple[str, ...] = (), memory: Memory | None = None) -> Dataset:
+        return npz_data(
+            path,
+            inputs=self.inputs,
+            target=self.target,
+            labels=labels,
+            weights=self.example_weights,
+            memory=memory or self.memory,
+        )
 
 
 def npz_data(

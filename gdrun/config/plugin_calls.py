@@ -1,0 +1,82 @@
+"""Calls of a plugin's functions, and checks of what they return: every error says whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gdrun.errors import GdrunError, PluginError
+from gdrun.formula.parse import check_name
+from gdrun.text import safe_text
+
+from .custom import CustomSection
+from .plugins import describe_failure
+
+Describe = Callable[[BaseException], str]
+"""An error of the plugin's code -> what it says and where."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Calls a plugin's functions; whatever they raise becomes a PluginError that says whose they are.
+
+    Args:
+        what: "loss 'pinball' of pinball.py".
+        describe: puts an error into words.
+    """
+
+    what: str
+    describe: Describe
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Tell an error of the block as the plugin's."""
+        try:
+            yield
+        except GdrunError:
+            raise
+        except Exception as error:
+            raise PluginError(f"{self.what} failed: {self.describe(error)}") from error
+
+    def wrong(self, told: str, hint: str | None = None) -> PluginError:
+        """Return the error for what the plugin gave."""
+        return PluginError(f"{self.what} {told}", hint=hint)
+
+
+def bound_function(section: CustomSection) -> tuple[Callable[..., Any], Caller]:
+    """Return the function that a section of kind `custom` names, its options filled in, and what calls it."""
+    entry = section.entry
+    options, file = entry.options(section.options), entry.registration.file
+    return lambda *arguments: entry.call(*arguments, options=options), Caller(
+        str(entry), lambda error: describe_failure(error, file)
+    )
+
+
+def checked_name(name: Any, caller: Caller, what: str, *, dotted: bool = False) -> str:
+    """Return a name that a plugin gives, if formulas can use it. Raises: PluginError."""
+    if not isinstance(name, str):
+        raise caller.wrong(f"calls {what} {kind_of(name)}", "names are texts")
+    for part in name.split(".") if dotted else (name,):
+        problem = check_name(part)
+        # Below a dot a name cannot be mistaken for one of the language's.
+        if problem is not None and not (dotted and "." in name and part.isidentifier()):
+            raise caller.wrong(f"calls {what} '{safe_text(name, limit=60)}': {problem.message}", problem.hint)
+    return name
+
+
+def as_array(value: Any, where: str, caller: Caller) -> np.ndarray:
+    """Return what a plugin gives as an array, real numbers as float64. Raises: PluginError, if it holds no numbers."""
+    with caller.running():
+        array = np.asarray(value)
+    if array.dtype.kind == "O":
+        raise caller.wrong(f"gives {kind_of(value)} as {where}", "an array of numbers")
+    return array.astype(np.float64) if array.dtype.kind in "biuf" else array
+
+
+def kind_of(value: Any) -> str:
+    """Return what a value is, in words: "nothing", "a list"."""
+    return "nothing" if value is None else f"a {type(value).__name__}"

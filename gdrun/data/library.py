@@ -1,0 +1,80 @@
+"""Data sets that other libraries know, by name: their settings and the choice of features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from gdrun.config.section import Identifier
+from gdrun.errors import DataError
+
+from .columns import Columns, Rows, beyond_rows, column_names, find_column, listed, named_within, row_range
+from .dataset import Dataset, dataset
+from .section import DataSection
+
+
+class LibraryData(DataSection):
+    """A data set by its name."""
+
+    inputs: Annotated[dict[Identifier, Columns], Field(min_length=1)] | None = None
+    """`{name: column}`, columns by position (from 0), or by name where the data set names them; null: all that there
+    is, as `x`."""
+    rows: Rows | None = None
+    """A half-open range of examples, "0:1500"."""
+
+    def input_names(self) -> tuple[str, ...]:
+        return ("x",) if self.inputs is None else tuple(self.inputs)
+
+    def column_names(self, name: str) -> tuple[str, ...]:
+        return column_names(self.inputs, name)
+
+
+def library_dataset(
+    features: np.ndarray,
+    target: np.ndarray,
+    *,
+    inputs: Mapping[str, Columns] | None,
+    rows: str | None,
+    what: str,
+    names: Sequence[str] | None = None,
+    files: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Return the chosen rows and columns of features (N, F), or (N, ...) where there are no columns to choose from.
+
+    Args:
+        target: (N, ...).
+        inputs: input name -> a column, (N,), or several, (N, k); None: everything as `x`.
+        rows: half-open range of examples.
+        what: the data set's name in messages.
+        names: of the columns; None: they have none.
+        files: path -> SHA-256 of each file that was read.
+    Raises:
+        DataError: a column does not exist, an example is no row of features, or the range goes beyond the examples.
+    """
+    first, stop = row_range(rows)
+    if len(features) < (stop or 0) or len(features) <= first:
+        raise beyond_rows(rows, what, len(features))
+    return dataset(_chosen(features[first:stop], names, inputs, what), target[first:stop], files=files)
+
+
+def _chosen(
+    features: np.ndarray, names: Sequence[str] | None, inputs: Mapping[str, Columns] | None, where: str
+) -> dict[str, np.ndarray]:
+    if inputs is None:
+        return {"x": features}
+    if features.ndim != 2:
+        raise DataError(
+            f"an example of {where} has shape {features.shape[1:]}, which has no columns to choose from",
+            hint="leave inputs out: everything is the input x",
+            within=("inputs",),
+        )
+
+    def array(columns: Columns) -> np.ndarray:
+        places = [find_column(column, names, features.shape[1], where) for column in listed(columns)]
+        return features[:, places[0] if isinstance(columns, (str, int)) else places]
+
+    named_within(lambda column: find_column(column, names, features.shape[1], where), inputs)
+    return {name: array(columns) for name, columns in inputs.items()}

@@ -1,0 +1,163 @@
+"""Interface between models and the program: what a section builds, from what, and what the objective does with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from gdrun.config.section import Section
+from gdrun.errors import ComponentError, ConfigPath
+from gdrun.formula.evaluate import Scope
+from gdrun.random_streams import RandomNumbers
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from .keras_network import KerasNetwork
+
+
+class Initial(NamedTuple):
+    """A parameter before training."""
+
+    raw: np.ndarray
+    """Value before the transform, float64 (or complex128); cast to the run's precision by the engine."""
+    trainable: bool = True
+    transform: str | None = None
+
+
+@dataclass
+class BoundModel:
+    """A model bound to its state for one evaluation. `updates` fills with the new state as the call goes."""
+
+    outputs: Mapping[str, Callable[[Scope], Any]]
+    """What it predicts, each by a function of the names: "prediction", or named outputs. The scope that it is called
+    with holds them as its `outputs`."""
+    functions: Mapping[str, Callable[..., tf.Tensor]] = field(default_factory=dict)
+    """Networks that formulas may call, (scope, x) -> y."""
+    updates: dict[str, tf.Tensor] = field(default_factory=dict)
+
+    @property
+    def alone(self) -> Mapping[str, Callable[[Scope], Any]]:
+        """A single named output, under the name "prediction" too."""
+        return {"prediction": next(iter(self.outputs.values()))} if len(self.outputs) == 1 else {}
+
+    def __call__(self, scope: Scope) -> Any:
+        """Return the prediction, or a dict of named outputs."""
+        if "prediction" in self.outputs:
+            return scope["prediction"]
+        return {name: scope[name] for name in self.outputs}
+
+
+@dataclass(frozen=True)
+class ModelFunction:
+    """A model as the objective uses it: parameters by name and inputs in, predictions out.
+
+    Args:
+        initial: every parameter by name; those of networks that formulas call have dotted names.
+    """
+
+    initial: Mapping[str, Initial]
+
+    @property
+    def state(self) -> Mapping[str, np.ndarray]:
+        """What the model keeps beside parameters, by name, initially."""
+        return {}
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether it convolves, which loops on the device make slow."""
+        return False
+
+    @property
+    def keras_network(self) -> KerasNetwork | None:
+        """The layers of a model that is nothing but Keras layers."""
+        return None
+
+    def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> BoundModel:
+        """Return the model with its state, ready for one evaluation of the inputs of these names."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ModelContext:
+    """What a model depends on besides its own settings.
+
+    Args:
+        constants: the config's constants, evaluated.
+        inputs: input name -> shape of the training data, its first entry the number of examples; {}: no data.
+        seed: of the initial values.
+        precision: "float32" or "float64".
+        networks: those that the formulas call, built for the shapes that the formulas give them; {}: not built yet.
+        random: draws the initial values that are formulas, one after the other; None: each has a stream of its own, so
+            that a further parameter changes no other one.
+    """
+
+    constants: Mapping[str, np.ndarray]
+    inputs: Mapping[str, tuple[int, ...]]
+    seed: int
+    precision: str
+    networks: Mapping[str, KerasNetwork] = field(default_factory=dict)
+    random: RandomNumbers | None = None
+
+    def num_features(self, kind: str) -> int:
+        """Return the number of numbers an example. Raises: ComponentError, where there is no data."""
+        if not self.inputs:
+            raise ComponentError(f"a model of kind {kind} needs data", hint="add data, or use kind: formula")
+        return sum(int(np.prod(shape[1:])) for shape in self.inputs.values())
+
+
+class ModelSection(Section):
+    """What every model has."""
+
+    needs_data: ClassVar[bool] = True
+    """Whether it has inputs in any case."""
+
+    def build(self, context: ModelContext) -> ModelFunction:
+        """Return the model with its initial parameters.
+
+        Raises:
+            ComponentError: it cannot be built; `within` is the setting at fault.
+        """
+        raise NotImplementedError
+
+    def parameter_names(self) -> tuple[str, ...] | None:
+        """Return the names of the parameters; None where only building shows them."""
+        return None
+
+    def parameter_path(self, name: str) -> ConfigPath:
+        """Return the place in `model` that the parameter comes from; () where it has none of its own."""
+        return ()
+
+    def output_names(self) -> tuple[str, ...]:
+        """Return the names of the outputs of a model that has several."""
+        return ()
+
+    def output_formulas(self) -> Mapping[str, Any]:
+        """Return the formulas of the outputs by name, a single one as "prediction"; {} where there are none."""
+        return {}
+
+    def initial_formulas(self) -> Iterator[Any]:
+        """Yield the formulas that initial values come from."""
+        yield from ()
+
+    @property
+    def starts_by_formula(self) -> bool:
+        """Whether every initial value is a formula of constants."""
+        return False
+
+    def networks_called(self) -> Mapping[str, Any]:
+        """Return the networks that formulas call, which are built for what they are first called with."""
+        return {}
+
+    @property
+    def last_activation(self) -> str | None:
+        """The activation of the prediction, "linear" for raw scores; None where the settings do not show it."""
+        return None
+
+    @property
+    def convolves(self) -> bool:
+        """Whether the model convolves, as far as the settings show it."""
+        return any(network.convolves for network in self.networks_called().values())

@@ -1,0 +1,232 @@
+"""Models by formula, with parameters of any shape and networks that the formulas call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from gdrun.config.located import formula_at, located, located_within
+from gdrun.config.section import Formula, Identifier, NetworkName, PositiveInteger, ShortSection, by_form
+from gdrun.errors import ComponentError, ConfigPath, ShapeError
+from gdrun.formula import numpy_ops
+from gdrun.formula.evaluate import Scope, evaluate
+from gdrun.formula.parse import parse
+from gdrun.random_streams import RandomNumbers, integer_seed, stream
+
+from .base import BoundModel, Initial, ModelContext, ModelFunction, ModelSection
+from .layers.base import INITIALIZERS
+from .networks import Network
+from .transforms import raw_value
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from .keras_network import KerasNetwork
+
+
+class Parameter(ShortSection):
+    """A parameter: where it starts, whether it moves, and in which domain it lives."""
+
+    exclusive = (("value", "raw", "init"),)
+    short = "value"
+
+    value: Formula | None = None
+    """Initial value in the parameter's own domain: a number, an array, or a formula of constants."""
+    raw: Formula | None = None
+    """Initial value before `transform`."""
+    init: Formula | None = None
+    """A draw of the given shape, `normal(0, 0.1)`, or the name of a Keras initializer, `glorot_uniform`."""
+    shape: tuple[PositiveInteger, ...] | None = None
+    """Shape; () is a scalar. A value of fewer dimensions fills it."""
+    transform: Literal["exp", "softplus", "sigmoid"] | None = None
+    """Keeps the parameter in the transform's range: the optimizer moves the raw value, everything else sees and
+    reports the transformed one."""
+    trainable: bool = True
+    """false: the optimizer leaves it alone."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = [name for name in ("value", "raw", "init") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise PydanticCustomError("parameter", "give exactly one of value, raw, init")
+        if self.raw is not None and self.transform is None:
+            raise PydanticCustomError("parameter", "raw goes with a transform; without one write value")
+        if self.init is not None and self.shape is None:
+            raise PydanticCustomError("parameter", "init needs a shape, for example shape: [3, 1]")
+        return self
+
+    def initial(self, name: str, context: ModelContext) -> Initial:
+        """Return the parameter before training. Raises: ComponentError, where the value does not fit."""
+        random, key = context.random, integer_seed(0, name)
+        if self.init is None:
+            value = _evaluated(
+                self.value if self.raw is None else self.raw, context, random or stream(context.seed, "initial", key)
+            )
+            value = value if self.shape is None else _filled(value, self.shape)
+            raw = value if self.raw is not None else raw_value(value, self.transform)
+        elif self.init in INITIALIZERS:
+            from .keras_network import initial_weights
+
+            assert self.shape is not None
+            raw = initial_weights(self.init, self.shape, seed=integer_seed(context.seed, "initial", key))
+        else:
+            assert self.shape is not None
+            drawn = _evaluated(self.init, context, random or stream(context.seed, "initial", key), self.shape)
+            raw = _filled(drawn, self.shape)
+        if not np.all(np.isfinite(raw)):
+            raise ComponentError("the initial value is not finite")
+        return Initial(np.asarray(raw), self.trainable, self.transform)
+
+
+class FormulaModel(ModelSection):
+    """A prediction by formula."""
+
+    needs_data = False
+
+    kind: Literal["formula"]
+    formula: Annotated[
+        Annotated[Formula, Tag("<scalar>")]
+        | Annotated[dict[Identifier, Formula], Field(min_length=1), Tag("<mapping>")],
+        by_form("scalar", "mapping"),
+    ]
+    """The prediction, of inputs, parameters, constants and defined values; or several named outputs. Without data it
+    is the objective."""
+    parameters: dict[Identifier, Parameter] = Field(default_factory=dict)
+    """Each parameter: a number, an array, or `{value|raw|init: ..., shape: ..., transform: ..., trainable: ...}`."""
+    networks: dict[NetworkName, Network] = Field(default_factory=dict)
+    """Networks that the formulas call by name, `net(x)`."""
+
+    def build(self, context: ModelContext) -> FormulaFunction:
+        initial: dict[str, Initial] = {}
+        for name, parameter in self.parameters.items():
+            with located_within("parameters", name):
+                initial[name] = parameter.initial(name, context)
+        for name, network in context.networks.items():
+            initial.update(network.initial(f"{name}."))
+        path = ("model", "formula")
+        paths = {name: (*path, name) if name in self.output_names() else path for name in self.output_formulas()}
+        formulas = {name: formula_at(text, paths[name]) for name, text in self.output_formulas().items()}
+        return FormulaFunction(initial, formulas, dict(context.networks))
+
+    def parameter_names(self) -> tuple[str, ...] | None:
+        return None if self.networks else tuple(self.parameters)
+
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(self.formula) if isinstance(self.formula, dict) else ()
+
+    def parameter_path(self, name: str) -> ConfigPath:
+        return ("parameters", name) if name in self.parameters else ()
+
+    def output_formulas(self) -> Mapping[str, Any]:
+        return self.formula if isinstance(self.formula, Mapping) else {"prediction": self.formula}
+
+    def initial_formulas(self) -> Iterator[Any]:
+        for parameter in self.parameters.values():
+            yield from (text for text in (parameter.value, parameter.raw, parameter.init) if text is not None)
+
+    @property
+    def starts_by_formula(self) -> bool:
+        return not self.networks
+
+    def networks_called(self) -> Mapping[str, Any]:
+        return self.networks
+
+
+@dataclass(frozen=True)
+class FormulaFunction(ModelFunction):
+    """A prediction by formula, or several named outputs; later outputs may use earlier ones.
+
+    Args:
+        formulas: output -> function of the scope; a single one is called "prediction".
+        networks: by the name that formulas call them by.
+    """
+
+    formulas: Mapping[str, Callable[[Scope], Any]]
+    networks: Mapping[str, KerasNetwork]
+
+    @property
+    def state(self) -> Mapping[str, np.ndarray]:
+        return {f"{name}.{key}": value for name, net in self.networks.items() for key, value in net.state.items()}
+
+    @property
+    def convolutional(self) -> bool:
+        return any(network.convolutional for network in self.networks.values())
+
+    def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> BoundModel:
+        from .keras_network import call_with
+
+        updates: dict[str, tf.Tensor] = {}
+
+        def caller(name: str, network: KerasNetwork) -> Callable[..., tf.Tensor]:
+            def call(scope: Scope, *arguments: Any) -> tf.Tensor:
+                prefix = f"{name}."
+                # A derivative evaluates again what was evaluated, with the same state; what happens inside a loop
+                # cannot leave it.
+                again = scope.varied or bool(scope.rounds)
+                current = {key: state[prefix + key] for key in network.state}
+                if not again:
+                    current = {key: updates.get(prefix + key, value) for key, value in current.items()}
+                values = {key: scope[prefix + key] for key in network.parameters}
+                output, new = call_with(
+                    arguments,
+                    lambda x: network.call(values, current, x, training=training),
+                    dtype=network.dtype,
+                )
+                for key, value in new.items():
+                    if not again:
+                        updates[prefix + key] = value
+                    elif not scope.rounds:
+                        updates.setdefault(prefix + key, value)
+                return output
+
+            return call
+
+        functions = {name: caller(name, network) for name, network in self.networks.items()}
+        return BoundModel(self.formulas, functions, updates)
+
+
+def _evaluated(
+    text: Any, context: ModelContext, random: RandomNumbers, draw_shape: tuple[int, ...] | None = None
+) -> np.ndarray:
+    scope = Scope(context.constants, ops=numpy_ops.table(random), draw_shape=draw_shape)
+    return numpy_ops.number(evaluate(parse(text), scope, owner="initial"))
+
+
+def _filled(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        return np.broadcast_to(value, shape).copy()
+    except ValueError:
+        raise ShapeError(f"a value of shape {value.shape} does not fill a parameter of shape {shape}") from None
+
+
+def probe_networks(
+    networks: Mapping[str, Network], *, seed: int, precision: str
+) -> tuple[dict[str, KerasNetwork], dict[str, Callable[..., Any]]]:
+    """Return an empty table of networks and functions that fill it: each is built for what it is first called with."""
+    import tensorflow as tf
+
+    from .keras_network import call_with
+
+    built: dict[str, KerasNetwork] = {}
+
+    def caller(position: int, name: str, network: Network) -> Callable[..., Any]:
+        def run(x: Any) -> Any:
+            if name not in built:
+                with located("model", "networks", name):
+                    # Far apart: each network takes as many seeds as it has layers.
+                    own_seed = seed + 7919 * (position + 1)
+                    built[name] = network.build_network((None, *x.shape[1:]), seed=own_seed, precision=precision)
+            net = built[name]
+            values = {key: tf.constant(value) for key, value in net.parameters.items()}
+            state = {key: tf.constant(value) for key, value in net.state.items()}
+            return net.call(values, state, x, training=False)
+
+        return lambda scope, *arguments: call_with(arguments, run, dtype=precision)[0]
+
+    functions = {name: caller(position, name, network) for position, (name, network) in enumerate(networks.items())}
+    return built, functions

@@ -1,0 +1,67 @@
+"""Layers. One line here and one class in this package add one."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gdrun.config.section import BareKind
+
+from .convolutions import (
+    AveragePooling1D,
+    AveragePooling2D,
+    Conv1D,
+    Conv2D,
+    Conv2DTranspose,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPooling1D,
+    MaxPooling2D,
+    UpSampling2D,
+    ZeroPadding2D,
+)
+from .core import (
+    ActivationLayer,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GaussianNoise,
+    LayerNormalization,
+    Rescaling,
+    Reshape,
+)
+from .recurrent import Gru, Lstm, SimpleRnn
+
+Layer = Annotated[
+    Dense
+    | Conv1D
+    | Conv2D
+    | Conv2DTranspose
+    | MaxPooling1D
+    | MaxPooling2D
+    | AveragePooling1D
+    | AveragePooling2D
+    | GlobalAveragePooling1D
+    | GlobalAveragePooling2D
+    | GlobalMaxPooling1D
+    | GlobalMaxPooling2D
+    | UpSampling2D
+    | ZeroPadding2D
+    | SimpleRnn
+    | Gru
+    | Lstm
+    | Flatten
+    | Reshape
+    | ActivationLayer
+    | Dropout
+    | GaussianNoise
+    | BatchNormalization
+    | LayerNormalization
+    | Embedding
+    | Rescaling,
+    Field(discriminator="kind"),
+    BareKind,
+]

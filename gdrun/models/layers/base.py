@@ -1,0 +1,142 @@
+"""Common part of the Keras layers that a config may name: their initial weights, and how they are built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from gdrun.config.section import Section, check_array
+
+if TYPE_CHECKING:
+    import keras
+
+Activation = Literal[
+    "linear",
+    "relu",
+    "relu6",
+    "sigmoid",
+    "hard_sigmoid",
+    "tanh",
+    "softmax",
+    "softplus",
+    "softsign",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "swish",
+    "mish",
+    "exponential",
+    "leaky_relu",
+    "log_softmax",
+]
+Initializer = Literal[
+    "zeros",
+    "ones",
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "random_normal",
+    "random_uniform",
+    "truncated_normal",
+    "orthogonal",
+    "identity",
+]
+INITIALIZERS: tuple[str, ...] = Initializer.__args__  # type: ignore[attr-defined]
+
+
+def _initial_weights(value: Any) -> Any:
+    if isinstance(value, str):
+        if value not in INITIALIZERS:
+            raise PydanticCustomError(
+                "initializer", "unknown initializer '{name}'", {"name": value, "allowed": list(INITIALIZERS)}
+            )
+        return value
+    return check_array(value)
+
+
+InitialWeights = Annotated[
+    Any,
+    AfterValidator(_initial_weights),
+    WithJsonSchema(
+        {
+            "title": "a number, nested lists of numbers, or the name of an initializer",
+            "anyOf": [{"type": ["number", "array"]}, {"enum": list(INITIALIZERS)}],
+        }
+    ),
+]
+"""A number that fills the weight, an array that is it, or the name of a Keras initializer."""
+
+
+class KerasLayer(Section):
+    """A layer of Keras. Settings keep Keras's spelling and defaults."""
+
+    keras_name: ClassVar[str] = ""
+    """Its class in keras.layers, where that is called otherwise than this one."""
+    takes_seed: ClassVar[bool] = False
+    """Whether it draws random numbers while it trains."""
+    convolves: ClassVar[bool] = False
+    """Whether it convolves, which loops on the device make slow."""
+
+    def build(self, *, seed: int, dtype: str) -> keras.layers.Layer:
+        """Return Keras's layer, its weights still to be created.
+
+        Args:
+            seed: draws initial weights, and what a random layer draws while it trains.
+            dtype: "float32" or "float64".
+        Raises:
+            ComponentError: when the weights are created; an initial value has another shape.
+        """
+        import keras
+
+        from gdrun.models.keras_network import keras_initializer
+
+        settings = self.keras_settings()
+        for name, (keras_name, offset) in _INITIAL_WEIGHTS.items():
+            if name in settings:
+                settings[keras_name] = keras_initializer(settings.pop(name), seed + offset, within=(name,))
+        if self.takes_seed:
+            settings["seed"] = seed
+        return getattr(keras.layers, self.keras_name or type(self).__name__)(dtype=dtype, **settings)
+
+    def keras_settings(self) -> dict[str, Any]:
+        """Return the arguments of Keras's class, initial weights by this section's names."""
+        return {name: value for name, value in self if name not in ("kind", "trainable")}
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the optimizer leaves the layer alone."""
+        return not dict(self).get("trainable", True)
+
+
+class WeightedLayer(KerasLayer):
+    """What layers with a kernel have."""
+
+    use_bias: bool = True
+    """Whether the layer has a bias."""
+    kernel: InitialWeights = "glorot_uniform"
+    """Initial kernel: a number fills it, an array is it, a name draws it."""
+    bias: InitialWeights = 0.0
+    """Initial bias, likewise."""
+    trainable: bool = True
+    """false: the optimizer leaves this layer alone."""
+
+    def keras_settings(self) -> dict[str, Any]:
+        settings = super().keras_settings()
+        if not self.use_bias:
+            del settings["bias"]
+        return settings
+
+
+_INITIAL_WEIGHTS: dict[str, tuple[str, int]] = {
+    "kernel": ("kernel_initializer", 0),
+    "recurrent_kernel": ("recurrent_initializer", 250),
+    "bias": ("bias_initializer", 500),
+    "embeddings": ("embeddings_initializer", 0),
+}
+"""Setting -> its name in Keras, and what is added to the layer's seed, so that its weights are drawn apart."""

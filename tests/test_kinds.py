@@ -1,0 +1,75 @@
+"""Each kind is one class that knows itself: read off the source, no file outside its family asks which kind it is."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from gdrun.optimizers import Optimizer
+from gdrun.optimizers.base import OptimizerSection
+
+PACKAGE = Path(__file__).resolve().parents[1] / "gdrun"
+
+FAMILIES: dict[str, tuple[Any, type]] = {"optimizers": (Optimizer, OptimizerSection)}
+"""Package -> the union of its kinds, and the base class that others may know."""
+SHARED_WORDS = {"formula", "custom"}
+"""Kinds that several families have: a comparison with one of these is not known to be about a family."""
+
+
+def members(family: str) -> dict[str, type]:
+    """Return the classes of a family's kinds by kind."""
+    union, _ = FAMILIES[family]
+    return {get_args(cls.model_fields["kind"].annotation)[0]: cls for cls in get_args(get_args(union)[0])}
+
+
+def others(family: str) -> Iterator[tuple[str, ast.Module]]:
+    """Yield the modules outside a family."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.relative_to(PACKAGE).parts[0] != family:
+            yield str(path.relative_to(PACKAGE)), ast.parse(path.read_text())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_other_package_imports_a_kind(family: str) -> None:
+    """Without the class there is no isinstance and no match on it."""
+    base = FAMILIES[family][1]
+    known = {part.__name__ for cls in members(family).values() for part in cls.__mro__ if issubclass(part, base)}
+    imported = [
+        f"{module}: {alias.name}"
+        for module, tree in others(family)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"gdrun.{family}")
+        for alias in node.names
+        if alias.name in known - {base.__name__}
+    ]
+    assert not imported, "\n".join(imported)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_other_package_compares_with_the_word_for_a_kind(family: str) -> None:
+    words = members(family).keys() - SHARED_WORDS
+    compared = [
+        f"{module}:{node.lineno}: {constant.value}"
+        for module, tree in others(family)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare | ast.MatchValue)
+        for constant in ast.walk(node)
+        if isinstance(constant, ast.Constant) and constant.value in words
+    ]
+    assert not compared, "\n".join(compared)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_class_with_a_kind_is_in_its_union(family: str) -> None:
+    def leaves(section: type) -> Iterator[type]:
+        if "kind" in section.model_fields:  # type: ignore[attr-defined]
+            yield section
+        for sub in section.__subclasses__():
+            yield from leaves(sub)
+
+    own = {cls for cls in leaves(FAMILIES[family][1]) if cls.__module__.startswith("gdrun.")}
+    assert own == set(members(family).values())
