@@ -27,7 +27,7 @@ from gdrun.text import human_bytes, plural
 
 @dataclass(frozen=True)
 class Datasets:
-    """What the experiment learns from. Values are float64 until the engine casts them."""
+    """The examples of an experiment. Values are float64 until the engine casts them."""
 
     train: Dataset
     validation: Dataset | None
@@ -39,7 +39,7 @@ class Datasets:
 
 
 def random_source(experiment: Experiment) -> RandomSource:
-    """Return where this experiment's random numbers come from."""
+    """Return the source of the experiment's random numbers."""
     if experiment.random == "legacy":
         return LegacyState(experiment.seed)
     return Streams(experiment.seed)
@@ -107,7 +107,7 @@ def build_data(
 
 
 def _mapped(section: DataSection, train: Dataset, validation: Dataset | None, files: dict[str, str]) -> Datasets:
-    """What is scaled and encoded later, as it is read; the validation data is in memory and is finished now."""
+    """Return data that is scaled and encoded as it is read; the validation data is in memory and is finished now."""
     scaling = Scaling()
     if section.scale is not None:
         with located("data", "scale"):

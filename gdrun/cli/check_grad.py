@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gdrun.analysis.checks import check_grad, describe
+from gdrun.analysis.gradient_checks import check_grad, describe
 from gdrun.errors import ExitCode
 
 from . import session, terminal

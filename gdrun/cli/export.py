@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import ExitCode, UsageError
-from gdrun.exports.data import check_format, export, load_runs
-from gdrun.exports.models import FORMATS, export_model
+from gdrun.exports.data import FORMATS, check_format, export, load_runs
+from gdrun.exports.models import FORMATS as MODEL_FORMATS
+from gdrun.exports.models import export_model
 from gdrun.exports.tables import csv_text
 from gdrun.rundir.run import load_run
 
@@ -17,7 +18,13 @@ from . import session, terminal
 from .arguments import Device, Plugins, RunsDir
 from .completion import complete_runs
 
-_SUFFIXES = {"npz": ".npz", "keras": ".keras", "savedmodel": "-model"}
+_DATA, _MODELS = list(FORMATS), list(MODEL_FORMATS)
+_TO = f"{', '.join(_DATA[:-1])} or {_DATA[-1]}"
+_MODEL = f"{', '.join(_MODELS[:-1])} or {_MODELS[-1]}"
+
+
+def _formats(incomplete: str) -> list[tuple[str, str]]:
+    return [(name, exporter.help) for name, exporter in FORMATS.items() if name.startswith(incomplete)]
 
 
 def command(
@@ -30,10 +37,10 @@ def command(
     ],
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="FORMAT", help="csv, parquet, tensorboard or mlflow.", show_default=False),
+        typer.Option("--to", metavar="FORMAT", help=f"{_TO}.", show_default=False, autocompletion=_formats),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", metavar="FORMAT", help="npz, keras or savedmodel.", show_default=False)
+        str | None, typer.Option("--model", metavar="FORMAT", help=f"{_MODEL}.", show_default=False)
     ] = None,
     output: Annotated[
         str | None,
@@ -55,8 +62,8 @@ def command(
     a TensorFlow SavedModel whose function `predict` takes the inputs by name.
     """
     if (to is None) == (model is None):
-        what = "a model and data are two exports" if to else "what to export is not said"
-        raise UsageError(what, hint="--to csv, parquet, tensorboard or mlflow; or --model npz, keras or savedmodel")
+        problem = "a model and data are two exports" if to else "what to export is not said"
+        raise UsageError(problem, hint=f"--to {_TO}; or --model {_MODEL}")
     if to is not None:
         if device is not None or plugins:
             raise UsageError("--device and --plugin are for models, which --to does not touch")
@@ -70,13 +77,13 @@ def command(
             written = export(runs, to, output, runs_dir=runs_dir)
         terminal.data(*map(str, written))
         return ExitCode.DONE
-    if model not in FORMATS:
-        raise UsageError(f"there is no format '{model}'", hint=f"one of {', '.join(FORMATS)}")
+    if model is None or model not in MODEL_FORMATS:
+        raise UsageError(f"there is no format '{model}'", hint=f"one of {', '.join(MODEL_FORMATS)}")
     if len(runs) > 1:
         raise UsageError(f"a model is of one run, but {len(runs)} are named")
     trained = load_run(runs[0], runs_dir)
-    path = Path(output or f"{trained.info.name}{_SUFFIXES[model]}")
+    path = Path(output or f"{trained.info.name}{MODEL_FORMATS[model].suffix}")
     with session.quiet():
-        file = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))  # type: ignore[arg-type]
+        file = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))
     terminal.data(str(file))
     return ExitCode.DONE

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from gdrun.analysis.arguments import NAMED, is_source
-from gdrun.analysis.derivatives import Missing, PointDerivatives, TargetDerivatives
-from gdrun.analysis.grad import grad
+from gdrun.analysis.grad import Missing, PointDerivatives, TargetDerivatives, grad
+from gdrun.analysis.grad_arguments import NAMED, is_source
 from gdrun.errors import ExitCode
 from gdrun.text import exact
 

@@ -24,6 +24,11 @@ from .arguments import Device, Json, Plugins, RunsDir
 from .completion import complete_runs
 from .output import print_json, write_file
 
+
+def _kinds(incomplete: str) -> list[tuple[str, str]]:
+    return [(kind, picture.help) for kind, picture in KINDS.items() if kind.startswith(incomplete)]
+
+
 Runs = Annotated[
     list[str] | None,
     typer.Argument(
@@ -43,7 +48,7 @@ Output = Annotated[
 Kind = Annotated[
     str | None,
     typer.Option(
-        metavar="KIND", show_default=False,
+        metavar="KIND", show_default=False, autocompletion=_kinds,
         help=f"{', '.join(RUN_KINDS)}; of a sweep {', '.join(SWEEP_KINDS)}.",
     ),
 ]  # fmt: skip

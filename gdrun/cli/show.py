@@ -189,7 +189,7 @@ def _show_convergence(run: Run, *, as_json: bool) -> None:
     """Print the whole report, with what the curvature adds where the config can be built."""
     try:
         with session.quiet(), session.waiting("looking at the curvature"):
-            from gdrun.analysis.convergence_curvature import with_curvature
+            from gdrun.analysis.convergence import with_curvature
 
             report = with_curvature(run)
     except GdrunError as error:

@@ -17,7 +17,7 @@ from .tables import table
 
 if TYPE_CHECKING:
     from gdrun.analysis.stability import Sharpness
-    from gdrun.analysis.stable import Stability
+    from gdrun.analysis.stability_report import Stability
 
 Arguments = Annotated[
     list[str],
@@ -41,7 +41,7 @@ def command(
     """Print the curvature of the loss and the learning rate at which the optimizer stops being stable."""
     config, overrides = split_one(arguments, "stability", "config or run")
     with session.quiet(), session.waiting("looking at the curvature"):
-        from gdrun.analysis.stable import stability  # imports TensorFlow
+        from gdrun.analysis.stability_report import stability  # imports TensorFlow
 
         report = stability(config, overrides, at=at, verify=verify, runs_dir=runs_dir, device=device)
     if as_json:

@@ -11,8 +11,8 @@ import typer
 from rich.text import Text
 
 from gdrun.errors import ExitCode, GdrunError, UsageError
-from gdrun.exports.events import require_tensorboard
 from gdrun.exports.live import TensorBoardListener
+from gdrun.exports.tensorboard import require_tensorboard
 from gdrun.training import train
 
 from . import arguments, dry_run, failures, progress, session, terminal

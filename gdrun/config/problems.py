@@ -265,6 +265,10 @@ def locate(problem: Problem, root: Node) -> Problem:
     node, key, found = root, None, 0
     for step in problem.path:
         child = node.child(step)
+        if child is None and isinstance(step, str) and not node.is_mapping:
+            # Written in short: `loss: mse` for {kind: mse}, `a: 1.0` for {value: 1.0}.
+            found += 1
+            continue
         if child is None:
             break
         key = (node.keys or {}).get(str(step)) if node.is_mapping else None

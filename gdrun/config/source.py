@@ -7,7 +7,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 
-from gdrun.errors import Place
+from gdrun.errors import ConfigPath, Place
 
 _BREAK = re.compile(r"\r\n|\r|\n")
 
@@ -98,6 +98,13 @@ class Node:
         if isinstance(self.value, list) and isinstance(step, int) and -len(self.value) <= step < len(self.value):
             return self.value[step]
         return None
+
+    def at(self, path: ConfigPath) -> Node | None:
+        """Return what stands at `path`, or None."""
+        node: Node | None = self
+        for step in path:
+            node = node.child(step) if node is not None else None
+        return node
 
     def part(self, offset: int, length: int) -> Span:
         """Return where characters `offset` to `offset + length` of this scalar's text stand in the source.

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from gdrun.config.names import ConfigNames, Use, in_order
 from gdrun.config.section import Formula, Identifier
-from gdrun.errors import DataError, FormulaError, Problem
+from gdrun.errors import ConfigPath, DataError, FormulaError, Problem
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.failures import inside
@@ -52,6 +53,12 @@ class FormulaData(DataSection):
             constants=context.constants,
             random=context.generator(),
         )
+
+    def uses(self, path: ConfigPath, names: ConfigNames) -> Iterator[Use]:
+        yield from in_order((*path, "inputs"), self.inputs, names.constants)
+        for key, text in (("target", self.target), ("noise", self.noise)):
+            yield Use((*path, key), text, (*names.constants, *self.inputs))
+        yield from super().uses(path, names)
 
 
 def formula_data(
@@ -105,7 +112,7 @@ def _value(expression: Expression, scope: Scope, owner: str) -> np.ndarray:
 
 
 def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    """Whether an array of `shape` can be added to one of shape `target` and leave it that shape."""
+    """Return whether an array of `shape` can be added to one of shape `target` and leave it that shape."""
     try:
         return np.broadcast_shapes(shape, target) == target
     except ValueError:

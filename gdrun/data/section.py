@@ -10,8 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from gdrun.config.names import ConfigNames, Use
 from gdrun.config.section import Formula, LaterUnion, NonNegative, Section, Share, Whole, by_form
-from gdrun.errors import Problem
+from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import parse
 from gdrun.random_streams import RandomNumbers, RandomSource, Streams
 
@@ -42,7 +43,7 @@ ClassWeights = Annotated[
 
 @dataclass(frozen=True)
 class LoadContext:
-    """What examples depend on besides the settings of their own section.
+    """Surroundings that examples depend on besides the settings of their own section.
 
     Args:
         directory: the folder that relative paths count from.
@@ -70,7 +71,7 @@ class LoadContext:
 
 
 class DataSection(Section):
-    """What every kind of data has."""
+    """A kind of data: its settings and its examples."""
 
     union: ClassVar[Any]
     """Every kind of data; the package says which there are."""
@@ -114,12 +115,12 @@ class DataSection(Section):
 
     @property
     def has_target(self) -> bool:
-        """Whether the data gives a target, as far as the settings show it."""
+        """True where the data gives a target, as far as the settings show it."""
         return True
 
     @property
     def has_weights(self) -> bool:
-        """Whether examples count differently in the loss."""
+        """True where examples count differently in the loss."""
         return self.example_weights is not None or (self.class_weights is not None and self.has_target)
 
     def num_examples(self) -> int | None:
@@ -173,6 +174,12 @@ class DataSection(Section):
     def examples(self, context: LoadContext) -> Dataset:
         """Return the examples without weights of the section's formula: what a kind has to provide."""
         raise NotImplementedError
+
+    def uses(self, path: ConfigPath, names: ConfigNames) -> Iterator[Use]:
+        """Yield the formulas of the section at `path`, with the names that they may use."""
+        target = ("target",) if names.has_target else ()
+        known = None if names.inputs is None else (*names.constants, *names.inputs, *target)
+        yield Use((*path, "example_weights"), self.example_weights, known)
 
 
 def named_inputs(inputs: Any) -> tuple[str, ...] | None:

@@ -99,3 +99,8 @@ class Experiment(Section):
     """What must come out; `gdrun check` asserts it."""
     sweep: Sweep = Field(default_factory=Sweep)
     """What `gdrun sweep` does when its command line names no axis; `train` ignores it."""
+
+    @property
+    def metric_names(self) -> list[str]:
+        """The names of the metrics, in order."""
+        return [metric if isinstance(metric, str) else metric.name for metric in self.metrics]

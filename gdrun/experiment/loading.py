@@ -19,10 +19,13 @@ from gdrun.config.inherit import inherit
 from gdrun.config.merge import put
 from gdrun.config.overrides import Override, apply_overrides, parse_overrides
 from gdrun.config.plugins import NO_PLUGINS, Plugins, PluginSources, load_plugins
+from gdrun.config.problems import in_order, locate, validation_problems
 from gdrun.config.source import Node, Span
 from gdrun.errors import ConfigError, ConfigPath, Place, Problem
 
+from .checks import check
 from .experiment import Experiment
+from .plugin_parts import bind, plugin_problems
 
 EXPERIMENT = Form(Experiment)
 
@@ -54,8 +57,6 @@ class LoadedConfig:
 
     def locate(self, problem: Problem) -> Problem:
         """Return `problem` with the place of its path in the config, for problems that are found later."""
-        from gdrun.config.problems import locate
-
         return locate(problem, self.root)
 
     def origin(self, path: ConfigPath) -> Place | None:
@@ -180,28 +181,16 @@ def _check(
     try:
         experiment = Experiment.model_validate(root.plain())
     except ValidationError as error:
-        from gdrun.config.problems import validation_problems
-
         problems = [*problems, *validation_problems(error, root, EXPERIMENT)]
-    from .check import check
-    from .formula_names import mapping, names_of
-
-    problems = [*problems, *check(root)]
     if experiment is not None:
-        problems += experiment.data.problems() if experiment.data is not None else ()
-        problems += experiment.optimizer.problems(experiment, names_of(mapping(root.plain())))
+        problems = [*problems, *check(experiment, root)]
     if _has_custom(root):
-        from .plugin_parts import plugin_problems
-
-        problems += plugin_problems(mapping(root.plain()), plugins, directory)
+        plain = root.plain()
+        problems += plugin_problems(plain if isinstance(plain, dict) else {}, plugins, directory)
     if experiment is None or problems:
-        from gdrun.config.problems import in_order, locate
-
         assert problems
         raise ConfigError(in_order([locate(problem, root) for problem in problems], order), source=name)
     if _has_custom(root):
-        from .plugin_parts import bind
-
         experiment = bind(experiment, plugins)
     return experiment
 

@@ -14,9 +14,21 @@ from gdrun.plugin import Part
 from gdrun.suggest import did_you_mean, listed
 
 from .experiment import Experiment
-from .formula_names import kind, mapping
 
 CUSTOM = "custom"
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return `value` if it is a mapping, else an empty one: what is wrong with it is told elsewhere."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def kind(value: Any) -> str | None:
+    """Return the kind of a section, written as a mapping or as a bare string."""
+    written = value.get("kind") if isinstance(value, Mapping) else value
+    return written if isinstance(written, str) else None
+
+
 _SINGLE: tuple[Part, ...] = ("data", "model", "loss", "optimizer")
 
 

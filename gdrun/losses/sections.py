@@ -24,11 +24,21 @@ class Penalty(Section):
 class LossSection(Section):
     """What every loss has."""
 
+    compares: ClassVar[bool] = True
+    """Whether it compares one prediction with a target."""
+    weighs_examples: ClassVar[bool] = True
+    """Whether the weights of examples act without being named."""
+    is_the_models_output: ClassVar[bool] = False
+    """Whether the objective is what the model gives."""
     if TYPE_CHECKING:
         kind: str
 
     penalty: Penalty | None = None
     """Added to the loss."""
+
+    def formulas(self) -> dict[str, Any]:
+        """Return the formulas of the section by their keys."""
+        return {}
 
     def squares_problems(self) -> Iterator[Problem]:
         """Yield why the loss is no sum of squares, in words that follow the name of an optimizer that needs one."""
@@ -82,13 +92,23 @@ class AbsoluteError(ShortSection, NamedLoss):
 class FormulaLoss(LossSection):
     """A scalar by formula of prediction, target, inputs, parameters, constants and defined values."""
 
+    compares = False
+    weighs_examples = False
+
     kind: Literal["formula"]
     formula: Formula
     """For example 0.5 * sum((prediction - target)**2)."""
 
+    def formulas(self) -> dict[str, Any]:
+        return {"formula": self.formula}
+
 
 class OutputLoss(LossSection):
     """The model's own output is the objective; it must be a scalar."""
+
+    is_the_models_output = True
+    compares = False
+    weighs_examples = False
 
     kind: Literal["output"]
     maximize: bool = False

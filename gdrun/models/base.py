@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from gdrun.config.names import ConfigNames, Use
 from gdrun.config.section import Section
-from gdrun.errors import ComponentError, ConfigPath
+from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.evaluate import Scope
 from gdrun.random_streams import RandomNumbers
 
@@ -63,12 +64,12 @@ class ModelFunction:
 
     @property
     def state(self) -> Mapping[str, np.ndarray]:
-        """What the model keeps beside parameters, by name, initially."""
+        """State beside the parameters, by name, before training."""
         return {}
 
     @property
     def convolutional(self) -> bool:
-        """Whether it convolves, which loops on the device make slow."""
+        """True for a model that convolves, which loops on the device make slow."""
         return False
 
     @property
@@ -83,7 +84,7 @@ class ModelFunction:
 
 @dataclass(frozen=True)
 class ModelContext:
-    """What a model depends on besides its own settings.
+    """Surroundings that a model depends on besides its own settings.
 
     Args:
         constants: the config's constants, evaluated.
@@ -102,15 +103,14 @@ class ModelContext:
     networks: Mapping[str, KerasNetwork] = field(default_factory=dict)
     random: RandomNumbers | None = None
 
-    def num_features(self, kind: str) -> int:
-        """Return the number of numbers an example. Raises: ComponentError, where there is no data."""
-        if not self.inputs:
-            raise ComponentError(f"a model of kind {kind} needs data", hint="add data, or use kind: formula")
+    @property
+    def num_features(self) -> int:
+        """Number of numbers an example."""
         return sum(int(np.prod(shape[1:])) for shape in self.inputs.values())
 
 
 class ModelSection(Section):
-    """What every model has."""
+    """A kind of model: its settings, its names and what it builds."""
 
     needs_data: ClassVar[bool] = True
     """Whether it has inputs in any case."""
@@ -145,7 +145,7 @@ class ModelSection(Section):
 
     @property
     def starts_by_formula(self) -> bool:
-        """Whether every initial value is a formula of constants."""
+        """True where every initial value is a formula of constants."""
         return False
 
     def networks_called(self) -> Mapping[str, Any]:
@@ -159,5 +159,30 @@ class ModelSection(Section):
 
     @property
     def convolves(self) -> bool:
-        """Whether the model convolves, as far as the settings show it."""
+        """True where the model convolves, as far as the settings show it."""
         return any(network.convolves for network in self.networks_called().values())
+
+    def parameters_in_formulas(self) -> tuple[str, ...] | None:
+        """Return the names of the parameters that formulas see; None where only building shows them."""
+        return self.parameter_names()
+
+    def given_names(self) -> Mapping[ConfigPath, Sequence[str]]:
+        """Return the names that the config itself gives to parts of the model, by their places."""
+        return {}
+
+    def network_names(self) -> tuple[str, ...]:
+        """Return the names of the networks that formulas can call."""
+        return ()
+
+    def uses(self, names: ConfigNames) -> Iterator[Use]:
+        """Yield the formulas of the model, with the names that they may use."""
+        yield from ()
+
+    def problems(self, used: frozenset[str], reached: frozenset[str] | None) -> Iterator[Problem]:
+        """Yield the settings that do not go together.
+
+        Args:
+            used: all names in formulas of the config.
+            reached: the names that the loss may depend on; None where that cannot be told.
+        """
+        yield from ()

@@ -11,8 +11,9 @@ from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.located import formula_at, located, located_within
+from gdrun.config.names import ConfigNames, Use
 from gdrun.config.section import Formula, Identifier, NetworkName, PositiveInteger, ShortSection, by_form
-from gdrun.errors import ComponentError, ConfigPath, ShapeError
+from gdrun.errors import ComponentError, ConfigPath, Problem, ShapeError
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import parse
@@ -135,6 +136,44 @@ class FormulaModel(ModelSection):
 
     def networks_called(self) -> Mapping[str, Any]:
         return self.networks
+
+    def parameters_in_formulas(self) -> tuple[str, ...]:
+        return tuple(self.parameters)
+
+    def given_names(self) -> Mapping[ConfigPath, Sequence[str]]:
+        return {
+            ("model", "parameters"): tuple(self.parameters),
+            ("model", "networks"): tuple(self.networks),
+            ("model", "formula"): self.output_names(),
+        }
+
+    def network_names(self) -> tuple[str, ...]:
+        return tuple(self.networks)
+
+    def uses(self, names: ConfigNames) -> Iterator[Use]:
+        for name, parameter in self.parameters.items():
+            for key, text in (("value", parameter.value), ("raw", parameter.raw), ("init", parameter.init)):
+                if not (key == "init" and text in INITIALIZERS):
+                    yield Use(("model", "parameters", name, key), text, names.constants)
+        path: ConfigPath = ("model", "formula")
+        for name, text in self.output_formulas().items():
+            yield Use.of_examples((*path, name) if self.output_names() else path, text, names)
+
+    def problems(self, used: frozenset[str], reached: frozenset[str] | None) -> Iterator[Problem]:
+        """Yield parameters that the loss cannot depend on, networks that are never called, nothing to train."""
+        trained = [name for name, parameter in self.parameters.items() if parameter.trainable]
+        if not trained and not self.networks:
+            path: ConfigPath = ("model", "parameters") if "parameters" in self.model_fields_set else ("model",)
+            yield Problem("the model has no parameter to train", path, "model.parameters: {a: 1.0}", key=True)
+        for name in self.networks:
+            if name not in used:
+                path = ("model", "networks", name)
+                yield Problem(f"network '{name}' is never called", path, f"call it: {name}(x)", key=True)
+        for name in trained:
+            if reached is not None and name not in reached:
+                message = f"parameter '{name}' gets no gradient: the loss does not depend on it"
+                hint = "use it in a formula, or set trainable: false"
+                yield Problem(message, ("model", "parameters", name), hint, key=True)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
+from gdrun.config.names import Use
 from gdrun.config.section import Section
 from gdrun.errors import ConfigPath, Problem
 
@@ -194,6 +195,9 @@ class OptimizerSection(Section):
     has_learning_rate: ClassVar[bool] = True
     """False: `learning_rate` is no setting, the update ignores it, and no factor of the schedule acts."""
 
+    second_moment: ClassVar[str | None] = None
+    """A part of the names of those state tensors that hold the moving mean, or the sum, of squared gradients."""
+
     @property
     def hides_gradients(self) -> bool:
         """True where an infinite gradient may give finite parameters, so that every update must look for it."""
@@ -277,3 +281,7 @@ class OptimizerSection(Section):
             eigenvalues: all of the Hessian's.
         """
         return None
+
+    def uses(self, constants: tuple[str, ...]) -> Iterator[Use]:
+        """Yield the formulas of the section, with the names that they may use."""
+        yield from ()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from gdrun.config.names import Use
 from gdrun.config.section import Formula, Identifier, NonNegative, Number, read_formula
 from gdrun.errors import ConfigPath, Problem
 
@@ -111,3 +112,13 @@ class UpdateRule(OptimizerSection):
         if len(path) != 2 or path[0] != "settings":
             return False
         return not any(path[1] in read_formula(text).names for text in self.start_formulas())
+
+    def uses(self, constants: tuple[str, ...]) -> Iterator[Use]:
+        known = (*constants, *self.settings)
+        for name, text in self.state.items():
+            yield Use(("optimizer", "state", name), text, (*known, "parameter"))
+        lines = tuple(self.update)
+        for position, (name, text) in enumerate(self.update.items()):
+            later = tuple(line for line in lines[position:] if line not in (*self.state, "parameter"))
+            names = (*known, *self.state, *lines[:position], *RULE_NAMES)
+            yield Use(("optimizer", "update", name), text, names, later=later)

@@ -8,16 +8,16 @@ TensorFlow. Every factor but the plateau is called as
 with `steps` an integer array (S,) of update steps counted from 0. `total_steps` is the length of the whole schedule.
 Where a factor has a `unit`, "epoch" makes it count whole epochs, steps // steps_per_epoch, in place of steps.
 
-The formulas are those of `keras.optimizers.schedules`, in float64 where Keras computes in float32. numpy is imported
-by what computes: a config is checked without it.
+The formulas are those of `keras.optimizers.schedules`, in float64 where Keras computes in float32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -34,9 +34,8 @@ from gdrun.config.section import (
     read_formula,
 )
 from gdrun.errors import ComponentError
-
-if TYPE_CHECKING:
-    import numpy as np
+from gdrun.formula import numpy_ops
+from gdrun.formula.evaluate import Scope, evaluate
 
 Unit = Literal["step", "epoch"]
 
@@ -69,8 +68,6 @@ class ConstantFactor(FactorSection):
 
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,)."""
-        import numpy as np
-
         return np.full(np.shape(steps), float(self.factor))
 
 
@@ -89,8 +86,6 @@ class ExponentialFactor(FactorSection):
 
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,)."""
-        import numpy as np
-
         periods = _count(steps, self.unit, steps_per_epoch) / self.every
         # A rate above 1 may overflow to infinity: the run then diverges and says so.
         with np.errstate(over="ignore"):
@@ -112,8 +107,6 @@ class InverseTimeFactor(FactorSection):
 
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,)."""
-        import numpy as np
-
         periods = _count(steps, self.unit, steps_per_epoch) / self.every
         return 1.0 / (1.0 + self.rate * (np.floor(periods) if self.staircase else periods))
 
@@ -135,8 +128,6 @@ class PolynomialFactor(FactorSection):
 
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,)."""
-        import numpy as np
-
         count = _count(steps, self.unit, steps_per_epoch)
         length = float(self.length or _whole_length(self.unit, steps_per_epoch, total_steps))
         if self.cycle:
@@ -173,8 +164,6 @@ class CosineFactor(FactorSection):
         Raises:
             ComponentError: if `length` is None and the warm-up takes the whole schedule.
         """
-        import numpy as np
-
         count = _count(steps, self.unit, steps_per_epoch)
         length = self.length
         if length is None:
@@ -193,8 +182,6 @@ class CosineFactor(FactorSection):
 
     def _cosine(self, lengths: np.ndarray) -> np.ndarray:
         """The factor after so many (first) lengths."""
-        import numpy as np
-
         peak: float | np.ndarray = 1.0
         share = np.minimum(lengths, 1.0)
         if self.restarts:
@@ -224,8 +211,6 @@ class PiecewiseFactor(FactorSection):
 
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,)."""
-        import numpy as np
-
         count = _count(steps, self.unit, steps_per_epoch)
         piece = np.searchsorted(np.asarray(self.boundaries, dtype=np.float64), count, side="left")
         return np.asarray(self.factors, dtype=np.float64)[piece]
@@ -246,8 +231,6 @@ class OneCycleFactor(FactorSection):
 
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,)."""
-        import numpy as np
-
         position = np.asarray(steps, dtype=np.float64) / float(self.length or max(1, total_steps))
         up = np.minimum(position / self.peak_at, 1.0)
         down = np.clip((position - self.peak_at) / (1.0 - self.peak_at), 0.0, 1.0)
@@ -264,9 +247,6 @@ class FormulaFactor(FactorSection):
     """For example 1 / sqrt(1 + step)."""
 
     def build(self, constants: Mapping[str, np.ndarray]) -> Factor:
-        from gdrun.formula import numpy_ops
-        from gdrun.formula.evaluate import Scope, evaluate
-
         expression = read_formula(self.formula)
 
         def by_formula(step: Any, epoch: Any) -> Any:
@@ -317,8 +297,6 @@ LearningRateFactor = Annotated[
 
 def _count(steps: np.ndarray, unit: Unit, steps_per_epoch: int) -> np.ndarray:
     """Return the steps in units, float64."""
-    import numpy as np
-
     steps = np.asarray(steps, dtype=np.int64)
     return (steps if unit == "step" else steps // steps_per_epoch).astype(np.float64)
 
@@ -330,8 +308,6 @@ def _whole_length(unit: Unit, steps_per_epoch: int, total_steps: int) -> int:
 
 def _restarts(lengths: np.ndarray, growth: float) -> tuple[np.ndarray, np.ndarray]:
     """How many cosines are over, and the share of the next one that is, after so many first lengths."""
-    import numpy as np
-
     if growth == 1.0:
         over = np.floor(lengths)
         return over, lengths - over
@@ -366,8 +342,6 @@ class FromFunction:
         Raises:
             ComponentError: if it is not a real, finite number at some step; the message gives the step.
         """
-        import numpy as np
-
         steps = np.asarray(steps, dtype=np.int64)
         values = self._evaluate(steps.astype(np.float64), (steps // steps_per_epoch).astype(np.float64))
         if not np.isfinite(values).all():
@@ -376,8 +350,6 @@ class FromFunction:
         return values
 
     def _evaluate(self, step: np.ndarray, epoch: np.ndarray) -> np.ndarray:
-        import numpy as np
-
         if len(step) > 4:
             try:
                 values = np.asarray(self.function(step, epoch))
@@ -392,8 +364,6 @@ class FromFunction:
         return np.array([self._single(s, e) for s, e in zip(step, epoch, strict=True)], dtype=np.float64)
 
     def _single(self, step: np.float64, epoch: np.float64) -> float:
-        import numpy as np
-
         value = np.asarray(self.function(step, epoch))
         if value.shape != () or value.dtype.kind not in "bif":
             what = f"has shape {value.shape}" if value.shape != () else "is not a real number"

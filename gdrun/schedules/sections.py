@@ -1,11 +1,13 @@
 """`schedule:` how long, in which batches, at which rates, and when to stop early."""
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import Count, Formula, NonNegative, Number, PositiveInteger, PositiveNumber, Section
+from gdrun.errors import ConfigPath
 
 from .factors import LearningRateFactor, PlateauFactor
 
@@ -84,3 +86,10 @@ class Schedule(Section):
     def plateau(self) -> PlateauFactor | None:
         """The factor, if it is one that follows a metric."""
         return self.learning_rate_factor if isinstance(self.learning_rate_factor, PlateauFactor) else None
+
+    def watches(self) -> Iterator[tuple[ConfigPath, Patience | PlateauFactor]]:
+        """Yield the rules that watch a metric, with their places."""
+        if self.stop.patience is not None:
+            yield ("schedule", "stop", "patience"), self.stop.patience
+        if self.plateau is not None:
+            yield ("schedule", "learning_rate_factor"), self.plateau

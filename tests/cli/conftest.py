@@ -131,9 +131,10 @@ class FakeTraining:
 def training(monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
     """Replace training by one whose outcome the test chooses."""
     fake = FakeTraining()
+    # First, so that what it imports by name is the real one, to be put back.
+    monkeypatch.setattr("gdrun.checking.check.execute", fake.execute)
     monkeypatch.setattr("gdrun.training.prepare.prepare", fake.prepare)
     monkeypatch.setattr("gdrun.training.train.execute", fake.execute)
-    monkeypatch.setattr("gdrun.checking.check.execute", fake.execute)
     return fake
 
 

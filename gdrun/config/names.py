@@ -1,0 +1,77 @@
+"""Names that a config gives to things, and the formulas that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gdrun.errors import ConfigPath
+
+MOMENT = ("step", "epoch")
+
+
+@dataclass(frozen=True)
+class ConfigNames:
+    """The names that a config gives to things.
+
+    Args:
+        inputs: None: only the data tells.
+        definitions: of `define`.
+        parameters: those of the model, networks' included; None: only building tells.
+        parameters_in_formulas: those that formulas see; None: not known.
+        outputs: of a model with several.
+    """
+
+    constants: tuple[str, ...] = ()
+    inputs: tuple[str, ...] | None = ()
+    has_target: bool = False
+    has_weights: bool = False
+    definitions: tuple[str, ...] = ()
+    parameters: tuple[str, ...] | None = None
+    parameters_in_formulas: tuple[str, ...] | None = None
+    networks: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def prediction(self) -> tuple[str, ...]:
+        """The names of the model's output."""
+        return (*self.outputs, "prediction") if len(self.outputs) <= 1 else self.outputs
+
+    @property
+    def in_formulas(self) -> tuple[str, ...] | None:
+        """What formulas on examples see, definitions and predictions left aside; None: not all is known."""
+        if self.inputs is None or self.parameters_in_formulas is None:
+            return None
+        target = (("target",) if self.has_target else ()) + (("example_weights",) if self.has_weights else ())
+        return (*self.constants, *self.inputs, *self.parameters_in_formulas, *MOMENT, *target)
+
+
+@dataclass(frozen=True)
+class Use:
+    """A formula in a config and the names it may use.
+
+    Args:
+        names: None: they are not all known.
+        callables: names of networks.
+        later: names that are given only below this formula.
+    """
+
+    path: ConfigPath
+    formula: Any
+    names: tuple[str, ...] | None
+    callables: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+
+    @classmethod
+    def of_examples(cls, path: ConfigPath, formula: Any, names: ConfigNames, *more: str) -> Use:
+        """Return the use of a formula that is evaluated on examples, with `more` names beside the usual ones."""
+        known = names.in_formulas
+        return cls(path, formula, None if known is None else (*known, *names.definitions, *more), names.networks)
+
+
+def in_order(path: ConfigPath, formulas: Mapping[str, Any], before: tuple[str, ...]) -> Iterator[Use]:
+    """Yield formulas of which each may use the names above it, and `before`."""
+    names = tuple(formulas)
+    for position, (name, formula) in enumerate(formulas.items()):
+        yield Use((*path, name), formula, (*before, *names[:position]), later=names[position:])
