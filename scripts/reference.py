@@ -23,7 +23,7 @@ from gdrun.config.section import Section
 from gdrun.experiment.experiment import Experiment
 from gdrun.experiment.reference import describe
 from gdrun.formula.table import describe_functions
-from gdrun.losses import sections as loss
+from gdrun.metrics.names import MetricName
 from gdrun.models.layers import base as layers
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -31,7 +31,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 _WORD_LISTS = {
     "Activations": ("an activation", layers.Activation),
     "Initializers": ("an initializer", layers.Initializer),
-    "Metrics": ("a metric's name", loss.MetricName),
+    "Metrics": ("a metric's name", MetricName),
 }
 """Heading -> (what a place that takes one of them says, the words); too long to be repeated in every row."""
 

@@ -20,7 +20,6 @@ from gdrun.formula.nodes import Expression
 from gdrun.formula.parse import parse
 from gdrun.formula.tensorflow_functions import is_tensor
 from gdrun.formula.tensorflow_ops import TensorFlowOps
-from gdrun.losses.sections import FormulaLoss
 from gdrun.text import safe_text
 
 from .evaluation_point import EvaluationPoint, config_or_run, point_of
@@ -410,10 +409,8 @@ class ConfigPoints:
         if outputs:
             definitions |= {key: parse(text) for key, text in outputs.items()}
             definitions.setdefault("prediction", parse(next(iter(outputs))))
-        if isinstance(experiment.loss, FormulaLoss):
-            definitions[_LOSS] = parse(experiment.loss.formula)
-        else:
-            definitions[_LOSS] = parse("prediction")
+        of_loss = experiment.loss.formulas() if experiment.loss is not None else {}
+        definitions[_LOSS] = parse(of_loss.get("formula", "prediction"))
         definitions.pop(name, None)
         why = reason(name, self.targets[target], definitions)
         if not outputs and "depend" in why:

@@ -30,7 +30,7 @@ from .custom import operation_without_xla
 from .data import Datasets, open_stream
 from .initial import initial_patience, initial_plateau
 from .initial_tensors import Parts, build_parts, released
-from .loss import build_metrics, loss_warnings, tensor_formula, truth_formula
+from .loss import build_metrics, tensor_formula, truth_formula
 from .optimizer import build_optimizer
 from .schedule import build_factor, build_patience, build_plateau, build_rules
 
@@ -108,12 +108,14 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
     stream, whole_loss = None, None
     if datasets is not None and batches is not None and datasets.train.mapped:
         stream = open_stream(datasets, batches, data, experiment.precision, steps)
-        whole_loss = stream.whole_loss(objective, is_sum=getattr(experiment.loss, "reduction", "mean") == "sum")
+        whole_loss = stream.whole_loss(objective, is_sum=experiment.loss is not None and experiment.loss.adds_up)
     assess = Assess(objective, metrics, validation, whole_loss=whole_loss)
     watchable = (*(("loss_epoch",) if per_epoch > 1 else ("loss",)), *assess.names)
     patience, plateau = build_patience(experiment.schedule, watchable), build_plateau(experiment.schedule, watchable)
     compile, warnings = _compile(experiment, partial(operation_without_xla, parts, optimizer, metrics))
-    warnings += (*parts.warnings, *experiment.optimizer.warnings(experiment.precision), *loss_warnings(experiment))
+    warnings += (*parts.warnings, *experiment.optimizer.warnings(experiment.precision))
+    assert experiment.loss is not None, "build_parts gave one"
+    warnings += experiment.loss.warnings(experiment.model.last_activation)
     step = Step(
         objective,
         optimizer,
@@ -231,7 +233,8 @@ def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
         else:
             yield value
     yield from experiment.model.output_formulas().values()
-    yield getattr(experiment.loss, "formula", 0)
+    if experiment.loss is not None:
+        yield from experiment.loss.formulas().values()
     yield from experiment.optimizer.formulas()
     yield experiment.schedule.stop.formula or 0
     yield from experiment.record.formulas.values()

@@ -1,32 +1,18 @@
-"""Parts of kind custom: a config's section and what a plugin has registered -> components."""
+"""Operations in the code of plugins."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.plugin_calls import bound_function
 from gdrun.engine.step import Moment
 from gdrun.experiment.experiment import Experiment
-from gdrun.losses import CustomLoss, CustomMetric
-from gdrun.losses.custom import custom_loss, custom_metric
 
 if TYPE_CHECKING:
     from .initial_tensors import Parts
-
-
-def build_custom_loss(section: CustomLoss) -> Callable[..., tf.Tensor]:
-    """Return (prediction, target, weights, dtype) -> scalar; its errors are PluginErrors."""
-    function, caller = bound_function(section)
-    return custom_loss(function, caller, reduction=section.reduction)
-
-
-def build_custom_metric(section: CustomMetric) -> Callable[..., tf.Tensor]:
-    """Return (prediction, target, dtype) -> scalar; its errors are PluginErrors."""
-    return custom_metric(*bound_function(section))
 
 
 def is_custom(experiment: Experiment) -> bool:

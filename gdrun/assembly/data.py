@@ -19,7 +19,6 @@ from gdrun.data.weights import weights_by_class
 from gdrun.engine.state import Batch
 from gdrun.engine.stream import Stream
 from gdrun.experiment.experiment import Experiment
-from gdrun.losses.sections import NamedLoss
 from gdrun.random_streams import LegacyState, RandomSource, Streams
 from gdrun.schedules.batches import Batches
 from gdrun.text import human_bytes, plural
@@ -142,7 +141,7 @@ def _check_target(experiment: Experiment, section: DataSection, train: Dataset) 
     for key, needs in (("classes", section.classes), ("class_weights", section.class_weights), ("scale", scaled)):
         if needs:
             raise refuse(f"{missing}, which {key} is about", ("data", key), key=True)
-    if experiment.loss is None or isinstance(experiment.loss, NamedLoss):
+    if experiment.loss is None or experiment.loss.needs_target:
         raise refuse(
             f"{missing} to compare predictions with", ("loss",), "loss: output minimises the model's own value"
         )

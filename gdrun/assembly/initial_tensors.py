@@ -19,7 +19,6 @@ from gdrun.engine.step import Moment
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.evaluate import evaluate_constants
 from gdrun.formula.parse import parse
-from gdrun.losses import SparseCategoricalCrossentropy
 from gdrun.schedules.batches import Batches
 
 from .data import Datasets, as_tensors, build_data, check_schedule, random_source
@@ -104,7 +103,7 @@ def released(datasets: Datasets) -> Datasets:
 
 def _check_classes(experiment: Experiment, datasets: Datasets | None) -> None:
     """Labels of a sparse cross-entropy must be whole numbers from 0: XLA gives NaN for others, without a word."""
-    if datasets is None or not isinstance(experiment.loss, SparseCategoricalCrossentropy):
+    if datasets is None or experiment.loss is None or not experiment.loss.takes_labels:
         return
     for part in (datasets.train, datasets.validation):
         if part is not None and part.target is not None:
@@ -121,7 +120,7 @@ def _check_outputs(
     data: Batch,
 ) -> None:
     """Labels of a sparse cross-entropy need an output each, those of validation and of data on disk included."""
-    if datasets is None or not isinstance(experiment.loss, SparseCategoricalCrossentropy):
+    if datasets is None or experiment.loss is None or not experiment.loss.takes_labels:
         return
     largest = [
         (path, int(np.max(part.target)))

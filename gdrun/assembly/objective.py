@@ -24,7 +24,7 @@ from gdrun.random_streams import RandomNumbers
 
 from .gradients import build_gradients, check_gradients
 from .initial import initial_state
-from .loss import build_loss, build_penalty, build_residuals
+from .loss import build_loss, build_residuals
 from .trial_evaluation import EVALUATION_ERRORS, broadcast_warning, compares_by_formula, head, look, unreached
 
 
@@ -82,8 +82,8 @@ def build_objective(
     Raises:
         ConfigError: located at the part of the model, the loss or the definitions that cannot be built.
     """
-    loss_section: Any = experiment.loss
-
+    loss = experiment.loss
+    assert loss is not None, "with_loss gave one"
     of_squares = experiment.optimizer.needs == "residuals"
 
     def objective(model: ModelFunction, *, penalized: bool = True, still: tuple[str, ...] = ()) -> Objective:
@@ -91,10 +91,12 @@ def build_objective(
         with located("optimizer"):
             frozen = {*still, *(experiment.optimizer.frozen(tuple(initial)) if penalized else ())}
         trainable = tuple(name for name, value in initial.items() if value.trainable and name not in frozen)
+        with located("loss", "penalty"):
+            penalty = loss.penalty.build(trainable, tuple(initial)) if penalized and loss.penalty is not None else None
         return Objective(
             model=model,
-            loss=build_loss(experiment.loss, dtype),
-            penalty=build_penalty(loss_section.penalty, trainable, tuple(initial)) if penalized else None,
+            loss=build_loss(loss, dtype),
+            penalty=penalty,
             trainable_names=trainable,
             fixed_names=tuple(name for name in initial if name not in trainable),
             transforms={name: value.transform for name, value in initial.items() if value.transform},
@@ -103,7 +105,7 @@ def build_objective(
             ops=tensorflow_ops.table(dtype),
             dtype=dtype,
             state_names=tuple(model.state),
-            residuals=build_residuals(experiment.loss, dtype, trainable) if of_squares else None,
+            residuals=build_residuals(loss, dtype, trainable) if of_squares else None,
         )
 
     networks = {}

@@ -12,7 +12,6 @@ from gdrun.engine.step import Moment
 from gdrun.errors import ComponentError, ConfigError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.parse import parse
-from gdrun.losses.sections import FormulaLoss
 
 _START = Moment(tf.constant(0, tf.int64), tf.constant(0, tf.int64), None, None)
 EVALUATION_ERRORS = (ConfigError, ComponentError, tf.errors.InvalidArgumentError)
@@ -66,7 +65,8 @@ def unreached(objective: Objective, gradients: tuple[Any, ...]) -> tuple[str, ..
 def compares_by_formula(experiment: Experiment) -> bool:
     """Whether the loss is a formula of prediction and target."""
     loss = experiment.loss
-    return isinstance(loss, FormulaLoss) and {"prediction", "target"} <= parse(loss.formula).names
+    formulas = loss.formulas().values() if loss is not None else ()
+    return any({"prediction", "target"} <= parse(formula).names for formula in formulas)
 
 
 def broadcast_warning(evaluation: Evaluation) -> str | None:

@@ -16,6 +16,7 @@ from gdrun.rundir.run import load_run
 
 from . import session, terminal
 from .arguments import Device, Plugins, RunsDir
+from .completion import complete_runs
 
 _DATA, _MODELS = list(FORMATS), list(MODEL_FORMATS)
 _TO = f"{', '.join(_DATA[:-1])} or {_DATA[-1]}"
@@ -26,13 +27,14 @@ def _formats(incomplete: str) -> list[tuple[str, str]]:
     return [(name, exporter.help) for name, exporter in FORMATS.items() if name.startswith(incomplete)]
 
 
-RunArguments = Annotated[
-    list[str], typer.Argument(metavar="RUN", help="Paths, ids or the beginnings of ids, or latest; a model is of one.")
-]
-
-
 def command(
-    runs: RunArguments,
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN", autocompletion=complete_runs,
+            help="Paths, ids or the beginnings of ids, or latest; a model is of one.",
+        ),
+    ],
     to: Annotated[
         str | None,
         typer.Option("--to", metavar="FORMAT", help=f"{_TO}.", show_default=False, autocompletion=_formats),
@@ -62,42 +64,26 @@ def command(
     if (to is None) == (model is None):
         problem = "a model and data are two exports" if to else "what to export is not said"
         raise UsageError(problem, hint=f"--to {_TO}; or --model {_MODEL}")
-    if model is not None:
-        return _model(runs, model, output, runs_dir, device, plugins)
-    assert to is not None
-    if device is not None or plugins:
-        raise UsageError("--device and --plugin are for models, which --to does not touch")
-    return _data(runs, to, output, runs_dir)
-
-
-def _data(runs: list[str], to: str, output: str | None, runs_dir: Path | None) -> int:
-    check_format(to)
-    if output == "-":
-        if to != "csv":
-            raise UsageError(f"{to} cannot be printed; only csv can", hint="name a file with -o")
-        terminal.document(csv_text(load_runs(runs, runs_dir)))
+    if to is not None:
+        if device is not None or plugins:
+            raise UsageError("--device and --plugin are for models, which --to does not touch")
+        check_format(to)
+        if output == "-":
+            if to != "csv":
+                raise UsageError(f"{to} cannot be printed; only csv can", hint="name a file with -o")
+            terminal.document(csv_text(load_runs(runs, runs_dir)))
+            return ExitCode.DONE
+        with session.quiet():
+            written = export(runs, to, output, runs_dir=runs_dir)
+        terminal.data(*map(str, written))
         return ExitCode.DONE
-    with session.quiet():
-        written = export(runs, to, output, runs_dir=runs_dir)
-    terminal.data(*map(str, written))
-    return ExitCode.DONE
-
-
-def _model(
-    runs: list[str],
-    model: str,
-    output: str | None,
-    runs_dir: Path | None,
-    device: str | None,
-    plugins: list[str] | None,
-) -> int:
-    if model not in MODEL_FORMATS:
+    if model is None or model not in MODEL_FORMATS:
         raise UsageError(f"there is no format '{model}'", hint=f"one of {', '.join(MODEL_FORMATS)}")
     if len(runs) > 1:
         raise UsageError(f"a model is of one run, but {len(runs)} are named")
     trained = load_run(runs[0], runs_dir)
     path = Path(output or f"{trained.info.name}{MODEL_FORMATS[model].suffix}")
     with session.quiet():
-        written = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))
-    terminal.data(str(written))
+        file = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))
+    terminal.data(str(file))
     return ExitCode.DONE

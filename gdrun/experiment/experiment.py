@@ -7,7 +7,8 @@ from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import Count, Formula, Identifier, PositiveInteger, Section, Whole, by_form
 from gdrun.data import Data
-from gdrun.losses import Loss, Metric
+from gdrun.losses import Loss
+from gdrun.metrics import Metric
 from gdrun.models import Model
 from gdrun.optimizers import Optimizer
 from gdrun.schedules.sections import Schedule

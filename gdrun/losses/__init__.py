@@ -6,7 +6,9 @@ from pydantic import Field
 
 from gdrun.config.section import BareKind
 
-from .more_sections import (
+from .custom import CustomLoss
+from .named import (
+    AbsoluteError,
     BinaryCrossentropy,
     CategoricalCrossentropy,
     CategoricalHinge,
@@ -16,22 +18,10 @@ from .more_sections import (
     LogCosh,
     Poisson,
     SparseCategoricalCrossentropy,
+    SquaredError,
     SquaredHinge,
 )
-from .sections import (
-    AbsoluteError,
-    CustomLoss,
-    CustomMetric,
-    FormulaLoss,
-    FormulaMetric,
-    LossSection,
-    Metric,
-    MetricName,
-    NamedLoss,
-    OutputLoss,
-    Penalty,
-    SquaredError,
-)
+from .objectives import FormulaLoss, OutputLoss
 
 Loss = Annotated[
     SquaredError
@@ -51,30 +41,4 @@ Loss = Annotated[
     | CustomLoss,
     Field(discriminator="kind"),
     BareKind,
-]
-
-__all__ = [
-    "AbsoluteError",
-    "BinaryCrossentropy",
-    "CategoricalCrossentropy",
-    "CategoricalHinge",
-    "CustomLoss",
-    "CustomMetric",
-    "FormulaLoss",
-    "FormulaMetric",
-    "Hinge",
-    "Huber",
-    "KlDivergence",
-    "LogCosh",
-    "Loss",
-    "LossSection",
-    "Metric",
-    "MetricName",
-    "NamedLoss",
-    "OutputLoss",
-    "Penalty",
-    "Poisson",
-    "SparseCategoricalCrossentropy",
-    "SquaredError",
-    "SquaredHinge",
 ]

@@ -1,69 +1,39 @@
-"""Losses and metrics of plugins, checked for their form.
-
-Shape letters: B batch.
-"""
+"""`loss: {kind: custom}`: a loss that a plugin brings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import tensorflow as tf
+from gdrun.config.custom import CustomSection
+from gdrun.config.plugin_calls import bound_function
+from gdrun.formula.evaluate import Scope
 
-from gdrun.config.plugin_calls import Caller
+from .base import LossFunction, LossSection, example_weights, one_or_named
 
-from .functions import Reduction, reduce
-
-
-def custom_loss(
-    function: Callable[[Any, Any], Any], caller: Caller, *, reduction: Reduction
-) -> Callable[..., tf.Tensor]:
-    """Return (prediction, target, weights) -> scalar, of a plugin's (target, prediction) -> scalar or (B, ...).
-
-    Raises, when it is called:
-        PluginError: the function failed or gives something else.
-    """
-
-    def loss(prediction: Any, target: tf.Tensor | None, weights: tf.Tensor | None, dtype: tf.DType) -> tf.Tensor:
-        value = _tensor(function, target, prediction, caller, dtype)
-        if value.shape.rank == 0:
-            if weights is not None:
-                raise caller.wrong(
-                    "gives one number for all examples, so the weights of data do not reach it",
-                    "return a number an example: gdrun weighs and averages them",
-                )
-            return value
-        size = None if target is None else target.shape[0]
-        if size is not None and value.shape[0] != size:
-            raise caller.wrong(
-                f"gives shape {tuple(value.shape)} for {size} examples", "a scalar, or a first axis of examples"
-            )
-        return reduce(value, reduction, weights)
-
-    return loss
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
-def custom_metric(function: Callable[[Any, Any], Any], caller: Caller) -> Callable[..., tf.Tensor]:
-    """Return (prediction, target, dtype) -> scalar, of a plugin's (target, prediction) -> scalar."""
+class CustomLoss(CustomSection, LossSection):
+    """A loss that a plugin computes of target and prediction."""
 
-    def metric(prediction: Any, target: tf.Tensor | None, dtype: tf.DType) -> tf.Tensor:
-        value = _tensor(function, target, prediction, caller, dtype)
-        if value.shape.num_elements() != 1:
-            raise caller.wrong(f"must give one number, it gives shape {tuple(value.shape)}")
-        return tf.reshape(value, [])
+    place = ("loss", "name")
 
-    return metric
+    kind: Literal["custom"]
+    reduction: Literal["mean", "sum"] = "mean"
+    """Over the examples, where the plugin gives a number an example."""
 
+    @property
+    def adds_up(self) -> bool:
+        return self.reduction == "sum"
 
-def _tensor(function: Any, target: Any, prediction: Any, caller: Caller, dtype: tf.DType) -> tf.Tensor:
-    with caller.running():
-        value = function(target, prediction)
-        if value is None:
-            raise caller.wrong("returned nothing", "return the value")
-        value = tf.convert_to_tensor(value, dtype) if isinstance(value, int | float) else tf.convert_to_tensor(value)
-        if value.dtype.is_bool or value.dtype.is_integer:
-            value = tf.cast(value, dtype)
-    if value.dtype != dtype:
-        hint = "make constants of the prediction's dtype: tf.constant(2.0, prediction.dtype)"
-        raise caller.wrong(f"gives {value.dtype.name}, but the run's precision is {dtype.name}", hint)
-    return value
+    def build(self, dtype: tf.DType) -> LossFunction:
+        from .custom_functions import custom_loss
+
+        function, caller = bound_function(self)
+        custom = custom_loss(function, caller, reduction=self.reduction)
+
+        def loss(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
+            return custom(one_or_named(prediction, dtype), target, example_weights(scope), dtype)
+
+        return loss

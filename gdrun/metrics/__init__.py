@@ -1,1 +1,15 @@
-"""Metrics reported beside the loss."""
+"""Metrics reported beside the loss. A name in `names` and a function of this name in `functions` add one."""
+
+from typing import Annotated
+
+from pydantic import Discriminator, Tag
+
+from .names import MetricName
+from .sections import CustomMetric, FormulaMetric, metric_form
+
+Metric = Annotated[
+    Annotated[MetricName, Tag("<scalar>")]
+    | Annotated[FormulaMetric, Tag("<mapping>")]
+    | Annotated[CustomMetric, Tag("<custom>")],
+    Discriminator(metric_form),
+]

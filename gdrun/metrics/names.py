@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-METRIC_NAMES = (
+from typing import Literal, get_args
+
+MetricName = Literal[
     "mse",
     "rmse",
     "mae",
@@ -18,8 +20,10 @@ METRIC_NAMES = (
     "cosine_similarity",
     "precision",
     "recall",
-)
+]
 """Every named metric."""
+
+METRIC_NAMES: tuple[MetricName, ...] = get_args(MetricName)
 
 HIGHER_IS_BETTER = frozenset(
     {

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
-    from gdrun.losses.sections import LossSection
+    from gdrun.losses.base import LossSection
     from gdrun.schedules.sections import Schedule
 
 State: TypeAlias = "tuple[tf.Tensor, ...]"

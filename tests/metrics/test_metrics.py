@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from gdrun.errors import ShapeError
-from gdrun.losses.sections import MetricName
 from gdrun.metrics.functions import HIGHER_IS_BETTER, METRIC_NAMES, METRICS, higher_is_better, named_metric
+from gdrun.metrics.names import MetricName
 
 N = 211
 RANDOM = np.random.default_rng(1)

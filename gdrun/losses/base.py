@@ -1,0 +1,181 @@
+"""A `loss:` section, and all that the rest of the program must know of its kind.
+
+Shape letters: B batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+
+import numpy as np
+
+from gdrun.config.section import NonNegative, Section
+from gdrun.errors import ComponentError, ConfigPath, Problem, ShapeError
+from gdrun.formula.evaluate import Scope
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+LossFunction: TypeAlias = "Callable[[Scope, Any, tf.Tensor | None], tf.Tensor]"
+"""(scope, prediction, target) -> scalar."""
+
+
+class ValuesByName(Protocol):
+    """A scope, or a dict of parameters."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+    def __contains__(self, name: object, /) -> bool: ...
+
+
+class Penalty(Section):
+    """Added to the loss: l1 * sum(|w|) + l2 * sum(w**2), as Keras's regularizers."""
+
+    l1: NonNegative = 0.0
+    """Weight of the absolute values."""
+    l2: NonNegative = 0.0
+    """Weight of the squares."""
+    of: tuple[str, ...] | None = None
+    """Parameters that are penalised; null: every trainable one."""
+
+    def build(self, trainable: Sequence[str], names: Sequence[str]) -> Callable[[ValuesByName], Any]:
+        """Return (values by name) -> l1 * sum(|w|) + l2 * sum(w**2).
+
+        Args:
+            trainable: the parameters that are trained. names: all of the model's.
+        Raises:
+            ComponentError: `of` names a parameter that is not there.
+        """
+        from .functions import penalty
+
+        chosen = trainable if self.of is None else self.of
+        for position, name in enumerate(chosen):
+            if name not in names:
+                hint = f"there are: {', '.join(names)}"
+                raise ComponentError(f"there is no parameter '{name}'", hint=hint, within=("of", position))
+
+        def weighed(values: ValuesByName) -> Any:
+            l1, l2 = (lane_setting(values, f"loss.penalty.{name}", getattr(self, name)) for name in ("l1", "l2"))
+            return penalty([values[name] for name in chosen], l1=l1, l2=l2)
+
+        return weighed
+
+
+class LossSection(Section):
+    """What every loss has.
+
+    Everything outside this package asks here; nothing asks which kind it is.
+    """
+
+    if TYPE_CHECKING:
+        kind: str
+
+    compares: ClassVar[bool] = True
+    """Whether it compares one prediction with a target."""
+    needs_target: ClassVar[bool] = False
+    """Whether it cannot be computed without a target, whatever a plugin does."""
+    weighs_examples: ClassVar[bool] = True
+    """Whether the weights of examples act without being named."""
+    is_the_models_output: ClassVar[bool] = False
+    """Whether the objective is what the model gives."""
+    takes_labels: ClassVar[bool] = False
+    """Whether targets are class numbers 0, 1, ..., one an example."""
+    signed: ClassVar[bool] = False
+    """Whether predictions are scores for targets -1 and 1."""
+    place: ClassVar[ConfigPath] = ("loss",)
+    """The place of its mistakes in the config."""
+    lane_settings: ClassVar[frozenset[ConfigPath]] = frozenset({("penalty", "l1"), ("penalty", "l2")})
+    """Numbers that may differ between the lanes of a sweep, by their paths below `loss`."""
+
+    penalty: Penalty | None = None
+    """Added to the loss."""
+
+    def build(self, dtype: tf.DType) -> LossFunction:
+        """Return (scope, prediction, target) -> scalar of `dtype`. Raises, when called: ComponentError."""
+        raise NotImplementedError
+
+    def residuals(self, dtype: tf.DType, trainable: Sequence[str]) -> Callable[[Scope, Any, Any], tf.Tensor]:
+        """Return (scope, prediction, target) -> real vector whose squares add up to the loss, penalty included.
+
+        Only of a loss without `squares_problems`.
+        """
+        raise NotImplementedError
+
+    def formulas(self) -> dict[str, Any]:
+        """Return the formulas of the section by their keys."""
+        return {}
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the examples are added up, not averaged."""
+        return False
+
+    @property
+    def predicts_logits(self) -> bool:
+        """Whether predictions are logits."""
+        return False
+
+    def warnings(self, last_activation: str | None) -> tuple[str, ...]:
+        """Return what the user should know, given the activation that the model ends with; None: not known."""
+        return ()
+
+    def squares_problems(self) -> Iterator[Problem]:
+        """Yield why the loss is no sum of squares, in words that follow the name of an optimizer that needs one."""
+        hint = "loss: mse or sse, with factor: 0.5 for the half variants; kind: newton minimises any loss"
+        yield Problem(f"needs squared errors, {self.kind} has none", ("loss", "kind"), hint)
+        yield from self._penalty_problems()
+
+    def _penalty_problems(self) -> Iterator[Problem]:
+        if self.penalty is not None and self.penalty.l1:
+            path = ("loss", "penalty", "l1")
+            yield Problem("needs squares; an l1 penalty has none", path, "l2 is possible", key=True)
+
+
+def lane_setting(scope: ValuesByName, name: str, value: Any) -> Any:
+    """Return the setting `value` of the config, or what this lane has in its place under the dotted `name`."""
+    return scope[name] if name in scope else value  # noqa: SIM401 - a Scope has no get
+
+
+def example_weights(scope: Scope) -> tf.Tensor | None:
+    """Return how much each example counts, (B,); None where all count alike."""
+    return scope["example_weights"] if "example_weights" in scope else None  # noqa: SIM401 - a Scope has no get
+
+
+def one_prediction(prediction: Any, dtype: tf.DType) -> tf.Tensor:
+    """Return a prediction as one tensor. Raises: ShapeError, where the model has several outputs."""
+    import tensorflow as tf
+
+    if isinstance(prediction, Mapping):
+        if len(prediction) > 1:
+            names = ", ".join(prediction)
+            raise ShapeError(
+                f"this loss takes one prediction, the model has several outputs: {names}",
+                hint="write the loss as a formula of them",
+            )
+        prediction = next(iter(prediction.values()))
+    return tf.convert_to_tensor(prediction, dtype) if not tf.is_tensor(prediction) else prediction
+
+
+def one_or_named(prediction: Any, dtype: tf.DType) -> Any:
+    """Return a prediction as plugins see it: a tensor, or a dict of several outputs."""
+    import tensorflow as tf
+
+    if isinstance(prediction, Mapping) and len(prediction) > 1:
+        return {name: tf.convert_to_tensor(value) for name, value in prediction.items()}
+    return one_prediction(prediction, dtype)
+
+
+def scalar(value: Any, dtype: tf.DType, what: str = "the loss") -> tf.Tensor:
+    """Return `value` as a real scalar tensor. Raises: ShapeError."""
+    import tensorflow as tf
+
+    tensor = tf.convert_to_tensor(value, dtype) if isinstance(value, (int, float)) else tf.convert_to_tensor(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        tensor = tf.cast(tensor, dtype)
+    if tensor.shape.num_elements() != 1:
+        raise ShapeError(
+            f"{what} must be one number, it has shape {tuple(tensor.shape)}", hint="sum(...) or mean(...) makes it one"
+        )
+    if tensor.dtype.is_complex:
+        raise ShapeError(f"{what} must be real, it is complex", hint="abs(...) or real(...) makes it real")
+    return tf.reshape(tensor, []) if tensor.shape.rank else tensor

@@ -1,0 +1,211 @@
+"""Losses between prediction and target, each as Keras computes it. Their arithmetic is in `functions`.
+
+One class here, its function and one line in the package's table add one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from gdrun.config.section import Number, PositiveNumber, ShortSection
+from gdrun.errors import DataError, Problem
+from gdrun.formula.evaluate import Scope
+
+from .base import LossFunction, LossSection, example_weights, lane_setting, one_prediction
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class NamedLoss(LossSection):
+    """What every loss between prediction and target has."""
+
+    needs_target = True
+    lane_settings = LossSection.lane_settings | {("factor",)}
+
+    reduction: Literal["mean", "sum"] = "mean"
+    """Over all examples and outputs; cross-entropies and the like are one number an example first, as in Keras."""
+    factor: Number = 1.0
+    """Multiplies the loss; 0.5 gives the half variants."""
+    broadcast: bool = False
+    """true: let prediction and target of different shapes broadcast, as numpy does."""
+
+    @property
+    def adds_up(self) -> bool:
+        return self.reduction == "sum"
+
+    def build(self, dtype: tf.DType) -> LossFunction:
+        import tensorflow as tf
+
+        from .functions import named_loss
+
+        settings = {name: value for name, value in self if name not in ("kind", "penalty")}
+        varying = [str(path[0]) for path in self.lane_settings if len(path) == 1]
+
+        def loss(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
+            own = {name: lane_setting(scope, f"loss.{name}", settings[name]) for name in varying}
+            function: Any = named_loss(self.kind, **(settings | own))
+            single = one_prediction(prediction, dtype)
+            try:
+                return function(single, target, example_weights(scope))
+            except tf.errors.InvalidArgumentError:
+                # The shapes were looked at; what is left is a label that no output stands for.
+                if target is None or not self.takes_labels:
+                    raise
+                last = int(single.shape[-1]) - 1
+                raise DataError(
+                    f"a label is not among 0 to {last}, the classes that the model's outputs stand for",
+                    hint="count labels from 0, or give the model more outputs",
+                ).at(("data", "target")) from None
+
+        return loss
+
+
+class SquaredError(ShortSection, NamedLoss):
+    """(prediction - target)**2."""
+
+    aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "mse": {"reduction": "mean"},
+        "sse": {"reduction": "sum"},
+        "half_mse": {"reduction": "mean", "factor": 0.5},
+        "half_sse": {"reduction": "sum", "factor": 0.5},
+    }
+
+    kind: Literal["squared_error", "mse", "sse", "half_mse", "half_sse"]
+
+    def squares_problems(self) -> Iterator[Problem]:
+        if self.factor <= 0:
+            yield Problem("minimises squares; factor must be positive", ("loss", "factor"))
+        yield from self._penalty_problems()
+
+    def residuals(self, dtype: tf.DType, trainable: Sequence[str]) -> Callable[[Scope, Any, Any], tf.Tensor]:
+        import tensorflow as tf
+
+        assert self.factor > 0, "squares_problems says so"
+        penalty = self.penalty
+        penalized = () if penalty is None or not penalty.l2 else trainable if penalty.of is None else penalty.of
+
+        def residuals(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
+            prediction = one_prediction(prediction, dtype)
+            errors = prediction - tf.cast(target, prediction.dtype)
+            weights = example_weights(scope)
+            if weights is not None:
+                errors = errors * tf.reshape(tf.sqrt(weights), [-1] + [1] * (errors.shape.rank - 1))
+            errors = tf.reshape(errors, [-1])
+            count = int(errors.shape[0]) if self.reduction == "mean" else 1
+            parts = [errors * (self.factor / count) ** 0.5]
+            if penalty is not None:
+                parts += [penalty.l2**0.5 * tf.reshape(scope[name], [-1]) for name in penalized]
+            return tf.concat(parts, axis=0) if penalized else parts[0]
+
+        return residuals
+
+
+class AbsoluteError(ShortSection, NamedLoss):
+    """|prediction - target|."""
+
+    aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mae": {"reduction": "mean"}, "sae": {"reduction": "sum"}}
+
+    kind: Literal["absolute_error", "mae", "sae"]
+
+
+class Huber(NamedLoss):
+    """Half the square up to delta, linear beyond."""
+
+    lane_settings = NamedLoss.lane_settings | {("delta",)}
+
+    kind: Literal["huber"]
+    delta: PositiveNumber = 1.0
+    """Where the square ends."""
+
+
+class LogCosh(NamedLoss):
+    """log(cosh(prediction - target))."""
+
+    kind: Literal["log_cosh"]
+
+
+class Crossentropy(NamedLoss):
+    """What cross-entropies have."""
+
+    activation: ClassVar[str]
+    """What makes probabilities of logits."""
+
+    from_logits: bool = False
+    """true: the predictions are logits; false: probabilities."""
+
+    @property
+    def predicts_logits(self) -> bool:
+        return self.from_logits
+
+    def warnings(self, last_activation: str | None) -> tuple[str, ...]:
+        if self.from_logits or last_activation != "linear":
+            return ()
+        mend = f"set from_logits: true, or end in {self.activation}"
+        return (f"{self.kind} takes probabilities, the model gives raw scores: {mend}",)
+
+
+class BinaryCrossentropy(Crossentropy):
+    """-target * log(p) - (1 - target) * log(1 - p); probabilities are clipped to [1e-7, 1 - 1e-7], as Keras does."""
+
+    activation = "sigmoid"
+
+    kind: Literal["binary_crossentropy"]
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    """Squeezes targets towards one half."""
+
+
+class CategoricalCrossentropy(Crossentropy):
+    """-sum(target * log(p)) over the last axis, targets one-hot; Keras's normalisation and clipping."""
+
+    activation = "softmax"
+
+    kind: Literal["categorical_crossentropy"]
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    """Squeezes targets towards uniform."""
+
+
+class SparseCategoricalCrossentropy(Crossentropy):
+    """-log(p[target]), targets are class labels 0, 1, ..."""
+
+    activation = "softmax"
+    takes_labels = True
+
+    kind: Literal["sparse_categorical_crossentropy"]
+
+
+class Hinge(NamedLoss):
+    """max(0, 1 - target * prediction); labels 0 and 1 are read as -1 and 1, as in Keras."""
+
+    signed = True
+
+    kind: Literal["hinge"]
+
+
+class SquaredHinge(NamedLoss):
+    """max(0, 1 - target * prediction)**2, labels as in hinge."""
+
+    signed = True
+
+    kind: Literal["squared_hinge"]
+
+
+class CategoricalHinge(NamedLoss):
+    """max(0, 1 + best wrong score - right score), targets one-hot."""
+
+    kind: Literal["categorical_hinge"]
+
+
+class Poisson(NamedLoss):
+    """prediction - target * log(prediction + 1e-7)."""
+
+    kind: Literal["poisson"]
+
+
+class KlDivergence(NamedLoss):
+    """sum(target * log(target / prediction)) over the last axis, both clipped to [1e-7, 1]."""
+
+    kind: Literal["kl_divergence"]

@@ -1,0 +1,56 @@
+"""Losses that are whatever the config says: a formula, or the model's own output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from gdrun.config.section import Formula, read_formula
+from gdrun.formula.evaluate import Scope, evaluate
+
+from .base import LossFunction, LossSection, scalar
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class FormulaLoss(LossSection):
+    """A scalar by formula of prediction, target, inputs, parameters, constants and defined values."""
+
+    compares = False
+    weighs_examples = False
+    place = ("loss", "formula")
+
+    kind: Literal["formula"]
+    formula: Formula
+    """For example 0.5 * sum((prediction - target)**2)."""
+
+    def formulas(self) -> dict[str, Any]:
+        return {"formula": self.formula}
+
+    def build(self, dtype: tf.DType) -> LossFunction:
+        expression = read_formula(self.formula)
+
+        def loss(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
+            return scalar(evaluate(expression, scope, owner="loss.formula"), dtype)
+
+        return loss
+
+
+class OutputLoss(LossSection):
+    """The model's own output is the objective; it must be a scalar."""
+
+    is_the_models_output = True
+    compares = False
+    weighs_examples = False
+    place = ("model", "formula")
+
+    kind: Literal["output"]
+    maximize: bool = False
+    """true: climb instead of descend."""
+
+    def build(self, dtype: tf.DType) -> LossFunction:
+        def loss(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
+            value = scalar(prediction, dtype, what="the model's output, which is the objective,")
+            return -value if self.maximize else value
+
+        return loss
