@@ -90,9 +90,9 @@ def gdrun_lanes(text: str, count: int, steps: int) -> Callable[[], float]:
 
     import_tensorflow()
     from gdrun.engine.lane_drive import Finals, drive_lanes
-    from gdrun.sweeping.blocks import build_group, lane_program
-    from gdrun.sweeping.grouping import group_trials
-    from gdrun.sweeping.trials import plan_trials
+    from gdrun.sweeping.groups import group_trials
+    from gdrun.sweeping.lanes import build_group, lane_program
+    from gdrun.sweeping.plan import plan_trials
 
     spec = plan_trials(text.encode(), [f"lr=log:1e-5:0.9:{count}"])
     (group,) = group_trials(spec)
@@ -238,9 +238,9 @@ def network(rounds: int, count: int) -> dict[str, Any]:
     import_tensorflow()
     from gdrun.engine.drive import drive
     from gdrun.engine.lane_drive import Finals, drive_lanes
-    from gdrun.sweeping.blocks import build_group, lane_program, single
-    from gdrun.sweeping.grouping import group_trials
-    from gdrun.sweeping.trials import plan_trials
+    from gdrun.sweeping.groups import group_trials
+    from gdrun.sweeping.lanes import build_group, lane_program, single
+    from gdrun.sweeping.plan import plan_trials
 
     spec = plan_trials(NETWORK.encode(), [f"lr=log:1e-4:1e-2:{count}"])
     (group,) = group_trials(spec)

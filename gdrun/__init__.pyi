@@ -25,9 +25,9 @@ from .rundir.trash import remove as remove
 from .rundir.trash import removed as removed
 from .rundir.trash import restore as restore
 from .rundir.verifying import verify as verify
+from .sweeping.plan import plan_trials as plan_trials
 from .sweeping.run import resume as resume
 from .sweeping.run import sweep as sweep
-from .sweeping.trials import plan_trials as plan_trials
 from .training.listener import Listener as Listener
 from .training.prepare import prepare as prepare
 from .training.train import execute as execute

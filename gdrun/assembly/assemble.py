@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from gdrun.engine.step import NoGradientError, Recorded, Step
 from gdrun.experiment.experiment import Experiment, Loop
 from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_without_lanes, functions_without_xla
+from gdrun.optimizers.base import AppliesAtPoint
 
 from .custom import operation_without_xla
 from .data import Datasets, open_stream
@@ -141,16 +142,21 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
     windows = Windows(feed, factor, steps, stream)
     data = windows.examples(0, data)
     program = Program(
-        step, feed, assess=assess if assess.names else None, compile=compile, host_loop=objective.model.convolutional
+        step,
+        feed,
+        assess=assess if assess.names else None,
+        compile=compile,
+        buffer_bytes=_BUFFER_BYTES,
+        host_loop=objective.model.convolutional,
     )
     window = windows.at(0)
     began = time.perf_counter()
     try:
-        record = program.prepare(state, setting, data, window)
+        program.prepare(state, setting, data, window)
     except NoGradientError as error:
         path = experiment.model.parameter_path(error.name)
         raise error.at(("model", *path), key=bool(path)) from error
-    if hasattr(optimizer, "apply_at"):
+    if isinstance(optimizer, AppliesAtPoint):
         with located("optimizer"):
             program.try_update(state, setting, data, window)
     everything = replace(assess, loss=True)
@@ -158,7 +164,6 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
         # What fails only over a whole data set, or for a metric, fails here and not at the end of an epoch.
         (everything if stream is None else assess)(state, setting, data, feed.moment(window, state.step))
     seconds = time.perf_counter() - began
-    program.capacity = _capacity(record)
     return Built(
         experiment=experiment,
         objective=objective,
@@ -239,12 +244,6 @@ def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
 
 def _size(tensors: Any) -> int:
     return sum(int(np.prod(value.shape)) for value in tensors)
-
-
-def _capacity(record: Mapping[str, Any]) -> int:
-    """How many events a chunk can hold: a bounded buffer."""
-    size = sum(leaf.dtype.size * max(1, int(np.prod(leaf.shape))) for leaf in tf.nest.flatten(record))
-    return int(np.clip(_BUFFER_BYTES // size, 8, 2048))
 
 
 def lanes_obstacle(built: Built) -> str | None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from gdrun.config.located import refuse
 from gdrun.engine.objective import Objective
-from gdrun.engine.state import Patience, Plateau, Reason, Setting, TrainState
+from gdrun.engine.state import PatienceState, PlateauState, Reason, Setting, TrainState
 from gdrun.experiment.experiment import Experiment
 from gdrun.models.base import Initial
 
@@ -59,11 +59,11 @@ def initial_state(
     return state, setting
 
 
-def initial_patience(wanted: bool, restores: bool, state: TrainState) -> Patience | tuple[()]:
+def initial_patience(wanted: bool, restores: bool, state: TrainState) -> PatienceState | tuple[()]:
     """Return what a patience rule remembers before it has looked; empty without one."""
     if not wanted:
         return ()
-    return Patience(
+    return PatienceState(
         best=tf.constant(float("inf"), tf.float64),
         wait=tf.constant(0, tf.int64),
         best_step=tf.constant(0, tf.int64),
@@ -72,11 +72,11 @@ def initial_patience(wanted: bool, restores: bool, state: TrainState) -> Patienc
     )
 
 
-def initial_plateau(wanted: bool) -> Plateau | tuple[()]:
+def initial_plateau(wanted: bool) -> PlateauState | tuple[()]:
     """Return what a plateau factor remembers before it has looked; empty without one."""
     if not wanted:
         return ()
-    return Plateau(
+    return PlateauState(
         factor=tf.constant(1.0, tf.float64),
         best=tf.constant(float("inf"), tf.float64),
         wait=tf.constant(0, tf.int64),

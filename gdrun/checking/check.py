@@ -184,16 +184,15 @@ def compare(expect: Expect, sight: Sight) -> Iterator[Judgement]:
         ("steps", expect.steps, record.steps),
         ("diverged_at", expect.diverged_at, sight.diverged_at),
     )
-    for what, wanted, got in exact:
-        if wanted is not None:
-            yield Judgement(what, safe_text(wanted, limit=80), "exact", safe_text(got, limit=80), wanted == got)
+    for what, value, got in exact:
+        if value is not None:
+            yield Judgement(what, safe_text(value, limit=80), "exact", safe_text(got, limit=80), value == got)
     if expect.loss is not None:
         yield from judge("loss", expect.loss, sight.final, "loss", expect, sight.dtype)
     for section in ("parameters", "metrics", "gradients"):
-        wanted = getattr(expect, section)
-        if wanted:
+        if claims := getattr(expect, section):
             values = getattr(sight, "final" if section == "metrics" else section)
-            for name, expected in wanted.items():
+            for name, expected in claims.items():
                 yield from judge(f"{section}.{name}", expected, values, name, expect, sight.dtype)
     for row in expect.trace:
         yield from _judge_row(row, expect, sight)
@@ -201,11 +200,11 @@ def compare(expect: Expect, sight: Sight) -> Iterator[Judgement]:
         yield from _judge_predictions(expect, sight)
 
 
-def _judge_row(wanted: TraceRow, expect: Expect, sight: Sight) -> Iterator[Judgement]:
-    row = sight.row(wanted.step)
-    tolerances = Tolerances.of(wanted, expect)
-    for name, expected in wanted.values.items():
-        what = f"trace[step {wanted.step}].{safe_text(name, limit=64)}"
+def _judge_row(trace: TraceRow, expect: Expect, sight: Sight) -> Iterator[Judgement]:
+    row = sight.row(trace.step)
+    tolerances = Tolerances.of(trace, expect)
+    for name, expected in trace.values.items():
+        what = f"trace[step {trace.step}].{safe_text(name, limit=64)}"
         if row is None:
             last = sight.run.info.steps
             yield Judgement(
@@ -218,8 +217,8 @@ def _judge_row(wanted: TraceRow, expect: Expect, sight: Sight) -> Iterator[Judge
 def _judge_predictions(expect: Expect, sight: Sight) -> Iterator[Judgement]:
     assert expect.predictions is not None
     got = sight.predictions(expect.predictions.inputs)
-    wanted = np.asarray(expect.predictions.value)
-    if got.shape == (*wanted.shape, 1):
+    expected = np.asarray(expect.predictions.value)
+    if got.shape == (*expected.shape, 1):
         # A column of predictions may be written flat, as a column of targets may.
         got = got[..., 0]
     tolerances = Tolerances.of(expect.predictions, expect)

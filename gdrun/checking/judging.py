@@ -38,7 +38,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Tolerances:
-    """How far a number may be from what is expected."""
+    """Tolerances of an expected number."""
 
     rtol: float
     atol: float
@@ -79,37 +79,36 @@ def judge(what: str, expected: Any, values: Arrays, name: str, outer: Any, dtype
 
 def _judge_value(what: str, value: Any, got: np.ndarray, tolerances: Tolerances, dtype: np.dtype) -> Judgement:
     with np.errstate(over="ignore"):
-        wanted = np.asarray(value, np.float64).astype(dtype)
+        expected = np.asarray(value, np.float64).astype(dtype)
         # Final values come from JSON as float64 with the digits of the run's precision.
         if got.dtype.kind == "f":
             got = got.astype(dtype)
     if got.dtype.kind not in "fiubc":
-        return Judgement(what, value_text(wanted), _near(tolerances), value_text(got), False, "it is no number")
-    if got.shape != wanted.shape:
-        if wanted.ndim or got.size != 1:
-            note = f"the shapes differ: expected {_shape(wanted)}, got {_shape(got)}"
-            return Judgement(what, value_text(wanted), _near(tolerances), value_text(got), False, note)
+        return Judgement(what, value_text(expected), _near(tolerances), value_text(got), False, "it is no number")
+    if got.shape != expected.shape:
+        if expected.ndim or got.size != 1:
+            note = f"the shapes differ: expected {_shape(expected)}, got {_shape(got)}"
+            return Judgement(what, value_text(expected), _near(tolerances), value_text(got), False, note)
         got = got.reshape(())
     with np.errstate(invalid="ignore", over="ignore"):
-        exact = wanted.astype(np.float64)
+        exact = expected.astype(np.float64)
         off = np.abs(got.astype(np.complex128 if got.dtype.kind == "c" else np.float64) - exact)
-        met = (got == wanted) | (off <= tolerances.atol + tolerances.rtol * np.abs(exact))
+        met = (got == expected) | (off <= tolerances.atol + tolerances.rtol * np.abs(exact))
     ok = bool(np.all(met))
-    return Judgement(
-        what, value_text(wanted), _near(tolerances), value_text(got), ok, "" if ok else _worst(wanted, got, off, met)
-    )
+    note = "" if ok else _worst(expected, got, off, met)
+    return Judgement(what, value_text(expected), _near(tolerances), value_text(got), ok, note)
 
 
-def _worst(wanted: np.ndarray, got: np.ndarray, off: np.ndarray, met: np.ndarray) -> str:
-    """How far off, and for an array where most."""
+def _worst(expected: np.ndarray, got: np.ndarray, off: np.ndarray, met: np.ndarray) -> str:
+    """Return the distance from the expected numbers, of an array at the worst place."""
     ranked = np.where(met, -1.0, np.where(np.isnan(off), np.inf, off))
-    at = np.unravel_index(int(np.argmax(ranked)), ranked.shape)
-    by = f"off by {human_number(float(off[at]), digits=3)}"
-    if not wanted.ndim:
+    index = np.unravel_index(int(np.argmax(ranked)), ranked.shape)
+    by = f"off by {human_number(float(off[index]), digits=3)}"
+    if not expected.ndim:
         return by
-    place = ", ".join(str(int(i)) for i in at)
+    place = ", ".join(str(int(i)) for i in index)
     missed = int(np.size(met) - np.count_nonzero(met))
-    most = f"most at [{place}]: {value_text(got[at])} for {value_text(wanted[at])}, {by}"
+    most = f"most at [{place}]: {value_text(got[index])} for {value_text(expected[index])}, {by}"
     return f"{missed} of {met.size} numbers are off, {most}"
 
 

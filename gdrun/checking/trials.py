@@ -55,14 +55,14 @@ class _SweepTable:
 
     def parameters(self, trial: int) -> dict[str, np.ndarray]:
         """The final parameters of a trial."""
-        found = {}
+        values_by_name = {}
         for name, values in self._arrays.items():
             bare, at, owner = name.rpartition("@")
             if at and owner == str(trial):
-                found[bare] = values
+                values_by_name[bare] = values
             elif name != "trial" and not at and trial in self._position:
-                found[name] = values[self._position[trial]]
-        return found
+                values_by_name[name] = values[self._position[trial]]
+        return values_by_name
 
     def chosen(self, where: Any) -> list[dict[str, Any]]:
         """The rows that `where` means."""
@@ -104,11 +104,11 @@ def _compare(number: int, wanted: Trials, expect: Expect, table: _SweepTable) ->
         count = getattr(wanted, name)
         if count is not None:
             yield Judgement(f"{what}.{name}", str(count), "exact", str(got), got == count)
-    told: dict[str, list[tuple[int, Judgement]]] = {}
+    by_claim: dict[str, list[tuple[int, Judgement]]] = {}
     for row in chosen:
         for one in _of_trial(wanted, expect, row, table):
-            told.setdefault(f"{one.what} {one.expected}", []).append((row["trial"], one))
-    for rows in told.values():
+            by_claim.setdefault(f"{one.what} {one.expected}", []).append((row["trial"], one))
+    for rows in by_claim.values():
         yield _together(what, rows)
     stated = wanted.model_fields_set - {"where", "count", "completed", "diverged", "rtol", "atol"}
     if not chosen and stated:

@@ -10,7 +10,7 @@ import typer
 from gdrun.errors import ExitCode, UsageError
 from gdrun.experiment.loading import default_name
 from gdrun.sweeping import run as sweeping
-from gdrun.sweeping.trials import plan_trials
+from gdrun.sweeping.plan import plan_trials
 
 from . import arguments, progress, session, sweep_table, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Threads, Verbose

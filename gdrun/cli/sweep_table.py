@@ -7,8 +7,8 @@ from typing import Any
 from rich.text import Text
 
 from gdrun.config.scalars import in_flow
-from gdrun.sweeping.grouping import group_trials
-from gdrun.sweeping.proposals import batch_size
+from gdrun.sweeping.groups import group_trials
+from gdrun.sweeping.optuna_sampler import batch_size
 from gdrun.sweeping.trials import SweepSpec
 from gdrun.text import exact, plural_count
 

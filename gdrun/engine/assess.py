@@ -35,7 +35,7 @@ class Assess:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a call returns, in order."""
+        """Names that a call returns, in order."""
         names = (["loss_all"] if self.loss else []) + ([] if self.whole_loss else list(self.metrics))
         if self.validation is not None:
             names += ["validation_loss", *(f"validation_{name}" for name in self.metrics)]
@@ -63,6 +63,7 @@ class Assess:
 
     def blank(self, num_lanes: int | None) -> dict[str, tf.Tensor]:
         """Return NaN for each of `names`: what a row holds where nothing was assessed."""
+        # Both branches of a condition have the same structure, so that a row that is not assessed has these, too.
         shape = [] if num_lanes is None else [num_lanes]
         return {name: tf.fill(shape, tf.constant(float("nan"), self.objective.dtype)) for name in self.names}
 

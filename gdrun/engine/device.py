@@ -14,7 +14,7 @@ from gdrun.errors import ResourceError
 
 @dataclass(frozen=True)
 class Device:
-    """Where tensors live and steps run."""
+    """Device that holds tensors and runs steps."""
 
     name: str
     """TensorFlow's name, "/CPU:0" or "/GPU:1"."""

@@ -1,4 +1,5 @@
-"""From start to end: chunks sized by time, windows of batches and rates, and the way back from a divergence.
+"""Driver of a run, from start to end: chunks sized by time, windows of batches and rates, and the search for the last
+finite step after a divergence.
 
 `drive` is a generator of reports. It knows no files and no console; progress bars, tables and run directories are its
 readers.
@@ -22,14 +23,16 @@ from .step import Record, all_finite
 from .stream import Stream
 
 CHUNK_SECONDS = 0.25
-"""What a chunk should take: short enough that progress moves and signals are heard, which a fused loop blocks."""
+"""Aim for a chunk: short enough that progress moves and signals are handled, which a fused loop blocks."""
 _WINDOW_ENTRIES = 1 << 20
+"""Entries of the order array of a window, 4 MB: copied to the device for many epochs at a time, and never large."""
 _WINDOW_FACTORS = 1 << 16
+"""Learning-rate factors of a window; its length never changes, since another shape would compile the loop again."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What one chunk did."""
+    """Report of one chunk."""
 
     state: TrainState
     """After the chunk."""
@@ -40,7 +43,7 @@ class Report:
     is_row: np.ndarray
     """bool, one an event: whether it belongs into the metrics."""
     reason: Reason
-    """Why the run ends here; NONE where it goes on or has reached the schedule's end."""
+    """The rule that ends the run here; NONE where it continues or has reached the schedule's end."""
     finished: bool
     """Whether this is the last report."""
     seconds: float
@@ -120,7 +123,7 @@ class Windows:
 
 @dataclass
 class Pace:
-    """How many steps the next chunk has."""
+    """Number of steps of the next chunk, by the time that steps took."""
 
     seconds_per_step: float
     """A guess from above, before anything was measured."""
@@ -165,7 +168,7 @@ def drive(
         windows: orders and factors.
         seconds_per_step: a guess from above, for the first chunk.
         should_stop: asked after each chunk; where it says yes, its report is the last.
-        call: calls a function for its result; `StopRequests.call` hears signals meanwhile.
+        call: calls a function for its result; `StopRequests.call` handles signals meanwhile.
         resumed: the state was looked at before, and if its step is one that has a row, that is in the record already.
         pause_every: a chunk ends at each multiple of it.
     """
@@ -207,7 +210,7 @@ def drive(
 
 
 def _choose_rows(rows: Rows, steps: np.ndarray, last_row: int, *, ends: bool) -> tuple[np.ndarray, int]:
-    """Which of a chunk's records are rows, bool; and the step of the last row so far, -1 where there was none.
+    """Return (the records of a chunk that are rows, bool; the step of the last row so far, -1 where there was none).
 
     The last record of a run is a row, whatever its step; but where a rule fires at a step that was just observed, that
     step is observed a second time, and its row is there already.

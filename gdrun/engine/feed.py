@@ -1,4 +1,4 @@
-"""Which examples a step sees, looked up on the device.
+"""Batches: the examples that a step sees, looked up on the device.
 
 Shape letters: N examples, B batch size, E epochs in a window.
 """
@@ -43,7 +43,7 @@ class Feed:
 
     @property
     def ordered(self) -> bool:
-        """Whether batches are looked up by an order array."""
+        """True where batches are looked up by an order array."""
         return self.batches is not None and self.batches.order != "sequential" and not self.streamed
 
     def moment(self, window: Window, step: tf.Tensor, *, behind: bool = False) -> Moment:

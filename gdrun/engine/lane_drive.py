@@ -1,7 +1,7 @@
 """Many trials from start to end, as lanes of one program.
 
 `drive_lanes` is a generator of reports, as `drive` is. Lanes that are done are written into `Finals` and, once they
-are many, dropped from the program: the loop does not go on paying for them.
+are many, dropped from the program: the loop does not keep paying for them.
 
 Shape letters: L lanes at the start, l lanes still in the program (a multiple of ALIGNMENT), E events.
 """
@@ -36,7 +36,7 @@ _BUFFER_BYTES = 8 << 20
 
 @dataclass(frozen=True)
 class LaneInputs:
-    """What the lanes start from. A leaf that differs between them has a leading axis L, and its flag is true."""
+    """Inputs of the lanes. A leaf that differs between them has a leading axis L, and its flag is true."""
 
     state: TrainState
     """Every leaf has the axis."""
@@ -57,7 +57,7 @@ class LaneInputs:
 
 @dataclass(frozen=True)
 class LaneProgram:
-    """What all lanes share.
+    """Program that all lanes share.
 
     Args:
         step: what is done; its guard is "each".
@@ -78,28 +78,28 @@ class LaneProgram:
         if inputs.count in self._programs:
             return self._programs[inputs.count]
         lanes = Lanes(inputs.count, inputs.setting_varies, inputs.data_varies, order=inputs.own_order)
-        program = Program(self.step, feed, assess=self.assess, compile=self.compile, lanes=lanes)
-        record = program.prepare(inputs.state, inputs.setting, inputs.data, window)
-        size = sum(leaf.dtype.size * max(1, int(np.prod(leaf.shape))) for leaf in tf.nest.flatten(record))
-        program.capacity = int(np.clip(_BUFFER_BYTES // size, 8, 2048))
+        program = Program(
+            self.step, feed, assess=self.assess, compile=self.compile, buffer_bytes=_BUFFER_BYTES, lanes=lanes
+        )
+        program.prepare(inputs.state, inputs.setting, inputs.data, window)
         self._programs[inputs.count] = program
         return program
 
 
 @dataclass(frozen=True)
 class LaneReport:
-    """What one chunk did."""
+    """Report of one chunk."""
 
     lanes: np.ndarray
     """int64 (l,): which of the L lanes each place holds; -1 for one that is only there to fill up."""
     step: int
-    """Updates done by those that go on."""
+    """Updates done by the active lanes."""
     records: Record
     """Name -> NumPy array (E, l, ...)."""
     is_row: np.ndarray
     """bool (E, l): whether a record is a row of its lane."""
     active: np.ndarray
-    """bool (l,): the lanes that go on."""
+    """bool (l,): the lanes that continue."""
     finished: bool
     seconds: float
     """In compiled code since the start."""
@@ -147,8 +147,8 @@ def drive_lanes(
     Args:
         finals: filled with each lane's last state.
         should_stop: asked after each chunk; where it says yes, its report is the last.
-        call: calls a function for its result; `StopRequests.call` hears signals meanwhile.
-        keep: asked after each chunk which of its lanes to go on with, bool (l,); None: all. The others keep reason
+        call: calls a function for its result; `StopRequests.call` handles signals meanwhile.
+        keep: asked after each chunk which of its lanes continue, bool (l,); None: all. The others keep reason
             NONE: they were pruned.
         pauses: steps, rising, at each of which a chunk ends, so that `keep` is asked there whatever time chunks take.
     """
@@ -203,12 +203,12 @@ def drive_lanes(
 
 
 def _worth(saved: float, compile_seconds: float) -> bool:
-    """Whether a smaller program saves more seconds than its compiling takes."""
+    """Return whether a smaller program saves more seconds than its compiling takes."""
     return saved > compile_seconds
 
 
 def _own(steps: np.ndarray, events: np.ndarray) -> np.ndarray:
-    """Which records (E, l) show their lane for the first time: a lane that is done stays at its step."""
+    """Return the records (E, l) that show their lane for the first time: a lane that is done stays at its step."""
     fresh = np.ones(steps.shape, bool)
     fresh[1:] = steps[1:] != steps[:-1]
     fresh[0] = steps[0] == events[0]

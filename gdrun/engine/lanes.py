@@ -18,7 +18,7 @@ from .state import Batch, Setting, TrainState
 
 @dataclass(frozen=True)
 class Lanes:
-    """How a function of one lane becomes a function of all.
+    """Mapping of a function of one lane to a function of all.
 
     Args:
         count: L; None: a single run, nothing is mapped.

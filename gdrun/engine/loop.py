@@ -25,6 +25,8 @@ from .state import Batch, Setting, TrainState, Window
 from .step import Record, Step
 
 Compile = Literal["xla", "graph", "eager"]
+_CAPACITIES = (8, 2048)
+"""Least and most events of a chunk: fewer cost more calls than the memory is worth, more are not faster."""
 
 
 class Program:
@@ -36,6 +38,7 @@ class Program:
         assess: what is computed over whole data sets at an epoch's end; None: nothing.
         compile: "xla", "graph" (the digits of eager TensorFlow) or "eager".
         capacity: C, events a chunk.
+        buffer_bytes: what the records of a chunk may take; `prepare` sets the capacity by it. None: it stays.
         lanes: how the step is mapped over lanes; None for a single run.
         host_loop: compile the step but loop on the host; for convolutions, which XLA slows down inside loops.
     """
@@ -48,6 +51,7 @@ class Program:
         assess: Assess | None = None,
         compile: Compile = "xla",
         capacity: int = 1024,
+        buffer_bytes: int | None = None,
         lanes: Lanes | None = None,
         host_loop: bool = False,
     ) -> None:
@@ -55,6 +59,7 @@ class Program:
         self.feed = feed
         self.assess = assess
         self.capacity = capacity
+        self._buffer_bytes = buffer_bytes
         self.num_traces = 0
         self._eager = compile == "eager"
         self._map = (lanes or Lanes()).map
@@ -80,6 +85,9 @@ class Program:
         _, record = self._look_once(state, setting, data, window, tf.constant(False))
         self.first_record = record
         self._specs = {key: tf.TensorSpec(leaf.shape, leaf.dtype) for key, leaf in flat_record(record).items()}
+        if self._buffer_bytes is not None:
+            size = sum(leaf.dtype.size * max(1, int(np.prod(leaf.shape))) for leaf in tf.nest.flatten(record))
+            self.capacity = int(np.clip(self._buffer_bytes // size, *_CAPACITIES))
         return record
 
     def try_update(self, state: TrainState, setting: Setting, data: Batch, window: Window) -> None:
@@ -117,7 +125,7 @@ class Program:
             tf.constant(num_events, tf.int32),
         )
         reached = int(reached)
-        # Copied: a view would keep the whole buffer for as long as somebody holds a few records.
+        # Copied: a view would keep the whole buffer for as long as a few records are held.
         return state, {key: buffer.numpy()[:reached].copy() for key, buffer in buffers.items()}
 
     def _run_chunk(
@@ -138,7 +146,7 @@ class Program:
             for spec in specs.values()
         )
 
-        def goes_on(event: tf.Tensor, state: TrainState, *_: Any) -> tf.Tensor:
+        def has_event(event: tf.Tensor, state: TrainState, *_: Any) -> tf.Tensor:
             # The first event is always looked at, so that a run of no steps has its row.
             return tf.logical_and(event < num_events, tf.logical_or(event == 0, _any(state.active)))
 
@@ -154,19 +162,21 @@ class Program:
             written = [buffer.write(event, flat[key]) for key, buffer in zip(specs, buffers, strict=True)]
             return (event + 1, state, *written)
 
+        # One iteration at a time: each needs the state of the one before, more would only hold more buffers.
         event, state, *buffers = tf.while_loop(
-            goes_on, to_event, (tf.constant(0), state, *buffers), parallel_iterations=1
+            has_event, to_event, (tf.constant(0), state, *buffers), parallel_iterations=1
         )
         return state, event, {key: buffer.stack() for key, buffer in zip(specs, buffers, strict=True)}
 
     def _advance(
         self, state: TrainState, setting: Setting, data: Batch, window: Window, target: tf.Tensor
     ) -> TrainState:
-        def goes_on(state: TrainState) -> tf.Tensor:
+        def before_target(state: TrainState) -> tf.Tensor:
+            # All lanes are at one step; those that have ended are carried along, unchanged, until no lane is active.
             return tf.logical_and(shared_step(state) < target, _any(state.active))
 
         (state,) = tf.while_loop(
-            goes_on,
+            before_target,
             lambda state: (self._update(state, setting, data, window),),
             (state,),
             parallel_iterations=1,

@@ -1,4 +1,4 @@
-"""What is minimised: parameters and a batch in, a loss out."""
+"""Objective that is minimised: parameters and a batch in, a loss out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gdrun.models.transforms import transformed
 from .state import Batch, Setting
 
 
-class Names(Protocol):
+class NamedValues(Protocol):
     """Values by name: a scope, or a dict of parameters."""
 
     def __getitem__(self, name: str, /) -> Any: ...
@@ -57,13 +57,13 @@ class Objective:
         definitions: named intermediate values, evaluated where they are used.
         ops: the op table that formulas are evaluated with.
         residuals: (evaluation, target) -> real vector whose squares add up to the loss; None where the loss is not
-            such a sum, or nobody asks.
+            such a sum, or no update needs it.
         own_gradients: names -> gradients by parameter that take the place of the tape's; None: the tape's are used.
     """
 
     model: ModelFunction
     loss: LossFunction
-    penalty: Callable[[Names], tf.Tensor] | None
+    penalty: Callable[[NamedValues], tf.Tensor] | None
     trainable_names: tuple[str, ...]
     fixed_names: tuple[str, ...]
     transforms: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Which steps have a row, and at which of them whole data sets are looked at. NumPy only."""
+"""Rows: the steps that are recorded, and those at which whole data sets are looked at. NumPy only."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Literal
 import numpy as np
 
 _DENSE = 512
+"""So many first steps all have a row: most of what goes wrong goes wrong early."""
 _PER_OCTAVE = 128
+"""Rows of each doubling after that: evenly dense on the logarithmic axis of a loss curve, and few for a long run."""
 
 
 def auto_rows(first: int, last: int) -> np.ndarray:
     """Return the steps in (first, last] that `every: auto` records, int64: each up to 512, then 128 an octave.
 
-    Whether a step is recorded depends on the step alone, so runs that stop early or go on longer see the same rows.
+    Whether a step is recorded depends on the step alone, so runs that stop early or are longer have the same rows.
     """
     pieces = [np.arange(first + 1, min(last, _DENSE) + 1, dtype=np.int64)]
     start = _DENSE

@@ -1,4 +1,4 @@
-"""What training carries from step to step, as tensors, and the codes it ends with.
+"""State that training carries from step to step, as tensors, and the codes it ends with.
 
 Shape letters: L lanes (absent in a single run), B batch.
 """
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 
 class Reason(IntEnum):
-    """Why a lane does not go on. Codes from LOSS_NOT_FINITE up mean that it diverged."""
+    """Reason of a lane's end. Codes from LOSS_NOT_FINITE up mean that it diverged."""
 
     NONE = 0
     LOSS_BELOW = 1
@@ -28,12 +28,17 @@ class Reason(IntEnum):
 
     @property
     def diverged(self) -> bool:
-        """Whether this is a divergence, not a rule that fired."""
+        """True for a divergence, false for a rule that fired."""
         return self >= Reason.LOSS_NOT_FINITE
 
+    @property
+    def quantity(self) -> str:
+        """The quantity that a divergence was first seen in: "loss", "gradient" or "parameters"."""
+        return self.name.lower().removesuffix("_not_finite")
 
-class Patience(NamedTuple):
-    """What a patience rule remembers."""
+
+class PatienceState(NamedTuple):
+    """Memory of a patience rule."""
 
     best: tf.Tensor
     """float64 (): best value of the watched metric, in the sense that lower is better."""
@@ -47,8 +52,8 @@ class Patience(NamedTuple):
     """Model state at the best value; likewise."""
 
 
-class Plateau(NamedTuple):
-    """What a plateau factor remembers."""
+class PlateauState(NamedTuple):
+    """Memory of a plateau factor."""
 
     factor: tf.Tensor
     """float64 (): what the learning rate is multiplied by."""
@@ -72,20 +77,20 @@ class TrainState(NamedTuple):
     optimizer: tuple[tf.Tensor, ...]
     """The optimizer's state."""
     reason: tf.Tensor
-    """int32 (): a Reason; the lane goes on while it is NONE."""
+    """int32 (): a Reason; the lane is active while it is NONE."""
     last_loss: tf.Tensor
     """float64 (): the loss that the last update saw; NaN before the first."""
     epoch_loss: tuple[tf.Tensor, ...]
     """(sum, weight), float64 (): losses of this epoch times their examples, and the examples; empty where an epoch is
     one step."""
-    patience: Patience | tuple[()]
+    patience: PatienceState | tuple[()]
     """Empty without a patience rule."""
-    plateau: Plateau | tuple[()]
+    plateau: PlateauState | tuple[()]
     """Empty without a plateau factor."""
 
     @property
     def active(self) -> tf.Tensor:
-        """bool (): whether the lane goes on. Not a tensor of its own: each costs the loop a copy and a kernel."""
+        """bool (): whether the lane continues. Not a tensor of its own: each costs the loop a copy and a kernel."""
         return tf.equal(self.reason, int(Reason.NONE))
 
 
@@ -125,7 +130,7 @@ class Batch(NamedTuple):
 
 
 class Window(NamedTuple):
-    """What the steps of one chunk look up."""
+    """Orders and factors that the steps of one chunk look up."""
 
     first_step: tf.Tensor
     """int64 (): the step that `factors[0]` belongs to."""

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import tensorflow as tf
 
 from gdrun.errors import ComponentError
-from gdrun.optimizers.base import PointUpdate, Update
+from gdrun.optimizers.base import AppliesAtPoint, PointUpdate, RejectsSteps, ScalesLoss, Update
 
 from .around import point_at
 from .objective import Evaluation, Objective
@@ -36,7 +36,7 @@ class NoGradientError(ComponentError):
 
 
 class Moment(NamedTuple):
-    """When an evaluation takes place."""
+    """Point in time of an evaluation."""
 
     step: tf.Tensor
     """int64 (): updates done."""
@@ -50,7 +50,7 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True)
 class Rules:
-    """When to stop. See gdrun.schedules.sections.Stop."""
+    """Stop rules. See gdrun.schedules.sections.Stop."""
 
     loss_below: float | None = None
     gradient_norm_below: float | None = None
@@ -63,7 +63,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What `observe` computes beside loss, gradient norm and learning rate."""
+    """Content of a record beside loss, gradient norm and learning rate."""
 
     parameters: bool = True
     gradients: bool = False
@@ -85,7 +85,7 @@ class Step:
         optimizer: gradients, or the point they belong to, -> parameters.
         rules: when to stop.
         recorded: what rows hold.
-        guard: "each" keeps the last finite state by a select in every update; "late" goes on with whatever came out
+        guard: "each" keeps the last finite state by a select in every update; "late" keeps whatever came out
             and only remembers that something did, for states so large that the select costs time: `loop` then goes
             back. With lanes the guard is "each".
         check_gradient: look for gradients that are not finite in every update. Where they always show in the next
@@ -107,20 +107,20 @@ class Step:
 
     def update(self, state: TrainState, setting: Setting, batch: Batch, moment: Moment) -> TrainState:
         """Return the state after one update, or the state as it is, no longer active, where a rule fires."""
-        # An optimizer that divides gradients by a scale wants the loss multiplied by it, against underflow.
         optimizer = self._optimizer(setting)
-        scale = getattr(optimizer, "loss_scale_factor", None)
+        scale = optimizer.loss_scale_factor if isinstance(optimizer, ScalesLoss) else None
         evaluation, gradients = self._differentiate(state, setting, batch, moment, scale=scale)
         check_gradient = self.guard == "each" or self.check_gradient
+        # Judged before the update: a rule that holds at these parameters ends the run at the row that is about them.
         reason = self._judge(evaluation, gradients, moment, check_gradient=check_gradient, scale=scale)
         rate = self._rate(state, setting, moment)
-        if hasattr(optimizer, "apply_at"):
+        if isinstance(optimizer, AppliesAtPoint):
             point = point_at(self.objective, state, setting, batch, moment, evaluation, gradients)
             memory, parameters = optimizer.apply_at(state.optimizer, point, rate)
         else:
             memory, parameters = optimizer.apply(state.optimizer, gradients, state.parameters, rate)
         after = self._judge_update(state.parameters, parameters)
-        if hasattr(optimizer, "is_undecided"):
+        if isinstance(optimizer, RejectsSteps):
             # A step that was tried and rejected leaves the parameters alone, and says nothing about having arrived.
             after = tf.where(optimizer.is_undecided(memory), int(Reason.NONE), after)
         blocked = reason != Reason.NONE

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from .state import Patience, Plateau, Reason, TrainState
+from .state import PatienceState, PlateauState, Reason, TrainState
 
 Record = dict[str, Any]
 """What a row holds, by name: tensors, or dicts of them."""
@@ -37,7 +37,7 @@ def _watched(watch: Watch, record: Record) -> tf.Tensor:
 def look_patiently(watch: Watch, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
     """Return the state after a patience rule has looked at `record`; the semantics of Keras's EarlyStopping."""
     old = state.patience
-    assert isinstance(old, Patience)
+    assert isinstance(old, PatienceState)
     looks = tf.logical_and(is_epoch_end, state.active)
     value = _watched(watch, record)
     better = tf.logical_and(looks, value < old.best - watch.min_delta)
@@ -49,7 +49,7 @@ def look_patiently(watch: Watch, state: TrainState, record: Record, is_epoch_end
     fires = tf.logical_and(looks, wait >= watch.epochs)
     return state._replace(
         reason=tf.where(fires, int(Reason.PATIENCE), state.reason),
-        patience=Patience(
+        patience=PatienceState(
             best=tf.where(better, value, old.best),
             wait=wait,
             best_step=tf.where(better, state.step, old.best_step),
@@ -62,7 +62,7 @@ def look_patiently(watch: Watch, state: TrainState, record: Record, is_epoch_end
 def look_for_plateau(watch: Watch, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
     """Return the state after a plateau factor has looked at `record`, in the order of Keras's ReduceLROnPlateau."""
     old = state.plateau
-    assert isinstance(old, Plateau)
+    assert isinstance(old, PlateauState)
     value = _watched(watch, record)
     looks = tf.logical_and(is_epoch_end, state.active)
     cooldown = tf.maximum(old.cooldown - 1, 0)
@@ -71,7 +71,7 @@ def look_for_plateau(watch: Watch, state: TrainState, record: Record, is_epoch_e
     idle = tf.logical_and(tf.logical_not(better), cooldown == 0)
     wait = tf.where(better, tf.zeros_like(wait), tf.where(idle, wait + 1, wait))
     lowers = tf.logical_and(idle, wait >= watch.epochs)
-    new = Plateau(
+    new = PlateauState(
         factor=tf.where(lowers, tf.maximum(old.factor * watch.factor, watch.floor), old.factor),
         best=tf.where(better, value, old.best),
         wait=tf.where(lowers, tf.zeros_like(wait), wait),

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from gdrun.config.names import Use
 from gdrun.config.section import Section
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
-    from gdrun.losses.sections import LossSection
+    from gdrun.losses.base import LossSection
     from gdrun.schedules.sections import Schedule
 
 State: TypeAlias = "tuple[tf.Tensor, ...]"
@@ -68,16 +68,41 @@ class Update(AnyUpdate, Protocol):
 
 
 class PointUpdate(AnyUpdate, Protocol):
-    """An update that is given the objective around the parameters, for more than its gradient.
-
-    One that tries steps and may reject them also has `is_undecided(state) -> bool ()`: whether the last update was
-    such a rejection, so that parameters which stayed as they are do not mean that the run has come to rest.
-    """
+    """An update that is given the objective around the parameters, for more than its gradient."""
 
     def apply_at(
         self, state: State, point: LocalObjective, learning_rate: tf.Tensor
     ) -> tuple[State, tuple[tf.Tensor, ...]]:
         """Return the state and the parameters after one update. `learning_rate` is a scalar of any float dtype."""
+
+
+@runtime_checkable
+class AppliesAtPoint(Protocol):
+    """Capability of a PointUpdate."""
+
+    def apply_at(
+        self, state: State, point: LocalObjective, learning_rate: tf.Tensor
+    ) -> tuple[State, tuple[tf.Tensor, ...]]:
+        """See `PointUpdate`."""
+
+
+@runtime_checkable
+class RejectsSteps(Protocol):
+    """Capability of an update that tries steps and may reject them."""
+
+    def is_undecided(self, state: State) -> tf.Tensor:
+        """Return whether the last step was rejected and a shorter one may still lower the loss, bool ().
+
+        Parameters that stayed as they are then do not mean that the run has come to rest.
+        """
+
+
+@runtime_checkable
+class ScalesLoss(Protocol):
+    """Capability of an update that divides gradients by a factor, by which the loss has to be multiplied before."""
+
+    loss_scale_factor: float | None
+    """Against underflow of small gradients; None: it is not scaled."""
 
 
 @dataclass(frozen=True)

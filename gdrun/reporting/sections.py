@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir.run import Run
 from gdrun.rundir.settings import labels
-from gdrun.sweeping.summary import Edge, SweepSummary
+from gdrun.sweeping.summary import DivergenceEdge, SweepSummary
 from gdrun.text import exact, human_bytes, human_seconds, plural, plural_number, short
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def edges(summary: SweepSummary) -> Iterator[str]:
         yield f"predicted limit {short(prediction['limit'])}{why}"
 
 
-def _edge(edge: Edge) -> str:
+def _edge(edge: DivergenceEdge) -> str:
     large, small = short(edge.largest), short(edge.smallest)
     if edge.smallest is None:
         return f"none diverged, up to {large}"

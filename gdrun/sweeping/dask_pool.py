@@ -19,8 +19,8 @@ from typing import Any
 from gdrun.errors import ResourceError, UsageError
 from gdrun.text import plural, safe_text
 
-from .executors import MAX_JOBS, spawning, usable_cores
-from .grouping import Group
+from .groups import TrialGroup
+from .local_pool import MAX_JOBS, spawning, usable_cores
 from .results import BlockProgress, BlockResult
 from .worker import OtherVersions, Work, difference, train, versions
 
@@ -108,15 +108,15 @@ class DaskPool:
         )
         return {worker: {} if isinstance(found, BaseException) else found for worker, found in answers.items()}
 
-    def submit(self, work: Work, group: Group) -> Future[list[BlockResult]]:
-        """See `Pool`."""
+    def submit(self, work: Work, group: TrialGroup) -> Future[list[BlockResult]]:
+        """See `executors.Pool`."""
         where = {} if self._allowed is None else {"workers": self._allowed}
         future: Future[list[BlockResult]] = self._executor.submit(train_in_dask, work, group, **where)
         self._running = {other for other in self._running if not other.done()} | {future}
         return future
 
     def recover(self, error: BaseException) -> str:
-        """See `Pool`. The scheduler has given the group of a worker that died to others, and starts its own again."""
+        """See `executors.Pool`. The scheduler has given the group to other workers, and its nannies start new ones."""
         if isinstance(error, OtherVersions):
             # A worker that came late: from now on those that are known to be right, as long as there are any.
             workers = self._ask_versions()
@@ -143,7 +143,7 @@ class DaskPool:
         return None
 
     def close(self) -> None:
-        """See `Pool`."""
+        """See `executors.Pool`."""
         for future in self._running:
             future.cancel()
         self._running.clear()
@@ -181,7 +181,7 @@ def _close(cluster: Any) -> None:
         cluster.close(timeout=1)
 
 
-def train_in_dask(work: Work, group: Group) -> list[BlockResult]:
+def train_in_dask(work: Work, group: TrialGroup) -> list[BlockResult]:
     """Train a group in a Dask worker, until the client has gone or has cancelled the task."""
     from distributed import get_worker
 

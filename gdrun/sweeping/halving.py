@@ -1,7 +1,7 @@
-"""Successive halving: which lanes of a group go on at each rung. NumPy only.
+"""Successive halving: the lanes of a group that continue at each rung. NumPy only.
 
 A rung is a step at which the weaker half of the lanes is dropped. It is decided by what was recorded at that step and
-nothing else, so neither the chunks, nor the clock, nor the worker that a group runs on changes who goes on.
+nothing else, so neither the chunks, nor the clock, nor the worker that a group runs on changes which lanes continue.
 
 Shape letters: L lanes at the start, l lanes still in the program.
 
@@ -35,7 +35,7 @@ def rung_steps(num_lanes: int, total_steps: int, steps_per_epoch: int = 1) -> tu
 
 
 class Halving:
-    """Decides for one program of lanes who goes on.
+    """Choice of the lanes of one program that continue.
 
     Args:
         num_lanes: L.
@@ -55,7 +55,7 @@ class Halving:
         self._maximize = maximize
 
     def keep(self, report: LaneReport) -> np.ndarray | None:
-        """Return which lanes of a report go on, bool (l,); None: all, because no rung is reached."""
+        """Return which lanes of a report continue, bool (l,); None: all, because no rung is reached."""
         if report.step not in self.rungs:
             return None
         places = np.flatnonzero(report.active)
@@ -73,7 +73,7 @@ class Halving:
         return keep
 
     def _column(self, report: LaneReport) -> np.ndarray:
-        """What lanes are ranked by at the report's last step, float64 (l,): of mini-batches the mean over the epoch."""
+        """Return the values that rank lanes at the report's last step, float64 (l,): of mini-batches the mean."""
         records = report.records
         names = ("loss_epoch", "loss") if self._metric == "loss" else (self._metric, "loss_epoch", "loss")
         name = next(name for name in names if name in records)

@@ -1,14 +1,13 @@
-"""A group of trials -> what its lanes start from.
+"""Inputs of a group of trials: what its lanes start from.
 
 Shape letters: L lanes, C combinations of the values that change data or initial state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -22,16 +21,13 @@ from gdrun.assembly.optimizer import build_optimizer
 from gdrun.engine.feed import Feed
 from gdrun.engine.lane_drive import LaneInputs
 from gdrun.engine.state import Batch, Setting, TrainState
-from gdrun.errors import ConfigError, GdrunError
+from gdrun.errors import GdrunError
+from gdrun.experiment.experiment import Experiment
 from gdrun.formula.parse import parse
+from gdrun.training.prepare import locating
 
-from .grouping import Group
-from .neighbours import neighbour, settled_axes
-
-if TYPE_CHECKING:
-    from gdrun.experiment.loading import LoadedConfig
-
-    from .trials import SweepSpec
+from .groups import TrialGroup, probe, settled_axes
+from .trials import SweepSpec
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class GroupInputs:
 
 
 def build_group(
-    spec: SweepSpec, group: Group, failures: list[tuple[np.ndarray, GdrunError]] | None = None
+    spec: SweepSpec, group: TrialGroup, failures: list[tuple[np.ndarray, GdrunError]] | None = None
 ) -> list[GroupInputs]:
     """Build what a group of trials starts from: one entry for each shape that its data has.
 
@@ -63,9 +59,12 @@ def build_group(
     def build(trial: int) -> Parts:
         loaded = spec.load(trial)
         first = next(iter(parts.values()), None)
-        if first is not None and only_initial and _is_plain(first):
-            return _restarted(first, loaded)
-        return _located(loaded, partial(build_parts, loaded.experiment, directory=loaded.directory))
+        with locating(loaded):
+            if first is not None and only_initial and _is_plain(first):
+                part = _restarted(first, loaded.experiment)
+            else:
+                part = build_parts(loaded.experiment, directory=loaded.directory)
+        return part
 
     for number, trial in enumerate(firsts):
         try:
@@ -84,66 +83,49 @@ def build_group(
         own = [firsts[number] for number in alike]
         witnesses: list[Parts] = []
         for axis in settled_axes(spec, own, [axis for axis in early if axis not in of_shape]):
-            other = neighbour(spec, group, own[0], axis)
+            other = probe(spec, group, own[0], axis)
             if other is not None:
                 witness = build(other)
                 if _signature(witness) == signature:
                     witnesses.append(witness)
                 else:
                     of_shape.add(axis)
-        built = _located(spec.load(own[0]), partial(assemble, parts[alike[0]]))
+        with locating(spec.load(own[0])):
+            built = assemble(parts[alike[0]])
         trials = group.trials[chosen]
-        known = [*(parts[number] for number in alike), *witnesses]
-        lanes = _lane_inputs(spec, group.changes, trials, built, known, place)
+        # The witnesses come last: no lane starts from them, but what differs in them varies.
+        lane_parts = [*(parts[number] for number in alike), *witnesses]
+        lanes = _lane_inputs(spec, group.changes, trials, built, lane_parts, place)
         results.append(GroupInputs(built, lanes, trials))
     return results
 
 
-def _located(loaded: LoadedConfig, build: Callable[[], Any]) -> Any:
-    try:
-        return build()
-    except ConfigError as error:
-        problems = tuple(loaded.locate(problem) for problem in error.problems)
-        raise ConfigError(problems, source=loaded.source) from error
-
-
-def _combinations(spec: SweepSpec, group: Group, axes: Sequence[int]) -> tuple[np.ndarray, list[int]]:
+def _combinations(spec: SweepSpec, group: TrialGroup, axes: Sequence[int]) -> tuple[np.ndarray, list[int]]:
     """Return the combination of `axes`' values of each trial, (n,), and the first trial that has each."""
     if not axes:
         return np.zeros(len(group), np.int64), [int(group.trials[0])]
     columns = [spec.column(axis)[group.trials].tolist() for axis in axes]
-    numbers: dict[str, int] = {}
-    firsts: list[int] = []
-    combination = np.zeros(len(group), np.int64)
-    for place, values in enumerate(zip(*columns, strict=True)):
-        key = repr(values)
-        if key not in numbers:
-            numbers[key] = len(numbers)
-            firsts.append(int(group.trials[place]))
-        combination[place] = numbers[key]
-    return combination, firsts
+    keys = list(map(repr, zip(*columns, strict=True)))
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    combination = np.asarray([numbers[key] for key in keys], np.int64)
+    return combination, group.trials[np.unique(combination, return_index=True)[1]].tolist()
 
 
 def _is_plain(parts: Parts) -> bool:
-    """Whether initial values come from the model's section and the constants alone."""
+    """Return whether initial values come from the model's section and the constants alone."""
     return parts.experiment.model.starts_by_formula and parts.experiment.random != "legacy"
 
 
-def _restarted(like: Parts, loaded: LoadedConfig) -> Parts:
-    """The parts of a trial that differs from `like` in initial values alone."""
-
-    def build() -> Parts:
-        experiment = loaded.experiment
-        model = build_model(experiment, like.constants, like.data)
-        dtype = tf.as_dtype(experiment.precision)
-        state, setting = initial_state(like.experiment, like.objective, model.initial, dtype)
-        return replace(like, state=state, setting=setting)
-
-    return _located(loaded, build)
+def _restarted(like: Parts, experiment: Experiment) -> Parts:
+    """Return the parts of a trial that differs from `like` in initial values alone."""
+    model = build_model(experiment, like.constants, like.data)
+    dtype = tf.as_dtype(experiment.precision)
+    state, setting = initial_state(like.experiment, like.objective, model.initial, dtype)
+    return replace(like, state=state, setting=setting)
 
 
 def _signature(parts: Parts) -> Any:
-    """What has to be equal for trials to share a program."""
+    """Return the facts that have to be equal for trials to share a program."""
     batches = parts.batches
     order = (
         None if batches is None else (batches.num_examples, batches.batch_size, batches.order, batches.remainder_size)
@@ -174,7 +156,6 @@ def _lane_inputs(
     per_epoch = built.steps_per_epoch
     setting, setting_varies = _stacked([part.setting for part in parts], place)
     setting, setting_varies = _with_columns(spec, changes, trials, built, parts, place, setting, setting_varies)
-    state, state_varies = _stacked([part.state for part in parts], place)
     if parts[0].experiment.optimizer.start_formulas():
         # Its variables may start at values of the constants.
         started = [
@@ -182,14 +163,16 @@ def _lane_inputs(
                   steps_per_epoch=per_epoch)
             for part in parts
         ]  # fmt: skip
-        state, state_varies = _stacked(started, place)
-        state = _everywhere(state, state_varies, len(trials))
+        state = _everywhere(*_stacked(started, place), len(trials))
     else:
-        state = _everywhere(state, state_varies, len(trials))
+        state = _everywhere(*_stacked([part.state for part in parts], place), len(trials))
         state = _start_lanes(built, state, per_epoch, setting.optimizer)
     data, data_varies = _stacked([_with_validation(part, parts) for part in parts], place)
     own_order = len(parts) > 1 and built.program.feed.ordered
-    feeds = _feeds(built, parts, place) if own_order else (built.program.feed,)
+    feeds: tuple[Feed, ...] = (built.program.feed,)
+    if own_order:
+        own = [Feed(part.batches, has_factor=built.program.feed.has_factor) for part in parts]
+        feeds = tuple(own[number] for number in place)
     return LaneInputs(state, setting, data, setting_varies, data_varies, feeds, own_order)
 
 
@@ -235,16 +218,9 @@ def _with_validation(part: Parts, parts: Sequence[Parts]) -> Batch:
     """The data, with the validation data where that differs between trials."""
     if part.validation is None or len(parts) == 1:
         return part.data
-    pairs = [
-        zip(tf.nest.flatten(other.validation), tf.nest.flatten(parts[0].validation), strict=True) for other in parts
-    ]
-    same = all(_same(one, other) for pair in pairs for one, other in pair)
+    flat = [tf.nest.flatten(each.validation) for each in parts]
+    same = all(_same(one, other) for leaves in flat for one, other in zip(leaves, flat[0], strict=True))
     return part.data if same else part.data._replace(validation=part.validation)
-
-
-def _feeds(built: Built, parts: Sequence[Parts], place: np.ndarray) -> tuple[Feed, ...]:
-    feeds = [Feed(part.batches, has_factor=built.program.feed.has_factor) for part in parts]
-    return tuple(feeds[number] for number in place)
 
 
 def _with_columns(

@@ -1,13 +1,16 @@
-"""What trials came to, as arrays: what workers send back and what a sweep keeps. NumPy only.
+"""Results of trials as arrays, which workers send and a sweep keeps, and the callbacks of training. NumPy only.
 
 Shape letters: n trials, R recorded steps.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ HAS_RESULT = STATUSES[:3]
 
 @dataclass
 class Champion:
-    """The rows and the last state of a block's best trial: what its run directory is written from."""
+    """Rows and last state of a block's best trial, from which its run directory is written."""
 
     trial: int
     records: dict[str, np.ndarray]
@@ -33,7 +36,7 @@ class Champion:
 
 @dataclass(eq=False)
 class BlockResult:
-    """What the trials of one block came to."""
+    """Results of the trials of one block."""
 
     trials: np.ndarray
     """int64 (n,), rising."""
@@ -43,9 +46,9 @@ class BlockResult:
     steps: np.ndarray
     """int64 (n,): updates done."""
     diverged_at: np.ndarray
-    """int64 (n,): step at which something stopped being finite; -1 where nothing did."""
+    """int64 (n,): step at which something stopped being finite; -1 where everything is."""
     diverged: list[str]
-    """What did: loss, gradient, parameters; "" where nothing did."""
+    """The quantity: loss, gradient, parameters; "" where nothing diverged."""
     why: list[str]
     """Of failed trials."""
     values: dict[str, np.ndarray] = field(default_factory=dict)
@@ -66,76 +69,56 @@ class BlockResult:
     def subset(self, places: np.ndarray) -> BlockResult:
         """Return the results of the trials at `places`."""
 
-        def pick(values: list[str]) -> list[str]:
-            return [values[place] for place in places]
+        def pick(column: Any) -> Any:
+            if isinstance(column, dict):
+                return {name: values[places] for name, values in column.items()}
+            return column[places] if isinstance(column, np.ndarray) else [column[place] for place in places]
 
-        best = self.champion if self.champion is not None and self.champion.trial in self.trials[places] else None
-        return BlockResult(
-            trials=self.trials[places],
-            status=pick(self.status),
-            stopped_by=pick(self.stopped_by),
-            steps=self.steps[places],
-            diverged_at=self.diverged_at[places],
-            diverged=pick(self.diverged),
-            why=pick(self.why),
-            values={name: value[places] for name, value in self.values.items()},
-            parameters={name: value[places] for name, value in self.parameters.items()},
-            curve_steps=self.curve_steps,
-            curves={name: value[places] for name, value in self.curves.items()},
-            champion=best,
-            info=self.info,
-        )
+        shared = ("curve_steps", "champion", "info")
+        columns = {item.name: pick(getattr(self, item.name)) for item in fields(self) if item.name not in shared}
+        best = self.champion if self.champion is not None and self.champion.trial in columns["trials"] else None
+        return replace(self, **columns, champion=best)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as arrays, for one .npz file."""
-        texts = {
-            "status": self.status,
-            "stopped_by": self.stopped_by,
-            "diverged": self.diverged,
-            "why": self.why,
-            "info": self.info,
-        }
-        arrays = {"trials": self.trials, "steps": self.steps, "diverged_at": self.diverged_at}
-        arrays |= {f"value:{name}": value for name, value in self.values.items()}
-        arrays |= {f"parameter:{name}": value for name, value in self.parameters.items()}
-        arrays |= {"curve_steps": self.curve_steps} | {f"curve:{name}": value for name, value in self.curves.items()}
+        arrays: dict[str, np.ndarray] = {name: getattr(self, name) for name in _ARRAYS}
+        texts: dict[str, Any] = {name: getattr(self, name) for name in _TEXTS}
+        tables: dict[str, dict[str, np.ndarray]] = {prefix: getattr(self, name) for name, prefix in _TABLES.items()}
         if (best := self.champion) is not None:
             texts["champion"] = {"trial": best.trial, "reason": best.reason, "seconds": best.seconds}
-            arrays |= {f"record:{name}": value for name, value in best.records.items()}
             arrays["is_row"] = best.is_row
-            arrays |= {f"state:{number}": leaf for number, leaf in enumerate(best.state)}
-        arrays["texts"] = np.frombuffer(json.dumps(texts).encode(), np.uint8)
-        return arrays
+            tables |= {"record:": best.records, "state:": {str(k): leaf for k, leaf in enumerate(best.state)}}
+        for prefix, table in tables.items():
+            arrays |= {f"{prefix}{name}": values for name, values in table.items()}
+        return arrays | {"texts": np.frombuffer(json.dumps(texts).encode(), np.uint8)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> BlockResult:
-        """Return what `to_arrays` was of.
+        """Return the results that `to_arrays` was called of.
 
         Raises:
-            KeyError, ValueError: it was not.
+            KeyError, ValueError: there are none.
         """
         texts = json.loads(arrays["texts"].tobytes())
 
-        def named(prefix: str) -> dict[str, np.ndarray]:
-            return {name[len(prefix) :]: value for name, value in arrays.items() if name.startswith(prefix)}
+        def table(prefix: str) -> dict[str, np.ndarray]:
+            return {name[len(prefix) :]: values for name, values in arrays.items() if name.startswith(prefix)}
 
         champion = None
         if "champion" in texts:
-            leaves = named("state:")
+            leaves = table("state:")
             state = [leaves[str(number)] for number in range(len(leaves))]
-            champion = Champion(records=named("record:"), is_row=arrays["is_row"], state=state, **texts["champion"])
-        names = ("status", "stopped_by", "diverged", "why", "info")
-        return cls(
-            trials=arrays["trials"],
-            steps=arrays["steps"],
-            diverged_at=arrays["diverged_at"],
-            values=named("value:"),
-            parameters=named("parameter:"),
-            curve_steps=arrays["curve_steps"],
-            curves=named("curve:"),
-            champion=champion,
-            **{name: texts[name] for name in names},
-        )
+            champion = Champion(records=table("record:"), is_row=arrays["is_row"], state=state, **texts["champion"])
+        columns: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
+        columns |= {name: texts[name] for name in _TEXTS}
+        columns |= {name: table(prefix) for name, prefix in _TABLES.items()}
+        return cls(**columns, champion=champion)
+
+
+_ARRAYS = ("trials", "steps", "diverged_at", "curve_steps")
+_TEXTS = ("status", "stopped_by", "diverged", "why", "info")
+_TABLES = {"values": "value:", "parameters": "parameter:", "curves": "curve:"}
+"""Fields of a BlockResult in a file: as they are, as JSON, and with a prefix to each name."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +132,7 @@ class BlockProgress:
     lane_steps: int = 0
     """Updates of all trials."""
     best: float | None = None
-    """The least loss among trials that go on or ended well."""
+    """The least loss among trials that have not diverged."""
     best_trial: int | None = None
 
     @classmethod
@@ -194,7 +177,7 @@ def failed(trials: np.ndarray, why: str) -> BlockResult:
     )
 
 
-class Table:
+class TrialTable:
     """All trials' results, whatever the order in which they come in."""
 
     def __init__(self, total: int) -> None:
@@ -202,13 +185,19 @@ class Table:
         self.blocks: list[BlockResult] = []
 
     def add(self, block: BlockResult) -> None:
-        """Take a block's results."""
+        """Take a block's results; rows of its trials that were there before, because they failed, are dropped."""
+        for other in list(self.blocks):
+            again = np.isin(other.trials, block.trials)
+            if again.any():
+                self.blocks.remove(other)
+                if not again.all():
+                    self.blocks.append(other.subset(np.flatnonzero(~again)))
         self.blocks.append(block)
 
     @property
     def done(self) -> np.ndarray:
         """int64, rising: trials that have a row."""
-        return np.sort(np.concatenate([np.zeros(0, np.int64), *(block.trials for block in self.blocks)]))
+        return trials_of(self.blocks)
 
     def missing(self) -> np.ndarray:
         """int64, rising: trials without a result, failed ones among them."""
@@ -230,19 +219,23 @@ class Table:
 
     def best(self, metric: str, *, maximize: bool) -> tuple[int, float] | None:
         """Return (trial, value) of the best of `metric`; None where no trial has one. Of equals, the first."""
-        found: tuple[float, int] | None = None
+        ranked = []
         for block in self.blocks:
             place = best_place(block, metric, maximize=maximize)
-            if place is None:
-                continue
-            value = float(block.values[metric][place])
-            key = (-value if maximize else value, int(block.trials[place]))
-            found = key if found is None or key < found else found
-        return None if found is None else (found[1], -found[0] if maximize else found[0])
+            if place is not None:
+                value = float(block.values[metric][place])
+                ranked.append((-value if maximize else value, int(block.trials[place])))
+        value, trial = min(ranked, default=(math.nan, None))
+        return None if trial is None else (trial, -value if maximize else value)
 
     def champion(self, trial: int) -> Champion | None:
         """Return the rows and the state of `trial`, if its block kept them."""
         return next((b.champion for b in self.blocks if b.champion is not None and b.champion.trial == trial), None)
+
+
+def trials_of(blocks: Iterable[BlockResult]) -> np.ndarray:
+    """Return the trials of blocks, int64, rising."""
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *(block.trials for block in blocks)]))
 
 
 def by_trial(blocks: Iterable[BlockResult]) -> list[BlockResult]:
@@ -265,7 +258,7 @@ def best_place(block: BlockResult, metric: str, *, maximize: bool) -> int | None
     return int(np.argmin(ranked))
 
 
-def csv_text(table: Table, axes: Sequence[str], values: Sequence[Sequence[Any]]) -> str:
+def csv_text(table: TrialTable, axes: Sequence[str], values: Sequence[Sequence[Any]]) -> str:
     """Return trials.csv.
 
     Args:
@@ -273,9 +266,6 @@ def csv_text(table: Table, axes: Sequence[str], values: Sequence[Sequence[Any]])
         axes: the swept keys.
         values: for each of them its value in every trial.
     """
-    import csv
-    import io
-
     names = table.value_names
     first = [name for name in ("loss", "best_loss", "best_step") if name in names]
     others = [name for name in names if name not in first]
@@ -312,26 +302,26 @@ def _cell(value: Any) -> str:
     return repr(value) if isinstance(value, int | float) else str(value)
 
 
-def curve_arrays(table: Table) -> dict[str, np.ndarray]:
+def curve_arrays(table: TrialTable) -> dict[str, np.ndarray]:
     """Return curves.npz: step (R,), trial (T,), and each column (T, R)."""
     blocks = by_trial(block for block in table.blocks if block.curves)
-    trials = np.sort(np.concatenate([np.zeros(0, np.int64), *(block.trials for block in blocks)]))
+    trials = trials_of(blocks)
     steps = np.unique(np.concatenate([np.zeros(0, np.int64), *(block.curve_steps for block in blocks)]))
     arrays = {"step": steps, "trial": trials}
     for name in dict.fromkeys(name for block in blocks for name in block.curves):
         whole = np.full((len(trials), len(steps)), np.nan)
         for block in blocks:
             if name in block.curves:
-                at = np.searchsorted(trials, block.trials), np.searchsorted(steps, block.curve_steps)
-                whole[np.ix_(*at)] = block.curves[name]
+                places = np.searchsorted(trials, block.trials), np.searchsorted(steps, block.curve_steps)
+                whole[np.ix_(*places)] = block.curves[name]
         arrays[name] = whole
     return arrays
 
 
-def parameter_arrays(table: Table) -> dict[str, np.ndarray]:
+def parameter_arrays(table: TrialTable) -> dict[str, np.ndarray]:
     """Return parameters.npz: trial (T,), name -> (T, ...); "name@trial" -> (...) where shapes differ."""
     blocks = by_trial(block for block in table.blocks if block.parameters)
-    trials = np.sort(np.concatenate([np.zeros(0, np.int64), *(block.trials for block in blocks)]))
+    trials = trials_of(blocks)
     arrays: dict[str, np.ndarray] = {"trial": trials}
     for name in dict.fromkeys(name for block in blocks for name in block.parameters):
         having = [block for block in blocks if name in block.parameters]

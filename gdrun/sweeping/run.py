@@ -11,12 +11,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gdrun.config.plugins import PluginSources
-from gdrun.errors import ConfigError, RunDirectoryError, UsageError
+from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.experiment.loading import LoadedConfig
 from gdrun.rundir.environment import PACKAGES
 from gdrun.rundir.layout import default_runs_root
@@ -25,18 +28,19 @@ from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 from gdrun.text import plural
 from gdrun.training.listener import Listener, Progress, plan_of
-from gdrun.training.prepare import Prepared, prepare
+from gdrun.training.prepare import Prepared, locating, prepare
 from gdrun.training.recorder import begin, config_hash, run_info, warn
 from gdrun.training.resume import continue_run, find_resumable, prepare_again
 from gdrun.training.signals import Abandoned, StopRequests
 
 from .executors import Executor, make_executor
-from .grouping import Group, group_trials, parts_of
-from .keeping import Keeper, load_parts
-from .proposals import batch_size, check_installed
-from .results import BlockProgress, BlockResult, Hooks, Table
-from .searching import search
-from .trials import SweepSpec, plan_trials
+from .groups import TrialGroup, group_trials, parts_of
+from .optuna_sampler import batch_size, check_installed
+from .plan import plan_trials
+from .results import BlockProgress, BlockResult, Champion, Hooks, TrialTable
+from .search import group_batch, search
+from .store import SweepStore, load_parts
+from .trials import SweepSpec
 
 
 def sweep(
@@ -93,7 +97,7 @@ def sweep(
         info = _info(spec, groups, first, settings, command)
         with RunStore.create(root, name or spec.base.experiment.name or "sweep", **info) as store:
             begin(store, spec.base, listener, first.built.warnings, spec.config_text())
-            return _carry_out(store, spec, groups, settings, Table(len(spec)), executor, first, listener, command)
+            return _carry_out(store, spec, groups, settings, TrialTable(len(spec)), executor, first, listener, command)
 
 
 def resume(
@@ -171,7 +175,7 @@ def resume_sweep(
 
 @dataclass(frozen=True)
 class _Settings:
-    """Where the trials of a sweep are trained."""
+    """Workers and device that train the trials of a sweep."""
 
     device: str | None
     threads: int | None
@@ -193,7 +197,7 @@ class _Reporter:
 
     spec: SweepSpec
     listener: Listener
-    table: Table
+    table: TrialTable
     began: float = field(default_factory=time.monotonic)
     finished: BlockProgress = field(default_factory=BlockProgress)
     """Of the blocks that were trained since the sweep was started or resumed."""
@@ -212,7 +216,7 @@ class _Reporter:
         counts = self.table.counts()
         best = self.table.best(self.spec.ranked, maximize=self.spec.maximize)
         trial, value = best if best is not None else (None, None)
-        # What trials are ranked by is known of those that go on only if it is their loss.
+        # Of trials that still run only the loss is known.
         by_loss = self.spec.ranked == "loss" and not self.spec.maximize
         if by_loss and running.best is not None and (value is None or running.best < value):
             trial, value = running.best_trial, running.best
@@ -235,15 +239,14 @@ def _first(spec: SweepSpec, settings: _Settings) -> Prepared:
     if spec.search is None:
         return settings.prepare(spec.load(0))
     check_installed(spec.search.kind)
-    lowest = [axis.values[0] if axis.values is not None else axis.distribution.low for axis in spec.axes]  # type: ignore[union-attr]
-    return settings.prepare(spec.with_rows([lowest]).load(0))
+    return settings.prepare(spec.with_rows([[axis.candidates[0] for axis in spec.axes]]).load(0))
 
 
 MOST_CHECKED = 64
 """So many programs are tried before anything is on disk."""
 
 
-def _check_groups(spec: SweepSpec, groups: Sequence[Group]) -> None:
+def _check_groups(spec: SweepSpec, groups: Sequence[TrialGroup]) -> None:
     """Build what the first trial of each group starts from, as far as that needs no program: sizes, files, shapes.
 
     Raises:
@@ -254,16 +257,21 @@ def _check_groups(spec: SweepSpec, groups: Sequence[Group]) -> None:
     for group in groups[1:MOST_CHECKED]:
         trial = int(group.trials[0])
         loaded = spec.load(trial)
-        try:
+        with locating(loaded, trial):
             build_parts(loaded.experiment, directory=loaded.directory)
-        except ConfigError as error:
-            placed = (loaded.locate(problem) for problem in error.problems)
-            problems = tuple(replace(problem, message=f"trial {trial}: {problem.message}") for problem in placed)
-            raise ConfigError(problems, source=spec.base.source) from error
+
+
+def _champion(spec: SweepSpec, trial: int) -> Champion | None:
+    """Train a trial again whose rows were not kept, because all rows together were too many."""
+    from .lanes import run_group
+
+    groups = group_batch(spec, trial, [spec.values(trial)])[0] if spec.search is not None else group_trials(spec)
+    (group,) = parts_of(groups, np.asarray([trial]))
+    return next(iter(run_group(spec, group, Hooks()))).champion
 
 
 def _info(
-    spec: SweepSpec, groups: Sequence[Group], first: Prepared, settings: _Settings, command: Sequence[str] | None
+    spec: SweepSpec, groups: Sequence[TrialGroup], first: Prepared, settings: _Settings, command: Sequence[str] | None
 ) -> dict[str, Any]:
     """Return the content of run.json before the first trial."""
     extra: dict[str, Any] = {
@@ -271,7 +279,7 @@ def _info(
             {"key": axis.key, "values": None if axis.values is None or len(axis.values) > 1000 else list(axis.values)}
             for axis in spec.axes
         ],
-        "trials": Table(len(spec)).counts(),
+        "trials": TrialTable(len(spec)).counts(),
         "metric": spec.metric,
         "direction": "maximize" if spec.maximize else "minimize",
         "value": spec.base.experiment.sweep.value,
@@ -295,9 +303,9 @@ def _info(
 def _carry_out(
     store: RunStore,
     spec: SweepSpec,
-    groups: list[Group],
+    groups: list[TrialGroup],
     settings: _Settings,
-    table: Table,
+    table: TrialTable,
     executor: Executor,
     first: Prepared,
     listener: Listener,
@@ -306,7 +314,7 @@ def _carry_out(
     """Train the groups, keeping each block as it comes, and close the store and the executor."""
     sizes = tuple(map(len, groups))
     listener.planned(plan_of(first, store.directory, store.info.name, num_trials=len(spec), group_sizes=sizes))
-    keeper = Keeper(store, spec, table)
+    sweep_store = SweepStore(store, spec, table)
     reporter = _Reporter(spec, listener, table)
     with StopRequests() as requests:
         hooks = Hooks(
@@ -317,12 +325,12 @@ def _carry_out(
         )
 
         def keep(block: BlockResult) -> None:
-            keeper.keep(block)
+            sweep_store.keep(block)
             reporter.block(block)
 
         try:
             if spec.search is not None:
-                spec = search(spec, executor, hooks, keeper, keep)
+                spec = search(spec, executor, hooks, sweep_store, keep)
             else:
                 for block in executor.run(spec, groups, hooks):
                     keep(block)
@@ -331,12 +339,13 @@ def _carry_out(
         finally:
             executor.close()
     if requests.signal is not None:
-        keeper.close(Status.INTERRUPTED, signal=requests.signal, seconds=time.monotonic() - reporter.began)
+        sweep_store.close(Status.INTERRUPTED, signal=requests.signal, seconds=time.monotonic() - reporter.began)
     else:
-        keeper.finish(spec, settings.prepare, command)
+        sweep_store.spec = spec
+        sweep_store.finish(partial(_champion, spec), settings.prepare, command)
         counts = table.counts()
         why = f"{plural(counts['total'], 'trial')}, {counts['diverged']} diverged, {counts['failed']} failed"
-        keeper.close(Status.COMPLETED, why=why, seconds=time.monotonic() - reporter.began)
+        sweep_store.close(Status.COMPLETED, why=why, seconds=time.monotonic() - reporter.began)
     run = Run(store.directory)
     listener.finished(run)
     return run

@@ -1,4 +1,4 @@
-"""What a sweep varies, and over which values: numpy only.
+"""Axes: the keys that a sweep varies, and their values. NumPy only.
 
 Generated numbers are rounded to twelve significant digits. The last bits of a logarithm are a library's and a
 processor's own; so rounded, a sweep that is taken up on another machine has the same trials, and a table says 0.3, not
@@ -25,7 +25,7 @@ DIGITS = 12
 
 @dataclass(frozen=True)
 class Distribution:
-    """What values are drawn from.
+    """Distribution that values are drawn from.
 
     Args:
         kind: "uniform", or "loguniform": the logarithm is uniform.
@@ -76,12 +76,20 @@ class Axis:
 
     @property
     def place(self) -> Place:
-        """Where the space is written."""
+        """The place of the space in its text."""
         return self.space.span.place()
 
     @property
+    def candidates(self) -> Sequence[Any]:
+        """The values; of a distribution its ends."""
+        if self.values is not None:
+            return self.values
+        assert self.distribution is not None
+        return (self.distribution.low, self.distribution.high)
+
+    @property
     def is_numeric(self) -> bool:
-        """Whether every value is a number."""
+        """True where every value is a number."""
         return self.values is None or all(map(is_number, self.values))
 
     def node(self, value: Any, index: int | None) -> Node:
@@ -134,16 +142,10 @@ def column(values: Sequence[Any]) -> np.ndarray:
         whole = all(isinstance(value, int) for value in values)
         return np.asarray(values, np.int64 if whole else np.float64)
     array = np.empty(len(values), object)
-    array[:] = values if not any(isinstance(value, tuple | list) for value in values) else _cells(values)
+    # One by one: NumPy would take a list of lists for a matrix.
+    for place, value in enumerate(values):
+        array[place] = value
     return array
-
-
-def _cells(values: Sequence[Any]) -> Any:
-    # numpy would take a list of lists for a matrix.
-    cells = np.empty(len(values), object)
-    for position, value in enumerate(values):
-        cells[position] = value
-    return cells
 
 
 def is_number(value: Any) -> bool:
@@ -157,6 +159,7 @@ def _number_of(value: Any, integer: bool) -> Any:
 
 
 def _as_node(value: Any, span: Span) -> Node:
+    """Return a value as a node whose parts all stand at `span`."""
     if isinstance(value, dict):
         return Node({key: _as_node(item, span) for key, item in value.items()}, span, dict.fromkeys(value, span))
     if isinstance(value, tuple | list):

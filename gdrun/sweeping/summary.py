@@ -1,4 +1,4 @@
-"""What a sweep's table comes to: the best settings, seeds summed up, and where training begins to diverge."""
+"""Summary of a sweep's table: the best settings, seeds summed up, and the learning rates that begin to diverge."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Ranked:
 
 
 @dataclass(frozen=True)
-class Edge:
-    """Where training begins to diverge along the learning rate, at one setting of everything else.
+class DivergenceEdge:
+    """Edge of divergence along the learning rate, at one setting of everything else.
 
     Args:
         axis: the learning rate's key. values: the other axes' values, without seeds.
@@ -59,7 +59,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class SweepSummary:
-    """What a sweep's table comes to.
+    """Summary of a sweep's table.
 
     Args:
         metric: the column by which trials are ranked. maximize: whether more of it is better.
@@ -75,13 +75,13 @@ class SweepSummary:
     axes: tuple[str, ...]
     seeds: bool
     ranked: tuple[Ranked, ...]
-    edges: tuple[Edge, ...]
+    edges: tuple[DivergenceEdge, ...]
     counts: dict[str, int]
     prediction: dict[str, Any] | None
 
 
 def summarize(run: Run, *, most: int = 5) -> SweepSummary:
-    """Return what the table of a sweep comes to, as far as it goes.
+    """Return the summary of a sweep's table, as far as it goes.
 
     Args:
         most: settings that are ranked.
@@ -98,7 +98,7 @@ def summarize(run: Run, *, most: int = 5) -> SweepSummary:
     ranked = [_ranked(group, settings, metric, maximize) for group in _grouped(rows, settings)]
     finite = [one for one in ranked if one.value is not None]
     finite.sort(key=lambda one: (-one.value if maximize else one.value, one.trial))  # type: ignore[operator]
-    told = extra.get("prediction")
+    prediction = extra.get("prediction")
     return SweepSummary(
         metric,
         maximize,
@@ -107,7 +107,7 @@ def summarize(run: Run, *, most: int = 5) -> SweepSummary:
         tuple(finite[:most]),
         tuple(_edges(rows, settings)),
         _counts(rows, extra),
-        told if isinstance(told, dict) else None,
+        prediction if isinstance(prediction, dict) else None,
     )
 
 
@@ -150,7 +150,7 @@ def _value(row: dict[str, Any], metric: str, worst: float) -> float:
     return float(value) if finite else worst  # type: ignore[arg-type]
 
 
-def _edges(rows: Sequence[dict[str, Any]], axes: Sequence[str]) -> list[Edge]:
+def _edges(rows: Sequence[dict[str, Any]], axes: Sequence[str]) -> list[DivergenceEdge]:
     rates = [axis for axis in axes if axis.rpartition(".")[2] == RATE]
     if not rates or not any(row.get("status") == "diverged" for row in rows):
         return []
@@ -163,7 +163,7 @@ def _edges(rows: Sequence[dict[str, Any]], axes: Sequence[str]) -> list[Edge]:
         diverged = {row[rate] for row in group if row["status"] == "diverged"} & numbers
         kept = numbers - diverged
         found.append(
-            Edge(
+            DivergenceEdge(
                 rate,
                 {axis: group[0].get(axis) for axis in others},
                 max(kept, default=None),
@@ -175,8 +175,8 @@ def _edges(rows: Sequence[dict[str, Any]], axes: Sequence[str]) -> list[Edge]:
 
 def _counts(rows: Sequence[dict[str, Any]], extra: dict[str, Any]) -> dict[str, int]:
     seen = Counter(str(row.get("status")) for row in rows)
-    told = extra.get("trials")
-    total = told.get("total") if isinstance(told, dict) else None
+    recorded = extra.get("trials")
+    total = recorded.get("total") if isinstance(recorded, dict) else None
     total = total if isinstance(total, int) else len(rows)
     counts = {status: seen.get(status, 0) for status in (*HAS_RESULT, "failed")}
     return {"total": total, **counts, "missing": max(0, total - sum(counts.values()))}

@@ -1,4 +1,4 @@
-"""The table of a sweep's trials: which values each of them has, and the checked config that makes.
+"""Table of a sweep's trials: the values of each of them, and the checked config that they make.
 
 The axes of a sweep fall into blocks: each listed axis is one, the pairs of `zip` are one, and everything that is drawn
 is one. The table is the product of the blocks, the first one slowest. Nothing of it is stored but the blocks.
@@ -7,14 +7,12 @@ is one. The table is the product of the blocks, the first one slowest. Nothing o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gdrun.config.plugins import PluginSources
 from gdrun.config.scalars import in_flow
 from gdrun.errors import ConfigError, Problem
 from gdrun.experiment.loading import LoadedConfig, revise
@@ -29,7 +27,7 @@ CHECKED_KINDS = 256
 
 
 @dataclass(frozen=True)
-class Block:
+class AxisBlock:
     """Axes that move together.
 
     Args:
@@ -48,7 +46,7 @@ class Block:
 
 @dataclass(frozen=True)
 class SweepSpec:
-    """What a sweep is going to do.
+    """Specification of a sweep: its base config, axes and table.
 
     Args:
         base: the config around which trials vary; its `sweep` is the one that gives this table again.
@@ -59,21 +57,21 @@ class SweepSpec:
 
     base: LoadedConfig
     axes: tuple[Axis, ...]
-    blocks: tuple[Block, ...] = field(repr=False)
+    blocks: tuple[AxisBlock, ...] = field(repr=False)
     trials: int | None = None
 
     def __len__(self) -> int:
-        """How many trials there are; of a search before it has asked, how many there may be."""
+        """Return the number of trials; of a search before its first batch, the most there may be."""
         return math.prod(map(len, self.blocks)) if self.blocks else self.trials or 0
 
     @property
     def search(self) -> Search | None:
-        """How trials are proposed; None where they are listed here."""
+        """The search that proposes trials; None where they are listed here."""
         return self.base.experiment.sweep.search
 
     @property
     def metric(self) -> str:
-        """What trials are ranked by."""
+        """The metric that trials are ranked by."""
         search = self.search
         return (search.metric if search is not None else None) or self.base.experiment.sweep.metric
 
@@ -84,7 +82,7 @@ class SweepSpec:
 
     @property
     def maximize(self) -> bool:
-        """Whether more of it is better."""
+        """True where more of it is better."""
         direction = self.base.experiment.sweep.direction
         if direction == "auto":
             return higher_is_better(self.metric.removeprefix("validation_"))
@@ -122,7 +120,7 @@ class SweepSpec:
     def with_rows(self, rows: Sequence[Sequence[Any]]) -> SweepSpec:
         """Return the sweep whose trials have `rows` of values, one value an axis, as a search proposes them."""
         columns = tuple(zip(*rows, strict=True)) if rows else tuple(() for _ in self.axes)
-        return replace(self, blocks=(Block(tuple(range(len(self.axes))), columns, False),))
+        return replace(self, blocks=(AxisBlock(tuple(range(len(self.axes))), columns, False),))
 
     def text(self) -> str:
         """Return the `sweep:` section that gives this table again, as YAML."""
@@ -154,60 +152,24 @@ class SweepSpec:
                 yield axis, values[row], row if block.listed else None
 
 
-def plan_trials(
-    source: str | Path | bytes | LoadedConfig,
-    arguments: Sequence[str] | Mapping[str, Any] = (),
-    *,
-    trials: int | None = None,
-    overrides: Sequence[str] | Mapping[str, Any] = (),
-    search: str | None = None,
-    metric: str | None = None,
-    maximize: bool | None = None,
-    plugins: PluginSources = (),
-) -> SweepSpec:
-    """Return the table of a sweep, checked as far as texts go.
-
-    Args:
-        source: as in `load_config`, or a config that is loaded.
-        arguments: "KEY=SPACE" texts, or a mapping from key to space: a text, a list of values, one value. One value is
-            a plain override. If there is an axis among them, `over` and `zip` of the file do not count; else the
-            file's axes do, but for those that a plain override fixes; else the learning rate is swept.
-        trials: how many points to draw, or how many trials a search may make; None: as the config says.
-        overrides: settings for all trials, as in `load_config`; a list is a value here.
-        search: a sampler's name; "none" turns off the config's search.
-        metric, maximize: what trials are ranked by; None: as the config says.
-        plugins: as in `load_config`.
-    Raises:
-        ConfigError: with every problem of the config, the keys, the spaces and the values, placed.
-        UsageError: as `load_config`; or `trials` are asked for where nothing is drawn.
-    """
-    from .planning import plan
-
-    ranking: dict[str, Any] = {"search": search, "metric": metric, "maximize": maximize}
-    return plan(source, arguments, overrides, trials=trials, plugins=plugins, **ranking)
-
-
 def check_trials(spec: SweepSpec) -> None:
     """Check the configs of trials from the top: all of few; of many those that differ in kind or have an extreme value.
 
     Raises:
         ConfigError: with what is wrong, each mistake with the first trial that has it.
     """
-    found: dict[tuple[Any, str], Problem] = {}
+    problems: dict[tuple[Any, str], Problem] = {}
     for trial in representatives(spec):
         try:
             spec.load(trial)
         except ConfigError as error:
             for problem in error.problems:
-                known = found.setdefault((problem.place, problem.message), problem)
-                if known is problem:
-                    found[problem.place, problem.message] = replace(
-                        problem, message=f"trial {trial}: {problem.message}"
-                    )
-        if len(found) >= 10:
+                named = replace(problem, message=f"trial {trial}: {problem.message}")
+                problems.setdefault((problem.place, problem.message), named)
+        if len(problems) >= 10:
             break
-    if found:
-        raise ConfigError(tuple(found.values()), source=spec.base.source)
+    if problems:
+        raise ConfigError(tuple(problems.values()), source=spec.base.source)
 
 
 def representatives(spec: SweepSpec) -> list[int]:

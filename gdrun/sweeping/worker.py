@@ -1,4 +1,4 @@
-"""What a worker does with a group of trials, in whichever process and on whichever machine it is.
+"""Training of a group of trials in a worker process, on this machine or another one.
 
 TensorFlow is imported here by the first group, or before it by `warm_up`.
 """
@@ -12,13 +12,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .grouping import Group
+from .groups import TrialGroup
 from .results import BlockProgress, BlockResult, Hooks
-
-if TYPE_CHECKING:
-    from .trials import SweepSpec
+from .trials import SweepSpec
 
 PROGRESS_SECONDS = 0.2
 """Between two messages of a worker's progress."""
@@ -29,14 +27,14 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True)
 class Work:
-    """What all groups of one sweep have in common, as it is sent to workers.
+    """Content of a sweep that all its groups share, as it is sent to workers.
 
     Args:
         spec: the pickled SweepSpec.
         digest: of it.
         device: "auto", "cpu", "gpu" or "gpu:1".
         threads: CPU threads of a worker; None: as many as TensorFlow takes.
-        versions: what a worker has to have, by name; None: it is this installation.
+        versions: that a worker has to have, by name; None: it is this installation.
     """
 
     spec: bytes
@@ -55,12 +53,12 @@ class Work:
 
 
 class OtherVersions(Exception):
-    """A worker has other versions than the sweep; the message tells both."""
+    """A worker has other versions than the sweep; the message names both."""
 
 
 def train(
     work: Work,
-    group: Group,
+    group: TrialGroup,
     send: Callable[[BlockProgress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[BlockResult]:
@@ -68,21 +66,21 @@ def train(
 
     Args:
         send: called now and then with the group's progress.
-        should_stop: asked now and then; where it says yes, the results are not all there.
+        should_stop: asked now and then; once it is true, the results are not all there.
     Raises:
         OtherVersions: this process may not take part.
         ResourceError: the device is not there.
         PluginError: a plugin is not what it was when the sweep was started.
     """
     with _one_at_a_time:
-        if work.versions is not None and (told := difference(work.versions, versions())):
-            raise OtherVersions(told)
+        if work.versions is not None and (differences := difference(work.versions, versions())):
+            raise OtherVersions(differences)
         spec = _spec(work)
         from gdrun.engine.device import configure, import_tensorflow
 
         tf = import_tensorflow()
         name = configure(device=work.device, threads=work.threads).name
-        from .blocks import run_group
+        from .lanes import run_group
 
         progress = _GroupProgress(send)
         hooks = Hooks(should_stop=should_stop, progress=progress.within)
@@ -129,23 +127,23 @@ def warm_up(device: str, threads: int | None) -> None:
     from gdrun.engine.device import configure
 
     configure(device=device, threads=threads)
-    import gdrun.sweeping.blocks  # noqa: F401
+    import gdrun.sweeping.lanes  # noqa: F401
 
 
 def versions() -> dict[str, str | None]:
-    """Return what decides a result's bits, as far as it is installed software: name -> version, "python" first."""
+    """Return the versions that decide a result's bits: name -> version, "python" first."""
     from gdrun.rundir.environment import package_versions
     from gdrun.version import __version__
 
-    found = package_versions(("tensorflow", "keras"))
+    packages = package_versions(("tensorflow", "keras"))
     # Of Python the minor version counts, as it does when a run is resumed.
-    return found | {"python": ".".join(str(found["python"]).split(".")[:2]), "gdrun": __version__}
+    return packages | {"python": ".".join(str(packages["python"]).split(".")[:2]), "gdrun": __version__}
 
 
-def difference(wanted: dict[str, str | None], found: dict[str, str | None]) -> str:
-    """Return in which versions `found` is not what is `wanted`, in words; "" where it is."""
+def difference(needed: dict[str, str | None], found: dict[str, str | None]) -> str:
+    """Return the differences of versions in words; "" where there is none."""
     return ", ".join(
         f"{name} {found.get(name) or 'nowhere'} instead of {version}"
-        for name, version in wanted.items()
+        for name, version in needed.items()
         if found.get(name) != version
     )

@@ -15,7 +15,7 @@ from gdrun.rundir.run import Run
 if TYPE_CHECKING:
     from gdrun.engine.drive import Report
 
-    from .train import Prepared
+    from .prepare import Prepared
 
 _MOST_NUMBERS = 10
 """Parameters are reported while they are at most so many numbers."""

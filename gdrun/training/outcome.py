@@ -15,6 +15,7 @@ from .prepare import Prepared
 
 if TYPE_CHECKING:
     from gdrun.engine.drive import Report
+    from gdrun.engine.state import Reason
 
 
 @dataclass(frozen=True)
@@ -35,60 +36,85 @@ class Outcome:
     """step and value of the metric that chose the best parameters."""
 
 
+@dataclass(frozen=True)
+class Ending:
+    """End of a run or a lane, as far as its last state decides it."""
+
+    status: Status
+    stopped_by: str
+    diverged: dict[str, Any] | None = None
+    """step and quantity of the first value that was not finite."""
+
+
+def ending(reason: Reason, step: int, *, at_end: bool, not_finite: str, unit: str) -> Ending | None:
+    """Return the ending that a last state decides; None where it was stopped from outside.
+
+    Args:
+        step: updates done.
+        at_end: the schedule's last step is reached.
+        not_finite: the quantity that is not finite at the end, where divergence stops no run; "" where all are.
+        unit: of the schedule, "epochs" or "steps".
+    """
+    if reason.diverged:
+        # Parameters diverge by the update that follows the last finite state.
+        first = step + (reason.quantity == "parameters")
+        return Ending(Status.DIVERGED, "non_finite", {"step": first, "quantity": reason.quantity})
+    if reason:
+        return Ending(Status.STOPPED, reason.name.lower())
+    if not at_end:
+        return None
+    if not_finite:
+        return Ending(Status.DIVERGED, "non_finite", {"step": step, "quantity": not_finite})
+    return Ending(Status.COMPLETED, unit)
+
+
 def describe_outcome(prepared: Prepared, report: Report, signal_number: int | None, seconds: float) -> Outcome:
     """Return the outcome of a run whose last report is `report`."""
-    from gdrun.engine.state import Reason
-
-    reason, step = report.reason, report.step
-    best = _best(prepared, report)
-    if reason.diverged:
-        diverged, why = _divergence(reason, report)
-        watch = prepared.built.step.patience
-        kept = f"step {best['step']}, the best," if best and watch and watch.restore_best else f"step {step}"
-        why = f"{why}; the parameters of {kept} are kept"
-        return Outcome(Status.DIVERGED, "non_finite", why, report, seconds, diverged=diverged, best=best)
-    loss = float(report.records["loss"][-1])
-    if report.finished and reason is Reason.NONE:
-        if not np.isfinite(loss) or not _finite(report):
-            quantity = "loss" if not np.isfinite(loss) else "parameters"
-            why = f"the {quantity} was not finite at the end, step {step}; schedule.stop.non_finite is false"
-            diverged = {"step": step, "quantity": quantity}
-            return Outcome(Status.DIVERGED, "non_finite", why, report, seconds, diverged=diverged, best=best)
-        schedule = prepared.loaded.experiment.schedule
-        unit = "smoke" if prepared.smoke else "epochs" if schedule.epochs is not None else "steps"
-        per_epoch = prepared.built.steps_per_epoch
-        done = plural(step // per_epoch, "epoch") if unit == "epochs" else plural(step, "step")
-        why = f"the schedule's end, {done}" if unit != "smoke" else f"a smoke run, {done}"
-        return Outcome(Status.COMPLETED, unit, why, report, seconds, best=best)
-    if reason is not Reason.NONE:
-        name = reason.name.lower()
-        return Outcome(Status.STOPPED, name, _why_stopped(prepared, report), report, seconds, best=best)
+    step, best, schedule = report.step, _best(prepared, report), prepared.loaded.experiment.schedule
+    not_finite = ""
+    if report.finished:
+        # Not before: the values of an abandoned chunk may have to be waited for.
+        not_finite = "loss" if not np.isfinite(report.records["loss"][-1]) else "" if _finite(report) else "parameters"
+    unit = "smoke" if prepared.smoke else "epochs" if schedule.epochs is not None else "steps"
+    end = ending(report.reason, step, at_end=report.finished, not_finite=not_finite, unit=unit)
+    if end is not None:
+        why = _why(prepared, report, end, best)
+        return Outcome(end.status, end.stopped_by, why, report, seconds, diverged=end.diverged, best=best)
     if signal_number is not None:
-        name = signals.Signals(signal_number).name
-        why = f"{name} at step {step}"
+        why = f"{signals.Signals(signal_number).name} at step {step}"
         return Outcome(Status.INTERRUPTED, "signal", why, report, seconds, signal_number=signal_number, best=best)
-    limit = prepared.loaded.experiment.schedule.stop.seconds
-    return Outcome(Status.STOPPED, "seconds", f"{limit} seconds were over at step {step}", report, seconds, best=best)
+    why = f"{schedule.stop.seconds} seconds were over at step {step}"
+    return Outcome(Status.STOPPED, "seconds", why, report, seconds, best=best)
+
+
+def _why(prepared: Prepared, report: Report, end: Ending, best: dict[str, Any]) -> str:
+    """Return the reason of an ending in words."""
+    step = report.step
+    if end.status is Status.COMPLETED:
+        if prepared.smoke:
+            return f"a smoke run, {plural(step, 'step')}"
+        per_epoch = prepared.built.steps_per_epoch
+        done = plural(step // per_epoch, "epoch") if end.stopped_by == "epochs" else plural(step, "step")
+        return f"the schedule's end, {done}"
+    if end.status is Status.STOPPED:
+        return _why_stopped(prepared, report)
+    assert end.diverged is not None
+    quantity = end.diverged["quantity"]
+    if not report.reason.diverged:
+        return f"the {quantity} was not finite at the end, step {step}; schedule.stop.non_finite is false"
+    rate = human_number(float(report.records["learning_rate"][-1]))
+    watch = prepared.built.step.patience
+    kept = f"step {best['step']}, the best," if best and watch and watch.restore_best else f"step {step}"
+    seen = {
+        "loss": f"the loss became {float(report.records['loss'][-1])} at step {step}",
+        "gradient": f"a gradient became infinite or nan at step {step}",
+        "parameters": f"update {step + 1} made a parameter infinite or nan",
+    }
+    return f"{seen[quantity]} (learning rate {rate}); the parameters of {kept} are kept"
 
 
 def _finite(report: Report) -> bool:
     return all(bool(np.all(np.isfinite(value.numpy()))) for value in report.state.parameters)
-
-
-def _divergence(reason: Any, report: Report) -> tuple[dict[str, Any], str]:
-    from gdrun.engine.state import Reason
-
-    step = report.step
-    rate = human_number(float(report.records["learning_rate"][-1]))
-    if reason is Reason.PARAMETERS_NOT_FINITE:
-        why = f"update {step + 1} made a parameter infinite or nan (learning rate {rate})"
-        return {"step": step + 1, "quantity": "parameters"}, why
-    if reason is Reason.GRADIENT_NOT_FINITE:
-        why = f"a gradient became infinite or nan at step {step} (learning rate {rate})"
-        return {"step": step, "quantity": "gradient"}, why
-    loss = float(report.records["loss"][-1])
-    why = f"the loss became {loss} at step {step} (learning rate {rate})"
-    return {"step": step, "quantity": "loss"}, why
 
 
 def _why_stopped(prepared: Prepared, report: Report) -> str:

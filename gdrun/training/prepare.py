@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gdrun.errors import ConfigError, Problem
@@ -42,14 +44,26 @@ def prepare(
     chosen = configure(device=device or loaded.experiment.device, threads=threads)
     from gdrun.assembly import build
 
-    try:
-        with tf.device(chosen.name):
-            built = build(loaded.experiment, directory=loaded.directory, max_steps=SMOKE_STEPS if smoke else None)
-    except ConfigError as error:
-        problems = tuple(loaded.locate(problem) for problem in error.problems)
-        raise ConfigError(problems, source=loaded.source) from error
+    with locating(loaded), tf.device(chosen.name):
+        built = build(loaded.experiment, directory=loaded.directory, max_steps=SMOKE_STEPS if smoke else None)
     _check_files(loaded, built)
     return Prepared(loaded, built, chosen, smoke)
+
+
+@contextmanager
+def locating(loaded: LoadedConfig, trial: int | None = None) -> Iterator[None]:
+    """Give the problems of building their places in the config.
+
+    Args:
+        trial: its number, for the message.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        problems = tuple(loaded.locate(problem) for problem in error.problems)
+        if trial is not None:
+            problems = tuple(replace(problem, message=f"trial {trial}: {problem.message}") for problem in problems)
+        raise ConfigError(problems, source=loaded.source) from error
 
 
 def _check_files(loaded: LoadedConfig, built: Built) -> None:

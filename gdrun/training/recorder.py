@@ -218,7 +218,7 @@ class Recorder:
 
 
 def _whole(built: Any) -> bool:
-    """Whether each row's loss is that over all training data, the model in inference mode."""
+    """Return whether each row's loss is that over all training data, the model in inference mode."""
     batches = built.program.feed.batches
     return (batches is None or batches.full_batch) and not built.state.model_state
 

@@ -301,6 +301,6 @@ def _reopen(store: RunStore, prepared: Prepared, position: Position | None) -> N
         settings=settings,
     )
     store.write_text(layout.CONFIG, prepared.loaded.resolved_text())
-    # The row of a state in which the run was interrupted is no row of one that goes on.
+    # The row of a state in which the run was interrupted is no row of one that was not.
     has_row = position is not None and bool(position.report.is_row[0])
     store.cut_rows(after_step=step if has_row else step - 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gdrun.engine.state import Patience, Plateau, Reason, TrainState
+from gdrun.engine.state import PatienceState, PlateauState, Reason, TrainState
 from gdrun.engine.step import Step
 from gdrun.engine.watch import Watch
 
@@ -99,7 +99,7 @@ def test_gradient_norm_below_means_the_gradient_of_the_loss_that_was_not_scaled(
     np.testing.assert_array_equal(rows["state"].parameters[0], POINTS[step])
 
 
-# Patience and plateau: Keras's callbacks, told of the same values.
+# Patience and plateau: Keras's callbacks, given the same values.
 
 
 def looks(step, state, values):
@@ -159,7 +159,7 @@ def test_patience_is_that_of_keras_early_stopping(tensorflow, mode, patience, mi
         model = Recorder()
         callback.set_model(model)
         callback.on_train_begin()
-        memory = Patience(float64(math.inf), integer(0), integer(0), (tf.constant(-1.0),), ())
+        memory = PatienceState(float64(math.inf), integer(0), integer(0), (tf.constant(-1.0),), ())
         for epoch, state in enumerate(looks(step, start(patience=memory), values)):
             model.weights = epoch
             callback.on_epoch_end(epoch, {"m": values[epoch]})
@@ -184,7 +184,7 @@ def test_a_plateau_is_that_of_keras_reduce_lr_on_plateau(tensorflow, mode, patie
         model = Recorder()
         callback.set_model(model)
         callback.on_train_begin()
-        memory = Plateau(float64(1.0), float64(math.inf), integer(0), integer(0))
+        memory = PlateauState(float64(1.0), float64(math.inf), integer(0), integer(0))
         for epoch, state in enumerate(looks(Step(None, None, plateau=watch), start(plateau=memory), values)):
             callback.on_epoch_end(epoch, {"m": values[epoch]})
             assert float(state.plateau.factor) == float(model.optimizer.learning_rate)
@@ -192,9 +192,9 @@ def test_a_plateau_is_that_of_keras_reduce_lr_on_plateau(tensorflow, mode, patie
 
 @pytest.mark.parametrize("rule", ["patience", "plateau"])
 def test_between_ends_of_epochs_and_after_the_end_no_rule_looks(tensorflow, rule):
-    memory = Patience(float64(1.0), integer(0), integer(0), (), ())
+    memory = PatienceState(float64(1.0), integer(0), integer(0), (), ())
     if rule == "plateau":
-        memory = Plateau(float64(1.0), float64(1.0), integer(0), integer(0))
+        memory = PlateauState(float64(1.0), float64(1.0), integer(0), integer(0))
     step = Step(None, None, **{rule: Watch("m", False, 0.0, 1)})
     for reason, is_epoch_end in ((0, False), (1, True)):
         state = start(step=integer(3), reason=tf.constant(reason), **{rule: memory})

@@ -24,10 +24,10 @@ def report(step: int, active: Any = None, lanes: Any = None, **records: Any) -> 
     )
 
 
-def kept(halving: Halving, told: Any) -> list[int]:
-    mask = halving.keep(told)
+def kept(halving: Halving, report: Any) -> list[int]:
+    mask = halving.keep(report)
     assert mask is not None
-    return np.flatnonzero(mask & told.active).tolist()
+    return np.flatnonzero(mask & report.active).tolist()
 
 
 def test_rungs_halve_down_to_sixteen_lanes_and_lie_at_ends_of_epochs():
@@ -68,8 +68,8 @@ def test_of_mini_batches_the_mean_over_the_epoch_decides():
 def test_of_equals_the_first_trials_go_on_wherever_they_are_in_the_program():
     lanes = np.random.default_rng(1).permutation(32)
     halving = Halving(32, 100, maximize=False)
-    told = report(50, lanes=lanes, loss=np.zeros(32))
-    assert sorted(lanes[kept(halving, told)]) == list(range(16))
+    reported = report(50, lanes=lanes, loss=np.zeros(32))
+    assert sorted(lanes[kept(halving, reported)]) == list(range(16))
 
 
 def test_lanes_that_are_done_count_as_dropped():

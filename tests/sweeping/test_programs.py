@@ -14,7 +14,7 @@ pytest.importorskip("optuna")
 
 from gdrun.engine.lane_drive import LaneProgram
 from gdrun.rundir.run import Run
-from gdrun.sweeping import blocks, programs
+from gdrun.sweeping import lanes
 from gdrun.sweeping.run import sweep
 
 LINE_WITH_OFFSET = LINE.replace(
@@ -26,15 +26,15 @@ LINE_WITH_OFFSET = LINE.replace(
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Run, int]]:
     """Search in three batches of eight: search(*space) -> (the sweep, how many programs it made)."""
     made: list[LaneProgram] = []
-    make = blocks.lane_program
-    monkeypatch.setattr(blocks, "lane_program", lambda *arguments: made.append(make(*arguments)) or made[-1])
+    make = lanes.lane_program
+    monkeypatch.setattr(lanes, "lane_program", lambda *arguments: made.append(make(*arguments)) or made[-1])
 
     def run(*space: str, keep: bool = True, text: str = LINE_WITH_OFFSET) -> tuple[Run, int]:
         made.clear()
-        programs._kept.clear()
+        lanes._programs.clear()
         with pytest.MonkeyPatch.context() as patch:
             if not keep:
-                patch.setattr(blocks, "kept_program", lambda spec, group, inputs, make: make())
+                patch.setattr(lanes, "_shared_program", lambda spec, group, inputs, make: make())
             block = "sweep: {trials: 24, search: {kind: tpe, batch: 8}}\n"
             return sweep((text + block).encode(), space, runs_dir=tmp_path), len(made)
 
@@ -63,9 +63,9 @@ def test_data_of_their_own_is_nothing_to_share(search):
 
 def test_few_programs_are_kept(monkeypatch):
     spec: Any = type("Spec", (), {"search": True})()
-    group: Any = type("Group", (), {"changes": ("rate",)})()
-    monkeypatch.setattr(programs, "_kept", programs.OrderedDict())
+    group: Any = type("TrialGroup", (), {"changes": ("rate",)})()
+    monkeypatch.setattr(lanes, "_programs", lanes.OrderedDict())
     for number in range(20):
-        monkeypatch.setattr(programs, "_key", lambda *_, number=number: number)
-        programs.kept_program(spec, group, None, lambda number=number: number)  # type: ignore[arg-type]
-    assert list(programs._kept) == list(range(12, 20))
+        monkeypatch.setattr(lanes, "_program_key", lambda *_, number=number: number)
+        lanes._shared_program(spec, group, None, lambda number=number: number)  # type: ignore[arg-type]
+    assert list(lanes._programs) == list(range(12, 20))

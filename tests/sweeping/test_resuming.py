@@ -124,17 +124,17 @@ def test_a_killed_sweep_goes_on_without_the_part_that_was_torn(
 
 def test_trials_that_failed_run_again(config: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     """Until then the sweep is complete but for them, and can be resumed."""
-    from gdrun.sweeping.keeping import Keeper
     from gdrun.sweeping.results import failed
+    from gdrun.sweeping.store import SweepStore
 
-    # A worker that died three times, or a config that cannot be built, comes to the keeper as this.
-    keep, runs = Keeper.keep, tmp_path / "runs"
+    # A worker that died three times, or a config that cannot be built, comes to the store as this.
+    keep, runs = SweepStore.keep, tmp_path / "runs"
 
-    def failing(self: Keeper, block: Any) -> None:
+    def failing(self: SweepStore, block: Any) -> None:
         keep(self, failed(block.trials, "out of paper") if block.trials[0] == 18 else block)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Keeper, "keep", failing)
+        patch.setattr(SweepStore, "keep", failing)
         begun = sweep(config, runs_dir=runs)
     assert begun.status is Status.COMPLETED
     assert begun.info.extra["trials"]["failed"] == 18

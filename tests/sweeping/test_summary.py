@@ -17,14 +17,15 @@ def trial(rate, loss, status="completed", **more):
 
 def test_the_best_come_first_and_what_diverged_is_not_among_them(sweep_of):
     rows = [trial(0.1, 0.5), trial(0.2, 0.1), trial(0.4, 1e-9, "diverged"), trial(0.3, math.inf), trial(0.05, 0.7)]
-    told = summarize(sweep_of([RATE], rows), most=2)
-    assert [(one.trial, one.values, one.value) for one in told.ranked] == [(1, {RATE: 0.2}, 0.1), (0, {RATE: 0.1}, 0.5)]
+    summary = summarize(sweep_of([RATE], rows), most=2)
+    ranked = [(one.trial, one.values, one.value) for one in summary.ranked]
+    assert ranked == [(1, {RATE: 0.2}, 0.1), (0, {RATE: 0.1}, 0.5)]
 
 
 def test_more_is_better_where_the_sweep_says_so(sweep_of):
     rows = [trial(0.1, 1.0, r2=0.5), trial(0.2, 1.0, r2=0.9)]
-    told = summarize(sweep_of([RATE], rows, metric="r2", direction="maximize"))
-    assert (told.metric, told.ranked[0].trial) == ("r2", 1)
+    summary = summarize(sweep_of([RATE], rows, metric="r2", direction="maximize"))
+    assert (summary.metric, summary.ranked[0].trial) == ("r2", 1)
 
 
 def test_the_best_value_along_the_way_can_be_what_counts(sweep_of):
@@ -35,17 +36,17 @@ def test_the_best_value_along_the_way_can_be_what_counts(sweep_of):
 def test_seeds_are_summed_up_by_median_and_middle_half(sweep_of):
     losses = {0.1: [5.0, 1.0, 3.0, 2.0, 4.0], 0.2: [6.0, 6.0, 6.0, 6.0, 6.0]}
     rows = [trial(rate, loss, seed=seed) for rate in losses for seed, loss in enumerate(losses[rate])]
-    told = summarize(sweep_of([RATE, "seed"], rows))
-    first = told.ranked[0]
-    assert told.seeds
+    summary = summarize(sweep_of([RATE, "seed"], rows))
+    first = summary.ranked[0]
+    assert summary.seeds
     assert (first.values, first.value, first.low, first.high, first.count) == ({RATE: 0.1}, 3.0, 2.0, 4.0, 5)
 
 
 def test_a_seed_that_diverged_is_the_worst_of_its_setting(sweep_of):
     rows = [trial(0.1, 1.0, seed=0), trial(0.1, 2.0, seed=1), trial(0.1, 1e9, "diverged", seed=2)]
     rows += [trial(0.2, 1e9, "diverged", seed=seed) for seed in range(2)] + [trial(0.2, 0.1, seed=2)]
-    told = summarize(sweep_of([RATE, "seed"], rows))
-    assert [(one.value, one.diverged) for one in told.ranked] == [(2.0, 1)]
+    summary = summarize(sweep_of([RATE, "seed"], rows))
+    assert [(one.value, one.diverged) for one in summary.ranked] == [(2.0, 1)]
 
 
 def test_the_edge_is_between_the_last_stable_rate_and_the_first_that_diverged(sweep_of):
@@ -78,8 +79,8 @@ def test_trials_without_a_row_are_missing(sweep_of):
 
 
 def test_a_sweep_that_has_only_begun_has_nothing_ranked(sweep_of):
-    told = summarize(sweep_of([RATE], [], status="running", trials={"total": 5}))
-    assert (told.ranked, told.edges, told.counts["missing"]) == ((), (), 5)
+    summary = summarize(sweep_of([RATE], [], status="running", trials={"total": 5}))
+    assert (summary.ranked, summary.edges, summary.counts["missing"]) == ((), (), 5)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

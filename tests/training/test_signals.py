@@ -77,9 +77,8 @@ schedule: {steps: 10}
     release = threading.Event()
     monkeypatch.setattr(prepared.built.program, "run", lambda *arguments: release.wait())
     send()
-    began = time.monotonic()
+    # The chunk returns only after this line: a run that waited for it would hang.
     run = execute(prepared, runs_dir=lab.runs)
     release.set()
-    assert time.monotonic() - began < 1.5
     assert (run.status, run.info.steps) == (Status.INTERRUPTED, 0)
     assert run.parameters["w"] == 3

@@ -41,20 +41,20 @@ class Notes(Listener):
     """Writes down what it hears."""
 
     def __init__(self):
-        self.heard = []
+        self.calls = []
 
     def planned(self, plan):
-        self.heard.append(("planned", plan))
+        self.calls.append(("planned", plan))
         assert plan.directory.is_dir()
 
     def progress(self, progress):
-        self.heard.append(("progress", progress))
+        self.calls.append(("progress", progress))
 
     def warned(self, message):
-        self.heard.append(("warned", message))
+        self.calls.append(("warned", message))
 
     def finished(self, run):
-        self.heard.append(("finished", run))
+        self.calls.append(("finished", run))
 
 
 def test_a_run_leaves_a_directory_that_says_what_happened(lab):
@@ -135,14 +135,15 @@ def test_what_was_written_is_kept_beside_what_it_came_to(lab):
 def test_a_listener_hears_the_plan_then_progress_then_the_run(lab):
     notes = Notes()
     run = lab.train(LINE, listener=notes)
-    kinds = [kind for kind, _ in notes.heard]
+    kinds = [kind for kind, _ in notes.calls]
     assert kinds == ["planned"] + ["progress"] * (len(kinds) - 2) + ["finished"]
-    told = notes.heard[0][1]
-    assert (told.name, told.description) == ("line", "a line through ten points")
-    assert (told.total_steps, told.steps_per_epoch, told.total_epochs, told.num_parameters) == (12, 3, 4, 2)
-    assert (told.parameter_names, told.device, told.compile, told.precision) == (("w", "b"), "cpu", "graph", "float64")
-    assert told.directory == run.directory
-    last = notes.heard[-2][1]
+    planned = notes.calls[0][1]
+    assert (planned.name, planned.description) == ("line", "a line through ten points")
+    assert (planned.total_steps, planned.steps_per_epoch, planned.total_epochs, planned.num_parameters) == (12, 3, 4, 2)
+    assert planned.parameter_names == ("w", "b")
+    assert (planned.device, planned.compile, planned.precision) == ("cpu", "graph", "float64")
+    assert planned.directory == run.directory
+    last = notes.calls[-2][1]
     assert (last.step, last.epoch) == (12, 4)
     assert last.loss == rows_of(run)[-1]["loss"]
     assert last.parameters == {"w": run.parameters["w"], "b": run.parameters["b"]}
@@ -150,15 +151,15 @@ def test_a_listener_hears_the_plan_then_progress_then_the_run(lab):
 
 
 def test_a_plan_can_be_had_without_a_run(lab):
-    told = plan(lab.prepare(LINE))
-    assert (told.directory, told.total_steps) == (None, 12)
+    planned = plan(lab.prepare(LINE))
+    assert (planned.directory, planned.total_steps) == (None, 12)
     assert not lab.runs.exists()
 
 
 def test_what_xla_cannot_compile_runs_as_a_graph_and_says_so(lab):
     notes = Notes()
     run = lab.train(LINE, ["compile=xla", "epochs=1", 'record.formulas={d: "det([[w, 1], [b, 2]])"}'], listener=notes)
-    warnings = [message for kind, message in notes.heard if kind == "warned"]
+    warnings = [message for kind, message in notes.calls if kind == "warned"]
     assert run.info.compile == "graph"
     assert len(warnings) == 1
     assert "det" in warnings[0]

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gdrun.sweeping.blocks import run_group
-from gdrun.sweeping.grouping import Group, group_trials
+from gdrun.sweeping.groups import TrialGroup, group_trials
+from gdrun.sweeping.lanes import run_group
+from gdrun.sweeping.plan import plan_trials
 from gdrun.sweeping.results import BlockResult, Hooks
-from gdrun.sweeping.trials import SweepSpec, plan_trials
+from gdrun.sweeping.trials import SweepSpec
 from tests.optimizers.family import KERAS
 from tests.optimizers.test_optimizers_lanes import VALUES
 
@@ -38,11 +39,11 @@ def line(**settings: str) -> bytes:
     return LINE.format(**{**USUAL, **settings}).encode()
 
 
-def blocks(spec: SweepSpec, group: Group) -> list[BlockResult]:
+def blocks(spec: SweepSpec, group: TrialGroup) -> list[BlockResult]:
     return list(run_group(spec, group, Hooks()))
 
 
-def one(spec: SweepSpec, group: Group) -> BlockResult:
+def one(spec: SweepSpec, group: TrialGroup) -> BlockResult:
     (block,) = blocks(spec, group)
     return block
 

@@ -1,6 +1,6 @@
-"""Trials proposed by Optuna's samplers: a sweep's axes as its distributions, asked and told in batches.
+"""Optuna's samplers: a sweep's axes as Optuna's distributions, trials proposed and their outcomes given in batches.
 
-Optuna is a library of numbers here. Its study is in memory, it writes no files and says nothing, and all of its
+Optuna is a library of numbers here. Its study is in memory, it writes no files and logs nothing, and all of its
 randomness comes from the config's seed, so that the same search proposes the same trials.
 """
 
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,32 +23,28 @@ from gdrun.random_streams import integer_seed
 from gdrun.text import safe_text
 
 from .space import Axis, rounded
-
-if TYPE_CHECKING:
-    from .trials import SweepSpec
+from .trials import SweepSpec
 
 EXTRA = "search"
 BATCH = 16
-"""Trials of a batch where what is told matters: as many as a program of lanes has at least."""
+"""Trials of a batch where outcomes matter: as many as a program of lanes has at least."""
 PRUNED_BATCH = 64
 """Where weak lanes are dropped: 64 at first, 16 at the end."""
-UNTOLD_BATCH = 4096
-"""Where nothing is learned from results, all trials at once, as far as it goes."""
+BLIND_BATCH = 4096
+"""Where a sampler does not look at outcomes, all trials at once, as far as it goes."""
 LEARNS = {"tpe": True, "cmaes": True, "gp": True, "random": False, "qmc": False}
-"""Sampler -> whether it looks at results."""
+"""Sampler -> it looks at outcomes."""
 _PACKAGES = {"cmaes": ("cmaes",), "qmc": ("scipy",), "gp": ("scipy", "torch")}
-"""What samplers need beside Optuna."""
-
-
+"""Packages that samplers need beside Optuna."""
 _TRIES = 32
-"""How often a sampler is asked for a row that was not there before."""
+"""So often a sampler is asked for a row that was not there before."""
 
 Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a trial came to, as a sampler is told.
+class TrialOutcome:
+    """Outcome of a trial, for a sampler.
 
     Args:
         value: the metric; None or not finite: the trial diverged, failed, or has none.
@@ -67,7 +63,7 @@ def batch_size(spec: SweepSpec) -> int:
         return search.batch
     if search.prune:
         return PRUNED_BATCH
-    return BATCH if LEARNS[search.kind] else UNTOLD_BATCH
+    return BATCH if LEARNS[search.kind] else BLIND_BATCH
 
 
 def is_ordered(axis: Axis) -> bool:
@@ -158,8 +154,8 @@ def to_value(axis: Axis, param: Any) -> Any:
     return min(max(value, axis.distribution.low), axis.distribution.high)
 
 
-class Proposals:
-    """Asks an Optuna sampler for rows of values and tells it what came of them.
+class Sampler:
+    """Optuna's sampler of a search, which proposes rows of values and takes their outcomes.
 
     Args:
         spec: a search.
@@ -197,28 +193,29 @@ class Proposals:
             trial = self._study.ask(self._distributions)
             row = tuple(to_value(axis, trial.params[axis.key]) for axis in self._axes)
             if not self._finite or repr(row) not in self._seen:
-                return self._asked(trial, row)
+                return self._propose(trial, row)
             self._repeated.append((trial, row))
-        # What the sampler would not have: the first that is left.
+        # The sampler proposes nothing new: take the first row that is left.
         row = next((row for row in self._others if repr(row) not in self._seen), row)
-        return self._asked(None, row)
+        return self._propose(None, row)
 
-    def _asked(self, trial: Any, row: Row) -> Row:
+    def _propose(self, trial: Any, row: Row) -> Row:
         self._pending.append((trial, row))
         if self._finite:
+            # By text: values may be lists, and 1 and 1.0 are different settings.
             self._seen.add(repr(row))
         return row
 
-    def tell(self, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> bool:
-        """Tell what came of the rows that `ask` returned.
+    def tell(self, rows: Sequence[Row], outcomes: Sequence[TrialOutcome]) -> bool:
+        """Give the sampler the outcomes of the rows that `ask` returned.
 
-        A trial without a finite value is told as the worst there is, not as failed: samplers forget failed trials and
+        A trial without a finite value counts as the worst there is, not as failed: samplers forget failed trials and
         would go on proposing what diverges.
 
         Args:
-            rows: of these trials as they ran; where one is another than was asked for, it is told all the same.
+            rows: of these trials as they ran; one that is not as it was proposed counts all the same.
         Returns:
-            whether all of them were those that were asked for.
+            True where all of them are as they were proposed.
         """
         pending, self._pending = self._pending, []
         as_asked = True
@@ -232,7 +229,7 @@ class Proposals:
                         self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
                     self._add(row, outcome)
                 if self._finite:
-                    self._results[repr(row)] = self._told(outcome)
+                    self._results[repr(row)] = self._value(outcome)
             repeated, self._repeated = self._repeated, []
             for trial, row in repeated:
                 known = self._results.get(repr(row))
@@ -240,24 +237,24 @@ class Proposals:
                 self._study.tell(trial, known, state=state)
         return as_asked
 
-    def _tell(self, trial: Any, outcome: Outcome) -> None:
+    def _tell(self, trial: Any, outcome: TrialOutcome) -> None:
         if outcome.pruned_at is not None and self._kind == "tpe":
             # Ranked behind all that went on, by how far they came and then by their values.
-            trial.report(self._told(outcome), outcome.pruned_at)
+            trial.report(self._value(outcome), outcome.pruned_at)
             self._study.tell(trial, state=self._optuna.trial.TrialState.PRUNED)
         else:
             # The other samplers do not look at pruned trials; the value that a trial was dropped with is a poor one.
-            self._study.tell(trial, self._told(outcome))
+            self._study.tell(trial, self._value(outcome))
 
-    def _add(self, row: Row, outcome: Outcome) -> None:
+    def _add(self, row: Row, outcome: TrialOutcome) -> None:
         params = {axis.key: to_param(axis, value) for axis, value in zip(self._axes, row, strict=True)}
         self._study.add_trial(
             self._optuna.trial.create_trial(
-                params=params, distributions=self._distributions, value=self._told(outcome)
+                params=params, distributions=self._distributions, value=self._value(outcome)
             )
         )  # fmt: skip
 
-    def _told(self, outcome: Outcome) -> float:
+    def _value(self, outcome: TrialOutcome) -> float:
         if outcome.value is not None and math.isfinite(outcome.value):
             return outcome.value
         return -math.inf if self._maximize else math.inf
@@ -279,7 +276,7 @@ class Proposals:
         samplers = self._optuna.samplers
         match self._kind:
             case "tpe":
-                # constant_liar: those of a batch that are not told yet count as poor, so that they differ.
+                # constant_liar: those of a batch that have no outcome yet count as poor, so that they differ.
                 return samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
             case "random":
                 return samplers.RandomSampler(seed=seed)
@@ -295,7 +292,7 @@ class Proposals:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep Optuna from talking: of studies that it makes, of samplers that it calls experimental."""
+    """Keep Optuna from logging studies that it makes, and warning of samplers that it calls experimental."""
     logger = logging.getLogger("optuna")
     level = logger.level
     try:

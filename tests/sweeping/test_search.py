@@ -1,4 +1,4 @@
-"""Searches: what is asked for and told, what a search that was killed ends with, and who is dropped at a rung."""
+"""Searches: proposals and outcomes, the end of a search that was killed, and the lanes that are dropped at a rung."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ pytest.importorskip("optuna")
 from gdrun.errors import ConfigError, Problem, ResourceError
 from gdrun.rundir.store import RunStore
 from gdrun.sweeping.executors import cut
-from gdrun.sweeping.grouping import Group
-from gdrun.sweeping.keeping import Keeper, load_parts
-from gdrun.sweeping.proposals import Outcome, Proposals, batch_size, check_installed
+from gdrun.sweeping.groups import TrialGroup
+from gdrun.sweeping.optuna_sampler import Sampler, TrialOutcome, batch_size, check_installed
+from gdrun.sweeping.plan import plan_trials
 from gdrun.sweeping.results import BlockResult, Hooks
-from gdrun.sweeping.searching import outcomes, search
-from gdrun.sweeping.trials import SweepSpec, plan_trials
+from gdrun.sweeping.search import outcomes, search
+from gdrun.sweeping.store import SweepStore, load_parts
+from gdrun.sweeping.trials import SweepSpec
 
 SPACE = ("lr=loguniform:1e-4:1", "momentum=uniform:0:0.99")
 Objective = Callable[..., float]
@@ -50,7 +51,7 @@ class Computed:
         self.most = most
         self.ran: list[int] = []
 
-    def run(self, spec: SweepSpec, groups: Sequence[Group], hooks: Hooks) -> Iterator[BlockResult]:
+    def run(self, spec: SweepSpec, groups: Sequence[TrialGroup], hooks: Hooks) -> Iterator[BlockResult]:
         for group in groups:
             if hooks.should_stop() or (self.most is not None and len(self.ran) >= self.most):
                 return
@@ -72,32 +73,32 @@ class Computed:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., tuple[SweepSpec, Keeper]]:
-    """Carry a search out: run(spec, executor) -> the spec with its rows, and the keeper. Once more: it goes on."""
+def run(tmp_path: Path) -> Callable[..., tuple[SweepSpec, SweepStore]]:
+    """Carry a search out: run(spec, executor) -> the spec with its rows, and the store. Once more: it goes on."""
 
     def carry_out(
         spec: SweepSpec, executor: Any, *, name: str = "one", hooks: Hooks | None = None
-    ) -> tuple[SweepSpec, Keeper]:
+    ) -> tuple[SweepSpec, SweepStore]:
         directory = next(iter((tmp_path / name).glob("2*")), None)
         again = directory is not None
-        store = RunStore.open(directory) if directory is not None else RunStore.create(tmp_path / name, "line")
-        keeper = Keeper(store, spec, load_parts(store, len(spec)))
-        assert again or not keeper.table.blocks
-        spec = search(spec, executor, hooks or Hooks(), keeper, lambda block: None)
-        keeper.spec = spec
-        keeper.write_table()
-        store.leave()
-        return spec, keeper
+        files = RunStore.open(directory) if directory is not None else RunStore.create(tmp_path / name, "line")
+        store = SweepStore(files, spec, load_parts(files, len(spec)))
+        assert again or not store.table.blocks
+        spec = search(spec, executor, hooks or Hooks(), store, store.keep)
+        store.spec = spec
+        store.write_table()
+        files.leave()
+        return spec, store
 
     return carry_out
 
 
-def table_of(keeper: Keeper) -> bytes:
-    return (keeper._store.directory / "trials.csv").read_bytes()
+def table_of(store: SweepStore) -> bytes:
+    return (store._store.directory / "trials.csv").read_bytes()
 
 
-def best(keeper: Keeper) -> float:
-    found = keeper.table.best("loss", maximize=False)
+def best(store: SweepStore) -> float:
+    found = store.table.best("loss", maximize=False)
     assert found is not None
     return found[1]
 
@@ -139,13 +140,13 @@ def test_maximizing_a_metric_leads_to_where_it_is_largest(run):
     text = LINE + "metrics: [accuracy]\n"
     spec = searched("tpe", trials=96, text=text, metric="accuracy")
     assert spec.maximize
-    _, keeper = run(spec, Computed(bowl))
-    found = keeper.table.best("accuracy", maximize=True)
+    _, store = run(spec, Computed(bowl))
+    found = store.table.best("accuracy", maximize=True)
     assert found is not None
     assert found[1] > -0.02
     minimized = searched("tpe", trials=96, text=text, metric="accuracy", maximize=False)
-    _, keeper = run(minimized, Computed(bowl), name="other")
-    least = keeper.table.best("accuracy", maximize=False)
+    _, store = run(minimized, Computed(bowl), name="other")
+    least = store.table.best("accuracy", maximize=False)
     assert least is not None
     assert least[1] < -3.5  # of at most 4.25, in a corner
 
@@ -154,9 +155,9 @@ def test_the_best_recorded_or_the_final_value_is_told(run):
     final = searched("tpe", trials=16)
     wanted = plan_trials(with_search("{kind: tpe}", ", value: best, trials: 16").encode(), SPACE)
     assert (final.ranked, wanted.ranked) == ("loss", "best_loss")
-    _, keeper = run(final, Computed(bowl))
+    _, store = run(final, Computed(bowl))
     trials = np.arange(16)
-    told, of_best = outcomes(final, keeper.table, trials), outcomes(wanted, keeper.table, trials)
+    told, of_best = outcomes(final, store.table, trials), outcomes(wanted, store.table, trials)
     assert [2 * one.value for one in of_best] == [one.value for one in told]
 
 
@@ -164,11 +165,11 @@ def test_what_diverges_is_told_as_the_worst_so_that_a_search_stays_away(run):
     def edge(rate: float, momentum: float) -> float:
         return bowl(rate, momentum) if rate < 0.02 else math.nan
 
-    _, keeper = run(searched("tpe", trials=96), Computed(edge))
-    diverged = np.concatenate([np.asarray(block.status) == "diverged" for block in keeper.table.blocks])
+    _, store = run(searched("tpe", trials=96), Computed(edge))
+    diverged = np.concatenate([np.asarray(block.status) == "diverged" for block in store.table.blocks])
     assert diverged[:16].mean() > 0.2
     assert diverged[-32:].mean() < diverged[:16].mean()
-    assert best(keeper) < 0.05
+    assert best(store) < 0.05
 
 
 def test_every_kind_of_value_is_proposed_within_its_space():
@@ -177,11 +178,11 @@ def test_every_kind_of_value_is_proposed_within_its_space():
         "seed=1,2,4", "loss=mse,{kind: huber, delta: 0.5}",
     )  # fmt: skip
     spec = searched("tpe", *space)
-    proposals = Proposals(spec)
+    proposals = Sampler(spec)
     rows: list[Any] = []
     for _ in range(3):
         asked = proposals.ask(16)
-        assert proposals.tell(asked, [Outcome(row[0]) for row in asked])
+        assert proposals.tell(asked, [TrialOutcome(row[0]) for row in asked])
         rows += asked
     rates, momenta, steps, nesterov, seeds, losses = zip(*rows, strict=True)
     assert all(1e-3 <= rate <= 1 and rate == float(f"{rate:.12g}") for rate in rates)
@@ -201,11 +202,11 @@ def test_every_kind_of_value_is_proposed_within_its_space():
 def test_a_space_with_an_end_is_gone_through_without_repeating(kind, run):
     spec = searched(kind, "lr=0.01,0.02,0.04,0.08", "steps=uniform:3:7", "momentum=0,0.5", trials=100)
     assert len(spec) == 40
-    spec, keeper = run(spec, Computed(lambda rate, steps, momentum: rate * steps))
+    spec, store = run(spec, Computed(lambda rate, steps, momentum: rate * steps))
     assert len({spec.values(trial) for trial in range(40)}) == 40
     _, again = run(searched(kind, "lr=0.01,0.02,0.04,0.08", "steps=uniform:3:7", "momentum=0,0.5", trials=100),
                    Computed(lambda rate, steps, momentum: rate * steps), name="again")  # fmt: skip
-    assert table_of(keeper) == table_of(again)
+    assert table_of(store) == table_of(again)
 
 
 def test_cmaes_refuses_words_with_their_place():
@@ -231,8 +232,8 @@ def test_a_sampler_without_its_package_says_what_to_install(monkeypatch):
 def test_optuna_says_nothing_and_keeps_its_level(capfd):
     logger = logging.getLogger("optuna")
     level = logger.level
-    proposals = Proposals(searched("qmc"))
-    proposals.tell(asked := proposals.ask(4), [Outcome(math.nan)] * len(asked))
+    proposals = Sampler(searched("qmc"))
+    proposals.tell(asked := proposals.ask(4), [TrialOutcome(math.nan)] * len(asked))
     assert capfd.readouterr() == ("", "")
     assert logger.level == level
 
@@ -245,9 +246,9 @@ def test_a_search_that_was_killed_goes_on_to_the_same_table(kind, most, run):
     first = Computed(lambda rate, momentum, steps: bowl(rate, momentum), most=most)
     run(searched(kind, *spaces), first, name="killed")
     second = Computed(lambda rate, momentum, steps: bowl(rate, momentum))
-    _, keeper = run(searched(kind, *spaces), second, name="killed")
+    _, store = run(searched(kind, *spaces), second, name="killed")
     assert sorted(first.ran + second.ran) == list(range(48))  # nothing twice
-    assert table_of(keeper) == table_of(whole)
+    assert table_of(store) == table_of(whole)
 
 
 def test_failed_trials_are_told_as_the_worst_and_run_again_last(run):
@@ -255,8 +256,8 @@ def test_failed_trials_are_told_as_the_worst_and_run_again_last(run):
         return None if momentum > 0.8 else bowl(rate, momentum)
 
     spec = searched("tpe", trials=32)
-    _, keeper = run(spec, Computed(fragile, most=16), name="killed")
-    failed = keeper.table.missing()[keeper.table.missing() < 16].tolist()
+    _, store = run(spec, Computed(fragile, most=16), name="killed")
+    failed = store.table.missing()[store.table.missing() < 16].tolist()
     assert failed
     again = Computed(bowl)
     after, _ = run(spec, again, name="killed")
@@ -269,15 +270,15 @@ def test_failed_trials_are_told_as_the_worst_and_run_again_last(run):
 def test_a_search_that_is_stopped_keeps_what_it_has(run):
     executor = Computed(bowl)
     hooks = Hooks(should_stop=lambda: len(executor.ran) >= 16)
-    _, keeper = run(searched("tpe"), executor, hooks=hooks)
-    assert len(keeper.table.done) == 16
-    assert table_of(keeper).count(b"\n") == 17
+    _, store = run(searched("tpe"), executor, hooks=hooks)
+    assert len(store.table.done) == 16
+    assert table_of(store).count(b"\n") == 17
 
 
 def test_what_another_optuna_asked_for_is_kept_and_said(run, monkeypatch):
     spec = searched("tpe", trials=32)
     before, _ = run(spec, Computed(bowl, most=16), name="killed")
-    import gdrun.sweeping.proposals as module
+    import gdrun.sweeping.optuna_sampler as module
 
     seed = module.integer_seed
     monkeypatch.setattr(module, "integer_seed", lambda *arguments: seed(*arguments) + 1)
@@ -297,14 +298,14 @@ def test_rows_that_the_config_refuses_fail_alone(run, monkeypatch):
 
     spec = searched("random", "optimizer.nesterov=true,false", "momentum=uniform:0.5:0.9", trials=16)
     monkeypatch.setattr(SweepSpec, "load", refusing)
-    spec, keeper = run(spec, Computed(lambda nesterov, momentum: momentum))
+    spec, store = run(spec, Computed(lambda nesterov, momentum: momentum))
     failed = {trial for trial in range(16) if spec.values(trial)[0] is True}
     assert 0 < len(failed) < 16
-    assert set(keeper.table.missing().tolist()) == failed
-    assert len(keeper.table.done) == 16
+    assert set(store.table.missing().tolist()) == failed
+    assert len(store.table.done) == 16
 
 
 def test_a_group_that_prunes_is_not_cut():
-    whole, plain = Group(np.arange(64), ("rate",), whole=True), Group(np.arange(64), ("rate",))
+    whole, plain = TrialGroup(np.arange(64), ("rate",), whole=True), TrialGroup(np.arange(64), ("rate",))
     assert list(map(len, cut([whole], 4))) == [64]
     assert list(map(len, cut([plain], 4))) == [16] * 4

@@ -1,14 +1,17 @@
-"""Groups of trials, trained: as lanes of one program where that pays, else one after the other.
+"""Training of a group of trials: as lanes of one program where that pays, else one after the other.
 
 Shape letters: L lanes, n trials of a block, E events.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,25 +20,19 @@ from gdrun.assembly import Built
 from gdrun.assembly.assemble import lanes_obstacle
 from gdrun.engine.drive import Report, Windows, drive
 from gdrun.engine.lane_drive import Finals, LaneProgram, drive_lanes, padded, picked, single
-from gdrun.engine.lanes import Lanes
 from gdrun.engine.rows import Rows, auto_rows
 from gdrun.engine.state import TrainState
-from gdrun.engine.step import Moment
 from gdrun.errors import GdrunError
+from gdrun.training.prepare import plugin_hashes
 
-from .gathering import Gathered, finished_block
-from .grouping import Group
+from .groups import TrialGroup, switches
 from .halving import Halving
 from .inputs import GroupInputs, build_group
-from .programs import kept_program
+from .lane_recorder import LANE_BYTES, LaneRecorder, activation_bytes, finished_block
 from .results import BlockResult, Hooks, failed
-
-if TYPE_CHECKING:
-    from .trials import SweepSpec
+from .trials import SweepSpec
 
 MAX_LANES = 16384
-_LANE_BYTES = 512 << 20
-"""What a program's lanes may take, as far as that can be foreseen."""
 _CACHE_BYTES = 8 << 20
 """What lanes' predictions and errors may take before a step leaves the processor's cache; but FEW_LANES always fit."""
 FEW_LANES = 256
@@ -45,7 +42,7 @@ _FAILURES = (GdrunError, tf.errors.OpError, NotImplementedError, ValueError, Typ
 """What tracing and training raise where a program does not fit its trials."""
 
 
-def run_group(spec: SweepSpec, group: Group, hooks: Hooks) -> Iterator[BlockResult]:
+def run_group(spec: SweepSpec, group: TrialGroup, hooks: Hooks) -> Iterator[BlockResult]:
     """Train a group's trials and yield the results, a block at a time; those of a block that was stopped are left out.
 
     What cannot be built or trained fails with its reason and takes no other group with it.
@@ -62,22 +59,22 @@ def run_group(spec: SweepSpec, group: Group, hooks: Hooks) -> Iterator[BlockResu
         yield from run_inputs(spec, group, inputs, hooks)
 
 
-def run_inputs(spec: SweepSpec, group: Group, inputs: GroupInputs, hooks: Hooks) -> Iterator[BlockResult]:
+def run_inputs(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs, hooks: Hooks) -> Iterator[BlockResult]:
     """Train lanes that share a program: trials of `group` whose data has one shape."""
     # Where the sweep has more of this program, even a single one runs as a lane, so that what is left of a sweep has
     # the bits that it would have had among the others.
     obstacle = "a single trial" if group.alone else lanes_obstacle(inputs.built)
     size = max(1, min(lanes_that_fit(inputs), MAX_LANES))
-    shared = kept_program(spec, group, inputs, lambda: lane_program(spec, inputs.built))
+    shared = _shared_program(spec, group, inputs, lambda: lane_program(spec, inputs.built))
     for begin in range(0, len(inputs.trials), size):
         places = np.arange(begin, min(begin + size, len(inputs.trials)))
-        block = inputs if len(places) == len(inputs.trials) else _subset(inputs, places)
+        block = inputs
+        if len(places) < len(inputs.trials):
+            block = GroupInputs(inputs.built, picked(inputs.lanes, places), inputs.trials[places])
         results: Iterable[BlockResult | None]
         try:
-            if obstacle is None:
-                results = [_run_lanes(spec, block, hooks, shared)]
-            else:
-                results = [_run_singly(spec, block, hooks, obstacle)]
+            train = partial(_run_lanes, shared=shared) if obstacle is None else partial(_run_singly, why=obstacle)
+            results = [train(spec, block, hooks)]
         except _FAILURES as error:
             results = _otherwise(spec, group, block, hooks, error, lanes=obstacle is None)
         yield from (result for result in results if result is not None)
@@ -86,9 +83,9 @@ def run_inputs(spec: SweepSpec, group: Group, inputs: GroupInputs, hooks: Hooks)
 
 
 def _otherwise(
-    spec: SweepSpec, group: Group, block: GroupInputs, hooks: Hooks, error: Exception, *, lanes: bool
+    spec: SweepSpec, group: TrialGroup, block: GroupInputs, hooks: Hooks, error: Exception, *, lanes: bool
 ) -> Iterator[BlockResult | None]:
-    """Train trials whose program failed in another way, if there is one.
+    """Train trials whose program failed by other means, if there are any.
 
     What vectorized_map cannot convert shows when it is traced: such trials run one after the other. A number that has
     to be known before the run, such as a size, cannot be a tensor: such trials have a program each.
@@ -114,22 +111,17 @@ def _reason(error: Exception) -> str:
     return lines[0][:300]
 
 
-def _subset(inputs: GroupInputs, places: np.ndarray) -> GroupInputs:
-    return GroupInputs(inputs.built, picked(inputs.lanes, places), inputs.trials[places])
-
-
 def lanes_that_fit(inputs: GroupInputs) -> int:
     """Return how many lanes a program may have, as far as memory can be foreseen: a multiple of 16."""
     built, lanes = inputs.built, inputs.lanes
-    sizes = [leaf.dtype.size * max(1, int(np.prod(leaf.shape[1:]))) for leaf in tf.nest.flatten(lanes.state)]
-    state = sum(sizes)
+    state = sum(leaf.dtype.size * max(1, int(np.prod(leaf.shape[1:]))) for leaf in tf.nest.flatten(lanes.state))
     batches = built.program.feed.batches
-    activations = _activation_bytes(built, batches.batch_size if batches is not None else 1)
+    activations = activation_bytes(built, batches.batch_size if batches is not None else 1)
     # At an epoch's end all examples are looked at, by all lanes at once.
-    every = activations if built.program.assess is None else _activation_bytes(built, built.num_examples or 1)
+    every = activations if built.program.assess is None else activation_bytes(built, built.num_examples or 1)
     flags = zip(tf.nest.flatten(lanes.data), tf.nest.flatten(lanes.data_varies), strict=True)
     data = sum(leaf.dtype.size * int(np.prod(leaf.shape[1:])) for leaf, varies in flags if varies)
-    fit = min(_LANE_BYTES // (4 * state + every + data), max(FEW_LANES, _CACHE_BYTES // activations))
+    fit = min(LANE_BYTES // (4 * state + every + data), max(FEW_LANES, _CACHE_BYTES // activations))
     return max(16, int(fit) // 16 * 16)
 
 
@@ -160,7 +152,7 @@ def _run_lanes(spec: SweepSpec, block: GroupInputs, hooks: Hooks, shared: LanePr
     built, trials = block.built, block.trials
     began = time.monotonic()
     finals = Finals(len(trials))
-    gathered = Gathered(trials, spec.metric, built.steps_per_epoch, built.assess.names)
+    recorder = LaneRecorder(trials, built.steps_per_epoch, built.assess.names)
     limit = built.experiment.schedule.stop.seconds
 
     def over() -> bool:
@@ -177,18 +169,18 @@ def _run_lanes(spec: SweepSpec, block: GroupInputs, hooks: Hooks, shared: LanePr
         keep=halving.keep,
         pauses=halving.rungs,
     ):
-        gathered.take(last)
-        hooks.progress(gathered.progress())
+        recorder.take(last)
+        hooks.progress(recorder.progress())
     assert last is not None
     if hooks.should_stop() and bool(last.active.any()) and last.step < shared.rows.total_steps:
         return None
     state = finals.state(block.lanes.state)
     info = {"strategy": "lanes", "lanes": padded(len(trials)), "seconds": last.seconds, "compile": built.compile}
-    return finished_block(spec, block, state, gathered, info, timed_out=over(), pruned=halving.pruned)
+    return finished_block(spec, block, state, recorder, info, timed_out=over(), pruned=halving.pruned)
 
 
 def _halving(spec: SweepSpec, built: Built, num_lanes: int) -> Halving:
-    """Who goes on; without a search that prunes, there are no rungs."""
+    """Return the choice of lanes that continue; without a search that prunes, there are no rungs."""
     prune = spec.search is not None and spec.search.prune
     return Halving(
         num_lanes,
@@ -202,7 +194,7 @@ def _halving(spec: SweepSpec, built: Built, num_lanes: int) -> Halving:
 def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> BlockResult | None:
     """Train a block's trials one after the other, with one program; None where that was stopped."""
     built, trials, lanes = block.built, block.trials, block.lanes
-    gathered = Gathered(trials, spec.metric, built.steps_per_epoch, built.assess.names)
+    recorder = LaneRecorder(trials, built.steps_per_epoch, built.assess.names)
     states: list[TrainState] = []
     spent = 0.0
     for place in range(len(trials)):
@@ -223,8 +215,8 @@ def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> 
             should_stop=lambda: hooks.should_stop() or (limit is not None and time.monotonic() - began > limit),  # noqa: B023
             call=hooks.call,
         ):
-            gathered.take_single(place, report)
-            hooks.progress(gathered.progress())
+            recorder.take_single(place, report)
+            hooks.progress(recorder.progress())
         assert report is not None
         if not report.finished and hooks.should_stop():
             return None
@@ -232,38 +224,51 @@ def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> 
         states.append(report.state)
     stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *states)
     info = {"strategy": "one after the other", "why": why, "lanes": 1, "seconds": spent, "compile": built.compile}
-    return finished_block(spec, block, stacked, gathered, info, timed_out=True)
+    return finished_block(spec, block, stacked, recorder, info, timed_out=True)
 
 
-def final_values(block: GroupInputs, state: TrainState, parameters: Sequence[tf.Tensor]) -> dict[str, np.ndarray]:
-    """Return the loss over the training set, as `loss`, and the metrics at each lane's final parameters, float64 (n,).
+MAX_PROGRAMS = 8
+"""Programs that are kept; the one that was not used for longest goes first."""
 
-    Args:
-        state: of all lanes.
-        parameters: the final ones, each (n, ...).
+_programs: OrderedDict[Any, LaneProgram] = OrderedDict()
+
+
+def _shared_program(
+    spec: SweepSpec, group: TrialGroup, inputs: GroupInputs, make: Callable[[], LaneProgram]
+) -> LaneProgram:
+    """Return the program of an earlier batch of the same search, if it is the one that `make` would return.
+
+    Compiling takes longer than most batches train. What decides about a program is what would put two trials into one
+    group, so that trials of one batch may run in the program of another as they would beside each other. Groups whose
+    data differs are left out: a program may hold parts of it, such as the validation set.
     """
-    built, lanes = block.built, block.lanes
-    mapping = Lanes(len(block.trials), lanes.setting_varies, lanes.data_varies)
-    per_epoch = built.steps_per_epoch
-
-    def one(state: TrainState, setting: Any, data: Any, order: Any) -> Any:
-        moment = Moment(state.step, state.step // per_epoch, None, None)
-        return built.assess(state, setting, data, moment)
-
-    look = tf.function(mapping.map(one), autograph=False)
-    whole = replace(lanes, state=state._replace(parameters=tuple(parameters)))
-    count = len(block.trials)
-    size = max(1, _LANE_BYTES // (_activation_bytes(built, built.num_examples or 1)))
-    pieces: list[dict[str, np.ndarray]] = []
-    for begin in range(0, count, size):
-        part = whole if size >= count else picked(whole, np.arange(begin, min(begin + size, count)))
-        values = look(part.state, part.setting, part.data, tf.constant(0))
-        pieces.append({name: value.numpy().astype(np.float64) for name, value in values.items()})
-    numbers = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-    return {"loss": numbers.pop("loss_all")} | numbers
+    if spec.search is None or "parts" in group.changes:
+        return make()
+    key = _program_key(spec, group, inputs)
+    program = _programs.pop(key, None) or make()
+    _programs[key] = program
+    while len(_programs) > MAX_PROGRAMS:
+        _programs.popitem(last=False)
+    return program
 
 
-def _activation_bytes(built: Built, examples: int) -> int:
-    """What one lane's predictions and their gradients may take, for so many examples."""
-    widths = [int(value.shape[-1]) if value.shape.rank else 1 for value in built.state.parameters]
-    return 4 * tf.as_dtype(built.experiment.precision).size * examples * (sum(widths) + 1)
+def _program_key(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs) -> tuple[Any, ...]:
+    """Return what decides about a program: the config, values that are built into it, forms of its arguments."""
+    built, lanes = inputs.built, inputs.lanes
+    values = spec.values(int(group.trials[0]))
+    fixed = [repr(value) for value, change in zip(values, group.changes, strict=True) if change == "program"]
+    switched = tuple(switches(spec, group))
+    everywhere = tf.nest.map_structure(lambda _: True, lanes.state)
+    flags = tf.nest.flatten((everywhere, lanes.setting_varies, lanes.data_varies))
+    leaves = tf.nest.flatten((lanes.state, lanes.setting, lanes.data))
+    forms = [_form(leaf, varies) for leaf, varies in zip(leaves, flags, strict=True)]
+    names = (*lanes.setting.constants, *lanes.setting.optimizer)
+    files = built.datasets.files if built.datasets else {}
+    config = hashlib.sha256(spec.config_text().encode()).hexdigest()
+    where = (str(spec.base.directory), repr(sorted(files.items())), repr(plugin_hashes(spec.base)))
+    return config, *where, group.changes, tuple(fixed), switched, names, tuple(forms), lanes.own_order
+
+
+def _form(leaf: tf.Tensor | None, varies: bool) -> Any:
+    # The number of lanes is not part of it: a program has a loop for each.
+    return None if leaf is None else (leaf.dtype.name, varies, tuple(leaf.shape[1:] if varies else leaf.shape))

@@ -22,9 +22,10 @@ from gdrun.config.plugins import load_plugins
 from gdrun.errors import ExitCode, GdrunError, PluginError, ResourceError, UsageError
 from gdrun.sweeping import dask_pool
 from gdrun.sweeping.executors import ALIGNMENT, ATTEMPTS, InProcess, Workers, chunk_of, cut, make_executor, problem
-from gdrun.sweeping.grouping import Group, group_trials
+from gdrun.sweeping.groups import TrialGroup, group_trials
+from gdrun.sweeping.plan import plan_trials
 from gdrun.sweeping.results import BlockProgress, BlockResult, Hooks
-from gdrun.sweeping.trials import SweepSpec, plan_trials
+from gdrun.sweeping.trials import SweepSpec
 from gdrun.sweeping.worker import OtherVersions, Work, difference, versions
 
 LINE = b"""
@@ -48,7 +49,7 @@ class Pool:
     device, threads, versions, dies_together = "cpu", 1, None, True
     death: type[BaseException] = Died
 
-    def __init__(self, answer: Callable[[Group, int], list[BlockResult]], size: int = 2) -> None:
+    def __init__(self, answer: Callable[[TrialGroup, int], list[BlockResult]], size: int = 2) -> None:
         self.size = size
         self.given: list[list[int]] = []
         self.recovered = 0
@@ -56,7 +57,7 @@ class Pool:
         self._lock = threading.Lock()
         self._open: list[tuple[Future[list[BlockResult]], Any]] = []
 
-    def submit(self, work: Work, group: Group) -> Future[list[BlockResult]]:
+    def submit(self, work: Work, group: TrialGroup) -> Future[list[BlockResult]]:
         self.given.append(group.trials.tolist())
         future: Future[list[BlockResult]] = Future()
         try:
@@ -117,7 +118,7 @@ def rows(workers: Workers, spec: SweepSpec, hooks: Hooks | None = None) -> dict[
 
 
 def test_groups_whose_worker_died_are_trained_again_and_no_others(spec: SweepSpec) -> None:
-    def answer(group: Group, call: int) -> list[BlockResult]:
+    def answer(group: TrialGroup, call: int) -> list[BlockResult]:
         if call == 2:
             raise Died
         return [whole(group.trials)]
@@ -131,7 +132,7 @@ def test_groups_whose_worker_died_are_trained_again_and_no_others(spec: SweepSpe
 
 
 def test_a_group_that_kills_every_worker_fails_and_those_that_were_trained_beside_it_do_not(spec: SweepSpec) -> None:
-    def answer(group: Group, call: int) -> list[BlockResult]:
+    def answer(group: TrialGroup, call: int) -> list[BlockResult]:
         if group.trials[0] == 2:
             raise Died
         return [whole(group.trials)]
@@ -144,7 +145,7 @@ def test_a_group_that_kills_every_worker_fails_and_those_that_were_trained_besid
 
 
 def test_where_the_pool_has_tried_again_itself_a_death_is_final(spec: SweepSpec) -> None:
-    def answer(group: Group, call: int) -> list[BlockResult]:
+    def answer(group: TrialGroup, call: int) -> list[BlockResult]:
         if group.trials[0] == 2:
             raise Died
         return [whole(group.trials)]
@@ -164,7 +165,7 @@ def test_where_the_pool_has_tried_again_itself_a_death_is_final(spec: SweepSpec)
 def test_an_error_of_a_group_is_its_own(spec: SweepSpec, error: Exception, status: Any) -> None:
     """Other versions are another worker's chance."""
 
-    def answer(group: Group, call: int) -> list[BlockResult]:
+    def answer(group: TrialGroup, call: int) -> list[BlockResult]:
         if call == 1:
             raise error
         return [whole(group.trials)]
@@ -176,7 +177,7 @@ def test_an_error_of_a_group_is_its_own(spec: SweepSpec, error: Exception, statu
 @pytest.mark.parametrize("gone", [ResourceError("there is no GPU"), None])
 def test_where_no_worker_can_work_the_sweep_ends(spec: SweepSpec, gone: ResourceError | None) -> None:
     class Cancelling(Pool):
-        def submit(self, work: Work, group: Group) -> Future[list[BlockResult]]:
+        def submit(self, work: Work, group: TrialGroup) -> Future[list[BlockResult]]:
             future: Future[list[BlockResult]] = Future()
             if gone is None:
                 future.cancel()
@@ -190,7 +191,7 @@ def test_where_no_worker_can_work_the_sweep_ends(spec: SweepSpec, gone: Resource
 
 
 def test_a_stop_does_not_wait_for_workers(spec: SweepSpec) -> None:
-    def never(group: Group, call: int) -> list[BlockResult]:
+    def never(group: TrialGroup, call: int) -> list[BlockResult]:
         raise TimeoutError
 
     asked: list[int] = []
@@ -204,7 +205,7 @@ def test_a_stop_does_not_wait_for_workers(spec: SweepSpec) -> None:
 
 
 def test_each_trial_has_to_have_one_row_and_a_whole_one() -> None:
-    group = Group(np.arange(4), ("rate",))
+    group = TrialGroup(np.arange(4), ("rate",))
     good = whole(np.arange(4))
     assert problem([good], group) == ""
     assert problem([whole(np.arange(2)), whole(np.arange(2, 4))], group) == ""
@@ -315,14 +316,14 @@ schedule: {epochs: 3, batch_size: 8}
 @pytest.mark.usefixtures("tensorflow")
 def test_a_trial_has_the_same_bits_in_whatever_part_of_its_group_it_runs() -> None:
     """The parts have one seed each, and the last one a single trial; the whole has them all."""
-    from gdrun.sweeping.results import Table, csv_text, curve_arrays, parameter_arrays
+    from gdrun.sweeping.results import TrialTable, csv_text, curve_arrays, parameter_arrays
 
     spec = plan_trials(SEEDED, ["seed=range:0:2", "lr=log:1e-3:1e5:17"])
     (group,) = group_trials(spec)
     parts = [group.subset(chosen) for chosen in (np.arange(17, 33), np.arange(17), np.asarray([33]))]
 
-    def files(groups: list[Group]) -> tuple[Any, ...]:
-        table = Table(len(spec))
+    def files(groups: list[TrialGroup]) -> tuple[Any, ...]:
+        table = TrialTable(len(spec))
         for block in InProcess().run(spec, groups, Hooks()):
             table.add(block)
         columns = [spec.column(axis).tolist() for axis in range(len(spec.axes))]

@@ -1,4 +1,4 @@
-"""Config and command line to the table of trials."""
+"""Plan of a sweep: config, KEY=SPACE arguments and options to the table of trials."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gdrun.config.overrides import Override, apply_overrides, find, parse_overrides
+from gdrun.config.overrides import Override, apply_overrides, find, node_of, parse_overrides
 from gdrun.config.plugins import PluginSources
 from gdrun.config.source import Node, Source, Span
 from gdrun.errors import ConfigError, Problem, UsageError
 from gdrun.experiment.axes import Entry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
 from gdrun.experiment.loading import EXPERIMENT, LoadedConfig, load_config, revise
-from gdrun.experiment.spaces import LISTED, Space
+from gdrun.experiment.spaces import LISTED, Space, read_argument, read_space
 from gdrun.random_streams import stream
 
-from .arguments import hinted, options, read_arguments
-from .proposals import check_space, num_points
+from .optuna_sampler import check_space, num_points
 from .space import Axis, make_axis
-from .trials import Block, SweepSpec, check_trials
+from .trials import AxisBlock, SweepSpec, check_trials
 
 DEFAULT_COUNT = 61
 DEFAULT_FACTOR = 30
@@ -28,23 +27,38 @@ DEFAULT_FACTOR = 30
 DEFAULT_SEARCH_TRIALS = 100
 
 
-def plan(
+def plan_trials(
     source: str | Path | bytes | LoadedConfig,
-    arguments: Sequence[str] | Mapping[str, Any],
-    overrides: Sequence[str] | Mapping[str, Any],
+    arguments: Sequence[str] | Mapping[str, Any] = (),
     *,
-    trials: int | None,
-    search: str | None,
-    metric: str | None,
-    maximize: bool | None,
+    trials: int | None = None,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    search: str | None = None,
+    metric: str | None = None,
+    maximize: bool | None = None,
     plugins: PluginSources = (),
 ) -> SweepSpec:
-    """Return the table; see `trials.plan_trials`."""
-    entries, fixed = read_arguments(arguments)
+    """Return the table of a sweep, checked as far as texts go.
+
+    Args:
+        source: as in `load_config`, or a config that is loaded.
+        arguments: "KEY=SPACE" texts, or a mapping from key to space: a text, a list of values, one value. One value is
+            a plain override. If there is an axis among them, `over` and `zip` of the file do not count; else the
+            file's axes do, but for those that a plain override fixes; else the learning rate is swept.
+        trials: how many points to draw, or how many trials a search may make; None: as the config says.
+        overrides: settings for all trials, as in `load_config`; a list is a value here.
+        search: a sampler's name; "none" turns off the config's search.
+        metric, maximize: what trials are ranked by; None: as the config says.
+        plugins: as in `load_config`.
+    Raises:
+        ConfigError: with every problem of the config, the keys, the spaces and the values, placed.
+        UsageError: as `load_config`; or `trials` are asked for where nothing is drawn.
+    """
+    entries, fixed = _read_arguments(arguments)
     plain, problems = parse_overrides(overrides)
     if problems:
         raise ConfigError(tuple(problems), source="the overrides")
-    chosen = options(trials=trials, search=search, metric=metric, maximize=maximize)
+    chosen = _option_overrides(trials=trials, search=search, metric=metric, maximize=maximize)
     settings = [*plain, *fixed, *chosen]
     try:
         if isinstance(source, LoadedConfig):
@@ -52,7 +66,7 @@ def plan(
         else:
             base = load_config(source, settings, plugins=plugins)
     except ConfigError as error:
-        raise hinted(error, fixed) from None
+        raise _hinted(error, fixed) from None
     if not entries:
         base, entries = _of_file(base)
     if not entries:
@@ -71,8 +85,9 @@ def plan(
     blocks = () if searched else tuple(_blocks(base.experiment.seed, axes, written, samples))
     for number, axis in enumerate(written):
         listed = axis.space.kind == LISTED
-        told = [_in_trial(one, number, at, blocks) if listed else one for at, one in value_problems(axis)]
-        problems.extend(told)
+        problems += [
+            _in_trial(problem, number, index, blocks) if listed else problem for index, problem in value_problems(axis)
+        ]
     _raise(problems, base)
     base = replace(base, experiment=base.experiment.model_copy(update={"sweep": _resolved(base, written, samples)}))
     spec = SweepSpec(base, axes, blocks, samples if searched else None)
@@ -82,7 +97,7 @@ def plan(
 
 
 def _ranked_by(base: LoadedConfig, metric: str | None) -> LoadedConfig:
-    """A config whose search ranks by the metric that was asked for, not by its own."""
+    """Return a config whose search ranks by the metric that was asked for, not by its own."""
     sweep = base.experiment.sweep
     if metric is None or sweep.search is None or sweep.search.metric is None:
         return base
@@ -91,7 +106,7 @@ def _ranked_by(base: LoadedConfig, metric: str | None) -> LoadedConfig:
 
 
 def _with_absolute_files(axis: WrittenAxis, directory: Path) -> WrittenAxis:
-    """Data files by their absolute paths: the sweep's own directory, which is read on resume, is another one."""
+    """Return an axis whose data files have absolute paths: on resume the config stands in the sweep's directory."""
     if axis.path[0] != "data" or axis.path[-1] != "path":
         return axis
     nodes = tuple(
@@ -102,7 +117,7 @@ def _with_absolute_files(axis: WrittenAxis, directory: Path) -> WrittenAxis:
 
 
 def _with(loaded: LoadedConfig, settings: Sequence[Override]) -> LoadedConfig:
-    """A config that is loaded, with further settings."""
+    """Return a loaded config with further settings."""
     if not settings:
         return loaded
     root, problems = apply_overrides(loaded.root, settings, EXPERIMENT)
@@ -112,7 +127,7 @@ def _with(loaded: LoadedConfig, settings: Sequence[Override]) -> LoadedConfig:
 
 
 def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[Entry]]:
-    """The axes of the config's own `sweep:`, and the config with those of them that have one value."""
+    """Return (the config with those axes of its own `sweep:` that have one value; the other axes)."""
     entries, problems = written_in(base.root)
     _raise(problems, base)
     entries = [entry for entry in entries if not _is_fixed(entry, base)]
@@ -123,7 +138,7 @@ def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[Entry]]:
 
 
 def _is_fixed(entry: Entry, base: LoadedConfig) -> bool:
-    """Whether an override gives the value of what the file would vary."""
+    """Return whether an override gives the value of what the file would vary."""
     path = _path(entry, base)
     node: Node | None = base.root
     for step in path or ():
@@ -132,7 +147,7 @@ def _is_fixed(entry: Entry, base: LoadedConfig) -> bool:
 
 
 def _path(entry: Entry, base: LoadedConfig) -> Any:
-    """What an entry's key means in the base; None where it means something only together with another axis."""
+    """Return the path of an entry's key in the base; None where it has one only together with another axis."""
     try:
         return find(Override(entry.key, entry.space.probes()[0], entry.span), base.root, EXPERIMENT)
     except ConfigError:
@@ -163,7 +178,7 @@ def default_entry(base: LoadedConfig, *, drawn: bool) -> Entry:
 
 
 def _num_samples(base: LoadedConfig, axes: Sequence[WrittenAxis], *, asked: int | None) -> int:
-    """How many points are drawn or asked for; 1 where none are."""
+    """Return the number of points that are drawn or proposed; 1 where none are."""
     sweep = base.experiment.sweep
     if sweep.search is not None:
         for axis in axes:
@@ -182,8 +197,8 @@ def _num_samples(base: LoadedConfig, axes: Sequence[WrittenAxis], *, asked: int 
     return sweep.trials or 1 if drawn else 1
 
 
-def _in_trial(problem: Problem, number: int, index: int, blocks: Sequence[Block]) -> Problem:
-    """`problem` of value `index` of axis `number`, with the first trial that has this value."""
+def _in_trial(problem: Problem, number: int, index: int, blocks: Sequence[AxisBlock]) -> Problem:
+    """Return `problem` of value `index` of axis `number`, with the first trial that has this value."""
     stride = 1
     for block in reversed(blocks):
         if number in block.axes:
@@ -192,55 +207,35 @@ def _in_trial(problem: Problem, number: int, index: int, blocks: Sequence[Block]
     return problem
 
 
-def _blocks(seed: int, axes: Sequence[Axis], written: Sequence[WrittenAxis], samples: int) -> list[Block]:
-    """The blocks of the table, by the first axis of each."""
-    drawn = [number for number, axis in enumerate(axes) if axis.distribution is not None]
-    paired = [number for number, axis in enumerate(written) if axis.paired]
+def _blocks(seed: int, axes: Sequence[Axis], written: Sequence[WrittenAxis], samples: int) -> list[AxisBlock]:
+    """Return the blocks of the table, by the first axis of each."""
+    drawn = tuple(number for number, axis in enumerate(axes) if axis.distribution is not None)
+    paired = tuple(number for number, axis in enumerate(written) if axis.paired)
+    together = [next((block for block in (drawn, paired) if axis in block), (axis,)) for axis in range(len(axes))]
     blocks = []
-    for number, axis in enumerate(axes):
-        if number in drawn:
-            if number == drawn[0]:
-                blocks.append(_draw(seed, axes, drawn, samples))
-        elif number in paired:
-            if number == paired[0]:
-                blocks.append(Block(tuple(paired), tuple(axes[other].values or () for other in paired), True))
+    for members in dict.fromkeys(together):
+        if members == drawn:
+            # Row by row: of more samples the first ones are the same.
+            shares = stream(seed, "sweep").random((samples, len(drawn)))
+            columns = [axes[axis].distribution.at(shares[:, place]) for place, axis in enumerate(drawn)]  # type: ignore[union-attr]
+            blocks.append(AxisBlock(members, tuple(columns), False))
         else:
-            assert axis.values is not None
-            blocks.append(Block((number,), (axis.values,), True))
+            blocks.append(AxisBlock(members, tuple(axes[axis].values or () for axis in members), True))
     return blocks
 
 
-def _draw(seed: int, axes: Sequence[Axis], drawn: Sequence[int], samples: int) -> Block:
-    # Row by row: of more samples the first ones are the same.
-    shares = stream(seed, "sweep").random((samples, len(drawn)))
-    columns = []
-    for position, number in enumerate(drawn):
-        distribution = axes[number].distribution
-        assert distribution is not None
-        columns.append(distribution.at(shares[:, position]))
-    return Block(tuple(drawn), tuple(columns), False)
-
-
 def _corners(axes: Sequence[Axis]) -> list[tuple[Any, ...]]:
-    """Rows that a search might propose: all first values, all last ones, and each that is no number."""
-    candidates = [_candidates(axis) for axis in axes]
-    first, last = tuple(values[0] for values in candidates), tuple(values[-1] for values in candidates)
+    """Return rows that a search might propose: all first values, all last ones, and each that is no number."""
+    first, last = (tuple(axis.candidates[end] for axis in axes) for end in (0, -1))
     rows = [first, last]
-    for number, (axis, values) in enumerate(zip(axes, candidates, strict=True)):
+    for number, axis in enumerate(axes):
         if not axis.is_numeric:
-            rows += [(*first[:number], value, *first[number + 1 :]) for value in values]
+            rows += [(*first[:number], value, *first[number + 1 :]) for value in axis.candidates]
     return rows
 
 
-def _candidates(axis: Axis) -> Sequence[Any]:
-    if axis.distribution is not None:
-        return (axis.distribution.low, axis.distribution.high)
-    assert axis.values is not None
-    return axis.values
-
-
 def _resolved(base: LoadedConfig, axes: Sequence[WrittenAxis], samples: int) -> Any:
-    """The `sweep` section that gives this table again."""
+    """Return the `sweep` section that gives this table again."""
 
     def spaces(paired: bool) -> dict[str, Any]:
         chosen = [axis for axis in axes if axis.paired == paired]
@@ -259,3 +254,74 @@ def _resolved(base: LoadedConfig, axes: Sequence[WrittenAxis], samples: int) -> 
 def _raise(problems: Sequence[Problem], base: LoadedConfig) -> None:
     if problems:
         raise ConfigError(tuple(problems), source=base.source)
+
+
+def _read_arguments(arguments: Sequence[str] | Mapping[str, Any]) -> tuple[list[Entry], list[Override]]:
+    """Return the axes and the plain overrides among KEY=SPACE arguments.
+
+    Raises:
+        ConfigError: with all that cannot be read.
+    """
+    entries: list[Entry] = []
+    fixed: list[Override] = []
+    problems: list[Problem] = []
+    written = arguments.items() if isinstance(arguments, Mapping) else enumerate(arguments, 1)
+    for name, given in written:
+        try:
+            entry = _axis_of_value(str(name), given) if isinstance(arguments, Mapping) else _axis_of_text(given, name)
+        except ConfigError as error:
+            problems.extend(error.problems)
+            continue
+        if entry.is_one_value:
+            fixed.append(Override(entry.key, entry.space.nodes[0], entry.span))
+        else:
+            entries.append(entry)
+    if problems:
+        raise ConfigError(tuple(problems), source="the command line")
+    return entries, fixed
+
+
+def _axis_of_text(text: str, number: Any) -> Entry:
+    source = Source(f"argument {number}", text, is_override=True)
+    key, equals, _ = text.partition("=")
+    if not equals or not key.strip() or "\n" in text or "\r" in text:
+        problem = Problem(
+            "an axis is KEY=SPACE, in one line", place=source.place(0, len(text)), hint="lr=log:1e-4:1:50"
+        )
+        raise ConfigError((problem,), source=source.name)
+    return Entry(key.strip(), Span(source, 0, len(key)), read_argument(source, len(key) + 1))
+
+
+def _axis_of_value(key: str, value: Any) -> Entry:
+    source = Source(f"override of {key}", f"{key}={value!r}"[:200], is_override=True)
+    node = node_of(value, Span(source, len(key) + 1, len(source.text)))
+    return Entry(key, Span(source, 0, len(key)), read_space(node))
+
+
+def _option_overrides(
+    *, trials: int | None, search: str | None, metric: str | None, maximize: bool | None
+) -> list[Override]:
+    """Return options as overrides of the `sweep:` section, so that they are checked as it is."""
+    directions = {True: "maximize", False: "minimize", None: None}
+    options = {"trials": trials, "search": search, "metric": metric, "direction": directions[maximize]}
+    overrides = []
+    for name, value in options.items():
+        if value is not None:
+            text = f"{value}" if name != "direction" else ""
+            span = Span(Source(f"argument --{name if text else value}", text, is_override=True), 0, len(text))
+            off = name == "search" and value == "none"
+            overrides.append(Override(f"sweep.{name}", Node(None if off else value, span), span))
+    return overrides
+
+
+def _hinted(error: ConfigError, fixed: Sequence[Override]) -> ConfigError:
+    """Return `error` with what is likely meant where a list stands on the command line for values: lr=[0.1,0.2]."""
+    sources = {override.span.source.name for override in fixed if isinstance(override.value.value, list)}
+    hint = "several values are parted by commas, without brackets around them"
+    problems = tuple(
+        replace(problem, hint=hint)
+        if problem.hint is None and problem.place is not None and problem.place.source in sources
+        else problem
+        for problem in error.problems
+    )
+    return ConfigError(problems, source=error.source)

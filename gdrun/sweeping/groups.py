@@ -1,6 +1,6 @@
-"""Which trials share a program: they differ only in numbers that can be tensors. No TensorFlow.
+"""Groups of trials that share a program: they differ only in numbers that can be tensors. No TensorFlow.
 
-What an axis changes decides:
+An axis decides by the part of a program that it changes:
 
     rate        learning rates                                    a tensor of the program
     optimizer   momentum, beta_2, ..., while they stay switched on     likewise
@@ -15,27 +15,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from gdrun.config.section import Section
-from gdrun.errors import FormulaError
+from gdrun.errors import ConfigPath, FormulaError
 from gdrun.experiment.experiment import Experiment, Loop
 from gdrun.formula.parse import parse
 
 from .space import is_number
-
-if TYPE_CHECKING:
-    from gdrun.errors import ConfigPath
-
-    from .trials import SweepSpec
+from .trials import SweepSpec
 
 Change = Literal["rate", "optimizer", "loss", "constant", "initial", "parts", "program"]
 
 
 @dataclass(frozen=True)
-class Group:
+class TrialGroup:
     """Trials that share a program.
 
     Args:
@@ -54,25 +50,25 @@ class Group:
 
     @property
     def alone(self) -> bool:
-        """Whether the sweep has one trial of this program."""
+        """True where the sweep has one trial of this program."""
         return all(change == "program" for change in self.changes)
 
-    def subset(self, chosen: np.ndarray) -> Group:
+    def subset(self, chosen: np.ndarray) -> TrialGroup:
         """Return the group of those of its trials that are among `chosen`."""
-        return Group(np.intersect1d(self.trials, chosen), self.changes, self.whole)
+        return TrialGroup(np.intersect1d(self.trials, chosen), self.changes, self.whole)
 
-    def apart(self, trial: int) -> Group:
+    def apart(self, trial: int) -> TrialGroup:
         """Return the group of one of its trials that has a program of its own."""
         own: Change = "program"
-        return Group(np.asarray([trial]), (own,) * len(self.changes))
+        return TrialGroup(np.asarray([trial]), (own,) * len(self.changes))
 
 
-def parts_of(groups: Sequence[Group], trials: np.ndarray) -> list[Group]:
+def parts_of(groups: Sequence[TrialGroup], trials: np.ndarray) -> list[TrialGroup]:
     """Return the parts of the groups that are among `trials`."""
     return [part for group in groups if len(part := group.subset(trials))]
 
 
-def group_trials(spec: SweepSpec) -> list[Group]:
+def group_trials(spec: SweepSpec) -> list[TrialGroup]:
     """Return the groups of a sweep's trials, in the order of their first trials."""
     columns = [spec.column(axis) for axis in range(len(spec.axes))]
     # First by what may change which settings there are, then, knowing the settings, by the rest.
@@ -92,36 +88,30 @@ def group_trials(spec: SweepSpec) -> list[Group]:
                 keys.append(_switches(columns[axis]))
         for part in _partition(trials, keys):
             groups.append(
-                Group(part, tuple(_settled(columns[axis][part], change) for axis, change in enumerate(changes)))
+                TrialGroup(part, tuple(_settled(columns[axis][part], change) for axis, change in enumerate(changes)))
             )
     return sorted(groups, key=lambda group: int(group.trials[0]))
 
 
 def _chooses(path: ConfigPath, values: np.ndarray) -> bool:
-    """Whether an axis decides which settings there are: a kind, or a whole section."""
+    """Return whether an axis decides which settings there are: a kind, or a whole section."""
     return values.dtype == object and (len(path) == 1 or path[-1] == "kind" or _is_mapping(values.tolist()))
 
 
 def _settled(values: np.ndarray, change: Change) -> Change:
-    return change if change != "program" and len(values) and not _all_same(values) else "program"
-
-
-def _all_same(values: np.ndarray) -> bool:
-    return (
-        all(repr(value) == repr(values[0]) for value in values)
-        if values.dtype == object
-        else bool((values == values[0]).all())
-    )
+    """Return the change of an axis among trials of a program; one that has a single value there is built in."""
+    return change if change != "program" and _codes(values).any() else "program"
 
 
 def _codes(values: np.ndarray) -> np.ndarray:
+    """Return a number for each value, int64 (n,), equal where values are; 0 alone where all are."""
     if values.dtype != object:
         return np.unique(values, return_inverse=True)[1]
     numbers: dict[str, int] = {}
     return np.asarray([numbers.setdefault(repr(value), len(numbers)) for value in values.tolist()])
 
 
-def switches(spec: SweepSpec, group: Group) -> list[bool]:
+def switches(spec: SweepSpec, group: TrialGroup) -> list[bool]:
     """Return which settings of a group's optimizer that can be switched off are on, in the order of their axes."""
     values = spec.values(int(group.trials[0]))
     optimizer = spec.load(int(group.trials[0])).experiment.optimizer
@@ -188,7 +178,7 @@ def _of_constant(experiment: Experiment, name: str) -> Change:
 
 
 def _names(texts: Any) -> frozenset[str]:
-    """The names that formulas use; what is no formula has none."""
+    """Return the names that formulas use; what is no formula has none."""
     names: set[str] = set()
     for text in texts:
         if isinstance(text, Loop):
@@ -202,7 +192,7 @@ def _names(texts: Any) -> frozenset[str]:
 
 
 def _texts(section: Any) -> Iterator[Any]:
-    """Every text and list in a section."""
+    """Yield every text and list in a section."""
     if isinstance(section, str | list):
         yield section
     elif isinstance(section, Mapping):
@@ -215,3 +205,41 @@ def _texts(section: Any) -> Iterator[Any]:
     elif isinstance(section, Section):
         for _, value in section:
             yield from _texts(value)
+
+
+# Probes: trials that show what varies in a group of which only a part is to be trained.
+#
+# What all lanes of a program share is one tensor, what differs between them has an axis of lanes, and the two go
+# through other code, with other last bits. So a part of a group has to know what would differ in the whole: else a
+# trial's bits would depend on the trials it is trained together with.
+
+
+def settled_axes(spec: SweepSpec, trials: Sequence[int], axes: Sequence[int]) -> list[int]:
+    """Return those of `axes` that have one value in all of `trials`."""
+    columns = {axis: spec.column(axis) for axis in axes}
+    return [axis for axis in axes if len({repr(columns[axis][trial]) for trial in trials}) == 1]
+
+
+def probe(spec: SweepSpec, group: TrialGroup, trial: int, axis: int) -> int | None:
+    """Return a trial of the sweep that differs from `trial` on `axis`, and else only where the table couples the two.
+
+    It shares the program of `trial`, so it is of the group's whole. Which one it is does not depend on the part.
+
+    Returns:
+        None: there is none.
+    """
+    stride = 1
+    for block in reversed(spec.blocks):
+        if axis not in block.axes:
+            stride *= len(block)
+            continue
+        row = trial // stride % len(block)
+        own = block.columns[block.axes.index(axis)]
+        columns = zip(block.axes, block.columns, strict=True)
+        same = [column for other, column in columns if group.changes[other] == "program"]
+        for other in range(len(block)):
+            differs = repr(own[other]) != repr(own[row])
+            if differs and all(repr(column[other]) == repr(column[row]) for column in same):
+                return trial + (other - row) * stride
+        return None
+    return None
