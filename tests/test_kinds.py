@@ -5,58 +5,50 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
 
 import pytest
 
-from gdrun.data import Data
 from gdrun.data.section import DataSection
-from gdrun.models import Model
 from gdrun.models.base import ModelSection
-from gdrun.models.layers import Layer
 from gdrun.models.layers.base import KerasLayer
-from gdrun.optimizers import Optimizer
 from gdrun.optimizers.base import OptimizerSection
+from tests.families import members
 
 PACKAGE = Path(__file__).resolve().parents[1] / "gdrun"
 
-FAMILIES: dict[str, tuple[Any, type]] = {
-    "data": (Data, DataSection),
-    "models": (Model, ModelSection),
-    "models.layers": (Layer, KerasLayer),
-    "optimizers": (Optimizer, OptimizerSection),
+FAMILIES: dict[str, type] = {
+    "data": DataSection,
+    "models": ModelSection,
+    "layers": KerasLayer,
+    "optimizers": OptimizerSection,
 }
-"""Package -> the union of its kinds, and the base class that others may know."""
+"""Family -> the base class of its kinds, which others may know."""
+PACKAGES = {"layers": "models"}
+"""Family -> its package, where that has another name."""
 SHARED_WORDS = {"formula", "custom", "linear", "values", "reshape", "csv", "npz", "parquet", "keras"}
-"""Kinds of several families, activations, functions, formats of files: a comparison with one of these is not known to be
-about a family."""
+"""Kinds of several families, and words that also name an activation, a function or a format: a comparison with one of
+these is not known to be about a family."""
 ON_TEXT = {"experiment/cross_checks.py", "experiment/formula_names.py"}
 """Checks that work on a config's text, and so on the words for kinds."""
-
-
-def members(family: str) -> dict[str, type]:
-    """Return the classes of a family's kinds by kind."""
-    union, _ = FAMILIES[family]
-    return {get_args(cls.model_fields["kind"].annotation)[0]: cls for cls in get_args(get_args(union)[0])}
 
 
 def others(family: str) -> Iterator[tuple[str, ast.Module]]:
     """Yield the modules outside a family."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        if path.relative_to(PACKAGE).parts[0] != family.partition(".")[0]:
+        if path.relative_to(PACKAGE).parts[0] != PACKAGES.get(family, family):
             yield str(path.relative_to(PACKAGE)), ast.parse(path.read_text())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_other_package_imports_a_kind(family: str) -> None:
     """Without the class there is no isinstance and no match on it."""
-    base = FAMILIES[family][1]
+    base = FAMILIES[family]
     known = {part.__name__ for cls in members(family).values() for part in cls.__mro__ if issubclass(part, base)}
     imported = [
         f"{module}: {alias.name}"
         for module, tree in others(family)
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"gdrun.{family}")
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"gdrun.{PACKAGES.get(family, family)}")
         for alias in node.names
         if alias.name in known - {base.__name__}
     ]
@@ -86,5 +78,5 @@ def test_every_class_with_a_kind_is_in_its_union(family: str) -> None:
         for sub in section.__subclasses__():
             yield from leaves(sub)
 
-    own = {cls for cls in leaves(FAMILIES[family][1]) if cls.__module__.startswith("gdrun.")}
+    own = {cls for cls in leaves(FAMILIES[family]) if cls.__module__.startswith("gdrun.")}
     assert own == set(members(family).values())

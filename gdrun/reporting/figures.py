@@ -30,9 +30,8 @@ _DIGITS = 9
 
 def page_figures(run: Run) -> Iterator[Figure]:
     """Yield the figures that the page of a run or a sweep shows, as far as its files allow."""
-    is_sweep = not run.problem and run.info.kind == "sweep"
     for picture in PICTURES:
-        if (picture.of == "sweep") == is_sweep:
+        if (picture.of == "sweep") == run.is_sweep:
             # The page says elsewhere what is wrong with the files.
             with suppress(GdrunError, ValueError, TypeError, LookupError, ArithmeticError):
                 if picture.on_page(run):

@@ -62,7 +62,7 @@ class FakeSweep:
         extra = {"axes": [{"key": key, "values": None} for key in self.axes], "metric": "loss", "direction": "minimize"}
         record = RunInfo(
             id="sweep", name="line", kind="sweep", status=self.status, stopped_by=self.stopped_by, seconds=2.0,
-            extra=extra | self.extra,
+            **(extra | self.extra),
         )  # fmt: skip
         (directory / "run.json").write_text(record.to_text())
         run = Run(directory)
