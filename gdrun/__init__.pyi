@@ -1,9 +1,9 @@
 """The public names of gdrun, each listed here alone."""
 
-from .analysis.checks import check_grad as check_grad
 from .analysis.grad import grad as grad
+from .analysis.gradient_checks import check_grad as check_grad
 from .analysis.learning_rate import find_learning_rate as find_learning_rate
-from .analysis.stable import stability as stability
+from .analysis.stability_report import stability as stability
 from .checking.check import check as check
 from .experiment.loading import LoadedConfig as LoadedConfig
 from .experiment.loading import load_config as load_config

@@ -1,4 +1,4 @@
-"""Where random numbers come from: a stream for each purpose, or one old numpy state shared by all.
+"""Sources of random numbers: a stream for each purpose, or one old numpy state shared by all.
 
 A purpose is a word: "data", "split", "batches", "initial", ... A stream is named by the seed, its purpose and further
 integers (an epoch, a step), so that what is drawn for one purpose never depends on how much was drawn for another.
@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 RandomNumbers = np.random.Generator | np.random.RandomState
-"""What draws: the methods uniform, normal, standard_normal and permutation mean the same in both."""
+"""A source of draws: the methods uniform, normal, standard_normal and permutation mean the same in both."""
 
 
 class RandomSource(Protocol):
@@ -64,7 +64,7 @@ class Streams:
 class LegacyState:
     """One `numpy.random.RandomState(seed)` for everything, for the numbers of a script that calls np.random.seed.
 
-    Whoever draws must draw in the script's order: constants, data, split, initial values, batches.
+    Draws must come in the script's order: constants, data, split, initial values, batches.
     """
 
     def __init__(self, seed: int) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import SupportsFloat
+from collections.abc import Mapping
+from typing import Any, SupportsFloat
 
 
 def safe_text(text: object, *, limit: int | None = None, lines: bool = False) -> str:
@@ -60,6 +61,44 @@ def human_number(value: SupportsFloat, *, digits: int | None = None) -> str:
     return text.removesuffix(".0")
 
 
+def exact(value: Any) -> str:
+    """Return any value in one line, its numbers with all digits of their precision; "" for None.
+
+    Arrays of any shape and sequences are lists in brackets, mappings "key value, ...", a value that does not exist,
+    {"reason": ...}, is none with its reason.
+    """
+    return _value_text(value, None)
+
+
+def short(value: Any, digits: int = 6) -> str:
+    """Return any value as `exact` does, but real numbers that are not whole with at most `digits` digits."""
+    return _value_text(value, digits)
+
+
+def _value_text(value: Any, digits: int | None) -> str:
+    if value is None:
+        return ""
+    kind = value.dtype.kind if hasattr(value, "dtype") else ""
+    if kind and not value.ndim:
+        # A scalar of numpy, which may not be imported; str() of it has the digits of its own precision.
+        value = value[()]
+        value = bool(value) if kind == "b" else int(value) if kind in "iu" else value
+    if isinstance(value, complex) or (kind == "c" and not value.ndim):
+        imaginary = human_number(value.imag, digits=digits)
+        return f"{human_number(value.real, digits=digits)}{'' if imaginary.startswith('-') else '+'}{imaginary}j"
+    if isinstance(value, bool | int):
+        return human_number(value)
+    if isinstance(value, float) or (kind == "f" and not value.ndim):
+        return human_number(value, digits=digits)
+    if isinstance(value, Mapping):
+        if "reason" in value:
+            return f"none ({value['reason']})"
+        return ", ".join(f"{key} {_value_text(item, digits)}" for key, item in value.items())
+    if isinstance(value, list | tuple) or kind in tuple("biufc"):
+        return f"[{', '.join(_value_text(item, digits) for item in value)}]"
+    return str(value)
+
+
 def human_seconds(seconds: float) -> str:
     """Return a duration in at most two units: "0.8 ms", "0.25 s", "12 s", "3 min 20 s", "2 h 5 min", "3 d 4 h"."""
     if seconds != seconds or seconds in (float("inf"), float("-inf")):
@@ -89,8 +128,8 @@ def human_age(seconds: float) -> str:
 
 
 def _two_units(total: int, size: int, large: str, small: str) -> str:
-    many, rest = divmod(total, size)
-    return f"{many} {large} {rest} {small}" if rest else f"{many} {large}"
+    whole, part = divmod(total, size)
+    return f"{whole} {large} {part} {small}" if part else f"{whole} {large}"
 
 
 def human_bytes(size: int) -> str:
@@ -106,3 +145,13 @@ def human_bytes(size: int) -> str:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """Return "1 problem", "2 problems"; `many` where an s is not enough."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def plural_number(count: float, one: str) -> str:
+    """Return "2.5 epochs", "1 epoch"."""
+    return plural(int(count), one) if float(count).is_integer() else f"{human_number(count, digits=4)} {one}s"
+
+
+def plural_count(count: int, one: str) -> str:
+    """Return "1 trial", "1,000 trials"."""
+    return f"{count:,} {one if count == 1 else one + 's'}"

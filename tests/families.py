@@ -7,8 +7,9 @@ from typing import Any, get_args
 from gdrun.data import Data
 from gdrun.models import Model
 from gdrun.models.layers import Layer
+from gdrun.optimizers import Optimizer
 
-UNIONS = {"data": Data, "models": Model, "layers": Layer}
+UNIONS = {"data": Data, "models": Model, "layers": Layer, "optimizers": Optimizer}
 
 
 def members(family: str) -> dict[str, type[Any]]:

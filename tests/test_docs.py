@@ -120,7 +120,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current directory: an empty one with a copy of the shipped configs, and no settings of the person's own."""
     for name in ("NO_COLOR", "FORCE_COLOR", "GDRUN_RUNS", "GDRUN_TRACEBACK"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # The help wraps to the terminal's width.
     monkeypatch.setenv("COLUMNS", "100")
     shutil.copytree(ROOT / "configs", tmp_path / "configs")

@@ -1,4 +1,4 @@
-"""How a run converged, from its rows alone: how fast, where it stood still, and why it ended. NumPy only.
+"""Convergence of a run: its speed, where it stood still and why it ended, from its rows, or with its curvature.
 
 The linear rate is the factor by which the gradient norm shrinks each step: near a minimum the error shrinks by it, and
 the loss above the minimum by its square; no value of the minimum has to be guessed.
@@ -7,7 +7,7 @@ the loss above the minimum by its square; no value of the minimum has to be gues
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class Plateau:
 
 @dataclass(frozen=True)
 class Convergence:
-    """What the rows of a run say. `curvature` adds what only its Hessian shows; see `with_curvature`."""
+    """The convergence of a run, from its rows. `curvature` adds what only its Hessian shows; see `with_curvature`."""
 
     status: str
     stopped_by: str | None
@@ -122,13 +122,13 @@ class Convergence:
     def _speed(self) -> list[str]:
         lines = []
         if self.decades:
-            shown = [f"1e-{k} at {step:,}" for k, step in _thinned(self.decades)]
-            lines.append(f"loss over its first value: {', '.join(shown)}")
+            reached = [f"1e-{k} at {step:,}" for k, step in _thinned(self.decades)]
+            lines.append(f"loss over its first value: {', '.join(reached)}")
         if self.linear is not None:
-            found = self.linear
+            fitted = self.linear
             lines.append(
-                f"converges linearly: the gradient shrinks by {found.rate:.6g} a step, a tenth in "
-                f"{_number(found.steps_per_decade)} steps (steps {found.first_step:,} to {found.last_step:,})"
+                f"converges linearly: the gradient shrinks by {fitted.rate:.6g} a step, a tenth in "
+                f"{_number(fitted.steps_per_decade)} steps (steps {fitted.first_step:,} to {fitted.last_step:,})"
             )
         return lines
 
@@ -141,26 +141,26 @@ class Convergence:
         return lines
 
     def _curved(self) -> list[str]:
-        found = self.curvature
+        values = self.curvature
         lines = []
-        if found.get("predicted_rate") is not None:
-            lines.append(f"predicted from the curvature at the end: {found['predicted_rate']:.6g} a step at this rate")
-        if found.get("best_rate") is not None:
+        if values.get("predicted_rate") is not None:
+            lines.append(f"predicted from the curvature at the end: {values['predicted_rate']:.6g} a step at this rate")
+        if values.get("best_rate") is not None:
             lines.append(
-                f"condition number {_number(found['condition_number'])}: the best constant rate gives "
-                f"(k - 1) / (k + 1) = {found['best_rate']:.6g} a step"
+                f"condition number {_number(values['condition_number'])}: the best constant rate gives "
+                f"(k - 1) / (k + 1) = {values['best_rate']:.6g} a step"
             )
-        if found.get("distance") is not None:
+        if values.get("distance") is not None:
             lines.append(
-                f"distance to the minimum {_number(found['distance'])}, of {_number(found['first_distance'])} at the "
-                f"start; loss above it {_number(found['excess_loss'])}"
+                f"distance to the minimum {_number(values['distance'])}, of {_number(values['first_distance'])} at the "
+                f"start; loss above it {_number(values['excess_loss'])}"
             )
-        if found.get("limit") is not None and found.get("learning_rate") is not None:
-            share = found["learning_rate"] / found["limit"]
+        if values.get("limit") is not None and values.get("learning_rate") is not None:
+            share = values["learning_rate"] / values["limit"]
             words = "beyond" if share > 1 else "of"
             lines.append(
-                f"learning rate {_number(found['learning_rate'])}: {_number(100 * share)} % {words} the limit "
-                f"{_number(found['limit'])} at the {found['where']}"
+                f"learning rate {_number(values['learning_rate'])}: {_number(100 * share)} % {words} the limit "
+                f"{_number(values['limit'])} at the {values['where']}"
             )
         return lines
 
@@ -180,21 +180,73 @@ def report(run: Run) -> Convergence:
     ending = _ending(record, run)
     if not finite.any():
         return Convergence(*ending, int(record.steps or 0), None, None, None, None, diverged=diverged)
-    at, seen = steps[finite], losses[finite]
-    best = int(np.argmin(seen))
+    at_steps, finite_losses = steps[finite], losses[finite]
+    best = int(np.argmin(finite_losses))
     return Convergence(
         *ending,
-        steps=int(record.steps if record.steps is not None else at[-1]),
-        first_loss=float(seen[0]),
-        last_loss=float(seen[-1]),
-        best_loss=float(seen[best]),
-        best_step=int(at[best]),
-        decades=decades(at, seen),
+        steps=int(record.steps if record.steps is not None else at_steps[-1]),
+        first_loss=float(finite_losses[0]),
+        last_loss=float(finite_losses[-1]),
+        best_loss=float(finite_losses[best]),
+        best_step=int(at_steps[best]),
+        decades=decades(at_steps, finite_losses),
         linear=None if diverged else linear_rate(steps, norms, record.precision or "float64"),
-        plateaus=() if diverged else plateaus(at, seen),
-        growth=growth(at, seen) if diverged else None,
+        plateaus=() if diverged else plateaus(at_steps, finite_losses),
+        growth=growth(at_steps, finite_losses) if diverged else None,
         diverged=diverged,
     )
+
+
+def with_curvature(run: Run, *, device: str | None = None) -> Convergence:
+    """Return `convergence.report(run)` with what the curvature of its loss says. Builds the run's config.
+
+        predicted_rate    of gradient descent at the configured rate: max |1 - rate * eigenvalue|
+        best_rate         (k - 1) / (k + 1), k the condition number
+        distance          to the minimum of a quadratic loss, in parameters; `first_distance` at the start
+        excess_loss       loss above that minimum
+        limit             the predicted limit of the learning rate, `where` the curvature was taken
+
+    Raises:
+        ConfigError: its data is not there any more. UsageError: complex parameters, data that is not in memory.
+    """
+    from .curvature import MOST_EXACT, Curvature
+    from .evaluation_point import at_step, point_of
+    from .stability import configured_rate, sharpness
+
+    convergence = report(run)
+    start = point_of(run, step=0, device=device)
+    built = start.prepared.built
+    at_end = convergence.diverged is None
+    here = at_step(start.prepared, run, None) if at_end else start
+    point = sharpness(built, here)
+    rate = configured_rate(built)
+    values: dict[str, Any] = {
+        "where": "end" if at_end else "start",
+        "learning_rate": rate,
+        "limit": point.prediction.limit,
+        "largest_eigenvalue": point.largest,
+        "condition_number": point.condition_number,
+    }
+    kappa = point.condition_number
+    if kappa is not None and np.isfinite(kappa):
+        values["best_rate"] = (kappa - 1) / (kappa + 1)
+        predicted = built.experiment.optimizer.contraction(rate, point.eigenvalues)
+        if predicted is not None and built.windows.factors is None:
+            values["predicted_rate"] = predicted
+    curvature = Curvature(built, here)
+    if curvature.size <= MOST_EXACT and point.largest > 0 and curvature.is_quadratic() and kappa is not None:
+        hessian, slope = curvature.hessian(), curvature.gradient()
+        # Flat directions have no nearest minimum: none is moved along.
+        step = np.linalg.lstsq(hessian, slope, rcond=1e-12)[0]
+        minimum = curvature.position.numpy().astype(np.float64) - step
+        first = Curvature(built, start).position.numpy().astype(np.float64)
+        values |= {
+            "distance": float(np.linalg.norm(step)),
+            "first_distance": float(np.linalg.norm(first - minimum)),
+            "excess_loss": float(0.5 * slope @ step),
+            "minimum": minimum if minimum.size <= 100 else None,
+        }
+    return replace(convergence, curvature=values)
 
 
 def _ending(record: Any, run: Run) -> tuple[str, str | None, str | None]:
@@ -209,15 +261,15 @@ def decades(steps: np.ndarray, losses: np.ndarray) -> tuple[tuple[int, int], ...
     """
     if losses[0] <= 0:
         return ()
-    found, lowest = [], np.minimum.accumulate(losses)
+    rows, lowest = [], np.minimum.accumulate(losses)
     k = 1
     while k <= 40:
         reached = np.flatnonzero(lowest <= losses[0] * 10.0**-k)
         if not reached.size:
             break
-        found.append((k, int(steps[reached[0]])))
+        rows.append((k, int(steps[reached[0]])))
         k += 1
-    return tuple(found)
+    return tuple(rows)
 
 
 def linear_rate(steps: np.ndarray, norms: np.ndarray, precision: str = "float64") -> LinearRate | None:
@@ -232,24 +284,24 @@ def linear_rate(steps: np.ndarray, norms: np.ndarray, precision: str = "float64"
     usable = np.isfinite(norms) & (norms > 0)
     if usable.sum() < _FEW_ROWS:
         return None
-    at, seen = steps[usable], norms[usable]
-    floor = np.max(seen) * (1e-12 if precision == "float64" else 1e-5)
-    below = np.flatnonzero(seen < floor)
-    end = int(below[0]) if below.size else len(seen)
-    at, seen = at[:end], seen[:end]
-    if len(at) < _FEW_ROWS:
+    at_steps, shrinking = steps[usable], norms[usable]
+    floor = np.max(shrinking) * (1e-12 if precision == "float64" else 1e-5)
+    below = np.flatnonzero(shrinking < floor)
+    end = int(below[0]) if below.size else len(shrinking)
+    at_steps, shrinking = at_steps[:end], shrinking[:end]
+    if len(at_steps) < _FEW_ROWS:
         return None
-    late = at >= (at[0] + at[-1]) / 2
-    at, logs = at[late], np.log(seen[late])
-    if len(at) < _FEW_ROWS:
+    late = at_steps >= (at_steps[0] + at_steps[-1]) / 2
+    at_steps, logs = at_steps[late], np.log(shrinking[late])
+    if len(at_steps) < _FEW_ROWS:
         return None
-    slope, start = np.polyfit(at - at[0], logs, 1)
-    left = logs - (start + slope * (at - at[0]))
+    slope, start = np.polyfit(at_steps - at_steps[0], logs, 1)
+    left = logs - (start + slope * (at_steps - at_steps[0]))
     spread = float(np.sum((logs - logs.mean()) ** 2))
     fit = 1 - float(np.sum(left**2)) / spread if spread > 0 else 0.0
     if slope >= 0 or fit < _GOOD_FIT:
         return None
-    return LinearRate(float(np.exp(slope)), int(at[0]), int(at[-1]), fit)
+    return LinearRate(float(np.exp(slope)), int(at_steps[0]), int(at_steps[-1]), fit)
 
 
 def plateaus(steps: np.ndarray, losses: np.ndarray) -> tuple[Plateau, ...]:
@@ -262,20 +314,20 @@ def plateaus(steps: np.ndarray, losses: np.ndarray) -> tuple[Plateau, ...]:
     fallen = -lowest  # made once: the loop below may have as many turns as there are rows
     size = np.maximum(np.abs(lowest), np.finfo(np.float64).tiny)
     total = steps[-1] - steps[0]
-    found, first = [], 0
+    stretches, first = [], 0
     while first < len(steps) - 1 and total > 0:
         last = int(np.searchsorted(fallen, fallen[first] + _FLAT * size[first], side="right")) - 1
         if steps[last] - steps[first] >= max(_LONG * total, 10):
             left = bool(lowest[-1] < lowest[last] - 0.1 * size[last])
             ends = last if left else len(steps) - 1
             if left or lowest[-1] >= lowest[first] - 2 * _FLAT * size[first]:
-                found.append(Plateau(int(steps[first]), int(steps[ends]), float(lowest[ends]), left))
+                stretches.append(Plateau(int(steps[first]), int(steps[ends]), float(lowest[ends]), left))
                 first = ends
                 continue
             first = last
             continue
         first += 1
-    return tuple(found)
+    return tuple(stretches)
 
 
 def growth(steps: np.ndarray, losses: np.ndarray) -> float | None:

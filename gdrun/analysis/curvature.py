@@ -19,7 +19,7 @@ from gdrun.formula.nodes import LoopDefinition
 if TYPE_CHECKING:
     from gdrun.assembly import Built
 
-    from .start import At
+    from .evaluation_point import EvaluationPoint
 
 MOST_EXACT = 1000
 """Up to so many parameters the Hessian is written out and its eigenvalues are exact."""
@@ -40,7 +40,7 @@ class Curvature:
         UsageError: complex parameters, data that is not in memory.
     """
 
-    def __init__(self, built: Built, at: At | None = None) -> None:
+    def __init__(self, built: Built, at: EvaluationPoint | None = None) -> None:
         if any(parameter.dtype.is_complex for parameter in built.state.parameters):
             raise UsageError("stability is of real parameters", hint="give the two parts as parameters")
         if built.windows.stream is not None:
@@ -147,7 +147,7 @@ def lanczos_bounds(
     size: int,
     *,
     tolerance: float = 1e-6,
-    wanted: int = 1,
+    num_values: int = 1,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return Ritz values of a symmetric matrix, ascending, and how far each may be from an eigenvalue.
@@ -179,7 +179,7 @@ def lanczos_bounds(
         values, vectors = np.linalg.eigh(matrix)
         bounds = beside[step] * np.abs(vectors[-1])
         largest = max(abs(values[0]), abs(values[-1]))
-        near = count >= min(wanted, size) and np.all(bounds[-wanted:] <= tolerance * largest)
+        near = count >= min(num_values, size) and np.all(bounds[-num_values:] <= tolerance * largest)
         if near or count == most:
             break
         basis[step + 1] = image / beside[step]

@@ -1,4 +1,7 @@
-"""Derivatives of formulas, of a config or of a run: `gdrun grad`."""
+"""Derivatives of formulas, of a config or of a run: `gdrun grad`.
+
+Shape letters: T shape of a target, X and Y shapes of names that it is differentiated by, B examples.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,110 @@ import numpy as np
 from gdrun.errors import UsageError
 from gdrun.text import safe_text
 
-from .arguments import assignments, is_source, split_points
-from .derivatives import NO_WAY, Derivative, Derivatives, Missing, PointDerivatives, TargetDerivatives
+from .grad_arguments import assignments, is_source, split_points
+from .unconnected import NO_WAY
 
 if TYPE_CHECKING:
-    from .point import Point
+    from .differentiable_points import DifferentiablePoint
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A derivative that does not exist for the tape, which is not a derivative of 0."""
+
+    reason: str
+    """Why, in words."""
+
+
+Derivative = np.ndarray | Missing
+
+
+@dataclass(frozen=True)
+class TargetDerivatives:
+    """The derivatives of one target at one point. What was not asked for is empty."""
+
+    target: str
+    """As written."""
+    value: np.ndarray
+    """(T)."""
+    gradients: Mapping[str, Derivative]
+    """Of the target, summed if it is no scalar, by each name, (X)."""
+    second: Mapping[str, Mapping[str, Derivative]] = field(default_factory=dict)
+    """second[x][y]: gradient of the (summed) gradient by x, by y, (Y): what nested tapes give."""
+    higher: Mapping[int, Mapping[str, Derivative]] = field(default_factory=dict)
+    """higher[n][x]: the n-th derivative by x alone, n from 3, each gradient summed before the next, (X)."""
+    jacobian: Mapping[str, Derivative] = field(default_factory=dict)
+    """Of every element of the target, (T, X)."""
+    batch_jacobian: Mapping[str, Derivative] = field(default_factory=dict)
+    """Of each example, the first axis: (B, rest of T, rest of X)."""
+    hessian: Mapping[str, Mapping[str, Derivative]] = field(default_factory=dict)
+    """hessian[x][y]: second derivatives of the summed target, (X, Y)."""
+    hvp: Mapping[str, Derivative] = field(default_factory=dict)
+    """The Hessian times the given direction, (X)."""
+    jvp: Derivative | None = None
+    """The derivative along the given direction, (T)."""
+    notes: tuple[str, ...] = ()
+    """Return notes on what is not finite, and the operation that made it so."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON; a missing derivative is {"value": None, "reason": ...}."""
+        result: dict[str, Any] = {"target": self.target, "value": self.value, "gradients": _plain(self.gradients)}
+        for name in ("second", "higher", "jacobian", "batch_jacobian", "hessian", "hvp"):
+            if derivatives := getattr(self, name):
+                result[name] = _plain(derivatives)
+        if self.jvp is not None:
+            result["jvp"] = _plain(self.jvp)
+        if self.notes:
+            result["notes"] = list(self.notes)
+        return result
+
+
+@dataclass(frozen=True)
+class PointDerivatives:
+    """The derivatives at one point."""
+
+    at: Mapping[str, np.ndarray]
+    """The values of the names, constants among them; parameters of a config before their transform."""
+    targets: tuple[TargetDerivatives, ...]
+    """In the order in which they were given; where there are several, their sum comes last."""
+
+    def __getitem__(self, target: str) -> TargetDerivatives:
+        return next(derivatives for derivatives in self.targets if derivatives.target == target)
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """Derivatives at one or more points; what `gdrun.grad` returns."""
+
+    points: tuple[PointDerivatives, ...]
+    precision: str
+    source: str | None = None
+    """The config or run; None for formulas."""
+
+    @property
+    def value(self) -> np.ndarray:
+        """Of the first target at the first point."""
+        return self.points[0].targets[0].value
+
+    @property
+    def gradients(self) -> Mapping[str, Derivative]:
+        """Of the first target at the first point."""
+        return self.points[0].targets[0].gradients
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        points = [{"at": dict(point.at), "targets": [t.as_dict() for t in point.targets]} for point in self.points]
+        source = {} if self.source is None else {"source": self.source}
+        return source | {"precision": self.precision, "points": points}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Missing):
+        return {"value": None, "reason": value.reason}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value
+
 
 _DIRECTION = "v"
 """A direction of this name, where no variable has it, is over all variables in their order."""
@@ -24,7 +126,7 @@ _DIRECTION = "v"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for beside gradients."""
+    """Derivatives that are asked for beside gradients."""
 
     order: int = 1
     jacobian: bool = False
@@ -80,14 +182,14 @@ def grad(
     from gdrun.engine.device import configure, import_tensorflow
 
     tf = import_tensorflow()
-    wanted = Wanted(order, jacobian, batch_jacobian, hessian, _given(hvp, "--hvp"), _given(jvp, "--jvp"))
+    requested = Wanted(order, jacobian, batch_jacobian, hessian, _given(hvp, "--hvp"), _given(jvp, "--jvp"))
     if order < 1 or order > 8:
         raise UsageError(f"there is no derivative of order {order}", hint="--order is 1 to 8")
     if precision not in (None, "float32", "float64"):
         raise UsageError(f"there is no precision {safe_text(precision, limit=40)}", hint="float32 or float64")
     texts = [target] if isinstance(target, str | Path) else list(target)
     if texts and is_source(texts[0]):
-        from .config_points import ConfigPoints
+        from .differentiable_points import ConfigPoints
 
         if define:
             raise UsageError("--define is for formulas; a config has its own `define:`")
@@ -96,12 +198,12 @@ def grad(
             precision=precision, runs_dir=runs_dir, device=device,
         )  # fmt: skip
         with tf.device(points.device):
-            found = [_differentiate(point, wanted) for point in points.each()]
-        return Derivatives(tuple(found), points.precision, str(texts[0]))
+            derivatives = [_differentiate(point, requested) for point in points.each()]
+        return Derivatives(tuple(derivatives), points.precision, str(texts[0]))
     if step is not None:
         raise UsageError("--step is for runs")
     chosen = configure(device="cpu")
-    from .formula_points import Formulas
+    from .differentiable_points import Formulas
 
     formulas = Formulas(
         [str(text) for text in texts],
@@ -112,17 +214,17 @@ def grad(
         dtype=tf.as_dtype(precision or "float64"),
     )
     with tf.device(chosen.name):
-        return Derivatives(tuple(_differentiate(point, wanted) for point in formulas.each()), precision or "float64")
+        return Derivatives(tuple(_differentiate(point, requested) for point in formulas.each()), precision or "float64")
 
 
 def _given(values: Mapping[str, Any] | Sequence[str], what: str, *, alone: bool = False) -> dict[str, Any]:
     """{"x": value} of what a caller or a command line gives."""
     if isinstance(values, Mapping):
         return dict(values)
-    found = assignments(list(values), what)
-    if not alone and (empty := [name for name, value in found.items() if value is None]):
+    named = assignments(list(values), what)
+    if not alone and (empty := [name for name, value in named.items() if value is None]):
         raise UsageError(f"{safe_text(empty[0], limit=80)} has no value", hint="write NAME=VALUE")
-    return found
+    return named
 
 
 def _names(constant: Mapping[str, Any] | Sequence[str]) -> list[str]:
@@ -132,32 +234,32 @@ def _names(constant: Mapping[str, Any] | Sequence[str]) -> list[str]:
     return list(given)
 
 
-def _differentiate(point: Point, wanted: Wanted) -> PointDerivatives:
+def _differentiate(point: DifferentiablePoint, requested: Wanted) -> PointDerivatives:
     from gdrun import derivatives
 
     view, first = derivatives.gradients(point.evaluate)
     names = [name for name in point.names if name in view.variables or name in point.constants]
     maker = _Maker(point, names)
-    hvp = _direction(wanted.hvp, view.variables, "--hvp")
-    jvp = _direction(wanted.jvp, view.variables, "--jvp")
-    second = derivatives.second_gradients(point.evaluate) if wanted.order > 1 else {}
-    higher = {order: derivatives.nth_gradients(point.evaluate, order) for order in range(3, wanted.order + 1)}
-    jacobian = derivatives.jacobians(point.evaluate) if wanted.jacobian or wanted.batch_jacobian else {}
-    hessian = derivatives.hessians(point.evaluate) if wanted.hessian else {}
+    hvp = _direction(requested.hvp, view.variables, "--hvp")
+    jvp = _direction(requested.jvp, view.variables, "--jvp")
+    second = derivatives.second_gradients(point.evaluate) if requested.order > 1 else {}
+    higher = {order: derivatives.nth_gradients(point.evaluate, order) for order in range(3, requested.order + 1)}
+    jacobian = derivatives.jacobians(point.evaluate) if requested.jacobian or requested.batch_jacobian else {}
+    hessian = derivatives.hessians(point.evaluate) if requested.hessian else {}
     products = derivatives.hessian_products(point.evaluate, hvp) if hvp else {}
     along = derivatives.jacobian_products(point.evaluate, jvp) if jvp else {}
-    found = []
+    results = []
     for target, value in view.targets.items():
         whole = maker.each(target, jacobian.get(target))
-        batch = {} if not wanted.batch_jacobian else _per_example(whole, np.ndim(value))
-        found.append(
+        batch = {} if not requested.batch_jacobian else _per_example(whole, np.ndim(value))
+        results.append(
             TargetDerivatives(
                 target=target,
                 value=np.asarray(value),
                 gradients=maker.each(target, first[target]),
                 second=maker.pairs(second.get(target)),
                 higher={order: maker.each(target, by[target], order) for order, by in higher.items()},
-                jacobian=whole if wanted.jacobian else {},
+                jacobian=whole if requested.jacobian else {},
                 batch_jacobian=batch,
                 hessian=maker.pairs(hessian.get(target)),
                 hvp=maker.each(target, products.get(target), 2),
@@ -165,13 +267,13 @@ def _differentiate(point: Point, wanted: Wanted) -> PointDerivatives:
                 notes=_notes(point, target, value, first[target]),
             )
         )
-    return PointDerivatives(dict(point.at), tuple(found))
+    return PointDerivatives(dict(point.at), tuple(results))
 
 
 class _Maker:
     """Makes arrays, or reasons, of what tapes found."""
 
-    def __init__(self, point: Point, names: Iterable[str]) -> None:
+    def __init__(self, point: DifferentiablePoint, names: Iterable[str]) -> None:
         self.point = point
         self.names = list(names)
 
@@ -183,16 +285,16 @@ class _Maker:
         why = self.point.explain(target, name)
         return Missing(f"the derivative before does not depend on {name}" if order > 1 and why == NO_WAY else why)
 
-    def each(self, target: str, found: Mapping[str, Any] | None, order: int = 1) -> dict[str, Derivative]:
-        if found is None:
+    def each(self, target: str, by_name: Mapping[str, Any] | None, order: int = 1) -> dict[str, Derivative]:
+        if by_name is None:
             return {}
-        return {name: self.one(target, name, found.get(name), order) for name in self.names}
+        return {name: self.one(target, name, by_name.get(name), order) for name in self.names}
 
-    def pairs(self, found: Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[str, Derivative]]:
-        if found is None:
+    def pairs(self, by_names: Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[str, Derivative]]:
+        if by_names is None:
             return {}
         free = [name for name in self.names if name not in self.point.constants]
-        return {x: {y: self._pair(x, y, found[x].get(y)) for y in free} for x in free}
+        return {x: {y: self._pair(x, y, by_names[x].get(y)) for y in free} for x in free}
 
     @staticmethod
     def _pair(x: str, y: str, value: Any) -> Derivative:
@@ -209,22 +311,22 @@ def _per_example(jacobian: Mapping[str, Derivative], rank: int) -> dict[str, Der
 
 def _direction(given: Mapping[str, Any], variables: Mapping[str, Any], option: str) -> dict[str, np.ndarray]:
     """The direction by variable; one called v is cut up over all variables."""
-    found: dict[str, np.ndarray] = {}
+    directions: dict[str, np.ndarray] = {}
     for name, value in given.items():
         array = _array(value, f"{option} {name}=")
         if name in variables:
-            found[name] = array
+            directions[name] = array
         elif name == _DIRECTION:
             shapes = {x: np.shape(variable) for x, variable in variables.items()}
             sizes = [int(np.prod(shape)) for shape in shapes.values()]
             if array.size != sum(sizes):
                 raise UsageError(f"{option} {name} has {array.size} numbers; the variables together have {sum(sizes)}")
             pieces = np.split(array.reshape(-1), np.cumsum(sizes)[:-1])
-            found |= {x: piece.reshape(shapes[x]) for x, piece in zip(variables, pieces, strict=True)}
+            directions |= {x: piece.reshape(shapes[x]) for x, piece in zip(variables, pieces, strict=True)}
         else:
-            known = ", ".join(variables)
-            raise UsageError(f"{option}: {safe_text(name)} is nothing to differentiate by", hint=f"there are: {known}")
-    return found
+            names = ", ".join(variables)
+            raise UsageError(f"{option}: {safe_text(name)} is nothing to differentiate by", hint=f"there are: {names}")
+    return directions
 
 
 def _array(value: Any, what: str) -> np.ndarray:
@@ -233,17 +335,17 @@ def _array(value: Any, what: str) -> np.ndarray:
     from gdrun.formula.evaluate import evaluate_constants
     from gdrun.formula.parse import parse
 
-    from .formula_points import told
+    from .differentiable_points import placed
 
     pieces = split_points(value)
     text = f"[{value}]" if len(pieces) > 1 else value
-    with told(what, text):
+    with placed(what, text):
         return evaluate_constants({"direction": parse(text)})["direction"]
 
 
-def _notes(point: Point, target: str, value: Any, found: Mapping[str, Any]) -> tuple[str, ...]:
-    """What is not finite, and which operation made it so."""
-    bad = [name for name, slope in found.items() if slope is not None and not np.all(np.isfinite(slope))]
+def _notes(point: DifferentiablePoint, target: str, value: Any, slopes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return notes on what is not finite, and the operation that made it so."""
+    bad = [name for name, slope in slopes.items() if slope is not None and not np.all(np.isfinite(slope))]
     value_bad = not np.all(np.isfinite(value))
     if not bad and not value_bad:
         return ()

@@ -1,4 +1,4 @@
-"""Finding a learning rate: what the configured steps come to at many rates, and what that suggests."""
+"""Finding a learning rate: the losses of the configured steps at many rates, and what they suggest."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ _TIE = 1e-3
 """Losses nearer to the best than this share of what it came down by are as good."""
 _MARGIN = 2.0
 """How far a suggestion stays below an edge that may move."""
+_RAMP_STEPS = (50, 300)
+"""Of the ramp, at least and at most."""
+_SMOOTHING = 0.95
+_BLOWN_UP = 4.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class RateSearch:
-    """What `gdrun.find_learning_rate` found."""
+    """The report of `gdrun.find_learning_rate`."""
 
     source: str
     optimizer: str
@@ -98,7 +102,7 @@ def find_learning_rate(
     Raises:
         ConfigError: the config is refused. UsageError: the optimizer has no learning rate, the data is not in memory.
     """
-    from .start import config_or_run, point_of
+    from .evaluation_point import config_or_run, point_of
 
     at = point_of(config_or_run(source), overrides, step=0, device=device)
     built = at.prepared.built
@@ -110,29 +114,12 @@ def find_learning_rate(
             raise UsageError(f"the learning rate of {optimizer.kind} is not there or 0: there is nothing to find")
         if built.total_steps < 1:
             raise UsageError("the schedule has no steps", hint="give it some: steps=100")
-        from .range_test import ramp
-
-        found = ramp(built) if range_test else _trials(built)
-    return RateSearch(source=str(source), **found)
+        return _ramp(str(source), built) if range_test else _trials(str(source), built)
 
 
-def configured_rate(built: Built) -> float:
-    """Return the learning rate of the config, of its first group."""
-    return float(np.atleast_1d(built.setting.learning_rate.numpy())[0])
-
-
-def common(built: Built, prediction: Prediction) -> dict[str, Any]:
-    """Return what every RateSearch holds."""
-    return {
-        "optimizer": built.experiment.optimizer.kind,
-        "configured": configured_rate(built),
-        "prediction": prediction,
-    }
-
-
-def _trials(built: Built) -> dict[str, Any]:
-    from .rates import RateRunner
-    from .stability import predicted_limit
+def _trials(source: str, built: Built) -> RateSearch:
+    from .rate_trials import RateRunner
+    from .stability import configured_rate, predicted_limit
 
     prediction = predicted_limit(built)
     rates = candidate_rates(configured_rate(built), prediction)
@@ -150,15 +137,19 @@ def _trials(built: Built) -> dict[str, Any]:
         steps=built.total_steps,
         on_the_way=trials.losses,
     )
-    return common(built, prediction) | {
-        "rates": rates,
-        "losses": losses,
-        "diverged": trials.diverged,
-        "first_loss": first,
-        "steps": built.total_steps,
-        "observed": observed,
-        "suggestion": suggestion,
-    }
+    return RateSearch(
+        source=source,
+        optimizer=built.experiment.optimizer.kind,
+        configured=configured_rate(built),
+        rates=rates,
+        losses=losses,
+        diverged=trials.diverged,
+        first_loss=first,
+        steps=built.total_steps,
+        prediction=prediction,
+        observed=observed,
+        suggestion=suggestion,
+    )
 
 
 def candidate_rates(configured: float, prediction: Prediction) -> np.ndarray:
@@ -169,7 +160,7 @@ def candidate_rates(configured: float, prediction: Prediction) -> np.ndarray:
 
 
 def _adapts(prediction: Prediction) -> bool:
-    """Whether the limit is one that the optimizer's own divisor moves."""
+    """Return whether the limit is one that the optimizer's own divisor moves."""
     return any("divisor" in caveat for caveat in prediction.caveats)
 
 
@@ -231,11 +222,79 @@ def suggest(
 
 
 def _first_there(among: np.ndarray, on_the_way: np.ndarray, enough: float) -> int:
-    """Which trial comes to `enough` first; of those that do at the same moment, the one with the lowest loss there."""
+    """Return the trial that comes to `enough` first; of several at once, the one with the lowest loss there."""
     seen = np.where(np.isfinite(on_the_way[among]), on_the_way[among], np.inf)
     there = np.where((seen <= enough).any(axis=1), np.argmax(seen <= enough, axis=1), seen.shape[1] - 1)
     moment = int(np.min(there))
     return int(among[int(np.argmin(np.where(there == moment, seen[:, moment], np.inf)))])
+
+
+def _ramp(source: str, built: Built) -> RateSearch:
+    """Make one run of 50 to 300 steps whose rate grows from step to step.
+
+    Source: Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3; fast.ai's lr_find is one.
+    """
+    from .rate_trials import ramp_losses
+    from .stability import configured_rate, predicted_limit
+
+    prediction = predicted_limit(built)
+    tried = candidate_rates(configured_rate(built), prediction)
+    steps = int(np.clip(built.total_steps, *_RAMP_STEPS))
+    rates = np.geomspace(tried[0], tried[-1] * 3, steps)
+    losses = smoothed(ramp_losses(built, rates))
+    end = blown_up(losses)
+    kept = slice(0, max(end + 1, 2))
+    return RateSearch(
+        source=source,
+        optimizer=built.experiment.optimizer.kind,
+        configured=configured_rate(built),
+        rates=rates[kept],
+        losses=losses[kept],
+        diverged=~np.isfinite(losses[kept]),
+        first_loss=float(losses[0]),
+        steps=steps,
+        prediction=prediction,
+        observed=float(rates[end]) if end < len(rates) else None,
+        suggestion=suggest_from_ramp(rates[:end], losses[:end]),
+        range_test=True,
+    )
+
+
+def smoothed(losses: np.ndarray) -> np.ndarray:
+    """Return the moving average of losses, float64 (S,), corrected for its start."""
+    average, result = 0.0, np.empty(len(losses))
+    for step, loss in enumerate(losses):
+        average = _SMOOTHING * average + (1 - _SMOOTHING) * float(loss)
+        result[step] = average / (1 - _SMOOTHING ** (step + 1))
+    return result
+
+
+def blown_up(losses: np.ndarray) -> int:
+    """Return the first step whose loss is not finite or four times the lowest before it; len(losses) if none is."""
+    finite = np.isfinite(losses)
+    lowest = np.minimum.accumulate(np.where(finite, losses, np.inf))
+    with np.errstate(invalid="ignore"):
+        blown = ~finite | (losses > lowest + (_BLOWN_UP - 1) * np.abs(lowest))
+    return int(np.argmax(blown)) if blown.any() else len(losses)
+
+
+def suggest_from_ramp(rates: np.ndarray, losses: np.ndarray) -> Suggestion:
+    """Return the rate at which the smoothed loss falls fastest over the logarithm of the rate, before its minimum.
+
+    It is a tenth of the rate at the minimum at most.
+    """
+    if len(rates) < 5:
+        return Suggestion(None, "the loss blew up at once: lr=... moves the ramp")
+    lowest = int(np.argmin(losses))
+    if lowest < 3:
+        return Suggestion(None, "the loss never came down along the ramp")
+    slope = np.gradient(losses[: lowest + 1], np.log(rates[: lowest + 1]))
+    steepest = float(rates[int(np.argmin(slope))])
+    tenth = float(rates[lowest]) / 10
+    what = "where the loss falls fastest along the ramp"
+    if tenth < steepest:
+        what = "a tenth of the rate at which the loss is lowest along the ramp"
+    return Suggestion(min(steepest, tenth), f"{what} (lowest at {human_number(float(rates[lowest]), digits=3)})")
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Which operation made a value or a derivative that is not finite."""
+"""The operation that made a value or a derivative that is not finite."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def slope_note(seen: Sequence[Operation], tape: tf.GradientTape, target: tf.Tens
 
 
 def _own_slopes(operation: Operation, above: tf.Tensor) -> list[Any]:
-    """What the operation hands back to each operand, of copies: an operand may have other ways to the result."""
+    """Return the operation's derivatives by copies of its operands, which may have other ways to the result."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         copies = tf.nest.map_structure(lambda part: tf.identity(part) if is_tensor(part) else part, operation.operands)
         tensors = [part for part in tf.nest.flatten(copies) if is_tensor(part) and part.dtype.is_floating]

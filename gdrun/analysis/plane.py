@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from gdrun.assembly.assemble import lanes_obstacle
 from gdrun.errors import UsageError
 
 if TYPE_CHECKING:
     from gdrun.assembly import Built
 
-    from .start import At
+    from .evaluation_point import EvaluationPoint
 
 _SIDES = ((2e5, 81), (5e6, 41), (1e8, 25))
 """Examples times parameters -> points on each side of a grid: the larger the problem, the fewer."""
@@ -60,10 +61,10 @@ def side_of(built: Built) -> int:
     """Return how many points a grid over this problem has on each side, by what one of them costs."""
     cost = (built.num_examples or 1) * max(built.num_parameters, 1)
     side = next((side for most, side in _SIDES if cost <= most), _FEWEST)
-    return min(side, 41) if _obstacle(built) else side
+    return min(side, 41) if lanes_obstacle(built) else side
 
 
-def plane_losses(at: At, plane: Plane, coordinates: np.ndarray) -> np.ndarray:
+def plane_losses(at: EvaluationPoint, plane: Plane, coordinates: np.ndarray) -> np.ndarray:
     """Return the loss at points of a plane; the model is in training mode, draws are those of one step.
 
     Args:
@@ -81,7 +82,7 @@ def plane_losses(at: At, plane: Plane, coordinates: np.ndarray) -> np.ndarray:
     good = np.flatnonzero(np.isfinite(coordinates).all(axis=1))
     loss, dtype = _loss_function(at, plane), built.objective.dtype
     with tf.device(at.prepared.device.name):
-        if _obstacle(built) is None:
+        if lanes_obstacle(built) is None:
             try:
                 values[good] = _together(loss, tf.constant(coordinates[good], dtype), _chunk(built))
                 return values
@@ -93,13 +94,7 @@ def plane_losses(at: At, plane: Plane, coordinates: np.ndarray) -> np.ndarray:
     return values
 
 
-def _obstacle(built: Built) -> str | None:
-    from gdrun.sweeping.blocks import lanes_obstacle
-
-    return lanes_obstacle(built)
-
-
-def _loss_function(at: At, plane: Plane) -> Callable[[tf.Tensor], tf.Tensor]:
+def _loss_function(at: EvaluationPoint, plane: Plane) -> Callable[[tf.Tensor], tf.Tensor]:
     """(2,) coordinates -> scalar loss, to be traced."""
     built, like = at.prepared.built, at.parameters
     dtype = built.objective.dtype
@@ -128,7 +123,7 @@ def _tensors(flat: tf.Tensor, like: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...
 
 
 def _chunk(built: Built) -> int:
-    """How many points are looked at together."""
+    """Return the number of points that are looked at together."""
     widths = sum(int(value.shape[-1]) if value.shape.rank else 1 for value in built.state.parameters)
     inputs = sum(int(np.prod(value.shape[1:])) for value in built.data.inputs.values())
     numbers = (built.num_examples or 1) * (widths + inputs + 1) + built.num_parameters

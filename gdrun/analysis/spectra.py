@@ -11,22 +11,22 @@ from gdrun.errors import UsageError
 from gdrun.text import human_number
 
 from .curvature import MOST_EXACT, Curvature, lanczos_bounds, spectrum
-from .stability import Prediction, largest_stable, prediction_at
-from .stable import second_moment
+from .stability import Prediction, configured_rate, largest_stable, prediction_at
+from .stability_report import second_moment
 
 if TYPE_CHECKING:
     from gdrun.assembly import Built
 
-    from .start import At
+    from .evaluation_point import EvaluationPoint
 
-_WANTED = 20
+_NUM_VALUES = 20
 _NEAR = 0.05
 """An eigenvalue that Lanczos knows to this share of itself is shown."""
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """What `spectrum_at` found."""
+    """Eigenvalues of the Hessian at one point."""
 
     step: int
     eigenvalues: np.ndarray
@@ -38,7 +38,7 @@ class Spectrum:
     notes: tuple[str, ...]
 
 
-def spectrum_at(at: At) -> Spectrum:
+def spectrum_at(at: EvaluationPoint) -> Spectrum:
     """Return the eigenvalues of the Hessian of the loss over all training data, exact up to 1000 parameters.
 
     Raises:
@@ -58,13 +58,13 @@ def spectrum_at(at: At) -> Spectrum:
                 values = np.where(np.abs(values) < least, 0.0, values)
                 notes.append(f"what is smaller than {human_number(least, digits=2)} is rounding, and taken as 0")
         else:
-            found, bounds = lanczos_bounds(curvature.product, curvature.size, tolerance=1e-3, wanted=_WANTED)
-            plain = (found, False)
-            far = bounds[::-1] > _NEAR * found[::-1]
-            values = found[::-1][: max(int(np.argmax(far)) if far.any() else len(found), 1)][:_WANTED]
+            extreme, bounds = lanczos_bounds(curvature.product, curvature.size, tolerance=1e-3, num_values=_NUM_VALUES)
+            plain = (extreme, False)
+            far = bounds[::-1] > _NEAR * extreme[::-1]
+            values = extreme[::-1][: max(int(np.argmax(far)) if far.any() else len(extreme), 1)][:_NUM_VALUES]
             notes.append(f"the {len(values)} largest of {curvature.size:,} eigenvalues, by Lanczos")
-            if found[0] < 0:
-                notes.append(f"the smallest one is about {human_number(float(found[0]), digits=3)}")
+            if extreme[0] < 0:
+                notes.append(f"the smallest one is about {human_number(float(extreme[0]), digits=3)}")
         if not np.all(np.isfinite(plain[0])):
             raise UsageError(
                 f"the Hessian is not finite at step {at.step}", hint="--at start, or a step before it diverged"
@@ -85,9 +85,9 @@ def _prediction(curvature: Curvature, moment: np.ndarray | None, plain: tuple[np
 
 
 def _about(built: Built, prediction: Prediction) -> str:
-    """Why there is no line at the limit."""
+    """Return why there is no line at the limit."""
     section: Any = built.experiment.optimizer
-    rate = float(np.ravel(built.setting.learning_rate.numpy())[0])
+    rate = configured_rate(built)
     if prediction.limit is None:
         return prediction.why
     share = human_number(100 * rate / prediction.limit, digits=3)

@@ -1,4 +1,4 @@
-"""Where descent stops being stable: the curvature of the loss, and the learning rate that it allows."""
+"""Stability of descent: the curvature of the loss, and the learning rate that it allows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .curvature import Curvature, spectrum
 if TYPE_CHECKING:
     from gdrun.assembly import Built
 
-    from .start import At
+    from .evaluation_point import EvaluationPoint
 
 
 _FEW = 64
@@ -39,13 +39,7 @@ class Prediction:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
-        return {
-            "limit": self.limit,
-            "why": self.why,
-            "exact": self.exact,
-            "eigenvalue": self.eigenvalue,
-            "caveats": list(self.caveats),
-        }
+        return {**vars(self), "caveats": list(self.caveats)}
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,14 @@ class Sharpness:
         return self.largest / self.smallest
 
 
-def predicted_limit(built: Built, at: At | None = None, *, second_moment: np.ndarray | None = None) -> Prediction:
+def configured_rate(built: Built) -> float:
+    """Return the learning rate of the config, of its first group of parameters."""
+    return float(np.ravel(built.setting.learning_rate.numpy())[0])
+
+
+def predicted_limit(
+    built: Built, at: EvaluationPoint | None = None, *, second_moment: np.ndarray | None = None
+) -> Prediction:
     """Return the learning rate at which `built` stops being stable, from the curvature at its start.
 
     Args:
@@ -92,7 +93,7 @@ def predicted_limit(built: Built, at: At | None = None, *, second_moment: np.nda
         return Prediction(None, error.message, False, None)
 
 
-def sharpness(built: Built, at: At | None = None, *, second_moment: np.ndarray | None = None) -> Sharpness:
+def sharpness(built: Built, at: EvaluationPoint | None = None, *, second_moment: np.ndarray | None = None) -> Sharpness:
     """Return the curvature at the start of `built`, or at another point, with what it means for the optimizer.
 
     Raises:
@@ -196,7 +197,7 @@ def largest_stable(built: Built, prediction: Prediction) -> float | None:
 
 
 def _share(built: Built) -> float:
-    """What part of the whole loss a batch's is, where it is a sum over examples."""
+    """Return the part of the whole loss that a batch's is, where it is a sum over examples."""
     batches = built.program.feed.batches
     if batches is None or batches.full_batch or getattr(built.experiment.loss, "reduction", "mean") != "sum":
         return 1.0

@@ -1,4 +1,4 @@
-"""Why a tape finds no way from a target back to a name: told from the formulas between them."""
+"""Reasons why a target has no derivative by a name, from the formulas between them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from gdrun.formula import nodes
 from gdrun.formula.nodes import Definition, Expression, FormulaNode, LoopDefinition, children
 from gdrun.formula.table import TABLE
 
-from .derivatives import NO_WAY
+NO_WAY = "the tape finds no way back to it"
+"""Why a derivative is missing, where nothing better is known."""
 
 _STEPS = frozenset({"floor", "ceil", "round", "argmax", "argmin", "argsort", "one_hot", "length", "size"})
 _TRUTHS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and",
@@ -19,12 +20,12 @@ _WHOLE = frozenset({"integer", "number", "flag", "shape", "axis"})
 
 def counts(expressions: Mapping[str, Definition]) -> frozenset[str]:
     """Return the names that stand where a number must be known before the run: counts, shapes, axes, flags."""
-    found = set()
+    names = set()
     for expression in _expressions(expressions):
         for name, ways in _uses(expression.root, ()):
             if "count" in ways:
-                found.add(name)
-    return frozenset(found)
+                names.add(name)
+    return frozenset(names)
 
 
 def reason(name: str, target: Expression, definitions: Mapping[str, Definition]) -> str:
@@ -52,14 +53,14 @@ def _ways(
     name: str, expression: Expression, definitions: Mapping[str, Definition], seen: frozenset[str]
 ) -> list[frozenset[str]]:
     """For each way on which `expression` depends on `name`, what stands on it."""
-    found = []
+    ways_found = []
     for used, ways in _uses(expression.root, ()):
         if used == name:
-            found.append(ways)
+            ways_found.append(ways)
         elif used in definitions and used not in seen:
             for part in _parts(definitions[used]):
-                found += [ways | way for way in _ways(name, part, definitions, seen | {used})]
-    return found
+                ways_found += [ways | way for way in _ways(name, part, definitions, seen | {used})]
+    return ways_found
 
 
 def _uses(node: FormulaNode, around: tuple[str, ...]) -> Iterator[tuple[str, frozenset[str]]]:

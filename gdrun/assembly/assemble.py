@@ -23,7 +23,7 @@ from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import NoGradientError, Recorded, Step
 from gdrun.experiment.experiment import Experiment, Loop
 from gdrun.formula.parse import parse
-from gdrun.formula.table import functions_without_xla
+from gdrun.formula.table import functions_without_lanes, functions_without_xla
 
 from .custom import operation_without_xla
 from .data import Datasets, open_stream
@@ -245,3 +245,20 @@ def _capacity(record: Mapping[str, Any]) -> int:
     """How many events a chunk can hold: a bounded buffer."""
     size = sum(leaf.dtype.size * max(1, int(np.prod(leaf.shape))) for leaf in tf.nest.flatten(record))
     return int(np.clip(_BUFFER_BYTES // size, 8, 2048))
+
+
+def lanes_obstacle(built: Built) -> str | None:
+    """Return why trials of this program do not run as lanes, in words; None where they do."""
+    if built.objective.model.convolutional:
+        return "convolutions do not pay in lanes"
+    if built.windows.stream is not None:
+        return "the data is read from disk while training"
+    if built.compile == "eager":
+        return "compile: eager"
+    loops = [name for name, value in built.objective.definitions.items() if not getattr(value, "fits_lanes", True)]
+    if loops:
+        return f"the loop {loops[0]} is too long for lanes"
+    formulas = [formula for formula in evaluated_formulas(built.experiment) if not isinstance(formula, Loop)]
+    called: frozenset[str] = frozenset().union(*(parse(formula).functions for formula in formulas))
+    missing = sorted(functions_without_lanes(called))
+    return f"{missing[0]} does not work in lanes" if missing else None

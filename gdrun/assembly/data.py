@@ -26,7 +26,7 @@ from gdrun.text import human_bytes, plural
 
 @dataclass(frozen=True)
 class Datasets:
-    """What the experiment learns from. Values are float64 until the engine casts them."""
+    """The examples of an experiment. Values are float64 until the engine casts them."""
 
     train: Dataset
     validation: Dataset | None
@@ -38,7 +38,7 @@ class Datasets:
 
 
 def random_source(experiment: Experiment) -> RandomSource:
-    """Return where this experiment's random numbers come from."""
+    """Return the source of the experiment's random numbers."""
     if experiment.random == "legacy":
         return LegacyState(experiment.seed)
     return Streams(experiment.seed)
@@ -106,7 +106,7 @@ def build_data(
 
 
 def _mapped(section: DataSection, train: Dataset, validation: Dataset | None, files: dict[str, str]) -> Datasets:
-    """What is scaled and encoded later, as it is read; the validation data is in memory and is finished now."""
+    """Return data that is scaled and encoded as it is read; the validation data is in memory and is finished now."""
     scaling = Scaling()
     if section.scale is not None:
         with located("data", "scale"):

@@ -6,10 +6,8 @@ with thirty commands as with one.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -17,13 +15,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as build_command
 
-from gdrun.errors import UsageError
+from gdrun.suggest import did_you_mean
+from gdrun.text import safe_text
 from gdrun.version import __version__
 
 from . import terminal
-from .arguments import FREE_PLUGINS, PLUGIN_HELP, take_plugins
-from .failures import guarded, tell
-from .quick import quicken
+from .failures import guarded, show_error
 
 GROUPS: dict[str, dict[str, str]] = {
     "Train": {
@@ -69,17 +66,8 @@ GROUPS: dict[str, dict[str, str]] = {
 _SETTINGS: dict[str, Any] = {
     "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 100},
 }
-
-
-_FREE: dict[str, Any] = {
-    "context_settings": _SETTINGS["context_settings"] | {"allow_extra_args": True},
-    "options_metavar": "[OPTIONS] CONFIG... [KEY=VALUE]...",
-}
-"""Of a command that says FREE_ARGUMENTS: it takes its arguments from the context, as they are, since for the types of
-declared ones too typer imports all of pydantic."""
-
-_COMPLETING = "_GDRUN_COMPLETE"
-"""Set by the shell when it asks for completions."""
+_OPTIONS: dict[str, Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
+"""No markup: brackets in help texts are brackets, and errors are plain lines that pipes and tests can read."""
 
 
 def module_of(name: str) -> str:
@@ -87,68 +75,21 @@ def module_of(name: str) -> str:
     return f"gdrun.cli.{name.replace('-', '_')}"
 
 
-class _Fast:
-    """A command whose --help is false, not nothing, when it is not asked for.
-
-    For the type of a value that is no bool yet typer imports all of pydantic: half of what `gdrun validate` takes.
-    """
-
-    def get_help_option(self, ctx: Any) -> Any:
-        option = super().get_help_option(ctx)  # type: ignore[misc]
-        if option is not None:
-            option.default = False
-        return option
-
-
-class Command(_Fast, TyperCommand):
-    """One command."""
+class Command(TyperCommand):
+    """A command that knows how settings of a config are written."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the arguments; who writes a setting as an option is told how settings are written."""
+        """Read the arguments; add a hint to the error about an unknown option that could be meant as a setting."""
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
-            name = str(getattr(error, "option_name", "")).lstrip("-")
-            if name.replace("-", "_").isidentifier() and hasattr(error, "message"):
-                setting = name.replace("-", "_")
-                error.message = f"{error.message} Settings of a config are written {setting}=VALUE, without dashes."
+            name = str(getattr(error, "option_name", "")).lstrip("-").replace("-", "_")
+            if name.isidentifier() and hasattr(error, "message"):
+                error.message = f"{error.message} Settings of a config are written {name}=VALUE, without dashes."
             raise
 
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters; while the shell completes, the options alone, and `shell_complete` has the rest."""
-        params: list[Any] = super().get_params(ctx)
-        return [one for one in params if one.param_type_name != "argument"] if ctx.resilient_parsing else params
 
-    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Return what the word that was begun can become: options, or what the arguments take."""
-        if incomplete.startswith("-"):
-            found: list[Any] = super().shell_complete(ctx, incomplete)
-            return found
-        from .completion import offers
-
-        metavars = [str(one.metavar) for one in self.params if one.param_type_name == "argument"]
-        return list(offers(metavars or [_FREE["options_metavar"]], ctx.args, incomplete, ctx.params.get("runs_dir")))
-
-
-class FreeCommand(Command):
-    """A command that takes its arguments as they are. It has `--plugin` all the same, without typer's knowledge."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put what `--plugin` names aside, then parse as always."""
-        try:
-            ctx.meta[FREE_PLUGINS], args = take_plugins(args)
-        except UsageError as error:
-            ctx.fail(error.message)
-        return super().parse_args(ctx, args)
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the declared options, then this one."""
-        super().format_options(ctx, formatter)
-        with formatter.section("Plugins"):
-            formatter.write_dl([("--plugin FILE_OR_MODULE", PLUGIN_HELP)])
-
-
-class Commands(_Fast, TyperGroup):
+class Commands(TyperGroup):
     """The group of all commands, which imports only the one that is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -159,23 +100,17 @@ class Commands(_Fast, TyperGroup):
         """Return the command `cmd_name`, None if there is none."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        module = import_module(module_of(cmd_name))
-        free = _FREE if getattr(module, "FREE_ARGUMENTS", False) else {}
-        single.command(cmd_name, cls=FreeCommand if free else Command, **(_SETTINGS | free))(guarded(module.command))
-        command = build_command(single)
-        for param in command.params:
-            quicken(param)
-        return command
+        single = typer.Typer(add_completion=False, **_OPTIONS)
+        single.command(cmd_name, cls=Command, **_SETTINGS)(guarded(import_module(module_of(cmd_name)).command))
+        return build_command(single)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the arguments begin with; a misspelt one is refused with the name that was meant."""
-        name = args[0]
-        if name not in self.list_commands(ctx) and not name.startswith("-") and not ctx.resilient_parsing:
-            near = get_close_matches(name, self.list_commands(ctx), n=1)
-            file = not near and ("/" in name or name.endswith((".yaml", ".yml")))
-            hint = f" Did you mean '{near[0]}'?" if near else f" Did you mean 'gdrun train {name}'?" if file else ""
-            ctx.fail(f"No such command '{name}'.{hint}")
+        name, names = args[0], self.list_commands(ctx)
+        if name not in names and not name.startswith("-") and not ctx.resilient_parsing:
+            is_file = "/" in name or name.endswith((".yaml", ".yml"))
+            hint = f"did you mean 'gdrun train {name}'?" if is_file else did_you_mean(name, names) or ""
+            ctx.fail(safe_text(f"No such command '{name[:100]}'; {hint}".rstrip("; "), limit=400))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -186,11 +121,15 @@ class Commands(_Fast, TyperGroup):
                 formatter.write_dl([(name.ljust(width), text) for name, text in group.items()])
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+app = typer.Typer(cls=Commands, no_args_is_help=True, **_OPTIONS, **_SETTINGS)
+
+
+def _show_version(requested: bool) -> None:
+    if requested:
         guarded(terminal.data)(f"gdrun {__version__}")
 
 
+@app.callback()
 def _gdrun(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
@@ -204,42 +143,18 @@ def _gdrun(
     """
 
 
-def build(*, completion: bool = True) -> typer.Typer:
-    """Return the whole command line.
-
-    Args:
-        completion: with the options that install shell completion, for whose types typer imports all of pydantic.
-    """
-    # rich_markup_mode=None: typer's own help through rich would double the time of `gdrun --help`.
-    app = typer.Typer(
-        cls=Commands,
-        add_completion=completion,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        no_args_is_help=True,
-        **_SETTINGS,
-    )
-    app.callback()(_gdrun)
-    return app
-
-
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` (default: the process's) ask for and return its exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    # pydantic would look through all installed packages for plugins: 20 ms, and code that no config asked for.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     terminal.make_robust()
     try:
-        # Options of gdrun itself stand before the command, if anywhere.
-        direct = bool(given) and any(given[0] in group for group in GROUPS.values())
-        build(completion=not direct or _COMPLETING in os.environ)(args=given, prog_name="gdrun")
+        app(args=None if arguments is None else list(arguments), prog_name="gdrun")
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.__context__, BrokenPipeError):
             code = 0  # typer's verdict on `gdrun --help | head -1` is 1
     except Exception as error:
-        code = tell(error)
+        code = show_error(error)
     return terminal.flush() or int(code)
 
 

@@ -11,13 +11,33 @@ import typer
 
 from gdrun.errors import UsageError
 
+from .completion import complete_configs, complete_runs
+
 Targets = Annotated[
     list[str],
     typer.Argument(
-        metavar="CONFIG|KEY=VALUE",
+        metavar="CONFIG|KEY=VALUE", autocompletion=complete_configs, show_default=False,
         help="Config files, run directories, or - for stdin; then settings to change, e.g. lr=0.1 epochs=20. "
         "An argument with a slash before any = is a file.",
-        show_default=False,
+    ),
+]  # fmt: skip
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", autocompletion=complete_runs, help="A run's path, id or the beginning of it, or latest."
+    ),
+]
+RunsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN...", autocompletion=complete_runs, show_default=False,
+        help="Paths, ids or beginnings of ids, latest, latest~1, ...",
+    ),
+]  # fmt: skip
+FilterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--filter", metavar="CONDITION", help="For example 'lr >= 0.1 and status == diverged'.", show_default=False
     ),
 ]
 RunsDir = Annotated[
@@ -29,59 +49,48 @@ RunsDir = Annotated[
 ]  # fmt: skip
 Device = Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu, gpu or gpu:N; overrides the config.")]
 Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Processor threads (default: all).")]
-PLUGIN_HELP = "Python code that brings what `kind: custom` names; may be given several times."
 Plugins = Annotated[
     list[str] | None,
     typer.Option(
-        "--plugin", metavar="FILE_OR_MODULE", help=PLUGIN_HELP, show_default=False
+        "--plugin", metavar="FILE_OR_MODULE", show_default=False,
+        help="Python code that brings what `kind: custom` names; may be given several times.",
     ),
 ]  # fmt: skip
-FREE_PLUGINS = "gdrun.plugins"
-"""Where a command with FREE_ARGUMENTS finds what `--plugin` named: in its context's `meta`."""
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no table; warnings and errors only.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
-def take_plugins(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return (what `--plugin` names, the other arguments), for commands whose options typer does not declare.
-
-    Raises:
-        UsageError: nothing follows the option.
-    """
-    plugins: list[str] = []
-    rest: list[str] = []
-    waiting = list(arguments)
-    while waiting:
-        argument = waiting.pop(0)
-        if argument == "--plugin":
-            if not waiting:
-                raise UsageError("--plugin needs a file or a module", hint="--plugin FILE_OR_MODULE")
-            plugins.append(waiting.pop(0))
-        elif argument.startswith("--plugin="):
-            plugins.append(argument.partition("=")[2])
-        elif argument == "--":
-            return plugins, [*rest, argument, *waiting]
-        else:
-            rest.append(argument)
-    return plugins, rest
+def is_setting(argument: str) -> bool:
+    """Return whether an argument is KEY=VALUE: it has an `=`, and no slash before it, which makes it a file."""
+    key, equals, _ = argument.partition("=")
+    return bool(equals) and "/" not in key
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return (configs, overrides).
-
-    An argument is a config where it has no `=`, or a slash before the first one; `KEY=VALUE` is an override.
+    """Return (configs, overrides): an argument that is no KEY=VALUE is a config, a run directory or - for stdin.
 
     Raises:
         UsageError: there is no config among them, or stdin is named twice.
     """
-    configs = [text for text in arguments if "/" in text.partition("=")[0] or "=" not in text]
-    overrides = [text for text in arguments if not ("/" in text.partition("=")[0] or "=" not in text)]
+    configs = [argument for argument in arguments if not is_setting(argument)]
     if not configs:
         raise UsageError("no config is named, only settings", hint="gdrun COMMAND CONFIG KEY=VALUE")
     if configs.count("-") > 1:
         raise UsageError("stdin (-) can be read only once")
-    return configs, overrides
+    return configs, [argument for argument in arguments if is_setting(argument)]
+
+
+def split_one(arguments: Sequence[str], command: str, what: str = "config") -> tuple[str, list[str]]:
+    """Return (config, overrides) of a command that takes one config.
+
+    Raises:
+        UsageError: there are more or none.
+    """
+    configs, overrides = split(arguments)
+    if len(configs) != 1:
+        raise UsageError(f"{command} looks at one {what} at a time")
+    return configs[0], overrides
 
 
 def check_name(name: str | None) -> None:
@@ -90,6 +99,6 @@ def check_name(name: str | None) -> None:
 
     if name is not None and not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(
-            f"'{name}' cannot be the name of a run",
+            f"'{name[:80]}' cannot be the name of a run",
             hint="a-z, 0-9, '.', '_', '-', at most 64 of them, a letter or digit first",
         )

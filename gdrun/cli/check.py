@@ -5,22 +5,23 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
+from gdrun.checking.check import Checked, check_prepared
 from gdrun.errors import ExitCode, GdrunError
+from gdrun.rundir.layout import default_runs_root
 from gdrun.text import human_seconds, plural
 
-from . import arguments, failures, session, terminal
+from . import arguments, failures, progress, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
-
-if TYPE_CHECKING:
-    from gdrun.checking.check import Checked
-    from gdrun.training.prepare import Prepared
-
-    from .junit import Case
+from .junit import Case, junit_xml, miss_text
+from .output import print_json, write_file
+from .proposal import propose
+from .summary import summary_of
+from .tables import table
 
 
 def command(
@@ -44,112 +45,70 @@ def command(
     """
     configs, overrides = arguments.split(targets)
     loaded = session.load_all(configs, overrides, device=device, plugins=plugins)
+    # GDRUN_RUNS alone says where runs go, not that checks are to be kept.
+    keep = keep or (runs_dir is not None and str(runs_dir) != os.environ.get("GDRUN_RUNS"))
+    kept_in = (runs_dir or default_runs_root()) if keep else None
+    results: list[dict[str, Any]] = []
+    cases: list[Case] = []
+    codes: list[int] = []
     with session.quiet() as noise:
         prepared = session.prepare_all(loaded, device=device, threads=threads)
-        checker = _Checker(keep, runs_dir, noise.take, quiet=quiet, verbose=verbose, update=update and not as_json)
         prepared.reverse()
         for config in configs:
-            if not checker.check(prepared.pop(), config):
+            experiment = prepared.pop()
+            name = experiment.loaded.experiment.name or "run"
+            listener = progress.listener(config, quiet=quiet, first_line_seconds=progress.MANY_FIRST_LINE_SECONDS)
+            began = time.monotonic()
+            try:
+                checked = check_prepared(experiment, runs_dir=kept_in, listener=listener, log=noise.take)
+            except GdrunError as error:
+                listener.close()
+                codes.append(failures.show_error(error))
+                results.append({"config": config, "ok": False, "error": failures.describe(error)})
+                cases.append(Case(config, name, time.monotonic() - began, error=error.message))
+                continue
+            finally:
+                listener.close()
+            seconds = time.monotonic() - began
+            interrupted = str(checked.run.status) == "interrupted"
+            missed = summary_of(checked.run).exit_code if interrupted else ExitCode.EXPECTATION
+            codes.append(ExitCode.DONE if checked.ok else missed)
+            cases.append(Case(config, name, seconds, checked.rows))
+            results.append(_describe(checked, config, seconds, kept=keep))
+            if not (checked.ok and quiet):
+                _show(checked, config, seconds, verbose=verbose, kept=keep)
+            if update and not as_json and not interrupted:
+                proposal = propose(experiment.loaded.experiment.expect, checked.sight)
+                terminal.data(f"# {config}", *proposal.split("\n"))
+            if interrupted:
                 break
     if junit is not None:
-        from .junit import junit_xml
-        from .output import write_file
-
-        write_file(junit, junit_xml(checker.cases))
-    code = failures.worst(checker.codes)
+        write_file(junit, junit_xml(cases))
+    code = failures.worst(codes)
     if not quiet:
-        checker.say_total()
+        met = sum(code == ExitCode.DONE for code in codes)
+        style = "bold green" if met == len(codes) else "bold red"
+        terminal.message(Text(f"{plural(len(codes), 'config')}: {met} met, {len(codes) - met} not", style))
     if as_json:
-        from .output import print_json
-
-        print_json({"configs": checker.results, "exit_code": int(code)})
+        print_json({"configs": results, "exit_code": int(code)})
     return code
 
 
-class _Checker:
-    """Checks one config after the other, says how it went and keeps the results."""
-
-    def __init__(
-        self, keep: bool, runs_dir: Path | None, log: Any, *, quiet: bool, verbose: bool, update: bool
-    ) -> None:
-        from gdrun.rundir.layout import default_runs_root
-
-        # GDRUN_RUNS alone says where runs go, not that checks are to be kept.
-        named = runs_dir is not None and str(runs_dir) != os.environ.get("GDRUN_RUNS")
-        self._runs_dir = (runs_dir or default_runs_root()) if keep or named else None
-        self._log = log
-        self._quiet, self._verbose, self._update = quiet, verbose, update
-        self.results: list[dict[str, Any]] = []
-        self.cases: list[Case] = []
-        self.codes: list[int] = []
-
-    def check(self, prepared: Prepared, config: str) -> bool:
-        """Run and judge one config; return whether to go on with the others."""
-        from gdrun.checking.check import check_prepared
-
-        from . import progress, summary
-        from .junit import Case
-
-        first = progress.MANY_FIRST_LINE_SECONDS
-        listener = progress.listener(config, quiet=self._quiet, first_line_seconds=first)
-        name = prepared.loaded.experiment.name or "run"
-        began = time.monotonic()
-        try:
-            checked = check_prepared(prepared, runs_dir=self._runs_dir, listener=listener, log=self._log)
-        except GdrunError as error:
-            listener.close()
-            self.codes.append(failures.tell(error))
-            self.results.append({"config": config, "ok": False, "error": failures.describe(error)})
-            self.cases.append(Case(config, name, time.monotonic() - began, error=error.message))
-            return True
-        finally:
-            listener.close()
-        seconds = time.monotonic() - began
-        interrupted = str(checked.run.status) == "interrupted"
-        ended = summary.interrupted_code(checked.run) if interrupted else ExitCode.EXPECTATION
-        self.codes.append(ExitCode.DONE if checked.ok else ended)
-        self.cases.append(Case(config, name, seconds, checked.rows))
-        self.results.append(_describe(checked, config, seconds, kept=self._runs_dir is not None))
-        self._say(checked, config, seconds)
-        if self._update and not interrupted:
-            from .proposal import propose
-
-            terminal.data(f"# {config}", *propose(prepared.loaded.experiment.expect, checked.sight).split("\n"))
-        return not interrupted
-
-    def _say(self, checked: Checked, config: str, seconds: float) -> None:
-        from .junit import miss_text
-
-        if checked.ok and self._quiet:
-            return
-        verdict = ("ok    ", "green") if checked.ok else ("MISSED", "bold red")
-        stated = plural(len(checked.rows), "expectation") if checked.stated else "it expects nothing: no `expect:`"
-        terminal.say(Text.assemble(verdict, f" {config}: {stated}, {human_seconds(seconds)}"))
-        if self._verbose:
-            from .tables import table
-
-            cells = [("ok" if row.ok else "MISSED", row.what, row.expected, row.bound, row.got) for row in checked.rows]
-            for line in table([("", "what", "expected", "within", "got"), *cells], indent=2):
-                terminal.say(line)
-        for row in checked.missed:
-            terminal.say(f"  {miss_text(row)}")
-        if self._runs_dir is not None:
-            terminal.say(f"  {checked.run.directory}")
-
-    def say_total(self) -> None:
-        """Say how many configs were checked, and how many met what they expect."""
-        met = sum(code == ExitCode.DONE for code in self.codes)
-        style = "green" if met == len(self.codes) else "red"
-        text = f"{plural(len(self.codes), 'config')}: {met} met, {len(self.codes) - met} not"
-        terminal.say(Text(text, f"bold {style}"))
+def _show(checked: Checked, config: str, seconds: float, *, verbose: bool, kept: bool) -> None:
+    verdict = ("ok    ", "green") if checked.ok else ("MISSED", "bold red")
+    stated = plural(len(checked.rows), "expectation") if checked.stated else "it expects nothing: no `expect:`"
+    terminal.message(Text.assemble(verdict, f" {config}: {stated}, {human_seconds(seconds)}"))
+    if verbose:
+        cells = [("ok" if row.ok else "MISSED", row.what, row.expected, row.bound, row.got) for row in checked.rows]
+        terminal.message(*table(cells, ["", "what", "expected", "within", "got"], indent=2))
+    terminal.message(
+        *(f"  {miss_text(row)}" for row in checked.missed), *([f"  {checked.run.directory}"] if kept else [])
+    )
 
 
 def _describe(checked: Checked, config: str, seconds: float, *, kept: bool) -> dict[str, Any]:
-    """What `--json` says of one config."""
-    rows = [
-        {"what": row.what, "expected": row.expected, "bound": row.bound, "got": row.got, "ok": row.ok, "note": row.note}
-        for row in checked.rows
-    ]
+    """Return what `--json` says of one config."""
+    names = ("what", "expected", "bound", "got", "ok", "note")
     return {
         "config": config,
         "ok": checked.ok,
@@ -157,5 +116,5 @@ def _describe(checked: Checked, config: str, seconds: float, *, kept: bool) -> d
         "status": str(checked.run.status),
         "seconds": seconds,
         "directory": str(checked.run.directory.absolute()) if kept else None,
-        "rows": rows,
+        "rows": [{name: getattr(row, name) for name in names} for row in checked.rows],
     }

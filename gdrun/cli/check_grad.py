@@ -1,11 +1,13 @@
-"""`gdrun check-grad CONFIG...`: whether gradients are right."""
+"""`gdrun check-grad CONFIG...`: gradients compared with finite differences."""
 
 from __future__ import annotations
 
+from gdrun.analysis.gradient_checks import check_grad, describe
 from gdrun.errors import ExitCode
 
 from . import session, terminal
 from .arguments import Device, Json, Targets, split
+from .output import print_json
 
 
 def command(configs: Targets, device: Device = None, as_json: Json = False) -> int:
@@ -13,20 +15,15 @@ def command(configs: Targets, device: Device = None, as_json: Json = False) -> i
 
     Exit code 4 where one is wrong.
     """
-    from gdrun.analysis.checks import check_grad, describe
-
-    from .output import print_json
-
     sources, overrides = split(configs)
     with session.quiet():
-        found = [check_grad(source, overrides, device=device) for source in sources]
-    code = ExitCode.DONE if all(check.ok for check in found) else ExitCode.EXPECTATION
+        checks = [check_grad(source, overrides, device=device) for source in sources]
+    code = ExitCode.DONE if all(check.ok for check in checks) else ExitCode.EXPECTATION
     if as_json:
-        print_json({"configs": [check.as_dict() for check in found], "exit_code": int(code)})
+        print_json({"configs": [check.as_dict() for check in checks], "exit_code": int(code)})
         return code
-    for check in found:
+    for check in checks:
+        prefix = f"{check.config}: " if len(checks) > 1 else ""
         for row in check.comparisons:
-            mark = "ok    " if row.ok else "WRONG "
-            prefix = f"{check.config}: " if len(found) > 1 else ""
-            terminal.data(f"{mark} {prefix}{describe(row)}")
+            terminal.data(f"{'ok    ' if row.ok else 'WRONG '} {prefix}{describe(row)}")
     return code

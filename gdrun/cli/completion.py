@@ -1,4 +1,4 @@
-"""What the shell offers after Tab: runs, configs, and the keys of the config that the line names.
+"""Shell completion: runs, configs, and the keys of the config that the line names.
 
 An empty offer lets bash complete file names as it always does, folders with their slash; so files are left to it unless
 only some of them make sense.
@@ -7,77 +7,71 @@ only some of them make sense.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import typer
+
 from gdrun.errors import GdrunError
+from gdrun.rundir.layout import is_run_id, name_in, root_of, run_names
 
 MOST_RUNS = 40
-"""The newest; who wants an older one types its beginning."""
+"""The newest are offered; an older one is found by its beginning."""
 
 
-@dataclass(frozen=True)
-class Item:
-    """One offer, with the attributes that typer's shells read."""
-
-    value: str
-    help: str | None = None
-    type: str = "plain"
-
-
-def offers(metavars: Iterable[str], words: Sequence[str], incomplete: str, runs_dir: Path | None) -> list[Item]:
-    """Return what an argument can be.
-
-    Args:
-        metavars: how the command's help calls its arguments: "RUN", "CONFIG|KEY=VALUE", ...
-        words: the arguments that stand on the line already.
-        incomplete: what was typed of this one.
-        runs_dir: what `--runs-dir` says.
-    """
-    named = " ".join(metavars)
-    if _in_a_value(words):
+def complete_runs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the ids of runs, newest first, and `latest`; their short ends where no id begins as the word does."""
+    runs_dir: Path | None = ctx.params.get("runs_dir")
+    if "/" in incomplete or _is_in_a_value(_words(ctx)):
         return []
-    try:
-        found = []
-        if "RUN" in named and "/" not in incomplete:
-            found += run_offers(incomplete, runs_dir)
-        if "CONFIG" in named or "KEY" in named:
-            found += config_offers(words, incomplete)
-    except (GdrunError, OSError):
-        return []  # Tab is no place for an error
-    return [item for item in found if item.value.startswith(incomplete)]
+    with suppress(GdrunError, OSError):  # an error has no place while the shell completes
+        ids = run_names(root_of(runs_dir))[::-1]
+        fitting = [run_id for run_id in ids if run_id.startswith(incomplete)]
+        if not fitting:
+            fitting = [f"{name_in(run_id)}-{run_id[-4:]}" for run_id in ids if is_run_id(run_id)]
+            fitting = [end for end in fitting if end.startswith(incomplete)]
+        return [offer for offer in (["latest"] if ids else []) + fitting[:MOST_RUNS] if offer.isprintable()]
+    return []
 
 
-def _in_a_value(words: Sequence[str]) -> bool:
-    """Whether the word is what follows KEY= : bash takes the = for a word of its own."""
+def complete_configs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the config files of the folder that the word begins with, or the keys of the config on the line."""
+    words = _words(ctx)
+    if _is_in_a_value(words):
+        return []
+    with suppress(GdrunError, OSError):
+        config = next((word for word in words if _is_config(word)), None)
+        if config is not None and "/" not in incomplete:
+            return [f"{key}=" for key in keys_of(config, incomplete)]
+        return list(_config_files(incomplete))
+    return []
+
+
+def complete_configs_and_runs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return what can be a config, a key of it, or a run."""
+    return [*complete_runs(ctx, incomplete), *complete_configs(ctx, incomplete)]
+
+
+def _words(ctx: typer.Context) -> list[str]:
+    """Return the arguments that stand on the line already."""
+    return [word for value in ctx.params.values() if isinstance(value, list | tuple) for word in map(str, value)]
+
+
+def _is_in_a_value(words: list[str]) -> bool:
+    """Return whether the word is what follows KEY= : bash takes the = for a word of its own."""
     return words[-1:] == ["="] or os.environ.get("COMP_WORDS", "").endswith("\n=")
 
 
-def run_offers(incomplete: str, runs_dir: Path | None) -> list[Item]:
-    """Return the ids of runs, newest first, and `latest`; by their short ends where no id begins so."""
-    from gdrun.rundir.layout import is_run_id, name_in, root_of, run_names
-
-    ids = run_names(root_of(runs_dir))[::-1]
-    fitting = [one for one in ids if one.startswith(incomplete)]
-    if not fitting:
-        fitting = [f"{name_in(one)}-{one[-4:]}" for one in ids if is_run_id(one)]
-        fitting = [one for one in fitting if one.startswith(incomplete)]
-    return [Item(one) for one in (["latest"] if ids else []) + fitting[:MOST_RUNS] if one.isprintable()]
-
-
-def config_offers(words: Sequence[str], incomplete: str) -> list[Item]:
-    """Return the config files of the folder that was begun, or the keys of the config that is named."""
-    config = next((word for word in words if _is_config(word)), None)
-    if config is not None and "/" not in incomplete:
-        return [Item(f"{key}=") for key in keys_of(config, incomplete)]
+def _config_files(incomplete: str) -> Iterator[str]:
     folder, _, begun = incomplete.rpartition("/")
     with os.scandir(folder or ("/" if incomplete.startswith("/") else ".")) as entries:
-        near = [one for one in entries if one.name.startswith(begun) and (begun or not one.name.startswith("."))]
+        near = [entry for entry in entries if entry.name.startswith(begun) and (begun or entry.name[0] != ".")]
     if any(entry.is_dir() for entry in near):
-        return []
-    names = sorted(entry.name for entry in near if entry.name.endswith((".yaml", ".yml")) and entry.name.isprintable())
-    return [Item(f"{folder}/{name}" if "/" in incomplete else name) for name in names]
+        return
+    for name in sorted(entry.name for entry in near):
+        if name.endswith((".yaml", ".yml")) and name.isprintable():
+            yield f"{folder}/{name}" if "/" in incomplete else name
 
 
 def _is_config(word: str) -> bool:
@@ -90,9 +84,8 @@ def keys_of(config: str, incomplete: str) -> list[str]:
     Raises:
         GdrunError: the config cannot be read.
     """
-    from gdrun.config.overrides import places
-    from gdrun.experiment import load_config
-    from gdrun.experiment.loading import EXPERIMENT
+    from gdrun.config.overrides import places  # only here: each command imports this module
+    from gdrun.experiment.loading import EXPERIMENT, load_config
     from gdrun.suggest import ALIASES
 
     paths = list(dict.fromkeys(".".join(map(str, path)) for path in places(load_config(config).root, EXPERIMENT)))

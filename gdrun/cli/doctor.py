@@ -35,8 +35,8 @@ OK, NOTE, BAD = "ok", "note", "bad"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
+class Diagnosis:
+    """One thing that was looked at and the verdict."""
 
     what: str
     verdict: str
@@ -50,32 +50,32 @@ def command(runs_dir: RunsDir = None, as_json: Json = False) -> int:
 
     Exit code 8 if something that gdrun needs is not there.
     """
-    findings = [_python(), *_packages(), _bytecode(), _machine(), _runs(runs_dir)]
+    checks = [_python(), *_packages(), _bytecode(), _machine(), _runs(runs_dir)]
     with session.quiet(), session.waiting("starting TensorFlow"):
-        findings += _tensorflow()
-    code = ExitCode.RESOURCE if any(one.verdict == BAD for one in findings) else ExitCode.DONE
+        checks += _tensorflow()
+    code = ExitCode.RESOURCE if any(check.verdict == BAD for check in checks) else ExitCode.DONE
     if as_json:
         from .output import print_json
 
-        print_json({"findings": [asdict(one) for one in findings], "exit_code": int(code)})
+        print_json({"findings": [asdict(check) for check in checks], "exit_code": int(code)})
         return code
-    width = max(len(one.what) for one in findings)
+    width = max(len(check.what) for check in checks)
     marks = {OK: ("ok  ", "green"), NOTE: ("note", "yellow"), BAD: ("BAD ", "red")}
-    for one in findings:
-        mend = f"  ({one.mend})" if one.mend else ""
-        terminal.data(Text.assemble(marks[one.verdict], f" {one.what.ljust(width)}  {one.found}{mend}"))
+    for check in checks:
+        mend = f"  ({check.mend})" if check.mend else ""
+        terminal.data(Text.assemble(marks[check.verdict], f" {check.what.ljust(width)}  {check.found}{mend}"))
     return code
 
 
-def _python() -> Finding:
+def _python() -> Diagnosis:
     version = platform.python_version()
     new_enough = sys.version_info >= (3, 11)
-    return Finding(
+    return Diagnosis(
         "python", OK if new_enough else BAD, f"{version} in {sys.prefix}", "" if new_enough else "needs 3.11"
     )
 
 
-def _packages() -> list[Finding]:
+def _packages() -> list[Diagnosis]:
     from importlib import metadata
 
     from gdrun.rundir.environment import package_versions
@@ -85,46 +85,46 @@ def _packages() -> list[Finding]:
         extras = metadata.metadata("gdrun").get_all("Provides-Extra") or []
     except metadata.PackageNotFoundError:  # run from a source tree
         extras = []
-    findings = [Finding("gdrun", OK, __version__)]
+    checks = [Diagnosis("gdrun", OK, __version__)]
     for name, version in package_versions(NEEDED).items():
         if version is None:
-            findings.append(Finding(name, BAD, "not installed", f"pip install {name}"))
+            checks.append(Diagnosis(name, BAD, "not installed", f"pip install {name}"))
         elif name != "python":
-            findings.append(Finding(name, OK, version))
+            checks.append(Diagnosis(name, OK, version))
     for extra, (name, use) in OPTIONAL.items():
         if extra in extras:
             version = package_versions((name,))[name]
             mend = f"{use}: pip install 'gdrun[{extra}]'"
-            findings.append(Finding(name, OK, version) if version else Finding(name, NOTE, "not installed", mend))
-    return findings
+            checks.append(Diagnosis(name, OK, version) if version else Diagnosis(name, NOTE, "not installed", mend))
+    return checks
 
 
-def _bytecode() -> Finding:
-    """Without compiled bytecode TensorFlow takes 12 s to start instead of 4."""
+def _bytecode() -> Diagnosis:
+    """Look for compiled bytecode, without which TensorFlow takes 12 s to start instead of 4."""
     from importlib.util import cache_from_source, find_spec
 
     spec = find_spec("tensorflow")
     if spec is None or spec.origin is None:
-        return Finding("bytecode", NOTE, "unknown: no tensorflow")
+        return Diagnosis("bytecode", NOTE, "unknown: no tensorflow")
     if os.path.exists(cache_from_source(spec.origin)):
-        return Finding("bytecode", OK, "compiled")
+        return Diagnosis("bytecode", OK, "compiled")
     if sys.dont_write_bytecode:
         mend = "unset PYTHONDONTWRITEBYTECODE, or run python -m compileall on site-packages"
-        return Finding("bytecode", NOTE, "not compiled: each start takes three times as long", mend)
-    return Finding("bytecode", NOTE, "not compiled yet: the next start is slow, those after it are not")
+        return Diagnosis("bytecode", NOTE, "not compiled: each start takes three times as long", mend)
+    return Diagnosis("bytecode", NOTE, "not compiled yet: the next start is slow, those after it are not")
 
 
-def _machine() -> Finding:
+def _machine() -> Diagnosis:
     from gdrun.rundir.environment import describe_host
 
     host = describe_host()
     memory = human_bytes(host["memory_bytes"]) if host["memory_bytes"] else "unknown"
     cores = f"{host['usable_cores']} of {host['cores']} cores"
-    return Finding("machine", OK, f"{host['processor']}, {cores}, {memory} memory, {host['system']}")
+    return Diagnosis("machine", OK, f"{host['processor']}, {cores}, {memory} memory, {host['system']}")
 
 
-def _runs(runs_dir: Path | None) -> Finding:
-    """Whether run directories can be written; nothing is left behind."""
+def _runs(runs_dir: Path | None) -> Diagnosis:
+    """Look whether run directories can be written; leave nothing behind."""
     from gdrun.rundir.layout import default_runs_root
 
     root = runs_dir or default_runs_root()
@@ -132,32 +132,32 @@ def _runs(runs_dir: Path | None) -> Finding:
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
     if not place.is_dir():
-        return Finding("runs", BAD, f"{root} cannot be made: {place} is no directory", "--runs-dir DIR or GDRUN_RUNS")
+        return Diagnosis("runs", BAD, f"{root} cannot be made: {place} is no directory", "--runs-dir DIR or GDRUN_RUNS")
     if not os.access(place, os.W_OK | os.X_OK):
-        return Finding("runs", BAD, f"{root}: {place} cannot be written to", "--runs-dir DIR or GDRUN_RUNS")
+        return Diagnosis("runs", BAD, f"{root}: {place} cannot be written to", "--runs-dir DIR or GDRUN_RUNS")
     status = os.statvfs(place)
     free = status.f_bavail * status.f_frsize
     low = free < 100_000_000
-    return Finding("runs", NOTE if low else OK, f"{root}, {human_bytes(free)} free", "little space" if low else "")
+    return Diagnosis("runs", NOTE if low else OK, f"{root}, {human_bytes(free)} free", "little space" if low else "")
 
 
-def _tensorflow() -> list[Finding]:
+def _tensorflow() -> list[Diagnosis]:
     from gdrun.engine.device import import_tensorflow
 
     began = time.monotonic()
     try:
         tf: Any = import_tensorflow()
     except Exception as error:  # a broken installation can raise anything
-        return [Finding("tensorflow starts", BAD, f"{type(error).__name__}: {error}", "reinstall tensorflow")]
+        return [Diagnosis("tensorflow starts", BAD, f"{type(error).__name__}: {error}", "reinstall tensorflow")]
     seconds = time.monotonic() - began
-    findings = [Finding("tensorflow starts", OK, f"in {human_seconds(seconds)}")]
+    checks = [Diagnosis("tensorflow starts", OK, f"in {human_seconds(seconds)}")]
     gpus = tf.config.list_physical_devices("GPU")
     for number, gpu in enumerate(gpus):
         details = tf.config.experimental.get_device_details(gpu)
-        findings.append(Finding(f"gpu:{number}", OK, str(details.get("device_name", gpu.name))))
+        checks.append(Diagnosis(f"gpu:{number}", OK, str(details.get("device_name", gpu.name))))
     if not gpus:
         built = tf.test.is_built_with_cuda()
         mend = "" if not os.path.exists("/dev/nvidia0") else "pip install 'gdrun[gpu]'"
-        found = "none seen by TensorFlow" + ("" if built else ", which is built without CUDA")
-        findings.append(Finding("gpu", NOTE if mend else OK, found, mend))
-    return findings
+        state = "none seen by TensorFlow" + ("" if built else ", which is built without CUDA")
+        checks.append(Diagnosis("gpu", NOTE if mend else OK, state, mend))
+    return checks

@@ -1,19 +1,21 @@
-"""What `gdrun train --dry-run` shows: parameters, memory, steps."""
+"""`gdrun train --dry-run`: parameters, memory and steps of experiments that are built but not run."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from rich.text import Text
 
+from gdrun.errors import ExitCode
 from gdrun.text import human_bytes, plural
+from gdrun.training.prepare import Prepared
+from gdrun.training.train import plan
 
 from . import terminal
+from .output import print_json
 from .tables import table
-
-if TYPE_CHECKING:
-    from gdrun.training.prepare import Prepared
 
 MOST_PARAMETERS = 40
 """Lines of the table of parameters."""
@@ -23,8 +25,6 @@ def describe(prepared: Prepared) -> dict[str, Any]:
     """Return what `--json` says of an experiment that is built but not run."""
     import tensorflow as tf
 
-    from gdrun.training.train import plan
-
     chosen, built = plan(prepared), prepared.built
     trained = set(built.objective.trainable_names)
     values = built.objective.named(built.state.parameters, built.setting)
@@ -32,7 +32,10 @@ def describe(prepared: Prepared) -> dict[str, Any]:
         {"name": name, "shape": list(value.shape), "size": int(np.prod(value.shape)), "trained": name in trained}
         for name, value in values.items()
     ]
-    state, data = (_size(tf.nest.flatten(tree)) for tree in (built.state, built.data))
+    state, data = (
+        sum(int(np.prod(value.shape)) * value.dtype.size for value in tf.nest.flatten(tree) if hasattr(value, "dtype"))
+        for tree in (built.state, built.data)
+    )
     return {
         "config": prepared.loaded.source,
         "name": chosen.name,
@@ -51,30 +54,33 @@ def describe(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def show(plan: dict[str, Any]) -> None:
-    """Print it on stderr."""
-    terminal.say(Text.assemble((plan["name"], "bold"), f" {plan['description']}".rstrip()))
+def show_all(prepared: Sequence[Prepared], *, as_json: bool) -> int:
+    """Print what would run, on stderr or as JSON."""
+    plans = [describe(experiment) for experiment in prepared]
+    if as_json:
+        print_json({"plans": plans})
+    else:
+        for described in plans:
+            _show(described)
+    return ExitCode.DONE
+
+
+def _show(plan: dict[str, Any]) -> None:
     per_epoch = f" ({plural(plan['steps_per_epoch'], 'step')} an epoch)" if plan["steps_per_epoch"] > 1 else ""
+    data = "none"
+    if plan["num_examples"] is not None:
+        data = f"{plural(plan['num_examples'], 'example')}, {human_bytes(plan['data_bytes'])}"
     rows = [
         ("steps", f"{plan['steps']:,}{per_epoch}"),
         ("runs as", f"{plan['compile']}, {plan['precision']}, {plan['device']}"),
-        ("data", "none" if plan["num_examples"] is None else _data(plan)),
+        ("data", data),
         ("state", f"{human_bytes(plan['state_bytes'])}, with the optimizer's"),
         ("parameters", f"{plan['num_parameters']:,} trained"),
     ]
-    parameters = plan["parameters"]
-    for parameter in parameters[:MOST_PARAMETERS]:
+    for parameter in plan["parameters"][:MOST_PARAMETERS]:
         shape = "x".join(str(size) for size in parameter["shape"]) or "number"
-        rows.append((f"  {parameter['name']}", shape + ("" if parameter["trained"] else ", fixed")))
-    if len(parameters) > MOST_PARAMETERS:
-        rows.append(("  ...", f"and {len(parameters) - MOST_PARAMETERS} more"))
-    for line in table(rows, indent=2):
-        terminal.say(line)
-
-
-def _data(plan: dict[str, Any]) -> str:
-    return f"{plural(plan['num_examples'], 'example')}, {human_bytes(plan['data_bytes'])}"
-
-
-def _size(tensors: list[Any]) -> int:
-    return sum(int(np.prod(value.shape)) * value.dtype.size for value in tensors if hasattr(value, "dtype"))
+        rows.append((f"  {parameter['name']}", shape if parameter["trained"] else f"{shape}, fixed"))
+    if len(plan["parameters"]) > MOST_PARAMETERS:
+        rows.append(("  ...", f"and {len(plan['parameters']) - MOST_PARAMETERS} more"))
+    description = f" {plan['description']}" if plan["description"] else ""
+    terminal.message(Text.assemble((plan["name"], "bold"), description), *table(rows, indent=2))

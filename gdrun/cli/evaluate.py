@@ -1,13 +1,17 @@
-"""`gdrun evaluate RUN [DATA]`: how good the trained model is."""
+"""`gdrun evaluate RUN [DATA]`: loss and metrics of a trained model."""
 
 from __future__ import annotations
 
 from gdrun.errors import ExitCode
-from gdrun.text import human_number
+from gdrun.rundir.run import load_run
+from gdrun.text import short
+from gdrun.training.predict import evaluate, load_trained, read_examples
 
 from . import session, terminal
-from .arguments import Device, Json, Plugins, RunsDir
-from .predict import Examples, RunArgument
+from .arguments import Device, Json, Plugins, RunArgument, RunsDir
+from .output import print_json
+from .predict import Examples
+from .tables import table
 
 
 def command(
@@ -19,12 +23,6 @@ def command(
     as_json: Json = False,
 ) -> int:
     """Print a finished run's loss and metrics, on its own data or on other examples with a target."""
-    from gdrun.rundir.run import load_run
-    from gdrun.training.predict import evaluate, load_trained, read_examples
-
-    from .output import print_json
-    from .tables import table
-
     trained = load_run(run, runs_dir)
     with session.quiet():
         prepared = load_trained(trained, device=device, plugins=session.load_plugins(plugins))
@@ -33,6 +31,5 @@ def command(
     if as_json:
         print_json({"run": str(trained.directory), "values": values})
     else:
-        rows = [[name, human_number(value, digits=9)] for name, value in values.items()]
-        terminal.data(*table(rows))
+        terminal.data(*table([(name, short(value, 9)) for name, value in values.items()]))
     return ExitCode.DONE

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
+from gdrun.config.document import read_document
+from gdrun.config.forms import Form, arm, at, choices, fields
+from gdrun.config.overrides import places
+from gdrun.config.plugins import Plugins as LoadedPlugins
+from gdrun.config.scalars import in_flow
+from gdrun.config.source import Node
 from gdrun.errors import ConfigPath, UsageError
+from gdrun.experiment import LoadedConfig, load_config
+from gdrun.experiment.loading import EXPERIMENT
+from gdrun.experiment.reference import describe
+from gdrun.formula.table import describe_functions
+from gdrun.suggest import ALIASES, closest
 
 from . import session, terminal
-from .arguments import Json, Plugins
+from .arguments import Json, Plugins, is_setting
+from .completion import complete_configs
 from .output import print_json
-from .resolved import Resolved, language
 from .tables import table
 
-if TYPE_CHECKING:
-    from gdrun.experiment.reference import Description
+DEFAULT = "default"
+_ANY_NAME = "<name>"
 
 
 def command(
@@ -27,6 +38,7 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="CONFIG|KEY|KEY=VALUE",
+            autocompletion=complete_configs,
             help="A config to resolve, keys to explain (optimizer.momentum, or a bare name such as momentum), "
             "settings to change in the config.",
             show_default=False,
@@ -45,29 +57,27 @@ def command(
     """
     config, keys, overrides = _sort(words or [])
     if formulas:
-        return _functions(keys, as_json=as_json)
+        return _show_functions(keys, as_json=as_json)
     if config is None and not keys:
         raise UsageError("nothing to explain", hint="gdrun explain CONFIG [KEY], gdrun explain KEY, or --formulas")
     resolved = Resolved.load(config, overrides, session.load_plugins(plugins)) if config is not None else None
     if keys:
-        return _keys(keys, resolved, as_json=as_json)
+        return _show_keys(keys, resolved, as_json=as_json)
     assert resolved is not None
     if as_json:
-        origins = {".".join(map(str, path)): resolved.origin(path) for path in resolved.leaves()}
+        origins = {_dotted(path): resolved.origin(path) for path in resolved.leaves()}
         return print_json({"config": resolved.root.plain(), "origins": origins})
     return terminal.data(*resolved.commented())
 
 
 def _sort(words: Sequence[str]) -> tuple[str | None, list[str], list[str]]:
     """Return (config, keys, overrides)."""
-    configs, keys, overrides = [], [], []
-    for word in words:
-        if "=" in word and "/" not in word.partition("=")[0]:
-            overrides.append(word)
-        elif word == "-" or "/" in word or word.endswith((".yaml", ".yml")) or os.path.exists(word):
-            configs.append(word)
-        else:
-            keys.append(word)
+    overrides = [word for word in words if is_setting(word)]
+    configs: list[str] = []
+    keys: list[str] = []
+    for word in (word for word in words if not is_setting(word)):
+        is_file = word == "-" or "/" in word or word.endswith((".yaml", ".yml")) or os.path.exists(word)
+        (configs if is_file else keys).append(word)
     if len(configs) > 1:
         raise UsageError("one config at a time", hint="explain them one after the other")
     if overrides and not configs:
@@ -75,87 +85,159 @@ def _sort(words: Sequence[str]) -> tuple[str | None, list[str], list[str]]:
     return configs[0] if configs else None, keys, overrides
 
 
-def _functions(names: Sequence[str], *, as_json: bool) -> None:
-    from gdrun.formula.table import describe_functions
-
+def _show_functions(names: Sequence[str], *, as_json: bool) -> None:
     rows = [row for row in describe_functions() if not names or any(name in row[1] for name in names)]
     if not rows:
         raise UsageError(f"no function is called {' or '.join(names)}")
     if as_json:
-        return print_json(
-            {"functions": [dict(zip(("group", "signature", "meaning"), row, strict=True)) for row in rows]}
-        )
+        titles = ("group", "signature", "meaning")
+        return print_json({"functions": [dict(zip(titles, row, strict=True)) for row in rows]})
     groups: dict[str, list[tuple[str, str]]] = {}
     for group, signature, meaning in rows:
         groups.setdefault(group, []).append((signature, meaning))
     for group, members in groups.items():
-        terminal.data(Text(group, "bold"))
-        terminal.data(*table(members, indent=2))
+        terminal.data(Text(group, "bold"), *table(members, indent=2))
     return None
 
 
-def _keys(keys: Sequence[str], resolved: Resolved | None, *, as_json: bool) -> None:
-    from gdrun.config.scalars import in_flow
-
-    found = [(path, one) for key in keys for path in _paths(key, resolved) for one in _described(path, resolved)]
+def _show_keys(keys: Sequence[str], resolved: Resolved | None, *, as_json: bool) -> None:
+    root = resolved.loaded.root if resolved else None
+    described = [(path, key) for text in keys for path in _paths(text, resolved) for key in describe(path, root)]
     if as_json:
-        return print_json({"keys": [asdict(one) | _here(path, resolved) for path, one in found]})
-    for path, one in found:
-        kind = f" (kind: {one.kind})" if one.kind and path[-1] != "kind" else ""
-        terminal.data(Text.assemble((".".join(map(str, path)), "bold"), kind))
-        terminal.data(f"  {one.meaning}")
-        rows = [("type", one.type), ("default", "none, it is required" if one.default is None else one.default)]
-        if one.allowed:
-            rows.append(("allowed", ", ".join(one.allowed)))
-        here = _here(path, resolved)
-        if here:
+        return print_json({"keys": [asdict(key) | _value_at(path, resolved) for path, key in described]})
+    for path, key in described:
+        kind = f" (kind: {key.kind})" if key.kind and path[-1] != "kind" else ""
+        rows = [("type", key.type), ("default", "none, it is required" if key.default is None else key.default)]
+        if key.allowed:
+            rows.append(("allowed", ", ".join(key.allowed)))
+        if here := _value_at(path, resolved):
             rows.append(("here", f"{in_flow(here['value'])}  ({here['origin']})"))
-        terminal.data(*table(rows, indent=2))
+        terminal.data(Text.assemble((_dotted(path), "bold"), kind), f"  {key.meaning}", *table(rows, indent=2))
     return None
-
-
-def _described(path: ConfigPath, resolved: Resolved | None) -> list[Description]:
-    from gdrun.experiment.reference import describe
-
-    return describe(path, resolved.loaded.root if resolved else None)
 
 
 def _paths(key: str, resolved: Resolved | None) -> list[ConfigPath]:
-    """The places that a key means: a path as it is, a bare name wherever it can stand.
+    """Return the places that a key means: a path as it is, a bare name wherever it can stand.
 
     Raises:
         UsageError: it means nothing.
     """
-    from gdrun.experiment.reference import describe
-    from gdrun.suggest import ALIASES, closest
-
+    root = resolved.loaded.root if resolved else None
     path: ConfigPath = tuple(int(step) if step.isdigit() else step for step in ALIASES.get(key, key).split("."))
-    if describe(path, resolved.loaded.root if resolved else None):
+    if describe(path, root):
         return [path]
-    places = list(dict.fromkeys(_places(resolved)))
-    found = [place for place in places if place[-len(path) :] == path]
-    if found:
-        return found
-    near = closest(key, [".".join(map(str, place)) for place in places]) or closest(key, [str(p[-1]) for p in places])
+    # Every place of the language, as far as it can be listed: of a config's kinds, or of all.
+    known = list(dict.fromkeys(places(root, EXPERIMENT) if root is not None else language()))
+    matching = [place for place in known if place[-len(path) :] == path]
+    if matching:
+        return matching
+    near = closest(key, map(_dotted, known)) or closest(key, [str(place[-1]) for place in known])
     hint = f"did you mean '{near}'?" if near else "gdrun schema prints the whole language"
-    raise UsageError(f"there is no key '{key}'", hint=hint)
+    raise UsageError(f"there is no key '{key[:100]}'", hint=hint)
 
 
-def _places(resolved: Resolved | None) -> list[ConfigPath]:
-    """Every place of the language, as far as it can be listed: of a config's kinds, or of all."""
-    if resolved is not None:
-        from gdrun.config.overrides import places
-        from gdrun.experiment.loading import EXPERIMENT
-
-        return list(places(resolved.loaded.root, EXPERIMENT))
-    return list(language())
+def _value_at(path: ConfigPath, resolved: Resolved | None) -> dict[str, Any]:
+    """Return the value at `path` in the config and where it came from; {} where there is none."""
+    node = None if resolved is None else _node_at(resolved.root, path)
+    return {} if node is None or resolved is None else {"value": node.plain(), "origin": resolved.origin(path)}
 
 
-def _here(path: ConfigPath, resolved: Resolved | None) -> dict[str, Any]:
-    """The value at `path` in the config and where it came from; {} where there is none."""
-    if resolved is None:
-        return {}
-    node = resolved.root
+def _node_at(root: Node, path: ConfigPath) -> Node | None:
+    node: Node | None = root
     for step in path:
         node = node.child(step) if node is not None else None
-    return {} if node is None else {"value": node.plain(), "origin": resolved.origin(path)}
+    return node
+
+
+def _dotted(path: ConfigPath) -> str:
+    return ".".join(map(str, path))
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A config with all defaults filled in, and the text that says so."""
+
+    loaded: LoadedConfig
+    text: str
+    root: Node
+    """The resolved text as a tree."""
+
+    @classmethod
+    def load(cls, config: str, overrides: Sequence[str], plugins: LoadedPlugins) -> Resolved:
+        """Return a config, resolved."""
+        loaded = load_config(config, overrides, plugins=plugins)
+        text = loaded.resolved_text()
+        return cls(loaded, text, read_document(text.encode(), "resolved"))
+
+    def leaves(self) -> dict[ConfigPath, int]:
+        """Return the path of each value that is no mapping or list -> its line, from 0."""
+        lines: dict[ConfigPath, int] = {}
+
+        def walk(node: Node, path: ConfigPath) -> None:
+            children: Any = node.value
+            if isinstance(children, dict) and children:
+                for key, child in children.items():
+                    walk(child, (*path, key))
+            elif isinstance(children, list) and any(isinstance(child.value, dict) for child in children):
+                for index, child in enumerate(children):
+                    walk(child, (*path, index))
+            else:
+                lines[path] = node.span.source.line_of(node.span.start)
+
+        walk(self.root, ())
+        return lines
+
+    def origin(self, path: ConfigPath) -> str:
+        """Return where the value at `path` was written: "configs/pi.yaml:12", "argument 1"; or "default"."""
+        place = self.loaded.origin(path)
+        if place is None and self._is_short_for(path):
+            place = self.loaded.origin(path[:-1])
+        if place is None:
+            return DEFAULT
+        return place.source if place.source.startswith("argument ") else f"{place.source}:{place.line}"
+
+    def _is_short_for(self, path: ConfigPath) -> bool:
+        """Return whether a bare word or value one level up says the value at `path`: `sgd`, `mse`, a `scale`."""
+        node = _node_at(self.loaded.root, path[:-1])
+        form = at(EXPERIMENT, self.loaded.root, path[:-1])
+        if node is None or form is None or node.is_mapping:
+            return False
+        form = arm(form, node)
+        if form.kinds is not None and isinstance(node.value, str):
+            section = form.kinds.section(node.value)
+            return section is not None and path[-1] in {"kind", *section.aliases.get(node.value, ())}
+        return form.section is not None and form.section.short == path[-1]
+
+    def commented(self) -> list[terminal.Line]:
+        """Return the lines of the resolved text, each with the origins of what it says."""
+        origins: dict[int, dict[str, None]] = {}
+        for path, line in self.leaves().items():
+            origins.setdefault(line, {})[self.origin(path)] = None
+        lines: list[terminal.Line] = []
+        texts = self.text.rstrip("\n").split("\n")
+        width = min(60, max(map(len, texts)))
+        for number, text in enumerate(texts):
+            written = list(origins.get(number, {}))
+            names = [name for name in written if name != DEFAULT] or written
+            comment = Text.assemble(f"{text.ljust(width)}  ", (f"# {', '.join(names)}", "dim"))
+            lines.append(comment if names else text)
+        return lines
+
+
+def language() -> Iterator[ConfigPath]:
+    """Yield every place that some config can have: 0 stands for a list's entries, <name> for free names."""
+    seen = set()
+    waiting: list[tuple[ConfigPath, Form]] = [((), EXPERIMENT)]
+    while waiting:
+        path, form = waiting.pop(0)
+        for choice in choices(form):
+            inner = choice.items or choice.values
+            if inner is not None:
+                waiting.append(((*path, 0 if choice.items else _ANY_NAME), inner))
+            for section in choice.kinds.variants.values() if choice.kinds else [choice.section]:
+                # Sections can hold each other: validation data is data.
+                if section is not None and (section, path[-1:]) not in seen:
+                    seen.add((section, path[-1:]))
+                    for key, below in fields(section).items():
+                        yield (*path, key)
+                        waiting.append(((*path, key), below))

@@ -8,25 +8,39 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import ExitCode, UsageError
+from gdrun.exports.data import FORMATS, check_format, export, load_runs
+from gdrun.exports.models import FORMATS as MODEL_FORMATS
+from gdrun.exports.models import export_model
+from gdrun.exports.tables import csv_text
+from gdrun.rundir.run import load_run
 
 from . import session, terminal
 from .arguments import Device, Plugins, RunsDir
+from .completion import complete_runs
 
-_SUFFIXES = {"npz": ".npz", "keras": ".keras", "savedmodel": ""}
+_DATA, _MODELS = list(FORMATS), list(MODEL_FORMATS)
+_TO = f"{', '.join(_DATA[:-1])} or {_DATA[-1]}"
+_MODEL = f"{', '.join(_MODELS[:-1])} or {_MODELS[-1]}"
 
-RunArguments = Annotated[
-    list[str], typer.Argument(metavar="RUN", help="Paths, ids or the beginnings of ids, or latest; a model is of one.")
-]
+
+def _formats(incomplete: str) -> list[tuple[str, str]]:
+    return [(name, exporter.help) for name, exporter in FORMATS.items() if name.startswith(incomplete)]
 
 
 def command(
-    runs: RunArguments,
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN", autocompletion=complete_runs,
+            help="Paths, ids or the beginnings of ids, or latest; a model is of one.",
+        ),
+    ],
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="FORMAT", help="csv, parquet, tensorboard or mlflow.", show_default=False),
+        typer.Option("--to", metavar="FORMAT", help=f"{_TO}.", show_default=False, autocompletion=_formats),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", metavar="FORMAT", help="npz, keras or savedmodel.", show_default=False)
+        str | None, typer.Option("--model", metavar="FORMAT", help=f"{_MODEL}.", show_default=False)
     ] = None,
     output: Annotated[
         str | None,
@@ -48,51 +62,28 @@ def command(
     a TensorFlow SavedModel whose function `predict` takes the inputs by name.
     """
     if (to is None) == (model is None):
-        what = "a model and data are two exports" if to else "what to export is not said"
-        raise UsageError(what, hint="--to csv, parquet, tensorboard or mlflow; or --model npz, keras or savedmodel")
-    if model is not None:
-        return _model(runs, model, output, runs_dir, device, plugins)
-    assert to is not None
-    if device is not None or plugins:
-        raise UsageError("--device and --plugin are for models, which --to does not touch")
-    return _data(runs, to, output, runs_dir)
-
-
-def _data(runs: list[str], to: str, output: str | None, runs_dir: Path | None) -> int:
-    from gdrun.exports.data import check_format, export, load_runs
-
-    check_format(to)
-    if output == "-":
-        if to != "csv":
-            raise UsageError(f"{to} cannot be printed; only csv can", hint="name a file with -o")
-        from gdrun.exports.tables import csv_text
-
-        terminal.document(csv_text(load_runs(runs, runs_dir)))
+        problem = "a model and data are two exports" if to else "what to export is not said"
+        raise UsageError(problem, hint=f"--to {_TO}; or --model {_MODEL}")
+    if to is not None:
+        if device is not None or plugins:
+            raise UsageError("--device and --plugin are for models, which --to does not touch")
+        check_format(to)
+        if output == "-":
+            if to != "csv":
+                raise UsageError(f"{to} cannot be printed; only csv can", hint="name a file with -o")
+            terminal.document(csv_text(load_runs(runs, runs_dir)))
+            return ExitCode.DONE
+        with session.quiet():
+            written = export(runs, to, output, runs_dir=runs_dir)
+        terminal.data(*map(str, written))
         return ExitCode.DONE
-    with session.quiet():
-        written = export(runs, to, output, runs_dir=runs_dir)
-    terminal.data(*map(str, written))
-    return ExitCode.DONE
-
-
-def _model(
-    runs: list[str],
-    model: str,
-    output: str | None,
-    runs_dir: Path | None,
-    device: str | None,
-    plugins: list[str] | None,
-) -> int:
-    from gdrun.exports.models import FORMATS, export_model
-    from gdrun.rundir.run import load_run
-
-    if model not in FORMATS:
-        raise UsageError(f"there is no format '{model}'", hint=f"one of {', '.join(FORMATS)}")
+    if model is None or model not in MODEL_FORMATS:
+        raise UsageError(f"there is no format '{model}'", hint=f"one of {', '.join(MODEL_FORMATS)}")
     if len(runs) > 1:
         raise UsageError(f"a model is of one run, but {len(runs)} are named")
     trained = load_run(runs[0], runs_dir)
-    path = Path(output or f"{trained.info.name}{_SUFFIXES[model] or '-model'}")
+    path = Path(output or f"{trained.info.name}{MODEL_FORMATS[model].suffix}")
     with session.quiet():
-        written = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))  # type: ignore[arg-type]
-    terminal.data(str(written))
+        file = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))
+    terminal.data(str(file))
     return ExitCode.DONE

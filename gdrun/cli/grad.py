@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 
+from gdrun.analysis.grad import Missing, PointDerivatives, TargetDerivatives, grad
+from gdrun.analysis.grad_arguments import NAMED, is_source
 from gdrun.errors import ExitCode
-from gdrun.text import human_number
+from gdrun.text import exact
 
 from . import session, terminal
 from .arguments import Device, Json, RunsDir
-
-if TYPE_CHECKING:
-    from gdrun.analysis.derivatives import PointDerivatives, TargetDerivatives
+from .completion import complete_configs_and_runs
+from .output import print_json
+from .tables import table
 
 Arguments = Annotated[
     list[str],
     typer.Argument(
         metavar="FORMULA... NAME=VALUE...|CONFIG|RUN",
+        autocompletion=complete_configs_and_runs,
         help="Formulas and the values of their names: x=3, x=[1,2] an array, x=1,2,3 three points. Or a config or run, "
         "settings to change, and formulas of its names (default: loss).",
         show_default=False,
@@ -47,39 +51,25 @@ def command(
 
     A derivative that does not exist is none, with the reason, and never 0.
     """
-    from gdrun.analysis.grad import grad
-
-    from .output import print_json
-
-    targets, values = _split(arguments)
+    values = [text for text in arguments if NAMED.fullmatch(text) and not is_source(text)]
+    # A config or a run stands before the formulas of its names.
+    targets = sorted((text for text in arguments if text not in values), key=lambda text: not is_source(text))
     with session.quiet():
-        found = grad(
+        report = grad(
             targets, values, define=define, wrt=None if wrt is None else [name.strip() for name in wrt.split(",")],
             constant=constant, order=order, jacobian=jacobian, batch_jacobian=batch_jacobian, hessian=hessian, hvp=hvp,
             jvp=jvp, step=step, precision=precision, runs_dir=runs_dir, device=device,
         )  # fmt: skip
     if as_json:
-        print_json(found.as_dict())
+        print_json(report.as_dict())
         return ExitCode.DONE
-    several = len(found.points) > 1
-    for at, point in enumerate(found.points):
-        if at:
-            terminal.data("")
-        terminal.data(*_lines(point, several=several))
+    for number, point in enumerate(report.points):
+        lines = _lines(point, several=len(report.points) > 1)
+        terminal.data(*([""] if number else []), *lines)
         for target in point.targets:
             for note in target.notes:
                 terminal.warn(f"{target.target}: {note}")
     return ExitCode.DONE
-
-
-def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Formulas, or a config and formulas, and NAME=VALUE."""
-    from gdrun.analysis.arguments import NAMED, is_source
-
-    values = [text for text in arguments if NAMED.fullmatch(text) and not is_source(text)]
-    targets = [text for text in arguments if text not in values]
-    sources = [text for text in targets if is_source(text)]
-    return [*sources, *(text for text in targets if text not in sources)], values
 
 
 def _lines(point: PointDerivatives, *, several: bool) -> list[terminal.Line]:
@@ -87,44 +77,29 @@ def _lines(point: PointDerivatives, *, several: bool) -> list[terminal.Line]:
     if several:
         lines.append("at " + ", ".join(f"{name} = {_text(value)}" for name, value in point.at.items()))
     for target in point.targets:
-        lines += _target_lines(target)
+        lines += [f"{target.target} = {_text(target.value)}", *table(_rows(target), indent=2)]
     return lines
 
 
-def _target_lines(found: TargetDerivatives) -> list[terminal.Line]:
-    from .tables import table
-
-    f = str(found.target)
-    rows = [[f"d/d{name}", _text(value)] for name, value in found.gradients.items()]
-    for x, by in found.second.items():
-        rows += [[f"d2/d{x}2" if x == y else f"d2/d{x}d{y}", _text(value)] for y, value in by.items()]
-    for order, by_name in found.higher.items():
-        rows += [[f"d{order}/d{name}{order}", _text(value)] for name, value in by_name.items()]
-    for title, values in (("jacobian", found.jacobian), ("batch jacobian", found.batch_jacobian)):
-        rows += [[f"{title} {name}", _text(value)] for name, value in values.items()]
-    for x, by in found.hessian.items():
-        rows += [[f"hessian {x},{y}", _text(value)] for y, value in by.items()]
-    rows += [[f"hvp {name}", _text(value)] for name, value in found.hvp.items()]
-    if found.jvp is not None:
-        rows.append(["jvp", _text(found.jvp)])
-    return [f"{f} = {_text(found.value)}", *table(rows, indent=2)]
+def _rows(target: TargetDerivatives) -> list[tuple[str, str]]:
+    named = [(f"d/d{name}", value) for name, value in target.gradients.items()]
+    for x, by in target.second.items():
+        named += [(f"d2/d{x}2" if x == y else f"d2/d{x}d{y}", value) for y, value in by.items()]
+    for order, by_name in target.higher.items():
+        named += [(f"d{order}/d{name}{order}", value) for name, value in by_name.items()]
+    for title, values in (("jacobian", target.jacobian), ("batch jacobian", target.batch_jacobian)):
+        named += [(f"{title} {name}", value) for name, value in values.items()]
+    for x, by in target.hessian.items():
+        named += [(f"hessian {x},{y}", value) for y, value in by.items()]
+    named += [(f"hvp {name}", value) for name, value in target.hvp.items()]
+    if target.jvp is not None:
+        named.append(("jvp", target.jvp))
+    return [(name, _text(value)) for name, value in named]
 
 
 def _text(value: Any) -> str:
-    """A number or an array with all digits, in one line; none with its reason."""
-    import numpy as np
-
-    from gdrun.analysis.derivatives import Missing
-
+    """Return a number or an array with all digits, or none with its reason."""
     if isinstance(value, Missing):
         return f"none ({value.reason})"
     array = np.asarray(value)
-    if array.ndim:
-        if array.size > 1000:
-            return f"array of shape {array.shape}; --json shows it"
-        return "[" + ", ".join(_text(item) for item in array) + "]"
-    item = array[()]
-    if array.dtype.kind == "c":
-        sign = "" if human_number(item.imag).startswith("-") else "+"
-        return f"{human_number(item.real)}{sign}{human_number(item.imag)}j"
-    return human_number(bool(item) if array.dtype.kind == "b" else item)
+    return f"array of shape {array.shape}; --json shows it" if array.size > 1000 else exact(array)

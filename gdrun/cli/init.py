@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import UsageError
+from gdrun.suggest import did_you_mean
 
 from . import terminal
 from .output import write_file
@@ -48,21 +49,17 @@ def command(
     if show_list:
         return terminal.data(*table(list(KINDS.items())))
     if kind not in KINDS:
-        from difflib import get_close_matches
-
-        near = get_close_matches(kind, KINDS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"kinds: {', '.join(KINDS)}"
-        raise UsageError(f"there is no starter '{kind}'", hint=hint)
+        raise UsageError(f"there is no starter '{kind}'", hint=did_you_mean(kind, KINDS, allowed="kinds"))
     text = starter(f"{kind}.yaml")
     if str(output) == "-":
         return terminal.document(text)
     path = output or Path(f"{kind}.yaml")
-    wanted = {path: text} | {path.parent / name: starter(name) for name in _BESIDE.get(kind, ())}
-    for file in wanted:  # all of them first: a refusal leaves nothing half done
+    files_to_write = {path: text} | {path.parent / name: starter(name) for name in _BESIDE.get(kind, ())}
+    for file in files_to_write:  # all of them first: a refusal leaves nothing half done
         if os.path.lexists(file):
             raise UsageError(f"{file} exists; it is not replaced", hint="name another file with -o")
-    for file, content in wanted.items():
+    for file, content in files_to_write.items():
         write_file(file, content.encode(), new=True)
     terminal.data(str(path))
-    terminal.say(f"now: gdrun train {path}")
+    terminal.message(f"now: gdrun train {path}")
     return None

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import numpy as np
 import typer
-from rich.text import Text
 
-from gdrun.errors import ExitCode, UsageError
-from gdrun.text import human_number
+from gdrun.analysis.learning_rate import RateSearch, find_learning_rate
+from gdrun.errors import ExitCode
+from gdrun.plots import as_text
+from gdrun.plots.figure import Figure, FigureAxis, Mark, ReferenceLine, Region, Series
+from gdrun.text import short
 
 from . import session, terminal
-from .arguments import Device, Json, Targets, split
-
-if TYPE_CHECKING:
-    from gdrun.analysis.learning_rate import RateSearch
-    from gdrun.plots.figure import Figure
+from .arguments import Device, Json, Targets, split_one
+from .output import print_json
+from .tables import table
 
 
 def command(
@@ -31,81 +32,59 @@ def command(
 
     Nothing is written.
     """
-    from gdrun.analysis.learning_rate import find_learning_rate
-
-    from .output import print_json
-
-    configs, overrides = split(arguments)
-    if len(configs) != 1:
-        raise UsageError("lr looks at one config at a time")
+    config, overrides = split_one(arguments, "lr")
     with session.quiet(), session.waiting("trying learning rates"):
-        found = find_learning_rate(configs[0], overrides, range_test=range_test, device=device)
+        search = find_learning_rate(config, overrides, range_test=range_test, device=device)
     if as_json:
-        print_json(found.as_dict())
-    else:
-        terminal.data(*lines(found))
+        print_json(search.as_dict())
+        return ExitCode.DONE
+    width = min(shutil.get_terminal_size((80, 24)).columns, 100)
+    picture = as_text(figure(search), width, 18, colour=terminal.has_colour("stdout"))
+    terminal.data(*terminal.styled(picture), "", *table(_rows(search)))
     return ExitCode.DONE
 
 
-def lines(found: RateSearch) -> list[terminal.Line]:
-    """Return the curve and the table as lines of text."""
-    from gdrun.plots import as_text
-
-    from .tables import table
-
-    number = lambda value: human_number(value, digits=4)  # noqa: E731
-    width = min(shutil.get_terminal_size((80, 24)).columns, 100)
-    drawn = Text.from_ansi(as_text(figure(found), width, 18, colour=terminal.has_colour("stdout")).rstrip("\n"))
-    prediction, suggestion = found.prediction, found.suggestion
-    rows = []
-    if prediction.limit is not None:
-        rows.append(["predicted limit", f"{number(prediction.limit)}: {prediction.why}"])
-    else:
-        rows.append(["predicted limit", f"none: {prediction.why}"])
-    rows.append(["observed edge", "none within the range" if found.observed is None else number(found.observed)])
-    if found.best is not None:
-        lowest = min(float(loss) for loss in found.losses if loss == loss)
-        rows.append(["best", f"{number(found.best)}, loss {number(lowest)} (at the start {number(found.first_loss)})"])
-    rows.append(["configured", number(found.configured)])
-    shown = "none" if suggestion.rate is None else human_number(suggestion.rate, digits=2)
-    rows.append(["suggestion", f"{shown}: {suggestion.reason}"])
-    return [*drawn.split(), "", *table(rows)]
+def _rows(search: RateSearch) -> list[tuple[str, str]]:
+    """Return the predicted and the observed limit, the best rate and the suggestion."""
+    prediction, suggestion = search.prediction, search.suggestion
+    limit = "none" if prediction.limit is None else short(prediction.limit, 4)
+    rows = [
+        ("predicted limit", f"{limit}: {prediction.why}"),
+        ("observed edge", "none within the range" if search.observed is None else short(search.observed, 4)),
+    ]
+    if search.best is not None:
+        lowest = min(float(loss) for loss in search.losses if loss == loss)
+        loss = f"loss {short(lowest, 4)} (at the start {short(search.first_loss, 4)})"
+        rows.append(("best", f"{short(search.best, 4)}, {loss}"))
+    rows.append(("configured", short(search.configured, 4)))
+    suggested = "none" if suggestion.rate is None else short(suggestion.rate, 2)
+    return [*rows, ("suggestion", f"{suggested}: {suggestion.reason}")]
 
 
-def figure(found: RateSearch) -> Figure:
+def figure(search: RateSearch) -> Figure:
     """Return the curve as a figure: losses against rates, the predicted limit, the suggestion, what diverged."""
-    import numpy as np
-
-    from gdrun.plots.figure import Figure, FigureAxis, Mark, ReferenceLine, Region, Series
-
     # What grows for ever is off the picture long before it diverges.
-    ceiling = 10 * abs(found.first_loss)
-    off = found.diverged | ~(found.losses <= ceiling)
+    ceiling = 10 * abs(search.first_loss)
+    off = search.diverged | ~(search.losses <= ceiling)
     shown = ~off
-    positive = bool(np.all(found.losses[shown] > 0)) if shown.any() else False
-    rules = (
-        [ReferenceLine(x=found.prediction.limit, label="predicted limit")]
-        if _within(found, found.prediction.limit)
-        else []
-    )
-    if found.suggestion.rate is not None:
-        rules.append(ReferenceLine(x=found.suggestion.rate, label="suggested"))
+    positive = bool(np.all(search.losses[shown] > 0)) if shown.any() else False
+    limit = search.prediction.limit
+    is_shown = limit is not None and search.rates[0] <= limit <= search.rates[-1]
+    rules = [ReferenceLine(x=limit, label="predicted limit")] if is_shown else []
+    if search.suggestion.rate is not None:
+        rules.append(ReferenceLine(x=search.suggestion.rate, label="suggested"))
     regions: tuple[Region, ...] = ()
     if off[-1]:
-        first = len(found.rates) - int(np.argmin(off[::-1])) if not off.all() else 0
-        start = float(np.sqrt(found.rates[first - 1] * found.rates[first])) if first else None
+        first = len(search.rates) - int(np.argmin(off[::-1])) if not off.all() else 0
+        start = float(np.sqrt(search.rates[first - 1] * search.rates[first])) if first else None
         regions = (Region(start, None, "diverged, or grew tenfold"),)
     return Figure(
-        "loss along a ramp of learning rates" if found.range_test else f"loss after {found.steps:,} steps",
+        "loss along a ramp of learning rates" if search.range_test else f"loss after {search.steps:,} steps",
         FigureAxis("learning rate", "log"),
-        FigureAxis("smoothed loss" if found.range_test else "loss", "log" if positive else "linear"),
-        series=(Series(found.rates[shown], found.losses[shown]),),
-        marks=tuple(Mark(float(rate), None, "diverged") for rate in found.rates[off][:1]),
+        FigureAxis("smoothed loss" if search.range_test else "loss", "log" if positive else "linear"),
+        series=(Series(search.rates[shown], search.losses[shown]),),
+        marks=tuple(Mark(float(rate), None, "diverged") for rate in search.rates[off][:1]),
         regions=regions,
         rules=tuple(rules),
         name="learning-rate",
     )
-
-
-def _within(found: RateSearch, rate: float | None) -> bool:
-    return rate is not None and bool(found.rates[0] <= rate <= found.rates[-1])

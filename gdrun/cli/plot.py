@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from gdrun.errors import ExitCode, ResourceError, RunDirectoryError, UsageError
 from gdrun.plots import as_text, can_show, plot
@@ -22,12 +21,19 @@ from gdrun.rundir.run import Run, load_run
 
 from . import session, terminal
 from .arguments import Device, Json, Plugins, RunsDir
+from .completion import complete_runs
 from .output import print_json, write_file
+
+
+def _kinds(incomplete: str) -> list[tuple[str, str]]:
+    return [(kind, picture.help) for kind, picture in KINDS.items() if kind.startswith(incomplete)]
+
 
 Runs = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="RUN",
+        autocompletion=complete_runs,
         help="Runs or one sweep: paths, ids or the beginnings of ids, latest (the default), latest~1, ...",
         show_default=False,
     ),
@@ -42,7 +48,7 @@ Output = Annotated[
 Kind = Annotated[
     str | None,
     typer.Option(
-        metavar="KIND", show_default=False,
+        metavar="KIND", show_default=False, autocompletion=_kinds,
         help=f"{', '.join(RUN_KINDS)}; of a sweep {', '.join(SWEEP_KINDS)}.",
     ),
 ]  # fmt: skip
@@ -106,9 +112,9 @@ def command(
             plugins=plugin_sources, columns=[name.strip() for name in _split(columns)],
         )  # fmt: skip
     if not as_json and (term or (output is None and not has_matplotlib())):
-        terminal.data(*Text.from_ansi(_text(figure, measure if term else None).rstrip("\n")).split())
+        terminal.data(*terminal.styled(_text(figure, measure if term else None)))
         if not term:
-            terminal.say(f"pictures as files need matplotlib: {INSTALL_HINT}")
+            terminal.message(f"pictures as files need matplotlib: {INSTALL_HINT}")
         return ExitCode.DONE
     written = _write(figure, loaded, output, measure) if not term and (output or not as_json) else None
     if as_json:

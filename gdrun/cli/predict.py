@@ -1,21 +1,21 @@
-"""`gdrun predict RUN [DATA]`: what the trained model says."""
+"""`gdrun predict RUN [DATA]`: predictions of a trained model."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from gdrun.errors import ExitCode, UsageError
+from gdrun.rundir.run import load_run
+from gdrun.training.predict import load_trained, predict, read_examples
 
 from . import session, terminal
-from .arguments import Device, Json, Plugins, RunsDir
+from .arguments import Device, Json, Plugins, RunArgument, RunsDir
+from .output import print_json, write_file
 
-if TYPE_CHECKING:
-    import numpy as np
-
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path, id or the beginning of it, or latest.")]
 Examples = Annotated[
     Path | None,
     typer.Argument(metavar="[DATA]", help="A .csv, .tsv, .npz or .parquet file of examples.", show_default=False),
@@ -38,45 +38,35 @@ def command(
     Examples are in the units of the config's data: what `scale` did is done to them, and taken back from the
     predictions. Columns of DATA are those that the config names, or are called like the inputs.
     """
-    from gdrun.rundir.run import load_run
-    from gdrun.training.predict import load_trained, predict, read_examples
-
     trained = load_run(run, runs_dir)
     with session.quiet():
         prepared = load_trained(trained, device=device, plugins=session.load_plugins(plugins))
-        inputs = dict(read_examples(prepared, data, target=False).inputs) if data else _own_inputs(prepared)
+        inputs = dict(read_examples(prepared, data, target=False).inputs) if data else _training_inputs(prepared)
         predictions = predict(prepared, trained, inputs)
     named = predictions if isinstance(predictions, dict) else {"prediction": predictions}
     if as_json:
-        from .output import print_json
-
         print_json({"run": str(trained.directory), "predictions": named})
         return ExitCode.DONE
-    text = "".join(f"{line}\n" for line in _lines(named))
+    text = "".join(f"{line}\n" for line in _csv_lines(named))
     if output is None:
         terminal.document(text)
     else:
-        from .output import write_file
-
         write_file(output, text.encode())
     return ExitCode.DONE
 
 
-def _own_inputs(prepared: Any) -> dict[str, np.ndarray]:
-    """The run's training inputs, in the units of the config."""
+def _training_inputs(prepared: Any) -> dict[str, np.ndarray]:
+    """Return the run's training inputs in the units of the config."""
     built = prepared.built
     if built.windows.stream is not None:
-        raise UsageError(
-            "this run's data is read from disk in pieces", hint="name the examples: gdrun predict RUN DATA"
-        )
+        hint = "name the examples: gdrun predict RUN DATA"
+        raise UsageError("this run's data is read from disk in pieces", hint=hint)
     scalers = built.datasets.scaling.inputs if built.datasets else {}
     values = {name: value.numpy() for name, value in built.data.inputs.items()}
     return {name: scalers[name].invert(value) if name in scalers else value for name, value in values.items()}
 
 
-def _lines(named: dict[str, np.ndarray]) -> list[str]:
-    import numpy as np
-
+def _csv_lines(named: dict[str, np.ndarray]) -> list[str]:
     header, columns = [], []
     for name, values in named.items():
         flat = np.asarray(values).reshape(len(values) if np.ndim(values) else 1, -1)

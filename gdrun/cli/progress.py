@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gdrun.text import human_number, human_seconds, plural, safe_text
+from gdrun.text import human_number, human_seconds, plural, plural_count, safe_text, short
 from gdrun.training.listener import Listener
 
 from . import terminal
@@ -54,15 +54,15 @@ class QuietProgress(Listener):
             return
         if plan.num_trials is not None:
             groups = f" in {plural(len(plan.group_sizes), 'group')}" if plan.group_sizes else ""
-            terminal.say(f"{self.name}: {plural(plan.num_trials, 'trial')}{groups}")
+            terminal.message(f"{self.name}: {plural(plan.num_trials, 'trial')}{groups}")
         else:
             steps, numbers = plural(plan.total_steps, "step"), plural(plan.num_parameters, "parameter")
-            runs_as = f"{plan.compile}, {plan.precision}, {safe_text(plan.device)}"
-            terminal.say(f"{self.name}: {steps}, {numbers}, {runs_as}, into {safe_text(plan.directory)}")
+            runs_as = f"{plan.compile}, {plan.precision}, {plan.device}"
+            terminal.message(f"{self.name}: {steps}, {numbers}, {runs_as}, into {plan.directory}")
 
     def warned(self, message: str) -> None:
         """Show a warning."""
-        terminal.warn(safe_text(message, limit=1000))
+        terminal.warn(message)
 
     def finished(self, run: Run) -> None:
         """Leave the terminal as it was."""
@@ -97,10 +97,10 @@ class PlainProgress(QuietProgress):
             self._next_at += min(self._next_at, LONGEST_PAUSE_SECONDS)
         done, total = self.position(progress)
         if progress.num_trials is not None:
-            position = f"{done:,} of {plural_count(total)}"
+            position = f"{done:,} of {plural_count(total, 'trial')}"
         else:
             position = f"step {done:,}" + (f" of {total:,}" if total else "")
-        terminal.say(", ".join([f"{self.name}: {position}", *facts(progress), human_seconds(progress.seconds)]))
+        terminal.message(", ".join([f"{self.name}: {position}", *facts(progress), human_seconds(progress.seconds)]))
 
 
 class LiveProgress(QuietProgress):
@@ -160,7 +160,7 @@ def facts(progress: Progress) -> list[str]:
     speed = progress.steps_per_second
     if progress.num_trials is None:
         words = [f"loss {human_number(progress.loss, digits=6)}"]
-        words += [f"{safe_text(name, limit=24)} {short_array(value)}" for name, value in progress.parameters.items()]
+        words += [f"{safe_text(name, limit=24)} {short(value)}" for name, value in progress.parameters.items()]
         return words + ([speed_text(speed)] if speed else [])
     words = [f"{progress.diverged:,} diverged"] if progress.diverged else []
     if progress.best_value is not None:
@@ -182,15 +182,3 @@ def per_second(speed: float) -> str:
         if speed >= size:
             return f"{human_number(speed / (1e3 if unit == ' k' else size), digits=3)}{unit}"
     return human_number(speed, digits=3)
-
-
-def short_array(value: Any) -> str:
-    """Return the numbers of a small array in one line, six digits each."""
-    if getattr(value, "ndim", 0) == 0:
-        return human_number(value.item() if hasattr(value, "item") else value, digits=6)
-    return "[" + ", ".join(short_array(item) for item in value) + "]"
-
-
-def plural_count(total: int) -> str:
-    """Return "1 trial", "1,000 trials"."""
-    return "1 trial" if total == 1 else f"{total:,} trials"

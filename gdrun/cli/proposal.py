@@ -1,4 +1,4 @@
-"""What `gdrun check --update` prints: the `expect:` of a config with the numbers that came out."""
+"""Output of `gdrun check --update`: the `expect:` of a config with the values of its run."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def _restated(expect: Expect, sight: Sight) -> dict[str, Any]:
     sections = {"parameters": sight.parameters, "metrics": sight.final}
     if expect.gradients:
         sections["gradients"] = sight.gradients
-    for section, found in sections.items():
+    for section, results in sections.items():
         if stated := getattr(expect, section):
-            values[section] = {name: _with_bounds(item, found.get(name)) for name, item in stated.items()}
+            values[section] = {name: _with_bounds(item, results.get(name)) for name, item in stated.items()}
     if expect.trace:
         values["trace"] = [_trace_row(row, sight) for row in expect.trace]
     if expect.predictions is not None:
@@ -73,14 +73,14 @@ def _restated(expect: Expect, sight: Sight) -> dict[str, Any]:
 
 
 def _trace_row(row: Any, sight: Sight) -> dict[str, Any]:
-    found = sight.row(row.step) or {}
-    values = {name: _with_bounds(item, found.get(name)) for name, item in row.values.items()}
+    recorded = sight.row(row.step) or {}
+    values = {name: _with_bounds(item, recorded.get(name)) for name, item in row.values.items()}
     own = {name: getattr(row, name) for name in _TOLERANCES if getattr(row, name) is not None}
     return {"step": row.step, **values, **own}
 
 
 def _with_bounds(stated: Any, got: Any) -> Any:
-    """What came out, in the form that was stated; bounds alone are repeated."""
+    """Return the value that came out in the form that was stated; repeat bounds alone."""
     from gdrun.experiment.expect import Bound
 
     if not isinstance(stated, Bound):

@@ -9,11 +9,13 @@ import typer
 
 from gdrun.errors import ExitCode, UsageError
 from gdrun.rundir.layout import default_runs_root
+from gdrun.rundir.pruning import plan_pruning
+from gdrun.rundir.trash import empty_trash, remove, removed
 from gdrun.text import plural
 
 from . import terminal
-from .arguments import Json, RunsDir
-from .ls import FilterOption
+from .arguments import FilterOption, Json, RunsDir
+from .output import print_json
 from .rm import Yes, agreed
 
 
@@ -43,56 +45,45 @@ def command(
     root = runs_dir or default_runs_root()
     conditions = (keep_best, older, status, condition)
     if trash:
-        if any(one is not None for one in conditions):
+        if any(condition is not None for condition in conditions):
             raise UsageError("--trash empties the whole trash; it takes no condition")
         return _empty(root, yes=yes, dry_run=dry_run, as_json=as_json)
-    from gdrun.rundir.pruning import plan_pruning
-    from gdrun.rundir.trash import remove
-
     plan = plan_pruning(root, keep_best=keep_best, metric=metric, older=older, status=status, filter=condition)
     if plan.busy:
-        terminal.say(f"{plural(len(plan.busy), 'run')} that would go {'is' if len(plan.busy) == 1 else 'are'} running")
+        terminal.message(
+            f"{plural(len(plan.busy), 'run')} that would go {'is' if len(plan.busy) == 1 else 'are'} running"
+        )
     goes = [entry.directory for entry in plan.chosen]
     moved: list[Path] = []
     if not goes:
-        terminal.say(f"nothing goes{f'; {plan.kept} among the best stay' if plan.kept else ''}")
+        terminal.message(f"nothing goes{f'; {plan.kept} among the best stay' if plan.kept else ''}")
     elif dry_run:
         agreed(plan.chosen, "into the trash (a dry run: nothing is done)", yes=True)
     elif not agreed(plan.chosen, "into the trash", yes=yes):
         return ExitCode.DONE
     else:
         moved = remove(goes, root)
-        terminal.say(
+        terminal.message(
             f"{plural(len(moved), 'run')} in the trash; `gdrun restore` lists it, `gdrun prune --trash` empties it"
         )
     if as_json:
-        from .output import print_json
-
+        running = [entry.directory for entry in plan.busy]
         print_json(
-            {
-                "goes": goes,
-                "kept_among_the_best": plan.kept,
-                "running": [entry.directory for entry in plan.busy],
-                "removed": [str(path) for path in moved],
-            }
+            {"goes": goes, "kept_among_the_best": plan.kept, "running": running, "removed": list(map(str, moved))}
         )
     return ExitCode.DONE
 
 
 def _empty(root: Path, *, yes: bool, dry_run: bool, as_json: bool) -> int:
-    from gdrun.rundir.trash import empty_trash, removed
-
     entries = removed(root)
     count = 0
     if not entries:
-        terminal.say(f"the trash of {root} is empty")
+        terminal.message(f"the trash of {root} is empty")
     elif dry_run:
         agreed(entries, "for good (a dry run: nothing is done)", yes=True)
     elif agreed(entries, "for good", yes=yes):
         count = empty_trash(root)
-        terminal.say(f"{plural(count, 'run')} deleted")
+        terminal.message(f"{plural(count, 'run')} deleted")
     if as_json:
-        from .output import print_json
-
         print_json({"deleted": count})
     return ExitCode.DONE

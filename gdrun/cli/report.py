@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import ExitCode
+from gdrun.reporting.make import report
 
 from . import session, terminal
-from .arguments import Json, RunsDir
-from .predict import RunArgument
+from .arguments import Json, RunArgument, RunsDir
+from .output import print_json
 
 
 def command(
@@ -30,13 +31,9 @@ def command(
     One HTML file that opens in any browser and needs neither network nor other files: status, interactive curves,
     tables, config, environment. TensorFlow is not started.
     """
-    from gdrun.reporting.make import report
-
     with session.quiet():
         written = report(run, output, runs_dir=runs_dir)
     if as_json:
-        from .output import print_json
-
         print_json({"file": str(written), "bytes": written.stat().st_size})
     else:
         terminal.data(str(written))

@@ -8,9 +8,11 @@ import typer
 
 from gdrun.errors import ExitCode
 from gdrun.rundir.layout import default_runs_root
+from gdrun.rundir.trash import removed, restore
 
 from . import ls, terminal
 from .arguments import Json, RunsDir
+from .output import print_json
 
 
 def command(
@@ -26,27 +28,20 @@ def command(
 
     `gdrun prune --trash` deletes what is there for good.
     """
-    from gdrun.rundir.trash import removed, restore
-
     root = runs_dir or default_runs_root()
     if not runs and not everything:
         entries = removed(root)
         if as_json:
-            from .output import print_json
-
-            print_json(
-                {"trash": [{"id": one.id, "name": one.get("name"), "directory": one.directory} for one in entries]}
-            )
+            names = ("id", "name", "directory")
+            print_json({"trash": [{name: run.get(name) for name in names} for run in entries]})
         elif entries:
             terminal.data(*ls.default_table(entries))
         else:
-            terminal.say(f"the trash of {root} is empty")
+            terminal.message(f"the trash of {root} is empty")
         return ExitCode.DONE
     references = [run.id for run in removed(root)] if everything else list(runs or ())
     restored = restore(references, root)
     if as_json:
-        from .output import print_json
-
         print_json({"restored": [str(path) for path in restored]})
     else:
         terminal.data(*map(str, restored))

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from gdrun.errors import ExitCode, UsageError
 from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.run import Run, load_run
+from gdrun.rundir.trash import name_below, remove
 from gdrun.text import plural
 
 from . import ls, terminal
-from .arguments import Json, RunsDir
-from .compare import RunsArgument
+from .arguments import Json, RunsArgument, RunsDir
+from .output import print_json
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where nobody can be asked.")]
 
@@ -26,8 +26,6 @@ def command(runs: RunsArgument, yes: Yes = False, runs_dir: RunsDir = None, as_j
 
     Says what goes and asks. A running run is refused.
     """
-    from gdrun.rundir.trash import name_below, remove
-
     root = runs_dir or default_runs_root()
     directories = list(dict.fromkeys(load_run(reference, root).directory for reference in runs))
     for directory in directories:
@@ -36,11 +34,9 @@ def command(runs: RunsArgument, yes: Yes = False, runs_dir: RunsDir = None, as_j
         return ExitCode.DONE
     moved = remove(directories, root)
     if as_json:
-        from .output import print_json
-
         print_json({"removed": [str(path) for path in moved]})
     else:
-        terminal.say(f"{plural(len(moved), 'run')} in the trash; `gdrun restore` lists it and brings them back")
+        terminal.message(f"{plural(len(moved), 'run')} in the trash; `gdrun restore` lists it and brings them back")
     return ExitCode.DONE
 
 
@@ -50,23 +46,19 @@ def agreed(entries: Sequence[Run], where: str, *, yes: bool) -> bool:
     Raises:
         UsageError: not `yes`, and there is nobody to ask.
     """
-    terminal.say(f"{plural(len(entries), 'run')} {'goes' if len(entries) == 1 else 'go'} {where}:")
-    for line in ls.default_table(entries, name="stderr"):
-        terminal.say(Text.assemble("  ", line))
+    terminal.message(f"{plural(len(entries), 'run')} {'goes' if len(entries) == 1 else 'go'} {where}:")
+    terminal.message(*ls.default_table(entries, name="stderr", indent=2))
     if yes:
         return True
-    if not (_is_terminal(sys.stdin) and terminal.is_terminal("stderr")):
+    try:
+        can_answer = sys.stdin.isatty() and terminal.is_terminal("stderr")
+    except (ValueError, AttributeError):  # stdin is closed
+        can_answer = False
+    if not can_answer:
         raise UsageError("nothing was done: nobody can be asked here", hint="--yes does it without asking")
     terminal.stream("stderr").write("go on? [y/N] ")
     terminal.stream("stderr").flush()
     answer = sys.stdin.readline().strip().lower() in ("y", "yes")
     if not answer:
-        terminal.say("nothing was done")
+        terminal.message("nothing was done")
     return answer
-
-
-def _is_terminal(stream: object) -> bool:
-    try:
-        return bool(stream.isatty())  # type: ignore[attr-defined]
-    except (ValueError, AttributeError):
-        return False

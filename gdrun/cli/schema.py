@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
+from gdrun.experiment.schema import schema
+from gdrun.rundir.strict_json import dumps
+
 from . import terminal
+from .output import write_file
 
 
 def command(
@@ -20,14 +24,9 @@ def command(
     An editor that knows it completes keys and underlines mistakes: begin a config with the line
     `# yaml-language-server: $schema=gdrun.schema.json`.
     """
-    from gdrun.experiment.schema import schema
-    from gdrun.rundir.strict_json import dumps
-
-    from .output import write_file
-
     text = dumps(schema(), indent=2) + "\n"
     if output is None:
         terminal.document(text)
         return
     write_file(output, text.encode())
-    terminal.say(f"wrote {output}")
+    terminal.message(f"wrote {output}")

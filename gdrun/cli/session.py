@@ -1,4 +1,7 @@
-"""What the commands that train have in common: all configs checked and built before the first one runs."""
+"""Steps that commands share: plugins, configs that are all checked and built before the first one runs, silence.
+
+Configs and training are imported by the functions that need them, since `show` and `watch` only want the silence.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,12 @@ from typing import TYPE_CHECKING
 from gdrun.errors import GdrunError, UsageError
 
 from . import failures, terminal
+from .noise import Noise
 
 if TYPE_CHECKING:
     from gdrun.config.plugins import Plugins
     from gdrun.experiment import LoadedConfig
     from gdrun.training.prepare import Prepared
-
-    from .noise import Noise
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:\d{1,4})?")
 
@@ -37,24 +39,19 @@ def load_all(
     from gdrun.experiment import load_config
 
     check_device(device)
-    known = load_plugins(plugins)
-    with failures.collecting() as errors:
-        loaded = []
-        for config in configs:
-            with errors.kept():
-                loaded.append(load_config(config, overrides, plugins=known))
-    return loaded
+    loaded_plugins = load_plugins(plugins)
+    return failures.for_all(configs, lambda config: load_config(config, overrides, plugins=loaded_plugins))
 
 
 def load_plugins(plugins: Sequence[str] | None) -> Plugins:
-    """Return the plugins that the command line names. What they print goes to stderr, libraries' chatter nowhere."""
+    """Return the plugins that the command line names. What they print goes to stderr, libraries' output nowhere."""
     from gdrun.config.plugins import NO_PLUGINS
     from gdrun.config.plugins import load_plugins as load
 
     if not plugins:
         return NO_PLUGINS
     with quiet():
-        return load(plugins, say=lambda text: terminal.say(*text[:4000].split("\n")))
+        return load(plugins, say=lambda text: terminal.message(*text[:4000].split("\n")))
 
 
 def check_device(device: str | None) -> None:
@@ -71,29 +68,23 @@ def prepare_all(
     Raises:
         GdrunError: what is wrong with them, all of them.
     """
-    with waiting("starting TensorFlow"), failures.collecting() as errors:
+    with waiting("starting TensorFlow"):
         from gdrun.training.prepare import prepare
 
-        prepared = []
-        for one in loaded:
-            with errors.kept():
-                prepared.append(prepare(one, device=device, threads=threads, smoke=smoke))
-    return prepared
+        return failures.for_all(loaded, lambda config: prepare(config, device=device, threads=threads, smoke=smoke))
 
 
 @contextmanager
 def quiet() -> Iterator[Noise]:
-    """Hold back what libraries print; where the command dies of a bug, hand it to the error."""
-    from .noise import Noise
-
+    """Hold back what libraries print; where the command dies of a bug, add it to the error's notes."""
     with Noise() as noise:
         try:
             yield noise
         except GdrunError:
             raise
         except Exception as error:
-            if said := noise.take().strip():
-                error.add_note(said[-2000:])
+            if output := noise.take().strip():
+                error.add_note(output[-2000:])
             raise
 
 

@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from gdrun.errors import ExitCode
+from gdrun.analysis.convergence import report as convergence_report
+from gdrun.errors import ExitCode, GdrunError
+from gdrun.reporting import sections
+from gdrun.reporting.sections import Facts, attempt
+from gdrun.rundir.describing import describe_run, files_of
 from gdrun.rundir.run import Run, load_run
-from gdrun.text import safe_text
+from gdrun.rundir.settings import labels
+from gdrun.sweeping.summary import summarize
+from gdrun.text import exact, human_age, plural, safe_text, short
 
-from . import show_convergence, show_run, show_sweep, terminal
-from .arguments import Json, RunsDir
-from .predict import RunArgument
-from .tables import STATUS_COLOURS, screen_width
+from . import session, terminal
+from .arguments import Json, RunArgument, RunsDir
+from .output import print_json
+from .sparkline import sparkline
+from .summary import parameters_of
+from .tables import Cell, screen_width, status_cell, table, text_of
+from .terminal import Line
 
-Section = Callable[[Run, dict[str, Any], int], list[terminal.Line]]
-"""(run, what `describe_run` says of it, width of the screen) -> lines; none leave the section out."""
-
-SECTIONS: list[tuple[str, Section]] = [
-    ("", show_run.overview),
-    ("trials", show_sweep.trials),
-    ("config", show_run.config),
-    ("values", show_run.values),
-    ("metrics", show_run.metrics),
-    ("convergence", show_convergence.convergence),
-    ("environment", show_run.environment),
-    ("files", show_run.files),
-    ("problems", show_run.problems),
-]
-"""Heading -> what stands below it, in order. A new section is one row here."""
-
-OF_RUNS_ONLY = frozenset({"metrics", "convergence"})
-OF_SWEEPS_ONLY = frozenset({"trials"})
+if TYPE_CHECKING:
+    import numpy as np
 
 WIDTH = 100
 """Where stdout is no terminal."""
+
+_ROWS, _MOST_COLUMNS = 12, 8
+_MOST_CURVES = 40
+_MOST_PARAMETERS = 20
+_BEST_TRIALS = 10
 
 
 def command(
@@ -54,45 +55,204 @@ def command(
 
     RUN is a path, an id or the beginning of one, latest (the default), latest~1, ...
     """
-    from gdrun.rundir.describing import describe_run, files_of
-
-    found = load_run(run, runs_dir)
+    loaded = load_run(run, runs_dir)
     if config:
-        # As it is in the file: it has been checked for what terminals obey when it was written.
-        terminal.data(*found.config.removesuffix("\n").split("\n"))
-        return ExitCode.DONE
-    if convergence:
-        return show_convergence.show_alone(found, as_json=as_json)
-    if files and not as_json:
+        terminal.data(*loaded.config.removesuffix("\n").split("\n"))
+    elif convergence:
+        _show_convergence(loaded, as_json=as_json)
+    elif files and not as_json:
         # For programs: the tab is no part of a name, so what is in a name is escaped here.
-        terminal.document("\n".join(f"{size}\t{safe_text(name)}" for name, size in files_of(found)))
-        return ExitCode.DONE
-    facts = describe_run(found)
-    if as_json:
-        from .output import print_json
-
-        print_json({"files": facts["files"]} if files else {"run": facts})
-        return ExitCode.DONE
-    terminal.data(*page(found, facts))
+        terminal.document("\n".join(f"{size}\t{safe_text(name)}" for name, size in files_of(loaded)))
+    else:
+        facts = describe_run(loaded)
+        if as_json:
+            print_json({"files": facts["files"]} if files else {"run": facts})
+        else:
+            terminal.data(*_page(loaded, facts, screen_width() or WIDTH))
     return ExitCode.DONE
 
 
-def page(run: Run, facts: dict[str, Any]) -> list[terminal.Line]:
-    """Return the whole page as lines."""
-    width = screen_width() or WIDTH
-    status = str(facts["status"])
-    colours = f"bold {STATUS_COLOURS.get(status, '')}"
-    why = f": {facts['why']}" if facts["why"] else ""
-    lines: list[terminal.Line] = [Text(run.id, "bold")]
+def _page(run: Run, facts: Facts, width: int) -> list[Line]:
+    lines: list[Line] = [Text(run.id, "bold")]
     if facts["description"]:
-        lines.append(facts["description"])
-    lines.append(Text.assemble((status, colours), why))
-    left_out = OF_RUNS_ONLY if facts["kind"] == "sweep" else OF_SWEEPS_ONLY
-    for heading, section in SECTIONS:
-        if heading in left_out:
-            continue
-        found = show_run.guarded(section, run, facts, width)
-        if found:
+        lines.append(str(facts["description"]))
+    status, style = status_cell(str(facts["status"]))
+    lines.append(Text.assemble((status, f"bold {style}"), f": {facts['why']}" if facts["why"] else ""))
+    for heading, section in SWEEP_SECTIONS if facts["kind"] == "sweep" else RUN_SECTIONS:
+        content = attempt(lambda section=section: list(section(run, facts, width)))  # type: ignore[misc]
+        content = [f"  {content}"] if isinstance(content, str) else content
+        if content:
             lines += ["", Text(heading, "bold")] if heading else []
-            lines += found
+            lines += content
     return lines
+
+
+def _overview(run: Run, facts: Facts, width: int) -> list[Line]:
+    rows = sections.overview(facts)
+    with suppress(ValueError, TypeError):
+        age = datetime.now(UTC) - datetime.fromisoformat(facts["started"])
+        rows = [
+            (name, f"{text}, {human_age(age.total_seconds())} ago" if name == "started" else text)
+            for name, text in rows
+        ]
+    return [*table(rows, indent=2), *(f"  warning: {text}" for text in sections.warnings(facts))]
+
+
+def _config(run: Run, facts: Facts, width: int) -> list[Line]:
+    """Return the written settings in a table, then the defaults in a paragraph."""
+    rows = sections.settings(facts)
+    lines = table([(path, value) for path, value, written in rows if written], flexible=1, width=width, indent=2)
+    defaults = {path: value for path, value, written in rows if not written}
+    if defaults:
+        names = labels(defaults, facts["settings"])
+        lines += _wrapped("defaults: " + ", ".join(f"{names[path]} {value}" for path, value in defaults.items()), width)
+    return lines
+
+
+def _values(run: Run, facts: Facts, width: int) -> list[Line]:
+    """Return final and best values, and the parameters; of a sweep those of its best trial."""
+    titles, rows, _ = sections.values(facts)
+    rows = [row for row in rows if row[0] in facts["final"] or row[0] == "loss"]
+    kept = [index for index in range(len(titles)) if index == 0 or any(row[index] for row in rows)]
+    rows = [[row[index] for index in kept] for row in rows]
+    lines = table(rows, [titles[index] for index in kept], indent=2) if rows else []
+    if facts["kind"] == "sweep":
+        best = run.best_run
+        parameters = [] if best is None else _parameters(best)
+        return [*lines, *(["", "  the best trial's parameters:", *parameters] if parameters else [])]
+    if facts["best"]:
+        lines.append(f"  kept as best: {exact(facts['best'])}")
+    parameters = _parameters(run)
+    return [*lines, *([""] if lines and parameters else []), *parameters]
+
+
+def _parameters(run: Run) -> list[Line]:
+    arrays = parameters_of(run)
+    titles, rows, _ = sections.parameters(dict(list(arrays.items())[:_MOST_PARAMETERS]))
+    lines = table(rows, ["parameter", *titles[1:]], indent=2) if rows else []
+    if len(arrays) > _MOST_PARAMETERS:
+        lines.append(f"  and {plural(len(arrays) - _MOST_PARAMETERS, 'parameter')} more, in parameters.npz")
+    return lines
+
+
+def _metrics(run: Run, facts: Facts, width: int) -> list[Line]:
+    """Return a few rows at round steps, and each column as a curve in a line."""
+    columns, steps = run.metrics, run.table.steps
+    if not len(steps):
+        return ["  no rows yet"]
+    names = [name for name in facts.get("metrics", {}) if name != "loss_before"]
+    varied = [name for name in names if _varies(columns[name])]
+    titles, rows, _ = sections.metrics(run, (varied or names)[: _MOST_COLUMNS - 1], _ROWS)
+    lines: list[Line] = [f"  {plural(len(steps), 'row')}, steps {int(steps[0]):,} to {int(steps[-1]):,}"]
+    lines += _fitting(titles, rows, width)
+    curves = []
+    for name in names[:_MOST_CURVES]:
+        first, last = (short(facts["metrics"][name][end]) for end in ("first", "last"))
+        curve = (sparkline(_recorded(columns[name])), f"{first} -> {last}") if name in varied else ("", last)
+        curves.append((name, *curve))
+    lines += ["", *table(curves, flexible=2, width=width, indent=2)]
+    if len(names) > _MOST_CURVES:
+        lines.append(f"  and {plural(len(names) - _MOST_CURVES, 'column')} more")
+    return lines
+
+
+def _fitting(titles: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, least: int = 1) -> list[Line]:
+    """Return a table of as many of the columns as there is room for, and at least `least`."""
+    room, count = width - 2, 0
+    for index, title in enumerate(titles):
+        room -= max(len(title), *(len(text_of(row[index])) for row in rows)) + 2
+        count += room >= -2 or count < least
+    right = [index for index, title in enumerate(titles[:count]) if title != "status"]
+    return table([row[:count] for row in rows], titles[:count], right=right, indent=2)
+
+
+def _recorded(values: np.ndarray) -> np.ndarray:
+    """Return a column without its gaps: metrics stand in the rows at ends of epochs alone, the gaps are no nans."""
+    import numpy as np
+
+    present = np.flatnonzero(~np.isnan(values)) if values.dtype.kind == "f" else np.arange(len(values))
+    return values[present] if len(present) else values[:0]
+
+
+def _varies(values: np.ndarray) -> bool:
+    there = _recorded(values)
+    return bool(len(there) and (there != there[0]).any())
+
+
+def _convergence(run: Run, facts: Facts, width: int) -> Iterable[Line]:
+    """Return how fast, where the loss stood still, how it grew: what the rows alone say."""
+    for sentence in convergence_report(run).insights():
+        yield from _wrapped(sentence, width)
+
+
+def _show_convergence(run: Run, *, as_json: bool) -> None:
+    """Print the whole report, with what the curvature adds where the config can be built."""
+    try:
+        with session.quiet(), session.waiting("looking at the curvature"):
+            from gdrun.analysis.convergence import with_curvature
+
+            report = with_curvature(run)
+    except GdrunError as error:
+        terminal.warn(f"without the curvature: {error.message}")
+        report = convergence_report(run)
+    if as_json:
+        print_json({"convergence": report.as_dict()})
+    else:
+        terminal.data(*report.lines())
+
+
+def _trials(run: Run, facts: Facts, width: int) -> list[Line]:
+    """Return how many trials have which status, the observed and the predicted limit, and the best trials."""
+    counts = facts["trials"] if isinstance(facts["trials"], Mapping) else {}
+    words = ", ".join(f"{exact(number)} {name}" for name, number in counts.items() if number)
+    lines: list[Line] = [f"  {words}"] if words else []
+    for sentence in sections.edges(summarize(run)):
+        lines += _wrapped(sentence, width)
+    names, titles, rows = sections.trials(run, facts)
+    if rows:
+        kept = [index for index, name in enumerate(names) if name != "best_step"]
+        names, titles = [names[index] for index in kept], [titles[index] for index in kept]
+        lines += ["", f"  the best of {len(rows):,} by {facts.get('metric') or 'loss'}"]
+        cells = [[_trial_cell(name, row.get(name)) for name in names] for row in rows[:_BEST_TRIALS]]
+        lines += _fitting(titles, cells, width, least=names.index("status"))
+    return lines
+
+
+def _trial_cell(name: str, value: object) -> Cell:
+    return status_cell(str(value)) if name == "status" else sections.trial_cell(name, value)
+
+
+def _environment(run: Run, facts: Facts, width: int) -> list[Line]:
+    return table(sections.environment(facts), flexible=1, width=width, indent=2)
+
+
+def _files(run: Run, facts: Facts, width: int) -> list[Line]:
+    return table(sections.files(facts), indent=2)
+
+
+def _wrapped(text: str, width: int) -> list[Line]:
+    """Return a paragraph as indented lines."""
+    return [*textwrap.wrap(text, max(width, 20), initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)]
+
+
+Section = Callable[[Run, Facts, int], Iterable[Line]]
+"""(run, what `describe_run` says of it, width of the screen) -> lines; none leave the section out."""
+
+_OF_BOTH: list[tuple[str, Section]] = [("environment", _environment), ("files", _files)]
+
+RUN_SECTIONS: list[tuple[str, Section]] = [
+    ("", _overview),
+    ("config", _config),
+    ("values", _values),
+    ("metrics", _metrics),
+    ("convergence", _convergence),
+    *_OF_BOTH,
+]
+SWEEP_SECTIONS: list[tuple[str, Section]] = [
+    ("", _overview),
+    ("trials", _trials),
+    ("config", _config),
+    ("values", _values),
+    *_OF_BOTH,
+]
+"""Heading -> what stands below it, in order. A new section is one row here."""

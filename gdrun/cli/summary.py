@@ -1,128 +1,185 @@
-"""What is said of a run when it is over."""
+"""The end of a run or a sweep: its exit code, its short tables on stderr, its JSON."""
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from gdrun.errors import ExitCode, RunDirectoryError
-from gdrun.text import human_number, human_seconds, plural
+from gdrun.errors import ExitCode, GdrunError, RunDirectoryError
+from gdrun.reporting import sections
+from gdrun.rundir.run import Run
+from gdrun.sweeping.summary import summarize
+from gdrun.text import exact, human_seconds, plural_count, plural_number
 
 from . import terminal
-from .tables import table
+from .tables import status_style, table
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from gdrun.rundir.run import Run
-
 FEW_NUMBERS = 20
 """Parameters are printed up to so many numbers."""
 
+PICTURE_COLUMNS, PICTURE_ROWS = 100, 20
 _DETAILS = ("gradient_norm", "learning_rate")
 
-_COLOURS = {"completed": "green", "stopped": "green", "diverged": "red", "failed": "red"}
+
+def summary_of(run: Run) -> RunEnd:
+    """Return the summary of a run or a sweep that has ended."""
+    return SweepEnd(run) if run.info.kind == "sweep" else RunEnd(run)
 
 
-def exit_code(run: Run) -> int:
-    """Return what a command ends with after `run`."""
-    status = str(run.status)
-    if status == "interrupted":
-        return interrupted_code(run)
-    return {"diverged": ExitCode.DIVERGED, "failed": ExitCode.BUG}.get(status, ExitCode.DONE)
+class RunEnd:
+    """The end of a run.
+
+    Raises:
+        RunDirectoryError: its files cannot be read.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.info = run.info
+        self.status = str(run.status)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command that ran it: 143 after SIGTERM or SIGHUP, 130 after any other signal, ..."""
+        if self.status == "interrupted":
+            signal_name = f"{self.info.stopped_by} {self.info.why} {self.info.extra.get('signal')}".upper()
+            terminated = any(name in signal_name for name in ("SIGTERM", "SIGHUP"))
+            return ExitCode.TERMINATED if terminated else ExitCode.INTERRUPTED
+        return self._outcome()
+
+    def _outcome(self) -> int:
+        return {"diverged": ExitCode.DIVERGED, "failed": ExitCode.BUG}.get(self.status, ExitCode.DONE)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `--json` says of it."""
+        run, info = self.run, self.info
+        return {
+            "id": run.id, "name": info.name, "directory": str(run.directory.absolute()), "status": self.status,
+        } | self._facts()  # fmt: skip
+
+    def _facts(self) -> dict[str, Any]:
+        names = ("stopped_by", "why", "steps", "epochs", "seconds", "device", "precision", "compile")
+        values = {name: getattr(self.info, name) for name in (*names, "final", "best", "diverged", "warnings")}
+        parameters = parameters_of(self.run)
+        size = sum(array.size for array in parameters.values())
+        return values | {"num_parameters": size, "parameters": parameters if size <= FEW_NUMBERS else None}
+
+    def show(self, *, verbose: bool = False, picture: bool = True) -> None:
+        """Print it on stderr.
+
+        Args:
+            verbose: with the gradient norm, the learning rate and where the run ran.
+            picture: with the picture of a sweep in characters.
+        """
+        style = f"bold {status_style(self.status)}"
+        terminal.message(Text.assemble((self.info.name, "bold"), " ", (self.status, style), self._head()))
+        self._show(verbose=verbose, picture=picture)
+
+    def _head(self) -> str:
+        return f": {self.info.why}" if self.info.why else ""
+
+    def _show(self, *, verbose: bool, picture: bool) -> None:
+        terminal.message(*table(self._rows(verbose), indent=2))
+        if self.status == "diverged":
+            advice = (
+                "a smaller learning rate may hold (`gdrun lr` finds one); data far from 1 wants `scale: standardize`"
+            )
+            terminal.message(Text(f"  {advice}", "dim"))
+
+    def _rows(self, verbose: bool) -> list[tuple[str, str]]:
+        """Return steps, time, final and best values, and the parameters."""
+        info, rows = self.info, []
+        if info.steps is not None:
+            epochs = "" if info.epochs in (None, info.steps) else f" ({plural_number(info.epochs, 'epoch')})"
+            rows.append(("steps", f"{info.steps:,}{epochs}"))
+        if isinstance(info.seconds, int | float):  # "nan" is a text
+            rows.append(("time", human_seconds(info.seconds)))
+        rows += [(name, exact(value)) for name, value in info.final.items() if verbose or name not in _DETAILS]
+        if info.best:
+            rows.append(("best", exact(info.best)))
+        parameters = parameters_of(self.run)
+        size = sum(array.size for array in parameters.values())
+        if size <= FEW_NUMBERS:
+            rows += [(name, exact(array)) for name, array in parameters.items()]
+        else:
+            rows.append(("parameters", f"{size:,} numbers, in parameters.npz"))
+        if verbose:
+            rows.append(("ran as", f"{info.compile}, {info.precision}, {info.device}"))
+        return rows
 
 
-def interrupted_code(run: Run) -> int:
-    """Return 143 after SIGTERM or SIGHUP, 130 after any other signal."""
-    signal_name = f"{run.info.stopped_by} {run.info.why} {run.info.extra.get('signal')}".upper()
-    asked = any(name in signal_name for name in ("SIGTERM", "SIGHUP"))
-    return ExitCode.TERMINATED if asked else ExitCode.INTERRUPTED
+class SweepEnd(RunEnd):
+    """The end of a sweep: its best settings, where training begins to diverge, the picture."""
 
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        self.sweep = summarize(self.run)
 
-def describe(run: Run) -> dict[str, Any]:
-    """Return what `--json` says of a run: its record in short, and its parameters while they are few."""
-    record = run.info
-    values: dict[str, Any] = {"id": run.id, "name": record.name, "directory": str(run.directory.absolute())}
-    values["status"] = str(run.status)
-    for key in ("stopped_by", "why", "steps", "epochs", "seconds", "device", "precision", "compile"):
-        values[key] = getattr(record, key)
-    for key in ("final", "best", "diverged", "warnings"):
-        values[key] = getattr(record, key)
-    parameters = parameters_of(run)
-    values["num_parameters"] = sum(array.size for array in parameters.values())
-    values["parameters"] = parameters if values["num_parameters"] <= FEW_NUMBERS else None
-    return values
+    def _outcome(self) -> int:
+        counts = self.sweep.counts
+        if counts["failed"] or counts["missing"]:
+            return ExitCode.INCOMPLETE
+        return ExitCode.DIVERGED if counts["diverged"] == counts["total"] else ExitCode.DONE
+
+    def _facts(self) -> dict[str, Any]:
+        info, sweep = self.info, self.sweep
+        ranked = [asdict(setting) for setting in sweep.ranked]
+        for setting in ranked:
+            del setting["row"]
+        return {
+            "trials": sweep.counts,
+            "seconds": info.seconds,
+            "steps": info.steps,
+            "metric": sweep.metric,
+            "direction": "maximize" if sweep.maximize else "minimize",
+            "axes": list(sweep.axes),
+            "best": ranked,
+            "edges": [asdict(edge) for edge in sweep.edges],
+            "prediction": sweep.prediction,
+            "warnings": list(info.warnings),
+        }
+
+    def _head(self) -> str:
+        counts = self.sweep.counts
+        parts = [f"{counts[name]:,} {name}" for name in ("stopped", "diverged", "failed", "missing") if counts[name]]
+        seconds = f" in {human_seconds(self.info.seconds)}" if self.info.seconds is not None else ""
+        return f": {plural_count(counts['total'], 'trial')}" + (f" ({', '.join(parts)})" if parts else "") + seconds
+
+    def _show(self, *, verbose: bool, picture: bool) -> None:
+        titles, rows, _ = sections.best_settings(self.sweep)
+        if rows:
+            terminal.message(*table([[f"trial {row[0]}", *row[1:]] for row in rows], ["best", *titles[1:]], indent=2))
+        for sentence in sections.edges(self.sweep):
+            terminal.message(f"  {sentence}")
+        if picture and rows:
+            self._show_picture()
+        why = next((row.get("why") for row in self.run.trials if row.get("status") == "failed"), None)
+        if why:
+            terminal.warn(f"a trial failed: {why}")
+        if self.sweep.counts["failed"] or self.sweep.counts["missing"]:
+            terminal.message(f"gdrun resume {self.run.id} runs the trials that have no result")
+
+    def _show_picture(self) -> None:
+        """Print the sensitivity picture, where there is an axis of numbers to draw it over."""
+        with suppress(ImportError, GdrunError):
+            from gdrun.plots import as_text, can_show, sensitivity_figure
+
+            width = min(shutil.get_terminal_size().columns, PICTURE_COLUMNS)
+            plain = not can_show(terminal.stream("stderr").encoding)
+            text = as_text(sensitivity_figure(self.run), width, PICTURE_ROWS, terminal.has_colour(), ascii_only=plain)
+            terminal.message(*terminal.styled(text))
 
 
 def parameters_of(run: Run) -> dict[str, np.ndarray]:
     """Return the final parameters, {} where the run has none to show."""
-
     try:
         return run.parameters
     except RunDirectoryError:
         return {}
-
-
-def show(run: Run, *, verbose: bool = False) -> None:
-    """Print the short table of a finished run on stderr."""
-    record = run.info
-    status = str(run.status)
-    why = f": {record.why}" if record.why else ""
-    terminal.say(Text.assemble((record.name, "bold"), " ", (status, f"bold {_COLOURS.get(status, 'yellow')}"), why))
-    for line in table(rows(run, verbose=verbose), indent=2):
-        terminal.say(line)
-    if str(run.status) == "diverged":
-        advice = "a smaller learning rate may hold (`gdrun lr` finds one); data far from 1 wants `scale: standardize`"
-        terminal.say(Text(f"  {advice}", "dim"))
-
-
-def rows(run: Run, *, verbose: bool = False) -> list[tuple[str, str]]:
-    """Return (what, value) for each line of the table: steps, time, final and best values, parameters.
-
-    Args:
-        verbose: with the gradient norm, the learning rate and where the run ran.
-    """
-    record = run.info
-    lines = []
-    if record.steps is not None:
-        epochs = "" if record.epochs in (None, record.steps) else f" ({plural_number(record.epochs, 'epoch')})"
-        lines.append(("steps", f"{record.steps:,}{epochs}"))
-    if isinstance(record.seconds, int | float):  # "nan" is a text
-        lines.append(("time", human_seconds(record.seconds)))
-    final = {name: value for name, value in record.final.items() if verbose or name not in _DETAILS}
-    lines += [(str(name), _value(value)) for name, value in final.items()]
-    if record.best:
-        words = ", ".join(f"{name} {_value(value)}" for name, value in record.best.items())
-        lines.append(("best", words))
-    parameters = parameters_of(run)
-    size = sum(array.size for array in parameters.values())
-    if 0 < size <= FEW_NUMBERS:
-        lines += [(str(name), exact_array(array)) for name, array in parameters.items()]
-    elif size:
-        lines.append(("parameters", f"{size:,} numbers, in parameters.npz"))
-    if verbose:
-        lines.append(("ran as", f"{record.compile}, {record.precision}, {record.device}"))
-    return lines
-
-
-def plural_number(count: float, one: str) -> str:
-    """Return "2.5 epochs", "1 epoch"."""
-    if float(count).is_integer():
-        return plural(int(count), one)
-    return f"{human_number(count, digits=4)} {one}s"
-
-
-def exact_array(value: Any) -> str:
-    """Return an array's numbers in one line, each with all the digits of its precision."""
-    if getattr(value, "ndim", 0) == 0:
-        return human_number(value[()] if hasattr(value, "shape") else value)
-    return "[" + ", ".join(exact_array(item) for item in value) + "]"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool | int | float):
-        return human_number(value)
-    if isinstance(value, dict) and "value" in value and value["value"] is None:
-        return f"none ({value.get('reason', '')})"
-    return str(value)

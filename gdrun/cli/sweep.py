@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from gdrun.errors import ExitCode, UsageError
+from gdrun.experiment.loading import default_name
+from gdrun.sweeping import run as sweeping
+from gdrun.sweeping.trials import plan_trials
 
-from . import arguments, session, terminal
+from . import arguments, progress, session, sweep_table, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Threads, Verbose
-
-if TYPE_CHECKING:
-    from gdrun.sweeping.trials import SweepSpec
+from .completion import complete_configs
+from .output import print_json
+from .summary import summary_of
 
 Targets = Annotated[
     list[str],
     typer.Argument(
         metavar="CONFIG|KEY=SPACE",
+        autocompletion=complete_configs,
         help="A config file, a run directory, or - for stdin; then what to vary: lr=log:1e-4:1:50, lr=lin:0:1:11, "
         "seed=range:0:5, lr=0.1,0.2, optimizer.kind=sgd,adam, with --trials lr=loguniform:1e-5:1. One value is a "
         "setting of all trials. Without any: the config's `sweep:`, else learning rates around the configured one.",
@@ -67,66 +71,33 @@ def command(
     """
     configs, spaces = arguments.split(targets)
     if len(configs) > 1:
-        named = " ".join(configs)
-        raise UsageError(f"a sweep is of one config, not of {len(configs)}: {named}")
+        raise UsageError(f"a sweep is of one config, not of {len(configs)}: {' '.join(configs)}")
+    config = configs[0]
     arguments.check_name(name)
     session.check_device(device)
-    ranking: dict[str, Any] = {"search": search, "metric": metric, "maximize": maximize}
+    planned: dict[str, Any] = {"trials": trials, "search": search, "metric": metric, "maximize": maximize}
     if dry_run:
-        from gdrun.sweeping.trials import plan_trials
-
-        known = session.load_plugins(plugins)
-        return _dry_run(plan_trials(configs[0], spaces, trials=trials, plugins=known, **ranking), as_json=as_json)
-    where: dict[str, Any] = {
-        "runs_dir": runs_dir,
-        "name": name,
-        "device": device,
-        "threads": threads,
-        "jobs": jobs,
-        "cluster": cluster,
-    }
-    where |= {"plugins": plugins} if plugins else {}
-    return _sweep(
-        configs[0], spaces, {"trials": trials, **ranking, **where}, quiet=quiet, verbose=verbose, as_json=as_json
-    )
-
-
-def _sweep(
-    config: str, spaces: list[str], options: dict[str, Any], *, quiet: bool, verbose: bool, as_json: bool
-) -> int:
-    from gdrun.experiment.loading import default_name
-    from gdrun.sweeping.run import sweep
-    from gdrun.sweeping.summary import summarize
-
-    from . import progress, sweep_summary
-
-    label = options["name"] or default_name("experiment" if config == "-" else config)
+        spec = plan_trials(config, spaces, plugins=session.load_plugins(plugins), **planned)
+        if as_json:
+            print_json({"plans": [sweep_table.describe(spec)]})
+        else:
+            sweep_table.show(spec)
+        return ExitCode.DONE
+    options = planned | {"jobs": jobs, "cluster": cluster} | ({"plugins": plugins} if plugins else {})
+    options |= {"runs_dir": runs_dir, "name": name, "device": device, "threads": threads}
+    label = name or default_name("experiment" if config == "-" else config)
     listener = progress.listener(label, quiet=quiet, verbose=verbose)
     with session.quiet():
         try:
-            run = sweep(config, spaces, listener=listener, **options)
+            run = sweeping.sweep(config, spaces, listener=listener, **options)
         finally:
             listener.close()
-    told = summarize(run)
-    code = sweep_summary.exit_code(run, told)
+    ended = summary_of(run)
     if not quiet:
-        sweep_summary.show(run, told)
+        ended.show()
     if as_json:
-        from .output import print_json
-
-        print_json({"config": config, **sweep_summary.describe(run, told), "exit_code": int(code)})
+        print_json({"config": config, **ended.as_dict(), "exit_code": int(ended.exit_code)})
     else:
         with suppress(terminal.OutputClosed):
             terminal.data(str(run.directory))
-    return code
-
-
-def _dry_run(spec: SweepSpec, *, as_json: bool) -> int:
-    from . import sweep_table
-    from .output import print_json
-
-    if as_json:
-        print_json({"plans": [sweep_table.describe(spec)]})
-    else:
-        sweep_table.show(spec)
-    return ExitCode.DONE
+    return ended.exit_code

@@ -1,20 +1,19 @@
-"""What `gdrun sweep --dry-run` shows: the table of trials, thinned where it is long, and what runs together."""
+"""`gdrun sweep --dry-run`: the table of trials, thinned where it is long, and what runs together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.text import Text
 
-from gdrun.text import human_number
+from gdrun.config.scalars import in_flow
+from gdrun.sweeping.grouping import group_trials
+from gdrun.sweeping.proposals import batch_size
+from gdrun.sweeping.trials import SweepSpec
+from gdrun.text import exact, plural_count
 
 from . import terminal
-from .progress import plural_count
 from .tables import table
-
-if TYPE_CHECKING:
-    from gdrun.sweeping.trials import SweepSpec
 
 FIRST_ROWS, LAST_ROWS = 12, 4
 MOST_GROUPS = 8
@@ -45,90 +44,73 @@ def describe(spec: SweepSpec) -> dict[str, Any]:
         "name": spec.base.experiment.name,
         "trials": len(spec),
         "axes": axes,
-        "rows": [dict(zip(["trial", *_keys(spec)], [n, *spec.values(n)], strict=True)) for n in _shown(spec)],
+        "rows": [{"trial": number, **_values(spec, number)} for number in _shown(spec)],
         "metric": spec.metric,
         "direction": "maximize" if spec.maximize else "minimize",
         "search": search.kind if search is not None else None,
-        "groups": None if groups is None else [{"trials": size, "values": told} for size, told in groups],
+        "groups": None if groups is None else [{"trials": size, "values": values} for size, values in groups],
     }
 
 
 def groups_of(spec: SweepSpec) -> list[tuple[int, dict[str, Any]]] | None:
-    """Return of each group of trials that share a program how many they are and the values that they have in common
-    and other groups have not; None for a search, which has no trials yet."""
+    """Return of each group of trials that share a program their number and the values that other groups have not.
+
+    None for a search, which has no trials yet.
+    """
     if not spec.blocks:
         return None
-    from gdrun.sweeping.grouping import group_trials
-
-    found = []
+    groups = []
     for group in group_trials(spec):
-        values = spec.values(int(group.trials[0]))
-        told = zip(spec.axes, values, group.changes, strict=True)
-        found.append((len(group), {axis.key: value for axis, value, change in told if change == "program"}))
-    return found
+        values = zip(_values(spec, int(group.trials[0])).items(), group.changes, strict=True)
+        groups.append((len(group), {key: value for (key, value), change in values if change == "program"}))
+    return groups
 
 
 def show(spec: SweepSpec) -> None:
     """Print the table on stderr."""
-    direction = "largest" if spec.maximize else "smallest"
-    search = _search(spec) if spec.search is not None else ""
-    words = f": {plural_count(len(spec))}{search}, ranked by the {direction} {spec.metric}"
-    terminal.say(Text.assemble((spec.base.experiment.name or "", "bold"), words))
-    keys = _keys(spec)
+    search = ""
+    if spec.search is not None:
+        size = batch_size(spec)
+        batches = f" in batches of {size}" if size < len(spec) else ""
+        pruned = ", the weaker dropped on the way" if spec.search.prune else ""
+        search = f", proposed by {spec.search.kind}{batches}{pruned}"
+    ranked = f"ranked by the {'largest' if spec.maximize else 'smallest'} {spec.metric}"
+    words = f"{plural_count(len(spec), 'trial')}{search}, {ranked}"
+    terminal.message(Text.assemble((spec.base.experiment.name or "", "bold"), f": {words}"))
     if not spec.blocks:
-        for axis, key in zip(spec.axes, keys, strict=True):
+        for axis in spec.axes:
             drawn = axis.distribution
-            words = f"{drawn.kind} {human_number(drawn.low)} to {human_number(drawn.high)}" if drawn else ""
-            words = words or ", ".join(cell(value) for value in (axis.values or ())[:12])
-            terminal.say(f"  {key}  {words}")
+            space = f"{drawn.kind} {exact(drawn.low)} to {exact(drawn.high)}" if drawn else ""
+            terminal.message(f"  {axis.key}  {space or ', '.join(cell(value) for value in (axis.values or ())[:12])}")
         return
     shown = _shown(spec)
     rows: list[tuple[str, ...]] = []
     for number in shown:
-        rows.append((str(number), *(cell(value) for value in spec.values(number))))
+        rows.append((str(number), *map(cell, spec.values(number))))
         if number == FIRST_ROWS - 1 and len(shown) < len(spec):
             rows.append(("...", f"and {len(spec) - len(shown):,} more"))
-    lines = table(rows, ["trial", *keys], indent=2)
-    terminal.say(*lines)
-    _show_groups(groups_of(spec) or [])
-
-
-def _search(spec: SweepSpec) -> str:
-    from gdrun.sweeping.proposals import batch_size
-
-    assert spec.search is not None
-    size = batch_size(spec)
-    batches = f" in batches of {size}" if size < len(spec) else ""
-    return f", proposed by {spec.search.kind}{batches}{', the weaker dropped on the way' if spec.search.prune else ''}"
-
-
-def _show_groups(groups: Sequence[tuple[int, dict[str, Any]]]) -> None:
-    """Say what runs together, where it is not all of it."""
+    terminal.message(*table(rows, ["trial", *(axis.key for axis in spec.axes)], indent=2))
+    groups = groups_of(spec) or []
     if len(groups) == 1:
-        terminal.say("all of them can share one program")
+        terminal.message("all of them can share one program")
         return
-    terminal.say(f"{len(groups):,} groups share a program each:")
-    rows = []
-    for size, values in groups[:MOST_GROUPS]:
-        named = ", ".join(f"{key}={cell(value)}" for key, value in values.items())
-        rows.append((plural_count(size), named))
+    terminal.message(f"{len(groups):,} groups share a program each:")
+    rows = [
+        (plural_count(size, "trial"), ", ".join(f"{key}={cell(value)}" for key, value in values.items()))
+        for size, values in groups[:MOST_GROUPS]
+    ]
     if len(groups) > MOST_GROUPS:
         rows.append(("...", f"and {len(groups) - MOST_GROUPS:,} more"))
-    for line in table(rows, indent=2):
-        terminal.say(line)
+    terminal.message(*table(rows, indent=2))
 
 
 def cell(value: Any) -> str:
-    """Return a value of an axis as a cell of a table, in one line."""
-    from gdrun.config.scalars import in_flow
-
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return human_number(value)
-    return value if isinstance(value, str) else in_flow(value)
+    """Return a value of an axis as a cell of a table."""
+    return exact(value) if isinstance(value, int | float | str) else in_flow(value)
 
 
-def _keys(spec: SweepSpec) -> list[str]:
-    return [axis.key for axis in spec.axes]
+def _values(spec: SweepSpec, number: int) -> dict[str, Any]:
+    return dict(zip((axis.key for axis in spec.axes), spec.values(number), strict=True))
 
 
 def _shown(spec: SweepSpec) -> list[int]:

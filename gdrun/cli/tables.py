@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from gdrun.text import human_number, safe_text
+from gdrun.text import safe_text
 
 from . import terminal
 from .terminal import Line
@@ -17,7 +16,7 @@ from .terminal import Line
 Cell = str | tuple[str, str]
 """A text, or a text and its style in rich's words: ("diverged", "bold red")."""
 
-STATUS_COLOURS = {
+STATUS_STYLES = {
     "running": "cyan",
     "completed": "green",
     "stopped": "green",
@@ -29,9 +28,14 @@ STATUS_COLOURS = {
 }
 
 
-def status_cell(status: str) -> Cell:
+def status_style(status: str) -> str:
+    """Return the style of a run's status."""
+    return STATUS_STYLES.get(status, "")
+
+
+def status_cell(status: str) -> tuple[str, str]:
     """Return a status in its colour."""
-    return status, STATUS_COLOURS.get(status, "")
+    return status, status_style(status)
 
 
 def text_of(cell: Cell) -> str:
@@ -39,24 +43,11 @@ def text_of(cell: Cell) -> str:
     return cell if isinstance(cell, str) else cell[0]
 
 
-def value_text(value: Any, *, digits: int | None = 6) -> str:
-    """Return a value of a record or a setting for a table; "" for none. `digits` None shows numbers in full."""
-    if value is None:
-        return ""
-    if isinstance(value, bool | int | float):
-        return human_number(value, digits=digits if isinstance(value, float) else None)
-    if hasattr(value, "dtype") and not getattr(value, "ndim", 0):
-        return human_number(value, digits=digits)
-    if isinstance(value, list):
-        return "[" + ", ".join(value_text(item, digits=digits) for item in value) + "]"
-    return str(value)
-
-
 def short_ids(ids: Sequence[str]) -> list[str]:
     """Return the ends of run ids, "pi-7f3a", where they tell them apart; references may be written so."""
     from gdrun.rundir.layout import is_run_id, name_in
 
-    short = [f"{name_in(one)}-{one[-4:]}" if is_run_id(one) else one for one in ids]
+    short = [f"{name_in(run_id)}-{run_id[-4:]}" if is_run_id(run_id) else run_id for run_id in ids]
     return short if len(set(short)) == len(ids) else list(ids)
 
 

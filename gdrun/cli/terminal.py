@@ -1,6 +1,6 @@
 """The two streams of a command: data to stdout, messages to stderr.
 
-All text is escaped here and nowhere else, where it leaves for the terminal: `data`, `say` and `warn` take any text,
+All text is escaped here and nowhere else, where it leaves for the terminal: `data`, `message` and `warn` take any text,
 each argument for one line. `document` alone writes as it is, for text in a format of its own: JSON, YAML, CSV.
 
 Messages never fail: a closed pipe or a full disk behind stderr must not end a run. Data that cannot be written does end
@@ -60,7 +60,7 @@ def data(*lines: Line) -> None:
         OutputClosed: the reader has gone away.
         RunDirectoryError: stdout cannot be written, e.g. a full disk.
     """
-    document(_escaped(lines, "stdout"))
+    document("\n".join(_escaped(lines, "stdout")))
 
 
 def document(text: str) -> None:
@@ -80,23 +80,28 @@ def document(text: str) -> None:
         raise RunDirectoryError(f"cannot write to stdout: {error.strerror}") from error
 
 
-def say(*lines: Line) -> None:
-    """Write lines to stderr; what cannot be written is lost."""
+def styled(text: str) -> list[Text]:
+    """Return the lines of a picture in characters, whose colours are escape sequences of our own."""
+    return list(Text.from_ansi(text.rstrip("\n")).split())
+
+
+def message(*lines: Line) -> None:
+    """Write lines to stderr, none for none; what cannot be written is lost."""
     err = stream("stderr")
     with suppress(OSError, ValueError, AttributeError):
-        err.write(_escaped(lines, "stderr") + "\n")
+        err.write("".join(f"{line}\n" for line in _escaped(lines, "stderr")))
         err.flush()
 
 
 def warn(text: str) -> None:
     """Write a warning to stderr."""
-    say(Text.assemble(("warning:", "yellow"), " ", text))
+    message(Text.assemble(("warning:", "yellow"), " ", text))
 
 
-def _escaped(lines: tuple[Line, ...], name: str) -> str:
+def _escaped(lines: tuple[Line, ...], name: str) -> list[str]:
     """Return lines as they may be written to the stream `name`: control characters escaped, styles as colours."""
     coloured = has_colour(name)
-    return "\n".join(_painted(line) if coloured and isinstance(line, Text) else safe_text(line) for line in lines)
+    return [_painted(line) if coloured and isinstance(line, Text) else safe_text(line) for line in lines]
 
 
 def _painted(line: Text) -> str:

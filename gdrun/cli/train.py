@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,15 +11,17 @@ import typer
 from rich.text import Text
 
 from gdrun.errors import ExitCode, GdrunError, UsageError
+from gdrun.exports.live import TensorBoardListener
+from gdrun.exports.tensorboard import require_tensorboard
+from gdrun.training import train
 
-from . import arguments, failures, session, terminal
+from . import arguments, dry_run, failures, progress, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
+from .output import print_json
+from .summary import summary_of
 
 if TYPE_CHECKING:
     from gdrun.experiment import LoadedConfig
-    from gdrun.training.prepare import Prepared
-
-    from .noise import Noise
 
 
 def command(
@@ -30,7 +31,7 @@ def command(
     device: Device = None,
     threads: Threads = None,
     plugins: Plugins = None,
-    dry_run: Annotated[
+    only_plan: Annotated[
         bool, typer.Option("--dry-run", help="Build everything, show parameters, memory and steps, run nothing.")
     ] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Run a few steps to see that it works; keep nothing.")] = False,
@@ -52,118 +53,62 @@ def command(
     configs, overrides = arguments.split(targets)
     arguments.check_name(name)
     if tensorboard is not None:
-        _check_tensorboard(kept=not (smoke or dry_run))
+        if smoke or only_plan:
+            raise UsageError("--tensorboard shows a run, and --smoke and --dry-run keep none")
+        require_tensorboard()
     loaded = session.load_all(configs, overrides, device=device, plugins=plugins)
     if not quiet:
-        _say_what_is_ignored(loaded, configs)
+        _note_ignored_sections(loaded, configs)
+    results: list[dict[str, Any]] = []
+    codes: list[int] = []
     with session.quiet() as noise:
         prepared = session.prepare_all(loaded, device=device, threads=threads, smoke=smoke)
-        if dry_run:
-            return _dry_run(prepared, as_json=as_json)
-        options = {"runs_dir": runs_dir, "name": name, "keep": not smoke}
-        talk = _Talk(quiet=quiet, verbose=verbose, as_json=as_json, tensorboard=tensorboard)
-        results, codes = _train(prepared, configs, noise, options, talk)
+        if only_plan:
+            return dry_run.show_all(prepared, as_json=as_json)
+        prepared.reverse()
+        for config in configs:
+            display = progress.listener(quiet=quiet, verbose=verbose)
+            listener = display if tensorboard is None else TensorBoardListener(tensorboard, display)
+            try:
+                # Popped: a finished experiment's data need not stay in memory while the others run.
+                run = train.execute(
+                    prepared.pop(), runs_dir=runs_dir, name=name, keep=not smoke, listener=listener, log=noise.take
+                )
+            except GdrunError as error:
+                display.close()
+                codes.append(failures.show_error(error))
+                results.append({"config": config, "error": failures.describe(error)})
+                continue
+            finally:
+                listener.close()
+            ended = summary_of(run)
+            codes.append(ended.exit_code)
+            results.append({"config": config, **ended.as_dict()})
+            if not quiet:
+                ended.show(verbose=verbose)
+            if not smoke and not as_json:
+                with suppress(terminal.OutputClosed):
+                    terminal.data(str(run.directory))
+            if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+                break
     code = failures.worst(codes)
     if as_json:
-        from .output import print_json
-
         print_json({"runs": results, "exit_code": int(code)})
     return code
 
 
-@dataclass(frozen=True)
-class _Talk:
-    """Who is told of the runs, and what."""
-
-    quiet: bool
-    verbose: bool
-    as_json: bool
-    tensorboard: Path | None
-
-    def listener(self) -> Any:
-        """Return the listener of one run."""
-        from . import progress
-
-        shown = progress.listener(quiet=self.quiet, verbose=self.verbose)
-        if self.tensorboard is None:
-            return shown
-        from gdrun.exports.live import TensorBoardListener
-
-        return TensorBoardListener(self.tensorboard, shown)
-
-
-def _check_tensorboard(*, kept: bool) -> None:
-    """Refuse before anything is built what could not be written later."""
-    from gdrun.exports.events import require_tensorboard
-
-    if not kept:
-        raise UsageError("--tensorboard shows a run, and --smoke and --dry-run keep none")
-    require_tensorboard()
-
-
-def _train(
-    prepared: list[Prepared],
-    configs: Sequence[str],
-    noise: Noise,
-    options: dict[str, Any],
-    talk: _Talk,
-) -> tuple[list[dict[str, Any]], list[int]]:
-    """Run what was prepared, one after the other; return what `--json` says of each and the exit code of each."""
-    from gdrun.training.train import execute
-
-    from . import summary
-
-    results: list[dict[str, Any]] = []
-    codes: list[int] = []
-    prepared.reverse()
-    for config in configs:
-        listener = talk.listener()
-        try:
-            # Popped: a finished experiment's data need not stay in memory while the others run.
-            run = execute(prepared.pop(), listener=listener, log=noise.take, **options)
-        except GdrunError as error:
-            listener.close()
-            codes.append(failures.tell(error))
-            results.append({"config": config, "error": failures.describe(error)})
-            continue
-        finally:
-            listener.close()
-        codes.append(summary.exit_code(run))
-        results.append({"config": config, **summary.describe(run)})
-        if not talk.quiet:
-            summary.show(run, verbose=talk.verbose)
-        if options["keep"] and not talk.as_json:
-            with suppress(terminal.OutputClosed):
-                terminal.data(str(run.directory))
-        if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-            break
-    return results, codes
-
-
-def _say_what_is_ignored(loaded: Sequence[LoadedConfig], configs: Sequence[str]) -> None:
-    """Say in one line that expectations and sweeps are other commands' business."""
+def _note_ignored_sections(loaded: Sequence[LoadedConfig], configs: Sequence[str]) -> None:
+    """Say in one line that `expect` and `sweep` are for other commands."""
     ignored = []
-    for part, name_of_command in (("expect", "check"), ("sweep", "sweep")):
-        having = [name for one, name in zip(loaded, configs, strict=True) if part in one.experiment.model_fields_set]
-        if having:
+    for section, command_name in (("expect", "check"), ("sweep", "sweep")):
+        names = [
+            name for config, name in zip(loaded, configs, strict=True) if section in config.experiment.model_fields_set
+        ]
+        if names:
             # A sweep takes one config.
-            names = " ".join(having if part == "expect" else having[:1])
-            ignored.append((part, f"`gdrun {name_of_command} {names}`"))
+            ignored.append((section, f"`gdrun {command_name} {' '.join(names if section == 'expect' else names[:1])}`"))
     if ignored:
-        parts = " and ".join(f"`{part}`" for part, _ in ignored)
-        are = "are" if len(ignored) > 1 else "is"
+        parts = " and ".join(f"`{section}`" for section, _ in ignored)
         see = ", ".join(command for _, command in ignored)
-        terminal.say(Text(f"{parts} {are} ignored by train; see {see}", "dim"))
-
-
-def _dry_run(prepared: Sequence[Prepared], *, as_json: bool) -> int:
-    from . import dry_run
-    from .output import print_json
-
-    plans = [dry_run.describe(one) for one in prepared]
-    if as_json:
-        print_json({"plans": plans})
-    else:
-        for plan in plans:
-            dry_run.show(plan)
-    return ExitCode.DONE
+        are = "are" if len(ignored) > 1 else "is"
+        terminal.message(Text(f"{parts} {are} ignored by train; see {see}", "dim"))

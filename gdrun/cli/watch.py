@@ -5,26 +5,29 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from gdrun.errors import ExitCode, RunDirectoryError
+from gdrun.rundir.lock import is_locked
 from gdrun.rundir.run import Run, load_run
+from gdrun.rundir.run_info import RunInfo
 from gdrun.rundir.strict_json import not_finite
-from gdrun.text import human_number, human_seconds
+from gdrun.rundir.tail import follow
+from gdrun.training.listener import Plan, Progress
 
-from . import terminal
-from .arguments import Json, Quiet, RunsDir
-from .predict import RunArgument
-
-if TYPE_CHECKING:
-    from gdrun.rundir.run_info import RunInfo
-
-    from .progress import QuietProgress
+from . import progress, terminal
+from .arguments import Json, Quiet, RunArgument, RunsDir
+from .output import print_json
+from .summary import summary_of
 
 _SPEED_SECONDS = 10.0
 """The speed is that of the last so many seconds."""
+
+_PAUSE_SECONDS = 0.25
 
 
 def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir = None, as_json: Json = False) -> int:
@@ -33,199 +36,140 @@ def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir
     RUN is a path, an id or the beginning of one; default: latest. Ends with a short table on stderr and the run's
     directory on stdout.
     """
-    found = load_run(run, runs_dir)
+    watched = load_run(run, runs_dir)
     try:
-        _follow(found, quiet=quiet or as_json)
+        _follow(watched, quiet=quiet or as_json)
     except KeyboardInterrupt:
-        terminal.say(f"{found.id} goes on; `gdrun watch {found.id}` follows it")
+        terminal.message(f"{watched.id} goes on; `gdrun watch {watched.id}` follows it")
         return ExitCode.DONE
-    ended = Run(found.directory)
+    ended = Run(watched.directory)
     if as_json:
-        from .output import print_json
-
-        print_json({"run": _describe(ended)})
+        facts = ended.summary() | {"directory": str(ended.directory)} if ended.problem else summary_of(ended).as_dict()
+        print_json({"run": facts})
         return ExitCode.DONE
     if not quiet:
-        _show(ended)
+        if ended.problem:
+            terminal.message(f"{ended.status.value}: {ended.problem}")
+        else:
+            summary_of(ended).show(picture=False)
     terminal.data(str(ended.directory))
     return ExitCode.DONE
 
 
-def _describe(run: Run) -> dict[str, Any]:
-    from .summary import describe
-
-    return run.summary() | {"directory": str(run.directory)} if run.problem else describe(run)
-
-
-def _show(run: Run) -> None:
-    """The short table of a run or a sweep that has ended."""
-    if run.problem:
-        terminal.say(f"{run.status.value}: {run.problem}")
-    elif run.info.kind == "sweep":
-        from gdrun.rundir.run import Run
-        from gdrun.sweeping.summary import summarize
-
-        from .sweep_summary import show as show_sweep
-
-        sweep = Run(run.directory)
-        show_sweep(sweep, summarize(sweep), picture=False)
-    else:
-        from .summary import show
-
-        show(run)
-
-
 def _follow(run: Run, *, quiet: bool) -> None:
-    record = _record(run)
-    if record is not None and record.kind == "sweep":
-        return _follow_sweep(run, quiet=quiet)
-    from gdrun.rundir.tail import follow
-
-    from .progress import listener
-
+    """Show how far the run or the sweep is until nothing writes it any more."""
     if run.status.value != "running":
-        return None
-    watcher = listener(quiet=quiet)
+        return
+    listener = progress.listener(quiet=quiet)
     planned = False
-    speed = _Speed()
-    began = time.monotonic()
     try:
-        for rows in follow(run.directory):
-            if record is None:
-                record = _record(Run(run.directory))
-            if record is not None and not planned:
-                watcher.planned(_plan(run, record))
+        for report in _sweep_reports(run) if _is_sweep(run) else _run_reports(run):
+            info = None if planned else _info(Run(run.directory))
+            if info is not None:
+                listener.planned(_plan(run, info))
                 planned = True
-            if rows and planned:
-                _report(watcher, rows[-1], speed, time.monotonic() - began)
+            if planned and report is not None:
+                listener.progress(report)
     finally:
-        watcher.close()
-    return None
+        listener.close()
 
 
-def _record(run: Run) -> RunInfo | None:
+def _is_sweep(run: Run) -> bool:
+    info = _info(run)
+    return info is not None and info.kind == "sweep"
+
+
+def _info(run: Run) -> RunInfo | None:
     # The writer may be about to make its first one.
     with suppress(RunDirectoryError):
         return run.info
     return None
 
 
-def _plan(run: Run, record: RunInfo) -> Any:
-    from gdrun.training.listener import Plan
-
-    total = record.extra.get("total_steps")
+def _plan(run: Run, info: RunInfo) -> Plan:
+    total, trials = info.extra.get("total_steps"), info.extra.get("trials")
+    num_trials = trials.get("total") if isinstance(trials, dict) else None
     return Plan(
-        name=record.name,
-        description=record.description or "",
+        name=info.name,
+        description=info.description or "",
         total_steps=total if isinstance(total, int) else 0,
         steps_per_epoch=1,
         num_parameters=0,
         parameter_names=(),
-        device=record.device or "",
-        compile=record.compile or "",
-        precision=record.precision or "",
+        device=info.device or "",
+        compile=info.compile or "",
+        precision=info.precision or "",
         directory=run.directory,
+        num_trials=num_trials if isinstance(num_trials, int) else 0 if info.kind == "sweep" else None,
     )
 
 
-def _report(watcher: QuietProgress, row: Mapping[str, Any], speed: _Speed, seconds: float) -> None:
-    import numpy as np
+def _run_reports(run: Run) -> Iterator[Progress | None]:
+    """Yield the newest row whenever there are new ones, and None between."""
+    began = time.monotonic()
+    reached: deque[tuple[float, int]] = deque()
+    for rows in follow(run.directory, pause_seconds=_PAUSE_SECONDS):
+        yield _report(rows[-1], reached, time.monotonic() - began) if rows else None
 
-    from gdrun.training.listener import Progress
 
-    few = {
-        name.removeprefix("parameters."): np.asarray(value)
-        for name, value in row.items()
-        if name.startswith("parameters.") and isinstance(value, int | float)
-    }
-    watcher.progress(
-        Progress(
-            step=row["step"],
-            loss=_number(row.get("loss")),
-            learning_rate=_number(row.get("learning_rate")),
-            parameters=few,
-            seconds=seconds,
-            steps_per_second=speed.at(row["step"], seconds),
-            row=row,
-        )
+def _report(row: Mapping[str, Any], reached: deque[tuple[float, int]], seconds: float) -> Progress:
+    """Return the progress that a row says; `reached` holds (seconds, step) of the last seconds, for the speed."""
+    reached.append((seconds, row["step"]))
+    while len(reached) > 2 and seconds - reached[0][0] > _SPEED_SECONDS:
+        reached.popleft()
+    elapsed, steps = seconds - reached[0][0], row["step"] - reached[0][1]
+    return Progress(
+        step=row["step"],
+        loss=_number(row.get("loss")),
+        learning_rate=_number(row.get("learning_rate")),
+        parameters={
+            name.removeprefix("parameters."): np.asarray(value)
+            for name, value in row.items()
+            if name.startswith("parameters.") and isinstance(value, int | float)
+        },
+        seconds=seconds,
+        steps_per_second=steps / elapsed if elapsed > 0 else 0.0,
+        row=row,
     )
 
 
 def _number(value: Any) -> float:
     if isinstance(value, int | float):
         return float(value)
-    found = not_finite(value) if isinstance(value, str) else None
-    return math.nan if found is None else found
+    number = not_finite(value) if isinstance(value, str) else None
+    return math.nan if number is None else number
 
 
-class _Speed:
-    """Steps a second over the last seconds."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
-
-    def at(self, step: int, seconds: float) -> float:
-        """Note that a step was reached; return the speed, 0 while it is not known."""
-        self._seen.append((seconds, step))
-        while len(self._seen) > 2 and seconds - self._seen[0][0] > _SPEED_SECONDS:
-            self._seen.popleft()
-        then, before = self._seen[0]
-        return (step - before) / (seconds - then) if seconds > then and step > before else 0.0
-
-
-def _follow_sweep(run: Run, *, quiet: bool) -> None:
-    """Say how many trials are done and what the best is, in a moving line or now and then in a plain one."""
-    from gdrun.rundir.lock import is_locked
-
-    began, next_at = time.monotonic(), 1.0
-    status = terminal.console().status("") if terminal.is_live() and not quiet else None
-    said = ""
-    try:
-        if status is not None:
-            status.start()
-        while True:
-            goes_on = is_locked(run.directory)
-            text = sweep_line(run)
-            seconds = time.monotonic() - began
-            if status is not None:
-                status.update(text)
-            elif not quiet and goes_on and seconds >= next_at and text != said:
-                terminal.say(f"{text}, {human_seconds(seconds)}")
-                said = text
-                while next_at <= seconds:
-                    next_at += min(next_at, 30.0)
-            if not goes_on:
-                return
-            time.sleep(0.25)
-    finally:
-        if status is not None:
-            status.stop()
+def _sweep_reports(run: Run) -> Iterator[Progress | None]:
+    """Yield how many trials are done and the best of them, now and then."""
+    began = time.monotonic()
+    while True:
+        # Asked before reading: what is written between the two is read by the last look.
+        is_running = is_locked(run.directory)
+        sweep = Run(run.directory)
+        with suppress(RunDirectoryError):
+            yield _sweep_report(sweep, time.monotonic() - began)
+        if not is_running:
+            return
+        time.sleep(_PAUSE_SECONDS)
 
 
-def sweep_line(run: Run) -> str:
-    """Return where a sweep is: "lines: 12 of 100 trials, 2 diverged, best loss 0.25 (trial 7)"."""
-    from gdrun.rundir.run import Run
-
-    sweep = Run(run.directory)
-    try:
-        record, trials = sweep.info, sweep.trials
-    except RunDirectoryError:
-        return "starting"
-    counts = record.extra.get("trials")
+def _sweep_report(sweep: Run, seconds: float) -> Progress:
+    counts = sweep.info.extra.get("trials")
     total = counts.get("total") if isinstance(counts, dict) else None
-    of = f" of {total:,}" if isinstance(total, int) else ""
-    words = [f"{record.name}: {len(trials):,}{of} trials"]
-    diverged = sum(trial.get("status") == "diverged" for trial in trials)
-    if diverged:
-        words.append(f"{diverged:,} diverged")
     losses = [
         (trial["loss"], trial.get("trial"))
-        for trial in trials
+        for trial in sweep.trials
         if isinstance(trial.get("loss"), int | float)
         and math.isfinite(trial["loss"])
         and trial.get("status") != "diverged"
     ]
-    if losses:
-        loss, number = min(losses)
-        words.append(f"best loss {human_number(loss, digits=6)} (trial {number})")
-    return ", ".join(words)
+    best, number = min(losses, default=(None, None))
+    return Progress(
+        seconds=seconds,
+        trials_done=len(sweep.trials),
+        num_trials=total if isinstance(total, int) else len(sweep.trials),
+        diverged=sum(trial.get("status") == "diverged" for trial in sweep.trials),
+        best_value=best,
+        best_trial=number,
+    )

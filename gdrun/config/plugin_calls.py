@@ -34,7 +34,7 @@ class Caller:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Tell an error of the block as the plugin's."""
+        """Raise an error of the block as the plugin's."""
         try:
             yield
         except GdrunError:
@@ -42,9 +42,9 @@ class Caller:
         except Exception as error:
             raise PluginError(f"{self.what} failed: {self.describe(error)}") from error
 
-    def wrong(self, told: str, hint: str | None = None) -> PluginError:
+    def wrong(self, problem: str, hint: str | None = None) -> PluginError:
         """Return the error for what the plugin gave."""
-        return PluginError(f"{self.what} {told}", hint=hint)
+        return PluginError(f"{self.what} {problem}", hint=hint)
 
 
 def bound_function(section: CustomSection) -> tuple[Callable[..., Any], Caller]:

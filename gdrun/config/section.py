@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -73,6 +73,10 @@ BareKind = BeforeValidator(_kind_alone)
 """In a union of kinds: a bare string is short for `{kind: ...}`."""
 
 
+LATER_MEMBERS = "x-members"
+"""In the JSON Schema of a LaterUnion: the names of its sections, which are definitions of the whole schema."""
+
+
 @dataclass(frozen=True)
 class LaterUnion:
     """Marks a value of a union that a section of the union itself refers to, so that it is complete only later."""
@@ -83,6 +87,11 @@ class LaterUnion:
         # Not the union's own schema: pydantic would generate each member's within that of the one before, 50 frames of
         # Python's stack a member, and a union of 19 kinds would exceed the stack.
         return handler.generate_schema(Annotated[Any, PlainValidator(self._validate)])
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        union, *_ = get_args(self.union())
+        members = get_args(union) or (union,)
+        return {LATER_MEMBERS: [member.__name__ for member in members]}
 
     def _validate(self, value: Any) -> Any:
         return self._adapter.validate_python(value)

@@ -72,15 +72,15 @@ def find_column(column: Column, names: Sequence[str] | None, width: int, where: 
             f"{where} has no names for its columns, so none is called '{safe_text(column, limit=60)}'",
             hint=f"give positions, 0 to {width - 1}",
         )
-    found = [k for k, name in enumerate(names) if name == column]
-    if not found:
+    positions = [k for k, name in enumerate(names) if name == column]
+    if not positions:
         raise unknown_name(f"column in {where} called", column, names)
-    if len(found) > 1:
+    if len(positions) > 1:
         raise DataError(
-            f"{where} has {len(found)} columns '{safe_text(column, limit=60)}'",
-            hint=f"give the position: {' or '.join(map(str, found))}",
+            f"{where} has {len(positions)} columns '{safe_text(column, limit=60)}'",
+            hint=f"give the position: {' or '.join(map(str, positions))}",
         )
-    return found[0]
+    return positions[0]
 
 
 def named_within(

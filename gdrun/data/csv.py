@@ -19,7 +19,7 @@ from gdrun.text import plural, safe_text
 
 from .columns import Column, Columns, beyond_rows, find_column, listed, named_within, row_range
 from .dataset import Dataset, dataset
-from .files import TableData, open_data, shown
+from .files import TableData, open_data, path_text
 from .labels import encode_labels
 from .memory import Growing, Memory, is_mapped, side_by_side
 
@@ -106,7 +106,7 @@ def csv_data(
         DataError: for an unreadable file, an unknown column, a row of another length, a cell that is no finite number,
             a range beyond the rows; with file and line.
     """
-    name = shown(path)
+    name = path_text(path)
     with open_data(path) as (file, digest):
         try:
             mapped = memory != "all" and is_mapped(memory, _guessed_bytes(file, separator))
@@ -114,13 +114,13 @@ def csv_data(
             named_within(table.position, inputs, target, weights)
             if not isinstance(inputs, Mapping):
                 inputs = table.by_own_name(inputs)
-            wanted = [column for columns in inputs.values() for column in listed(columns)]
+            columns = [column for group in inputs.values() for column in listed(group)]
             if target is not None:
-                wanted += listed(target)
+                columns += listed(target)
             if weights is not None:
-                wanted.append(weights)
+                columns.append(weights)
             text = target if isinstance(target, (str, int)) else None
-            readers = table.read(wanted, rows, text_allowed=text, labelled=bool(labels))
+            readers = table.read(columns, rows, text_allowed=text, labelled=bool(labels))
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} cannot be read",

@@ -191,11 +191,11 @@ def _index(place: Iterable[int]) -> str:
     return "".join(f"[{i}]" for i in place)
 
 
-def unknown_name(what: str, name: str, known: Iterable[str]) -> DataError:
-    """Return the error for a `name` that is not among `known`, with the nearest one and the list."""
-    names = [str(item) for item in known]
+def unknown_name(what: str, name: str, choices: Iterable[str]) -> DataError:
+    """Return the error for a `name` that is not among `choices`, with the nearest one and the list."""
+    names = [str(item) for item in choices]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    shown = ", ".join(safe_text(item, limit=60) for item in names[:20]) + (", ..." if len(names) > 20 else "")
-    listed = f"there are: {shown}" if names else "there are none"
+    beginning = ", ".join(safe_text(item, limit=60) for item in names[:20]) + (", ..." if len(names) > 20 else "")
+    listed = f"there are: {beginning}" if names else "there are none"
     hint = f"did you mean '{safe_text(near[0], limit=60)}'? {listed}" if near else listed
     return DataError(f"there is no {what} '{safe_text(name, limit=60)}'", hint=hint)

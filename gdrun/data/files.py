@@ -23,7 +23,7 @@ from .section import DataSection, LoadContext, named_inputs
 
 
 class FileData(DataSection):
-    """What every kind of file has."""
+    """Data in a file."""
 
     suffixes: ClassVar[tuple[str, ...]]
     """Endings of the files that a section of this kind reads, in `gdrun predict` too; the first one is its own."""
@@ -67,7 +67,7 @@ class FileData(DataSection):
 
 
 class TableData(FileData):
-    """What every file of named columns has."""
+    """Data in a file of named columns."""
 
     inputs: Annotated[
         Annotated[ColumnList, Tag("<sequence>")] | Annotated[dict[Identifier, Columns], Tag("<mapping>")],
@@ -106,23 +106,23 @@ def open_data(path: str | Path) -> Iterator[tuple[BinaryIO, str]]:
     """
     # Opening a named pipe would wait for a writer, so the kind of file is looked at first.
     if os.path.exists(path) and not os.path.isfile(path):
-        raise DataError(f"{shown(path)} is not a regular file")
+        raise DataError(f"{path_text(path)} is not a regular file")
     try:
         file = open(path, "rb")  # noqa: SIM115  # closed below
     except FileNotFoundError:
-        raise DataError(f"there is no file {shown(path)}", within=("path",)) from None
+        raise DataError(f"there is no file {path_text(path)}", within=("path",)) from None
     except (OSError, ValueError) as error:
         # ValueError: a path with a null byte.
-        raise DataError(f"{shown(path)} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise DataError(f"{path_text(path)} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     with file:
         try:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
             yield file, digest
         except OSError as error:
-            raise DataError(f"{shown(path)} cannot be read: {error.strerror or error}") from None
+            raise DataError(f"{path_text(path)} cannot be read: {error.strerror or error}") from None
 
 
-def shown(path: str | Path) -> str:
+def path_text(path: str | Path) -> str:
     """Return the path as messages show it."""
     return safe_text(os.fspath(path), limit=300)

@@ -112,7 +112,7 @@ def _value(expression: Expression, scope: Scope, owner: str) -> np.ndarray:
 
 
 def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    """Whether an array of `shape` can be added to one of shape `target` and leave it that shape."""
+    """Return whether an array of `shape` can be added to one of shape `target` and leave it that shape."""
     try:
         return np.broadcast_shapes(shape, target) == target
     except ValueError:

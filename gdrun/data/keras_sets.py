@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
-from unittest.mock import patch
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from gdrun.errors import DataError, GdrunError, ResourceError
 
 from .columns import Columns
 from .dataset import Dataset
-from .files import open_data, shown
+from .files import open_data, path_text
 from .library import LibraryData, library_dataset
 from .section import LoadContext
 
@@ -55,6 +54,8 @@ def keras_data(
         ResourceError: a file is not there; the message names it and says how to get it.
         DataError: a file is not what it should be.
     """
+    from unittest.mock import patch
+
     load_data = import_module(f"keras.datasets.{name}").load_data
     files: dict[str, str] = {}
 
@@ -69,7 +70,7 @@ def keras_data(
     except GdrunError:
         raise
     except Exception as error:  # a damaged archive, gzip stream or pickle can fail in any way
-        folder = shown(_keras_home() / "datasets")
+        folder = path_text(_keras_home() / "datasets")
         raise DataError(
             f"the files of {name} in {folder} cannot be read: they are damaged, or something else"
         ) from error
@@ -102,7 +103,7 @@ def _cached(name: str, folder: Path, file: str, files: dict[str, str]) -> Path:
     if not path.exists():
         missing = _keras_home() / folder / file
         raise ResourceError(
-            f"the data set {name} is not on this machine: there is no file {shown(missing)}",
+            f"the data set {name} is not on this machine: there is no file {path_text(missing)}",
             hint="gdrun downloads nothing; Keras does, once: "
             f'python -c "import keras; keras.datasets.{name}.load_data()"',
         )

@@ -17,7 +17,7 @@ from gdrun.errors import DataError
 from gdrun.text import safe_text
 
 from .dataset import Dataset, dataset, unknown_name
-from .files import FileData, open_data, shown
+from .files import FileData, open_data, path_text
 from .labels import encode_labels
 from .memory import BLOCK_BYTES, Growing, Memory, is_mapped, mapped_array
 from .section import named_inputs
@@ -85,28 +85,28 @@ def npz_data(
     if not isinstance(inputs, Mapping):
         inputs = {name: name for name in inputs}
     with open_data(path) as (file, digest):
-        wanted = [*inputs.values(), *(key for key in (target, weights) if key is not None)]
-        mapped = memory != "all" and is_mapped(memory, _num_bytes(file, wanted))
+        keys = [*inputs.values(), *(key for key in (target, weights) if key is not None)]
+        mapped = memory != "all" and is_mapped(memory, _num_bytes(file, keys))
         arrays_of = _mapped_arrays if mapped else npz_arrays
-        read = dict(zip(wanted, arrays_of(file, wanted, path), strict=True))
+        read = dict(zip(keys, arrays_of(file, keys, path), strict=True))
     arrays = {name: read[key] for name, key in inputs.items()}
     values = None if target is None else read[target]
     counts = None if weights is None else read[weights]
     if values is not None and values.dtype.kind in "US":
         if values.ndim != 1:
-            raise DataError(f"{shown(path)}: the labels of array '{target}' have shape {values.shape}, not (N,)")
+            raise DataError(f"{path_text(path)}: the labels of array '{target}' have shape {values.shape}, not (N,)")
         values, labels = encode_labels([str(text) for text in values.astype(str)], labels)
     else:
         labels = ()
     if counts is not None:
         if counts.dtype.kind not in "iuf":
-            raise DataError(f"{shown(path)}: array '{weights}' does not hold weights (its type is {counts.dtype})")
+            raise DataError(f"{path_text(path)}: array '{weights}' does not hold weights (its type is {counts.dtype})")
         counts = counts.astype(np.float64)
     return dataset(arrays, values, labels=labels, files={str(path): digest}, weights=counts, mapped=mapped)
 
 
 def _num_bytes(file: BinaryIO, keys: Iterable[str]) -> int:
-    """How much memory the arrays would take; 0 where the file is no archive, which is told later."""
+    """Return the memory that the arrays would take; 0 where the file is no archive, which reading it refuses."""
     try:
         with zipfile.ZipFile(file) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
@@ -121,14 +121,14 @@ def _mapped_arrays(file: BinaryIO, keys: Iterable[str], path: str | Path) -> lis
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, EOFError, ValueError):
-        raise DataError(f"{shown(path)} is not a NumPy archive (.npz)") from None
+        raise DataError(f"{path_text(path)} is not a NumPy archive (.npz)") from None
     with archive:
-        known = [name.removesuffix(".npy") for name in archive.namelist()]
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
         arrays = []
         for key in keys:
-            if key not in known:
-                raise unknown_name(f"array in {shown(path)} called", key, known)
-            where = f"{shown(path)}: array '{safe_text(key, limit=60)}'"
+            if key not in names:
+                raise unknown_name(f"array in {path_text(path)} called", key, names)
+            where = f"{path_text(path)}: array '{safe_text(key, limit=60)}'"
             info = archive.getinfo(f"{key}.npy")
             if info.compress_type == zipfile.ZIP_STORED:
                 # The entry's own header: 30 bytes, the last four of which give the lengths of two texts after it.
@@ -160,22 +160,22 @@ def npz_arrays(file: BinaryIO, keys: Iterable[str], path: str | Path) -> list[np
     try:
         archive = np.load(file, allow_pickle=False)
     except (ValueError, EOFError, zipfile.BadZipFile):
-        raise DataError(f"{shown(path)} is not a NumPy archive (.npz)") from None
+        raise DataError(f"{path_text(path)} is not a NumPy archive (.npz)") from None
     if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise DataError(f"{shown(path)} holds a single array, not an archive", hint="save it with numpy.savez")
+        raise DataError(f"{path_text(path)} holds a single array, not an archive", hint="save it with numpy.savez")
     with archive:
         return [_array(archive, key, path) for key in keys]
 
 
 def _array(archive: np.lib.npyio.NpzFile, key: str, path: str | Path) -> np.ndarray:
     if key not in archive.files:
-        raise unknown_name(f"array in {shown(path)} called", key, archive.files)
+        raise unknown_name(f"array in {path_text(path)} called", key, archive.files)
     try:
         array = archive[key]
     except (ValueError, EOFError, OSError, zlib.error, zipfile.BadZipFile, MemoryError, NotImplementedError) as error:
         reason = "it holds Python objects" if "allow_pickle" in str(error) else safe_text(error, limit=200)
-        raise DataError(f"{shown(path)}: array '{safe_text(key, limit=60)}' cannot be read: {reason}") from None
+        raise DataError(f"{path_text(path)}: array '{safe_text(key, limit=60)}' cannot be read: {reason}") from None
     if not isinstance(array, np.ndarray):
         # What does not begin like an array NumPy gives as bytes.
-        raise DataError(f"{shown(path)}: '{safe_text(key, limit=60)}' in it is not an array")
+        raise DataError(f"{path_text(path)}: '{safe_text(key, limit=60)}' in it is not an array")
     return array.astype(np.float64) if array.dtype.kind == "b" else array

@@ -14,7 +14,7 @@ from gdrun.text import plural, safe_text
 from .columns import Column, Columns, beyond_rows, find_column, listed, named_within, row_range
 from .dataset import Dataset, dataset
 from .extras import require
-from .files import TableData, open_data, shown
+from .files import TableData, open_data, path_text
 from .labels import encode_labels
 from .memory import Memory
 
@@ -65,38 +65,39 @@ def parquet_data(
     pyarrow = require("pyarrow", extra="parquet", what="reading Parquet files")
     from pyarrow import parquet
 
-    name = shown(path)
+    name = path_text(path)
     with open_data(path) as (file, digest):
         try:
             source = parquet.ParquetFile(file)
-            known = source.schema_arrow.names
+            names = source.schema_arrow.names
             first, stop = row_range(rows)
             num_rows = source.metadata.num_rows
             if num_rows < (stop or 0) or num_rows <= first:
                 raise beyond_rows(rows, name, num_rows) if rows else DataError(f"{name} has no data rows")
 
-            def place(column: Column) -> int:
-                return find_column(column, known, len(known), name)
+            def position(column: Column) -> int:
+                return find_column(column, names, len(names), name)
 
-            named_within(place, inputs, target, weights)
+            named_within(position, inputs, target, weights)
             if not isinstance(inputs, Mapping):
-                inputs = _by_own_name([known[place(column)] for column in inputs], name)
+                inputs = _by_own_name([names[position(column)] for column in inputs], name)
             groups = [*inputs.values(), *([] if target is None else [target]), *([] if weights is None else [weights])]
-            wanted = sorted({place(column) for columns in groups for column in listed(columns)})
-            table = source.read(columns=[known[k] for k in wanted]).slice(first, None if stop is None else stop - first)
+            positions = sorted({position(column) for columns in groups for column in listed(columns)})
+            table = source.read(columns=[names[k] for k in positions])
+            table = table.slice(first, None if stop is None else stop - first)
         except (pyarrow.ArrowException, OSError) as error:
             raise DataError(f"{name} cannot be read as Parquet: {safe_text(error, limit=200)}") from None
-    read = {k: table.column(at) for at, k in enumerate(wanted)}
+    read = dict(zip(positions, table.columns, strict=True))
 
     def array(columns: Columns) -> np.ndarray:
-        parts = [_numbers(read[place(column)], known[place(column)], first, name) for column in listed(columns)]
+        parts = [_numbers(read[position(column)], names[position(column)], first, name) for column in listed(columns)]
         return parts[0] if isinstance(columns, (str, int)) else np.stack(parts, axis=1)
 
     arrays = {key: array(columns) for key, columns in inputs.items()}
     files = {str(path): digest}
     counts = None if weights is None else array(weights)
     if isinstance(target, (str, int)):
-        texts = _texts(pyarrow, read[place(target)], known[place(target)], first, name)
+        texts = _texts(pyarrow, read[position(target)], names[position(target)], first, name)
         if texts is not None:
             values, labels = encode_labels(texts, labels)
             return dataset(arrays, values, labels=labels, files=files, weights=counts)

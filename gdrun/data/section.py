@@ -43,7 +43,7 @@ ClassWeights = Annotated[
 
 @dataclass(frozen=True)
 class LoadContext:
-    """What examples depend on besides the settings of their own section.
+    """Surroundings that examples depend on besides the settings of their own section.
 
     Args:
         directory: the folder that relative paths count from.
@@ -71,7 +71,7 @@ class LoadContext:
 
 
 class DataSection(Section):
-    """What every kind of data has."""
+    """A kind of data: its settings and its examples."""
 
     union: ClassVar[Any]
     """Every kind of data; the package says which there are."""
@@ -115,12 +115,12 @@ class DataSection(Section):
 
     @property
     def has_target(self) -> bool:
-        """Whether the data gives a target, as far as the settings show it."""
+        """True where the data gives a target, as far as the settings show it."""
         return True
 
     @property
     def has_weights(self) -> bool:
-        """Whether examples count differently in the loss."""
+        """True where examples count differently in the loss."""
         return self.example_weights is not None or (self.class_weights is not None and self.has_target)
 
     def num_examples(self) -> int | None:

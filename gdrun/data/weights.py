@@ -1,4 +1,4 @@
-"""How much each example counts in the loss: by a formula, or by its class."""
+"""Weights of examples in the loss: by a formula, or by class."""
 
 from __future__ import annotations
 
@@ -107,11 +107,11 @@ def _number(label: str, target: np.ndarray, labels: tuple[str, ...]) -> float:
         number = None if labels else float(label)
     except ValueError:
         number = None
-    known = labels or tuple(f"{value:g}" for value in np.unique(target)[:20])
+    all_labels = labels or tuple(f"{value:g}" for value in np.unique(target)[:20])
     if number is None or not (target == number).any():
-        listed = ", ".join(safe_text(name, limit=40) for name in known[:20])
+        listed = ", ".join(safe_text(name, limit=40) for name in all_labels[:20])
         raise DataError(
             f"no example has the label '{safe_text(label, limit=40)}'",
-            hint=f"the target has {plural(len(known), 'label')}: {listed}",
+            hint=f"the target has {plural(len(all_labels), 'label')}: {listed}",
         )
     return number

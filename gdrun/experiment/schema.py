@@ -7,7 +7,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from gdrun.config.forms import meaning, summary
-from gdrun.config.section import Section
+from gdrun.config.section import LATER_MEMBERS, Section
 
 from .experiment import Experiment
 
@@ -23,6 +23,7 @@ def schema() -> dict[str, Any]:
     """
     whole = Experiment.model_json_schema(schema_generator=_Generator, ref_template="#/$defs/{model}")
     definitions: dict[str, Any] = whole.pop("$defs")
+    definitions = {name: _with_members(definition, definitions) for name, definition in definitions.items()}
     definitions["Experiment"] = whole
     whole["properties"] = {"extends": _EXTENDS, **whole["properties"]}
     definitions |= {name + _PART: _partial(definition) for name, definition in definitions.items()}
@@ -39,6 +40,20 @@ def schema() -> dict[str, Any]:
         "else": {"$ref": "#/$defs/Experiment"},
         "$defs": dict(sorted(definitions.items())),
     }
+
+
+def _with_members(tree: Any, definitions: dict[str, Any]) -> Any:
+    """Return a schema whose later unions refer to the definitions of their members."""
+    if isinstance(tree, list):
+        return [_with_members(item, definitions) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if LATER_MEMBERS in tree:
+        members = tree[LATER_MEMBERS]
+        kinds = [definitions[name]["properties"]["kind"] for name in members]
+        words = [word for kind in kinds for word in kind.get("enum", [kind.get("const")])]
+        return {"anyOf": [{"enum": words}, *({"$ref": f"#/$defs/{name}"} for name in members)]}
+    return {key: _with_members(item, definitions) for key, item in tree.items()}
 
 
 def _partial(tree: Any) -> Any:

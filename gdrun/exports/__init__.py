@@ -1,9 +1,8 @@
-"""What runs recorded, for other programs: tables, TensorBoard, MLflow. Nothing here imports TensorFlow.
+"""Recorded runs and trained models for other programs. TensorFlow is imported by models.py alone, where it computes.
 
-data.py                    runs -> files, by format
-flat.py                    a run's rows and a sweep's trials as columns of plain numbers
-tables.py                  CSV and Parquet
-events.py tensorboard.py live.py    TensorBoard's event files: a file, a run, a run that goes on
-tracking.py                MLflow
-hyperparameters.py         which settings describe a run
+data.py exporter.py        the table of exporters, and a row of it
+tables.py tensorboard.py tracking.py       CSV and Parquet, TensorBoard's event files, MLflow
+recorded.py                columns, trials and settings as these take them
+live.py                    event files of a run while it trains
+models.py                  the table of model formats: NumPy, Keras, SavedModel
 """

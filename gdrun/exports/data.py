@@ -1,28 +1,27 @@
-"""What runs recorded as files of other programs, by format."""
+"""The table of exporters, and the export of runs by one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gdrun.errors import UsageError
-from gdrun.rundir.files import disk_error
+from gdrun.rundir.run import Run, load_run
 from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
 
-if TYPE_CHECKING:
-    from gdrun.rundir.run import Run
+from . import tables, tensorboard, tracking
+from .exporter import Exporter
 
-FORMATS = {
-    "csv": "a table: of runs a row a recorded step, of sweeps a row a trial",
-    "parquet": "the same with types (needs pyarrow)",
-    "tensorboard": "event files: curves, histograms, hyperparameters (needs tensorboard)",
-    "mlflow": "runs in MLflow's tracking store (needs mlflow)",
-}
-"""Format -> what it is."""
+EXPORTERS: tuple[Exporter, ...] = (
+    tables.export_csv,
+    tables.export_parquet,
+    tensorboard.export_tensorboard,
+    tracking.export_mlflow,
+)
+"""A line here and a decorated function add a format."""
 
-_FOLDER = "tensorboard"
+FORMATS = {exporter.format: exporter for exporter in EXPORTERS}
 
 
 def export(
@@ -48,20 +47,7 @@ def export(
         RunDirectoryError: a run is damaged, or the disk refuses.
     """
     check_format(to)
-    loaded = load_runs(runs, runs_dir)
-    match to:
-        case "csv" | "parquet":
-            path = Path(output) if output is not None else Path(f"{_name_of(loaded)}.{to}")
-            _refuse(path)
-            return [str(_write_new(path, _table(loaded, to)))]
-        case "tensorboard":
-            from .tensorboard import write_events
-
-            return [str(path) for path in write_events(loaded, Path(_FOLDER if output is None else output))]
-        case _:
-            from .tracking import log_to_mlflow
-
-            return log_to_mlflow(loaded, None if output is None else str(output))
+    return FORMATS[to].write(load_runs(runs, runs_dir), None if output is None else str(output))
 
 
 def check_format(to: str) -> None:
@@ -76,40 +62,10 @@ def check_format(to: str) -> None:
 def load_runs(
     runs: Run | str | Path | Sequence[Run | str | Path], runs_dir: str | Path | None = None
 ) -> list[Run]:  # fmt: skip
-    """Return the runs that are meant. Raises UsageError where there is none."""
-    from gdrun.rundir.run import Run, load_run
-
-    given = [runs] if isinstance(runs, Run | str | Path) else list(runs)
-    if not given:
+    """Return the runs that are named. Raises UsageError where there is none."""
+    references = [runs] if isinstance(runs, Run | str | Path) else list(runs)
+    if not references:
         raise UsageError("no run is named")
-    loaded = [one if isinstance(one, Run) else load_run(one, runs_dir) for one in given]
+    loaded = [run if isinstance(run, Run) else load_run(run, runs_dir) for run in references]
     # The same run under two names is one.
     return list({str(run.directory.resolve()): run for run in loaded}.values())
-
-
-def _table(runs: list[Run], to: str) -> bytes:
-    from .tables import csv_text, parquet_bytes
-
-    return csv_text(runs).encode("utf-8", "backslashreplace") if to == "csv" else parquet_bytes(runs)
-
-
-def _name_of(runs: list[Run]) -> str:
-    return runs[0].info.name or runs[0].id if len(runs) == 1 else "runs"
-
-
-def _refuse(path: Path) -> None:
-    if path.exists() or path.is_symlink():
-        raise UsageError(f"{safe_text(path)} exists; it is not replaced", hint="name another file with -o")
-
-
-def _write_new(path: Path, data: bytes) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            file.write(data)
-    except FileExistsError:
-        _refuse(path)
-        raise
-    except OSError as error:
-        raise disk_error("write", path, error) from error
-    return path

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,8 @@ from gdrun.rundir.strict_json import not_finite
 from gdrun.rundir.tail import Tail
 from gdrun.training.listener import Listener, Plan, Progress
 
-from .events import EventFile, require_tensorboard
-from .hyperparameters import hyperparameters
-from .tensorboard import finish
+from .recorded import hyperparameters
+from .tensorboard import EventFile, finish, require_tensorboard
 
 MOST_NUMBERS = 64
 """Of one recorded column: larger arrays are written as histograms at the end alone."""
@@ -49,7 +50,7 @@ class TensorBoardListener(Listener):
         if plan.directory is None or plan.num_trials is not None:
             return  # A sweep has no rows; its trials are exported when they have ended.
         run = Run(plan.directory)
-        with _Forgiving(self):
+        with self._warning():
             self._file = EventFile(self._folder / run.id)
             self._file.begin(hyperparameters(run), name=run.id, at=time.time())
             self._tail = Tail(run.directory)
@@ -70,7 +71,7 @@ class TensorBoardListener(Listener):
         self._inner.finished(run)
         self._follow()
         if self._file is not None:
-            with _Forgiving(self):
+            with self._warning():
                 finish(self._file, run)
         self._end_file()
 
@@ -79,58 +80,50 @@ class TensorBoardListener(Listener):
         self._end_file()
         self._inner.close()
 
+    @contextmanager
+    def _warning(self) -> Iterator[None]:
+        """Turn a disk's refusal into a warning and the end of the event file."""
+        try:
+            yield
+        except RunDirectoryError as error:
+            self._file = None
+            self.warned(f"TensorBoard's files are not written any more: {error.message}")
+
     def _end_file(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            with _Forgiving(self):
+            with self._warning():
                 file.close()
 
     def _follow(self) -> None:
         if self._file is None or self._tail is None:
             return
-        with _Forgiving(self):
+        with self._warning():
             now = time.time()
             for row in self._tail.new_rows():
                 self._file.scalars(numbers_in(row), step=row["step"], at=now)
             self._file.flush()
 
 
-class _Forgiving:
-    """Turns a disk's refusal into a warning and the end of the event file."""
-
-    def __init__(self, listener: TensorBoardListener) -> None:
-        self._listener = listener
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, RunDirectoryError):
-            return False
-        self._listener._file = None
-        self._listener.warned(f"TensorBoard's files are not written any more: {error.message}")
-        return True
-
-
 def numbers_in(row: dict[str, Any]) -> dict[str, float]:
     """Return the numbers in a row of metrics.jsonl by name: "loss", "parameters.W[0,1]", "parameters.c.re"."""
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for name, value in row.items():
         if name not in ("step", "epoch"):
-            _collect(name, value, found)
-    return found
+            _collect(name, value, numbers)
+    return numbers
 
 
-def _collect(name: str, value: Any, found: dict[str, float]) -> None:
+def _collect(name: str, value: Any, numbers: dict[str, float]) -> None:
     if isinstance(value, str):
         value = not_finite(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        found[name] = float(value) if isinstance(value, float) or abs(value) < 1 << 1000 else float("inf")
+        numbers[name] = float(value) if isinstance(value, float) or abs(value) < 1 << 1000 else float("inf")
     elif isinstance(value, dict) and value.keys() == {"re", "im"}:
         for part, number in value.items():
-            _collect(f"{name}.{part}", number, found)
+            _collect(f"{name}.{part}", number, numbers)
     elif isinstance(value, list):
         array = np.array(value, object)
         if array.size <= MOST_NUMBERS:
             for index in np.ndindex(array.shape):
-                _collect(f"{name}[{','.join(map(str, index))}]", array[index], found)
+                _collect(f"{name}[{','.join(map(str, index))}]", array[index], numbers)

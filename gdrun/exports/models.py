@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
+from gdrun.config.plugins import PluginSources
 from gdrun.errors import ComponentError, ConfigError, RunDirectoryError, UsageError
-from gdrun.training.predict import final_moment, trained_state
+from gdrun.rundir.run import Run
+from gdrun.training.predict import final_moment, load_trained, trained_state
+from gdrun.training.prepare import Prepared
 
-if TYPE_CHECKING:
-    from gdrun.config.plugins import PluginSources
-    from gdrun.rundir.run import Run
-    from gdrun.training.prepare import Prepared
-
-Format = Literal["npz", "keras", "savedmodel"]
-FORMATS: tuple[Format, ...] = ("npz", "keras", "savedmodel")
+Load = Callable[[], Prepared]
+"""Builds the run's experiment, which needs TensorFlow."""
 
 
 def export_model(
-    run: Run, output: Path, *, format: Format, device: str | None = None, plugins: PluginSources = ()
+    run: Run, output: Path, *, format: str, device: str | None = None, plugins: PluginSources = ()
 ) -> Path:
     """Write the model of a finished run and return where it is.
 
@@ -38,26 +38,25 @@ def export_model(
     """
     if output.exists():
         raise UsageError(f"{output} exists; it is not replaced", hint="name another one with -o")
+
+    def load() -> Prepared:
+        return load_trained(run, device=device, plugins=plugins)
+
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        if format == "npz":
-            run.arrays("parameters.npz")  # says where they are missing or damaged
-            shutil.copyfile(run.directory / "parameters.npz", output)
-            return output
-        from gdrun.training.predict import load_trained
-
-        prepared = load_trained(run, device=device, plugins=plugins)
-        if format == "keras":
-            _write_keras(prepared, run, output)
-        else:
-            _write_saved_model(prepared, run, output)
+        FORMATS[format].write(run, output, load)
     except OSError as error:
         raise RunDirectoryError(f"cannot write {output}: {error.strerror or error}") from error
     return output
 
 
-def _write_keras(prepared: Prepared, run: Run, output: Path) -> None:
-    network = prepared.built.objective.model.keras_network
+def _write_npz(run: Run, output: Path, load: Load) -> None:
+    run.arrays("parameters.npz")  # raises where they are missing or damaged
+    shutil.copyfile(run.directory / "parameters.npz", output)
+
+
+def _write_keras(run: Run, output: Path, load: Load) -> None:
+    network = load().built.objective.model.keras_network
     if network is None:
         raise UsageError(
             "only models of Keras layers (linear, mlp, layers) can be written as a Keras model",
@@ -68,9 +67,10 @@ def _write_keras(prepared: Prepared, run: Run, output: Path) -> None:
     network.to_keras(run.parameters).save(output)
 
 
-def _write_saved_model(prepared: Prepared, run: Run, output: Path) -> None:
+def _write_saved_model(run: Run, output: Path, load: Load) -> None:
     from gdrun.engine.device import import_tensorflow
 
+    prepared = load()
     tf = import_tensorflow()
     built = prepared.built
     parameters, fixed, model_state = trained_state(prepared, run)
@@ -102,3 +102,19 @@ def _write_saved_model(prepared: Prepared, run: Run, output: Path) -> None:
     except (ComponentError, ConfigError, ValueError, TypeError) as error:
         raise UsageError(f"this model works for the number of examples it was trained on only: {error}") from error
     tf.saved_model.save(module, str(output), signatures={"serving_default": concrete})
+
+
+@dataclass(frozen=True)
+class ModelFormat:
+    """A format of models: the function that writes one, and the end of its name by default."""
+
+    suffix: str
+    write: Callable[[Run, Path, Load], None]
+
+
+FORMATS = {
+    "npz": ModelFormat(".npz", _write_npz),
+    "keras": ModelFormat(".keras", _write_keras),
+    "savedmodel": ModelFormat("-model", _write_saved_model),
+}
+"""A line here and a function add a format."""

@@ -5,19 +5,28 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gdrun.errors import ResourceError, UsageError
 from gdrun.rundir.digits import shortest_texts
+from gdrun.rundir.run import Run
 
-from .flat import cell, flat_columns, is_sweep
+from .exporter import exporter, write_new
+from .recorded import cell, flat_columns, is_sweep
 
-if TYPE_CHECKING:
-    from gdrun.rundir.run import Run
 
-Columns = dict[str, list[Any]]
+@exporter("csv")
+def export_csv(runs: Sequence[Run], output: str | None) -> list[str]:
+    """Write a table: of runs a row a recorded step, of sweeps a row a trial."""
+    return write_new(runs, output, ".csv", lambda: csv_text(runs).encode("utf-8", "backslashreplace"))
+
+
+@exporter("parquet")
+def export_parquet(runs: Sequence[Run], output: str | None) -> list[str]:
+    """Write the same table with types (needs pyarrow)."""
+    return write_new(runs, output, ".parquet", lambda: parquet_bytes(runs))
 
 
 def csv_text(runs: Sequence[Run]) -> str:
@@ -104,7 +113,7 @@ def _text(value: Any) -> str:
 
 
 def _typed(values: Any) -> Any:
-    """A column whose entries are all of one type: numbers, bools, or texts."""
+    """Return a column whose entries are all of one type: numbers, bools, or texts."""
     if isinstance(values, np.ndarray) and values.dtype != object:
         return values
     kinds = {type(value) for value in values if value is not None}

@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from gdrun.errors import ResourceError, RunDirectoryError
+from gdrun.rundir.run import Run
 from gdrun.text import safe_text
 
-from .flat import cell, finite_numbers, flat_columns, is_sweep, parts_of, row_times, seconds_of
-from .hyperparameters import hyperparameters
+from .exporter import exporter
+from .recorded import (
+    RecordedCurve,
+    curve_of,
+    finite_numbers,
+    hyperparameters,
+    is_sweep,
+    seconds_of,
+    trials_of,
+)
 
-if TYPE_CHECKING:
-    from gdrun.rundir.run import Run
-
-MOST_TRIAL_ROWS = 1000
 _METRICS_A_CALL, _SETTINGS_A_CALL = 1000, 100
 """What MLflow's server takes in one request."""
 _LONGEST_VALUE, _LONGEST_TAG, _LONGEST_KEY = 500, 5000, 250
 _FILES = ("config.yaml", "run.json", "log.txt", "parameters.npz", "parameters.json", "trials.csv", "report.html")
 _STATUS = {"completed": "FINISHED", "stopped": "FINISHED", "interrupted": "KILLED", "running": "RUNNING"}
-_NOT_METRICS = ("step", "epoch")
-_NO_RESULT = ("trial", "status", "stopped_by", "best_step", "diverged_at", "diverged", "why")
 
 
-def log_to_mlflow(runs: Sequence[Run], uri: str | None = None) -> list[str]:
-    """Log runs after the fact and return MLflow's ids of them; a sweep is a run with one nested run a trial.
+@exporter("mlflow")
+def export_mlflow(runs: Sequence[Run], output: str | None) -> list[str]:
+    """Log runs to MLflow's tracking store (needs mlflow).
 
-    The experiment is called as the run's config is. Parameters are its settings, metrics its rows with their steps;
-    the small files of the run directory are its artifacts.
+    A sweep is a run with one nested run a trial. The experiment is called as the run's config is. Parameters are its
+    settings, metrics its rows with their steps; the small files of the run directory are its artifacts.
 
     Args:
-        uri: of the tracking store; None: what MLflow's own settings say (MLFLOW_TRACKING_URI, else ./mlruns).
+        output: URI of the tracking store; None: MLflow's own settings (MLFLOW_TRACKING_URI, else ./mlruns).
+    Returns:
+        MLflow's ids of the runs.
     Raises:
         ResourceError: mlflow is not installed, or its store cannot be reached.
         RunDirectoryError: a run is damaged.
@@ -45,7 +49,7 @@ def log_to_mlflow(runs: Sequence[Run], uri: str | None = None) -> list[str]:
     except ImportError as error:
         raise ResourceError("mlflow is not installed", hint="pip install 'gdrun[mlflow]'") from error
     try:
-        client = MlflowClient(tracking_uri=uri)
+        client = MlflowClient(tracking_uri=output)
         return [_Log(client, entities, run).write() for run in runs]
     except (RunDirectoryError, ResourceError):
         raise
@@ -54,7 +58,7 @@ def log_to_mlflow(runs: Sequence[Run], uri: str | None = None) -> list[str]:
 
 
 class _Log:
-    """One run or sweep on its way into MLflow."""
+    """One run or sweep, logged to MLflow."""
 
     def __init__(self, client: Any, entities: Any, run: Run) -> None:
         self._client, self._entities, self._run = client, entities, run
@@ -66,41 +70,32 @@ class _Log:
 
     def write(self) -> str:
         """Log it and return MLflow's id of it."""
-        run, record = self._run, self._run.info
-        told = {"gdrun.id": run.id, "gdrun.status": str(run.status), "gdrun.kind": record.kind}
-        told |= {"gdrun.why": record.why or "", "mlflow.note.content": record.description or ""}
-        identity = self._begin(run.id, told)
+        run, info = self._run, self._run.info
+        tags = {"gdrun.id": run.id, "gdrun.status": str(run.status), "gdrun.kind": info.kind}
+        tags |= {"gdrun.why": info.why or "", "mlflow.note.content": info.description or ""}
+        identity = self._begin(run.id, tags)
         self._settings(identity, hyperparameters(run))
-        self._metrics(identity, {f"final/{key}": value for key, value in finite_numbers(record.final).items()})
+        self._results(identity, finite_numbers(info.final), info.steps or 0)
         if is_sweep(run):
-            self._trials(run, identity)
+            self._trials(identity)
         else:
-            steps = run.table.steps
-            self._rows(identity, flat_columns(run), steps, row_times(run, steps))
+            self._curve(identity, curve_of(run))
         for name in _FILES:
-            if (run.directory / name).is_file() and not (run.directory / name).is_symlink():
+            if (run.directory / name).is_file():
                 self._client.log_artifact(identity, str(run.directory / name))
-        self._finish(identity, _STATUS.get(str(run.status), "FAILED"))
+        self._finish(identity, str(run.status))
         return identity
 
-    def _trials(self, sweep: Run, parent: str) -> None:
-        curves = sweep.curves
-        steps = curves.get("step", np.zeros(0, np.int64))
-        places = {number: at for at, number in enumerate(curves["trial"].tolist())} if "trial" in curves else {}
-        picked = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MOST_TRIAL_ROWS)).astype(int))
-        times = row_times(sweep, steps[picked])
-        for row in sweep.trials:
-            number, status = row["trial"], str(row.get("status"))
-            told = {"mlflow.parentRunId": parent, "gdrun.id": f"{sweep.id}/{number}", "gdrun.status": status}
-            identity = self._begin(f"trial {number}", told)
-            self._settings(identity, {key: cell(row[key]) for key in sweep.axes if row.get(key) is not None})
-            results = {key: value for key, value in row.items() if key not in (*_NO_RESULT, *sweep.axes)}
-            self._metrics(identity, {f"final/{key}": value for key, value in finite_numbers(results).items()})
-            if number in places:
-                own = {key: values[places[number]] for key, values in curves.items() if key not in ("step", "trial")}
-                flat = {name: part[picked] for key, values in own.items() for name, part in parts_of(key, values)}
-                self._rows(identity, flat, steps[picked], times)
-            self._finish(identity, _STATUS.get(status, "FAILED"))
+    def _trials(self, parent: str) -> None:
+        sweep = self._run
+        for trial in trials_of(sweep):
+            tags = {"mlflow.parentRunId": parent, "gdrun.id": f"{sweep.id}/{trial.number}"}
+            identity = self._begin(f"trial {trial.number}", tags | {"gdrun.status": trial.status})
+            self._settings(identity, trial.settings)
+            self._results(identity, trial.results, trial.num_steps)
+            if trial.curve is not None:
+                self._curve(identity, trial.curve)
+            self._finish(identity, trial.status)
 
     def _begin(self, name: str, tags: Mapping[str, str]) -> str:
         short = {key: safe_text(value, limit=_LONGEST_TAG, lines=True) for key, value in tags.items() if value}
@@ -110,7 +105,8 @@ class _Log:
         return str(made.info.run_id)
 
     def _finish(self, identity: str, status: str) -> None:
-        self._client.set_terminated(identity, status, end_time=_milliseconds(self._end))
+        state = _STATUS.get(status, "FAILED")
+        self._client.set_terminated(identity, state, end_time=_milliseconds(self._end))
 
     def _settings(self, identity: str, settings: Mapping[str, Any]) -> None:
         make = self._entities.Param
@@ -118,38 +114,40 @@ class _Log:
         for part in _parts(made, _SETTINGS_A_CALL):
             self._client.log_batch(identity, params=part)
 
-    def _metrics(self, identity: str, values: Mapping[str, float]) -> None:
-        make, step, at = self._entities.Metric, self._run.info.steps or 0, _milliseconds(self._end)
-        made = [make(name, value, at, step) for name, value in _named(values).items()]
-        for part in _parts(made, _METRICS_A_CALL):
-            self._client.log_batch(identity, metrics=part)
+    def _results(self, identity: str, results: Mapping[str, float], step: int) -> None:
+        named = _named({f"final/{name}": value for name, value in results.items()})
+        self._metrics(identity, [(name, value, self._end, step) for name, value in named.items()])
 
-    def _rows(self, identity: str, columns: Mapping[str, np.ndarray], steps: np.ndarray, times: np.ndarray) -> None:
-        make: Callable[..., Any] = self._entities.Metric
-        made: list[Any] = []
-        for name, values in _named(columns).items():
-            if name in _NOT_METRICS or values.dtype.kind not in "iuf":
-                continue
-            for value, step, at in zip(values.tolist(), steps.tolist(), times.tolist(), strict=True):
-                if value == value:
-                    made.append(make(name, value, _milliseconds(at), step))
+    def _curve(self, identity: str, curve: RecordedCurve) -> None:
+        self._metrics(
+            identity,
+            [
+                (name, value, time, step)
+                for name, values in _named(curve.numeric()).items()
+                for value, time, step in zip(values.tolist(), curve.times.tolist(), curve.steps.tolist(), strict=True)
+                if value == value
+            ],
+        )
+
+    def _metrics(self, identity: str, metrics: Sequence[tuple[str, float, float, int]]) -> None:
+        made = [self._entities.Metric(name, value, _milliseconds(at), step) for name, value, at, step in metrics]
         for part in _parts(made, _METRICS_A_CALL):
             self._client.log_batch(identity, metrics=part)
 
 
 def _named(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same under names that MLflow takes: W[0,1] is W.0.1; of two that become the same one gets a number."""
-    found: dict[str, Any] = {}
+    """Return the values under names that MLflow takes: W[0,1] is W.0.1; of equal ones the second gets a number."""
+    renamed: dict[str, Any] = {}
     for name, value in values.items():
         plain = re.sub(r"[^\w\-./ ]", ".", name.replace("[", ".").replace("]", "").replace(",", "."))
         # It is a path for some stores: no part may be empty or lead upwards.
         parts = [part for part in plain.split("/") if part.strip(". ")]
         short = "/".join(parts)[:_LONGEST_KEY] or "value"
         unique, count = short, 2
-        while unique in found:
+        while unique in renamed:
             unique, count = f"{short}_{count}", count + 1
-        found[unique] = value
-    return found
+        renamed[unique] = value
+    return renamed
 
 
 def _parts(items: list[Any], size: int) -> Iterator[list[Any]]:

@@ -21,7 +21,7 @@ from gdrun.errors import FormulaError
 from . import nodes, numpy_ops
 from .failures import Unconnected, inside
 from .nodes import LOOP_COUNTER, UNROLLED_ROUNDS, Definition, Expression, FormulaNode, LoopDefinition
-from .table import DERIVATIVES, TABLE, Function
+from .table import DERIVATIVES, OF_TWO_VALUES, TABLE, Function
 
 
 class Ops(Protocol):
@@ -29,11 +29,11 @@ class Ops(Protocol):
 
     @property
     def concrete(self) -> bool:
-        """Whether values can be looked at while a formula is evaluated."""
+        """True where values can be looked at while a formula is evaluated."""
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
-        """What the library raises for values that do not fit."""
+        """Exceptions of the library for values that do not fit."""
 
     def lift(self, value: Any) -> Any: ...
     def is_host(self, value: Any) -> bool: ...
@@ -56,7 +56,7 @@ class Ops(Protocol):
 
 
 class Scope:
-    """What the names of a formula stand for, at one evaluation.
+    """The values of the names of a formula, at one evaluation.
 
     Make a new one for every evaluation of a step: definitions are remembered, and a value that was traced in one
     TensorFlow graph is of no use in another.
@@ -223,7 +223,6 @@ def evaluate_constants(
 
 _DEVICE_NOTE = re.compile(r"\{\{function_node [^}]*\}\} ?| ?\[Op:\w*\].*", re.DOTALL)
 _COUNTS = frozenset({"num", "depth", "repeats"})
-_MENDS = {"max": "of two values: maximum(a, b)", "min": "of two values: minimum(a, b)"}
 
 
 class _Evaluator:
@@ -356,7 +355,7 @@ class _Evaluator:
             return self.draw(node, arguments)
         kinds = {parameter.name: parameter.kind for parameter in row.parameters}
         operands = tuple(value for name, value in arguments.items() if kinds[name] == "value")
-        hint = _MENDS.get(row.name) if "axis" in arguments else None
+        hint = OF_TWO_VALUES.get(row.name) if "axis" in arguments else None
         return self.guard(node, node.written, lambda: self.ops.call(row.name, arguments), operands, hint)
 
     def argument(self, row: Function, name: str, node: FormulaNode) -> Any:
@@ -391,7 +390,7 @@ class _Evaluator:
     def static(self, node: FormulaNode, what: str) -> Any:
         value = self.value(node)
         if not self.ops.is_host(value) or np.size(value) != 1:
-            hint = _MENDS.get(what.removeprefix("axis of "))
+            hint = OF_TWO_VALUES.get(what.removeprefix("axis of "))
             raise self.error(node, f"{what} must be one number that is known before the run", hint)
         return np.asarray(value).reshape(()).item()
 

@@ -50,15 +50,15 @@ def inside(*steps: str | int, section: ConfigPath | None = None) -> Iterator[Non
     try:
         yield
     except FormulaError as error:
-        known = error if isinstance(error, LocatedFormulaError) else None
-        if known is not None and known.section is not None:
+        located = error if isinstance(error, LocatedFormulaError) else None
+        if located is not None and located.section is not None:
             raise  # the innermost definition already said where
         raise LocatedFormulaError(
             error.message,
             offset=error.offset,
             length=error.length,
             hint=error.hint,
-            inside=steps + (known.inside if known else ()),
+            inside=steps + (located.inside if located else ()),
             section=section,
         ) from error
 

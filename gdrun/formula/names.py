@@ -66,15 +66,15 @@ def check_names(
     Returns:
         One FormulaError a use, with offset, length, a suggestion and the allowed names.
     """
-    found: list[tuple[int, FormulaError]] = []
+    errors: list[tuple[int, FormulaError]] = []
     names, callables = frozenset(allowed_names), frozenset(allowed_callables)
     for name, offset, length in expression.names_at:
         if name not in names and name != "pi":
-            found.append((offset, _at(expression, offset, length, *_unknown_name(name, names, callables))))
+            errors.append((offset, _at(expression, offset, length, *_unknown_name(name, names, callables))))
     for name, offset, length in expression.calls_at:
         if name not in TABLE and name not in callables:
-            found.append((offset, _at(expression, offset, length, *_unknown_call(name, names, callables))))
-    return [error for _, error in sorted(found, key=lambda pair: pair[0])]
+            errors.append((offset, _at(expression, offset, length, *_unknown_call(name, names, callables))))
+    return [error for _, error in sorted(errors, key=lambda pair: pair[0])]
 
 
 def _at(expression: Expression, offset: int, length: int, message: str, hint: str) -> FormulaError:
@@ -122,28 +122,28 @@ def check_definitions(
         LocatedFormulaErrors whose `inside` is (name,) or (name, part), relative to the `define` section.
     """
     errors: list[FormulaError] = []
-    known = set(allowed_names)
+    defined = set(allowed_names)
     for name, definition in definitions.items():
         parts: list[tuple[tuple[str, ...], Expression, set[str]]]
         if isinstance(definition, LoopDefinition):
-            within = known | {name, LOOP_COUNTER}
-            parts = [((name, "start"), definition.start, known), ((name, "repeat"), definition.repeat, within)]
+            within = defined | {name, LOOP_COUNTER}
+            parts = [((name, "start"), definition.start, defined), ((name, "repeat"), definition.repeat, within)]
             if definition.while_ is not None:
                 parts.append(((name, "while"), definition.while_, within))
         else:
-            parts = [((name,), definition, known)]
+            parts = [((name,), definition, defined)]
         for path, expression, allowed in parts:
             for error in check_names(expression, allowed, allowed_callables):
                 below = error.inside if isinstance(error, LocatedFormulaError) else ()
                 hint = error.hint
-                if any(error.message == f"unknown name {later!r}" for later in definitions if later not in known):
+                if any(error.message == f"unknown name {later!r}" for later in definitions if later not in defined):
                     hint = "definitions are evaluated in order; move it above this one"
                 errors.append(
                     LocatedFormulaError(
                         error.message, offset=error.offset, length=error.length, hint=hint, inside=path + below
                     )
                 )
-        known.add(name)
+        defined.add(name)
     return errors
 
 
@@ -153,13 +153,13 @@ _SAME_NUMBERS = ("reshape", "ravel", "expand_dims", "squeeze", "transpose", "sto
 
 def compared_with(name: str, expressions: Iterable[Expression]) -> frozenset[str]:
     """Return the names that some formula subtracts from `name`, or it from them; parts and other shapes count."""
-    found = set()
+    others = set()
     for expression in expressions:
         for node in walk(expression.root):
             sides = _sides(node)
             if len(sides) == 2 and name in sides:
-                found |= {side for side in sides if side is not None and side != name}
-    return frozenset(found)
+                others |= {side for side in sides if side is not None and side != name}
+    return frozenset(others)
 
 
 def _sides(node: FormulaNode) -> tuple[str | None, ...]:

@@ -201,7 +201,7 @@ class LoopDefinition:
 
     @property
     def fits_lanes(self) -> bool:
-        """Whether it can be differentiated under vectorized_map: a longer loop's tape has no XLA kernel there."""
+        """True where it can be differentiated under vectorized_map: a longer loop's tape has no XLA kernel there."""
         return self.rounds <= UNROLLED_ROUNDS
 
     @property
@@ -222,12 +222,12 @@ class LoopDefinition:
 
     @property
     def draws(self) -> bool:
-        """Whether one of its formulas draws random numbers."""
+        """True where one of its formulas draws random numbers."""
         return any(part.draws for part in self.parts)
 
     @property
     def differentiates(self) -> bool:
-        """Whether one of its formulas holds a derivative."""
+        """True where one of its formulas holds a derivative."""
         return any(part.differentiates for part in self.parts)
 
 

@@ -68,7 +68,7 @@ class NumpyOps:
         return value if isinstance(value, float | complex) else _numeric(value)
 
     def is_host(self, value: Any) -> bool:
-        """Whether the value is known before the run; in numpy all are."""
+        """Return whether the value is known before the run; in numpy all are."""
         return True
 
     def shape(self, value: Any) -> tuple[int | None, ...]:

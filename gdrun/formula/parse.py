@@ -17,7 +17,7 @@ from .failures import LocatedFormulaError, inside
 from .mistakes import attribute, clean, missing_operator, mistake, private_name
 from .names import RESERVED, check_definitions, check_name, check_names
 from .nodes import Expression, FormulaNode
-from .table import DERIVATIVES, TABLE, Function
+from .table import DERIVATIVES, OF_TWO_VALUES, TABLE, Function
 
 __all__ = ["RESERVED", "Expression", "check_definitions", "check_name", "check_names", "parse"]
 
@@ -62,7 +62,7 @@ def parse(text: str | int | float | complex | SequenceOf[Any]) -> Expression:
     if isinstance(text, str):
         return _expression(text, _read(text))
     if isinstance(text, bool) or not isinstance(text, int | float | complex | list | tuple):
-        raise FormulaError(f"{_shown(text)} is not a formula", hint="write a number, a formula or a list of them")
+        raise FormulaError(f"{_described(text)} is not a formula", hint="write a number, a formula or a list of them")
     writer = _ListWriter()
     root = writer.node(text, ())
     return _expression("".join(writer.pieces), root, tuple(writer.elements) if isinstance(text, list | tuple) else ())
@@ -134,17 +134,25 @@ class _ListWriter:
 def _number(value: Any, path: tuple[int, ...]) -> float | complex:
     """Return a YAML number as float or complex; refuse bool, nan, infinity and integers beyond float64."""
     if isinstance(value, bool) or not isinstance(value, int | float | complex):
-        raise LocatedFormulaError(f"{_shown(value)} is not a number", hint="write a number or a formula", inside=path)
-    try:
-        number = value if isinstance(value, complex) else float(value)
-    except OverflowError:
-        number = math.inf
-    if not cmath.isfinite(number):
-        raise LocatedFormulaError(f"{_shown(value)} is not a finite float64", inside=path)
+        raise LocatedFormulaError(
+            f"{_described(value)} is not a number", hint="write a number or a formula", inside=path
+        )
+    number = _finite(value)
+    if number is None:
+        raise LocatedFormulaError(f"{_described(value)} is not a finite float64", inside=path)
     return number
 
 
-def _shown(value: Any) -> str:
+def _finite(value: float | complex) -> float | complex | None:
+    """Return a number as float or complex at once, integers too; None where float64 cannot hold it."""
+    try:
+        number = value if isinstance(value, complex) else float(value)
+    except OverflowError:
+        return None
+    return number if cmath.isfinite(number) else None
+
+
+def _described(value: Any) -> str:
     """Name a refused YAML value in a few characters."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
@@ -268,11 +276,8 @@ class _Converter:
         if value is Ellipsis:
             raise self.refuse(node, "'...' only stands in an index", "as in x[..., 0]")
         assert isinstance(value, int | float | complex), "clean refuses quotes"
-        try:
-            number = value if isinstance(value, complex) else float(value)
-        except OverflowError:
-            number = math.inf
-        if not cmath.isfinite(number):
+        number = _finite(value)
+        if number is None:
             raise self.refuse(node, "the number is too large for float64", "the largest is about 1.8e308")
         written = self.written(node)
         if not _NUMBER.fullmatch(written) or re.fullmatch(r"0\d+", written):
@@ -338,7 +343,7 @@ class _Converter:
         """Pair arguments with parameters; refuse too many, too few, twice and unknown ones."""
         usage = f"it is called as {row.signature}"
         if len(node.args) > len(row.parameters):
-            mend = {"max": "of two values: maximum(a, b)", "min": "of two values: minimum(a, b)"}.get(row.name, usage)
+            mend = OF_TWO_VALUES.get(row.name, usage)
             raise self.refuse(
                 node.args[len(row.parameters)], f"{written} takes at most {len(row.parameters)} arguments", mend
             )

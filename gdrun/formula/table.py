@@ -89,12 +89,12 @@ class Function:
 
     @property
     def xla(self) -> bool:
-        """Whether XLA can compile it; where not, a run falls back to graph."""
+        """True where XLA can compile it; where not, a run falls back to graph."""
         return self.name not in _WITHOUT_KERNEL
 
     @property
     def lanes(self) -> bool:
-        """Whether tf.vectorized_map can convert it; where not, trials run one after the other."""
+        """True where tf.vectorized_map can convert it; where not, trials run one after the other."""
         return self.name not in _WITHOUT_LANES
 
     def parameter(self, keyword: str) -> FunctionParameter | None:
@@ -353,6 +353,9 @@ TABLE: dict[str, Function] = {name: row for row in ROWS for name in (row.name, *
 """Every callable name, aliases included, to its row."""
 
 DERIVATIVES = frozenset({"grad", "jacobian", "hessian"})
+
+OF_TWO_VALUES = {"max": "of two values: maximum(a, b)", "min": "of two values: minimum(a, b)"}
+"""Mends of the reductions that Python's own functions of the name are taken for."""
 
 
 def describe_functions() -> list[tuple[str, str, str]]:

@@ -20,7 +20,7 @@ T = Any
 
 
 def is_tensor(value: Any) -> bool:
-    """Whether a value of a scope is a tensor (variables have been read by then); much faster than tf.is_tensor."""
+    """Return whether a value of a scope is a tensor (variables were read before); much faster than tf.is_tensor."""
     return isinstance(value, tf.Tensor)
 
 

@@ -59,7 +59,7 @@ def table(dtype: tf.DType | str) -> TensorFlowOps:
 
 
 class TensorFlowOps:
-    """What `evaluate` needs to work in TensorFlow: eagerly, in tf.function, under vectorized_map and XLA."""
+    """The table in TensorFlow, for `evaluate`: eagerly, in tf.function, under vectorized_map and XLA."""
 
     errors: tuple[type[Exception], ...] = (
         *numpy_ops.NumpyOps.errors,
@@ -77,7 +77,7 @@ class TensorFlowOps:
 
     @property
     def concrete(self) -> bool:
-        """Whether tensors have values now."""
+        """True where tensors have values now."""
         return bool(tf.executing_eagerly())
 
     def lift(self, value: Any) -> Any:
@@ -89,7 +89,7 @@ class TensorFlowOps:
         return self.numpy.lift(value)
 
     def is_host(self, value: Any) -> bool:
-        """Whether the value is known before the run."""
+        """Return whether the value is known before the run."""
         return not is_tensor(value)
 
     def shape(self, value: Any) -> tuple[int | None, ...]:
@@ -191,9 +191,43 @@ class TensorFlowOps:
         *,
         keep_all: bool,
     ) -> Any:
-        """Run a long loop as tf.while_loop. `following` is the state after the first round, for shape and dtype."""
-        begin, after = self.promotion.broadcast(state, following)
-        return _run_compiled_loop(self.promotion, begin, after, rounds, repeat, goes_on, keep_all=keep_all)
+        """Return the state after `rounds`, each round `state = repeat(state, i)` while `goes_on(state, i)` holds.
+
+        With `keep_all` it is the states after every round, along a new first axis. `following` is the state after the
+        first round, for shape and dtype.
+
+        All rounds are run in a tf.while_loop; where the condition has failed, the state is selected instead of
+        replaced. `repeat` is then given the loop's first state, so that no overflow beyond the end puts a nan into the
+        gradient.
+        """
+        state, following = self.promotion.broadcast(state, following)
+        try:
+            begin = tf.broadcast_to(state, following.shape) if state.shape != following.shape else state
+        except (ValueError, tf.errors.InvalidArgumentError):
+            raise FormulaError(f"the loop changes its shape from {state.shape} to {following.shape}") from None
+
+        def body(round_: tf.Tensor, still: tf.Tensor, current: tf.Tensor, states: Any) -> tuple[Any, ...]:
+            if goes_on is None:
+                new = repeat(current, round_)
+            else:
+                still = tf.logical_and(still, tf.reshape(self.promotion.truth(goes_on(current, round_)), ()))
+                new = repeat(tf.where(still, current, begin), round_)
+            new = tf.cast(self.promotion.number(new), begin.dtype)
+            if new.shape != begin.shape:
+                if begin.shape.rank is None or len(new.shape) > len(begin.shape):
+                    raise FormulaError(f"the loop changes its shape from {begin.shape} to {new.shape}")
+                new = tf.broadcast_to(new, begin.shape)
+            new = new if goes_on is None else tf.where(still, new, current)
+            return round_ + 1, still, new, states.write(round_ - rounds.start, new) if keep_all else states
+
+        kept = tf.TensorArray(begin.dtype, len(rounds), element_shape=begin.shape) if keep_all else ()
+        _, _, last, states = tf.while_loop(
+            lambda round_, *_: round_ < rounds.stop,
+            body,
+            (tf.constant(rounds.start, tf.int32), tf.constant(True), begin, kept),
+            maximum_iterations=len(rounds),
+        )
+        return states.stack() if keep_all else last
 
 
 def _static_index(value: Any) -> bool:
@@ -225,49 +259,3 @@ def _derivative(function: str, value: tf.Tensor, compute: Callable[[tf.Tensor], 
     if derivative is None:
         raise Unconnected(reason)
     return tf.convert_to_tensor(derivative)
-
-
-def _run_compiled_loop(
-    promotion: Promotion,
-    state: tf.Tensor,
-    following: tf.Tensor,
-    rounds: range,
-    repeat: Callable[[Any, Any], Any],
-    goes_on: Callable[[Any, Any], Any] | None,
-    *,
-    keep_all: bool,
-) -> tf.Tensor:
-    """Return the state after `rounds`, each round `state = repeat(state, i)` while `goes_on(state, i)` holds.
-
-    With `keep_all` it is the states after every round, along a new first axis.
-
-    All rounds are run; where the condition has failed, the state is selected instead of replaced. `repeat` is then
-    fed the loop's first state, so that no overflow beyond the end puts a nan into the gradient.
-    """
-    try:
-        begin = tf.broadcast_to(state, following.shape) if state.shape != following.shape else state
-    except (ValueError, tf.errors.InvalidArgumentError):
-        raise FormulaError(f"the loop changes its shape from {state.shape} to {following.shape}") from None
-
-    def body(round_: tf.Tensor, still: tf.Tensor, current: tf.Tensor, states: Any) -> tuple[Any, ...]:
-        if goes_on is None:
-            new = repeat(current, round_)
-        else:
-            still = tf.logical_and(still, tf.reshape(promotion.truth(goes_on(current, round_)), ()))
-            new = repeat(tf.where(still, current, begin), round_)
-        new = tf.cast(promotion.number(new), begin.dtype)
-        if new.shape != begin.shape:
-            if begin.shape.rank is None or len(new.shape) > len(begin.shape):
-                raise FormulaError(f"the loop changes its shape from {begin.shape} to {new.shape}")
-            new = tf.broadcast_to(new, begin.shape)
-        new = new if goes_on is None else tf.where(still, new, current)
-        return round_ + 1, still, new, states.write(round_ - rounds.start, new) if keep_all else states
-
-    kept = tf.TensorArray(begin.dtype, len(rounds), element_shape=begin.shape) if keep_all else ()
-    _, _, last, states = tf.while_loop(
-        lambda round_, *_: round_ < rounds.stop,
-        body,
-        (tf.constant(rounds.start, tf.int32), tf.constant(True), begin, kept),
-        maximum_iterations=len(rounds),
-    )
-    return states.stack() if keep_all else last

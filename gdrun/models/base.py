@@ -10,7 +10,7 @@ import numpy as np
 
 from gdrun.config.names import ConfigNames, Use
 from gdrun.config.section import Section
-from gdrun.errors import ComponentError, ConfigPath, Problem
+from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.evaluate import Scope
 from gdrun.random_streams import RandomNumbers
 
@@ -64,12 +64,12 @@ class ModelFunction:
 
     @property
     def state(self) -> Mapping[str, np.ndarray]:
-        """What the model keeps beside parameters, by name, initially."""
+        """State beside the parameters, by name, before training."""
         return {}
 
     @property
     def convolutional(self) -> bool:
-        """Whether it convolves, which loops on the device make slow."""
+        """True for a model that convolves, which loops on the device make slow."""
         return False
 
     @property
@@ -84,7 +84,7 @@ class ModelFunction:
 
 @dataclass(frozen=True)
 class ModelContext:
-    """What a model depends on besides its own settings.
+    """Surroundings that a model depends on besides its own settings.
 
     Args:
         constants: the config's constants, evaluated.
@@ -103,15 +103,14 @@ class ModelContext:
     networks: Mapping[str, KerasNetwork] = field(default_factory=dict)
     random: RandomNumbers | None = None
 
-    def num_features(self, kind: str) -> int:
-        """Return the number of numbers an example. Raises: ComponentError, where there is no data."""
-        if not self.inputs:
-            raise ComponentError(f"a model of kind {kind} needs data", hint="add data, or use kind: formula")
+    @property
+    def num_features(self) -> int:
+        """Number of numbers an example."""
         return sum(int(np.prod(shape[1:])) for shape in self.inputs.values())
 
 
 class ModelSection(Section):
-    """What every model has."""
+    """A kind of model: its settings, its names and what it builds."""
 
     needs_data: ClassVar[bool] = True
     """Whether it has inputs in any case."""
@@ -146,7 +145,7 @@ class ModelSection(Section):
 
     @property
     def starts_by_formula(self) -> bool:
-        """Whether every initial value is a formula of constants."""
+        """True where every initial value is a formula of constants."""
         return False
 
     def networks_called(self) -> Mapping[str, Any]:
@@ -160,7 +159,7 @@ class ModelSection(Section):
 
     @property
     def convolves(self) -> bool:
-        """Whether the model convolves, as far as the settings show it."""
+        """True where the model convolves, as far as the settings show it."""
         return any(network.convolves for network in self.networks_called().values())
 
     def parameters_in_formulas(self) -> tuple[str, ...] | None:

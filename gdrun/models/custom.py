@@ -116,8 +116,8 @@ def custom_model(
         raise caller.wrong("has no parameter to train")
     wide = tf.complex64 if dtype == tf.float32 else tf.complex128
     values = {
-        name: tf.TensorSpec(one.raw.shape, wide if one.raw.dtype.kind == "c" else dtype)
-        for name, one in initial.items()
+        name: tf.TensorSpec(value.raw.shape, wide if value.raw.dtype.kind == "c" else dtype)
+        for name, value in initial.items()
     }
     given = {name: tf.TensorSpec(shape, dtype) for name, shape in inputs.items()}
     with caller.running():

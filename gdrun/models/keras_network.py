@@ -93,7 +93,7 @@ class KerasNetwork:
         return shape
 
     def _rests(self, layer: keras.Layer, parameters: Sequence[str]) -> bool:
-        """Whether a layer normalises by what it has learnt even while training: frozen, as in Keras."""
+        """Return whether a layer normalises by what it has learnt even while training: frozen, as in Keras."""
         frozen = bool(parameters) and self.frozen.issuperset(parameters)
         return frozen and isinstance(layer, keras.layers.BatchNormalization)
 
@@ -130,13 +130,13 @@ class KerasNetwork:
         return x, updates
 
     def _shaped(self, x: tf.Tensor) -> tf.Tensor:
-        given, wanted = tuple(x.shape[1:]), self.input_shape[1:]
-        if given == wanted:
+        given, expected = tuple(x.shape[1:]), self.input_shape[1:]
+        if given == expected:
             return x
-        if len(given) != 1 or given[0] != math.prod(wanted):  # type: ignore[type-var, arg-type]
+        if len(given) != 1 or given[0] != math.prod(expected):  # type: ignore[type-var, arg-type]
             shapes = f"{shape_text(self.input_shape)} was given one of shape {shape_text((None, *given))}"
             raise ShapeError(f"a network for inputs of shape {shapes}")
-        return tf.reshape(x, [x.shape[0], *wanted])
+        return tf.reshape(x, [x.shape[0], *expected])
 
     def initial(self, prefix: str = "") -> dict[str, Initial]:
         """Return every parameter before training, its name after `prefix`."""
@@ -237,8 +237,8 @@ def call_with(
     longs = [tensor for tensor in tensors if tensor.shape.rank]
     lengths = sorted({tensor.shape[0] for tensor in longs if tensor.shape[0] is not None})
     if len(lengths) > 1:
-        shown = " and ".join(map(str, lengths))
-        raise ShapeError(f"the arguments have different numbers of examples: {shown}")
+        listed = " and ".join(map(str, lengths))
+        raise ShapeError(f"the arguments have different numbers of examples: {listed}")
     like = longs[0] if longs else tf.zeros([1], dtype)
     ones = tf.ones_like(tf.reshape(like, [-1, math.prod(like.shape[1:])])[:, 0])
     rows = [tensor if tensor.shape.rank else tensor * ones for tensor in tensors]

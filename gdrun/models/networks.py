@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class NetworkSection(Section):
-    """What every network of Keras layers has."""
+    """A network of Keras layers."""
 
     flat_names: ClassVar[bool] = False
     """Whether parameters are called without their layer: kernel, and not dense1.kernel."""
@@ -49,7 +49,7 @@ class NetworkSection(Section):
 
     @property
     def convolves(self) -> bool:
-        """Whether a layer convolves."""
+        """True where a layer convolves."""
         return any(layer.convolves for layer in self.keras_layers())
 
 
@@ -112,7 +112,7 @@ Network = Annotated[LinearNetwork | MlpNetwork | LayersNetwork, Field(discrimina
 
 
 class NetworkModel(NetworkSection, ModelSection):
-    """A model that is a network."""
+    """A model that is a network of Keras layers."""
 
     def build(self, context: ModelContext) -> NetworkFunction:
         shape, join = self._input(context)
@@ -121,7 +121,7 @@ class NetworkModel(NetworkSection, ModelSection):
 
     def _input(self, context: ModelContext) -> tuple[tuple[int | None, ...], bool]:
         """Return the shape of one batch, and whether the inputs are joined to rows."""
-        return (None, context.num_features(self.kind)), True  # type: ignore[attr-defined]
+        return (None, context.num_features), True
 
     def parameters_in_formulas(self) -> tuple[str, ...]:
         return self.parameter_names() or ()
@@ -145,7 +145,7 @@ class LayersModel(NetworkModel, LayersNetwork):
     """Shape of one example; null: the data's own."""
 
     def _input(self, context: ModelContext) -> tuple[tuple[int | None, ...], bool]:
-        features = context.num_features(self.kind)
+        features = context.num_features
         if self.input_shape is not None:
             if int(np.prod(self.input_shape)) != features:
                 raise ShapeError(

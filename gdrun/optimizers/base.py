@@ -195,6 +195,9 @@ class OptimizerSection(Section):
     has_learning_rate: ClassVar[bool] = True
     """False: `learning_rate` is no setting, the update ignores it, and no factor of the schedule acts."""
 
+    second_moment: ClassVar[str | None] = None
+    """A part of the names of those state tensors that hold the moving mean, or the sum, of squared gradients."""
+
     @property
     def hides_gradients(self) -> bool:
         """True where an infinite gradient may give finite parameters, so that every update must look for it."""

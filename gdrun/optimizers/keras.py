@@ -289,6 +289,8 @@ class Sgd(KerasOptimizer):
 class AdamSettings(KerasOptimizer):
     """Settings that Adam and AdamW share."""
 
+    second_moment = "velocity"
+
     learning_rate: NonNegative = 0.001
     """Step size."""
     beta_1: Decay = 0.9
@@ -342,6 +344,8 @@ class Adamax(KerasOptimizer):
 class Nadam(KerasOptimizer):
     """Adam with Nesterov's momentum, Dozat 2015."""
 
+    second_moment = "velocity"
+
     kind: Literal["nadam"]
     learning_rate: NonNegative = 0.001
     """Step size."""
@@ -367,6 +371,7 @@ class RMSprop(KerasOptimizer):
     """RMSprop: the gradient over the root of its moving mean square."""
 
     counts = False
+    second_moment = "velocity"
 
     kind: Literal["rmsprop"]
     learning_rate: NonNegative = 0.001
@@ -393,6 +398,7 @@ class Adagrad(KerasOptimizer):
     """Adagrad: the gradient over the root of its accumulated squares."""
 
     counts = False
+    second_moment = "accumulator"
 
     kind: Literal["adagrad"]
     learning_rate: NonNegative = 0.001

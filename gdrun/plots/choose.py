@@ -13,38 +13,27 @@ from gdrun.rundir.run import Run, load_run
 from gdrun.suggest import did_you_mean
 from gdrun.text import plural, safe_text
 
+from . import model_pictures, run_pictures, sweep_pictures, trajectory
 from .figure import Figure, Scale
-from .model_pictures import run_decisions, run_fit, run_spectrum
 from .picture import Picture
-from .run_pictures import (
-    columns_figure,
-    gradient_norm_figure,
-    learning_rate_figure,
-    loss_figure,
-    metrics_figure,
-    parameters_figure,
-    validation_figure,
-)
-from .sweep_pictures import curves_figure, heatmap_figure, sensitivity_figure
-from .trajectory import trajectory
 
 if TYPE_CHECKING:
     from gdrun.training.prepare import Prepared
 
 PICTURES: tuple[Picture[Any], ...] = (
-    loss_figure,
-    validation_figure,
-    metrics_figure,
-    parameters_figure,
-    trajectory,
-    gradient_norm_figure,
-    learning_rate_figure,
-    run_fit,
-    run_decisions,
-    run_spectrum,
-    sensitivity_figure,
-    heatmap_figure,
-    curves_figure,
+    run_pictures.loss_figure,
+    run_pictures.validation_figure,
+    run_pictures.metrics_figure,
+    run_pictures.parameters_figure,
+    trajectory.trajectory,
+    run_pictures.gradient_norm_figure,
+    run_pictures.learning_rate_figure,
+    model_pictures.run_fit,
+    model_pictures.run_decisions,
+    model_pictures.run_spectrum,
+    sweep_pictures.sensitivity_figure,
+    sweep_pictures.heatmap_figure,
+    sweep_pictures.curves_figure,
 )
 """A line here and a decorated function add a picture. Help, pages and hints have this order."""
 
@@ -110,7 +99,7 @@ def plot(
     # All records are read: one that cannot be is an error, since nothing can be drawn without it.
     is_sweep = "sweep" in {run.info.kind for run in loaded}
     if columns and kind is None and not is_sweep:
-        figure = columns_figure(loaded, columns, x=x, scale=scale)
+        figure = run_pictures.columns_figure(loaded, columns, x=x, scale=scale)
     else:
         subject = _sweep(loaded) if is_sweep else loaded
         picture = KINDS[kind] if kind is not None else _default(subject, columns)

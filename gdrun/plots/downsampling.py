@@ -1,4 +1,4 @@
-"""Lines of many points with fewer points that look the same: extremes, gaps and ends stay."""
+"""Fewer of many points: evenly, or of a line so that it looks the same: extremes, gaps and ends stay."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ import numpy as np
 
 from .figure import Scale, Series
 from .scales import position
+
+
+def evenly(count: int, most: int) -> np.ndarray:
+    """Return at most `most` of the indices 0 to `count` - 1, evenly, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
 
 
 def downsampled(series: Series, scale: Scale, limits: tuple[float, float], buckets: int) -> Series:

@@ -19,7 +19,7 @@ from .columns import PARAMETERS, Component
 from .figure import Grid
 
 if TYPE_CHECKING:
-    from gdrun.analysis.start import At
+    from gdrun.analysis.evaluation_point import EvaluationPoint
     from gdrun.training.prepare import Prepared
 
 POINTS = 121
@@ -127,8 +127,8 @@ def slice_grid(
         parts: the two numbers.
         x, y: their values along the trajectory, (R,).
     """
+    from gdrun.analysis.evaluation_point import at_step
     from gdrun.analysis.plane import Plane, number_names, real_vector, side_of
-    from gdrun.analysis.start import at_step
 
     names = number_names(prepared.built)
     # A complex parameter whose recorded values are all real has a column of real numbers.
@@ -186,7 +186,7 @@ def principal_plane(points: np.ndarray) -> PrincipalPlane:
     return PrincipalPlane(points[-1], directions * signs[:, None], coordinates * signs, (first, second))
 
 
-def plane_grid(at: At, plane: PrincipalPlane) -> Grid | None:
+def plane_grid(at: EvaluationPoint, plane: PrincipalPlane) -> Grid | None:
     """Return the loss on a plane, around the trajectory in it."""
     from gdrun.analysis.plane import Plane, side_of
 
@@ -196,7 +196,7 @@ def plane_grid(at: At, plane: PrincipalPlane) -> Grid | None:
     return _contours(x, y, _losses(at, Plane(plane.origin, plane.directions), x, y))
 
 
-def _losses(at: At, plane: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _losses(at: EvaluationPoint, plane: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the loss at each point of a grid on a plane, float64 (len(y), len(x))."""
     from gdrun.analysis.plane import plane_losses
 
@@ -210,7 +210,7 @@ def _at_least(axis: np.ndarray, span: float) -> np.ndarray:
     return np.linspace(axis[0] - more, axis[-1] + more, len(axis))
 
 
-def recorded_points(at: At, run: Run) -> np.ndarray:
+def recorded_points(at: EvaluationPoint, run: Run) -> np.ndarray:
     """Return the trained parameters in each row, before transforms, float64 (R, P)."""
     from gdrun.analysis.plane import real_vector
 

@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from gdrun.text import safe_text
 
-from .downsampling import downsampled
+from .downsampling import downsampled, evenly
 from .figure import Figure, FigureAxis, Grid, Mark, Region, Series
 from .palette import LINES, graded
 from .scales import Frame, axis_ticks, colour_limits, minor_log_ticks, number_text, position, spread_out, ticks
@@ -299,8 +299,7 @@ class _Canvas:
         most = min(_MOST_LABELS, columns * max(int(self.height * 72 * _LEGEND_HEIGHT / _ROW), 1))
         shown = named
         if len(named) > most:
-            picked = np.unique(np.linspace(0, len(named) - 1, max(min(most, 9) - 1, 1)).astype(int))
-            shown = [named[index] for index in picked]
+            shown = [named[index] for index in evenly(len(named), max(min(most, 9) - 1, 1))]
         labels = [_fitting(item.label, 0.8 * self.width, 8) for item, _ in shown]
         handles = [
             Line2D([], [], markersize=4, alpha=1 if item.weight == "strong" else 0.5, **self._line_style(item, slot))

@@ -13,9 +13,11 @@ from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
 from gdrun.text import plural, safe_text
 
+from .downsampling import evenly
 from .figure import Figure, FigureAxis, Grid, ReferenceLine, Series, SeriesStyle
+from .names import title_of
 from .picture import picture
-from .run_pictures import FEW_POINTS, subtitle, title_of
+from .run_pictures import FEW_POINTS, subtitle
 from .scales import natural_scale, number_text
 from .trajectory import Load
 
@@ -33,7 +35,7 @@ def run_fit(run: Run, *, load: Load) -> Figure:
     Raises:
         UsageError: the run is not of that kind, or has not ended.
     """
-    from gdrun.analysis.responses import curve_of
+    from gdrun.analysis.model_response import curve_of
 
     response = curve_of(_finished(run, load), run)
     (x, y), more = _some(response.train.inputs[:, 0], response.train.target.reshape(-1))
@@ -56,7 +58,7 @@ def run_decisions(run: Run, *, load: Load) -> Figure:
     Raises:
         UsageError: the run is not of that kind, or has not ended.
     """
-    from gdrun.analysis.responses import classes_of
+    from gdrun.analysis.model_response import classes_of
 
     response = classes_of(_finished(run, load), run)
     (x, y, labels), more = _some(*response.train.inputs.T, response.train.target)
@@ -76,8 +78,8 @@ def run_spectrum(run: Run, *, load: Load, at: str | None = None) -> Figure:
     Raises:
         UsageError: there is no such place, parameters are complex, the data is not in memory.
     """
+    from gdrun.analysis.evaluation_point import at_step
     from gdrun.analysis.spectra import spectrum_at
-    from gdrun.analysis.start import at_step
 
     step = _step(at)
     prepared = load() if step == 0 else _finished(run, load)
@@ -116,7 +118,7 @@ def _some(*columns: np.ndarray) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]
     count = len(columns[0])
     if count <= _MOST_POINTS:
         return columns, ()
-    chosen = np.unique(np.linspace(0, count - 1, _MOST_POINTS).astype(int))
+    chosen = evenly(count, _MOST_POINTS)
     return tuple(column[chosen] for column in columns), (f"{len(chosen):,} of {count:,} examples are drawn",)
 
 

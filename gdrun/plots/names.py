@@ -17,6 +17,16 @@ MOST = 3
 _LONGEST = 30
 
 
+def name_of(run: Run) -> str:
+    """Return a run's name; its id where it has none, or its record cannot be read."""
+    return run.id if run.problem else run.info.name or run.id
+
+
+def title_of(run: Run, subject: str) -> str:
+    """Return the title of a picture of a run or a sweep."""
+    return f"{name_of(run)}: {subject}"
+
+
 def run_labels(runs: Sequence[Run]) -> list[str]:
     """Return a label for each run: "lr 0.1", or its name, or its id; all of them different.
 
@@ -24,7 +34,7 @@ def run_labels(runs: Sequence[Run]) -> list[str]:
     """
     if len(runs) < 2:
         return [""] * len(runs)
-    names = [run.id if run.problem else run.info.name or run.id for run in runs]
+    names = [name_of(run) for run in runs]
     by_settings = _by_settings([run.settings for run in runs])
     labels = [text or name for text, name in zip(by_settings, names, strict=True)] if by_settings else names
     return [

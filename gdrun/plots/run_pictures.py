@@ -12,14 +12,17 @@ from gdrun.rundir.run import Run
 from gdrun.text import plural, safe_text
 
 from .columns import PARAMETERS, components, few, metric_names, named_components, steps_of
+from .downsampling import evenly
 from .figure import Figure, FigureAxis, Mark, Scale, Series, numbers
-from .names import run_labels
+from .names import run_labels, title_of
 from .palette import LINES
 from .picture import always, only_column, picture
 from .scales import natural_scale, number_text
 
 FEW_POINTS = 30
 """Lines through so few points show the points."""
+MOST_MARKS = 40
+"""Of zeros of one line."""
 
 
 @picture("loss", of="runs", default=always, on_page=always)
@@ -173,12 +176,6 @@ def subtitle(run: Run) -> str:
     return ", ".join(words)
 
 
-def title_of(run: Run, subject: str) -> str:
-    """Return the title of a picture of a run."""
-    name = run.id if run.problem else run.info.name or run.id
-    return f"{name}: {subject}"
-
-
 def with_rows(runs: Run | Sequence[Run]) -> list[Run]:
     """Return the runs that have rows.
 
@@ -286,8 +283,9 @@ def _finished(
     if not any(np.isfinite(array).any() for array in values):
         notes.append("no value is finite")
     if chosen == "log":
-        zeros = [(item.slot, x) for item in series if item.weight == "strong" for x in spread(item.x[item.y == 0])]
-        marks += [Mark(float(x), None, "zero", slot=slot) for slot, x in zeros]
+        zeros = [(item.slot, item.x[item.y == 0]) for item in series if item.weight == "strong" and 0 in item.y]
+        for slot, x in zeros:
+            marks += [Mark(float(place), None, "zero", slot=slot) for place in x[evenly(len(x), MOST_MARKS)]]
         if zeros:
             notes.append("▽ is 0, which a logarithmic axis has no place for")
         if negative := sum(int((array < 0).sum()) for array in values):
@@ -296,8 +294,3 @@ def _finished(
     return Figure(
         title_of(run, title), x, y, subtitle(run), tuple(series), tuple(marks), name=name, notes=tuple(notes)
     )  # fmt: skip
-
-
-def spread(values: np.ndarray, most: int = 40) -> np.ndarray:
-    """Return at most `most` of `values`, evenly, the first and the last among them."""
-    return values[np.unique(np.linspace(0, len(values) - 1, most).astype(int))] if len(values) > most else values

@@ -12,11 +12,12 @@ from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
 from gdrun.text import plural, safe_text
 
+from .downsampling import evenly
 from .figure import Figure, FigureAxis, Grid, Mark, ReferenceLine, Region, Scale, Series, SeriesStyle, numbers
-from .names import value_text
+from .names import title_of, value_text
 from .palette import LINES
 from .picture import always, only_column, picture
-from .run_pictures import FEW_POINTS, spread
+from .run_pictures import FEW_POINTS
 from .scales import limits_of, loss_scale, natural_scale, number_text, sampling_scale, spacing_scale
 from .trial_columns import (
     BEYOND_START,
@@ -31,7 +32,6 @@ from .trial_columns import (
     named_axis,
     read_trials,
     start_of,
-    title_of,
 )
 
 MOST_CROSSES = 60
@@ -74,7 +74,7 @@ def sensitivity_figure(
     marks = [
         Mark(float(x), None, "diverged", slot=None if many or len(lines) == 1 else slot)
         for slot, line in enumerate(lines)
-        for x in spread(line.diverged, MOST_CROSSES)
+        for x in line.diverged[evenly(len(line.diverged), MOST_CROSSES)]
     ]
     label = trials.axis_label(key)
     seeds_note = f"line: the median of {max(line.seeds for line in lines)} seeds; band: the middle half of them"
@@ -111,24 +111,20 @@ def _line_of(trials: TrialColumns, key: str, members: np.ndarray, label: str) ->
     x, worst = trials.column(key)[members], -np.inf if trials.maximize else np.inf
     value = np.where(trials.diverged[members], worst, trials.value[members])
     given = np.isfinite(x) & ~np.isnan(value)
-    levels, place, counts = np.unique(x[given], return_inverse=True, return_counts=True)
-    if not len(levels):
-        return _Line(Series(levels, levels, label), levels, 0)
-    # A row for each value of the axis, its results in increasing order, then nan.
-    table = np.full((len(levels), counts.max()), np.nan)
-    order = np.lexsort((value[given], place))
-    rank = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    table[np.repeat(np.arange(len(levels)), counts), rank] = value[given][order]
-    middle = (_rank(table, (counts - 1) // 2) + _rank(table, counts // 2)) / 2
-    several = bool((counts > 1).any())
-    low, high = (_rank(table, np.rint(share * (counts - 1)).astype(int)) for share in (0.25, 0.75))
+    x, value = x[given], value[given]
+    order = np.lexsort((value, x))
+    levels, starts = np.unique(x[order], return_index=True)
+    # The results at each level, in increasing order. Quartiles are results, not means of two: one of them may be inf.
+    results = np.split(value[order], starts[1:]) if len(levels) else []
+    middle = np.array([(part[(len(part) - 1) // 2] + part[len(part) // 2]) / 2 for part in results])
+    num_seeds = max(map(len, results), default=0)
+    low, high = (
+        np.array([part[round(share * (len(part) - 1))] for part in results]) if num_seeds > 1 else None
+        for share in (0.25, 0.75)
+    )
     style: SeriesStyle = "both" if len(levels) <= 2 * FEW_POINTS else "line"
-    series = Series(levels, middle, label, style, lower=low if several else None, upper=high if several else None)
-    return _Line(series, levels[np.isinf(middle)], int(counts.max()))
-
-
-def _rank(table: np.ndarray, index: np.ndarray) -> np.ndarray:
-    return table[np.arange(len(table)), index]
+    series = Series(levels, middle, label, style, lower=low, upper=high)
+    return _Line(series, levels[np.isinf(middle)], num_seeds)
 
 
 def _diverged_regions(x: np.ndarray, diverged: np.ndarray, scale: Scale) -> tuple[Region, ...]:
@@ -338,7 +334,7 @@ def curves_figure(sweep: Run, *, columns: Sequence[str] = (), most: int = 200, s
     label, names, ranks = _order(trials)
     ids = curves["trial"].tolist()
     order = np.array(sorted(range(len(ids)), key=lambda row: ranks.get(ids[row], float(row))), int)
-    shown = spread(order, most)
+    shown = order[evenly(len(order), most)]
     series = tuple(
         Series(curves["step"], numbers(values[row]), names.get(ids[row], f"trial {ids[row]}"), slot=slot)
         for slot, row in enumerate(shown.tolist())

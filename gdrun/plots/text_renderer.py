@@ -15,7 +15,7 @@ from rich.cells import cell_len, set_cell_size
 from gdrun.text import safe_text
 
 from .braille import BLANK, Canvas
-from .downsampling import downsampled
+from .downsampling import downsampled, evenly
 from .figure import Figure, FigureAxis, Grid, Mark, Region, Series
 from .palette import MARKERS, TERMINAL, graded, terminal_colour
 from .scales import Frame, axis_ticks, colour_limits, number_text, position, spread_out
@@ -250,7 +250,7 @@ class _Drawing:
     def _cell_lines(self, grid: Grid) -> Iterator[str]:
         """Yield the rows of a heat map, the highest first: numbers where cells are wide enough, else shades."""
         rows, columns = grid.values.shape
-        picked = np.arange(rows) if rows <= self.rows else np.unique(np.linspace(0, rows - 1, self.rows).astype(int))
+        picked = evenly(rows, self.rows)
         edges = np.linspace(0, self.columns, columns + 1).astype(int)
         numbers = self.columns // columns >= _NUMBER
         # Numbers are enough: shades around them would only be in the way.

@@ -19,8 +19,9 @@ from gdrun.text import plural, safe_text
 from .columns import PARAMETERS, Component, components, named_components
 from .figure import Figure, FigureAxis, Grid, Mark, Series, numbers
 from .loss_surface import finite, formula_grid, plane_grid, principal_plane, recorded_points, slice_grid
+from .names import title_of
 from .picture import picture
-from .run_pictures import FEW_POINTS, subtitle, title_of, with_rows
+from .run_pictures import FEW_POINTS, subtitle, with_rows
 from .scales import number_text
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def trajectory(run: Run, *, columns: Sequence[str] = (), load: Load) -> Figure:
 
 
 def _in_principal_plane(run: Run, parts: Sequence[Component], load: Load) -> Figure:
-    from gdrun.analysis.start import at_step
+    from gdrun.analysis.evaluation_point import at_step
 
     problem = end = None
     try:

@@ -145,12 +145,6 @@ def metric_label(trials: TrialColumns) -> str:
     return {"loss": "final loss", "best_loss": "best loss"}.get(trials.metric, trials.metric.replace("_", " "))
 
 
-def title_of(sweep: Run, subject: str) -> str:
-    """Return the title of a picture of a sweep."""
-    name = sweep.id if sweep.problem else sweep.info.name or sweep.id
-    return f"{name}: {subject}"
-
-
 def counts(sweep: Run, trials: TrialColumns) -> str:
     """Return a line about a sweep: how many trials there are, how many diverged and failed."""
     done = len(trials.value) + trials.failed

@@ -11,7 +11,7 @@ import numpy as np
 
 from gdrun.errors import GdrunError
 from gdrun.plots.choose import PICTURES
-from gdrun.plots.downsampling import downsampled
+from gdrun.plots.downsampling import downsampled, evenly
 from gdrun.plots.figure import Figure, FigureAxis, Grid, Series
 from gdrun.plots.palette import LINES
 from gdrun.plots.scales import colour_limits, limits_of
@@ -28,10 +28,10 @@ _DIGITS = 9
 """They give float32 back exactly."""
 
 
-def page_figures(run: Run | Run) -> Iterator[Figure]:
+def page_figures(run: Run) -> Iterator[Figure]:
     """Yield the figures that the page of a run or a sweep shows, as far as its files allow."""
     for picture in PICTURES:
-        if (picture.of == "sweep") == isinstance(run, Run):
+        if (picture.of == "sweep") == run.is_sweep:
             # The page says elsewhere what is wrong with the files.
             with suppress(GdrunError, ValueError, TypeError, LookupError, ArithmeticError):
                 if picture.on_page(run):
@@ -93,7 +93,7 @@ def shortened(series: Series, buckets: int) -> Series:
     if len(series.x) <= 12 * buckets or series.values is not None:
         return series
     if not (np.diff(series.x) >= 0).all():
-        return _kept(series, np.unique(np.linspace(0, len(series.x) - 1, 12 * buckets).astype(int)))
+        return _kept(series, evenly(len(series.x), 12 * buckets))
     linear = downsampled(series, "linear", limits_of([series.x], "linear", margin=0), buckets)
     early = downsampled(series, "log", limits_of([series.x], "log", margin=0), buckets // 2)
     # Rows of the same x stand or fall together; there are few of them.
@@ -132,7 +132,7 @@ def _grid(grid: Grid) -> dict[str, Any]:
 
 
 def _number(value: float | None) -> float | int | None:
-    """A number with the digits that it has, None where it is not finite; whole ones without a point."""
+    """Return a number with the digits that it has, None where it is not finite; whole ones without a point."""
     if value is None or not np.isfinite(value):
         return None
     short = float(f"{value:.{_DIGITS}g}")

@@ -33,14 +33,14 @@ def report(
 
     from .page import report_html
 
-    found = run if isinstance(run, Run) else load_run(run, runs_dir)
-    data = report_html(found).encode("utf-8", "backslashreplace")
+    loaded = run if isinstance(run, Run) else load_run(run, runs_dir)
+    data = report_html(loaded).encode("utf-8", "backslashreplace")
     if output is not None:
         # A person's own folders may be links; only the last name is taken as it is.
         write_whole(Path(output).parent.resolve() / Path(output).name, data)
         return Path(output)
     try:
-        return write_whole(found.directory / REPORT, data)
+        return write_whole(loaded.directory / REPORT, data)
     except RunDirectoryError as error:
         raise RunDirectoryError(error.message, hint="-o FILE writes the page elsewhere") from error
 

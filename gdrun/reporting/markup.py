@@ -1,4 +1,4 @@
-"""HTML out of texts that may hold anything: every one is made harmless here, and nowhere else."""
+"""HTML from texts that may hold anything: each is escaped here, and nowhere else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gdrun.text import human_number, safe_text
+from gdrun.text import safe_text
 
 
 class Html(str):
@@ -25,34 +25,17 @@ def escaped(value: object, *, limit: int | None = 500, lines: bool = False) -> H
 
 def tag(name: str, *content: object, **attributes: object) -> Html:
     """Return an element. `class_` and `data_sort` become class and data-sort; None leaves an attribute out."""
-    told = "".join(
+    attributes_text = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{html.escape(safe_text(value, limit=1000))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    return Html(f"<{name}{told}>{joined(content)}</{name}>")
+    return Html(f"<{name}{attributes_text}>{joined(content)}</{name}>")
 
 
 def joined(parts: Iterable[object], between: str = "") -> Html:
     """Return the markup of several parts, one after the other."""
     return Html(between.join(escaped(part) for part in parts))
-
-
-def shown(value: Any, *, digits: int | None = None) -> str:
-    """Return a value of a record for people; "" for none."""
-    if value is None:
-        return ""
-    if isinstance(value, bool | int | float):
-        return human_number(value, digits=digits if isinstance(value, float) else None)
-    if hasattr(value, "dtype") and not getattr(value, "ndim", 0):
-        return human_number(value, digits=digits)
-    if isinstance(value, dict):
-        if "reason" in value:
-            return f"none ({value['reason']})"
-        return ", ".join(f"{key} {shown(item, digits=digits)}" for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(shown(item, digits=digits) for item in value) + "]"
-    return str(value)
 
 
 def pairs(rows: Iterable[tuple[object, object]]) -> Html:

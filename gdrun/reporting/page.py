@@ -1,47 +1,39 @@
-"""The page: a head, sections, the data and the script. Everything is in it; nothing is loaded."""
+"""The page: a head, pictures, sections, the data and the script. Everything is in it; nothing is loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.resources import files as package_files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from gdrun.analysis.convergence import report as convergence_report
 from gdrun.plots.palette import LINES, graded
+from gdrun.rundir import layout
 from gdrun.rundir.describing import describe_run
+from gdrun.rundir.files import names_in, read_file
 from gdrun.rundir.run import Run
+from gdrun.sweeping.summary import summarize
+from gdrun.text import exact, human_bytes, human_seconds, plural, short
 from gdrun.version import __version__
 
-from . import run_sections, sweep_sections
+from . import sections
 from .figures import figure_data, page_figures
-from .markup import Html, data_block, escaped, joined, policy_hash, tag
-from .run_sections import Facts, guarded
+from .markup import Html, code, data_block, escaped, folded, joined, pairs, policy_hash, table, tag
+from .sections import Facts, Rows, attempt
 
 if TYPE_CHECKING:
     from gdrun.plots.figure import Figure
-    from gdrun.rundir.run import Run
 
-Section = Callable[["Run", Facts], Html]
-
-RUN_SECTIONS: tuple[tuple[str, Section], ...] = (
-    ("Convergence", run_sections.insights),
-    ("Values", run_sections.values),
-    ("Parameters", run_sections.parameters),
-    ("Config", run_sections.config),
-    ("Metrics", run_sections.metrics),
-    ("Environment", run_sections.environment),
-    ("Files", run_sections.files),
-)
-SWEEP_SECTIONS: tuple[tuple[str, Section], ...] = (
-    ("Where training diverges", sweep_sections.edges),
-    ("Best settings", sweep_sections.best),
-    ("Trials", sweep_sections.trials),
-    ("Parameters of the best trial", sweep_sections.best_parameters),
-    ("Config", run_sections.config),
-    ("Environment", run_sections.environment),
-    ("Files", run_sections.files),
-)
-"""Heading -> what stands below it; a section without content is left out. The pictures come before all of them."""
+MOST_TRIALS = 500
+_MOST_VALUES = 100
+_MOST_PARAMETERS = 200
+_MOST_FILES = 500
+_MOST_ROWS, _MOST_COLUMNS = 40, 10
+_SOURCE_LIMIT = 1 << 20
+_BINS = 24
 
 _SCRIPT = ("numbers", "chart", "reader", "start")
 _STOPS = 16
@@ -86,17 +78,17 @@ def _own_file(name: str) -> str:
     return (package_files("gdrun.reporting") / name).read_text(encoding="utf-8")
 
 
-def _body(run: Run, facts: Facts, figures: list[Figure], sections: tuple[tuple[str, Section], ...]) -> Html:
+def _body(run: Run, facts: Facts, figures: list[Figure], chosen: tuple[tuple[str, Section], ...]) -> Html:
     parts = list(_pictures(figures))
-    parts += [(name, made) for name, section in sections if (made := guarded(section, run, facts))]
+    parts += [(name, made) for name, section in chosen if (made := _attempt(section, run, facts))]
     names = [(name, name.lower().replace(" ", "-")) for name, _ in parts]
     links = [tag("a", name, href=f"#{anchor}") for name, anchor in names]
-    told = run_sections.warnings(facts)
+    warnings = sections.warnings(facts)
     lead = [
         _head(facts),
-        guarded(run_sections.overview, run, facts),
-        tag("div", tag("h2", "Warnings"), tag("ul", *(tag("li", text) for text in told)), class_="warnings")
-        if told
+        _attempt(tiles, run, facts),
+        tag("div", tag("h2", "Warnings"), tag("ul", *(tag("li", text) for text in warnings)), class_="warnings")
+        if warnings
         else Html(),
         tag("nav", *links, aria_label="sections"),
     ]
@@ -111,7 +103,6 @@ def _body(run: Run, facts: Facts, figures: list[Figure], sections: tuple[tuple[s
 
 def _head(facts: Facts) -> Html:
     status = str(facts["status"])
-    word = status if status.isalpha() else "other"
     name = facts["name"] or facts["id"]
     why = tag("span", facts["why"], class_="why") if facts["why"] else Html()
     return tag(
@@ -119,7 +110,7 @@ def _head(facts: Facts) -> Html:
         tag("p", "sweep" if facts["kind"] == "sweep" else "run", " ", tag("code", facts["id"]), class_="quiet"),
         tag("h1", name),
         tag("p", facts["description"], class_="lead") if facts["description"] else Html(),
-        tag("p", tag("span", status, class_=f"status {word}"), " ", why, class_="outcome"),
+        tag("p", tag("span", status, class_=f"status {_status_class(status)}"), " ", why, class_="outcome"),
     )
 
 
@@ -142,3 +133,218 @@ def _pictures(figures: list[Figure]) -> Iterator[tuple[str, Html]]:
     ]
     help_ = "Point at a curve for its values, drag to zoom in, double-click to zoom out. Keys: arrows, + and -."
     yield "Curves", joined([tag("noscript", without), *slots, tag("p", help_, class_="quiet screen")])
+
+
+def _attempt(section: Section, run: Run, facts: Facts) -> Html:
+    made = attempt(lambda: section(run, facts))
+    return made if isinstance(made, Html) else tag("p", made, class_="quiet")
+
+
+def tiles(run: Run, facts: Facts) -> Html:
+    """Return the few numbers that matter, large."""
+    final, steps, epochs, seconds = (facts[name] for name in ("final", "steps", "epochs", "seconds"))
+    numbers: list[tuple[str, str, str]] = []
+    if facts["kind"] == "sweep":
+        best, counts = facts["best"], facts["trials"] if isinstance(facts["trials"], Mapping) else {}
+        values = best.get("values") if isinstance(best.get("values"), Mapping) else {}
+        setting = ", ".join(f"{str(key).rpartition('.')[2]} {short(value, 4)}" for key, value in values.items())
+        numbers.append((f"best {exact(facts.get('metric')) or 'loss'}", _brief(best.get("value")), setting))
+        outcomes = [f"{_brief(counts[name])} {name}" for name in _OUTCOMES if counts.get(name)]
+        numbers.append(("trials", _brief(counts.get("total")), ", ".join(outcomes)))
+    else:
+        loss = facts.get("metrics", {}).get("loss") or {}
+        least = "" if loss.get("best") is None else f"least {_brief(loss['best'])} at step {_brief(loss['best_step'])}"
+        numbers.append(("final loss", _brief(final.get("loss")), least))
+        names = [name for name in final if name not in ("loss", "gradient_norm", "learning_rate", "step", "epoch")]
+        numbers += [(name, _brief(final[name]), "") for name in names[:3]]
+    several = isinstance(epochs, int | float) and epochs != steps
+    numbers.append(("steps", _brief(steps), f"{_brief(epochs)} epochs" if several else ""))
+    if isinstance(seconds, int | float):
+        rate = f"{short(steps / seconds, 2)} steps a second" if isinstance(steps, int) and steps and seconds > 0 else ""
+        numbers.append(("time", human_seconds(seconds), rate))
+    cells = [
+        tag("div", tag("span", name, class_="name"), tag("strong", value), tag("span", detail, class_="rest"))
+        for name, value, detail in numbers
+        if value
+    ]
+    return tag("div", *cells, class_="tiles")
+
+
+_OUTCOMES = ("stopped", "diverged", "failed", "missing")
+
+
+def _brief(value: Any) -> str:
+    return f"{value:,}" if type(value) is int else short(value, 5)
+
+
+def convergence(run: Run, facts: Facts) -> Html:
+    """Return how the run converged, in sentences."""
+    return _list(line for line in convergence_report(run).insights() if line)
+
+
+def values(run: Run, facts: Facts) -> Html:
+    """Return first, final and best of each column."""
+    return _table(sections.values(facts), "values", _MOST_VALUES, "column")
+
+
+def parameters(run: Run, facts: Facts) -> Html:
+    """Return each parameter, with the distribution of a large one's numbers."""
+    arrays = dict(list(run.parameters.items())[:_MOST_PARAMETERS])
+    titles, rows, _ = sections.parameters(arrays)
+    if not rows:
+        return Html()
+    pictures = [_histogram(array, name) for name, array in arrays.items()]
+    if any(pictures):
+        grid = table([*titles, "distribution"], [[*row, cell] for row, cell in zip(rows, pictures, strict=True)])
+    else:
+        grid = table(titles, rows, label="parameters")
+    total = sum(array.size for array in run.parameters.values())
+    words = tag("p", f"{plural(total, 'number')} in {layout.PARAMETERS}.", class_="quiet")
+    return joined([grid, _more(len(run.parameters), _MOST_PARAMETERS, "parameter"), words])
+
+
+def _histogram(array: np.ndarray, name: str) -> Html:
+    """Return a small picture of the distribution of a large parameter's numbers."""
+    numbers = array[np.isfinite(array)] if array.dtype.kind in "iuf" else array[:0]
+    if array.size <= sections.FEW_NUMBERS or not numbers.size:
+        return Html()
+    counts = np.histogram(numbers.astype(np.float64), bins=_BINS)[0]
+    bars = "".join(
+        f'<rect x="{number * 5}" y="{24 - height:.2f}" width="4" height="{height:.2f}"/>'
+        for number, height in enumerate((counts / counts.max() * 24).tolist())
+        if height
+    )
+    label = escaped(f"distribution of {name}", limit=100)
+    size = f'width="{_BINS * 5}" height="24" viewBox="0 0 {_BINS * 5} 24"'
+    return tag("td", Html(f'<svg class="histogram" role="img" aria-label="{label}" {size}>{bars}</svg>'))
+
+
+def config(run: Run, facts: Facts) -> Html:
+    """Return what was written, what it was resolved to, and the file that runs again."""
+    parts: list[Html] = []
+    for name in names_in(run.directory / layout.SOURCE):
+        if name.endswith((".yaml", ".yml", ".txt", ".py")):
+            text = read_file(run.directory / layout.SOURCE / name, limit=_SOURCE_LIMIT).decode("utf-8", "replace")
+            parts.append(folded(f"written: {name}", code(text), opened=not parts))
+    rows = [
+        tag("tr", tag("th", path, scope="row"), tag("td", value), class_=None if written else "default")
+        for path, value, written in sections.settings(facts)
+    ]
+    if rows:
+        note = tag("p", "Faint: defaults that were not written.", class_="quiet")
+        grid = tag("div", tag("table", tag("tbody", *rows), class_="settings"), class_="scroll", tabindex="0")
+        parts.append(folded(f"resolved: {plural(len(rows), 'setting')}", grid, note, opened=not parts))
+    parts.append(folded(f"{layout.CONFIG}, which runs again", code(run.config)))
+    return joined(parts)
+
+
+def metrics(run: Run, facts: Facts) -> Html:
+    """Return rows at round steps."""
+    columns, count = run.metrics, len(run.table.steps)
+    if not count:
+        return tag("p", "No row was recorded.", class_="quiet")
+    names = [name for name, column in columns.items() if column.ndim == 1 and column.dtype.kind in "iufb"]
+    names = names[:_MOST_COLUMNS]
+    rows = sections.metrics(run, names, _MOST_ROWS)
+    hidden = f", {len(names)} of {len(columns)} columns" if len(names) < len(columns) else ""
+    words = f"{len(rows.rows):,} of {plural(count, 'row')}{hidden}; all of them are in {layout.METRICS}."
+    return joined(
+        [_table(rows, "metrics"), tag("p", words, class_="quiet") if len(rows.rows) < count or hidden else ""]
+    )
+
+
+def environment(run: Run, facts: Facts) -> Html:
+    """Return where, when and on what the run ran."""
+    return pairs([*sections.overview(facts), *sections.environment(facts)])
+
+
+def files(run: Run, facts: Facts) -> Html:
+    """Return what the directory holds."""
+    rows = sections.files(facts)
+    grid = _table(Rows(["file", "size"], [list(row) for row in rows], (1,)), "files", _MOST_FILES, "file")
+    total = human_bytes(sum(facts["files"].values()))
+    return folded(f"{plural(len(rows), 'file')}, {total}", grid, opened=len(rows) <= 12)
+
+
+def edges(run: Run, facts: Facts) -> Html:
+    """Return where training begins to diverge, and where theory says so."""
+    return _list(sections.edges(summarize(run)))
+
+
+def best_settings(run: Run, facts: Facts) -> Html:
+    """Return the best settings; of several seeds their median."""
+    rows = sections.best_settings(summarize(run))
+    return _table(rows, "best settings") if rows.rows else tag("p", "No trial has a finite result.", class_="quiet")
+
+
+def trials(run: Run, facts: Facts) -> Html:
+    """Return the table of trials, the best first; the script sorts it by any column."""
+    names, titles, rows = sections.trials(run, facts)
+    if not rows:
+        return tag("p", "No trial is done yet.", class_="quiet")
+    shown = rows[:MOST_TRIALS]
+    cells = [[_trial_cell(name, row.get(name)) for name in names] for row in shown]
+    numeric = [index for index, name in enumerate(names) if all(not isinstance(row.get(name), str) for row in shown)]
+    grid = table(titles, cells, numeric=numeric, label="trials", class_="sortable")
+    note = f"The best {len(shown):,} of {len(rows):,} trials; all of them are in {layout.TRIALS}."
+    return joined([grid, tag("p", note, class_="quiet") if len(shown) < len(rows) else ""])
+
+
+def _trial_cell(name: str, value: Any) -> Html:
+    text = sections.trial_cell(name, value)
+    if name == "status":
+        return tag("td", tag("span", text, class_=f"status {_status_class(text)}"))
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    # What is not finite sorts last, as what is missing does.
+    sort = repr(value) if sections.is_finite(value) else None
+    return tag("td", text, class_="n" if number else None, data_sort=sort)
+
+
+def _status_class(status: str) -> str:
+    return status if status.isascii() and status.isalpha() else "other"
+
+
+def best_parameters(run: Run, facts: Facts) -> Html:
+    """Return the parameters of the best trial."""
+    best = run.best_run
+    return Html() if best is None else parameters(best, facts)
+
+
+def _list(lines: Iterable[str]) -> Html:
+    items = [tag("li", line) for line in lines]
+    return tag("ul", *items) if items else Html()
+
+
+def _table(rows: Rows, label: str, most: int | None = None, what: str = "") -> Html:
+    """Return a table of at most `most` rows with the number of the others below it."""
+    if not rows.rows:
+        return Html()
+    grid = table(rows.titles, rows.rows[:most], numeric=rows.numeric, label=label)
+    return grid if most is None else joined([grid, _more(len(rows.rows), most, what)])
+
+
+def _more(count: int, most: int, what: str) -> Html:
+    return tag("p", f"and {plural(count - most, what)} more", class_="quiet") if count > most else Html()
+
+
+Section = Callable[[Run, Facts], Html]
+
+RUN_SECTIONS: tuple[tuple[str, Section], ...] = (
+    ("Convergence", convergence),
+    ("Values", values),
+    ("Parameters", parameters),
+    ("Config", config),
+    ("Metrics", metrics),
+    ("Environment", environment),
+    ("Files", files),
+)
+SWEEP_SECTIONS: tuple[tuple[str, Section], ...] = (
+    ("Where training diverges", edges),
+    ("Best settings", best_settings),
+    ("Trials", trials),
+    ("Parameters of the best trial", best_parameters),
+    ("Config", config),
+    ("Environment", environment),
+    ("Files", files),
+)
+"""Heading -> what stands below it; a section without content is left out. The pictures come before all of them."""

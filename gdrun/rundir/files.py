@@ -60,16 +60,16 @@ def disk_errors(action: str, path: object) -> Iterator[None]:
 
 
 @contextmanager
-def reading(path: Path | str) -> Iterator[BinaryIO]:
-    """Open a file for reading.
+def reading(path: Path | str, *, buffering: int = -1) -> Iterator[BinaryIO]:
+    """Open a file for reading; `buffering` as `open` takes it.
 
     Raises:
         FileNotFoundError: there is no such file; the one failure that callers often expect.
         RunDirectoryError: any other failure.
     """
     try:
-        with open(path, "rb", buffering=0) as file:
-            yield file  # type: ignore[misc]
+        with open(path, "rb", buffering) as file:
+            yield file
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -78,7 +78,8 @@ def reading(path: Path | str) -> Iterator[BinaryIO]:
 
 def read_file(path: Path | str, *, limit: int | None = None) -> bytes:
     """Return the bytes of a file; one of more than `limit` bytes is refused. Raises: as `reading`."""
-    with reading(path) as file:
+    # Without a buffer, which saves a fifth of the time: lists read ten thousand small files.
+    with reading(path, buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         if limit is not None and size > limit:
             raise RunDirectoryError(f"{path} is larger than {limit} bytes: gdrun did not write it")

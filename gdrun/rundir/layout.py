@@ -191,8 +191,10 @@ def _nth_latest(runs_root: Path, back: int, reference: str) -> Path:
 
 def _at_path(path: Path) -> Path:
     if path.is_symlink():
-        # The run that `runs/latest` points at, under its own name.
-        path = path.parent / os.readlink(path)
+        # `runs/latest` means its target. A link to elsewhere stays one, so that `gdrun rm` refuses it.
+        target = os.readlink(path)
+        if "/" not in target and target not in (".", ".."):
+            path = path.parent / target
     if not os.path.lexists(path):
         raise UsageError(f"no run directory {str(path)!r}")
     if not is_run_directory(path):

@@ -88,6 +88,11 @@ class Run:
             return Status.RUNNING if is_locked(self.directory) else Status.LOST
         return Status.CORRUPT
 
+    @property
+    def is_sweep(self) -> bool:
+        """True for a sweep; False for a run, and where the run info cannot be read."""
+        return self.value("kind") == "sweep"
+
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The config's settings by dotted path; from config.yaml where run.json has none; {} without either."""

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from gdrun.assembly import Built
+from gdrun.assembly.assemble import lanes_obstacle
 from gdrun.engine.drive import Report, Windows, drive
 from gdrun.engine.lane_drive import Finals, LaneProgram, drive_lanes, padded, picked, single
 from gdrun.engine.lanes import Lanes
@@ -21,9 +22,6 @@ from gdrun.engine.rows import Rows, auto_rows
 from gdrun.engine.state import TrainState
 from gdrun.engine.step import Moment
 from gdrun.errors import GdrunError
-from gdrun.experiment.experiment import Loop
-from gdrun.formula.parse import parse
-from gdrun.formula.table import functions_without_lanes
 
 from .gathering import Gathered, finished_block
 from .grouping import Group
@@ -118,28 +116,6 @@ def _reason(error: Exception) -> str:
 
 def _subset(inputs: GroupInputs, places: np.ndarray) -> GroupInputs:
     return GroupInputs(inputs.built, picked(inputs.lanes, places), inputs.trials[places])
-
-
-def lanes_obstacle(built: Built) -> str | None:
-    """Return why trials of this program do not run as lanes, in words; None where they do."""
-    if built.objective.model.convolutional:
-        return "convolutions do not pay in lanes"
-    if built.windows.stream is not None:
-        return "the data is read from disk while training"
-    if built.compile == "eager":
-        return "compile: eager"
-    loops = [name for name, value in built.objective.definitions.items() if not getattr(value, "fits_lanes", True)]
-    if loops:
-        return f"the loop {loops[0]} is too long for lanes"
-    missing = sorted(functions_without_lanes(_functions(built)))
-    return f"{missing[0]} does not work in lanes" if missing else None
-
-
-def _functions(built: Built) -> frozenset[str]:
-    from gdrun.assembly.assemble import evaluated_formulas
-
-    texts = [text for text in evaluated_formulas(built.experiment) if not isinstance(text, Loop)]
-    return frozenset().union(*(parse(text).functions for text in texts))
 
 
 def lanes_that_fit(inputs: GroupInputs) -> int:

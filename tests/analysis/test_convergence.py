@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gdrun.analysis.convergence import decades, growth, linear_rate, plateaus, report
-from gdrun.analysis.convergence_curvature import with_curvature
+from gdrun.analysis.convergence import decades, growth, linear_rate, plateaus, report, with_curvature
 from gdrun.rundir.store import RunStore
 
 STEPS = np.arange(201)

@@ -7,9 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from gdrun.analysis.arguments import is_source
-from gdrun.analysis.derivatives import Missing
-from gdrun.analysis.grad import grad
+from gdrun.analysis.grad import Missing, grad
+from gdrun.analysis.grad_arguments import is_source
 from gdrun.errors import ConfigError, UsageError
 from gdrun.rundir.strict_json import dumps, loads
 

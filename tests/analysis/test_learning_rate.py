@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gdrun.analysis.learning_rate import candidate_rates, find_learning_rate, observed_between, suggest
-from gdrun.analysis.range_test import blown_up, smoothed, suggest_from_ramp
+from gdrun.analysis.learning_rate import (
+    blown_up,
+    candidate_rates,
+    find_learning_rate,
+    observed_between,
+    smoothed,
+    suggest,
+    suggest_from_ramp,
+)
 from gdrun.analysis.stability import Prediction
 from gdrun.errors import UsageError
 

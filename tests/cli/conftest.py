@@ -42,8 +42,6 @@ def plain_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each test begins in an empty folder, without settings of the person who runs it."""
     for name in ("NO_COLOR", "GDRUN_RUNS", "GDRUN_TRACEBACK", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    # main() sets it for the whole process; here it must not outlive the test.
-    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", os.environ.get("PYDANTIC_DISABLE_PLUGINS", "__all__"))
     monkeypatch.chdir(tmp_path)
 
 
@@ -133,9 +131,10 @@ class FakeTraining:
 def training(monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
     """Replace training by one whose outcome the test chooses."""
     fake = FakeTraining()
+    # First, so that what it imports by name is the real one, to be put back.
+    monkeypatch.setattr("gdrun.checking.check.execute", fake.execute)
     monkeypatch.setattr("gdrun.training.prepare.prepare", fake.prepare)
     monkeypatch.setattr("gdrun.training.train.execute", fake.execute)
-    monkeypatch.setattr("gdrun.checking.check.execute", fake.execute)
     return fake
 
 

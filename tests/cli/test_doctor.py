@@ -9,13 +9,13 @@ import pytest
 
 from gdrun import __version__
 from gdrun.cli import doctor
-from gdrun.cli.doctor import Finding
+from gdrun.cli.doctor import Diagnosis
 
 
 @pytest.fixture(autouse=True)
 def no_tensorflow(monkeypatch):
     """TensorFlow is not started."""
-    monkeypatch.setattr(doctor, "_tensorflow", lambda: [Finding("tensorflow starts", "ok", "in 4 s")])
+    monkeypatch.setattr(doctor, "_tensorflow", lambda: [Diagnosis("tensorflow starts", "ok", "in 4 s")])
 
 
 def test_a_sound_machine_is_exit_0_and_nothing_is_written(gdrun, tmp_path):
@@ -43,7 +43,7 @@ def test_an_optional_package_is_looked_for_only_if_its_extra_exists(gdrun, monke
 
 
 def test_a_broken_tensorflow_is_told(gdrun, monkeypatch):
-    found = [Finding("tensorflow starts", "bad", "ImportError: libfoo", "reinstall tensorflow")]
+    found = [Diagnosis("tensorflow starts", "bad", "ImportError: libfoo", "reinstall tensorflow")]
     monkeypatch.setattr(doctor, "_tensorflow", lambda: found)
     result = gdrun("doctor")
     assert result.code == 8

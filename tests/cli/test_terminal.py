@@ -30,18 +30,18 @@ def screen(monkeypatch) -> Iterator[Terminal]:
 
 
 def test_text_is_styled_on_a_terminal(screen):
-    terminal.say(Text.assemble("a ", ("x", "bold red")), "b")
+    terminal.message(Text.assemble("a ", ("x", "bold red")), "b")
     assert screen.getvalue() == "a \x1b[1;31mx\x1b[0m\nb\n"
 
 
 def test_text_is_plain_in_a_pipe(capsys):
-    terminal.say(Text("x", "bold red"))
+    terminal.message(Text("x", "bold red"))
     assert capsys.readouterr().err == "x\n"
 
 
 def test_no_color_takes_every_style_away(screen, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
-    terminal.say(Text("x", "bold red"))
+    terminal.message(Text("x", "bold red"))
     terminal.console().print("x", style="bold red")
     assert "\x1b" not in screen.getvalue()
 
@@ -49,14 +49,14 @@ def test_no_color_takes_every_style_away(screen, monkeypatch):
 def test_a_dumb_terminal_gets_no_escape_code(screen, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     assert not terminal.is_live()
-    terminal.say(Text("x", "bold"))
+    terminal.message(Text("x", "bold"))
     assert screen.getvalue() == "x\n"
 
 
 @pytest.mark.parametrize("styled", [False, True])
 def test_control_characters_in_a_text_are_escaped_and_no_style(screen, capsys, styled):
     evil = "\x1b[31mred\x1b[0m\n\u202e\x9b"
-    terminal.say(Text.assemble((evil, "bold")) if styled else evil)
+    terminal.message(Text.assemble((evil, "bold")) if styled else evil)
     terminal.data(Text(evil, "bold") if styled else evil)
     shown = screen.getvalue() + capsys.readouterr().out
     assert shown.replace("\x1b[1m", "").replace("\x1b[0m", "") == 2 * "\\x1b[31mred\\x1b[0m\\n\\u202e\\x9b\n"
@@ -77,9 +77,9 @@ def test_talk_to_a_closed_stream_is_lost_without_harm(monkeypatch):
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed)
-    terminal.say("nobody hears")
+    terminal.message("nobody hears")
     monkeypatch.setattr(sys, "stderr", None)
-    terminal.say("nobody hears")
+    terminal.message("nobody hears")
 
 
 def test_data_for_a_closed_stream_ends_the_command(monkeypatch):

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from reporting.conftest import make_run as make_run
+from tests.reporting.conftest import make_run as make_run

@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
-from gdrun.optimizers.base import OptimizerSection
-from gdrun.optimizers.custom import CustomOptimizer
 from gdrun.optimizers.functional_keras import KerasUpdate
 from gdrun.optimizers.keras import KerasOptimizer
-from gdrun.optimizers.second_order import GaussNewton, LevenbergMarquardt, Newton
-from gdrun.optimizers.update_rule import UpdateRule
+from tests.families import members
 
-
-def kinds_below(section):
-    """Return the sections of single kinds that are subclasses of `section`, by kind."""
-    own = {get_args(section.model_fields["kind"].annotation)[0]: section} if "kind" in section.model_fields else {}
-    return own | {kind: leaf for sub in section.__subclasses__() for kind, leaf in kinds_below(sub).items()}
-
-
-KERAS: dict[str, type[KerasOptimizer]] = kinds_below(KerasOptimizer)
-MEMBERS: dict[str, type[OptimizerSection]] = {
-    **KERAS,
-    "formula": UpdateRule,
-    "newton": Newton,
-    "gauss_newton": GaussNewton,
-    "levenberg_marquardt": LevenbergMarquardt,
-    "custom": CustomOptimizer,
-}
+MEMBERS = members("optimizers")
+KERAS = {kind: section for kind, section in MEMBERS.items() if issubclass(section, KerasOptimizer)}
 
 
 def keras_update(kind, *, settings=None, per_lane=None, parameter_names=None):

@@ -96,6 +96,6 @@ def write_sweep(
         "metric": "loss",
         "direction": "minimize",
     }
-    record = RunInfo(id=directory.name, name=name, kind="sweep", status="completed", extra=told | extra)
+    record = RunInfo(id=directory.name, name=name, kind="sweep", status="completed", **(told | extra))
     (directory / "run.json").write_text(record.to_text())
     return Run(directory)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gdrun
-from gdrun.analysis.responses import _class_numbers
+from gdrun.analysis.model_response import _class_numbers
 from gdrun.errors import UsageError
 from gdrun.plots import as_text
 

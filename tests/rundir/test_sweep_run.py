@@ -23,7 +23,7 @@ def sweep(tmp_path: Path) -> Run:
     table = HEADER + '0,0.1,"[4, 4]",completed,10,0.25,,\n1,1e3,"[8]",diverged,3,inf,3,"a ""word"",\nand more"\n'
     (directory / "trials.csv").write_text(table)
     axes = [{"key": "optimizer.learning_rate", "values": None}, {"key": "model.hidden", "values": None}]
-    (directory / "run.json").write_text(RunInfo(kind="sweep", status="completed", extra={"axes": axes}).to_text())
+    (directory / "run.json").write_text(RunInfo(kind="sweep", status="completed", axes=axes).to_text())
     with (directory / "curves.npz").open("wb") as file:
         write_arrays(file, {"step": np.arange(3), "trial": np.arange(2), "loss": np.ones((2, 3))})
     return Run(directory)

@@ -43,8 +43,8 @@ def sweep_of(tmp_path: Path) -> Callable[..., Run]:
         record = RunInfo(
             id="sweep", name="line", kind="sweep", status=status, precision="float64", seconds=1.5,
             best={} if best is None else {"trial": best},
-            extra={"axes": [{"key": axis, "values": None} for axis in axes], "metric": "loss",
-                   "direction": "minimize", **extra},
+            axes=[{"key": axis, "values": None} for axis in axes],
+            **{"metric": "loss", "direction": "minimize", **extra},
         )  # fmt: skip
         (directory / "run.json").write_text(record.to_text())
         if parameters is not None:

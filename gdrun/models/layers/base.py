@@ -110,12 +110,12 @@ class KerasLayer(Section):
 
     @property
     def is_frozen(self) -> bool:
-        """Whether the optimizer leaves the layer alone."""
+        """True where the optimizer leaves the layer alone."""
         return not dict(self).get("trainable", True)
 
 
 class WeightedLayer(KerasLayer):
-    """What layers with a kernel have."""
+    """A layer with a kernel."""
 
     use_bias: bool = True
     """Whether the layer has a bias."""

@@ -35,7 +35,7 @@ PoolSize = Annotated[
 
 
 class Convolution(WeightedLayer):
-    """What convolutions have."""
+    """A convolution."""
 
     convolves = True
 
@@ -64,7 +64,7 @@ class Conv2D(Convolution):
 
 
 class Pooling(KerasLayer):
-    """What pooling layers have."""
+    """A summary of each window."""
 
     pool_size: PoolSize = 2
     """Window."""

@@ -11,7 +11,7 @@ from .base import Activation, InitialWeights, WeightedLayer
 
 
 class Recurrent(WeightedLayer):
-    """What layers that go through a sequence have: (steps, features) in, the last output or all of them out."""
+    """A layer that runs through a sequence: (steps, features) in, the last output or all of them out."""
 
     takes_seed = True
 

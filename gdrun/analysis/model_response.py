@@ -1,4 +1,4 @@
-"""What a trained model says over its inputs: the curve over one, the classes over two. In the units of the data.
+"""Outputs of a trained model over its inputs: the curve over one, the classes over two. In the units of the data.
 
 Shape letters: N examples, M points.
 """
@@ -111,14 +111,14 @@ def classes_of(prepared: Prepared, run: Run) -> Classes:
     scores = _predicted(prepared, run, np.stack([one.ravel() for one in np.meshgrid(x, y)], axis=1))
     num_classes = scores.shape[1] if scores.ndim > 1 else 2
     labels = np.argmax(scores, axis=1) if scores.ndim > 1 else (scores > _threshold(prepared.built)).astype(int)
-    known = prepared.built.datasets.train.labels if prepared.built.datasets else ()
+    labelled = prepared.built.datasets.train.labels if prepared.built.datasets else ()
     signed = float(train.target.min()) < 0
     return Classes(
         x, y, labels.reshape(SIDE, SIDE),
         Examples(train.inputs, _class_numbers(train.target, num_classes)),
         None if validation is None else Examples(validation.inputs, _class_numbers(validation.target, num_classes)),
         (names[0], names[1]),
-        known or (("class -1", "class 1") if signed else ()),
+        labelled or (("class -1", "class 1") if signed else ()),
     )  # fmt: skip
 
 
@@ -126,13 +126,13 @@ def classes_of(prepared: Prepared, run: Run) -> Classes:
 
 
 def _num_columns(prepared: Prepared) -> int | None:
-    """How many numbers the inputs of an example are; None where they are more than rows of numbers."""
+    """Return how many numbers the inputs of an example are; None where they are more than rows of numbers."""
     shapes = [tuple(value.shape[1:]) for value in prepared.built.data.inputs.values()]
     return None if any(len(shape) > 1 for shape in shapes) else sum(int(np.prod(shape)) for shape in shapes)
 
 
 def _examples(
-    prepared: Prepared, wanted: int, what: str, other: str | None
+    prepared: Prepared, num_columns: int, what: str, other: str | None
 ) -> tuple[list[str], Examples, Examples | None]:
     """Names of the input's columns, training and validation examples, in the units of the config's data."""
     built = prepared.built
@@ -141,13 +141,14 @@ def _examples(
     if built.windows.stream is not None:
         raise UsageError("this run's data is read from disk in pieces", hint="memory: all in the config's data")
     count = _num_columns(prepared)
-    if count != wanted:
+    if count != num_columns:
         have = "inputs of several axes" if count is None else plural(count, "input")
         hint = (
             f"--kind {other}" if other and built.data.target is not None else "gdrun predict prints what the model says"
         )
         raise UsageError(
-            f"{what} {'is' if wanted == 1 else 'are'} of {plural(wanted, 'input')}; this model has {have}", hint=hint
+            f"{what} {'is' if num_columns == 1 else 'are'} of {plural(num_columns, 'input')}; this model has {have}",
+            hint=hint,
         )
     if built.data.target is None:
         raise UsageError(f"this run's data has no target, so there is no picture of {what}", hint="--kind loss")
@@ -175,7 +176,7 @@ def _raw(built: Built, batch: Any) -> Examples:
 
 
 def _names(prepared: Prepared) -> list[str]:
-    """What the columns of the inputs are called: as in the file they come from, or x, X[0], X[1]."""
+    """Return the names of the inputs' columns: as in the file they come from, or x, X[0], X[1]."""
     section = prepared.loaded.experiment.data
     assert section is not None
     names: list[str] = []
@@ -203,36 +204,37 @@ def _ends(inputs: np.ndarray, validation: Examples | None) -> list[tuple[float, 
 
 def _predicted(prepared: Prepared, run: Run, points: np.ndarray) -> np.ndarray:
     """The prediction of the target at points, (M, inputs): (M,) or (M, K)."""
-    inputs, at = {}, 0
+    inputs, begin_column = {}, 0
     for name, value in prepared.built.data.inputs.items():
         size = int(np.prod(value.shape[1:]))
-        inputs[name] = points[:, at : at + size].reshape(len(points), *value.shape[1:])
-        at += size
+        inputs[name] = points[:, begin_column : begin_column + size].reshape(len(points), *value.shape[1:])
+        begin_column += size
     parts = []
     for begin in range(0, len(points), _TOGETHER):
         rows = slice(begin, begin + _TOGETHER)
-        found = predict(prepared, run, {name: value[rows] for name, value in inputs.items()})
-        parts.append(_one(prepared, found, len(points[rows])))
+        outputs = predict(prepared, run, {name: value[rows] for name, value in inputs.items()})
+        parts.append(_one(prepared, outputs, len(points[rows])))
     whole = np.concatenate(parts)
     return whole[:, 0] if whole.shape[1] == 1 else whole
 
 
-def _one(prepared: Prepared, found: Any, count: int) -> np.ndarray:
+def _one(prepared: Prepared, outputs: Any, count: int) -> np.ndarray:
     """One output of a model, (count, K)."""
-    if isinstance(found, dict):
-        answering = answers_target(prepared.loaded.experiment, tuple(found))
+    if isinstance(outputs, dict):
+        answering = answers_target(prepared.loaded.experiment, tuple(outputs))
         if len(answering) != 1:
             raise UsageError(
-                f"this model has the outputs {', '.join(found)}; the loss compares no single one with the target",
+                f"this model has the outputs {', '.join(outputs)}; the loss compares no single one with the target",
                 hint="gdrun predict prints all of them",
             )
-        found = found[next(iter(answering))]
-    if np.iscomplexobj(found) or np.ndim(found) not in (1, 2) or len(found) != count:
+        outputs = outputs[next(iter(answering))]
+    if np.iscomplexobj(outputs) or np.ndim(outputs) not in (1, 2) or len(outputs) != count:
         raise UsageError(
-            f"the model's prediction has shape {np.shape(found)} for {count:,} examples: it is not one row an example",
+            f"the model's prediction has shape {np.shape(outputs)} for {count:,} examples: "
+            "it is not one row an example",
             hint="gdrun predict prints it",
         )
-    return np.asarray(found, np.float64).reshape(count, -1)
+    return np.asarray(outputs, np.float64).reshape(count, -1)
 
 
 def _threshold(built: Built) -> float:

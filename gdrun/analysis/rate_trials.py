@@ -16,9 +16,11 @@ from gdrun.engine.drive import Windows
 from gdrun.engine.lanes import Lanes, in_lanes
 from gdrun.engine.loop import Program
 from gdrun.engine.state import Reason, Setting, TrainState
-from gdrun.engine.step import Recorded, Rules
+from gdrun.engine.step import Recorded, Rules, Step
 from gdrun.errors import GdrunError, UsageError
 from gdrun.formula.nodes import LoopDefinition
+
+from .stability import configured_rate
 
 if TYPE_CHECKING:
     from gdrun.assembly import Built
@@ -29,7 +31,7 @@ _MOST_LANE_NUMBERS = 1 << 23
 
 @dataclass(frozen=True)
 class RateTrials:
-    """What an experiment came to at each of several learning rates."""
+    """Losses of an experiment at each of several learning rates."""
 
     rates: np.ndarray
     """float64 (R,)."""
@@ -65,14 +67,9 @@ class RateRunner:
         if built.windows.stream is not None:
             raise UsageError("trials over learning rates need the training data in memory", hint="memory: all")
         self.built, self.steps, self.count = built, steps, count
-        step = replace(
-            built.step, guard="each", rules=Rules(), recorded=Recorded(parameters=False), patience=None, plateau=None
-        )
-        begin = built.state if start is None else start
-        self._start = begin._replace(patience=(), plateau=())
+        self._step, self._start = _without_stop_rules(built, start)
         self._windows = Windows(built.program.feed, _held(built), steps)
         self._host_loop = built.objective.model.convolutional
-        self._step = step
         loops = any(isinstance(d, LoopDefinition) and not d.fits_lanes for d in built.objective.definitions.values())
         fits = built.num_parameters * count <= _MOST_LANE_NUMBERS
         self._lanes = fits and not self._host_loop and not loops
@@ -143,11 +140,11 @@ class RateRunner:
     ) -> tuple[TrainState, np.ndarray]:
         """The state after the last event, and the losses at each, (E,) or (E, R); nan where all had ended before."""
         losses: list[np.ndarray] = []
-        for first, wanted in self._pieces(events, program.capacity):
+        for first, stops in self._pieces(events, program.capacity):
             window = self._windows.at(first)
-            state, records = program.run(state, setting, self.built.data, window, wanted, np.zeros(len(wanted), bool))
-            losses += list(records["loss"].astype(np.float64)[np.isin(wanted[: len(records["loss"])], events)])
-            if len(records["loss"]) < len(wanted):
+            state, records = program.run(state, setting, self.built.data, window, stops, np.zeros(len(stops), bool))
+            losses += list(records["loss"].astype(np.float64)[np.isin(stops[: len(records["loss"])], events)])
+            if len(records["loss"]) < len(stops):
                 break
         shape = losses[0].shape
         return state, np.stack([*losses, *[np.full(shape, np.nan)] * (len(events) - len(losses))])
@@ -157,17 +154,25 @@ class RateRunner:
         first = 0
         while first <= self.steps:
             last = min(self._windows.last_step(first), self.steps)
-            wanted = events[(events >= first) & (events <= last)][:capacity]
-            wanted = wanted[wanted > first] if first else wanted
-            if not len(wanted) or (wanted[-1] < last and len(wanted) < capacity):
-                wanted = np.append(wanted, last)
-            yield first, wanted
-            if wanted[-1] >= self.steps:
+            stops = events[(events >= first) & (events <= last)][:capacity]
+            stops = stops[stops > first] if first else stops
+            if not len(stops) or (stops[-1] < last and len(stops) < capacity):
+                stops = np.append(stops, last)
+            yield first, stops
+            if stops[-1] >= self.steps:
                 return
-            first = int(wanted[-1])
+            first = int(stops[-1])
 
 
 _COLUMNS = ("losses", "diverged_at", "final")
+
+
+def _without_stop_rules(built: Built, start: TrainState | None = None) -> tuple[Step, TrainState]:
+    """Return the step and the state that it begins with, where only divergence ends a run and nothing is recorded."""
+    step = replace(
+        built.step, guard="each", rules=Rules(), recorded=Recorded(parameters=False), patience=None, plateau=None
+    )
+    return step, (built.state if start is None else start)._replace(patience=(), plateau=())
 
 
 def _held(built: Built) -> Callable[[np.ndarray], np.ndarray] | None:
@@ -198,27 +203,24 @@ def ramp_losses(built: Built, rates: np.ndarray) -> np.ndarray:
     if built.windows.stream is not None:
         raise UsageError("a ramp of learning rates needs the training data in memory", hint="memory: all")
     feed = replace(built.program.feed, has_factor=True)
-    base = float(np.atleast_1d(built.setting.learning_rate.numpy())[0])
+    base = configured_rate(built)
     factors = lambda steps: rates[np.minimum(steps, len(rates) - 1)] / base  # noqa: E731
     windows = Windows(feed, factors, len(rates))
-    step = replace(
-        built.step, guard="each", rules=Rules(), recorded=Recorded(parameters=False), patience=None, plateau=None
-    )
+    step, state = _without_stop_rules(built)
     host_loop = built.objective.model.convolutional
     program = Program(step, feed, compile=built.compile, host_loop=host_loop, capacity=len(rates))
-    state = built.state._replace(patience=(), plateau=())
     program.prepare(state, built.setting, built.data, windows.at(0))
-    found: list[float] = []
-    while len(found) < len(rates):
-        first = len(found)
+    seen: list[float] = []
+    while len(seen) < len(rates):
+        first = len(seen)
         last = min(windows.last_step(first), len(rates) - 1)
         events = np.arange(first, max(last, first) + 1)
         state, records = program.run(
             state, built.setting, built.data, windows.at(first), events, np.zeros(len(events), bool)
         )
-        found += [float(loss) for loss in records["loss"]]
+        seen += [float(loss) for loss in records["loss"]]
         if len(records["loss"]) < len(events) or Reason(int(state.reason)).diverged:
             break
     losses = np.full(len(rates), np.nan)
-    losses[: len(found)] = found[: len(rates)]
+    losses[: len(seen)] = seen[: len(rates)]
     return losses

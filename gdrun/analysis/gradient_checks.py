@@ -1,4 +1,4 @@
-"""Whether gradients are right: the tape against differences, and what is written by hand against the tape.
+"""Checks of gradients: the tape against differences, and what is written by hand against the tape.
 
 Everything is computed in float64, whatever the config's precision: the tape and differences over all training data,
 what is by hand on the batch that the first update sees, whose size it may have in it.
@@ -16,8 +16,8 @@ import numpy as np
 from gdrun.errors import ComponentError, ConfigError, UsageError
 from gdrun.text import human_number
 
-from .alternatives import alternatives, factor_words
-from .differences import Difference, difference
+from .finite_differences import Difference, difference
+from .usual_slips import alternatives, factor_words
 
 if TYPE_CHECKING:
     from gdrun.assembly import Built
@@ -29,7 +29,7 @@ _NEAR = 0.1
 
 
 @dataclass(frozen=True)
-class Comparison:
+class GradientComparison:
     """One parameter's gradient held against another."""
 
     parameter: str
@@ -66,14 +66,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """What `gdrun.check_grad` found."""
+    """The report of `gdrun.check_grad`."""
 
     config: str
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[GradientComparison, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether every gradient is right."""
+        """True where every gradient is right."""
         return all(row.ok for row in self.comparisons)
 
     def as_dict(self) -> dict[str, Any]:
@@ -91,18 +91,18 @@ def check_grad(
     Raises:
         as `gdrun.train`. A gradient that is wrong is no error.
     """
-    from .start import config_or_run, point_of
+    from .evaluation_point import config_or_run, point_of
 
     at = point_of(config_or_run(source), overrides, precision="float64", device=device)
     import tensorflow as tf
 
     with tf.device(at.prepared.device.name):
-        checker = _Checker(at.prepared.built, at)
+        checker = _GradientChecker(at.prepared.built, at)
         rows = [*checker.tape_by_differences(), *checker.by_hand()]
     return GradientCheck(str(source), tuple(rows))
 
 
-class _Checker:
+class _GradientChecker:
     """The objective of the first batch as a function of NumPy arrays."""
 
     def __init__(self, built: Built, at: Any) -> None:
@@ -147,13 +147,13 @@ class _Checker:
         arrays = {name: None if slope is None else slope.numpy() for name, slope in slopes.items()}
         return arrays, evaluation
 
-    def tape_by_differences(self) -> list[Comparison]:
+    def tape_by_differences(self) -> list[GradientComparison]:
         """Compare every entry, or a sample, of the tape's gradients with finite differences."""
-        found, _ = self.tape(self.start, self.built.data)
+        slopes, _ = self.tape(self.start, self.built.data)
         each = max(1, MOST_COORDINATES // max(1, len(self.names)))
         rows = []
         for at, name in enumerate(self.names):
-            value, gradient = self.start[at], found[name]
+            value, gradient = self.start[at], slopes[name]
             gradient = np.zeros(value.shape) if gradient is None else gradient
             places = np.arange(value.size)
             if sum(v.size for v in self.start) > MOST_COORDINATES and value.size > each:
@@ -172,7 +172,7 @@ class _Checker:
 
         return difference(along, float(self.start[at].reshape(-1)[place]), scale)
 
-    def by_hand(self) -> list[Comparison]:
+    def by_hand(self) -> list[GradientComparison]:
         """Compare gradients by hand with the tape's, at the parameters and at others near them."""
         from gdrun.assembly.gradients import build_gradients
 
@@ -190,93 +190,95 @@ class _Checker:
                 _by_hand(name, got[name], tape[name], nearby=bool(count))
                 for count, ((tape, _), got) in enumerate(zip(points, mine, strict=True))
             ]
-            row = next((found for found in at_each if not found.ok), at_each[0])
+            row = next((comparison for comparison in at_each if not comparison.ok), at_each[0])
             if not row.ok:
-                wanted = [tape[name] for tape, _ in points]
-                row = self._explained(row, section.of[name], [e for _, e in points], [m[name] for m in mine], wanted)
+                by_tape = [tape[name] for tape, _ in points]
+                row = self._explained(row, section.of[name], [e for _, e in points], [m[name] for m in mine], by_tape)
             rows.append(row)
         return rows
 
-    def _explained(self, row: Comparison, text: Any, evaluations: list[Any], got: list[Any], wanted: list[Any]) -> Any:
+    def _explained(
+        self, row: GradientComparison, text: Any, evaluations: list[Any], got: list[Any], by_tape: list[Any]
+    ) -> Any:
         """The row with what agrees with the tape, where something simple does."""
-        wanted = [np.zeros(g.shape) if w is None else w for g, w in zip(got, wanted, strict=True)]
-        ratio = _ratio(got, wanted)
+        by_tape = [np.zeros(g.shape) if w is None else w for g, w in zip(got, by_tape, strict=True)]
+        ratio = _ratio(got, by_tape)
         if ratio is not None:
             counts = {f"the number of examples ({n})": n for n in [self.batch.num_examples]}
             counts |= {f"the number of entries ({n})": n for n in [int(np.size(evaluations[0].prediction))]}
             return replace(row, note=f"{_join(row.note)}it is {factor_words(ratio, counts)}".strip())
         if isinstance(text, str):
             for formula, what in alternatives(text):
-                if self._agrees(formula, evaluations, wanted):
+                if self._agrees(formula, evaluations, by_tape):
                     return replace(row, note=f"{_join(row.note)}{what} agrees with the tape", suggestion=formula)
         return row
 
-    def _agrees(self, formula: str, evaluations: list[Any], wanted: list[np.ndarray]) -> bool:
+    def _agrees(self, formula: str, evaluations: list[Any], by_tape: list[np.ndarray]) -> bool:
         from gdrun.formula.evaluate import evaluate
         from gdrun.formula.parse import parse
 
         try:
             expression = parse(formula)
-            found = [np.asarray(evaluate(expression, evaluation.scope)) for evaluation in evaluations]
+            by_formula = [np.asarray(evaluate(expression, evaluation.scope)) for evaluation in evaluations]
         except (ComponentError, ConfigError, ValueError, self.tf.errors.OpError):
             return False
-        return all(_same(one, other) for one, other in zip(found, wanted, strict=True))
+        return all(_same(got, expected) for got, expected in zip(by_formula, by_tape, strict=True))
 
 
-def _by_differences(name: str, gradient: np.ndarray, tried: list[tuple[int, Difference]]) -> Comparison:
+def _by_differences(name: str, gradient: np.ndarray, tried: list[tuple[int, Difference]]) -> GradientComparison:
     flat, worst, note = gradient.reshape(-1), None, ""
     wrong, kinks = 0, 0
     scale = float(np.max(np.abs(flat[np.isfinite(flat)]), initial=0.0))
-    for place, found in tried:
-        bound = found.error + 1e-10 * max(scale, abs(found.value))
-        off = abs(flat[place] - found.value)
-        sides = sorted((found.left, found.right))
-        if found.has_kink:
+    for place, estimate in tried:
+        bound = estimate.error + 1e-10 * max(scale, abs(estimate.value))
+        off = abs(flat[place] - estimate.value)
+        sides = sorted((estimate.left, estimate.right))
+        if estimate.has_kink:
             slack = 0.01 * (sides[1] - sides[0])
             kinks += 1
             off = 0.0 if sides[0] - slack <= flat[place] <= sides[1] + slack else off
         wrong += not off <= bound
         rank = float("inf") if not np.isfinite(off) else off / bound if bound > 0 else off
         if worst is None or rank > worst[0]:
-            worst = (rank, place, found.value, bound)
+            worst = (rank, place, estimate.value, bound)
     assert worst is not None
     _, place, value, bound = worst
     if kinks:
         note = f"no derivative at {kinks} of them: the loss has a kink there, the tape's is between both sides"
     index = tuple(int(i) for i in np.unravel_index(place, gradient.shape))
-    return Comparison(
+    return GradientComparison(
         name, "differences", not wrong, index, float(flat[place]), float(value), float(bound), len(tried), flat.size,
         wrong, note,
     )  # fmt: skip
 
 
-def _by_hand(name: str, got: np.ndarray, tape: np.ndarray | None, *, nearby: bool) -> Comparison:
-    wanted = np.zeros(got.shape) if tape is None else tape
-    scale = float(np.max(np.abs(wanted[np.isfinite(wanted)]), initial=0.0))
+def _by_hand(name: str, got: np.ndarray, tape: np.ndarray | None, *, nearby: bool) -> GradientComparison:
+    expected = np.zeros(got.shape) if tape is None else tape
+    scale = float(np.max(np.abs(expected[np.isfinite(expected)]), initial=0.0))
     bound = np.full(got.shape, _EXACT * (scale or 1.0))
-    off = np.abs(got - wanted)
-    off = np.where(got == wanted, 0.0, np.where(np.isnan(off), np.inf, off))
+    off = np.abs(got - expected)
+    off = np.where(got == expected, 0.0, np.where(np.isnan(off), np.inf, off))
     index = np.unravel_index(int(np.argmax(off)), got.shape)
     wrong = int(np.count_nonzero(off > bound))
     notes = [f"the tape has none: the loss does not depend on {name}"] if tape is None else []
     if nearby and wrong:
         notes.append("right at the initial values, wrong near them")
-    return Comparison(
-        name, "hand", not wrong, tuple(int(i) for i in index), float(got[index]), float(wanted[index]),
+    return GradientComparison(
+        name, "hand", not wrong, tuple(int(i) for i in index), float(got[index]), float(expected[index]),
         float(bound[index]), got.size, got.size, wrong, "; ".join(notes),
     )  # fmt: skip
 
 
-def _same(got: np.ndarray, wanted: np.ndarray) -> bool:
-    if got.shape != wanted.shape:
+def _same(got: np.ndarray, expected: np.ndarray) -> bool:
+    if got.shape != expected.shape:
         return False
-    scale = float(np.max(np.abs(wanted), initial=0.0))
-    return bool(np.all(np.abs(got - wanted) <= _EXACT * (scale or 1.0)))
+    scale = float(np.max(np.abs(expected), initial=0.0))
+    return bool(np.all(np.abs(got - expected) <= _EXACT * (scale or 1.0)))
 
 
-def _ratio(got: list[np.ndarray], wanted: list[np.ndarray]) -> float | None:
-    """What the right gradient would have to be multiplied by to give the one by hand, if it is one number."""
-    mine, right = (np.concatenate([np.ravel(array) for array in arrays]) for arrays in (got, wanted))
+def _ratio(got: list[np.ndarray], expected: list[np.ndarray]) -> float | None:
+    """Return the factor between the right gradient and the one by hand; None where it is not one number."""
+    mine, right = (np.concatenate([np.ravel(array) for array in arrays]) for arrays in (got, expected))
     if not (np.all(np.isfinite(mine)) and np.all(np.isfinite(right))) or not np.any(right) or not np.any(mine):
         return None
     ratio = float(mine @ right / (right @ right))
@@ -288,7 +290,7 @@ def _join(note: str) -> str:
     return f"{note}; " if note else ""
 
 
-def describe(row: Comparison) -> str:
+def describe(row: GradientComparison) -> str:
     """Return a comparison in one line: what, whether it is right, where it differs most and by how much."""
     what = f"{row.parameter}: the tape" if row.by == "differences" else f"{row.parameter}: by hand"
     place = f" at [{', '.join(map(str, row.index))}]" if row.index else ""
@@ -298,9 +300,9 @@ def describe(row: Comparison) -> str:
         off = human_number(row.off_by, digits=2)
         text = f"{what} agrees with {other}: off by {off} at most (bound {human_number(row.bound, digits=2)}){sample}"
         return f"{text}; {row.note}" if row.note else text
-    got, wanted = human_number(row.got, digits=9), human_number(row.wanted, digits=9)
+    got, expected = human_number(row.got, digits=9), human_number(row.wanted, digits=9)
     count = f"{row.wrong} of {row.compared} entries differ, most" if row.compared > 1 else "it differs"
-    text = f"{what} is wrong: {count}{place}: {got}, {other} say{'s' if row.by == 'hand' else ''} {wanted}"
+    text = f"{what} is wrong: {count}{place}: {got}, {other} say{'s' if row.by == 'hand' else ''} {expected}"
     text = f"{text}, off by {human_number(row.off_by, digits=9)}"
     text = f"{text}; {row.note}" if row.note else text
     return f"{text}: {row.suggestion}" if row.suggestion else text

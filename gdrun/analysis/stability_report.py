@@ -16,7 +16,7 @@ from gdrun.text import safe_text
 if TYPE_CHECKING:
     from gdrun.training.prepare import Prepared
 
-    from .edge import Edge
+    from .observed_limit import ObservedLimit
     from .stability import Prediction, Sharpness
 
 MOST_STEPS = 20
@@ -26,7 +26,7 @@ PLACES = ("start", "end", "all")
 
 @dataclass(frozen=True)
 class Stability:
-    """What `gdrun.stability` found."""
+    """The report of `gdrun.stability`."""
 
     source: str
     optimizer: str
@@ -34,7 +34,7 @@ class Stability:
     num_parameters: int
     points: tuple[Sharpness, ...]
     """In the order of their steps."""
-    edge: Edge | None = None
+    edge: ObservedLimit | None = None
     """Observed by trials from the first point on, where that was asked for."""
     notes: tuple[str, ...] = ()
 
@@ -97,21 +97,21 @@ def stability(
         ConfigError: the config is refused. UsageError: there is no such place, complex parameters, data that is not in
             memory. RunDirectoryError: the run has no parameters.
     """
-    from .start import at_step, config_or_run, point_of
+    from .evaluation_point import at_step, config_or_run, point_of
 
-    found = config_or_run(source, runs_dir)
-    run = found if isinstance(found, Run) else None
+    looked_at = config_or_run(source, runs_dir)
+    run = looked_at if isinstance(looked_at, Run) else None
     at = at or ("end" if run else "start")
     if at not in PLACES:
         raise UsageError(f"there is no place '{safe_text(at, limit=40)}'", hint="--at start, end or all")
     if run is None and at != "start":
         raise UsageError(f"a config has only a start; --at {at} is of a run", hint="train it, then give the run")
-    first = point_of(found, overrides, step=0 if run else None, device=device)
+    first = point_of(looked_at, overrides, step=0 if run else None, device=device)
     prepared = first.prepared
     import tensorflow as tf
 
-    from .edge import observed_edge
-    from .stability import sharpness
+    from .observed_limit import observed_limit
+    from .stability import configured_rate, sharpness
 
     built = prepared.built
     notes: list[str] = []
@@ -126,13 +126,13 @@ def stability(
         if verify:
             here = first if places[0] == 0 else at_step(prepared, run, places[0])
             prediction = points[0].prediction
-            around = prediction.limit or _rate(built) or 0.01
+            around = prediction.limit or configured_rate(built) or 0.01
             start = built.state._replace(parameters=here.parameters, model_state=here.model_state)
-            edge = observed_edge(built, around, quadratic=prediction.exact, start=start)
+            edge = observed_limit(built, around, quadratic=prediction.exact, start=start)
     return Stability(
         source=str(source),
         optimizer=built.experiment.optimizer.kind,
-        learning_rate=_rate(built),
+        learning_rate=configured_rate(built),
         num_parameters=built.num_parameters,
         points=tuple(points),
         edge=edge,
@@ -140,14 +140,9 @@ def stability(
     )
 
 
-def _rate(built: Any) -> float | None:
-    rates = np.atleast_1d(built.setting.learning_rate.numpy())
-    return float(rates[0])
-
-
 def _steps(prepared: Prepared, run: Run | None, notes: list[str]) -> list[int | None]:
     """Steps along the run: 0, the end, and between them those whose parameters are there, evenly among the rows."""
-    from .start import recorded_steps
+    from .evaluation_point import recorded_steps
 
     assert run is not None
     steps = recorded_steps(prepared, run)
@@ -165,7 +160,8 @@ def second_moment(prepared: Prepared, run: Run | None) -> np.ndarray | None:
     from gdrun.rundir.checkpoint import Checkpoints
 
     built = prepared.built
-    if run is None or not hasattr(built.step.optimizer, "state_names"):
+    kept_as = built.experiment.optimizer.second_moment
+    if run is None or kept_as is None:
         return None
     try:
         saved = Checkpoints(run.directory).load_newest()
@@ -174,7 +170,7 @@ def second_moment(prepared: Prepared, run: Run | None) -> np.ndarray | None:
     if saved is None or saved.step != run.info.steps:
         return None
     names = built.step.optimizer.state_names
-    keys = [f"state.optimizer.{at}" for at, name in enumerate(names) if "velocity" in name or "accumulator" in name]
+    keys = [f"state.optimizer.{at}" for at, name in enumerate(names) if kept_as in name]
     if not keys or any(key not in saved.arrays for key in keys):
         return None
     flat = np.concatenate([np.ravel(saved.arrays[key]) for key in keys]).astype(np.float64)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdrun.analysis.alternatives import alternatives, factor_words
-from gdrun.analysis.checks import check_grad, describe
-from gdrun.analysis.differences import difference
+from gdrun.analysis.finite_differences import difference
+from gdrun.analysis.gradient_checks import check_grad, describe
+from gdrun.analysis.usual_slips import alternatives, factor_words
 from gdrun.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -1,4 +1,4 @@
-"""What a formula may have been meant to be: the usual slips of gradients by hand, taken back one at a time.
+"""Usual slips of gradients by hand, taken back one at a time: formulas that may have been meant.
 
 `*` in place of `@` and the other way round, a sign, a transpose, a sum in place of a mean, operands swapped.
 """
@@ -63,7 +63,7 @@ def _all(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _products(text: str) -> list[tuple[int, str]]:
-    """Where '@' and '*' stand; '**' is neither."""
+    """Return the places of '@' and '*'; '**' is neither."""
     return [(match.start(), match[0]) for match in re.finditer(r"@|(?<!\*)\*(?!\*)", text)]
 
 

@@ -1,4 +1,4 @@
-"""What the arguments of `gdrun grad` are: formulas, values, configs or runs. No TensorFlow."""
+"""Arguments of `gdrun grad`: formulas, values, configs or runs. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def assignments(texts: Sequence[str], what: str) -> dict[str, Any]:
     Raises:
         UsageError: a text that is neither, a name that is given twice.
     """
-    found: dict[str, Any] = {}
+    named: dict[str, Any] = {}
     for text in texts:
         matched = NAMED.fullmatch(text)
         name, value = (matched[1], matched[2].strip()) if matched else (text.strip(), None)
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.]*", name) or value == "":
             raise UsageError(f"{what} is NAME=VALUE, not {safe_text(text, limit=80)}")
-        if name in found:
+        if name in named:
             raise UsageError(f"{safe_text(name)} is given twice")
-        found[name] = value
-    return found
+        named[name] = value
+    return named
 
 
 def split_points(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A config or a run -> where its objective is looked at: built, with the parameters of its start, a step or its end."""
+"""Points at which the objective of a config or a run is looked at: its start, a step, its end."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class At:
-    """Where an objective is looked at. Tensors are those of the engine, parameters before transforms."""
+class EvaluationPoint:
+    """A point at which an objective is looked at. Tensors are those of the engine, parameters before transforms."""
 
     prepared: Prepared
     parameters: tuple[Any, ...]
@@ -53,7 +53,7 @@ def point_of(
     step: int | None = None,
     precision: str | None = None,
     device: str | None = None,
-) -> At:
+) -> EvaluationPoint:
     """Build a config, or a run's, and return its start, or the run's state after `step` updates.
 
     Args:
@@ -81,7 +81,9 @@ def point_of(
     return at_step(prepared, run, step, keep=_named(given))
 
 
-def at_step(prepared: Prepared, run: Run | None, step: int | None, *, keep: frozenset[str] = frozenset()) -> At:
+def at_step(
+    prepared: Prepared, run: Run | None, step: int | None, *, keep: frozenset[str] = frozenset()
+) -> EvaluationPoint:
     """Return the start of what was prepared, or the state of `run` after `step` updates.
 
     Args:
@@ -99,16 +101,16 @@ def at_step(prepared: Prepared, run: Run | None, step: int | None, *, keep: froz
         count = (run.info.steps or 0) if step is None else step
         names = built.objective.trainable_names
         if step is None or step == run.info.steps:
-            found, fixed, model_state = trained_state(prepared, run)
+            trained, fixed, model_state = trained_state(prepared, run)
             setting = setting._replace(fixed=fixed)
         else:
-            found = recorded(prepared, run, step)
+            trained = recorded(prepared, run, step)
         parameters = tuple(
-            old if name in keep else new for name, old, new in zip(names, parameters, found, strict=True)
+            old if name in keep else new for name, old, new in zip(names, parameters, trained, strict=True)
         )
     epoch = count // built.steps_per_epoch
     moment = Moment(tf.constant(count, tf.int64), tf.constant(epoch, tf.int64), None, None)
-    return At(prepared, tuple(parameters), setting, tuple(model_state), moment, count, run)
+    return EvaluationPoint(prepared, tuple(parameters), setting, tuple(model_state), moment, count, run)
 
 
 def recorded(prepared: Prepared, run: Run, step: int) -> tuple[Any, ...]:
@@ -122,17 +124,17 @@ def recorded(prepared: Prepared, run: Run, step: int) -> tuple[Any, ...]:
     from gdrun.models.transforms import raw_value
 
     columns = run.metrics
-    found = np.flatnonzero(columns.get("step", np.zeros(0)) == step)
+    rows = np.flatnonzero(columns.get("step", np.zeros(0)) == step)
     steps = recorded_steps(prepared, run)
     if not steps:
         raise UsageError("the run recorded no parameters", hint="record: {parameters: true}; 0 and the end are there")
-    if not found.size or step not in steps:
+    if not rows.size or step not in steps:
         near = min(steps, key=lambda other: abs(other - step))
         raise UsageError(f"the run recorded no parameters at step {step}", hint=f"the nearest is step {near}")
     objective, built = prepared.built.objective, prepared.built
     tensors = []
     for name, like in zip(objective.trainable_names, built.state.parameters, strict=True):
-        value = np.asarray(columns[f"parameters.{name}"][found[-1]], np.complex128 if like.dtype.is_complex else None)
+        value = np.asarray(columns[f"parameters.{name}"][rows[-1]], np.complex128 if like.dtype.is_complex else None)
         tensors.append(tf.constant(raw_value(value, objective.transforms.get(name)), like.dtype))
     return tuple(tensors)
 
@@ -147,10 +149,10 @@ def recorded_steps(prepared: Prepared, run: Run) -> list[int]:
 
 
 def _named(overrides: Mapping[str, Any] | Sequence[str]) -> frozenset[str]:
-    """What overrides may name: KEY, and the last parts of a dotted one."""
+    """Return what overrides may name: KEY, and the last parts of a dotted one."""
     keys = list(overrides) if isinstance(overrides, Mapping) else [text.partition("=")[0] for text in overrides]
-    found = set(keys)
+    names = set(keys)
     for key in keys:
         if key.startswith("model.parameters."):
-            found.add(key.removeprefix("model.parameters.").removesuffix(".value").removesuffix(".raw"))
-    return frozenset(found)
+            names.add(key.removeprefix("model.parameters.").removesuffix(".value").removesuffix(".raw"))
+    return frozenset(names)

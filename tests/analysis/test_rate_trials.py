@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdrun.analysis.edge import observed_edge
-from gdrun.analysis.rates import RateRunner
+from gdrun.analysis.observed_limit import observed_limit
+from gdrun.analysis.rate_trials import RateRunner
 from gdrun.analysis.stability import predicted_limit
-from gdrun.analysis.stable import stability
+from gdrun.analysis.stability_report import stability
 from gdrun.errors import UsageError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -44,7 +44,7 @@ def test_the_observed_edge_is_the_predicted_one_to_a_percent(tensorflow, name):
 
     built = prepare(load_config(CONFIGS / f"{name}.yaml")).built
     limit = predicted_limit(built).limit
-    edge = observed_edge(built, limit, quadratic=True, steps=800)
+    edge = observed_limit(built, limit, quadratic=True, steps=800)
     assert edge.rate == pytest.approx(limit, rel=0.01)
 
 
@@ -55,7 +55,7 @@ def test_the_observed_edge_is_the_predicted_one_to_a_percent(tensorflow, name):
 def test_momentum_moves_the_edge_as_it_should(lab, settings, limit):
     built = lab.build(BOWL.replace("learning_rate: 0.05", f"learning_rate: 0.05, {settings}"))
     assert predicted_limit(built).limit == pytest.approx(limit)
-    assert observed_edge(built, limit * 1.7, quadratic=True, steps=800).rate == pytest.approx(limit, rel=0.01)
+    assert observed_limit(built, limit * 1.7, quadratic=True, steps=800).rate == pytest.approx(limit, rel=0.01)
 
 
 def test_trials_at_many_rates_are_the_closed_form(lab):
@@ -113,7 +113,7 @@ schedule: {steps: 6, batch_size: 5, order: shuffled, learning_rate_factor: {kind
 
 def test_where_there_is_no_edge_it_says_so(lab):
     text = BOWL.replace("0.5 * (x**2 + 10 * y**2)", "sin(x)").replace(", y: 0.3", "")
-    edge = observed_edge(lab.build(text), 1e-3, steps=3)
+    edge = observed_limit(lab.build(text), 1e-3, steps=3)
     assert edge.stable is not None
     assert edge.as_dict()["steps"] == 3
 

@@ -1,4 +1,4 @@
-"""Where trials stop coming down: the edge of stability, observed."""
+"""The observed stability limit: the learning rate beyond which trials stop coming down."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from .rates import RateRunner, RateTrials
+from .rate_trials import RateRunner, RateTrials
 
 if TYPE_CHECKING:
     from gdrun.assembly import Built
@@ -20,8 +20,8 @@ _LANES = 33
 
 
 @dataclass(frozen=True)
-class Edge:
-    """Between which learning rates the edge of stability was seen."""
+class ObservedLimit:
+    """The learning rates between which the stability limit was observed."""
 
     stable: float | None
     """The largest rate below the edge that was tried; None: none was stable."""
@@ -40,9 +40,9 @@ class Edge:
         return {"rate": self.rate, "stable": self.stable, "unstable": self.unstable, "steps": self.steps}
 
 
-def observed_edge(
+def observed_limit(
     built: Built, around: float, *, steps: int | None = None, quadratic: bool = False, start: TrainState | None = None
-) -> Edge:
+) -> ObservedLimit:
     """Return the learning rates between which trials stop coming down, to half a percent.
 
     A trial is unstable where it diverges, or ends above where it began; on a quadratic also where its loss still grows.
@@ -72,19 +72,19 @@ def observed_edge(
                 float(rates[-1]) * (high / low if unstable is None else 1),
             )
             if unstable is not None or high > around * 1000:
-                return Edge(stable, unstable, steps)
+                return ObservedLimit(stable, unstable, steps)
             continue
         unstable = float(rates[first])
         if first == 0:
             if stable is not None or low < around / 1000:
-                return Edge(stable, unstable, steps)
+                return ObservedLimit(stable, unstable, steps)
             low, high = low / 16, low
             continue
         stable = float(rates[first - 1])
         low, high = stable, unstable
         if high / low < 1.005:
             break
-    return Edge(stable, unstable, steps)
+    return ObservedLimit(stable, unstable, steps)
 
 
 def _moved(at: int, value: tf.Tensor) -> tf.Tensor:

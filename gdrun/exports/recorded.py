@@ -1,0 +1,171 @@
+"""Recorded rows and trials as columns of plain numbers and texts, and the settings that describe a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from gdrun.rundir.column_parts import column_parts
+from gdrun.rundir.describing import written_settings
+from gdrun.rundir.run import Run
+
+MOST_TRIAL_ROWS = 1000
+"""Of a trial's curve: more points are shown by none of the programs."""
+
+_DESCRIPTIONS = ("name", "description")
+_NO_RESULT = frozenset({"trial", "status", "stopped_by", "best_step", "diverged_at", "diverged", "why"})
+
+
+def hyperparameters(run: Run) -> dict[str, Any]:
+    """Return the settings that the user wrote, and all of the optimizer: dotted path -> number, bool or text.
+
+    Runs of several configs have the optimizer's in common.
+    """
+    settings = {path: cell(value) for path, value in run.settings.items() if value is not None}
+    written = written_settings(run, settings)
+    chosen = {
+        path: value
+        for path, value in settings.items()
+        if path not in _DESCRIPTIONS and (path in written or path.startswith("optimizer."))
+    }
+    return chosen or settings
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedCurve:
+    """Columns by name, (rows,) each, with the steps of the rows and about the times at which they were recorded."""
+
+    columns: Mapping[str, np.ndarray]
+    steps: np.ndarray
+    times: np.ndarray
+
+    def numeric(self) -> dict[str, np.ndarray]:
+        """Return the columns of real numbers, without the steps and epochs that place the rows."""
+        return {
+            name: values
+            for name, values in self.columns.items()
+            if name not in ("step", "epoch") and values.dtype.kind in "iuf"
+        }
+
+
+def curve_of(run: Run) -> RecordedCurve:
+    """Return a run's rows. Raises RunDirectoryError where they are damaged."""
+    return RecordedCurve(flat_columns(run), run.table.steps, _row_times(run, run.table.steps))
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedTrial:
+    """One trial of a sweep: the settings of its axes, its results, its curve and parameters where they were kept."""
+
+    number: int
+    status: str
+    num_steps: int
+    settings: dict[str, Any]
+    results: dict[str, float]
+    curve: RecordedCurve | None
+    parameters: Mapping[str, np.ndarray]
+
+
+def trials_of(sweep: Run) -> Iterator[ExportedTrial]:
+    """Yield the trials of a sweep, their curves thinned to `MOST_TRIAL_ROWS`."""
+    curves = dict(sweep.curves)
+    steps = curves.pop("step", np.zeros(0, np.int64))
+    curve_rows = {number: row for row, number in enumerate(curves.pop("trial", np.zeros(0)).tolist())}
+    picked = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MOST_TRIAL_ROWS)).astype(int))
+    steps = steps[picked]
+    times, parameters = _row_times(sweep, steps), _trial_parameters(sweep)
+    for row in sweep.trials:
+        number, curve = row["trial"], None
+        if number in curve_rows:
+            columns = {name: values[curve_rows[number]][picked] for name, values in curves.items()}
+            curve = RecordedCurve(
+                dict(part for name, values in columns.items() for part in parts_of(name, values)), steps, times
+            )
+        yield ExportedTrial(
+            number,
+            str(row.get("status")),
+            row["steps"] if isinstance(row.get("steps"), int) else 0,
+            {key: cell(row[key]) for key in sweep.axes if row.get(key) is not None},
+            finite_numbers({key: row[key] for key in row if key not in _NO_RESULT and key not in sweep.axes}),
+            curve,
+            parameters.get(number, {}),
+        )
+
+
+def flat_columns(run: Run) -> dict[str, np.ndarray]:
+    """Return a run's recorded columns, (rows,) each: "loss", "parameters.W[0,1]", "parameters.c.re".
+
+    Numbers keep their type; nan where a row has no value. What is no number is a text (dtype object).
+    """
+    return dict(part for name, values in run.metrics.items() for part in parts_of(name, values))
+
+
+def parts_of(name: str, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, column) of each real number in a column (rows, ...)."""
+    if values.dtype.kind not in "biufc":
+        texts = np.empty(len(values), object)
+        texts[:] = [None if value is None else cell(value) for value in values]
+        yield name, texts
+        return
+    yield from column_parts(name, values)
+
+
+def cell(value: Any) -> Any:
+    """Return a value of a table as a number or a text; lists and mappings are JSON."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return json.dumps(value, default=str)
+
+
+def is_sweep(run: Run) -> bool:
+    """Return whether a run is a sweep. Raises RunDirectoryError where its run info cannot be read."""
+    return run.info.kind == "sweep"
+
+
+def _trial_parameters(sweep: Run) -> dict[int, dict[str, np.ndarray]]:
+    """Return the final parameters of each trial, {} where the sweep kept none."""
+    if not (sweep.directory / "parameters.npz").is_file():
+        return {}
+    arrays = dict(sweep.parameters)
+    numbers = arrays.pop("trial", np.zeros(0, np.int64)).tolist()
+    by_trial: dict[int, dict[str, np.ndarray]] = {number: {} for number in numbers}
+    for name, values in arrays.items():
+        # Where shapes differ between trials each has an array of its own: "name@12".
+        stem, separator, number = name.rpartition("@")
+        if separator and number.isdigit():
+            by_trial.setdefault(int(number), {})[stem] = values
+        elif len(values) == len(numbers):
+            for trial, value in zip(numbers, values, strict=True):
+                by_trial[trial][name] = value
+    return by_trial
+
+
+def seconds_of(text: str | None) -> float | None:
+    """Return a time of a record in seconds since 1970, None where there is none."""
+    try:
+        return datetime.fromisoformat(text).timestamp() if text else None
+    except (ValueError, TypeError):
+        return None
+
+
+def _row_times(run: Run, steps: np.ndarray) -> np.ndarray:
+    """Return about the time of each step, in seconds since 1970: evenly from start to end, as nothing says more."""
+    info = run.info
+    start = seconds_of(info.started) or 0.0
+    length = info.seconds if isinstance(info.seconds, int | float) and np.isfinite(info.seconds) else 0.0
+    last = float(steps[-1]) if len(steps) and steps[-1] > 0 else 1.0
+    return start + length * steps / last
+
+
+def finite_numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """Return those of some named values that are finite numbers."""
+    return {
+        str(name): float(value)
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
+    }
