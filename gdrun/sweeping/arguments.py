@@ -9,17 +9,17 @@ from typing import Any
 from gdrun.config.overrides import Override, node_of
 from gdrun.config.source import Node, Source, Span
 from gdrun.errors import ConfigError, Problem
-from gdrun.experiment.axes import Entry
+from gdrun.experiment.axes import AxisEntry
 from gdrun.experiment.spaces import read_argument, read_space
 
 
-def read_arguments(arguments: Sequence[str] | Mapping[str, Any]) -> tuple[list[Entry], list[Override]]:
+def read_arguments(arguments: Sequence[str] | Mapping[str, Any]) -> tuple[list[AxisEntry], list[Override]]:
     """Return the axes and the plain overrides among KEY=SPACE arguments.
 
     Raises:
         ConfigError: with all that cannot be read.
     """
-    entries: list[Entry] = []
+    entries: list[AxisEntry] = []
     fixed: list[Override] = []
     problems: list[Problem] = []
     written = arguments.items() if isinstance(arguments, Mapping) else enumerate(arguments, 1)
@@ -38,7 +38,7 @@ def read_arguments(arguments: Sequence[str] | Mapping[str, Any]) -> tuple[list[E
     return entries, fixed
 
 
-def _from_text(text: str, number: Any) -> Entry:
+def _from_text(text: str, number: Any) -> AxisEntry:
     source = Source(f"argument {number}", text, is_override=True)
     key, equals, _ = text.partition("=")
     if not equals or not key.strip() or "\n" in text or "\r" in text:
@@ -46,13 +46,13 @@ def _from_text(text: str, number: Any) -> Entry:
             "an axis is KEY=SPACE, in one line", place=source.place(0, len(text)), hint="lr=log:1e-4:1:50"
         )
         raise ConfigError((problem,), source=source.name)
-    return Entry(key.strip(), Span(source, 0, len(key)), read_argument(source, len(key) + 1))
+    return AxisEntry(key.strip(), Span(source, 0, len(key)), read_argument(source, len(key) + 1))
 
 
-def _from_python(key: str, value: Any) -> Entry:
+def _from_python(key: str, value: Any) -> AxisEntry:
     source = Source(f"override of {key}", f"{key}={value!r}"[:200], is_override=True)
     node = node_of(value, Span(source, len(key) + 1, len(source.text)))
-    return Entry(key, Span(source, 0, len(key)), read_space(node))
+    return AxisEntry(key, Span(source, 0, len(key)), read_space(node))
 
 
 def options(*, trials: int | None, search: str | None, metric: str | None, maximize: bool | None) -> list[Override]:

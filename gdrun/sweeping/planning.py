@@ -12,7 +12,7 @@ from gdrun.config.overrides import Override, apply_overrides, find, parse_overri
 from gdrun.config.plugins import PluginSources
 from gdrun.config.source import Node, Source, Span
 from gdrun.errors import ConfigError, Problem, UsageError
-from gdrun.experiment.axes import Entry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
+from gdrun.experiment.axes import AxisEntry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
 from gdrun.experiment.loading import EXPERIMENT, LoadedConfig, load_config, revise
 from gdrun.experiment.spaces import LISTED, Space
 from gdrun.random_streams import stream
@@ -111,7 +111,7 @@ def _with(loaded: LoadedConfig, settings: Sequence[Override]) -> LoadedConfig:
     return revise(replace(loaded, root=root), [], texts=texts)
 
 
-def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[Entry]]:
+def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[AxisEntry]]:
     """The axes of the config's own `sweep:`, and the config with those of them that have one value."""
     entries, problems = written_in(base.root)
     _raise(problems, base)
@@ -122,7 +122,7 @@ def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[Entry]]:
     return base, [entry for entry in entries if entry not in single]
 
 
-def _is_fixed(entry: Entry, base: LoadedConfig) -> bool:
+def _is_fixed(entry: AxisEntry, base: LoadedConfig) -> bool:
     """Whether an override gives the value of what the file would vary."""
     path = _path(entry, base)
     node: Node | None = base.root
@@ -131,7 +131,7 @@ def _is_fixed(entry: Entry, base: LoadedConfig) -> bool:
     return path is not None and node is not None and node.span.source.is_override
 
 
-def _path(entry: Entry, base: LoadedConfig) -> Any:
+def _path(entry: AxisEntry, base: LoadedConfig) -> Any:
     """What an entry's key means in the base; None where it means something only together with another axis."""
     try:
         return find(Override(entry.key, entry.space.probes()[0], entry.span), base.root, EXPERIMENT)
@@ -139,7 +139,7 @@ def _path(entry: Entry, base: LoadedConfig) -> Any:
         return None
 
 
-def default_entry(base: LoadedConfig, *, drawn: bool) -> Entry:
+def default_entry(base: LoadedConfig, *, drawn: bool) -> AxisEntry:
     """Return learning rates around the configured one.
 
     Args:
@@ -159,7 +159,7 @@ def default_entry(base: LoadedConfig, *, drawn: bool) -> Entry:
     span = Span(source, 0, 0)
     low, high = rate / DEFAULT_FACTOR, rate * DEFAULT_FACTOR
     space = Space("loguniform", span, (), low, high) if drawn else Space("log", span, (), low, high, DEFAULT_COUNT)
-    return Entry("optimizer.learning_rate", span, space)
+    return AxisEntry("optimizer.learning_rate", span, space)
 
 
 def _num_samples(base: LoadedConfig, axes: Sequence[WrittenAxis], *, asked: int | None) -> int:
