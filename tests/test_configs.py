@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from config_oracles import ORACLES, Oracle, Values
 
 from gdrun.experiment.expect import Bound
 from gdrun.experiment.loading import load_config
+from tests.config_oracles import ORACLES, Oracle, Values
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

@@ -21,7 +21,7 @@ from gdrun.engine.objective import Objective
 from gdrun.engine.rows import Rows
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import NoGradientError, Recorded, Step
-from gdrun.experiment.experiment import Experiment, Loop
+from gdrun.experiment.experiment import Experiment, RepeatedDefinition
 from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_without_lanes, functions_without_xla
 from gdrun.optimizers.base import AppliesAtPoint
@@ -228,7 +228,7 @@ def _compile(experiment: Experiment, of_plugin: Callable[[], str | None]) -> tup
 def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
     """Every formula that is evaluated in the loop."""
     for value in experiment.define.values():
-        if isinstance(value, Loop):
+        if isinstance(value, RepeatedDefinition):
             yield from (value.start, value.repeat, value.while_ or 0, *value.define.values())
         else:
             yield value
@@ -257,7 +257,9 @@ def lanes_obstacle(built: Built) -> str | None:
     loops = [name for name, value in built.objective.definitions.items() if not getattr(value, "fits_lanes", True)]
     if loops:
         return f"the loop {loops[0]} is too long for lanes"
-    formulas = [formula for formula in evaluated_formulas(built.experiment) if not isinstance(formula, Loop)]
+    formulas = [
+        formula for formula in evaluated_formulas(built.experiment) if not isinstance(formula, RepeatedDefinition)
+    ]
     called: frozenset[str] = frozenset().union(*(parse(formula).functions for formula in formulas))
     missing = sorted(functions_without_lanes(called))
     return f"{missing[0]} does not work in lanes" if missing else None

@@ -13,7 +13,7 @@ import tensorflow as tf
 from gdrun.config.located import located, refuse
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch
-from gdrun.experiment.experiment import Experiment, Loop
+from gdrun.experiment.experiment import Experiment, RepeatedDefinition
 from gdrun.formula import tensorflow_ops
 from gdrun.formula.nodes import Definition, LoopDefinition
 from gdrun.formula.parse import parse
@@ -31,7 +31,7 @@ from .trial_evaluation import EVALUATION_ERRORS, broadcast_warning, compares_by_
 def _definitions(experiment: Experiment) -> dict[str, Definition]:
     definitions: dict[str, Definition] = {}
     for name, value in experiment.define.items():
-        if not isinstance(value, Loop):
+        if not isinstance(value, RepeatedDefinition):
             definitions[name] = parse(value)
             continue
         with located("define", name):

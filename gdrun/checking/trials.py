@@ -10,7 +10,7 @@ import numpy as np
 
 from gdrun.config.overrides import Override, dotted, find
 from gdrun.errors import ConfigError, RunDirectoryError
-from gdrun.experiment.expect import Bound, Expect, Trials
+from gdrun.experiment.expect import Bound, Expect, ExpectedTrials
 from gdrun.experiment.loading import EXPERIMENT, LoadedConfig
 from gdrun.rundir.run import Run
 from gdrun.text import plural, safe_text
@@ -91,7 +91,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _compare(number: int, wanted: Trials, expect: Expect, table: _SweepTable) -> Iterator[Judgement]:
+def _compare(number: int, wanted: ExpectedTrials, expect: Expect, table: _SweepTable) -> Iterator[Judgement]:
     chosen = table.chosen(wanted.where)
     what = f"trials{_where(wanted.where) or f'[{number}]'}"
     ends = Counter(str(row["status"]) for row in chosen)
@@ -116,7 +116,7 @@ def _compare(number: int, wanted: Trials, expect: Expect, table: _SweepTable) ->
         yield Judgement(what, "a trial", "", "none", False, hint)
 
 
-def _of_trial(wanted: Trials, expect: Expect, row: dict[str, Any], table: _SweepTable) -> Iterator[Judgement]:
+def _of_trial(wanted: ExpectedTrials, expect: Expect, row: dict[str, Any], table: _SweepTable) -> Iterator[Judgement]:
     """Yield the judgements of one trial, of what is expected of each."""
     for name in ("status", "stopped_by", "steps", "diverged_at"):
         value = getattr(wanted, name)

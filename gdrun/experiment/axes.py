@@ -66,7 +66,7 @@ class WrittenAxis:
 
 
 @dataclass(frozen=True)
-class Entry:
+class AxisEntry:
     """KEY and SPACE, before it is known what the key means."""
 
     key: str
@@ -80,9 +80,9 @@ class Entry:
         return self.space.kind == LISTED and self.space.size == 1
 
 
-def written_in(root: Node) -> tuple[list[Entry], list[Problem]]:
+def written_in(root: Node) -> tuple[list[AxisEntry], list[Problem]]:
     """Return what `sweep.over` and `sweep.zip` of a config say; also the problems of spaces that cannot be read."""
-    entries: list[Entry] = []
+    entries: list[AxisEntry] = []
     problems: list[Problem] = []
     sweep = root.child("sweep")
     for part in ("over", "zip"):
@@ -92,13 +92,13 @@ def written_in(root: Node) -> tuple[list[Entry], list[Problem]]:
         for key, value in section.value.items():
             span = (section.keys or {}).get(key, section.span)
             try:
-                entries.append(Entry(key, span, read_space(value), part == "zip"))
+                entries.append(AxisEntry(key, span, read_space(value), part == "zip"))
             except ConfigError as error:
                 problems.extend(error.problems)
     return entries, problems
 
 
-def resolve_axes(entries: Sequence[Entry], root: Node, form: Form) -> tuple[list[WrittenAxis], list[Problem]]:
+def resolve_axes(entries: Sequence[AxisEntry], root: Node, form: Form) -> tuple[list[WrittenAxis], list[Problem]]:
     """Return the axes in the order of `entries`; also the problems of keys and of numbers of values.
 
     Args:

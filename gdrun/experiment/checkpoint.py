@@ -7,7 +7,7 @@ from pydantic import Field
 from gdrun.config.section import PositiveInteger, PositiveNumber, Section, Whole
 
 
-class Checkpoint(Section):
+class CheckpointSettings(Section):
     """What is saved while a run goes on. Its end, an interruption and `schedule.stop.seconds` save in any case."""
 
     every_seconds: PositiveNumber | None = 60.0

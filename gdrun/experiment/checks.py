@@ -20,7 +20,7 @@ from gdrun.formula.parse import Expression, check_names
 from gdrun.formula.table import TABLE
 from gdrun.suggest import did_you_mean
 
-from .experiment import Experiment, Loop
+from .experiment import Experiment, RepeatedDefinition
 from .sweep_check import sweep_problems
 
 MAX_PROBLEMS = 50
@@ -121,7 +121,7 @@ def _define(define: Mapping[str, Any], names: ConfigNames) -> Iterator[Use]:
         later = everything[position:]
         known = names.in_formulas
         known = None if known is None else (*known, *everything[:position], *names.prediction)
-        if not isinstance(value, Loop):
+        if not isinstance(value, RepeatedDefinition):
             yield Use(("define", name), value, known, names.networks, later)
             continue
         yield Use(("define", name, "start"), value.start, known, names.networks, later)
@@ -178,7 +178,7 @@ def _clashes(experiment: Experiment) -> Iterator[Problem]:
         *(
             (("define", name, "define"), loop.define)
             for name, loop in experiment.define.items()
-            if isinstance(loop, Loop)
+            if isinstance(loop, RepeatedDefinition)
         ),
     ]
     owner: dict[str, ConfigPath] = {}

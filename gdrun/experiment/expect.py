@@ -75,7 +75,7 @@ Which = Annotated[
 ]
 
 
-class Trials(Section):
+class ExpectedTrials(Section):
     """Trials of the sweep: what must hold for each of them, or how many of them end in which way."""
 
     where: Which = Field(default_factory=dict)
@@ -141,6 +141,6 @@ class Expect(Section):
     """Gradients at the final state, by parameter."""
     predictions: Predictions | None = None
     """Predictions of the trained model at given inputs."""
-    trials: Annotated[tuple[Trials, ...], Field(max_length=256)] = ()
+    trials: Annotated[tuple[ExpectedTrials, ...], Field(max_length=256)] = ()
     """Trials of the sweep: `{where: {lr: 0.2}, parameters: {x: 0.060466}, rtol: 1e-4}`, `{diverged: 2}`. `gdrun check`
     runs the sweep if there are any."""

@@ -13,7 +13,7 @@ from gdrun.models import Model
 from gdrun.optimizers import Optimizer
 from gdrun.schedules.sections import Schedule
 
-from .checkpoint import Checkpoint
+from .checkpoint import CheckpointSettings
 from .expect import Expect
 from .gradients import Gradients
 from .record import Record
@@ -22,7 +22,7 @@ from .sweep import Sweep
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
-class Loop(Section):
+class RepeatedDefinition(Section):
     """A value computed by repetition."""
 
     start: Formula
@@ -52,7 +52,7 @@ class Loop(Section):
 
 
 Definition = Annotated[
-    Annotated[Formula, Tag("<scalar>")] | Annotated[Loop, Tag("<mapping>")], by_form("scalar", "mapping")
+    Annotated[Formula, Tag("<scalar>")] | Annotated[RepeatedDefinition, Tag("<mapping>")], by_form("scalar", "mapping")
 ]
 
 
@@ -94,7 +94,7 @@ class Experiment(Section):
     """How long, in which batches, at which rates."""
     record: Record = Field(default_factory=Record)
     """What is written while training."""
-    checkpoint: Checkpoint = Field(default_factory=Checkpoint)
+    checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings)
     """What is saved while training, so that `gdrun resume` goes on from there."""
     expect: Expect = Field(default_factory=Expect)
     """What must come out; `gdrun check` asserts it."""

@@ -10,7 +10,7 @@ from gdrun.config.source import Node
 from gdrun.errors import ConfigError, ConfigPath, Problem
 from gdrun.suggest import did_you_mean
 
-from .axes import Entry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
+from .axes import AxisEntry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
 from .experiment import Experiment
 
 DEFAULT_AXIS: ConfigPath = ("optimizer", "learning_rate")
@@ -71,7 +71,7 @@ def _metric_problems(experiment: Experiment) -> Iterator[Problem]:
 
 
 def _axes_problems(
-    experiment: Experiment, root: Node, form: Form, entries: Sequence[Entry], axes: Sequence[WrittenAxis]
+    experiment: Experiment, root: Node, form: Form, entries: Sequence[AxisEntry], axes: Sequence[WrittenAxis]
 ) -> Iterator[Problem]:
     """Yield keys by which expectations name trials and that the sweep does not vary."""
     swept = [axis.path for axis in axes] or [DEFAULT_AXIS]

@@ -134,8 +134,8 @@ class Crossentropy(NamedLoss):
     activation: ClassVar[str]
     """What makes probabilities of logits."""
 
-    from_logits: bool = False
-    """true: the predictions are logits; false: probabilities."""
+    if TYPE_CHECKING:
+        from_logits: bool
 
     @property
     def predicts_logits(self) -> bool:
@@ -154,6 +154,8 @@ class BinaryCrossentropy(Crossentropy):
     activation = "sigmoid"
 
     kind: Literal["binary_crossentropy"]
+    from_logits: bool = False
+    """true: the prediction is a logit; false: a probability."""
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Squeezes targets towards one half."""
 
@@ -164,6 +166,8 @@ class CategoricalCrossentropy(Crossentropy):
     activation = "softmax"
 
     kind: Literal["categorical_crossentropy"]
+    from_logits: bool = False
+    """true: the predictions are logits; false: probabilities."""
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Squeezes targets towards uniform."""
 
@@ -175,6 +179,8 @@ class SparseCategoricalCrossentropy(Crossentropy):
     takes_labels = True
 
     kind: Literal["sparse_categorical_crossentropy"]
+    from_logits: bool = False
+    """true: the predictions are logits; false: probabilities."""
 
 
 class Hinge(NamedLoss):

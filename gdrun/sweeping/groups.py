@@ -21,7 +21,7 @@ import numpy as np
 
 from gdrun.config.section import Section
 from gdrun.errors import ConfigPath, FormulaError
-from gdrun.experiment.experiment import Experiment, Loop
+from gdrun.experiment.experiment import Experiment, RepeatedDefinition
 from gdrun.formula.parse import parse
 
 from .space import is_number
@@ -181,7 +181,7 @@ def _names(texts: Any) -> frozenset[str]:
     """Return the names that formulas use; what is no formula has none."""
     names: set[str] = set()
     for text in texts:
-        if isinstance(text, Loop):
+        if isinstance(text, RepeatedDefinition):
             names |= _names(_texts(text))
         elif isinstance(text, str | list | tuple):
             try:

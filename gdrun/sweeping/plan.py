@@ -12,7 +12,7 @@ from gdrun.config.overrides import Override, apply_overrides, find, node_of, par
 from gdrun.config.plugins import PluginSources
 from gdrun.config.source import Node, Source, Span
 from gdrun.errors import ConfigError, Problem, UsageError
-from gdrun.experiment.axes import Entry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
+from gdrun.experiment.axes import AxisEntry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
 from gdrun.experiment.loading import EXPERIMENT, LoadedConfig, load_config, revise
 from gdrun.experiment.spaces import LISTED, Space, read_argument, read_space
 from gdrun.random_streams import stream
@@ -126,7 +126,7 @@ def _with(loaded: LoadedConfig, settings: Sequence[Override]) -> LoadedConfig:
     return revise(replace(loaded, root=root), [], texts=texts)
 
 
-def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[Entry]]:
+def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[AxisEntry]]:
     """Return (the config with those axes of its own `sweep:` that have one value; the other axes)."""
     entries, problems = written_in(base.root)
     _raise(problems, base)
@@ -137,7 +137,7 @@ def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[Entry]]:
     return base, [entry for entry in entries if entry not in single]
 
 
-def _is_fixed(entry: Entry, base: LoadedConfig) -> bool:
+def _is_fixed(entry: AxisEntry, base: LoadedConfig) -> bool:
     """Return whether an override gives the value of what the file would vary."""
     path = _path(entry, base)
     node: Node | None = base.root
@@ -146,7 +146,7 @@ def _is_fixed(entry: Entry, base: LoadedConfig) -> bool:
     return path is not None and node is not None and node.span.source.is_override
 
 
-def _path(entry: Entry, base: LoadedConfig) -> Any:
+def _path(entry: AxisEntry, base: LoadedConfig) -> Any:
     """Return the path of an entry's key in the base; None where it has one only together with another axis."""
     try:
         return find(Override(entry.key, entry.space.probes()[0], entry.span), base.root, EXPERIMENT)
@@ -154,7 +154,7 @@ def _path(entry: Entry, base: LoadedConfig) -> Any:
         return None
 
 
-def default_entry(base: LoadedConfig, *, drawn: bool) -> Entry:
+def default_entry(base: LoadedConfig, *, drawn: bool) -> AxisEntry:
     """Return learning rates around the configured one.
 
     Args:
@@ -174,7 +174,7 @@ def default_entry(base: LoadedConfig, *, drawn: bool) -> Entry:
     span = Span(source, 0, 0)
     low, high = rate / DEFAULT_FACTOR, rate * DEFAULT_FACTOR
     space = Space("loguniform", span, (), low, high) if drawn else Space("log", span, (), low, high, DEFAULT_COUNT)
-    return Entry("optimizer.learning_rate", span, space)
+    return AxisEntry("optimizer.learning_rate", span, space)
 
 
 def _num_samples(base: LoadedConfig, axes: Sequence[WrittenAxis], *, asked: int | None) -> int:
@@ -256,13 +256,13 @@ def _raise(problems: Sequence[Problem], base: LoadedConfig) -> None:
         raise ConfigError(tuple(problems), source=base.source)
 
 
-def _read_arguments(arguments: Sequence[str] | Mapping[str, Any]) -> tuple[list[Entry], list[Override]]:
+def _read_arguments(arguments: Sequence[str] | Mapping[str, Any]) -> tuple[list[AxisEntry], list[Override]]:
     """Return the axes and the plain overrides among KEY=SPACE arguments.
 
     Raises:
         ConfigError: with all that cannot be read.
     """
-    entries: list[Entry] = []
+    entries: list[AxisEntry] = []
     fixed: list[Override] = []
     problems: list[Problem] = []
     written = arguments.items() if isinstance(arguments, Mapping) else enumerate(arguments, 1)
@@ -281,7 +281,7 @@ def _read_arguments(arguments: Sequence[str] | Mapping[str, Any]) -> tuple[list[
     return entries, fixed
 
 
-def _axis_of_text(text: str, number: Any) -> Entry:
+def _axis_of_text(text: str, number: Any) -> AxisEntry:
     source = Source(f"argument {number}", text, is_override=True)
     key, equals, _ = text.partition("=")
     if not equals or not key.strip() or "\n" in text or "\r" in text:
@@ -289,13 +289,13 @@ def _axis_of_text(text: str, number: Any) -> Entry:
             "an axis is KEY=SPACE, in one line", place=source.place(0, len(text)), hint="lr=log:1e-4:1:50"
         )
         raise ConfigError((problem,), source=source.name)
-    return Entry(key.strip(), Span(source, 0, len(key)), read_argument(source, len(key) + 1))
+    return AxisEntry(key.strip(), Span(source, 0, len(key)), read_argument(source, len(key) + 1))
 
 
-def _axis_of_value(key: str, value: Any) -> Entry:
+def _axis_of_value(key: str, value: Any) -> AxisEntry:
     source = Source(f"override of {key}", f"{key}={value!r}"[:200], is_override=True)
     node = node_of(value, Span(source, len(key) + 1, len(source.text)))
-    return Entry(key, Span(source, 0, len(key)), read_space(node))
+    return AxisEntry(key, Span(source, 0, len(key)), read_space(node))
 
 
 def _option_overrides(
