@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from types import UnionType
@@ -15,6 +16,8 @@ import annotated_types
 from pydantic import Discriminator, Tag, WithJsonSchema
 from pydantic.fields import FieldInfo
 from typing_extensions import TypeAliasType
+
+from gdrun.errors import ConfigPath
 
 from .scalars import written
 from .section import FORMULA, LaterUnion, Section
@@ -190,6 +193,53 @@ def at(root: Form, node: Node | None, path: tuple[str | int, ...]) -> Form | Non
         current = below(current, node, step)
         node = node.child(step) if node is not None else None
     return current
+
+
+def expanded(node: Node, form: Form) -> Node:
+    """Return the mapping that a short form stands for: `sgd` is `{kind: sgd}`, a parameter's `1` is `{value: 1}`."""
+    if isinstance(node.value, dict) or node.value is None:
+        return node
+    form = arm(form, node)
+    if form.kinds is not None and isinstance(node.value, str):
+        return Node({"kind": node}, node.span, {"kind": node.span})
+    section = form.section
+    if section is not None and section.short is not None:
+        return Node({section.short: node}, node.span, {section.short: node.span})
+    return node
+
+
+_NOT_SEARCHED = frozenset({"expect", "gradients", "sweep"})
+"""Sections of the top whose settings repeat those of others, or are names of the user's own."""
+
+
+def places(root: Node, form: Form) -> Iterator[ConfigPath]:
+    """Yield the path of every setting that `root` has or could have with the kinds it has chosen."""
+    waiting: deque[tuple[ConfigPath, Form, Node | None]] = deque([((), form, root)])
+    while waiting:
+        path, current, node = waiting.popleft()
+        node = expanded(node, current) if node is not None else None
+        current = arm(current, node)
+        section = section_of(current, node)
+        names: list[Any] = []
+        if section is not None and (node is not None or _has_default(current)):
+            names = list(fields(section))
+        elif node is not None and isinstance(node.value, dict):
+            names = list(node.value)
+        elif node is not None and isinstance(node.value, list) and current.items is not None:
+            inner = current.items
+            names = list(range(len(node.value))) if inner.kinds or inner.section else []
+        for name in names:
+            if path or name not in _NOT_SEARCHED:
+                inner_form = below(current, node, name)
+                if not isinstance(name, int):
+                    yield (*path, name)
+                if inner_form is not None:
+                    waiting.append(((*path, name), inner_form, node.child(name) if node is not None else None))
+
+
+def _has_default(form: Form) -> bool:
+    """Sections that are there even if the config does not mention them: stop, record."""
+    return form.section is not None and not form.optional
 
 
 def choices(of: Form) -> list[Form]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gdrun.errors import ConfigPath
 
-from .forms import Form, arm, below, kind_of, section_of
+from .forms import Form, arm, below, expanded, kind_of, section_of
 from .source import Node, Span
 
 
@@ -73,19 +73,6 @@ def _keep_known(section: Node, form: Form) -> None:
         if below(form, section, name) is None:
             del section.value[name]
             (section.keys or {}).pop(name, None)
-
-
-def expanded(node: Node, form: Form) -> Node:
-    """Return the mapping that a short form stands for: `sgd` is `{kind: sgd}`, a parameter's `1` is `{value: 1}`."""
-    if isinstance(node.value, dict) or node.value is None:
-        return node
-    form = arm(form, node)
-    if form.kinds is not None and isinstance(node.value, str):
-        return Node({"kind": node}, node.span, {"kind": node.span})
-    section = form.section
-    if section is not None and section.short is not None:
-        return Node({section.short: node}, node.span, {section.short: node.span})
-    return node
 
 
 def _put(into: Node, name: str, value: Node, key: Span, form: Form) -> None:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
 from gdrun.errors import ConfigError, ConfigPath, Problem
-from gdrun.suggest import ALIASES
+from gdrun.suggest import ALIASES, closest, listed
 
 from .document import is_forbidden, read_text
-from .forms import Form, arm, below, section_of
-from .merge import expanded, put
+from .forms import Form, arm, below, expanded, places, section_of
+from .merge import put
+from .problems import unknown_key
 from .scalars import in_flow
 from .source import Node, Source, Span
-
-_NOT_SEARCHED = frozenset({"expect", "gradients", "sweep"})
 
 
 @dataclass(frozen=True)
@@ -186,8 +184,6 @@ def _next_step(steps: list[str], node: Node | None) -> tuple[str | int, int]:
 def _wrong_step(
     override: Override, path: ConfigPath, step: str | int, current: Form, node: Node | None, root: Node, form: Form
 ) -> ConfigError:
-    from .problems import unknown_key
-
     current = arm(current, node)
     section = section_of(current, node)
     if section is not None:
@@ -202,8 +198,6 @@ def _wrong_step(
 
 
 def _unknown(override: Override, name: str, root: Node, form: Form) -> ConfigError:
-    from gdrun.suggest import closest, listed
-
     known = {dotted(path): path for path in places(root, form)}
     near = closest(override.key, known)
     if near is None:
@@ -219,38 +213,6 @@ def _refused(
     span = override.span
     end = span.end if length is None else span.start + start + length
     return ConfigError((Problem(message, hint=hint, place=span.source.place(span.start + start, end)),))
-
-
-def places(root: Node, form: Form) -> Iterator[ConfigPath]:
-    """Yield the path of every setting that `root` has or could have with the kinds it has chosen."""
-    waiting: deque[tuple[ConfigPath, Form, Node | None]] = deque([((), form, root)])
-    while waiting:
-        path, current, node = waiting.popleft()
-        node = expanded(node, current) if node is not None else None
-        current = arm(current, node)
-        section = section_of(current, node)
-        names: list[Any] = []
-        if section is not None and (node is not None or _has_default(current)):
-            from .forms import fields
-
-            names = list(fields(section))
-        elif node is not None and isinstance(node.value, dict):
-            names = list(node.value)
-        elif node is not None and isinstance(node.value, list) and current.items is not None:
-            inner = current.items
-            names = list(range(len(node.value))) if inner.kinds or inner.section else []
-        for name in names:
-            if path or name not in _NOT_SEARCHED:
-                inner_form = below(current, node, name)
-                if not isinstance(name, int):
-                    yield (*path, name)
-                if inner_form is not None:
-                    waiting.append(((*path, name), inner_form, node.child(name) if node is not None else None))
-
-
-def _has_default(form: Form) -> bool:
-    """Sections that are there even if the config does not mention them: stop, record."""
-    return form.section is not None and not form.optional
 
 
 def dotted(path: ConfigPath) -> str:

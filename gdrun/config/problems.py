@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gdrun.errors import ConfigPath, Place, Problem
 from gdrun.suggest import closest, did_you_mean, distance, listed
 
-from .forms import Form, allowed, arm, at, below, fields, kind_of, meaning, section_of
+from .forms import Form, allowed, arm, at, below, fields, kind_of, meaning, places, section_of
 from .messages import SYNONYMS, got, reword
 from .rendering import render
 from .source import Node, Span
@@ -133,8 +133,6 @@ def _unknown(fault: _Fault, root: Node, form: Form, wanted: str | None) -> Probl
 
 def _elsewhere(name: str, root: Node, form: Form) -> ConfigPath | None:
     """The place in another section where this key is known."""
-    from .overrides import places
-
     wanted = {name, SYNONYMS.get(name)}
     found = [path for path in islice(places(root, form), 2000) if path[-1] in wanted and len(path) > 1]
     known = [

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.plugin_options import option_problems
-from gdrun.config.plugins import Entry, Plugins
+from gdrun.config.plugins import Entry, Plugins, option_problems
 from gdrun.errors import ConfigPath, Problem
 from gdrun.plugin import Part
 from gdrun.suggest import did_you_mean, listed
