@@ -11,7 +11,7 @@ from gdrun.config.located import refuse
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import PatienceState, PlateauState, Reason, Setting, TrainState
 from gdrun.experiment.experiment import Experiment
-from gdrun.models.base import Initial
+from gdrun.models.initial import Initial
 
 
 def initial_state(

@@ -17,8 +17,9 @@ from gdrun.experiment.experiment import Experiment, RepeatedDefinition
 from gdrun.formula import tensorflow_ops
 from gdrun.formula.nodes import Definition, LoopDefinition
 from gdrun.formula.parse import parse
-from gdrun.models.base import Initial, ModelContext, ModelFunction
+from gdrun.models.base import ModelContext, ModelFunction
 from gdrun.models.formula import probe_networks
+from gdrun.models.initial import Initial
 from gdrun.models.keras_network import KerasNetwork
 from gdrun.random_streams import RandomNumbers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,19 +14,12 @@ from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.evaluate import Scope
 from gdrun.random_streams import RandomNumbers
 
+from .initial import Initial
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from .keras_network import KerasNetwork
-
-
-class Initial(NamedTuple):
-    """A parameter before training."""
-
-    raw: np.ndarray
-    """Value before the transform, float64 (or complex128); cast to the run's precision by the engine."""
-    trainable: bool = True
-    transform: str | None = None
 
 
 @dataclass

@@ -16,7 +16,8 @@ from gdrun.plugin import Model
 from gdrun.random_streams import stream
 from gdrun.text import safe_text
 
-from .base import BoundModel, Initial, ModelContext, ModelFunction, ModelSection
+from .base import BoundModel, ModelContext, ModelFunction, ModelSection
+from .initial import Initial
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -19,8 +19,8 @@ from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import parse
 from gdrun.random_streams import RandomNumbers, integer_seed, stream
 
-from .base import BoundModel, Initial, ModelContext, ModelFunction, ModelSection
-from .layers.base import INITIALIZERS
+from .base import BoundModel, ModelContext, ModelFunction, ModelSection
+from .initial import INITIALIZERS, Initial
 from .networks import Network
 from .transforms import raw_value
 
@@ -71,7 +71,7 @@ class Parameter(ShortSection):
             value = value if self.shape is None else _filled(value, self.shape)
             raw = value if self.raw is not None else raw_value(value, self.transform)
         elif self.init in INITIALIZERS:
-            from .keras_network import initial_weights
+            from .keras_initializers import initial_weights
 
             assert self.shape is not None
             raw = initial_weights(self.init, self.shape, seed=integer_seed(context.seed, "initial", key))

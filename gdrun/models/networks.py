@@ -14,8 +14,9 @@ from gdrun.errors import ShapeError
 from gdrun.formula.evaluate import Scope
 
 from .base import BoundModel, ModelContext, ModelFunction, ModelSection
+from .initial import Initializer, InitialWeights
 from .layers import Layer
-from .layers.base import Activation, Initializer, InitialWeights
+from .layers.base import Activation
 from .layers.core import Dense
 
 if TYPE_CHECKING:

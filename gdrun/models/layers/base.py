@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
-
-from gdrun.config.section import Section, check_array
+from gdrun.config.section import Section
+from gdrun.models.initial import InitialWeights
 
 if TYPE_CHECKING:
     import keras
@@ -32,45 +30,6 @@ Activation = Literal[
     "leaky_relu",
     "log_softmax",
 ]
-Initializer = Literal[
-    "zeros",
-    "ones",
-    "glorot_uniform",
-    "glorot_normal",
-    "he_uniform",
-    "he_normal",
-    "lecun_uniform",
-    "lecun_normal",
-    "random_normal",
-    "random_uniform",
-    "truncated_normal",
-    "orthogonal",
-    "identity",
-]
-INITIALIZERS: tuple[str, ...] = Initializer.__args__  # type: ignore[attr-defined]
-
-
-def _initial_weights(value: Any) -> Any:
-    if isinstance(value, str):
-        if value not in INITIALIZERS:
-            raise PydanticCustomError(
-                "initializer", "unknown initializer '{name}'", {"name": value, "allowed": list(INITIALIZERS)}
-            )
-        return value
-    return check_array(value)
-
-
-InitialWeights = Annotated[
-    Any,
-    AfterValidator(_initial_weights),
-    WithJsonSchema(
-        {
-            "title": "a number, nested lists of numbers, or the name of an initializer",
-            "anyOf": [{"type": ["number", "array"]}, {"enum": list(INITIALIZERS)}],
-        }
-    ),
-]
-"""A number that fills the weight, an array that is it, or the name of a Keras initializer."""
 
 
 class KerasLayer(Section):
@@ -94,7 +53,7 @@ class KerasLayer(Section):
         """
         import keras
 
-        from gdrun.models.keras_network import keras_initializer
+        from gdrun.models.keras_initializers import keras_initializer
 
         settings = self.keras_settings()
         for name, (keras_name, offset) in _INITIAL_WEIGHTS.items():

@@ -14,8 +14,9 @@ from gdrun.config.section import (
     ShortSection,
     UnitInterval,
 )
+from gdrun.models.initial import InitialWeights
 
-from .base import Activation, InitialWeights, KerasLayer, WeightedLayer
+from .base import Activation, KerasLayer, WeightedLayer
 
 
 class Dense(WeightedLayer):

@@ -6,8 +6,9 @@ import numpy as np
 from pydantic import Field
 
 from gdrun.config.section import Number, PositiveInteger
+from gdrun.models.initial import InitialWeights
 
-from .base import Activation, InitialWeights, WeightedLayer
+from .base import Activation, WeightedLayer
 
 
 class Recurrent(WeightedLayer):
