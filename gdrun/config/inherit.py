@@ -1,4 +1,4 @@
-"""`extends:` one parent, beside the config or below it."""
+"""Inheritance of configs: `extends:` names one parent, beside the config or below it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .merge import merge
 from .source import Node
 
 NOT_INHERITED = ("name", "description", "expect", "sweep")
-"""What belongs to one experiment alone."""
+"""Keys that belong to one experiment alone."""
 
 MAX_GENERATIONS = 16
 
@@ -27,7 +27,7 @@ def inherit(
     Args:
         root: a mapping.
         path: the file that `root` was read from; None where it is no file, which cannot extend anything.
-        name: what that file is called in problems.
+        name: the name of that file in problems.
         files: gets (name, bytes) of every parent.
         seen: the files that led here.
     Raises:
@@ -91,7 +91,7 @@ def _refused(extends: Node, message: str, hint: str | None = None) -> ConfigErro
 
 
 def _move_data(parent: Node, folder: str) -> None:
-    """A parent's data files are beside the parent: say so from the child's folder, in place."""
+    """Make the paths of a parent's data files relative to the child's folder, in place."""
     data = parent.child("data")
     for block in (data, data.child("validation") if data is not None else None):
         path = block.child("path") if block is not None else None
