@@ -1,4 +1,4 @@
-"""Interface between models and the program: what a section builds, from what, and what the objective does with it."""
+"""Base of the kinds of `model:`, and the functions that they build for the objective."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class BoundModel:
-    """A model bound to its state for one evaluation. `updates` fills with the new state as the call goes."""
+    """A model bound to its state for one evaluation, which puts the new state into `updates`."""
 
     outputs: Mapping[str, Callable[[Scope], Any]]
-    """What it predicts, each by a function of the names: "prediction", or named outputs. The scope that it is called
-    with holds them as its `outputs`."""
+    """Predictions, each a function of the scope: "prediction", or named outputs. The scope that it is called with has
+    them as its `outputs`."""
     functions: Mapping[str, Callable[..., tf.Tensor]] = field(default_factory=dict)
     """Networks that formulas may call, (scope, x) -> y."""
     updates: dict[str, tf.Tensor] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class ModelSection(Section):
     """A kind of model: its settings, its names and what it builds."""
 
     needs_data: ClassVar[bool] = True
-    """Whether it has inputs in any case."""
+    """True where the model cannot do without inputs."""
 
     def build(self, context: ModelContext) -> ModelFunction:
         """Return the model with its initial parameters.
@@ -117,7 +117,7 @@ class ModelSection(Section):
         raise NotImplementedError
 
     def parameter_names(self) -> tuple[str, ...] | None:
-        """Return the names of the parameters; None where only building shows them."""
+        """Return the names of the parameters; None where they are only known once it is built."""
         return None
 
     def parameter_path(self, name: str) -> ConfigPath:
@@ -142,7 +142,7 @@ class ModelSection(Section):
         return False
 
     def networks_called(self) -> Mapping[str, Any]:
-        """Return the networks that formulas call, which are built for what they are first called with."""
+        """Return the networks that formulas call; each is built for the shape of its first call."""
         return {}
 
     @property
@@ -156,7 +156,7 @@ class ModelSection(Section):
         return any(network.convolves for network in self.networks_called().values())
 
     def parameters_in_formulas(self) -> tuple[str, ...] | None:
-        """Return the names of the parameters that formulas see; None where only building shows them."""
+        """Return the names of the parameters that formulas see; None where they are only known once it is built."""
         return self.parameter_names()
 
     def given_names(self) -> Mapping[ConfigPath, Sequence[str]]:
@@ -176,6 +176,6 @@ class ModelSection(Section):
 
         Args:
             used: all names in formulas of the config.
-            reached: the names that the loss may depend on; None where that cannot be told.
+            reached: the names that the loss may depend on; None where the formulas do not show it.
         """
         yield from ()

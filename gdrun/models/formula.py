@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Parameter(ShortSection):
-    """A parameter: where it starts, whether it moves, and in which domain it lives."""
+    """A parameter: its initial value, its domain, and whether it is trained."""
 
     exclusive = (("value", "raw", "init"),)
     short = "value"
@@ -43,7 +43,7 @@ class Parameter(ShortSection):
     init: Formula | None = None
     """A draw of the given shape, `normal(0, 0.1)`, or the name of a Keras initializer, `glorot_uniform`."""
     shape: tuple[PositiveInteger, ...] | None = None
-    """Shape; () is a scalar. A value of fewer dimensions fills it."""
+    """Shape of the parameter; () is a scalar. A value of fewer dimensions fills it."""
     transform: Literal["exp", "softplus", "sigmoid"] | None = None
     """Keeps the parameter in the transform's range: the optimizer moves the raw value, everything else sees and
     reports the transformed one."""
@@ -204,8 +204,7 @@ class FormulaFunction(ModelFunction):
         def caller(name: str, network: KerasNetwork) -> Callable[..., tf.Tensor]:
             def call(scope: Scope, *arguments: Any) -> tf.Tensor:
                 prefix = f"{name}."
-                # A derivative evaluates again what was evaluated, with the same state; what happens inside a loop
-                # cannot leave it.
+                # A derivative repeats an evaluation with the same state; tensors made inside a loop cannot leave it.
                 again = scope.varied or bool(scope.rounds)
                 current = {key: state[prefix + key] for key in network.state}
                 if not again:
@@ -246,7 +245,7 @@ def _filled(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def probe_networks(
     networks: Mapping[str, Network], *, seed: int, precision: str
 ) -> tuple[dict[str, KerasNetwork], dict[str, Callable[..., Any]]]:
-    """Return an empty table of networks and functions that fill it: each is built for what it is first called with."""
+    """Return an empty table of networks and functions that fill it: each is built for the shape of its first call."""
     import tensorflow as tf
 
     from .keras_network import call_with

@@ -16,7 +16,7 @@ from gdrun.errors import ConfigPath, ShapeError
 
 
 class GivenWeights(keras.initializers.Initializer):
-    """Initial weights that the config gives."""
+    """Keras initializer that returns an array of the config, and refuses another shape."""
 
     def __init__(self, value: np.ndarray, within: ConfigPath = ()) -> None:
         self.value = value
@@ -55,6 +55,6 @@ def keras_initializer(value: Any, seed: int, within: ConfigPath = ()) -> Any:
 
 
 def shape_text(shape: Sequence[int | None]) -> str:
-    """Return a shape as messages have it: (n, 3)."""
+    """Return a shape in the form of messages: (n, 3)."""
     sizes = ["n" if size is None else str(size) for size in shape]
     return "(" + ", ".join(sizes) + ("," if len(sizes) == 1 else "") + ")"

@@ -1,4 +1,4 @@
-"""Keras layers, one after the other, as a pure function of their weights.
+"""Networks of Keras layers in sequence, as pure functions of their weights.
 
 Shape letters: B batch, F features, K outputs.
 """
@@ -27,8 +27,8 @@ from .layers import Layer
 class KerasNetwork:
     """Keras layers as `call(parameters, state, x) -> (y, state)`.
 
-    Parameters are called by kind and number, `dense1.kernel`; the state holds moving averages and the seeds of random
-    layers under the same kind of name.
+    Parameters are named by kind and number, `dense1.kernel`; the state holds moving averages and the seeds of random
+    layers, named alike.
 
     Args:
         layers: in order.
@@ -37,7 +37,7 @@ class KerasNetwork:
         dtype: "float32" or "float64".
         flat_names: call the parameters of a single layer "kernel" and "bias".
     Raises:
-        ShapeError: if a layer cannot take what the one before gives; the message names the layer.
+        ShapeError: if a layer cannot take the output of the one before; the message names the layer.
         ComponentError: if Keras refuses a setting.
     """
 
@@ -93,8 +93,8 @@ class KerasNetwork:
         self._layers.append((layer, parameters, state))
         return shape
 
-    def _rests(self, layer: keras.Layer, parameters: Sequence[str]) -> bool:
-        """Return whether a layer normalises by what it has learnt even while training: frozen, as in Keras."""
+    def _keeps_averages(self, layer: keras.Layer, parameters: Sequence[str]) -> bool:
+        """Return whether a layer normalises by moving averages even while training: a frozen one, as in Keras."""
         frozen = bool(parameters) and self.frozen.issuperset(parameters)
         return frozen and isinstance(layer, keras.layers.BatchNormalization)
 
@@ -119,8 +119,8 @@ class KerasNetwork:
         x = self._shaped(x)
         updates: dict[str, tf.Tensor] = {}
         for layer, parameter_names, state_names in self._layers:
-            here = training and not self._rests(layer, parameter_names)
-            arguments = {"training": here} if layer._call_has_training_arg else {}
+            layer_training = training and not self._keeps_averages(layer, parameter_names)
+            arguments = {"training": layer_training} if layer._call_has_training_arg else {}
             x, new = layer.stateless_call(
                 [parameters[name] for name in parameter_names],
                 [state[name] for name in state_names],
@@ -190,12 +190,12 @@ def call_with(
         raise ShapeError("a network needs something to work on", hint="call it with inputs: net(x)")
     tensors = [tf.cast(argument, dtype) for argument in arguments]
     rank = max(tensor.shape.rank for tensor in tensors)
-    longs = [tensor for tensor in tensors if tensor.shape.rank]
-    lengths = sorted({tensor.shape[0] for tensor in longs if tensor.shape[0] is not None})
+    batches = [tensor for tensor in tensors if tensor.shape.rank]
+    lengths = sorted({tensor.shape[0] for tensor in batches if tensor.shape[0] is not None})
     if len(lengths) > 1:
         listed = " and ".join(map(str, lengths))
         raise ShapeError(f"the arguments have different numbers of examples: {listed}")
-    like = longs[0] if longs else tf.zeros([1], dtype)
+    like = batches[0] if batches else tf.zeros([1], dtype)
     ones = tf.ones_like(tf.reshape(like, [-1, math.prod(like.shape[1:])])[:, 0])
     rows = [tensor if tensor.shape.rank else tensor * ones for tensor in tensors]
     output, more = network(joined(rows))

@@ -1,4 +1,4 @@
-"""Common part of the Keras layers that a config may name: their initial weights, and how they are built."""
+"""Base of the kinds of layers: their initial weights, and the Keras layers they build."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class KerasLayer(Section):
     """A layer of Keras. Settings keep Keras's spelling and defaults."""
 
     keras_name: ClassVar[str] = ""
-    """Its class in keras.layers, where that is called otherwise than this one."""
+    """Name of its class in keras.layers, where it differs from this one's."""
     takes_seed: ClassVar[bool] = False
-    """Whether it draws random numbers while it trains."""
+    """True where it draws random numbers while it trains."""
     convolves: ClassVar[bool] = False
-    """Whether it convolves, which loops on the device make slow."""
+    """True where it convolves, which is slow in loops on the device."""
 
     def build(self, *, seed: int, dtype: str) -> keras.layers.Layer:
         """Return Keras's layer, its weights still to be created.
@@ -77,11 +77,11 @@ class WeightedLayer(KerasLayer):
     """A layer with a kernel."""
 
     use_bias: bool = True
-    """Whether the layer has a bias."""
+    """false: the layer has no bias."""
     kernel: InitialWeights = "glorot_uniform"
     """Initial kernel: a number fills it, an array is it, a name draws it."""
     bias: InitialWeights = 0.0
-    """Initial bias, likewise."""
+    """Initial bias: a number fills it, an array is it, a name draws it."""
     trainable: bool = True
     """false: the optimizer leaves this layer alone."""
 
@@ -98,4 +98,4 @@ _INITIAL_WEIGHTS: dict[str, tuple[str, int]] = {
     "bias": ("bias_initializer", 500),
     "embeddings": ("embeddings_initializer", 0),
 }
-"""Setting -> its name in Keras, and what is added to the layer's seed, so that its weights are drawn apart."""
+"""Setting -> (its name in Keras, number added to the layer's seed, so that its weights are drawn independently)."""
