@@ -142,7 +142,7 @@ def form(annotation: Any, marks: tuple[Any, ...] = ()) -> Form:
 
 @cache
 def fields(section: type[Section]) -> Mapping[str, Form]:
-    """Return the form of every key that `section` knows, by the name that users write."""
+    """Return the form of every key of `section`, by the name that users write."""
     return {
         info.alias or name: form(info.annotation, (*info.metadata, info)) for name, info in section.model_fields.items()
     }

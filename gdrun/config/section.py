@@ -174,7 +174,7 @@ def read_formula(value: Any) -> Expression:
 
 
 def check_formula(value: Any) -> Any:
-    """Return `value` if it is a formula; else raise an error of type "formula" that knows the token's place."""
+    """Return `value` if it is a formula; else raise an error of type "formula" with the token's place."""
     if isinstance(value, tuple | list) and num_texts(value) > MAX_LISTED_FORMULAS:
         raise PydanticCustomError("formula_list", f"more than {MAX_LISTED_FORMULAS} formulas in one list")
     try:

@@ -197,7 +197,7 @@ def _clashes(experiment: Experiment) -> Iterator[Problem]:
 def _used_names(
     experiment: Experiment, parsed: list[tuple[Use, Expression]]
 ) -> tuple[frozenset[str], frozenset[str] | None]:
-    """Return all names in formulas, and those that the loss may depend on, where that can be told."""
+    """Return all names in formulas, and those that the loss may depend on; None where the formulas do not show it."""
     used = frozenset().union(*(expression.names | expression.functions for _, expression in parsed))
     penalised = experiment.loss is not None and experiment.loss.penalty is not None
     if penalised or not any(use.path[:2] == ("model", "formula") for use, _ in parsed):

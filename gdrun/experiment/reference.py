@@ -21,7 +21,7 @@ class Description:
 
     Args:
         path: where it stands; a name in angle brackets stands for any.
-        section: the class and, where it has one, the kind that knows the key: "Sgd", "sgd".
+        section: the class and, where it has one, the kind that has the key: "Sgd", "sgd".
         meaning: its description.
         type: the values that may be written there, in words.
         default: as it would be written; None: the key is required.
@@ -43,9 +43,9 @@ def describe(what: str | ConfigPath | type[Section], root: Node | None = None) -
     Args:
         what: a path, "optimizer.momentum", or a section, which gives all its keys.
         root: a config, whose kinds are the ones asked about. Without it, or where it has no such section, every kind
-            that knows the key answers.
+            that has the key is described.
     Returns:
-        One Description a section that knows the key; empty if none does.
+        One Description a section that has the key; empty if none has.
     """
     if isinstance(what, type):
         return [_description((), what, key) for key in fields(what)]

@@ -60,15 +60,15 @@ class PluginFunction(ModelFunction):
 
     def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> BoundModel:
         """Return the model, ready for one evaluation."""
-        seen: list[tuple[Scope, Any]] = []
+        latest: list[tuple[Scope, Any]] = []
 
         def run(scope: Scope) -> Any:
             # The plugin computes all outputs in one call, which is made once an evaluation.
-            if not seen or seen[-1][0] is not scope:
+            if not latest or latest[-1][0] is not scope:
                 values = {name: scope[name] for name in self.initial}
                 with self.caller.running():
-                    seen[:] = [(scope, self.predict(values, {name: scope[name] for name in inputs}))]
-            return seen[-1][1]
+                    latest[:] = [(scope, self.predict(values, {name: scope[name] for name in inputs}))]
+            return latest[-1][1]
 
         def output(name: str) -> Callable[[Scope], Any]:
             return lambda scope: run(scope)[name]
