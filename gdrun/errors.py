@@ -1,4 +1,4 @@
-"""Everything gdrun raises on purpose, and the exit code each error ends a command with.
+"""Errors that gdrun raises on purpose, and the exit code that each ends a command with.
 
     GdrunError                  1   a bug in gdrun, unless a subclass says otherwise
     |-- UsageError              2   the command line asks for something that does not exist
@@ -25,7 +25,7 @@ ConfigPath = tuple[str | int, ...]
 
 
 class ExitCode(IntEnum):
-    """What a gdrun process ends with."""
+    """Exit codes of a gdrun process."""
 
     DONE = 0
     BUG = 1
@@ -41,7 +41,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a text something stands. `line` and `column` count from 1; `text` is the whole line."""
+    """A place in a text. `line` and `column` count from 1; `text` is the whole line."""
 
     source: str
     line: int
@@ -55,7 +55,7 @@ class Problem:
     """One mistake in a config.
 
     `path` names the value (("optimizer", "learning_rate")); `offset` and `length` narrow it to a part of that value's
-    text, in characters. `place` is filled in by whoever knows the file. `hint` says how to mend it.
+    text, in characters. `place` is filled in by the code that has the file's text. `hint` says how to mend it.
     """
 
     message: str
@@ -98,9 +98,9 @@ class ConfigError(GdrunError):
 
 
 class ComponentError(GdrunError):
-    """A component got values it cannot work with. `build` turns it into a ConfigError that has a place.
+    """A component got values it cannot work with. Assembly turns it into a ConfigError that has a place.
 
-    `within` is the way from the config value that the component was built from to the part at fault: ("target",).
+    `within` is the path from the config value that the component was built from to the part at fault: ("target",).
     """
 
     exit_code = ExitCode.REFUSED

@@ -1,4 +1,4 @@
-"""What plugins import: decorators that give data, models, losses, optimizers and metrics of one's own a name.
+"""Interface for plugins: decorators that register data, models, losses, optimizers and metrics under a name.
 
     import gdrun.plugin as gd
 
@@ -7,9 +7,9 @@
         error = target - prediction
         return tf.maximum(options.level * error, (options.level - 1) * error)
 
-A config names it, `loss: {kind: custom, name: pinball, options: {level: 0.9}}`, and the command line brings it,
-`gdrun train line.yaml --plugin pinball.py`. `options` is a pydantic model, and what the function is called with is an
-instance of it; without one, the function is called without `options`, and the config can give none.
+A config names it, `loss: {kind: custom, name: pinball, options: {level: 0.9}}`, and the command line loads it,
+`gdrun train line.yaml --plugin pinball.py`. `options` is a pydantic model, and the function is called with an instance
+of it; without one, the function is called without `options`, and the config can give none.
 
 | part | the function is called with | and returns |
 |---|---|---|
@@ -44,7 +44,7 @@ CALLED_WITH: Mapping[Part, tuple[str, ...]] = {
     "optimizer": (),
     "metric": ("target", "prediction"),
 }
-"""What the function of each part is called with, in this order; then `options` by name, where it has any."""
+"""Arguments of the function of each part, in this order; then `options` by name, where it has any."""
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"
 
@@ -53,12 +53,12 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Model:
-    """What a custom model returns.
+    """A custom model: its parameters and its function.
 
     Args:
         parameters: name -> initial value, a number or array; each is trained unless it is among `fixed`.
         predict: (parameters, inputs) -> prediction, or a dict of named outputs. Both are dicts of tensors by name; the
-            first axis of inputs and of what is returned counts the examples. It runs inside the compiled loop: use
+            first axis of inputs and predictions counts the examples. It runs inside the compiled loop: use
             TensorFlow's functions, or Keras's `ops`, and keep nothing between calls.
         fixed: names of parameters that are not trained.
     """
@@ -83,7 +83,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Registration:
-    """One name that a plugin has given to something."""
+    """A function that a plugin has registered under a name."""
 
     part: Part
     name: str
@@ -99,7 +99,7 @@ class Registration:
 
 
 _REGISTERED: dict[str, list[Registration]] = {}
-"""Module -> what it has registered, in order."""
+"""Module -> its registrations, in order."""
 
 
 def data(name: str, *, options: Any = None) -> Callable[[_Function], _Function]:
@@ -145,14 +145,17 @@ def metric(name: str, *, options: Any = None) -> Callable[[_Function], _Function
 
 
 def registered(module: str) -> tuple[Registration, ...]:
-    """Return what `module`, and the modules below it, have registered."""
+    """Return the registrations of `module` and of the modules below it."""
     return tuple(
-        one for name, found in _REGISTERED.items() if name == module or name.startswith(f"{module}.") for one in found
+        registration
+        for name, registrations in _REGISTERED.items()
+        if name == module or name.startswith(f"{module}.")
+        for registration in registrations
     )
 
 
 def forget(module: str) -> None:
-    """Drop what `module` has registered: it could not be loaded to its end."""
+    """Drop the registrations of `module`, which could not be loaded completely."""
     _REGISTERED.pop(module, None)
 
 
@@ -169,8 +172,8 @@ def _named(part: Part, name: str, options: Any) -> Callable[[_Function], _Functi
         if not callable(function):
             raise PluginError(f"{what} is a {type(function).__name__}, not a function")
         _check_signature(what, function, part, has_options=options is not None)
-        found = _REGISTERED.setdefault(module, [])
-        found.append(Registration(part, name, function, options, module, file, line))
+        registration = Registration(part, name, function, options, module, file, line)
+        _REGISTERED.setdefault(module, []).append(registration)
         return function
 
     return register
@@ -180,10 +183,10 @@ def _check_signature(what: str, function: Callable[..., Any], part: Part, *, has
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return  # compiled code that does not tell
+        return  # compiled code has no signature
     named = {"options": None} if has_options else {}
     try:
         signature.bind(*CALLED_WITH[part], **named)
     except TypeError:
-        wanted = ", ".join((*CALLED_WITH[part], *named))
-        raise PluginError(f"{what} is called with ({wanted}), but its function takes {signature}") from None
+        arguments = ", ".join((*CALLED_WITH[part], *named))
+        raise PluginError(f"{what} is called with ({arguments}), but its function takes {signature}") from None

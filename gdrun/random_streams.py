@@ -1,7 +1,7 @@
 """Sources of random numbers: a stream for each purpose, or one old numpy state shared by all.
 
 A purpose is a word: "data", "split", "batches", "initial", ... A stream is named by the seed, its purpose and further
-integers (an epoch, a step), so that what is drawn for one purpose never depends on how much was drawn for another.
+integers (an epoch, a step), so that the draws for one purpose never depend on the number of draws for another.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ RandomNumbers = np.random.Generator | np.random.RandomState
 
 
 class RandomSource(Protocol):
-    """Gives the generator that draws for a purpose."""
+    """Source of the generators that draw for each purpose."""
 
     def generator(self, purpose: str) -> RandomNumbers:
         """Return the generator for `purpose`."""
@@ -35,20 +35,20 @@ def stream(seed: int, purpose: str, *position: int) -> np.random.Generator:
 
     Args:
         seed: at least 0.
-        purpose: what the numbers are for.
-        position: where in the run they are drawn, such as an epoch; each at least 0.
+        purpose: the use of the numbers, one word.
+        position: position in the run, such as an epoch; each at least 0.
     """
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(*_purpose_key(purpose), *position)))
 
 
 def integer_seed(seed: int, purpose: str, *position: int) -> int:
-    """Return an integer in [0, 2**32) that depends on (seed, purpose, position) alone, for libraries that want one."""
+    """Return an integer in [0, 2**32) that depends on (seed, purpose, position) alone, for libraries that take one."""
     sequence = np.random.SeedSequence(seed, spawn_key=(*_purpose_key(purpose), *position))
     return int(sequence.generate_state(1, np.uint32)[0])
 
 
 class Streams:
-    """A stream for each purpose: asking twice goes on where the first left off."""
+    """A stream for each purpose: a second request continues the same stream."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

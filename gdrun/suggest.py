@@ -1,4 +1,4 @@
-"""Names that a person may have meant: aliases of settings, and known names near a misspelt one."""
+"""Suggestions of names: aliases of settings, and the allowed name closest to a misspelt one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def distance(a: str, b: str) -> int:
     Source: Damerau 1964; the restricted form, in which no letter is edited twice.
     """
     a, b = a[:_LONGEST], b[:_LONGEST]
+    # Rows of the table of distances between prefixes: `last` is the row above, `before` the one above that.
     before: list[int] = []
     last = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
@@ -29,21 +30,21 @@ def distance(a: str, b: str) -> int:
     return last[-1]
 
 
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the name of `known` that `name` was probably meant to be, or None.
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of `names` that `name` was probably meant to be, or None.
 
-    Near is: at most a third of the letters to mend; or, for names of four letters and more, that the one holds the
-    other. Capitals, hyphens and underscores do not count.
+    It differs in at most a third of the letters, or, among names of four letters and more, one contains the other.
+    Capitals, hyphens and underscores do not count.
     """
     if len(name) > _LONGEST:
         return None
-    wanted = _folded(name)
+    letters = _folded(name)
     best: tuple[float, str] | None = None
-    for candidate in known:
+    for candidate in names:
         folded = _folded(candidate)
-        edits = distance(wanted, folded)
-        near = edits <= max(1, max(len(wanted), len(folded)) // 3) and edits < min(len(wanted), len(folded))
-        inside = min(len(wanted), len(folded)) >= 4 and (wanted in folded or folded in wanted)
+        edits = distance(letters, folded)
+        near = edits <= max(1, max(len(letters), len(folded)) // 3) and edits < min(len(letters), len(folded))
+        inside = min(len(letters), len(folded)) >= 4 and (letters in folded or folded in letters)
         if edits == 0 or near or inside:
             rank = edits if near or edits == 0 else edits + 100
             if best is None or rank < best[0]:
@@ -55,9 +56,9 @@ def _folded(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "").replace(" ", "")
 
 
-def did_you_mean(name: str, known: Iterable[str], *, allowed: str | None = None, most: int = 12) -> str | None:
+def did_you_mean(name: str, names: Iterable[str], *, allowed: str | None = None, most: int = 12) -> str | None:
     """Return "did you mean 'x'?", or else "<allowed>: a, b, c" with at most `most` names, or None without names."""
-    names = list(known)
+    names = list(names)
     near = closest(name, names)
     if near is not None:
         return f"did you mean '{near}'?"
@@ -67,5 +68,5 @@ def did_you_mean(name: str, known: Iterable[str], *, allowed: str | None = None,
 def listed(names: Iterable[str], most: int = 12) -> str:
     """Return "a, b, c and 3 more"."""
     names = list(names)
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+    omitted = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + omitted

@@ -8,7 +8,7 @@ from typing import Any, SupportsFloat
 
 
 def safe_text(text: object, *, limit: int | None = None, lines: bool = False) -> str:
-    r"""Return `text` with everything a terminal could obey or be fooled by written as an escape.
+    r"""Return `text` with everything that a terminal could execute or display misleadingly written as an escape.
 
     Control characters (escape sequences among them), bidirectional and other invisible format characters, line and
     paragraph separators, lone surrogates and unassigned code points become `\n`, `\x1b`, `\u202e` and the like. What
@@ -21,7 +21,7 @@ def safe_text(text: object, *, limit: int | None = None, lines: bool = False) ->
     """
     text = str(text)
     if limit is not None and len(text) > limit:
-        # Cut before escaping too: an error text of a hostile megabyte must not be escaped whole to show 200 characters.
+        # Cut before escaping, too: to show 200 characters of a megabyte, only 200 need to be escaped.
         text = text[: max(limit - 1, 0)] + "…"
     if not text.isprintable():
         text = "".join(_safe_character(character, lines) for character in text)
@@ -44,13 +44,13 @@ def _safe_character(character: str, lines: bool) -> str:
 
 
 def human_number(value: SupportsFloat, *, digits: int | None = None) -> str:
-    """Return the shortest digits that give `value` back in its own precision, or `digits` significant ones.
+    """Return the shortest digits that read back to `value` in its own precision, or `digits` significant ones.
 
     A numpy float32 of 0.1 is "0.1"; whole numbers lose their ".0"; not-finite ones are "nan", "inf" and "-inf".
 
     Args:
         value: a real number, Python's or a numpy scalar.
-        digits: how many significant digits to keep, at least 1; None keeps what the value needs.
+        digits: number of significant digits to keep, at least 1; None: as many as the value needs.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -119,7 +119,7 @@ def human_seconds(seconds: float) -> str:
 
 
 def human_age(seconds: float) -> str:
-    """Return how long ago something was, in one unit: "12 s", "5 min", "3 h", "9 d", "2 y"."""
+    """Return an age in one unit: "12 s", "5 min", "3 h", "9 d", "2 y"."""
     for size, unit, most in ((1, "s", 60), (60, "min", 60), (3600, "h", 48), (86400, "d", 730)):
         count = int(max(seconds, 0) // size)
         if count < most:

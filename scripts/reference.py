@@ -24,13 +24,14 @@ from gdrun.experiment.experiment import Experiment
 from gdrun.experiment.reference import describe
 from gdrun.formula.table import describe_functions
 from gdrun.metrics.names import MetricName
-from gdrun.models.layers import base as layers
+from gdrun.models.initial import Initializer
+from gdrun.models.layers.base import Activation
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 _WORD_LISTS = {
-    "Activations": ("an activation", layers.Activation),
-    "Initializers": ("an initializer", layers.Initializer),
+    "Activations": ("an activation", Activation),
+    "Initializers": ("an initializer", Initializer),
     "Metrics": ("a metric's name", MetricName),
 }
 """Heading -> (what a place that takes one of them says, the words); too long to be repeated in every row."""

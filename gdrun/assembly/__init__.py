@@ -1,4 +1,4 @@
-"""The one place that knows both sides: config sections in, components out, a `match` per union."""
+"""Assembly of a checked experiment into a program: data, objective, optimizer and schedule as tensors and functions."""
 
 from .assemble import Built, assemble, build
 from .initial_tensors import Parts, build_parts

@@ -1,4 +1,4 @@
-"""A checked config -> everything that a run needs, tried once so that what does not fit is told before it runs."""
+"""Assembly of a checked experiment into a program, whose first step is tried so that mistakes show before the run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .optimizer import build_optimizer
 from .schedule import build_factor, build_patience, build_plateau, build_rules
 
 FEW_NUMBERS = 10
-"""Up to so many parameters are written into each row, unless the config says otherwise."""
+"""Up to so many parameters are written into each row, where `record.parameters` is null."""
 _SMALL_STATE = 4096
 _BUFFER_BYTES = 32 << 20
 
@@ -53,55 +53,55 @@ class Built:
     data: Batch
     datasets: Datasets | None
     assess: Assess
-    """Of everything, with the loss over the training data."""
+    """Assessment of all metrics, with the loss over the training data."""
     rows: Rows
     windows: Windows
     total_steps: int
     compile: Compile
-    """What really runs."""
+    """The mode that is used, after a fallback from XLA."""
     seconds_per_step: float
-    """A guess from above."""
+    """Estimate from the first step, an upper bound: it includes overheads that later steps do not have."""
     warnings: tuple[str, ...] = field(default=())
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates an epoch."""
+        """Number of updates in an epoch."""
         return self.rows.steps_per_epoch
 
     @property
     def num_examples(self) -> int | None:
-        """Training examples; None where there is no data."""
+        """Number of training examples; None where there is no data."""
         batches = self.program.feed.batches
         return None if batches is None else batches.num_examples
 
     @property
     def num_parameters(self) -> int:
-        """Numbers that are trained."""
+        """Number of trained numbers."""
         return sum(int(np.prod(value.shape)) for value in self.state.parameters)
 
 
 def build(experiment: Experiment, *, directory: Path, max_steps: int | None = None) -> Built:
-    """Build an experiment and look at its first step.
+    """Build an experiment and try its first step.
 
     Args:
         experiment: checked.
-        directory: what relative data paths are relative to.
-        max_steps: at most so many updates.
+        directory: folder that relative data paths count from.
+        max_steps: bound on the number of updates.
     Raises:
-        ConfigError: what only building shows: shapes, data, a parameter without a gradient.
+        ConfigError: for mistakes that only building shows: shapes, data, a parameter without a gradient.
     """
     return assemble(build_parts(experiment, directory=directory), max_steps=max_steps)
 
 
 def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
-    """Put the program together for what `build_parts` returned, and look at its first step. See `build`."""
+    """Build the program of the parts that `build_parts` returned, and try its first step. See `build`."""
     experiment, constants, datasets, objective = parts.experiment, parts.constants, parts.datasets, parts.objective
     dtype = tf.as_dtype(experiment.precision)
     data, validation, state, setting, batches = parts.data, parts.validation, parts.state, parts.setting, parts.batches
     per_epoch = parts.steps_per_epoch
     scheduled = experiment.schedule.total_steps(per_epoch)
     steps = scheduled if max_steps is None else min(scheduled, max_steps)
-    # The schedule's own length: a smoke run sees the first rates of the real one.
+    # The schedule's own length, not `steps`: a run cut by max_steps has the first rates of the whole one.
     factor = build_factor(experiment.schedule, constants, steps_per_epoch=per_epoch, total_steps=scheduled)
     optimizer = build_optimizer(experiment.optimizer, objective)
     metrics = build_metrics(experiment, dtype)
@@ -161,7 +161,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
             program.try_update(state, setting, data, window)
     everything = replace(assess, loss=True)
     if assess.names or not (batches is None or batches.full_batch):
-        # What fails only over a whole data set, or for a metric, fails here and not at the end of an epoch.
+        # Mistakes that only a whole data set or a metric shows are raised here and not at the end of an epoch.
         (everything if stream is None else assess)(state, setting, data, feed.moment(window, state.step))
     seconds = time.perf_counter() - began
     return Built(
@@ -184,7 +184,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
 
 
 def start(step: Step, state: TrainState, *, steps_per_epoch: int) -> TrainState:
-    """Return `state` with what the optimizer and the rules of `step` remember before the first update."""
+    """Return `state` with the initial memory of the optimizer and the rules of `step`."""
     with located("optimizer"):
         optimizer_state = tuple(step.optimizer.initial_state(state.parameters))
     patience, plateau = step.patience, step.plateau
@@ -213,7 +213,7 @@ def _recorded(experiment: Experiment, state: TrainState) -> Recorded:
 
 
 def _compile(experiment: Experiment, of_plugin: Callable[[], str | None]) -> tuple[Compile, tuple[str, ...]]:
-    """What really runs: graph, where a formula uses what XLA has no kernel for."""
+    """Return the mode to run in, and warnings: graph in place of xla, where an operation has no XLA kernel."""
     if experiment.compile != "xla":
         return experiment.compile, ()
     used: frozenset[str] = frozenset().union(*(parse(text).functions for text in evaluated_formulas(experiment)))
@@ -226,7 +226,7 @@ def _compile(experiment: Experiment, of_plugin: Callable[[], str | None]) -> tup
 
 
 def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
-    """Every formula that is evaluated in the loop."""
+    """Yield every formula that is evaluated in the loop."""
     for value in experiment.define.values():
         if isinstance(value, RepeatedDefinition):
             yield from (value.start, value.repeat, value.while_ or 0, *value.define.values())
@@ -247,7 +247,7 @@ def _size(tensors: Any) -> int:
 
 
 def lanes_obstacle(built: Built) -> str | None:
-    """Return why trials of this program do not run as lanes, in words; None where they do."""
+    """Return the reason why trials of this program do not run as lanes, in words; None where they do."""
     if built.objective.model.convolutional:
         return "convolutions do not pay in lanes"
     if built.windows.stream is not None:

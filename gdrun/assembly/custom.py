@@ -37,12 +37,12 @@ def operation_without_xla(parts: Parts, optimizer: Any, metrics: Mapping[str, An
             evaluation = objective.evaluate(
                 state.parameters, state.model_state, parts.setting, parts.data, moment, training=True
             )
-        found: list[Any] = [metric(evaluation, parts.data.target) for metric in metrics.values()]
+        results: list[Any] = [metric(evaluation, parts.data.target) for metric in metrics.values()]
         gradients = tape.gradient(evaluation.loss, state.parameters)
         if hasattr(optimizer, "apply"):
             memory, rate = optimizer.initial_state(state.parameters), tf.constant(0.0, tf.float64)
-            found.append(optimizer.apply(memory, gradients, state.parameters, rate))
-        return [value for value in tf.nest.flatten([found, gradients, evaluation.loss]) if value is not None]
+            results.append(optimizer.apply(memory, gradients, state.parameters, rate))
+        return [value for value in tf.nest.flatten([results, gradients, evaluation.loss]) if value is not None]
 
     try:
         tf.function(step, autograph=False, jit_compile=True).experimental_get_compiler_ir()(stage="hlo")
@@ -50,5 +50,5 @@ def operation_without_xla(parts: Parts, optimizer: Any, metrics: Mapping[str, An
         text = str(error)
         if "unsupported operations" in text:
             return text.partition("No registered '")[2].partition("'")[0] or "an operation"
-        # Something else, which looking at the first step will tell better.
+        # Any other mistake is raised with a better message when the first step is tried.
     return None

@@ -1,4 +1,4 @@
-"""`data:` -> data sets, split, weighted and scaled -> tensors for the engine, all at once or a window at a time."""
+"""Data of an experiment: loaded, split, weighted, scaled, and as tensors, all at once or a window at a time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Datasets:
     files: dict[str, str]
     """Absolute path -> SHA-256 of each file that was read."""
     finish: Callable[[Dataset], Dataset] = lambda data: data
-    """Scales and encodes training examples that are taken from a mapped `train`, which holds them as they are read."""
+    """Function that scales and encodes examples of a mapped `train`, which holds them as they are in the file."""
 
 
 def random_source(experiment: Experiment) -> RandomSource:
@@ -56,7 +56,7 @@ def build_data(
         experiment: the whole config.
         constants: evaluated.
         source: draws, in the order data, split.
-        directory: what relative paths are relative to.
+        directory: folder that relative paths count from.
     Raises:
         ConfigError: located at the part of `data` that cannot be carried out.
     """
@@ -89,7 +89,7 @@ def build_data(
         with located("data", "class_weights"):
             train = weights_by_class(train, section.class_weights)
     if train.weights is not None and validation is not None and validation.weights is None:
-        # Formulas that use the weights find some here, too.
+        # Formulas that use the weights are evaluated on validation data, too.
         validation = replace(validation, weights=np.ones(validation.num_examples))
     if train.mapped:
         return _mapped(section, train, validation, files)
@@ -114,7 +114,7 @@ def _mapped(section: DataSection, train: Dataset, validation: Dataset | None, fi
     with located("data", "classes"):
         if section.classes is not None:
             assert train.target is not None
-            # Encoding comes batch by batch: a wrong label is refused now, and not in the middle of a run.
+            # Batches are encoded as they are read: check all labels now, and not in the middle of a run.
             check_labels(train.target, section.classes)
 
         def finish(data: Dataset) -> Dataset:
@@ -150,7 +150,7 @@ def _check_target(experiment: Experiment, section: DataSection, train: Dataset) 
             raise refuse(f"{missing}, which the metric {metric} needs", ("metrics", position))
 
 
-# --- examples that stay on disk: what cannot be done with them -------------------------------------------------------
+# --- refusals for examples that stay on disk --------------------------------------------------------------------------
 
 _IN_MEMORY = "memory: all keeps them in memory, if there is enough"
 
@@ -164,7 +164,7 @@ def _check_mapped(section: DataSection, data: Dataset) -> None:
     """Refuse settings of `data` that need all examples at once.
 
     Raises:
-        ConfigError: located at the setting that does.
+        ConfigError: located at that setting.
     """
     block = section.validation
     if isinstance(block, ValidationSplit) and (block.shuffle or block.index is not None):
@@ -189,10 +189,10 @@ def _check_mapped(section: DataSection, data: Dataset) -> None:
 
 
 def check_schedule(experiment: Experiment, data: Dataset) -> None:
-    """Refuse a schedule or metrics that look at all training examples at once, where these stay on disk.
+    """Refuse a schedule or metrics that need all training examples at once, where these stay on disk.
 
     Raises:
-        ConfigError: located at the setting that does.
+        ConfigError: located at that setting.
     """
     size = experiment.schedule.batch_size
     if size is None or size >= data.num_examples:
@@ -245,8 +245,8 @@ def open_stream(datasets: Datasets, batches: Batches, like: Batch, precision: st
     """Return the reader of training data that stays on disk.
 
     Args:
-        batches: which examples each step sees.
-        like: some examples as the model takes them.
+        batches: the examples of each step.
+        like: examples in the shapes that the model takes.
         total_steps: the schedule's length.
     """
 

@@ -1,4 +1,4 @@
-"""`gradients:` -> derivatives by hand, as a function of the names of an evaluation."""
+"""Derivatives by hand of `gradients:`, as a function of the names of an evaluation."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def build_gradients(experiment: Experiment, objective: Objective) -> Gradients |
 def _of_shape(name: str, value: Any, parameter: Any) -> tf.Tensor:
     gradient = tf.cast(tf.convert_to_tensor(value), parameter.dtype)
     if gradient.shape != parameter.shape:
-        got, wanted = tuple(gradient.shape), tuple(parameter.shape)
-        error = ShapeError(f"this gradient has shape {got}, but '{name}' has {wanted}")
+        shapes = f"this gradient has shape {tuple(gradient.shape)}, but '{name}' has {tuple(parameter.shape)}"
+        error = ShapeError(shapes)
         with located(*_OF, name):
             raise error
     return gradient

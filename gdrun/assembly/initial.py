@@ -1,4 +1,4 @@
-"""Where training starts: parameters, state and settings as tensors."""
+"""Initial state of training: parameters, state and settings as tensors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gdrun.config.located import refuse
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import PatienceState, PlateauState, Reason, Setting, TrainState
 from gdrun.experiment.experiment import Experiment
-from gdrun.models.base import Initial
+from gdrun.models.initial import Initial
 
 
 def initial_state(
@@ -59,9 +59,9 @@ def initial_state(
     return state, setting
 
 
-def initial_patience(wanted: bool, restores: bool, state: TrainState) -> PatienceState | tuple[()]:
-    """Return what a patience rule remembers before it has looked; empty without one."""
-    if not wanted:
+def initial_patience(has_rule: bool, restores: bool, state: TrainState) -> PatienceState | tuple[()]:
+    """Return the memory of a patience rule before its first check; empty without one."""
+    if not has_rule:
         return ()
     return PatienceState(
         best=tf.constant(float("inf"), tf.float64),
@@ -72,9 +72,9 @@ def initial_patience(wanted: bool, restores: bool, state: TrainState) -> Patienc
     )
 
 
-def initial_plateau(wanted: bool) -> PlateauState | tuple[()]:
-    """Return what a plateau factor remembers before it has looked; empty without one."""
-    if not wanted:
+def initial_plateau(has_factor: bool) -> PlateauState | tuple[()]:
+    """Return the memory of a plateau factor before its first check; empty without one."""
+    if not has_factor:
         return ()
     return PlateauState(
         factor=tf.constant(1.0, tf.float64),

@@ -1,4 +1,4 @@
-"""What an experiment starts from, as tensors, before there is a program: data, objective, initial state, settings.
+"""Parts of an experiment as tensors, before there is a program: data, objective, initial state, settings.
 
 Trials that run as lanes of one program differ in these alone.
 """
@@ -31,7 +31,7 @@ from .trial_evaluation import EVALUATION_ERRORS, head
 
 @dataclass(frozen=True)
 class Parts:
-    """What an experiment starts from."""
+    """Parts of an experiment that its program is assembled from."""
 
     experiment: Experiment
     """With its loss, also where the config leaves it out."""
@@ -50,23 +50,23 @@ class Parts:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates an epoch."""
+        """Number of updates in an epoch."""
         return self.batches.steps_per_epoch if self.batches else 1
 
     @property
     def mapped(self) -> bool:
-        """Whether the training examples stay on disk."""
+        """True where the training examples stay on disk."""
         return self.datasets is not None and self.datasets.train.mapped
 
 
 def build_parts(experiment: Experiment, *, directory: Path) -> Parts:
-    """Build what `experiment` starts from.
+    """Build the parts of `experiment`.
 
     Args:
         experiment: checked.
-        directory: what relative data paths are relative to.
+        directory: folder that relative data paths count from.
     Raises:
-        ConfigError: what only building shows: data that does not fit, shapes, initial values.
+        ConfigError: for mistakes that only building shows: data that does not fit, shapes, initial values.
     """
     dtype = tf.as_dtype(experiment.precision)
     experiment = with_loss(experiment)
@@ -96,13 +96,13 @@ def build_parts(experiment: Experiment, *, directory: Path) -> Parts:
 
 
 def released(datasets: Datasets) -> Datasets:
-    """Return the data sets without their examples, which are tensors by now: what is left is labels, scaling, files."""
+    """Return the data sets without their examples, which are tensors by now; labels, scaling and files stay."""
     empty = datasets.train.map(lambda array: np.empty((0, *array.shape[1:]), array.dtype))
     return replace(datasets, train=empty, validation=None)
 
 
 def _check_classes(experiment: Experiment, datasets: Datasets | None) -> None:
-    """Labels of a sparse cross-entropy must be whole numbers from 0: XLA gives NaN for others, without a word."""
+    """Refuse labels of a sparse cross-entropy that are not whole numbers from 0, for which XLA gives NaN silently."""
     if datasets is None or experiment.loss is None or not experiment.loss.takes_labels:
         return
     for part in (datasets.train, datasets.validation):
@@ -119,7 +119,7 @@ def _check_outputs(
     setting: Setting,
     data: Batch,
 ) -> None:
-    """Labels of a sparse cross-entropy need an output each, those of validation and of data on disk included."""
+    """Refuse labels of a sparse cross-entropy without an output, those of validation and of data on disk included."""
     if datasets is None or experiment.loss is None or not experiment.loss.takes_labels:
         return
     largest = [
@@ -133,7 +133,7 @@ def _check_outputs(
             state.parameters, state.model_state, setting, head(data, 1), Moment(start, start, None, None)
         )
     except EVALUATION_ERRORS:
-        return  # told by whoever looks at a whole batch, or no mistake there
+        return  # trying the first step reports it, or a whole batch has no such mistake
     if isinstance(prediction, dict) or prediction.shape.rank < 2:
         return
     for path, label in largest:

@@ -1,4 +1,4 @@
-"""`loss:` and `metrics:` -> functions of prediction and target, their errors at their places in the config."""
+"""Functions of `loss:` and `metrics:`, their errors located in the config."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gdrun.metrics.sections import build_named
 
 
 def with_loss(experiment: Experiment) -> Experiment:
-    """Return the experiment with the loss that stands for none: mse with a target, else the model's output."""
+    """Return the experiment with the default of a missing loss: mse with a target, else the model's output."""
     if experiment.loss is not None:
         return experiment
     has_target = experiment.data is not None and experiment.data.has_target
@@ -73,7 +73,7 @@ def tensor_formula(text: Any, path: ConfigPath) -> Callable[[Scope], tf.Tensor]:
 
 
 def truth_formula(text: Any, path: ConfigPath) -> Callable[[Scope], tf.Tensor]:
-    """Return scope -> whether a formula holds, bool ()."""
+    """Return scope -> truth of a formula, bool ()."""
     value = tensor_formula(text, path)
 
     def truth(scope: Scope) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""`model:`, `loss:` and `define:` together -> what is minimised."""
+"""The objective, assembled of `model:`, `loss:`, `define:` and `gradients:`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from gdrun.experiment.experiment import Experiment, RepeatedDefinition
 from gdrun.formula import tensorflow_ops
 from gdrun.formula.nodes import Definition, LoopDefinition
 from gdrun.formula.parse import parse
-from gdrun.models.base import Initial, ModelContext, ModelFunction
+from gdrun.models.base import ModelContext, ModelFunction
 from gdrun.models.formula import probe_networks
+from gdrun.models.initial import Initial
 from gdrun.models.keras_network import KerasNetwork
 from gdrun.random_streams import RandomNumbers
 
 from .gradients import build_gradients, check_gradients
 from .initial import initial_state
 from .loss import build_loss, build_residuals
-from .trial_evaluation import EVALUATION_ERRORS, broadcast_warning, compares_by_formula, head, look, unreached
+from .trial_evaluation import EVALUATION_ERRORS, broadcast_warning, compares_by_formula, evaluate_once, head, unreached
 
 
 def _definitions(experiment: Experiment) -> dict[str, Definition]:
@@ -125,13 +126,14 @@ def build_objective(
     warnings: list[str] = []
     if networks or compares_by_formula(experiment):
         state, setting = initial_state(experiment, result, result.model.initial, dtype)
-        seen = look(result, state, setting, data, experiment.schedule.batch_size)
-        still = unreached(result, seen[1]) if seen else ()
+        first_evaluation = evaluate_once(result, state, setting, data, experiment.schedule.batch_size)
+        still = unreached(result, first_evaluation[1]) if first_evaluation else ()
         if still:
             result = objective(result.model, still=still)
             warnings.append(f"the loss does not depend on {', '.join(still)}: left as {_it_is(still)}")
-        if seen and compares_by_formula(experiment) and (warning := broadcast_warning(seen[0])):
-            warnings.append(warning)
+        if first_evaluation and compares_by_formula(experiment):
+            warning = broadcast_warning(first_evaluation[0])
+            warnings += [] if warning is None else [warning]
     by_hand = build_gradients(experiment, result)
     if by_hand is not None:
         state, setting = initial_state(experiment, result, result.model.initial, dtype)
@@ -154,18 +156,18 @@ def _copied(random: np.random.RandomState | None) -> np.random.RandomState | Non
 
 
 def _as_rows(data: Batch, output_shape: tuple[int | None, ...]) -> Batch:
-    """A network's (n, 1) predictions against an (n,) target: the target is read as (n, 1)."""
+    """Return the data with an (n,) target as (n, 1), where a network's predictions are (n, 1)."""
     if data.target is None or data.target.shape.rank != 1 or len(output_shape) != 2 or output_shape[1] != 1:
         return data
     return data._replace(target=data.target[:, None])
 
 
 def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.DType) -> Any:
-    """Evaluate once with networks that are built by what they are called with."""
+    """Return the networks that formulas call, each built for the shape of its first call in one evaluation."""
     networks = experiment.model.networks_called()
     built, functions = probe_networks(networks, seed=experiment.seed, precision=experiment.precision)
     state, setting = initial_state(experiment, objective, objective.model.initial, dtype)
-    # One example is enough to see what is called with what; where a formula needs a whole batch, a batch.
+    # One example is enough to see the shapes of the calls, unless a formula needs a whole batch.
     for count in (1, experiment.schedule.batch_size):
         try:
             objective.probe(state.parameters, setting, head(data, count), functions)

@@ -1,4 +1,4 @@
-"""`optimizer:` -> an update of the trained parameters."""
+"""Update of the trained parameters by `optimizer:`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def build_optimizer(
     """Return the update of the trained parameters of `objective`.
 
     Args:
-        per_lane: settings of `section` that differ between lanes, as scalar tensors; the update is then for the trace
-            that they belong to.
+        per_lane: settings of `section` that differ between lanes, as scalar tensors; the update can then only
+            be used in the trace that they belong to.
     Raises:
         ConfigError: located below `optimizer`.
     """

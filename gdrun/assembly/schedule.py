@@ -1,4 +1,4 @@
-"""`schedule:` and `record:` -> lengths, batches, factors, rules and rows."""
+"""Batches, factors and stopping rules of `schedule:`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def build_factor(
     if factor is None:
         return None
     with located("schedule", "learning_rate_factor"):
-        # Once, so that a formula's mistake is told before anything is on disk.
+        # Evaluated once here, so that a formula's mistake is raised before a run directory exists.
         factor(np.asarray([0, total_steps], np.int64), steps_per_epoch=steps_per_epoch, total_steps=total_steps)
     return lambda steps: factor(steps, steps_per_epoch=steps_per_epoch, total_steps=total_steps)
 

@@ -1,4 +1,4 @@
-"""What one evaluation shows of an objective before anything is compiled."""
+"""One evaluation of an objective before it is compiled, and the warnings that it gives rise to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gdrun.formula.parse import parse
 
 _START = Moment(tf.constant(0, tf.int64), tf.constant(0, tf.int64), None, None)
 EVALUATION_ERRORS = (ConfigError, ComponentError, tf.errors.InvalidArgumentError)
-"""What an evaluation of too few examples may raise: some formulas need a whole batch."""
+"""Errors that an evaluation of too few examples may raise: some formulas need a whole batch."""
 
 
 def head(data: Batch, count: int | None) -> Batch:
@@ -24,13 +24,13 @@ def head(data: Batch, count: int | None) -> Batch:
     return Batch({name: value[:count] for name, value in data.inputs.items()}, target, weights)
 
 
-def look(
+def evaluate_once(
     objective: Objective, state: TrainState, setting: Setting, data: Batch, batch_size: int | None
 ) -> tuple[Evaluation, tuple[Any, ...]] | None:
     """Return the objective at the start and its gradients, None for those that are not connected.
 
-    A few examples are looked at; where a formula needs a whole batch, a batch. None where the objective cannot be
-    evaluated: whoever compiles it will say why.
+    A few examples are evaluated; where a formula needs a whole batch, a batch. None where the objective cannot be
+    evaluated: the error is raised with its place when the first step is compiled.
     """
     for count in (2, batch_size):
         try:
@@ -63,14 +63,14 @@ def unreached(objective: Objective, gradients: tuple[Any, ...]) -> tuple[str, ..
 
 
 def compares_by_formula(experiment: Experiment) -> bool:
-    """Whether the loss is a formula of prediction and target."""
+    """Return whether the loss is a formula of prediction and target."""
     loss = experiment.loss
     formulas = loss.formulas().values() if loss is not None else ()
     return any({"prediction", "target"} <= parse(formula).names for formula in formulas)
 
 
 def broadcast_warning(evaluation: Evaluation) -> str | None:
-    """Return what to say where prediction and target are a column and a vector: a formula makes a table of them."""
+    """Return the warning for a prediction and a target that are a column and a vector, which a formula broadcasts."""
     prediction, target = (tuple(evaluation.scope[name].shape) for name in ("prediction", "target"))
     if sorted((len(prediction), len(target))) != [1, 2] or (prediction + target).count(1) != 1 or 1 in target[:1]:
         return None

@@ -84,7 +84,7 @@ def keys_of(config: str, incomplete: str) -> list[str]:
     Raises:
         GdrunError: the config cannot be read.
     """
-    from gdrun.config.overrides import places  # only here: each command imports this module
+    from gdrun.config.forms import places  # only here: each command imports this module
     from gdrun.experiment.loading import EXPERIMENT, load_config
     from gdrun.suggest import ALIASES
 

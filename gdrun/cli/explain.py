@@ -11,8 +11,7 @@ import typer
 from rich.text import Text
 
 from gdrun.config.document import read_document
-from gdrun.config.forms import Form, arm, at, choices, fields
-from gdrun.config.overrides import places
+from gdrun.config.forms import Form, arm, at, choices, fields, places
 from gdrun.config.plugins import Plugins as LoadedPlugins
 from gdrun.config.scalars import in_flow
 from gdrun.config.source import Node

@@ -1,4 +1,4 @@
-"""What every part of kind `custom` has: a name that is looked up among the plugins, and options."""
+"""Common part of the sections of kind `custom`: a name that is looked up among the plugins, and options."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ AnyValue = Annotated[Any, WithJsonSchema({"title": "whatever the plugin allows"}
 
 
 class CustomSection(Section):
-    """What every part that a plugin brings has."""
+    """A part of an experiment that a plugin brings."""
 
     name: PluginName
-    """What the plugin calls it."""
+    """The name that the plugin registers it under."""
     options: dict[str, AnyValue] = Field(default_factory=dict)
-    """Its settings, checked by the plugin's own model."""
+    """Its settings, checked by the plugin's own pydantic model."""
     _entry: Any = PrivateAttr(None)
 
     @property
     def entry(self) -> Entry:
-        """What `name` stands for."""
+        """The registration that `name` stands for; set once the plugins are loaded."""
         return self._entry
 
     def bound(self, entry: Entry, options: dict[str, Any]) -> CustomSection:
-        """Return the section with what it stands for and all its options."""
+        """Return the section with its registration and all options, defaults included."""
         section = self.model_copy(update={"options": options})
         section._entry = entry
         return section

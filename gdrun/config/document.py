@@ -1,4 +1,4 @@
-"""Bytes -> a tree of values that know their places: YAML 1.2 core, without what makes YAML dangerous.
+"""Reader of YAML 1.2 core, from bytes to a tree of values with places, without the parts that make YAML dangerous.
 
 Refused, each with its place: tags, anchors and aliases, merge keys, directives, several documents, duplicate keys, keys
 that are not plain text, numbers that are not finite, control and bidirectional characters, text that is not UTF-8, more
@@ -22,11 +22,11 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_NODES = 100_000
 MAX_KEYS = 256
-"""In one mapping. Keys are written by people; what they name (formulas) takes time to check."""
+"""In one mapping. Keys are written by people, and checking the formulas that they name takes time."""
 MAX_PROBLEMS = 20
 
 _C_PARSER: Any = getattr(yaml, "CSafeLoader", None)
-# The pure Python scanner is forty times slower; two seconds are enough for so much of the worst text.
+# The pure Python scanner is forty times slower; with this bound the worst text still takes two seconds at most.
 _MAX_BYTES = MAX_BYTES if _C_PARSER is not None else MAX_BYTES // 16
 
 # Control characters, bidirectional controls, separators, invisible marks, non-characters: they hide what a text says.
@@ -81,8 +81,8 @@ def _decode(data: bytes, source: str) -> str:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8")
-        shown = Source(source, before + data[error.start : error.start + 80].decode("utf-8", "replace"))
-        place = shown.place(len(before), len(before) + 1)
+        readable = Source(source, before + data[error.start : error.start + 80].decode("utf-8", "replace"))
+        place = readable.place(len(before), len(before) + 1)
         problem = Problem(
             f"the byte 0x{data[error.start]:02x} is not UTF-8", place=place, hint="save the file as UTF-8"
         )
@@ -95,7 +95,7 @@ def _refuse(source: str, message: str) -> ConfigError:
 
 
 class _Stop(Exception):
-    """Reading cannot go on; the problem is already noted."""
+    """Reading has to end here; the problem is already noted."""
 
 
 class _Frame:
@@ -111,7 +111,7 @@ class _Frame:
 
 
 class _Composer:
-    """Turns the parser's events into Nodes, with a stack of its own: no depth of text can exhaust Python's."""
+    """Converter of the parser's events into Nodes, with a stack of its own: no depth of text can exhaust Python's."""
 
     def __init__(self, source: Source, start: int) -> None:
         self.source = source
@@ -175,12 +175,12 @@ class _Composer:
 
     def refuse_mark(self, span: Span, what: str, sign: str) -> None:
         line_end = self.source.line_span(self.source.line_of(span.start))[1]
-        rest = self.source.text[span.start : line_end].split(" #")[0].rstrip()
-        hint = f"if this is a formula, write {in_quotes(rest)}"
+        text = self.source.text[span.start : line_end].split(" #")[0].rstrip()
+        hint = f"if this is a formula, write {in_quotes(text)}"
         self.note(
             f"'{sign}' begins {what} in YAML, which configs do not have; {_QUOTE_IT}",
             span.start,
-            span.start + max(len(rest), 1),
+            span.start + max(len(text), 1),
             hint,
         )
 
@@ -294,8 +294,10 @@ class _Composer:
         from .syntax import explain
 
         problem = explain(error, self.source, self.start)
-        # What was refused before on this line is the reason for what the parser stumbles over now.
-        if not any(known.place and problem.place and known.place.line == problem.place.line for known in self.problems):
+        # A mistake that was refused before on this line is the reason for the parser's error.
+        if not any(
+            earlier.place and problem.place and earlier.place.line == problem.place.line for earlier in self.problems
+        ):
             self.problems.append(problem)
 
 

@@ -1,4 +1,4 @@
-"""Opening config files: only regular ones, without waiting for anybody, and never outside a config's folder."""
+"""Opening of config files: only regular ones, and without waiting for a writer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def _near(path: Path, error: Exception) -> str | None:
-    """The file that was probably meant."""
+    """Return the hint that names the file that was probably meant."""
     if getattr(error, "errno", None) != errno.ENOENT:
         return None
     from gdrun.suggest import closest

@@ -1,11 +1,12 @@
-"""The shape of the language as data: which sections, keys and kinds stand where. Read from the annotations."""
+"""The shape of the language as data: the sections, keys and kinds of each place, read from the annotations."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import sys
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from types import UnionType
@@ -16,6 +17,8 @@ from pydantic import Discriminator, Tag, WithJsonSchema
 from pydantic.fields import FieldInfo
 from typing_extensions import TypeAliasType
 
+from gdrun.errors import ConfigPath
+
 from .scalars import written
 from .section import FORMULA, LaterUnion, Section
 from .source import Node
@@ -23,7 +26,7 @@ from .source import Node
 
 @dataclass(frozen=True)
 class Kinds:
-    """A union whose members are told apart by `kind`.
+    """A union whose members are distinguished by `kind`.
 
     Args:
         variants: kind -> section.
@@ -45,7 +48,7 @@ class Kinds:
 
 @dataclass(frozen=True)
 class Form:
-    """What one place of a config may hold.
+    """The values that one place of a config may hold.
 
     `annotation` is the type without Annotated and None; `marks` are the annotations' metadata, outermost last;
     `optional` says whether null is a value of its own.
@@ -73,7 +76,7 @@ class Form:
 
     @cached_property
     def arms(self) -> Mapping[str, Form]:
-        """The forms of which one is meant by the form of the value, by their tags; {} where there is no choice."""
+        """The forms among which the form of the value chooses, by their tags; {} where there is no choice."""
         if self.mark(Discriminator) is None:
             return {}
         arms = map(form, get_args(self.annotation))
@@ -81,7 +84,7 @@ class Form:
 
     @property
     def is_formula(self) -> bool:
-        """Whether a formula must stand here."""
+        """True where a formula must stand."""
         return FORMULA in self.marks
 
     @property
@@ -101,7 +104,7 @@ class Form:
 
     @property
     def whole(self) -> Any:
-        """The annotation, for pydantic."""
+        """The complete annotation, for pydantic."""
         # A field's FieldInfo holds its marks once more; a discriminator that is applied twice is an error.
         held = [mark for info in self.marks if isinstance(info, FieldInfo) for mark in info.metadata]
         marks = [mark for mark in self.marks if not any(mark is other for other in held)]
@@ -142,7 +145,7 @@ def form(annotation: Any, marks: tuple[Any, ...] = ()) -> Form:
 
 @cache
 def fields(section: type[Section]) -> Mapping[str, Form]:
-    """Return the form of every key that `section` knows, by the name that users write."""
+    """Return the form of every key of `section`, by the name that users write."""
     return {
         info.alias or name: form(info.annotation, (*info.metadata, info)) for name, info in section.model_fields.items()
     }
@@ -175,10 +178,10 @@ def below(of: Form, node: Node | None, step: str | int) -> Form | None:
     of = arm(of, node)
     section = section_of(of, node)
     if section is not None:
-        known = fields(section)
-        if section.gathers is not None and step not in known:
-            return known[section.gathers].values
-        return known.get(str(step))
+        keys = fields(section)
+        if section.gathers is not None and step not in keys:
+            return keys[section.gathers].values
+        return keys.get(str(step))
     if isinstance(step, int) and of.items is not None:
         return of.items
     return of.values
@@ -193,6 +196,53 @@ def at(root: Form, node: Node | None, path: tuple[str | int, ...]) -> Form | Non
         current = below(current, node, step)
         node = node.child(step) if node is not None else None
     return current
+
+
+def expanded(node: Node, form: Form) -> Node:
+    """Return the mapping that a short form stands for: `sgd` is `{kind: sgd}`, a parameter's `1` is `{value: 1}`."""
+    if isinstance(node.value, dict) or node.value is None:
+        return node
+    form = arm(form, node)
+    if form.kinds is not None and isinstance(node.value, str):
+        return Node({"kind": node}, node.span, {"kind": node.span})
+    section = form.section
+    if section is not None and section.short is not None:
+        return Node({section.short: node}, node.span, {section.short: node.span})
+    return node
+
+
+_NOT_SEARCHED = frozenset({"expect", "gradients", "sweep"})
+"""Sections of the top whose settings repeat those of others, or are names of the user's own."""
+
+
+def places(root: Node, form: Form) -> Iterator[ConfigPath]:
+    """Yield the path of every setting that `root` has or could have with the kinds it has chosen."""
+    waiting: deque[tuple[ConfigPath, Form, Node | None]] = deque([((), form, root)])
+    while waiting:
+        path, current, node = waiting.popleft()
+        node = expanded(node, current) if node is not None else None
+        current = arm(current, node)
+        section = section_of(current, node)
+        names: list[Any] = []
+        if section is not None and (node is not None or _has_default(current)):
+            names = list(fields(section))
+        elif node is not None and isinstance(node.value, dict):
+            names = list(node.value)
+        elif node is not None and isinstance(node.value, list) and current.items is not None:
+            inner = current.items
+            names = list(range(len(node.value))) if inner.kinds or inner.section else []
+        for name in names:
+            if path or name not in _NOT_SEARCHED:
+                inner_form = below(current, node, name)
+                if not isinstance(name, int):
+                    yield (*path, name)
+                if inner_form is not None:
+                    waiting.append(((*path, name), inner_form, node.child(name) if node is not None else None))
+
+
+def _has_default(form: Form) -> bool:
+    """Return whether a section exists even if the config does not mention it, such as stop and record."""
+    return form.section is not None and not form.optional
 
 
 def choices(of: Form) -> list[Form]:
@@ -240,7 +290,7 @@ def _words(of: Form) -> str:
 
 
 def _bounds(marks: tuple[Any, ...]) -> list[str]:
-    """ "> 0", "<= 1"."""
+    """Return the bounds of a number in words: "> 0", "<= 1"."""
     texts = []
     for mark in marks:
         inner = mark.metadata if isinstance(mark, FieldInfo) else [mark]
@@ -268,7 +318,11 @@ def meaning(section: type[Section], name: str) -> str | None:
 
 @cache
 def _field_texts(module: str) -> dict[str, dict[str, str]]:
-    """For each class of a module, the string below each of its fields, by the name users write."""
+    """Return for each class of a module the string below each of its fields, by the name users write.
+
+    pydantic's `use_attribute_docstrings` gives the same, but reads the source of every section when it is imported,
+    which takes a sixth of the time of `gdrun validate`; here the source is only read where a text is asked for.
+    """
     tree = ast.parse(inspect.getsource(sys.modules[module]))
     texts: dict[str, dict[str, str]] = {}
     for owner in tree.body:

@@ -1,4 +1,4 @@
-"""`extends:` one parent, beside the config or below it."""
+"""Inheritance of configs: `extends:` names one parent, beside the config or below it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,27 @@ from .merge import merge
 from .source import Node
 
 NOT_INHERITED = ("name", "description", "expect", "sweep")
-"""What belongs to one experiment alone."""
+"""Keys that belong to one experiment alone."""
 
 MAX_GENERATIONS = 16
 
 
 def inherit(
-    root: Node, path: Path | None, name: str, form: Form, files: list[tuple[str, bytes]], seen: tuple[Path, ...] = ()
+    root: Node,
+    path: Path | None,
+    name: str,
+    form: Form,
+    files: list[tuple[str, bytes]],
+    descendants: tuple[Path, ...] = (),
 ) -> Node:
     """Return `root` merged over the parent that it extends, without its `extends` key.
 
     Args:
         root: a mapping.
         path: the file that `root` was read from; None where it is no file, which cannot extend anything.
-        name: what that file is called in problems.
+        name: the name of that file in problems.
         files: gets (name, bytes) of every parent.
-        seen: the files that led here.
+        descendants: the files that extend `path`, directly or not.
     Raises:
         ConfigError: if the parent is outside the folder, not a regular YAML file, not readable or its own ancestor.
     """
@@ -42,7 +47,7 @@ def inherit(
     )
     if extends is None or extends.value is None:
         return own
-    parent_path = _parent_path(extends, path, (*seen, path) if path is not None else seen)
+    parent_path = _parent_path(extends, path, (*descendants, path) if path is not None else descendants)
     assert path is not None
     parent_name = str(Path(name).parent / str(extends.value))
     try:
@@ -55,7 +60,7 @@ def inherit(
     parent = read_document(data, parent_name)
     if not isinstance(parent.value, dict):
         raise _refused(extends, "this parent is not a mapping of settings")
-    parent = inherit(parent, parent_path, parent_name, form, files, (*seen, path))
+    parent = inherit(parent, parent_path, parent_name, form, files, (*descendants, path))
     assert isinstance(parent.value, dict)
     for key in NOT_INHERITED:
         parent.value.pop(key, None)
@@ -63,7 +68,7 @@ def inherit(
     return merge(parent, own, form)
 
 
-def _parent_path(extends: Node, path: Path | None, seen: tuple[Path, ...]) -> Path:
+def _parent_path(extends: Node, path: Path | None, descendants: tuple[Path, ...]) -> Path:
     written = extends.value
     if path is None:
         raise _refused(extends, "only a file can extend another one")
@@ -78,9 +83,9 @@ def _parent_path(extends: Node, path: Path | None, seen: tuple[Path, ...]) -> Pa
     folder, real = os.path.realpath(path.parent), os.path.realpath(parent)
     if os.path.commonpath([folder, real]) != folder:
         raise _refused(extends, "a parent is in the folder of the config that extends it, or below", "it is a link")
-    if any(os.path.realpath(other) == real for other in seen):
-        raise _refused(extends, "this config extends itself", " -> ".join(file.name for file in (*seen, parent)))
-    if len(seen) > MAX_GENERATIONS:
+    if any(os.path.realpath(other) == real for other in descendants):
+        raise _refused(extends, "this config extends itself", " -> ".join(file.name for file in (*descendants, parent)))
+    if len(descendants) > MAX_GENERATIONS:
         raise _refused(extends, f"more than {MAX_GENERATIONS} parents")
     return parent
 
@@ -91,7 +96,7 @@ def _refused(extends: Node, message: str, hint: str | None = None) -> ConfigErro
 
 
 def _move_data(parent: Node, folder: str) -> None:
-    """A parent's data files are beside the parent: say so from the child's folder, in place."""
+    """Make the paths of a parent's data files relative to the child's folder, in place."""
     data = parent.child("data")
     for block in (data, data.child("validation") if data is not None else None):
         path = block.child("path") if block is not None else None

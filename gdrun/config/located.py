@@ -1,4 +1,4 @@
-"""Errors of components, put at their place in the config."""
+"""Places in the config for the errors of components."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def located(*path: str | int) -> Iterator[None]:
 
 @contextmanager
 def located_within(*steps: str | int) -> Iterator[None]:
-    """Say of a ComponentError of the block that the value at fault is reached by these steps from the section."""
+    """Add to a ComponentError of the block the steps from the section to the value at fault."""
     try:
         yield
     except ComponentError as error:

@@ -1,4 +1,4 @@
-"""One config over another: `extends:` and overrides."""
+"""Merging of one config over another, for `extends:` and overrides."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gdrun.errors import ConfigPath
 
-from .forms import Form, arm, below, kind_of, section_of
+from .forms import Form, arm, below, expanded, kind_of, section_of
 from .source import Node, Span
 
 
@@ -19,7 +19,7 @@ def merge(parent: Node, child: Node, form: Form) -> Node:
 
     Args:
         parent, child: values of the same place of a config; neither is changed.
-        form: what that place may hold.
+        form: the form of that place.
     """
     parent, child = expanded(parent, form), expanded(child, form)
     if not isinstance(parent.value, dict) or not isinstance(child.value, dict):
@@ -43,20 +43,20 @@ def put(root: Node, path: ConfigPath, value: Node, key: Span, form: Form) -> Nod
     """
     if not path:
         return merge(root, value, form)
-    step, rest = path[0], path[1:]
+    step, below_step = path[0], path[1:]
     root = expanded(root, form)
     inner = below(form, root, step) or Form(object)
     if isinstance(root.value, list):
         assert isinstance(step, int)
         items = list(root.value)
-        items[step] = put(items[step], rest, value, key, inner)
+        items[step] = put(items[step], below_step, value, key, inner)
         return replace(root, value=items)
     made = replace(root, value=dict(root.value), keys=dict(root.keys or {})) if isinstance(root.value, dict) else None
     if made is None:
         made = Node({}, key, {})
-    if rest:
+    if below_step:
         old = made.child(step)
-        value = put(old if old is not None else Node({}, key, {}), rest, value, key, inner)
+        value = put(old if old is not None else Node({}, key, {}), below_step, value, key, inner)
         _set(made, str(step), value, key if old is None else (made.keys or {}).get(str(step), key))
     else:
         _put(made, str(step), value, key, form)
@@ -66,26 +66,13 @@ def put(root: Node, path: ConfigPath, value: Node, key: Span, form: Form) -> Nod
 
 
 def _keep_known(section: Node, form: Form) -> None:
-    """After another kind was put into a section: keep the keys that both kinds know, in place."""
-    known = section_of(form, section)
+    """Delete, in place, the keys that the new kind of a section does not have."""
+    kind = section_of(form, section)
     assert isinstance(section.value, dict)
-    for name in list(section.value) if known is not None else ():
+    for name in list(section.value) if kind is not None else ():
         if below(form, section, name) is None:
             del section.value[name]
             (section.keys or {}).pop(name, None)
-
-
-def expanded(node: Node, form: Form) -> Node:
-    """Return the mapping that a short form stands for: `sgd` is `{kind: sgd}`, a parameter's `1` is `{value: 1}`."""
-    if isinstance(node.value, dict) or node.value is None:
-        return node
-    form = arm(form, node)
-    if form.kinds is not None and isinstance(node.value, str):
-        return Node({"kind": node}, node.span, {"kind": node.span})
-    section = form.section
-    if section is not None and section.short is not None:
-        return Node({section.short: node}, node.span, {section.short: node.span})
-    return node
 
 
 def _put(into: Node, name: str, value: Node, key: Span, form: Form) -> None:

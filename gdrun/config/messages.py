@@ -1,4 +1,4 @@
-"""What each of pydantic's errors means, in the words of the config language."""
+"""Messages and hints for pydantic's errors, in the words of the config language."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SYNONYMS = {
     "inline": "values",
     "values": "factors",
 }
-"""Names that users know from elsewhere, and what they are called here."""
+"""Names of other libraries -> the names of the config language."""
 
 _PATTERNS = {
     r"^[a-z0-9][a-z0-9._-]{0,63}$": "small letters, digits, and . _ - after the first; at most 64",
@@ -102,7 +102,7 @@ _LIMITS = {
 
 
 def _bound(value: float) -> str:
-    """A bound with all its digits, a whole one without a point."""
+    """Return a bound with all its digits, a whole one without a point."""
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value)
 
 

@@ -16,9 +16,9 @@ class ConfigNames:
     """The names that a config gives to things.
 
     Args:
-        inputs: None: only the data tells.
+        inputs: None: only known once the data is loaded.
         definitions: of `define`.
-        parameters: those of the model, networks' included; None: only building tells.
+        parameters: those of the model, networks' included; None: only known once the model is built.
         parameters_in_formulas: those that formulas see; None: not known.
         outputs: of a model with several.
     """
@@ -40,7 +40,7 @@ class ConfigNames:
 
     @property
     def in_formulas(self) -> tuple[str, ...] | None:
-        """What formulas on examples see, definitions and predictions left aside; None: not all is known."""
+        """The names that formulas on examples see, without definitions and predictions; None: not all are known."""
         if self.inputs is None or self.parameters_in_formulas is None:
             return None
         target = (("target",) if self.has_target else ()) + (("example_weights",) if self.has_weights else ())
@@ -66,8 +66,8 @@ class Use:
     @classmethod
     def of_examples(cls, path: ConfigPath, formula: Any, names: ConfigNames, *more: str) -> Use:
         """Return the use of a formula that is evaluated on examples, with `more` names beside the usual ones."""
-        known = names.in_formulas
-        return cls(path, formula, None if known is None else (*known, *names.definitions, *more), names.networks)
+        usual = names.in_formulas
+        return cls(path, formula, None if usual is None else (*usual, *names.definitions, *more), names.networks)
 
 
 def in_order(path: ConfigPath, formulas: Mapping[str, Any], before: tuple[str, ...]) -> Iterator[Use]:

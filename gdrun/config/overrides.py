@@ -1,23 +1,21 @@
-"""`KEY=VALUE` on the command line: which place KEY means, and what VALUE puts there."""
+"""Overrides `KEY=VALUE` of the command line: reading them, finding the place that KEY means, merging VALUE in."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
 from gdrun.errors import ConfigError, ConfigPath, Problem
-from gdrun.suggest import ALIASES
+from gdrun.suggest import ALIASES, closest, listed
 
 from .document import is_forbidden, read_text
-from .forms import Form, arm, below, section_of
-from .merge import expanded, put
+from .forms import Form, arm, below, expanded, places, section_of
+from .merge import put
+from .problems import unknown_key
 from .scalars import in_flow
 from .source import Node, Source, Span
-
-_NOT_SEARCHED = frozenset({"expect", "gradients", "sweep"})
 
 
 @dataclass(frozen=True)
@@ -39,22 +37,22 @@ def parse_overrides(overrides: Sequence[str | Override] | Mapping[str, Any]) -> 
 
     Args:
         overrides: texts `KEY=VALUE`, the value YAML; or a mapping from KEY to a value: numbers, texts, lists, mappings,
-            numpy scalars and arrays. One that is read already is taken as it is.
+            numpy scalars and arrays. An Override is taken as it is.
     """
-    found: list[Override] = []
+    parsed: list[Override] = []
     problems: list[Problem] = []
     written = overrides.items() if isinstance(overrides, Mapping) else enumerate(overrides, 1)
     for name, given in written:
         try:
             if isinstance(given, Override):
-                found.append(given)
+                parsed.append(given)
             elif isinstance(overrides, Mapping):
-                found.append(_from_python(str(name), given))
+                parsed.append(_from_python(str(name), given))
             else:
-                found.append(_from_text(str(given), f"argument {name}"))
+                parsed.append(_from_text(str(given), f"argument {name}"))
         except ConfigError as error:
             problems.extend(error.problems)
-    return found, problems
+    return parsed, problems
 
 
 def _from_text(text: str, name: str) -> Override:
@@ -102,7 +100,7 @@ def apply_overrides(root: Node, overrides: Sequence[Override], form: Form) -> tu
     """
     problems: list[Problem] = []
     given: dict[ConfigPath, Override] = {}
-    # An override of a kind decides which keys there are below: outer ones first, then names, then the rest.
+    # An override of a kind decides which keys exist below it: outer keys come first, keys that are looked up last.
     for override in sorted(overrides, key=lambda override: rank(override.key)):
         try:
             path = find(override, root, form)
@@ -117,7 +115,7 @@ def apply_overrides(root: Node, overrides: Sequence[Override], form: Form) -> tu
 
 
 def rank(key: str) -> tuple[bool, int, bool]:
-    """Return what sorts keys so that each comes after those that decide what it means."""
+    """Return the sorting key by which each override comes after those that decide what it means."""
     steps = key.split(".")
     named = steps[0] in ALIASES or (len(steps) == 1 and steps[0] not in _TOP_LEVEL)
     return named, len(steps), steps[-1] != "kind"
@@ -142,8 +140,8 @@ def find(override: Override, root: Node, form: Form) -> ConfigPath:
 
 def _by_name(override: Override, root: Node, form: Form) -> ConfigPath:
     name = override.key
-    found = [path for path in places(root, form) if path[-1] == name]
-    nearest = [path for path in found if len(path) == min(map(len, found))]
+    paths = [path for path in places(root, form) if path[-1] == name]
+    nearest = [path for path in paths if len(path) == min(map(len, paths))]
     if len(nearest) == 1:
         return nearest[0]
     if nearest:
@@ -173,7 +171,7 @@ def _by_path(override: Override, root: Node, form: Form) -> ConfigPath:
 
 
 def _next_step(steps: list[str], node: Node | None) -> tuple[str | int, int]:
-    """The next key and how many dotted steps it takes: parameters have names such as dense1.kernel."""
+    """Return the next key and the number of dotted steps it takes: parameters have names such as dense1.kernel."""
     if node is not None and isinstance(node.value, list):
         return (int(steps[0]), 1) if steps[0].isascii() and steps[0].isdigit() and len(steps[0]) < 9 else (steps[0], 1)
     if node is not None and isinstance(node.value, dict):
@@ -186,8 +184,6 @@ def _next_step(steps: list[str], node: Node | None) -> tuple[str | int, int]:
 def _wrong_step(
     override: Override, path: ConfigPath, step: str | int, current: Form, node: Node | None, root: Node, form: Form
 ) -> ConfigError:
-    from .problems import unknown_key
-
     current = arm(current, node)
     section = section_of(current, node)
     if section is not None:
@@ -202,14 +198,12 @@ def _wrong_step(
 
 
 def _unknown(override: Override, name: str, root: Node, form: Form) -> ConfigError:
-    from gdrun.suggest import closest, listed
-
-    known = {dotted(path): path for path in places(root, form)}
-    near = closest(override.key, known)
+    settings = {dotted(path): path for path in places(root, form)}
+    near = closest(override.key, settings)
     if near is None:
-        named = closest(name, [str(path[-1]) for path in known.values()])
-        near = next((text for text, path in known.items() if path[-1] == named), None)
-    hint = f"did you mean '{near}'?" if near else f"settings: {listed([text for text in known if '.' in text], 8)}"
+        named = closest(name, [str(path[-1]) for path in settings.values()])
+        near = next((text for text, path in settings.items() if path[-1] == named), None)
+    hint = f"did you mean '{near}'?" if near else f"settings: {listed([text for text in settings if '.' in text], 8)}"
     return _refused(override, f"there is no setting '{override.key}' in this config", hint)
 
 
@@ -219,38 +213,6 @@ def _refused(
     span = override.span
     end = span.end if length is None else span.start + start + length
     return ConfigError((Problem(message, hint=hint, place=span.source.place(span.start + start, end)),))
-
-
-def places(root: Node, form: Form) -> Iterator[ConfigPath]:
-    """Yield the path of every setting that `root` has or could have with the kinds it has chosen."""
-    waiting: deque[tuple[ConfigPath, Form, Node | None]] = deque([((), form, root)])
-    while waiting:
-        path, current, node = waiting.popleft()
-        node = expanded(node, current) if node is not None else None
-        current = arm(current, node)
-        section = section_of(current, node)
-        names: list[Any] = []
-        if section is not None and (node is not None or _has_default(current)):
-            from .forms import fields
-
-            names = list(fields(section))
-        elif node is not None and isinstance(node.value, dict):
-            names = list(node.value)
-        elif node is not None and isinstance(node.value, list) and current.items is not None:
-            inner = current.items
-            names = list(range(len(node.value))) if inner.kinds or inner.section else []
-        for name in names:
-            if path or name not in _NOT_SEARCHED:
-                inner_form = below(current, node, name)
-                if not isinstance(name, int):
-                    yield (*path, name)
-                if inner_form is not None:
-                    waiting.append(((*path, name), inner_form, node.child(name) if node is not None else None))
-
-
-def _has_default(form: Form) -> bool:
-    """Sections that are there even if the config does not mention them: stop, record."""
-    return form.section is not None and not form.optional
 
 
 def dotted(path: ConfigPath) -> str:

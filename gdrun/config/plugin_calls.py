@@ -1,4 +1,4 @@
-"""Calls of a plugin's functions, and checks of what they return: every error says whose it is."""
+"""Calls of a plugin's functions and checks of their results, with errors that name the plugin."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .custom import CustomSection
 from .plugins import describe_failure
 
 Describe = Callable[[BaseException], str]
-"""An error of the plugin's code -> what it says and where."""
+"""An error of the plugin's code -> its message and line."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Calls a plugin's functions; whatever they raise becomes a PluginError that says whose they are.
+    """Caller of a plugin's functions, which turns every error of them into a PluginError that names the plugin.
 
     Args:
         what: "loss 'pinball' of pinball.py".
@@ -43,12 +43,12 @@ class Caller:
             raise PluginError(f"{self.what} failed: {self.describe(error)}") from error
 
     def wrong(self, problem: str, hint: str | None = None) -> PluginError:
-        """Return the error for what the plugin gave."""
+        """Return the error that refuses a result of the plugin."""
         return PluginError(f"{self.what} {problem}", hint=hint)
 
 
 def bound_function(section: CustomSection) -> tuple[Callable[..., Any], Caller]:
-    """Return the function that a section of kind `custom` names, its options filled in, and what calls it."""
+    """Return the function that a section of kind `custom` names, its options filled in, and its Caller."""
     entry = section.entry
     options, file = entry.options(section.options), entry.registration.file
     return lambda *arguments: entry.call(*arguments, options=options), Caller(
@@ -69,7 +69,7 @@ def checked_name(name: Any, caller: Caller, what: str, *, dotted: bool = False) 
 
 
 def as_array(value: Any, where: str, caller: Caller) -> np.ndarray:
-    """Return what a plugin gives as an array, real numbers as float64. Raises: PluginError, if it holds no numbers."""
+    """Return a result of a plugin as an array, real numbers as float64. Raises: PluginError, if it holds no numbers."""
     with caller.running():
         array = np.asarray(value)
     if array.dtype.kind == "O":
@@ -78,5 +78,5 @@ def as_array(value: Any, where: str, caller: Caller) -> np.ndarray:
 
 
 def kind_of(value: Any) -> str:
-    """Return what a value is, in words: "nothing", "a list"."""
+    """Return the type of a value in words: "nothing", "a list"."""
     return "nothing" if value is None else f"a {type(value).__name__}"

@@ -1,7 +1,8 @@
-"""`--plugin FILE_OR_MODULE`: loading plugins, the only code that gdrun runs and has not brought itself.
+"""Plugins of `--plugin FILE_OR_MODULE`: loading them, and checking the options that configs give to their parts.
 
-A plugin is a Python file, or a module that Python can import. A file stands for itself: it is known by the hash of its
-bytes, and its folder is not searched for others. Of a package every Python file counts.
+Plugins are the only code that gdrun runs and does not ship. A plugin is a Python file, or a module that Python can
+import. A file is identified by the hash of its bytes, and its folder is not searched for others; a package by the
+hashes of all its Python files.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import importlib
 import importlib.util
 import io
+import json
 import os
 import re
 import sys
@@ -17,15 +19,20 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import ValidationError
 
 from gdrun import plugin as registry
-from gdrun.errors import GdrunError, PluginError, UsageError
+from gdrun.errors import ConfigPath, GdrunError, PluginError, Problem, UsageError
 from gdrun.plugin import Part, Registration
+from gdrun.suggest import closest, did_you_mean
 from gdrun.text import safe_text
 
+from .messages import reword
+
 MAX_BYTES = 8 << 20
-"""Of one file of a plugin."""
+"""Size limit of one file of a plugin."""
 
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -38,7 +45,7 @@ class Plugin:
         name: the file's absolute path, or the module.
         digest: SHA-256 of the file; of a package, of the names and hashes of its files.
         files: (name, bytes) of each file, names relative, with `/`.
-        registrations: what it gives names to.
+        registrations: the parts that it registers, in order.
     """
 
     name: str
@@ -48,13 +55,13 @@ class Plugin:
 
     @property
     def short(self) -> str:
-        """What it is called in messages."""
+        """Its name in messages."""
         return safe_text(os.path.basename(self.name), limit=80)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Something that a config names: what was registered, and by which plugin. Other processes load it again."""
+    """A part that a config names: a registration and its plugin. When it is unpickled, the plugin is loaded there."""
 
     plugin: Plugin
     registration: Registration
@@ -66,10 +73,8 @@ class Entry:
         """Return the options as the plugin's own model holds them; None where it has none.
 
         Raises:
-            pydantic.ValidationError: they are not what the model wants; unknown ones are refused.
+            pydantic.ValidationError: the model refuses them; unknown keys are refused, too.
         """
-        from .plugin_options import validated
-
         model = self.registration.options
         return None if model is None else validated(model, given)
 
@@ -79,36 +84,37 @@ class Entry:
         return self.registration.function(*arguments, **named)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        one = self.registration
-        return _entry_again, (self.plugin.name, self.plugin.digest, one.part, one.name)
+        # The function is code: the other process finds it by its name in the plugin that it loads itself.
+        registration = self.registration
+        return _load_entry, (self.plugin.name, self.plugin.digest, registration.part, registration.name)
 
 
 @dataclass(frozen=True)
 class Plugins:
-    """All plugins of one command, by what they give names to."""
+    """All plugins of one command, and their parts by name."""
 
     loaded: tuple[Plugin, ...] = ()
 
     def find(self, part: Part, name: str) -> Entry | None:
-        """Return what is called `name`, or None."""
+        """Return the part that is registered as `name`, or None."""
         return next((entry for entry in self._entries(part) if entry.registration.name == name), None)
 
     def names(self, part: Part) -> list[str]:
-        """Return the names that plugins have given to things of a part."""
+        """Return the names that are registered for a part."""
         return [entry.registration.name for entry in self._entries(part)]
 
     def _entries(self, part: Part) -> Iterator[Entry]:
         for plugin in self.loaded:
-            yield from (Entry(plugin, one) for one in plugin.registrations if one.part == part)
+            yield from (Entry(plugin, item) for item in plugin.registrations if item.part == part)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _plugins_again, (tuple((plugin.name, plugin.digest) for plugin in self.loaded),)
+        return _load_again, (tuple((plugin.name, plugin.digest) for plugin in self.loaded),)
 
 
 NO_PLUGINS = Plugins()
 
 _LOADED: dict[str, Plugin] = {}
-"""Digest of a file, or name of a module -> plugin: code is run once a process."""
+"""Digest of a file, or name of a module -> plugin: a plugin's code is run only once a process."""
 
 
 Say = Callable[[str], None]
@@ -120,7 +126,7 @@ def load_plugins(sources: PluginSources, *, say: Say | None = None) -> Plugins:
 
     Args:
         sources: each a path (it ends in .py, or has a slash) or the name of a module.
-        say: takes what plugins print while they are loaded; default: it goes to stderr.
+        say: is called with the text that plugins print while they are loaded; default: print to stderr.
     Raises:
         UsageError: there is no such file or module.
         PluginError: it cannot be loaded, registers nothing, or a name is registered twice.
@@ -136,13 +142,13 @@ def load_plugins(sources: PluginSources, *, say: Say | None = None) -> Plugins:
     plugins = Plugins(tuple(loaded.values()))
     seen: dict[tuple[str, str], str] = {}
     for plugin in plugins.loaded:
-        for one in plugin.registrations:
-            # A file that was loaded before under another path still has that one in its code.
-            place = f"{safe_text(plugin.name if plugin.name.endswith('.py') else one.file)}:{one.line}"
-            if (one.part, one.name) in seen:
-                told = f"{one} is registered twice: {seen[one.part, one.name]} and {place}"
-                raise PluginError(told, hint="give one of them another name")
-            seen[one.part, one.name] = place
+        for item in plugin.registrations:
+            # A file that was loaded before under another path still has that path in its code objects.
+            place = f"{safe_text(plugin.name if plugin.name.endswith('.py') else item.file)}:{item.line}"
+            if (item.part, item.name) in seen:
+                message = f"{item} is registered twice: {seen[item.part, item.name]} and {place}"
+                raise PluginError(message, hint="give one of them another name")
+            seen[item.part, item.name] = place
     return plugins
 
 
@@ -157,17 +163,17 @@ def _load(source: str, say: Say) -> Plugin:
 def _load_file(path: Path, written: str, say: Say) -> Plugin:
     data = _read(path, written)
     digest = _sha256(data)
-    known = _LOADED.get(digest)
-    if known is None:
+    plugin = _LOADED.get(digest)
+    if plugin is None:
         module = types.ModuleType(f"gdrun_plugin_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}_{digest[:12]}")
         module.__file__ = str(path)
         with _running(written, str(path), module.__name__, say):
-            # Where dataclasses, pydantic and pickle look for a class's module.
+            # dataclasses, pydantic and pickle look for a class's module in sys.modules.
             sys.modules[module.__name__] = module
             exec(compile(data, str(path), "exec", dont_inherit=True), module.__dict__)
-        known = _registering(Plugin(str(path), digest, ((path.name, data),), registry.registered(module.__name__)))
-        _LOADED[digest] = known
-    return replace(known, name=str(path))
+        plugin = _registering(Plugin(str(path), digest, ((path.name, data),), registry.registered(module.__name__)))
+        _LOADED[digest] = plugin
+    return replace(plugin, name=str(path))
 
 
 def _read(path: Path, written: str) -> bytes:
@@ -185,8 +191,6 @@ def _read(path: Path, written: str) -> bytes:
 
 
 def _near(path: Path) -> str | None:
-    from gdrun.suggest import closest
-
     names: list[str] = []
     with contextlib.suppress(OSError):
         names = sorted(entry.name for entry in os.scandir(path.parent) if entry.name.endswith(".py"))[:1000]
@@ -202,20 +206,20 @@ def _load_module(name: str, say: Say) -> Plugin:
         hint = f"the file here is ./{here}" if here.is_file() else "a file's path ends in .py"
         raise UsageError(f"there is no module '{safe_text(name, limit=100)}' for --plugin", hint=hint)
     files = _files(spec)
-    # One file has the hash that it has as a file: a run's own copy of it is the same plugin.
+    # A module of one file has the hash of that file, so that a run's own copy of it is the same plugin.
     digest = (
         _sha256(files[0][1])
         if len(files) == 1
         else _sha256("".join(f"{path}\0{_sha256(data)}\n" for path, data in files).encode())
     )
-    known = _LOADED.get(name)
-    if known is None:
+    plugin = _LOADED.get(name)
+    if plugin is None:
         with _running(name, spec.origin or "", name, say):
             importlib.import_module(name)
-        known = _LOADED[name] = _registering(Plugin(name, digest, files, registry.registered(name)))
-    if known.digest != digest:
+        plugin = _LOADED[name] = _registering(Plugin(name, digest, files, registry.registered(name)))
+    if plugin.digest != digest:
         raise PluginError(f"the plugin {name} has changed since it was imported", hint="start a new process")
-    return known
+    return plugin
 
 
 def _has_parent(name: str) -> bool:
@@ -224,15 +228,15 @@ def _has_parent(name: str) -> bool:
 
 
 def _files(spec: Any) -> tuple[tuple[str, bytes], ...]:
-    """The sources of a module: of a package, all that is below its folder."""
+    """Return the sources of a module, (name, bytes); of a package, every Python file below its folder."""
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
     leaf = spec.name.rpartition(".")[2]
-    found = {f"{leaf}/{path.relative_to(folder)}": path for folder in folders for path in sorted(folder.rglob("*.py"))}
+    paths = {f"{leaf}/{path.relative_to(folder)}": path for folder in folders for path in sorted(folder.rglob("*.py"))}
     if not folders and spec.origin and spec.origin.endswith(".py"):
-        found[f"{leaf}.py"] = Path(spec.origin)
-    if not found:
+        paths[f"{leaf}.py"] = Path(spec.origin)
+    if not paths:
         raise PluginError(f"the plugin {spec.name} has no Python source that could be recorded")
-    return tuple((name, _read(path, str(path))) for name, path in found.items())
+    return tuple((name, _read(path, str(path))) for name, path in paths.items())
 
 
 def _registering(plugin: Plugin) -> Plugin:
@@ -246,9 +250,9 @@ def _registering(plugin: Plugin) -> Plugin:
 
 @contextlib.contextmanager
 def _running(written: str, file: str, module: str, say: Say) -> Iterator[None]:
-    """Run a plugin's code: what it prints is handed to `say`, what it raises says where."""
+    """Run a plugin's code: pass on its output to `say`, and raise its errors as PluginErrors with their lines."""
     printed = io.StringIO()
-    # A plugin may be the one that imports TensorFlow and Keras: these decide how they start.
+    # The plugin may be the first to import TensorFlow and Keras, which read these when they start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
@@ -267,7 +271,7 @@ def _running(written: str, file: str, module: str, say: Say) -> Iterator[None]:
 
 
 def describe_failure(error: BaseException, file: str = "") -> str:
-    """Return what an error of plugin code says, with its line in `file` where it has one."""
+    """Return the message of an error of plugin code, with its line in `file` where it has one."""
     line, trace = None, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == file:
@@ -290,18 +294,125 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _entry_again(name: str, digest: str, part: Part, what: str) -> Entry:
-    """The entry in another process, which loads the plugin itself."""
-    entry = _plugins_again(((name, digest),)).find(part, what)
+def _load_entry(plugin: str, digest: str, part: Part, name: str) -> Entry:
+    """Return an unpickled entry, its plugin loaded in this process."""
+    entry = _load_again(((plugin, digest),)).find(part, name)
     assert entry is not None, "the same code registers the same names"
     return entry
 
 
-def _plugins_again(known: Sequence[tuple[str, str]]) -> Plugins:
-    """Plugins in another process, loaded there by their names, where they have to be what they were here."""
-    plugins = load_plugins([name for name, _ in known])
-    found = {plugin.name: plugin.digest for plugin in plugins.loaded}
-    for name, digest in known:
-        if found.get(name) != digest:
+def _load_again(sources: Sequence[tuple[str, str]]) -> Plugins:
+    """Return unpickled plugins, loaded by name in this process. Raises: PluginError, where a digest differs."""
+    plugins = load_plugins([name for name, _ in sources])
+    digests = {plugin.name: plugin.digest for plugin in plugins.loaded}
+    for name, digest in sources:
+        if digests.get(name) != digest:
             raise PluginError(f"the plugin {safe_text(name)} has changed since this was started")
     return plugins
+
+
+_INTEGER_ERRORS = ("int_type", "int_from_float")
+
+
+def validated(model: Any, given: Mapping[str, Any]) -> Any:
+    """Return an instance of a pydantic model, checked as strictly as gdrun's own sections.
+
+    Args:
+        model: the class.
+        given: as in a config: mappings, lists or tuples, texts, numbers, truth values, null.
+    Raises:
+        pydantic.ValidationError: with every value that does not fit and every unknown key.
+    """
+    values = json.loads(json.dumps(given))
+    try:
+        return _strictly(model, values)
+    except ValidationError as error:
+        # YAML reads 1e4 as a float; where an integer is meant, a float without a fraction is one, as everywhere.
+        wrong = [item["loc"] for item in error.errors(include_url=False) if item["type"] in _INTEGER_ERRORS]
+        mended = [_make_integer(values, place) for place in wrong]
+        if not any(mended):
+            raise
+    return _strictly(model, values)
+
+
+def _strictly(model: Any, values: Any) -> Any:
+    # From JSON, where strict models accept a list for a tuple; extra=, so that no key is overlooked.
+    text = json.dumps(values)
+    try:
+        return model.model_validate_json(text, strict=True, extra="forbid")
+    except TypeError as error:
+        if "extra" not in str(error):
+            raise
+        strict: Any = type(model.__name__, (model,), {"model_config": {"extra": "forbid"}})  # pydantic before 2.12
+        return strict.model_validate_json(text, strict=True)
+
+
+def _make_integer(values: Any, place: tuple[Any, ...]) -> bool:
+    """Replace 1e4 by 10000 in place; return whether there was such a float."""
+    try:
+        for step in place[:-1]:
+            values = values[step]
+        value = values[place[-1]]
+    except (KeyError, IndexError, TypeError):
+        return False
+    if not isinstance(value, float) or not value.is_integer() or abs(value) >= 2**63:
+        return False
+    values[place[-1]] = int(value)
+    return True
+
+
+def option_problems(entry: Entry, options: Mapping[str, Any], path: ConfigPath) -> Iterator[Problem]:
+    """Yield the problems of the options that a config gives to a plugin's part, without places."""
+    model = entry.registration.options
+    if model is None:
+        for name in options:
+            yield Problem(f"unknown key '{name[:64]}': {entry} takes no options", (*path, name), key=True)
+        return
+    try:
+        entry.options(options)
+    except ValidationError as error:
+        yield from _options_problems(error.errors(include_url=False), entry, path)
+    except (TypeError, ValueError) as error:
+        yield Problem(f"{entry} cannot take these options: {error}"[:600], path, key=True)
+
+
+def _options_problems(errors: list[Any], entry: Entry, path: ConfigPath) -> Iterator[Problem]:
+    """Yield pydantic's errors as problems; an unknown key and the missing key that it misspells give one problem."""
+    model, misspelt = entry.registration.options, set()
+    missing = [error["loc"] for error in errors if error["type"] == "missing"]
+    for error in errors:
+        if error["type"] == "extra_forbidden":
+            above, name = error["loc"][:-1], str(error["loc"][-1])
+            meant = closest(name, [loc[-1] for loc in missing if loc[:-1] == above])
+            misspelt.add((*above, meant))
+            hint = did_you_mean(name, [meant] if meant else _fields(_model_at(model, above)), allowed="allowed")
+            message = f"unknown key '{name[:64]}' in the options of {entry}"
+            yield Problem(message, (*path, *error["loc"]), hint, key=True)
+    for error in errors:
+        place = (*path, *error["loc"])
+        if error["type"] == "missing" and error["loc"] not in misspelt:
+            hint = _description(model, error["loc"])
+            yield Problem(f"'{error['loc'][-1]}' is missing in the options of {entry}", place, hint)
+        elif error["type"] not in ("missing", "extra_forbidden"):
+            message, hint = reword(error["type"], error.get("ctx") or {}, error.get("input"), error["msg"])
+            yield Problem(message, place, hint)
+
+
+def _model_at(model: Any, path: tuple[Any, ...]) -> Any:
+    """Return the model that the options have at `path`; None where the annotations do not show it."""
+    for step in path:
+        if isinstance(step, str):
+            annotation = getattr(_fields(model).get(step), "annotation", None)
+            members = (annotation, *get_args(annotation))
+            model = next((member for member in members if hasattr(member, "model_fields")), None)
+    return model
+
+
+def _fields(model: Any) -> dict[str, Any]:
+    """Return the fields of a model by the names that configs use."""
+    return {field.alias or name: field for name, field in getattr(model, "model_fields", {}).items()}
+
+
+def _description(model: Any, loc: tuple[Any, ...]) -> str | None:
+    text = getattr(_fields(_model_at(model, loc[:-1])).get(loc[-1]), "description", None)
+    return f"{loc[-1]}: {text}" if text else None

@@ -1,4 +1,8 @@
-"""pydantic's errors -> problems with places: paths as the user wrote them, one problem for the two halves of a typo."""
+"""Conversion of pydantic's errors into problems with places.
+
+Paths are as the user wrote them, and a misspelt key, which pydantic reports as an unknown and a missing one, is one
+problem.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gdrun.errors import ConfigPath, Place, Problem
 from gdrun.suggest import closest, did_you_mean, distance, listed
 
-from .forms import Form, allowed, arm, at, below, fields, kind_of, meaning, section_of
+from .forms import Form, allowed, arm, at, below, fields, kind_of, meaning, places, section_of
 from .messages import SYNONYMS, got, reword
 from .rendering import render
 from .source import Node, Span
@@ -22,7 +26,7 @@ __all__ = ["in_order", "locate", "render", "unknown_key", "validation_problems"]
 
 _ALLOWED = "allowed"
 MAX_FAULTS = 50
-"""So many of pydantic's errors are put into words: suggestions take time, and nobody reads more."""
+"""Only so many of pydantic's errors are put into words: suggestions take time, and no reader needs more at once."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,8 @@ class _Fault:
     kind: str
     path: ConfigPath
     """The deepest place that was written."""
-    rest: ConfigPath
-    """What the error's path has below that: a missing key."""
+    missing: ConfigPath
+    """The part of the error's path below that: a missing key."""
     key: bool
     value: Any
     context: Mapping[str, Any]
@@ -41,7 +45,7 @@ class _Fault:
 
 
 def validation_problems(error: ValidationError, root: Node, form: Form) -> list[Problem]:
-    """Return what `error` says of the config `root`, without places.
+    """Return the problems that `error` reports in the config `root`, without places.
 
     Args:
         form: the form of the whole file.
@@ -49,35 +53,37 @@ def validation_problems(error: ValidationError, root: Node, form: Form) -> list[
     faults: list[_Fault] = []
     details = error.errors(include_url=False)
     for detail in details[:MAX_FAULTS]:
-        path, rest, key = _real_path(root, form, detail["loc"])
-        fault = _Fault(detail["type"], path, rest, key, detail.get("input"), detail.get("ctx") or {}, detail["msg"])
+        path, below_path, key = _written_path(root, form, detail["loc"])
+        fault = _Fault(
+            detail["type"], path, below_path, key, detail.get("input"), detail.get("ctx") or {}, detail["msg"]
+        )
         if not _is_inherited(fault, root):
             faults.append(fault)
     problems: list[Problem] = []
     if len(details) > MAX_FAULTS:
         problems.append(Problem(f"there are {len(details)} mistakes of form; these are {MAX_FAULTS} of them"))
     missing = {
-        fault.path: [str(f.rest[-1]) for f in faults if f.kind == "missing" and f.path == fault.path and f.rest]
+        fault.path: [str(f.missing[-1]) for f in faults if f.kind == "missing" and f.path == fault.path and f.missing]
         for fault in faults
     }
-    told: set[tuple[ConfigPath, str]] = set()
+    misspelt: set[tuple[ConfigPath, str]] = set()
     for fault in faults:
         if fault.kind == "extra_forbidden":
             name, section = str(fault.path[-1]), fault.path[:-1]
-            wanted = _other_half(name, missing.get(section, []))
-            if wanted is not None:
-                told.add((section, wanted))
-            problems.append(_unknown(fault, root, form, wanted))
+            meant = _missing_key_meant(name, missing.get(section, []))
+            if meant is not None:
+                misspelt.add((section, meant))
+            problems.append(_unknown(fault, root, form, meant))
     for fault in faults:
-        if fault.kind == "missing" and fault.rest and (fault.path, str(fault.rest[-1])) in told:
+        if fault.kind == "missing" and fault.missing and (fault.path, str(fault.missing[-1])) in misspelt:
             continue
         if fault.kind != "extra_forbidden":
             problems.append(_problem(fault, root, form))
     return problems
 
 
-def _real_path(root: Node, form: Form, loc: Sequence[str | int]) -> tuple[ConfigPath, ConfigPath, bool]:
-    """Split an error's path into what was written, what is below that, and whether it is about the last key.
+def _written_path(root: Node, form: Form, loc: Sequence[str | int]) -> tuple[ConfigPath, ConfigPath, bool]:
+    """Split an error's path into the written part and the part below it; also return whether it is about the last key.
 
     Tags of unions ("sgd", "<mapping>") and levels that a validator has put in (`values` of a trace's row) are left out.
     """
@@ -100,30 +106,30 @@ def _real_path(root: Node, form: Form, loc: Sequence[str | int]) -> tuple[Config
         elif isinstance(step, str) and step.startswith("<") and step.endswith(">"):
             continue
         elif node is None or all(node.child(later) is None for later in loc[position + 1 :]):
-            rest = [later for later in loc[position:] if not (isinstance(later, str) and later.startswith("<"))]
-            return tuple(path), tuple(rest), False
+            below_path = [later for later in loc[position:] if not (isinstance(later, str) and later.startswith("<"))]
+            return tuple(path), tuple(below_path), False
     return tuple(path), (), False
 
 
 def _is_inherited(fault: _Fault, root: Node) -> bool:
-    """Whether this is about what data.validation took over from data, where the same was already said."""
+    """Return whether a fault of data.validation repeats one of data, from which it inherits the setting."""
     data = root.child("data")
-    inherited = fault.path[:2] == ("data", "validation") and fault.rest and data is not None
-    return bool(inherited) and data is not None and data.child(fault.rest[0]) is not None
+    inherited = fault.path[:2] == ("data", "validation") and fault.missing and data is not None
+    return bool(inherited) and data is not None and data.child(fault.missing[0]) is not None
 
 
-def _other_half(name: str, missing: list[str]) -> str | None:
+def _missing_key_meant(name: str, missing: list[str]) -> str | None:
     if SYNONYMS.get(name) in missing:
         return SYNONYMS[name]
     return closest(name, missing)
 
 
-def _unknown(fault: _Fault, root: Node, form: Form, wanted: str | None) -> Problem:
+def _unknown(fault: _Fault, root: Node, form: Form, meant: str | None) -> Problem:
     name, path = str(fault.path[-1]), fault.path[:-1]
     node = _node_at(root, path)
     problem = unknown_key(name, path, at(form, root, path) or Form(None), node)
-    if wanted is not None:
-        return replace(problem, hint=f"did you mean '{wanted}'?")
+    if meant is not None:
+        return replace(problem, hint=f"did you mean '{meant}'?")
     if problem.hint is None or problem.hint.startswith(_ALLOWED):
         elsewhere = _elsewhere(name, root, form)
         if elsewhere is not None:
@@ -132,41 +138,40 @@ def _unknown(fault: _Fault, root: Node, form: Form, wanted: str | None) -> Probl
 
 
 def _elsewhere(name: str, root: Node, form: Form) -> ConfigPath | None:
-    """The place in another section where this key is known."""
-    from .overrides import places
-
-    wanted = {name, SYNONYMS.get(name)}
-    found = [path for path in islice(places(root, form), 2000) if path[-1] in wanted and len(path) > 1]
-    known = [
+    """Return the place in another section that has this key."""
+    names = {name, SYNONYMS.get(name)}
+    paths = [path for path in islice(places(root, form), 2000) if path[-1] in names and len(path) > 1]
+    # `places` also yields free names, such as parameters, which belong to no section.
+    of_sections = [
         path
-        for path in found
+        for path in paths
         if (owner := section_of(at(form, root, path[:-1]) or Form(None), _node_at(root, path[:-1])))
         and path[-1] in fields(owner)
     ]
-    return min(known, key=len, default=None)
+    return min(of_sections, key=len, default=None)
 
 
 def unknown_key(name: str, path: ConfigPath, form: Form, node: Node | None) -> Problem:
-    """Return the problem of the key `name` in the section at `path`, which does not know it."""
+    """Return the problem of the key `name` in the section at `path`, which has no such key."""
     form = arm(form, node)
     section = section_of(form, node)
-    known = list(fields(section)) if section is not None else []
-    written = [key for key in known if node is None or node.child(key) is None]
+    keys = list(fields(section)) if section is not None else []
+    unused = [key for key in keys if node is None or node.child(key) is None]
     message = f"unknown key '{name[:64]}'{_where(path, node)}"
     others = _kinds_with(name, form, node)
-    if SYNONYMS.get(name) in known:
+    if SYNONYMS.get(name) in keys:
         hint: str | None = f"did you mean '{SYNONYMS[name]}'?"
-    elif others and all(distance(name, key) > 2 for key in known):
+    elif others and all(distance(name, key) > 2 for key in keys):
         hint = f"'{name}' belongs to {_and(others)}"
-    elif closest(name, written) is None and closest(name, known) is not None:
-        hint = did_you_mean(name, known)
+    elif closest(name, unused) is None and closest(name, keys) is not None:
+        hint = did_you_mean(name, keys)
     else:
-        hint = did_you_mean(name, written or known, allowed=_ALLOWED)
+        hint = did_you_mean(name, unused or keys, allowed=_ALLOWED)
     return Problem(message, (*path, name), hint, key=True)
 
 
 def _kinds_with(name: str, form: Form, node: Node | None) -> list[str]:
-    """The kinds beside the chosen one that have a key `name`."""
+    """Return the kinds beside the chosen one that have a key `name`."""
     union = form.kinds
     if union is None:
         return []
@@ -180,7 +185,7 @@ def _and(names: list[str]) -> str:
 
 
 def _where(path: ConfigPath, node: Node | None) -> str:
-    """ " in optimizer (kind: sgd)"; nothing at the top of the file."""
+    """Return " in optimizer (kind: sgd)"; nothing at the top of the file."""
     if not path:
         return ""
     kind = kind_of(node) if node is not None and node.is_mapping else None
@@ -191,7 +196,7 @@ def _problem(fault: _Fault, root: Node, form: Form) -> Problem:
     node = _node_at(root, fault.path)
     context = fault.context
     if fault.kind == "missing":
-        name = str(fault.rest[-1]) if fault.rest else "?"
+        name = str(fault.missing[-1]) if fault.missing else "?"
         return Problem(
             f"'{name}' is missing{_where(fault.path, node)}", (*fault.path, name), _meaning(fault, form, root)
         )
@@ -221,18 +226,18 @@ def _problem(fault: _Fault, root: Node, form: Form) -> Problem:
 
 
 def _as_list(word: str, of: Form | None) -> str | None:
-    """How a list of one word is written, its spelling mended."""
+    """Return the hint that writes a word as a list, its spelling mended."""
     near = closest(word, allowed(of.items)) if of is not None and of.items is not None else None
     return f"write [{near}]" if near else None
 
 
 def _meaning(fault: _Fault, form: Form, root: Node) -> str | None:
-    """A hint on what a missing key is for."""
+    """Return the hint that explains a missing key."""
     owner = at(form, root, fault.path)
     node = _node_at(root, fault.path)
     section = section_of(owner, node) if owner is not None else None
-    text = meaning(section, str(fault.rest[-1])) if section is not None and fault.rest else None
-    return f"{fault.rest[-1]}: {text}" if text else None
+    text = meaning(section, str(fault.missing[-1])) if section is not None and fault.missing else None
+    return f"{fault.missing[-1]}: {text}" if text else None
 
 
 def _unknown_kind(fault: _Fault, node: Node | None, allowed: list[str]) -> Problem:
@@ -262,33 +267,33 @@ def locate(problem: Problem, root: Node) -> Problem:
     """Return `problem` with the place that its path, offset and length have in `root`; a given place stays."""
     if problem.place is not None:
         return problem
-    node, key, found = root, None, 0
+    node, key, depth = root, None, 0
     for step in problem.path:
         child = node.child(step)
         if child is None and isinstance(step, str) and not node.is_mapping:
             # Written in short: `loss: mse` for {kind: mse}, `a: 1.0` for {value: 1.0}.
-            found += 1
+            depth += 1
             continue
         if child is None:
             break
         key = (node.keys or {}).get(str(step)) if node.is_mapping else None
-        node, found = child, found + 1
-    return replace(problem, place=_span(problem, node, key, found).place())
+        node, depth = child, depth + 1
+    return replace(problem, place=_span(problem, node, key, depth).place())
 
 
-def _span(problem: Problem, node: Node, key: Span | None, found: int) -> Span:
-    whole = found == len(problem.path)
+def _span(problem: Problem, node: Node, key: Span | None, depth: int) -> Span:
+    whole = depth == len(problem.path)
     if whole and not problem.key and problem.offset is not None:
         return node.part(problem.offset, problem.length or 1)
     if key is not None and (problem.key or not whole or node.is_mapping or _begins_below(node, key)):
         return key
-    if not problem.path or found == 0:
+    if not problem.path or depth == 0:
         return Span(node.span.source, node.span.start, node.span.start + 1) if node.is_mapping else node.span
     return node.span
 
 
 def _begins_below(node: Node, key: Span) -> bool:
-    """Whether a list's items stand in the lines below its key."""
+    """Return whether a list's items stand in the lines below its key."""
     source = node.span.source
     return isinstance(node.value, list) and source.line_of(node.span.start) > key.source.line_of(key.start)
 

@@ -1,4 +1,4 @@
-"""Problems as text for a person: place, message, the line, a caret below the mistake, the mend."""
+"""Text of problems for a person: place, message, the line, a caret below the mistake, the mend."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def render(problems: Sequence[Problem], source: str) -> str:
 
     Args:
         problems: located where possible, in the order to show.
-        source: what was read.
+        source: the name of the config.
     """
-    shown = [line for problem in problems[:_MOST] for line in _lines(problem, source)]
+    lines = [line for problem in problems[:_MOST] for line in _lines(problem, source)]
     if len(problems) > _MOST:
-        shown.append(f"... and {plural(len(problems) - _MOST, 'more problem')}")
-    return "\n".join([*shown, f"{plural(len(problems), 'problem')} in {safe_text(source, limit=200)}"])
+        lines.append(f"... and {plural(len(problems) - _MOST, 'more problem')}")
+    return "\n".join([*lines, f"{plural(len(problems), 'problem')} in {safe_text(source, limit=200)}"])
 
 
 def _lines(problem: Problem, source: str) -> list[str]:
@@ -54,7 +54,7 @@ def _lines(problem: Problem, source: str) -> list[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    """A long hint in lines, broken at spaces."""
+    """Return a long hint in lines, broken at spaces."""
     lines = [""]
     for word in text.split(" "):
         if lines[-1] and len(lines[-1]) + 1 + len(word) > _WIDTH:
@@ -64,7 +64,7 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _window(place: Place) -> tuple[str, int, int]:
-    """The part of the line to show, how far its caret is indented, and how long the caret is."""
+    """Return the part of the line to show, the indentation of its caret, and the length of the caret."""
     start = place.column - 1
     end = min(start + place.length, len(place.text))
     first, last = 0, len(place.text)
@@ -73,18 +73,18 @@ def _window(place: Place) -> tuple[str, int, int]:
         first = max(0, min(start - _WIDTH // 3, last - _WIDTH))
         last = min(len(place.text), first + _WIDTH)
         before, after = ("…" if first else ""), ("…" if last < len(place.text) else "")
-    lead = before + _shown(place.text[first:start])
-    marked = _shown(place.text[start : min(end, last)])
-    rest = _shown(place.text[min(end, last) : last])
-    return f"{lead}{marked}{rest}{after}".rstrip(), _columns(lead), max(1, _columns(marked))
+    lead = before + _printable(place.text[first:start])
+    marked = _printable(place.text[start : min(end, last)])
+    tail = _printable(place.text[min(end, last) : last])
+    return f"{lead}{marked}{tail}{after}".rstrip(), _columns(lead), max(1, _columns(marked))
 
 
-def _shown(text: str) -> str:
+def _printable(text: str) -> str:
     return safe_text(text.replace("\t", " "))
 
 
 def _columns(text: str) -> int:
-    """Columns that `text` takes on a terminal."""
+    """Return the number of columns that `text` takes on a terminal."""
     return sum(
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text

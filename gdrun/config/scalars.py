@@ -1,4 +1,4 @@
-"""Plain scalars of the YAML 1.2 core schema: what `1e-3`, `0o17`, `yes` and `~` mean, and which texts need quotes."""
+"""Plain scalars of the YAML 1.2 core schema: the values of `1e-3`, `0o17`, `yes` and `~`, texts that need quotes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Scalar = str | int | float | bool | None
 
 
 class ScalarError(ValueError):
-    """A number that cannot be read as what it says."""
+    """A number that cannot be represented."""
 
 
 def resolve(text: str) -> Scalar:
-    """Return what a plain scalar means: null, a bool, an int, a float, or the text itself.
+    """Return the value of a plain scalar: null, a bool, an int, a float, or the text itself.
 
     Raises:
         ScalarError: for infinities and nan, for integers beyond 64 bits, and for numbers that a float64 would turn into

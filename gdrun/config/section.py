@@ -30,7 +30,7 @@ STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=Fals
 class Section(BaseModel):
     """A part of a config: no unknown key, no coercion, no NaN or infinity, immutable.
 
-    The string below a field says what it means; `gdrun explain`, the JSON Schema and the docs show it.
+    The string below a field is its description for users, in `gdrun explain`, the JSON Schema and the docs.
     """
 
     model_config = STRICT
@@ -51,7 +51,7 @@ class ShortSection(Section):
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, value: Any) -> Any:
-        """Write out what is short for more."""
+        """Write out short forms."""
         if cls.short is not None and not isinstance(value, Mapping | Section):
             return {cls.short: value}
         if not isinstance(value, Mapping):
@@ -79,7 +79,7 @@ LATER_MEMBERS = "x-members"
 
 @dataclass(frozen=True)
 class LaterUnion:
-    """Marks a value of a union that a section of the union itself refers to, so that it is complete only later."""
+    """Mark of a value of a union that a section of the union itself refers to, so that it is complete only later."""
 
     union: Callable[[], Any]
 
@@ -102,7 +102,7 @@ class LaterUnion:
 
 
 def by_form(*forms: str) -> Discriminator:
-    """Return what chooses a member of a union by the form of the value: "mapping", "sequence" or "scalar".
+    """Return the discriminator that chooses a member of a union by the value's form: "mapping", "sequence" or "scalar".
 
     The members have the Tags "<mapping>" and so on; error paths hold these, and `problems` removes them. A form that
     has no member is validated as the first one.
@@ -117,7 +117,7 @@ def by_form(*forms: str) -> Discriminator:
 
 
 def check_integer(value: Any) -> Any:
-    """YAML reads 1e4 as a float; where an integer is meant, a float without a fraction is one."""
+    """Return a float without a fraction as an integer, anything else as it is: YAML reads 1e4 as a float."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return int(value)
     return value
@@ -136,12 +136,12 @@ UnitInterval = Annotated[float, Field(ge=0, le=1)]
 
 
 def _network_name(value: Any) -> str:
-    """A name that formulas can call: an identifier that is no function's."""
+    """Return a name that formulas can call, an identifier that is no function's; refuse any other."""
     return _identifier(value, called=True)
 
 
 def _identifier(value: Any, *, called: bool = False) -> str:
-    """A name that formulas can use: ASCII letters, digits, underscores; not a name of the language itself."""
+    """Return a name that formulas can use: ASCII letters, digits, underscores; refuse names of the language itself."""
     problem = check_name(str(value), called=called)
     if problem is not None:
         raise PydanticCustomError("identifier", "{reason}", {"reason": problem.message, "hint": problem.hint})
@@ -165,7 +165,7 @@ _parse_text = lru_cache(maxsize=4096)(parse)
 
 
 def read_formula(value: Any) -> Expression:
-    """Parse a formula; the same text only once, for a config is looked at more than once.
+    """Parse a formula; cached, since validation, checks and building each need it.
 
     Raises:
         FormulaError: if it cannot be read.
@@ -174,7 +174,7 @@ def read_formula(value: Any) -> Expression:
 
 
 def check_formula(value: Any) -> Any:
-    """Return `value` if it is a formula; else raise an error of type "formula" that knows the token's place."""
+    """Return `value` if it is a formula; else raise an error of type "formula" with the token's place."""
     if isinstance(value, tuple | list) and num_texts(value) > MAX_LISTED_FORMULAS:
         raise PydanticCustomError("formula_list", f"more than {MAX_LISTED_FORMULAS} formulas in one list")
     try:

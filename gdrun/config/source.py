@@ -1,4 +1,4 @@
-"""Texts that a config comes from, and the places in them."""
+"""Texts that a config comes from, values with their places in them, and mappings between the two."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BREAK = re.compile(r"\r\n|\r|\n")
 
 
 class Source:
-    """A text and what it is called: a file's name, `argument 2`, ..."""
+    """A text and its name: a file's, `argument 2`, ..."""
 
     def __init__(self, name: str, text: str, *, is_override: bool = False) -> None:
         self.name = name
@@ -34,7 +34,7 @@ class Source:
         return bisect_right(self._starts, index) - 1
 
     def line_span(self, line: int) -> tuple[int, int]:
-        """Return where line `line` (from 0) begins and ends, without its line break."""
+        """Return the first index and the end of line `line` (from 0), without its line break."""
         start = self._starts[line]
         end = self._starts[line + 1] if line + 1 < len(self._starts) else len(self.text)
         while end > start and self.text[end - 1] in "\r\n":
@@ -59,7 +59,7 @@ class Span:
     end: int
 
     def place(self) -> Place:
-        """Return where it stands, for a person."""
+        """Return its place, with line and column, for a person."""
         return self.source.place(self.start, self.end)
 
 
@@ -79,7 +79,7 @@ class Node:
 
     @property
     def is_mapping(self) -> bool:
-        """Whether `value` is a dict."""
+        """True where `value` is a dict."""
         return isinstance(self.value, dict)
 
     def plain(self) -> object:
@@ -100,14 +100,14 @@ class Node:
         return None
 
     def at(self, path: ConfigPath) -> Node | None:
-        """Return what stands at `path`, or None."""
+        """Return the node at `path`, or None."""
         node: Node | None = self
         for step in path:
             node = node.child(step) if node is not None else None
         return node
 
     def part(self, offset: int, length: int) -> Span:
-        """Return where characters `offset` to `offset + length` of this scalar's text stand in the source.
+        """Return the span of characters `offset` to `offset + length` of this scalar's text in the source.
 
         Escapes, quotes, indentation and folded lines are accounted for; where that fails, the whole scalar is returned.
         """
@@ -127,7 +127,7 @@ _SPACES = " \t\r\n"
 
 
 def _origins(node: Node) -> list[int] | None:
-    """For each character of a scalar's value, where it stands in the source; one entry more for the end."""
+    """Return the index in the source of each character of a scalar's value, and of its end; None where it fails."""
     if node.style == "|":
         return _literal_origins(node)
     text, position, end = node.span.source.text, node.span.start, node.span.end
@@ -171,7 +171,7 @@ def _origins(node: Node) -> list[int] | None:
 
 
 def _literal_origins(node: Node) -> list[int] | None:
-    """The same for a literal block: its lines are the source's, without their indentation."""
+    """Return the same for a literal block, whose lines are the source's without their indentation."""
     source = node.span.source
     line = source.line_of(node.span.start)
     origins: list[int] = []
@@ -189,7 +189,7 @@ def _literal_origins(node: Node) -> list[int] | None:
 
 
 def balanced_length(text: str) -> int:
-    """Return how many characters belong to the formula that begins `text`: up to a comma outside its brackets."""
+    """Return the length of the formula that begins `text`: up to a comma outside its brackets."""
     depth = 0
     for position, character in enumerate(text):
         depth += (character in "([") - (character in ")]")

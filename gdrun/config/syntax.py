@@ -1,4 +1,4 @@
-"""What a YAML syntax error means for the person who wrote it."""
+"""Messages for YAML syntax errors, by the mistakes that people make."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ _OPENING = {"a flow mapping": "{", "a flow sequence": "[", "a quoted scalar": "q
 def explain(error: yaml.MarkedYAMLError, source: Source, start: int) -> Problem:
     """Return the problem that `error` stands for; its marks count from character `start` of `source`."""
     mark = error.problem_mark or error.context_mark
-    at = start + (mark.index if mark is not None else 0)
-    opened = start + error.context_mark.index if error.context_mark is not None else at
+    index = start + (mark.index if mark is not None else 0)
+    opened = start + error.context_mark.index if error.context_mark is not None else index
     context, problem = error.context or "", error.problem or "this is not YAML"
-    at_end = at >= len(source.text.rstrip())
-    for where in (at, opened) if "block scalar" not in context else (opened,):
-        sign = source.text[where : where + 1]
+    at_end = index >= len(source.text.rstrip())
+    for position in (index, opened) if "block scalar" not in context else (opened,):
+        sign = source.text[position : position + 1]
         trap = _trap(sign, context, problem, at_end)
         if trap:
-            return _quote_it(source, where, trap)
+            return _quote_it(source, position, trap)
     for what, sign in _OPENING.items():
         if what in context and (at_end or "end of stream" in problem):
             message = "the quote that opens here is never closed" if sign == "quote" else f"'{sign}' is never closed"
             return Problem(message, place=source.place(opened, opened + 1))
     if at_end and "flow" in context:
-        return Problem("a bracket before the end of the text is never closed", place=source.place(at - 1, at))
-    if source.text[at : at + 1] == "\t":
-        return Problem("tabs do not indent in YAML", place=source.place(at, at + 1), hint="use spaces")
+        return Problem("a bracket before the end of the text is never closed", place=source.place(index - 1, index))
+    if source.text[index : index + 1] == "\t":
+        return Problem("tabs do not indent in YAML", place=source.place(index, index + 1), hint="use spaces")
     if "mapping values are not allowed" in problem:
         return Problem(
-            "':' is not allowed here", place=source.place(at, at + 1), hint="put a text that holds ': ' in quotes"
+            "':' is not allowed here", place=source.place(index, index + 1), hint="put a text that holds ': ' in quotes"
         )
     message, hint = _in_our_words(context, problem)
-    return Problem(message, place=source.place(at, at + 1), hint=hint)
+    return Problem(message, place=source.place(index, index + 1), hint=hint)
 
 
 def _trap(sign: str, context: str, problem: str, at_end: bool) -> str | None:
-    """The character that YAML took for a sign of its own where a formula was meant."""
+    """Return the message for a character that YAML takes for an indicator where a formula was meant, or None."""
     if sign and sign in "@`%" and "cannot start any token" in problem:
         return f"no plain text begins with '{sign}' in YAML"
     if sign == "*" and "alias" in context:
@@ -57,27 +57,28 @@ def _trap(sign: str, context: str, problem: str, at_end: bool) -> str | None:
     return None
 
 
-def _quote_it(source: Source, where: int, reason: str) -> Problem:
-    """The problem at the value that holds character `where`, with the mend."""
-    line_start, line_end = source.line_span(source.line_of(where))
-    before = source.text[line_start:where]
+def _quote_it(source: Source, position: int, reason: str) -> Problem:
+    """Return the problem at the value that holds the character at `position`, with the mend."""
+    line_start, line_end = source.line_span(source.line_of(position))
+    before = source.text[line_start:position]
     begin = line_start + _value_start(before)
     written = source.text[begin:line_end].split(" #")[0].rstrip()
     if {"{", "["} & set(source.text[line_start:begin]):
         written = written[: balanced_length(written)].rstrip()
-    return Problem(f"{reason}; {_QUOTE_IT}", place=source.place(where, where + 1), hint=f"write {in_quotes(written)}")
+    return Problem(
+        f"{reason}; {_QUOTE_IT}", place=source.place(position, position + 1), hint=f"write {in_quotes(written)}"
+    )
 
 
 def _value_start(before: str) -> int:
-    """Where in a line the value began that is still open at its end."""
+    """Return the index in a line at which the value begins that is still open at the line's end."""
     depth = 0
     for position in range(len(before) - 1, -1, -1):
         character = before[position]
         depth += (character in ")]}") - (character in "([{")
         opened = depth < 0 or (depth == 0 and character == ",")
         if opened or (depth == 0 and character in ":-" and before[position + 1 : position + 2] in (" ", "")):
-            rest = before[position + 1 :]
-            return len(before) - len(rest.lstrip())
+            return len(before) - len(before[position + 1 :].lstrip())
     return len(before) - len(before.lstrip())
 
 

@@ -1,4 +1,4 @@
-"""The keys that a sweep varies: which place each one means, and whether its field takes the values."""
+"""Axes of a sweep: the keys that it varies, the places that they mean, and checks of their values."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from gdrun.config.forms import Form, at
 from gdrun.config.merge import put
 from gdrun.config.overrides import Override, dotted, find, rank
+from gdrun.config.problems import locate, validation_problems
 from gdrun.config.section import STRICT
 from gdrun.config.source import Node, Span
 from gdrun.errors import ConfigError, ConfigPath, Problem
@@ -21,15 +22,15 @@ from .spaces import LISTED, Space, read_space
 
 MAX_TRIALS = 1_000_000
 MAX_LISTED = 20_000
-"""Values that are written one by one: the record of a sweep holds them all, and a config has a mebibyte."""
+"""Bound on values that are written one by one: the record of a sweep holds them all, and a config has a mebibyte."""
 _NOT_SWEPT = {
     "name": "what trials are called does not change them",
     "description": "what is said of trials does not change them",
     "expect": "expectations are not swept; see expect.trials",
     "sweep": "a sweep does not vary itself",
 }
-_MOST = 5
-"""Problems of one axis that are told."""
+_MAX_PROBLEMS = 5
+"""Problems of one axis that are reported."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,10 @@ class WrittenAxis:
 
     Args:
         path: the place that the key means.
-        space: what it may be.
+        space: the values it takes.
         span: where the key stands.
-        form: what the place may hold, where the axes before and around it have their first values.
-        paired: whether it is of `zip`.
+        form: the form of the place, where the axes before and around it have their first values.
+        paired: True for an axis of `zip`.
     """
 
     path: ConfigPath
@@ -57,7 +58,7 @@ class WrittenAxis:
 
     @property
     def is_integer(self) -> bool:
-        """Whether the place takes whole numbers only."""
+        """True where the place takes whole numbers only."""
         return self.form.annotation is int
 
     def refused(self, message: str, hint: str | None = None) -> Problem:
@@ -67,7 +68,7 @@ class WrittenAxis:
 
 @dataclass(frozen=True)
 class AxisEntry:
-    """KEY and SPACE, before it is known what the key means."""
+    """A KEY and its SPACE as written, before the key is looked up in the config."""
 
     key: str
     span: Span
@@ -76,12 +77,12 @@ class AxisEntry:
 
     @property
     def is_one_value(self) -> bool:
-        """Whether this is one value that is written as such: a plain override."""
+        """True for a single value, which is a plain override."""
         return self.space.kind == LISTED and self.space.size == 1
 
 
 def written_in(root: Node) -> tuple[list[AxisEntry], list[Problem]]:
-    """Return what `sweep.over` and `sweep.zip` of a config say; also the problems of spaces that cannot be read."""
+    """Return the entries of `sweep.over` and `sweep.zip`; also the problems of spaces that cannot be read."""
     entries: list[AxisEntry] = []
     problems: list[Problem] = []
     sweep = root.child("sweep")
@@ -104,10 +105,10 @@ def resolve_axes(entries: Sequence[AxisEntry], root: Node, form: Form) -> tuple[
     Args:
         root: the config that is swept. form: the form of the whole file.
     """
-    found: dict[int, WrittenAxis] = {}
+    by_position: dict[int, WrittenAxis] = {}
     problems: list[Problem] = []
     taken: dict[ConfigPath, Span] = {}
-    # A key can be one that only an axis further out brings in: optimizer.kind=adam,lamb optimizer.beta_1=0.8,0.9.
+    # A key may exist only because of an axis of an outer key: optimizer.kind=adam,lamb optimizer.beta_1=0.8,0.9.
     for position in sorted(range(len(entries)), key=lambda position: rank(entries[position].key)):
         entry = entries[position]
         first = entry.space.probes()[0]
@@ -124,8 +125,9 @@ def resolve_axes(entries: Sequence[AxisEntry], root: Node, form: Form) -> tuple[
             continue
         taken[path] = entry.span
         root = put(root, path, first, entry.span, form)
-        found[position] = WrittenAxis(path, entry.space, entry.span, at(form, root, path) or Form(object), entry.paired)
-    axes = [found[position] for position in sorted(found)]
+        place_form = at(form, root, path) or Form(object)
+        by_position[position] = WrittenAxis(path, entry.space, entry.span, place_form, entry.paired)
+    axes = [by_position[position] for position in sorted(by_position)]
     return axes, [*problems, *_number_problems(axes)]
 
 
@@ -140,7 +142,7 @@ def num_trials(axes: Sequence[WrittenAxis], samples: int) -> int:
 
 
 def _number_problems(axes: Sequence[WrittenAxis]) -> Iterator[Problem]:
-    """Pairs of different lengths, and more values than anybody can mean."""
+    """Yield the problems of pairs of different lengths, and of more listed values than a record can hold."""
     paired = [axis for axis in axes if axis.paired]
     for axis in paired:
         if axis.space.is_distribution:
@@ -156,7 +158,7 @@ def _number_problems(axes: Sequence[WrittenAxis]) -> Iterator[Problem]:
 
 
 def too_many(axes: Sequence[WrittenAxis], samples: int) -> Problem | None:
-    """Return what is wrong with the number of trials, if anything."""
+    """Return the problem of more trials than a sweep may have, or None."""
     total = num_trials(axes, samples)
     if total <= MAX_TRIALS:
         return None
@@ -166,35 +168,33 @@ def too_many(axes: Sequence[WrittenAxis], samples: int) -> Problem | None:
 
 
 def value_problems(axis: WrittenAxis) -> list[tuple[int, Problem]]:
-    """Return (number of the value, what its own field says against it), placed, for the first values that are refused.
+    """Return (number of the value, located problem of its field) for the first values that are refused.
 
-    Whole sections are not looked at: what they mean depends on what they replace.
+    Whole sections are not checked here: their meaning depends on the section that they replace.
     """
     nodes = axis.space.probes()
     plain = [node.plain() for node in nodes]
-    found = list(_twice(axis, nodes, plain))
-    wanted = axis.form
+    problems = list(_repeated_values(axis, nodes, plain))
+    form = axis.form
     if axis.path[-1] == "kind":
-        return found  # what it can be is told by the whole section
-    if wanted.annotation is object:
-        return found  # the section that it is in is missing, and said to be
-    if wanted.kinds is not None or wanted.section is not None or any(isinstance(value, Mapping) for value in plain):
-        return found
-    several: Any = GenericAlias(tuple, (wanted.whole, ...))
+        return problems  # the check of the whole section refuses an unknown kind
+    if form.annotation is object:
+        return problems  # the section around it is missing, which is a problem of its own
+    if form.kinds is not None or form.section is not None or any(isinstance(value, Mapping) for value in plain):
+        return problems
+    several: Any = GenericAlias(tuple, (form.whole, ...))
     try:
         TypeAdapter(several, config=STRICT).validate_python(tuple(plain))
     except ValidationError as error:
-        from gdrun.config.problems import locate, validation_problems
-
         values = Node(list(nodes), axis.space.span)
-        for problem in islice(validation_problems(error, values, Form(tuple[Any, ...])), _MOST):
+        for problem in islice(validation_problems(error, values, Form(tuple[Any, ...])), _MAX_PROBLEMS):
             index = problem.path[0] if problem.path and isinstance(problem.path[0], int) else 0
-            found.append((index, locate(problem, values)))
-    return found
+            problems.append((index, locate(problem, values)))
+    return problems
 
 
-def _twice(axis: WrittenAxis, nodes: Sequence[Node], plain: Sequence[Any]) -> Iterator[tuple[int, Problem]]:
-    """A value that a grid has twice."""
+def _repeated_values(axis: WrittenAxis, nodes: Sequence[Node], plain: Sequence[Any]) -> Iterator[tuple[int, Problem]]:
+    """Yield the first value that a grid has twice, with its index."""
     seen: set[str] = set()
     for index, value in enumerate(plain if axis.space.kind == LISTED and not axis.paired else ()):
         word = repr(value)

@@ -1,7 +1,7 @@
-"""Checks between the settings of an experiment whose sections are each right by themselves.
+"""Checks between the sections of an experiment, each of which is right by itself.
 
-What concerns one section alone, the section checks itself (`problems`, `uses`); here is what concerns several. Problems
-have paths and no places.
+A section checks its own settings (`problems`, `uses`); the checks here concern several sections. Problems have paths
+and no places.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from .experiment import Experiment, RepeatedDefinition
 from .sweep_check import sweep_problems
 
 MAX_PROBLEMS = 50
-"""Suggestions take time, and nobody reads more."""
+"""Suggestions take time, and no reader needs more at once."""
 MAX_UNKNOWN = 10
-"""In one formula."""
+"""Unknown names in one formula."""
 MAX_FORMULAS = 3000
 """No config that is right otherwise has more."""
 
 _IN_ORDER = {"constants": "constants", "define": "definitions", "data": "inputs", "optimizer": "lines"}
-"""What is evaluated in order, in words."""
+"""Section -> the word for its entries, which are evaluated in order."""
 
 GIVEN_WHILE_RUNNING = ("loss", "gradient_norm", "learning_rate")
-"""What record and stop formulas see; a name of the config's own would be hidden by them."""
+"""Names of running values in record and stop formulas; they would hide the same names of the config."""
 
 _ROW = ("loss", "loss_before", "loss_epoch", "gradient_norm", "learning_rate", "step", "epoch", "seconds")
 """Columns of every row."""
@@ -45,7 +45,7 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
     names = names_of(experiment)
     parsed: list[tuple[Use, Expression]] = []
     for use in islice(uses(experiment, names), MAX_FORMULAS):
-        # What is only numbers has no names.
+        # Formulas that are only numbers have no names.
         if 1 <= num_texts(use.formula) <= MAX_LISTED_FORMULAS:
             parsed.append((use, read_formula(use.formula)))
     problems = chain(
@@ -119,13 +119,13 @@ def _define(define: Mapping[str, Any], names: ConfigNames) -> Iterator[Use]:
     everything = tuple(define)
     for position, (name, value) in enumerate(define.items()):
         later = everything[position:]
-        known = names.in_formulas
-        known = None if known is None else (*known, *everything[:position], *names.prediction)
+        usual = names.in_formulas
+        visible = None if usual is None else (*usual, *everything[:position], *names.prediction)
         if not isinstance(value, RepeatedDefinition):
-            yield Use(("define", name), value, known, names.networks, later)
+            yield Use(("define", name), value, visible, names.networks, later)
             continue
-        yield Use(("define", name, "start"), value.start, known, names.networks, later)
-        inner = None if known is None else (*known, name, "i")
+        yield Use(("define", name, "start"), value.start, visible, names.networks, later)
+        inner = None if visible is None else (*visible, name, "i")
         own = tuple(value.define)
         for place, (key, formula) in enumerate(value.define.items()):
             above = None if inner is None else (*inner, *own[:place])
@@ -138,7 +138,7 @@ def _define(define: Mapping[str, Any], names: ConfigNames) -> Iterator[Use]:
 def _name_problems(use: Use, expression: Expression) -> Iterator[Problem]:
     if use.names is None:
         return
-    # Only what is unknown, and not all of it: each suggestion takes time.
+    # Only unknown names, and not all of them: each suggestion takes time.
     names = tuple(name for name in expression.names_at if name[0] not in use.names and name[0] != "pi")[:MAX_UNKNOWN]
     calls = tuple(call for call in expression.calls_at if call[0] not in TABLE and call[0] not in use.callables)
     if not names and not calls:
@@ -197,7 +197,7 @@ def _clashes(experiment: Experiment) -> Iterator[Problem]:
 def _used_names(
     experiment: Experiment, parsed: list[tuple[Use, Expression]]
 ) -> tuple[frozenset[str], frozenset[str] | None]:
-    """Return all names in formulas, and those that the loss may depend on, where that can be told."""
+    """Return all names in formulas, and those that the loss may depend on; None where the formulas do not show it."""
     used = frozenset().union(*(expression.names | expression.functions for _, expression in parsed))
     penalised = experiment.loss is not None and experiment.loss.penalty is not None
     if penalised or not any(use.path[:2] == ("model", "formula") for use, _ in parsed):
@@ -282,12 +282,12 @@ def _schedule(experiment: Experiment) -> Iterator[Problem]:
         is_written = "metric" in watch.model_fields_set
         place = (*path, "metric") if is_written else path
         metric, computed = watch.metric, ["loss", *experiment.metric_names]
-        known = ["loss_epoch", *computed, *(f"validation_{name}" for name in computed if validated)]
+        watchable = ["loss_epoch", *computed, *(f"validation_{name}" for name in computed if validated)]
         if metric.startswith("validation_") and not validated:
             hint = "add data.validation, or set metric: loss_epoch"
             yield Problem(f"{metric} is watched, but data has no validation", place, hint, key=not is_written)
-        elif metric not in known:
-            near = did_you_mean(metric, known, allowed="it can be")
+        elif metric not in watchable:
+            near = did_you_mean(metric, watchable, allowed="it can be")
             yield Problem(f"'{metric}' is not known at the end of an epoch", place, near)
 
 
@@ -305,10 +305,10 @@ def _parameters(experiment: Experiment, names: ConfigNames) -> Iterator[Problem]
             yield from _unknown(name, names.parameters, "parameter", ("expect", section, name))
 
 
-def _unknown(name: str, known: Iterable[str], what: str, path: ConfigPath, *, key: bool = True) -> Iterator[Problem]:
-    known = list(known)
-    if name not in known:
-        hint = did_you_mean(name, known, allowed="there are" if len(known) > 1 else "there is")
+def _unknown(name: str, names: Iterable[str], what: str, path: ConfigPath, *, key: bool = True) -> Iterator[Problem]:
+    names = list(names)
+    if name not in names:
+        hint = did_you_mean(name, names, allowed="there are" if len(names) > 1 else "there is")
         yield Problem(f"there is no {what} '{name}'", path, hint, key=key)
 
 
@@ -320,13 +320,13 @@ def _expect(experiment: Experiment, names: ConfigNames, root: Node) -> Iterator[
             hint = did_you_mean(name, computed) or f"add {name} to metrics:"
             yield Problem(f"the metric '{name}' is not computed", ("expect", "metrics", name), hint, key=True)
     if names.parameters is not None:
-        known = [*_ROW, *computed, *names.parameters, *record.formulas, *record.after]
+        columns = [*_ROW, *computed, *names.parameters, *record.formulas, *record.after]
         for position, row in enumerate(expect.trace):
             path: ConfigPath = ("expect", "trace", position)
             node = root.at((*path, "values"))
             for name in row.values:
-                if name not in known and "." not in name:
-                    yield from _unknown(name, known, "column", (*path, *(("values",) if node else ()), name))
+                if name not in columns and "." not in name:
+                    yield from _unknown(name, columns, "column", (*path, *(("values",) if node else ()), name))
     if expect.predictions is not None and names.inputs is not None:
         for name in expect.predictions.inputs:
             yield from _unknown(name, names.inputs, "input", ("expect", "predictions", name))

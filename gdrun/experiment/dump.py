@@ -1,4 +1,4 @@
-"""A checked experiment -> YAML that reads back to the same experiment, for people to read and for `gdrun train`."""
+"""Writer of a checked experiment as YAML that reads back to the same experiment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def dump(experiment: Experiment, directory: Path | None = None) -> str:
 
 
 def dump_values(values: Mapping[str, Any], directory: Path | None = None) -> str:
-    """Return a config's plain values as YAML, nothing added: what `LoadedConfig.root` holds.
+    """Return a config's plain values, those of `LoadedConfig.root`, as YAML, without defaults.
 
     Args:
         directory: as in `dump`.
@@ -43,7 +43,7 @@ def dump_values(values: Mapping[str, Any], directory: Path | None = None) -> str
 
 
 def plain(experiment: Experiment) -> dict[str, Any]:
-    """Return what `dump` writes, as dicts, lists and scalars; paths of data files are as they were written."""
+    """Return the content of `dump` as dicts, lists and scalars; paths of data files are as they were written."""
     tree: dict[str, Any] = _plain(experiment)
     return tree
 
@@ -59,7 +59,7 @@ def dump_part(name: str, section: Section) -> str:
 
 
 def _plain(value: Any, *, all_keys: bool = False) -> Any:
-    """Sections as dicts; a parameter that is only a value as that value."""
+    """Return sections as dicts, and a parameter that is only a value as that value."""
     if (
         isinstance(value, Parameter)
         and value == Parameter.model_construct(value=value.value)
@@ -89,13 +89,13 @@ def _settings(section: Section, all_keys: bool) -> Iterator[tuple[str, Any]]:
         if name == type(section).gathers and not fields.keys() & value.keys():
             yield from _plain(value).items()
             continue
-        # What validation data leaves out it inherits: where it has none itself, it must say so.
+        # Validation data inherits the settings it leaves out, so one that is null has to be written.
         is_data = name == "validation" and isinstance(value, Section) and hasattr(value, "kind")
         yield field.alias or name, _plain(value, all_keys=is_data)
 
 
 def _rank(section: type[Section], name: str) -> int:
-    """The kind first, it says what the rest means; then what is the section's own, then what it shares with others."""
+    """Return the position of a key: the kind first, then the section's own keys, then those of its base classes."""
     if name == "kind":
         return -1
     return next(
@@ -137,7 +137,7 @@ def _item(item: Any, indent: int) -> Iterator[str]:
 
 
 def _flow(value: Any, width: int) -> str | None:
-    """`value` on one line, or None where that is not to be read: long ones, and mappings of mappings."""
+    """Return `value` on one line, or None where that is hard to read: long ones, and mappings of mappings."""
     if isinstance(value, dict):
         if any(isinstance(item, dict) and item for item in value.values()) or len(value) > 4 or "kind" in value:
             return None if value else "{}"
@@ -149,7 +149,7 @@ def _flow(value: Any, width: int) -> str | None:
         if any(item is None for item in items):
             return None
         text = f"[{', '.join(str(item) for item in items)}]"
-        # A row of numbers stays a row however long it is: one number a line helps nobody.
+        # A row of numbers stays on one line, however long: a column of single numbers is harder to read.
         numbers = all(isinstance(item, int | float) for item in value)
         return text if len(text) <= width or numbers else None
     return written(value)

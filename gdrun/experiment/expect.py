@@ -1,4 +1,4 @@
-"""`expect:` what must come out; `gdrun check` asserts it."""
+"""Section `expect:`, the expected results that `gdrun check` asserts."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -12,7 +12,7 @@ class Bound(Section):
     """A value with its tolerance, or bounds."""
 
     value: Array | None = None
-    """What must come out: |got - value| <= atol + rtol * |value|."""
+    """Expected value: |got - value| <= atol + rtol * |value|."""
     rtol: NonNegative | None = None
     """Relative tolerance; null: the one of `expect`."""
     atol: NonNegative | None = None
@@ -35,14 +35,14 @@ Expected = Annotated[
 
 
 class TraceRow(ShortSection):
-    """What the row at one step must hold."""
+    """Expected values of the row at one step."""
 
     gathers = "values"
 
     step: Count
     """The row's step; it is always recorded."""
     values: dict[str, Expected]
-    """Column or parameter, and what it must be."""
+    """Column or parameter -> expected value."""
     rtol: NonNegative | None = None
     """Relative tolerance of this row."""
     atol: NonNegative | None = None
@@ -50,14 +50,14 @@ class TraceRow(ShortSection):
 
 
 class Predictions(ShortSection):
-    """What the trained model must predict."""
+    """Expected predictions of the trained model."""
 
     gathers = "inputs"
 
     inputs: dict[str, Array]
     """Each input by name."""
     value: Array
-    """The predictions."""
+    """Expected predictions."""
     rtol: NonNegative | None = None
     """Relative tolerance."""
     atol: NonNegative | None = None
@@ -67,9 +67,9 @@ class Predictions(ShortSection):
 Condition = Annotated[
     Annotated[Any, Tag("<scalar>")] | Annotated[Bound, Tag("<mapping>")], by_form("scalar", "mapping")
 ]
-"""What the value of an axis is: a value, to nine digits where it is a number, or bounds."""
+"""Condition on the value of an axis: a value, to nine digits where it is a number, or bounds."""
 
-Which = Annotated[
+TrialsWhere = Annotated[
     Annotated[dict[str, Condition], Tag("<mapping>")] | Annotated[Literal["best"], Tag("<scalar>")],
     by_form("mapping", "scalar"),
 ]
@@ -78,20 +78,20 @@ Which = Annotated[
 class ExpectedTrials(Section):
     """Trials of the sweep: what must hold for each of them, or how many of them end in which way."""
 
-    where: Which = Field(default_factory=dict)
-    """Which ones: axis -> value or bounds; `best`: the best one by the sweep's metric; none: all."""
+    where: TrialsWhere = Field(default_factory=dict)
+    """Trials that are meant: axis -> value or bounds; `best`: the best one by the sweep's metric; none: all."""
     values: dict[str, Expected] = Field(default_factory=dict)
     """Axis -> its value, for axes of numbers: `{where: best, values: {lr: {value: 0.3, rtol: 0.1}}}`."""
     count: Count | None = None
-    """How many there are."""
+    """Expected number of these trials."""
     completed: Count | None = None
-    """How many of them complete or are stopped by a rule."""
+    """Expected number of them that complete or are stopped by a rule."""
     diverged: Count | None = None
-    """How many of them diverge."""
+    """Expected number of them that diverge."""
     status: Literal["completed", "stopped", "diverged"] | None = None
-    """How each of them ends; null: any way."""
+    """Status that each of them ends with; null: any."""
     stopped_by: str | None = None
-    """Which rule ends each of them."""
+    """Rule that ends each of them."""
     steps: Count | None = None
     """Updates that each of them makes."""
     diverged_at: Integer | None = None
@@ -115,20 +115,20 @@ class ExpectedTrials(Section):
 
 
 class Expect(Section):
-    """What must come out; `gdrun check` asserts it. Tolerances are 0 unless given."""
+    """Expected results, which `gdrun check` asserts. Tolerances are 0 unless given."""
 
     rtol: NonNegative = 0.0
     """Relative tolerance of every value that gives none itself."""
     atol: NonNegative = 0.0
     """Absolute tolerance of every value that gives none itself."""
     status: Literal["completed", "stopped", "diverged"] | None = None
-    """How the run ends; null: completed or stopped."""
+    """Status that the run ends with; null: completed or stopped."""
     stopped_by: str | None = None
-    """Which rule ends it: steps, epochs, loss_below, patience, ..."""
+    """Rule that ends the run: steps, epochs, loss_below, patience, ..."""
     steps: Count | None = None
-    """Updates that were made."""
+    """Number of updates that the run makes."""
     diverged_at: Integer | None = None
-    """The step whose values were no longer finite."""
+    """Step whose values are no longer finite."""
     loss: Expected | None = None
     """The loss over the whole training set at the final parameters."""
     parameters: dict[str, Expected] = Field(default_factory=dict)
@@ -136,11 +136,11 @@ class Expect(Section):
     metrics: dict[str, Expected] = Field(default_factory=dict)
     """Final metrics: r2, validation_loss, validation_accuracy, ..."""
     trace: Annotated[tuple[TraceRow, ...], Field(max_length=4096)] = ()
-    """Rows: `{step: 100, loss: 0.6188, W: [1.1, 0.2], rtol: 1e-4}`."""
+    """Expected rows: `{step: 100, loss: 0.6188, W: [1.1, 0.2], rtol: 1e-4}`."""
     gradients: dict[str, Expected] = Field(default_factory=dict)
     """Gradients at the final state, by parameter."""
     predictions: Predictions | None = None
     """Predictions of the trained model at given inputs."""
     trials: Annotated[tuple[ExpectedTrials, ...], Field(max_length=256)] = ()
-    """Trials of the sweep: `{where: {lr: 0.2}, parameters: {x: 0.060466}, rtol: 1e-4}`, `{diverged: 2}`. `gdrun check`
-    runs the sweep if there are any."""
+    """Expected trials of the sweep: `{where: {lr: 0.2}, parameters: {x: 0.060466}, rtol: 1e-4}`, `{diverged: 2}`.
+    `gdrun check` runs the sweep if there are any."""

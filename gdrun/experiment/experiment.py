@@ -1,4 +1,4 @@
-"""The whole file."""
+"""Section of the whole file: an experiment."""
 
 from typing import Annotated, Literal, Self
 
@@ -30,7 +30,7 @@ class RepeatedDefinition(Section):
     repeat: Formula
     """The next value, of the current one (by the definition's own name) and the counter i, from 0."""
     while_: Formula | None = Field(default=None, alias="while")
-    """Go on while this is true."""
+    """Repeat while this is true."""
     at_most: PositiveInteger | None = None
     """Bound on the repetitions; `while` needs one."""
     times: Count | None = None
@@ -60,46 +60,46 @@ class Experiment(Section):
     """A gradient-descent experiment: data, model, loss, optimizer, schedule."""
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = None
-    """What the run is called; null: the file's stem."""
+    """Name of the run; null: the file's stem."""
     description: str = ""
-    """One line on what it shows."""
+    """One line that describes the experiment."""
     seed: Annotated[int, Field(ge=0, lt=2**32), Whole] = 0
     """Determines every draw: data, noise, split, initial values, batches, dropout."""
     random: Literal["streams", "legacy"] = "streams"
     """streams: numpy's default_rng, one stream a purpose; legacy: one numpy RandomState(seed), in the order
     constants, data, split, initial values by formula, batches, for the numbers of a notebook with np.random.seed."""
     precision: Literal["float32", "float64"] = "float32"
-    """Of data, parameters and arithmetic."""
+    """Floating-point type of data, parameters and arithmetic."""
     compile: Literal["xla", "graph", "eager"] = "xla"
     """xla: fastest; graph: the digits of eager TensorFlow; eager: one operation at a time, for debugging."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|gpu(:\d+)?)$")] = "auto"
-    """auto: a GPU if there is one."""
+    """Device that computes; auto: a GPU if there is one."""
     constants: dict[Identifier, Formula] = Field(default_factory=dict)
     """Named values, evaluated once in float64, usable in every formula."""
     data: Data | None = None
-    """Where the examples come from; none: the model's formula is the objective."""
+    """Source of the examples; none: the model's formula is the objective."""
     define: dict[Identifier, Definition] = Field(default_factory=dict)
     """Named intermediate values, evaluated where they are used, in model, loss, record, stop."""
     model: Model
-    """What turns inputs into predictions."""
+    """The model, which turns inputs into predictions."""
     loss: Loss | None = None
-    """What is minimised; null: mse with a target, else the model's output."""
+    """The objective that is minimised; null: mse with a target, else the model's output."""
     metrics: Annotated[tuple[Metric, ...], Field(max_length=64)] = ()
-    """Reported beside the loss, on training and validation data."""
+    """Numbers that are reported beside the loss, on training and validation data."""
     optimizer: Optimizer
-    """How gradients move parameters."""
+    """The optimizer, which turns gradients into updates of the parameters."""
     gradients: Gradients | None = None
     """Derivatives written by hand, which `gdrun check-grad` checks; null: none."""
     schedule: Schedule
-    """How long, in which batches, at which rates."""
+    """Length, batches, learning rates and stopping rules of the training."""
     record: Record = Field(default_factory=Record)
-    """What is written while training."""
+    """Rows and columns that are written while training."""
     checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings)
-    """What is saved while training, so that `gdrun resume` goes on from there."""
+    """Checkpoints that are saved while training, from which `gdrun resume` continues."""
     expect: Expect = Field(default_factory=Expect)
-    """What must come out; `gdrun check` asserts it."""
+    """Expected results, which `gdrun check` asserts."""
     sweep: Sweep = Field(default_factory=Sweep)
-    """What `gdrun sweep` does when its command line names no axis; `train` ignores it."""
+    """The sweep that `gdrun sweep` makes when its command line names no axis; `train` ignores it."""
 
     @property
     def metric_names(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""`gradients:` derivatives of the loss written by hand."""
+"""Section `gradients:`, derivatives of the loss written by hand."""
 
 from typing import Annotated
 

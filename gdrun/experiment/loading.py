@@ -1,4 +1,4 @@
-"""From a file and overrides to a checked experiment that knows where each of its values came from."""
+"""Loading of a file and overrides as a checked experiment that has the origin of each of its values."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from .plugin_parts import bind, plugin_problems
 EXPERIMENT = Form(Experiment)
 
 MAX_TEXT = 40_000
-"""Characters in all values that are texts."""
+"""Bound on the characters in all values that are texts together."""
 
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A checked experiment and where it came from.
+    """A checked experiment and its origins.
 
     Args:
         experiment: the checked values; its name is filled in.
-        source: what the config is called for people: the path as given, or "stdin".
+        source: name of the config in messages: the path as given, or "stdin".
         directory: the folder that relative data paths count from.
         files: (name, bytes) of the config and its parents, as written.
         overrides: as given, KEY=VALUE.
         root: the values with their places.
-        plugins: what parts of kind custom were looked up in.
+        plugins: those among which parts of kind custom were looked up.
     """
 
     experiment: Experiment
@@ -56,14 +56,12 @@ class LoadedConfig:
     plugins: Plugins = field(default=NO_PLUGINS, repr=False, compare=False)
 
     def locate(self, problem: Problem) -> Problem:
-        """Return `problem` with the place of its path in the config, for problems that are found later."""
+        """Return `problem` with the place of its path in the config, for problems that only building shows."""
         return locate(problem, self.root)
 
     def origin(self, path: ConfigPath) -> Place | None:
-        """Return where the value at `path` was written, in a file or an override; None where it is a default."""
-        node: Node | None = self.root
-        for step in path:
-            node = node.child(step) if node is not None else None
+        """Return the place of the value at `path`, in a file or an override; None where it is a default."""
+        node = self.root.at(path)
         return node.span.place() if node is not None else None
 
     def resolved_text(self) -> str:
@@ -87,7 +85,7 @@ def load_config(
     Args:
         source: a YAML file, a run directory, "-" for stdin, or the bytes of a config.
         overrides: "KEY=VALUE" texts, or overrides that are read already; or a mapping from key to value.
-        plugins: files and modules that bring what the config's parts of kind custom name. Their code is run.
+        plugins: files and modules with the parts of kind custom that the config names. Their code is run.
     Raises:
         PluginError: a plugin cannot be loaded.
         ConfigError: with every problem that the text alone shows, located, in the order of the file.
@@ -106,11 +104,11 @@ def load_config(
         raise ConfigError((problem,), source=name)
     root = inherit(root, path, name, EXPERIMENT, files)
     parsed, problems = parse_overrides(overrides)
-    root, more = apply_overrides(root, parsed, EXPERIMENT)
+    root, key_problems = apply_overrides(root, parsed, EXPERIMENT)
     order = [*(file for file, _ in files), *(override.span.source.name for override in parsed)]
     _refuse_long_texts(root, name)
     directory = path.parent if path is not None else Path()
-    experiment = _check(root, [*problems, *more], name, order, loaded_plugins, directory)
+    experiment = _check(root, [*problems, *key_problems], name, order, loaded_plugins, directory)
     if experiment.name is None:
         experiment = experiment.model_copy(update={"name": default_name(name)})
     return LoadedConfig(experiment, name, directory, tuple(files), _as_texts(overrides), root, loaded_plugins)
@@ -126,9 +124,9 @@ def revise(
     """Return `loaded` with other values at some places, checked again from the top; no file is read.
 
     Args:
-        changes: (path, value, where the path is written). A mapping takes the place of what is there; anything else
-            is merged in as an override is.
-        texts: what is added to the overrides on record.
+        changes: (path, value, span of the path). A mapping replaces the old value; anything else is merged in like an
+            override.
+        texts: overrides that are added to those on record.
         without: keys of the file's top that the result does not have.
     Raises:
         ConfigError: with every problem of the result.
@@ -139,7 +137,8 @@ def revise(
         kept = {key: value for key, value in root.value.items() if key not in without}
         root = replace(root, value=kept, keys={key: span for key, span in (root.keys or {}).items() if key in kept})
     for path, value, span in sorted(changes, key=lambda change: (len(change[0]), change[0][-1] != "kind")):
-        if isinstance(value.value, dict) and _holds_mapping(root, path):
+        old = root.at(path)
+        if isinstance(value.value, dict) and old is not None and old.is_mapping:
             root = put(root, path, Node(None, value.span), span, EXPERIMENT)
         root = put(root, path, value, span, EXPERIMENT)
     _refuse_long_texts(root, loaded.source)
@@ -150,15 +149,8 @@ def revise(
     return replace(loaded, experiment=experiment, overrides=(*loaded.overrides, *texts), root=root)
 
 
-def _holds_mapping(root: Node, path: ConfigPath) -> bool:
-    node: Node | None = root
-    for step in path:
-        node = node.child(step) if node is not None else None
-    return node is not None and isinstance(node.value, dict)
-
-
 def _refuse_long_texts(root: Node, name: str) -> None:
-    """Formulas take time to read: bound them all together before any is read."""
+    """Refuse configs with too much text, before any formula is read: that takes time."""
     size, waiting = 0, [root]
     while waiting:
         node = waiting.pop()
@@ -176,7 +168,7 @@ def _refuse_long_texts(root: Node, name: str) -> None:
 def _check(
     root: Node, problems: list[Problem], name: str, order: list[str], plugins: Plugins, directory: Path
 ) -> Experiment:
-    """Validate, look further, and raise everything that was found together."""
+    """Return the checked experiment; raise the problems of form, or those between settings, all together."""
     experiment = None
     try:
         experiment = Experiment.model_validate(root.plain())
@@ -196,7 +188,7 @@ def _check(
 
 
 def _has_custom(root: Node) -> bool:
-    """Whether the config names what a plugin brings."""
+    """Return whether a part of the config is a plugin's."""
     data, metrics = root.child("data"), root.child("metrics")
     parts = [data, data.child("validation") if data is not None else None]
     parts += [root.child(part) for part in ("model", "loss", "optimizer")]
@@ -211,7 +203,7 @@ def _read(source: str | Path | bytes | bytearray | memoryview) -> tuple[str, Pat
     if source == "-":
         return "stdin", None, sys.stdin.buffer.read(MAX_BYTES + 1)
     path = Path(source)
-    # os.path's questions, which no name can make fail.
+    # os.path.lexists, unlike Path.exists, raises for no name.
     if os.path.lexists(os.path.join(path, "config.yaml")):
         path = path / "config.yaml"
     return str(path), path, read_regular_file(path)

@@ -1,4 +1,4 @@
-"""The data files that a config names: whether they are there. What is in them only building shows."""
+"""Existence of the data files that a config names. Their content is checked when the data is loaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .loading import LoadedConfig
 
 
 def check_files(loaded: LoadedConfig) -> None:
-    """Refuse a config whose data files are not there.
+    """Refuse a config whose data files do not exist.
 
     Raises:
         ConfigError: at each path.

@@ -1,4 +1,8 @@
-"""A config's parts of kind custom: each is looked up among the plugins that were loaded."""
+"""Parts of kind custom: looked up among the loaded plugins, their options checked.
+
+The checks work on plain values and not on the typed Experiment, so that they are reported together with problems of
+form, where there is no Experiment yet.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.plugin_options import option_problems
-from gdrun.config.plugins import Entry, Plugins
+from gdrun.config.plugins import Entry, Plugins, option_problems
 from gdrun.errors import ConfigPath, Problem
 from gdrun.plugin import Part
 from gdrun.suggest import did_you_mean, listed
@@ -18,12 +21,12 @@ from .experiment import Experiment
 CUSTOM = "custom"
 
 
-def mapping(value: Any) -> Mapping[str, Any]:
-    """Return `value` if it is a mapping, else an empty one: what is wrong with it is told elsewhere."""
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """Return `value` if it is a mapping, else an empty one: validation reports the mistake."""
     return value if isinstance(value, Mapping) else {}
 
 
-def kind(value: Any) -> str | None:
+def _kind(value: Any) -> str | None:
     """Return the kind of a section, written as a mapping or as a bare string."""
     written = value.get("kind") if isinstance(value, Mapping) else value
     return written if isinstance(written, str) else None
@@ -33,10 +36,10 @@ _SINGLE: tuple[Part, ...] = ("data", "model", "loss", "optimizer")
 
 
 def plugin_problems(config: Mapping[str, Any], plugins: Plugins, directory: Path) -> Iterator[Problem]:
-    """Yield what is wrong with a config's parts of kind custom, without places.
+    """Yield the problems of a config's parts of kind custom, without places.
 
     Args:
-        config: plain.
+        config: plain values.
         directory: the config's folder; a run directory holds a copy of its plugins.
     """
     for part, path, section in _custom_sections(config):
@@ -51,41 +54,41 @@ def plugin_problems(config: Mapping[str, Any], plugins: Plugins, directory: Path
 
 
 def _custom_sections(config: Mapping[str, Any]) -> Iterator[tuple[Part, ConfigPath, Mapping[str, Any]]]:
-    data = mapping(config.get("data"))
-    if kind(data) == CUSTOM:
+    data = _mapping(config.get("data"))
+    if _kind(data) == CUSTOM:
         yield "data", ("data",), data
-    block = mapping(data.get("validation"))
-    if (kind(block) or (kind(data) if {"name", "options"} & block.keys() else None)) == CUSTOM:
-        inherited = data if kind(data) == CUSTOM else {}
+    block = _mapping(data.get("validation"))
+    if (_kind(block) or (_kind(data) if {"name", "options"} & block.keys() else None)) == CUSTOM:
+        inherited = data if _kind(data) == CUSTOM else {}
         yield "data", ("data", "validation"), {**inherited, **block}
     for part in _SINGLE[1:]:
-        if kind(config.get(part)) == CUSTOM:
-            yield part, (part,), mapping(config[part])
+        if _kind(config.get(part)) == CUSTOM:
+            yield part, (part,), _mapping(config[part])
     metrics = config.get("metrics")
     for position, metric in enumerate(metrics if isinstance(metrics, list | tuple) else ()):
-        if isinstance(metric, Mapping) and kind(metric) == CUSTOM:
+        if isinstance(metric, Mapping) and _kind(metric) == CUSTOM:
             yield "metric", ("metrics", position), metric
 
 
 def _unknown(part: Part, name: str, path: ConfigPath, plugins: Plugins, directory: Path) -> Problem:
-    shown = name[:64]
+    short_name = name[:64]
     if not plugins.loaded:
         copies = sorted((directory / "source" / "plugins").glob("*.py")) if (directory / "run.json").is_file() else []
         hint = "give the plugin that brings it: --plugin FILE_OR_MODULE"
         if copies:
             hint += f"; the run's own copy is {copies[0]}"
-        return Problem(f"the {part} '{shown}' is of a plugin, and none is loaded", path, hint)
+        return Problem(f"the {part} '{short_name}' is of a plugin, and none is loaded", path, hint)
     loaded = f"loaded: {listed([plugin.short for plugin in plugins.loaded])}"
     names = plugins.names(part)
     near = did_you_mean(name, names, allowed=f"their kinds of {part}") or f"they bring no {part} at all"
-    return Problem(f"no plugin has a {part} '{shown}'", path, f"{near} ({loaded})")
+    return Problem(f"no plugin has a {part} '{short_name}'", path, f"{near} ({loaded})")
 
 
 def bind(experiment: Experiment, plugins: Plugins) -> Experiment:
-    """Return the experiment whose custom parts know what they stand for, with all their options written out.
+    """Return the experiment with the registrations of its custom parts, and with all their options written out.
 
     Args:
-        experiment: without `plugin_problems`.
+        experiment: one without `plugin_problems`.
     """
     update: dict[str, Any] = {}
     for part in _SINGLE:
@@ -111,13 +114,13 @@ def _bound(section: Any, part: Part, plugins: Plugins) -> Any:
 
 
 def _written_out(entry: Entry, given: dict[str, Any]) -> dict[str, Any]:
-    """The options with their defaults, where they read back to the same; else as they were given."""
+    """Return the options with their defaults, where they read back to the same; else as they were given."""
     options = entry.options(given)
     if options is None:
         return {}
     try:
-        every = options.model_dump(mode="json", by_alias=True)
-        return every if entry.options(every) == options else given
+        complete = options.model_dump(mode="json", by_alias=True)
+        return complete if entry.options(complete) == options else given
     except Exception:  # a plugin's model may hold what has no JSON form
         return given
 

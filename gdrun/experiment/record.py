@@ -1,4 +1,4 @@
-"""`record:` what is written while training."""
+"""Section `record:`, the rows that are written while training."""
 
 from typing import Annotated, Any
 
@@ -41,6 +41,6 @@ class Record(Section):
     gradients: bool = False
     """Write the gradients into each row."""
     formulas: dict[Identifier, Formula] = Field(default_factory=dict)
-    """Further values, seen before update k + 1: of parameters, prediction, target, loss, ..."""
+    """Further columns, evaluated before update k + 1: of parameters, prediction, target, loss, ..."""
     after: dict[Identifier, Formula] = Field(default_factory=dict)
-    """Further values at the new parameters, on the batch that update k saw."""
+    """Further columns at the new parameters, on the batch that update k saw."""

@@ -21,9 +21,9 @@ class Description:
 
     Args:
         path: where it stands; a name in angle brackets stands for any.
-        section: the class and, where it has one, the kind that knows the key: "Sgd", "sgd".
-        meaning: what it does.
-        type: what may be written there, in words.
+        section: the class and, where it has one, the kind that has the key: "Sgd", "sgd".
+        meaning: its description.
+        type: the values that may be written there, in words.
         default: as it would be written; None: the key is required.
         allowed: the words or kinds that can be written, where they can be counted.
     """
@@ -38,14 +38,14 @@ class Description:
 
 
 def describe(what: str | ConfigPath | type[Section], root: Node | None = None) -> list[Description]:
-    """Return what the language says of a place.
+    """Return the descriptions of a place of the language.
 
     Args:
         what: a path, "optimizer.momentum", or a section, which gives all its keys.
         root: a config, whose kinds are the ones asked about. Without it, or where it has no such section, every kind
-            that knows the key answers.
+            that has the key is described.
     Returns:
-        One Description a section that knows the key; empty if none does.
+        One Description a section that has the key; empty if none has.
     """
     if isinstance(what, type):
         return [_description((), what, key) for key in fields(what)]
@@ -53,30 +53,23 @@ def describe(what: str | ConfigPath | type[Section], root: Node | None = None) -
     if not path:
         return []
     owners = dict.fromkeys(_owners(Form(Experiment), root, path))
-    found = [_description(path, section, str(path[-1])) for section in owners]
-    return found if found or root is None else _entry(path, root)
+    descriptions = [_description(path, section, str(path[-1])) for section in owners]
+    return descriptions if descriptions or root is None else _entry(path, root)
 
 
 def _entry(path: ConfigPath, root: Node) -> list[Description]:
-    """What a config's own name means, such as a parameter's: what the mapping or list that it stands in says."""
+    """Return the descriptions of a config's own name, such as a parameter's: those of the mapping or list around it."""
     inner = at(Form(Experiment), root, path)
-    owners = describe(path[:-1], root) if inner is not None and _holds(root, path) else []
-    # The place is the config's own, so nothing is taken where it is left out.
-    return [replace(one, path=path, type=words(inner), default=NAMED_HERE, allowed=()) for one in owners if inner]
+    owners = describe(path[:-1], root) if inner is not None and root.at(path) is not None else []
+    # The name is the config's own, so it has no default.
+    return [replace(owner, path=path, type=words(inner), default=NAMED_HERE, allowed=()) for owner in owners if inner]
 
 
 NAMED_HERE = "none, the config names it"
 
 
-def _holds(root: Node, path: ConfigPath) -> bool:
-    node: Node | None = root
-    for step in path:
-        node = node.child(step) if node is not None else None
-    return node is not None
-
-
 def _owners(of: Form, node: Node | None, path: ConfigPath) -> Iterator[type[Section]]:
-    """Every section that can stand at path[:-1] and knows path[-1]."""
+    """Yield every section that can stand at path[:-1] and has the key path[-1]."""
     for section in _sections(of, node):
         if len(path) == 1:
             if path[0] in fields(section):
@@ -87,7 +80,7 @@ def _owners(of: Form, node: Node | None, path: ConfigPath) -> Iterator[type[Sect
 
 
 def _owners_within(of: Form, node: Node | None, path: ConfigPath) -> Iterator[type[Section]]:
-    """The same below a list or a mapping of free names, which take a step of their own."""
+    """Yield the same below a list or a mapping of free names, which take a step of their own."""
     if _sections(of, node):
         yield from _owners(of, node, path)
         return
@@ -101,13 +94,13 @@ def _sections(of: Form, node: Node | None) -> list[type[Section]]:
     chosen = section_of(of, node) if node is not None else None
     if chosen is not None:
         return [chosen]
-    found: list[type[Section]] = []
+    sections: list[type[Section]] = []
     for arm in choices(of):
         if arm.kinds is not None:
-            found += arm.kinds.variants.values()
+            sections += arm.kinds.variants.values()
         elif arm.section is not None:
-            found.append(arm.section)
-    return found
+            sections.append(arm.section)
+    return sections
 
 
 def _description(path: ConfigPath, section: type[Section], key: str) -> Description:

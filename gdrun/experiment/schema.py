@@ -1,4 +1,4 @@
-"""The JSON Schema of the language, for editors: pydantic's, with short forms, and a variant for configs that extend."""
+"""JSON Schema of the language, for editors: pydantic's, with short forms, and a variant for configs that extend."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _EXTENDS = {"type": "string", "description": "A config that this one extends: in
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a config file.
 
-    Short forms are allowed as in the language itself. A file that extends another may leave out what is required. What
-    a formula says, and which settings go together, is beyond it: `gdrun validate` knows more.
+    Short forms are allowed as in the language itself. A file that extends another may leave out required keys. The
+    schema checks neither formulas nor settings against each other; `gdrun validate` does.
     """
     whole = Experiment.model_json_schema(schema_generator=_Generator, ref_template="#/$defs/{model}")
     definitions: dict[str, Any] = whole.pop("$defs")
@@ -29,7 +29,7 @@ def schema() -> dict[str, Any]:
     definitions |= {name + _PART: _partial(definition) for name, definition in definitions.items()}
     for definition in definitions.values():
         if "validation" in definition.get("properties", ()):
-            # A data block for validation inherits from the data what it leaves out.
+            # A data block for validation inherits the settings it leaves out from the data.
             definition["properties"]["validation"] = _partial(definition["properties"]["validation"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -57,7 +57,7 @@ def _with_members(tree: Any, definitions: dict[str, Any]) -> Any:
 
 
 def _partial(tree: Any) -> Any:
-    """Return a schema that requires nothing: the rest is inherited."""
+    """Return a schema that requires no key: missing ones are inherited."""
     if isinstance(tree, list):
         return [_partial(item) for item in tree]
     if not isinstance(tree, dict):
@@ -68,7 +68,7 @@ def _partial(tree: Any) -> Any:
 
 
 class _Generator(GenerateJsonSchema):
-    """Adds the strings below fields, and what may be written in short."""
+    """Generator of pydantic's schema with the strings below fields and with short forms."""
 
     def model_schema(self, schema: Any) -> dict[str, Any]:
         section: type[Section] = schema["cls"]
@@ -91,14 +91,14 @@ class _Generator(GenerateJsonSchema):
         return result
 
     def dict_schema(self, schema: Any) -> dict[str, Any]:
-        """As pydantic, but a key that does not fit the pattern of names is refused."""
+        """Return pydantic's schema, but refuse keys that do not fit the pattern of names."""
         result = super().dict_schema(schema)
         for pattern, values in result.pop("patternProperties", {}).items():
             result |= {"additionalProperties": values, "propertyNames": {"pattern": pattern}}
         return result
 
     def tagged_union_schema(self, schema: Any) -> dict[str, Any]:
-        """As pydantic, but a value may fit several members (parts of configs say no kind), and a kind stands alone."""
+        """Return pydantic's schema, but with anyOf, since a parent may omit `kind`, and with kinds as bare strings."""
         choices = [self.generate_inner(choice) for choice in schema["choices"].values()]
         unique = [choice for position, choice in enumerate(choices) if choice not in choices[:position]]
         if schema["discriminator"] == "kind":

@@ -1,7 +1,7 @@
-"""Spaces: what a key may be in a sweep. `log:1e-4:1:50`, `0.1,0.2,0.4`, `uniform:0:1`, a list.
+"""Spaces, the values that a key takes in a sweep: `log:1e-4:1:50`, `0.1,0.2,0.4`, `uniform:0:1`, a list.
 
-Here is the grammar alone: text to ends and counts, every mistake with its place. What the values are is
-`gdrun.sweeping.space`'s business.
+This is only the grammar: text to ends and counts, every mistake with its place. `gdrun.sweeping.space` computes the
+values.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EXAMPLES = {
     "uniform": "uniform:0:1",
     "loguniform": "loguniform:1e-5:1",
 }
-_KNOWN_ELSEWHERE = {
+_SYNONYMS = {
     "linspace": "lin", "linear": "lin", "logspace": "log", "geomspace": "log", "geom": "log", "logarithmic": "log",
     "arange": "range", "int": "range", "interval": "uniform", "float": "uniform", "log_uniform": "loguniform",
 }  # fmt: skip
@@ -43,19 +43,19 @@ _HEAD = re.compile(r"\s*([A-Za-z_]+)\s*:\s*")
 _NUMBERS = re.compile(r"[-+.\d]")
 
 Locate = Callable[[int, int], Span]
-"""Where characters `start` to `end` of a space's text stand."""
+"""(start, end) -> the span of these characters of a space's text."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """What one key may be.
+    """The values that one key takes.
 
     Args:
         kind: "list", or one of FORMS.
-        span: where it is written.
+        span: of its text.
         nodes: the values of a list, each with its place.
         low, high: ends as they are written; a range ends before `high`.
-        count: of `lin` and `log`, how many values; of a range, its step.
+        count: of `lin` and `log`, the number of values; of a range, its step.
     """
 
     kind: str
@@ -67,12 +67,12 @@ class Space:
 
     @property
     def is_distribution(self) -> bool:
-        """Whether values are drawn from it."""
+        """True where values are drawn from it."""
         return self.kind in ("uniform", "loguniform")
 
     @property
     def size(self) -> int:
-        """How many values it has, before whole numbers are rounded; 0 for a distribution."""
+        """Number of values, before whole numbers are rounded; 0 for a distribution."""
         if self.kind == LISTED:
             return len(self.nodes)
         if self.kind == "range":
@@ -80,14 +80,14 @@ class Space:
         return 0 if self.is_distribution else self.count
 
     def probes(self) -> tuple[Node, ...]:
-        """The values whose form decides about all of them: those of a list, else the ends."""
+        """Return the values whose check decides about all of them: those of a list, else the ends."""
         if self.kind == LISTED:
             return self.nodes
         last = range(int(self.low), int(self.high), self.count)[-1] if self.kind == "range" else self.high
         return tuple(Node(value, self.span) for value in dict.fromkeys((self.low, last)))
 
     def text(self) -> str:
-        """What gives this space again, of one that is no list."""
+        """Return the text that reads back to this space, which is no list."""
         numbers = [self.low, self.high]
         if not self.is_distribution and not (self.kind == "range" and self.count == 1):
             numbers.append(self.count)
@@ -95,10 +95,10 @@ class Space:
 
 
 def read_space(node: Node) -> Space:
-    """Return the space that a value of a config is: a list, a text, or one value.
+    """Return the space that a value of a config describes: a list, a text, or one value.
 
     Raises:
-        ConfigError: it is none, with the place of what is wrong.
+        ConfigError: it describes none; located at the mistake.
     """
     if isinstance(node.value, list):
         if not node.value:
@@ -121,7 +121,7 @@ def _read(text: str, span: Span, locate: Locate) -> Space:
         kind = head[1].lower()
         if kind in FORMS:
             return _formed(kind, text, head.end(), span, locate)
-        near = _KNOWN_ELSEWHERE.get(kind) or closest(kind, FORMS)
+        near = _SYNONYMS.get(kind) or closest(kind, FORMS)
         if near is not None and _NUMBERS.match(text, head.end()):
             _refuse(f"there is no space '{head[1]}:'", locate(*head.span(1)), f"for example {EXAMPLES[near]}")
     nodes = tuple(_value(text, start, end, locate) for start, end in pieces(text))
@@ -129,48 +129,48 @@ def _read(text: str, span: Span, locate: Locate) -> Space:
 
 
 def _formed(kind: str, text: str, start: int, span: Span, locate: Locate) -> Space:
-    """The space of a text such as `log:1e-4:1:50`, whose numbers begin at `start`."""
+    """Return the space of a text such as `log:1e-4:1:50`, whose numbers begin at `start`."""
     names, like = FORMS[kind], f"for example {EXAMPLES[kind]}"
     numbers: list[float] = []
-    at = []
+    spans = []
     for part in text[start:].split(":"):
         numbers.append(_number(part, names[min(len(numbers), len(names) - 1)], locate(start, start + len(part)), like))
-        at.append(locate(start, start + len(part)))
+        spans.append(locate(start, start + len(part)))
         start += len(part) + 1
     if not len(names) - (kind == "range") <= len(numbers) <= len(names):
         _refuse(f"{kind}: takes {':'.join(names)}, got {plural(len(numbers), 'number')}", span, like)
     whole = range(len(numbers)) if kind == "range" else range(2, len(numbers))
     for position in whole:
         if not float(numbers[position]).is_integer():
-            _refuse(f"{names[position]} must be a whole number", at[position], like)
+            _refuse(f"{names[position]} must be a whole number", spans[position], like)
     low, high, count = (*numbers, 1)[:3]
     space = Space(kind, span, (), low, high, int(count))
-    _check_ends(space, at)
+    _check_ends(space, spans)
     return space
 
 
-def _check_ends(space: Space, at: Sequence[Span]) -> None:
+def _check_ends(space: Space, spans: Sequence[Span]) -> None:
     kind, low, high = space.kind, space.low, space.high
     if kind in ("log", "loguniform"):
-        for end, place in zip((low, high), at, strict=False):
+        for end, place in zip((low, high), spans, strict=False):
             if end <= 0:
                 _refuse(f"{kind}: needs ends greater than 0", place, f"or lin:{written(low)}:{written(high)}:11")
     if not math.isfinite(high - low):
-        _refuse("the ends are too far apart for a float64", at[1])
+        _refuse("the ends are too far apart for a float64", spans[1])
     if kind == "range" and space.count < 1:
-        _refuse("a range's step is at least 1", at[2])
+        _refuse("a range's step is at least 1", spans[2])
     if kind in ("lin", "log") and space.count < 1:
-        _refuse("a space has at least 1 value", at[2])
+        _refuse("a space has at least 1 value", spans[2])
     if low > high:
         hint = ":".join([kind, written(high), written(low), *[written(space.count)] * (kind in ("lin", "log"))])
-        _refuse("the ends are the wrong way round", at[0], f"write {hint}")
+        _refuse("the ends are the wrong way round", spans[0], f"write {hint}")
     if kind == "range" and low == high:
-        _refuse("this range is empty; it ends before its second number", at[1], f"range:{written(low)}:{low + 1:g}")
+        _refuse("this range is empty; it ends before its second number", spans[1], f"range:{written(low)}:{low + 1:g}")
     if space.is_distribution and low == high:
-        _refuse("the ends are equal; there is nothing to draw", at[1], f"as one value: {written(low)}")
+        _refuse("the ends are equal; there is nothing to draw", spans[1], f"as one value: {written(low)}")
     if kind in ("lin", "log") and (space.count == 1) != (low == high):
-        told = "one value cannot have two ends" if space.count == 1 else "the ends are equal; all values would be"
-        _refuse(told, at[2], f"as one value: {written(low)}")
+        message = "one value cannot have two ends" if space.count == 1 else "the ends are equal; all values would be"
+        _refuse(message, spans[2], f"as one value: {written(low)}")
 
 
 def _number(text: str, name: str, span: Span, hint: str) -> float:
@@ -184,9 +184,11 @@ def _number(text: str, name: str, span: Span, hint: str) -> float:
 
 
 def pieces(text: str) -> list[tuple[int, int]]:
-    """Return where each value of `0.1,0.2` or `[4,0],[1,2]` begins and ends: parted at commas outside of brackets and
-    quotes, without the spaces around it."""
-    found, start, depth, position = [], 0, 0, 0
+    """Return (start, end) of each value of `0.1,0.2` or `[4,0],[1,2]`, without the spaces around it.
+
+    Commas outside of brackets and quotes separate values.
+    """
+    bounds, start, depth, position = [], 0, 0, 0
     while position < len(text):
         character = text[position]
         if character in "\"'" and (quoted := _QUOTED.match(text, position)) and _opens(text[start:position]):
@@ -197,18 +199,18 @@ def pieces(text: str) -> list[tuple[int, int]]:
         elif character in ")]}":
             depth -= 1
         elif character == "," and depth <= 0:
-            found.append((start, position))
+            bounds.append((start, position))
             start = position + 1
         position += 1
-    found.append((start, len(text)))
-    return [_stripped(text, *piece) for piece in found]
+    bounds.append((start, len(text)))
+    return [_stripped(text, *piece) for piece in bounds]
 
 
 _QUOTED = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^']|'')*' """, re.VERBOSE | re.DOTALL)
 
 
 def _opens(before: str) -> bool:
-    """Whether a quote after `before` begins a text, as in `["a"]`; in `it's` it does not."""
+    """Return whether a quote after `before` begins a text, as in `["a"]`, but not in `it's`."""
     before = before.rstrip()
     return not before or before[-1] in "[{(,:"
 
@@ -220,7 +222,7 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _value(text: str, start: int, end: int, locate: Locate) -> Node:
-    """One value of a list, read as YAML by itself, at its place in the whole."""
+    """Return one value of a list, read as YAML by itself, with its place in the whole text."""
     if start == end and text.strip():
         _refuse("a value is missing here", locate(max(start - 1, 0), start), "values are parted by single commas")
     whole = locate(0, len(text)).source
@@ -234,7 +236,7 @@ def _value(text: str, start: int, end: int, locate: Locate) -> Node:
 
 
 def _placed(node: Node, offset: int, locate: Locate) -> Node:
-    """`node`, read from a piece of a text, with the places it has in the whole."""
+    """Return `node`, which was read from a piece of a text, with its places in the whole text."""
 
     def move(span: Span) -> Span:
         return locate(offset + span.start, offset + span.end)

@@ -1,4 +1,4 @@
-"""`sweep:` what `gdrun sweep` does; everything else ignores it."""
+"""Section `sweep:`, the axes and the search of `gdrun sweep`; every other command ignores it."""
 
 from typing import Annotated, Any, Literal
 
@@ -7,7 +7,7 @@ from pydantic import Field, WithJsonSchema
 from gdrun.config.section import PositiveInteger, Section, ShortSection, Whole
 
 Space = Annotated[
-    Any,  # `axes` reads it, since there its place is known
+    Any,  # `axes` reads it from the tree of values with places, for messages that point into its text
     WithJsonSchema(
         {
             "title": "a space: a list of values, or a text such as log:1e-4:1:50",
@@ -15,13 +15,13 @@ Space = Annotated[
         }
     ),
 ]
-"""What one key may be."""
+"""The values that one key takes."""
 
 Spaces = dict[str, Space]
 
 
 class Search(ShortSection):
-    """Trials that are proposed one batch after the other, by what came out before. Needs the extra `search`."""
+    """Trials that are proposed one batch after the other, by the results before. Needs the extra `search`."""
 
     short = "kind"
 
@@ -29,7 +29,7 @@ class Search(ShortSection):
     """Optuna's sampler: tpe: a tree of Parzen estimators; random; cmaes: CMA-ES, for numbers only; gp: a Gaussian
     process, for few trials; qmc: a quasi-random sequence."""
     metric: str | None = None
-    """What is compared; null: that of the sweep."""
+    """Metric that is optimized; null: that of the sweep."""
     batch: PositiveInteger | None = None
     """Trials that are asked for at once and run as lanes; null: 16, or 64 with `prune`; of random and qmc, which learn
     nothing from results, all of them."""
@@ -39,7 +39,7 @@ class Search(ShortSection):
 
 
 class Sweep(Section):
-    """What `gdrun sweep` does when its command line names no axis."""
+    """The sweep that `gdrun sweep` makes when its command line names no axis."""
 
     over: Spaces = Field(default_factory=dict)
     """Key -> space: a list, lin:0:1:11 and log:1e-4:1:50 (ends included), range:0:5 (half-open), uniform:0:1,
@@ -47,13 +47,13 @@ class Sweep(Section):
     zip: Spaces = Field(default_factory=dict)
     """Key -> space, all of one length: the first values together, then the second ones, ..."""
     trials: Annotated[int, Field(ge=1, le=1_000_000), Whole] | None = None
-    """How many points to draw where a space is a distribution, for each point of the grid of the others; of a search,
-    how many trials."""
+    """Number of points to draw where a space is a distribution, for each point of the grid of the others; of a search,
+    number of trials."""
     search: Search | None = None
-    """Propose trials by what came out before, instead of trying all."""
+    """Propose trials by the results of earlier ones, instead of trying all."""
     metric: str = "loss"
-    """What trials are ranked by: loss, validation_loss, or a metric such as accuracy."""
+    """Metric that trials are ranked by: loss, validation_loss, or a metric such as accuracy."""
     direction: Literal["auto", "minimize", "maximize"] = "auto"
     """auto: maximize for accuracy, precision, recall, r2 and their like, else minimize."""
     value: Literal["final", "best"] = "final"
-    """Of each trial, the metric at its end or the best that was recorded."""
+    """Value of the metric that counts for a trial: the one at its end, or the best that was recorded."""

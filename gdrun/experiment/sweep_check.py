@@ -1,4 +1,4 @@
-"""Checks of a sweep: its keys, spaces and values, its metric, and what is expected of its trials."""
+"""Checks of a sweep: its keys, spaces and values, its metric, and the expectations of its trials."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from .axes import AxisEntry, WrittenAxis, resolve_axes, too_many, value_problems
 from .experiment import Experiment
 
 DEFAULT_AXIS: ConfigPath = ("optimizer", "learning_rate")
-"""What is swept where nothing is named."""
+"""The axis of a sweep that names none."""
 
 
 def sweep_problems(experiment: Experiment, root: Node, parameters: Sequence[str] | None) -> list[Problem]:
-    """Return what is wrong with `sweep` and `expect.trials` of a config; nothing is run or drawn.
+    """Return the problems of `sweep` and `expect.trials` of a config; nothing is run or drawn.
 
     Args:
-        root: what the experiment was read from; the keys of axes have their places there.
+        root: the values that the experiment was read from, with the places of the axes' keys.
         parameters: names of the model's; None: not known.
     """
     if root.child("sweep") is None and not experiment.expect.trials:
         return []
     form = Form(Experiment)
     entries, problems = written_in(root)
-    axes, more = resolve_axes(entries, root, form)
-    problems += more
-    if not more and axes:
+    axes, axis_problems = resolve_axes(entries, root, form)
+    problems += axis_problems
+    if not axis_problems and axes:
         many = too_many(axes, 1)
         problems += [many] if many is not None else []
     for axis in axes:
@@ -51,21 +51,21 @@ def sweep_problems(experiment: Experiment, root: Node, parameters: Sequence[str]
 
 def _metric_problems(experiment: Experiment) -> Iterator[Problem]:
     """Yield metrics that trials are ranked or checked by and that are not computed."""
-    known = ["loss", *experiment.metric_names]
+    computed = ["loss", *experiment.metric_names]
     if experiment.data is not None and experiment.data.validation is not None:
-        known += [f"validation_{name}" for name in known]
+        computed += [f"validation_{name}" for name in computed]
     sweep = experiment.sweep
     ranking: list[tuple[ConfigPath, str]] = [(("sweep", "metric"), sweep.metric)]
     if sweep.search is not None and sweep.search.metric is not None:
         ranking.append((("sweep", "search", "metric"), sweep.search.metric))
     for path, metric in ranking:
-        if metric not in known:
-            hint = did_you_mean(metric, known, allowed="it can be")
+        if metric not in computed:
+            hint = did_you_mean(metric, computed, allowed="it can be")
             yield Problem(f"the metric '{metric[:64]}' is not computed", path, hint)
     for position, trials in enumerate(experiment.expect.trials):
         for name in trials.metrics:
-            if name not in known:
-                hint = did_you_mean(name, known) or f"add {name} to metrics:"
+            if name not in computed:
+                hint = did_you_mean(name, computed) or f"add {name} to metrics:"
                 place = ("expect", "trials", position, "metrics", name)
                 yield Problem(f"the metric '{name}' is not computed", place, hint, key=True)
 
@@ -85,10 +85,10 @@ def _axes_problems(
             for name in names:
                 span = (section.keys or {}).get(name, section.span)
                 try:
-                    meant = find(Override(name, section, span), root, form)
+                    path_meant = find(Override(name, section, span), root, form)
                 except ConfigError as error:
                     yield from error.problems
                     continue
-                if meant not in swept and name not in as_written:
+                if path_meant not in swept and name not in as_written:
                     hint = "it varies " + ", ".join(map(dotted, swept[:8]))
-                    yield Problem(f"the sweep does not vary {dotted(meant)}", (*path, name), hint, key=True)
+                    yield Problem(f"the sweep does not vary {dotted(path_meant)}", (*path, name), hint, key=True)

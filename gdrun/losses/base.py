@@ -1,4 +1,4 @@
-"""A `loss:` section, and all that the rest of the program must know of its kind.
+"""Base of the kinds of `loss:`: their settings, their functions and their facts for the rest of the program.
 
 Shape letters: B batch.
 """
@@ -29,7 +29,7 @@ class ValuesByName(Protocol):
 
 
 class Penalty(Section):
-    """Added to the loss: l1 * sum(|w|) + l2 * sum(w**2), as Keras's regularizers."""
+    """Penalty added to the loss: l1 * sum(|w|) + l2 * sum(w**2), as Keras's regularizers."""
 
     l1: NonNegative = 0.0
     """Weight of the absolute values."""
@@ -62,33 +62,33 @@ class Penalty(Section):
 
 
 class LossSection(Section):
-    """What every loss has.
+    """A kind of loss.
 
-    Everything outside this package asks here; nothing asks which kind it is.
+    Code outside this package uses these members and never asks for the kind.
     """
 
     if TYPE_CHECKING:
         kind: str
 
     compares: ClassVar[bool] = True
-    """Whether it compares one prediction with a target."""
+    """True where it compares one prediction with a target."""
     needs_target: ClassVar[bool] = False
-    """Whether it cannot be computed without a target, whatever a plugin does."""
+    """True where it cannot be computed without a target, even if a plugin's data has none."""
     weighs_examples: ClassVar[bool] = True
-    """Whether the weights of examples act without being named."""
+    """True where it applies the weights of examples by itself; formulas have to name them."""
     is_the_models_output: ClassVar[bool] = False
-    """Whether the objective is what the model gives."""
+    """True where the objective is the model's own output."""
     takes_labels: ClassVar[bool] = False
-    """Whether targets are class numbers 0, 1, ..., one an example."""
+    """True where targets are class numbers 0, 1, ..., one an example."""
     signed: ClassVar[bool] = False
-    """Whether predictions are scores for targets -1 and 1."""
+    """True where predictions are scores for targets -1 and 1."""
     place: ClassVar[ConfigPath] = ("loss",)
     """The place of its mistakes in the config."""
     lane_settings: ClassVar[frozenset[ConfigPath]] = frozenset({("penalty", "l1"), ("penalty", "l2")})
     """Numbers that may differ between the lanes of a sweep, by their paths below `loss`."""
 
     penalty: Penalty | None = None
-    """Added to the loss."""
+    """Penalty on parameters, added to the loss."""
 
     def build(self, dtype: tf.DType) -> LossFunction:
         """Return (scope, prediction, target) -> scalar of `dtype`. Raises, when called: ComponentError."""
@@ -107,20 +107,20 @@ class LossSection(Section):
 
     @property
     def adds_up(self) -> bool:
-        """Whether the examples are added up, not averaged."""
+        """True where the examples are added up, not averaged."""
         return False
 
     @property
     def predicts_logits(self) -> bool:
-        """Whether predictions are logits."""
+        """True where predictions are logits."""
         return False
 
     def warnings(self, last_activation: str | None) -> tuple[str, ...]:
-        """Return what the user should know, given the activation that the model ends with; None: not known."""
+        """Return warnings for the user, given the activation that the model ends with; None: not known."""
         return ()
 
     def squares_problems(self) -> Iterator[Problem]:
-        """Yield why the loss is no sum of squares, in words that follow the name of an optimizer that needs one."""
+        """Yield the reasons why the loss is no sum of squares, worded to follow the name of an optimizer."""
         hint = "loss: mse or sse, with factor: 0.5 for the half variants; kind: newton minimises any loss"
         yield Problem(f"needs squared errors, {self.kind} has none", ("loss", "kind"), hint)
         yield from self._penalty_problems()
@@ -132,12 +132,12 @@ class LossSection(Section):
 
 
 def lane_setting(scope: ValuesByName, name: str, value: Any) -> Any:
-    """Return the setting `value` of the config, or what this lane has in its place under the dotted `name`."""
+    """Return the setting `value` of the config, or this lane's own value under the dotted `name`."""
     return scope[name] if name in scope else value  # noqa: SIM401 - a Scope has no get
 
 
 def example_weights(scope: Scope) -> tf.Tensor | None:
-    """Return how much each example counts, (B,); None where all count alike."""
+    """Return the weight of each example, (B,); None where all have the same."""
     return scope["example_weights"] if "example_weights" in scope else None  # noqa: SIM401 - a Scope has no get
 
 
@@ -157,7 +157,7 @@ def one_prediction(prediction: Any, dtype: tf.DType) -> tf.Tensor:
 
 
 def one_or_named(prediction: Any, dtype: tf.DType) -> Any:
-    """Return a prediction as plugins see it: a tensor, or a dict of several outputs."""
+    """Return a prediction in the form that plugins receive: a tensor, or a dict of several outputs."""
     import tensorflow as tf
 
     if isinstance(prediction, Mapping) and len(prediction) > 1:

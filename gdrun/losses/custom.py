@@ -1,4 +1,4 @@
-"""`loss: {kind: custom}`: a loss that a plugin brings."""
+"""Losses of plugins, `loss: {kind: custom}`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CustomLoss(CustomSection, LossSection):
 
     kind: Literal["custom"]
     reduction: Literal["mean", "sum"] = "mean"
-    """Over the examples, where the plugin gives a number an example."""
+    """Reduction over the examples, where the plugin returns a number an example."""
 
     @property
     def adds_up(self) -> bool:

@@ -21,7 +21,7 @@ def custom_loss(
     """Return (prediction, target, weights) -> scalar, of a plugin's (target, prediction) -> scalar or (B, ...).
 
     Raises, when it is called:
-        PluginError: the function failed or gives something else.
+        PluginError: the function failed, or its result has another form.
     """
 
     def loss(prediction: Any, target: tf.Tensor | None, weights: tf.Tensor | None, dtype: tf.DType) -> tf.Tensor:
@@ -44,7 +44,7 @@ def custom_loss(
 
 
 def plugin_value(function: Any, target: Any, prediction: Any, caller: Caller, dtype: tf.DType) -> tf.Tensor:
-    """Return what a plugin's function gives, as a tensor of `dtype`. Raises: PluginError."""
+    """Return the result of a plugin's function as a tensor of `dtype`. Raises: PluginError."""
     with caller.running():
         value = function(target, prediction)
         if value is None:

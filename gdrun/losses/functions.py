@@ -28,21 +28,23 @@ Reduction = Literal["mean", "sum"]
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 EPSILON = 1e-7
-"""What probabilities are kept away from 0 and 1 by: Keras's default."""
+"""Distance that probabilities keep from 0 and 1; Keras's default."""
 
 
 def squared_error(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """(prediction - target)**2, of their broadcast shape."""
+    """Return (prediction - target)**2, of their broadcast shape."""
     return tf.square(prediction - target)
 
 
 def absolute_error(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """|prediction - target|, of their broadcast shape."""
+    """Return |prediction - target|, of their broadcast shape."""
     return tf.abs(prediction - target)
 
 
 def huber(prediction: tf.Tensor, target: tf.Tensor, *, delta: float = 1.0) -> tf.Tensor:
-    """Half the square of the error up to delta, delta * (|error| - delta / 2) beyond; mean over an example's outputs.
+    """Return half the square of the error up to delta, delta * (|error| - delta / 2) beyond.
+
+    The mean is taken over an example's outputs.
 
     Source: Huber 1964, "Robust Estimation of a Location Parameter".
     """
@@ -53,19 +55,19 @@ def huber(prediction: tf.Tensor, target: tf.Tensor, *, delta: float = 1.0) -> tf
 
 
 def log_cosh(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """log(cosh(prediction - target)), mean over an example's outputs."""
+    """Return log(cosh(prediction - target)), mean over an example's outputs."""
     error = prediction - target
-    # In float64 too Keras subtracts the float32 logarithm of 2; that is not worth having its digits.
+    # Keras subtracts the float32 logarithm of 2 even in float64: an error of 1e-8 that is not copied here.
     return _mean_over_outputs(error + tf.nn.softplus(-2.0 * error) - tf.math.log(tf.constant(2.0, error.dtype)))
 
 
 def poisson(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """prediction - target * log(prediction + 1e-7), mean over an example's outputs."""
+    """Return prediction - target * log(prediction + 1e-7), mean over an example's outputs."""
     return _mean_over_outputs(prediction - target * tf.math.log(prediction + EPSILON))
 
 
 def hinge(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """max(0, 1 - target * prediction), mean over an example's outputs.
+    """Return max(0, 1 - target * prediction), mean over an example's outputs.
 
     Targets are -1 or 1; where a batch holds nothing but 0 and 1, they are read as -1 and 1, as in Keras.
     """
@@ -73,14 +75,15 @@ def hinge(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 
 
 def squared_hinge(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """max(0, 1 - target * prediction)**2, mean over an example's outputs; targets as in `hinge`."""
+    """Return max(0, 1 - target * prediction)**2, mean over an example's outputs; targets as in `hinge`."""
     return _mean_over_outputs(tf.square(tf.maximum(1.0 - _signs(target) * prediction, 0.0)))
 
 
 def categorical_hinge(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """max(0, 1 + the best wrong score - the right score), (N,); predictions are scores (N, K), targets one-hot.
+    """Return max(0, 1 + the best wrong score - the right score), (N,).
 
-    As in Keras, the best wrong score is at least 0 where a target is 1 for one class: the right class counts as 0.
+    Predictions are scores (N, K), targets one-hot. As in Keras, the best wrong score is at least 0 where a target is 1
+    for one class: the right class counts as 0.
     """
     right = tf.reduce_sum(target * prediction, axis=-1)
     wrong = tf.reduce_max((1.0 - target) * prediction, axis=-1)
@@ -90,7 +93,7 @@ def categorical_hinge(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 def binary_crossentropy(
     prediction: tf.Tensor, target: tf.Tensor, *, from_logits: bool = False, label_smoothing: float = 0.0
 ) -> tf.Tensor:
-    """-target * log(p) - (1 - target) * log(1 - p), mean over an example's outputs.
+    """Return -target * log(p) - (1 - target) * log(1 - p), mean over an example's outputs.
 
     Args:
         prediction: probabilities p, clipped to [1e-7, 1 - 1e-7]; or logits. What comes from a Keras layer with a
@@ -110,7 +113,7 @@ def binary_crossentropy(
 def categorical_crossentropy(
     prediction: tf.Tensor, target: tf.Tensor, *, from_logits: bool = False, label_smoothing: float = 0.0
 ) -> tf.Tensor:
-    """-sum(target * log(p)) over the classes, (N,).
+    """Return -sum(target * log(p)) over the classes, (N,).
 
     Args:
         prediction: probabilities (N, K), divided by their sum, then clipped to [1e-7, 1 - 1e-7]; or logits. What comes
@@ -132,7 +135,7 @@ def categorical_crossentropy(
 def sparse_categorical_crossentropy(
     prediction: tf.Tensor, target: tf.Tensor, *, from_logits: bool = False
 ) -> tf.Tensor:
-    """-log(p[target]), (N,).
+    """Return -log(p[target]), (N,).
 
     Args:
         prediction: probabilities (N, K), clipped to [1e-7, 1 - 1e-7] and then normalised, as Keras does; or logits, or
@@ -149,7 +152,7 @@ def sparse_categorical_crossentropy(
 
 
 def kl_divergence(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """sum(target * log(target / prediction)) over the last axis, (N,); both clipped to [1e-7, 1]."""
+    """Return sum(target * log(target / prediction)) over the last axis, (N,); both clipped to [1e-7, 1]."""
     q = tf.clip_by_value(prediction, EPSILON, 1.0)
     p = tf.clip_by_value(target, EPSILON, 1.0)
     return tf.reduce_sum(p * tf.math.log(p / q), axis=-1)
@@ -194,7 +197,7 @@ def named_loss(
         if kind not in LABEL_KINDS:
             target = tf.cast(target, prediction.dtype)
         result = reduce(values(prediction, target), reduction, weights)
-        # Times 1 would be exact, but a step of half a microsecond feels an operation more.
+        # A product with 1 would be exact, but one more operation shows in a step of half a microsecond.
         return result if isinstance(factor, (int, float)) and factor == 1 else factor * result
 
     return loss
@@ -218,8 +221,8 @@ def example_count(batch: tf.Tensor) -> int | tf.Tensor:
 
     A mean over an epoch whose last batch is smaller is sum(count * loss) / sum(count); a sum is just added up.
     """
-    known = batch.shape[0]
-    return tf.shape(batch)[0] if known is None else known
+    length = batch.shape[0]
+    return tf.shape(batch)[0] if length is None else length
 
 
 def penalty(parameters: Iterable[tf.Tensor], *, l1: Any = 0.0, l2: Any = 0.0) -> tf.Tensor | float:
@@ -242,12 +245,14 @@ def _is_zero(number: Any) -> bool:
 
 
 def _tensor(number: Any, dtype: tf.DType) -> tf.Tensor:
-    """A number as a scalar tensor. Not tf.cast alone: that rounds a Python float to float32 on the way."""
+    """Return a number as a scalar tensor."""
+    # Not tf.cast alone: it rounds a Python float to float32 first.
     return tf.cast(number, dtype) if tf.is_tensor(number) else tf.constant(number, dtype)
 
 
 def _mean_over_outputs(values: tf.Tensor) -> tf.Tensor:
-    """One number an example. A single output is its own mean, and stays in its axis: one operation less."""
+    """Return one number an example."""
+    # A single output is its own mean, and keeps its axis: one operation less.
     if values.shape.rank < 2 or values.shape[-1] == 1:
         return values
     return tf.reduce_mean(values, axis=-1)
@@ -259,5 +264,5 @@ def _signs(target: tf.Tensor) -> tf.Tensor:
 
 
 def _logits(prediction: tf.Tensor, from_logits: bool) -> tf.Tensor | None:
-    """What a prediction is if `from_logits`, or what Keras's sigmoid or softmax left on its output; else None."""
+    """Return the logits attached by Keras's sigmoid or softmax, else the prediction if `from_logits`, else None."""
     return getattr(prediction, "_keras_logits", prediction if from_logits else None)

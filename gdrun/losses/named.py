@@ -1,6 +1,6 @@
 """Losses between prediction and target, each as Keras computes it. Their arithmetic is in `functions`.
 
-One class here, its function and one line in the package's table add one.
+A new loss is one class here, its function, and one line in the package's table.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class NamedLoss(LossSection):
-    """What every loss between prediction and target has."""
+    """A loss between prediction and target."""
 
     needs_target = True
     lane_settings = LossSection.lane_settings | {("factor",)}
 
     reduction: Literal["mean", "sum"] = "mean"
-    """Over all examples and outputs; cross-entropies and the like are one number an example first, as in Keras."""
+    """Mean or sum over all examples and outputs; cross-entropies give one number an example first, as in Keras."""
     factor: Number = 1.0
     """Multiplies the loss; 0.5 gives the half variants."""
     broadcast: bool = False
@@ -52,7 +52,7 @@ class NamedLoss(LossSection):
             try:
                 return function(single, target, example_weights(scope))
             except tf.errors.InvalidArgumentError:
-                # The shapes were looked at; what is left is a label that no output stands for.
+                # The shapes fit, so the remaining cause is a label that no output stands for.
                 if target is None or not self.takes_labels:
                     raise
                 last = int(single.shape[-1]) - 1
@@ -119,7 +119,7 @@ class Huber(NamedLoss):
 
     kind: Literal["huber"]
     delta: PositiveNumber = 1.0
-    """Where the square ends."""
+    """Error at which the square changes to a line."""
 
 
 class LogCosh(NamedLoss):
@@ -129,10 +129,10 @@ class LogCosh(NamedLoss):
 
 
 class Crossentropy(NamedLoss):
-    """What cross-entropies have."""
+    """A cross-entropy."""
 
     activation: ClassVar[str]
-    """What makes probabilities of logits."""
+    """Activation that makes probabilities of logits."""
 
     if TYPE_CHECKING:
         from_logits: bool

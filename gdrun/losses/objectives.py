@@ -1,4 +1,4 @@
-"""Losses that are whatever the config says: a formula, or the model's own output."""
+"""Losses without a fixed form: a formula, and the model's own output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FormulaLoss(LossSection):
 
     kind: Literal["formula"]
     formula: Formula
-    """For example 0.5 * sum((prediction - target)**2)."""
+    """The loss, for example 0.5 * sum((prediction - target)**2)."""
 
     def formulas(self) -> dict[str, Any]:
         return {"formula": self.formula}
@@ -46,7 +46,7 @@ class OutputLoss(LossSection):
 
     kind: Literal["output"]
     maximize: bool = False
-    """true: climb instead of descend."""
+    """true: maximize the output instead of minimizing it."""
 
     def build(self, dtype: tf.DType) -> LossFunction:
         def loss(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Whether a prediction and a target fit each other. No TensorFlow: shapes are tuples, None where a size is unknown."""
+"""Check that the shapes of a prediction and a target fit. No TensorFlow: shapes are tuples, None for unknown sizes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def check_shapes(
     if kind in LABEL_KINDS:
         if not (len(p) >= 2 and p[-1] != 1 and (_equal(p[:-1], t) or _equal((*p[:-1], 1), t))):
             raise ShapeError(
-                f"{kind} takes predictions (n, classes) and labels (n,), but the prediction has shape {_shown(p)} "
-                f"and the target {_shown(t)}",
+                f"{kind} takes predictions (n, classes) and labels (n,), but the prediction has shape {_shape_text(p)} "
+                f"and the target {_shape_text(t)}",
                 hint=_label_hint(p, t),
             )
         return
@@ -35,7 +35,7 @@ def check_shapes(
         return
     verb = "do not broadcast" if broadcast else "differ"
     raise ShapeError(
-        f"the shapes {verb}: the prediction has shape {_shown(p)} and the target {_shown(t)}",
+        f"the shapes {verb}: the prediction has shape {_shape_text(p)} and the target {_shape_text(t)}",
         hint=_hint(p, t, broadcast),
     )
 
@@ -72,6 +72,6 @@ def _broadcastable(p: Sequence[int | None], t: Sequence[int | None]) -> bool:
     return all(a == b or a in (1, None) or b in (1, None) for a, b in pairs)
 
 
-def _shown(shape: Sequence[int | None]) -> str:
+def _shape_text(shape: Sequence[int | None]) -> str:
     sizes = ["n" if size is None else str(size) for size in shape]
     return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"

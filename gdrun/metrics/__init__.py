@@ -1,4 +1,4 @@
-"""Metrics reported beside the loss. A name in `names` and a function of this name in `functions` add one."""
+"""Metrics reported beside the loss. A new one is a name in `names` and a function of this name in `functions`."""
 
 from typing import Annotated
 

@@ -1,7 +1,7 @@
 """Numbers reported beside the loss, over all examples, as functions of tensors.
 
-Each takes (prediction, target) and returns a scalar of the prediction's type. They compute on whatever tensors they
-are given, eager or traced, so "all examples" is what the caller passes: means of batches are not their business.
+Each takes (prediction, target) and returns a scalar of the prediction's type. They compute on the tensors they
+are given, eager or traced; the caller passes all examples, since a mean of batches is not every metric's value.
 
 Shape letters: N examples, K outputs or classes. A prediction of shape (N,) has one output an example.
 """
@@ -24,31 +24,31 @@ Metric = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def mse(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Mean of (prediction - target)**2."""
+    """Return the mean of (prediction - target)**2."""
     return tf.reduce_mean(tf.square(prediction - target))
 
 
 def rmse(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Square root of the mean of (prediction - target)**2."""
+    """Return the square root of the mean of (prediction - target)**2."""
     return tf.sqrt(mse(prediction, target))
 
 
 def mae(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Mean of |prediction - target|."""
+    """Return the mean of |prediction - target|."""
     return tf.reduce_mean(tf.abs(prediction - target))
 
 
 def max_error(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """The largest |prediction - target|; nan if one is nan."""
+    """Return the largest |prediction - target|; nan if one is nan."""
     error = tf.abs(prediction - target)
-    # A maximum may pass over nan, depending on the device.
+    # Some devices ignore nan in a maximum.
     return tf.where(tf.reduce_any(tf.math.is_nan(error)), tf.constant(float("nan"), error.dtype), tf.reduce_max(error))
 
 
 def r2(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """1 - sum((target - prediction)**2) / sum((target - mean(target))**2), mean over the outputs.
+    """Return 1 - sum((target - prediction)**2) / sum((target - mean(target))**2), mean over the outputs.
 
-    A target that never changes leaves nothing to explain: 1 where it is met exactly, else 0, as in scikit-learn.
+    For a constant target: 1 where it is met exactly, else 0, as in scikit-learn.
     """
     residual = tf.reduce_sum(tf.square(target - prediction), axis=0)
     total = tf.reduce_sum(tf.square(target - tf.reduce_mean(target, axis=0, keepdims=True)), axis=0)
@@ -59,7 +59,7 @@ def r2(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 
 
 def accuracy(prediction: tf.Tensor, target: tf.Tensor, *, threshold: float = 0.5) -> tf.Tensor:
-    """Share of the examples whose class is predicted, by what the shapes say, as Keras's "accuracy" does.
+    """Return the share of the examples whose class is predicted, by the shapes, as Keras's "accuracy" does.
 
     One output an example: `binary_accuracy`; labels against rows of classes: `sparse_categorical_accuracy`; rows
     against rows: `categorical_accuracy`.
@@ -72,7 +72,7 @@ def accuracy(prediction: tf.Tensor, target: tf.Tensor, *, threshold: float = 0.5
 
 
 def binary_accuracy(prediction: tf.Tensor, target: tf.Tensor, *, threshold: float = 0.5) -> tf.Tensor:
-    """Share of the outputs with (prediction > threshold) == (target > 0.5).
+    """Return the share of the outputs with (prediction > threshold) == (target > 0.5).
 
     For targets 0 and 1 this is Keras's; targets -1 and 1 mean what they do in a hinge loss.
     """
@@ -80,12 +80,12 @@ def binary_accuracy(prediction: tf.Tensor, target: tf.Tensor, *, threshold: floa
 
 
 def categorical_accuracy(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Share of the examples whose largest prediction is where the largest target is; the first one of equals."""
+    """Return the share of the examples whose largest prediction, the first of equals, is at the largest target."""
     return _share(tf.equal(tf.argmax(prediction, axis=-1), tf.argmax(target, axis=-1)), prediction)
 
 
 def sparse_categorical_accuracy(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Share of the examples whose largest prediction, (N, K), is at the label, (N,) or (N, 1)."""
+    """Return the share of the examples whose largest prediction, (N, K), is at the label, (N,) or (N, 1)."""
     labels = tf.cast(target, tf.int64)
     if labels.shape.rank == prediction.shape.rank:
         labels = tf.squeeze(labels, axis=-1)
@@ -93,38 +93,38 @@ def sparse_categorical_accuracy(prediction: tf.Tensor, target: tf.Tensor) -> tf.
 
 
 def binary_crossentropy(prediction: tf.Tensor, target: tf.Tensor, *, from_logits: bool = False) -> tf.Tensor:
-    """Mean of the loss of this name."""
+    """Return the mean of the loss of this name."""
     return tf.reduce_mean(losses.binary_crossentropy(prediction, target, from_logits=from_logits))
 
 
 def categorical_crossentropy(prediction: tf.Tensor, target: tf.Tensor, *, from_logits: bool = False) -> tf.Tensor:
-    """Mean of the loss of this name."""
+    """Return the mean of the loss of this name."""
     return tf.reduce_mean(losses.categorical_crossentropy(prediction, target, from_logits=from_logits))
 
 
 def sparse_categorical_crossentropy(
     prediction: tf.Tensor, target: tf.Tensor, *, from_logits: bool = False
 ) -> tf.Tensor:
-    """Mean of the loss of this name."""
+    """Return the mean of the loss of this name."""
     return tf.reduce_mean(losses.sparse_categorical_crossentropy(prediction, target, from_logits=from_logits))
 
 
 def cosine_similarity(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Mean over the examples of prediction . target / (|prediction| |target|); 0 where one of them is 0."""
+    """Return the mean over the examples of prediction . target / (|prediction| |target|); 0 where one of them is 0."""
     product = tf.math.l2_normalize(prediction, axis=-1) * tf.math.l2_normalize(target, axis=-1)
     return tf.reduce_mean(tf.reduce_sum(product, axis=-1))
 
 
 def precision(prediction: tf.Tensor, target: tf.Tensor, *, threshold: float = 0.5) -> tf.Tensor:
-    """Share of the predictions above the threshold whose target is above 0.5; 0 if there are none."""
+    """Return the share of the predictions above the threshold whose target is above 0.5; 0 if there are none."""
     chosen = prediction > threshold
     return _ratio(chosen & (target > 0.5), chosen, prediction)
 
 
 def recall(prediction: tf.Tensor, target: tf.Tensor, *, threshold: float = 0.5) -> tf.Tensor:
-    """Share of the targets above 0.5 whose prediction is above the threshold; 0 if there are none."""
-    wanted = target > 0.5
-    return _ratio(wanted & (prediction > threshold), wanted, prediction)
+    """Return the share of the targets above 0.5 whose prediction is above the threshold; 0 if there are none."""
+    positive = target > 0.5
+    return _ratio(positive & (prediction > threshold), positive, prediction)
 
 
 METRICS: dict[str, Callable[..., tf.Tensor]] = {
@@ -177,7 +177,7 @@ def named_metric(name: str, *, from_logits: bool = False, signed: bool = False) 
 
 
 def _are_labels(prediction: tf.Tensor, target: tf.Tensor) -> bool:
-    """Whether the target is one class number for each row of a prediction of several classes."""
+    """Return whether the target is one class number for each row of a prediction of several classes."""
     p, t = prediction.shape, target.shape
     return p.rank >= 2 and p[-1] != 1 and (t.rank < p.rank or t[-1] == 1)
 

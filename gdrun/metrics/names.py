@@ -1,4 +1,4 @@
-"""What can be watched, and which way is better. No TensorFlow, so that configs can be checked without it."""
+"""Names of metrics, and the direction in which they improve. No TensorFlow, so that configs are checked without it."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ HIGHER_IS_BETTER = frozenset(
 
 
 def higher_is_better(name: str) -> bool:
-    """Whether the watched number `name` should rise; "validation_accuracy" is judged as "accuracy"."""
+    """Return whether the number `name` should rise; "validation_accuracy" is judged as "accuracy"."""
     return name.removeprefix("validation_") in HIGHER_IS_BETTER

@@ -1,4 +1,4 @@
-"""`metrics:` numbers reported beside the loss, on all examples."""
+"""Kinds of `metrics:`, numbers reported beside the loss, over all examples."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FormulaMetric(Section):
     """The place of its mistakes, below the metric."""
 
     name: Identifier
-    """What it is called in rows and summaries."""
+    """Name of the metric in rows and summaries."""
     formula: Formula
     """A scalar of prediction, target, inputs, parameters and constants, over all examples."""
 
@@ -62,7 +62,7 @@ class CustomMetric(CustomSection):
 
     kind: Literal["custom"]
     name: Identifier
-    """What the plugin calls it, and what it is called in rows and summaries."""
+    """The name that the plugin registers it under, which is also its name in rows and summaries."""
 
     def build(self, dtype: tf.DType, owner: str) -> MetricFunction:
         """Return the metric; its errors are PluginErrors."""

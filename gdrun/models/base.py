@@ -1,10 +1,10 @@
-"""Interface between models and the program: what a section builds, from what, and what the objective does with it."""
+"""Base of the kinds of `model:`, and the functions that they build for the objective."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,28 +14,21 @@ from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.evaluate import Scope
 from gdrun.random_streams import RandomNumbers
 
+from .initial import Initial
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from .keras_network import KerasNetwork
 
 
-class Initial(NamedTuple):
-    """A parameter before training."""
-
-    raw: np.ndarray
-    """Value before the transform, float64 (or complex128); cast to the run's precision by the engine."""
-    trainable: bool = True
-    transform: str | None = None
-
-
 @dataclass
 class BoundModel:
-    """A model bound to its state for one evaluation. `updates` fills with the new state as the call goes."""
+    """A model bound to its state for one evaluation, which puts the new state into `updates`."""
 
     outputs: Mapping[str, Callable[[Scope], Any]]
-    """What it predicts, each by a function of the names: "prediction", or named outputs. The scope that it is called
-    with holds them as its `outputs`."""
+    """Predictions, each a function of the scope: "prediction", or named outputs. The scope that it is called with has
+    them as its `outputs`."""
     functions: Mapping[str, Callable[..., tf.Tensor]] = field(default_factory=dict)
     """Networks that formulas may call, (scope, x) -> y."""
     updates: dict[str, tf.Tensor] = field(default_factory=dict)
@@ -113,7 +106,7 @@ class ModelSection(Section):
     """A kind of model: its settings, its names and what it builds."""
 
     needs_data: ClassVar[bool] = True
-    """Whether it has inputs in any case."""
+    """True where the model cannot do without inputs."""
 
     def build(self, context: ModelContext) -> ModelFunction:
         """Return the model with its initial parameters.
@@ -124,7 +117,7 @@ class ModelSection(Section):
         raise NotImplementedError
 
     def parameter_names(self) -> tuple[str, ...] | None:
-        """Return the names of the parameters; None where only building shows them."""
+        """Return the names of the parameters; None where they are only known once it is built."""
         return None
 
     def parameter_path(self, name: str) -> ConfigPath:
@@ -149,7 +142,7 @@ class ModelSection(Section):
         return False
 
     def networks_called(self) -> Mapping[str, Any]:
-        """Return the networks that formulas call, which are built for what they are first called with."""
+        """Return the networks that formulas call; each is built for the shape of its first call."""
         return {}
 
     @property
@@ -163,7 +156,7 @@ class ModelSection(Section):
         return any(network.convolves for network in self.networks_called().values())
 
     def parameters_in_formulas(self) -> tuple[str, ...] | None:
-        """Return the names of the parameters that formulas see; None where only building shows them."""
+        """Return the names of the parameters that formulas see; None where they are only known once it is built."""
         return self.parameter_names()
 
     def given_names(self) -> Mapping[ConfigPath, Sequence[str]]:
@@ -183,6 +176,6 @@ class ModelSection(Section):
 
         Args:
             used: all names in formulas of the config.
-            reached: the names that the loss may depend on; None where that cannot be told.
+            reached: the names that the loss may depend on; None where the formulas do not show it.
         """
         yield from ()

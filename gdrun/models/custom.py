@@ -16,7 +16,8 @@ from gdrun.plugin import Model
 from gdrun.random_streams import stream
 from gdrun.text import safe_text
 
-from .base import BoundModel, Initial, ModelContext, ModelFunction, ModelSection
+from .base import BoundModel, ModelContext, ModelFunction, ModelSection
+from .initial import Initial
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -59,15 +60,15 @@ class PluginFunction(ModelFunction):
 
     def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> BoundModel:
         """Return the model, ready for one evaluation."""
-        seen: list[tuple[Scope, Any]] = []
+        latest: list[tuple[Scope, Any]] = []
 
         def run(scope: Scope) -> Any:
-            # Several outputs of one evaluation come from one call.
-            if not seen or seen[-1][0] is not scope:
+            # The plugin computes all outputs in one call, which is made once an evaluation.
+            if not latest or latest[-1][0] is not scope:
                 values = {name: scope[name] for name in self.initial}
                 with self.caller.running():
-                    seen[:] = [(scope, self.predict(values, {name: scope[name] for name in inputs}))]
-            return seen[-1][1]
+                    latest[:] = [(scope, self.predict(values, {name: scope[name] for name in inputs}))]
+            return latest[-1][1]
 
         def output(name: str) -> Callable[[Scope], Any]:
             return lambda scope: run(scope)[name]
@@ -83,7 +84,7 @@ def custom_model(
     taken: Sequence[str],
     dtype: tf.DType,
 ) -> PluginFunction:
-    """Return the model that a plugin makes; it is traced once, so that what it gives is known.
+    """Return the model that a plugin makes; it is traced once to find its outputs.
 
     Args:
         make: returns a gdrun.plugin.Model, or a pair of parameters and function.
@@ -91,7 +92,7 @@ def custom_model(
         taken: names that parameters cannot have.
         dtype: of the run.
     Raises:
-        PluginError: it is no such thing, or fails, or gives no tensors of the run's precision.
+        PluginError: it is no model, or fails, or returns no tensors of the run's precision.
     """
     import tensorflow as tf
 
@@ -110,8 +111,8 @@ def custom_model(
         if raw.dtype.kind not in "biufc" or not np.all(np.isfinite(raw)):
             raise caller.wrong(f"starts the parameter '{name}' at what is no finite number")
         initial[name] = Initial(raw, name not in made.fixed)
-    if strangers := sorted(map(str, set(made.fixed) - initial.keys())):
-        raise caller.wrong(f"fixes '{safe_text(strangers[0], limit=60)}', which is no parameter of it")
+    if unknown := sorted(map(str, set(made.fixed) - initial.keys())):
+        raise caller.wrong(f"fixes '{safe_text(unknown[0], limit=60)}', which is no parameter of it")
     if not any(value.trainable for value in initial.values()):
         raise caller.wrong("has no parameter to train")
     wide = tf.complex64 if dtype == tf.float32 else tf.complex128
@@ -119,15 +120,15 @@ def custom_model(
         name: tf.TensorSpec(value.raw.shape, wide if value.raw.dtype.kind == "c" else dtype)
         for name, value in initial.items()
     }
-    given = {name: tf.TensorSpec(shape, dtype) for name, shape in inputs.items()}
+    input_specs = {name: tf.TensorSpec(shape, dtype) for name, shape in inputs.items()}
     with caller.running():
         predict = made.predict
-        traced = tf.function(lambda a, b: predict(a, b), autograph=False).get_concrete_function(values, given)
+        traced = tf.function(lambda a, b: predict(a, b), autograph=False).get_concrete_function(values, input_specs)
     return PluginFunction(initial, made.predict, _outputs(traced.structured_outputs, dtype, caller), caller)
 
 
 def _outputs(result: Any, dtype: tf.DType, caller: Caller) -> tuple[str, ...]:
-    """The names of a model's outputs; () for a single prediction."""
+    """Return the names of a model's outputs; () for a single prediction."""
     import tensorflow as tf
 
     named = result if isinstance(result, Mapping) else {"prediction": result}

@@ -19,8 +19,8 @@ from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import parse
 from gdrun.random_streams import RandomNumbers, integer_seed, stream
 
-from .base import BoundModel, Initial, ModelContext, ModelFunction, ModelSection
-from .layers.base import INITIALIZERS
+from .base import BoundModel, ModelContext, ModelFunction, ModelSection
+from .initial import INITIALIZERS, Initial
 from .networks import Network
 from .transforms import raw_value
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Parameter(ShortSection):
-    """A parameter: where it starts, whether it moves, and in which domain it lives."""
+    """A parameter: its initial value, its domain, and whether it is trained."""
 
     exclusive = (("value", "raw", "init"),)
     short = "value"
@@ -43,7 +43,7 @@ class Parameter(ShortSection):
     init: Formula | None = None
     """A draw of the given shape, `normal(0, 0.1)`, or the name of a Keras initializer, `glorot_uniform`."""
     shape: tuple[PositiveInteger, ...] | None = None
-    """Shape; () is a scalar. A value of fewer dimensions fills it."""
+    """Shape of the parameter; () is a scalar. A value of fewer dimensions fills it."""
     transform: Literal["exp", "softplus", "sigmoid"] | None = None
     """Keeps the parameter in the transform's range: the optimizer moves the raw value, everything else sees and
     reports the transformed one."""
@@ -71,7 +71,7 @@ class Parameter(ShortSection):
             value = value if self.shape is None else _filled(value, self.shape)
             raw = value if self.raw is not None else raw_value(value, self.transform)
         elif self.init in INITIALIZERS:
-            from .keras_network import initial_weights
+            from .keras_initializers import initial_weights
 
             assert self.shape is not None
             raw = initial_weights(self.init, self.shape, seed=integer_seed(context.seed, "initial", key))
@@ -204,8 +204,7 @@ class FormulaFunction(ModelFunction):
         def caller(name: str, network: KerasNetwork) -> Callable[..., tf.Tensor]:
             def call(scope: Scope, *arguments: Any) -> tf.Tensor:
                 prefix = f"{name}."
-                # A derivative evaluates again what was evaluated, with the same state; what happens inside a loop
-                # cannot leave it.
+                # A derivative repeats an evaluation with the same state; tensors made inside a loop cannot leave it.
                 again = scope.varied or bool(scope.rounds)
                 current = {key: state[prefix + key] for key in network.state}
                 if not again:
@@ -246,7 +245,7 @@ def _filled(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def probe_networks(
     networks: Mapping[str, Network], *, seed: int, precision: str
 ) -> tuple[dict[str, KerasNetwork], dict[str, Callable[..., Any]]]:
-    """Return an empty table of networks and functions that fill it: each is built for what it is first called with."""
+    """Return an empty table of networks and functions that fill it: each is built for the shape of its first call."""
     import tensorflow as tf
 
     from .keras_network import call_with

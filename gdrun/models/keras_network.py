@@ -1,4 +1,4 @@
-"""Keras layers, one after the other, as a pure function of their weights.
+"""Networks of Keras layers in sequence, as pure functions of their weights.
 
 Shape letters: B batch, F features, K outputs.
 """
@@ -17,17 +17,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gdrun.errors import ComponentError, ConfigPath, ShapeError
+from gdrun.errors import ComponentError, ShapeError
 
-from .base import Initial
+from .initial import Initial
+from .keras_initializers import shape_text
 from .layers import Layer
 
 
 class KerasNetwork:
     """Keras layers as `call(parameters, state, x) -> (y, state)`.
 
-    Parameters are called by kind and number, `dense1.kernel`; the state holds moving averages and the seeds of random
-    layers under the same kind of name.
+    Parameters are named by kind and number, `dense1.kernel`; the state holds moving averages and the seeds of random
+    layers, named alike.
 
     Args:
         layers: in order.
@@ -36,7 +37,7 @@ class KerasNetwork:
         dtype: "float32" or "float64".
         flat_names: call the parameters of a single layer "kernel" and "bias".
     Raises:
-        ShapeError: if a layer cannot take what the one before gives; the message names the layer.
+        ShapeError: if a layer cannot take the output of the one before; the message names the layer.
         ComponentError: if Keras refuses a setting.
     """
 
@@ -92,8 +93,8 @@ class KerasNetwork:
         self._layers.append((layer, parameters, state))
         return shape
 
-    def _rests(self, layer: keras.Layer, parameters: Sequence[str]) -> bool:
-        """Return whether a layer normalises by what it has learnt even while training: frozen, as in Keras."""
+    def _keeps_averages(self, layer: keras.Layer, parameters: Sequence[str]) -> bool:
+        """Return whether a layer normalises by moving averages even while training: a frozen one, as in Keras."""
         frozen = bool(parameters) and self.frozen.issuperset(parameters)
         return frozen and isinstance(layer, keras.layers.BatchNormalization)
 
@@ -118,8 +119,8 @@ class KerasNetwork:
         x = self._shaped(x)
         updates: dict[str, tf.Tensor] = {}
         for layer, parameter_names, state_names in self._layers:
-            here = training and not self._rests(layer, parameter_names)
-            arguments = {"training": here} if layer._call_has_training_arg else {}
+            layer_training = training and not self._keeps_averages(layer, parameter_names)
+            arguments = {"training": layer_training} if layer._call_has_training_arg else {}
             x, new = layer.stateless_call(
                 [parameters[name] for name in parameter_names],
                 [state[name] for name in state_names],
@@ -157,51 +158,6 @@ class KerasNetwork:
         return model
 
 
-class _Given(keras.initializers.Initializer):
-    """Initial weights that the config gives."""
-
-    def __init__(self, value: np.ndarray, within: ConfigPath = ()) -> None:
-        self.value = value
-        self.within = within
-
-    def __call__(self, shape: Sequence[int], dtype: Any = None) -> tf.Tensor:
-        if self.value.shape != tuple(shape):
-            raise ShapeError(
-                f"the values have shape {shape_text(self.value.shape)}, but {shape_text(shape)} is needed",
-                within=self.within,
-            )
-        return tf.constant(self.value, tf.as_dtype(dtype or "float32"))
-
-
-def initial_weights(value: Any, shape: Sequence[int], *, seed: int = 0) -> np.ndarray:
-    """Return initial weights of a shape, float64.
-
-    Args:
-        value: a number that fills it, an array that is it, or the name of a Keras initializer.
-        seed: draws, where the initializer does.
-    Raises:
-        ComponentError: if an array has another shape.
-    """
-    return np.asarray(keras_initializer(value, seed)(tuple(shape), dtype="float64"))
-
-
-def keras_initializer(value: Any, seed: int, within: ConfigPath = ()) -> Any:
-    """Return Keras's initializer for a number, an array or a name; an array of another shape is refused `within`."""
-    if isinstance(value, str):
-        initializer = keras.initializers.get(value)
-        if hasattr(initializer, "seed"):
-            return type(initializer)(seed=seed)
-        return initializer
-    array = np.asarray(value, np.float64)
-    return keras.initializers.Constant(float(array)) if array.ndim == 0 else _Given(array, within)
-
-
-def shape_text(shape: Sequence[int | None]) -> str:
-    """Return a shape as messages have it: (n, 3)."""
-    sizes = ["n" if size is None else str(size) for size in shape]
-    return "(" + ", ".join(sizes) + ("," if len(sizes) == 1 else "") + ")"
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
@@ -234,12 +190,12 @@ def call_with(
         raise ShapeError("a network needs something to work on", hint="call it with inputs: net(x)")
     tensors = [tf.cast(argument, dtype) for argument in arguments]
     rank = max(tensor.shape.rank for tensor in tensors)
-    longs = [tensor for tensor in tensors if tensor.shape.rank]
-    lengths = sorted({tensor.shape[0] for tensor in longs if tensor.shape[0] is not None})
+    batches = [tensor for tensor in tensors if tensor.shape.rank]
+    lengths = sorted({tensor.shape[0] for tensor in batches if tensor.shape[0] is not None})
     if len(lengths) > 1:
         listed = " and ".join(map(str, lengths))
         raise ShapeError(f"the arguments have different numbers of examples: {listed}")
-    like = longs[0] if longs else tf.zeros([1], dtype)
+    like = batches[0] if batches else tf.zeros([1], dtype)
     ones = tf.ones_like(tf.reshape(like, [-1, math.prod(like.shape[1:])])[:, 0])
     rows = [tensor if tensor.shape.rank else tensor * ones for tensor in tensors]
     output, more = network(joined(rows))

@@ -14,8 +14,9 @@ from gdrun.errors import ShapeError
 from gdrun.formula.evaluate import Scope
 
 from .base import BoundModel, ModelContext, ModelFunction, ModelSection
+from .initial import Initializer, InitialWeights
 from .layers import Layer
-from .layers.base import Activation, Initializer, InitialWeights
+from .layers.base import Activation
 from .layers.core import Dense
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class NetworkSection(Section):
     """A network of Keras layers."""
 
     flat_names: ClassVar[bool] = False
-    """Whether parameters are called without their layer: kernel, and not dense1.kernel."""
+    """True where parameters are named without their layer: kernel, and not dense1.kernel."""
 
     def keras_layers(self) -> Sequence[Layer]:
         """Return the layers in order."""
@@ -62,7 +63,7 @@ class LinearNetwork(NetworkSection):
     outputs: PositiveInteger = 1
     """Number of outputs."""
     use_bias: bool = True
-    """Whether there is a bias."""
+    """false: there is no bias."""
     kernel: InitialWeights = "glorot_uniform"
     """Initial kernel, (features, outputs): a number fills it, an array is it, a name draws it."""
     bias: InitialWeights = 0.0
@@ -80,15 +81,15 @@ class MlpNetwork(NetworkSection):
     hidden: tuple[PositiveInteger, ...] = (32,)
     """Units of each hidden layer."""
     activation: Activation = "relu"
-    """Of the hidden layers."""
+    """Activation of the hidden layers."""
     outputs: PositiveInteger = 1
     """Units of the last layer."""
     output_activation: Activation = "linear"
-    """Of the last layer."""
+    """Activation of the last layer."""
     kernel_initializer: Initializer = "glorot_uniform"
-    """Of every kernel; biases start at zero."""
+    """Initializer of every kernel; biases start at zero."""
     use_bias: bool = True
-    """Whether the layers have a bias."""
+    """false: the layers have no bias."""
 
     def keras_layers(self) -> Sequence[Dense]:
         common: dict[str, Any] = {"use_bias": self.use_bias, "kernel": self.kernel_initializer}
@@ -101,14 +102,14 @@ class LayersNetwork(NetworkSection):
 
     kind: Literal["layers"]
     layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=256)]
-    """The layers in order. Parameters are called by kind and number: dense1.kernel, dense1.bias."""
+    """The layers in order. Parameters are named by kind and number: dense1.kernel, dense1.bias."""
 
     def keras_layers(self) -> Sequence[Layer]:
         return self.layers
 
 
 Network = Annotated[LinearNetwork | MlpNetwork | LayersNetwork, Field(discriminator="kind"), BareKind]
-"""What the formulas of a model can call by name."""
+"""A network that the formulas of a model can call by name."""
 
 
 class NetworkModel(NetworkSection, ModelSection):

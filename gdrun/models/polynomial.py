@@ -11,7 +11,8 @@ from gdrun.config.section import Array, Count
 from gdrun.errors import ComponentError
 from gdrun.formula.evaluate import Scope
 
-from .base import BoundModel, Initial, ModelContext, ModelFunction, ModelSection
+from .base import BoundModel, ModelContext, ModelFunction, ModelSection
+from .initial import Initial
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -30,7 +31,7 @@ class PolynomialModel(ModelSection):
         return ("coefficients",)
 
     def build(self, context: ModelContext) -> PolynomialFunction:
-        from .keras_network import initial_weights
+        from .keras_initializers import initial_weights
 
         inputs = context.inputs
         if len(inputs) != 1:

@@ -1,4 +1,4 @@
-"""Transforms that keep a parameter in its domain: the optimizer moves the raw value, everything else sees this one."""
+"""Transforms that keep a parameter in its domain: the optimizer moves the raw value, all else uses this one."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def raw_value(value: np.ndarray, transform: str | None) -> np.ndarray:
 
 
 def transformed(raw: Any, transform: str | None) -> Any:
-    """Return a raw parameter tensor as everything but the optimizer sees it."""
+    """Return the value of a raw parameter tensor in the transform's domain."""
     if transform is None:
         return raw
     import tensorflow as tf

@@ -22,7 +22,7 @@ from gdrun.version import __version__
 from . import sections
 from .figures import figure_data, page_figures
 from .markup import Html, code, data_block, escaped, folded, joined, pairs, policy_hash, table, tag
-from .sections import Facts, Rows, attempt
+from .sections import Facts, PageTable, attempt
 
 if TYPE_CHECKING:
     from gdrun.plots.figure import Figure
@@ -261,7 +261,7 @@ def environment(run: Run, facts: Facts) -> Html:
 def files(run: Run, facts: Facts) -> Html:
     """Return what the directory holds."""
     rows = sections.files(facts)
-    grid = _table(Rows(["file", "size"], [list(row) for row in rows], (1,)), "files", _MOST_FILES, "file")
+    grid = _table(PageTable(["file", "size"], [list(row) for row in rows], (1,)), "files", _MOST_FILES, "file")
     total = human_bytes(sum(facts["files"].values()))
     return folded(f"{plural(len(rows), 'file')}, {total}", grid, opened=len(rows) <= 12)
 
@@ -315,7 +315,7 @@ def _list(lines: Iterable[str]) -> Html:
     return tag("ul", *items) if items else Html()
 
 
-def _table(rows: Rows, label: str, most: int | None = None, what: str = "") -> Html:
+def _table(rows: PageTable, label: str, most: int | None = None, what: str = "") -> Html:
     """Return a table of at most `most` rows with the number of the others below it."""
     if not rows.rows:
         return Html()

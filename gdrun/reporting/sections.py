@@ -32,7 +32,7 @@ _NO_COLUMN = frozenset({"why", "diverged", "stopped_by"})
 Content = TypeVar("Content")
 
 
-class Rows(NamedTuple):
+class PageTable(NamedTuple):
     """A table: titles of the columns, rows of as many texts, and which columns are numbers."""
 
     titles: Sequence[str]
@@ -82,7 +82,7 @@ def settings(facts: Facts) -> list[tuple[str, str, bool]]:
     return [(path, exact(values[path]), path in written) for path in paths]
 
 
-def values(facts: Facts) -> Rows:
+def values(facts: Facts) -> PageTable:
     """Return first, final and best value of each final value and each recorded column."""
     final, summaries = facts["final"], facts.get("metrics", {})
     rows = []
@@ -91,16 +91,16 @@ def values(facts: Facts) -> Rows:
         judged = name not in _NOT_JUDGED and not name.startswith(("parameters.", "gradients."))
         best = [exact(column.get("best")), exact(column.get("best_step"))] if judged else ["", ""]
         rows.append([name, exact(column.get("first")), exact(final.get(name, column.get("last"))), *best])
-    return Rows(["", "first", "final", "best", "at step"], rows, (1, 2, 3, 4))
+    return PageTable(["", "first", "final", "best", "at step"], rows, (1, 2, 3, 4))
 
 
-def metrics(run: Run, names: Sequence[str], most: int) -> Rows:
+def metrics(run: Run, names: Sequence[str], most: int) -> PageTable:
     """Return at most `most` rows of the recorded columns `names`, the steps before them."""
     columns = run.metrics
     picked = round_steps(columns["step"], most)
     names = ["step", *(name for name in names if name != "step")]
     rows = [[_cell(columns[name][index].item()) for name in names] for index in picked]
-    return Rows(names, rows, range(len(names)))
+    return PageTable(names, rows, range(len(names)))
 
 
 def _cell(value: Any) -> str:
@@ -127,7 +127,7 @@ def round_steps(steps: np.ndarray, most: int) -> list[int]:
     return picked
 
 
-def parameters(arrays: Mapping[str, np.ndarray]) -> Rows:
+def parameters(arrays: Mapping[str, np.ndarray]) -> PageTable:
     """Return each parameter's numbers while they are few, else their range, mean and deviation."""
     import numpy as np
 
@@ -143,7 +143,7 @@ def parameters(arrays: Mapping[str, np.ndarray]) -> Rows:
         else:
             text = f"{array.size:,} numbers"
         rows.append([name, "x".join(map(str, array.shape)) or "1", text])
-    return Rows(["", "shape", "values"], rows)
+    return PageTable(["", "shape", "values"], rows)
 
 
 def environment(facts: Facts) -> list[tuple[str, str]]:
@@ -180,7 +180,7 @@ def warnings(facts: Facts) -> list[str]:
     return [*map(str, warned), *facts["problems"]]
 
 
-def best_settings(summary: SweepSummary) -> Rows:
+def best_settings(summary: SweepSummary) -> PageTable:
     """Return the best settings of a sweep with their results; of several seeds the median and the middle half."""
     short_names = labels(summary.axes, summary.axes)
     keys = list(summary.ranked[0].values) if summary.ranked else []
@@ -193,7 +193,7 @@ def best_settings(summary: SweepSummary) -> Rows:
             row += [ends, f"{ranked.count}{gone}"]
         rows.append(row)
     metric = [f"{summary.metric}, median", "middle half", "seeds"] if summary.seeds else [summary.metric]
-    return Rows(["trial", *(short_names[key] for key in keys), *metric], rows, range(len(keys) + 2))
+    return PageTable(["trial", *(short_names[key] for key in keys), *metric], rows, range(len(keys) + 2))
 
 
 def edges(summary: SweepSummary) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Which examples each update sees.
+"""Batches: the examples of each update.
 
 Shape letters: N examples, B batch size, S steps.
 """
@@ -16,7 +16,7 @@ from gdrun.random_streams import stream
 Order = Literal["sequential", "shuffled", "sampled"]
 
 _GROUP_EXAMPLES = 8192
-"""Epochs are drawn in groups of about so many examples: opening a stream costs as much as shuffling 2000."""
+"""Epochs are drawn in groups of about so many examples: creating a stream costs as much as shuffling 2000."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Block:
 
     `full` holds a row for each step with a whole batch, int32 (S_full, B); `remainder` one for each step with the
     smaller batch that ends an epoch, int32 (S_remainder, N mod B); both in the order of the steps. `is_remainder`,
-    bool (S,), says from which of the two each step takes its next row.
+    bool (S,), is True for each step whose row comes from `remainder`.
     """
 
     full: np.ndarray
@@ -43,8 +43,7 @@ class Batches:
         num_examples: N, at least 1.
         batch_size: B, at most N; None: all examples in each step.
         order: see above; None: shuffled if a batch is smaller than the data, else sequential.
-        drop_remainder: leave out the smaller batch at an epoch's end; what it would have held is not seen in that
-            epoch.
+        drop_remainder: leave out the smaller batch at an epoch's end; its examples are not used in that epoch.
         seed: at least 0.
         legacy_random: draw from this state instead, one `permutation(N)` an epoch (shuffled) or one
             `randint(0, N, B)` a step (sampled), as scripts do that call np.random.seed. The state is copied.
@@ -75,20 +74,20 @@ class Batches:
             order = "sequential" if self.batch_size == num_examples else "shuffled"
         self.order: Order = order
         self.seed = seed
-        full, rest = divmod(num_examples, self.batch_size)
+        full, remainder = divmod(num_examples, self.batch_size)
         if order == "sampled":
-            # Drawn examples do not run out, so there is no smaller batch, only a part of one that an epoch may lack.
-            full, rest = full + (rest > 0 and not drop_remainder), 0
+            # Sampling can always fill a batch, so there is no smaller one: the last batch is whole, or dropped.
+            full, remainder = full + (remainder > 0 and not drop_remainder), 0
         self.full_batches_per_epoch: int = full
         """Whole batches in an epoch."""
-        self.remainder_size: int = 0 if drop_remainder else rest
+        self.remainder_size: int = 0 if drop_remainder else remainder
         """Examples in the smaller batch at an epoch's end; 0 if there is none."""
         self.steps_per_epoch: int = full + (self.remainder_size > 0)
         """Steps in an epoch."""
         self.examples_per_epoch: int = full * self.batch_size + self.remainder_size
         """Examples seen in an epoch."""
-        self.full_batch: bool = order == "sequential" and full == 1 and rest == 0
-        """Whether every step sees all examples as they come, so that no indices are needed."""
+        self.full_batch: bool = order == "sequential" and full == 1 and remainder == 0
+        """True where every step uses all examples in their order, so that no indices are needed."""
         self._group_size = max(1, _GROUP_EXAMPLES // num_examples)
         self._cached: tuple[int, np.ndarray] | None = None
         self._legacy = None if legacy_random is None or order == "sequential" else _LegacyOrder(self, legacy_random)
@@ -124,7 +123,7 @@ class Batches:
         return Block(full, remainder, is_remainder)
 
     def _epochs(self, group: int) -> np.ndarray:
-        """The orders of the epochs of a group, int32 (_group_size, examples_per_epoch)."""
+        """Return the orders of the epochs of a group, int32 (_group_size, examples_per_epoch)."""
         if self.order == "sequential":
             group = 0
         if self._cached is None or self._cached[0] != group:

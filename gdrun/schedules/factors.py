@@ -1,4 +1,4 @@
-"""Factors of the learning rate as training goes on. One class here and one line in `LearningRateFactor` add one.
+"""Factors of the learning rate as training goes on. A new one is one class here and one line in `LearningRateFactor`.
 
 A factor is a function of the step alone, in numpy, so that resuming needs nothing but the step and plots need no
 TensorFlow. Every factor but the plateau is called as
@@ -48,11 +48,11 @@ class Factor(Protocol):
 
 
 class FactorSection(Section):
-    """What every factor has."""
+    """A kind of factor."""
 
     def build(self, constants: Mapping[str, np.ndarray]) -> Factor | None:
         """Return the factor; None where it depends on more than the step."""
-        return self  # type: ignore[return-value]  # all others are called themselves
+        return self  # type: ignore[return-value]  # every kind that depends on the step alone is callable itself
 
     def formulas(self) -> tuple[Any, ...]:
         """Return the formulas that are evaluated for the factor."""
@@ -64,7 +64,7 @@ class ConstantFactor(FactorSection):
 
     kind: Literal["constant"]
     factor: NonNegative = 1.0
-    """The factor."""
+    """Factor of the learning rate."""
 
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,)."""
@@ -80,7 +80,7 @@ class ExponentialFactor(FactorSection):
     every: PositiveInteger = 1
     """Length of a period, in units."""
     unit: Unit = "step"
-    """What is counted: update steps or epochs."""
+    """Unit of the lengths: update steps or epochs."""
     staircase: bool = False
     """Change only at the end of each period."""
 
@@ -101,7 +101,7 @@ class InverseTimeFactor(FactorSection):
     every: PositiveInteger = 1
     """Length of a period, in units."""
     unit: Unit = "step"
-    """What is counted: update steps or epochs."""
+    """Unit of the lengths: update steps or epochs."""
     staircase: bool = False
     """Change only at the end of each period."""
 
@@ -124,7 +124,7 @@ class PolynomialFactor(FactorSection):
     cycle: bool = False
     """Start again, over twice, three times, ... the length, once the end is passed."""
     unit: Unit = "step"
-    """What is counted: update steps or epochs."""
+    """Unit of the lengths: update steps or epochs."""
 
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,)."""
@@ -142,7 +142,7 @@ class CosineFactor(FactorSection):
 
     kind: Literal["cosine"]
     length: PositiveInteger | None = None
-    """Units of the (first) half cosine; null: what the schedule leaves after the warm-up."""
+    """Units of the (first) half cosine; null: the schedule after the warm-up."""
     end: UnitInterval = 0.0
     """Last factor; Keras's alpha."""
     warmup: Count = 0
@@ -156,7 +156,7 @@ class CosineFactor(FactorSection):
     peak_growth: PositiveNumber = 1.0
     """With restarts: each start is so many times the last; Keras's m_mul."""
     unit: Unit = "step"
-    """What is counted: update steps or epochs."""
+    """Unit of the lengths: update steps or epochs."""
 
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,).
@@ -181,7 +181,7 @@ class CosineFactor(FactorSection):
         return np.where(count < self.warmup, self.warmup_from + (1 - self.warmup_from) * count / self.warmup, cosine)
 
     def _cosine(self, lengths: np.ndarray) -> np.ndarray:
-        """The factor after so many (first) lengths."""
+        """Return the factor after so many (first) lengths."""
         peak: float | np.ndarray = 1.0
         share = np.minimum(lengths, 1.0)
         if self.restarts:
@@ -195,11 +195,11 @@ class PiecewiseFactor(FactorSection):
 
     kind: Literal["piecewise"]
     boundaries: Annotated[tuple[Count, ...], Field(min_length=1)]
-    """Where a piece ends, rising."""
+    """Last step or epoch of each piece but the last one, rising."""
     factors: Annotated[tuple[NonNegative, ...], Field(min_length=2)]
-    """One more than boundaries."""
+    """Factor of each piece, one more than boundaries."""
     unit: Unit = "step"
-    """What is counted: update steps or epochs."""
+    """Unit of the lengths: update steps or epochs."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -244,7 +244,7 @@ class FormulaFactor(FactorSection):
 
     kind: Literal["formula"]
     formula: Formula
-    """For example 1 / sqrt(1 + step)."""
+    """The factor, for example 1 / sqrt(1 + step)."""
 
     def build(self, constants: Mapping[str, np.ndarray]) -> Factor:
         expression = read_formula(self.formula)
@@ -260,7 +260,7 @@ class FormulaFactor(FactorSection):
 
 
 class PlateauFactor(FactorSection):
-    """Lower the rate when a metric stops falling, as Keras's ReduceLROnPlateau. Looks once an epoch."""
+    """Lower the rate when a metric stops falling, as Keras's ReduceLROnPlateau. Checks once an epoch."""
 
     kind: Literal["plateau"]
     factor: Share = 0.1
@@ -268,9 +268,9 @@ class PlateauFactor(FactorSection):
     patience: Count = 10
     """Epochs without improvement before the rate is lowered."""
     metric: str = "validation_loss"
-    """What is watched: loss_epoch, validation_loss, or a validation metric."""
+    """Metric that is watched: loss_epoch, validation_loss, or a validation metric."""
     min_delta: NonNegative = 1e-4
-    """Less than this is no improvement."""
+    """Smallest change that counts as an improvement."""
     cooldown: Count = 0
     """Epochs to wait after lowering."""
     floor: NonNegative = 0.0
@@ -307,22 +307,22 @@ def _whole_length(unit: Unit, steps_per_epoch: int, total_steps: int) -> int:
 
 
 def _restarts(lengths: np.ndarray, growth: float) -> tuple[np.ndarray, np.ndarray]:
-    """How many cosines are over, and the share of the next one that is, after so many first lengths."""
+    """Return the number of completed cosines, and the completed share of the next one, after so many first lengths."""
     if growth == 1.0:
-        over = np.floor(lengths)
-        return over, lengths - over
+        completed = np.floor(lengths)
+        return completed, lengths - completed
 
     def start(cosine: np.ndarray) -> np.ndarray:
         return (growth**cosine - 1.0) / (growth - 1.0)
 
     inside = 1.0 + lengths * (growth - 1.0)
     ended = inside <= 0.0
-    over = np.floor(np.log(np.where(ended, 1.0, inside)) / np.log(growth))
+    completed = np.floor(np.log(np.where(ended, 1.0, inside)) / np.log(growth))
     # The logarithm can miss a restart by one rounding: compare with the restarts themselves.
-    over += lengths >= start(over + 1.0)
-    over -= lengths < start(over)
-    share = np.clip((lengths - start(over)) / growth**over, 0.0, 1.0)
-    return np.where(ended, 0.0, over), np.where(ended, 1.0, share)
+    completed += lengths >= start(completed + 1.0)
+    completed -= lengths < start(completed)
+    share = np.clip((lengths - start(completed)) / growth**completed, 0.0, 1.0)
+    return np.where(ended, 0.0, completed), np.where(ended, 1.0, share)
 
 
 @dataclass(frozen=True)
@@ -330,8 +330,8 @@ class FromFunction:
     """A factor given as a function of (step, epoch), such as a formula.
 
     Args:
-        function: called with two float64 numbers, or with two arrays (S,) at once where it turns out to treat them
-            elementwise; returns a real number, or (S,).
+        function: called with two float64 numbers, or with two arrays (S,) at once where a probe shows that it treats
+            them elementwise; returns a real number, or (S,).
     """
 
     function: Callable[[Any, Any], object]
@@ -353,9 +353,11 @@ class FromFunction:
         if len(step) > 4:
             try:
                 values = np.asarray(self.function(step, epoch))
-            except Exception:  # A function of two numbers may fail on arrays in any way: it is then asked one by one.
+            except (
+                Exception
+            ):  # A function of two numbers may fail on arrays in any way: it is then called number by number.
                 values = np.empty(0)
-            # A function that mixes the steps (a mean, a cumulative sum) shows it at the first, a middle or the last.
+            # A function that mixes the steps (a mean, a cumulative sum) differs at the first, a middle or the last one.
             probes = [0, len(step) // 2, len(step) - 1]
             if values.shape == step.shape and values.dtype.kind in "bif":
                 alone = np.array([self._single(step[k], epoch[k]) for k in probes])

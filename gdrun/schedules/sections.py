@@ -1,4 +1,4 @@
-"""`schedule:` how long, in which batches, at which rates, and when to stop early."""
+"""Section `schedule:`, the length, batches, learning rates and stopping rules of training."""
 
 from collections.abc import Iterator
 from typing import Literal, Self
@@ -13,16 +13,16 @@ from .factors import LearningRateFactor, PlateauFactor
 
 
 class Patience(Section):
-    """Stop when a metric has not improved for a while. Looks once an epoch."""
+    """Stop when a metric has not improved for a while. Checks once an epoch."""
 
     epochs: PositiveInteger
     """Epochs without improvement."""
     metric: str = "validation_loss"
-    """What is watched: loss_epoch, validation_loss, or a metric such as validation_accuracy."""
+    """Metric that is watched: loss_epoch, validation_loss, or a metric such as validation_accuracy."""
     mode: Literal["auto", "min", "max"] = "auto"
-    """Whether lower or higher is better; auto: higher for accuracy, precision, recall, r2."""
+    """Direction of improvement; auto: max for accuracy, precision, recall, r2, else min."""
     min_delta: NonNegative = 0.0
-    """Less than this is no improvement."""
+    """Smallest change that counts as an improvement."""
     restore_best: bool = False
     """End with the parameters of the best epoch."""
 
@@ -43,13 +43,13 @@ class Stop(Section):
     formula: Formula | None = None
     """Stop at the first step where this is true; sees loss, step, parameters, constants, gradient_norm."""
     seconds: PositiveNumber | None = None
-    """Stop after so much wall-clock time; where it stops depends on the machine."""
+    """Stop after so much wall-clock time; the step at which it stops depends on the machine."""
     non_finite: bool = True
     """false: do not stop when the loss, a gradient or a parameter is no longer finite."""
 
 
 class Schedule(Section):
-    """How long, in which batches, at which rates, and when to stop early."""
+    """Length, batches, learning rates and stopping rules of the training."""
 
     exclusive = (("epochs", "steps"),)
 
@@ -58,14 +58,14 @@ class Schedule(Section):
     steps: Count | None = None
     """Update steps; 0 evaluates and stops."""
     batch_size: PositiveInteger | None = None
-    """Examples an update; null: all."""
+    """Number of examples in an update; null: all."""
     order: Literal["sequential", "shuffled", "sampled"] | None = None
-    """sequential; shuffled anew each epoch by (seed, epoch); sampled with replacement. null: shuffled if batches are
-    smaller than the data, else sequential."""
+    """Order of the examples: sequential; shuffled anew each epoch by (seed, epoch); sampled with replacement. null:
+    shuffled if batches are smaller than the data, else sequential."""
     drop_remainder: bool = False
     """Leave out the last batch of an epoch if it is smaller."""
     learning_rate_factor: LearningRateFactor | None = None
-    """Multiplies optimizer.learning_rate as training goes on."""
+    """Factor of optimizer.learning_rate that changes during training."""
     stop: Stop = Field(default_factory=Stop)
     """Rules that end the run early."""
 

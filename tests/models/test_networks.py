@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from gdrun.errors import ShapeError
-from gdrun.models.keras_network import KerasNetwork, initial_weights
+from gdrun.models.keras_initializers import initial_weights
+from gdrun.models.keras_network import KerasNetwork
 from tests.families import members
 
 # kind -> (settings of the config, shape of one batch, settings of Keras's layer)

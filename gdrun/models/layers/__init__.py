@@ -1,4 +1,4 @@
-"""Layers. One line here and one class in this package add one."""
+"""Layers. A new one is one class in this package and one line here."""
 
 from typing import Annotated
 

@@ -1,13 +1,11 @@
-"""Common part of the Keras layers that a config may name: their initial weights, and how they are built."""
+"""Base of the kinds of layers: their initial weights, and the Keras layers they build."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
-
-from gdrun.config.section import Section, check_array
+from gdrun.config.section import Section
+from gdrun.models.initial import InitialWeights
 
 if TYPE_CHECKING:
     import keras
@@ -32,56 +30,17 @@ Activation = Literal[
     "leaky_relu",
     "log_softmax",
 ]
-Initializer = Literal[
-    "zeros",
-    "ones",
-    "glorot_uniform",
-    "glorot_normal",
-    "he_uniform",
-    "he_normal",
-    "lecun_uniform",
-    "lecun_normal",
-    "random_normal",
-    "random_uniform",
-    "truncated_normal",
-    "orthogonal",
-    "identity",
-]
-INITIALIZERS: tuple[str, ...] = Initializer.__args__  # type: ignore[attr-defined]
-
-
-def _initial_weights(value: Any) -> Any:
-    if isinstance(value, str):
-        if value not in INITIALIZERS:
-            raise PydanticCustomError(
-                "initializer", "unknown initializer '{name}'", {"name": value, "allowed": list(INITIALIZERS)}
-            )
-        return value
-    return check_array(value)
-
-
-InitialWeights = Annotated[
-    Any,
-    AfterValidator(_initial_weights),
-    WithJsonSchema(
-        {
-            "title": "a number, nested lists of numbers, or the name of an initializer",
-            "anyOf": [{"type": ["number", "array"]}, {"enum": list(INITIALIZERS)}],
-        }
-    ),
-]
-"""A number that fills the weight, an array that is it, or the name of a Keras initializer."""
 
 
 class KerasLayer(Section):
     """A layer of Keras. Settings keep Keras's spelling and defaults."""
 
     keras_name: ClassVar[str] = ""
-    """Its class in keras.layers, where that is called otherwise than this one."""
+    """Name of its class in keras.layers, where it differs from this one's."""
     takes_seed: ClassVar[bool] = False
-    """Whether it draws random numbers while it trains."""
+    """True where it draws random numbers while it trains."""
     convolves: ClassVar[bool] = False
-    """Whether it convolves, which loops on the device make slow."""
+    """True where it convolves, which is slow in loops on the device."""
 
     def build(self, *, seed: int, dtype: str) -> keras.layers.Layer:
         """Return Keras's layer, its weights still to be created.
@@ -94,7 +53,7 @@ class KerasLayer(Section):
         """
         import keras
 
-        from gdrun.models.keras_network import keras_initializer
+        from gdrun.models.keras_initializers import keras_initializer
 
         settings = self.keras_settings()
         for name, (keras_name, offset) in _INITIAL_WEIGHTS.items():
@@ -118,11 +77,11 @@ class WeightedLayer(KerasLayer):
     """A layer with a kernel."""
 
     use_bias: bool = True
-    """Whether the layer has a bias."""
+    """false: the layer has no bias."""
     kernel: InitialWeights = "glorot_uniform"
     """Initial kernel: a number fills it, an array is it, a name draws it."""
     bias: InitialWeights = 0.0
-    """Initial bias, likewise."""
+    """Initial bias: a number fills it, an array is it, a name draws it."""
     trainable: bool = True
     """false: the optimizer leaves this layer alone."""
 
@@ -139,4 +98,4 @@ _INITIAL_WEIGHTS: dict[str, tuple[str, int]] = {
     "bias": ("bias_initializer", 500),
     "embeddings": ("embeddings_initializer", 0),
 }
-"""Setting -> its name in Keras, and what is added to the layer's seed, so that its weights are drawn apart."""
+"""Setting -> (its name in Keras, number added to the layer's seed, so that its weights are drawn independently)."""

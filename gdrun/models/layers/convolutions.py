@@ -1,4 +1,4 @@
-"""Convolutions, pooling and what changes an image's size."""
+"""Convolutions, pooling and layers that change an image's size."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ from .base import Activation, KerasLayer, WeightedLayer
 
 
 def _sizes(value: Any) -> Any:
-    """A positive integer or a list of them, one a dimension."""
+    """Return a positive integer or a list of them, one a dimension; refuse anything else."""
     items = value if isinstance(value, (tuple, list)) else (value,)
     for item in items:
         whole = isinstance(item, int) or (isinstance(item, float) and item.is_integer())
@@ -42,13 +42,13 @@ class Convolution(WeightedLayer):
     filters: PositiveInteger
     """Number of output channels."""
     kernel_size: PoolSize
-    """Window, a number or one a dimension."""
+    """Size of the window, a number or one a dimension."""
     strides: PoolSize = 1
     """Step of the window."""
     padding: Literal["valid", "same"] = "valid"
     """valid: only whole windows; same: as many outputs as inputs."""
     activation: Activation = "linear"
-    """Applied to the output."""
+    """Activation of the output."""
 
 
 class Conv1D(Convolution):
@@ -67,14 +67,14 @@ class Pooling(KerasLayer):
     """A summary of each window."""
 
     pool_size: PoolSize = 2
-    """Window."""
+    """Size of the window, a number or one a dimension."""
     strides: PoolSize | None = None
     """Step of the window; null: the window's size."""
     padding: Literal["valid", "same"] = "valid"
     """valid: only whole windows; same: the edge too."""
 
     def keras_settings(self) -> dict[str, Any]:
-        # Keras takes no null here: its own default, the window's size, goes by leaving the argument out.
+        # Keras accepts no null here; without the argument it takes its own default, the window's size.
         return {name: value for name, value in super().keras_settings().items() if value is not None}
 
 
@@ -109,7 +109,7 @@ class GlobalMaxPooling2D(KerasLayer):
 
 
 class Conv2DTranspose(Convolution):
-    """Two-dimensional convolution the other way round: from a small image to a larger one."""
+    """Two-dimensional convolution transposed: from a small image to a larger one."""
 
     kind: Literal["conv2d_transpose"]
 
@@ -137,7 +137,7 @@ class UpSampling2D(KerasLayer):
 
     kind: Literal["up_sampling2d"]
     size: PoolSize = 2
-    """How often, a number or one a dimension."""
+    """Number of repetitions, one for both dimensions or one a dimension."""
 
 
 class ZeroPadding2D(KerasLayer):

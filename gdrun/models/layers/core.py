@@ -14,8 +14,9 @@ from gdrun.config.section import (
     ShortSection,
     UnitInterval,
 )
+from gdrun.models.initial import InitialWeights
 
-from .base import Activation, InitialWeights, KerasLayer, WeightedLayer
+from .base import Activation, KerasLayer, WeightedLayer
 
 
 class Dense(WeightedLayer):
@@ -25,17 +26,17 @@ class Dense(WeightedLayer):
     units: PositiveInteger
     """Number of outputs."""
     activation: Activation = "linear"
-    """Applied to the output."""
+    """Activation of the output."""
 
 
 class Flatten(KerasLayer):
-    """One row of numbers an example."""
+    """Flattens each example to one row of numbers."""
 
     kind: Literal["flatten"]
 
 
 class Reshape(KerasLayer):
-    """Another shape for each example."""
+    """Gives each example another shape."""
 
     kind: Literal["reshape"]
     target_shape: tuple[Integer, ...]
@@ -52,7 +53,7 @@ class ActivationLayer(ShortSection, KerasLayer):
 
     kind: Literal["activation", "relu", "sigmoid", "tanh", "softmax", "gelu"]
     activation: Activation
-    """Its name."""
+    """Name of the activation."""
 
 
 class Dropout(KerasLayer):
@@ -62,7 +63,7 @@ class Dropout(KerasLayer):
 
     kind: Literal["dropout"]
     rate: Annotated[Number, Field(ge=0, lt=1)]
-    """Share set to zero."""
+    """Share of the inputs that is set to zero."""
 
 
 class GaussianNoise(KerasLayer):
@@ -72,7 +73,7 @@ class GaussianNoise(KerasLayer):
 
     kind: Literal["gaussian_noise"]
     stddev: NonNegative
-    """Standard deviation."""
+    """Standard deviation of the noise."""
 
 
 class BatchNormalization(KerasLayer):
@@ -80,13 +81,13 @@ class BatchNormalization(KerasLayer):
 
     kind: Literal["batch_normalization"]
     momentum: UnitInterval = 0.99
-    """Of the moving averages."""
+    """Momentum of the moving averages."""
     epsilon: PositiveNumber = 0.001
-    """Added to the variance."""
+    """Small number added to the variance."""
     center: bool = True
-    """Whether beta is learnt."""
+    """Learn an offset, beta."""
     scale: bool = True
-    """Whether gamma is learnt."""
+    """Learn a factor, gamma."""
     trainable: bool = True
     """false: the optimizer leaves this layer alone; it then always normalises by the moving averages, as in Keras."""
 
@@ -96,11 +97,11 @@ class LayerNormalization(KerasLayer):
 
     kind: Literal["layer_normalization"]
     epsilon: PositiveNumber = 0.001
-    """Added to the variance."""
+    """Small number added to the variance."""
     center: bool = True
-    """Whether beta is learnt."""
+    """Learn an offset, beta."""
     scale: bool = True
-    """Whether gamma is learnt."""
+    """Learn a factor, gamma."""
     trainable: bool = True
     """false: the optimizer leaves this layer alone."""
 
@@ -124,6 +125,6 @@ class Rescaling(KerasLayer):
 
     kind: Literal["rescaling"]
     scale: Number
-    """Factor."""
+    """Factor of the inputs."""
     offset: Number = 0.0
-    """Added after."""
+    """Number added to the product."""

@@ -6,8 +6,9 @@ import numpy as np
 from pydantic import Field
 
 from gdrun.config.section import Number, PositiveInteger
+from gdrun.models.initial import InitialWeights
 
-from .base import Activation, InitialWeights, WeightedLayer
+from .base import Activation, WeightedLayer
 
 
 class Recurrent(WeightedLayer):
@@ -18,13 +19,13 @@ class Recurrent(WeightedLayer):
     units: PositiveInteger
     """Number of outputs."""
     activation: Activation = "tanh"
-    """Of the output."""
+    """Activation of the output."""
     recurrent_kernel: InitialWeights = "orthogonal"
     """Initial weights of the step from one output to the next: a number fills them, an array is it, a name draws it."""
     return_sequences: bool = False
     """true: every output, (steps, units); false: the last one, (units)."""
     go_backwards: bool = False
-    """Go through the sequence from its end."""
+    """true: process the sequence from its end."""
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Share of the inputs set to zero while training."""
 
@@ -44,9 +45,9 @@ class Gru(Recurrent):
 
     kind: Literal["gru"]
     recurrent_activation: Activation = "sigmoid"
-    """Of the gates."""
+    """Activation of the gates."""
     reset_after: bool = True
-    """Whether the reset gate is applied after the matrix product."""
+    """true: apply the reset gate after the matrix product; false: before."""
 
 
 class Lstm(Recurrent):
@@ -56,7 +57,7 @@ class Lstm(Recurrent):
 
     kind: Literal["lstm"]
     recurrent_activation: Activation = "sigmoid"
-    """Of the gates."""
+    """Activation of the gates."""
     unit_forget_bias: bool = True
     """Start the forget gate's bias at 1."""
 
