@@ -82,6 +82,8 @@ class LossSection(Section):
     """Whether targets are class numbers 0, 1, ..., one an example."""
     signed: ClassVar[bool] = False
     """Whether predictions are scores for targets -1 and 1."""
+    activation: ClassVar[str | None] = None
+    """The activation that makes probabilities of logits, for losses of probabilities."""
     place: ClassVar[ConfigPath] = ("loss",)
     """The place of its mistakes in the config."""
     lane_settings: ClassVar[frozenset[ConfigPath]] = frozenset({("penalty", "l1"), ("penalty", "l2")})
