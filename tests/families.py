@@ -9,8 +9,16 @@ from gdrun.losses import Loss
 from gdrun.models import Model
 from gdrun.models.layers import Layer
 from gdrun.optimizers import Optimizer
+from gdrun.schedules.factors import LearningRateFactor
 
-UNIONS = {"data": Data, "losses": Loss, "models": Model, "layers": Layer, "optimizers": Optimizer}
+UNIONS = {
+    "data": Data,
+    "losses": Loss,
+    "models": Model,
+    "layers": Layer,
+    "optimizers": Optimizer,
+    "factors": LearningRateFactor,
+}
 
 
 def members(family: str) -> dict[str, type[Any]]:

@@ -1,4 +1,4 @@
-"""The one place that knows both sides: config sections in, components out, a `match` per union."""
+"""Assembly of a program: the sections of an experiment built, put together, and tried once."""
 
 from .assemble import Built, assemble, build
 from .parts import Parts, build_parts
