@@ -13,7 +13,7 @@ Shape letters: C events a chunk can hold, L lanes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -29,6 +29,15 @@ _CAPACITIES = (8, 2048)
 """Least and most events of a chunk: fewer cost more calls than the memory is worth, more are not faster."""
 
 
+class _Functions(NamedTuple):
+    """The functions of one lane that a program is made of: as they are, or each compiled by itself."""
+
+    update: Callable[..., TrainState]
+    observe: Callable[..., Record]
+    observe_after: Callable[..., Record]
+    assess: Callable[..., dict[str, tf.Tensor]] | None
+
+
 class Program:
     """A step, compiled into a loop.
 
@@ -40,7 +49,8 @@ class Program:
         capacity: C, events a chunk.
         buffer_bytes: what the records of a chunk may take; `prepare` sets the capacity by it. None: it stays.
         lanes: how the step is mapped over lanes; None for a single run.
-        host_loop: compile the step but loop on the host; for convolutions, which XLA slows down inside loops.
+        host_loop: compile the step but loop on the host; for convolutions, which XLA slows down inside loops. A single
+            run only.
     """
 
     def __init__(
@@ -61,20 +71,33 @@ class Program:
         self.capacity = capacity
         self._buffer_bytes = buffer_bytes
         self.num_traces = 0
-        self._eager = compile == "eager"
         self._map = (lanes or Lanes()).map
         self._lanes = lanes
         self.first_record: Record = {}
         self._specs: dict[str, tf.TensorSpec] | None = None
-        options = {"autograph": False, "jit_compile": compile == "xla"}
-        self._update: Callable[..., TrainState] = self._update_once
-        self._look: Callable[..., tuple[TrainState, Record]] = self._look_once
+        self._host_loop = lanes is None and (host_loop or compile == "eager")
+
+        def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+            def traced(*arguments: Any) -> Any:
+                self.num_traces += 1
+                return function(*arguments)
+
+            return tf.function(traced, autograph=False, jit_compile=compile == "xla")
+
+        self._plain = _Functions(step.update, step.observe, step.observe_after, assess)
+        self._functions = self._plain
         self._chunk: Callable[..., Any] = self._run_chunk
-        if compile != "eager" and host_loop:
-            self._update = tf.function(self._update_once, **options)
-            self._look = tf.function(self._look_once, **options)
+        if compile != "eager" and self._host_loop:
+            # The host picks the examples, and what is compiled takes a batch. Were they picked in the compiled step,
+            # XLA would want to know where their slice begins when it compiles, and compile anew for every step.
+            self._functions = _Functions(
+                compiled(step.update),
+                compiled(step.observe),
+                compiled(step.observe_after),
+                None if assess is None else compiled(assess),
+            )
         elif compile != "eager":
-            self._chunk = tf.function(self._run_chunk, **options)
+            self._chunk = compiled(self._run_chunk)
 
     def prepare(self, state: TrainState, setting: Setting, data: Batch, window: Window) -> Record:
         """Look once, eagerly, which fixes what rows hold; what does not fit fails here, with the clearest messages.
@@ -82,7 +105,7 @@ class Program:
         Returns:
             the record of the first row.
         """
-        _, record = self._look_once(state, setting, data, window, tf.constant(False))
+        _, record = self._look_once(state, setting, data, window, tf.constant(False), self._plain)
         self.first_record = record
         self._specs = {key: tf.TensorSpec(leaf.shape, leaf.dtype) for key, leaf in flat_record(record).items()}
         if self._buffer_bytes is not None:
@@ -92,7 +115,11 @@ class Program:
 
     def try_update(self, state: TrainState, setting: Setting, data: Batch, window: Window) -> None:
         """Trace an update without making it: fails where the optimizer fails for its own reasons, such as shapes."""
-        tf.function(self._update_once, autograph=False).get_concrete_function(state, setting, data, window)
+
+        def update(state: TrainState, setting: Setting, data: Batch, window: Window) -> TrainState:
+            return self._update_once(state, setting, data, window, self._plain)
+
+        tf.function(update, autograph=False).get_concrete_function(state, setting, data, window)
 
     def run(
         self,
@@ -112,9 +139,10 @@ class Program:
             the state after the last event; and the records by name, NumPy arrays with a leading axis of events. Events
             that were not reached are left out.
         """
+        if self._host_loop:
+            return self._run_on_host(state, setting, data, window, event_steps, event_assesses)
         num_events = len(event_steps)
-        # Compiled, one size serves every chunk; eagerly, what is not used would be written all the same.
-        padding = (0, 0 if self._eager else self.capacity - num_events)
+        padding = (0, self.capacity - num_events)  # one size serves every chunk
         state, reached, buffers = self._chunk(
             state,
             setting,
@@ -128,6 +156,30 @@ class Program:
         # Copied: a view would keep the whole buffer for as long as a few records are held.
         return state, {key: buffer.numpy()[:reached].copy() for key, buffer in buffers.items()}
 
+    def _run_on_host(
+        self,
+        state: TrainState,
+        setting: Setting,
+        data: Batch,
+        window: Window,
+        event_steps: np.ndarray,
+        event_assesses: np.ndarray,
+    ) -> tuple[TrainState, Record]:
+        """Do what `_run_chunk` does, by a loop in Python over compiled steps. See `run`."""
+        functions, records = self._functions, list[dict[str, np.ndarray]]()
+        for target, assesses in zip(event_steps, event_assesses, strict=True):
+            # The first event is always looked at, so that a run of no steps has its row.
+            if records and not bool(state.active):
+                break
+            while int(state.step) < target and bool(state.active):
+                state = self._update_once(state, setting, data, window, functions)
+            # Where a rule fires on the way, the last step is looked at as if it had been an event.
+            step = int(state.step)
+            assesses = tf.constant((assesses or step < target) and step % self.feed.steps_per_epoch == 0)
+            state, record = self._look_once(state, setting, data, window, assesses, functions)
+            records.append({key: leaf.numpy() for key, leaf in flat_record(record).items()})
+        return state, {key: np.stack([record[key] for record in records]) for key in records[0]}
+
     def _run_chunk(
         self,
         state: TrainState,
@@ -138,7 +190,6 @@ class Program:
         event_assesses: tf.Tensor,
         num_events: tf.Tensor,
     ) -> tuple[TrainState, tf.Tensor, dict[str, tf.Tensor]]:
-        self.num_traces += 1
         specs = self._specs
         assert specs is not None, "prepare() comes first"
         buffers = tuple(
@@ -157,7 +208,7 @@ class Program:
             step = shared_step(state)
             assesses = tf.logical_or(tf.gather(event_assesses, event), step < target)
             assesses = tf.logical_and(assesses, step % self.feed.steps_per_epoch == 0)
-            state, record = self._look(state, setting, data, window, assesses)
+            state, record = self._look_once(state, setting, data, window, assesses, self._plain)
             flat = flat_record(record)
             written = [buffer.write(event, flat[key]) for key, buffer in zip(specs, buffers, strict=True)]
             return (event + 1, state, *written)
@@ -177,29 +228,37 @@ class Program:
 
         (state,) = tf.while_loop(
             before_target,
-            lambda state: (self._update(state, setting, data, window),),
+            lambda state: (self._update_once(state, setting, data, window, self._plain),),
             (state,),
             parallel_iterations=1,
         )
         return state
 
-    def _update_once(self, state: TrainState, setting: Setting, data: Batch, window: Window) -> TrainState:
+    def _update_once(
+        self, state: TrainState, setting: Setting, data: Batch, window: Window, functions: _Functions
+    ) -> TrainState:
         step = shared_step(state)
-        return self._on_batch(self.step.update, state, setting, data, window, step)
+        return self._on_batch(functions.update, state, setting, data, window, step)
 
     def _look_once(
-        self, state: TrainState, setting: Setting, data: Batch, window: Window, assesses: tf.Tensor
+        self,
+        state: TrainState,
+        setting: Setting,
+        data: Batch,
+        window: Window,
+        assesses: tf.Tensor,
+        functions: _Functions,
     ) -> tuple[TrainState, Record]:
         step = shared_step(state)
-        record = self._on_batch(self.step.observe, state, setting, data, window, step)
+        record = self._on_batch(functions.observe, state, setting, data, window, step)
         if self.step.recorded.after:
             # Of the step alone: what also depended on the window would be compiled again for each chunk.
             before = tf.maximum(step - 1, 0)
-            record |= self._on_batch(self.step.observe_after, state, setting, data, window, before, behind=True)
-        if (assess := self.assess) is not None:
+            record |= self._on_batch(functions.observe_after, state, setting, data, window, before, behind=True)
+        if self.assess is not None and (assess := functions.assess) is not None:
             moment = self.feed.moment(window, step)
             look = self._map(lambda state, setting, data, order: assess(state, setting, data, moment))
-            blank = assess.blank(self._lanes.count if self._lanes else None)
+            blank = self.assess.blank(self._lanes.count if self._lanes else None)
             record |= tf.cond(assesses, lambda: look(state, setting, data, window.order), lambda: blank)
         per_epoch = self.feed.steps_per_epoch
         is_epoch_end = tf.logical_and(step > 0, step % per_epoch == 0)
@@ -208,7 +267,7 @@ class Program:
             state = finish(state, record)
         if self.step.plateau is not None:
             # The rate may have fallen, and a row holds the one that the next update uses.
-            record |= self._on_batch(self.step.observe, state, setting, data, window, step)
+            record |= self._on_batch(functions.observe, state, setting, data, window, step)
         return state, record
 
     def _on_batch(

@@ -45,6 +45,37 @@ def test_rows_and_chunks_change_no_bit(lab, chunks_of, compile):
     assert built.program.num_traces == (1 if compile != "eager" else 0)
 
 
+IMAGES = """
+seed: 2
+data: {kind: npz, path: images.npz, inputs: [x], target: y}
+model: {kind: layers, layers: [{kind: conv2d, filters: 2, kernel_size: 3}, flatten, {kind: dense, units: 3}]}
+loss: {kind: sparse_categorical_crossentropy, from_logits: true}
+metrics: [accuracy]
+optimizer: {kind: adam, learning_rate: 0.01}
+schedule: {steps: 23, batch_size: 8, order: ORDER}
+record: {every: 2}
+"""
+
+
+@pytest.mark.parametrize(("compile", "order"), [("xla", "shuffled"), ("xla", "sequential"), ("graph", "shuffled")])
+def test_convolutions_loop_on_the_host_and_are_compiled_once(lab, chunks_of, compile, order):
+    """20 examples in batches of 8: the last batch of an epoch is smaller, and has a program of its own."""
+    draw = np.random.default_rng(1)
+    np.savez(lab.folder / "images.npz", x=draw.normal(size=(20, 6, 6, 1)).astype("f"), y=draw.integers(0, 3, 20))
+    ends = []
+    for steps in (1000, 5):
+        built = lab.build(IMAGES.replace("ORDER", order), [f"compile={compile}"])
+        chunks_of(steps)
+        rows = lab.rows(built)
+        ends.append([*final(rows), rows["loss"]])
+        # The update and the look at a row, each for both sizes of a batch, and the metrics.
+        assert built.program.num_traces == 5
+        for function in (built.program._functions.update, built.program._functions.observe):
+            assert function.experimental_get_tracing_count() == 2
+    for end in ends[1:]:
+        assert_same_bits(end, ends[0])
+
+
 def test_what_a_row_holds_changes_no_bit_of_what_is_trained(lab):
     more = [
         "record.every=1",
