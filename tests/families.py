@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from gdrun.data import Data
+from gdrun.losses import Loss
 from gdrun.models import Model
 from gdrun.models.layers import Layer
 from gdrun.optimizers import Optimizer
+from gdrun.schedules.factors import LearningRateFactor
 
-UNIONS = {"data": Data, "models": Model, "layers": Layer, "optimizers": Optimizer}
+UNIONS = {
+    "data": Data,
+    "losses": Loss,
+    "models": Model,
+    "layers": Layer,
+    "optimizers": Optimizer,
+    "factors": LearningRateFactor,
+}
 
 
 def members(family: str) -> dict[str, type[Any]]:

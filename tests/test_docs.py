@@ -222,6 +222,15 @@ def test_the_generated_pages_are_up_to_date(name: str, reference: Any) -> None:
     assert text == reference.PAGES[name](), "run: python scripts/reference.py"
 
 
+def test_the_files_and_packages_that_development_names_exist() -> None:
+    text = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w./]+(?:\.py|/))`", text)) - {"cli/NAME.py"}
+    below = [ROOT, ROOT / "gdrun", ROOT / "tests" / "optimizers"]
+    assert not [name for name in named if not any((folder / name).exists() for folder in below)]
+    packages = {f"{path.parent.name}/" for path in (ROOT / "gdrun").glob("*/__init__.py")}
+    assert packages <= named
+
+
 COMMANDS = [name for group in GROUPS.values() for name in group]
 
 
@@ -250,7 +259,7 @@ def test_exit_codes_are_listed(page: Path) -> None:
 
 def test_what_run_json_holds_and_the_statuses_are_documented() -> None:
     text = (ROOT / "docs" / "run-directory.md").read_text(encoding="utf-8")
-    for name in [*RunInfo.model_fields, *(status.value for status in Status)]:
+    for name in [name for name in RunInfo.model_fields if name != "extra"] + [status.value for status in Status]:
         assert f"`{name}`" in text, name
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gdrun.data.section import DataSection
+from gdrun.losses.base import LossSection
 from gdrun.models.base import ModelSection
 from gdrun.models.layers.base import KerasLayer
 from gdrun.optimizers.base import OptimizerSection
@@ -18,12 +19,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "gdrun"
 
 FAMILIES: dict[str, tuple[str, type]] = {
     "data": ("data", DataSection),
+    "losses": ("losses", LossSection),
     "models": ("models", ModelSection),
     "layers": ("models", KerasLayer),
     "optimizers": ("optimizers", OptimizerSection),
 }
 """Family -> its package, and the base class of its kinds, which others may know."""
-SHARED_WORDS = {"formula", "custom", "linear", "values", "reshape", "csv", "npz", "parquet", "keras"}
+SHARED_WORDS = {"formula", "custom", "linear", "values", "reshape", "csv", "npz", "parquet", "keras", "output"}
 """Kinds of several families, activations, functions, formats of files: comparing with one of these shows nothing."""
 
 

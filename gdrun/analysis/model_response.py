@@ -86,7 +86,8 @@ def curve_of(prepared: Prepared, run: Run) -> Curve:
         if part is not None and part.target.size != len(part.target):
             raise UsageError(f"a fit shows one number an example, and the target has shape {part.target.shape}")
     loss, data = built.experiment.loss, built.experiment.data
-    score = getattr(loss, "kind", "") == "binary_crossentropy" and bool(getattr(loss, "from_logits", False))
+    assert loss is not None, "an experiment that is built has one"
+    score = loss.predicts_logits and loss.activation == "sigmoid"
     if score:
         with np.errstate(over="ignore"):
             y = 1 / (1 + np.exp(-y))
@@ -240,8 +241,8 @@ def _one(prepared: Prepared, outputs: Any, count: int) -> np.ndarray:
 def _threshold(built: Built) -> float:
     """Above which one output says class 1: as in metrics."""
     loss = built.experiment.loss
-    scores = bool(getattr(loss, "from_logits", False)) or getattr(loss, "kind", "") in ("hinge", "squared_hinge")
-    return 0.0 if scores else 0.5
+    assert loss is not None, "an experiment that is built has one"
+    return 0.0 if loss.predicts_logits or loss.signed else 0.5
 
 
 def _class_numbers(target: np.ndarray, num_classes: int) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Assembly of a checked experiment into a program: data, objective, optimizer and schedule as tensors and functions."""
+"""Assembly of a program: the sections of an experiment built, put together, and tried once."""
 
 from .assemble import Built, assemble, build
-from .initial_tensors import Parts, build_parts
+from .parts import Parts, build_parts
 
 __all__ = ["Built", "Parts", "assemble", "build", "build_parts"]

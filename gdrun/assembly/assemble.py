@@ -29,9 +29,9 @@ from gdrun.optimizers.base import AppliesAtPoint
 from .custom import operation_without_xla
 from .data import Datasets, open_stream
 from .initial import initial_patience, initial_plateau
-from .initial_tensors import Parts, build_parts, released
 from .loss import build_metrics, tensor_formula, truth_formula
 from .optimizer import build_optimizer
+from .parts import Parts, build_parts, released
 from .schedule import build_factor, build_patience, build_plateau, build_rules
 
 FEW_NUMBERS = 10

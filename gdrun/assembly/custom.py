@@ -12,7 +12,7 @@ from gdrun.engine.step import Moment
 from gdrun.experiment.experiment import Experiment
 
 if TYPE_CHECKING:
-    from .initial_tensors import Parts
+    from .parts import Parts
 
 
 def is_custom(experiment: Experiment) -> bool:

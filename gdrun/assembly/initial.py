@@ -49,6 +49,8 @@ def initial_state(
         plateau=(),
     )
     setting = Setting(
+        # The only way of `optimizer.learning_rate` into the program: a tensor beside the optimizer, not a number inside
+        # it, so that lanes of a sweep may differ in it. `Step._rate` multiplies it by the schedule's factors.
         learning_rate=tf.constant(experiment.optimizer.learning_rates(objective.trainable_names), tf.float64),
         # The seed is an unsigned 32-bit number; draws take the same bits as a signed one.
         seed=tf.constant(np.uint32(experiment.seed).astype(np.int32), tf.int32),

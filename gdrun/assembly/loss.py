@@ -13,7 +13,7 @@ from gdrun.engine.objective import Evaluation, LossFunction, Residuals
 from gdrun.errors import ConfigPath, ShapeError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.evaluate import Scope
-from gdrun.losses import OutputLoss, SquaredError
+from gdrun.losses import default_loss
 from gdrun.losses.base import LossSection
 from gdrun.metrics.sections import build_named
 
@@ -23,8 +23,7 @@ def with_loss(experiment: Experiment) -> Experiment:
     if experiment.loss is not None:
         return experiment
     has_target = experiment.data is not None and experiment.data.has_target
-    loss = SquaredError(kind="squared_error") if has_target else OutputLoss(kind="output")
-    return experiment.model_copy(update={"loss": loss})
+    return experiment.model_copy(update={"loss": default_loss(has_target)})
 
 
 def build_loss(section: LossSection, dtype: tf.DType) -> LossFunction:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from gdrun.data import file_suffixes
 from gdrun.errors import ExitCode, UsageError
 from gdrun.rundir.run import load_run
 from gdrun.training.predict import load_trained, predict, read_examples
@@ -18,7 +19,7 @@ from .output import print_json, write_file
 
 Examples = Annotated[
     Path | None,
-    typer.Argument(metavar="[DATA]", help="A .csv, .tsv, .npz or .parquet file of examples.", show_default=False),
+    typer.Argument(metavar="[DATA]", help=f"A {file_suffixes()} file of examples.", show_default=False),
 ]
 
 

@@ -58,6 +58,9 @@ Data = Annotated[
 # A section may hold one of its own kind, as validation data, which is complete only here.
 DataSection.union = Data
 
+_FILE_KINDS = {kind.suffixes[0]: kind for kind in get_args(get_args(Data)[0]) if issubclass(kind, FileData)}
+"""Suffix -> the kind of data that reads such a file."""
+
 
 def file_reader(path: Path, *, like: DataSection | None, names: Sequence[str], target: bool) -> FileData:
     """Return the section that reads examples from a file which the config does not name.
@@ -74,9 +77,12 @@ def file_reader(path: Path, *, like: DataSection | None, names: Sequence[str], t
     suffix = path.suffix.lower()
     if isinstance(like, FileData) and suffix in like.suffixes:
         return like.for_examples(target=target)
-    file_kinds = {kind.suffixes[0]: kind for kind in get_args(get_args(Data)[0]) if issubclass(kind, FileData)}
-    if suffix in file_kinds:
-        return file_kinds[suffix].by_names(path, names, target=target)
-    *others, last = file_kinds
-    hint = f"give a {', '.join(others)} or {last} file"
-    raise UsageError(f"cannot read examples from {path}", hint=hint)
+    if suffix in _FILE_KINDS:
+        return _FILE_KINDS[suffix].by_names(path, names, target=target)
+    raise UsageError(f"cannot read examples from {path}", hint=f"give a {file_suffixes()} file")
+
+
+def file_suffixes() -> str:
+    """Return the endings of the files that `file_reader` takes, for messages: ".csv, .npz or .parquet"."""
+    *others, last = _FILE_KINDS
+    return f"{', '.join(others)} or {last}"

@@ -311,7 +311,7 @@ def _any(active: tf.Tensor) -> tf.Tensor:
 
 
 def flat_record(record: Record) -> dict[str, tf.Tensor]:
-    """Return {"parameters.a": ...} for {"parameters": {"a": ...}}."""
+    """Return {"parameters.a": ...} for {"parameters": {"a": ...}}: the names of the columns of metrics.jsonl."""
     flat = {}
     for key, value in record.items():
         if isinstance(value, dict):

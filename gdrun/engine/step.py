@@ -217,6 +217,10 @@ class Step:
         return self.optimizer_with(setting.optimizer)
 
     def _rate(self, state: TrainState, setting: Setting, moment: Moment) -> tf.Tensor:
+        """Return the learning rate of the next update: the config's, times the schedule's factor, times the plateau's.
+
+        Float64, () or one for each group of parameters; the optimizer casts it to its parameters' dtype.
+        """
         rate = setting.learning_rate
         if moment.factor is not None:
             rate = rate * moment.factor

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from gdrun.config.section import BareKind
 
+from .base import LossSection
 from .custom import CustomLoss
 from .named import (
     AbsoluteError,
@@ -42,3 +43,8 @@ Loss = Annotated[
     Field(discriminator="kind"),
     BareKind,
 ]
+
+
+def default_loss(has_target: bool) -> LossSection:
+    """Return the loss of a config that gives none: mse with a target, else the model's output."""
+    return SquaredError(kind="squared_error") if has_target else OutputLoss(kind="output")

@@ -81,7 +81,9 @@ class LossSection(Section):
     takes_labels: ClassVar[bool] = False
     """True where targets are class numbers 0, 1, ..., one an example."""
     signed: ClassVar[bool] = False
-    """True where predictions are scores for targets -1 and 1."""
+    """Whether predictions are scores for targets -1 and 1."""
+    activation: ClassVar[str | None] = None
+    """The activation that makes probabilities of logits, for losses of probabilities."""
     place: ClassVar[ConfigPath] = ("loss",)
     """The place of its mistakes in the config."""
     lane_settings: ClassVar[frozenset[ConfigPath]] = frozenset({("penalty", "l1"), ("penalty", "l2")})

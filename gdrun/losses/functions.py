@@ -1,4 +1,4 @@
-"""Losses between prediction and target, as functions of tensors.
+"""Losses between prediction and target, as functions of tensors, each with the name of its kind.
 
 Every loss comes in two parts: `values`, one number an example (or, for squared and absolute errors, one an output),
 and `reduce`, which makes one number of them. They hold for float32 and float64, in eager mode, in tf.function, under
@@ -17,12 +17,11 @@ Shape letters: N examples, K outputs or classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any, Literal
 
 import tensorflow as tf
 
-from .shapes import LABEL_KINDS, check_shapes
+from .shapes import check_shapes
 
 Reduction = Literal["mean", "sum"]
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -158,46 +157,36 @@ def kl_divergence(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(p * tf.math.log(p / q), axis=-1)
 
 
-LOSSES: dict[str, Callable[..., tf.Tensor]] = {
-    "squared_error": squared_error,
-    "absolute_error": absolute_error,
-    "huber": huber,
-    "log_cosh": log_cosh,
-    "binary_crossentropy": binary_crossentropy,
-    "categorical_crossentropy": categorical_crossentropy,
-    "sparse_categorical_crossentropy": sparse_categorical_crossentropy,
-    "hinge": hinge,
-    "squared_hinge": squared_hinge,
-    "categorical_hinge": categorical_hinge,
-    "poisson": poisson,
-    "kl_divergence": kl_divergence,
-}
-"""The values of every named loss, by kind."""
-
-
-def named_loss(
-    kind: str, *, reduction: Reduction = "mean", factor: Any = 1.0, broadcast: bool = False, **settings: Any
+def scalar_loss(
+    values: Callable[..., tf.Tensor],
+    *,
+    takes_labels: bool = False,
+    reduction: Reduction = "mean",
+    factor: Any = 1.0,
+    broadcast: bool = False,
+    **settings: Any,
 ) -> Loss:
     """Return the loss as a function of (prediction, target) with a scalar value.
 
     Args:
-        kind: a key of LOSSES.
+        values: a function of this module: (prediction, target, settings) -> one number an example, or an output.
+        takes_labels: targets are class numbers, which stay as they are; others are cast to the prediction's dtype.
         reduction: mean or sum of the values.
         factor: multiplies the result; a number or a scalar tensor.
         broadcast: let prediction and target of different shapes broadcast.
-        settings: arguments of the loss, such as delta or from_logits.
+        settings: arguments of `values`, such as delta or from_logits.
     Raises:
         ShapeError: from the function, when shapes do not fit; while tracing, in a tf.function. Trace with
             autograph=False, or TensorFlow wraps it in an error of its own.
     """
-    values = partial(LOSSES[kind], **settings)
+    name = values.__name__
 
     def loss(prediction: tf.Tensor, target: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
-        check_shapes(kind, prediction.shape, target.shape, broadcast=broadcast)
-        if kind not in LABEL_KINDS:
+        check_shapes(name, prediction.shape, target.shape, takes_labels=takes_labels, broadcast=broadcast)
+        if not takes_labels:
             target = tf.cast(target, prediction.dtype)
-        result = reduce(values(prediction, target), reduction, weights)
-        # A product with 1 would be exact, but one more operation shows in a step of half a microsecond.
+        result = reduce(values(prediction, target, **settings), reduction, weights)
+        # Times 1 would be exact, but a step of half a microsecond feels an operation more.
         return result if isinstance(factor, (int, float)) and factor == 1 else factor * result
 
     return loss

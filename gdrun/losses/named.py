@@ -1,6 +1,7 @@
-"""Losses between prediction and target, each as Keras computes it. Their arithmetic is in `functions`.
+"""Losses between prediction and target, each as Keras computes it.
 
-A new loss is one class here, its function, and one line in the package's table.
+One class here, the function in `functions` that has the name of its kind, and one line in the package's table add one.
+One more line, its name in `gdrun.metrics.names`, makes it a metric.
 """
 
 from __future__ import annotations
@@ -40,14 +41,15 @@ class NamedLoss(LossSection):
     def build(self, dtype: tf.DType) -> LossFunction:
         import tensorflow as tf
 
-        from .functions import named_loss
+        from . import functions
 
+        values = getattr(functions, self.kind)
         settings = {name: value for name, value in self if name not in ("kind", "penalty")}
         varying = [str(path[0]) for path in self.lane_settings if len(path) == 1]
 
         def loss(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
             own = {name: lane_setting(scope, f"loss.{name}", settings[name]) for name in varying}
-            function: Any = named_loss(self.kind, **(settings | own))
+            function: Any = functions.scalar_loss(values, takes_labels=self.takes_labels, **(settings | own))
             single = one_prediction(prediction, dtype)
             try:
                 return function(single, target, example_weights(scope))
@@ -130,9 +132,6 @@ class LogCosh(NamedLoss):
 
 class Crossentropy(NamedLoss):
     """A cross-entropy."""
-
-    activation: ClassVar[str]
-    """Activation that makes probabilities of logits."""
 
     if TYPE_CHECKING:
         from_logits: bool

@@ -6,27 +6,30 @@ from collections.abc import Iterable, Sequence
 
 from gdrun.errors import ShapeError
 
-LABEL_KINDS = frozenset({"sparse_categorical_crossentropy", "sparse_categorical_accuracy"})
-"""Losses and metrics whose target is one class number an example and whose prediction is a row of classes."""
-
 
 def check_shapes(
-    kind: str, prediction: Iterable[int | None], target: Iterable[int | None], *, broadcast: bool = False
+    name: str,
+    prediction: Iterable[int | None],
+    target: Iterable[int | None],
+    *,
+    takes_labels: bool = False,
+    broadcast: bool = False,
 ) -> None:
     """Refuse a prediction and a target that do not fit.
 
     Args:
-        kind: the loss or metric; those of LABEL_KINDS take (N, ..., K) against (N, ...) or (N, ..., 1), every other
-            one equal shapes.
+        name: of the loss or metric, for the message.
+        takes_labels: the target is one class number an example and the prediction a row of classes, (N, ..., K)
+            against (N, ...) or (N, ..., 1); else both have one shape.
         broadcast: accept shapes that broadcast to each other as numpy's do.
     Raises:
         ShapeError: with both shapes and the mend.
     """
     p, t = tuple(prediction), tuple(target)
-    if kind in LABEL_KINDS:
+    if takes_labels:
         if not (len(p) >= 2 and p[-1] != 1 and (_equal(p[:-1], t) or _equal((*p[:-1], 1), t))):
             raise ShapeError(
-                f"{kind} takes predictions (n, classes) and labels (n,), but the prediction has shape {_shape_text(p)} "
+                f"{name} takes predictions (n, classes) and labels (n,), but the prediction has shape {_shape_text(p)} "
                 f"and the target {_shape_text(t)}",
                 hint=_label_hint(p, t),
             )

@@ -1,4 +1,5 @@
-"""Metrics reported beside the loss. A new one is a name in `names` and a function of this name in `functions`."""
+"""Metrics reported beside the loss. A name in `names` and a function of this name in `functions` add one; a loss has
+its function already."""
 
 from typing import Annotated
 

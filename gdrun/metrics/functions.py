@@ -1,4 +1,4 @@
-"""Numbers reported beside the loss, over all examples, as functions of tensors.
+"""Numbers reported beside the loss, over all examples, as functions of tensors, each with the name of its metric.
 
 Each takes (prediction, target) and returns a scalar of the prediction's type. They compute on the tensors they
 are given, eager or traced; the caller passes all examples, since a mean of batches is not every metric's value.
@@ -8,19 +8,9 @@ Shape letters: N examples, K outputs or classes. A prediction of shape (N,) has 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import tensorflow as tf
-
-from gdrun.losses import functions as losses
-from gdrun.losses.shapes import LABEL_KINDS, check_shapes
-
-from .names import HIGHER_IS_BETTER, METRIC_NAMES, higher_is_better
-
-__all__ = ["HIGHER_IS_BETTER", "METRICS", "METRIC_NAMES", "higher_is_better", "named_metric"]
-
-Metric = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def mse(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
@@ -92,23 +82,6 @@ def sparse_categorical_accuracy(prediction: tf.Tensor, target: tf.Tensor) -> tf.
     return _share(tf.equal(tf.argmax(prediction, axis=-1), labels), prediction)
 
 
-def binary_crossentropy(prediction: tf.Tensor, target: tf.Tensor, *, from_logits: bool = False) -> tf.Tensor:
-    """Return the mean of the loss of this name."""
-    return tf.reduce_mean(losses.binary_crossentropy(prediction, target, from_logits=from_logits))
-
-
-def categorical_crossentropy(prediction: tf.Tensor, target: tf.Tensor, *, from_logits: bool = False) -> tf.Tensor:
-    """Return the mean of the loss of this name."""
-    return tf.reduce_mean(losses.categorical_crossentropy(prediction, target, from_logits=from_logits))
-
-
-def sparse_categorical_crossentropy(
-    prediction: tf.Tensor, target: tf.Tensor, *, from_logits: bool = False
-) -> tf.Tensor:
-    """Return the mean of the loss of this name."""
-    return tf.reduce_mean(losses.sparse_categorical_crossentropy(prediction, target, from_logits=from_logits))
-
-
 def cosine_similarity(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """Return the mean over the examples of prediction . target / (|prediction| |target|); 0 where one of them is 0."""
     product = tf.math.l2_normalize(prediction, axis=-1) * tf.math.l2_normalize(target, axis=-1)
@@ -125,61 +98,6 @@ def recall(prediction: tf.Tensor, target: tf.Tensor, *, threshold: float = 0.5) 
     """Return the share of the targets above 0.5 whose prediction is above the threshold; 0 if there are none."""
     positive = target > 0.5
     return _ratio(positive & (prediction > threshold), positive, prediction)
-
-
-METRICS: dict[str, Callable[..., tf.Tensor]] = {
-    "mse": mse,
-    "rmse": rmse,
-    "mae": mae,
-    "max_error": max_error,
-    "r2": r2,
-    "accuracy": accuracy,
-    "binary_accuracy": binary_accuracy,
-    "categorical_accuracy": categorical_accuracy,
-    "sparse_categorical_accuracy": sparse_categorical_accuracy,
-    "binary_crossentropy": binary_crossentropy,
-    "categorical_crossentropy": categorical_crossentropy,
-    "sparse_categorical_crossentropy": sparse_categorical_crossentropy,
-    "cosine_similarity": cosine_similarity,
-    "precision": precision,
-    "recall": recall,
-}
-"""Every metric by its name."""
-
-_WITH_THRESHOLD = {"accuracy", "binary_accuracy", "precision", "recall"}
-_WITH_LOGITS = {"binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"}
-
-
-def named_metric(name: str, *, from_logits: bool = False, signed: bool = False) -> Metric:
-    """Return the metric as a function of (prediction, target) with a scalar value.
-
-    Args:
-        name: a key of METRICS.
-        from_logits: predictions are logits: class 1 begins at 0 in place of 1/2.
-        signed: predictions are scores for targets -1 and 1 (hinge losses): class 1 begins at 0 too.
-    Raises:
-        ShapeError: from the function, when shapes do not fit.
-    """
-    function = METRICS[name]
-    if name in _WITH_THRESHOLD:
-        function = partial(function, threshold=0.0 if from_logits or signed else 0.5)
-    elif name in _WITH_LOGITS:
-        function = partial(function, from_logits=from_logits)
-
-    def metric(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        kind = name
-        if name == "accuracy" and _are_labels(prediction, target):
-            kind = "sparse_categorical_accuracy"
-        check_shapes(kind, prediction.shape, target.shape)
-        return function(prediction, target if kind in LABEL_KINDS else tf.cast(target, prediction.dtype))
-
-    return metric
-
-
-def _are_labels(prediction: tf.Tensor, target: tf.Tensor) -> bool:
-    """Return whether the target is one class number for each row of a prediction of several classes."""
-    p, t = prediction.shape, target.shape
-    return p.rank >= 2 and p[-1] != 1 and (t.rank < p.rank or t[-1] == 1)
 
 
 def _share(hits: tf.Tensor, like: tf.Tensor) -> tf.Tensor:

@@ -1,45 +1,41 @@
-"""Names of metrics, and the direction in which they improve. No TensorFlow, so that configs are checked without it."""
+"""The named metrics. No TensorFlow, so that configs can be checked without it.
+
+One name here and a function of this name in `functions` add one; a loss needs no function: its mean is the metric.
+"""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
-MetricName = Literal[
+LowerIsBetter = Literal[
     "mse",
     "rmse",
     "mae",
     "max_error",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "sparse_categorical_crossentropy",
+]
+HigherIsBetter = Literal[
     "r2",
     "accuracy",
     "binary_accuracy",
     "categorical_accuracy",
     "sparse_categorical_accuracy",
-    "binary_crossentropy",
-    "categorical_crossentropy",
-    "sparse_categorical_crossentropy",
     "cosine_similarity",
     "precision",
     "recall",
 ]
+MetricName = Literal[LowerIsBetter, HigherIsBetter]
 """Every named metric."""
 
-METRIC_NAMES: tuple[MetricName, ...] = get_args(MetricName)
-
-HIGHER_IS_BETTER = frozenset(
-    {
-        "r2",
-        "accuracy",
-        "binary_accuracy",
-        "categorical_accuracy",
-        "sparse_categorical_accuracy",
-        "cosine_similarity",
-        "precision",
-        "recall",
-    }
-)
-"""The metrics that training should raise; every other one, and every loss, should fall."""
+TAKES_LABELS = frozenset({"sparse_categorical_crossentropy", "sparse_categorical_accuracy"})
+"""The metrics whose target is one class number an example; "accuracy" takes both, as the shapes say."""
 
 
 def higher_is_better(name: str) -> bool:
-    """Return whether the number `name` should rise; "validation_accuracy" is judged as "accuracy"."""
-    return name.removeprefix("validation_") in HIGHER_IS_BETTER
+    """Return whether training should raise the watched number `name`; every loss should fall.
+
+    "validation_accuracy" is judged as "accuracy".
+    """
+    return name.removeprefix("validation_") in get_args(HigherIsBetter)

@@ -23,7 +23,7 @@ MetricFunction: TypeAlias = "Callable[[Scope, Any, tf.Tensor, tf.Tensor | None],
 
 def build_named(name: MetricName, loss: LossSection, dtype: tf.DType) -> MetricFunction:
     """Return a metric by its name, which reads predictions as `loss` does."""
-    from .functions import named_metric
+    from .named import named_metric
 
     function = named_metric(name, from_logits=loss.predicts_logits, signed=loss.signed)
     return lambda scope, prediction, value, target: function(one_prediction(prediction, dtype), target)  # type: ignore[arg-type]

@@ -39,9 +39,13 @@ class CombinedUpdate:
         state: State,
         gradients: Sequence[tf.Tensor | None],
         parameters: Sequence[tf.Tensor],
-        learning_rate: tf.Tensor | Sequence[tf.Tensor],
+        learning_rate: tf.Tensor,
     ) -> tuple[State, tuple[tf.Tensor, ...]]:
-        """Return the state and the parameters after each group's update."""
+        """Return the state and the parameters after each group's update.
+
+        Args:
+            learning_rate: of all groups, (), or one for each, (number of groups,).
+        """
         new_state: list[tf.Tensor] = []
         new_parameters = list(parameters)
         rates = self._rates(learning_rate)
@@ -65,9 +69,7 @@ class CombinedUpdate:
         """The groups' names behind the number of the group."""
         return tuple(f"{n}/{name}" for n, (_, update) in enumerate(self._groups) for name in update.state_names)
 
-    def _rates(self, learning_rate: tf.Tensor | Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
-        if isinstance(learning_rate, (tuple, list)):
-            return learning_rate
+    def _rates(self, learning_rate: tf.Tensor) -> Sequence[tf.Tensor]:
         rates = tf.convert_to_tensor(learning_rate)
         return [rates] * len(self._groups) if rates.shape.rank == 0 else tf.unstack(rates, len(self._groups))
 

@@ -170,6 +170,7 @@ class KerasOptimizer(OptimizerSection):
         assert per_lane.keys() <= self.lane_settings(), sorted(per_lane)
         return KerasUpdate(
             self.keras_class(),
+            # Without the learning rate, which the engine gives with each step (`Step._rate`).
             settings={name: value for name, value in self if name not in ("kind", "learning_rate", "groups")},
             per_lane=per_lane,
             counts=self.counts,

@@ -15,9 +15,9 @@ import tensorflow as tf
 from gdrun.assembly import Built, assemble, build_parts
 from gdrun.assembly.assemble import start
 from gdrun.assembly.initial import initial_state
-from gdrun.assembly.initial_tensors import Parts
 from gdrun.assembly.objective import build_model
 from gdrun.assembly.optimizer import build_optimizer
+from gdrun.assembly.parts import Parts
 from gdrun.engine.feed import Feed
 from gdrun.engine.lane_drive import LaneInputs
 from gdrun.engine.state import Batch, Setting, TrainState

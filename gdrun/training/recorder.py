@@ -153,6 +153,10 @@ class Recorder:
         )
 
     def _columns(self, report: Report) -> dict[str, np.ndarray]:
+        """Return the columns of the report's rows in the order of metrics.jsonl.
+
+        A chunk observes more than its rows (its own end, ends of watched epochs); `is_row` says which belong there.
+        """
         records = {name: values[report.is_row] for name, values in report.records.items() if name not in _NOT_IN_ROWS}
         per_epoch = self._prepared.built.steps_per_epoch
         columns = {"step": records.pop("step")}

@@ -23,7 +23,7 @@ from gdrun.losses.shapes import check_shapes
     ],
 )
 def test_shapes_that_fit_are_accepted(kind, prediction, target, broadcast):
-    check_shapes(kind, prediction, target, broadcast=broadcast)
+    check_shapes(kind, prediction, target, takes_labels=kind.startswith("sparse"), broadcast=broadcast)
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_shapes_that_fit_are_accepted(kind, prediction, target, broadcast):
 )
 def test_shapes_that_do_not_fit_are_refused_with_both_and_the_mend(kind, prediction, target, broadcast, message, hint):
     with pytest.raises(ShapeError, match=message) as caught:
-        check_shapes(kind, prediction, target, broadcast=broadcast)
+        check_shapes(kind, prediction, target, takes_labels=kind.startswith("sparse"), broadcast=broadcast)
     assert (hint is None and caught.value.hint is None) or hint in caught.value.hint

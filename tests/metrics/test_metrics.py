@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import typing
 
 import keras
@@ -10,8 +11,10 @@ import pytest
 import tensorflow as tf
 
 from gdrun.errors import ShapeError
-from gdrun.metrics.functions import HIGHER_IS_BETTER, METRIC_NAMES, METRICS, higher_is_better, named_metric
-from gdrun.metrics.names import MetricName
+from gdrun.losses import functions as losses
+from gdrun.metrics import functions
+from gdrun.metrics.named import named_metric
+from gdrun.metrics.names import TAKES_LABELS, HigherIsBetter, LowerIsBetter, MetricName, higher_is_better
 
 N = 211
 RANDOM = np.random.default_rng(1)
@@ -64,9 +67,13 @@ def test_a_metric_is_keras_metric(name, prediction, target, oracle):
 
 
 def test_the_names_of_the_config_are_the_metrics():
-    assert set(METRICS) == set(METRIC_NAMES) == set(typing.get_args(MetricName))
-    assert {case[0] for case in CASES} | {"max_error"} == set(METRICS)
-    assert set(METRICS) >= HIGHER_IS_BETTER
+    names = typing.get_args(MetricName)
+    assert names == (*typing.get_args(LowerIsBetter), *typing.get_args(HigherIsBetter))
+    assert {case[0] for case in CASES} | {"max_error"} == set(names)
+    assert set(names) >= TAKES_LABELS
+    own = {name for name, value in vars(functions).items() if inspect.isfunction(value) and not name.startswith("_")}
+    assert own <= set(names), "a metric that no config can name"
+    assert all(hasattr(losses, name) for name in set(names) - own)
 
 
 @pytest.mark.parametrize(

@@ -414,7 +414,7 @@ class TestCombined:
         ]
         for step in range(5):
             grads = gradients(parameters, noise, step)
-            state, parameters = both.apply(state, grads, parameters, rates)
+            state, parameters = both.apply(state, grads, parameters, tf.stack(rates))
             parts = [
                 optimizer.apply(own, [grads[i] for i in indices], mine, rate)
                 for (indices, _), optimizer, (own, mine), rate in zip(groups, alone, parts, rates, strict=True)

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from gdrun.errors import ComponentError
 from gdrun.schedules.factors import FromFunction, LearningRateFactor
+from tests.families import members
 
 schedules = keras.optimizers.schedules
 F = np.float64  # Keras computes in float64 if it is given no Python float, which it rounds to float32
@@ -85,6 +86,12 @@ EVERY_FACTOR = [
     section("one_cycle"),
     FromFunction(lambda step, epoch: 1 / np.sqrt(1 + step + epoch)),
 ]
+
+
+def test_every_factor_of_the_step_alone_is_tested_here():
+    needs_more = {"formula", "plateau"}  # constants of a config, and the course of a run
+    tested = {type(factor) for factor in EVERY_FACTOR}
+    assert {kind for kind, member in members("factors").items() if member not in tested} == needs_more
 
 
 @pytest.mark.parametrize("factor", EVERY_FACTOR, ids=lambda factor: repr(factor).partition(" at ")[0])

@@ -1,4 +1,4 @@
-"""Parts of an experiment as tensors, before there is a program: data, objective, initial state, settings.
+"""Parts of an experiment before there is a program: data, objective, initial state and settings, as tensors.
 
 Trials that run as lanes of one program differ in these alone.
 """
