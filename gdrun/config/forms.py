@@ -102,7 +102,10 @@ class Form:
     @property
     def whole(self) -> Any:
         """The annotation, for pydantic."""
-        annotation = Annotated[self.annotation, *self.marks] if self.marks else self.annotation  # type: ignore[valid-type]
+        # A field's FieldInfo holds its marks once more; a discriminator that is applied twice is an error.
+        held = [mark for info in self.marks if isinstance(info, FieldInfo) for mark in info.metadata]
+        marks = [mark for mark in self.marks if not any(mark is other for other in held)]
+        annotation = Annotated[self.annotation, *marks] if marks else self.annotation  # type: ignore[valid-type]
         return annotation | None if self.optional else annotation
 
 

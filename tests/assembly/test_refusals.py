@@ -168,7 +168,7 @@ CASES = {
     ),
     "several outputs against a target": (
         ["model.formula={a: w*x, b: x}"],
-        ("loss",),
+        ("loss", "kind"),
         ["a, b", "formula"],
     ),
     "target of a named loss": (
