@@ -23,7 +23,7 @@ from gdrun.experiment.experiment import Experiment
 from . import places, texts
 from .case import Case
 
-SECONDS = 2.0
+SECONDS = 60
 HANGS_AFTER_SECONDS = 60
 _BAD = (
     "subprocess.Popen",

