@@ -88,9 +88,9 @@ class RunEnd:
     def _show(self, *, verbose: bool, picture: bool) -> None:
         terminal.message(*table(self._rows(verbose), indent=2))
         if self.status == "diverged":
-            advice = (
-                "a smaller learning rate may hold (`gdrun lr` finds one); data far from 1 wants `scale: standardize`"
-            )
+            advice = "a smaller learning rate may hold (`gdrun lr` finds one)"
+            if "data.kind" in self.info.settings:
+                advice += "; data far from 1 wants `scale: standardize`"
             terminal.message(Text(f"  {advice}", "dim"))
 
     def _rows(self, verbose: bool) -> list[tuple[str, str]]:

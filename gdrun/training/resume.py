@@ -90,7 +90,8 @@ def check_unfinished(run: Run, *, more: bool) -> None:
         steps = plural(record.steps or 0, "step")
         raise UsageError(f"{name} is complete, {steps}", hint="give it more: gdrun resume RUN epochs=200, or steps=")
     why = safe_text(record.why or status.value, limit=200)
-    raise UsageError(f"{name} has ended ({status.value}): {why}", hint="`gdrun train RUN KEY=VALUE` makes another run")
+    hint = f"`gdrun train {run.directory} KEY=VALUE` makes another run"
+    raise UsageError(f"{name} has ended ({status.value}): {why}", hint=hint)
 
 
 def _lacks_trials(record: RunInfo) -> bool:
