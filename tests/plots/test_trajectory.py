@@ -221,6 +221,7 @@ def test_what_has_no_way_is_refused_with_the_mend(make_run, rows, message, hint)
 def test_a_run_that_diverged_is_shown_until_it_does(make_run):
     rows = [{"step": k, "loss": 4.0**k, "parameters.x": (-2.0) ** k, "parameters.y": 1.0} for k in range(9)]
     config = 'model: {kind: formula, formula: x**2 + y**2, parameters: {x: 1, "y": 1}}\n'
+    config += "optimizer: {kind: sgd, learning_rate: 0.1}\nschedule: {steps: 9}\n"
     run = make_run(rows, config=config, status="diverged", diverged={"step": 8, "reason": "loss_not_finite"})
     figure = trajectory(run, load=never)
     np.testing.assert_array_equal(figure.series[0].x, [1, -2, 4, -8])  # losses up to 100
