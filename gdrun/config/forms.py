@@ -20,7 +20,7 @@ from typing_extensions import TypeAliasType
 from gdrun.errors import ConfigPath
 
 from .scalars import written
-from .section import FORMULA, LaterUnion, Section
+from .section import LaterUnion, Section
 from .source import Node
 
 
@@ -81,11 +81,6 @@ class Form:
             return {}
         arms = map(form, get_args(self.annotation))
         return {arm.mark(Tag).tag: Form(arm.annotation, arm.marks, self.optional) for arm in arms}
-
-    @property
-    def is_formula(self) -> bool:
-        """True where a formula must stand."""
-        return FORMULA in self.marks
 
     @property
     def values(self) -> Form | None:

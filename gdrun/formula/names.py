@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
 from gdrun.errors import FormulaError
 
 from .failures import LocatedFormulaError
 from .mistakes import KEYWORDS
 from .nodes import (
-    LOOP_COUNTER,
     CallNode,
-    Definition,
     Expression,
     FormulaNode,
     IndexNode,
-    LoopDefinition,
     NameNode,
     OperationNode,
     walk,
@@ -111,40 +108,6 @@ def _listed(names: Collection[str]) -> str:
     ordered = sorted(names)
     rest = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
     return ", ".join(ordered[:_SHOWN]) + rest
-
-
-def check_definitions(
-    definitions: Mapping[str, Definition], allowed_names: Collection[str], allowed_callables: Collection[str] = ()
-) -> list[FormulaError]:
-    """Check the names of `define:` in order: each definition may use the ones above it.
-
-    Returns:
-        LocatedFormulaErrors whose `inside` is (name,) or (name, part), relative to the `define` section.
-    """
-    errors: list[FormulaError] = []
-    defined = set(allowed_names)
-    for name, definition in definitions.items():
-        parts: list[tuple[tuple[str, ...], Expression, set[str]]]
-        if isinstance(definition, LoopDefinition):
-            within = defined | {name, LOOP_COUNTER}
-            parts = [((name, "start"), definition.start, defined), ((name, "repeat"), definition.repeat, within)]
-            if definition.while_ is not None:
-                parts.append(((name, "while"), definition.while_, within))
-        else:
-            parts = [((name,), definition, defined)]
-        for path, expression, allowed in parts:
-            for error in check_names(expression, allowed, allowed_callables):
-                below = error.inside if isinstance(error, LocatedFormulaError) else ()
-                hint = error.hint
-                if any(error.message == f"unknown name {later!r}" for later in definitions if later not in defined):
-                    hint = "definitions are evaluated in order; move it above this one"
-                errors.append(
-                    LocatedFormulaError(
-                        error.message, offset=error.offset, length=error.length, hint=hint, inside=path + below
-                    )
-                )
-        defined.add(name)
-    return errors
 
 
 _DIFFERENCES = ("subtract", "squared_difference")

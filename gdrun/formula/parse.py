@@ -15,11 +15,11 @@ from gdrun.errors import FormulaError
 from . import nodes
 from .failures import LocatedFormulaError, inside
 from .mistakes import attribute, clean, missing_operator, mistake, private_name
-from .names import RESERVED, check_definitions, check_name, check_names
+from .names import RESERVED, check_name, check_names
 from .nodes import Expression, FormulaNode
 from .table import DERIVATIVES, OF_TWO_VALUES, TABLE, Function
 
-__all__ = ["RESERVED", "Expression", "check_definitions", "check_name", "check_names", "parse"]
+__all__ = ["RESERVED", "Expression", "check_name", "check_names", "parse"]
 
 MAX_DEPTH = 96
 """Deepest nesting of operations; a long sum or product counts once."""

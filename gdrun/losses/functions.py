@@ -205,15 +205,6 @@ def reduce(values: tf.Tensor, reduction: Reduction, weights: tf.Tensor | None = 
     return tf.reduce_mean(values) if reduction == "mean" else tf.reduce_sum(values)
 
 
-def example_count(batch: tf.Tensor) -> int | tf.Tensor:
-    """Return the length of the leading axis, a Python integer where it is known: a batch's weight in an epoch's mean.
-
-    A mean over an epoch whose last batch is smaller is sum(count * loss) / sum(count); a sum is just added up.
-    """
-    length = batch.shape[0]
-    return tf.shape(batch)[0] if length is None else length
-
-
 def penalty(parameters: Iterable[tf.Tensor], *, l1: Any = 0.0, l2: Any = 0.0) -> tf.Tensor | float:
     """Return sum over the parameters of l1 * sum(|w|) + l2 * sum(w**2), 0.0 if both are the number 0.
 

@@ -25,6 +25,11 @@ FORMULA = "{kind: formula, formula: a * x, parameters: {a: 1.0}}"
         ({"model": "{kind: formula, formula: siin(a * x), parameters: {a: 1}}"}, "siin", "unknown function 'siin'"),
         ({"define": "{h: a * g, g: x}", "model": FORMULA.replace("a * x", "h")}, "g", "not known yet"),
         ({"define": "{h: {start: x, repeat: h * j, times: 3}}"}, "j", "unknown name 'j'"),
+        (
+            {"define": "{h: {start: x, repeat: 2 * h + i, while: h < limit, at_most: 3}}"},
+            "limit",
+            "unknown name 'limit'",
+        ),
         ({"loss": "{kind: formula, formula: sum(prediction - targt)}"}, "targt", "unknown name 'targt'"),
         ({"metrics": "[{name: m, formula: sum(q)}]"}, "q", "unknown name 'q'"),
         ({"record": "{formulas: {n: norm(W)}}"}, "W", "unknown name 'W'"),

@@ -12,8 +12,8 @@ import pytest
 from gdrun.errors import FormulaError
 from gdrun.formula.failures import LocatedFormulaError
 from gdrun.formula.mistakes import MAX_LENGTH
-from gdrun.formula.nodes import LoopDefinition, NumberNode
-from gdrun.formula.parse import RESERVED, check_definitions, check_name, check_names, parse
+from gdrun.formula.nodes import NumberNode
+from gdrun.formula.parse import RESERVED, check_name, check_names, parse
 
 
 def num_calls(function: Callable[[], object]) -> int:
@@ -211,17 +211,6 @@ def test_an_unknown_name_in_a_list_is_placed_in_its_element():
     assert error.offset == 4
 
 
-def test_definitions_see_only_the_ones_above_them():
-    definitions = {
-        "h": parse("x + g"),
-        "g": parse("x"),
-        "b": LoopDefinition(parse("g"), parse("2 * b + i"), while_=parse("b < limit"), at_most=3),
-    }
-    errors = check_definitions(definitions, {"x"})
-    assert [error.problem(("define",)).path for error in errors] == [("define", "h"), ("define", "b", "while")]
-    assert "move it above" in (errors[0].hint or "")
-
-
 @pytest.mark.parametrize("name", ["pi", "target", "prediction", "step", "epoch", "and", "lambda"])
 def test_names_with_a_meaning_cannot_be_taken(name: str):
     assert name in RESERVED
@@ -252,8 +241,8 @@ def test_names_are_plain_words(name: str):
 
 def test_reading_and_checking_formulas_imports_neither_numpy_nor_tensorflow():
     program = (
-        "import sys; from gdrun.formula.parse import parse, check_definitions, check_names; "
-        "check_definitions({'h': parse('sum(x)')}, ['x']); "
+        "import sys; from gdrun.formula.parse import parse, check_names; "
+        "check_names(parse('sum(x)'), ['x']); "
         "print([name for name in ('numpy', 'tensorflow', 'yaml') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

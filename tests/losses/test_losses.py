@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from gdrun.errors import ShapeError
 from gdrun.losses import functions
-from gdrun.losses.functions import example_count, penalty, reduce, scalar_loss
+from gdrun.losses.functions import penalty, reduce, scalar_loss
 from gdrun.losses.named import NamedLoss
 from tests.families import members
 
@@ -258,12 +258,6 @@ def test_weights_multiply_the_examples_as_keras_sample_weight_does():
         assert np.isclose(got, keras_loss(t, p, sample_weight=weights), rtol=1e-6)
     values = tf.constant(RANDOM.normal(size=(N, 1)))
     assert np.isclose(reduce(values, "sum", tf.constant(weights, tf.float64)), values.numpy()[:, 0] @ weights)
-
-
-def test_the_count_of_examples_is_a_number_where_the_shape_is_known():
-    assert example_count(tf.zeros((7, 2))) == 7
-    count = tf.function(example_count, input_signature=[tf.TensorSpec((None, 2))])
-    assert int(count(tf.zeros((7, 2)))) == 7
 
 
 def test_broadcasting_is_refused_unless_it_is_asked_for():
