@@ -77,6 +77,8 @@ class RunInfo(BaseModel):
     """What ended it: "steps", "loss_below", "patience", "signal", ..."""
     why: str | None = None
     """The same in words."""
+    signal: int | None = None
+    """The number of the signal that ended it, where one did: 2 is SIGINT, 15 is SIGTERM."""
     started: str | None = None
     finished: str | None = None
     seconds: Number | None = None

@@ -168,7 +168,9 @@ def resume_sweep(
             raise
         open_things.enter_context(store)
         resumed = (*store.info.resumed, {"trials": int(table.total - len(missing))})
-        store.update_info(status=str(Status.RUNNING), finished=None, stopped_by=None, why=None, resumed=resumed)
+        store.update_info(
+            status=str(Status.RUNNING), finished=None, stopped_by=None, why=None, signal=None, resumed=resumed
+        )
         groups = [] if spec.search is not None else parts_of(group_trials(spec), missing)
         return _carry_out(store, spec, groups, settings, table, executor, first, listener)
 

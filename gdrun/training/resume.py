@@ -288,6 +288,7 @@ def _reopen(store: RunStore, prepared: Prepared, position: Position | None) -> N
         status=Status.RUNNING.value,
         stopped_by=None,
         why=None,
+        signal=None,
         finished=None,
         final={},
         best={},

@@ -70,6 +70,7 @@ def test_an_interrupted_sweep_goes_on(config: Path, whole: dict[str, bytes], tmp
     """Finished rows stay as they are, byte for byte, and so do their parts until the end."""
     begun = sweep(config, runs_dir=tmp_path, listener=Interrupting())
     assert begun.status is Status.INTERRUPTED
+    assert begun.info.signal == signal.SIGINT
     assert begun.info.extra["trials"]["missing"] == 36
     assert sound(begun.directory)
     rows = (begun.directory / "trials.csv").read_bytes()
@@ -79,6 +80,7 @@ def test_an_interrupted_sweep_goes_on(config: Path, whole: dict[str, bytes], tmp
     assert contents(ended.directory) == whole
     assert ended.status is Status.COMPLETED
     assert sound(ended.directory)
+    assert ended.info.signal is None
     assert len(ended.info.resumed) == 1
     assert not list((ended.directory / "parts").glob("*"))
     with pytest.raises(UsageError, match="no run in"):
