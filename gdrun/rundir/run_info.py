@@ -88,7 +88,7 @@ class RunInfo(BaseModel):
     epochs: Number | None = None
     """Passes over the data begun, fractions included."""
     resumed: tuple[Values, ...] = ()
-    """One mapping for each time it was resumed: when, and from which step."""
+    """One mapping for each time it was resumed: when, step (of a sweep: trials, those that had a result), command."""
     command: tuple[str, ...] = ()
     """The arguments of the process, `argv`."""
     versions: Values = {}

@@ -30,7 +30,7 @@ from gdrun.text import plural
 from gdrun.training.listener import Listener, Progress, plan_of
 from gdrun.training.prepare import Prepared, locating, prepare
 from gdrun.training.recorder import begin, config_hash, run_info, warn
-from gdrun.training.resume import continue_run, find_resumable, prepare_again
+from gdrun.training.resume import continue_run, find_resumable, prepare_again, running_again
 from gdrun.training.signals import Abandoned, StopRequests
 
 from .executors import Executor, make_executor
@@ -167,10 +167,7 @@ def resume_sweep(
             store.leave()
             raise
         open_things.enter_context(store)
-        resumed = (*store.info.resumed, {"trials": int(table.total - len(missing))})
-        store.update_info(
-            status=str(Status.RUNNING), finished=None, stopped_by=None, why=None, signal=None, resumed=resumed
-        )
+        store.update_info(**running_again(store.info, trials=int(table.total - len(missing))))
         groups = [] if spec.search is not None else parts_of(group_trials(spec), missing)
         return _carry_out(store, spec, groups, settings, table, executor, first, listener)
 

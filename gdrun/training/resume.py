@@ -23,7 +23,7 @@ from gdrun.config.plugins import PluginSources
 from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.experiment.loading import LoadedConfig, load_config
 from gdrun.rundir import layout
-from gdrun.rundir.environment import describe_host, package_versions
+from gdrun.rundir.environment import command_line, describe_host, package_versions
 from gdrun.rundir.files import read_file
 from gdrun.rundir.layout import default_runs_root, find_run, iterate_runs
 from gdrun.rundir.run import Run
@@ -239,6 +239,17 @@ def continue_run(
     return run
 
 
+def running_again(record: RunInfo, **position: int) -> dict[str, Any]:
+    """Return the changes of run.json with which a run or a sweep is running again.
+
+    Args:
+        position: `step` of a run, or of a sweep the number of `trials` that have a result.
+    """
+    entry = {"when": now_text(), **position, "command": command_line()}
+    ending = dict.fromkeys(("stopped_by", "why", "signal", "finished"))
+    return {"status": Status.RUNNING.value, **ending, "resumed": (*record.resumed, entry)}
+
+
 def _find_position(store: RunStore, prepared: Prepared) -> tuple[Position | None, Sequence[str]]:
     """Return (position of the newest whole checkpoint, None for the start; warnings)."""
     checkpoints = store.checkpoints(keep=prepared.loaded.experiment.checkpoint.keep)
@@ -285,18 +296,13 @@ def _reopen(store: RunStore, prepared: Prepared, position: Position | None) -> N
     settings = {key: value for key, value in record.settings.items() if key not in lengths}
     settings |= {key: value for key, value in new["settings"].items() if key in lengths}
     store.update_info(
-        status=Status.RUNNING.value,
-        stopped_by=None,
-        why=None,
-        signal=None,
-        finished=None,
+        **running_again(record, step=step),
         final={},
         best={},
         diverged=None,
         steps=step,
         epochs=step / prepared.built.steps_per_epoch,
         seconds=position.seconds if position else 0.0,
-        resumed=(*record.resumed, {"when": now_text(), "step": step, "command": new["command"]}),
         # A kill before the new config is written leaves the old one, which is then as good.
         extra={**new["extra"], PREVIOUS_HASH: record.config_hash},
         config_hash=new["config_hash"],

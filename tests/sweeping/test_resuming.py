@@ -81,7 +81,9 @@ def test_an_interrupted_sweep_goes_on(config: Path, whole: dict[str, bytes], tmp
     assert ended.status is Status.COMPLETED
     assert sound(ended.directory)
     assert ended.info.signal is None
-    assert len(ended.info.resumed) == 1
+    (entry,) = ended.info.resumed
+    assert list(entry) == ["when", "trials", "command"], "as of a run, which has its step in place of the trials"
+    assert (entry["trials"], entry["command"]) == (18, sys.argv)
     assert not list((ended.directory / "parts").glob("*"))
     with pytest.raises(UsageError, match="no run in"):
         find_resumable(runs_dir=tmp_path)
