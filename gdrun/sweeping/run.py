@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from gdrun.config.plugins import PluginSources
-from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.errors import UsageError
 from gdrun.experiment.loading import LoadedConfig
 from gdrun.rundir.environment import PACKAGES
 from gdrun.rundir.layout import default_runs_root
@@ -29,8 +29,15 @@ from gdrun.rundir.store import RunStore
 from gdrun.text import plural
 from gdrun.training.listener import Listener, Progress, plan_of
 from gdrun.training.prepare import Prepared, locating, prepare
-from gdrun.training.recorder import begin, config_hash, run_info, warn
-from gdrun.training.resume import continue_run, find_resumable, prepare_again, running_again
+from gdrun.training.recorder import begin, run_info, warn
+from gdrun.training.resume import (
+    check_built,
+    check_environment,
+    continue_run,
+    find_resumable,
+    prepare_again,
+    running_again,
+)
 from gdrun.training.signals import Abandoned, StopRequests
 
 from .executors import Executor, make_executor
@@ -150,11 +157,12 @@ def resume_sweep(
     if overrides:
         raise UsageError("a sweep goes on as it is; nothing of it can change", hint="gdrun resume RUN")
     record = Run(directory).info
-    spec = plan_trials(directory, plugins=plugins)
-    if record.config_hash not in (None, config_hash(spec.config_text())):
-        raise RunDirectoryError(f"the config of {directory} is not the one that the sweep began with")
     recorded = record.extra.get("settings_of_sweep", {})
     settings = _Settings(**({"device": None, "threads": None, "jobs": 1, "cluster": None} | recorded))
+    # Results of other versions or devices are not to end in one table. A cluster asks its workers for their versions.
+    own_machine = settings.cluster is None or settings.cluster.startswith("local")
+    check_environment(directory, record, own_machine=own_machine)
+    spec = plan_trials(directory, plugins=plugins)
     listener = listener or Listener()
     store = RunStore.open(directory)
     with ExitStack() as open_things:
@@ -163,6 +171,7 @@ def resume_sweep(
             missing = table.missing()
             executor = open_things.enter_context(closing(settings.executor()))
             first = _first(spec, settings)
+            check_built(directory, record, first, spec.base)
         except BaseException:
             store.leave()
             raise
