@@ -31,7 +31,7 @@ _DETAILS = ("gradient_norm", "learning_rate")
 
 def summary_of(run: Run) -> RunEnd:
     """Return the summary of a run or a sweep that has ended."""
-    return SweepEnd(run) if run.info.kind == "sweep" else RunEnd(run)
+    return SweepEnd(run) if run.is_sweep else RunEnd(run)
 
 
 class RunEnd:

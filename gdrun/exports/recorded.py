@@ -122,11 +122,6 @@ def cell(value: Any) -> Any:
     return json.dumps(value, default=str)
 
 
-def is_sweep(run: Run) -> bool:
-    """Return whether a run is a sweep. Raises RunDirectoryError where its run info cannot be read."""
-    return run.info.kind == "sweep"
-
-
 def seconds_of(text: str | None) -> float | None:
     """Return a time of a record in seconds since 1970, None where there is none."""
     try:

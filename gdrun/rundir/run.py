@@ -91,7 +91,7 @@ class Run:
     @property
     def is_sweep(self) -> bool:
         """True for a sweep; False for a run, and where the run info cannot be read."""
-        return self.value("kind") == "sweep"
+        return self.problem is None and self.info.is_sweep
 
     @cached_property
     def settings(self) -> dict[str, Any]:

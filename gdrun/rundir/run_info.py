@@ -118,6 +118,11 @@ class RunInfo(BaseModel):
     warnings: tuple[str, ...] = ()
 
     @property
+    def is_sweep(self) -> bool:
+        """True for a sweep, False for a run."""
+        return self.kind == "sweep"
+
+    @property
     def extra(self) -> Values:
         """The keys that are no fields: what only sweeps have, and what a newer gdrun wrote."""
         return self.model_extra or {}

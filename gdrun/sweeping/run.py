@@ -135,7 +135,7 @@ def resume(
         RunDirectoryError: another process writes the run, it is damaged, or the disk refuses.
     """
     directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
-    if Run(directory).info.kind == "sweep":
+    if Run(directory).is_sweep:
         return resume_sweep(directory, overrides, plugins=plugins, listener=listener)
     return continue_run(prepare_again(directory, overrides, plugins=plugins), directory, listener=listener, log=log)
 

@@ -63,7 +63,7 @@ def find_resumable(run: str | Path | None = None, *, more: bool = False, runs_di
         candidate = Run(directory)
         with suppress(UsageError, RunDirectoryError):
             check_unfinished(candidate, more=more)
-            if not more or candidate.info.kind == "train":
+            if not more or not candidate.is_sweep:
                 return directory
     raise UsageError(
         f"no run in {safe_text(root)} can go on",
@@ -82,9 +82,9 @@ def check_unfinished(run: Run, *, more: bool) -> None:
         raise RunDirectoryError(f"{name} is busy: another process is writing it", hint="wait until it ends, or stop it")
     if status in _UNFINISHED or record.stopped_by == "seconds" or _lacks_trials(record):
         return
-    if record.kind == "sweep":
+    if record.is_sweep:
         raise UsageError(f"every trial of {name} has its result", hint=f"gdrun show {safe_text(run.directory.name)}")
-    if status is Status.COMPLETED and record.kind == "train":
+    if status is Status.COMPLETED:
         if more:
             return
         steps = plural(record.steps or 0, "step")
@@ -97,7 +97,7 @@ def check_unfinished(run: Run, *, more: bool) -> None:
 def _lacks_trials(record: RunInfo) -> bool:
     """Return whether it is a sweep some of whose trials have failed, or never ran."""
     counts = record.extra.get("trials")
-    if record.kind != "sweep" or not isinstance(counts, dict):
+    if not record.is_sweep or not isinstance(counts, dict):
         return False
     return any(isinstance(counts.get(kind), int) and counts[kind] > 0 for kind in ("failed", "missing"))
 
