@@ -53,7 +53,7 @@ def command(
     with session.quiet() as noise:
         try:
             if is_sweep:
-                run: Run = resume_sweep(directory, overrides, plugins=loaded_plugins, listener=listener)
+                run: Run = resume_sweep(directory, overrides, plugins=loaded_plugins, listener=listener, log=noise.take)
             else:
                 with session.waiting("starting TensorFlow"):
                     prepared = prepare_again(directory, overrides, plugins=loaded_plugins)

@@ -67,6 +67,7 @@ def sweep(
     plugins: PluginSources = (),
     listener: Listener | None = None,
     command: Sequence[str] | None = None,
+    log: Callable[[], str] | None = None,
 ) -> Run:
     """Train many trials of one experiment and return their sweep.
 
@@ -85,6 +86,7 @@ def sweep(
         plugins: as for `train`.
         listener: of its progress.
         command: what to record as the command line; default `sys.argv`.
+        log: returns TensorFlow's messages, for log.txt.
     Raises:
         ConfigError: the config, a space or a value in it is refused; nothing was written.
         ResourceError: the device, an extra or the cluster is not there.
@@ -104,7 +106,8 @@ def sweep(
         info = _info(spec, groups, first, settings, command)
         with RunStore.create(root, name or spec.base.experiment.name or "sweep", **info) as store:
             begin(store, spec.base, listener, first.built.warnings, spec.config_text())
-            return _carry_out(store, spec, groups, settings, TrialTable(len(spec)), executor, first, listener, command)
+            table = TrialTable(len(spec))
+            return _carry_out(store, spec, groups, settings, table, executor, first, listener, command, log)
 
 
 def resume(
@@ -136,7 +139,7 @@ def resume(
     """
     directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
     if Run(directory).is_sweep:
-        return resume_sweep(directory, overrides, plugins=plugins, listener=listener)
+        return resume_sweep(directory, overrides, plugins=plugins, listener=listener, log=log)
     return continue_run(prepare_again(directory, overrides, plugins=plugins), directory, listener=listener, log=log)
 
 
@@ -146,6 +149,7 @@ def resume_sweep(
     *,
     plugins: PluginSources = (),
     listener: Listener | None = None,
+    log: Callable[[], str] | None = None,
 ) -> Run:
     """Train the trials of a sweep that have no result; those that have one stay as they are, byte for byte.
 
@@ -178,7 +182,7 @@ def resume_sweep(
         open_things.enter_context(store)
         store.update_info(**running_again(store.info, trials=int(table.total - len(missing))))
         groups = [] if spec.search is not None else parts_of(group_trials(spec), missing)
-        return _carry_out(store, spec, groups, settings, table, executor, first, listener)
+        return _carry_out(store, spec, groups, settings, table, executor, first, listener, log=log)
 
 
 @dataclass(frozen=True)
@@ -318,6 +322,7 @@ def _carry_out(
     first: Prepared,
     listener: Listener,
     command: Sequence[str] | None = None,
+    log: Callable[[], str] | None = None,
 ) -> Run:
     """Train the groups, keeping each block as it comes, and close the store and the executor."""
     sizes = tuple(map(len, groups))
@@ -346,6 +351,8 @@ def _carry_out(
             pass
         finally:
             executor.close()
+            if log is not None and (messages := log()):
+                store.log(messages)
     if requests.signal is not None:
         sweep_store.close(Status.INTERRUPTED, signal=requests.signal, seconds=time.monotonic() - reporter.began)
     else:

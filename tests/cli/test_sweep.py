@@ -34,7 +34,7 @@ class FakeSweep:
     error: Exception | None = None
     called: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def sweep(self, source: Any, arguments: Any = (), *, listener: Any = None, **options: Any) -> Run:
+    def sweep(self, source: Any, arguments: Any = (), *, listener: Any = None, log: Any, **options: Any) -> Run:
         """Take the place of gdrun.sweeping.run.sweep."""
         self.called.append((source, list(arguments), options))
         if self.error is not None:

@@ -70,16 +70,18 @@ def sound(directory: Path) -> bool:
 
 def test_an_interrupted_sweep_goes_on(config: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     """Finished rows stay as they are, byte for byte, and so do their parts until the end."""
-    begun = sweep(config, runs_dir=tmp_path, listener=Interrupting())
+    begun = sweep(config, runs_dir=tmp_path, listener=Interrupting(), log=lambda: "TensorFlow at first")
     assert begun.status is Status.INTERRUPTED
+    assert "TensorFlow at first" in (begun.directory / "log.txt").read_text()
     assert begun.info.signal == signal.SIGINT
     assert begun.info.extra["trials"]["missing"] == 36
     assert sound(begun.directory)
     rows = (begun.directory / "trials.csv").read_bytes()
     assert whole["trials.csv"].startswith(rows)
     assert find_resumable(runs_dir=tmp_path) == begun.directory
-    ended = resume(begun.directory)
+    ended = resume(begun.directory, log=lambda: "TensorFlow again")
     assert contents(ended.directory) == whole
+    assert "TensorFlow again" in (ended.directory / "log.txt").read_text()
     assert ended.status is Status.COMPLETED
     assert sound(ended.directory)
     assert ended.info.signal is None
