@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import ConfigError, RunDirectoryError
-from gdrun.metrics.names import higher_is_better
+from gdrun.metric_names import higher_is_better
 from gdrun.suggest import ALIASES
 
 from . import layout
