@@ -235,6 +235,8 @@ def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
     yield from experiment.model.output_formulas().values()
     if experiment.loss is not None:
         yield from experiment.loss.formulas().values()
+    if experiment.gradients is not None and experiment.gradients.use:
+        yield from experiment.gradients.of.values()
     yield from experiment.optimizer.formulas()
     yield experiment.schedule.stop.formula or 0
     yield from experiment.record.formulas.values()

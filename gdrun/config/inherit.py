@@ -1,8 +1,10 @@
-"""Inheritance of configs: `extends:` names one parent, beside the config or below it."""
+"""Inheritance of configs: `extends:` names one parent, in the same git checkout or below the working directory."""
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from gdrun.errors import ConfigError, Problem, UsageError
@@ -36,7 +38,8 @@ def inherit(
         files: gets (name, bytes) of every parent.
         descendants: the files that extend `path`, directly or not.
     Raises:
-        ConfigError: if the parent is outside the folder, not a regular YAML file, not readable or its own ancestor.
+        ConfigError: if the parent is outside of the allowed folders, no regular YAML file, not readable or its own
+            ancestor.
     """
     assert isinstance(root.value, dict)
     extends = root.value.get("extends")
@@ -75,19 +78,35 @@ def _parent_path(extends: Node, path: Path | None, descendants: tuple[Path, ...]
     if not isinstance(written, str):
         raise _refused(extends, "extends: names one file, relative to this one")
     relative = Path(written)
-    if relative.is_absolute() or ".." in relative.parts or "\x00" in written or "~" in relative.parts[:1]:
-        raise _refused(extends, "a parent is in the folder of the config that extends it, or below")
-    if relative.suffix not in (".yaml", ".yml"):
-        raise _refused(extends, "a parent is a YAML file, .yaml or .yml")
+    if relative.is_absolute() or "\x00" in written or "~" in relative.parts[:1]:
+        raise _refused(extends, "extends: names one file, relative to this one")
     parent = path.parent / relative
-    folder, real = os.path.realpath(path.parent), os.path.realpath(parent)
-    if os.path.commonpath([folder, real]) != folder:
-        raise _refused(extends, "a parent is in the folder of the config that extends it, or below", "it is a link")
-    if any(os.path.realpath(other) == real for other in descendants):
+    # The file that is opened counts, not the links to it: a link in a checkout may lead anywhere.
+    real = Path(os.path.realpath(parent))
+    if not any(real.is_relative_to(top) for top in _allowed_tops(path)):
+        hint = "copy it beside this config, or run gdrun in a folder that holds both"
+        if ".." not in relative.parts:
+            hint = f"a link leads there; {hint}"
+        raise _refused(extends, "this parent is outside the config's git checkout and the working directory", hint)
+    if not {relative.suffix, real.suffix} <= {".yaml", ".yml"}:
+        raise _refused(extends, "a parent is a YAML file, .yaml or .yml")
+    if any(os.path.realpath(other) == str(real) for other in descendants):
         raise _refused(extends, "this config extends itself", " -> ".join(file.name for file in (*descendants, parent)))
     if len(descendants) > MAX_GENERATIONS:
         raise _refused(extends, f"more than {MAX_GENERATIONS} parents")
     return parent
+
+
+def _allowed_tops(path: Path) -> Iterator[Path]:
+    """Yield the folders below which a config at `path` may have its parent: its own, its git checkout, the current one.
+
+    A config that came from elsewhere must not make gdrun open, and quote in its messages, other files of the user.
+    """
+    folder = Path(os.path.realpath(path.parent))
+    yield folder
+    # `.git` is a file in the worktrees and submodules of git.
+    yield from itertools.islice((top for top in (folder, *folder.parents) if os.path.exists(top / ".git")), 1)
+    yield Path(os.path.realpath(os.curdir))
 
 
 def _refused(extends: Node, message: str, hint: str | None = None) -> ConfigError:

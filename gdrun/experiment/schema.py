@@ -12,7 +12,7 @@ from gdrun.config.section import LATER_MEMBERS, Section
 from .experiment import Experiment
 
 _PART = "Part"
-_EXTENDS = {"type": "string", "description": "A config that this one extends: in its folder or below."}
+_EXTENDS = {"type": "string", "description": "A config that this one extends, by its path from here."}
 
 
 def schema() -> dict[str, Any]:

@@ -96,6 +96,10 @@ class LossSection(Section):
         """Return (scope, prediction, target) -> scalar of `dtype`. Raises, when called: ComponentError."""
         raise NotImplementedError
 
+    def of_output(self, output: Any) -> Any:
+        """Return the objective, a tensor or an array as `output` is; only of a loss that is the model's output."""
+        raise NotImplementedError
+
     def residuals(self, dtype: tf.DType, trainable: Sequence[str]) -> Callable[[Scope, Any, Any], tf.Tensor]:
         """Return (scope, prediction, target) -> real vector whose squares add up to the loss, penalty included.
 

@@ -51,6 +51,9 @@ class OutputLoss(LossSection):
     def build(self, dtype: tf.DType) -> LossFunction:
         def loss(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
             value = scalar(prediction, dtype, what="the model's output, which is the objective,")
-            return -value if self.maximize else value
+            return self.of_output(value)
 
         return loss
+
+    def of_output(self, output: Any) -> Any:
+        return -output if self.maximize else output

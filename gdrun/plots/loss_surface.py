@@ -5,13 +5,18 @@ TensorFlow is imported by the functions that need it. Shape letters: P real numb
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gdrun.errors import GdrunError, UsageError
+from gdrun.experiment.experiment import RepeatedDefinition
+from gdrun.experiment.loading import load_config
+from gdrun.formula import numpy_ops
+from gdrun.formula.evaluate import Scope, evaluate, evaluate_constants
+from gdrun.formula.parse import parse
 from gdrun.rundir.run import Run
 from gdrun.text import safe_text
 
@@ -81,36 +86,30 @@ def formula_grid(run: Run, names: Sequence[str], x: np.ndarray, y: np.ndarray) -
     return _contours(grid_x, grid_y, values)
 
 
-def _formula(run: Run, names: Sequence[str]) -> Any:
+def _formula(run: Run, names: Sequence[str]) -> Callable[[Any, Any], Any] | None:
     """Return (x, y) -> loss by NumPy, None where the config holds anything but a formula of the two."""
-    from gdrun.config.document import read_document
-    from gdrun.formula import numpy_ops
-    from gdrun.formula.evaluate import Scope, evaluate, evaluate_constants
-    from gdrun.formula.parse import parse
-
-    config: Any = read_document(run.config.encode(), "config.yaml").plain()
-    model, loss = config.get("model"), config.get("loss", "output")
-    if not isinstance(model, Mapping) or model.get("kind") != "formula" or "data" in config or "networks" in model:
+    experiment = load_config(run.directory).experiment
+    model, loss, define = experiment.model, experiment.loss, experiment.define
+    # Without data and loss the model's output is the objective, as `loss: output` says it.
+    is_output = loss is None or (loss.is_the_models_output and loss.penalty is None)
+    outputs = model.output_formulas()
+    if experiment.data is not None or not is_output or len(outputs) != 1 or model.network_names():
         return None
-    if not isinstance(loss, Mapping):
-        loss = {"kind": loss}
-    if loss.get("kind") != "output" or loss.get("factor", 1) != 1 or loss.get("penalty"):
+    if set(model.parameter_names() or ()) != set(names):
         return None
-    formula, define = model.get("formula"), config.get("define") or {}
-    if not isinstance(formula, str) or not all(isinstance(value, str | int | float) for value in define.values()):
+    if any(isinstance(value, RepeatedDefinition) for value in define.values()):
         return None
-    if set(model.get("parameters") or {}) != set(names):
-        return None
-    constants = evaluate_constants({name: parse(value) for name, value in (config.get("constants") or {}).items()})
-    expression = parse(formula)
+    constants = evaluate_constants({name: parse(value) for name, value in experiment.constants.items()})
     definitions = {name: parse(value) for name, value in define.items()}
+    (expression,) = map(parse, outputs.values())
     if expression.draws or any(definition.draws for definition in definitions.values()):
         return None
     ops = numpy_ops.table()
 
     def objective(x: Any, y: Any) -> Any:
         values = constants | dict(zip(names, (x, y), strict=True))
-        return numpy_ops.number(evaluate(expression, Scope(values, definitions=definitions, ops=ops), owner="model"))
+        output = numpy_ops.number(evaluate(expression, Scope(values, definitions=definitions, ops=ops), owner="model"))
+        return output if loss is None else loss.of_output(output)
 
     return objective
 

@@ -75,6 +75,9 @@ def file_cases() -> Iterator[Case]:
         ".",
     ):
         yield Case(f"extends {parent!r}", lambda folder, parent=parent: _extends(folder, parent))
+    outside = "outside the config's git checkout"
+    yield Case("extends a file above the git checkout", _extends_above_checkout, says=outside)
+    yield Case("extends a link that leads out of the git checkout", _extends_link_out, says=outside)
     yield Case("a long chain of parents", _chain)
 
 
@@ -83,6 +86,22 @@ def _extends(folder: Path, parent: str) -> object:
     _written(folder / "other.yaml", LINE)
     _fifo(folder / "inner" / "f.yaml")
     return load(_written(folder / "inner" / "c.yaml", f'extends: "{parent}"\n' + LINE))
+
+
+def _checkout(folder: Path) -> Path:
+    _written(folder / "other.yaml", LINE)
+    (folder / "checkout" / ".git").mkdir(parents=True)
+    return folder / "checkout"
+
+
+def _extends_above_checkout(folder: Path) -> object:
+    return load(_written(_checkout(folder) / "c.yaml", "extends: ../other.yaml\n"))
+
+
+def _extends_link_out(folder: Path) -> object:
+    checkout = _checkout(folder)
+    _link(checkout / "link.yaml", "../other.yaml")
+    return load(_written(checkout / "c.yaml", "extends: link.yaml\n"))
 
 
 def _chain(folder: Path) -> object:

@@ -1,4 +1,4 @@
-"""`extends:` one parent, in the folder or below."""
+"""`extends:` one parent, in the same git checkout or below the working directory."""
 
 from __future__ import annotations
 
@@ -70,15 +70,18 @@ def test_data_files_of_a_parent_below_are_beside_the_parent(folder):
 @pytest.mark.parametrize(
     ("parent", "words"),
     [
-        ("../base.yaml", "in the folder"),
-        ("/etc/base.yaml", "in the folder"),
+        ("../base.yaml", "outside the config's git checkout and the working directory"),
+        ("../../missing.yaml", "outside the config's git checkout"),
+        ("/etc/base.yaml", "relative to this one"),
+        ("~/base.yaml", "relative to this one"),
         ("missing.yaml", "no such file"),
         ("base.txt", "YAML file"),
+        ("link.yaml", "YAML file"),
         ("child.yaml", "extends itself"),
         ("'[a.yaml]'", "YAML file"),
         ("[base.yaml]", "one file"),
         ("3", "one file"),
-        ("outside.yaml", "in the folder"),
+        ("outside.yaml", "outside the config's git checkout"),
         ("pipe.yaml", "a pipe"),
         ("folder.yaml", "a folder"),
         ("list.yaml", "not a mapping"),
@@ -90,12 +93,60 @@ def test_other_parents_are_refused_at_the_key(folder, parent, words, tmp_path_fa
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "base.yaml"
     elsewhere.write_text(LINE)
     (folder / "outside.yaml").symlink_to(elsewhere)
+    (folder / "notes.txt").write_text("secret")
+    (folder / "link.yaml").symlink_to("notes.txt")
     os.mkfifo(folder / "pipe.yaml")
     (folder / "folder.yaml").mkdir()
     (folder / "list.yaml").write_text("[1]")
     problem = refusal(folder, f"seed: 1\nextends: {parent}\n")
     assert words in problem.message
     assert problem.place.line == 2
+
+
+@pytest.mark.parametrize("git", ["folder", "file"])
+def test_a_parent_may_be_anywhere_in_the_same_git_checkout(folder, git):
+    (folder / ".git").mkdir() if git == "folder" else (folder / ".git").write_text("gitdir: elsewhere")
+    (folder / "base.yaml").write_text(line(data="{kind: csv, path: d.csv, inputs: [x], target: y}"))
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "middle.yml").write_text("extends: base.yaml\nseed: 5\n")
+    config = load(folder, "extends: ../../middle.yml\n", "a/b/child.yaml")
+    assert config.experiment.seed == 5
+    assert config.experiment.data.path == "../../d.csv"
+
+
+def test_another_checkout_is_outside(folder):
+    for name in ("mine", "theirs"):
+        (folder / name / ".git").mkdir(parents=True)
+    (folder / "theirs" / "base.yaml").write_text("SECRET: [")
+    (folder / "mine" / "child.yaml").write_text("extends: ../theirs/base.yaml\n")
+    with pytest.raises(ConfigError, match="outside the config's git checkout") as caught:
+        load_config(folder / "mine" / "child.yaml")
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_link_in_the_checkout_that_leads_out_of_it_is_refused(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "base.yaml").write_text(LINE)
+    (folder / ".git").mkdir()
+    (folder / "linked").symlink_to(elsewhere)
+    problem = refusal(folder, "extends: linked/base.yaml\n")
+    assert "outside" in problem.message
+    assert "a link leads there" in problem.hint
+    assert str(elsewhere) not in problem.message + problem.hint
+    (folder / "linked").unlink()
+    (folder / "linked").mkdir()
+    (folder / "linked" / "base.yaml").write_text(LINE)
+    load(folder, "extends: linked/base.yaml\n")
+
+
+def test_a_parent_outside_is_found_from_a_folder_that_holds_both_as_the_hint_says(folder, monkeypatch):
+    (folder / "sub").mkdir()
+    (folder / "sub" / "child.yaml").write_text("extends: ../base.yaml\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(folder / "sub" / "child.yaml")
+    assert "run gdrun in a folder that holds both" in caught.value.problems[0].hint
+    monkeypatch.chdir(folder)
+    assert load_config("sub/child.yaml").experiment.name == "child"
 
 
 def test_a_circle_of_parents_is_refused(folder):

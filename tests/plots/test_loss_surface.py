@@ -16,6 +16,8 @@ model:
   kind: formula
   formula: {formula}
   parameters: {{x: 0, "y": 0}}
+optimizer: {{kind: sgd, learning_rate: 0.1}}
+schedule: {{steps: 4}}
 {more}
 """
 
@@ -34,6 +36,13 @@ def test_the_contours_are_those_of_the_formula(make_run):
     np.testing.assert_allclose(grid.values, (1 - x) ** 2 + 100 * (y - x**2) ** 2, rtol=1e-12)
     assert grid.x[0] < 0 < 0.4 < grid.x[-1]
     assert grid.y[0] < 0.2 < 1.0 < grid.y[-1]
+
+
+def test_the_contours_of_a_maximum_are_those_of_the_recorded_loss(make_run):
+    """The loss is what is minimised: the output with the other sign."""
+    grid = grid_of(make_run, "4 - (x - 1)**2 - y**2", "loss: {kind: output, maximize: true}")
+    x, y = np.meshgrid(grid.x, grid.y)
+    np.testing.assert_allclose(grid.values, (x - 1) ** 2 + y**2 - 4, rtol=1e-12, atol=1e-12)
 
 
 def test_what_is_not_finite_is_left_blank(make_run):

@@ -167,6 +167,14 @@ def test_what_xla_cannot_compile_runs_as_a_graph_and_says_so(lab):
     assert "det" in (run.directory / "log.txt").read_text()
 
 
+def test_a_gradient_by_hand_that_xla_cannot_compile_runs_as_a_graph(lab):
+    gradient = "2 * mean((prediction - target) * x) + 0 * det([[w, 1], [b, 2]])"
+    text = LINE.replace("compile: graph", "compile: xla") + f'gradients: {{use: true, of: {{w: "{gradient}"}}}}\n'
+    built = lab.prepare(text).built
+    assert built.compile == "graph"
+    assert any("det cannot be compiled by XLA" in warning for warning in built.warnings)
+
+
 DIVERGING = """
 compile: graph
 model: {kind: formula, formula: (w - 1)**2, parameters: {w: 3}}
