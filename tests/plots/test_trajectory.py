@@ -187,6 +187,7 @@ def test_a_trajectory_of_a_complex_number_is_in_its_plane(make_run):
 def test_a_formula_of_two_numbers_needs_no_tensorflow(make_run):
     rows = [{"step": k, "loss": 1.0, "parameters.x": 0.1 * k, "parameters.y": 1.0} for k in range(4)]
     config = 'model: {kind: formula, formula: x**2 + y**2, parameters: {x: 0, "y": 1}}\n'
+    config += "optimizer: {kind: sgd, learning_rate: 0.1}\nschedule: {steps: 3}\n"
     figure = trajectory(make_run(rows, config=config), load=never)
     x, y = np.meshgrid(figure.grid.x, figure.grid.y)
     np.testing.assert_allclose(figure.grid.values, x**2 + y**2)
