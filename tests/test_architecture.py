@@ -15,7 +15,7 @@ PACKAGE = ROOT / "gdrun"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "text", "version"),
-    ("suggest", "plugin", "derivatives", "random_streams"),
+    ("suggest", "plugin", "derivatives", "random_streams", "metric_names"),
     ("formula",),
     ("config",),
     ("data", "models", "losses", "metrics", "optimizers", "schedules"),

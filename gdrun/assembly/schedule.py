@@ -11,7 +11,7 @@ from gdrun.config.located import located, refuse
 from gdrun.engine.step import Rules
 from gdrun.engine.watch import Watch
 from gdrun.experiment.experiment import Experiment
-from gdrun.metrics.names import higher_is_better
+from gdrun.metric_names import higher_is_better
 from gdrun.random_streams import RandomSource
 from gdrun.schedules.batches import Batches
 from gdrun.schedules.sections import Schedule, Stop

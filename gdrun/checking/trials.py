@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,11 +38,15 @@ class _SweepTable:
         self.best = run.info.best.get("trial")
         self.dtype = np.dtype(run.info.precision or loaded.experiment.precision)
         self._loaded = loaded
+        self._run = run
+
+    @cached_property
+    def parameters(self) -> dict[int, dict[str, np.ndarray]]:
+        """The final parameters of each trial, {} where they cannot be read."""
         try:
-            self._arrays: Mapping[str, np.ndarray] = run.parameters
+            return self._run.trial_parameters()
         except RunDirectoryError:
-            self._arrays = {}
-        self._position = {int(trial): at for at, trial in enumerate(self._arrays.get("trial", ()))}
+            return {}
 
     def axis(self, key: str) -> str:
         """The column that a key of `where` or `values` means."""
@@ -52,17 +57,6 @@ class _SweepTable:
             return dotted(find(Override(key, root, root.span), root, EXPERIMENT))
         except ConfigError:
             return key
-
-    def parameters(self, trial: int) -> dict[str, np.ndarray]:
-        """The final parameters of a trial."""
-        values_by_name = {}
-        for name, values in self._arrays.items():
-            bare, at, owner = name.rpartition("@")
-            if at and owner == str(trial):
-                values_by_name[bare] = values
-            elif name != "trial" and not at and trial in self._position:
-                values_by_name[name] = values[self._position[trial]]
-        return values_by_name
 
     def chosen(self, where: Any) -> list[dict[str, Any]]:
         """The rows that `where` means."""
@@ -134,7 +128,7 @@ def _of_trial(wanted: ExpectedTrials, expect: Expect, row: dict[str, Any], table
     for key, expected in wanted.values.items():
         yield from judge(f"values.{key}", expected, axes, table.axis(key), tolerances, np.dtype(np.float64))
     if wanted.parameters:
-        parameters = table.parameters(row["trial"])
+        parameters = table.parameters.get(row["trial"], {})
         for name, expected in wanted.parameters.items():
             yield from judge(f"parameters.{name}", expected, parameters, name, tolerances, table.dtype)
 

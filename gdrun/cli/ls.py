@@ -156,7 +156,7 @@ def _difference(run: Run, paths: Sequence[str], names: dict[str, str]) -> Cell:
         return problem.replace(f"{run.directory}/", "").removesuffix("."), "red"
     values = ((path, run.settings.get(path)) for path in paths)
     words = [f"{names[path]}={short(value)}" for path, value in values if value is not None]
-    if run.get("kind") == "sweep":
+    if run.is_sweep:
         words.insert(0, _sweep_words(run))
     return " ".join(words)
 

@@ -47,13 +47,13 @@ def command(
     if len(runs) > 1:
         raise UsageError("one run at a time can be resumed", hint="gdrun resume RUN")
     directory = find_resumable(runs[0] if runs else None, more=bool(overrides), runs_dir=runs_dir)
-    is_sweep = Run(directory).info.kind == "sweep"
+    is_sweep = Run(directory).is_sweep
     loaded_plugins = session.load_plugins(plugins)
     listener = progress.listener(directory.name if is_sweep else "", quiet=quiet, verbose=verbose)
     with session.quiet() as noise:
         try:
             if is_sweep:
-                run: Run = resume_sweep(directory, overrides, plugins=loaded_plugins, listener=listener)
+                run: Run = resume_sweep(directory, overrides, plugins=loaded_plugins, listener=listener, log=noise.take)
             else:
                 with session.waiting("starting TensorFlow"):
                     prepared = prepare_again(directory, overrides, plugins=loaded_plugins)

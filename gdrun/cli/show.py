@@ -78,7 +78,7 @@ def _page(run: Run, facts: Facts, width: int) -> list[Line]:
         lines.append(str(facts["description"]))
     status, style = status_cell(str(facts["status"]))
     lines.append(Text.assemble((status, f"bold {style}"), f": {facts['why']}" if facts["why"] else ""))
-    for heading, section in SWEEP_SECTIONS if facts["kind"] == "sweep" else RUN_SECTIONS:
+    for heading, section in SWEEP_SECTIONS if run.is_sweep else RUN_SECTIONS:
         content = attempt(lambda section=section: list(section(run, facts, width)))  # type: ignore[misc]
         content = [f"  {content}"] if isinstance(content, str) else content
         if content:
@@ -116,7 +116,7 @@ def _values(run: Run, facts: Facts, width: int) -> list[Line]:
     kept = [index for index in range(len(titles)) if index == 0 or any(row[index] for row in rows)]
     rows = [[row[index] for index in kept] for row in rows]
     lines = table(rows, [titles[index] for index in kept], indent=2) if rows else []
-    if facts["kind"] == "sweep":
+    if run.is_sweep:
         best = run.best_run
         parameters = [] if best is None else _parameters(best)
         return [*lines, *(["", "  the best trial's parameters:", *parameters] if parameters else [])]

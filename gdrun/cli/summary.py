@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ _DETAILS = ("gradient_norm", "learning_rate")
 
 def summary_of(run: Run) -> RunEnd:
     """Return the summary of a run or a sweep that has ended."""
-    return SweepEnd(run) if run.info.kind == "sweep" else RunEnd(run)
+    return SweepEnd(run) if run.is_sweep else RunEnd(run)
 
 
 class RunEnd:
@@ -49,8 +50,7 @@ class RunEnd:
     def exit_code(self) -> int:
         """The exit code of the command that ran it: 143 after SIGTERM or SIGHUP, 130 after any other signal, ..."""
         if self.status == "interrupted":
-            signal_name = f"{self.info.stopped_by} {self.info.why} {self.info.extra.get('signal')}".upper()
-            terminated = any(name in signal_name for name in ("SIGTERM", "SIGHUP"))
+            terminated = self.info.signal in (signal.SIGTERM, signal.SIGHUP)
             return ExitCode.TERMINATED if terminated else ExitCode.INTERRUPTED
         return self._outcome()
 

@@ -87,9 +87,9 @@ def command(
     options |= {"runs_dir": runs_dir, "name": name, "device": device, "threads": threads}
     label = name or default_name("experiment" if config == "-" else config)
     listener = progress.listener(label, quiet=quiet, verbose=verbose)
-    with session.quiet():
+    with session.quiet() as noise:
         try:
-            run = sweeping.sweep(config, spaces, listener=listener, **options)
+            run = sweeping.sweep(config, spaces, listener=listener, log=noise.take, **options)
         finally:
             listener.close()
     ended = summary_of(run)

@@ -63,7 +63,7 @@ def _follow(run: Run, *, quiet: bool) -> None:
     listener = progress.listener(quiet=quiet)
     planned = False
     try:
-        for report in _sweep_reports(run) if _is_sweep(run) else _run_reports(run):
+        for report in _sweep_reports(run) if run.is_sweep else _run_reports(run):
             info = None if planned else _info(Run(run.directory))
             if info is not None:
                 listener.planned(_plan(run, info))
@@ -72,11 +72,6 @@ def _follow(run: Run, *, quiet: bool) -> None:
                 listener.progress(report)
     finally:
         listener.close()
-
-
-def _is_sweep(run: Run) -> bool:
-    info = _info(run)
-    return info is not None and info.kind == "sweep"
 
 
 def _info(run: Run) -> RunInfo | None:
@@ -100,7 +95,7 @@ def _plan(run: Run, info: RunInfo) -> Plan:
         compile=info.compile or "",
         precision=info.precision or "",
         directory=run.directory,
-        num_trials=num_trials if isinstance(num_trials, int) else 0 if info.kind == "sweep" else None,
+        num_trials=num_trials if isinstance(num_trials, int) else 0 if info.is_sweep else None,
     )
 
 

@@ -78,7 +78,7 @@ def trials_of(sweep: Run) -> Iterator[ExportedTrial]:
     curve_rows = {number: row for row, number in enumerate(curves.pop("trial", np.zeros(0)).tolist())}
     picked = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MOST_TRIAL_ROWS)).astype(int))
     steps = steps[picked]
-    times, parameters = _row_times(sweep, steps), _trial_parameters(sweep)
+    times, parameters = _row_times(sweep, steps), sweep.trial_parameters()
     for row in sweep.trials:
         number, curve = row["trial"], None
         if number in curve_rows:
@@ -120,29 +120,6 @@ def cell(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return json.dumps(value, default=str)
-
-
-def is_sweep(run: Run) -> bool:
-    """Return whether a run is a sweep. Raises RunDirectoryError where its run info cannot be read."""
-    return run.info.kind == "sweep"
-
-
-def _trial_parameters(sweep: Run) -> dict[int, dict[str, np.ndarray]]:
-    """Return the final parameters of each trial, {} where the sweep kept none."""
-    if not (sweep.directory / "parameters.npz").is_file():
-        return {}
-    arrays = dict(sweep.parameters)
-    numbers = arrays.pop("trial", np.zeros(0, np.int64)).tolist()
-    by_trial: dict[int, dict[str, np.ndarray]] = {number: {} for number in numbers}
-    for name, values in arrays.items():
-        # Where shapes differ between trials each has an array of its own: "name@12".
-        stem, separator, number = name.rpartition("@")
-        if separator and number.isdigit():
-            by_trial.setdefault(int(number), {})[stem] = values
-        elif len(values) == len(numbers):
-            for trial, value in zip(numbers, values, strict=True):
-                by_trial[trial][name] = value
-    return by_trial
 
 
 def seconds_of(text: str | None) -> float | None:

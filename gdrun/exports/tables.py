@@ -14,7 +14,7 @@ from gdrun.rundir.digits import shortest_texts
 from gdrun.rundir.run import Run
 
 from .exporter import exporter, write_new
-from .recorded import cell, flat_columns, is_sweep
+from .recorded import cell, flat_columns
 
 
 @exporter("csv")
@@ -78,7 +78,7 @@ def parquet_bytes(runs: Sequence[Run]) -> bytes:
 
 
 def _alike(runs: Sequence[Run]) -> Sequence[Run]:
-    if len({is_sweep(run) for run in runs}) > 1:
+    if len({run.info.is_sweep for run in runs}) > 1:
         raise UsageError("runs have a row a step and sweeps a row a trial: they do not go into one table")
     return runs
 
@@ -86,11 +86,11 @@ def _alike(runs: Sequence[Run]) -> Sequence[Run]:
 def _id_column(runs: Sequence[Run]) -> list[str]:
     if len(runs) == 1:
         return []
-    return ["sweep" if is_sweep(runs[0]) else "run"]
+    return ["sweep" if runs[0].is_sweep else "run"]
 
 
 def _columns(run: Run) -> dict[str, Any]:
-    if not is_sweep(run):
+    if not run.info.is_sweep:
         return dict(flat_columns(run))
     rows = run.trials
     return {name: [cell(row[name]) for row in rows] for name in (rows[0] if rows else ())}

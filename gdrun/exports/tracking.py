@@ -16,7 +16,6 @@ from .recorded import (
     curve_of,
     finite_numbers,
     hyperparameters,
-    is_sweep,
     seconds_of,
     trials_of,
 )
@@ -76,7 +75,7 @@ class _Log:
         identity = self._begin(run.id, tags)
         self._settings(identity, hyperparameters(run))
         self._results(identity, finite_numbers(info.final), info.steps or 0)
-        if is_sweep(run):
+        if run.info.is_sweep:
             self._trials(identity)
         else:
             self._curve(identity, curve_of(run))

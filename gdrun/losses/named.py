@@ -1,7 +1,7 @@
 """Losses between prediction and target, each as Keras computes it.
 
 One class here, the function in `functions` that has the name of its kind, and one line in the package's table add one.
-One more line, its name in `gdrun.metrics.names`, makes it a metric.
+One more line, its name in `gdrun.metric_names`, makes it a metric.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from gdrun.losses import functions as losses
 from gdrun.losses.shapes import check_shapes
+from gdrun.metric_names import TAKES_LABELS, MetricName
 
 from . import functions
-from .names import TAKES_LABELS, MetricName
 
 Metric = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 

@@ -11,8 +11,7 @@ from gdrun.config.section import Formula, Identifier, Section, read_formula
 from gdrun.errors import ConfigPath
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.losses.base import LossSection, one_or_named, one_prediction, scalar
-
-from .names import MetricName
+from gdrun.metric_names import MetricName
 
 if TYPE_CHECKING:
     import tensorflow as tf

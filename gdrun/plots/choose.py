@@ -97,7 +97,7 @@ def plot(
         return load_trained(loaded[0], device=device, plugins=plugins)
 
     # All records are read: one that cannot be is an error, since nothing can be drawn without it.
-    is_sweep = "sweep" in {run.info.kind for run in loaded}
+    is_sweep = True in {run.info.is_sweep for run in loaded}
     if columns and kind is None and not is_sweep:
         figure = run_pictures.columns_figure(loaded, columns, x=x, scale=scale)
     else:

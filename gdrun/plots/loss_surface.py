@@ -97,10 +97,12 @@ def _formula(run: Run, names: Sequence[str]) -> Callable[[Any, Any], Any] | None
         return None
     if set(model.parameter_names() or ()) != set(names):
         return None
-    if any(isinstance(value, RepeatedDefinition) for value in define.values()):
-        return None
     constants = evaluate_constants({name: parse(value) for name, value in experiment.constants.items()})
-    definitions = {name: parse(value) for name, value in define.items()}
+    definitions = {}
+    for name, value in define.items():
+        if isinstance(value, RepeatedDefinition):
+            return None
+        definitions[name] = parse(value)
     (expression,) = map(parse, outputs.values())
     if expression.draws or any(definition.draws for definition in definitions.values()):
         return None

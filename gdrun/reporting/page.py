@@ -54,7 +54,6 @@ def report_html(run: Run) -> str:
     A run whose files are broken gets a page that says so; nothing is raised.
     """
     facts = describe_run(run)
-    is_sweep = facts["kind"] == "sweep"
     figures = list(page_figures(run))
     style = _own_file("page.css")
     script = "".join(_own_file(f"script/{name}.js") for name in _SCRIPT)
@@ -68,7 +67,7 @@ def report_html(run: Run) -> str:
         version=__version__,
         title=escaped(f"{facts['id']} - gdrun", limit=200),
         style=style,
-        body=_body(run, facts, figures, SWEEP_SECTIONS if is_sweep else RUN_SECTIONS),
+        body=_body(run, facts, figures, SWEEP_SECTIONS if run.is_sweep else RUN_SECTIONS),
         data=data_block("figures", data),
         script=script,
     )
@@ -85,7 +84,7 @@ def _body(run: Run, facts: Facts, figures: list[Figure], chosen: tuple[tuple[str
     links = [tag("a", name, href=f"#{anchor}") for name, anchor in names]
     warnings = sections.warnings(facts)
     lead = [
-        _head(facts),
+        _head(run, facts),
         _attempt(tiles, run, facts),
         tag("div", tag("h2", "Warnings"), tag("ul", *(tag("li", text) for text in warnings)), class_="warnings")
         if warnings
@@ -101,13 +100,13 @@ def _body(run: Run, facts: Facts, figures: list[Figure], chosen: tuple[tuple[str
     return tag("main", *lead, *blocks, foot)
 
 
-def _head(facts: Facts) -> Html:
+def _head(run: Run, facts: Facts) -> Html:
     status = str(facts["status"])
     name = facts["name"] or facts["id"]
     why = tag("span", facts["why"], class_="why") if facts["why"] else Html()
     return tag(
         "header",
-        tag("p", "sweep" if facts["kind"] == "sweep" else "run", " ", tag("code", facts["id"]), class_="quiet"),
+        tag("p", "sweep" if run.is_sweep else "run", " ", tag("code", facts["id"]), class_="quiet"),
         tag("h1", name),
         tag("p", facts["description"], class_="lead") if facts["description"] else Html(),
         tag("p", tag("span", status, class_=f"status {_status_class(status)}"), " ", why, class_="outcome"),
@@ -144,7 +143,7 @@ def tiles(run: Run, facts: Facts) -> Html:
     """Return the few numbers that matter, large."""
     final, steps, epochs, seconds = (facts[name] for name in ("final", "steps", "epochs", "seconds"))
     numbers: list[tuple[str, str, str]] = []
-    if facts["kind"] == "sweep":
+    if run.is_sweep:
         best, counts = facts["best"], facts["trials"] if isinstance(facts["trials"], Mapping) else {}
         values = best.get("values") if isinstance(best.get("values"), Mapping) else {}
         setting = ", ".join(f"{str(key).rpartition('.')[2]} {short(value, 4)}" for key, value in values.items())

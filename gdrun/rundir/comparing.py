@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdrun.metrics.names import higher_is_better
+from gdrun.metric_names import higher_is_better
 
 from .run import Run
 from .settings import differing, flatten, read_config

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import ConfigError, RunDirectoryError
-from gdrun.metrics.names import higher_is_better
+from gdrun.metric_names import higher_is_better
 from gdrun.suggest import ALIASES
 
 from . import layout
@@ -53,7 +53,7 @@ def describe_run(run: Run) -> dict[str, Any]:
         problems.append(error.message)
     values["environment"] = {name: run.value(name) for name in _ENVIRONMENT}
     values["files"] = dict(files_of(run))
-    if values["kind"] == "sweep":
+    if run.is_sweep:
         values |= {name: run.value(name) for name in ("metric", "direction", "axes", "trials", "prediction")}
     return values | {"problems": problems}
 

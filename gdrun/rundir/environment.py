@@ -41,8 +41,13 @@ def describe_environment(
         "versions": package_versions(packages),
         "host": describe_host(),
         "git": git_state(folder),
-        "command": tuple(without_passwords(text) for text in (sys.argv if command is None else command)),
+        "command": command_line(command),
     }
+
+
+def command_line(command: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Return the arguments of a process (default: of this one) as they are recorded: without passwords."""
+    return tuple(without_passwords(text) for text in (sys.argv if command is None else command))
 
 
 def package_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str | None]:

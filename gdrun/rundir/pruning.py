@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gdrun.errors import UsageError
-from gdrun.metrics.names import higher_is_better
+from gdrun.metric_names import higher_is_better
 
 from .filter import duration
 from .listing import runs, select

@@ -91,7 +91,7 @@ class Run:
     @property
     def is_sweep(self) -> bool:
         """True for a sweep; False for a run, and where the run info cannot be read."""
-        return self.value("kind") == "sweep"
+        return self.problem is None and self.info.is_sweep
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -308,6 +308,27 @@ class Run:
         ):
             raise _corrupt(path, "its arrays do not fit")
         return arrays
+
+    def trial_parameters(self) -> dict[int, dict[str, np.ndarray]]:
+        """Return the final parameters of a sweep's trials: number -> name -> array; {} while there are none.
+
+        Raises:
+            RunDirectoryError: the file is damaged.
+        """
+        if not (self.directory / layout.PARAMETERS).is_file():
+            return {}
+        arrays = dict(self.parameters)
+        numbers = arrays.pop("trial").tolist() if "trial" in arrays else []
+        by_trial: dict[int, dict[str, np.ndarray]] = {number: {} for number in numbers}
+        for name, values in arrays.items():
+            # Where shapes differ between trials each has an array of its own: "name@12".
+            stem, separator, number = name.rpartition("@")
+            if separator and number.isdigit():
+                by_trial.setdefault(int(number), {})[stem] = values
+            elif values.shape[:1] == (len(numbers),):
+                for trial, value in zip(numbers, values, strict=True):
+                    by_trial[trial][name] = value
+        return by_trial
 
     @property
     def best_run(self) -> Run | None:

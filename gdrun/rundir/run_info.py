@@ -77,6 +77,8 @@ class RunInfo(BaseModel):
     """What ended it: "steps", "loss_below", "patience", "signal", ..."""
     why: str | None = None
     """The same in words."""
+    signal: int | None = None
+    """The number of the signal that ended it, where one did: 2 is SIGINT, 15 is SIGTERM."""
     started: str | None = None
     finished: str | None = None
     seconds: Number | None = None
@@ -86,7 +88,7 @@ class RunInfo(BaseModel):
     epochs: Number | None = None
     """Passes over the data begun, fractions included."""
     resumed: tuple[Values, ...] = ()
-    """One mapping for each time it was resumed: when, and from which step."""
+    """One mapping for each time it was resumed: when, step (of a sweep: trials, those that had a result), command."""
     command: tuple[str, ...] = ()
     """The arguments of the process, `argv`."""
     versions: Values = {}
@@ -114,6 +116,11 @@ class RunInfo(BaseModel):
     diverged: Values | None = None
     """step and quantity of the first value that was not finite."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def is_sweep(self) -> bool:
+        """True for a sweep, False for a run."""
+        return self.kind == "sweep"
 
     @property
     def extra(self) -> Values:

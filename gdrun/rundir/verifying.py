@@ -110,7 +110,7 @@ def _verify(run: Run, verdict: Verdict) -> None:
     _verify_config(run, info, verdict)
     _verify_sources(run.directory, verdict)
     _verify_checkpoints(run.directory, info, verdict)
-    if info.kind == "sweep":
+    if info.is_sweep:
         _verify_sweep(run, info, verdict)
     else:
         _verify_metrics(run, info, verdict)
@@ -142,7 +142,7 @@ def _verify_status(info: RunInfo, verdict: Verdict, *, locked: bool) -> None:
         f"it is {status}, but has no number of steps": info.steps is None and status != Status.FAILED,
         "it was stopped, but no rule is named": status == Status.STOPPED and not info.stopped_by,
         "status diverged and the place where it diverged do not go together": (
-            info.kind == "train" and (status == Status.DIVERGED) != bool(info.diverged)
+            not info.is_sweep and (status == Status.DIVERGED) != bool(info.diverged)
         ),
         "it failed, but nothing says why": status == Status.FAILED and not info.why,
         f"it is {status} with a final loss of {loss}": status in _SUCCESSES and isinstance(loss, str),

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from gdrun.config.plugins import PluginSources
-from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.errors import UsageError
 from gdrun.experiment.loading import LoadedConfig
 from gdrun.rundir.environment import PACKAGES
 from gdrun.rundir.layout import default_runs_root
@@ -29,8 +29,15 @@ from gdrun.rundir.store import RunStore
 from gdrun.text import plural
 from gdrun.training.listener import Listener, Progress, plan_of
 from gdrun.training.prepare import Prepared, locating, prepare
-from gdrun.training.recorder import begin, config_hash, run_info, warn
-from gdrun.training.resume import continue_run, find_resumable, prepare_again
+from gdrun.training.recorder import begin, run_info, warn
+from gdrun.training.resume import (
+    check_built,
+    check_environment,
+    continue_run,
+    find_resumable,
+    prepare_again,
+    running_again,
+)
 from gdrun.training.signals import Abandoned, StopRequests
 
 from .executors import Executor, make_executor
@@ -60,6 +67,7 @@ def sweep(
     plugins: PluginSources = (),
     listener: Listener | None = None,
     command: Sequence[str] | None = None,
+    log: Callable[[], str] | None = None,
 ) -> Run:
     """Train many trials of one experiment and return their sweep.
 
@@ -78,6 +86,7 @@ def sweep(
         plugins: as for `train`.
         listener: of its progress.
         command: what to record as the command line; default `sys.argv`.
+        log: returns TensorFlow's messages, for log.txt.
     Raises:
         ConfigError: the config, a space or a value in it is refused; nothing was written.
         ResourceError: the device, an extra or the cluster is not there.
@@ -97,7 +106,8 @@ def sweep(
         info = _info(spec, groups, first, settings, command)
         with RunStore.create(root, name or spec.base.experiment.name or "sweep", **info) as store:
             begin(store, spec.base, listener, first.built.warnings, spec.config_text())
-            return _carry_out(store, spec, groups, settings, TrialTable(len(spec)), executor, first, listener, command)
+            table = TrialTable(len(spec))
+            return _carry_out(store, spec, groups, settings, table, executor, first, listener, command, log)
 
 
 def resume(
@@ -128,8 +138,8 @@ def resume(
         RunDirectoryError: another process writes the run, it is damaged, or the disk refuses.
     """
     directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
-    if Run(directory).info.kind == "sweep":
-        return resume_sweep(directory, overrides, plugins=plugins, listener=listener)
+    if Run(directory).is_sweep:
+        return resume_sweep(directory, overrides, plugins=plugins, listener=listener, log=log)
     return continue_run(prepare_again(directory, overrides, plugins=plugins), directory, listener=listener, log=log)
 
 
@@ -139,6 +149,7 @@ def resume_sweep(
     *,
     plugins: PluginSources = (),
     listener: Listener | None = None,
+    log: Callable[[], str] | None = None,
 ) -> Run:
     """Train the trials of a sweep that have no result; those that have one stay as they are, byte for byte.
 
@@ -150,11 +161,12 @@ def resume_sweep(
     if overrides:
         raise UsageError("a sweep goes on as it is; nothing of it can change", hint="gdrun resume RUN")
     record = Run(directory).info
-    spec = plan_trials(directory, plugins=plugins)
-    if record.config_hash not in (None, config_hash(spec.config_text())):
-        raise RunDirectoryError(f"the config of {directory} is not the one that the sweep began with")
     recorded = record.extra.get("settings_of_sweep", {})
     settings = _Settings(**({"device": None, "threads": None, "jobs": 1, "cluster": None} | recorded))
+    # Results of other versions or devices are not to end in one table. A cluster asks its workers for their versions.
+    own_machine = settings.cluster is None or settings.cluster.startswith("local")
+    check_environment(directory, record, own_machine=own_machine)
+    spec = plan_trials(directory, plugins=plugins)
     listener = listener or Listener()
     store = RunStore.open(directory)
     with ExitStack() as open_things:
@@ -163,14 +175,14 @@ def resume_sweep(
             missing = table.missing()
             executor = open_things.enter_context(closing(settings.executor()))
             first = _first(spec, settings)
+            check_built(directory, record, first, spec.base)
         except BaseException:
             store.leave()
             raise
         open_things.enter_context(store)
-        resumed = (*store.info.resumed, {"trials": int(table.total - len(missing))})
-        store.update_info(status=str(Status.RUNNING), finished=None, stopped_by=None, why=None, resumed=resumed)
+        store.update_info(**running_again(store.info, trials=int(table.total - len(missing))))
         groups = [] if spec.search is not None else parts_of(group_trials(spec), missing)
-        return _carry_out(store, spec, groups, settings, table, executor, first, listener)
+        return _carry_out(store, spec, groups, settings, table, executor, first, listener, log=log)
 
 
 @dataclass(frozen=True)
@@ -310,6 +322,7 @@ def _carry_out(
     first: Prepared,
     listener: Listener,
     command: Sequence[str] | None = None,
+    log: Callable[[], str] | None = None,
 ) -> Run:
     """Train the groups, keeping each block as it comes, and close the store and the executor."""
     sizes = tuple(map(len, groups))
@@ -338,6 +351,8 @@ def _carry_out(
             pass
         finally:
             executor.close()
+            if log is not None and (messages := log()):
+                store.log(messages)
     if requests.signal is not None:
         sweep_store.close(Status.INTERRUPTED, signal=requests.signal, seconds=time.monotonic() - reporter.began)
     else:

@@ -121,6 +121,7 @@ class SweepStore:
         fields: dict[str, Any] = {
             "why": why,
             "stopped_by": "signal" if signal is not None else "trials",
+            "signal": signal,
             "seconds": seconds + (self._store.info.seconds or 0.0),
             "steps": int(sum(int(block.steps.sum()) for block in table.blocks)),
             "final": {} if least is None else {"loss": least[1]},

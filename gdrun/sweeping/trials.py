@@ -17,7 +17,7 @@ from gdrun.config.scalars import in_flow
 from gdrun.errors import ConfigError, Problem
 from gdrun.experiment.loading import LoadedConfig, revise
 from gdrun.experiment.sweep import Search
-from gdrun.metrics.names import higher_is_better
+from gdrun.metric_names import higher_is_better
 
 from .space import Axis, column
 

@@ -185,6 +185,7 @@ class Recorder:
             outcome.status,
             stopped_by=outcome.stopped_by,
             why=outcome.why,
+            signal=outcome.signal_number,
             seconds=outcome.seconds,
             steps=step,
             epochs=step / built.steps_per_epoch,

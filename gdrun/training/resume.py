@@ -23,7 +23,7 @@ from gdrun.config.plugins import PluginSources
 from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.experiment.loading import LoadedConfig, load_config
 from gdrun.rundir import layout
-from gdrun.rundir.environment import describe_host, package_versions
+from gdrun.rundir.environment import PACKAGES, command_line, describe_host, package_versions
 from gdrun.rundir.files import read_file
 from gdrun.rundir.layout import default_runs_root, find_run, iterate_runs
 from gdrun.rundir.run import Run
@@ -63,7 +63,7 @@ def find_resumable(run: str | Path | None = None, *, more: bool = False, runs_di
         candidate = Run(directory)
         with suppress(UsageError, RunDirectoryError):
             check_unfinished(candidate, more=more)
-            if not more or candidate.info.kind == "train":
+            if not more or not candidate.is_sweep:
                 return directory
     raise UsageError(
         f"no run in {safe_text(root)} can go on",
@@ -82,9 +82,9 @@ def check_unfinished(run: Run, *, more: bool) -> None:
         raise RunDirectoryError(f"{name} is busy: another process is writing it", hint="wait until it ends, or stop it")
     if status in _UNFINISHED or record.stopped_by == "seconds" or _lacks_trials(record):
         return
-    if record.kind == "sweep":
+    if record.is_sweep:
         raise UsageError(f"every trial of {name} has its result", hint=f"gdrun show {safe_text(run.directory.name)}")
-    if status is Status.COMPLETED and record.kind == "train":
+    if status is Status.COMPLETED:
         if more:
             return
         steps = plural(record.steps or 0, "step")
@@ -97,7 +97,7 @@ def check_unfinished(run: Run, *, more: bool) -> None:
 def _lacks_trials(record: RunInfo) -> bool:
     """Return whether it is a sweep some of whose trials have failed, or never ran."""
     counts = record.extra.get("trials")
-    if record.kind != "sweep" or not isinstance(counts, dict):
+    if not record.is_sweep or not isinstance(counts, dict):
         return False
     return any(isinstance(counts.get(kind), int) and counts[kind] > 0 for kind in ("failed", "missing"))
 
@@ -119,22 +119,15 @@ def prepare_again(
     from gdrun.engine.device import num_threads
 
     record = Run(directory).info
-    _check_config(directory, record)
+    check_environment(directory, record)
     _check_overrides(overrides)
-    _refuse_changes(directory, _changes(record))
     before = load_config(directory, plugins=plugins)
     loaded = load_config(directory, overrides, plugins=before.plugins)
     _check_factor(loaded, before)
     device = (record.device or "auto").partition(" ")[0]
     threads = record.threads if record.threads not in (None, num_threads()) else None
     prepared = prepare(loaded, device=device, threads=threads)
-    now = {"device": prepared.device.description, "compile": prepared.built.compile}
-    _refuse_changes(directory, [_change(key, getattr(record, key), value) for key, value in now.items()])
-    files = dict(prepared.built.datasets.files) if prepared.built.datasets else {}
-    if files != record.data:
-        raise UsageError(f"{safe_text(directory)} cannot go on: its data files have changed")
-    if set(plugin_hashes(loaded).values()) != set(record.plugins.values()):
-        raise UsageError(f"{safe_text(directory)} cannot go on: its plugins have changed")
+    check_built(directory, record, prepared)
     was = before.experiment.schedule.total_steps(prepared.built.steps_per_epoch)
     total = prepared.built.total_steps
     if total < was:
@@ -142,6 +135,36 @@ def prepare_again(
     if record.status == Status.COMPLETED and total == was:
         raise UsageError(f"the run is complete with {plural(was, 'step')}", hint="give it more than that")
     return prepared
+
+
+def check_environment(directory: Path, record: RunInfo, *, own_machine: bool = True) -> None:
+    """Refuse to resume a run or a sweep whose config has changed, or in another environment: before anything is built.
+
+    Args:
+        own_machine: this machine trains, no cluster's: then its processor decides bits.
+    Raises:
+        UsageError: with every change of versions and processor; RunDirectoryError: the config cannot be read.
+    """
+    _check_config(directory, record)
+    _refuse_changes(directory, _changes(record, own_machine=own_machine))
+
+
+def check_built(directory: Path, record: RunInfo, prepared: Prepared, loaded: LoadedConfig | None = None) -> None:
+    """Refuse to resume a run or a sweep whose device, compilation, data files or plugins are not those it began with.
+
+    Args:
+        prepared: the run, or the trial of a sweep whose facts run.json has.
+        loaded: the config that is recorded; None: that of `prepared`.
+    Raises:
+        UsageError: with the change.
+    """
+    now = {"device": prepared.device.description, "compile": prepared.built.compile}
+    _refuse_changes(directory, [_change(key, getattr(record, key), value) for key, value in now.items()])
+    files = dict(prepared.built.datasets.files) if prepared.built.datasets else {}
+    if files != record.data:
+        raise UsageError(f"{safe_text(directory)} cannot go on: its data files have changed")
+    if set(plugin_hashes(loaded or prepared.loaded).values()) != set(record.plugins.values()):
+        raise UsageError(f"{safe_text(directory)} cannot go on: its plugins have changed")
 
 
 def _check_config(directory: Path, record: RunInfo) -> None:
@@ -169,13 +192,15 @@ def _check_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> None:
             )
 
 
-def _changes(record: RunInfo) -> list[str | None]:
+def _changes(record: RunInfo, *, own_machine: bool) -> list[str | None]:
     """Return the changes of versions and machine, in words."""
-    versions = package_versions()
+    # A search records Optuna's version too: another one may propose other trials.
+    versions = package_versions(tuple(dict.fromkeys((*PACKAGES, *record.versions.keys() - {"python"}))))
     before, now = (_minor(values.pop("python", None)) for values in (dict(record.versions), versions))
     changes = [_change("python", before, now)]
     changes += [_change(name, record.versions.get(name), value) for name, value in versions.items()]
-    return [*changes, _change("processor", record.host.get("processor"), describe_host()["processor"])]
+    processor = _change("processor", record.host.get("processor"), describe_host()["processor"])
+    return [*changes, processor if own_machine else None]
 
 
 def _minor(version: Any) -> str:
@@ -239,6 +264,17 @@ def continue_run(
     return run
 
 
+def running_again(record: RunInfo, **position: int) -> dict[str, Any]:
+    """Return the changes of run.json with which a run or a sweep is running again.
+
+    Args:
+        position: `step` of a run, or of a sweep the number of `trials` that have a result.
+    """
+    entry = {"when": now_text(), **position, "command": command_line()}
+    ending = dict.fromkeys(("stopped_by", "why", "signal", "finished"))
+    return {"status": Status.RUNNING.value, **ending, "resumed": (*record.resumed, entry)}
+
+
 def _find_position(store: RunStore, prepared: Prepared) -> tuple[Position | None, Sequence[str]]:
     """Return (position of the newest whole checkpoint, None for the start; warnings)."""
     checkpoints = store.checkpoints(keep=prepared.loaded.experiment.checkpoint.keep)
@@ -285,17 +321,13 @@ def _reopen(store: RunStore, prepared: Prepared, position: Position | None) -> N
     settings = {key: value for key, value in record.settings.items() if key not in lengths}
     settings |= {key: value for key, value in new["settings"].items() if key in lengths}
     store.update_info(
-        status=Status.RUNNING.value,
-        stopped_by=None,
-        why=None,
-        finished=None,
+        **running_again(record, step=step),
         final={},
         best={},
         diverged=None,
         steps=step,
         epochs=step / prepared.built.steps_per_epoch,
         seconds=position.seconds if position else 0.0,
-        resumed=(*record.resumed, {"when": now_text(), "step": step, "command": new["command"]}),
         # A kill before the new config is written leaves the old one, which is then as good.
         extra={**new["extra"], PREVIOUS_HASH: record.config_hash},
         config_hash=new["config_hash"],

@@ -96,7 +96,7 @@ def test_a_run_that_cannot_end_is_an_error_and_not_a_miss(gdrun, config, trainin
 
 
 def test_an_interrupt_ends_the_checks(gdrun, config, training):
-    training.status, training.record = "interrupted", {"why": "SIGINT at step 4"}
+    training.status, training.record = "interrupted", {"why": "SIGINT at step 4", "signal": 2}
     assert gdrun("check", config("a"), config("b")).code == 130
     assert training.executed == ["a"]
 

@@ -29,12 +29,12 @@ class FakeSweep:
     axes: Sequence[str] = (RATE,)
     extra: dict[str, Any] = field(default_factory=dict)
     status: str = "completed"
-    stopped_by: str | None = None
+    signal: int | None = None
     warnings: tuple[str, ...] = ()
     error: Exception | None = None
     called: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def sweep(self, source: Any, arguments: Any = (), *, listener: Any = None, **options: Any) -> Run:
+    def sweep(self, source: Any, arguments: Any = (), *, listener: Any = None, log: Any, **options: Any) -> Run:
         """Take the place of gdrun.sweeping.run.sweep."""
         self.called.append((source, list(arguments), options))
         if self.error is not None:
@@ -58,7 +58,7 @@ class FakeSweep:
             )
         extra = {"axes": [{"key": key, "values": None} for key in self.axes], "metric": "loss", "direction": "minimize"}
         record = RunInfo(
-            id="sweep", name="line", kind="sweep", status=self.status, stopped_by=self.stopped_by, seconds=2.0,
+            id="sweep", name="line", kind="sweep", status=self.status, signal=self.signal, seconds=2.0,
             **(extra | self.extra),
         )  # fmt: skip
         (directory / "run.json").write_text(record.to_text())
@@ -179,8 +179,8 @@ def test_options_reach_the_sweep(gdrun, config, sweeping):
         ([outcome(0.1, 1.0), outcome(0.2, 0.0, "failed", why="no memory")], {}, 7),
         ([outcome(0.1, 1.0)], {"extra": {"trials": {"total": 2}}}, 7),
         ([outcome(5.0, 1e30, "diverged")], {"extra": {"trials": {"total": 2}}}, 7),
-        ([outcome(0.1, 1.0)], {"status": "interrupted", "stopped_by": "SIGINT"}, 130),
-        ([outcome(0.1, 1.0)], {"status": "interrupted", "stopped_by": "SIGTERM"}, 143),
+        ([outcome(0.1, 1.0)], {"status": "interrupted", "signal": 2}, 130),
+        ([outcome(0.1, 1.0)], {"status": "interrupted", "signal": 15}, 143),
     ],
 )
 def test_exit_codes(gdrun, config, sweeping, rows, more, code):

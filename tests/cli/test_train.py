@@ -72,8 +72,10 @@ def test_expectations_are_ignored_and_that_is_said_in_one_line(gdrun, training, 
         ("completed", {}, 0),
         ("stopped", {"stopped_by": "patience"}, 0),
         ("diverged", {"diverged": {"step": 3, "quantity": "loss"}}, 3),
-        ("interrupted", {"why": "SIGINT at step 3", "stopped_by": "signal"}, 130),
-        ("interrupted", {"why": "SIGTERM at step 3", "stopped_by": "signal"}, 143),
+        ("interrupted", {"stopped_by": "signal", "signal": 2}, 130),
+        ("interrupted", {"stopped_by": "signal", "signal": 15}, 143),
+        ("interrupted", {"stopped_by": "signal", "signal": 1}, 143),
+        ("interrupted", {"stopped_by": "signal", "why": "SIGTERM is only prose", "signal": 2}, 130),
     ],
 )
 def test_the_exit_code_tells_the_outcome(gdrun, training, config, status, record, code):
@@ -85,7 +87,7 @@ def test_the_exit_code_tells_the_outcome(gdrun, training, config, status, record
 
 
 def test_an_interrupt_ends_the_runs_that_come_after_it_too(gdrun, training, config):
-    training.status, training.record = "interrupted", {"why": "SIGINT at step 3"}
+    training.status, training.record = "interrupted", {"why": "SIGINT at step 3", "signal": 2}
     assert gdrun("train", config("a"), config("b")).code == 130
     assert training.executed == ["a"]
 

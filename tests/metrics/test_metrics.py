@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from gdrun.errors import ShapeError
 from gdrun.losses import functions as losses
+from gdrun.metric_names import TAKES_LABELS, HigherIsBetter, LowerIsBetter, MetricName, higher_is_better
 from gdrun.metrics import functions
 from gdrun.metrics.named import named_metric
-from gdrun.metrics.names import TAKES_LABELS, HigherIsBetter, LowerIsBetter, MetricName, higher_is_better
 
 N = 211
 RANDOM = np.random.default_rng(1)

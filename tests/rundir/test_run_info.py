@@ -19,6 +19,7 @@ FULL = RunInfo(
     status="diverged",
     stopped_by="non_finite",
     why="loss is nan at step 3",
+    signal=15,
     started="2026-11-23T00:33:18.000Z",
     finished="2026-11-23T00:33:19.000Z",
     seconds=1.25,

@@ -79,3 +79,22 @@ def test_curves_that_do_not_fit_are_told(sweep):
         write_arrays(file, {"step": np.arange(3), "trial": np.arange(2), "loss": np.ones((3, 3))})
     with pytest.raises(RunDirectoryError, match="do not fit"):
         _ = Run(sweep.directory).curves
+
+
+def test_the_parameters_of_trials_are_read_in_both_forms(sweep):
+    """An array of all trials, or where shapes differ one of each: "name@12"."""
+    assert sweep.trial_parameters() == {}
+    arrays = {
+        "trial": np.array([0, 12]),
+        "w": np.array([[1.0, 2.0], [3.0, 4.0]]),
+        "v@12": np.ones(3),
+        "odd": np.ones(5),
+    }
+    with open(sweep.directory / "parameters.npz", "wb") as file:
+        write_arrays(file, arrays)
+    parameters = Run(sweep.directory).trial_parameters()
+    assert {trial: list(values) for trial, values in parameters.items()} == {0: ["w"], 12: ["w", "v"]}
+    np.testing.assert_array_equal(parameters[12]["w"], [3.0, 4.0])
+    (sweep.directory / "parameters.npz").write_bytes(b"torn")
+    with pytest.raises(RunDirectoryError, match="corrupt"):
+        Run(sweep.directory).trial_parameters()

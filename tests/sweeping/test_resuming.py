@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -68,18 +70,24 @@ def sound(directory: Path) -> bool:
 
 def test_an_interrupted_sweep_goes_on(config: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     """Finished rows stay as they are, byte for byte, and so do their parts until the end."""
-    begun = sweep(config, runs_dir=tmp_path, listener=Interrupting())
+    begun = sweep(config, runs_dir=tmp_path, listener=Interrupting(), log=lambda: "TensorFlow at first")
     assert begun.status is Status.INTERRUPTED
+    assert "TensorFlow at first" in (begun.directory / "log.txt").read_text()
+    assert begun.info.signal == signal.SIGINT
     assert begun.info.extra["trials"]["missing"] == 36
     assert sound(begun.directory)
     rows = (begun.directory / "trials.csv").read_bytes()
     assert whole["trials.csv"].startswith(rows)
     assert find_resumable(runs_dir=tmp_path) == begun.directory
-    ended = resume(begun.directory)
+    ended = resume(begun.directory, log=lambda: "TensorFlow again")
     assert contents(ended.directory) == whole
+    assert "TensorFlow again" in (ended.directory / "log.txt").read_text()
     assert ended.status is Status.COMPLETED
     assert sound(ended.directory)
-    assert len(ended.info.resumed) == 1
+    assert ended.info.signal is None
+    (entry,) = ended.info.resumed
+    assert list(entry) == ["when", "trials", "command"], "as of a run, which has its step in place of the trials"
+    assert (entry["trials"], entry["command"]) == (18, sys.argv)
     assert not list((ended.directory / "parts").glob("*"))
     with pytest.raises(UsageError, match="no run in"):
         find_resumable(runs_dir=tmp_path)
@@ -147,3 +155,48 @@ def test_trials_that_failed_run_again(config: Path, whole: dict[str, bytes], tmp
     after = (ended.directory / "trials.csv").read_text().splitlines()
     assert [one for one, other in zip(rows, after, strict=True) if one != other] == rows[19:37]
     assert sound(ended.directory)
+
+
+def test_a_sweep_is_resumed_only_in_the_environment_it_began_in(config: Path, tmp_path: Path) -> None:
+    """For the reasons for which a run is refused: otherwise one table would hold results of two environments."""
+    directory = sweep(config, runs_dir=tmp_path, listener=Interrupting()).directory
+    path = directory / "run.json"
+    begun = path.read_bytes()
+    for changes, words in (
+        ({"versions": {"tensorflow": "2.0.0"}}, "tensorflow was 2.0.0 and is"),
+        ({"versions": {"numpy": "1.0.0", "keras": "2.0.0"}}, "keras was 2.0.0 and is .*; numpy was 1.0.0 and is"),
+        ({"versions": {"optuna": "1.0.0"}}, "optuna was 1.0.0 and is"),
+        ({"host": {"processor": "Another"}}, "processor was Another and is"),
+        ({"compile": "xla"}, "compile was xla and is graph"),
+        ({"device": "cpu (another)"}, "device was"),
+        ({"data": {"/d.csv": "0"}}, "its data files have changed"),
+        ({"plugins": {"p.py": "0"}}, "its plugins have changed"),
+    ):
+        record = json.loads(begun)
+        for key, value in changes.items():
+            record[key] = {**record[key], **value} if isinstance(value, dict) else value
+        path.write_text(json.dumps(record))
+        edited = path.read_bytes()
+        with pytest.raises(UsageError, match=words):
+            resume(directory)
+        assert path.read_bytes() == edited, "a refusal leaves the sweep as it was"
+    path.write_bytes(begun)
+    text = (directory / "config.yaml").read_text()
+    (directory / "config.yaml").write_text(text.replace("batch_size: 8", "batch_size: 6"))
+    with pytest.raises(UsageError, match=r"config\.yaml was changed"):
+        resume(directory)
+    (directory / "config.yaml").write_text(text)
+    assert resume(directory).status is Status.COMPLETED
+
+
+def test_the_processor_in_front_of_a_cluster_is_not_the_one_that_trains(tmp_path: Path) -> None:
+    from gdrun.rundir.environment import describe_environment
+    from gdrun.rundir.run_info import RunInfo
+    from gdrun.training.resume import check_environment
+
+    (tmp_path / "config.yaml").write_bytes(b"")
+    facts = describe_environment() | {"config_hash": hashlib.sha256(b"").hexdigest()}
+    record = RunInfo(**facts).updated(host={"processor": "Another"})
+    check_environment(tmp_path, record, own_machine=False)
+    with pytest.raises(UsageError, match="processor was Another"):
+        check_environment(tmp_path, record)

@@ -244,6 +244,7 @@ def test_a_signal_ends_a_run_well(lab, number):
     assert {name: signal.getsignal(name) for name in before} == before
     assert run.status is Status.INTERRUPTED
     assert (run.info.stopped_by, run.info.why) == ("signal", f"{number.name} at step {run.info.steps}")
+    assert run.info.signal == number
     rows = rows_of(run)
     assert rows[-1]["step"] == run.info.steps > 0
     assert rows[-1]["parameters.w"] == run.parameters["w"]

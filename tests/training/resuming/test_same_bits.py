@@ -69,6 +69,7 @@ def test_a_complete_run_goes_on_with_more_steps(lab: Any, chunks: random.Random,
     steps = run.info.steps
     resumed = resume(run.directory, [length])
     assert bits(resumed) == bits(whole)
+    assert list(resumed.info.resumed[0]) == ["when", "step", "command"]
     assert resumed.info.resumed[0]["step"] == steps
     with pytest.raises(UsageError, match="is complete"):
         resume(run.directory)

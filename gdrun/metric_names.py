@@ -1,6 +1,7 @@
 """The named metrics. No TensorFlow, so that configs can be checked without it.
 
-One name here and a function of this name in `functions` add one; a loss needs no function: its mean is the metric.
+One name here and a function of this name in `gdrun.metrics.functions` add one; a loss needs no function: its mean is
+the metric. Apart from the family, so that reading runs does not load it.
 """
 
 from __future__ import annotations
