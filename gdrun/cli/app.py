@@ -53,7 +53,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Configs": {
         "init": "Write a commented config to start from.",
-        "validate": "Check configs without running them; all mistakes at once.",
+        "validate": "Check configs without running them: every value, then how they go together.",
         "explain": "Show what a config resolves to, or what a key or a formula's function means.",
         "schema": "Print the JSON Schema of configs, for editors.",
     },

@@ -1,4 +1,4 @@
-"""`gdrun validate CONFIG... [KEY=VALUE...]`: all mistakes of configs, without running anything."""
+"""`gdrun validate CONFIG... [KEY=VALUE...]`: the mistakes of configs, without running anything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .output import print_json
 
 
 def command(targets: Targets, plugins: Plugins = None, quiet: Quiet = False, as_json: Json = False) -> int:
-    """Check configs without running them; all mistakes of all files at once.
+    """Check configs without running them: all mistakes in values at once, then all between settings.
 
     Exit code 2 if a config is refused. TensorFlow is not started, and data files are only looked for. A dry run of
     `gdrun train` shows whether shapes and data fit.
