@@ -28,7 +28,7 @@ from .nonfinite import WatchingOps
 from .unconnected import NO_WAY, counts, reason
 
 SUM = "sum of targets"
-"""What the sum of several targets is called; no formula reads so."""
+"""Name of the sum of several targets; no formula reads so."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class DifferentiablePoint:
     constants: Mapping[str, str]
     """Names that are not differentiated by, and why."""
     names: tuple[str, ...]
-    """What to report derivatives by; constants are reported too."""
+    """Names to report derivatives by; constants are reported too."""
     evaluate: Evaluate
     watching: Callable[[], tuple[Evaluate, WatchingOps]]
     """Returns the same evaluation with a table that remembers its operations."""

@@ -36,7 +36,7 @@ class SeparatedData(TableData):
     separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
     """One character; a tab is "\\t"."""
     header: bool = True
-    """Whether the first row names the columns."""
+    """True where the first row names the columns."""
     skip: Count = 0
     """Lines to pass over before the header."""
 

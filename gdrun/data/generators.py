@@ -204,7 +204,7 @@ class SpiralsData(_LabelledData):
     arms: Annotated[int, Field(ge=2), Whole] = 2
     """Number of arms."""
     turns: Number = 1.0
-    """How often an arm winds round the origin."""
+    """Number of turns of an arm round the origin."""
 
     def _points(self, random: RandomNumbers) -> tuple[np.ndarray, np.ndarray]:
         # Radius t and angle 2 pi (turns * t + arm / arms), t evenly spaced on [0, 1].

@@ -31,7 +31,7 @@ class KerasData(LibraryData):
     name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "boston_housing", "california_housing"]
     """Which."""
     part: Part = "train"
-    """Which part; `validation: {part: test}` holds the other."""
+    """The part to read; `validation: {part: test}` holds the other."""
 
     def examples(self, context: LoadContext) -> Dataset:
         return keras_data(self.name, part=self.part, inputs=self.inputs, rows=self.rows)

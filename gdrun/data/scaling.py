@@ -38,7 +38,7 @@ class Scale(ShortSection):
     target: _MethodSetting = "none"
     """The same for the target."""
     fit: Literal["train", "all", "each"] = "train"
-    """Which examples give the mean and deviation: the training part, all, or each part its own."""
+    """The examples that give the mean and deviation: the training part, all, or each part its own."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,10 +92,10 @@ class DataSection(Section):
     classes: Annotated[int, Field(ge=2), Whole] | None = None
     """Number of classes; the target's labels (0, 1, ...) become one-hot rows of this length."""
     class_weights: ClassWeights | None = None
-    """How much the examples of each class count in the training loss: a list, one weight a class; by label, others
+    """Weight of each class's examples in the training loss: a list, one weight a class; by label, others
     counting 1, as Keras's class_weight; or `balanced`, examples / (classes * examples of the class)."""
     example_weights: Formula | None = None
-    """How much each example counts in the loss, as Keras's sample_weight: a formula of inputs, target and constants,
+    """Weight of each example in the loss, as Keras's sample_weight: a formula of inputs, target and constants,
     or a list; in files, a column or array. The mean stays a division by the number of examples. A part held out for
     validation keeps its weights; metrics have none. Formulas see the weights as `example_weights`."""
 

@@ -6,7 +6,7 @@
     names.py                 which names an expression may use, with suggestions; standard library only
     evaluate.py              names -> values (Scope); Expression + Scope -> value
     numpy_ops.py             the table in float64 numpy; numpy_functions.py has what numpy lacks
-    tensorflow_ops.py        the table in TensorFlow; tensorflow_functions.py and _draws.py have what it lacks
+    tensorflow_ops.py        the table in TensorFlow; tensorflow_functions.py and tensorflow_draws.py have what it lacks
     failures.py              the errors of all of them
 
 Nothing here calls `eval`, and nothing outside the table can be reached from a formula.

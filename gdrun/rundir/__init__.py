@@ -1,1 +1,1 @@
-"""Run directories: the only code that writes, finds or reads them. Standard library and numpy alone."""
+"""Run directories: the only code that writes, finds or reads them. No TensorFlow."""
