@@ -16,7 +16,7 @@ from gdrun.rundir.describing import describe_run
 from gdrun.rundir.files import names_in, read_file
 from gdrun.rundir.run import Run
 from gdrun.sweeping.summary import summarize
-from gdrun.text import exact, human_bytes, human_seconds, plural, short
+from gdrun.text import exact, human_bytes, human_seconds, plural, plural_number, short
 from gdrun.version import __version__
 
 from . import sections
@@ -157,7 +157,7 @@ def tiles(run: Run, facts: Facts) -> Html:
         names = [name for name in final if name not in ("loss", "gradient_norm", "learning_rate", "step", "epoch")]
         numbers += [(name, _brief(final[name]), "") for name in names[:3]]
     several = isinstance(epochs, int | float) and epochs != steps
-    numbers.append(("steps", _brief(steps), f"{_brief(epochs)} epochs" if several else ""))
+    numbers.append(("steps", _brief(steps), plural_number(epochs, "epoch") if several else ""))
     if isinstance(seconds, int | float):
         rate = f"{short(steps / seconds, 2)} steps a second" if isinstance(steps, int) and steps and seconds > 0 else ""
         numbers.append(("time", human_seconds(seconds), rate))
