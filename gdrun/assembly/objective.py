@@ -19,8 +19,9 @@ from gdrun.formula.nodes import Definition, LoopDefinition
 from gdrun.formula.parse import parse
 from gdrun.models.base import ModelContext, ModelFunction
 from gdrun.models.formula import probe_networks
-from gdrun.models.initial import Initial
+from gdrun.models.initial import Initial, InitialContext
 from gdrun.models.keras_network import KerasNetwork
+from gdrun.models.networks import entries
 from gdrun.random_streams import RandomNumbers
 
 from .gradients import build_gradients, check_gradients
@@ -114,7 +115,7 @@ def build_objective(
         # The model is built twice, so the first one draws from a copy.
         first = build_model(experiment, constants, data, random=_copied(random))
         unbuilt = objective(first, penalized=False)
-        networks = _probe(experiment, unbuilt, data, dtype)
+        networks = _probe(experiment, unbuilt, data, dtype, InitialContext(constants, random))
     result = objective(build_model(experiment, constants, data, networks=networks, random=random))
     if not result.trainable_names:
         raise refuse(
@@ -162,10 +163,10 @@ def _as_rows(data: Batch, output_shape: tuple[int | None, ...]) -> Batch:
     return data._replace(target=data.target[:, None])
 
 
-def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.DType) -> Any:
+def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.DType, context: InitialContext) -> Any:
     """Return the networks that formulas call, each built for the shape of its first call in one evaluation."""
     networks = experiment.model.networks_called()
-    built, functions = probe_networks(networks, seed=experiment.seed, precision=experiment.precision)
+    built, functions = probe_networks(networks, seed=experiment.seed, precision=experiment.precision, context=context)
     state, setting = initial_state(experiment, objective, objective.model.initial, dtype)
     # One example is enough to see the shapes of the calls, unless a formula needs a whole batch.
     for count in (1, experiment.schedule.batch_size):
@@ -175,9 +176,9 @@ def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.
         except EVALUATION_ERRORS:
             if count != 1:
                 raise
-    for name in networks:
-        if name not in built:
-            raise refuse(
-                f"network '{name}' is never called", ("model", "networks", name), f"call it: {name}(x)", key=True
-            )
+    for name, network in networks.items():
+        missing = [entry for entry in entries(name, network) if entry not in built]
+        if missing:
+            message = f"network '{missing[0]}' is never called"
+            raise refuse(message, ("model", "networks", name), network.call_hint(name), key=True)
     return built

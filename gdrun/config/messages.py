@@ -180,8 +180,4 @@ _OTHERS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str | None]]] =
     "string_too_long": _size("most"),
     "finite_number": lambda context, value: (f"must be finite, got {value}", None),
     "array": lambda context, value: ("expected a number or nested lists of numbers", None),
-    "initializer": lambda context, value: (
-        f"unknown initializer '{context['name']}'",
-        _near(context["name"], context["allowed"]) or f"initializers: {', '.join(context['allowed'])}",
-    ),
 }

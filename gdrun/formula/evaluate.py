@@ -322,8 +322,9 @@ class _Evaluator:
         if node.name not in self.scope.functions:
             raise FormulaError(f"unknown function {node.name!r}", offset=node.offset, length=len(node.name))
         arguments = tuple(self.value(argument) for argument in node.arguments)
+        place = {} if node.index is None else {"index": self.index_item(node.index)}
         function = self.scope.functions[node.name]
-        return self.guard(node, node.name, lambda: function(self.scope, *arguments), arguments)
+        return self.guard(node, node.name, lambda: function(self.scope, *arguments, **place), arguments)
 
     def index(self, node: nodes.IndexNode) -> Any:
         value = self.value(node.value)

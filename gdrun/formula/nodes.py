@@ -116,6 +116,8 @@ class NetworkCallNode(FormulaNode):
 
     name: str
     arguments: tuple[FormulaNode, ...]
+    index: FormulaNode | None = None
+    """The place in a list of networks, `blocks[i](x)`."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,7 @@ def children(node: FormulaNode) -> Iterator[FormulaNode]:
         case CallNode():
             yield from (argument for _, argument in node.arguments)
         case NetworkCallNode():
-            yield from node.arguments
+            yield from node.arguments if node.index is None else (node.index, *node.arguments)
 
 
 def walk(root: FormulaNode) -> Iterator[FormulaNode]:

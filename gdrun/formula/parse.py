@@ -319,6 +319,11 @@ class _Converter:
 
     def call(self, node: ast.Call) -> FormulaNode:
         end = node.func.end_col_offset or 0
+        if isinstance(node.func, ast.Subscript) and isinstance(node.func.value, ast.Name) and not node.keywords:
+            arguments_ = tuple(self.convert(part) for part in node.args)
+            return nodes.NetworkCallNode(
+                *self.place(node), node.func.value.id, arguments_, self.convert(node.func.slice)
+            )
         if not isinstance(node.func, ast.Name) or not self.text[end:].lstrip().startswith("("):
             if isinstance(node.func, ast.Attribute):
                 self.convert(node.func)

@@ -14,7 +14,7 @@ from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.evaluate import Scope
 from gdrun.random_streams import RandomNumbers
 
-from .initial import Initial
+from .initial import Initial, InitialContext
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -95,6 +95,11 @@ class ModelContext:
     precision: str
     networks: Mapping[str, KerasNetwork] = field(default_factory=dict)
     random: RandomNumbers | None = None
+
+    @property
+    def initial(self) -> InitialContext:
+        """Surroundings of the initial values that are formulas."""
+        return InitialContext(self.constants, self.random)
 
     @property
     def num_features(self) -> int:

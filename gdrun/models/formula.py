@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
@@ -14,14 +15,13 @@ from gdrun.config.located import formula_at, located, located_within
 from gdrun.config.names import ConfigNames, Use
 from gdrun.config.section import Formula, Identifier, NetworkName, PositiveInteger, ShortSection, by_form
 from gdrun.errors import ComponentError, ConfigPath, Problem, ShapeError
-from gdrun.formula import numpy_ops
-from gdrun.formula.evaluate import Scope, evaluate
-from gdrun.formula.parse import parse
-from gdrun.random_streams import RandomNumbers, integer_seed, stream
+from gdrun.formula.evaluate import Scope
+from gdrun.formula.nodes import UNROLLED_ROUNDS
+from gdrun.random_streams import integer_seed
 
 from .base import BoundModel, ModelContext, ModelFunction, ModelSection
-from .initial import INITIALIZERS, Initial
-from .networks import Network
+from .initial import INITIALIZERS, Initial, InitialContext
+from .networks import Network, entries
 from .transforms import raw_value
 
 if TYPE_CHECKING:
@@ -63,11 +63,9 @@ class Parameter(ShortSection):
 
     def initial(self, name: str, context: ModelContext) -> Initial:
         """Return the parameter before training. Raises: ComponentError, where the value does not fit."""
-        random, key = context.random, integer_seed(0, name)
+        key = integer_seed(0, name)
         if self.init is None:
-            value = _evaluated(
-                self.value if self.raw is None else self.raw, context, random or stream(context.seed, "initial", key)
-            )
+            value = context.initial.value(self.value if self.raw is None else self.raw, context.seed, key)
             value = value if self.shape is None else _filled(value, self.shape)
             raw = value if self.raw is not None else raw_value(value, self.transform)
         elif self.init in INITIALIZERS:
@@ -77,8 +75,7 @@ class Parameter(ShortSection):
             raw = initial_weights(self.init, self.shape, seed=integer_seed(context.seed, "initial", key))
         else:
             assert self.shape is not None
-            drawn = _evaluated(self.init, context, random or stream(context.seed, "initial", key), self.shape)
-            raw = _filled(drawn, self.shape)
+            raw = _filled(context.initial.value(self.init, context.seed, key, self.shape), self.shape)
         if not np.all(np.isfinite(raw)):
             raise ComponentError("the initial value is not finite")
         return Initial(np.asarray(raw), self.trainable, self.transform)
@@ -100,7 +97,7 @@ class FormulaModel(ModelSection):
     parameters: dict[Identifier, Parameter] = Field(default_factory=dict)
     """Each parameter: a number, an array, or `{value|raw|init: ..., shape: ..., transform: ..., trainable: ...}`."""
     networks: dict[NetworkName, Network] = Field(default_factory=dict)
-    """Networks that the formulas call by name, `net(x)`."""
+    """Networks that the formulas call by name, `net(x)`; with a `count` a list of them, `nets[0](x)`."""
 
     def build(self, context: ModelContext) -> FormulaFunction:
         initial: dict[str, Initial] = {}
@@ -155,6 +152,8 @@ class FormulaModel(ModelSection):
             for key, text in (("value", parameter.value), ("raw", parameter.raw), ("init", parameter.init)):
                 if not (key == "init" and text in INITIALIZERS):
                     yield Use(("model", "parameters", name, key), text, names.constants)
+        for name, network in self.networks.items():
+            yield from network.initial_uses(("model", "networks", name), names.constants)
         path: ConfigPath = ("model", "formula")
         for name, text in self.output_formulas().items():
             yield Use.of_examples((*path, name) if self.output_names() else path, text, names)
@@ -165,10 +164,11 @@ class FormulaModel(ModelSection):
         if not trained and not self.networks:
             path: ConfigPath = ("model", "parameters") if "parameters" in self.model_fields_set else ("model",)
             yield Problem("the model has no parameter to train", path, "model.parameters: {a: 1.0}", key=True)
-        for name in self.networks:
+        for name, network in self.networks.items():
+            yield from network.network_problems(("model", "networks", name))
             if name not in used:
                 path = ("model", "networks", name)
-                yield Problem(f"network '{name}' is never called", path, f"call it: {name}(x)", key=True)
+                yield Problem(f"network '{name}' is never called", path, network.call_hint(name), key=True)
         for name in trained:
             if reached is not None and name not in reached:
                 message = f"parameter '{name}' gets no gradient: the loss does not depend on it"
@@ -224,15 +224,67 @@ class FormulaFunction(ModelFunction):
 
             return call
 
-        functions = {name: caller(name, network) for name, network in self.networks.items()}
+        functions: dict[str, Callable[..., tf.Tensor]] = {}
+        for entry, network in self.networks.items():
+            name, _, number = entry.partition(".")
+            if not number:
+                functions[name] = _called(name, [caller(entry, network)], None)
+            elif number == "0":
+                count = sum(key.startswith(f"{name}.") for key in self.networks)
+                networks = [f"{name}.{k}" for k in range(count)]
+                callers = [caller(key, self.networks[key]) for key in networks]
+                functions[name] = _called(name, callers, partial(self._call_one_of, networks, training))
         return BoundModel(self.formulas, functions, updates)
 
+    def _call_one_of(
+        self, names: Sequence[str], training: bool, scope: Scope, *arguments: Any, index: tf.Tensor
+    ) -> tf.Tensor:
+        """Call the network of a list at an index that only the run knows: with weights looked up among all of them."""
+        import tensorflow as tf
 
-def _evaluated(
-    text: Any, context: ModelContext, random: RandomNumbers, draw_shape: tuple[int, ...] | None = None
-) -> np.ndarray:
-    scope = Scope(context.constants, ops=numpy_ops.table(random), draw_shape=draw_shape)
-    return numpy_ops.number(evaluate(parse(text), scope, owner="initial"))
+        from .keras_network import call_with
+
+        first = self.networks[names[0]]
+        if first.state:
+            raise ShapeError(
+                "networks with dropout or batch normalization are called at an index that is known before the run",
+                hint=f"a loop of up to {UNROLLED_ROUNDS} rounds knows its i",
+            )
+        if any(self.networks[name].input_shape != first.input_shape for name in names):
+            raise ShapeError("these networks take inputs of different shapes; the index must be known before the run")
+        place = tf.clip_by_value(tf.cast(tf.reshape(index, []), tf.int32), 0, len(names) - 1)
+        values = {
+            key: tf.gather(tf.stack([scope[f"{name}.{key}"] for name in names]), place) for key in first.parameters
+        }
+        return call_with(arguments, lambda x: first.call(values, {}, x, training=training), dtype=first.dtype)[0]
+
+
+def _called(
+    name: str, callers: Sequence[Callable[..., Any]], call_one_of: Callable[..., Any] | None
+) -> Callable[..., Any]:
+    """Return what formulas call by `name`: a network, or one of a list of them.
+
+    Args:
+        callers: one a network.
+        call_one_of: the same for an index that is a tensor; None: `name` is no list.
+    """
+
+    def run(scope: Scope, *arguments: Any, index: Any = None) -> Any:
+        if call_one_of is None:
+            if index is not None:
+                raise ShapeError(f"{name} is one network, not a list of them", hint=f"{name}(x), or give it a count")
+            return callers[0](scope, *arguments)
+        if index is None:
+            raise ShapeError(f"{name} is a list of {len(callers)} networks", hint=f"call one of them: {name}[0](x)")
+        if isinstance(index, int):
+            if not -len(callers) <= index < len(callers):
+                raise ShapeError(f"there is no {name}[{index}]", hint=f"it counts from 0 to {len(callers) - 1}")
+            return callers[index](scope, *arguments)
+        if not hasattr(index, "dtype") or index.shape.num_elements() != 1:
+            raise ShapeError(f"{name}[...] takes one whole number")
+        return call_one_of(scope, *arguments, index=index)
+
+    return run
 
 
 def _filled(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -243,7 +295,7 @@ def _filled(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def probe_networks(
-    networks: Mapping[str, Network], *, seed: int, precision: str
+    networks: Mapping[str, Network], *, seed: int, precision: str, context: InitialContext
 ) -> tuple[dict[str, KerasNetwork], dict[str, Callable[..., Any]]]:
     """Return an empty table of networks and functions that fill it: each is built for the shape of its first call."""
     import tensorflow as tf
@@ -253,12 +305,15 @@ def probe_networks(
     built: dict[str, KerasNetwork] = {}
 
     def caller(position: int, name: str, network: Network) -> Callable[..., Any]:
+        path = name.partition(".")[0]
+
         def run(x: Any) -> Any:
             if name not in built:
-                with located("model", "networks", name):
+                with located("model", "networks", path):
                     # Far apart: each network takes as many seeds as it has layers.
                     own_seed = seed + 7919 * (position + 1)
-                    built[name] = network.build_network((None, *x.shape[1:]), seed=own_seed, precision=precision)
+                    shape = (None, *x.shape[1:])
+                    built[name] = network.build_network(shape, seed=own_seed, precision=precision, context=context)
             net = built[name]
             values = {key: tf.constant(value) for key, value in net.parameters.items()}
             state = {key: tf.constant(value) for key, value in net.state.items()}
@@ -266,5 +321,16 @@ def probe_networks(
 
         return lambda scope, *arguments: call_with(arguments, run, dtype=precision)[0]
 
-    functions = {name: caller(position, name, network) for position, (name, network) in enumerate(networks.items())}
+    functions: dict[str, Callable[..., Any]] = {}
+    position = 0
+    for name, network in networks.items():
+        callers = [caller(position + k, entry, network) for k, entry in enumerate(entries(name, network))]
+        position += len(callers)
+        functions[name] = _called(name, callers, None if network.count is None else partial(_call_all, callers))
     return built, functions
+
+
+def _call_all(callers: Sequence[Callable[..., Any]], scope: Scope, *arguments: Any, index: Any) -> Any:
+    """Call every network, to build it, and return the output of the first."""
+    first, *_ = [call(scope, *arguments) for call in callers]
+    return first

@@ -1,4 +1,4 @@
-"""Keras initializers of the weights that a config gives, and their arrays."""
+"""Arrays of the initial weights that a config gives, many by Keras's initializers."""
 
 from __future__ import annotations
 
@@ -10,48 +10,49 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from gdrun.errors import ConfigPath, ShapeError
+from gdrun.errors import ShapeError
 
+from .initial import INITIALIZERS, InitialContext, InitializerSection
 
-class GivenWeights(keras.initializers.Initializer):
-    """Keras initializer that returns an array of the config, and refuses another shape."""
-
-    def __init__(self, value: np.ndarray, within: ConfigPath = ()) -> None:
-        self.value = value
-        self.within = within
-
-    def __call__(self, shape: Sequence[int], dtype: Any = None) -> tf.Tensor:
-        if self.value.shape != tuple(shape):
-            raise ShapeError(
-                f"the values have shape {shape_text(self.value.shape)}, but {shape_text(shape)} is needed",
-                within=self.within,
-            )
-        return tf.constant(self.value, tf.as_dtype(dtype or "float32"))
+_BY_FORMULA = InitialContext()
 
 
-def initial_weights(value: Any, shape: Sequence[int], *, seed: int = 0) -> np.ndarray:
-    """Return initial weights of a shape, float64.
+def initial_weights(
+    value: Any,
+    shape: Sequence[int],
+    *,
+    seed: int = 0,
+    dtype: str = "float64",
+    fan_in: int | None = None,
+    context: InitialContext = _BY_FORMULA,
+) -> np.ndarray:
+    """Return initial weights of a shape.
 
     Args:
-        value: a number that fills it, an array that is it, or the name of a Keras initializer.
+        value: a number that fills it, an array that is it, the name of an initializer, a section of one, or a formula.
         seed: draws, where the initializer does.
+        fan_in: number of inputs of a unit, for torch_linear; None: that of the shape, as of a kernel.
+        context: of formulas.
     Raises:
-        ComponentError: if an array has another shape.
+        ComponentError: if an array or a formula's value has another shape.
     """
-    return np.asarray(keras_initializer(value, seed)(tuple(shape), dtype="float64"))
-
-
-def keras_initializer(value: Any, seed: int, within: ConfigPath = ()) -> Any:
-    """Return Keras's initializer for a number, an array or a name; an array of another shape is refused `within`."""
-    if isinstance(value, str):
+    shape = tuple(shape)
+    if value == "torch_linear" and isinstance(value, str):
+        limit = 1 / np.sqrt(max(1, int(np.prod(shape[:-1])) if fan_in is None else fan_in))
+        return np.asarray(keras.initializers.RandomUniform(-limit, limit, seed=seed)(shape, dtype=dtype))
+    if isinstance(value, InitializerSection):
+        return np.asarray(value.build(seed)(shape, dtype=dtype))
+    if isinstance(value, str) and value in INITIALIZERS:
         initializer = keras.initializers.get(value)
-        if hasattr(initializer, "seed"):
-            return type(initializer)(seed=seed)
-        return initializer
-    array = np.asarray(value, np.float64)
-    return keras.initializers.Constant(float(array)) if array.ndim == 0 else GivenWeights(array, within)
+        initializer = type(initializer)(seed=seed) if hasattr(initializer, "seed") else initializer
+        return np.asarray(initializer(shape, dtype=dtype))
+    array = context.value(value, seed, 0, shape) if isinstance(value, str) else np.asarray(value, np.float64)
+    if array.ndim and array.shape != shape:
+        raise ShapeError(f"the values have shape {shape_text(array.shape)}, but {shape_text(shape)} is needed")
+    if array.dtype.kind == "c":
+        raise ShapeError("the values are complex; weights of layers are real")
+    return np.broadcast_to(array, shape).astype(dtype)
 
 
 def shape_text(shape: Sequence[int | None]) -> str:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from gdrun.config.names import ConfigNames, Use
 from gdrun.config.section import BareKind, PositiveInteger, Section
-from gdrun.errors import ShapeError
+from gdrun.errors import ConfigPath, Problem, ShapeError
 from gdrun.formula.evaluate import Scope
 
 from .base import BoundModel, ModelContext, ModelFunction, ModelSection
-from .initial import Initializer, InitialWeights
+from .initial import InitialContext, InitialWeights, initial_uses
 from .layers import Layer
-from .layers.base import Activation
+from .layers.base import Activation, graph_problems
 from .layers.core import Dense
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from .keras_network import KerasNetwork
+
+
+MAX_COUNT = 256
+"""Most networks in a list."""
 
 
 class NetworkSection(Section):
@@ -35,13 +40,28 @@ class NetworkSection(Section):
         """Return the layers in order."""
         raise NotImplementedError
 
-    def build_network(self, input_shape: tuple[int | None, ...], *, seed: int, precision: str) -> KerasNetwork:
+    def build_network(
+        self, input_shape: tuple[int | None, ...], *, seed: int, precision: str, context: InitialContext
+    ) -> KerasNetwork:
         """Return the network for inputs of a shape, (None, F) or longer. Raises: ComponentError, where none can be."""
         from .keras_network import KerasNetwork
 
         return KerasNetwork(
-            self.keras_layers(), input_shape=input_shape, seed=seed, dtype=precision, flat_names=self.flat_names
+            self.keras_layers(),
+            input_shape=input_shape,
+            seed=seed,
+            dtype=precision,
+            flat_names=self.flat_names,
+            context=context,
         )
+
+    def initial_uses(self, path: ConfigPath, constants: tuple[str, ...]) -> Iterator[Use]:
+        """Yield the formulas among the initial weights of the network at `path`."""
+        return initial_uses(self, path, constants)
+
+    def network_problems(self, path: ConfigPath) -> Iterator[Problem]:
+        """Yield what does not go together within the network at `path`."""
+        yield from ()
 
     @property
     def last_activation(self) -> str | None:
@@ -54,7 +74,23 @@ class NetworkSection(Section):
         return any(layer.convolves for layer in self.keras_layers())
 
 
-class LinearNetwork(NetworkSection):
+class CalledNetwork(NetworkSection):
+    """A network, or a list of networks, that formulas call."""
+
+    count: Annotated[PositiveInteger, Field(le=MAX_COUNT)] | None = None
+    """Length of a list of networks of this form, `blocks[0](x)`, `blocks[i](x)`; null: one network, no list."""
+
+    def call_hint(self, name: str) -> str:
+        """Return how the network is called."""
+        return f"call it: {name}(x)" if self.count is None else f"call it: {name}[0](x), or {name}[i](x) in a loop"
+
+
+def entries(name: str, network: CalledNetwork) -> list[str]:
+    """Return the names of the networks that `name` stands for, its own or `name.0`, `name.1`, ..."""
+    return [name] if network.count is None else [f"{name}.{k}" for k in range(network.count)]
+
+
+class LinearLayers(NetworkSection):
     """inputs @ kernel + bias, as Keras's Dense without activation."""
 
     flat_names = True
@@ -74,7 +110,11 @@ class LinearNetwork(NetworkSection):
         return [Dense(kind="dense", units=self.outputs, **common)]
 
 
-class MlpNetwork(NetworkSection):
+class LinearNetwork(CalledNetwork, LinearLayers):
+    """inputs @ kernel + bias, as Keras's Dense without activation."""
+
+
+class MlpLayers(NetworkSection):
     """A multilayer perceptron: dense layers, each followed by the activation, and a last one without."""
 
     kind: Literal["mlp"]
@@ -86,19 +126,29 @@ class MlpNetwork(NetworkSection):
     """Units of the last layer."""
     output_activation: Activation = "linear"
     """Activation of the last layer."""
-    kernel_initializer: Initializer = "glorot_uniform"
-    """Initializer of every kernel; biases start at zero."""
+    kernel_initializer: InitialWeights = "glorot_uniform"
+    """Initial value of every kernel: a name or formula draws it."""
+    bias_initializer: InitialWeights = "zeros"
+    """Initial value of every bias: likewise."""
     use_bias: bool = True
     """false: the layers have no bias."""
 
     def keras_layers(self) -> Sequence[Dense]:
-        common: dict[str, Any] = {"use_bias": self.use_bias, "kernel": self.kernel_initializer}
+        common: dict[str, Any] = {
+            "use_bias": self.use_bias,
+            "kernel": self.kernel_initializer,
+            "bias": self.bias_initializer,
+        }
         hidden = [Dense(kind="dense", units=units, activation=self.activation, **common) for units in self.hidden]
         return [*hidden, Dense(kind="dense", units=self.outputs, activation=self.output_activation, **common)]
 
 
-class LayersNetwork(NetworkSection):
-    """Keras layers, one after the other."""
+class MlpNetwork(CalledNetwork, MlpLayers):
+    """A multilayer perceptron: dense layers, each followed by the activation, and a last one without."""
+
+
+class LayersInOrder(NetworkSection):
+    """Keras layers, one after the other, or as their `inputs` say."""
 
     kind: Literal["layers"]
     layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=256)]
@@ -106,6 +156,18 @@ class LayersNetwork(NetworkSection):
 
     def keras_layers(self) -> Sequence[Layer]:
         return self.layers
+
+    def initial_uses(self, path: ConfigPath, constants: tuple[str, ...]) -> Iterator[Use]:
+        for position, layer in enumerate(self.layers):
+            for part, place in layer.parts((*path, "layers", position)):
+                yield from initial_uses(part, place, constants)
+
+    def network_problems(self, path: ConfigPath) -> Iterator[Problem]:
+        return graph_problems(self.layers, (*path, "layers"))
+
+
+class LayersNetwork(CalledNetwork, LayersInOrder):
+    """Keras layers, one after the other, or as their `inputs` say."""
 
 
 Network = Annotated[LinearNetwork | MlpNetwork | LayersNetwork, Field(discriminator="kind"), BareKind]
@@ -117,7 +179,7 @@ class NetworkModel(NetworkSection, ModelSection):
 
     def build(self, context: ModelContext) -> NetworkFunction:
         shape, join = self._input(context)
-        network = self.build_network(shape, seed=context.seed, precision=context.precision)
+        network = self.build_network(shape, seed=context.seed, precision=context.precision, context=context.initial)
         return NetworkFunction(network.initial(), network, join)
 
     def _input(self, context: ModelContext) -> tuple[tuple[int | None, ...], bool]:
@@ -127,19 +189,25 @@ class NetworkModel(NetworkSection, ModelSection):
     def parameters_in_formulas(self) -> tuple[str, ...]:
         return self.parameter_names() or ()
 
+    def uses(self, names: ConfigNames) -> Iterator[Use]:
+        return self.initial_uses(("model",), names.constants)
 
-class LinearModel(NetworkModel, LinearNetwork):
+    def problems(self, used: frozenset[str], reached: frozenset[str] | None) -> Iterator[Problem]:
+        return self.network_problems(("model",))
+
+
+class LinearModel(NetworkModel, LinearLayers):
     """prediction = inputs @ kernel + bias, as Keras's Dense without activation."""
 
     def parameter_names(self) -> tuple[str, ...]:
         return ("kernel", "bias") if self.use_bias else ("kernel",)
 
 
-class MlpModel(NetworkModel, MlpNetwork):
+class MlpModel(NetworkModel, MlpLayers):
     """A multilayer perceptron on the inputs, joined to (n, features)."""
 
 
-class LayersModel(NetworkModel, LayersNetwork):
+class LayersModel(NetworkModel, LayersInOrder):
     """Keras layers on the inputs, joined to (n, features)."""
 
     input_shape: tuple[PositiveInteger, ...] | None = None

@@ -86,7 +86,8 @@ def test_describe_knows_type_default_and_meaning():
     assert describe("optimizer.nothing") == []
     assert "adam" in describe("optimizer")[0].allowed
     assert [one.path for one in describe(Experiment)][:2] == [("name",), ("description",)]
-    assert {one.kind for one in describe("model.layers.0.filters")} == {"conv1d", "conv2d", "conv2d_transpose"}
+    convolutions = {"conv1d", "conv2d", "conv2d_transpose", "separable_conv1d", "separable_conv2d"}
+    assert {one.kind for one in describe("model.layers.0.filters")} == convolutions
 
 
 def test_describe_asks_the_config_for_its_kinds():

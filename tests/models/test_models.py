@@ -1,8 +1,10 @@
 """What models predict. Oracles: closed forms and NumPy."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from gdrun.errors import ConfigError
 from gdrun.models.keras_network import joined
 
 HEAD = """
@@ -91,3 +93,72 @@ def test_columns_are_joined_to_rows(tensorflow):
     joint = joined([tf.constant([1.0, 2]), tf.constant([[3.0, 4], [5, 6]])])
     assert joint.numpy().tolist() == [[1, 3, 4], [2, 5, 6]]
     assert joined([tf.constant([1.0, 2])]).shape == (2, 1)
+
+
+BLOCKS = """
+precision: float64
+compile: graph
+data: {kind: values, inputs: {x: [-1, 0.5, 2]}, target: [1, 2, 3]}
+define: {h: {start: "enter(x)", repeat: "h + blocks[i](h)", times: 12}}
+model:
+  kind: formula
+  networks:
+    enter: {kind: linear, outputs: 2}
+    blocks: {count: 12, kind: mlp, hidden: [3], activation: tanh, outputs: 2, bias_initializer: "normal(0, 1)"}
+  formula: h[:, 0] + blocks[-1](h)[:, 1]
+optimizer: {kind: sgd, learning_rate: 0.01}
+schedule: {steps: 0}
+record: {formulas: {p: prediction}}
+"""
+
+
+def test_a_list_of_networks_is_called_by_number_in_loops_of_any_length(lab):
+    """A loop of more than 8 rounds knows its counter only while it runs."""
+    built = lab.build(BLOCKS)
+    w = dict(zip(built.objective.trainable_names, (value.numpy() for value in built.state.parameters), strict=True))
+
+    def block(number, h):
+        own = {name: w[f"blocks.{number}.dense{name}"] for name in ("1.kernel", "1.bias", "2.kernel", "2.bias")}
+        return np.tanh(h @ own["1.kernel"] + own["1.bias"]) @ own["2.kernel"] + own["2.bias"]
+
+    h = np.asarray([[-1.0], [0.5], [2]]) @ w["enter.kernel"] + w["enter.bias"]
+    for number in range(12):
+        h = h + block(number, h)
+    np.testing.assert_allclose(lab.rows(built)["p"][0], h[:, 0] + block(11, h)[:, 1], rtol=1e-12)
+    assert not np.array_equal(w["blocks.0.dense1.bias"], w["blocks.1.dense1.bias"])
+
+
+def test_a_network_of_a_list_is_chosen_by_a_value_of_the_run(lab):
+    text = """
+precision: float64
+compile: graph
+data: {kind: values, inputs: {x: [-1, 0.5, 2]}, target: [1, 2, 3]}
+model:
+  kind: formula
+  networks: {experts: {count: 3, kind: linear, kernel: "normal(0, 1)"}}
+  parameters: {gate: {value: [0, 0, 1.5], trainable: false}}
+  formula: experts[argmax(gate)](x)
+optimizer: {kind: sgd, learning_rate: 0.1}
+schedule: {steps: 2}
+record: {parameters: true}
+"""
+    rows = lab.rows(lab.build(text))
+    moved = {name: not np.array_equal(values[0], values[-1]) for name, values in rows.items() if "kernel" in name}
+    assert moved == {f"parameters.experts.{k}.kernel": k == 2 for k in range(3)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("blocks[i](h)", "blocks(h)", "blocks is a list of 12 networks"),
+        ("blocks[i](h)", "blocks[i + 1](h)", r"there is no blocks\[12\]"),
+        ("times: 12", "times: 9", "network 'blocks.9' is never called"),
+        ("enter(x)", "enter[0](x)", "enter is one network"),
+        ("hidden: [3]", "hidden: [-3]", "must be at least 1"),
+        ('"normal(0, 1)"', "he_normla", "unknown name 'he_normla'"),
+        ('"normal(0, 1)"', '"normal(0, 1, 7)"', r"the values have shape \(7,\), but \(3,\)"),
+    ],
+)
+def test_calls_of_a_list_that_do_not_fit_are_refused(lab, old, new, message):
+    with pytest.raises(ConfigError, match=message):
+        lab.build(BLOCKS.replace(old, new))

@@ -18,6 +18,8 @@ from .convolutions import (
     GlobalMaxPooling2D,
     MaxPooling1D,
     MaxPooling2D,
+    SeparableConv1D,
+    SeparableConv2D,
     UpSampling2D,
     ZeroPadding2D,
 )
@@ -30,16 +32,21 @@ from .core import (
     Flatten,
     GaussianNoise,
     LayerNormalization,
+    LeakyRelu,
+    Masking,
     Rescaling,
     Reshape,
 )
-from .recurrent import Gru, Lstm, SimpleRnn
+from .joining import Add, Concatenate, MultiHeadAttention, Multiply
+from .recurrent import Bidirectional, Gru, Lstm, SimpleRnn
 
 Layer = Annotated[
     Dense
     | Conv1D
     | Conv2D
     | Conv2DTranspose
+    | SeparableConv1D
+    | SeparableConv2D
     | MaxPooling1D
     | MaxPooling2D
     | AveragePooling1D
@@ -53,14 +60,21 @@ Layer = Annotated[
     | SimpleRnn
     | Gru
     | Lstm
+    | Bidirectional
+    | MultiHeadAttention
+    | Add
+    | Multiply
+    | Concatenate
     | Flatten
     | Reshape
     | ActivationLayer
+    | LeakyRelu
     | Dropout
     | GaussianNoise
     | BatchNormalization
     | LayerNormalization
     | Embedding
+    | Masking
     | Rescaling,
     Field(discriminator="kind"),
     BareKind,

@@ -6,8 +6,9 @@ from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import Count, PositiveInteger
+from gdrun.models.initial import InitialWeights
 
-from .base import Activation, KerasLayer, WeightedLayer
+from .base import Activation, KerasLayer, KernelLayer, WeightedLayer
 
 
 def _sizes(value: Any) -> Any:
@@ -34,8 +35,8 @@ PoolSize = Annotated[
 ]
 
 
-class Convolution(WeightedLayer):
-    """A convolution."""
+class Filters(WeightedLayer):
+    """A layer that moves a window over an image or a sequence."""
 
     convolves = True
 
@@ -51,6 +52,10 @@ class Convolution(WeightedLayer):
     """Activation of the output."""
 
 
+class Convolution(Filters, KernelLayer):
+    """A convolution."""
+
+
 class Conv1D(Convolution):
     """One-dimensional convolution over (steps, channels)."""
 
@@ -61,6 +66,29 @@ class Conv2D(Convolution):
     """Two-dimensional convolution over (rows, columns, channels)."""
 
     kind: Literal["conv2d"]
+
+
+class SeparableConvolution(Filters):
+    """A convolution of each channel by itself, and then a product over the channels."""
+
+    depth_multiplier: PositiveInteger = 1
+    """Outputs of the first part, for each channel."""
+    depthwise_kernel: InitialWeights = "glorot_uniform"
+    """Initial kernel of the first part: a number fills it, an array is it, a name or formula draws it."""
+    pointwise_kernel: InitialWeights = "glorot_uniform"
+    """Initial kernel of the product over the channels: likewise."""
+
+
+class SeparableConv1D(SeparableConvolution):
+    """One-dimensional separable convolution over (steps, channels)."""
+
+    kind: Literal["separable_conv1d"]
+
+
+class SeparableConv2D(SeparableConvolution):
+    """Two-dimensional separable convolution over (rows, columns, channels)."""
+
+    kind: Literal["separable_conv2d"]
 
 
 class Pooling(KerasLayer):

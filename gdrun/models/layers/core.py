@@ -16,10 +16,10 @@ from gdrun.config.section import (
 )
 from gdrun.models.initial import InitialWeights
 
-from .base import Activation, KerasLayer, WeightedLayer
+from .base import Activation, KerasLayer, KernelLayer
 
 
-class Dense(WeightedLayer):
+class Dense(KernelLayer):
     """activation(inputs @ kernel + bias)."""
 
     kind: Literal["dense"]
@@ -54,6 +54,16 @@ class ActivationLayer(ShortSection, KerasLayer):
     kind: Literal["activation", "relu", "sigmoid", "tanh", "softmax", "gelu"]
     activation: Activation
     """Name of the activation."""
+
+
+class LeakyRelu(KerasLayer):
+    """The input where it is positive, else the input times a slope."""
+
+    keras_name = "LeakyReLU"
+
+    kind: Literal["leaky_relu"]
+    negative_slope: NonNegative = 0.3
+    """Slope where the input is negative. `activation: leaky_relu` has 0.2."""
 
 
 class Dropout(KerasLayer):
@@ -116,6 +126,8 @@ class Embedding(KerasLayer):
     """Length of the vectors."""
     embeddings: InitialWeights = "random_uniform"
     """Initial vectors, (input_dim, output_dim)."""
+    mask_zero: bool = False
+    """true: 0 stands for no input; recurrent layers and attention below leave such steps out."""
     trainable: bool = True
     """false: the optimizer leaves this layer alone."""
 
@@ -128,3 +140,12 @@ class Rescaling(KerasLayer):
     """Factor of the inputs."""
     offset: Number = 0.0
     """Number added to the product."""
+
+
+class Masking(KerasLayer):
+    """Marks the steps of a sequence whose features all have one value; recurrent layers and attention below leave them
+    out."""
+
+    kind: Literal["masking"]
+    mask_value: Number = 0.0
+    """The value."""

@@ -1,17 +1,26 @@
 """Recurrent layers."""
 
-from typing import Annotated, Any, Literal
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from gdrun.config.section import Number, PositiveInteger
-from gdrun.models.initial import InitialWeights
+from gdrun.config.located import located_within
+from gdrun.config.section import BareKind, Number, PositiveInteger
+from gdrun.errors import ConfigPath
+from gdrun.models.initial import InitialContext, InitialWeights
+from gdrun.random_streams import integer_seed
 
-from .base import Activation, WeightedLayer
+from .base import Activation, KerasLayer, KernelLayer
+
+if TYPE_CHECKING:
+    import keras
 
 
-class Recurrent(WeightedLayer):
+class Recurrent(KernelLayer):
     """A layer that runs through a sequence: (steps, features) in, the last output or all of them out."""
 
     takes_seed = True
@@ -61,9 +70,48 @@ class Lstm(Recurrent):
     unit_forget_bias: bool = True
     """Start the forget gate's bias at 1."""
 
-    def keras_settings(self) -> dict[str, Any]:
-        settings = super().keras_settings()
-        if np.ndim(self.bias):
-            # An array is the whole bias, the forget gate's part included; Keras would ask for it in parts.
-            settings["unit_forget_bias"] = False
-        return settings
+    def initial(
+        self, weight: str, shape: Sequence[int], *, seed: int, dtype: str, fan_in: int | None, context: InitialContext
+    ) -> np.ndarray | None:
+        value = super().initial(weight, shape, seed=seed, dtype=dtype, fan_in=fan_in, context=context)
+        if weight == "bias" and value is not None and self.unit_forget_bias and not isinstance(self.bias, tuple):
+            # An array is the whole bias, the forget gate's part included.
+            value[self.units : 2 * self.units] = 1
+        return value
+
+
+RecurrentLayer = Annotated[SimpleRnn | Gru | Lstm, Field(discriminator="kind"), BareKind]
+
+
+class Bidirectional(KerasLayer):
+    """A recurrent layer, and another of its form that runs through the sequence from the other end."""
+
+    kind: Literal["bidirectional"]
+    layer: RecurrentLayer
+    """The recurrent layer."""
+    merge_mode: Literal["concat", "sum", "mul", "ave"] = "concat"
+    """How the outputs of the two are joined."""
+
+    def build(self, *, seed: int, dtype: str) -> keras.layers.Layer:
+        import keras
+
+        forward = self.layer.build(seed=seed, dtype=dtype)
+        other = self.layer.model_copy(update={"go_backwards": not self.layer.go_backwards})
+        backward = other.build(seed=integer_seed(seed, "backward"), dtype=dtype)
+        both = keras.layers.Bidirectional(forward, merge_mode=self.merge_mode, backward_layer=backward, dtype=dtype)
+        # Parameters are called by these names, where Keras's own count the layers of the process.
+        both.forward_layer.name, both.backward_layer.name = "forward", "backward"
+        return both
+
+    def initial(
+        self, weight: str, shape: Sequence[int], *, seed: int, dtype: str, fan_in: int | None, context: InitialContext
+    ) -> np.ndarray | None:
+        with located_within("layer"):
+            return self.layer.initial(weight, shape, seed=seed, dtype=dtype, fan_in=fan_in, context=context)
+
+    def parts(self, path: ConfigPath) -> Iterator[tuple[KerasLayer, ConfigPath]]:
+        yield self.layer, (*path, "layer")
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.layer.is_frozen
