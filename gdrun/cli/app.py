@@ -52,7 +52,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "lr": "Find a learning rate: what the configured steps come to at 61 of them.",
     },
     "Configs": {
-        "init": "Write a commented config to start from.",
+        "init": "Write a commented config to start from, or one of the gallery.",
         "validate": "Check configs without running them: every value, then how they go together.",
         "explain": "Show what a config resolves to, or what a key or a formula's function means.",
         "schema": "Print the JSON Schema of configs, for editors.",
