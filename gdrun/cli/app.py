@@ -38,6 +38,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "report": "Write an HTML page about a run or a sweep, with interactive curves.",
         "diff": "Show in what two runs differ, and where their losses part.",
         "verify": "Check that run directories are whole and say what is true.",
+        "tag": "Add tags to a run, by which runs are found again.",
+        "note": "Add a note to a run, or print its notes.",
         "rm": "Put runs into the trash.",
         "restore": "List the trash, or bring runs back from it.",
         "prune": "Put old, diverged or second-best runs into the trash; empty it.",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _FACTS = ("id", "name", "kind", "status", "why", "age", "started", "finished", "directory")
 _NUMBERS = ("steps", "epochs", "seconds", "loss", "best", "best_step", "diverged_at", "num_parameters", "total_steps")
-_TEXTS = ("device", "threads", "precision", "compile", "stopped_by", "description", "config_hash")
+_TEXTS = ("device", "threads", "precision", "compile", "stopped_by", "description", "config_hash", "tags")
 
 ALWAYS_KNOWN = frozenset({*_FACTS, *_NUMBERS, *_TEXTS, *ALIASES})
 """Names that `Run.get` knows for every run, even where no run has such a value."""
