@@ -40,6 +40,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "verify": "Check that run directories are whole and say what is true.",
         "tag": "Add tags to a run, by which runs are found again.",
         "note": "Add a note to a run, or print its notes.",
+        "pack": "Write runs into one zip file, which other commands read.",
         "rm": "Put runs into the trash.",
         "restore": "List the trash, or bring runs back from it.",
         "prune": "Put old, diverged or second-best runs into the trash; empty it.",
