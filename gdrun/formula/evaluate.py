@@ -222,7 +222,7 @@ def evaluate_constants(
 
 
 _DEVICE_NOTE = re.compile(r"\{\{function_node [^}]*\}\} ?| ?\[Op:\w*\].*", re.DOTALL)
-_COUNTS = frozenset({"num", "depth", "repeats"})
+_COUNTS = frozenset({"num", "depth", "repeats", "n", "k"})
 
 
 class _Evaluator:
@@ -407,7 +407,12 @@ class _Evaluator:
         return self.integer(node, what)
 
     def draw(self, node: nodes.CallNode, arguments: dict[str, Any]) -> Any:
-        shape = arguments.pop("shape", self.scope.draw_shape)
+        if node.function == "choice" and arguments["k"] > arguments["n"]:
+            raise self.error(node, f"choice of {arguments['k']} among {arguments['n']} numbers", "k is at most n")
+        if node.function == "categorical" and not self.ops.shape(arguments["logits"]):
+            raise self.error(node, "the logits of categorical are one number", "give one for each choice, in a list")
+        takes_shape = TABLE[node.function].parameter("shape") is not None
+        shape = arguments.pop("shape", self.scope.draw_shape if takes_shape else None)
         site = crc32(f"{self.owner}:{node.ordinal}".encode())
         key = (self.scope.draws, site, self.scope.rounds)
         parameters = list(arguments.values())

@@ -93,6 +93,8 @@ class NumpyOps:
         """Draw from `random`. Without a shape, the parameters' own; `key` is for TensorFlow."""
         if self.random is None:
             raise FormulaError(f"{function} draws random numbers, which this formula may not")
+        if function in _INDEX_DRAWS:
+            return np.asarray(_INDEX_DRAWS[function](self.random, *parameters), np.float64)
         values = [real(parameter) for parameter in parameters]
         size = np.broadcast_shapes(*(value.shape for value in values)) if shape is None else tuple(shape)
         check_size(size, function)
@@ -131,3 +133,24 @@ _DRAWS: dict[str, Callable[[Any, list[np.ndarray], tuple[int, ...]], Any]] = {
     "truncated_normal": _truncated_normal,
     "bernoulli": lambda random, values, size: random.random(size) < values[0],
 }
+
+
+def _categorical(random: Any, logits: Any, n: int | None = None) -> np.ndarray:
+    """Gumbel's way: the largest of the logits, each with a Gumbel number added."""
+    logits = real(logits)
+    logits = logits if n is None else np.broadcast_to(logits[..., None, :], (*logits.shape[:-1], n, logits.shape[-1]))
+    check_size(logits.shape, "categorical")
+    return np.argmax(logits + random.gumbel(size=logits.shape), axis=-1)
+
+
+def _choice(random: Any, n: int, k: int | None = None) -> np.ndarray:
+    check_size((n,), "the numbers to choose from")
+    return random.permutation(n)[:k]
+
+
+_INDEX_DRAWS: dict[str, Callable[..., np.ndarray]] = {
+    "categorical": _categorical,
+    "permutation": _choice,
+    "choice": _choice,
+}
+"""Draws of whole numbers, whose shape is that of their arguments."""

@@ -30,8 +30,8 @@ from typing import Any
 _KINDS = {
     "axis": "axis", "axes": "axis", "keepdims": "flag", "descending": "flag", "lower": "flag", "adjoint": "flag",
     "approximate": "flag", "shape": "shape", "reps": "shape", "num": "integer", "depth": "integer", "shift": "integer",
-    "repeats": "integer", "k": "integer", "ord": "number", "alpha": "number", "base": "number", "values": "values",
-    "expr": "expression", "name": "name", "width": "shape",
+    "repeats": "integer", "k": "integer", "n": "integer", "ord": "number", "alpha": "number", "base": "number",
+    "values": "values", "expr": "expression", "name": "name", "width": "shape",
 }  # fmt: skip
 
 # Other spellings of keywords, from numpy and TensorFlow.
@@ -334,6 +334,9 @@ uniform(low, high, shape=None) | random_uniform | | uniform numbers from low up 
 normal(loc, scale, shape=None) | random_normal | | normal numbers of mean loc and deviation scale
 truncated_normal(loc, scale, shape=None) | | | normal numbers within two deviations
 bernoulli(p, shape=None) | | | 1 with probability p, else 0
+categorical(logits, n=None) | | | n indices by the probabilities softmax(logits), last axis; without n one
+permutation(n) | | | the whole numbers below n in random order
+choice(n, k) | | | k different whole numbers below n, in random order
 """
 
 ROWS: tuple[Function, ...] = (

@@ -14,6 +14,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from .failures import check_size
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 Words = tuple[tf.Tensor, tf.Tensor]
@@ -79,6 +81,42 @@ def _unit(words: Words, dtype: tf.DType, *, half: bool = False) -> tf.Tensor:
     return (grid + 0.5 if half else grid) * tf.constant(2.0**-bits, dtype)
 
 
+Key = tuple[tf.Tensor, int, tuple[Any, ...]]
+"""Seed (2,), call site, counters of the loops around."""
+
+
+def _words(key: Key, count: int, blocks: int = 1) -> list[Words]:
+    seed, site, rounds = key
+    counters = tuple(_uint32(counter) for counter in rounds)
+    source = _compiled_stream if tf.executing_eagerly() else stream
+    return source(seed, _uint32(site), counters, count, blocks)
+
+
+def categorical(logits: tf.Tensor, n: int | None = None, *, key: Key) -> tf.Tensor:
+    """Return indices along the last axis of `logits`, (..., K), by the probabilities softmax(logits): (...,), or
+    (..., n), of the logits' dtype.
+
+    The largest of the logits, each with a Gumbel number -log(-log(u)) added.
+    """
+    *batch, size = logits.shape.as_list()
+    shape = (*batch, size) if n is None else (*batch, n, size)
+    check_size(shape, "categorical")
+    words, *_ = _words(key, math.prod(shape))
+    numbers = tf.reshape(_unit(words, logits.dtype, half=True), shape)
+    scores = (logits if n is None else logits[..., None, :]) - tf.math.log(-tf.math.log(numbers))
+    return tf.cast(tf.argmax(scores, axis=-1), logits.dtype)
+
+
+def choice(n: int, k: int | None = None, *, dtype: tf.DType, key: Key) -> tf.Tensor:
+    """Return k different whole numbers below n in random order, (k,) of `dtype`; without k all of them.
+
+    The order that sorts n random numbers of 53 bits, among which two alike are rare.
+    """
+    check_size((n,), "the numbers to choose from")
+    words, *_ = _words(key, n)
+    return tf.cast(tf.argsort(_unit(words, tf.float64))[:k], dtype)
+
+
 def draw(
     function: str,
     parameters: list[tf.Tensor],
@@ -94,9 +132,7 @@ def draw(
     truncated_normal inverts the distribution function between -2 and 2; bernoulli is u < p.
     """
     blocks = 2 if function == "normal" and dtype == tf.float64 else 1  # a float64 needs both words, a float32 one
-    counters = tuple(_uint32(counter) for counter in rounds)
-    source = _compiled_stream if tf.executing_eagerly() else stream
-    words, *others = source(seed, _uint32(site), counters, math.prod(shape), blocks)
+    words, *others = _words((seed, site, rounds), math.prod(shape), blocks)
     if function == "normal":
         other = others[0] if others else words[::-1]
         radius = tf.sqrt(-2.0 * tf.math.log(_unit(words, dtype, half=True)))

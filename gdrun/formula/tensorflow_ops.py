@@ -18,7 +18,7 @@ from gdrun.errors import FormulaError
 from . import numpy_functions, numpy_ops, tensorflow_functions
 from .failures import Unconnected, check_size
 from .table import Function, implementations, split_values
-from .tensorflow_draws import draw
+from .tensorflow_draws import categorical, choice, draw
 from .tensorflow_functions import Promotion, is_tensor
 
 _COMPLEX = {tf.float32: tf.complex64, tf.float64: tf.complex128}
@@ -170,6 +170,10 @@ class TensorFlowOps:
         seed, site, rounds = key
         if seed is None:
             raise FormulaError(f"{function} draws random numbers, which this formula may not")
+        if function == "categorical":
+            return categorical(self.promotion.real(parameters[0]), *parameters[1:], key=key)
+        if function in ("permutation", "choice"):
+            return choice(*parameters, dtype=self.dtype, key=key)
         tensors = [self.promotion.real(parameter) for parameter in parameters]
         size = shape
         if size is None:

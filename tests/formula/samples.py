@@ -124,4 +124,7 @@ SAMPLES: dict[str, list[tuple[str, str]]] = {
     "normal": [("normal(x, 2, 4)", "x")],
     "truncated_normal": [("truncated_normal(x, 2, 4)", "x")],
     "bernoulli": [("bernoulli(x, [5, 4])", "")],
+    "categorical": [("categorical(x)", ""), ("categorical(x, 3)", "")],
+    "permutation": [("permutation(5) * x[0]", "x")],
+    "choice": [("choice(5, 2) * x[0]", "x")],
 }

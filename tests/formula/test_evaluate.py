@@ -232,6 +232,35 @@ def test_legacy_draws_are_a_notebooks():
     np.testing.assert_array_equal(drawn["b"], random.random_sample(3) < 0.5)
 
 
+def test_legacy_permutations_and_choices_are_a_notebooks():
+    texts = {"p": "permutation(7)", "c": "choice(7, 3)"}
+    drawn = evaluate_constants({name: parse(text) for name, text in texts.items()}, random=np.random.RandomState(42))
+    random = np.random.RandomState(42)
+    np.testing.assert_array_equal(drawn["p"], random.permutation(7))
+    np.testing.assert_array_equal(drawn["c"], random.choice(7, 3, replace=False))
+
+
+def test_categorical_draws_by_the_probabilities():
+    scope = Scope({}, ops=numpy_ops.table(np.random.default_rng(1)), draw_shape=(4, 2))
+    drawn = np.asarray(evaluate(parse("categorical([log(0.2), log(0.3), log(0.5)], 20000)"), scope))
+    shares = np.bincount(drawn.astype(int)) / 20000
+    np.testing.assert_allclose(shares, [0.2, 0.3, 0.5], atol=5 * 0.5 / 20000**0.5)
+    assert np.shape(evaluate(parse("categorical([[0, 1], [1, 0], [0, 0]])"), scope)) == (3,)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("choice(3, 4)", "choice of 4 among 3 numbers"),
+        ("categorical(1)", "the logits of categorical are one number"),
+        ("permutation(-1)", "n of permutation is -1; it cannot be negative"),
+    ],
+)
+def test_draws_of_whole_numbers_that_cannot_be_are_refused(text: str, message: str):
+    with pytest.raises(FormulaError, match=message):
+        evaluate(parse(text), Scope({}, ops=numpy_ops.table(np.random.default_rng(1))))
+
+
 def test_draws_without_a_shape_take_the_scopes():
     scope = Scope({}, ops=numpy_ops.table(np.random.default_rng(1)), draw_shape=(4, 2))
     assert np.shape(evaluate(parse("normal(0, 0.1)"), scope)) == (4, 2)

@@ -310,6 +310,32 @@ def test_draws_have_their_moments(dtype: str, text: str, mean: float, deviation:
     assert drawn.max() <= high
 
 
+def test_categorical_draws_by_the_probabilities():
+    """By rows of logits, one impossible; the oracle is softmax, within five standard errors."""
+    logits = np.log([[0.1, 0.2, 0.7], [0.5, 0.5, 1e-300]])
+    drawn = evaluate(parse("categorical(l, 20000)"), scope("float64", l=tf.constant(logits), draws=tf.constant([3, 4])))
+    assert drawn.shape == (2, 20000)
+    for row, probabilities in zip(drawn.numpy(), np.exp(logits), strict=True):
+        shares = np.asarray([np.mean(row == k) for k in range(3)])
+        assert np.all(np.abs(shares - probabilities) < 5 * np.sqrt(probabilities * (1 - probabilities) / 20000) + 1e-12)
+    once = evaluate(parse("categorical(l)"), scope("float64", l=tf.constant(logits), draws=tf.constant([3, 4])))
+    assert once.shape == (2,)
+
+
+def test_permutations_and_choices_are_different_numbers_each_as_often():
+    def drawn(text: str, step: int) -> np.ndarray:
+        return evaluate(parse(text), scope(draws=tf.constant([3, step]))).numpy()
+
+    orders = np.stack([drawn("permutation(4)", step) for step in range(400)])
+    assert np.all(np.sort(orders, axis=1) == range(4))
+    first, pairs = np.bincount(orders[:, 0].astype(int)), np.bincount(orders[:, 1].astype(int))
+    assert np.all(np.abs([first, pairs] - np.float64(100)) < 5 * np.sqrt(400 * 3 / 16))
+    chosen = drawn("choice(100, 30)", 0)
+    assert len(set(chosen)) == len(chosen) == 30
+    assert chosen.min() >= 0
+    assert chosen.max() < 100
+
+
 def test_each_draw_has_a_stream_of_its_own():
     def drawn(text: str, owner: str = "loss", seed: tuple[int, int] = (1, 2)) -> list[float]:
         return list(evaluate(parse(text), scope(draws=tf.constant(seed, tf.int64)), owner=owner).numpy())
@@ -323,7 +349,8 @@ def test_each_draw_has_a_stream_of_its_own():
 
 
 def test_lanes_draw_the_numbers_of_their_single_runs_with_and_without_xla():
-    text = "[normal(0, 1, 3), uniform(0, 1, 3), truncated_normal(0, 1, 3), bernoulli(0.5, 3)]"
+    text = "[normal(0, 1, 3), uniform(0, 1, 3), truncated_normal(0, 1, 3), bernoulli(0.5, 3), permutation(3),"
+    text += " choice(9, 3), categorical([0.1, 2, 1], 3)]"
     seeds = tf.constant([[5, 1], [6, 1], [5, 2]])
 
     def draw(seed: Any) -> Any:
@@ -334,7 +361,7 @@ def test_lanes_draw_the_numbers_of_their_single_runs_with_and_without_xla():
         single = np.stack([run(seed) for seed in seeds])
         mapped = tf.function(lambda: tf.vectorized_map(draw, seeds, fallback_to_while_loop=False), jit_compile=jit)
         lanes = mapped().numpy()
-        np.testing.assert_array_equal(lanes[:, [1, 3]], single[:, [1, 3]])
+        np.testing.assert_array_equal(lanes[:, [1, 3, 4, 5]], single[:, [1, 3, 4, 5]])
         np.testing.assert_allclose(lanes, single, rtol=1e-6)  # log and cos round by how many they are computed with
 
 
