@@ -274,6 +274,10 @@ class OptimizerSection(Section):
         """Return whether the lane setting at `path` turns something off at 0 or null, which is another program."""
         return False
 
+    def lanes_obstacle(self, compile: str) -> str | None:
+        """Return the reason why runs under `compile` are not trained as lanes of one program; None where they are."""
+        return None
+
     def formulas(self) -> tuple[Any, ...]:
         """Return the formulas that are evaluated in each update."""
         return ()

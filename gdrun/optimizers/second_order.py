@@ -11,6 +11,7 @@ from gdrun.config.section import NonNegative, PositiveNumber
 from gdrun.errors import Problem
 
 from .base import NO_LANES, GivenNames, OptimizerSection, OtherSections, Parameters, PointUpdate
+from .line_searched import full_batch_problems
 from .stability_limit import StabilityLimit
 
 if TYPE_CHECKING:
@@ -100,16 +101,7 @@ class LevenbergMarquardt(SquaresOptimizer):
     def problems(self, experiment: OtherSections, names: GivenNames) -> Iterator[Problem]:
         """Yield also settings of the schedule that make no sense where each update is a trial."""
         yield from super().problems(experiment, names)
-        if experiment.schedule.batch_size is not None:
-            yield Problem(
-                f"{self.kind} compares the loss before and after each step; it needs all examples in each update",
-                ("schedule", "batch_size"),
-                "leave batch_size out",
-                key=True,
-            )
-        if experiment.schedule.learning_rate_factor is not None:
-            message, path = f"{self.kind} has no learning rate", ("schedule", "learning_rate_factor")
-            yield Problem(message, path, "its damping adapts", key=True)
+        yield from full_batch_problems(self, experiment, "its damping adapts")
 
     def warnings(self, precision: str) -> tuple[str, ...]:
         if precision == "float64":

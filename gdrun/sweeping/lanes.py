@@ -63,7 +63,9 @@ def run_inputs(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs, hooks: H
     """Train lanes that share a program: trials of `group` whose data has one shape."""
     # Where the sweep has more of this program, even a single one runs as a lane, so that what is left of a sweep has
     # the bits that it would have had among the others.
-    obstacle = "a single trial" if group.alone else lanes_obstacle(inputs.built)
+    built = inputs.built
+    obstacle = lanes_obstacle(built) or built.experiment.optimizer.lanes_obstacle(built.compile)
+    obstacle = "a single trial" if group.alone else obstacle
     size = max(1, min(lanes_that_fit(inputs), MAX_LANES))
     shared = _shared_program(spec, group, inputs, lambda: lane_program(spec, inputs.built))
     for begin in range(0, len(inputs.trials), size):

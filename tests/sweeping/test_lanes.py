@@ -108,6 +108,7 @@ def assert_same_bits(one: BlockResult, other: BlockResult, trials: Sequence[int]
         ({"optimizer": "adafactor"}, ["optimizer.beta_2_decay=-0.9,-0.5", "optimizer.clip_threshold=0.1,1"]),
         ({"optimizer": "muon"}, ["optimizer.adam_beta_1=0.5,0.9", "optimizer.adam_lr_ratio=0.5,2"]),
         ({"optimizer": "schedule_free_adamw"}, ["optimizer.warmup_steps=5,20", "optimizer.epsilon=1e-8,0.1"]),
+        ({"optimizer": "lbfgs", "schedule": "steps: 3"}, ["model.parameters.w=-1,2,40"]),
         ({}, ["data.noise=0*x,0.3*x", "model.parameters.w=-1,4"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -116,6 +117,12 @@ def test_a_lane_is_the_run_at_its_settings(settings, axes):
     """To 1e-9 in float64: sums over lanes and examples may be ordered otherwise than over examples alone."""
     spec, result = of(line(**settings), axes)
     assert_is_single(spec, result, [0, len(spec) // 2, len(spec) - 1])
+
+
+def test_a_line_search_is_no_program_of_lanes_under_xla_and_says_so():
+    spec = plan_trials(line(optimizer="lbfgs", compile="xla", schedule="steps: 2"), ["model.parameters.w=0,1"])
+    results = blocks(spec, *group_trials(spec))
+    assert all("compile: graph" in str(result.info) for result in results)
 
 
 @pytest.mark.parametrize("kind", KERAS)

@@ -76,6 +76,8 @@ CASES = {
         'update: {v: "g*v + learning_rate*gradient/(1 + step)", parameter: parameter - v}}'
     ),
     "levenberg_marquardt": line("levenberg_marquardt", "{steps: 30}", more="precision: float64"),
+    "lbfgs": line("lbfgs", "{steps: 20}", model=_NETWORK, more="precision: float64"),
+    "conjugate gradients": line("cg", "{steps: 20}", model=_NETWORK, more="precision: float64", compile="xla"),
     "it stops by a rule": line("{kind: sgd, learning_rate: 0.1}", '{steps: 500, stop: {formula: "step >= 37"}}'),
     "it diverges": line("{kind: sgd, learning_rate: 40}", "{steps: 500}", compile="xla"),
     "it diverges, seen late": line("{kind: sgd, learning_rate: 40}", "{steps: 500}"),
