@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from gdrun.config.located import located, refuse
 from gdrun.data.dataset import Dataset, check_same_form
+from gdrun.data.formula import with_derived
 from gdrun.data.labels import check_labels, one_hot
 from gdrun.data.scaling import Scaling, fit_scaling, scale_parts
 from gdrun.data.section import DataSection, LoadContext
@@ -18,7 +19,9 @@ from gdrun.data.split import ValidationSplit
 from gdrun.data.weights import weights_by_class
 from gdrun.engine.state import Batch
 from gdrun.engine.stream import Stream
+from gdrun.errors import DataError
 from gdrun.experiment.experiment import Experiment
+from gdrun.formula.parse import parse
 from gdrun.random_streams import LegacyState, RandomSource, Streams
 from gdrun.schedules.batches import Batches
 from gdrun.text import human_bytes, plural
@@ -84,6 +87,12 @@ def build_data(
                 validation = other.load(replace(context, labels=train.labels, memory="all"))
                 check_same_form(train, validation)
                 files.update(validation.files)
+    with located("data"):
+        train = _with_derived(section, train, context)
+    if validation is not None:
+        inner = section.validation if isinstance(section.validation, DataSection) else section
+        with located("data", "validation") if inner is not section else located("data"):
+            validation = _with_derived(inner, validation, context)
     if section.class_weights is not None:
         # For training only, as Keras's class_weight.
         with located("data", "class_weights"):
@@ -103,6 +112,19 @@ def build_data(
         train = _encoded(train, section.classes)
         validation = None if validation is None else _encoded(validation, section.classes)
     return Datasets(train, validation, scaling, files)
+
+
+def _with_derived(section: DataSection, data: Dataset, context: LoadContext) -> Dataset:
+    if not section.derived:
+        return data
+    if data.mapped:
+        raise DataError(
+            "derived inputs need all examples at once, and this data stays on disk",
+            hint="memory: all keeps it in memory",
+            within=("derived",),
+        )
+    formulas = {name: parse(text) for name, text in section.derived.items()}
+    return with_derived(data, formulas, constants=context.constants, random=context.generator())
 
 
 def _mapped(section: DataSection, train: Dataset, validation: Dataset | None, files: dict[str, str]) -> Datasets:

@@ -117,7 +117,7 @@ def build_objective(
         unbuilt = objective(first, penalized=False)
         networks = _probe(experiment, unbuilt, data, dtype, InitialContext(constants, random))
     result = objective(build_model(experiment, constants, data, networks=networks, random=random))
-    if not result.trainable_names:
+    if not result.trainable_names and experiment.optimizer.trains:
         raise refuse(
             "there is no trainable parameter", ("model",), "give the model a parameter, or set trainable: true"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -103,6 +104,41 @@ def formula_data(
                 )
         values = values + added
     return dataset(arrays, values)
+
+
+def with_derived(
+    data: Dataset,
+    formulas: Mapping[str, Expression],
+    *,
+    constants: Mapping[str, np.ndarray] | None = None,
+    random: RandomNumbers | None = None,
+) -> Dataset:
+    """Return the data set with further inputs, in float64.
+
+    Args:
+        formulas: each sees the constants, the inputs, the target and those before it.
+        constants: values by name.
+        random: where draws come from; None refuses them.
+    Raises:
+        FormulaError: a formula that cannot be evaluated, inside ("derived", name).
+        DataError: a value with another number of examples, or one that is not finite.
+    """
+    target = {} if data.target is None else {"target": data.target}
+    names = {**(constants or {}), **data.inputs, **target}
+    inputs = dict(data.inputs)
+    for name, expression in formulas.items():
+        with inside("derived", name):
+            scope = Scope(names, ops=numpy_ops.table(random), draw_shape=(data.num_examples,))
+            value = names[name] = _value(expression, scope, f"data.derived.{name}")
+            if not value.ndim or len(value) != data.num_examples:
+                raise FormulaError(
+                    f"'{name}' has shape {value.shape}, but there are {data.num_examples} examples",
+                    hint="its leading axis counts the examples",
+                )
+            if not np.all(np.isfinite(value)):
+                raise FormulaError(f"'{name}' has values that are not finite")
+            inputs[name] = value
+    return replace(data, inputs=inputs)
 
 
 def _value(expression: Expression, scope: Scope, owner: str) -> np.ndarray:

@@ -154,7 +154,7 @@ class Step:
         record: Record = {
             "step": state.step,
             "loss": evaluation.loss,
-            "gradient_norm": gradient_norm(gradients),
+            "gradient_norm": gradient_norm(gradients) if gradients else tf.zeros_like(evaluation.loss),
             "learning_rate": _first(self._rate(state, setting, moment)),
             "loss_before": state.last_loss,
             "reason": self._judge(evaluation, gradients, moment, check_gradient=True),
@@ -242,7 +242,8 @@ class Step:
         reason = tf.constant(Reason.NONE, tf.int32)
         norm: tf.Tensor = None
         if rules.gradient_norm_below is not None or rules.formula is not None:
-            norm = gradient_norm(gradients) if scale is None else gradient_norm(gradients) / scale
+            norm = gradient_norm(gradients) if gradients else tf.zeros_like(loss)
+            norm = norm if scale is None else norm / scale
         if rules.formula is not None:
             scope = evaluation.scope.adding({"loss": loss, "gradient_norm": norm})
             reason = tf.where(rules.formula(scope), int(Reason.FORMULA), reason)
@@ -281,7 +282,7 @@ def _first(rates: tf.Tensor) -> tf.Tensor:
 
 def all_finite(values: Sequence[tf.Tensor]) -> tf.Tensor:
     """Return whether every entry of every tensor is finite, bool (). Complex entries count by both parts."""
-    parts = []
+    parts = [] if values else [tf.constant(True)]
     for value in values:
         real = [tf.math.real(value), tf.math.imag(value)] if value.dtype.is_complex else [value]
         finite = [tf.math.is_finite(part) for part in real if part.dtype.is_floating]

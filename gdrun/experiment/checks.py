@@ -52,7 +52,7 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
         (problem for use, expression in parsed for problem in _name_problems(use, expression)),
         _hidden_names(names, parsed),
         _clashes(experiment),
-        experiment.model.problems(*_used_names(experiment, parsed)),
+        experiment.model.problems(*_used_names(experiment, parsed), trains=experiment.optimizer.trains),
         _data(experiment),
         _loss(experiment, names, {use.path: expression for use, expression in parsed}),
         _metrics(experiment, names),
@@ -70,7 +70,7 @@ def names_of(experiment: Experiment) -> ConfigNames:
     data, model = experiment.data, experiment.model
     return ConfigNames(
         constants=tuple(experiment.constants),
-        inputs=() if data is None else data.input_names(),
+        inputs=() if data is None else data.names_of_inputs(),
         has_target=data is not None and data.has_target,
         has_weights=data is not None and data.has_weights,
         definitions=tuple(experiment.define),
@@ -87,6 +87,9 @@ def uses(experiment: Experiment, names: ConfigNames) -> Iterator[Use]:
     data = experiment.data
     if data is not None:
         yield from data.uses(("data",), names)
+        yield from _derived(data, ("data", "derived"), names)
+        if isinstance(data.validation, DataSection) and data.validation.derived != data.derived:
+            yield from _derived(data.validation, ("data", "validation", "derived"), names)
         if isinstance(data.validation, DataSection):
             inherited = {(*use.path, str(use.formula)) for use in data.uses(("data", "validation"), names)}
             for use in data.validation.uses(("data", "validation"), names):
@@ -113,6 +116,12 @@ def uses(experiment: Experiment, names: ConfigNames) -> Iterator[Use]:
     for formula in factor.formulas() if factor is not None else ():
         yield Use(("schedule", "learning_rate_factor", "formula"), formula, (*names.constants, *MOMENT))
     yield from experiment.optimizer.uses(names.constants)
+
+
+def _derived(data: DataSection, path: ConfigPath, names: ConfigNames) -> Iterator[Use]:
+    own = data.input_names()
+    if own is not None:
+        yield from in_order(path, data.derived, (*names.constants, *own, *(("target",) if data.has_target else ())))
 
 
 def _define(define: Mapping[str, Any], names: ConfigNames) -> Iterator[Use]:
@@ -173,6 +182,7 @@ def _clashes(experiment: Experiment) -> Iterator[Problem]:
     sections: list[tuple[ConfigPath, Iterable[str]]] = [
         (("constants",), experiment.constants),
         (("data", "inputs"), (data.input_names() or ()) if data is not None else ()),
+        (("data", "derived"), data.derived if data is not None else ()),
         (("define",), experiment.define),
         *model.given_names().items(),
         *(

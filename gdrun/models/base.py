@@ -176,11 +176,12 @@ class ModelSection(Section):
         """Yield the formulas of the model, with the names that they may use."""
         yield from ()
 
-    def problems(self, used: frozenset[str], reached: frozenset[str] | None) -> Iterator[Problem]:
+    def problems(self, used: frozenset[str], reached: frozenset[str] | None, *, trains: bool) -> Iterator[Problem]:
         """Yield the settings that do not go together.
 
         Args:
             used: all names in formulas of the config.
             reached: the names that the loss may depend on; None where the formulas do not show it.
+            trains: whether the optimizer trains parameters.
         """
         yield from ()

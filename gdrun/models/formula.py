@@ -158,10 +158,10 @@ class FormulaModel(ModelSection):
         for name, text in self.output_formulas().items():
             yield Use.of_examples((*path, name) if self.output_names() else path, text, names)
 
-    def problems(self, used: frozenset[str], reached: frozenset[str] | None) -> Iterator[Problem]:
+    def problems(self, used: frozenset[str], reached: frozenset[str] | None, *, trains: bool) -> Iterator[Problem]:
         """Yield parameters that the loss cannot depend on, networks that are never called, nothing to train."""
-        trained = [name for name, parameter in self.parameters.items() if parameter.trainable]
-        if not trained and not self.networks:
+        trained = [name for name, parameter in self.parameters.items() if parameter.trainable and trains]
+        if trains and not trained and not self.networks:
             path: ConfigPath = ("model", "parameters") if "parameters" in self.model_fields_set else ("model",)
             yield Problem("the model has no parameter to train", path, "model.parameters: {a: 1.0}", key=True)
         for name, network in self.networks.items():

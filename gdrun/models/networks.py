@@ -192,7 +192,7 @@ class NetworkModel(NetworkSection, ModelSection):
     def uses(self, names: ConfigNames) -> Iterator[Use]:
         return self.initial_uses(("model",), names.constants)
 
-    def problems(self, used: frozenset[str], reached: frozenset[str] | None) -> Iterator[Problem]:
+    def problems(self, used: frozenset[str], reached: frozenset[str] | None, *, trains: bool) -> Iterator[Problem]:
         return self.network_problems(("model",))
 
 

@@ -9,11 +9,20 @@ from gdrun.config.section import BareKind
 from .custom import CustomOptimizer
 from .keras import KerasKind
 from .line_searched import ConjugateGradients, Lbfgs
+from .none import NoOptimizer
 from .second_order import GaussNewton, LevenbergMarquardt, Newton
 from .update_rule import UpdateRule
 
 Optimizer = Annotated[
-    KerasKind | UpdateRule | Newton | GaussNewton | LevenbergMarquardt | Lbfgs | ConjugateGradients | CustomOptimizer,
+    KerasKind
+    | UpdateRule
+    | Newton
+    | GaussNewton
+    | LevenbergMarquardt
+    | Lbfgs
+    | ConjugateGradients
+    | NoOptimizer
+    | CustomOptimizer,
     Field(discriminator="kind"),
     BareKind,
 ]

@@ -220,6 +220,9 @@ class OptimizerSection(Section):
     has_learning_rate: ClassVar[bool] = True
     """False: `learning_rate` is no setting, the update ignores it, and no factor of the schedule acts."""
 
+    trains: ClassVar[bool] = True
+    """False: no parameter is trained, and the model needs none that could be."""
+
     second_moment: ClassVar[str | None] = None
     """A part of the names of those state tensors that hold the moving mean, or the sum, of squared gradients."""
 

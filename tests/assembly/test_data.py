@@ -338,3 +338,36 @@ def test_a_validation_block_that_inherits_a_seed_draws_other_examples(config):
     assert not np.isin(found.validation.inputs["x"], found.train.inputs["x"]).any()
     alone = data_of(config, "{kind: linear, size: 20, seed: 3, noise: 0.1}")
     np.testing.assert_array_equal(alone.train.inputs["x"], found.train.inputs["x"])
+
+
+DERIVED = "{kind: values, inputs: {x: [[1, 2], [3, 4], [5, 6], [7, 8]]}, target: [1, 2, 3, 4], derived: {MORE}, VALID}"
+
+
+def derived(config: Any, more: str, validation: str = "validation: null") -> Any:
+    return data_of(config, DERIVED.replace("MORE", more).replace("VALID", validation))
+
+
+def test_derived_inputs_see_inputs_target_and_those_above_for_each_part_by_itself(config: Any):
+    more = 'pair: "x[permutation(length(x))]", sum: "x[:, 0] + target", twice: 2 * sum, noise: "normal(0, 1)"'
+    parts = derived(config, more, "validation: {last: 2}")
+    for part, x, target in ((parts.train, [[1, 2], [3, 4]], [1, 2]), (parts.validation, [[5, 6], [7, 8]], [3, 4])):
+        assert list(part.inputs) == ["x", "pair", "sum", "twice", "noise"]
+        assert np.array_equal(np.sort(part.inputs["pair"], axis=0), x)
+        assert np.array_equal(part.inputs["twice"], 2 * (np.asarray(x)[:, 0] + target))
+        assert part.inputs["noise"].shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("z: sum(x)", "'z' has shape \\(\\), but there are 4 examples"),
+        ('z: "x[:2]"', "'z' has shape \\(2, 2\\), but there are 4 examples"),
+        ('z: "log(x - 1)"', "not finite"),
+        ("z: y", "unknown name 'y'"),
+        ("z: w, w: x", "'w' is not known yet"),
+        ("x: 2 * x", "the name 'x' is taken by data.inputs.x"),
+    ],
+)
+def test_derived_inputs_that_do_not_fit_are_refused(config: Any, more: str, message: str):
+    with pytest.raises(ConfigError, match=message):
+        derived(config, more)

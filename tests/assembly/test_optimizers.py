@@ -233,3 +233,36 @@ optimizer: levenberg_marquardt
 schedule: {steps: 100}
 """
     assert lab.rows(lab.build(text))["loss"][-1] < 1e-4
+
+
+STILL = """
+precision: float64
+data: {kind: values, inputs: {x: [[1, 2], [0.5, -1]]}, target: [1, 0]}
+define: {moved: "x + 0.1 * sign(grad(sum(softplus(x @ w) - target * (x @ w)), x))"}
+model: {kind: formula, formula: x @ w, parameters: {w: {value: [1, -2], trainable: false}}}
+loss: {kind: binary_crossentropy, from_logits: true}
+optimizer: none
+schedule: {steps: 0}
+record: {formulas: {moved: moved}}
+"""
+
+
+@pytest.mark.parametrize("compile", ["graph", "xla"])
+@pytest.mark.parametrize("steps", [0, 3])
+def test_a_config_that_trains_nothing_records_an_attack_on_its_inputs(lab, compile, steps):
+    """Against a logistic model the sign of the gradient by x is that of (sigmoid - target) * w."""
+    rows = lab.rows(lab.build(STILL, [f"compile={compile}", f"steps={steps}"]))
+    np.testing.assert_allclose(rows["moved"][-1], [[0.9, 2.1], [0.6, -1.1]], rtol=1e-14)
+    assert len(rows["moved"]) == steps + 1
+    assert not rows["gradient_norm"].any()
+
+
+def test_optimizer_none_leaves_trainable_parameters_and_networks_as_they_are(lab):
+    text = STILL.replace("trainable: false", "trainable: true").replace("steps: 0", "steps: 2")
+    rows = lab.rows(lab.build(text, ["record.parameters=true", "compile=graph"]))
+    np.testing.assert_array_equal(rows["parameters.w"], [[1, -2]] * 3)
+
+
+def test_optimizer_none_refuses_rules_that_wait_for_a_parameter_to_move(lab):
+    problem = lab.refused(STILL, ["schedule.stop.parameters_unchanged=true"])
+    assert problem.message == "optimizer: none moves no parameter"
