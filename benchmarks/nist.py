@@ -1,11 +1,11 @@
-"""How many certified digits gdrun's Levenberg-Marquardt method finds on NIST's nonlinear regression problems.
+"""How many certified digits gdrun's methods find on NIST's nonlinear regression problems.
 
-    python benchmarks/nist.py DIR [--only Misra1a,Lanczos3] [--json FILE]
+    python benchmarks/nist.py DIR [--only Misra1a,Lanczos3] [--optimizer lbfgs] [--json FILE]
 
 DIR holds the .dat files of NIST's Statistical Reference Datasets (27 problems, each with two starting points) from
 https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml. Each start becomes a config in a temporary folder and is run by
-`gdrun.train`; SciPy's least_squares runs beside it. Prints a Markdown table of digits: the log relative error of the
-worst parameter, 11 at most, since so many are certified.
+`gdrun.train`; SciPy's least_squares runs beside it, or for lbfgs and cg its L-BFGS-B or CG with exact gradients. Prints
+a Markdown table of digits: the log relative error of the worst parameter, 11 at most, since so many are certified.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ class Problem:
     starts: tuple[dict[str, str], ...]
     certified: dict[str, float]
 
-    def config(self, start: int) -> str:
+    def config(self, start: int, optimizer: str) -> str:
         """Return the experiment as YAML."""
         inputs = {name: values for name, values in self.columns.items() if name != "y"}
         lines = [
@@ -60,7 +61,7 @@ class Problem:
             f'  formula: "{self.formula}"',
             f"  parameters: {{{', '.join(f'{name}: {value}' for name, value in self.starts[start].items())}}}",
             "loss: sse",
-            "optimizer: levenberg_marquardt",
+            f"optimizer: {optimizer}",
             "schedule: {steps: 10000, stop: {parameters_unchanged: true}}",
         ]
         return "\n".join(lines) + "\n"
@@ -124,12 +125,12 @@ def _listed(values: Sequence[str]) -> str:
     return f"[{', '.join(values)}]"
 
 
-def run_gdrun(problem: Problem, start: int, folder: Path) -> dict[str, Any]:
+def run_gdrun(problem: Problem, start: int, folder: Path, optimizer: str) -> dict[str, Any]:
     """Return digits, steps, seconds and how the run ended."""
     import gdrun
 
     path = folder / f"{problem.name.lower()}-{start + 1}.yaml"
-    path.write_text(problem.config(start))
+    path.write_text(problem.config(start, optimizer))
     began = time.perf_counter()
     run = gdrun.train(path, runs_dir=folder / "runs")
     seconds = time.perf_counter() - began
@@ -162,6 +163,24 @@ def run_scipy(problem: Problem, start: int, settings: dict[str, Any]) -> float:
     return problem.digits(dict(zip(problem.certified, found, strict=True)))
 
 
+def run_scipy_minimize(problem: Problem, start: int, method: str) -> float:
+    """Return the digits of scipy.optimize.minimize on the sum of squares, its gradient by complex steps."""
+    from scipy.optimize import minimize
+
+    residuals = problem.residuals()
+    begin = np.array([float(value) for value in problem.starts[start].values()])
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        steps = 1e-200j * np.eye(len(parameters))
+        value = residuals(parameters)
+        slopes = np.array([residuals(parameters + step).imag / 1e-200 for step in steps])
+        return float(np.sum(value**2)), 2 * slopes @ value
+
+    with np.errstate(all="ignore"):
+        found = minimize(loss, begin, jac=True, method=method, options={"maxiter": 10_000, "gtol": 1e-14})
+    return problem.digits(dict(zip(problem.certified, found.x, strict=True)))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run every start and print the table."""
     options = _options(arguments)
@@ -169,7 +188,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     problems = [problem for problem in problems if options.only is None or problem.name in options.only]
     if not problems:
         raise SystemExit(f"no problems in {options.directory}")
-    header = ("problem", "level", "start", "gdrun", "steps", *(f"SciPy {name}" for name in SCIPY))
+    method = {"lbfgs": "L-BFGS-B", "cg": "CG"}.get(options.optimizer)
+    peers: dict[str, Callable[[Problem, int], float]] = {
+        name: partial(run_scipy, settings=settings) for name, settings in SCIPY.items()
+    }
+    if method is not None:
+        peers = {method: partial(run_scipy_minimize, method=method)}
+    header = ("problem", "level", "start", "gdrun", "steps", *(f"SciPy {name}" for name in peers))
     print("|".join(("", *header, "")))
     print("|".join(("", *(["---"] * len(header)), "")))
     rows = []
@@ -177,20 +202,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for problem in problems:
             for start in range(len(problem.starts)):
                 row = {"problem": problem.name, "level": problem.level, "start": start + 1}
-                row |= run_gdrun(problem, start, Path(folder))
-                row |= {name: run_scipy(problem, start, settings) for name, settings in SCIPY.items()}
+                row |= run_gdrun(problem, start, Path(folder), options.optimizer)
+                row |= {name: run(problem, start) for name, run in peers.items()}
                 rows.append(row)
-                digits = [f"{row[name]:.1f}" for name in SCIPY]
+                digits = [f"{row[name]:.1f}" for name in peers]
                 cells = (problem.name, problem.level, start + 1, f"{row['digits']:.1f}", row["steps"], *digits)
                 print("|".join(("", *map(str, cells), "")), flush=True)
-    _summarise(rows)
+    _summarise(rows, list(peers))
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
 
 
-def _summarise(rows: Sequence[dict[str, Any]]) -> None:
-    solved = {name: sum(row[name] >= ENOUGH for row in rows) for name in ("digits", *SCIPY)}
-    names = {"digits": "gdrun", **{name: f"SciPy {name}" for name in SCIPY}}
+def _summarise(rows: Sequence[dict[str, Any]], peers: Sequence[str]) -> None:
+    solved = {name: sum(row[name] >= ENOUGH for row in rows) for name in ("digits", *peers)}
+    names = {"digits": "gdrun", **{name: f"SciPy {name}" for name in peers}}
     print(
         f"\nStarts solved to {ENOUGH:g} digits, of {len(rows)}: "
         + ", ".join(f"{names[n]} {k}" for n, k in solved.items())
@@ -204,6 +229,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path, metavar="DIR")
     parser.add_argument("--only", type=lambda text: set(text.split(",")), help="names of problems, comma-separated")
+    parser.add_argument("--optimizer", default="levenberg_marquardt", choices=["levenberg_marquardt", "lbfgs", "cg"])
     parser.add_argument("--json", type=Path, help="write the rows there")
     return parser.parse_args(arguments)
 
