@@ -409,8 +409,7 @@ class ConfigPoints:
         if outputs:
             definitions |= {key: parse(text) for key, text in outputs.items()}
             definitions.setdefault("prediction", parse(next(iter(outputs))))
-        of_loss = experiment.loss.formulas() if experiment.loss is not None else {}
-        definitions[_LOSS] = parse(of_loss.get("formula", "prediction"))
+        definitions[_LOSS] = parse(next(iter(experiment.objective_loss.formulas().values()), "prediction"))
         definitions.pop(name, None)
         why = reason(name, self.targets[target], definitions)
         if not outputs and "depend" in why:

@@ -85,9 +85,7 @@ def curve_of(prepared: Prepared, run: Run) -> Curve:
     for part in (train, validation):
         if part is not None and part.target.size != len(part.target):
             raise UsageError(f"a fit shows one number an example, and the target has shape {part.target.shape}")
-    loss, data = built.experiment.loss, built.experiment.data
-    assert loss is not None, "an experiment that is built has one"
-    score = loss.predicts_logits and loss.activation == "sigmoid"
+    data, score = built.experiment.data, built.experiment.objective_loss.predicts_sigmoid_logits
     if score:
         with np.errstate(over="ignore"):
             y = 1 / (1 + np.exp(-y))
@@ -240,8 +238,7 @@ def _one(prepared: Prepared, outputs: Any, count: int) -> np.ndarray:
 
 def _threshold(built: Built) -> float:
     """Above which one output says class 1: as in metrics."""
-    loss = built.experiment.loss
-    assert loss is not None, "an experiment that is built has one"
+    loss = built.experiment.objective_loss
     return 0.0 if loss.predicts_logits or loss.signed else 0.5
 
 

@@ -170,7 +170,7 @@ def _finish(
         caveats.append("the eigenvalue is over all examples; batches differ, and the edge of batches lies lower")
     if not quadratic:
         caveats.append("the loss is no quadratic: the curvature changes along the way, and the edge with it")
-    if getattr(built.experiment.loss, "reduction", "mean") == "sum" and not full:
+    if built.experiment.objective_loss.adds_up and not full:
         caveats.append("the loss is a sum: a batch's share of it was taken")
     if "eigenvalue" in why:
         why = why.replace("eigenvalue", f"{human_number(eigenvalue, digits=6)}", 1)
@@ -199,7 +199,7 @@ def largest_stable(built: Built, prediction: Prediction) -> float | None:
 def _share(built: Built) -> float:
     """Return the part of the whole loss that a batch's is, where it is a sum over examples."""
     batches = built.program.feed.batches
-    if batches is None or batches.full_batch or getattr(built.experiment.loss, "reduction", "mean") != "sum":
+    if batches is None or batches.full_batch or not built.experiment.objective_loss.adds_up:
         return 1.0
     return batches.batch_size / batches.num_examples
 

@@ -108,14 +108,13 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
     stream, whole_loss = None, None
     if datasets is not None and batches is not None and datasets.train.mapped:
         stream = open_stream(datasets, batches, data, experiment.precision, steps)
-        whole_loss = stream.whole_loss(objective, is_sum=experiment.loss is not None and experiment.loss.adds_up)
+        whole_loss = stream.whole_loss(objective, is_sum=experiment.objective_loss.adds_up)
     assess = Assess(objective, metrics, validation, whole_loss=whole_loss)
     watchable = (*(("loss_epoch",) if per_epoch > 1 else ("loss",)), *assess.names)
     patience, plateau = build_patience(experiment.schedule, watchable), build_plateau(experiment.schedule, watchable)
     compile, warnings = _compile(experiment, partial(operation_without_xla, parts, optimizer, metrics))
     warnings += (*parts.warnings, *experiment.optimizer.warnings(experiment.precision))
-    assert experiment.loss is not None, "build_parts gave one"
-    warnings += experiment.loss.warnings(experiment.model.last_activation)
+    warnings += experiment.objective_loss.warnings(experiment.model.last_activation)
     step = Step(
         objective,
         optimizer,
@@ -233,15 +232,15 @@ def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
         else:
             yield value
     yield from experiment.model.output_formulas().values()
-    if experiment.loss is not None:
-        yield from experiment.loss.formulas().values()
+    yield from experiment.objective_loss.formulas().values()
     if experiment.gradients is not None and experiment.gradients.use:
         yield from experiment.gradients.of.values()
     yield from experiment.optimizer.formulas()
     yield experiment.schedule.stop.formula or 0
     yield from experiment.record.formulas.values()
     yield from experiment.record.after.values()
-    yield from (getattr(metric, "formula", 0) for metric in experiment.metrics)
+    for metric in experiment.metrics:
+        yield from metric.formulas().values()
 
 
 def _size(tensors: Any) -> int:

@@ -141,13 +141,13 @@ def _check_target(experiment: Experiment, section: DataSection, train: Dataset) 
     for key, needs in (("classes", section.classes), ("class_weights", section.class_weights), ("scale", scaled)):
         if needs:
             raise refuse(f"{missing}, which {key} is about", ("data", key), key=True)
-    if experiment.loss is None or experiment.loss.needs_target:
+    if experiment.objective_loss.needs_target:
         raise refuse(
             f"{missing} to compare predictions with", ("loss",), "loss: output minimises the model's own value"
         )
     for position, metric in enumerate(experiment.metrics):
-        if isinstance(metric, str):
-            raise refuse(f"{missing}, which the metric {metric} needs", ("metrics", position))
+        if metric.compares:
+            raise refuse(f"{missing}, which the metric {metric.name} needs", ("metrics", position))
 
 
 # --- refusals for examples that stay on disk --------------------------------------------------------------------------

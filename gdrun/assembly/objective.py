@@ -83,8 +83,7 @@ def build_objective(
     Raises:
         ConfigError: located at the part of the model, the loss or the definitions that cannot be built.
     """
-    loss = experiment.loss
-    assert loss is not None, "with_loss gave one"
+    loss = experiment.objective_loss
     of_squares = experiment.optimizer.needs == "residuals"
 
     def objective(model: ModelFunction, *, penalized: bool = True, still: tuple[str, ...] = ()) -> Objective:

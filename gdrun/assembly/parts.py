@@ -23,7 +23,6 @@ from gdrun.schedules.batches import Batches
 
 from .data import Datasets, as_tensors, build_data, check_schedule, random_source
 from .initial import initial_state
-from .loss import with_loss
 from .objective import build_objective
 from .schedule import build_batches
 from .trial_evaluation import EVALUATION_ERRORS, head
@@ -34,7 +33,6 @@ class Parts:
     """Parts of an experiment that its program is assembled from."""
 
     experiment: Experiment
-    """With its loss, also where the config leaves it out."""
     constants: dict[str, np.ndarray]
     datasets: Datasets | None
     data: Batch
@@ -69,7 +67,6 @@ def build_parts(experiment: Experiment, *, directory: Path) -> Parts:
         ConfigError: for mistakes that only building shows: data that does not fit, shapes, initial values.
     """
     dtype = tf.as_dtype(experiment.precision)
-    experiment = with_loss(experiment)
     source = random_source(experiment)
     with located("constants"):
         constants = evaluate_constants(
@@ -103,7 +100,7 @@ def released(datasets: Datasets) -> Datasets:
 
 def _check_classes(experiment: Experiment, datasets: Datasets | None) -> None:
     """Refuse labels of a sparse cross-entropy that are not whole numbers from 0, for which XLA gives NaN silently."""
-    if datasets is None or experiment.loss is None or not experiment.loss.takes_labels:
+    if datasets is None or not experiment.objective_loss.takes_labels:
         return
     for part in (datasets.train, datasets.validation):
         if part is not None and part.target is not None:
@@ -120,7 +117,7 @@ def _check_outputs(
     data: Batch,
 ) -> None:
     """Refuse labels of a sparse cross-entropy without an output, those of validation and of data on disk included."""
-    if datasets is None or experiment.loss is None or not experiment.loss.takes_labels:
+    if datasets is None or not experiment.objective_loss.takes_labels:
         return
     largest = [
         (path, int(np.max(part.target)))

@@ -64,8 +64,7 @@ def unreached(objective: Objective, gradients: tuple[Any, ...]) -> tuple[str, ..
 
 def compares_by_formula(experiment: Experiment) -> bool:
     """Return whether the loss is a formula of prediction and target."""
-    loss = experiment.loss
-    formulas = loss.formulas().values() if loss is not None else ()
+    formulas = experiment.objective_loss.formulas().values()
     return any({"prediction", "target"} <= parse(formula).names for formula in formulas)
 
 

@@ -13,7 +13,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
-from pydantic import Discriminator, Tag, WithJsonSchema
+from pydantic import Discriminator, Tag, ValidateAs, WithJsonSchema
 from pydantic.fields import FieldInfo
 from typing_extensions import TypeAliasType
 
@@ -124,7 +124,9 @@ def form(annotation: Any, marks: tuple[Any, ...] = ()) -> Form:
         if get_origin(annotation) is Annotated:
             annotation, *more = get_args(annotation)
             later = next((mark for mark in more if isinstance(mark, LaterUnion)), None)
+            written_as = next((mark for mark in more if isinstance(mark, ValidateAs)), None)
             annotation = annotation if later is None else later.union()
+            annotation = annotation if written_as is None else written_as.from_type
             marks = (*more, *marks)
         elif isinstance(annotation, TypeAliasType):
             annotation = annotation.__value__

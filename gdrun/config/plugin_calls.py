@@ -40,11 +40,11 @@ class Caller:
         except GdrunError:
             raise
         except Exception as error:
-            raise PluginError(f"{self.what} failed: {self.describe(error)}") from error
+            raise self.wrong(f"failed: {self.describe(error)}") from error
 
     def wrong(self, problem: str, hint: str | None = None) -> PluginError:
-        """Return the error that refuses a result of the plugin."""
-        return PluginError(f"{self.what} {problem}", hint=hint)
+        """Return the error about the plugin's code, at the `name` of its section."""
+        return PluginError(f"{self.what} {problem}", hint=hint, within=("name",))
 
 
 def bound_function(section: CustomSection) -> tuple[Callable[..., Any], Caller]:

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from gdrun import plugin as registry
-from gdrun.errors import ConfigPath, GdrunError, PluginError, Problem, UsageError
+from gdrun.errors import GdrunError, PluginError, Problem, UsageError
 from gdrun.plugin import Part, Registration
 from gdrun.suggest import closest, did_you_mean
 from gdrun.text import safe_text
@@ -77,6 +78,35 @@ class Entry:
         """
         model = self.registration.options
         return None if model is None else validated(model, given)
+
+    def complete(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return the options with their defaults, where these read back to the same; else as they were given.
+
+        Raises:
+            pydantic.ValidationError: with every mistake, in the words of configs.
+        """
+        if problems := list(_option_problems(self, given)):
+            raise ValidationError.from_exception_data(
+                str(self),
+                [
+                    {
+                        "type": PydanticCustomError(
+                            "option", "{reason}", {"reason": problem.message, "hint": problem.hint, "key": problem.key}
+                        ),
+                        "loc": problem.path,
+                        "input": given,
+                    }
+                    for problem in problems
+                ],
+            )
+        options = self.options(given)
+        if options is None:
+            return {}
+        try:
+            complete = options.model_dump(mode="json", by_alias=True)
+            return complete if self.options(complete) == options else given
+        except Exception:  # a plugin's model may hold what has no JSON form
+            return given
 
     def call(self, *arguments: Any, options: Any) -> Any:
         """Call the registered function; `options` as `self.options` returned them."""
@@ -337,14 +367,7 @@ def validated(model: Any, given: Mapping[str, Any]) -> Any:
 
 def _strictly(model: Any, values: Any) -> Any:
     # From JSON, where strict models accept a list for a tuple; extra=, so that no key is overlooked.
-    text = json.dumps(values)
-    try:
-        return model.model_validate_json(text, strict=True, extra="forbid")
-    except TypeError as error:
-        if "extra" not in str(error):
-            raise
-        strict: Any = type(model.__name__, (model,), {"model_config": {"extra": "forbid"}})  # pydantic before 2.12
-        return strict.model_validate_json(text, strict=True)
+    return model.model_validate_json(json.dumps(values), strict=True, extra="forbid")
 
 
 def _make_integer(values: Any, place: tuple[Any, ...]) -> bool:
@@ -361,22 +384,21 @@ def _make_integer(values: Any, place: tuple[Any, ...]) -> bool:
     return True
 
 
-def option_problems(entry: Entry, options: Mapping[str, Any], path: ConfigPath) -> Iterator[Problem]:
-    """Yield the problems of the options that a config gives to a plugin's part, without places."""
-    model = entry.registration.options
-    if model is None:
+def _option_problems(entry: Entry, options: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the problems of the options that a config gives to a plugin's part, their paths from `options`."""
+    if entry.registration.options is None:
         for name in options:
-            yield Problem(f"unknown key '{name[:64]}': {entry} takes no options", (*path, name), key=True)
+            yield Problem(f"unknown key '{name[:64]}': {entry} takes no options", (name,), key=True)
         return
     try:
         entry.options(options)
     except ValidationError as error:
-        yield from _options_problems(error.errors(include_url=False), entry, path)
+        yield from _worded(error.errors(include_url=False), entry)
     except (TypeError, ValueError) as error:
-        yield Problem(f"{entry} cannot take these options: {error}"[:600], path, key=True)
+        yield Problem(f"{entry} cannot take these options: {error}"[:600], key=True)
 
 
-def _options_problems(errors: list[Any], entry: Entry, path: ConfigPath) -> Iterator[Problem]:
+def _worded(errors: list[Any], entry: Entry) -> Iterator[Problem]:
     """Yield pydantic's errors as problems; an unknown key and the missing key that it misspells give one problem."""
     model, misspelt = entry.registration.options, set()
     missing = [error["loc"] for error in errors if error["type"] == "missing"]
@@ -386,16 +408,14 @@ def _options_problems(errors: list[Any], entry: Entry, path: ConfigPath) -> Iter
             meant = closest(name, [loc[-1] for loc in missing if loc[:-1] == above])
             misspelt.add((*above, meant))
             hint = did_you_mean(name, [meant] if meant else _fields(_model_at(model, above)), allowed="allowed")
-            message = f"unknown key '{name[:64]}' in the options of {entry}"
-            yield Problem(message, (*path, *error["loc"]), hint, key=True)
+            yield Problem(f"unknown key '{name[:64]}' in the options of {entry}", error["loc"], hint, key=True)
     for error in errors:
-        place = (*path, *error["loc"])
         if error["type"] == "missing" and error["loc"] not in misspelt:
             hint = _description(model, error["loc"])
-            yield Problem(f"'{error['loc'][-1]}' is missing in the options of {entry}", place, hint)
+            yield Problem(f"'{error['loc'][-1]}' is missing in the options of {entry}", error["loc"], hint)
         elif error["type"] not in ("missing", "extra_forbidden"):
             message, hint = reword(error["type"], error.get("ctx") or {}, error.get("input"), error["msg"])
-            yield Problem(message, place, hint)
+            yield Problem(message, error["loc"], hint)
 
 
 def _model_at(model: Any, path: tuple[Any, ...]) -> Any:

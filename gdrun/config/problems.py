@@ -57,8 +57,8 @@ def validation_problems(error: ValidationError, root: Node, form: Form) -> list[
         fault = _Fault(
             detail["type"], path, below_path, key, detail.get("input"), detail.get("ctx") or {}, detail["msg"]
         )
-        if not _is_inherited(fault, root):
-            faults.append(fault)
+        faults.append(fault)
+    faults = [fault for fault in faults if not _is_inherited(fault, faults)]
     problems: list[Problem] = []
     if len(details) > MAX_FAULTS:
         problems.append(Problem(f"there are {len(details)} mistakes of form; these are {MAX_FAULTS} of them"))
@@ -111,11 +111,12 @@ def _written_path(root: Node, form: Form, loc: Sequence[str | int]) -> tuple[Con
     return tuple(path), (), False
 
 
-def _is_inherited(fault: _Fault, root: Node) -> bool:
+def _is_inherited(fault: _Fault, faults: Sequence[_Fault]) -> bool:
     """Return whether a fault of data.validation repeats one of data, from which it inherits the setting."""
-    data = root.child("data")
-    inherited = fault.path[:2] == ("data", "validation") and fault.missing and data is not None
-    return bool(inherited) and data is not None and data.child(fault.missing[0]) is not None
+    if fault.path != ("data", "validation") or not fault.missing:
+        return False
+    origin = ("data", *fault.missing)
+    return any((*other.path, *other.missing) == origin and other.message == fault.message for other in faults)
 
 
 def _missing_key_meant(name: str, missing: list[str]) -> str | None:
@@ -222,7 +223,7 @@ def _problem(fault: _Fault, root: Node, form: Form) -> Problem:
     message, hint = reword(fault.kind, context, fault.value, fault.message)
     if fault.kind == "tuple_type" and isinstance(fault.value, str):
         hint = _as_list(fault.value, at(form, root, fault.path)) or hint
-    return Problem(message, fault.path, hint, key=fault.key)
+    return Problem(message, fault.path, hint, key=fault.key or context.get("key", False))
 
 
 def _as_list(word: str, of: Form | None) -> str | None:

@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     PlainValidator,
     TypeAdapter,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
@@ -41,6 +42,8 @@ class Section(BaseModel):
     """The field, a mapping, that takes every key which is no field."""
     short: ClassVar[str | None] = None
     """The field that a bare value is short for."""
+    written_short: ClassVar[bool] = False
+    """True where `dump` writes the bare value, if all other settings have their defaults."""
     aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Further words for `kind`, each with the settings it stands for; the annotation of `kind` lists them, too."""
 
@@ -93,8 +96,8 @@ class LaterUnion:
         members = get_args(union) or (union,)
         return {LATER_MEMBERS: [member.__name__ for member in members]}
 
-    def _validate(self, value: Any) -> Any:
-        return self._adapter.validate_python(value)
+    def _validate(self, value: Any, info: ValidationInfo) -> Any:
+        return self._adapter.validate_python(value, context=info.context)
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.located import located_within
 from gdrun.config.plugin_calls import Caller, as_array, bound_function, checked_name, kind_of
 from gdrun.errors import DataError
 from gdrun.text import safe_text
@@ -18,6 +17,8 @@ from .section import DataSection, LoadContext
 class CustomData(CustomSection, DataSection):
     """Examples that a plugin makes."""
 
+    part = "data"
+
     kind: Literal["custom"]
 
     @property
@@ -26,8 +27,7 @@ class CustomData(CustomSection, DataSection):
 
     def examples(self, context: LoadContext) -> Dataset:
         make, caller = bound_function(self)
-        with located_within("name"):
-            return custom_data(lambda: make(context.generator()), caller)
+        return custom_data(lambda: make(context.generator()), caller)
 
 
 def custom_data(make: Callable[[], Any], caller: Caller) -> Dataset:

@@ -94,11 +94,11 @@ def uses(experiment: Experiment, names: ConfigNames) -> Iterator[Use]:
                     yield use
     yield from experiment.model.uses(names)
     yield from _define(experiment.define, names)
-    for key, formula in experiment.loss.formulas().items() if experiment.loss is not None else ():
+    for key, formula in experiment.objective_loss.formulas().items():
         yield Use.of_examples(("loss", key), formula, names, *names.prediction)
     for position, metric in enumerate(experiment.metrics):
-        formula = getattr(metric, "formula", None)
-        yield Use.of_examples(("metrics", position, "formula"), formula, names, *names.prediction, "loss")
+        for key, formula in metric.formulas().items():
+            yield Use.of_examples(("metrics", position, key), formula, names, *names.prediction, "loss")
     record = experiment.record
     for name, formula in record.formulas.items():
         yield Use.of_examples(("record", "formulas", name), formula, names, *names.prediction, *GIVEN_WHILE_RUNNING)
@@ -199,8 +199,9 @@ def _used_names(
 ) -> tuple[frozenset[str], frozenset[str] | None]:
     """Return all names in formulas, and those that the loss may depend on; None where the formulas do not show it."""
     used = frozenset().union(*(expression.names | expression.functions for _, expression in parsed))
-    penalised = experiment.loss is not None and experiment.loss.penalty is not None
-    if penalised or not any(use.path[:2] == ("model", "formula") for use, _ in parsed):
+    if experiment.objective_loss.penalty is not None or not any(
+        use.path[:2] == ("model", "formula") for use, _ in parsed
+    ):
         return used, None
     of_loss = [
         expression.names for use, expression in parsed if use.path[0] in ("define", "loss") or use.path[1] == "formula"
@@ -224,12 +225,9 @@ def _loss(
     def is_used(name: str) -> bool:
         return any(name in expression.names for path, expression in expressions.items() if path[0] != "data")
 
-    loss, outputs, path = experiment.loss, ", ".join(names.outputs), ("loss", "kind")
-    if loss is None:
-        if names.has_target and len(names.outputs) > 1:
-            message = f"this loss takes one prediction, the model has several outputs: {outputs}"
-            yield Problem(message, ("model", "formula"), "write the loss as a formula of them", key=True)
-        return
+    loss, outputs = experiment.objective_loss, ", ".join(names.outputs)
+    is_default = experiment.loss is None
+    path: ConfigPath = ("model", "formula") if is_default else ("loss", "kind")
     if loss.compares and not names.has_target:
         why = "there is no data" if experiment.data is None else "data has no target"
         hint = "add data.target, or use loss: output, which minimises the model's own value"
@@ -237,30 +235,30 @@ def _loss(
     if not loss.weighs_examples and names.has_weights and not is_used("example_weights"):
         message = f"the weights of data do not reach a loss of kind {loss.kind}"
         hint = "formulas see them as example_weights: mean(example_weights * (prediction - target)**2)"
-        yield Problem(message, path, hint)
+        yield Problem(message, path, hint, key=is_default)
     if loss.compares and len(names.outputs) > 1:
         message = f"this loss takes one prediction, the model has several outputs: {outputs}"
-        yield Problem(message, path, "write the loss as a formula of them")
+        yield Problem(message, path, "write the loss as a formula of them", key=is_default)
     if loss.is_the_models_output:
         if names.has_target and not experiment.metrics and not is_used("target"):
             message = "loss: output minimises the model's own value; the target of data is not used"
             yield Problem(message, path, "use loss: mse, or take target away")
         if len(names.outputs) > 1:
             message = f"the model has several outputs: {outputs}"
-            yield Problem(message, path, "write the loss as a formula of them")
+            yield Problem(message, path, "write the loss as a formula of them", key=is_default)
 
 
 def _metrics(experiment: Experiment, names: ConfigNames) -> Iterator[Problem]:
     seen: set[str] = set()
     for position, metric in enumerate(experiment.metrics):
         path: ConfigPath = ("metrics", position)
-        name = metric if isinstance(metric, str) else metric.name
-        if isinstance(metric, str) and not names.has_target:
-            yield Problem(f"the metric {metric} compares predictions with a target, but there is none", path)
-        elif isinstance(metric, str) and len(names.outputs) > 1:
+        name = metric.name
+        if metric.compares and not names.has_target:
+            yield Problem(f"the metric {name} compares predictions with a target, but there is none", path)
+        elif metric.compares and len(names.outputs) > 1:
             outputs = ", ".join(names.outputs)
             hint = "write the metric as a formula: {name: ..., formula: ...}"
-            message = f"the metric {metric} takes one prediction, the model has several outputs: {outputs}"
+            message = f"the metric {name} takes one prediction, the model has several outputs: {outputs}"
             yield Problem(message, path, hint)
         if name in seen:
             yield Problem(f"the metric '{name}' is here twice", path)
@@ -295,7 +293,7 @@ def _parameters(experiment: Experiment, names: ConfigNames) -> Iterator[Problem]
     """Yield names of parameters that the model does not have."""
     if names.parameters is None:
         return
-    penalty = experiment.loss.penalty if experiment.loss is not None else None
+    penalty = experiment.objective_loss.penalty
     for position, name in enumerate(penalty.of or () if penalty is not None else ()):
         yield from _unknown(name, names.parameters, "parameter", ("loss", "penalty", "of", position), key=False)
     for name in experiment.gradients.of if experiment.gradients is not None else ():

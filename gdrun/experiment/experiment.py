@@ -1,13 +1,17 @@
 """Section of the whole file: an experiment."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from gdrun.config.custom import CustomSection
 from gdrun.config.section import Count, Formula, Identifier, PositiveInteger, Section, Whole, by_form
 from gdrun.data import Data
-from gdrun.losses import Loss
+from gdrun.errors import ConfigPath
+from gdrun.losses import Loss, default_loss
+from gdrun.losses.base import LossSection
 from gdrun.metrics import Metric
 from gdrun.models import Model
 from gdrun.optimizers import Optimizer
@@ -102,6 +106,18 @@ class Experiment(Section):
     """The sweep that `gdrun sweep` makes when its command line names no axis; `train` ignores it."""
 
     @property
+    def objective_loss(self) -> LossSection:
+        """The loss that is minimised: where the config gives none, mse with a target, else the model's output."""
+        return self.loss or default_loss(has_target=self.data is not None and self.data.has_target)
+
+    @property
     def metric_names(self) -> list[str]:
         """The names of the metrics, in order."""
-        return [metric if isinstance(metric, str) else metric.name for metric in self.metrics]
+        return [metric.name for metric in self.metrics]
+
+    def custom_parts(self) -> Iterator[tuple[ConfigPath, CustomSection]]:
+        """Yield every part that a plugin brings, with its place."""
+        sections: dict[ConfigPath, object] = {(name,): getattr(self, name) for name in ("data", "model", "loss")}
+        sections |= {("data", "validation"): getattr(self.data, "validation", None), ("optimizer",): self.optimizer}
+        sections |= {("metrics", position): metric for position, metric in enumerate(self.metrics)}
+        yield from ((path, section) for path, section in sections.items() if isinstance(section, CustomSection))

@@ -84,7 +84,7 @@ class LossSection(Section):
     """Whether predictions are scores for targets -1 and 1."""
     activation: ClassVar[str | None] = None
     """The activation that makes probabilities of logits, for losses of probabilities."""
-    place: ClassVar[ConfigPath] = ("loss",)
+    error_path: ClassVar[ConfigPath] = ("loss",)
     """The place of its mistakes in the config."""
     lane_settings: ClassVar[frozenset[ConfigPath]] = frozenset({("penalty", "l1"), ("penalty", "l2")})
     """Numbers that may differ between the lanes of a sweep, by their paths below `loss`."""
@@ -120,6 +120,11 @@ class LossSection(Section):
     def predicts_logits(self) -> bool:
         """True where predictions are logits."""
         return False
+
+    @property
+    def predicts_sigmoid_logits(self) -> bool:
+        """True where a sigmoid makes the probability of class 1 of a prediction."""
+        return self.predicts_logits and self.activation == "sigmoid"
 
     def warnings(self, last_activation: str | None) -> tuple[str, ...]:
         """Return warnings for the user, given the activation that the model ends with; None: not known."""

@@ -18,7 +18,7 @@ class FormulaLoss(LossSection):
 
     compares = False
     weighs_examples = False
-    place = ("loss", "formula")
+    error_path = ("loss", "formula")
 
     kind: Literal["formula"]
     formula: Formula
@@ -42,7 +42,7 @@ class OutputLoss(LossSection):
     is_the_models_output = True
     compares = False
     weighs_examples = False
-    place = ("model", "formula")
+    error_path = ("model", "formula")
 
     kind: Literal["output"]
     maximize: bool = False

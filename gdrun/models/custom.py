@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.located import located_within
 from gdrun.config.plugin_calls import Caller, as_array, bound_function, checked_name, kind_of
 from gdrun.formula.evaluate import Scope
 from gdrun.plugin import Model
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 class CustomModel(CustomSection, ModelSection):
     """A model that a plugin makes."""
 
+    part = "model"
     needs_data = False
 
     kind: Literal["custom"]
@@ -36,14 +36,13 @@ class CustomModel(CustomSection, ModelSection):
         make, caller = bound_function(self)
         shapes = {name: shape[1:] for name, shape in context.inputs.items()}
         numbers = context.random or stream(context.seed, "initial of a custom model")
-        with located_within("name"):
-            return custom_model(
-                lambda: make(shapes, numbers),
-                caller,
-                inputs=context.inputs,
-                taken=(*context.constants, *context.inputs),
-                dtype=tf.as_dtype(context.precision),
-            )
+        return custom_model(
+            lambda: make(shapes, numbers),
+            caller,
+            inputs=context.inputs,
+            taken=(*context.constants, *context.inputs),
+            dtype=tf.as_dtype(context.precision),
+        )
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Parameter(ShortSection):
 
     exclusive = (("value", "raw", "init"),)
     short = "value"
+    written_short = True
 
     value: Formula | None = None
     """Initial value in the parameter's own domain: a number, an array, or a formula of constants."""

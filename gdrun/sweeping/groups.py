@@ -154,7 +154,7 @@ def _change(experiment: Experiment, path: ConfigPath, values: Sequence[Any], col
         if rest[-1] == "learning_rate":
             return "rate"
         return "optimizer" if experiment.optimizer.is_lane_setting(rest) else "program"
-    if head == "loss" and numeric and experiment.loss is not None and rest in experiment.loss.lane_settings:
+    if head == "loss" and numeric and rest in experiment.objective_loss.lane_settings:
         # Residuals hold the loss's settings as numbers.
         return "program" if experiment.optimizer.needs == "residuals" else "loss"
     if head == "constants" and len(rest) == 1:

@@ -115,7 +115,7 @@ def answers_target(experiment: Experiment, outputs: Sequence[str]) -> frozenset[
     if len(outputs) == 1:
         return frozenset(outputs)
     formulas = [value for value in experiment.define.values() if not isinstance(value, Section)]
-    formulas.append(getattr(experiment.loss, "formula", 0))
+    formulas += experiment.objective_loss.formulas().values()
     return compared_with("target", map(parse, formulas)) & set(outputs)
 
 

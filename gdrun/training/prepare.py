@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from gdrun.errors import ConfigError, Problem
 from gdrun.experiment.loading import LoadedConfig
-from gdrun.experiment.plugin_parts import custom_parts
 from gdrun.rundir import layout
 from gdrun.rundir.run import Run
 from gdrun.text import safe_text
@@ -87,7 +86,7 @@ def _check_plugins(loaded: LoadedConfig) -> None:
         return
     recorded = Run(loaded.directory).info.plugins
     problems = []
-    for path, section in custom_parts(loaded.experiment):
+    for path, section in loaded.experiment.custom_parts():
         plugin = section.entry.plugin
         if recorded and plugin.digest not in recorded.values():
             copy = loaded.directory / layout.PLUGINS / plugin.short
@@ -105,7 +104,7 @@ def _check_plugins(loaded: LoadedConfig) -> None:
 
 def used_plugins(loaded: LoadedConfig) -> list[Plugin]:
     """Return the plugins that the config's parts of kind custom come from."""
-    used = {section.entry.plugin.digest for _, section in custom_parts(loaded.experiment)}
+    used = {section.entry.plugin.digest for _, section in loaded.experiment.custom_parts()}
     return [plugin for plugin in loaded.plugins.loaded if plugin.digest in used]
 
 

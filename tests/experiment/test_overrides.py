@@ -33,7 +33,7 @@ def loaded(text: str, *overrides: str):
         ("optimizer=adam", lambda e: (e.optimizer.kind, e.optimizer.learning_rate), ("adam", 0.001)),
         ("optimizer.kind=adam", lambda e: (e.optimizer.kind, e.optimizer.learning_rate), ("adam", 0.1)),
         ("loss=sse", lambda e: e.loss.reduction, "sum"),
-        ("metrics=[mae]", lambda e: e.metrics, ("mae",)),
+        ("metrics=[mae]", lambda e: e.metric_names, ["mae"]),
     ],
 )
 def test_an_override_reaches_its_place(override, get, value):
