@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,8 @@ from gdrun.engine.objective import Objective
 from gdrun.engine.rows import Rows
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import NoGradientError, Recorded, Step
-from gdrun.experiment.experiment import Experiment, RepeatedDefinition
+from gdrun.experiment.experiment import Experiment
+from gdrun.experiment.formulas import loop_formulas
 from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_without_lanes, functions_without_xla
 from gdrun.optimizers.base import AppliesAtPoint
@@ -215,8 +216,7 @@ def _compile(experiment: Experiment, of_plugin: Callable[[], str | None]) -> tup
     """Return the mode to run in, and warnings: graph in place of xla, where an operation has no XLA kernel."""
     if experiment.compile != "xla":
         return experiment.compile, ()
-    used: frozenset[str] = frozenset().union(*(parse(text).functions for text in evaluated_formulas(experiment)))
-    missing = sorted(functions_without_xla(used))
+    missing = sorted(functions_without_xla(_functions(experiment)))
     if not missing and (operation := of_plugin()):
         missing = [f"the plugin's {operation}"]
     if not missing:
@@ -224,23 +224,9 @@ def _compile(experiment: Experiment, of_plugin: Callable[[], str | None]) -> tup
     return "graph", (f"{', '.join(missing)} cannot be compiled by XLA; running as a graph instead",)
 
 
-def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
-    """Yield every formula that is evaluated in the loop."""
-    for value in experiment.define.values():
-        if isinstance(value, RepeatedDefinition):
-            yield from (value.start, value.repeat, value.while_ or 0, *value.define.values())
-        else:
-            yield value
-    yield from experiment.model.output_formulas().values()
-    yield from experiment.objective_loss.formulas().values()
-    if experiment.gradients is not None and experiment.gradients.use:
-        yield from experiment.gradients.of.values()
-    yield from experiment.optimizer.formulas()
-    yield experiment.schedule.stop.formula or 0
-    yield from experiment.record.formulas.values()
-    yield from experiment.record.after.values()
-    for metric in experiment.metrics:
-        yield from metric.formulas().values()
+def _functions(experiment: Experiment) -> frozenset[str]:
+    """Return the functions that formulas call in the loop."""
+    return frozenset().union(*(parse(formula).functions for formula in loop_formulas(experiment)))
 
 
 def _size(tensors: Any) -> int:
@@ -258,9 +244,5 @@ def lanes_obstacle(built: Built) -> str | None:
     loops = [name for name, value in built.objective.definitions.items() if not getattr(value, "fits_lanes", True)]
     if loops:
         return f"the loop {loops[0]} is too long for lanes"
-    formulas = [
-        formula for formula in evaluated_formulas(built.experiment) if not isinstance(formula, RepeatedDefinition)
-    ]
-    called: frozenset[str] = frozenset().union(*(parse(formula).functions for formula in formulas))
-    missing = sorted(functions_without_lanes(called))
+    missing = sorted(functions_without_lanes(_functions(built.experiment)))
     return f"{missing[0]} does not work in lanes" if missing else None

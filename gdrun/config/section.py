@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import (
@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from gdrun.errors import FormulaError
-from gdrun.formula.parse import Expression, check_name, parse
+from gdrun.formula.parse import check_name, parse
 
 STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, loc_by_alias=True, defer_build=True)
 
@@ -164,24 +164,12 @@ def num_texts(value: Any) -> int:
     return sum(map(num_texts, value)) if isinstance(value, tuple | list) else isinstance(value, str)
 
 
-_parse_text = lru_cache(maxsize=4096)(parse)
-
-
-def read_formula(value: Any) -> Expression:
-    """Parse a formula; cached, since validation, checks and building each need it.
-
-    Raises:
-        FormulaError: if it cannot be read.
-    """
-    return _parse_text(value) if isinstance(value, str) else parse(value)
-
-
 def check_formula(value: Any) -> Any:
     """Return `value` if it is a formula; else raise an error of type "formula" with the token's place."""
     if isinstance(value, tuple | list) and num_texts(value) > MAX_LISTED_FORMULAS:
         raise PydanticCustomError("formula_list", f"more than {MAX_LISTED_FORMULAS} formulas in one list")
     try:
-        read_formula(value)
+        parse(value)
     except FormulaError as error:
         context = {
             "reason": error.message,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from gdrun.config.names import ConfigNames, Use
+from gdrun.config.name_scopes import ConfigNames, Use
 from gdrun.config.section import Formula, LaterUnion, NonNegative, Section, Share, Whole, by_form
 from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import parse
@@ -179,7 +179,7 @@ class DataSection(Section):
         """Yield the formulas of the section at `path`, with the names that they may use."""
         target = ("target",) if names.has_target else ()
         known = None if names.inputs is None else (*names.constants, *names.inputs, *target)
-        yield Use((*path, "example_weights"), self.example_weights, known)
+        yield Use((*path, "example_weights"), self.example_weights, known, phase="start")
 
 
 def named_inputs(inputs: Any) -> tuple[str, ...] | None:

@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
-from typing import Any
 
-from gdrun.config.names import MOMENT, ConfigNames, Use, in_order
-from gdrun.config.section import MAX_LISTED_FORMULAS, num_texts, read_formula
+from gdrun.config.name_scopes import ConfigNames, Use
+from gdrun.config.section import MAX_LISTED_FORMULAS, num_texts
 from gdrun.config.source import Node
-from gdrun.data import DataSection
 from gdrun.errors import ConfigPath, Problem
-from gdrun.formula.parse import Expression, check_names
+from gdrun.formula.parse import Expression, check_names, parse
 from gdrun.formula.table import TABLE
 from gdrun.suggest import did_you_mean
 
 from .experiment import Experiment, RepeatedDefinition
+from .formulas import GIVEN_WHILE_RUNNING, names_of, uses
 from .sweep_check import sweep_problems
 
 MAX_PROBLEMS = 50
@@ -33,9 +32,6 @@ MAX_FORMULAS = 3000
 _IN_ORDER = {"constants": "constants", "define": "definitions", "data": "inputs", "optimizer": "lines"}
 """Section -> the word for its entries, which are evaluated in order."""
 
-GIVEN_WHILE_RUNNING = ("loss", "gradient_norm", "learning_rate")
-"""Names of running values in record and stop formulas; they would hide the same names of the config."""
-
 _ROW = ("loss", "loss_before", "loss_epoch", "gradient_norm", "learning_rate", "step", "epoch", "seconds")
 """Columns of every row."""
 
@@ -44,10 +40,10 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
     """Return the problems of `experiment`, which was read from `root`."""
     names = names_of(experiment)
     parsed: list[tuple[Use, Expression]] = []
-    for use in islice(uses(experiment, names), MAX_FORMULAS):
+    for use in islice(uses(experiment), MAX_FORMULAS):
         # Formulas that are only numbers have no names.
         if 1 <= num_texts(use.formula) <= MAX_LISTED_FORMULAS:
-            parsed.append((use, read_formula(use.formula)))
+            parsed.append((use, parse(use.formula)))
     problems = chain(
         (problem for use, expression in parsed for problem in _name_problems(use, expression)),
         _hidden_names(names, parsed),
@@ -63,76 +59,6 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
         sweep_problems(experiment, root, names.parameters),
     )
     return list(islice(problems, MAX_PROBLEMS))
-
-
-def names_of(experiment: Experiment) -> ConfigNames:
-    """Return the names that an experiment gives to things."""
-    data, model = experiment.data, experiment.model
-    return ConfigNames(
-        constants=tuple(experiment.constants),
-        inputs=() if data is None else data.input_names(),
-        has_target=data is not None and data.has_target,
-        has_weights=data is not None and data.has_weights,
-        definitions=tuple(experiment.define),
-        parameters=model.parameter_names(),
-        parameters_in_formulas=model.parameters_in_formulas(),
-        networks=model.network_names(),
-        outputs=model.output_names(),
-    )
-
-
-def uses(experiment: Experiment, names: ConfigNames) -> Iterator[Use]:
-    """Yield every formula of an experiment with the names that it may use."""
-    yield from in_order(("constants",), experiment.constants, ())
-    data = experiment.data
-    if data is not None:
-        yield from data.uses(("data",), names)
-        if isinstance(data.validation, DataSection):
-            inherited = {(*use.path, str(use.formula)) for use in data.uses(("data", "validation"), names)}
-            for use in data.validation.uses(("data", "validation"), names):
-                if (*use.path, str(use.formula)) not in inherited:
-                    yield use
-    yield from experiment.model.uses(names)
-    yield from _define(experiment.define, names)
-    for key, formula in experiment.objective_loss.formulas().items():
-        yield Use.of_examples(("loss", key), formula, names, *names.prediction)
-    for position, metric in enumerate(experiment.metrics):
-        for key, formula in metric.formulas().items():
-            yield Use.of_examples(("metrics", position, key), formula, names, *names.prediction, "loss")
-    record = experiment.record
-    for name, formula in record.formulas.items():
-        yield Use.of_examples(("record", "formulas", name), formula, names, *names.prediction, *GIVEN_WHILE_RUNNING)
-    for name, formula in record.after.items():
-        yield Use.of_examples(("record", "after", name), formula, names, *names.prediction, "loss")
-    for name, formula in experiment.gradients.of.items() if experiment.gradients is not None else ():
-        yield Use.of_examples(("gradients", "of", name), formula, names, *names.prediction, "loss")
-    schedule = experiment.schedule
-    stop: ConfigPath = ("schedule", "stop", "formula")
-    yield Use.of_examples(stop, schedule.stop.formula, names, *names.prediction, "loss", "gradient_norm")
-    factor = schedule.learning_rate_factor
-    for formula in factor.formulas() if factor is not None else ():
-        yield Use(("schedule", "learning_rate_factor", "formula"), formula, (*names.constants, *MOMENT))
-    yield from experiment.optimizer.uses(names.constants)
-
-
-def _define(define: Mapping[str, Any], names: ConfigNames) -> Iterator[Use]:
-    everything = tuple(define)
-    for position, (name, value) in enumerate(define.items()):
-        later = everything[position:]
-        usual = names.in_formulas
-        visible = None if usual is None else (*usual, *everything[:position], *names.prediction)
-        if not isinstance(value, RepeatedDefinition):
-            yield Use(("define", name), value, visible, names.networks, later)
-            continue
-        yield Use(("define", name, "start"), value.start, visible, names.networks, later)
-        inner = None if visible is None else (*visible, name, "i")
-        own = tuple(value.define)
-        for place, (key, formula) in enumerate(value.define.items()):
-            above = None if inner is None else (*inner, *own[:place])
-            yield Use(("define", name, "define", key), formula, above, names.networks, (*own[place:], *later[1:]))
-        inner = None if inner is None else (*inner, *own)
-        for key, formula in (("repeat", value.repeat), ("while", value.while_)):
-            yield Use(("define", name, key), formula, inner, names.networks, later[1:])
 
 
 def _name_problems(use: Use, expression: Expression) -> Iterator[Problem]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from gdrun.config.section import Formula, read_formula
+from gdrun.config.section import Formula
 from gdrun.formula.evaluate import Scope, evaluate
+from gdrun.formula.parse import parse
 
 from .base import LossFunction, LossSection, scalar
 
@@ -28,7 +29,7 @@ class FormulaLoss(LossSection):
         return {"formula": self.formula}
 
     def build(self, dtype: tf.DType) -> LossFunction:
-        expression = read_formula(self.formula)
+        expression = parse(self.formula)
 
         def loss(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
             return scalar(evaluate(expression, scope, owner="loss.formula"), dtype)

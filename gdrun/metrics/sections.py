@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from gdrun.config.custom import CustomSection
 from gdrun.config.plugin_calls import bound_function
-from gdrun.config.section import Formula, Identifier, Section, read_formula
+from gdrun.config.section import Formula, Identifier, Section
 from gdrun.errors import ConfigPath
 from gdrun.formula.evaluate import Scope, evaluate
+from gdrun.formula.parse import parse
 from gdrun.losses.base import LossSection, one_or_named, one_prediction, scalar
 from gdrun.metric_names import MetricName
 
@@ -78,7 +79,7 @@ class FormulaMetric(MetricSection):
     """A scalar of prediction, target, inputs, parameters and constants, over all examples."""
 
     def build(self, loss: LossSection, dtype: tf.DType, owner: str) -> MetricFunction:
-        expression = read_formula(self.formula)
+        expression = parse(self.formula)
 
         def metric(scope: Scope, prediction: Any, value: tf.Tensor, target: tf.Tensor | None) -> tf.Tensor:
             result = evaluate(expression, scope.adding({"loss": value}), owner=f"{owner}.formula")

@@ -11,7 +11,7 @@ from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.located import formula_at, located, located_within
-from gdrun.config.names import ConfigNames, Use
+from gdrun.config.name_scopes import ConfigNames, Use
 from gdrun.config.section import Formula, Identifier, NetworkName, PositiveInteger, ShortSection, by_form
 from gdrun.errors import ComponentError, ConfigPath, Problem, ShapeError
 from gdrun.formula import numpy_ops
@@ -127,10 +127,6 @@ class FormulaModel(ModelSection):
     def output_formulas(self) -> Mapping[str, Any]:
         return self.formula if isinstance(self.formula, Mapping) else {"prediction": self.formula}
 
-    def initial_formulas(self) -> Iterator[Any]:
-        for parameter in self.parameters.values():
-            yield from (text for text in (parameter.value, parameter.raw, parameter.init) if text is not None)
-
     @property
     def starts_by_formula(self) -> bool:
         return not self.networks
@@ -155,7 +151,7 @@ class FormulaModel(ModelSection):
         for name, parameter in self.parameters.items():
             for key, text in (("value", parameter.value), ("raw", parameter.raw), ("init", parameter.init)):
                 if not (key == "init" and text in INITIALIZERS):
-                    yield Use(("model", "parameters", name, key), text, names.constants)
+                    yield Use(("model", "parameters", name, key), text, names.constants, phase="start")
         path: ConfigPath = ("model", "formula")
         for name, text in self.output_formulas().items():
             yield Use.of_examples((*path, name) if self.output_names() else path, text, names)

@@ -31,11 +31,11 @@ from gdrun.config.section import (
     Section,
     Share,
     UnitInterval,
-    read_formula,
 )
 from gdrun.errors import ComponentError
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
+from gdrun.formula.parse import parse
 
 Unit = Literal["step", "epoch"]
 
@@ -247,7 +247,7 @@ class FormulaFactor(FactorSection):
     """The factor, for example 1 / sqrt(1 + step)."""
 
     def build(self, constants: Mapping[str, np.ndarray]) -> Factor:
-        expression = read_formula(self.formula)
+        expression = parse(self.formula)
 
         def by_formula(step: Any, epoch: Any) -> Any:
             scope = Scope({**constants, "step": step, "epoch": epoch}, ops=numpy_ops.table())

@@ -13,15 +13,15 @@ An axis decides by the part of a program that it changes:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from gdrun.config.section import Section
-from gdrun.errors import ConfigPath, FormulaError
-from gdrun.experiment.experiment import Experiment, RepeatedDefinition
+from gdrun.errors import ConfigPath
+from gdrun.experiment.experiment import Experiment
+from gdrun.experiment.formulas import uses
 from gdrun.formula.parse import parse
 
 from .space import is_number
@@ -169,42 +169,10 @@ def _is_mapping(values: Sequence[Any]) -> bool:
 
 
 def _of_constant(experiment: Experiment, name: str) -> Change:
-    if name in _names(_texts(experiment.schedule.learning_rate_factor)):
+    phases = {use.phase for use in uses(experiment) if name in parse(use.formula).names}
+    if "schedule" in phases:
         return "program"
-    others = [text for key, text in experiment.constants.items() if key != name]
-    early = [*others, *_texts(experiment.data), *experiment.model.initial_formulas()]
-    early += experiment.optimizer.start_formulas()
-    return "parts" if name in _names(early) else "constant"
-
-
-def _names(texts: Any) -> frozenset[str]:
-    """Return the names that formulas use; what is no formula has none."""
-    names: set[str] = set()
-    for text in texts:
-        if isinstance(text, RepeatedDefinition):
-            names |= _names(_texts(text))
-        elif isinstance(text, str | list | tuple):
-            try:
-                names |= parse(text).names
-            except FormulaError:
-                continue
-    return frozenset(names)
-
-
-def _texts(section: Any) -> Iterator[Any]:
-    """Yield every text and list in a section."""
-    if isinstance(section, str | list):
-        yield section
-    elif isinstance(section, Mapping):
-        for value in section.values():
-            yield from _texts(value)
-    elif isinstance(section, tuple):
-        yield section
-        for value in section:
-            yield from _texts(value)
-    elif isinstance(section, Section):
-        for _, value in section:
-            yield from _texts(value)
+    return "parts" if "start" in phases else "constant"
 
 
 # Probes: trials that show what varies in a group of which only a part is to be trained.
