@@ -89,11 +89,9 @@ def at_step(
     Args:
         keep: parameters that have their initial values in any case.
     """
-    from gdrun.engine.device import import_tensorflow
     from gdrun.engine.step import Moment
     from gdrun.training.predict import trained_state
 
-    tf = import_tensorflow()
     built = prepared.built
     parameters, model_state, setting = built.state.parameters, built.state.model_state, built.setting
     count = 0
@@ -108,8 +106,7 @@ def at_step(
         parameters = tuple(
             old if name in keep else new for name, old, new in zip(names, parameters, trained, strict=True)
         )
-    epoch = count // built.steps_per_epoch
-    moment = Moment(tf.constant(count, tf.int64), tf.constant(epoch, tf.int64), None, None)
+    moment = Moment.at(count, count // built.steps_per_epoch)
     return EvaluationPoint(prepared, tuple(parameters), setting, tuple(model_state), moment, count, run)
 
 

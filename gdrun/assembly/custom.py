@@ -20,14 +20,13 @@ def operation_without_xla(parts: Parts, optimizer: Any, metrics: Mapping[str, An
     """
     if all(path[0] == "data" for path, _ in parts.experiment.custom_parts()):
         return None
-    objective, state, start = parts.objective, parts.state, tf.constant(0, tf.int64)
+    objective, state = parts.objective, parts.state
 
     def step() -> list[tf.Tensor]:
-        moment = Moment(start, start, None, None)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(state.parameters)
             evaluation = objective.evaluate(
-                state.parameters, state.model_state, parts.setting, parts.data, moment, training=True
+                state.parameters, state.model_state, parts.setting, parts.data, Moment.at(0), training=True
             )
         results: list[Any] = [metric(evaluation, parts.data.target) for metric in metrics.values()]
         gradients = tape.gradient(evaluation.loss, state.parameters)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,8 +32,29 @@ class Datasets:
     scaling: Scaling
     files: dict[str, str]
     """Absolute path -> SHA-256 of each file that was read."""
-    finish: Callable[[Dataset], Dataset] = lambda data: data
-    """Function that scales and encodes examples of a mapped `train`, which holds them as they are in the file."""
+    classes: int | None = None
+    """Length of the one-hot rows that labels become."""
+
+    def finish(self, examples: Dataset) -> Dataset:
+        """Return examples that are as in a file scaled and encoded; a mapped `train` holds such ones."""
+        return _encoded(self.scaling.apply(examples), self.classes)
+
+    def to_batch(self, examples: Dataset, precision: str, *, like: Batch) -> Batch:
+        """Return examples that are as in a file as the engine takes them: scaled, encoded, cast and shaped.
+
+        Args:
+            like: training examples, in the shapes that the model takes.
+        Raises:
+            DataError: a label is no class, or a value does not fit into the precision.
+        """
+        batch = as_batch(self.finish(examples), precision)
+        target, weights = batch.target, batch.weights
+        if target is not None and like.target is not None and target.shape.rank < like.target.shape.rank:
+            target = target[:, None]
+        if weights is None and like.weights is not None:
+            # Formulas may use them: other examples count alike.
+            weights = tf.ones([examples.num_examples], like.weights.dtype)
+        return batch._replace(target=target, weights=weights)
 
 
 def random_source(experiment: Experiment) -> RandomSource:
@@ -102,7 +122,7 @@ def build_data(
     with located("data", "classes"):
         train = _encoded(train, section.classes)
         validation = None if validation is None else _encoded(validation, section.classes)
-    return Datasets(train, validation, scaling, files)
+    return Datasets(train, validation, scaling, files, section.classes)
 
 
 def _mapped(section: DataSection, train: Dataset, validation: Dataset | None, files: dict[str, str]) -> Datasets:
@@ -116,19 +136,15 @@ def _mapped(section: DataSection, train: Dataset, validation: Dataset | None, fi
             assert train.target is not None
             # Batches are encoded as they are read: check all labels now, and not in the middle of a run.
             check_labels(train.target, section.classes)
-
-        def finish(data: Dataset) -> Dataset:
-            return _encoded(scaling.apply(data), section.classes)
-
-        if validation is not None:
-            validation = finish(replace(validation.map(np.array), mapped=False))
-    return Datasets(train, validation, scaling, files, finish)
+        datasets = Datasets(train, None, scaling, files, section.classes)
+        if validation is None:
+            return datasets
+        return replace(datasets, validation=datasets.finish(replace(validation.map(np.array), mapped=False)))
 
 
 def _encoded(data: Dataset, classes: int | None) -> Dataset:
-    if classes is None:
+    if classes is None or data.target is None:
         return data
-    assert data.target is not None
     return replace(data, target=one_hot(data.target, classes))
 
 
@@ -252,9 +268,6 @@ def open_stream(datasets: Datasets, batches: Batches, like: Batch, precision: st
 
     def read(index: np.ndarray) -> Batch:
         with located("data"):
-            batch = as_batch(datasets.finish(datasets.train.take(index)), precision)
-        if batch.target is not None and like.target is not None and batch.target.shape.rank < like.target.shape.rank:
-            batch = batch._replace(target=batch.target[:, None])
-        return batch
+            return datasets.to_batch(datasets.train.take(index), precision, like=like)
 
     return Stream(batches, read, total_steps)

@@ -13,12 +13,13 @@ import tensorflow as tf
 from gdrun.config.located import located, refuse
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch
+from gdrun.errors import ConfigError
 from gdrun.experiment.experiment import Experiment, RepeatedDefinition
 from gdrun.formula import tensorflow_ops
 from gdrun.formula.nodes import Definition, LoopDefinition
 from gdrun.formula.parse import parse
 from gdrun.models.base import ModelContext, ModelFunction
-from gdrun.models.formula import probe_networks
+from gdrun.models.formula import never_called, probe_networks
 from gdrun.models.initial import Initial
 from gdrun.models.keras_network import KerasNetwork
 from gdrun.random_streams import RandomNumbers
@@ -176,7 +177,5 @@ def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.
                 raise
     for name in networks:
         if name not in built:
-            raise refuse(
-                f"network '{name}' is never called", ("model", "networks", name), f"call it: {name}(x)", key=True
-            )
+            raise ConfigError((never_called(name),))
     return built

@@ -77,14 +77,13 @@ def build_parts(experiment: Experiment, *, directory: Path) -> Parts:
         check_schedule(experiment, datasets.train)
     data, validation = as_tensors(datasets, experiment)
     _check_classes(experiment, datasets)
-    legacy = source.generator("initial") if experiment.random == "legacy" else None
     objective, initial, data, validation, notes = build_objective(
         experiment,
         constants,
         data,
         validation,
         dtype,
-        legacy,  # type: ignore[arg-type]
+        source.shared("initial"),
     )
     state, setting = initial_state(experiment, objective, initial, dtype)
     _check_outputs(experiment, datasets, objective, state, setting, data)
@@ -124,11 +123,8 @@ def _check_outputs(
         for path, part in ((("data",), datasets.train), (("data", "validation"), datasets.validation))
         if part is not None and part.target is not None
     ]
-    start = tf.constant(0, tf.int64)
     try:
-        prediction = objective.predict(
-            state.parameters, state.model_state, setting, head(data, 1), Moment(start, start, None, None)
-        )
+        prediction = objective.predict(state.parameters, state.model_state, setting, head(data, 1), Moment.at(0))
     except EVALUATION_ERRORS:
         return  # trying the first step reports it, or a whole batch has no such mistake
     if isinstance(prediction, dict) or prediction.shape.rank < 2:

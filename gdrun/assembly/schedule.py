@@ -24,7 +24,6 @@ def build_batches(experiment: Experiment, num_examples: int | None, source: Rand
     if num_examples is None:
         return None
     schedule = experiment.schedule
-    legacy = source.generator("batches") if experiment.random == "legacy" else None
     with located("schedule", "batch_size"):
         return Batches(
             num_examples,
@@ -32,7 +31,7 @@ def build_batches(experiment: Experiment, num_examples: int | None, source: Rand
             order=schedule.order,
             drop_remainder=schedule.drop_remainder,
             seed=experiment.seed,
-            legacy_random=legacy,  # type: ignore[arg-type]
+            legacy_random=source.shared("batches"),
         )
 
 
@@ -94,4 +93,4 @@ def _check_metric(metric: str, watchable: tuple[str, ...], path: tuple[str, ...]
         hint = f"there are: {', '.join(watchable)}"
         if metric.startswith("validation_") and "validation_loss" not in watchable:
             hint = "add validation to data, or watch one of: " + ", ".join(watchable)
-        raise refuse(f"'{metric}' is not known at the end of an epoch", path, hint)
+        raise refuse(f"the metric '{metric}' is not known at the end of an epoch", path, hint)

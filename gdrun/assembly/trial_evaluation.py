@@ -13,7 +13,6 @@ from gdrun.errors import ComponentError, ConfigError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.parse import parse
 
-_START = Moment(tf.constant(0, tf.int64), tf.constant(0, tf.int64), None, None)
 EVALUATION_ERRORS = (ConfigError, ComponentError, tf.errors.InvalidArgumentError)
 """Errors that an evaluation of too few examples may raise: some formulas need a whole batch."""
 
@@ -37,7 +36,7 @@ def evaluate_once(
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(state.parameters)
                 evaluation = objective.evaluate(
-                    state.parameters, state.model_state, setting, head(data, count), _START, training=True
+                    state.parameters, state.model_state, setting, head(data, count), Moment.at(0), training=True
                 )
             return evaluation, tuple(tape.gradient(evaluation.loss, state.parameters))
         except EVALUATION_ERRORS:

@@ -17,7 +17,7 @@ from .noise import Noise
 
 if TYPE_CHECKING:
     from gdrun.config.plugins import Plugins
-    from gdrun.experiment import LoadedConfig
+    from gdrun.experiment.loading import LoadedConfig
     from gdrun.training.prepare import Prepared
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:\d{1,4})?")
@@ -36,7 +36,7 @@ def load_all(
         UsageError: `device` is none.
         GdrunError: what is wrong with the configs, all of them.
     """
-    from gdrun.experiment import load_config
+    from gdrun.experiment.loading import load_config
 
     check_device(device)
     loaded_plugins = load_plugins(plugins)

@@ -21,7 +21,7 @@ from .output import print_json
 from .summary import summary_of
 
 if TYPE_CHECKING:
-    from gdrun.experiment import LoadedConfig
+    from gdrun.experiment.loading import LoadedConfig
 
 
 def command(

@@ -44,6 +44,10 @@ class Section(BaseModel):
     """The field that a bare value is short for."""
     written_short: ClassVar[bool] = False
     """True where `dump` writes the bare value, if all other settings have their defaults."""
+    left_out: ClassVar[bool] = False
+    """True where `dump` leaves the section out, if all settings have their defaults."""
+    inherits: ClassVar[str | None] = None
+    """The field that may hold a section of the same kind, which inherits the settings that it leaves out."""
     aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Further words for `kind`, each with the settings it stands for; the annotation of `kind` lists them, too."""
 

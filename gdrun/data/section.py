@@ -75,6 +75,7 @@ class DataSection(Section):
 
     union: ClassVar[Any]
     """Every kind of data; the package says which there are."""
+    inherits = "validation"
 
     validation: (
         Annotated[
@@ -127,6 +128,13 @@ class DataSection(Section):
         """Return the number of examples before a part is held out; None where only loading shows it."""
         return None
 
+    def num_training_examples(self) -> int | None:
+        """Return the number of examples that are trained on; None where only loading shows it."""
+        total, part = self.num_examples(), self.validation
+        if isinstance(part, float):
+            part = ValidationSplit(share=part)
+        return total - part.num_held_out(total) if total and isinstance(part, ValidationSplit) else total
+
     def input_names(self) -> tuple[str, ...] | None:
         """Return the names of the inputs; None where only loading shows them."""
         return None
@@ -158,6 +166,13 @@ class DataSection(Section):
         if isinstance(self.validation, DataSection) and self.validation.validation is not None:
             message = "validation data has no validation of its own"
             yield Problem(message, ("data", "validation", "validation"), key=True)
+        for key in ("scale", "classes", "class_weights") if isinstance(self.validation, DataSection) else ():
+            value, of_training = getattr(self.validation, key), getattr(self, key)
+            # A block of another kind inherits nothing: there null means that the setting is left out.
+            if value != of_training and (value is not None or type(self.validation) is type(self)):
+                message = f"{key} is of all data: validation data is treated as the training data is"
+                hint = f"leave it out here; data.{key} is for both" if key != "class_weights" else "leave it out here"
+                yield Problem(message, ("data", "validation", key), hint, key=True)
 
     def load(self, context: LoadContext) -> Dataset:
         """Return the examples with their weights, neither scaled nor split.

@@ -47,6 +47,11 @@ class Moment(NamedTuple):
     starts_epoch: tf.Tensor | None
     """bool (): whether this is an epoch's first step; None where an epoch is one step."""
 
+    @classmethod
+    def at(cls, step: Any, epoch: Any = 0) -> Moment:
+        """Return the moment of an evaluation outside the loop, after so many updates and epochs."""
+        return cls(tf.cast(step, tf.int64), tf.cast(epoch, tf.int64), None, None)
+
 
 @dataclass(frozen=True)
 class Rules:

@@ -16,7 +16,7 @@ from gdrun.config.source import Node
 from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import Expression, check_names, parse
 from gdrun.formula.table import TABLE
-from gdrun.suggest import did_you_mean
+from gdrun.suggest import unknown
 
 from .experiment import Experiment, RepeatedDefinition
 from .formulas import GIVEN_WHILE_RUNNING, names_of, uses
@@ -196,23 +196,24 @@ def _schedule(experiment: Experiment) -> Iterator[Problem]:
     for key in ("batch_size", "order"):
         if data is None and getattr(schedule, key) is not None:
             yield Problem(f"{key} is about examples, but there is no data", ("schedule", key), key=True)
-    size, examples = schedule.batch_size, None if data is None else data.num_examples()
+    size, examples = schedule.batch_size, None if data is None else data.num_training_examples()
     if size is not None and examples is not None and size > examples:
-        message = f"batch_size is {size:g}, but the data has {examples} examples"
+        message = f"batch_size is {size:g}, but the training data has {examples} examples"
         hint = "leave batch_size out to use all of them at once"
         yield Problem(message, ("schedule", "batch_size"), hint)
-    validated = data is not None and data.validation is not None
+    watchable = list(experiment.computed_names)
+    if size is not None and examples is None:
+        watchable.append("loss_epoch")
+    elif size is not None and examples is not None:
+        # An epoch of one step has no loss of its own.
+        watchable[0] = (
+            "loss_epoch" if (examples if schedule.drop_remainder else examples + size - 1) // size > 1 else "loss"
+        )
     for path, watch in schedule.watches():
         is_written = "metric" in watch.model_fields_set
         place = (*path, "metric") if is_written else path
-        metric, computed = watch.metric, ["loss", *experiment.metric_names]
-        watchable = ["loss_epoch", *computed, *(f"validation_{name}" for name in computed if validated)]
-        if metric.startswith("validation_") and not validated:
-            hint = "add data.validation, or set metric: loss_epoch"
-            yield Problem(f"{metric} is watched, but data has no validation", place, hint, key=not is_written)
-        elif metric not in watchable:
-            near = did_you_mean(metric, watchable, allowed="it can be")
-            yield Problem(f"'{metric}' is not known at the end of an epoch", place, near)
+        wrong = "is not known at the end of an epoch"
+        yield from experiment.metric_problems(watch.metric, place, key=not is_written, computed=watchable, wrong=wrong)
 
 
 def _parameters(experiment: Experiment, names: ConfigNames) -> Iterator[Problem]:
@@ -220,37 +221,29 @@ def _parameters(experiment: Experiment, names: ConfigNames) -> Iterator[Problem]
     if names.parameters is None:
         return
     penalty = experiment.objective_loss.penalty
-    for position, name in enumerate(penalty.of or () if penalty is not None else ()):
-        yield from _unknown(name, names.parameters, "parameter", ("loss", "penalty", "of", position), key=False)
-    for name in experiment.gradients.of if experiment.gradients is not None else ():
-        yield from _unknown(name, names.parameters, "parameter", ("gradients", "of", name))
+    for problem in penalty.problems(names.parameters) if penalty is not None else ():
+        yield replace(problem, path=("loss", "penalty", *problem.path))
+    if experiment.gradients is not None:
+        yield from experiment.gradients.problems(names.parameters)
     for section, expected in (("parameters", experiment.expect.parameters), ("gradients", experiment.expect.gradients)):
         for name in expected:
-            yield from _unknown(name, names.parameters, "parameter", ("expect", section, name))
-
-
-def _unknown(name: str, names: Iterable[str], what: str, path: ConfigPath, *, key: bool = True) -> Iterator[Problem]:
-    names = list(names)
-    if name not in names:
-        hint = did_you_mean(name, names, allowed="there are" if len(names) > 1 else "there is")
-        yield Problem(f"there is no {what} '{name}'", path, hint, key=key)
+            yield from unknown("parameter", name, names.parameters, ("expect", section, name))
 
 
 def _expect(experiment: Experiment, names: ConfigNames, root: Node) -> Iterator[Problem]:
-    expect, record, metrics = experiment.expect, experiment.record, experiment.metric_names
-    computed = [*metrics, *(f"validation_{name}" for name in metrics), "loss", "loss_epoch", "validation_loss"]
+    expect, record = experiment.expect, experiment.record
     for name in expect.metrics:
-        if name not in computed:
-            hint = did_you_mean(name, computed) or f"add {name} to metrics:"
-            yield Problem(f"the metric '{name}' is not computed", ("expect", "metrics", name), hint, key=True)
+        yield from experiment.metric_problems(
+            name, ("expect", "metrics", name), key=True, computed=[*experiment.computed_names, "loss_epoch"]
+        )
     if names.parameters is not None:
-        columns = [*_ROW, *computed, *names.parameters, *record.formulas, *record.after]
+        columns = [*_ROW, *experiment.computed_names, *names.parameters, *record.formulas, *record.after]
         for position, row in enumerate(expect.trace):
             path: ConfigPath = ("expect", "trace", position)
             node = root.at((*path, "values"))
             for name in row.values:
                 if name not in columns and "." not in name:
-                    yield from _unknown(name, columns, "column", (*path, *(("values",) if node else ()), name))
+                    yield from unknown("column", name, columns, (*path, *(("values",) if node else ()), name))
     if expect.predictions is not None and names.inputs is not None:
         for name in expect.predictions.inputs:
-            yield from _unknown(name, names.inputs, "input", ("expect", "predictions", name))
+            yield from unknown("input", name, names.inputs, ("expect", "predictions", name))

@@ -89,14 +89,14 @@ def _settings(section: Section, all_keys: bool) -> Iterator[tuple[str, Any]]:
             continue
         if value == default and value in ({}, (), ""):
             continue
-        if name in ("expect", "sweep") and value == default:
+        if isinstance(value, Section) and value.left_out and value == default:
             continue
         if name == type(section).gathers and not fields.keys() & value.keys():
             yield from _plain(value).items()
             continue
-        # Validation data inherits the settings it leaves out, so one that is null has to be written.
-        is_data = name == "validation" and isinstance(value, Section) and hasattr(value, "kind")
-        yield field.alias or name, _plain(value, all_keys=is_data)
+        # A section that inherits the settings it leaves out has to be written with those that are null.
+        is_heir = name == section.inherits and isinstance(value, Section) and value.inherits == name
+        yield field.alias or name, _plain(value, all_keys=is_heir)
 
 
 def _rank(section: type[Section], name: str) -> int:

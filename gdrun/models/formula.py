@@ -164,8 +164,7 @@ class FormulaModel(ModelSection):
             yield Problem("the model has no parameter to train", path, "model.parameters: {a: 1.0}", key=True)
         for name in self.networks:
             if name not in used:
-                path = ("model", "networks", name)
-                yield Problem(f"network '{name}' is never called", path, f"call it: {name}(x)", key=True)
+                yield never_called(name)
         for name in trained:
             if reached is not None and name not in reached:
                 message = f"parameter '{name}' gets no gradient: the loss does not depend on it"
@@ -223,6 +222,12 @@ class FormulaFunction(ModelFunction):
 
         functions = {name: caller(name, network) for name, network in self.networks.items()}
         return BoundModel(self.formulas, functions, updates)
+
+
+def never_called(network: str) -> Problem:
+    """Return the problem of a network that no formula of the model or the loss calls."""
+    path = ("model", "networks", network)
+    return Problem(f"network '{network}' is never called", path, f"call it: {network}(x)", key=True)
 
 
 def _evaluated(

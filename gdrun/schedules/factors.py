@@ -54,6 +54,11 @@ class FactorSection(Section):
         """Return the factor; None where it depends on more than the step."""
         return self  # type: ignore[return-value]  # every kind that depends on the step alone is callable itself
 
+    @property
+    def fills_schedule(self) -> bool:
+        """True where the factor is spread over the whole schedule, so that another length gives other rates."""
+        return False
+
     def formulas(self) -> tuple[Any, ...]:
         """Return the formulas that are evaluated for the factor."""
         return ()
@@ -126,6 +131,10 @@ class PolynomialFactor(FactorSection):
     unit: Unit = "step"
     """Unit of the lengths: update steps or epochs."""
 
+    @property
+    def fills_schedule(self) -> bool:
+        return self.length is None
+
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,)."""
         count = _count(steps, self.unit, steps_per_epoch)
@@ -157,6 +166,10 @@ class CosineFactor(FactorSection):
     """With restarts: each start is so many times the last; Keras's m_mul."""
     unit: Unit = "step"
     """Unit of the lengths: update steps or epochs."""
+
+    @property
+    def fills_schedule(self) -> bool:
+        return self.length is None
 
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,).
@@ -228,6 +241,10 @@ class OneCycleFactor(FactorSection):
     """Last factor."""
     peak_at: Share = 0.3
     """Share of the length at which the factor is 1."""
+
+    @property
+    def fills_schedule(self) -> bool:
+        return self.length is None
 
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,)."""

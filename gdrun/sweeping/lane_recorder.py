@@ -330,7 +330,7 @@ def final_values(block: GroupInputs, state: TrainState, parameters: Sequence[tf.
     per_epoch = built.steps_per_epoch
 
     def one(state: TrainState, setting: Any, data: Any, order: Any) -> Any:
-        moment = Moment(state.step, state.step // per_epoch, None, None)
+        moment = Moment.at(state.step, state.step // per_epoch)
         return built.assess(state, setting, data, moment)
 
     look = tf.function(mapping.map(one), autograph=False)

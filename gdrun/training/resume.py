@@ -225,7 +225,7 @@ def _check_factor(loaded: LoadedConfig, before: LoadedConfig) -> None:
     if (now.epochs, now.steps) == (then.epochs, then.steps):
         return
     factor = now.learning_rate_factor
-    if factor is not None and getattr(factor, "length", 0) is None:
+    if factor is not None and factor.fills_schedule:
         raise UsageError(
             f"the learning-rate factor '{factor.kind}' is spread over the whole schedule: with another length, the "
             "steps that are done would have had other rates",

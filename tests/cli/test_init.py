@@ -8,7 +8,7 @@ import pytest
 
 import gdrun.cli.init
 from gdrun.cli.init import KINDS
-from gdrun.experiment import load_config
+from gdrun.experiment.loading import load_config
 
 
 @pytest.mark.parametrize("kind", KINDS)

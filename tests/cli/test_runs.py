@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from gdrun.cli import sparkline as sparklines
 from gdrun.cli import tables
 from gdrun.cli.sparkline import sparkline
-from gdrun.experiment import load_config
+from gdrun.experiment.loading import load_config
 from gdrun.reporting.sections import round_steps
 from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore

@@ -16,7 +16,7 @@ data:
 define:
   twice: 2 * x
   loop: {start: x, repeat: loop + step_size, times: 3, define: {step_size: 0.1 * i}}
-model: {kind: formula, formula: a * twice, parameters: {a: c / 2, b: {raw: 0.5, trainable: false}}}
+model: {kind: formula, formula: a * twice, parameters: {a: c / 2, b: {raw: 0.5, transform: exp}}}
 loss: {kind: formula, formula: mean(example_weights * (prediction - target)**2) + 0 * b * loop}
 metrics: [mae, {name: bias, formula: mean(prediction - target)}]
 gradients: {of: {a: 2 * a}, use: USE}
