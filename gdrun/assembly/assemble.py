@@ -149,20 +149,12 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
         buffer_bytes=_BUFFER_BYTES,
         host_loop=objective.model.convolutional,
     )
-    window = windows.at(0)
-    began = time.perf_counter()
-    try:
-        program.prepare(state, setting, data, window)
-    except NoGradientError as error:
-        path = experiment.model.parameter_path(error.name)
-        raise error.at(("model", *path), key=bool(path)) from error
-    if isinstance(optimizer, AppliesAtPoint):
-        with located("optimizer"):
-            program.try_update(state, setting, data, window)
     everything = replace(assess, loss=True)
-    if assess.names or not (batches is None or batches.full_batch):
-        # Mistakes that only a whole data set or a metric shows are raised here and not at the end of an epoch.
-        (everything if stream is None else assess)(state, setting, data, feed.moment(window, state.step))
+    # Mistakes that only a whole data set or a metric shows are raised here and not at the end of an epoch.
+    assessed = everything if stream is None else assess
+    whole = bool(assess.names) or not (batches is None or batches.full_batch)
+    began = time.perf_counter()
+    _try_step(program, experiment, state, setting, data, windows, assessed if whole else None)
     seconds = time.perf_counter() - began
     return Built(
         experiment=experiment,
@@ -181,6 +173,33 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
         seconds_per_step=seconds,
         warnings=warnings,
     )
+
+
+def _try_step(
+    program: Program,
+    experiment: Experiment,
+    state: TrainState,
+    setting: Setting,
+    data: Batch,
+    windows: Windows,
+    assess: Assess | None,
+) -> None:
+    """Compile the program, try what its first step does, and assess once.
+
+    Raises:
+        ConfigError: for mistakes that only this shows, such as a parameter without a gradient.
+    """
+    window = windows.at(0)
+    try:
+        program.prepare(state, setting, data, window)
+    except NoGradientError as error:
+        path = experiment.model.parameter_path(error.name)
+        raise error.at(("model", *path), key=bool(path)) from error
+    if isinstance(program.step.optimizer, AppliesAtPoint):
+        with located("optimizer"):
+            program.try_update(state, setting, data, window)
+    if assess is not None:
+        assess(state, setting, data, program.feed.moment(window, state.step))
 
 
 def start(step: Step, state: TrainState, *, steps_per_epoch: int) -> TrainState:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from gdrun.config.located import located, refuse
 from gdrun.data.labels import check_labels
@@ -23,7 +22,7 @@ from gdrun.schedules.batches import Batches
 
 from .data import Datasets, as_tensors, build_data, check_schedule, random_source
 from .initial import initial_state
-from .objective import build_objective
+from .objective import as_rows, build_objective, with_own_gradients, without_unreached
 from .schedule import build_batches
 from .trial_evaluation import EVALUATION_ERRORS, head
 
@@ -66,7 +65,6 @@ def build_parts(experiment: Experiment, *, directory: Path) -> Parts:
     Raises:
         ConfigError: for mistakes that only building shows: data that does not fit, shapes, initial values.
     """
-    dtype = tf.as_dtype(experiment.precision)
     source = random_source(experiment)
     with located("constants"):
         constants = evaluate_constants(
@@ -77,18 +75,16 @@ def build_parts(experiment: Experiment, *, directory: Path) -> Parts:
         check_schedule(experiment, datasets.train)
     data, validation = as_tensors(datasets, experiment)
     _check_classes(experiment, datasets)
-    objective, initial, data, validation, notes = build_objective(
-        experiment,
-        constants,
-        data,
-        validation,
-        dtype,
-        source.shared("initial"),
-    )
-    state, setting = initial_state(experiment, objective, initial, dtype)
+    objective = build_objective(experiment, constants, data, source.shared("initial"))
+    data, validation = as_rows(objective, data), None if validation is None else as_rows(objective, validation)
+    state, setting = initial_state(experiment, objective, objective.model.initial)
+    objective, warnings = without_unreached(experiment, objective, state, setting, data)
+    if len(state.parameters) != len(objective.trainable_names):
+        state, setting = initial_state(experiment, objective, objective.model.initial)
+    objective = with_own_gradients(experiment, objective, state, setting, data)
     _check_outputs(experiment, datasets, objective, state, setting, data)
     batches = build_batches(experiment, datasets.train.num_examples if datasets else None, source)
-    return Parts(experiment, constants, datasets, data, validation, objective, state, setting, batches, notes)
+    return Parts(experiment, constants, datasets, data, validation, objective, state, setting, batches, warnings)
 
 
 def released(datasets: Datasets) -> Datasets:

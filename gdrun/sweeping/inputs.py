@@ -119,8 +119,7 @@ def _is_plain(parts: Parts) -> bool:
 def _restarted(like: Parts, experiment: Experiment) -> Parts:
     """Return the parts of a trial that differs from `like` in initial values alone."""
     model = build_model(experiment, like.constants, like.data)
-    dtype = tf.as_dtype(experiment.precision)
-    state, setting = initial_state(like.experiment, like.objective, model.initial, dtype)
+    state, setting = initial_state(like.experiment, like.objective, model.initial)
     return replace(like, state=state, setting=setting)
 
 
