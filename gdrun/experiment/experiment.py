@@ -143,7 +143,7 @@ class Experiment(Section):
         if name in computed:
             return
         if name != metric and "validation_loss" not in computed:
-            hint: str | None = f"add validation to data, or name {computed[0]} here"
+            hint: str | None = f"add data.validation, or name {computed[0]} here"
         elif metric in get_args(MetricName):
             hint = f"add {metric} to metrics"
         else:

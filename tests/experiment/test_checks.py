@@ -164,11 +164,11 @@ VALIDATED = "{kind: values, inputs: {x: [1, 2, 3]}, target: [2, 4, 6], validatio
             "null",
             None,
         ),
-        ("{epochs: 1, stop: {patience: {epochs: 1}}}", "null", "add validation to data, or name loss here"),
+        ("{epochs: 1, stop: {patience: {epochs: 1}}}", "null", "add data.validation, or name loss here"),
         (
             "{epochs: 1, batch_size: 1, stop: {patience: {epochs: 1}}}",
             "null",
-            "add validation to data, or name loss_epoch here",
+            "add data.validation, or name loss_epoch here",
         ),
     ],
 )
