@@ -25,7 +25,15 @@ from pydantic_core import PydanticCustomError
 from gdrun.errors import FormulaError
 from gdrun.formula.parse import check_name, parse
 
-STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, loc_by_alias=True, defer_build=True)
+STRICT = ConfigDict(
+    extra="forbid",
+    strict=True,
+    frozen=True,
+    allow_inf_nan=False,
+    loc_by_alias=True,
+    defer_build=True,
+    use_attribute_docstrings=True,
+)
 
 
 class Section(BaseModel):
