@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gdrun.config.located import located
+from gdrun.config.located import at_config_path
 from gdrun.engine.assess import Assess
 from gdrun.engine.drive import Windows
 from gdrun.engine.feed import Feed
@@ -196,7 +196,7 @@ def _try_step(
         path = experiment.model.parameter_path(error.name)
         raise error.at(("model", *path), key=bool(path)) from error
     if isinstance(program.step.optimizer, AppliesAtPoint):
-        with located("optimizer"):
+        with at_config_path("optimizer"):
             program.try_update(state, setting, data, window)
     if assess is not None:
         assess(state, setting, data, program.feed.moment(window, state.step))
@@ -204,7 +204,7 @@ def _try_step(
 
 def start(step: Step, state: TrainState, *, steps_per_epoch: int) -> TrainState:
     """Return `state` with the initial memory of the optimizer and the rules of `step`."""
-    with located("optimizer"):
+    with at_config_path("optimizer"):
         optimizer_state = tuple(step.optimizer.initial_state(state.parameters))
     patience, plateau = step.patience, step.plateau
     return state._replace(

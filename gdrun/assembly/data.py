@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from gdrun.config.located import located, refuse
+from gdrun.config.located import at_config_path, refuse
 from gdrun.data.dataset import Dataset, check_same_form
 from gdrun.data.labels import check_labels, one_hot
 from gdrun.data.scaling import Scaling, fit_scaling, scale_parts
@@ -84,14 +84,14 @@ def build_data(
     if section is None:
         return None
     context = LoadContext(directory, constants, source)
-    with located("data"):
+    with at_config_path("data"):
         train = section.load(context)
     if train.mapped:
         _check_mapped(section, train)
     _check_target(experiment, section, train)
     files = dict(train.files)
     validation = None
-    with located("data", "validation"):
+    with at_config_path("data", "validation"):
         match section.validation:
             case None:
                 pass
@@ -106,7 +106,7 @@ def build_data(
                 files.update(validation.files)
     if section.class_weights is not None:
         # For training only, as Keras's class_weight.
-        with located("data", "class_weights"):
+        with at_config_path("data", "class_weights"):
             train = weights_by_class(train, section.class_weights)
     if train.weights is not None and validation is not None and validation.weights is None:
         # Formulas that use the weights are evaluated on validation data, too.
@@ -115,11 +115,11 @@ def build_data(
         return _mapped(section, train, validation, files)
     scaling = Scaling()
     if section.scale is not None:
-        with located("data", "scale"):
+        with at_config_path("data", "scale"):
             train, validation, scaling = scale_parts(
                 train, validation, inputs=section.scale.inputs, target=section.scale.target, fit=section.scale.fit
             )
-    with located("data", "classes"):
+    with at_config_path("data", "classes"):
         train = _encoded(train, section.classes)
         validation = None if validation is None else _encoded(validation, section.classes)
     return Datasets(train, validation, scaling, files, section.classes)
@@ -129,9 +129,9 @@ def _mapped(section: DataSection, train: Dataset, validation: Dataset | None, fi
     """Return data that is scaled and encoded as it is read; the validation data is in memory and is finished now."""
     scaling = Scaling()
     if section.scale is not None:
-        with located("data", "scale"):
+        with at_config_path("data", "scale"):
             scaling = fit_scaling(train, inputs=section.scale.inputs, target=section.scale.target)
-    with located("data", "classes"):
+    with at_config_path("data", "classes"):
         if section.classes is not None:
             assert train.target is not None
             # Batches are encoded as they are read: check all labels now, and not in the middle of a run.
@@ -253,7 +253,7 @@ def as_tensors(datasets: Datasets | None, experiment: Experiment) -> tuple[Batch
     train, validation, precision = datasets.train, datasets.validation, experiment.precision
     if train.mapped:
         train = datasets.finish(train.take(np.arange(experiment.schedule.batch_size or 1)))
-    with located("data"):
+    with at_config_path("data"):
         return as_batch(train, precision), None if validation is None else as_batch(validation, precision)
 
 
@@ -267,7 +267,7 @@ def open_stream(datasets: Datasets, batches: Batches, like: Batch, precision: st
     """
 
     def read(index: np.ndarray) -> Batch:
-        with located("data"):
+        with at_config_path("data"):
             return datasets.to_batch(datasets.train.take(index), precision, like=like)
 
     return Stream(batches, read, total_steps)

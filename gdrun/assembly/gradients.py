@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from gdrun.config.located import formula_at, located, refuse
+from gdrun.config.located import at_config_path, formula_at, refuse
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import Moment
@@ -60,7 +60,7 @@ def _of_shape(name: str, value: Any, parameter: Any) -> tf.Tensor:
     if gradient.shape != parameter.shape:
         shapes = f"this gradient has shape {tuple(gradient.shape)}, but '{name}' has {tuple(parameter.shape)}"
         error = ShapeError(shapes)
-        with located(*_OF, name):
+        with at_config_path(*_OF, name):
             raise error
     return gradient
 

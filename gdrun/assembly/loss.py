@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from gdrun.config.located import formula_at, located
+from gdrun.config.located import at_config_path, formula_at
 from gdrun.engine.assess import MetricFunction
 from gdrun.engine.objective import Evaluation, LossFunction, Residuals
 from gdrun.errors import ConfigPath, ShapeError
@@ -21,7 +21,7 @@ def build_loss(section: LossSection, dtype: tf.DType) -> LossFunction:
     function = section.build(dtype)
 
     def loss(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
-        with located(*section.error_path):
+        with at_config_path(*section.error_path):
             return function(scope, prediction, target)
 
     return loss
@@ -44,7 +44,7 @@ def build_metrics(experiment: Experiment, dtype: tf.DType) -> dict[str, MetricFu
 
 def _located_metric(function: Any, path: ConfigPath) -> MetricFunction:
     def metric(evaluation: Evaluation, target: tf.Tensor | None) -> tf.Tensor:
-        with located(*path):
+        with at_config_path(*path):
             return function(evaluation.scope, evaluation.prediction, evaluation.loss, target)
 
     return metric
@@ -63,7 +63,7 @@ def truth_formula(text: Any, path: ConfigPath) -> Callable[[Scope], tf.Tensor]:
     def truth(scope: Scope) -> tf.Tensor:
         result = value(scope)
         if result.shape.rank != 0:
-            with located(*path):
+            with at_config_path(*path):
                 raise ShapeError(f"a condition must be one value, this has shape {tuple(result.shape)}")
         return tf.cast(result, tf.bool)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gdrun.config.located import located, refuse
+from gdrun.config.located import at_config_path, refuse
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import ConfigError
@@ -35,7 +35,7 @@ def _definitions(experiment: Experiment) -> dict[str, Definition]:
         if not isinstance(value, RepeatedDefinition):
             definitions[name] = parse(value)
             continue
-        with located("define", name):
+        with at_config_path("define", name):
             definitions[name] = LoopDefinition(
                 start=parse(value.start),
                 repeat=parse(value.repeat),
@@ -63,7 +63,7 @@ def build_model(
     """
     inputs = {name: tuple(value.shape) for name, value in data.inputs.items()}
     context = ModelContext(constants, inputs, experiment.seed, experiment.precision, networks, random)
-    with located("model"):
+    with at_config_path("model"):
         return experiment.model.build(context)
 
 
@@ -109,10 +109,10 @@ def _objective(
         still: parameters that are not trained, since the loss does not depend on them.
     """
     loss, dtype, initial = experiment.objective_loss, tf.as_dtype(experiment.precision), model.initial
-    with located("optimizer"):
+    with at_config_path("optimizer"):
         frozen = {*still, *(() if probing else experiment.optimizer.frozen(tuple(initial)))}
     trainable = tuple(name for name, value in initial.items() if value.trainable and name not in frozen)
-    with located("loss", "penalty"):
+    with at_config_path("loss", "penalty"):
         penalty = None if probing or loss.penalty is None else loss.penalty.build(trainable, tuple(initial))
     return Objective(
         model=model,

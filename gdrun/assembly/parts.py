@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gdrun.config.located import located, refuse
+from gdrun.config.located import at_config_path, refuse
 from gdrun.data.labels import check_labels
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch, Setting, TrainState
@@ -66,7 +66,7 @@ def build_parts(experiment: Experiment, *, directory: Path) -> Parts:
         ConfigError: for mistakes that only building shows: data that does not fit, shapes, initial values.
     """
     source = random_source(experiment)
-    with located("constants"):
+    with at_config_path("constants"):
         constants = evaluate_constants(
             {name: parse(text) for name, text in experiment.constants.items()}, random=source.generator("constants")
         )
@@ -99,7 +99,7 @@ def _check_classes(experiment: Experiment, datasets: Datasets | None) -> None:
         return
     for part in (datasets.train, datasets.validation):
         if part is not None and part.target is not None:
-            with located("data", "target"):
+            with at_config_path("data", "target"):
                 check_labels(part.target, max(2, int(np.max(part.target, initial=0)) + 1))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.config.located import located, refuse
+from gdrun.config.located import at_config_path, refuse
 from gdrun.engine.step import Rules
 from gdrun.engine.watch import Watch
 from gdrun.experiment.experiment import Experiment
@@ -24,7 +24,7 @@ def build_batches(experiment: Experiment, num_examples: int | None, source: Rand
     if num_examples is None:
         return None
     schedule = experiment.schedule
-    with located("schedule", "batch_size"):
+    with at_config_path("schedule", "batch_size"):
         return Batches(
             num_examples,
             schedule.batch_size,
@@ -43,7 +43,7 @@ def build_factor(
     factor = section.build(constants) if section is not None else None
     if factor is None:
         return None
-    with located("schedule", "learning_rate_factor"):
+    with at_config_path("schedule", "learning_rate_factor"):
         # Evaluated once here, so that a formula's mistake is raised before a run directory exists.
         factor(np.asarray([0, total_steps], np.int64), steps_per_epoch=steps_per_epoch, total_steps=total_steps)
     return lambda steps: factor(steps, steps_per_epoch=steps_per_epoch, total_steps=total_steps)

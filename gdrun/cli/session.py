@@ -51,7 +51,7 @@ def load_plugins(plugins: Sequence[str] | None) -> Plugins:
     if not plugins:
         return NO_PLUGINS
     with quiet():
-        return load(plugins, say=lambda text: terminal.message(*text[:4000].split("\n")))
+        return load(plugins, output=lambda text: terminal.message(*text[:4000].split("\n")))
 
 
 def check_device(device: str | None) -> None:

@@ -147,16 +147,16 @@ _LOADED: dict[str, Plugin] = {}
 """Digest of a file, or name of a module -> plugin: a plugin's code is run only once a process."""
 
 
-Say = Callable[[str], None]
+Output = Callable[[str], None]
 PluginSources = Plugins | Sequence[str | os.PathLike[str]]
 
 
-def load_plugins(sources: PluginSources, *, say: Say | None = None) -> Plugins:
+def load_plugins(sources: PluginSources, *, output: Output | None = None) -> Plugins:
     """Load plugins.
 
     Args:
         sources: each a path (it ends in .py, or has a slash) or the name of a module.
-        say: is called with the text that plugins print while they are loaded; default: print to stderr.
+        output: is called with the text that plugins print while they are loaded; default: print to stderr.
     Raises:
         UsageError: there is no such file or module.
         PluginError: it cannot be loaded, registers nothing, or a name is registered twice.
@@ -167,7 +167,7 @@ def load_plugins(sources: PluginSources, *, say: Say | None = None) -> Plugins:
         sources = [sources]
     loaded: dict[str, Plugin] = {}
     for source in sources:
-        plugin = _load(os.fspath(source), say or _to_stderr)
+        plugin = _load(os.fspath(source), output or _to_stderr)
         loaded.setdefault(plugin.digest, plugin)
     plugins = Plugins(tuple(loaded.values()))
     seen: dict[tuple[str, str], str] = {}
@@ -182,22 +182,22 @@ def load_plugins(sources: PluginSources, *, say: Say | None = None) -> Plugins:
     return plugins
 
 
-def _load(source: str, say: Say) -> Plugin:
+def _load(source: str, output: Output) -> Plugin:
     if source.endswith(".py") or "/" in source or os.sep in source:
-        return _load_file(Path(os.path.abspath(source)), source, say)
+        return _load_file(Path(os.path.abspath(source)), source, output)
     if not _MODULE.fullmatch(source):
         raise UsageError(f"'{safe_text(source, limit=100)}' is neither a Python file nor a module's name")
-    return _load_module(source, say)
+    return _load_module(source, output)
 
 
-def _load_file(path: Path, written: str, say: Say) -> Plugin:
+def _load_file(path: Path, written: str, output: Output) -> Plugin:
     data = _read(path, written)
     digest = _sha256(data)
     plugin = _LOADED.get(digest)
     if plugin is None:
         module = types.ModuleType(f"gdrun_plugin_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}_{digest[:12]}")
         module.__file__ = str(path)
-        with _running(written, str(path), module.__name__, say):
+        with _executing(written, str(path), module.__name__, output):
             # dataclasses, pydantic and pickle look for a class's module in sys.modules.
             sys.modules[module.__name__] = module
             exec(compile(data, str(path), "exec", dont_inherit=True), module.__dict__)
@@ -210,7 +210,7 @@ def _read(path: Path, written: str) -> bytes:
     try:
         if not path.is_file():
             reason = "it is a folder" if path.is_dir() else "there is no such file"
-            raise UsageError(f"cannot read the plugin {safe_text(written)}: {reason}", hint=_near(path))
+            raise UsageError(f"cannot read the plugin {safe_text(written)}: {reason}", hint=_suggestion(path))
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -220,7 +220,7 @@ def _read(path: Path, written: str) -> bytes:
     return data
 
 
-def _near(path: Path) -> str | None:
+def _suggestion(path: Path) -> str | None:
     names: list[str] = []
     with contextlib.suppress(OSError):
         names = sorted(entry.name for entry in os.scandir(path.parent) if entry.name.endswith(".py"))[:1000]
@@ -228,8 +228,8 @@ def _near(path: Path) -> str | None:
     return f"did you mean {safe_text(path.parent / near)}?" if near else None
 
 
-def _load_module(name: str, say: Say) -> Plugin:
-    with _running(name, "", name, say):
+def _load_module(name: str, output: Output) -> Plugin:
+    with _executing(name, "", name, output):
         spec = importlib.util.find_spec(name) if _has_parent(name) else None
     if spec is None:
         here = Path(*name.split(".")).with_suffix(".py")
@@ -244,7 +244,7 @@ def _load_module(name: str, say: Say) -> Plugin:
     )
     plugin = _LOADED.get(name)
     if plugin is None:
-        with _running(name, spec.origin or "", name, say):
+        with _executing(name, spec.origin or "", name, output):
             importlib.import_module(name)
         plugin = _LOADED[name] = _registering(Plugin(name, digest, files, registry.registered(name)))
     if plugin.digest != digest:
@@ -279,8 +279,8 @@ def _registering(plugin: Plugin) -> Plugin:
 
 
 @contextlib.contextmanager
-def _running(written: str, file: str, module: str, say: Say) -> Iterator[None]:
-    """Run a plugin's code: pass on its output to `say`, and raise its errors as PluginErrors with their lines."""
+def _executing(written: str, file: str, module: str, output: Output) -> Iterator[None]:
+    """Run a plugin's code: pass on its output to `output`, and raise its errors as PluginErrors with their lines."""
     printed = io.StringIO()
     # The plugin may be the first to import TensorFlow and Keras, which read these when they start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -297,7 +297,7 @@ def _running(written: str, file: str, module: str, say: Say) -> Iterator[None]:
         raise PluginError(what, hint=error.hint if isinstance(error, GdrunError) else None) from error
     finally:
         if text := printed.getvalue().strip():
-            say(text)
+            output(text)
 
 
 def describe_failure(error: BaseException, file: str = "") -> str:

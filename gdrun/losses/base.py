@@ -85,7 +85,7 @@ class LossSection(Section):
     takes_labels: ClassVar[bool] = False
     """True where targets are class numbers 0, 1, ..., one an example."""
     signed: ClassVar[bool] = False
-    """Whether predictions are scores for targets -1 and 1."""
+    """True where predictions are scores for targets -1 and 1."""
     activation: ClassVar[str | None] = None
     """The activation that makes probabilities of logits, for losses of probabilities."""
     error_path: ClassVar[ConfigPath] = ("loss",)

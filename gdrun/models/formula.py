@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.located import formula_at, located, located_within
+from gdrun.config.located import at_config_path, formula_at, located_within
 from gdrun.config.name_scopes import ConfigNames, Use
 from gdrun.config.section import Formula, Identifier, NetworkName, PositiveInteger, ShortSection, by_form
 from gdrun.errors import ComponentError, ConfigPath, Problem, ShapeError
@@ -257,7 +257,7 @@ def probe_networks(
     def caller(position: int, name: str, network: Network) -> Callable[..., Any]:
         def run(x: Any) -> Any:
             if name not in built:
-                with located("model", "networks", name):
+                with at_config_path("model", "networks", name):
                     # Far apart: each network takes as many seeds as it has layers.
                     own_seed = seed + 7919 * (position + 1)
                     built[name] = network.build_network((None, *x.shape[1:]), seed=own_seed, precision=precision)

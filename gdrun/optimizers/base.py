@@ -83,7 +83,7 @@ class AppliesAtPoint(Protocol):
     def apply_at(
         self, state: State, point: LocalObjective, learning_rate: tf.Tensor
     ) -> tuple[State, tuple[tf.Tensor, ...]]:
-        """See `PointUpdate`."""
+        """Return what `PointUpdate.apply_at` does."""
 
 
 @runtime_checkable

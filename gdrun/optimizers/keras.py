@@ -403,7 +403,7 @@ class Adagrad(KerasOptimizer):
     learning_rate: NonNegative = 0.001
     """Step size."""
     initial_accumulator_value: NonNegative = 0.1
-    """Where the accumulated squares start."""
+    """Initial value of the accumulated squares."""
     epsilon: NonNegative = 1e-7
     """Added to the accumulated squares."""
 
@@ -436,9 +436,9 @@ class Ftrl(KerasOptimizer):
     learning_rate: NonNegative = 0.001
     """Step size."""
     learning_rate_power: Annotated[Number, Field(le=0)] = -0.5
-    """How the step size falls with the accumulated squares."""
+    """Power of the accumulated squares that the step size falls with."""
     initial_accumulator_value: NonNegative = 0.1
-    """Where the accumulated squares start."""
+    """Initial value of the accumulated squares."""
     l1_regularization_strength: NonNegative = 0.0
     """l1 penalty."""
     l2_regularization_strength: NonNegative = 0.0

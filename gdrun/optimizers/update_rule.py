@@ -27,11 +27,11 @@ class UpdateRule(OptimizerSection):
 
     kind: Literal["formula"]
     learning_rate: NonNegative = 1.0
-    """What the lines know as learning_rate, times the schedule's factor."""
+    """The number that the lines know as learning_rate, times the schedule's factor."""
     settings: dict[Identifier, Number] = Field(default_factory=dict)
     """Named numbers that the lines use."""
     state: dict[Identifier, Formula] = Field(default_factory=dict)
-    """What is kept from update to update: each variable's initial value, a number or a formula of parameter, settings
+    """Variables that are kept from update to update: their initial values, numbers or formulas of parameter, settings
     and constants. A value that broadcasts to the parameter's shape takes it, any other keeps its own."""
     update: Annotated[dict[Identifier, Formula], Field(min_length=1)]
     """Lines in order: the new value of `parameter`, of a state variable, or an intermediate value for the lines below.

@@ -24,7 +24,7 @@ from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import GdrunError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.parse import parse
-from gdrun.training.prepare import locating
+from gdrun.training.prepare import with_source_places
 
 from .groups import TrialGroup, probe, settled_axes
 from .trials import SweepSpec
@@ -59,7 +59,7 @@ def build_group(
     def build(trial: int) -> Parts:
         loaded = spec.load(trial)
         first = next(iter(parts.values()), None)
-        with locating(loaded):
+        with with_source_places(loaded):
             if first is not None and only_initial and _is_plain(first):
                 part = _restarted(first, loaded.experiment)
             else:
@@ -90,7 +90,7 @@ def build_group(
                     witnesses.append(witness)
                 else:
                     of_shape.add(axis)
-        with locating(spec.load(own[0])):
+        with with_source_places(spec.load(own[0])):
             built = assemble(parts[alike[0]])
         trials = group.trials[chosen]
         # The witnesses come last: no lane starts from them, but what differs in them varies.

@@ -28,7 +28,7 @@ from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 from gdrun.text import plural
 from gdrun.training.listener import Listener, Progress, plan_of
-from gdrun.training.prepare import Prepared, locating, prepare
+from gdrun.training.prepare import Prepared, prepare, with_source_places
 from gdrun.training.recorder import begin, run_info, warn
 from gdrun.training.resume import (
     check_built,
@@ -269,7 +269,7 @@ def _check_groups(spec: SweepSpec, groups: Sequence[TrialGroup]) -> None:
     for group in groups[1:MOST_CHECKED]:
         trial = int(group.trials[0])
         loaded = spec.load(trial)
-        with locating(loaded, trial):
+        with with_source_places(loaded, trial):
             build_parts(loaded.experiment, directory=loaded.directory)
 
 

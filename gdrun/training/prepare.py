@@ -43,14 +43,14 @@ def prepare(
     chosen = configure(device=device or loaded.experiment.device, threads=threads)
     from gdrun.assembly import build
 
-    with locating(loaded), tf.device(chosen.name):
+    with with_source_places(loaded), tf.device(chosen.name):
         built = build(loaded.experiment, directory=loaded.directory, max_steps=SMOKE_STEPS if smoke else None)
     _check_files(loaded, built)
     return Prepared(loaded, built, chosen, smoke)
 
 
 @contextmanager
-def locating(loaded: LoadedConfig, trial: int | None = None) -> Iterator[None]:
+def with_source_places(loaded: LoadedConfig, trial: int | None = None) -> Iterator[None]:
     """Give the problems of building their places in the config.
 
     Args:
