@@ -16,13 +16,10 @@ from gdrun.suggest import closest, did_you_mean, distance, listed
 
 from .forms import Form, allowed, arm, at, below, fields, kind_of, meaning, places, section_of
 from .messages import SYNONYMS, got, reword
-from .rendering import render
 from .source import Node, Span
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
-
-__all__ = ["in_order", "locate", "render", "unknown_key", "validation_problems"]
 
 _ALLOWED = "allowed"
 MAX_FAULTS = 50

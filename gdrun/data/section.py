@@ -22,6 +22,13 @@ from .scaling import Scale, is_number
 from .split import ValidationSplit
 from .weights import weights_by_formula
 
+_NOT_OF_VALIDATION = {
+    "validation": "it is held out already",
+    "scale": "data.scale is for both",
+    "classes": "data.classes is for both",
+    "class_weights": "they count in the training loss alone",
+}
+"""Settings that a block of validation data cannot have, and why."""
 _SPLIT_KEYS = ValidationSplit.model_fields.keys()
 
 
@@ -163,16 +170,13 @@ class DataSection(Section):
             if self.class_weights is not None:
                 message = "class weights are by the target, but there is no target"
                 yield Problem(message, ("data", "class_weights"), key=True)
-        if isinstance(self.validation, DataSection) and self.validation.validation is not None:
-            message = "validation data has no validation of its own"
-            yield Problem(message, ("data", "validation", "validation"), key=True)
-        for key in ("scale", "classes", "class_weights") if isinstance(self.validation, DataSection) else ():
-            value, of_training = getattr(self.validation, key), getattr(self, key)
+        block = self.validation
+        for key, why in _NOT_OF_VALIDATION.items() if isinstance(block, DataSection) else ():
+            value, of_training = getattr(block, key), None if key == "validation" else getattr(self, key)
             # A block of another kind inherits nothing: there null means that the setting is left out.
-            if value != of_training and (value is not None or type(self.validation) is type(self)):
-                message = f"{key} is of all data: validation data is treated as the training data is"
-                hint = f"leave it out here; data.{key} is for both" if key != "class_weights" else "leave it out here"
-                yield Problem(message, ("data", "validation", key), hint, key=True)
+            if value != of_training and (value is not None or type(block) is type(self)):
+                hint = f"leave it out here: {why}"
+                yield Problem(f"validation data has no {key} of its own", ("data", "validation", key), hint, key=True)
 
     def load(self, context: LoadContext) -> Dataset:
         """Return the examples with their weights, neither scaled nor split.
