@@ -21,6 +21,7 @@ from gdrun.engine.objective import Objective
 from gdrun.engine.rows import Rows
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import NoGradientError, Recorded, Step
+from gdrun.errors import ConfigError
 from gdrun.experiment.experiment import Experiment
 from gdrun.experiment.formulas import loop_formulas
 from gdrun.formula.parse import parse
@@ -111,8 +112,10 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
         stream = open_stream(datasets, batches, data, experiment.precision, steps)
         whole_loss = stream.whole_loss(objective, is_sum=experiment.objective_loss.adds_up)
     assess = Assess(objective, metrics, validation, whole_loss=whole_loss)
-    watchable = (*(("loss_epoch",) if per_epoch > 1 else ("loss",)), *assess.names)
-    patience, plateau = build_patience(experiment.schedule, watchable), build_plateau(experiment.schedule, watchable)
+    # The checks of the config know it, but for data whose number of examples only loading shows.
+    for problem in experiment.watch_problems(("loss_epoch" if per_epoch > 1 else "loss", *assess.names)):
+        raise ConfigError((problem,))
+    patience, plateau = build_patience(experiment.schedule), build_plateau(experiment.schedule)
     compile, warnings = _compile(experiment, partial(operation_without_xla, parts, optimizer, metrics))
     warnings += (*parts.warnings, *experiment.optimizer.warnings(experiment.precision))
     warnings += experiment.objective_loss.warnings(experiment.model.last_activation)

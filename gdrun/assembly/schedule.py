@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.config.located import at_config_path, refuse
+from gdrun.config.located import at_config_path
 from gdrun.engine.step import Rules
 from gdrun.engine.watch import Watch
 from gdrun.experiment.experiment import Experiment
@@ -61,22 +61,20 @@ def build_rules(stop: Stop, formula: Callable[[Any], Any] | None) -> Rules:
     )
 
 
-def build_patience(schedule: Schedule, watchable: tuple[str, ...]) -> Watch | None:
-    """Return the patience rule, if there is one. `watchable` are the metrics that an epoch ends with."""
+def build_patience(schedule: Schedule) -> Watch | None:
+    """Return the patience rule, if there is one."""
     rule = schedule.stop.patience
     if rule is None:
         return None
-    _check_metric(rule.metric, watchable, ("schedule", "stop", "patience", "metric"))
     higher = higher_is_better(rule.metric) if rule.mode == "auto" else rule.mode == "max"
     return Watch(rule.metric, higher, rule.min_delta, rule.epochs, restore_best=rule.restore_best)
 
 
-def build_plateau(schedule: Schedule, watchable: tuple[str, ...]) -> Watch | None:
+def build_plateau(schedule: Schedule) -> Watch | None:
     """Return the plateau factor as a rule, if there is one."""
     section = schedule.plateau
     if section is None:
         return None
-    _check_metric(section.metric, watchable, ("schedule", "learning_rate_factor", "metric"))
     return Watch(
         section.metric,
         higher_is_better(section.metric),
@@ -86,11 +84,3 @@ def build_plateau(schedule: Schedule, watchable: tuple[str, ...]) -> Watch | Non
         cooldown=section.cooldown,
         floor=section.floor,
     )
-
-
-def _check_metric(metric: str, watchable: tuple[str, ...], path: tuple[str, ...]) -> None:
-    if metric not in watchable:
-        hint = f"there are: {', '.join(watchable)}"
-        if metric.startswith("validation_") and "validation_loss" not in watchable:
-            hint = "add validation to data, or watch one of: " + ", ".join(watchable)
-        raise refuse(f"the metric '{metric}' is not known at the end of an epoch", path, hint)

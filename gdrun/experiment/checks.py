@@ -209,11 +209,7 @@ def _schedule(experiment: Experiment) -> Iterator[Problem]:
         watchable[0] = (
             "loss_epoch" if (examples if schedule.drop_remainder else examples + size - 1) // size > 1 else "loss"
         )
-    for path, watch in schedule.watches():
-        is_written = "metric" in watch.model_fields_set
-        place = (*path, "metric") if is_written else path
-        wrong = "is not known at the end of an epoch"
-        yield from experiment.metric_problems(watch.metric, place, key=not is_written, computed=watchable, wrong=wrong)
+    yield from experiment.watch_problems(watchable)
 
 
 def _parameters(experiment: Experiment, names: ConfigNames) -> Iterator[Problem]:

@@ -150,6 +150,14 @@ class Experiment(Section):
             hint = did_you_mean(name, computed, allowed="it can be")
         yield Problem(f"the metric '{name[:64]}' {wrong}", path, hint, key=key)
 
+    def watch_problems(self, watchable: Sequence[str]) -> Iterator[Problem]:
+        """Yield rules that watch a metric which is not among `watchable`, those that an epoch ends with."""
+        for path, watch in self.schedule.watches():
+            is_written = "metric" in watch.model_fields_set
+            place = (*path, "metric") if is_written else path
+            wrong = "is not known at the end of an epoch"
+            yield from self.metric_problems(watch.metric, place, key=not is_written, computed=watchable, wrong=wrong)
+
     def custom_parts(self) -> Iterator[tuple[ConfigPath, CustomSection]]:
         """Yield every part that a plugin brings, with its place."""
         sections: dict[ConfigPath, object] = {(name,): getattr(self, name) for name in ("data", "model", "loss")}
