@@ -134,7 +134,7 @@ CASES = {
     "watching no metric": (
         ["schedule.learning_rate_factor={kind: plateau, metric: accuracy}"],
         ("schedule", "learning_rate_factor", "metric"),
-        ["accuracy", "loss"],
+        ["accuracy", "add accuracy to metrics"],
     ),
     "metric is no scalar": (
         ["metrics=[mae, {name: m, formula: prediction}]"],
