@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import UsageError
-from gdrun.rundir.run import Run
-from gdrun.sweeping.run import resume_sweep
-from gdrun.training.resume import continue_run, find_resumable, prepare_again
+from gdrun.sweeping.run import resume
 
 from . import progress, session, terminal
 from .arguments import Json, Plugins, Quiet, RunsDir, Verbose, is_setting
@@ -46,18 +44,19 @@ def command(
     overrides = [text for text in targets or () if is_setting(text)]
     if len(runs) > 1:
         raise UsageError("one run at a time can be resumed", hint="gdrun resume RUN")
-    directory = find_resumable(runs[0] if runs else None, more=bool(overrides), runs_dir=runs_dir)
-    is_sweep = Run(directory).is_sweep
     loaded_plugins = session.load_plugins(plugins)
-    listener = progress.listener(directory.name if is_sweep else "", quiet=quiet, verbose=verbose)
+    listener = progress.listener(quiet=quiet, verbose=verbose)
     with session.quiet() as noise:
         try:
-            if is_sweep:
-                run: Run = resume_sweep(directory, overrides, plugins=loaded_plugins, listener=listener, log=noise.take)
-            else:
-                with session.waiting("starting TensorFlow"):
-                    prepared = prepare_again(directory, overrides, plugins=loaded_plugins)
-                run = continue_run(prepared, directory, listener=listener, log=noise.take)
+            listener.wait("starting TensorFlow")
+            run = resume(
+                runs[0] if runs else None,
+                overrides,
+                plugins=loaded_plugins,
+                runs_dir=runs_dir,
+                listener=listener,
+                log=noise.take,
+            )
         finally:
             listener.close()
     ended = summary_of(run)
@@ -67,5 +66,5 @@ def command(
         print_json({"runs": [ended.as_dict()], "exit_code": int(ended.exit_code)})
     else:
         with suppress(terminal.OutputClosed):
-            terminal.data(str(directory))
+            terminal.data(str(run.directory))
     return ended.exit_code

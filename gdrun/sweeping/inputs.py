@@ -163,9 +163,9 @@ def _lane_inputs(
                   steps_per_epoch=per_epoch)
             for part in parts
         ]  # fmt: skip
-        state = _everywhere(*_stacked(started, place), len(trials))
+        state = with_lane_axis(*_stacked(started, place), len(trials))
     else:
-        state = _everywhere(*_stacked([part.state for part in parts], place), len(trials))
+        state = with_lane_axis(*_stacked([part.state for part in parts], place), len(trials))
         state = _start_lanes(built, state, per_epoch, setting.optimizer)
     data, data_varies = _stacked([_with_validation(part, parts) for part in parts], place)
     own_order = len(parts) > 1 and built.program.feed.ordered
@@ -192,7 +192,7 @@ def _same(one: Any, other: Any) -> bool:
     return one is other or (one is not None and np.array_equal(one.numpy(), other.numpy(), equal_nan=True))
 
 
-def _everywhere(structure: Any, varies: Any, count: int) -> Any:
+def with_lane_axis(structure: Any, varies: Any, count: int) -> Any:
     """Give every leaf the axis of lanes."""
     leaves = zip(tf.nest.flatten(structure), tf.nest.flatten(varies), strict=True)
     repeated = [leaf if flag else tf.repeat(leaf[None], count, axis=0) for leaf, flag in leaves]

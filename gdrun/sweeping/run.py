@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,14 +22,13 @@ from gdrun.config.plugins import PluginSources
 from gdrun.errors import UsageError
 from gdrun.experiment.loading import LoadedConfig
 from gdrun.rundir.environment import PACKAGES
-from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 from gdrun.text import plural
 from gdrun.training.listener import Listener, Progress, plan_of
+from gdrun.training.new_run import new_run, warn
 from gdrun.training.prepare import Prepared, locating, prepare
-from gdrun.training.recorder import begin, run_info, warn
 from gdrun.training.resume import (
     check_built,
     check_environment,
@@ -38,7 +37,8 @@ from gdrun.training.resume import (
     prepare_again,
     running_again,
 )
-from gdrun.training.signals import Abandoned, StopRequests
+from gdrun.training.signals import Abandoned
+from gdrun.training.train import training_into
 
 from .executors import Executor, make_executor
 from .groups import TrialGroup, group_trials, parts_of
@@ -98,16 +98,17 @@ def sweep(
     settings = _Settings(device, threads, jobs, cluster)
     listener = listener or Listener()
     groups = [] if spec.search is not None else group_trials(spec)
-    root = Path(runs_dir) if runs_dir is not None else default_runs_root()
+    run_name = name or spec.base.experiment.name or "sweep"
     # A cluster that is not there leaves no directory, and workers start while the first trial is built.
     with closing(settings.executor()) as executor:
         first = _first(spec, settings)
         _check_groups(spec, groups)
-        info = _info(spec, groups, first, settings, command)
-        with RunStore.create(root, name or spec.base.experiment.name or "sweep", **info) as store:
-            begin(store, spec.base, listener, first.built.warnings, spec.config_text())
+        fields = _sweep_fields(spec, groups, first, settings)
+        with new_run(
+            runs_dir, run_name, first, listener, command=command, loaded=spec.base, config=spec.config_text(), **fields
+        ) as store:
             table = TrialTable(len(spec))
-            return _carry_out(store, spec, groups, settings, table, executor, first, listener, command, log)
+            return _train_into_store(store, spec, groups, settings, table, executor, first, listener, command, log)
 
 
 def resume(
@@ -168,21 +169,14 @@ def resume_sweep(
     check_environment(directory, record, own_machine=own_machine)
     spec = plan_trials(directory, plugins=plugins)
     listener = listener or Listener()
-    store = RunStore.open(directory)
-    with ExitStack() as open_things:
-        try:
-            table = load_parts(store, len(spec))
-            missing = table.missing()
-            executor = open_things.enter_context(closing(settings.executor()))
-            first = _first(spec, settings)
-            check_built(directory, record, first, spec.base)
-        except BaseException:
-            store.leave()
-            raise
-        open_things.enter_context(store)
+    with RunStore.open(directory) as store, closing(settings.executor()) as executor:
+        table = load_parts(store, len(spec))
+        missing = table.missing()
+        first = _first(spec, settings)
+        check_built(directory, record, first, spec.base)
         store.update_info(**running_again(store.info, trials=int(table.total - len(missing))))
         groups = [] if spec.search is not None else parts_of(group_trials(spec), missing)
-        return _carry_out(store, spec, groups, settings, table, executor, first, listener, log=log)
+        return _train_into_store(store, spec, groups, settings, table, executor, first, listener, log=log)
 
 
 @dataclass(frozen=True)
@@ -282,10 +276,10 @@ def _champion(spec: SweepSpec, trial: int) -> Champion | None:
     return next(iter(run_group(spec, group, Hooks()))).champion
 
 
-def _info(
-    spec: SweepSpec, groups: Sequence[TrialGroup], first: Prepared, settings: _Settings, command: Sequence[str] | None
+def _sweep_fields(
+    spec: SweepSpec, groups: Sequence[TrialGroup], first: Prepared, settings: _Settings
 ) -> dict[str, Any]:
-    """Return the content of run.json before the first trial."""
+    """Return what run.json has of a sweep and not of a run, before the first trial."""
     extra: dict[str, Any] = {
         "axes": [
             {"key": axis.key, "values": None if axis.values is None or len(axis.values) > 1000 else list(axis.values)}
@@ -308,11 +302,10 @@ def _info(
         extra["prediction"] = predicted_limit(first.built).as_dict()
         if any(axis.path[-1] not in ("learning_rate", "seed") for axis in spec.axes):
             extra["prediction"]["why"] += ", at the settings of trial 0"
-    config = spec.config_text()
-    return run_info(first, command, loaded=spec.base, config=config, packages=packages, kind="sweep", extra=extra)
+    return {"kind": "sweep", "packages": packages, "extra": extra}
 
 
-def _carry_out(
+def _train_into_store(
     store: RunStore,
     spec: SweepSpec,
     groups: list[TrialGroup],
@@ -326,10 +319,10 @@ def _carry_out(
 ) -> Run:
     """Train the groups, keeping each block as it comes, and close the store and the executor."""
     sizes = tuple(map(len, groups))
-    listener.planned(plan_of(first, store.directory, store.info.name, num_trials=len(spec), group_sizes=sizes))
+    plan = plan_of(first, store.directory, store.info.name, num_trials=len(spec), group_sizes=sizes)
     sweep_store = SweepStore(store, spec, table)
     reporter = _Reporter(spec, listener, table)
-    with StopRequests() as requests:
+    with training_into(store, plan, listener, log) as requests:
         hooks = Hooks(
             should_stop=lambda: requests.signal is not None,
             call=requests.calls_on(first.device.name),
@@ -351,8 +344,6 @@ def _carry_out(
             pass
         finally:
             executor.close()
-            if log is not None and (messages := log()):
-                store.log(messages)
     if requests.signal is not None:
         sweep_store.close(Status.INTERRUPTED, signal=requests.signal, seconds=time.monotonic() - reporter.began)
     else:

@@ -19,9 +19,10 @@ from gdrun.rundir.run_info import RunInfo, Status, now_text
 from gdrun.rundir.store import RunStore
 from gdrun.text import safe_text
 from gdrun.training.listener import Listener
+from gdrun.training.new_run import run_info, write_first_files
 from gdrun.training.outcome import describe_outcome
 from gdrun.training.prepare import Prepared
-from gdrun.training.recorder import Recorder, begin, run_info
+from gdrun.training.recorder import Recorder
 
 from .results import BlockResult, Champion, TrialTable, csv_text, curve_arrays, parameter_arrays
 from .trials import SweepSpec
@@ -213,11 +214,11 @@ def write_best(directory: Path, prepared: Prepared, champion: Champion, command:
     )
     fields = {"name": prepared.loaded.experiment.name or "best", **run_info(prepared, command)}
     with _open_best(directory / layout.BEST_RUN, fields) as store:
-        begin(store, prepared.loaded, Listener(), prepared.built.warnings)
+        write_first_files(store, prepared, Listener())
         recorder = Recorder(store, prepared)
         recorder.write(report)
-        outcome = describe_outcome(prepared, report, None, champion.seconds)
-        recorder.finish(outcome, compute_seconds=champion.seconds)
+        outcome = describe_outcome(prepared, report, None)
+        recorder.finish(outcome, seconds=champion.seconds, compute_seconds=champion.seconds)
 
 
 def _open_best(path: Path, fields: dict[str, Any]) -> RunStore:

@@ -16,6 +16,7 @@ from .prepare import Prepared
 if TYPE_CHECKING:
     from gdrun.engine.drive import Report
     from gdrun.engine.state import Reason
+    from gdrun.schedules.sections import Schedule
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,6 @@ class Outcome:
     why: str
     report: Report
     """The last one."""
-    seconds: float
-    """Wall clock."""
     diverged: dict[str, Any] | None = None
     """step and quantity of the first value that was not finite."""
     signal_number: int | None = None
@@ -46,14 +45,22 @@ class Ending:
     """step and quantity of the first value that was not finite."""
 
 
-def ending(reason: Reason, step: int, *, at_end: bool, not_finite: str, unit: str) -> Ending | None:
+def ending(
+    reason: Reason,
+    step: int,
+    schedule: Schedule,
+    *,
+    at_end: bool,
+    loss_is_finite: bool = True,
+    parameters_are_finite: bool = True,
+    smoke: bool = False,
+) -> Ending | None:
     """Return the ending that a last state decides; None where it was stopped from outside.
 
     Args:
         step: updates done.
         at_end: the schedule's last step is reached.
-        not_finite: the quantity that is not finite at the end, where divergence stops no run; "" where all are.
-        unit: of the schedule, "epochs" or "steps".
+        loss_is_finite, parameters_are_finite: looked at only there: divergence need not have stopped the run before.
     """
     if reason.diverged:
         # Parameters diverge by the update that follows the last finite state.
@@ -63,28 +70,31 @@ def ending(reason: Reason, step: int, *, at_end: bool, not_finite: str, unit: st
         return Ending(Status.STOPPED, reason.name.lower())
     if not at_end:
         return None
-    if not_finite:
-        return Ending(Status.DIVERGED, "non_finite", {"step": step, "quantity": not_finite})
-    return Ending(Status.COMPLETED, unit)
+    if not (loss_is_finite and parameters_are_finite):
+        quantity = "parameters" if loss_is_finite else "loss"
+        return Ending(Status.DIVERGED, "non_finite", {"step": step, "quantity": quantity})
+    return Ending(Status.COMPLETED, "smoke" if smoke else "epochs" if schedule.epochs is not None else "steps")
 
 
-def describe_outcome(prepared: Prepared, report: Report, signal_number: int | None, seconds: float) -> Outcome:
+def describe_outcome(prepared: Prepared, report: Report, signal_number: int | None) -> Outcome:
     """Return the outcome of a run whose last report is `report`."""
     step, best, schedule = report.step, _best(prepared, report), prepared.loaded.experiment.schedule
-    not_finite = ""
+    finite = {}
     if report.finished:
         # Not before: the values of an abandoned chunk may have to be waited for.
-        not_finite = "loss" if not np.isfinite(report.records["loss"][-1]) else "" if _finite(report) else "parameters"
-    unit = "smoke" if prepared.smoke else "epochs" if schedule.epochs is not None else "steps"
-    end = ending(report.reason, step, at_end=report.finished, not_finite=not_finite, unit=unit)
+        finite = {
+            "loss_is_finite": bool(np.isfinite(report.records["loss"][-1])),
+            "parameters_are_finite": all(np.isfinite(value.numpy()).all() for value in report.state.parameters),
+        }
+    end = ending(report.reason, step, schedule, at_end=report.finished, smoke=prepared.smoke, **finite)
     if end is not None:
         why = _why(prepared, report, end, best)
-        return Outcome(end.status, end.stopped_by, why, report, seconds, diverged=end.diverged, best=best)
+        return Outcome(end.status, end.stopped_by, why, report, diverged=end.diverged, best=best)
     if signal_number is not None:
         why = f"{signals.Signals(signal_number).name} at step {step}"
-        return Outcome(Status.INTERRUPTED, "signal", why, report, seconds, signal_number=signal_number, best=best)
+        return Outcome(Status.INTERRUPTED, "signal", why, report, signal_number=signal_number, best=best)
     why = f"{schedule.stop.seconds} seconds were over at step {step}"
-    return Outcome(Status.STOPPED, "seconds", why, report, seconds, best=best)
+    return Outcome(Status.STOPPED, "seconds", why, report, best=best)
 
 
 def _why(prepared: Prepared, report: Report, end: Ending, best: dict[str, Any]) -> str:
@@ -111,10 +121,6 @@ def _why(prepared: Prepared, report: Report, end: Ending, best: dict[str, Any]) 
         "parameters": f"update {step + 1} made a parameter infinite or nan",
     }
     return f"{seen[quantity]} (learning rate {rate}); the parameters of {kept} are kept"
-
-
-def _finite(report: Report) -> bool:
-    return all(bool(np.all(np.isfinite(value.numpy()))) for value in report.state.parameters)
 
 
 def _why_stopped(prepared: Prepared, report: Report) -> str:

@@ -33,9 +33,9 @@ from gdrun.text import plural, safe_text
 
 from .checkpoints import Position, position_at
 from .listener import Listener
-from .loop import carry_out
+from .new_run import run_info, warn
 from .prepare import Prepared, plugin_hashes, prepare
-from .recorder import run_info, warn
+from .train import train_into_store
 
 PREVIOUS_HASH = "previous_config_hash"
 """The record's name of the hash that config.yaml may still have, when a kill came between the record and the config."""
@@ -249,19 +249,11 @@ def continue_run(
         RunDirectoryError: another process writes the run, it is damaged, or the disk refuses.
     """
     listener = listener or Listener()
-    store = RunStore.open(directory)
-    try:
+    with RunStore.open(directory) as store:
         position, warnings = _find_position(store, prepared)
-    except BaseException:
-        store.leave()
-        raise
-    with store:
         _reopen(store, prepared, position)
         warn(store, listener, warnings)
-        carry_out(store, prepared, listener, name=store.info.name, position=position, log=log)
-    run = Run(directory)
-    listener.finished(run)
-    return run
+        return train_into_store(store, prepared, listener, name=store.info.name, position=position, log=log)
 
 
 def running_again(record: RunInfo, **position: int) -> dict[str, Any]:

@@ -61,13 +61,13 @@ def of(text: bytes, axes: Sequence[str]) -> tuple[SweepSpec, BlockResult]:
 def single(spec: SweepSpec, trial: int) -> tuple[Any, dict[str, np.ndarray]]:
     """(last report, final parameters by name) of the run at a trial's settings."""
     from gdrun.engine.drive import drive
+    from gdrun.training.final import final_state
     from gdrun.training.prepare import prepare
-    from gdrun.training.recorder import final_parameters
 
     prepared = prepare(spec.load(trial))
     built = prepared.built
     *_, last = drive(built.program, built.state, built.setting, built.data, built.rows, built.windows)
-    _, parameters, _ = final_parameters(prepared, last)
+    parameters = final_state(built.step, last.state).parameters
     return last, {name: value.numpy() for name, value in built.objective.named(parameters, built.setting).items()}
 
 
