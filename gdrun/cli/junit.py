@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from gdrun.checking.judging import Judgement
+from gdrun.checking.comparison import ExpectationResult
 from gdrun.text import plural, safe_text
 
 
@@ -17,12 +17,12 @@ class Case:
     config: str
     name: str
     seconds: float
-    rows: tuple[Judgement, ...] = ()
+    rows: tuple[ExpectationResult, ...] = ()
     error: str | None = None
     """Why it could not be run at all."""
 
     @property
-    def missed(self) -> tuple[Judgement, ...]:
+    def missed(self) -> tuple[ExpectationResult, ...]:
         """The rows that were not met."""
         return tuple(row for row in self.rows if not row.ok)
 
@@ -52,7 +52,7 @@ def junit_xml(cases: Sequence[Case]) -> bytes:
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
 
 
-def miss_text(row: Judgement) -> str:
+def miss_text(row: ExpectationResult) -> str:
     """Return a missed expectation in one line."""
     bound = f" ({row.bound})" if row.bound else ""
     note = f"; {row.note}" if row.note else ""

@@ -1,4 +1,4 @@
-"""Judgement of numbers against expectations.
+"""Comparison of numbers with what is expected of them.
 
 A value is met where |got - value| <= atol + rtol * |value|, the value first cast to the run's precision, so that digits
 published in float32 can be asserted exactly: with both tolerances 0 (the default) it must be equal.
@@ -22,8 +22,8 @@ _MOST_SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """One expectation, and whether it was met."""
+class ExpectationResult:
+    """Result of one expectation: met or missed."""
 
     what: str
     """The key below `expect`: "loss", "parameters.a", "trace[step 100].loss"."""
@@ -45,7 +45,7 @@ class Tolerances:
 
     @classmethod
     def of(cls, inner: Any, outer: Any) -> Tolerances:
-        """The tolerances of `inner`, where it gives none those of `outer`."""
+        """Return the tolerances of `inner`, where it gives none those of `outer`."""
         return cls(
             outer.rtol if inner.rtol is None else inner.rtol,
             outer.atol if inner.atol is None else inner.atol,
@@ -57,38 +57,44 @@ def bound_of(expected: Any) -> Bound:
     return expected if isinstance(expected, Bound) else Bound.model_construct(value=expected)
 
 
-def judge(what: str, expected: Any, values: Arrays, name: str, outer: Any, dtype: np.dtype) -> Iterator[Judgement]:
+def compare_value(
+    what: str, expected: Any, values: Arrays, name: str, outer: Any, dtype: np.dtype
+) -> Iterator[ExpectationResult]:
     """Yield the rows of one expected number or array: its value, and its bounds."""
     what = safe_text(what, limit=100)
     bound = bound_of(expected)
     if name not in values or values[name] is None:
         known = ", ".join(safe_text(key, limit=64) for key in list(values)[:20]) or "nothing"
-        wanted = value_text(bound.value) if bound.value is not None else _limits(bound)
-        yield Judgement(
-            what, wanted, "", "none", False, f"the run has no '{safe_text(name, limit=64)}' here; it has {known}"
+        expected_text = value_text(bound.value) if bound.value is not None else _limits(bound)
+        yield ExpectationResult(
+            what, expected_text, "", "none", False, f"the run has no '{safe_text(name, limit=64)}' here; it has {known}"
         )
         return
     got = np.asarray(values[name])
     if bound.value is not None:
-        yield _judge_value(what, bound.value, got, Tolerances.of(bound, outer), dtype)
+        yield _compare_number(what, bound.value, got, Tolerances.of(bound, outer), dtype)
     for limit, met, sign in ((bound.below, np.less, "<"), (bound.above, np.greater, ">")):
         if limit is not None:
             ok = bool(got.size and np.all(met(got, limit)))
-            yield Judgement(what, f"{sign} {human_number(limit)}", "", value_text(got), ok)
+            yield ExpectationResult(what, f"{sign} {human_number(limit)}", "", value_text(got), ok)
 
 
-def _judge_value(what: str, value: Any, got: np.ndarray, tolerances: Tolerances, dtype: np.dtype) -> Judgement:
+def _compare_number(
+    what: str, value: Any, got: np.ndarray, tolerances: Tolerances, dtype: np.dtype
+) -> ExpectationResult:
     with np.errstate(over="ignore"):
         expected = np.asarray(value, np.float64).astype(dtype)
         # Final values come from JSON as float64 with the digits of the run's precision.
         if got.dtype.kind == "f":
             got = got.astype(dtype)
     if got.dtype.kind not in "fiubc":
-        return Judgement(what, value_text(expected), _near(tolerances), value_text(got), False, "it is no number")
+        return ExpectationResult(
+            what, value_text(expected), _near(tolerances), value_text(got), False, "it is no number"
+        )
     if got.shape != expected.shape:
         if expected.ndim or got.size != 1:
             note = f"the shapes differ: expected {_shape(expected)}, got {_shape(got)}"
-            return Judgement(what, value_text(expected), _near(tolerances), value_text(got), False, note)
+            return ExpectationResult(what, value_text(expected), _near(tolerances), value_text(got), False, note)
         got = got.reshape(())
     with np.errstate(invalid="ignore", over="ignore"):
         exact = expected.astype(np.float64)
@@ -96,7 +102,7 @@ def _judge_value(what: str, value: Any, got: np.ndarray, tolerances: Tolerances,
         met = (got == expected) | (off <= tolerances.atol + tolerances.rtol * np.abs(exact))
     ok = bool(np.all(met))
     note = "" if ok else _worst(expected, got, off, met)
-    return Judgement(what, value_text(expected), _near(tolerances), value_text(got), ok, note)
+    return ExpectationResult(what, value_text(expected), _near(tolerances), value_text(got), ok, note)
 
 
 def _worst(expected: np.ndarray, got: np.ndarray, off: np.ndarray, met: np.ndarray) -> str:
