@@ -22,7 +22,7 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="[RUN] [epochs=N|steps=N]", autocompletion=complete_runs, show_default=False,
-            help="A run directory, its id or the beginning of it, or latest (default: the latest run that can go on); "
+            help="A run directory, its id or the beginning of it, or latest (default: the latest that can be resumed); "
             "then a new length, for a run that is to have more steps.",
         ),
     ] = None,
@@ -32,13 +32,13 @@ def command(
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> int:  # fmt: skip
-    """Go on with a run that was interrupted or killed, in its own directory.
+    """Resume a run that was interrupted or killed, in its own directory.
 
     It ends with the same bits as a run that was never interrupted; what cannot is refused: a changed config, data file
-    or plugin, other versions, another processor or device. A complete run goes on with more steps: epochs=200. A sweep
-    goes on with the trials that have no result; those that have one stay as they are.
+    or plugin, other versions, another processor or device. A complete run can be given more steps: epochs=200. A
+    sweep trains the trials that have no result; those that have one stay as they are.
 
-    Exit codes: as of train; 2 where a run has ended or cannot go on, 5 where it is busy or damaged.
+    Exit codes: as of train; 2 where a run has ended or cannot be resumed, 5 where it is busy or damaged.
     """
     runs = [text for text in targets or () if not is_setting(text)]
     overrides = [text for text in targets or () if is_setting(text)]

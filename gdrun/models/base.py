@@ -136,6 +136,10 @@ class ModelSection(Section):
         """Yield the formulas that initial values come from."""
         yield from ()
 
+    def is_lane_setting(self, path: ConfigPath) -> bool:
+        """Return whether the setting at `path` below `model` may differ between lanes: an initial value."""
+        return False
+
     @property
     def starts_by_formula(self) -> bool:
         """True where every initial value is a formula of constants."""

@@ -130,6 +130,9 @@ class FormulaModel(ModelSection):
         for parameter in self.parameters.values():
             yield from (text for text in (parameter.value, parameter.raw, parameter.init) if text is not None)
 
+    def is_lane_setting(self, path: ConfigPath) -> bool:
+        return path[:1] == ("parameters",) and path[2:] in ((), ("value",), ("raw",), ("init",))
+
     @property
     def starts_by_formula(self) -> bool:
         return not self.networks

@@ -26,7 +26,7 @@ from gdrun.experiment.experiment import Experiment
 from gdrun.formula.parse import parse
 from gdrun.training.prepare import locating
 
-from .groups import TrialGroup, probe, settled_axes
+from .groups import TrialGroup, constant_axes, probe
 from .trials import SweepSpec
 
 
@@ -81,20 +81,20 @@ def build_group(
         chosen = np.isin(combination, alike)
         place = np.searchsorted(np.asarray(alike), combination[chosen])
         own = [firsts[number] for number in alike]
-        witnesses: list[Parts] = []
-        for axis in settled_axes(spec, own, [axis for axis in early if axis not in of_shape]):
+        probe_parts: list[Parts] = []
+        for axis in constant_axes(spec, own, [axis for axis in early if axis not in of_shape]):
             other = probe(spec, group, own[0], axis)
             if other is not None:
-                witness = build(other)
-                if _signature(witness) == signature:
-                    witnesses.append(witness)
+                probe_part = build(other)
+                if _signature(probe_part) == signature:
+                    probe_parts.append(probe_part)
                 else:
                     of_shape.add(axis)
         with locating(spec.load(own[0])):
             built = assemble(parts[alike[0]])
         trials = group.trials[chosen]
-        # The witnesses come last: no lane starts from them, but what differs in them varies.
-        lane_parts = [*(parts[number] for number in alike), *witnesses]
+        # The probe_parts come last: no lane starts from them, but what differs in them varies.
+        lane_parts = [*(parts[number] for number in alike), *probe_parts]
         lanes = _lane_inputs(spec, group.changes, trials, built, lane_parts, place)
         results.append(GroupInputs(built, lanes, trials))
     return results
@@ -130,15 +130,29 @@ def _signature(parts: Parts) -> Any:
     order = (
         None if batches is None else (batches.num_examples, batches.batch_size, batches.order, batches.remainder_size)
     )
-    leaves = tf.nest.flatten((parts.state, parts.setting.fixed, parts.data, parts.validation))
-    shapes = tuple(None if leaf is None else (tuple(leaf.shape), leaf.dtype.name) for leaf in leaves)
+    shapes = leaf_forms((parts.state, parts.setting.fixed, parts.data, parts.validation))
     names = (parts.objective.trainable_names, parts.objective.fixed_names, tuple(parts.data.inputs))
     constants = tuple((name, np.shape(value)) for name, value in parts.constants.items())
     return (order, shapes, names, constants, parts.mapped, _of_factor(parts))
 
 
+def leaf_forms(structure: Any, varies: Any = None) -> tuple[Any, ...]:
+    """Return shape, dtype and flag of each leaf of a structure of tensors.
+
+    Args:
+        varies: the structure with a flag at each leaf: it has the axis of lanes. That is left out of its shape, since a
+            program has a loop for each number of lanes. None: no leaf has it.
+    """
+    leaves = tf.nest.flatten(structure)
+    flags = [False] * len(leaves) if varies is None else tf.nest.flatten(varies)
+    return tuple(
+        None if leaf is None else (tuple(leaf.shape[1:] if flag else leaf.shape), leaf.dtype.name, flag)
+        for leaf, flag in zip(leaves, flags, strict=True)
+    )
+
+
 def _of_factor(parts: Parts) -> tuple[Any, ...]:
-    """The constants that learning-rate factors are computed from: all lanes of a program have the same factors."""
+    """Return the constants that learning-rate factors use: all lanes of a program have the same factors."""
     factor = parts.experiment.schedule.learning_rate_factor
     names = {name for formula in (factor.formulas() if factor is not None else ()) for name in parse(formula).names}
     return tuple((name, np.asarray(value).tobytes()) for name, value in parts.constants.items() if name in names)
@@ -215,7 +229,7 @@ def _start_lanes(built: Built, state: TrainState, per_epoch: int, per_lane: Mapp
 
 
 def _with_validation(part: Parts, parts: Sequence[Parts]) -> Batch:
-    """The data, with the validation data where that differs between trials."""
+    """Return the data, with the validation data where that differs between trials."""
     if part.validation is None or len(parts) == 1:
         return part.data
     flat = [tf.nest.flatten(each.validation) for each in parts]
@@ -263,7 +277,7 @@ def _with_columns(
 
 
 def _rates(spec: SweepSpec, axes: Sequence[int], trials: np.ndarray, built: Built) -> tf.Tensor:
-    """float64 (L,), or (L, groups) where groups of parameters have their own."""
+    """Return the learning rates, float64 (L,), or (L, groups) where groups of parameters have their own."""
     if built.setting.learning_rate.shape.rank == 0 and spec.axes[axes[0]].path == ("optimizer", "learning_rate"):
         return tf.constant(np.asarray(spec.column(axes[0])[trials].tolist(), np.float64))
     names = built.objective.trainable_names

@@ -24,7 +24,7 @@ from gdrun.training.outcome import Ending, ending
 from gdrun.training.recorder import ColumnSteps
 
 from .inputs import GroupInputs, with_lane_axis
-from .results import BlockProgress, BlockResult, Champion, best_place
+from .results import BestTrial, BlockProgress, BlockResult, best_place
 from .trials import SweepSpec
 
 LANE_BYTES = 512 << 20
@@ -216,7 +216,7 @@ def finished_block(
             is_row = np.append(is_row, True)
         leaves = [leaf.numpy()[place] for leaf in tf.nest.flatten(state)]
         seconds = float(info["seconds"])
-        result.champion = Champion(int(trials[place]), records, is_row, leaves, int(reasons[place]), seconds)
+        result.best_trial = BestTrial(int(trials[place]), records, is_row, leaves, int(reasons[place]), seconds)
     return result
 
 
@@ -283,7 +283,7 @@ def last_record(block: GroupInputs, state: TrainState, place: int) -> dict[str, 
 
     Args:
         state: of all lanes, the last one of each.
-        place: of the lane; it stopped while others went on.
+        place: of the lane; it stopped while others were trained.
     """
     built, lanes = block.built, block.lanes
     one = single(lanes, place)

@@ -27,7 +27,7 @@ from gdrun.training.signals import time_limit
 
 from .groups import TrialGroup, switches
 from .halving import Halving
-from .inputs import GroupInputs, build_group
+from .inputs import GroupInputs, build_group, leaf_forms
 from .lane_recorder import LANE_BYTES, LaneRecorder, activation_bytes, finished_block
 from .results import BlockResult, Hooks, failed
 from .trials import SweepSpec
@@ -103,7 +103,7 @@ def _otherwise(
     for trial in block.trials:
         if hooks.should_stop():
             return
-        yield from run_group(spec, group.apart(int(trial)), hooks)
+        yield from run_group(spec, group.single_trial_group(int(trial)), hooks)
 
 
 def _reason(error: Exception) -> str:
@@ -253,16 +253,9 @@ def _program_key(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs) -> tup
     fixed = [repr(value) for value, change in zip(values, group.changes, strict=True) if change == "program"]
     switched = tuple(switches(spec, group))
     everywhere = tf.nest.map_structure(lambda _: True, lanes.state)
-    flags = tf.nest.flatten((everywhere, lanes.setting_varies, lanes.data_varies))
-    leaves = tf.nest.flatten((lanes.state, lanes.setting, lanes.data))
-    forms = [_form(leaf, varies) for leaf, varies in zip(leaves, flags, strict=True)]
+    forms = leaf_forms((lanes.state, lanes.setting, lanes.data), (everywhere, lanes.setting_varies, lanes.data_varies))
     names = (*lanes.setting.constants, *lanes.setting.optimizer)
     files = built.datasets.files if built.datasets else {}
     config = hashlib.sha256(spec.config_text().encode()).hexdigest()
     where = (str(spec.base.directory), repr(sorted(files.items())), repr(plugin_hashes(spec.base)))
-    return config, *where, group.changes, tuple(fixed), switched, names, tuple(forms), lanes.own_order
-
-
-def _form(leaf: tf.Tensor | None, varies: bool) -> Any:
-    # The number of lanes is not part of it: a program has a loop for each.
-    return None if leaf is None else (leaf.dtype.name, varies, tuple(leaf.shape[1:] if varies else leaf.shape))
+    return config, *where, group.changes, tuple(fixed), switched, names, forms, lanes.own_order

@@ -41,8 +41,8 @@ class LocalPool:
     """
 
     versions: dict[str, str | None] | None = None
-    death: type[BaseException] = BrokenProcessPool
-    dies_together: bool = True
+    worker_lost_error: type[BaseException] = BrokenProcessPool
+    loses_all_running: bool = True
 
     def __init__(self, jobs: int, device: str, threads: int | None) -> None:
         if jobs > MAX_JOBS:

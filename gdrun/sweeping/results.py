@@ -20,7 +20,7 @@ HAS_RESULT = STATUSES[:3]
 
 
 @dataclass
-class Champion:
+class BestTrial:
     """Rows and last state of a block's best trial, from which its run directory is written."""
 
     trial: int
@@ -59,7 +59,7 @@ class BlockResult:
     """int64 (R,)."""
     curves: dict[str, np.ndarray] = field(default_factory=dict)
     """Name -> float64 (n, R), nan where a trial has no row."""
-    champion: Champion | None = None
+    best_trial: BestTrial | None = None
     info: dict[str, Any] = field(default_factory=dict)
     """strategy, lanes, seconds, compile."""
 
@@ -74,18 +74,18 @@ class BlockResult:
                 return {name: values[places] for name, values in column.items()}
             return column[places] if isinstance(column, np.ndarray) else [column[place] for place in places]
 
-        shared = ("curve_steps", "champion", "info")
+        shared = ("curve_steps", "best_trial", "info")
         columns = {item.name: pick(getattr(self, item.name)) for item in fields(self) if item.name not in shared}
-        best = self.champion if self.champion is not None and self.champion.trial in columns["trials"] else None
-        return replace(self, **columns, champion=best)
+        best = self.best_trial if self.best_trial is not None and self.best_trial.trial in columns["trials"] else None
+        return replace(self, **columns, best_trial=best)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as arrays, for one .npz file."""
         arrays: dict[str, np.ndarray] = {name: getattr(self, name) for name in _ARRAYS}
         texts: dict[str, Any] = {name: getattr(self, name) for name in _TEXTS}
         tables: dict[str, dict[str, np.ndarray]] = {prefix: getattr(self, name) for name, prefix in _TABLES.items()}
-        if (best := self.champion) is not None:
-            texts["champion"] = {"trial": best.trial, "reason": best.reason, "seconds": best.seconds}
+        if (best := self.best_trial) is not None:
+            texts["best_trial"] = {"trial": best.trial, "reason": best.reason, "seconds": best.seconds}
             arrays["is_row"] = best.is_row
             tables |= {"record:": best.records, "state:": {str(k): leaf for k, leaf in enumerate(best.state)}}
         for prefix, table in tables.items():
@@ -104,15 +104,17 @@ class BlockResult:
         def table(prefix: str) -> dict[str, np.ndarray]:
             return {name[len(prefix) :]: values for name, values in arrays.items() if name.startswith(prefix)}
 
-        champion = None
-        if "champion" in texts:
+        best_trial = None
+        if "best_trial" in texts:
             leaves = table("state:")
             state = [leaves[str(number)] for number in range(len(leaves))]
-            champion = Champion(records=table("record:"), is_row=arrays["is_row"], state=state, **texts["champion"])
+            best_trial = BestTrial(
+                records=table("record:"), is_row=arrays["is_row"], state=state, **texts["best_trial"]
+            )
         columns: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
         columns |= {name: texts[name] for name in _TEXTS}
         columns |= {name: table(prefix) for name, prefix in _TABLES.items()}
-        return cls(**columns, champion=champion)
+        return cls(**columns, best_trial=best_trial)
 
 
 _ARRAYS = ("trials", "steps", "diverged_at", "curve_steps")
@@ -228,9 +230,11 @@ class TrialTable:
         value, trial = min(ranked, default=(math.nan, None))
         return None if trial is None else (trial, -value if maximize else value)
 
-    def champion(self, trial: int) -> Champion | None:
+    def best_trial(self, trial: int) -> BestTrial | None:
         """Return the rows and the state of `trial`, if its block kept them."""
-        return next((b.champion for b in self.blocks if b.champion is not None and b.champion.trial == trial), None)
+        return next(
+            (b.best_trial for b in self.blocks if b.best_trial is not None and b.best_trial.trial == trial), None
+        )
 
 
 def trials_of(blocks: Iterable[BlockResult]) -> np.ndarray:

@@ -44,7 +44,7 @@ from .executors import Executor, make_executor
 from .groups import TrialGroup, group_trials, parts_of
 from .optuna_sampler import batch_size, check_installed
 from .plan import plan_trials
-from .results import BlockProgress, BlockResult, Champion, Hooks, TrialTable
+from .results import BestTrial, BlockProgress, BlockResult, Hooks, TrialTable
 from .search import group_batch, search
 from .store import SweepStore, load_parts
 from .trials import SweepSpec
@@ -133,7 +133,7 @@ def resume(
         listener: of its progress.
         log: returns TensorFlow's messages, for log.txt.
     Raises:
-        UsageError: there is no such run, it has ended, or it cannot go on to the same bits; the message says why.
+        UsageError: there is no such run, it has ended, or it cannot be resumed to the same bits; the message says why.
         ConfigError: with the new length the config is refused.
         ResourceError: the device or the number of threads cannot be had.
         RunDirectoryError: another process writes the run, it is damaged, or the disk refuses.
@@ -160,7 +160,7 @@ def resume_sweep(
         as `resume`.
     """
     if overrides:
-        raise UsageError("a sweep goes on as it is; nothing of it can change", hint="gdrun resume RUN")
+        raise UsageError("a resumed sweep cannot be changed", hint="gdrun resume RUN")
     record = Run(directory).info
     recorded = record.extra.get("settings_of_sweep", {})
     settings = _Settings(**({"device": None, "threads": None, "jobs": 1, "cluster": None} | recorded))
@@ -267,13 +267,13 @@ def _check_groups(spec: SweepSpec, groups: Sequence[TrialGroup]) -> None:
             build_parts(loaded.experiment, directory=loaded.directory)
 
 
-def _champion(spec: SweepSpec, trial: int) -> Champion | None:
+def _retrain_best(spec: SweepSpec, trial: int) -> BestTrial | None:
     """Train a trial again whose rows were not kept, because all rows together were too many."""
     from .lanes import run_group
 
     groups = group_batch(spec, trial, [spec.values(trial)])[0] if spec.search is not None else group_trials(spec)
     (group,) = parts_of(groups, np.asarray([trial]))
-    return next(iter(run_group(spec, group, Hooks()))).champion
+    return next(iter(run_group(spec, group, Hooks()))).best_trial
 
 
 def _sweep_fields(
@@ -348,7 +348,7 @@ def _train_into_store(
         sweep_store.close(Status.INTERRUPTED, signal=requests.signal, seconds=time.monotonic() - reporter.began)
     else:
         sweep_store.spec = spec
-        sweep_store.finish(partial(_champion, spec), settings.prepare, command)
+        sweep_store.finish(partial(_retrain_best, spec), settings.prepare, command)
         counts = table.counts()
         why = f"{plural(counts['total'], 'trial')}, {counts['diverged']} diverged, {counts['failed']} failed"
         sweep_store.close(Status.COMPLETED, why=why, seconds=time.monotonic() - reporter.began)

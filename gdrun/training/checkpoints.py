@@ -86,9 +86,9 @@ class Saver:
             self.save(report)
 
     def finish(self, outcome: Outcome) -> None:
-        """Save the last state of a run that can go on: with the schedule's other steps, or with more."""
-        can_go_on = outcome.status in (Status.COMPLETED, Status.INTERRUPTED) or outcome.stopped_by == "seconds"
-        if can_go_on:
+        """Save the last state of a run that can be resumed: with the schedule's other steps, or with more."""
+        can_be_resumed = outcome.status in (Status.COMPLETED, Status.INTERRUPTED) or outcome.stopped_by == "seconds"
+        if can_be_resumed:
             self.save(outcome.report)
 
     def save(self, report: Report) -> None:

@@ -66,8 +66,8 @@ def find_resumable(run: str | Path | None = None, *, more: bool = False, runs_di
             if not more or not candidate.is_sweep:
                 return directory
     raise UsageError(
-        f"no run in {safe_text(root)} can go on",
-        hint="runs that ended go on with more steps: gdrun resume RUN epochs=200",
+        f"no run in {safe_text(root)} can be resumed",
+        hint="a complete run can be given more steps: gdrun resume RUN epochs=200",
     )
 
 
@@ -162,9 +162,9 @@ def check_built(directory: Path, record: RunInfo, prepared: Prepared, loaded: Lo
     _refuse_changes(directory, [_change(key, getattr(record, key), value) for key, value in now.items()])
     files = dict(prepared.built.datasets.files) if prepared.built.datasets else {}
     if files != record.data:
-        raise UsageError(f"{safe_text(directory)} cannot go on: its data files have changed")
+        raise UsageError(f"{safe_text(directory)} cannot be resumed: its data files have changed")
     if set(plugin_hashes(loaded or prepared.loaded).values()) != set(record.plugins.values()):
-        raise UsageError(f"{safe_text(directory)} cannot go on: its plugins have changed")
+        raise UsageError(f"{safe_text(directory)} cannot be resumed: its plugins have changed")
 
 
 def _check_config(directory: Path, record: RunInfo) -> None:
@@ -172,12 +172,12 @@ def _check_config(directory: Path, record: RunInfo) -> None:
         text = read_file(directory / layout.CONFIG, limit=MAX_BYTES)
     except FileNotFoundError:
         raise UsageError(
-            f"{safe_text(directory)} was killed before it had a config; there is nothing to go on with"
+            f"{safe_text(directory)} was killed before it had a config; there is nothing to resume"
         ) from None
     digest = hashlib.sha256(text).hexdigest()
     if digest not in (record.config_hash, record.extra.get(PREVIOUS_HASH)):
         raise UsageError(
-            f"{safe_text(directory / layout.CONFIG)} was changed since the run began; a run goes on with its own",
+            f"{safe_text(directory / layout.CONFIG)} was changed since the run began; a run is resumed with its own",
             hint="`gdrun train` makes a new run of the changed config",
         )
 
@@ -187,7 +187,7 @@ def _check_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> None:
     for key in keys:
         if key not in _LENGTHS:
             raise UsageError(
-                f"'{safe_text(key, limit=100)}' cannot change when a run goes on; epochs or steps can",
+                f"'{safe_text(key, limit=100)}' cannot change when a run is resumed; epochs or steps can",
                 hint="`gdrun train RUN KEY=VALUE` makes another run",
             )
 
@@ -214,8 +214,8 @@ def _change(name: str, before: Any, now: Any) -> str | None:
 def _refuse_changes(directory: Path, changes: Sequence[str | None]) -> None:
     if texts := [change for change in changes if change]:
         raise UsageError(
-            f"{safe_text(directory)} cannot go on to the same bits: {'; '.join(texts)}",
-            hint="go on where it was begun, or train its config again",
+            f"{safe_text(directory)} cannot be resumed to the same bits: {'; '.join(texts)}",
+            hint="resume it where it was begun, or train its config again",
         )
 
 
@@ -229,7 +229,7 @@ def _check_factor(loaded: LoadedConfig, before: LoadedConfig) -> None:
         raise UsageError(
             f"the learning-rate factor '{factor.kind}' is spread over the whole schedule: with another length, the "
             "steps that are done would have had other rates",
-            hint="only schedule.learning_rate_factor.length, given from the start, lets such a run go on",
+            hint="only schedule.learning_rate_factor.length, given from the start, lets such a run be resumed",
         )
 
 
@@ -283,7 +283,7 @@ def _find_position(store: RunStore, prepared: Prepared) -> tuple[Position | None
         # To start again would throw away what can still be read.
         raise RunDirectoryError(
             f"{safe_text(store.directory / layout.METRICS)} is damaged in line {table.corrupt_lines[0]}; "
-            "the run cannot go on to the same rows",
+            "the run cannot be resumed to the same rows",
             hint="`gdrun train RUN` trains it again, in a new directory",
         )
     if warnings:

@@ -46,8 +46,8 @@ class Pool:
     Where one of them dies, the others do not finish either, as with a ProcessPoolExecutor.
     """
 
-    device, threads, versions, dies_together = "cpu", 1, None, True
-    death: type[BaseException] = Died
+    device, threads, versions, loses_all_running = "cpu", 1, None, True
+    worker_lost_error: type[BaseException] = Died
 
     def __init__(self, answer: Callable[[TrialGroup, int], list[BlockResult]], size: int = 2) -> None:
         self.size = size
@@ -151,7 +151,7 @@ def test_where_the_pool_has_tried_again_itself_a_death_is_final(spec: SweepSpec)
         return [whole(group.trials)]
 
     pool = Pool(answer, size=1)
-    pool.dies_together = False
+    pool.loses_all_running = False
     found = rows(Workers(pool), spec)
     assert found.pop(2) == ("failed", "a worker died")
     assert found == dict.fromkeys((0, 1, 3), ("completed", ""))

@@ -274,7 +274,7 @@ schedule: {steps: 20}
 
 def test_the_best_trials_rows_are_those_of_its_run():
     spec, result = of(line(compile="xla", schedule="epochs: 4, batch_size: 10"), ["lr=0.01,0.1,1e5"])
-    best = result.champion
+    best = result.best_trial
     assert best is not None
     assert best.trial == 1
     last, _ = single(spec, 1)
@@ -364,7 +364,7 @@ def test_a_lane_that_stops_between_rows_shows_its_own_last_step(batch, below, ev
         if not batch.startswith("batch_size"):
             # The rule looked at the loss over all examples, and nothing was below before.
             assert result.values["best_step"][place] == steps
-    best = result.champion
+    best = result.best_trial
     last, _ = single(spec, best.trial)
     for name in ("step", "loss", "gradient_norm", "learning_rate"):
         np.testing.assert_allclose(best.records[name][-1], last.records[name][-1], rtol=1e-9, err_msg=name)
