@@ -11,6 +11,7 @@ import numpy as np
 from gdrun.errors import RunDirectoryError, ShapeError
 from gdrun.experiment.expect import Expect, ExpectedTrials
 from gdrun.rundir.run import Run
+from gdrun.sweeping.axis import is_number
 from gdrun.text import safe_text
 
 from .comparison import Arrays, ExpectationResult, Tolerances, compare_value
@@ -119,8 +120,3 @@ def compare_run_values(
             actual = values.parameters if section == "parameters" else values.final
             for name, value in stated.items():
                 yield from compare_value(f"{section}.{name}", value, actual, name, tolerances, values.dtype)
-
-
-def is_number(value: Any) -> bool:
-    """Return whether `value` is an int or a float, and no bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool)

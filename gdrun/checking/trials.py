@@ -14,10 +14,11 @@ from gdrun.errors import ConfigError
 from gdrun.experiment.expect import Bound, Expect, ExpectedTrials
 from gdrun.experiment.loading import EXPERIMENT, LoadedConfig
 from gdrun.rundir.run import Run
+from gdrun.sweeping.axis import is_number
 from gdrun.text import plural, safe_text
 
 from .comparison import ExpectationResult, Tolerances, bound_of, compare_value, value_text
-from .run_values import RunValues, compare_run_values, is_number
+from .run_values import RunValues, compare_run_values
 
 SAME = 1e-9
 """Relative; values of an axis that are closer are the same."""

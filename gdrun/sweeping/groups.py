@@ -87,22 +87,16 @@ def group_trials(spec: SweepSpec) -> list[TrialGroup]:
             elif change == "optimizer" and experiment.optimizer.is_switch(spec.axes[axis].path[1:]):
                 keys.append(_switches(columns[axis]))
         for part in _partition(trials, keys):
-            groups.append(
-                TrialGroup(
-                    part, tuple(_change_within(columns[axis][part], change) for axis, change in enumerate(changes))
-                )
-            )
+            # An axis with a single value in a program is built into it.
+            varies = [_codes(column[part]).any() for column in columns]
+            own: list[Change] = [change if flag else "program" for change, flag in zip(changes, varies, strict=True)]
+            groups.append(TrialGroup(part, tuple(own)))
     return sorted(groups, key=lambda group: int(group.trials[0]))
 
 
 def _selects_sections(path: ConfigPath, values: np.ndarray) -> bool:
     """Return whether an axis decides which settings there are: a kind, or a whole section."""
     return values.dtype == object and (len(path) == 1 or path[-1] == "kind" or _is_mapping(values.tolist()))
-
-
-def _change_within(values: np.ndarray, change: Change) -> Change:
-    """Return the change of an axis among trials of a program; one that has a single value there is built in."""
-    return change if change != "program" and _codes(values).any() else "program"
 
 
 def _codes(values: np.ndarray) -> np.ndarray:

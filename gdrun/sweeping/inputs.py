@@ -58,13 +58,17 @@ def build_group(
 
     def build(trial: int) -> Parts:
         loaded = spec.load(trial)
-        first = next(iter(parts.values()), None)
+        experiment, first = loaded.experiment, next(iter(parts.values()), None)
         with locating(loaded):
-            if first is not None and only_initial and _is_plain(first):
-                part = _restarted(first, loaded.experiment)
-            else:
-                part = build_parts(loaded.experiment, directory=loaded.directory)
-        return part
+            # What comes from the model's section and the constants alone needs no data loaded again.
+            if (
+                first is not None
+                and only_initial
+                and experiment.model.starts_by_formula
+                and experiment.random != "legacy"
+            ):
+                return _restarted(first, experiment)
+            return build_parts(experiment, directory=loaded.directory)
 
     for number, trial in enumerate(firsts):
         try:
@@ -109,11 +113,6 @@ def _combinations(spec: SweepSpec, group: TrialGroup, axes: Sequence[int]) -> tu
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     combination = np.asarray([numbers[key] for key in keys], np.int64)
     return combination, group.trials[np.unique(combination, return_index=True)[1]].tolist()
-
-
-def _is_plain(parts: Parts) -> bool:
-    """Return whether initial values come from the model's section and the constants alone."""
-    return parts.experiment.model.starts_by_formula and parts.experiment.random != "legacy"
 
 
 def _restarted(like: Parts, experiment: Experiment) -> Parts:

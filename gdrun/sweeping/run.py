@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ def sweep(
         _check_groups(spec, groups)
         fields = _sweep_fields(spec, groups, first, settings)
         with new_run(
-            runs_dir, run_name, first, listener, command=command, loaded=spec.base, config=spec.config_text(), **fields
+            runs_dir, run_name, first, listener, command=command, config=spec.config_text(), **fields
         ) as store:
             table = TrialTable(len(spec))
             return _train_into_store(store, spec, groups, settings, table, executor, first, listener, command, log)
@@ -173,7 +173,7 @@ def resume_sweep(
         table = load_parts(store, len(spec))
         missing = table.missing()
         first = _first(spec, settings)
-        check_built(directory, record, first, spec.base)
+        check_built(directory, record, first)
         store.update_info(**running_again(store.info, trials=int(table.total - len(missing))))
         groups = [] if spec.search is not None else parts_of(group_trials(spec), missing)
         return _train_into_store(store, spec, groups, settings, table, executor, first, listener, log=log)
@@ -241,11 +241,13 @@ class _Reporter:
 
 
 def _first(spec: SweepSpec, settings: _Settings) -> Prepared:
-    """Build one trial, so that what only building shows is refused before anything is on disk."""
-    if spec.search is None:
-        return settings.prepare(spec.load(0))
-    check_installed(spec.search.kind)
-    return settings.prepare(spec.with_rows([[axis.candidates[0] for axis in spec.axes]]).load(0))
+    """Return the config of the sweep with one trial built: what only building shows is refused before anything is on
+    disk."""
+    listed = spec
+    if spec.search is not None:
+        check_installed(spec.search.kind)
+        listed = spec.with_rows([[axis.candidates[0] for axis in spec.axes]])
+    return replace(settings.prepare(listed.load(0)), loaded=spec.base)
 
 
 MOST_CHECKED = 64

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .results import HAS_RESULT
+
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
 
 SEED = "seed"
 RATE = "learning_rate"
-HAS_RESULT = ("completed", "stopped", "diverged")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -119,13 +119,15 @@ def position_at(checkpoint: SavedCheckpoint, prepared: Prepared, run_id: str) ->
         RunDirectoryError: it is not one of this run.
     """
     from gdrun.engine.drive import Report
+    from gdrun.engine.loop import flat_record
     from gdrun.engine.state import Reason, from_arrays, to_arrays
 
     built, meta = prepared.built, checkpoint.meta
     if meta.get("format") != FORMAT or meta.get("run") != run_id:
         raise RunDirectoryError(f"the checkpoint of step {checkpoint.step} is not one of this run")
     state = _part(checkpoint, _STATE, {name: np.asarray(value) for name, value in to_arrays(built.state).items()})
-    record = _part(checkpoint, _RECORD, {name: value.numpy() for name, value in _first_record(prepared).items()})
+    first_record = flat_record(built.program.first_record)
+    record = _part(checkpoint, _RECORD, {name: value.numpy() for name, value in first_record.items()})
     restored = from_arrays(built.state, state)
     if int(restored.step) != checkpoint.step or int(restored.reason) != int(Reason.NONE):
         raise RunDirectoryError(f"the checkpoint of step {checkpoint.step} holds another state")
@@ -143,14 +145,8 @@ def position_at(checkpoint: SavedCheckpoint, prepared: Prepared, run_id: str) ->
     return Position(report, float(meta["seconds"]), float(meta["compute_seconds"]))
 
 
-def _first_record(prepared: Prepared) -> dict[str, Any]:
-    from gdrun.engine.loop import flat_record
-
-    return flat_record(prepared.built.program.first_record)
-
-
 def _part(checkpoint: SavedCheckpoint, prefix: str, template: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of one part, if they are those that the run has."""
+    """Return the arrays of one part, if they are those that the run has."""
     arrays = {name.removeprefix(prefix): value for name, value in checkpoint.arrays.items() if name.startswith(prefix)}
     shapes = {name: (value.shape, value.dtype) for name, value in arrays.items()}
     if shapes != {name: (value.shape, value.dtype) for name, value in template.items()}:

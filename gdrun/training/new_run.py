@@ -27,7 +27,6 @@ def new_run(
     listener: Listener,
     *,
     command: Sequence[str] | None,
-    loaded: LoadedConfig | None = None,
     config: str | None = None,
     **more: Any,
 ) -> Iterator[RunStore]:
@@ -35,14 +34,13 @@ def new_run(
 
     Args:
         runs_dir: where it is made; None: $GDRUN_RUNS or "runs".
-        prepared: the run, or a trial of the sweep.
-        command, loaded, config, more: as for `run_info`.
+        prepared, command, config, more: as for `run_info`.
     Raises:
         RunDirectoryError: the disk refused.
     """
-    fields = run_info(prepared, command, loaded=loaded, config=config, **more)
+    fields = run_info(prepared, command, config=config, **more)
     with RunStore.create(layout.root_of(runs_dir), name, **fields) as store:
-        write_first_files(store, prepared, listener, loaded=loaded, config=config)
+        write_first_files(store, prepared, listener, config)
         yield store
 
 
@@ -50,23 +48,22 @@ def run_info(
     prepared: Prepared,
     command: Sequence[str] | None,
     *,
-    loaded: LoadedConfig | None = None,
     config: str | None = None,
     packages: Sequence[str] = PACKAGES,
     **more: Any,
 ) -> dict[str, Any]:
-    """Return the content of run.json before the first step, of a run or of a sweep whose first trial is `prepared`.
+    """Return the content of run.json before the first step.
 
     Args:
+        prepared: the run; or the config of a sweep, with one of its trials built.
         command: the command line; None: `sys.argv`.
-        loaded: the config that is recorded; None: that of `prepared`.
-        config: its text; None: as it is resolved.
+        config: the text of config.yaml; None: as it is resolved.
         packages: whose versions are recorded.
         more: further fields.
     """
     from gdrun.engine.device import num_threads
 
-    built, loaded = prepared.built, loaded or prepared.loaded
+    built, loaded = prepared.built, prepared.loaded
     experiment = loaded.experiment
     extra = {
         "total_steps": built.total_steps,
@@ -91,20 +88,13 @@ def run_info(
     }
 
 
-def write_first_files(
-    store: RunStore,
-    prepared: Prepared,
-    listener: Listener,
-    *,
-    loaded: LoadedConfig | None = None,
-    config: str | None = None,
-) -> None:
+def write_first_files(store: RunStore, prepared: Prepared, listener: Listener, config: str | None = None) -> None:
     """Write config.yaml, which runs again, and source/, which was written; then give the warnings of building.
 
     Args:
-        loaded, config: as for `run_info`.
+        prepared, config: as for `run_info`.
     """
-    loaded = loaded or prepared.loaded
+    loaded = prepared.loaded
     store.write_text(layout.CONFIG, loaded.resolved_text() if config is None else config)
     for number, (name, data) in enumerate(loaded.files):
         safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name.rpartition("/")[2]).lstrip(".")

@@ -86,20 +86,20 @@ def describe_outcome(prepared: Prepared, report: Report, signal_number: int | No
             "loss_is_finite": bool(np.isfinite(report.records["loss"][-1])),
             "parameters_are_finite": all(np.isfinite(value.numpy()).all() for value in report.state.parameters),
         }
-    end = ending(report.reason, step, schedule, at_end=report.finished, smoke=prepared.smoke, **finite)
-    if end is not None:
-        why = _why(prepared, report, end, best)
-        return Outcome(end.status, end.stopped_by, why, report, diverged=end.diverged, best=best)
-    if signal_number is not None:
-        why = f"{signals.Signals(signal_number).name} at step {step}"
-        return Outcome(Status.INTERRUPTED, "signal", why, report, signal_number=signal_number, best=best)
-    why = f"{schedule.stop.seconds} seconds were over at step {step}"
-    return Outcome(Status.STOPPED, "seconds", why, report, best=best)
+    outside = Ending(Status.STOPPED, "seconds") if signal_number is None else Ending(Status.INTERRUPTED, "signal")
+    ended = ending(report.reason, step, schedule, at_end=report.finished, smoke=prepared.smoke, **finite)
+    end, signal_number = (outside, signal_number) if ended is None else (ended, None)
+    why = _why(prepared, report, end, best, signal_number)
+    return Outcome(end.status, end.stopped_by, why, report, end.diverged, signal_number, best)
 
 
-def _why(prepared: Prepared, report: Report, end: Ending, best: dict[str, Any]) -> str:
+def _why(prepared: Prepared, report: Report, end: Ending, best: dict[str, Any], signal_number: int | None) -> str:
     """Return the reason of an ending in words."""
     step = report.step
+    if signal_number is not None:
+        return f"{signals.Signals(signal_number).name} at step {step}"
+    if end.stopped_by == "seconds":
+        return f"{prepared.loaded.experiment.schedule.stop.seconds} seconds were over at step {step}"
     if end.status is Status.COMPLETED:
         if prepared.smoke:
             return f"a smoke run, {plural(step, 'step')}"

@@ -149,12 +149,11 @@ def check_environment(directory: Path, record: RunInfo, *, own_machine: bool = T
     _refuse_changes(directory, _changes(record, own_machine=own_machine))
 
 
-def check_built(directory: Path, record: RunInfo, prepared: Prepared, loaded: LoadedConfig | None = None) -> None:
+def check_built(directory: Path, record: RunInfo, prepared: Prepared) -> None:
     """Refuse to resume a run or a sweep whose device, compilation, data files or plugins are not those it began with.
 
     Args:
-        prepared: the run, or the trial of a sweep whose facts run.json has.
-        loaded: the config that is recorded; None: that of `prepared`.
+        prepared: the run; or the config of the sweep, with the trial built whose facts run.json has.
     Raises:
         UsageError: with the change.
     """
@@ -163,7 +162,7 @@ def check_built(directory: Path, record: RunInfo, prepared: Prepared, loaded: Lo
     files = dict(prepared.built.datasets.files) if prepared.built.datasets else {}
     if files != record.data:
         raise UsageError(f"{safe_text(directory)} cannot be resumed: its data files have changed")
-    if set(plugin_hashes(loaded or prepared.loaded).values()) != set(record.plugins.values()):
+    if set(plugin_hashes(prepared.loaded).values()) != set(record.plugins.values()):
         raise UsageError(f"{safe_text(directory)} cannot be resumed: its plugins have changed")
 
 
@@ -196,15 +195,14 @@ def _changes(record: RunInfo, *, own_machine: bool) -> list[str | None]:
     """Return the changes of versions and machine, in words."""
     # A search records Optuna's version too: another one may propose other trials.
     versions = package_versions(tuple(dict.fromkeys((*PACKAGES, *record.versions.keys() - {"python"}))))
-    before, now = (_minor(values.pop("python", None)) for values in (dict(record.versions), versions))
+    # Of Python the minor version decides.
+    before, now = (
+        ".".join(str(python).split(".")[:2]) for python in (record.versions.get("python"), versions.pop("python"))
+    )
     changes = [_change("python", before, now)]
     changes += [_change(name, record.versions.get(name), value) for name, value in versions.items()]
     processor = _change("processor", record.host.get("processor"), describe_host()["processor"])
     return [*changes, processor if own_machine else None]
-
-
-def _minor(version: Any) -> str:
-    return ".".join(str(version).split(".")[:2])
 
 
 def _change(name: str, before: Any, now: Any) -> str | None:
