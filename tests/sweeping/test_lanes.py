@@ -181,14 +181,32 @@ schedule: {steps: 30, batch_size: 20}
 """
 
 
-@pytest.mark.parametrize("text", [NETWORK.encode(), line(compile="xla", schedule="steps: 30, batch_size: 10")])
-def test_a_lane_has_the_same_bits_however_many_there_are(text):
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (NETWORK.encode(), [[17]]),
+        (line(compile="xla", schedule="steps: 30, batch_size: 10"), [[17], list(range(40, 61))]),
+    ],
+)
+def test_a_lane_has_the_same_bits_however_many_there_are(text, parts):
     """Under XLA; in a graph TensorFlow's own kernels divide their work by its size."""
     spec = plan_trials(text, ["lr=log:1e-4:1:61"])
     (group,) = group_trials(spec)
     every = one(spec, group)
-    for trials in ([17], list(range(40, 61))):
+    for trials in parts:
         assert_same_bits(one(spec, group.subset(np.asarray(trials))), every, trials)
+
+
+@pytest.fixture
+def shared_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run all groups of a test in the program of the first, as batches of a search: compiling is most of the time."""
+    programs: list[Any] = []
+
+    def share(spec: SweepSpec, group: TrialGroup, inputs: Any, make: Any) -> Any:
+        programs.append(programs[0] if programs else make())
+        return programs[-1]
+
+    monkeypatch.setattr(lanes, "_shared_program", share)
 
 
 CLIPPED = ["clipnorm: 1", "clipvalue: 0.5", "global_clipnorm: 1"]
@@ -200,19 +218,11 @@ CLIPPED = ["clipnorm: 1", "clipvalue: 0.5", "global_clipnorm: 1"]
     + [(kind, clip) for kind in ("sgd", "adam") for clip in CLIPPED[:2]]
     + [("sgd", ""), ("adam", "")],
 )
-def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(kind, clip, monkeypatch):
+def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(kind, clip, shared_program):
     optimizer = f"{{kind: {kind}, learning_rate: 0.1, {clip}}}"
     text = line(optimizer=optimizer, schedule="steps: 12", precision="float32")
     spec = plan_trials(text, ["lr=0.01,1e38,0.05,3e38,0.02"])
     (group,) = group_trials(spec)
-    # Compiling is most of the time: both groups run in one program, as the batches of a search do.
-    programs: list[Any] = []
-
-    def shared(spec: Any, group: Any, inputs: Any, make: Any) -> Any:
-        programs.append(programs[0] if programs else make())
-        return programs[-1]
-
-    monkeypatch.setattr(lanes, "_shared_program", shared)
     mixed = one(spec, group)
     assert [status == "diverged" for status in mixed.status] == [False, True, False, True, False]
     assert all(np.isfinite(value).all() for value in mixed.parameters.values())
@@ -235,18 +245,18 @@ def test_early_stopping_is_each_lanes_own():
     spec, result = of(line(schedule=f"steps: 200, {stop}"), ["lr=0.01,0.1,0.3"])
     assert result.status == ["completed" if step == 200 else "stopped" for step in result.steps]
     assert len(set(result.steps.tolist())) == 3
-    assert_is_single(spec, result, [0, 1, 2])
+    assert_is_single(spec, result, [1, 2])
     patience = "stop: {patience: {epochs: 2, metric: validation_loss, restore_best: true}}"
     spec, result = of(line(schedule=f"epochs: 30, batch_size: 8, {patience}"), ["lr=0.3,0.6,0.02", "seed=0,1"])
     patient = result.stopped_by.index("patience")
     assert_is_single(spec, result, sorted({0, patient, 5}))
 
 
-def test_lanes_that_are_done_leave_the_program_and_the_others_keep_their_bits(monkeypatch):
-    """40 of 48 lanes diverge at once; compiling is made free, so that the rest goes on in a program of 16."""
+def test_lanes_that_are_done_leave_the_program_and_the_others_keep_their_bits(monkeypatch, shared_program):
+    """40 of 48 lanes diverge at once; compiling is made free, so that the rest is trained on in a program of 16."""
     from gdrun.engine import drive, lane_drive
 
-    text = line(schedule="steps: 3000", compile="xla")
+    text = line(schedule="steps: 1000", compile="xla")
     spec = plan_trials(text, ["lr=" + ",".join([*(f"{k}e20" for k in range(1, 41)), "0.1", "0.2"])])
     (group,) = group_trials(spec)
     calm = one(spec, group)
@@ -304,6 +314,34 @@ def test_curves_show_each_lane_up_to_its_end():
 
     data = prepare(spec.load(0)).built.data
     np.testing.assert_allclose(result.curves["loss"][:, 0], np.mean(data.target.numpy() ** 2), rtol=1e-12)
+
+
+@pytest.mark.parametrize("schedule", ["epochs: 4, batch_size: 10", "steps: 30"])
+def test_curves_have_values_at_the_steps_at_which_the_runs_rows_have(schedule, lab):
+    text = line(schedule=schedule)
+    _, result = of(text, ["lr=0.05,0.1"])
+    run = lab.train(text.decode(), ["lr=0.05"])
+    assert run.metrics["step"].tolist() == result.curve_steps.tolist()
+    assert {"validation_loss", "validation_mae", "mae", "loss"} <= result.curves.keys() & run.metrics.keys()
+    for name in result.curves.keys() & run.metrics.keys():
+        np.testing.assert_allclose(result.curves[name][0], run.metrics[name], rtol=1e-9, err_msg=name)
+
+
+def test_parameters_that_alone_are_not_finite_at_the_end_are_named_as_by_the_run(lab):
+    """w' = w + rate * 2 exp(-w) is beyond float32 at once, where the loss 2 exp(-w) is 0."""
+    text = """
+precision: float32
+compile: graph
+model: {kind: formula, formula: 2*exp(-w), parameters: {w: 0}}
+optimizer: {kind: sgd, learning_rate: 3e+38}
+schedule: {steps: 3, stop: {non_finite: false}}
+"""
+    _, result = of(text.encode(), ["lr=0.1,3e+38"])
+    diverged = {"step": 3, "quantity": "parameters"}
+    assert lab.train(text).info.diverged == diverged
+    assert result.status == ["completed", "diverged"]
+    assert (result.diverged_at[1], result.diverged[1]) == tuple(diverged.values())
+    assert result.values["loss"][1] == 0
 
 
 FACTOR = """
