@@ -233,7 +233,7 @@ def _bests(
     end_steps: np.ndarray,
     ends: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """best_loss and best_step, and the same of the metric that trials are ranked by, float64 (n,).
+    """Return best_loss and best_step, and the same of the metric that trials are ranked by, float64 (n,).
 
     Args:
         steps, curves: (R,) and name -> (n, R).

@@ -122,7 +122,7 @@ def num_points(axes: Sequence[Axis]) -> float:
 
 
 def _points(axis: Axis) -> Sequence[Any] | None:
-    """The different values of an axis; None where there is no end of them."""
+    """Return the different values of an axis; None where there is no end of them."""
     if axis.values is not None:
         return list({repr(value): value for value in axis.values}.values())
     drawn = axis.distribution

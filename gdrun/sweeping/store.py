@@ -184,7 +184,10 @@ def load_parts(store: RunStore, total: int) -> TrialTable:
 
 
 def write_best(directory: Path, prepared: Prepared, best_trial: BestTrial, command: Sequence[str] | None) -> None:
-    """Write best/, the best trial as a run directory of its own.
+    """Write best/, the best trial as a run directory of its own, by the recorder of runs.
+
+    Its final values are computed by the program of a single run, as those of `gdrun train best/` are. Their last digits
+    may differ from the trial's row in trials.csv, which the lanes' program computed: sums of other lengths.
 
     Args:
         directory: of the sweep, whose lock is held.

@@ -113,7 +113,7 @@ def summarize(run: Run, *, most: int = 5) -> SweepSummary:
 
 
 def _grouped(rows: Sequence[dict[str, Any]], axes: Sequence[str]) -> list[list[dict[str, Any]]]:
-    """Rows of trials that have a result, those of equal values together, in the table's order."""
+    """Return the rows of trials that have a result, those of equal values together, in the table's order."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row.get("status") in HAS_RESULT:

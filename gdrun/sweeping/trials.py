@@ -143,7 +143,7 @@ class SweepSpec:
         return dump_values(values, self.base.directory)
 
     def _cells(self, trial: int) -> Iterator[tuple[int, Any, int | None]]:
-        """(axis, value, number of the value where it is one of those listed) of a trial."""
+        """Yield (axis, value, number of the value where it is one of those listed) of a trial."""
         if not 0 <= trial < len(self) or not self.blocks:
             raise IndexError(f"there is no trial {trial}")
         for block in reversed(self.blocks):

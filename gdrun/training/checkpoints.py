@@ -50,6 +50,9 @@ class Position:
 class Saver:
     """Saver of a run's state, as often as `checkpoint:` says and at its end.
 
+    A sweep has none: its trials are short and many, so that what it saves is results, of each block as it is done
+    (`gdrun.sweeping.store`). Of a block that is lost the trials run again from their start.
+
     Args:
         store: of the run.
         prepared: the run.

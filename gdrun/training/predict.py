@@ -150,7 +150,7 @@ def evaluate(prepared: Prepared, run: Run, examples: Dataset | None = None) -> d
 
 
 def _batch(prepared: Prepared, examples: Dataset) -> Any:
-    """The examples as the run's own data was given to the engine: scaled, encoded, cast, shaped."""
+    """Return the examples as the run's own data was given to the engine: scaled, encoded, cast, shaped."""
     from dataclasses import replace
 
     from gdrun.data.labels import one_hot
