@@ -26,8 +26,7 @@ from gdrun.training.predict import gradients, predict
 from gdrun.training.prepare import Prepared, prepare
 from gdrun.training.train import execute
 
-from .comparison import ExpectationResult, Tolerances, bound_of, compare_value, value_text
-from .run_values import RunValues, compare_run_values
+from .comparison import ExpectationResult, RunValues, Tolerances, bound_of, compare_value, compare_values, value_text
 from .trials import compare_trials
 
 
@@ -114,7 +113,7 @@ def compare(expect: Expect, values: RunValues) -> Iterator[ExpectationResult]:
         note = "" if status in allowed else safe_text(values.why, limit=300)
         yield ExpectationResult("status", " or ".join(allowed), "", status, status in allowed, note)
     tolerances = Tolerances(expect.rtol, expect.atol)
-    yield from compare_run_values(expect, values, tolerances)
+    yield from compare_values(expect, values, tolerances)
     if expect.gradients:
         slopes = values.gradients()
         for name, expected in expect.gradients.items():

@@ -17,8 +17,7 @@ from gdrun.rundir.run import Run
 from gdrun.sweeping.axis import is_number
 from gdrun.text import plural, safe_text
 
-from .comparison import ExpectationResult, Tolerances, bound_of, compare_value, value_text
-from .run_values import RunValues, compare_run_values
+from .comparison import ExpectationResult, RunValues, Tolerances, compare_value, compare_values, value_text
 
 SAME = 1e-9
 """Relative; values of an axis that are closer are the same."""
@@ -103,7 +102,7 @@ def _compare(number: int, expected: ExpectedTrials, expect: Expect, table: _Swee
     tolerances = Tolerances.of(expected, expect)
     by_expectation: dict[str, list[tuple[int, ExpectationResult]]] = {}
     for row in rows:
-        results = [*compare_run_values(expected, table.values(row), tolerances)]
+        results = [*compare_values(expected, table.values(row), tolerances)]
         axis_values = table.axis_values(row)
         for key, value in expected.values.items():
             # The values of axes are those of the table, in its own precision.
@@ -123,13 +122,11 @@ def _together(what: str, rows: Sequence[tuple[int, ExpectationResult]]) -> Expec
     """Return the result of what was expected of several trials: that of the first which misses it, or the first."""
     missed = [(trial, row) for trial, row in rows if not row.ok]
     trial, row = (missed or rows)[0]
-    note = row.note
-    got = row.got
+    got, which = row.got, f"trial {trial}"
     if len(rows) > 1:
-        got = f"trial {trial}: {got}" if missed else f"{plural(len(rows), 'trial')}: {got}, ..."
-        note = "; ".join([*([note] if note else []), *([f"{len(missed)} of {len(rows)} trials"] if missed else [])])
-    elif missed:
-        note = "; ".join([*([note] if note else []), f"trial {trial}"])
+        got = f"{which}: {got}" if missed else f"{plural(len(rows), 'trial')}: {got}, ..."
+        which = f"{len(missed)} of {len(rows)} trials"
+    note = "; ".join(filter(None, (row.note, which if missed else "")))
     return ExpectationResult(f"{what}.{row.what}", row.expected, row.bound, got, not missed, note)
 
 
@@ -139,10 +136,9 @@ def _where(where: Any) -> str:
         return "[best]"
     parts = []
     for key, value in where.items():
-        bound = bound_of(value) if isinstance(value, Bound) else None
-        if bound is None:
+        if not isinstance(value, Bound):
             parts.append(f"{key}={safe_text(value, limit=40)}")
             continue
-        named = ((bound.value, "="), (bound.below, "<"), (bound.above, ">"))
+        named = ((value.value, "="), (value.below, "<"), (value.above, ">"))
         parts += [f"{key}{sign}{value_text(limit)}" for limit, sign in named if limit is not None]
     return f"[{safe_text(', '.join(parts), limit=80)}]" if parts else ""

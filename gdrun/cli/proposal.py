@@ -12,7 +12,7 @@ import numpy as np
 from gdrun.text import human_number
 
 if TYPE_CHECKING:
-    from gdrun.checking.run_values import RunValues
+    from gdrun.checking.comparison import RunValues
     from gdrun.experiment.expect import Expect
 
 FEW_NUMBERS = 20

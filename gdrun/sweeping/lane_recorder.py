@@ -5,7 +5,6 @@ Shape letters: n trials of a block, E events, l lanes in a report, R recorded st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,8 +19,8 @@ from gdrun.engine.state import Reason, TrainState
 from gdrun.engine.step import Moment
 from gdrun.rundir.run_info import Status
 from gdrun.training.final import final_state, final_values
-from gdrun.training.outcome import Ending, ending
-from gdrun.training.recorder import ColumnSteps
+from gdrun.training.outcome import Ending, ending, quantity_not_finite
+from gdrun.training.recorder import has_value
 
 from .inputs import GroupInputs, with_lane_axis
 from .results import BestTrial, BlockProgress, BlockResult, best_place
@@ -60,7 +59,7 @@ class LaneRecorder:
 
     def __init__(self, trials: np.ndarray, built: Built) -> None:
         self.trials = trials
-        self._column_steps = ColumnSteps.of(built)
+        self._built = built
         self._columns = {"step", "loss", "loss_epoch", *built.assess.names}
         """What every trial's curves need; the other records are the best trial's rows."""
         self._chunks: list[_Chunk] = []
@@ -127,7 +126,7 @@ class LaneRecorder:
             for name in curves.keys() & chunk.records.keys():
                 curves[name][chunk.lanes[place], columns] = chunk.records[name][event, place]
         for name, values in curves.items():
-            values[:, ~self._column_steps.has_value(name, every)] = np.nan
+            values[:, ~has_value(self._built, name, every)] = np.nan
         return every, curves
 
     def rows_of(self, place: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -160,34 +159,27 @@ def finished_block(
     info: dict[str, Any],
     *,
     timed_out: bool,
-    pruned: np.ndarray | None = None,
+    pruned: np.ndarray,
 ) -> BlockResult:
     """Return the results of a block's trials.
 
     Args:
         state: the last one of each trial.
         timed_out: trials that had not ended were stopped by the clock.
-        pruned: bool (n,): those that were dropped; None: none were.
+        pruned: bool (n,): those that were dropped.
     """
     built, trials = block.built, block.trials
     final = _final_states(block, state)
     values = _final_values(block, final)
     reasons = [Reason(int(code)) for code in state.reason.numpy()]
     steps = state.step.numpy()
-    loss_is_finite, parameters_are_finite = np.isfinite(values["loss"]).tolist(), _all_finite(final.parameters).tolist()
-    pruned = np.zeros(len(trials), bool) if pruned is None else pruned
-    ends = [
-        ending(
-            reasons[place],
-            step,
-            built.experiment.schedule,
-            at_end=step >= built.rows.total_steps,
-            loss_is_finite=loss_is_finite[place],
-            parameters_are_finite=parameters_are_finite[place],
-        )
-        or Ending(Status.STOPPED, "seconds" if timed_out and not pruned[place] else "pruned")
-        for place, step in enumerate(steps.tolist())
-    ]
+    arrays = [value.numpy() for value in final.parameters]
+    ends = []
+    for lane, step in enumerate(steps.tolist()):
+        not_finite = quantity_not_finite(values["loss"][lane], (array[lane] for array in arrays))
+        at_end = step >= built.rows.total_steps
+        end = ending(reasons[lane], step, built.experiment.schedule, at_end=at_end, not_finite=not_finite)
+        ends.append(end or Ending(Status.STOPPED, "seconds" if timed_out and not pruned[lane] else "pruned"))
     diverged = [end.diverged or {"step": -1, "quantity": ""} for end in ends]
     curve_steps, curves = recorder.curves()
     # A trial that stopped within its first epoch has no mean over one.
@@ -218,12 +210,6 @@ def finished_block(
         seconds = float(info["seconds"])
         result.best_trial = BestTrial(int(trials[place]), records, is_row, leaves, int(reasons[place]), seconds)
     return result
-
-
-def _all_finite(parameters: Sequence[tf.Tensor]) -> np.ndarray:
-    """Return whether every number of a lane is finite, bool (n,)."""
-    flags = [np.isfinite(value.numpy()).reshape(value.shape[0], -1).all(axis=1) for value in parameters]
-    return np.logical_and.reduce(flags)
 
 
 def _bests(

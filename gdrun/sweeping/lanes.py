@@ -218,7 +218,7 @@ def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> 
         states.append(report.state)
     stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *states)
     info = {"strategy": "one after the other", "why": why, "lanes": 1, "seconds": spent, "compile": built.compile}
-    return finished_block(spec, block, stacked, recorder, info, timed_out=True)
+    return finished_block(spec, block, stacked, recorder, info, timed_out=True, pruned=np.zeros(len(trials), bool))
 
 
 MAX_PROGRAMS = 8

@@ -76,8 +76,8 @@ class BlockResult:
 
         shared = ("curve_steps", "best_trial", "info")
         columns = {item.name: pick(getattr(self, item.name)) for item in fields(self) if item.name not in shared}
-        best = self.best_trial if self.best_trial is not None and self.best_trial.trial in columns["trials"] else None
-        return replace(self, **columns, best_trial=best)
+        kept = self.best_trial is not None and self.best_trial.trial in columns["trials"]
+        return replace(self, **columns, best_trial=self.best_trial if kept else None)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as arrays, for one .npz file."""
@@ -214,11 +214,6 @@ class TrialTable:
         counts = {status: every.count(status) for status in STATUSES}
         return {"total": self.total, **counts, "missing": self.total - len(every)}
 
-    @property
-    def value_names(self) -> list[str]:
-        """Every value's name, in the order of the trials that have it."""
-        return list(dict.fromkeys(name for block in by_trial(self.blocks) for name in block.values))
-
     def best(self, metric: str, *, maximize: bool) -> tuple[int, float] | None:
         """Return (trial, value) of the best of `metric`; None where no trial has one. Of equals, the first."""
         ranked = []
@@ -232,9 +227,8 @@ class TrialTable:
 
     def best_trial(self, trial: int) -> BestTrial | None:
         """Return the rows and the state of `trial`, if its block kept them."""
-        return next(
-            (b.best_trial for b in self.blocks if b.best_trial is not None and b.best_trial.trial == trial), None
-        )
+        kept = (block.best_trial for block in self.blocks)
+        return next((best for best in kept if best is not None and best.trial == trial), None)
 
 
 def trials_of(blocks: Iterable[BlockResult]) -> np.ndarray:
@@ -270,7 +264,7 @@ def csv_text(table: TrialTable, axes: Sequence[str], values: Sequence[Sequence[A
         axes: the swept keys.
         values: for each of them its value in every trial.
     """
-    names = table.value_names
+    names = list(dict.fromkeys(name for block in by_trial(table.blocks) for name in block.values))
     first = [name for name in ("loss", "best_loss", "best_step") if name in names]
     others = [name for name in names if name not in first]
     header = ["trial", *axes, "status", "stopped_by", "steps", *first, *others, "diverged_at", "diverged", "why"]

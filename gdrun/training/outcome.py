@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal as signals
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +52,7 @@ def ending(
     schedule: Schedule,
     *,
     at_end: bool,
-    loss_is_finite: bool = True,
-    parameters_are_finite: bool = True,
+    not_finite: str,
     smoke: bool = False,
 ) -> Ending | None:
     """Return the ending that a last state decides; None where it was stopped from outside.
@@ -60,7 +60,7 @@ def ending(
     Args:
         step: updates done.
         at_end: the schedule's last step is reached.
-        loss_is_finite, parameters_are_finite: looked at only there: divergence need not have stopped the run before.
+        not_finite: the quantity that is not finite there, where divergence stops no run; "" where all are.
     """
     if reason.diverged:
         # Parameters diverge by the update that follows the last finite state.
@@ -70,24 +70,28 @@ def ending(
         return Ending(Status.STOPPED, reason.name.lower())
     if not at_end:
         return None
-    if not (loss_is_finite and parameters_are_finite):
-        quantity = "parameters" if loss_is_finite else "loss"
-        return Ending(Status.DIVERGED, "non_finite", {"step": step, "quantity": quantity})
+    if not_finite:
+        return Ending(Status.DIVERGED, "non_finite", {"step": step, "quantity": not_finite})
     return Ending(Status.COMPLETED, "smoke" if smoke else "epochs" if schedule.epochs is not None else "steps")
+
+
+def quantity_not_finite(loss: float, parameters: Iterable[np.ndarray]) -> str:
+    """Return the quantity of a last state that is not finite, "loss" or "parameters"; "" where both are."""
+    if not np.isfinite(loss):
+        return "loss"
+    return "" if all(np.isfinite(value).all() for value in parameters) else "parameters"
 
 
 def describe_outcome(prepared: Prepared, report: Report, signal_number: int | None) -> Outcome:
     """Return the outcome of a run whose last report is `report`."""
     step, best, schedule = report.step, _best(prepared, report), prepared.loaded.experiment.schedule
-    finite = {}
+    not_finite = ""
     if report.finished:
         # Not before: the values of an abandoned chunk may have to be waited for.
-        finite = {
-            "loss_is_finite": bool(np.isfinite(report.records["loss"][-1])),
-            "parameters_are_finite": all(np.isfinite(value.numpy()).all() for value in report.state.parameters),
-        }
+        values = (value.numpy() for value in report.state.parameters)
+        not_finite = quantity_not_finite(report.records["loss"][-1], values)
     outside = Ending(Status.STOPPED, "seconds") if signal_number is None else Ending(Status.INTERRUPTED, "signal")
-    ended = ending(report.reason, step, schedule, at_end=report.finished, smoke=prepared.smoke, **finite)
+    ended = ending(report.reason, step, schedule, at_end=report.finished, not_finite=not_finite, smoke=prepared.smoke)
     end, signal_number = (outside, signal_number) if ended is None else (ended, None)
     why = _why(prepared, report, end, best, signal_number)
     return Outcome(end.status, end.stopped_by, why, report, end.diverged, signal_number, best)

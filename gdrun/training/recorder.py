@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,31 +23,13 @@ _NOT_AT_0 = ("loss_before", "loss_epoch")
 """Before the first update there is nothing that an update saw, nor the loss of an epoch."""
 
 
-@dataclass(frozen=True)
-class ColumnSteps:
-    """Steps at which the recorded columns of a run, or of a sweep's trials, have values.
-
-    Args:
-        per_epoch: updates an epoch.
-        assessed: columns that are computed over whole data sets.
-        after: columns of what an update makes of things.
-    """
-
-    per_epoch: int
-    assessed: Collection[str]
-    after: Collection[str]
-
-    @classmethod
-    def of(cls, built: Built) -> ColumnSteps:
-        """Return those of the runs of a program."""
-        return cls(built.steps_per_epoch, built.assess.names, built.experiment.record.after)
-
-    def has_value(self, name: str, steps: np.ndarray) -> np.ndarray:
-        """Return whether the column has a value at each of `steps`, bool (R,)."""
-        there = steps > 0 if name in _NOT_AT_0 or name in self.after else np.ones(len(steps), bool)
-        if self.per_epoch > 1 and (name == "loss_epoch" or name in self.assessed):
-            there = there & (steps % self.per_epoch == 0)
-        return there
+def has_value(built: Built, name: str, steps: np.ndarray) -> np.ndarray:
+    """Return at which of `steps` a recorded column of a run, or of a sweep's trials, has a value, bool (R,)."""
+    per_epoch = built.steps_per_epoch
+    there = steps > 0 if name in (*_NOT_AT_0, *built.experiment.record.after) else np.ones(len(steps), bool)
+    if per_epoch > 1 and (name == "loss_epoch" or name in built.assess.names):
+        there = there & (steps % per_epoch == 0)
+    return there
 
 
 class Recorder:
@@ -58,13 +38,12 @@ class Recorder:
     def __init__(self, store: RunStore, prepared: Prepared) -> None:
         self._store = store
         self._prepared = prepared
-        self._column_steps = ColumnSteps.of(prepared.built)
 
     def write(self, report: Report) -> None:
         """Append the report's rows to the metrics."""
         columns = self._columns(report)
         steps = columns["step"]
-        there = {name: self._column_steps.has_value(name, steps) for name in columns}
+        there = {name: has_value(self._prepared.built, name, steps) for name in columns}
         # The row of the start apart: those after it may have all the same columns, which are written much faster.
         for part in (steps == 0, steps > 0):
             if not part.any():

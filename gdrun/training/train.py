@@ -194,8 +194,3 @@ class _TemporaryRun(Run):
     def __init__(self, directory: Path, folder: tempfile.TemporaryDirectory[str]) -> None:
         super().__init__(directory)
         self._folder = folder
-
-
-def plan(prepared: Prepared) -> Plan:
-    """Return what `prepared` would run; for a dry run."""
-    return plan_of(prepared, None)

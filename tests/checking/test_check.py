@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from gdrun.checking.check import compare
-from gdrun.checking.comparison import ExpectationResult
-from gdrun.checking.run_values import RunValues
+from gdrun.checking.comparison import ExpectationResult, RunValues
 from gdrun.experiment.expect import Expect
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
