@@ -47,6 +47,9 @@ class QuietProgress(Listener):
         self.verbose = verbose
         self.plan: Plan | None = None
 
+    def wait(self, text: str) -> None:
+        """Show on a terminal what takes its time before there is a plan."""
+
     def planned(self, plan: Plan) -> None:
         """Keep the plan, and say it where that is wanted."""
         self.plan = plan
@@ -111,8 +114,14 @@ class LiveProgress(QuietProgress):
         self._bar: Any = None
         self._task: Any = None
 
+    def wait(self, text: str) -> None:
+        """Draw a spinner until `planned`."""
+        self._bar = terminal.console().status(text, spinner="dots")
+        self._bar.start()
+
     def planned(self, plan: Plan) -> None:
         """Begin to draw."""
+        self.close()
         super().planned(plan)
         import rich.progress
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -128,7 +137,6 @@ class LiveProgress(QuietProgress):
             TimeElapsedColumn(table_column=one_line()),
             TextColumn("{task.fields[facts]}", markup=False, table_column=one_line()),
         )
-        self.close()
         self._bar = rich.progress.Progress(*columns, console=terminal.console(), transient=True, expand=False)
         total = plan.total_steps if plan.num_trials is None else plan.num_trials
         self._task = self._bar.add_task(self.name, total=total or None, position="compiling", facts="")

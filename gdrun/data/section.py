@@ -131,6 +131,10 @@ class DataSection(Section):
         """True where examples count differently in the loss."""
         return self.example_weights is not None or (self.class_weights is not None and self.has_target)
 
+    def is_lane_setting(self, path: ConfigPath) -> bool:
+        """Return whether the setting at `path` below `data` may differ between lanes: it changes examples alone."""
+        return bool(path) and path[0] not in ("kind", "validation", "classes")
+
     def num_examples(self) -> int | None:
         """Return the number of examples before a part is held out; None where only loading shows it."""
         return None

@@ -132,6 +132,10 @@ class ModelSection(Section):
         """Return the formulas of the outputs by name, a single one as "prediction"; {} where there are none."""
         return {}
 
+    def is_lane_setting(self, path: ConfigPath) -> bool:
+        """Return whether the setting at `path` below `model` may differ between lanes: an initial value."""
+        return False
+
     @property
     def starts_by_formula(self) -> bool:
         """True where every initial value is a formula of constants."""

@@ -127,6 +127,9 @@ class FormulaModel(ModelSection):
     def output_formulas(self) -> Mapping[str, Any]:
         return self.formula if isinstance(self.formula, Mapping) else {"prediction": self.formula}
 
+    def is_lane_setting(self, path: ConfigPath) -> bool:
+        return path[:1] == ("parameters",) and path[2:] in ((), ("value",), ("raw",), ("init",))
+
     @property
     def starts_by_formula(self) -> bool:
         return not self.networks

@@ -15,9 +15,9 @@ import tensorflow as tf
 
 from gdrun.engine.device import configure
 from gdrun.rundir.run_info import Status
-from gdrun.training.listener import Listener
+from gdrun.training.listener import Listener, plan_of
 from gdrun.training.prepare import SMOKE_STEPS, prepare
-from gdrun.training.train import execute, plan, train
+from gdrun.training.train import execute, train
 
 LINE = """
 name: line
@@ -151,7 +151,7 @@ def test_a_listener_hears_the_plan_then_progress_then_the_run(lab):
 
 
 def test_a_plan_can_be_had_without_a_run(lab):
-    planned = plan(lab.prepare(LINE))
+    planned = plan_of(lab.prepare(LINE), None)
     assert (planned.directory, planned.total_steps) == (None, 12)
     assert not lab.runs.exists()
 
