@@ -53,6 +53,7 @@ def point_of(
     step: int | None = None,
     precision: str | None = None,
     device: str | None = None,
+    requires_gradients: bool = True,
 ) -> EvaluationPoint:
     """Build a config, or a run's, and return its start, or the run's state after `step` updates.
 
@@ -60,6 +61,7 @@ def point_of(
         overrides: as in `gdrun.train`; for a run, parameters among them have the given values, the others the run's.
         step: of a run: 0 is the start, None the end; else one whose row holds the parameters.
         precision: in place of the config's.
+        requires_gradients: refuse a parameter without a gradient.
     Raises:
         ConfigError: the config is refused. UsageError: there is no such step, or the data is not in memory.
         RunDirectoryError: the run has no parameters.
@@ -73,7 +75,8 @@ def point_of(
     given: Any = dict(overrides) if isinstance(overrides, Mapping) else list(overrides)
     if precision is not None:
         given = {**given, "precision": precision} if isinstance(given, dict) else [*given, f"precision={precision}"]
-    prepared = prepare(load_config(run.directory if run else source, given), device=device)  # type: ignore[arg-type]
+    loaded = load_config(run.directory if run else source, given)  # type: ignore[arg-type]
+    prepared = prepare(loaded, device=device, requires_gradients=requires_gradients)
     if prepared.built.windows.stream is not None:
         raise UsageError(
             "the loss is looked at over all training examples, which are not in memory", hint="memory: all"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from .loss import build_metrics, tensor_formula, truth_formula
 from .optimizer import build_optimizer
 from .parts import Parts, build_parts, released
 from .schedule import build_factor, build_patience, build_plateau, build_rules
+from .unconnected import unconnected_reason
 
 FEW_NUMBERS = 10
 """Up to so many parameters are written into each row, where `record.parameters` is null."""
@@ -82,20 +84,24 @@ class Built:
         return sum(int(np.prod(value.shape)) for value in self.state.parameters)
 
 
-def build(experiment: Experiment, *, directory: Path, max_steps: int | None = None) -> Built:
+def build(
+    experiment: Experiment, *, directory: Path, max_steps: int | None = None, requires_gradients: bool = True
+) -> Built:
     """Build an experiment and try its first step.
 
     Args:
         experiment: checked.
         directory: folder that relative data paths count from.
         max_steps: bound on the number of updates.
+        requires_gradients: refuse a parameter without a gradient; else its gradient is 0.
     Raises:
         ConfigError: for mistakes that only building shows: shapes, data, a parameter without a gradient.
     """
-    return assemble(build_parts(experiment, directory=directory), max_steps=max_steps)
+    parts = build_parts(experiment, directory=directory)
+    return assemble(parts, max_steps=max_steps, requires_gradients=requires_gradients)
 
 
-def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
+def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: bool = True) -> Built:
     """Build the program of the parts that `build_parts` returned, and try its first step. See `build`."""
     experiment, constants, datasets, objective = parts.experiment, parts.constants, parts.datasets, parts.objective
     dtype = tf.as_dtype(experiment.precision)
@@ -130,6 +136,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
         check_gradient=experiment.optimizer.hides_gradients,
         patience=patience,
         plateau=plateau,
+        requires_gradients=requires_gradients,
     )
     state = start(step, state, steps_per_epoch=per_epoch)
     every: Any = experiment.record.every
@@ -197,12 +204,29 @@ def _try_step(
         program.prepare(state, setting, data, window)
     except NoGradientError as error:
         path = experiment.model.parameter_path(error.name)
-        raise error.at(("model", *path), key=bool(path)) from error
+        why = NoGradientError(error.name, unconnected_reason(experiment, program.step.objective, error.name))
+        raise why.at(("model", *path), key=bool(path)) from error
     if isinstance(program.step.optimizer, AppliesAtPoint):
         with at_config_path("optimizer"):
             program.try_update(state, setting, data, window)
     if assess is not None:
-        assess(state, setting, data, program.feed.moment(window, state.step))
+        batches = program.feed.batches
+        with _about_all_examples(None if batches is None or batches.full_batch else batches.num_examples):
+            assess(state, setting, data, program.feed.moment(window, state.step))
+
+
+@contextmanager
+def _about_all_examples(num_examples: int | None) -> Iterator[None]:
+    """Say of what goes wrong in the block that it was no batch, for which it went well; None: it was one."""
+    try:
+        yield
+    except ConfigError as error:
+        if num_examples is None:
+            raise
+        note = f"; this is the evaluation over all {num_examples:,} examples, of which a batch is a part"
+        hint = "let shapes follow from the data, as in normal(zeros_like(x), 1)"
+        problems = (replace(p, message=p.message.rstrip(".") + note, hint=p.hint or hint) for p in error.problems)
+        raise ConfigError(tuple(problems), source=error.source) from error
 
 
 def start(step: Step, state: TrainState, *, steps_per_epoch: int) -> TrainState:

@@ -111,7 +111,7 @@ def refusal_annotations(error: GdrunError) -> Iterator[str]:
                 message = f"{problem.message}\n{problem.hint}" if problem.hint else problem.message
                 yield _annotation(message, "config refused", problem.place, single.source)
         else:
-            yield _annotation(single.message, "gdrun check", None, "")
+            yield _annotation(str(single), "gdrun check", None, "")
 
 
 def _annotation(message: str, title: str, place: Place | None, file: str) -> str:

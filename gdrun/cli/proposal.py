@@ -103,7 +103,7 @@ def _lines(values: Mapping[str, Any], level: int) -> list[str]:
 
 
 def _flow(value: Any) -> str:
-    """A value in YAML's flow style, on one line, numbers with all digits of their precision."""
+    """Return a value in YAML's flow style, on one line, numbers with all digits of their precision."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_name(name)}: {_flow(item)}" for name, item in value.items()) + "}"
     if isinstance(value, np.ndarray) and value.ndim == 0:

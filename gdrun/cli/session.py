@@ -80,12 +80,15 @@ def quiet() -> Iterator[Noise]:
     with Noise() as noise:
         try:
             yield noise
-        except GdrunError:
-            raise
         except Exception as error:
-            if output := noise.take().strip():
-                error.add_note(output[-2000:])
+            add_output(error, noise)
             raise
+
+
+def add_output(error: Exception, noise: Noise) -> None:
+    """Add what libraries printed to the notes of a bug."""
+    if not isinstance(error, GdrunError) and (output := noise.take().strip()):
+        error.add_note(output[-2000:])
 
 
 @contextmanager

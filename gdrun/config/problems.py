@@ -50,7 +50,9 @@ def validation_problems(error: ValidationError, root: Node, form: Form) -> list[
     faults: list[_Fault] = []
     details = error.errors(include_url=False)
     for detail in details[:MAX_FAULTS]:
-        path, below_path, key = _written_path(root, form, detail["loc"])
+        # A check of a whole section can name the key that it is about.
+        about = (detail.get("ctx") or {}).get("key")
+        path, below_path, key = _written_path(root, form, detail["loc"] if about is None else (*detail["loc"], about))
         fault = _Fault(
             detail["type"], path, below_path, key, detail.get("input"), detail.get("ctx") or {}, detail["msg"]
         )

@@ -54,6 +54,7 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
         _metrics(experiment, names),
         _schedule(experiment),
         experiment.optimizer.problems(experiment, names),
+        _rates(experiment, names),
         _parameters(experiment, names),
         _expect(experiment, names, root),
         sweep_problems(experiment, root, names.parameters),
@@ -168,7 +169,10 @@ def _loss(
     if loss.is_the_models_output:
         if names.has_target and not experiment.metrics and not is_used("target"):
             message = "loss: output minimises the model's own value; the target of data is not used"
-            yield Problem(message, path, "use loss: mse, or take target away")
+            # Some kinds of data always have one.
+            is_written = experiment.data is not None and "target" in type(experiment.data).model_fields
+            mend = "take target away" if is_written else "let a metric or a formula use it"
+            yield Problem(message, path, f"use loss: mse, or {mend}")
         if len(names.outputs) > 1:
             message = f"the model has several outputs: {outputs}"
             yield Problem(message, path, "write the loss as a formula of them", key=is_default)
@@ -210,6 +214,20 @@ def _schedule(experiment: Experiment) -> Iterator[Problem]:
             "loss_epoch" if (examples if schedule.drop_remainder else examples + size - 1) // size > 1 else "loss"
         )
     yield from experiment.watch_problems(watchable)
+
+
+def _rates(experiment: Experiment, names: ConfigNames) -> Iterator[Problem]:
+    """Yield learning rates that are 0 or infinite in the run's precision, and not as written."""
+    import numpy as np
+
+    dtype = np.dtype(experiment.precision)
+    for moved in experiment.optimizer.moved(names.parameters or ()):
+        with np.errstate(over="ignore", under="ignore"):
+            rate = np.asarray(moved.learning_rate, np.float64).astype(dtype)
+        if moved.learning_rate and not (np.isfinite(rate) and rate):
+            became = "infinite" if rate else "0"
+            message = f"the learning rate {moved.learning_rate:g} is {became} in {experiment.precision}"
+            yield Problem(message, ("optimizer", *moved.within, "learning_rate"), "precision: float64 has such numbers")
 
 
 def _parameters(experiment: Experiment, names: ConfigNames) -> Iterator[Problem]:

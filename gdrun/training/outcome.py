@@ -109,7 +109,9 @@ def _why(prepared: Prepared, report: Report, end: Ending, best: dict[str, Any], 
             return f"a smoke run, {plural(step, 'step')}"
         per_epoch = prepared.built.steps_per_epoch
         done = plural(step // per_epoch, "epoch") if end.stopped_by == "epochs" else plural(step, "step")
-        return f"the schedule's end, {done}"
+        rules = prepared.loaded.experiment.schedule.stop.goals()
+        missed = f"; no stop rule fired before: {', '.join(rules)}" if rules else ""
+        return f"the schedule's end, {done}{missed}"
     if end.status is Status.STOPPED:
         return _why_stopped(prepared, report)
     assert end.diverged is not None
@@ -124,7 +126,17 @@ def _why(prepared: Prepared, report: Report, end: Ending, best: dict[str, Any], 
         "gradient": f"a gradient became infinite or nan at step {step}",
         "parameters": f"update {step + 1} made a parameter infinite or nan",
     }
-    return f"{seen[quantity]} (learning rate {rate}); the parameters of {kept} are kept"
+    by_xla = "; without XLA it is finite there: compile=graph" if _is_finite_without_xla(prepared, report) else ""
+    return f"{seen[quantity]} (learning rate {rate}){by_xla}; the parameters of {kept} are kept"
+
+
+def _is_finite_without_xla(prepared: Prepared, report: Report) -> bool:
+    """Return whether loss and gradient are finite at the last finite parameters where operations are not fused."""
+    built, step = prepared.built, report.step
+    if built.compile != "xla" or built.windows.stream is not None or report.reason.quantity == "parameters":
+        return False
+    record = built.program.prepare(report.state, built.setting, built.data, built.windows.at(step))
+    return not type(report.reason)(int(record["reason"])).diverged
 
 
 def _why_stopped(prepared: Prepared, report: Report) -> str:

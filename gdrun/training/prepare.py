@@ -33,9 +33,18 @@ class Prepared:
 
 
 def prepare(
-    loaded: LoadedConfig, *, device: str | None = None, threads: int | None = None, smoke: bool = False
+    loaded: LoadedConfig,
+    *,
+    device: str | None = None,
+    threads: int | None = None,
+    smoke: bool = False,
+    requires_gradients: bool = True,
 ) -> Prepared:
-    """Build an experiment and try its first step. Raises as `gdrun.train`."""
+    """Build an experiment and try its first step. Raises as `gdrun.train`.
+
+    Args:
+        requires_gradients: refuse a parameter without a gradient.
+    """
     from gdrun.engine.device import configure, import_tensorflow
 
     _check_plugins(loaded)
@@ -44,7 +53,12 @@ def prepare(
     from gdrun.assembly import build
 
     with with_source_places(loaded), tf.device(chosen.name):
-        built = build(loaded.experiment, directory=loaded.directory, max_steps=SMOKE_STEPS if smoke else None)
+        built = build(
+            loaded.experiment,
+            directory=loaded.directory,
+            max_steps=SMOKE_STEPS if smoke else None,
+            requires_gradients=requires_gradients,
+        )
     _check_files(loaded, built)
     return Prepared(loaded, built, chosen, smoke)
 

@@ -34,6 +34,11 @@ CASES = {
         ("data", "target"),
         ["3", "4"],
     ),
+    "a shape of one batch in the evaluation over all data": (
+        ["model.formula=w * (x + normal(0, 1, [2]))", "batch_size=2"],
+        ("model", "formula"),
+        ["this is the evaluation over all 4 examples", "normal(zeros_like(x), 1)"],
+    ),
     "loss is no scalar": (
         ["loss={kind: formula, formula: (prediction - target)**2}"],
         ("loss", "formula"),
@@ -52,7 +57,7 @@ CASES = {
     "no gradient through a comparison": (
         ["model.formula=where(x > w, 1, 0)"],
         ("model", "parameters", "w"),
-        ["'w'", "gradient"],
+        ["'w'", "gets no gradient: a comparison ends the way back to it"],
     ),
     "batch larger than the data": (
         ["schedule.batch_size=5"],

@@ -64,6 +64,13 @@ FORMULA = "{kind: formula, formula: a * x, parameters: {a: 1.0}}"
         ({"data": "{kind: values, inputs: {x: [1]}}"}, "mse", "data has no target"),
         ({"data": "{kind: values, inputs: {x: [1]}}", "loss": "output", "metrics": "[r2]"}, "r2", "there is none"),
         ({"loss": "output"}, "output", "the target of data is not used"),
+        ({"optimizer": "{kind: sgd, learning_rate: 1.0e-50}"}, "1.0e-50", "learning rate 1e-50 is 0 in float32"),
+        ({"optimizer": "{kind: sgd, learning_rate: 1.0e+50}"}, "1.0e+50", "1e+50 is infinite in float32"),
+        (
+            {"optimizer": "{kind: sgd, learning_rate: 1, groups: [{parameters: [a], learning_rate: 1.0e-60}]}"},
+            "1",
+            "learning rate 1e-60 is 0 in float32",
+        ),
         (
             {"model": "{kind: formula, formula: {p: a * x, q: x}, parameters: {a: 1}}"},
             "mse",
@@ -131,6 +138,19 @@ def test_each_is_told_at_its_place(sections, place, message):
 )
 def test_what_is_right_is_not_told(sections):
     assert [problem.message for problem in problems(line(**sections))] == []
+
+
+@pytest.mark.parametrize("rate", ["1.0e-50", "0"])
+def test_a_rate_that_the_precision_has_is_right(rate):
+    precision = {"precision": "float64"} if rate != "0" else {}
+    assert not problems(line(optimizer=f"{{kind: sgd, learning_rate: {rate}}}", **precision))
+
+
+def test_a_target_that_cannot_be_left_out_is_to_be_used():
+    data = {"data": "{kind: sklearn, name: iris}", "model": "{kind: mlp, outputs: 1}", "loss": "output"}
+    (found,) = problems(line(**data))
+    assert "let a metric or a formula use it" in found.hint
+    assert not problems(line(**data, metrics="[{name: m, formula: mean(target)}]"))
 
 
 def test_names_are_checked_once_every_value_is_right_by_itself():
