@@ -25,7 +25,7 @@ FAMILIES: dict[str, tuple[str, type]] = {
     "optimizers": ("optimizers", OptimizerSection),
 }
 """Family -> its package, and the base class of its kinds, which others may know."""
-SHARED_WORDS = {"formula", "custom", "linear", "values", "reshape", "csv", "npz", "parquet", "keras", "output"}
+SHARED_WORDS = {"formula", "custom", "linear", "values", "reshape", "csv", "npz", "parquet", "keras", "output", "none"}
 """Kinds of several families, activations, functions, formats of files: comparing with one of these shows nothing."""
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.located import formula_at, located, located_within
-from gdrun.config.names import ConfigNames, Use
+from gdrun.config.located import at_config_path, formula_at, located_within
+from gdrun.config.name_scopes import ConfigNames, Use
 from gdrun.config.section import Formula, Identifier, NetworkName, PositiveInteger, ShortSection, by_form
 from gdrun.errors import ComponentError, ConfigPath, Problem, ShapeError
 from gdrun.formula.evaluate import Scope
@@ -35,6 +35,7 @@ class Parameter(ShortSection):
 
     exclusive = (("value", "raw", "init"),)
     short = "value"
+    written_short = True
 
     value: Formula | None = None
     """Initial value in the parameter's own domain: a number, an array, or a formula of constants."""
@@ -123,9 +124,8 @@ class FormulaModel(ModelSection):
     def output_formulas(self) -> Mapping[str, Any]:
         return self.formula if isinstance(self.formula, Mapping) else {"prediction": self.formula}
 
-    def initial_formulas(self) -> Iterator[Any]:
-        for parameter in self.parameters.values():
-            yield from (text for text in (parameter.value, parameter.raw, parameter.init) if text is not None)
+    def is_lane_setting(self, path: ConfigPath) -> bool:
+        return path[:1] == ("parameters",) and path[2:] in ((), ("value",), ("raw",), ("init",))
 
     @property
     def starts_by_formula(self) -> bool:
@@ -151,7 +151,7 @@ class FormulaModel(ModelSection):
         for name, parameter in self.parameters.items():
             for key, text in (("value", parameter.value), ("raw", parameter.raw), ("init", parameter.init)):
                 if not (key == "init" and text in INITIALIZERS):
-                    yield Use(("model", "parameters", name, key), text, names.constants)
+                    yield Use(("model", "parameters", name, key), text, names.constants, phase="start")
         for name, network in self.networks.items():
             yield from network.initial_uses(("model", "networks", name), names.constants)
         path: ConfigPath = ("model", "formula")
@@ -167,8 +167,7 @@ class FormulaModel(ModelSection):
         for name, network in self.networks.items():
             yield from network.network_problems(("model", "networks", name))
             if name not in used:
-                path = ("model", "networks", name)
-                yield Problem(f"network '{name}' is never called", path, network.call_hint(name), key=True)
+                yield never_called(name, name, network)
         for name in trained:
             if reached is not None and name not in reached:
                 message = f"parameter '{name}' gets no gradient: the loss does not depend on it"
@@ -287,6 +286,12 @@ def _called(
     return run
 
 
+def never_called(name: str, entry: str, network: Network) -> Problem:
+    """Return the problem of a network, `entry` of those that `name` stands for, that no formula calls."""
+    path = ("model", "networks", name)
+    return Problem(f"network '{entry}' is never called", path, network.call_hint(name), key=True)
+
+
 def _filled(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     try:
         return np.broadcast_to(value, shape).copy()
@@ -309,7 +314,7 @@ def probe_networks(
 
         def run(x: Any) -> Any:
             if name not in built:
-                with located("model", "networks", path):
+                with at_config_path("model", "networks", path):
                     # Far apart: each network takes as many seeds as it has layers.
                     own_seed = seed + 7919 * (position + 1)
                     shape = (None, *x.shape[1:])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import AfterValidator, Field, Tag, WithJsonSchema
 
-from gdrun.config.names import Use
+from gdrun.config.name_scopes import Use
 from gdrun.config.section import Number, PositiveNumber, Section, by_form, check_array, check_formula
 from gdrun.errors import ConfigPath
 from gdrun.formula import numpy_ops
@@ -147,7 +147,7 @@ def initial_uses(section: Section, path: ConfigPath, constants: tuple[str, ...])
     """Yield the formulas among the initial weights of a network's or layer's `section` at `path`."""
     for name, value in section:
         if isinstance(value, str) and (name in KERAS_INITIALIZERS or name.endswith("_initializer")):
-            yield Use((*path, name), value, (*constants, *INITIALIZERS))
+            yield Use((*path, name), value, (*constants, *INITIALIZERS), phase="start")
 
 
 KERAS_INITIALIZERS = {

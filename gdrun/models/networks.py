@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from gdrun.config.names import ConfigNames, Use
+from gdrun.config.name_scopes import ConfigNames, Use
 from gdrun.config.section import BareKind, PositiveInteger, Section
 from gdrun.errors import ConfigPath, Problem, ShapeError
 from gdrun.formula.evaluate import Scope

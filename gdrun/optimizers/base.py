@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from gdrun.config.names import Use
+from gdrun.config.name_scopes import Use
 from gdrun.config.section import Section
 from gdrun.errors import ConfigPath, Problem
 
@@ -83,7 +83,7 @@ class AppliesAtPoint(Protocol):
     def apply_at(
         self, state: State, point: LocalObjective, learning_rate: tf.Tensor
     ) -> tuple[State, tuple[tf.Tensor, ...]]:
-        """See `PointUpdate`."""
+        """Return what `PointUpdate.apply_at` does."""
 
 
 @runtime_checkable
@@ -280,10 +280,6 @@ class OptimizerSection(Section):
     def lanes_obstacle(self, compile: str) -> str | None:
         """Return the reason why runs under `compile` are not trained as lanes of one program; None where they are."""
         return None
-
-    def formulas(self) -> tuple[Any, ...]:
-        """Return the formulas that are evaluated in each update."""
-        return ()
 
     def start_formulas(self) -> tuple[Any, ...]:
         """Return the formulas that are evaluated once, for the state before the first update."""

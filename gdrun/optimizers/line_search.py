@@ -196,7 +196,7 @@ class LineSearchUpdate:
 
 
 def _first_distance(gradient: tf.Tensor) -> tf.Tensor:
-    """A step of length 1 at most, where nothing is known of the scale."""
+    """Return the distance of a step of length 1 at most, for a scale that is not known."""
     return tf.minimum(tf.ones([], gradient.dtype), 1 / tf.norm(gradient))
 
 

@@ -90,7 +90,7 @@ class Bidirectional(KerasLayer):
     layer: RecurrentLayer
     """The recurrent layer."""
     merge_mode: Literal["concat", "sum", "mul", "ave"] = "concat"
-    """How the outputs of the two are joined."""
+    """Way of joining the outputs of the two."""
 
     def build(self, *, seed: int, dtype: str) -> keras.layers.Layer:
         import keras
