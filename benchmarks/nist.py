@@ -176,8 +176,9 @@ def run_scipy_minimize(problem: Problem, start: int, method: str) -> float:
         slopes = np.array([residuals(parameters + step).imag / 1e-200 for step in steps])
         return float(np.sum(value**2)), 2 * slopes @ value
 
+    options = {"maxiter": 10_000, "gtol": 1e-14} | ({"ftol": 0.0} if method == "L-BFGS-B" else {})
     with np.errstate(all="ignore"):
-        found = minimize(loss, begin, jac=True, method=method, options={"maxiter": 10_000, "gtol": 1e-14})
+        found = minimize(loss, begin, jac=True, method=method, options=options)
     return problem.digits(dict(zip(problem.certified, found.x, strict=True)))
 
 

@@ -37,6 +37,8 @@ class SearchResult(NamedTuple):
 
     distance: tf.Tensor
     """(): 0 where no lower loss was found."""
+    loss: tf.Tensor
+    """(): there."""
     gradient: tf.Tensor
     """(P,): there."""
     evaluations: tf.Tensor
@@ -105,7 +107,7 @@ def search(point: LocalObjective, direction: tf.Tensor, first_distance: tf.Tenso
         ),
         maximum_iterations=MOST_EVALUATIONS,
     )
-    return SearchResult(low.distance, gradient, count)
+    return SearchResult(low.distance, low.loss, gradient, count)
 
 
 def _select(condition: tf.Tensor, one: LinePoint, other: LinePoint) -> LinePoint:
@@ -177,7 +179,9 @@ class LineSearchUpdate:
         gradient, start = flattened(point.gradients), flattened(point.parameters)
         direction, first = self._method.choose(tuple(memory), gradient)
         result = search(point, direction, first, curvature=self._method.curvature)
-        new = start + result.distance * direction
+        # Steps whose gain rounding hides are taken while the gradient shrinks, or there would be no end to them.
+        better = (result.loss < point.loss) | (tf.norm(result.gradient) < 0.9 * tf.norm(gradient))
+        new = tf.where(better, start + result.distance * direction, start)
         moved = tf.reduce_any(new != start)
         remembered = self._method.remember(tuple(memory), new - start, direction, gradient, result.gradient)
         blank = self._method.blank(start)
