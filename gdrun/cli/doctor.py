@@ -22,6 +22,7 @@ NEEDED = ("tensorflow", "keras", "numpy", "typer", "pydantic", "pyyaml", "rich")
 
 OPTIONAL = {
     "plot": ("matplotlib", "pictures"),
+    "report": ("plotly", "pages"),
     "search": ("optuna", "searches"),
     "tensorboard": ("tensorboard", "TensorBoard files"),
     "dask": ("distributed", "clusters"),

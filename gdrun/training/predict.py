@@ -61,13 +61,16 @@ def read_examples(prepared: Prepared, path: Path, *, target: bool) -> Dataset:
     return reader.read(path, labels=labels, memory="all")
 
 
-def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predictions:
+def predict(
+    prepared: Prepared, run: Run, inputs: Mapping[str, Any], state: tuple[Any, Any, Any, Any] | None = None
+) -> Predictions:
     """Return the trained model's predictions, in the units of the config's data.
 
     Args:
         prepared: the run's experiment, built.
         run: gives the parameters.
         inputs: name -> values, the leading axis counting the examples; a number stands for one example.
+        state: the engine's (parameters, setting, model state, moment) of another step; None: the end.
     Returns:
         (B, ...) in the run's precision, or one array for each named output. Where the target was scaled, the scaling
         is taken back: of the output that answers the target (`answers_target`), the others are as the formulas see
@@ -87,10 +90,11 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predicti
         raise DataError(f"the model takes the inputs {', '.join(names)}; given are {', '.join(inputs) or 'none'}")
     given = dataset({name: np.atleast_1d(np.asarray(inputs[name])) for name in names})
     scaling = built.datasets.scaling
-    parameters, fixed, model_state = trained_state(prepared, run)
     batch = built.datasets.to_batch(given, prepared.loaded.experiment.precision, like=built.data)
-    setting = built.setting._replace(fixed=fixed)
-    moment = final_moment(prepared, run)
+    if state is None:
+        trained, fixed, kept = trained_state(prepared, run)
+        state = trained, built.setting._replace(fixed=fixed), kept, final_moment(prepared, run)
+    parameters, setting, model_state, moment = state
     with tf.device(prepared.device.name):
         output = built.objective.predict(parameters, model_state, setting, batch, moment)
 
