@@ -15,7 +15,7 @@ _STEPS = frozenset({"floor", "ceil", "round", "argmax", "argmin", "argsort", "on
 _TRUTHS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and",
                      "logical_or", "logical_not", "isfinite", "isnan", "any", "all"})  # fmt: skip
 _SHAPES = frozenset({"zeros_like", "ones_like"})
-_WHOLE = frozenset({"integer", "number", "flag", "shape", "axis"})
+_WHOLE = frozenset({"integer", "number", "flag", "shape", "axis", "end"})
 
 
 def counts(expressions: Mapping[str, Definition]) -> frozenset[str]:

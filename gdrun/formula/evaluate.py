@@ -10,6 +10,7 @@ import copy
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from math import pi
 from typing import Any, Protocol
 from zlib import crc32
@@ -30,6 +31,10 @@ class Ops(Protocol):
     @property
     def concrete(self) -> bool:
         """True where values can be looked at while a formula is evaluated."""
+
+    @property
+    def exact(self) -> Ops:
+        """The table with what is known before the run in float64, for counts, shapes and indices."""
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -226,10 +231,15 @@ _COUNTS = frozenset({"num", "depth", "repeats"})
 
 
 class _Evaluator:
-    def __init__(self, scope: Scope, owner: str) -> None:
+    def __init__(self, scope: Scope, owner: str, *, ops: Ops | None = None) -> None:
         self.scope = scope
-        self.ops = scope.ops
+        self.ops = ops or scope.ops
         self.owner = owner
+
+    @cached_property
+    def exact(self) -> _Evaluator:
+        """The same for counts, shapes and indices."""
+        return _Evaluator(self.scope, self.owner, ops=self.ops.exact)
 
     def listed(self, expression: Expression) -> Any:
         """Evaluate a nested list from YAML; its errors are placed in the element they come from."""
@@ -339,7 +349,7 @@ class _Evaluator:
             case nodes.SliceNode():
                 ends = (node.start, node.stop, node.step)
                 return slice(*(None if end is None else self.integer(end, "a slice") for end in ends))
-        value = self.value(node)
+        value = self.exact.value(node)
         if isinstance(node, nodes.FlagNode) or (self.ops.is_host(value) and np.asarray(value).dtype == np.bool_):
             raise self.error(node, "a truth value is no index: the result's shape would change", "use where(...)")
         if self.ops.is_host(value) and not np.shape(value):
@@ -385,10 +395,12 @@ class _Evaluator:
                 return shape
             case "axis":
                 return self.integers(node, what)
+            case "end":
+                return self.exact.value(node)
         return self.value(node)
 
     def static(self, node: FormulaNode, what: str) -> Any:
-        value = self.value(node)
+        value = self.exact.value(node)
         if not self.ops.is_host(value) or np.size(value) != 1:
             hint = OF_TWO_VALUES.get(what.removeprefix("axis of "))
             raise self.error(node, f"{what} must be one number that is known before the run", hint)
@@ -400,7 +412,7 @@ class _Evaluator:
     def integers(self, node: FormulaNode, what: str) -> int | tuple[int, ...]:
         if isinstance(node, nodes.ListNode):
             return tuple(self.integer(item, what) for item in node.items)
-        value = self.value(node)
+        value = self.exact.value(node)
         if self.ops.is_host(value) and np.ndim(value) == 1:
             return tuple(_whole(item, what, node) for item in np.asarray(value).tolist())
         return self.integer(node, what)

@@ -25,13 +25,14 @@ from functools import cached_property, reduce
 from typing import Any
 
 # What an argument is, by its parameter's name; "value" where the name is not here.
-#   integer, number, flag, axis (an integer, a list or None), shape (a count or a list): known before the run
+#   integer, number, flag, axis (an integer, a list or None), shape (a count or a list), end (it decides a length, so it
+#   is not rounded to the run's precision): known before the run
 #   values: a list whose items stay apart; expression: not evaluated before the call; name: a bare name
 _KINDS = {
     "axis": "axis", "axes": "axis", "keepdims": "flag", "descending": "flag", "lower": "flag", "adjoint": "flag",
     "approximate": "flag", "shape": "shape", "reps": "shape", "num": "integer", "depth": "integer", "shift": "integer",
     "repeats": "integer", "k": "integer", "ord": "number", "alpha": "number", "base": "number", "values": "values",
-    "expr": "expression", "name": "name", "width": "shape",
+    "expr": "expression", "name": "name", "width": "shape", "range.start": "end", "range.stop": "end", "range.step": "end",
 }  # fmt: skip
 
 # Other spellings of keywords, from numpy and TensorFlow.
@@ -79,7 +80,8 @@ class Function:
         parameters = []
         for part in self.arguments.split(", "):
             name, _, default = part.partition("=")
-            parameters.append(FunctionParameter(name, _KINDS.get(name, "value"), default or None))
+            kind = _KINDS.get(f"{self.name}.{name}") or _KINDS.get(name, "value")
+            parameters.append(FunctionParameter(name, kind, default or None))
         return tuple(parameters)
 
     @property

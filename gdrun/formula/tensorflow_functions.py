@@ -72,14 +72,17 @@ class Promotion:
         """Return `value` as a tensor of `dtype` (default: the run's, or complex where it is)."""
         if is_tensor(value):
             return value if dtype is None or value.dtype == dtype else tf.cast(value, dtype)
-        array = numpy_functions.number(value)
+        return tf.constant(self.fitted(numpy_functions.number(value), dtype))
+
+    def fitted(self, array: np.ndarray, dtype: tf.DType | None = None) -> np.ndarray:
+        """Return floating or complex numbers in `dtype`, as `tensor`; refuse what becomes 0 or infinite there."""
         target = dtype or (self.complex_dtype if array.dtype.kind == "c" else self.dtype)
         with np.errstate(all="ignore"):
             cast = array.astype(target.as_numpy_dtype)
         if not np.all(np.isfinite(cast) | ~np.isfinite(array)) or (array.ndim == 0 and array != 0 and cast == 0):
             worst = array if array.ndim == 0 else array[np.isfinite(array) & ~np.isfinite(cast)].flat[0]
             raise FormulaError(f"{worst:g} does not fit {target.name}", hint="use precision: float64")
-        return tf.constant(cast)
+        return cast
 
     def number(self, value: T) -> tf.Tensor:
         """Return `value` as a floating or complex tensor."""
