@@ -206,6 +206,9 @@ def _named(name: str) -> None:
 
 def _known(expression: Expression, names: Sequence[str]) -> None:
     for error in check_names(expression, names):
+        if error.message.startswith("unknown name") and not (error.hint or "").startswith("did you mean"):
+            name = error.message.split("'")[1]
+            error.hint = f"give it a value: {name}=3"
         raise error
 
 

@@ -191,6 +191,8 @@ def grad(
     if texts and is_source(texts[0]):
         from .differentiable_points import ConfigPoints
 
+        if len(texts) > 1 and is_source(texts[1]):
+            raise UsageError("grad takes one config or run", hint=f"gdrun grad {safe_text(texts[0])}")
         if define:
             raise UsageError("--define is for formulas; a config has its own `define:`")
         points = ConfigPoints(

@@ -78,7 +78,7 @@ def find_column(column: Column, names: Sequence[str] | None, width: int, where: 
     if len(positions) > 1:
         raise DataError(
             f"{where} has {len(positions)} columns '{safe_text(column, limit=60)}'",
-            hint=f"give the position: {' or '.join(map(str, positions))}",
+            hint=f"rename one in the file, or give the position in the config: {' or '.join(map(str, positions))}",
         )
     return positions[0]
 

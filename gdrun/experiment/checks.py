@@ -48,11 +48,15 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
         # Formulas that are only numbers have no names.
         if 1 <= num_texts(use.formula) <= MAX_LISTED_FORMULAS:
             parsed.append((use, read_formula(use.formula)))
+    of_names = [problem for use, expression in parsed for problem in _name_problems(use, expression, root)]
+    used, reached = _used_names(experiment, parsed)
+    if any(problem.path[0] in ("define", "loss", "model") for problem in of_names):
+        reached = None  # a name that is misspelt there may stand for any parameter
     problems = chain(
-        (problem for use, expression in parsed for problem in _name_problems(use, expression)),
+        of_names,
         _hidden_names(names, parsed),
         _clashes(experiment),
-        experiment.model.problems(*_used_names(experiment, parsed)),
+        experiment.model.problems(used, reached),
         _data(experiment),
         _loss(experiment, names, {use.path: expression for use, expression in parsed}),
         _metrics(experiment, names),
@@ -135,7 +139,7 @@ def _define(define: Mapping[str, Any], names: ConfigNames) -> Iterator[Use]:
             yield Use(("define", name, key), formula, inner, names.networks, later[1:])
 
 
-def _name_problems(use: Use, expression: Expression) -> Iterator[Problem]:
+def _name_problems(use: Use, expression: Expression, root: Node) -> Iterator[Problem]:
     if use.names is None:
         return
     # Only unknown names, and not all of them: each suggestion takes time.
@@ -153,6 +157,9 @@ def _name_problems(use: Use, expression: Expression) -> Iterator[Problem]:
             yield replace(problem, message=f"'{early}' is defined by itself", hint=None)
         else:
             hint = f"{_IN_ORDER[str(use.path[0])]} are evaluated in order; move '{early}' above this"
+            here, there = root.at(use.path), root.at((*use.path[:-1], early))
+            if here is not None and there is not None and here.span.source.name != there.span.source.name:
+                hint = f"this line is inherited; in {there.span.source.name} write '{early}' and below it '{use.path[-1]}'"
             yield replace(problem, message=f"'{early}' is not known yet", hint=hint)
 
 
@@ -205,7 +212,9 @@ def _used_names(
     of_loss = [
         expression.names for use, expression in parsed if use.path[0] in ("define", "loss") or use.path[1] == "formula"
     ]
-    return used, frozenset().union(*of_loss)
+    section = experiment.gradients
+    by_hand = section.of.keys() if section is not None and section.use else ()
+    return used, frozenset(by_hand).union(*of_loss)
 
 
 def _data(experiment: Experiment) -> Iterator[Problem]:

@@ -235,7 +235,6 @@ REFUSED = [
     ("{kind: formula, update: {parameter: parameter - lr*gradient}}", "unknown name 'lr'"),
     ("{kind: formula, update: {v: gradient}}", "no line of update gives the parameter its new value"),
     ("{kind: formula, state: {v: 0}, update: {parameter: parameter - v}}", "no line of update gives 'v' a new value"),
-    ("{kind: formula, update: {parameter: parameter - learning_rate*gradient}}", "learning_rate, which is not given"),
     ("{kind: formula, update: {m: 2*gradient, parameter: parameter - gradient}}", "no line below uses 'm'"),
     ("{kind: formula, update: {parameter: parameter - m, m: gradient}}", "'m' is not known yet"),
     ("{kind: formula, settings: {gradient: 1}, update: {parameter: parameter}}", "'gradient' has a meaning of its own"),
