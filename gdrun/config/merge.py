@@ -13,9 +13,9 @@ from .source import Node, Span
 def merge(parent: Node, child: Node, form: Form) -> Node:
     """Return `parent` with what `child` says instead.
 
-    Mappings merge key by key, new keys in the place that `child` gives them, unless `child` names another kind, which replaces the section; anything else replaces.
-    A null deletes the parent's key, or is the value where the language gives null a meaning. Keys that exclude each
-    other (epochs, steps) replace each other.
+    Mappings merge key by key, new keys in the place that `child` gives them, unless `child` names another kind, which
+    replaces the section; anything else replaces. A null deletes the parent's key, or is the value where the language
+    gives null a meaning. Keys that exclude each other (epochs, steps) replace each other.
 
     Args:
         parent, child: values of the same place of a config; neither is changed.
@@ -39,7 +39,7 @@ def merge(parent: Node, child: Node, form: Form) -> Node:
 def _order(parent: list[str], child: list[str]) -> list[str]:
     """Return the names of both in the order of a merged mapping, which decides what formulas see.
 
-    Those of `parent` stay where they are; what is new in `child` stands before the name of `parent` that follows it there.
+    Those of `parent` stay where they are; what is new in `child` stands before the name of `parent` that follows it.
     Names of both that the child has in another order take the child's.
     """
     shared = iter([name for name in child if name in parent])

@@ -15,12 +15,13 @@ from gdrun.config.names import MOMENT, ConfigNames, Use, in_order
 from gdrun.config.section import MAX_LISTED_FORMULAS, num_texts, read_formula
 from gdrun.config.source import Node
 from gdrun.data import DataSection
-from gdrun.errors import ConfigPath, Problem
+from gdrun.errors import ConfigPath, FormulaError, Problem
+from gdrun.formula.nodes import FunctionDefinition, NamedCallNode, walk
 from gdrun.formula.parse import Expression, check_names
 from gdrun.formula.table import TABLE
 from gdrun.suggest import did_you_mean
 
-from .experiment import Experiment, RepeatedDefinition
+from .experiment import Experiment, RepeatedDefinition, is_function
 from .sweep_check import sweep_problems
 
 MAX_PROBLEMS = 50
@@ -48,7 +49,10 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
         # Formulas that are only numbers have no names.
         if 1 <= num_texts(use.formula) <= MAX_LISTED_FORMULAS:
             parsed.append((use, read_formula(use.formula)))
-    of_names = [problem for use, expression in parsed for problem in _name_problems(use, expression, root)]
+    of_names = [
+        *(problem for use, expression in parsed for problem in _call_problems(use, expression, names.functions)),
+    ]
+    of_names += [problem for use, expression in parsed for problem in _name_problems(use, expression, root)]
     used, reached = _used_names(experiment, parsed)
     if any(problem.path[0] in ("define", "loss", "model") for problem in of_names):
         reached = None  # a name that is misspelt there may stand for any parameter
@@ -77,10 +81,11 @@ def names_of(experiment: Experiment) -> ConfigNames:
         inputs=() if data is None else data.input_names(),
         has_target=data is not None and data.has_target,
         has_weights=data is not None and data.has_weights,
-        definitions=tuple(experiment.define),
+        definitions=tuple(key for key in experiment.define if not is_function(key)),
         parameters=model.parameter_names(),
         parameters_in_formulas=model.parameters_in_formulas(),
         networks=model.network_names(),
+        functions=experiment.functions(),
         outputs=model.output_names(),
     )
 
@@ -120,47 +125,84 @@ def uses(experiment: Experiment, names: ConfigNames) -> Iterator[Use]:
 
 
 def _define(define: Mapping[str, Any], names: ConfigNames) -> Iterator[Use]:
-    everything = tuple(define)
+    everything = tuple(key.partition("(")[0] for key in define)
+    by_key = {function.key: function for function in names.functions.values()}
     for position, (name, value) in enumerate(define.items()):
-        later = everything[position:]
+        later, above = everything[position:], everything[:position]
         usual = names.in_formulas
-        visible = None if usual is None else (*usual, *everything[:position], *names.prediction)
+        values = tuple(other for other in above if other not in names.functions)
+        visible = None if usual is None else (*usual, *values, *names.prediction)
+        callables = (*names.networks, *(other for other in above if other in names.functions))
+        if name in by_key:
+            for default in by_key[name].defaults.values():
+                yield Use(("define", name), default.text, visible, callables, later, key=True)
+            visible = None if visible is None else (*visible, *by_key[name].parameters)
         if not isinstance(value, RepeatedDefinition):
-            yield Use(("define", name), value, visible, names.networks, later)
+            yield Use(("define", name), value, visible, callables, later)
             continue
-        yield Use(("define", name, "start"), value.start, visible, names.networks, later)
+        yield Use(("define", name, "start"), value.start, visible, callables, later)
         inner = None if visible is None else (*visible, name, "i")
         own = tuple(value.define)
         for place, (key, formula) in enumerate(value.define.items()):
-            above = None if inner is None else (*inner, *own[:place])
-            yield Use(("define", name, "define", key), formula, above, names.networks, (*own[place:], *later[1:]))
+            known = None if inner is None else (*inner, *own[:place])
+            yield Use(("define", name, "define", key), formula, known, callables, (*own[place:], *later[1:]))
         inner = None if inner is None else (*inner, *own)
         for key, formula in (("repeat", value.repeat), ("while", value.while_)):
-            yield Use(("define", name, key), formula, inner, names.networks, later[1:])
+            yield Use(("define", name, key), formula, inner, callables, later[1:])
 
 
 def _name_problems(use: Use, expression: Expression, root: Node) -> Iterator[Problem]:
     if use.names is None:
         return
     # Only unknown names, and not all of them: each suggestion takes time.
-    names = tuple(name for name in expression.names_at if name[0] not in use.names and name[0] != "pi")[:MAX_UNKNOWN]
+    # The parameters of a network's layers, net.dense1.kernel, are only known once it is built.
+    known = (*use.names, "pi")
+    names = tuple(
+        name for name in expression.names_at if name[0] not in known and not name[0].startswith(_layers(use.callables))
+    )[:MAX_UNKNOWN]
     calls = tuple(call for call in expression.calls_at if call[0] not in TABLE and call[0] not in use.callables)
     if not names and not calls:
         return
     unknown = replace(expression, names_at=names, calls_at=calls[:MAX_UNKNOWN])
     for error in check_names(unknown, use.names, use.callables):
         problem = error.problem(use.path)
-        early = next((name for name in use.later if error.message == f"unknown name '{name}'"), None)
+        if use.key:
+            problem = replace(problem, offset=None, length=None, key=True)
+        early = next(
+            (name for name in use.later if error.message.startswith("unknown ") and f"'{name}'" in error.message), None
+        )
         if early is None:
             yield problem
-        elif early == use.path[-1] or (len(use.path) > 1 and early == use.path[1]):
+        elif early in (str(step).partition("(")[0] for step in use.path[1:]):
             yield replace(problem, message=f"'{early}' is defined by itself", hint=None)
         else:
             hint = f"{_IN_ORDER[str(use.path[0])]} are evaluated in order; move '{early}' above this"
             here, there = root.at(use.path), root.at((*use.path[:-1], early))
             if here is not None and there is not None and here.span.source.name != there.span.source.name:
-                hint = f"this line is inherited; in {there.span.source.name} write '{early}' and below it '{use.path[-1]}'"
+                hint = (
+                    f"this line is inherited; in {there.span.source.name} write '{early}' and below it '{use.path[-1]}'"
+                )
             yield replace(problem, message=f"'{early}' is not known yet", hint=hint)
+
+
+def _layers(networks: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{name}." for name in networks)
+
+
+def _call_problems(use: Use, expression: Expression, functions: Mapping[str, FunctionDefinition]) -> Iterator[Problem]:
+    """Yield calls of the config's own functions whose arguments do not fit, and networks that are given keywords."""
+    for node in walk(expression.root) if functions or use.callables else ():
+        if isinstance(node, NamedCallNode) and node.name in use.callables:
+            try:
+                if node.name in functions:
+                    functions[node.name].pair(node)
+                elif node.keywords:
+                    raise FormulaError(
+                        f"{node.name} takes no keyword arguments", offset=node.offset, length=node.length
+                    )
+            except FormulaError as error:
+                path, error.offset = expression.locate(error.offset or 0)
+                yield error.problem((*use.path, *path))
 
 
 def _hidden_names(names: ConfigNames, parsed: list[tuple[Use, Expression]]) -> Iterator[Problem]:
@@ -191,11 +233,12 @@ def _clashes(experiment: Experiment) -> Iterator[Problem]:
     owner: dict[str, ConfigPath] = {}
     for path, names in sections:
         is_loop = len(path) == 3 and path[0] == "define"
-        for name in names:
+        for key in names:
+            name = key.partition("(")[0]
             if name in owner:
                 there = ".".join(map(str, owner[name]))
                 hint = "give one of them another name"
-                yield Problem(f"the name '{name}' is taken by {there}", (*path, name), hint, key=True)
+                yield Problem(f"the name '{name}' is taken by {there}", (*path, key), hint, key=True)
             elif not is_loop:
                 # Names within a loop are its own: another loop may have the same.
                 owner[name] = (*path, name)

@@ -149,7 +149,7 @@ def _mistakes(text: str) -> Iterator[FormulaError]:
     roles: list[str] = []  # of the brackets that are open
     for token in _TOKEN.finditer(text):
         word, offset = token.group(), token.start()
-        if token["attribute"]:
+        if token["attribute"] and is_python(word):
             yield attribute(word, offset)
         if word in KEYWORDS - _VALUES - _LOGIC:
             yield _error(f"{word!r} is not part of formulas", offset, word, _KEYWORD_MENDS.get(word))
@@ -183,6 +183,11 @@ def missing_operator(text: str, offset: int, before: str) -> FormulaError:
 def private_name(word: str, offset: int) -> FormulaError:
     """Return the error of a name that begins with an underscore."""
     return _error(f"{word!r}: a name starts with a letter", offset, word, "rename it")
+
+
+def is_python(written: str) -> bool:
+    """Return whether `owner.name` is an attribute as Python has them, x.T or np.exp, and not a layer's parameter."""
+    return written.rpartition(".")[2] in (*TABLE, "T", "pi", "shape")
 
 
 def attribute(written: str, offset: int) -> FormulaError:

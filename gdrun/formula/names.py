@@ -84,6 +84,9 @@ def _at(expression: Expression, offset: int, length: int, message: str, hint: st
 def _unknown_name(name: str, names: frozenset[str], callables: frozenset[str]) -> tuple[str, str]:
     if name in callables or name in TABLE:
         return f"{name!r} is a function", f"call it: {TABLE[name].signature if name in TABLE else name + '(...)'}"
+    last = name.rpartition(".")[2]
+    if last != name and last in names:
+        return f"unknown name {name!r}", f"write {last}"
     return f"unknown name {name!r}", _suggest(name, names | {"pi"}, "names here")
 
 

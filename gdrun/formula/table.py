@@ -32,7 +32,8 @@ _KINDS = {
     "axis": "axis", "axes": "axis", "keepdims": "flag", "descending": "flag", "lower": "flag", "adjoint": "flag",
     "approximate": "flag", "shape": "shape", "reps": "shape", "num": "integer", "depth": "integer", "shift": "integer",
     "repeats": "integer", "k": "integer", "ord": "number", "alpha": "number", "base": "number", "values": "values",
-    "expr": "expression", "name": "name", "width": "shape", "range.start": "end", "range.stop": "end", "range.step": "end",
+    "expr": "expression", "name": "name", "width": "shape", "range.start": "end",
+    "range.stop": "end", "range.step": "end",
 }  # fmt: skip
 
 # Other spellings of keywords, from numpy and TensorFlow.

@@ -91,8 +91,8 @@ class KerasOptimizer(OptimizerSection):
     """True where the update takes a sign, norm or ratio of the gradient, finite where the gradient is not."""
 
     weight_decay: NonNegative | None = None
-    """Decoupled weight decay: each step also subtracts weight_decay * learning_rate * parameter. In float64 too it is the
-    float32 value, as in Keras."""
+    """Decoupled weight decay: each step also subtracts weight_decay * learning_rate * parameter. In float64 too it is
+    the float32 value, as in Keras."""
     clipnorm: PositiveNumber | None = None
     """Each parameter's gradient is scaled down to this norm."""
     clipvalue: PositiveNumber | None = None

@@ -105,8 +105,55 @@ def test_an_inherited_line_is_named_with_its_file_and_the_mend(tmp_path):
 
 @pytest.mark.parametrize("section", ["constants", "define"])
 def test_a_child_changes_one_line_and_the_others_stay_in_order(tmp_path, section):
-    parent = f"{section}: {{a: 1, b: a + 1, c: a + b}}\nmodel: {{kind: formula, formula: c * x, parameters: {{x: 1}}}}\n"
+    parent = (
+        f"{section}: {{a: 1, b: a + 1, c: a + b}}\nmodel: {{kind: formula, formula: c * x, parameters: {{x: 1}}}}\n"
+    )
     child = f"extends: parent.yaml\n{section}: {{z: 5, b: a + z}}\n"
     accepted(tmp_path, child, parent=parent + REST)
     values = getattr(load_config(tmp_path / "child.yaml").experiment, section)
     assert list(values) == ["a", "z", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("define", "formula", "message"),
+    [
+        ('{"f(p)": p**2}', "f(x, 2)", "f takes at most 1 arguments"),
+        ('{"f(p)": p**2}', "f + x", "'f' is a function"),
+        ('{"f(p)": p**2 + q}', "f(x)", "unknown name 'q'"),
+        ('{"f(p)": g(p), "g(p)": p}', "f(x)", "'g' is not known yet"),
+        ('{"f(p)": f(p - 1)}', "f(x)", "'f' is defined by itself"),
+        ('{"f(p, q=r)": p}', "f(x)", "unknown name 'r'"),
+        ('{"f(p": p}', "f(x)", "is not the head of a function"),
+        ('{"f(p)": {start: 1, repeat: p, times: 3}}', "f(x)", "is one formula, not a loop"),
+        ('{"x(p)": p}', "x(x)", "the name 'x' is taken by define.x"),
+    ],
+)
+def test_functions_that_cannot_be_called_are_refused(tmp_path, define, formula, message):
+    text = f"define: {define}\nmodel: {{kind: formula, formula: '{formula}', parameters: {{x: 1}}}}\n" + REST
+    assert any(message in problem.message for problem in refused(tmp_path, text))
+
+
+def test_functions_are_seen_by_all_formulas_of_the_step(tmp_path):
+    text = """
+define: {"f(p, q=2)": p**q, "g(p)": f(p) + 1, h: g(x)}
+data: {kind: values, inputs: {x: [1, 2]}, target: [1, 2]}
+model: {kind: formula, formula: f(a) * x + h, parameters: {a: 1}}
+loss: {kind: formula, formula: mean(f(prediction - target))}
+metrics: [{name: m, formula: mean(g(prediction))}]
+record: {formulas: {r: f(a)}, after: {s: f(a)}}
+gradients: {of: {a: "2 * f(a, 1)"}}
+optimizer: sgd
+schedule: {steps: 3, stop: {formula: f(a) > 100}}
+"""
+    accepted(tmp_path, text)
+
+
+def test_a_metric_is_no_attribute_of_the_prediction(tmp_path):
+    text = """
+data: {kind: values, inputs: {x: [1, 2]}, target: [0, 1]}
+model: {kind: formula, formula: {p: a * x, q: a + x}, parameters: {a: 1}}
+loss: {kind: formula, formula: mean((FORMULA - target)**2)}
+"""
+    (problem,) = refused(tmp_path, text.replace("FORMULA", "prediction.p") + REST)
+    assert problem.hint == "write p"
+    accepted(tmp_path, text.replace("FORMULA", "p") + REST)

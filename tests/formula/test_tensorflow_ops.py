@@ -74,7 +74,9 @@ def test_host_values_take_the_tensors_dtype():
     assert value("c * 2", c=constant).dtype == np.float32
 
 
-@pytest.mark.parametrize("text", ["1 - 0.999", "0.1 + 0.2", "1/3", "0.7 * 3 - 2", "c / 3 + 0.1", "sqrt(0.1)", "[0.1, 0.2] / 3"])
+@pytest.mark.parametrize(
+    "text", ["1 - 0.999", "0.1 + 0.2", "1/3", "0.7 * 3 - 2", "c / 3 + 0.1", "sqrt(0.1)", "[0.1, 0.2] / 3"]
+)
 def test_what_is_known_before_the_run_is_computed_in_its_precision(text: str):
     single = {name: np.float32(number) for name, number in (("c", 0.7),)}
     numbers = re.sub(r"\d+\.\d+|\b\d+\b", lambda match: f"np.float32({match.group()})", text)
