@@ -49,10 +49,8 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
         # Formulas that are only numbers have no names.
         if 1 <= num_texts(use.formula) <= MAX_LISTED_FORMULAS:
             parsed.append((use, read_formula(use.formula)))
-    of_names = [
-        *(problem for use, expression in parsed for problem in _call_problems(use, expression, names.functions)),
-    ]
-    of_names += [problem for use, expression in parsed for problem in _name_problems(use, expression, root)]
+    of_names = [problem for use, expression in parsed for problem in _call_problems(use, expression, names.functions)]
+    of_names += [problem for use, expression in parsed for problem in _name_problems(use, expression, names, root)]
     used, reached = _used_names(experiment, parsed)
     if any(problem.path[0] in ("define", "loss", "model") for problem in of_names):
         reached = None  # a name that is misspelt there may stand for any parameter
@@ -151,14 +149,13 @@ def _define(define: Mapping[str, Any], names: ConfigNames) -> Iterator[Use]:
             yield Use(("define", name, key), formula, inner, callables, later[1:])
 
 
-def _name_problems(use: Use, expression: Expression, root: Node) -> Iterator[Problem]:
+def _name_problems(use: Use, expression: Expression, known: ConfigNames, root: Node) -> Iterator[Problem]:
     if use.names is None:
         return
     # Only unknown names, and not all of them: each suggestion takes time.
-    # The parameters of a network's layers, net.dense1.kernel, are only known once it is built.
-    known = (*use.names, "pi")
+    usual = (*use.names, "pi")
     names = tuple(
-        name for name in expression.names_at if name[0] not in known and not name[0].startswith(_layers(use.callables))
+        name for name in expression.names_at if name[0] not in usual and not _may_be_of_a_layer(name[0], use, known)
     )[:MAX_UNKNOWN]
     calls = tuple(call for call in expression.calls_at if call[0] not in TABLE and call[0] not in use.callables)
     if not names and not calls:
@@ -185,8 +182,12 @@ def _name_problems(use: Use, expression: Expression, root: Node) -> Iterator[Pro
             yield replace(problem, message=f"'{early}' is not known yet", hint=hint)
 
 
-def _layers(networks: Iterable[str]) -> tuple[str, ...]:
-    return tuple(f"{name}." for name in networks)
+def _may_be_of_a_layer(name: str, use: Use, known: ConfigNames) -> bool:
+    """Return whether `name` may be a parameter, dense1.kernel, of a model whose parameters are known once it is built."""
+    owner, dot, _ = name.partition(".")
+    if not dot or known.parameters is not None or use.path[0] in ("constants", "data", "optimizer"):
+        return False
+    return owner in known.networks if known.networks else owner not in (use.names or ())
 
 
 def _call_problems(use: Use, expression: Expression, functions: Mapping[str, FunctionDefinition]) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ stand here.
 from __future__ import annotations
 
 import copy
+import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -288,6 +289,8 @@ class _Evaluator:
                 return self.named_call(node)
             case nodes.FlagNode():
                 return float(node.value)
+        if isinstance(node, nodes.TextNode):
+            raise self.error(node, "a text has no value", "only einsum takes a text, its indices")
         raise self.error(node, "None has no value", "None only stands in an index")
 
     def error(self, node: FormulaNode, message: str, hint: str | None = None) -> FormulaError:
@@ -368,6 +371,8 @@ class _Evaluator:
     def index(self, node: nodes.IndexNode) -> Any:
         value = self.value(node.value)
         items = tuple(self.index_item(item) for item in node.items)
+        if isinstance(value, tuple):  # arrays of several shapes, from clip_by_global_norm
+            return self.guard(node, "the index", lambda: operator.itemgetter(*items)(value))
         return self.guard(node, "the index", lambda: self.ops.index(value, items), (value,))
 
     def index_item(self, node: FormulaNode) -> Any:
@@ -427,6 +432,10 @@ class _Evaluator:
                 return self.integers(node, what)
             case "end":
                 return self.exact.value(node)
+            case "text":
+                if not isinstance(node, nodes.TextNode):
+                    raise self.error(node, f"{what} are letters in quotes", "as in einsum('ij,jk->ik', A, B)")
+                return node.text
         return self.value(node)
 
     def static(self, node: FormulaNode, what: str) -> Any:

@@ -27,6 +27,7 @@ KEYWORDS = frozenset(keyword.kwlist)
 _VALUES = frozenset({"True", "False", "None"})
 _LOGIC = frozenset({"and", "or", "not"})
 _FOREIGN = re.compile(r"//|&&|\|\||:=|=>|->|<>|<<|>>|!(?!=)|[%^&|~;#{}\"'`\\$?]|[^ -~]")
+_INDICES = re.compile(r"(\beinsum\( *)(['\"])[A-Za-z, >-]{1,60}\2")
 _TOKEN = re.compile(
     r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[jJ]?)"
     r"|(?P<attribute>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)"
@@ -85,12 +86,18 @@ def clean(text: str) -> str:
             hint="name its parts in define:",
         )
     cleaned = re.sub(r"[\n\r\t]", " ", text)
-    if (foreign := _FOREIGN.search(cleaned)) is not None:
+    masked = _without_indices(cleaned)
+    if (foreign := _FOREIGN.search(masked)) is not None:
         raise _foreign(foreign.group(), foreign.start())
     if not cleaned.strip():
         raise FormulaError("the formula is empty", hint="write a number or an expression")
-    _check_brackets(cleaned)
+    _check_brackets(masked)
     return cleaned
+
+
+def _without_indices(text: str) -> str:
+    """Return `text` with a name of the same length in place of einsum's indices in quotes."""
+    return _INDICES.sub(lambda match: match[1] + "x" * (len(match[0]) - len(match[1])), text)
 
 
 def _foreign(written: str, offset: int) -> FormulaError:
@@ -132,6 +139,7 @@ def mistake(text: str, offset: int | None = None) -> FormulaError:
     Args:
         offset: the place at which Python gave up, shown where no usual mistake is found.
     """
+    text = _without_indices(text)
     error = next(_mistakes(text), None)
     if error is not None:
         return error

@@ -36,6 +36,13 @@ class NoneNode(FormulaNode):
 
 
 @dataclass(frozen=True, slots=True)
+class TextNode(FormulaNode):
+    """A text in quotes, the indices of `einsum`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class EllipsisNode(FormulaNode):
     """`...` in an index."""
 

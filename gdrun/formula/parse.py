@@ -287,9 +287,11 @@ class _Converter:
             return nodes.FlagNode(*place, value)
         if value is None:
             return nodes.NoneNode(*place)
+        if isinstance(value, str):
+            return nodes.TextNode(*place, value)
         if value is Ellipsis:
             raise self.refuse(node, "'...' only stands in an index", "as in x[..., 0]")
-        assert isinstance(value, int | float | complex), "clean refuses quotes"
+        assert isinstance(value, int | float | complex), "clean refuses other texts"
         number = _finite(value)
         if number is None:
             raise self.refuse(node, "the number is too large for float64", "the largest is about 1.8e308")

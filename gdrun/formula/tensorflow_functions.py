@@ -116,6 +116,15 @@ def where(promotion: Promotion, condition: T, a: T, b: T) -> T:
     return tf.where(promotion.truth(condition), a, b)
 
 
+def clip_by_norm(x: T, clip_norm: T, axis: Any = None) -> T:
+    return tf.clip_by_norm(x, clip_norm, list(axis) if isinstance(axis, tuple) else axis)
+
+
+def clip_by_global_norm(promotion: Promotion, values: Sequence[T], clip_norm: T) -> tuple[T, ...]:
+    *tensors, bound = promotion.alike(*values, clip_norm)
+    return tuple(tf.clip_by_global_norm(tensors, bound)[0])
+
+
 def _rank(x: tf.Tensor) -> int:
     if x.shape.rank is None:
         raise FormulaError("the number of axes is not known before the run")
@@ -146,6 +155,23 @@ def dot(a: T, b: T) -> T:
 
 def tensordot(a: T, b: T, num: int = 2) -> T:
     return tf.tensordot(a, b, num)
+
+
+def einsum(*operands: T, subscripts: str) -> T:
+    numpy_functions.check_einsum(subscripts, [operand.shape.as_list() for operand in operands])
+    return tf.einsum(subscripts, *operands)
+
+
+def conv1d(x: T, filters: T, stride: int = 1, same: bool = False) -> T:
+    if (_rank(x), _rank(filters)) != (3, 3):
+        raise ValueError("needs x of 3 axes and filters of 3")
+    return numpy_functions.convolved(x, filters, stride, same, tf.pad)
+
+
+def conv2d(x: T, filters: T, stride: int = 1, same: bool = False) -> T:
+    if (_rank(x), _rank(filters)) != (4, 4):
+        raise ValueError("needs x of 4 axes and filters of 4")
+    return numpy_functions.convolved(x, filters, stride, same, tf.pad)
 
 
 def outer(a: T, b: T) -> T:

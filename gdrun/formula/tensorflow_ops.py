@@ -124,16 +124,16 @@ class TensorFlowOps:
 
     def _rounded_argument(self, function: str, name: str, part: Any) -> Any:
         parameter = TABLE[function].parameter(name)
-        if parameter is not None and parameter.kind == "value":
-            return self._rounded(part)
-        return tuple(map(self._rounded, part)) if parameter is not None and parameter.kind == "values" else part
+        return self._rounded(part) if parameter is not None and parameter.kind in ("value", "values") else part
 
     def _rounded(self, value: Any) -> Any:
-        """Return a host value in the run's precision; counts and truth values stay.
+        """Return a host value, or several, in the run's precision; counts and truth values stay.
 
         Rounded to float32 after each operation, float64's + - * / and sqrt have the bits of float32's own (Figueroa
         1995: 53 digits are more than twice 24).
         """
+        if self.rounds and isinstance(value, tuple):
+            return tuple(map(self._rounded, value))
         if not self.rounds or np.asarray(value).dtype.kind not in "fc":
             return value
         return self.promotion.fitted(np.asarray(value))

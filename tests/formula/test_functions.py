@@ -21,7 +21,9 @@ def scope(*functions: tuple[str, Any], define: dict[str, Any] | None = None, **v
     return Scope(
         {name: tf.constant(value, tf.float64) for name, value in values.items()},
         ops=tensorflow_ops.table("float64"),
-        definitions={name: item if isinstance(item, LoopDefinition) else parse(item) for name, item in (define or {}).items()},
+        definitions={
+            name: item if isinstance(item, LoopDefinition) else parse(item) for name, item in (define or {}).items()
+        },
         functions={function.name: function for function in defined},
         draws=tf.constant([3, 1], tf.int64),
     )
@@ -116,7 +118,9 @@ def test_calls_that_do_not_fit_are_refused(text, message):
     assert message in caught.value.message
 
 
-@pytest.mark.parametrize("head", ["f()", "f(1)", "f(p, p)", "f(p)(q)", "f(p.q)", "sum(p)", "f(target)", "f(q=1, p)", "f(*p)"])
+@pytest.mark.parametrize(
+    "head", ["f()", "f(1)", "f(p, p)", "f(p)(q)", "f(p.q)", "sum(p)", "f(target)", "f(q=1, p)", "f(*p)"]
+)
 def test_heads_that_are_none_are_refused(head):
     with pytest.raises(FormulaError):
         parse_function(head, 0)
@@ -132,7 +136,9 @@ def test_the_parameter_of_a_layer_is_a_name():
     assert caught.value.hint == "did you mean 'net.dense1.kernel'?"
 
 
-@pytest.mark.parametrize("text", ["x.T", "np.exp(x)", "math.pi", "x.shape[0]", "x[0].size", "tf.reduce_mean(x)", "a.b.sum"])
+@pytest.mark.parametrize(
+    "text", ["x.T", "np.exp(x)", "math.pi", "x.shape[0]", "x[0].size", "tf.reduce_mean(x)", "a.b.sum"]
+)
 def test_attributes_as_python_has_them_are_refused_with_the_formula_for_them(text):
     with pytest.raises(FormulaError) as caught:
         parse(text)
