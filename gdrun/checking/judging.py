@@ -12,7 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from gdrun.errors import FormulaError
 from gdrun.experiment.expect import Bound
+from gdrun.formula import numpy_ops
+from gdrun.formula.evaluate import Scope, evaluate
+from gdrun.formula.parse import parse
 from gdrun.text import human_number, safe_text
 
 Arrays = Mapping[str, np.ndarray]
@@ -61,6 +65,7 @@ def judge(what: str, expected: Any, values: Arrays, name: str, outer: Any, dtype
     """Yield the rows of one expected number or array: its value, and its bounds."""
     what = safe_text(what, limit=100)
     bound = bound_of(expected)
+    values = _with_parts(values, name)
     if name not in values or values[name] is None:
         known = ", ".join(safe_text(key, limit=64) for key in list(values)[:20]) or "nothing"
         wanted = value_text(bound.value) if bound.value is not None else _limits(bound)
@@ -75,6 +80,19 @@ def judge(what: str, expected: Any, values: Arrays, name: str, outer: Any, dtype
         if limit is not None:
             ok = bool(got.size and np.all(met(got, limit)))
             yield Judgement(what, f"{sign} {human_number(limit)}", "", value_text(got), ok)
+
+
+def _with_parts(values: Arrays, name: str) -> Arrays:
+    """Return `values` with the value of `name`, where that is a formula of them: W[0, 1], norm(dense1.kernel)."""
+    if name in values:
+        return values
+    try:
+        expression = parse(name)
+        if not expression.names <= values.keys() or any(values[used] is None for used in expression.names):
+            return values
+        return {**values, name: numpy_ops.number(evaluate(expression, Scope(values, ops=numpy_ops.table())))}
+    except FormulaError:
+        return values
 
 
 def _judge_value(what: str, value: Any, got: np.ndarray, tolerances: Tolerances, dtype: np.dtype) -> Judgement:

@@ -183,7 +183,7 @@ def _name_problems(use: Use, expression: Expression, known: ConfigNames, root: N
 
 
 def _may_be_of_a_layer(name: str, use: Use, known: ConfigNames) -> bool:
-    """Return whether `name` may be a parameter, dense1.kernel, of a model whose parameters are known once it is built."""
+    """Return whether `name` may be a parameter, dense1.kernel, of a model whose parameters only building shows."""
     owner, dot, _ = name.partition(".")
     if not dot or known.parameters is not None or use.path[0] in ("constants", "data", "optimizer"):
         return False
@@ -355,7 +355,19 @@ def _parameters(experiment: Experiment, names: ConfigNames) -> Iterator[Problem]
         yield from _unknown(name, names.parameters, "parameter", ("gradients", "of", name))
     for section, expected in (("parameters", experiment.expect.parameters), ("gradients", experiment.expect.gradients)):
         for name in expected:
-            yield from _unknown(name, names.parameters, "parameter", ("expect", section, name))
+            yield from _unknown_in(name, names.parameters, "parameter", ("expect", section, name))
+
+
+def _unknown_in(key: str, names: Iterable[str], what: str, path: ConfigPath) -> Iterator[Problem]:
+    """Yield the unknown names in a key of `expect`, which is a name or a formula of names, W[0, 1]."""
+    names = list(names)
+    try:
+        used = {key} if key in names else read_formula(key).names - {"pi"}
+    except FormulaError as error:
+        yield replace(error.problem(path), offset=None, length=None, key=True)
+        return
+    for name in sorted(used):
+        yield from _unknown(name, names, what, path)
 
 
 def _unknown(name: str, names: Iterable[str], what: str, path: ConfigPath, *, key: bool = True) -> Iterator[Problem]:
@@ -378,8 +390,8 @@ def _expect(experiment: Experiment, names: ConfigNames, root: Node) -> Iterator[
             path: ConfigPath = ("expect", "trace", position)
             node = root.at((*path, "values"))
             for name in row.values:
-                if name not in columns and "." not in name:
-                    yield from _unknown(name, columns, "column", (*path, *(("values",) if node else ()), name))
+                if "." not in name:
+                    yield from _unknown_in(name, columns, "column", (*path, *(("values",) if node else ()), name))
     if expect.predictions is not None and names.inputs is not None:
         for name in expect.predictions.inputs:
             yield from _unknown(name, names.inputs, "input", ("expect", "predictions", name))

@@ -122,7 +122,9 @@ def clip_by_norm(x: T, clip_norm: T, axis: Any = None) -> T:
 
 def clip_by_global_norm(promotion: Promotion, values: Sequence[T], clip_norm: T) -> tuple[T, ...]:
     *tensors, bound = promotion.alike(*values, clip_norm)
-    return tuple(tf.clip_by_global_norm(tensors, bound)[0])
+    # Not by tf.linalg.global_norm: vectorized_map cannot convert its L2Loss.
+    together = tf.norm(tf.stack([tf.norm(tensor) for tensor in tensors]))
+    return tuple(tf.clip_by_global_norm(tensors, bound, together)[0])
 
 
 def _rank(x: tf.Tensor) -> int:

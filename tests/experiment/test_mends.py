@@ -157,3 +157,23 @@ loss: {kind: formula, formula: mean((FORMULA - target)**2)}
     (problem,) = refused(tmp_path, text.replace("FORMULA", "prediction.p") + REST)
     assert problem.hint == "write p"
     accepted(tmp_path, text.replace("FORMULA", "p") + REST)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("a[0]", None),
+        ("norm(a)", None),
+        ("b[0]", "there is no parameter 'b'"),
+        ("a[0", "never closed"),
+        ("a b", "missing"),
+    ],
+)
+def test_the_parts_that_are_expected_are_of_parameters(tmp_path, key, message):
+    text = "model: {kind: formula, formula: sum(a), parameters: {a: [1, 2]}}\n"
+    text += f"expect: {{parameters: {{'{key}': 1}}}}\n"
+    if message is None:
+        accepted(tmp_path, text + REST)
+    else:
+        (problem,) = refused(tmp_path, text + REST)
+        assert message in problem.message
