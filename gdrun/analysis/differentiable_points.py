@@ -20,10 +20,9 @@ from gdrun.formula.nodes import Expression
 from gdrun.formula.parse import parse
 from gdrun.formula.tensorflow_functions import is_tensor
 from gdrun.formula.tensorflow_ops import TensorFlowOps
-from gdrun.text import safe_text
+from gdrun.text import safe_text, split_points
 
 from .evaluation_point import EvaluationPoint, config_or_run, point_of
-from .grad_arguments import split_points
 from .nonfinite import WatchingOps
 from .unconnected import NO_WAY, counts, reason
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import UsageError
-from gdrun.text import safe_text
+from gdrun.text import safe_text, split_points
 
-from .grad_arguments import assignments, is_source, split_points
+from .grad_arguments import assignments, is_source
 from .unconnected import NO_WAY
 
 if TYPE_CHECKING:
