@@ -38,9 +38,6 @@ class GeneratedData(DataSection):
         """Number of inputs: the plane's two, unless a kind says otherwise."""
         return 2
 
-    def num_examples(self) -> int:
-        return self.size
-
     def input_names(self) -> tuple[str, ...]:
         return ("x",) if self.num_features == 1 else tuple(f"x{k + 1}" for k in range(self.num_features))
 

@@ -124,10 +124,6 @@ class DataSection(Section):
         """True where examples count differently in the loss."""
         return self.example_weights is not None or (self.class_weights is not None and self.has_target)
 
-    def num_examples(self) -> int | None:
-        """Return the number of examples before a part is held out; None where only loading shows it."""
-        return None
-
     def input_names(self) -> tuple[str, ...] | None:
         """Return the names of the inputs; None where only loading shows them."""
         return None

@@ -28,10 +28,6 @@ class ValuesData(DataSection):
     def has_target(self) -> bool:
         return self.target is not None
 
-    def num_examples(self) -> int | None:
-        first = next(iter(self.inputs.values()))
-        return len(first) if isinstance(first, tuple | list) else None
-
     def input_names(self) -> tuple[str, ...]:
         return tuple(self.inputs)
 

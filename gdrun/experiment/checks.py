@@ -325,11 +325,6 @@ def _schedule(experiment: Experiment) -> Iterator[Problem]:
     for key in ("batch_size", "order"):
         if data is None and getattr(schedule, key) is not None:
             yield Problem(f"{key} is about examples, but there is no data", ("schedule", key), key=True)
-    size, examples = schedule.batch_size, None if data is None else data.num_examples()
-    if size is not None and examples is not None and size > examples:
-        message = f"batch_size is {size:g}, but the data has {examples} examples"
-        hint = "leave batch_size out to use all of them at once"
-        yield Problem(message, ("schedule", "batch_size"), hint)
     validated = data is not None and data.validation is not None
     for path, watch in schedule.watches():
         is_written = "metric" in watch.model_fields_set

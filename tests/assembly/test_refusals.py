@@ -55,7 +55,7 @@ CASES = {
         ["'w'", "gradient"],
     ),
     "batch larger than the data": (
-        ["schedule.batch_size=5"],
+        ["schedule.batch_size=5", "schedule.drop_remainder=true"],
         ("schedule", "batch_size"),
         ["5", "4 examples", "leave batch_size out"],
     ),
