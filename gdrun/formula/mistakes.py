@@ -62,7 +62,7 @@ _LOOKALIKES = {
     "π": "pi", "≤": "<=", "≥": ">=", "≠": "!=", "∑": "sum", "∂": "grad",
 }  # fmt: skip
 _KEYWORD_MENDS = {
-    "lambda": "a formula defines no functions; name values in define:",
+    "lambda": "write a function in define: f(x): x**2",
     "if": "write where(condition, a, b)",
     "else": "write where(condition, a, b)",
     "for": "work on whole arrays, or write a loop in define:",
