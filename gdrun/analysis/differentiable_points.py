@@ -15,7 +15,7 @@ from gdrun.config.source import Source
 from gdrun.derivatives import Evaluate, TargetValues, Watch
 from gdrun.errors import ConfigError, FormulaError, Problem, UsageError
 from gdrun.formula.evaluate import Scope, evaluate, evaluate_constants
-from gdrun.formula.names import check_name, check_names
+from gdrun.formula.name_checks import check_name, check_names
 from gdrun.formula.nodes import Expression
 from gdrun.formula.parse import parse
 from gdrun.formula.tensorflow_functions import is_tensor

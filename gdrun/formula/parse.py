@@ -16,7 +16,7 @@ from gdrun.errors import FormulaError
 from . import nodes
 from .failures import LocatedFormulaError, inside
 from .mistakes import attribute, clean, is_python, missing_operator, mistake, private_name
-from .names import RESERVED, check_name, check_names
+from .name_checks import RESERVED, check_name, check_names
 from .nodes import Expression, FormulaNode
 from .table import DERIVATIVES, OF_TWO_VALUES, TABLE, Function
 

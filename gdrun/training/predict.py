@@ -16,7 +16,7 @@ from gdrun.data.dataset import Dataset, dataset
 from gdrun.errors import DataError, FormulaError, RunDirectoryError, UsageError
 from gdrun.experiment.loading import load_config
 from gdrun.formula.evaluate import evaluate_constants
-from gdrun.formula.names import compared_with
+from gdrun.formula.name_checks import compared_with
 from gdrun.formula.parse import parse
 from gdrun.models.transforms import raw_value
 from gdrun.rundir.layout import RAW

@@ -48,7 +48,10 @@ def test_shapes_that_do_not_fit_are_refused_with_both_and_the_mend(kind, predict
 
 @pytest.mark.parametrize(
     ("prediction", "target", "mend"),
-    [((1, 10), (10,), "make the prediction a vector, (...)[0]"), ((10,), (1, 10), "make the target a vector, (...)[0]")],
+    [
+        ((1, 10), (10,), "make the prediction a vector, (...)[0]"),
+        ((10,), (1, 10), "make the target a vector, (...)[0]"),
+    ],
 )
 def test_a_row_beside_a_vector_is_no_matter_of_classes(prediction, target, mend):
     with pytest.raises(ShapeError) as caught:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gdrun.errors import DataError, UsageError
-from gdrun.formula.names import compared_with
+from gdrun.formula.name_checks import compared_with
 from gdrun.formula.parse import parse
 from gdrun.training.predict import evaluate, final_moment, load_trained, named_examples, predict, read_examples
 

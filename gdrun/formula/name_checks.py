@@ -109,8 +109,8 @@ def _suggest(name: str, allowed: Collection[str], what: str) -> str:
 
 def _listed(names: Collection[str]) -> str:
     ordered = sorted(names)
-    rest = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
-    return ", ".join(ordered[:_SHOWN]) + rest
+    others = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
+    return ", ".join(ordered[:_SHOWN]) + others
 
 
 _DIFFERENCES = ("subtract", "squared_difference")
@@ -129,7 +129,7 @@ def compared_with(name: str, expressions: Iterable[Expression]) -> frozenset[str
 
 
 def _sides(node: FormulaNode) -> tuple[str | None, ...]:
-    """The names of the two sides of a difference; None for a side that is more than a name."""
+    """Return the names of the two sides of a difference; None for a side that is more than a name."""
     if isinstance(node, OperationNode) and node.function in _DIFFERENCES:
         return tuple(_name(operand) for operand in node.operands)
     if isinstance(node, CallNode) and node.function in _DIFFERENCES:
