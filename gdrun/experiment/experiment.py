@@ -60,8 +60,12 @@ def is_function(key: str) -> bool:
 
 
 def _definition_key(key: str) -> str:
+    problem = None
     try:
-        problem = check_name(key) if not is_function(key) else parse_function(key, 0) and None
+        if is_function(key):
+            parse_function(key, 0)
+        else:
+            problem = check_name(key)
     except FormulaError as error:
         problem = error
     if problem is not None:
