@@ -18,16 +18,15 @@ from gdrun.derivatives import Evaluate, TargetValues, Watch
 from gdrun.engine.objective import Evaluation, Objective
 from gdrun.errors import ConfigError, FormulaError, Problem, UsageError
 from gdrun.formula.evaluate import Scope, evaluate, evaluate_constants
-from gdrun.formula.names import check_name, check_names
+from gdrun.formula.name_checks import check_name, check_names
 from gdrun.formula.nodes import Expression
 from gdrun.formula.parse import parse
 from gdrun.formula.tensorflow_functions import is_tensor
 from gdrun.formula.tensorflow_ops import TensorFlowOps
 from gdrun.formula.unconnected import counts, reason
-from gdrun.text import safe_text
+from gdrun.text import safe_text, split_points
 
 from .evaluation_point import EvaluationPoint, config_or_run, point_of
-from .grad_arguments import split_points
 from .nonfinite import WatchingOps
 
 COUNT = "a count, a shape or an axis here: an integer, fixed before anything is computed"
@@ -195,6 +194,9 @@ def _named(name: str) -> None:
 
 def _known(expression: Expression, names: Sequence[str]) -> None:
     for error in check_names(expression, names):
+        if error.message.startswith("unknown name") and not (error.hint or "").startswith("did you mean"):
+            name = error.message.split("'")[1]
+            error.hint = f"give it a value: {name}=3"
         raise error
 
 

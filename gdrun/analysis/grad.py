@@ -14,9 +14,9 @@ import numpy as np
 
 from gdrun.errors import UsageError
 from gdrun.formula.unconnected import NO_WAY
-from gdrun.text import safe_text
+from gdrun.text import safe_text, split_points
 
-from .grad_arguments import assignments, is_source, split_points
+from .grad_arguments import assignments, is_source
 
 if TYPE_CHECKING:
     from .differentiable_points import DifferentiablePoint
@@ -194,6 +194,8 @@ def grad(
     if texts and is_source(texts[0]):
         from .differentiable_points import ConfigPoints
 
+        if len(texts) > 1 and is_source(texts[1]):
+            raise UsageError("grad takes one config or run", hint=f"gdrun grad {safe_text(texts[0])}")
         if define:
             raise UsageError("--define is for formulas; a config has its own `define:`")
         points = ConfigPoints(

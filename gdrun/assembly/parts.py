@@ -84,6 +84,9 @@ def build_parts(experiment: Experiment, *, directory: Path) -> Parts:
     objective = with_own_gradients(experiment, objective, state, setting, data)
     _check_outputs(experiment, datasets, objective, state, setting, data)
     batches = build_batches(experiment, datasets.train.num_examples if datasets else None, source)
+    size = experiment.schedule.batch_size
+    if batches is not None and size is not None and size > batches.num_examples:
+        warnings += (f"batch_size is {size:,}: one batch of all {batches.num_examples:,} training examples",)
     return Parts(experiment, constants, datasets, data, validation, objective, state, setting, batches, warnings)
 
 

@@ -16,6 +16,7 @@ from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import parse
 from gdrun.random_streams import RandomNumbers, RandomSource, Streams
 
+from .columns import is_range
 from .dataset import Dataset
 from .memory import Memory
 from .scaling import Scale, is_number
@@ -207,6 +208,6 @@ class DataSection(Section):
 
 def named_inputs(inputs: Any) -> tuple[str, ...] | None:
     """Return the names that the setting `inputs` gives, a mapping or a list of columns; None: a position has none."""
-    if isinstance(inputs, Mapping) or all(isinstance(column, str) for column in inputs):
+    if isinstance(inputs, Mapping) or all(isinstance(column, str) and not is_range(column) for column in inputs):
         return tuple(inputs)
     return None

@@ -24,6 +24,7 @@ Initializer = Literal[
     "truncated_normal",
     "orthogonal",
     "identity",
+    "torch_linear",
 ]
 INITIALIZERS: tuple[str, ...] = Initializer.__args__  # type: ignore[attr-defined]
 

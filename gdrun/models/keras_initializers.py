@@ -31,6 +31,36 @@ class GivenWeights(keras.initializers.Initializer):
         return tf.constant(self.value, tf.as_dtype(dtype or "float32"))
 
 
+class TorchLinear(keras.initializers.Initializer):
+    """Uniform in +-1 / sqrt(inputs), as PyTorch begins its linear and convolutional layers, kernel and bias alike.
+
+    Source: torch.nn.Linear, kaiming_uniform_ with a = sqrt(5). A bias has the bound of `kernel`, created before it.
+    """
+
+    def __init__(self, seed: int, kernel: RememberedShape | None = None) -> None:
+        self.seed = seed
+        self.kernel = kernel
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> tf.Tensor:
+        kernel = shape if self.kernel is None else self.kernel.shape
+        if len(kernel) < 2:
+            raise ShapeError(f"torch_linear draws a kernel (inputs, outputs), not {shape_text(shape)}")
+        bound = 1 / np.sqrt(np.prod(kernel[:-1]))
+        return keras.initializers.RandomUniform(-bound, bound, seed=self.seed)(tuple(shape), dtype=dtype)
+
+
+class RememberedShape(keras.initializers.Initializer):
+    """The initializer of a kernel, with the shape that it was asked for."""
+
+    def __init__(self, initializer: Any) -> None:
+        self.initializer = initializer
+        self.shape: Sequence[int] = ()
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        self.shape = shape
+        return self.initializer(shape, dtype=dtype)
+
+
 def initial_weights(value: Any, shape: Sequence[int], *, seed: int = 0) -> np.ndarray:
     """Return initial weights of a shape, float64.
 
@@ -45,6 +75,8 @@ def initial_weights(value: Any, shape: Sequence[int], *, seed: int = 0) -> np.nd
 
 def keras_initializer(value: Any, seed: int, within: ConfigPath = ()) -> Any:
     """Return Keras's initializer for a number, an array or a name; an array of another shape is refused `within`."""
+    if value == "torch_linear":
+        return TorchLinear(seed)
     if isinstance(value, str):
         initializer = keras.initializers.get(value)
         if hasattr(initializer, "seed"):

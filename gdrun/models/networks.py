@@ -87,12 +87,16 @@ class MlpNetwork(NetworkSection):
     output_activation: Activation = "linear"
     """Activation of the last layer."""
     kernel_initializer: Initializer = "glorot_uniform"
-    """Initializer of every kernel; biases start at zero."""
+    """Initializer of every kernel."""
+    bias_initializer: Initializer = "zeros"
+    """Initializer of every bias."""
     use_bias: bool = True
     """false: the layers have no bias."""
 
     def keras_layers(self) -> Sequence[Dense]:
-        common: dict[str, Any] = {"use_bias": self.use_bias, "kernel": self.kernel_initializer}
+        common: dict[str, Any] = {
+            "use_bias": self.use_bias, "kernel": self.kernel_initializer, "bias": self.bias_initializer,
+        }  # fmt: skip
         hidden = [Dense(kind="dense", units=units, activation=self.activation, **common) for units in self.hidden]
         return [*hidden, Dense(kind="dense", units=self.outputs, activation=self.output_activation, **common)]
 

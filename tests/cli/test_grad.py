@@ -37,3 +37,16 @@ def test_a_config_and_a_run_are_differentiated(gdrun, config):
     assert "loss = " in gdrun("grad", run).out
     assert "loss = " in gdrun("grad", "latest", "--step", "3").out
     assert gdrun("grad", config(), "--step", "3").code == 2
+
+
+def test_a_name_without_a_value_is_to_be_given_one(gdrun):
+    refused = gdrun("grad", "x**2")
+    assert "give it a value: x=3" in refused.err
+    assert gdrun("grad", "x**2", "x=3").code == 0
+
+
+def test_two_configs_are_one_too_many(gdrun, config):
+    first, second = config("a"), config("b")
+    refused = gdrun("grad", first, second)
+    assert "grad takes one config or run" in refused.err
+    assert f"gdrun grad {first}" in refused.err

@@ -182,9 +182,9 @@ def test_tables_of_kinds_agree_with_the_sections():
         ("epochs=many", "expected an integer, got the text 'many'", "this key takes a plain number, such as 100"),
         ("lr=fast", "expected a number, got the text 'fast'", "this key takes a plain number, such as 0.1"),
         (
-            "lr=1/3",
-            "expected a number, got the text '1/3'",
-            "only formulas are computed; this key takes a plain number",
+            "lr=a/3",
+            "expected a number, got the text 'a/3'",
+            "this key takes a number, or a formula of numbers alone: 1 / 3",
         ),
     ],
 )

@@ -84,7 +84,6 @@ FORMULA = "{kind: formula, formula: a * x, parameters: {a: 1.0}}"
         ({"data": "{kind: values, inputs: {x: [1]}, classes: 2}", "loss": ""}, "classes", "there is no target"),
         # schedule
         ({"data": "", "loss": "output", "schedule": "{steps: 1, batch_size: 2}"}, "batch_size", "there is no data"),
-        ({"schedule": "{steps: 1, batch_size: 4}"}, "4", "batch_size is 4, but the training data has 3 examples"),
         (
             {"schedule": "{steps: 1, stop: {patience: {epochs: 2}}}"},
             "patience",

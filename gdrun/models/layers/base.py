@@ -53,12 +53,15 @@ class KerasLayer(Section):
         """
         import keras
 
-        from gdrun.models.keras_initializers import keras_initializer
+        from gdrun.models.keras_initializers import RememberedShape, TorchLinear, keras_initializer
 
         settings = self.keras_settings()
         for name, (keras_name, offset) in _INITIAL_WEIGHTS.items():
             if name in settings:
                 settings[keras_name] = keras_initializer(settings.pop(name), seed + offset, within=(name,))
+        bias = settings.get("bias_initializer")
+        if isinstance(bias, TorchLinear) and "kernel_initializer" in settings:
+            settings["kernel_initializer"] = bias.kernel = RememberedShape(settings["kernel_initializer"])
         if self.takes_seed:
             settings["seed"] = seed
         return getattr(keras.layers, self.keras_name or type(self).__name__)(dtype=dtype, **settings)
