@@ -22,12 +22,13 @@ from gdrun.engine.rows import Rows
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import NoGradientError, Recorded, Step
 from gdrun.experiment.experiment import Experiment, RepeatedDefinition
+from gdrun.experiment.inputs import Datasets, Inputs
 from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_without_lanes, functions_without_xla
 from gdrun.optimizers.base import AppliesAtPoint
 
 from .custom import operation_without_xla
-from .data import Datasets, open_stream
+from .data import open_stream
 from .initial import initial_patience, initial_plateau
 from .loss import build_metrics, tensor_formula, truth_formula
 from .optimizer import build_optimizer
@@ -80,17 +81,20 @@ class Built:
         return sum(int(np.prod(value.shape)) for value in self.state.parameters)
 
 
-def build(experiment: Experiment, *, directory: Path, max_steps: int | None = None) -> Built:
+def build(
+    experiment: Experiment, *, directory: Path, max_steps: int | None = None, inputs: Inputs | None = None
+) -> Built:
     """Build an experiment and try its first step.
 
     Args:
         experiment: checked.
         directory: folder that relative data paths count from.
         max_steps: bound on the number of updates.
+        inputs: as of `build_parts`.
     Raises:
         ConfigError: for mistakes that only building shows: shapes, data, a parameter without a gradient.
     """
-    return assemble(build_parts(experiment, directory=directory), max_steps=max_steps)
+    return assemble(build_parts(experiment, directory=directory, inputs=inputs), max_steps=max_steps)
 
 
 def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:

@@ -63,15 +63,19 @@ def check_device(device: str | None) -> None:
 def prepare_all(
     loaded: Sequence[LoadedConfig], *, device: str | None, threads: int | None, smoke: bool = False
 ) -> list[Prepared]:
-    """Return the configs built; imports TensorFlow.
+    """Return the configs built; imports TensorFlow once the data of all of them is read.
 
     Raises:
         GdrunError: what is wrong with them, all of them.
     """
-    with waiting("starting TensorFlow"):
-        from gdrun.training.prepare import prepare
+    from gdrun.training.prepare import prepare, read
 
-        return failures.for_all(loaded, lambda config: prepare(config, device=device, threads=threads, smoke=smoke))
+    with waiting("reading the data"):
+        inputs = failures.for_all(loaded, read)[::-1]
+    with waiting("starting TensorFlow"):
+        return failures.for_all(
+            loaded, lambda config: prepare(config, inputs.pop(), device=device, threads=threads, smoke=smoke)
+        )
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from .section import DataSection, LoadContext
 class CustomData(CustomSection, DataSection):
     """Examples that a plugin makes."""
 
+    foreign = True
+
     kind: Literal["custom"]
 
     @property

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gdrun.errors import ConfigError, Problem
+from gdrun.experiment.formula_trial import try_formulas
+from gdrun.experiment.inputs import Inputs, read_inputs
 from gdrun.experiment.loading import LoadedConfig
 from gdrun.experiment.plugin_parts import custom_parts
 from gdrun.rundir import layout
@@ -33,19 +35,48 @@ class Prepared:
     smoke: bool = False
 
 
+def read(loaded: LoadedConfig) -> Inputs:
+    """Read the data of an experiment and refuse what NumPy shows to be wrong, before TensorFlow is imported.
+
+    Raises as `gdrun.train`.
+    """
+    _check_plugins(loaded)
+    experiment = loaded.experiment
+    if experiment.data is not None and experiment.data.needs_tensorflow:
+        from gdrun.engine.device import import_tensorflow
+
+        import_tensorflow()  # before Keras or a plugin imports it in another way
+    with locating(loaded):
+        inputs = read_inputs(experiment, loaded.directory)
+        try_formulas(experiment, inputs)
+    return inputs
+
+
 def prepare(
-    loaded: LoadedConfig, *, device: str | None = None, threads: int | None = None, smoke: bool = False
+    loaded: LoadedConfig,
+    inputs: Inputs | None = None,
+    *,
+    device: str | None = None,
+    threads: int | None = None,
+    smoke: bool = False,
 ) -> Prepared:
-    """Build an experiment and try its first step. Raises as `gdrun.train`."""
+    """Build an experiment and try its first step. Raises as `gdrun.train`.
+
+    Args:
+        inputs: what `read` returned, for this one call; None: it is read now.
+        device, threads: as of `gdrun.train`.
+        smoke: plan a few steps only.
+    """
+    inputs = inputs or read(loaded)
     from gdrun.engine.device import configure, import_tensorflow
 
-    _check_plugins(loaded)
     tf = import_tensorflow()
     chosen = configure(device=device or loaded.experiment.device, threads=threads)
     from gdrun.assembly import build
 
     with locating(loaded), tf.device(chosen.name):
-        built = build(loaded.experiment, directory=loaded.directory, max_steps=SMOKE_STEPS if smoke else None)
+        max_steps = SMOKE_STEPS if smoke else None
+        built = build(loaded.experiment, directory=loaded.directory, max_steps=max_steps, inputs=inputs)
     _check_files(loaded, built)
     return Prepared(loaded, built, chosen, smoke)
 
