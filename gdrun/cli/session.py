@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import GdrunError, UsageError
 
@@ -18,6 +19,7 @@ from .noise import Noise
 if TYPE_CHECKING:
     from gdrun.config.plugins import Plugins
     from gdrun.experiment import LoadedConfig
+    from gdrun.experiment.inputs import Inputs
     from gdrun.training.prepare import Prepared
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:\d{1,4})?")
@@ -68,14 +70,60 @@ def prepare_all(
     Raises:
         GdrunError: what is wrong with them, all of them.
     """
-    from gdrun.training.prepare import prepare, read
+    from gdrun.training.prepare import read
 
     with waiting("reading the data"):
         inputs = failures.for_all(loaded, read)[::-1]
     with waiting("starting TensorFlow"):
         return failures.for_all(
-            loaded, lambda config: prepare(config, inputs.pop(), device=device, threads=threads, smoke=smoke)
+            loaded, lambda config: _prepared(config, inputs.pop(), device=device, threads=threads, smoke=smoke)
         )
+
+
+MOST_PROGRAMS = 4
+"""Compiled experiments that are kept where commands follow each other in one process: the last ones."""
+
+MOST_KEPT_BYTES = 64 << 20
+"""An experiment with more data is not kept."""
+
+_programs: list[tuple[Any, Prepared]] | None = None
+"""Compiled experiments and what each is of; None: none is kept."""
+
+
+def is_keeping_programs() -> bool:
+    """Return whether commands follow each other in this process."""
+    return _programs is not None
+
+
+@contextmanager
+def keeping_programs() -> Iterator[None]:
+    """Keep compiled experiments, so that a command on the same config and data does not compile again."""
+    global _programs
+    before, _programs = _programs, [] if _programs is None else _programs
+    try:
+        yield
+    finally:
+        _programs = before
+
+
+def _prepared(loaded: LoadedConfig, inputs: Inputs, **options: Any) -> Prepared:
+    """Return a config built, or as it was built before: nothing changes in what was prepared when it is executed."""
+    from gdrun.experiment.plugin_parts import custom_parts
+    from gdrun.training.prepare import prepare
+
+    train = None if inputs.datasets is None else inputs.datasets.train
+    num_bytes = 0 if train is None else sum(array.nbytes for array in train.arrays().values())
+    # A plugin's code may remember what it likes.
+    if _programs is None or num_bytes > MOST_KEPT_BYTES or any(custom_parts(loaded.experiment)):
+        return prepare(loaded, inputs, **options)
+    files = None if inputs.datasets is None else inputs.datasets.files
+    key = (loaded.experiment, loaded.directory, files, options)
+    prepared = next((prepared for other, prepared in _programs if other == key), None)
+    if prepared is None:
+        prepared = prepare(loaded, inputs, **options)
+        _programs.append((key, prepared))
+        del _programs[:-MOST_PROGRAMS]
+    return replace(prepared, loaded=loaded)
 
 
 @contextmanager
