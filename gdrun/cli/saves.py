@@ -37,7 +37,11 @@ def repeat(command: Callable[[], int], files: Collection[Path]) -> int:
             code = command()
         except GdrunError as error:
             code = failures.show_error(error)
-        if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED) or not any(before.values()):
+        if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+            return code
+        if not any(before.values()):
+            if code == ExitCode.DONE:
+                terminal.warn("no file is there to be watched")
             return code
         before |= {path: _stamp(path) for path in files if path not in before}
         terminal.message(f"exit code {int(code)}; runs again when {_names(before)} is saved, Ctrl-C ends")

@@ -128,7 +128,7 @@ WRONG = {
 
 @pytest.mark.usefixtures("no_tensorflow")
 @pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=WRONG.keys())
-@pytest.mark.parametrize("command", ["validate", "train", "sweep", "check", "check-grad", "grad"])
+@pytest.mark.parametrize("command", ["validate", "train", "sweep", "check", "check-grad", "grad", "lr", "stability"])
 def test_what_numpy_can_see_is_refused_before_tensorflow_starts(gdrun, tmp_path, command, text, message):
     (tmp_path / "numbers.csv").write_text("x,y\n1,2\n2,3\n3,4\n")
     (tmp_path / "empty.csv").write_text("x,y\n")
