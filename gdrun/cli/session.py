@@ -111,13 +111,13 @@ def _prepared(loaded: LoadedConfig, inputs: Inputs, **options: Any) -> Prepared:
     from gdrun.experiment.plugin_parts import custom_parts
     from gdrun.training.prepare import prepare
 
-    train = None if inputs.datasets is None else inputs.datasets.train
-    num_bytes = 0 if train is None else sum(array.nbytes for array in train.arrays().values())
+    datasets = inputs.datasets
+    num_bytes = 0 if datasets is None else sum(array.nbytes for array in datasets.train.arrays().values())
+    is_large = num_bytes > MOST_KEPT_BYTES or (datasets is not None and datasets.train.mapped)
     # A plugin's code may remember what it likes.
-    if _programs is None or num_bytes > MOST_KEPT_BYTES or any(custom_parts(loaded.experiment)):
+    if _programs is None or is_large or any(custom_parts(loaded.experiment)):
         return prepare(loaded, inputs, **options)
-    files = None if inputs.datasets is None else inputs.datasets.files
-    key = (loaded.experiment, loaded.directory, files, options)
+    key = (loaded.experiment, loaded.directory, None if datasets is None else datasets.files, options)
     prepared = next((prepared for other, prepared in _programs if other == key), None)
     if prepared is None:
         prepared = prepare(loaded, inputs, **options)
