@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,22 +10,21 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gdrun.assembly.unconnected import LOSS, unconnected_reason
 from gdrun.derivatives import Evaluate, TargetValues, Watch
+from gdrun.engine.objective import Evaluation, Objective
 from gdrun.errors import FormulaError, UsageError
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.nodes import Expression
 from gdrun.formula.parse import parse
 from gdrun.formula.tensorflow_functions import is_tensor
 from gdrun.formula.tensorflow_ops import TensorFlowOps
+from gdrun.formula.unconnected import counts, reason
 from gdrun.text import safe_text
 
 from .evaluation_point import EvaluationPoint
-from .grad_formulas import GradFormulas, placed
+from .grad_formulas import COUNT, GradFormulas, placed
 from .nonfinite import WatchingOps
-from .unconnected import NO_WAY, reason
-
-SUM = "sum of targets"
-"""Name of the sum of several targets; no formula reads so."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,6 @@ class DifferentiablePoint:
     """Returns the same evaluation with a table that remembers its operations."""
     explain: Callable[[str, str], str]
     """(target, name) -> why there is no derivative."""
-
-
-def total(values: Sequence[Any], dtype: tf.DType) -> tf.Tensor:
-    """Return the sum of all elements of all values: what a tape differentiates when it is given a list."""
-    parts = []
-    for value in values:
-        tensor = tf.convert_to_tensor(value)
-        parts.append(tf.reduce_sum(tf.cast(tf.math.real(tensor) if tensor.dtype.is_complex else tensor, dtype)))
-    return tf.add_n(parts)
 
 
 # --- formulas ---------------------------------------------------------------------------------------------------------
@@ -113,8 +104,6 @@ class FormulaPoints:
             for text, expression in self.targets.items():
                 with self._placed("the formula", text):
                     targets[text] = evaluate(expression, scope, owner=text)
-            if len(targets) > 1:
-                targets[SUM] = total(list(targets.values()), self.dtype)
             return TargetValues(targets, by)
 
         return run
@@ -123,8 +112,6 @@ class FormulaPoints:
         return placed(what, text, {name: expression.text for name, expression in self.definitions.items()})
 
     def _explain(self, target: str, name: str) -> str:
-        if target == SUM:
-            return f"no target depends on {name}, as far as the tape can see"
         definitions = {key: value for key, value in self.definitions.items() if key != name}
         return reason(name, self.targets[target], definitions)
 
@@ -158,6 +145,10 @@ def whole_power(base: tf.Tensor, exponent: int) -> tf.Tensor:
         return tf.ones_like(base)
     if exponent == 1:
         return tf.identity(base)
+    if not tf.executing_eagerly():
+        # A custom gradient that is traced, as in the loop over a Jacobian's rows, holds tensors of the trace, which an
+        # outer tape cannot use. Products have derivatives that end, too.
+        return math.prod([base] * exponent, start=tf.ones_like(base))
 
     @tf.custom_gradient
     def power(x: tf.Tensor) -> Any:
@@ -172,9 +163,6 @@ def _whole(exponent: Any) -> bool:
 
 
 # --- configs and runs -------------------------------------------------------------------------------------------------
-
-
-_LOSS = "loss"
 
 
 class ConfigPoints:
@@ -201,7 +189,7 @@ class ConfigPoints:
         self.device = self.at.prepared.device.name
         self.precision = built.experiment.precision
         self.objective = built.objective
-        self.targets = dict(targets) or {_LOSS: parse(_LOSS)}
+        self.targets = dict(targets) or {LOSS: parse(LOSS)}
         self.parameters = dict(zip(self.objective.trainable_names, self.at.parameters, strict=True))
         fixed = dict(zip(self.objective.fixed_names, self.at.setting.fixed, strict=True))
         self.constants = dict.fromkeys(fixed, "constant: it is not trained")
@@ -213,6 +201,8 @@ class ConfigPoints:
             self._check(wrt, (*self.parameters, *self.constants, *self.others), "--wrt")
         self.names = tuple(wrt) if wrt is not None else (*self.parameters, *fixed)
         self.values = {**self.parameters, **fixed}
+        for name in counts({**self.objective.definitions, **self.targets}) & set(self.objective.definitions):
+            self.constants[name] = COUNT
 
     @staticmethod
     def _check(names: Sequence[str], allowed: Sequence[str], option: str) -> None:
@@ -235,22 +225,29 @@ class ConfigPoints:
         ops = WatchingOps(self.objective.dtype)
         return self._evaluate(replace(self.objective, ops=ops)), ops
 
-    def _evaluate(self, objective: Any) -> Evaluate:
-        data, dtype = self.built.data, objective.dtype
+    def _evaluate(self, objective: Objective) -> Evaluate:
+        data = self.built.data
         by_data = [name for name in self.names if name in (*data.inputs, "target")]
-        inner = [name for name in self.names if name in (*objective.definitions, "prediction")]
+        free = [name for name in self.names if name not in self.constants]
+        defined = [name for name in objective.definitions if name in free]
+        inner = [*defined, *(name for name in free if name == "prediction")]
 
         def run(watch: Watch) -> TargetValues:
+            setting = self.at.setting
             for name, value in self.parameters.items():
                 if name not in self.constants:
                     watch(value)
             for value in (*data.inputs.values(), *(() if data.target is None else (data.target,))):
                 if inner or by_data:
                     watch(value)
-            evaluation = objective.evaluate(
-                self.at.parameters, self.at.model_state, self.at.setting, data, self.at.moment, training=True
-            )
-            scope = evaluation.scope
+            for name in defined:
+                # A tape follows no value that it was not shown, and a definition may hold no parameter: it is computed
+                # first, and everything else of it.
+                scope = self._at(objective, setting).scope
+                value = tf.convert_to_tensor(scope[name], objective.dtype if _host(scope[name]) else None)
+                watch(value)
+                setting = setting._replace(constants={**setting.constants, name: value})
+            scope = self._at(objective, setting).scope
             by = {name: value for name, value in self.parameters.items() if name in self.names}
             by |= {name: data.target if name == "target" else data.inputs[name] for name in by_data}
             by |= {name: tf.convert_to_tensor(scope[name]) for name in inner}
@@ -262,25 +259,26 @@ class ConfigPoints:
                         if used not in scope:
                             raise FormulaError(f"there is no {used!r} in this config")
                     targets[text] = evaluate(expression, scope, owner=text)
-            if len(targets) > 1:
-                targets[SUM] = total(list(targets.values()), dtype)
             return TargetValues(targets, {name: by[name] for name in self.names if name in by})
 
         return run
 
+    def _at(self, objective: Objective, setting: Any) -> Evaluation:
+        at = self.at
+        return objective.evaluate(at.parameters, at.model_state, setting, self.built.data, at.moment, training=True)
+
     def _explain(self, target: str, name: str) -> str:
-        if target == SUM:
-            return f"no target depends on {name}, as far as the tape can see"
-        experiment = self.built.experiment
-        definitions: dict[str, Any] = {key: value for key, value in self.objective.definitions.items() if key != name}
-        outputs = experiment.model.output_formulas()
-        if outputs:
-            definitions |= {key: parse(text) for key, text in outputs.items()}
-            definitions.setdefault("prediction", parse(next(iter(outputs))))
-        of_loss = experiment.loss.formulas() if experiment.loss is not None else {}
-        definitions[_LOSS] = parse(of_loss.get("formula", "prediction"))
-        definitions.pop(name, None)
-        why = reason(name, self.targets[target], definitions)
-        if not outputs and "depend" in why:
-            return NO_WAY
-        return why
+        return unconnected_reason(self.built.experiment, self.objective, name, self.targets[target])
+
+    def notes(self) -> Iterator[str]:
+        """Yield what training does otherwise."""
+        section = self.built.experiment.gradients
+        by_hand = [name for name in self.names if section is not None and section.use and name in section.of]
+        if by_hand and LOSS in self.targets:
+            names = ", ".join(by_hand)
+            yield f"training uses the gradient by {names} that `gradients:` writes by hand; these are the tape's"
+
+
+def _host(value: Any) -> bool:
+    """Return whether a value was computed without TensorFlow: of numbers alone."""
+    return not tf.is_tensor(value) and not np.iscomplexobj(value)

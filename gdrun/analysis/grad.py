@@ -15,12 +15,12 @@ import numpy as np
 from gdrun.errors import UsageError
 from gdrun.formula.evaluate import evaluate_constants
 from gdrun.formula.parse import parse
+from gdrun.formula.unconnected import NO_WAY
 from gdrun.text import safe_text
 
 from .evaluation_point import config_or_run, point_of
 from .grad_arguments import assignments, is_source, split_points
 from .grad_formulas import GradFormulas, placed, read_targets
-from .unconnected import NO_WAY
 
 if TYPE_CHECKING:
     from .differentiable_points import DifferentiablePoint
@@ -84,7 +84,7 @@ class PointDerivatives:
     at: Mapping[str, np.ndarray]
     """The values of the names, constants among them; parameters of a config before their transform."""
     targets: tuple[TargetDerivatives, ...]
-    """In the order in which they were given; where there are several, their sum comes last."""
+    """In the order in which they were given."""
 
     def __getitem__(self, target: str) -> TargetDerivatives:
         return next(derivatives for derivatives in self.targets if derivatives.target == target)
@@ -98,6 +98,8 @@ class Derivatives:
     precision: str
     source: str | None = None
     """The config or run; None for formulas."""
+    notes: tuple[str, ...] = ()
+    """What training does otherwise."""
 
     @property
     def value(self) -> np.ndarray:
@@ -113,7 +115,8 @@ class Derivatives:
         """Return it for JSON."""
         points = [{"at": dict(point.at), "targets": [t.as_dict() for t in point.targets]} for point in self.points]
         source = {} if self.source is None else {"source": self.source}
-        return source | {"precision": self.precision, "points": points}
+        notes = {"notes": list(self.notes)} if self.notes else {}
+        return source | {"precision": self.precision, "points": points} | notes
 
 
 def _plain(value: Any) -> Any:
@@ -129,7 +132,7 @@ _DIRECTION = "v"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Requested:
     """Derivatives that are asked for beside gradients."""
 
     order: int = 1
@@ -183,10 +186,10 @@ def grad(
         ConfigError: a formula or a config that is refused. UsageError: what does not go together.
     """
     directions = [_directions(hvp, "--hvp"), _directions(jvp, "--jvp")]
-    requested = Wanted(order, jacobian, batch_jacobian, hessian, *directions)
+    requested = Requested(order, jacobian, batch_jacobian, hessian, *directions)
     if order < 0 or order > 8:
         raise UsageError(f"there is no derivative of order {order}", hint="--order is 1 to 8; --values asks for none")
-    if order == 0 and requested != Wanted(0):
+    if order == 0 and requested != Requested(0):
         raise UsageError("values alone have no derivatives: leave one of the two out")
     if precision not in (None, "float32", "float64"):
         raise UsageError(f"there is no precision {safe_text(precision, limit=40)}", hint="float32 or float64")
@@ -195,7 +198,14 @@ def grad(
         if define:
             raise UsageError("--define is for formulas; a config has its own `define:`")
         targets, constants = read_targets([str(text) for text in texts[1:]]), _names(constant)
-        at = point_of(config_or_run(texts[0], runs_dir), values, step=step, precision=precision, device=device)
+        at = point_of(
+            config_or_run(texts[0], runs_dir),
+            values,
+            step=step,
+            precision=precision,
+            device=device,
+            requires_gradients=False,
+        )
         import tensorflow as tf
 
         from .differentiable_points import ConfigPoints
@@ -203,7 +213,7 @@ def grad(
         points = ConfigPoints(at, targets, wrt=wrt, constant=constants)
         with tf.device(points.device):
             derivatives = [_differentiate(point, requested) for point in points.each()]
-        return Derivatives(tuple(derivatives), points.precision, str(texts[0]))
+        return Derivatives(tuple(derivatives), points.precision, str(texts[0]), tuple(points.notes()))
     if step is not None:
         raise UsageError("--step is for runs")
     formulas = GradFormulas(
@@ -242,7 +252,7 @@ def _names(constant: Mapping[str, Any] | Sequence[str]) -> list[str]:
     return list(given)
 
 
-def _differentiate(point: DifferentiablePoint, requested: Wanted) -> PointDerivatives:
+def _differentiate(point: DifferentiablePoint, requested: Requested) -> PointDerivatives:
     from gdrun import derivatives
 
     if requested.order == 0:
@@ -327,7 +337,7 @@ def _directions(given: Mapping[str, Any] | Sequence[str], option: str) -> dict[s
 
 
 def _direction(given: Mapping[str, np.ndarray], variables: Mapping[str, Any], option: str) -> dict[str, np.ndarray]:
-    """The direction by variable; one called v is cut up over all variables."""
+    """Return the direction by variable; that called v is cut up over all variables."""
     directions: dict[str, np.ndarray] = {}
     for name, array in given.items():
         if name in variables:
@@ -370,8 +380,8 @@ def _notes(point: DifferentiablePoint, target: str, value: Any, slopes: Mapping[
     notes = []
     if value_bad:
         cause = value_note(ops.seen) or "the values given are not"
-        notes.append(f"the value is not finite: {cause}; a derivative there means nothing, whatever the tape says")
-    if bad and tf.is_tensor(view.targets[target]):
+        notes.append(f"the value is not finite: {cause}; what the tape says of derivatives there means nothing")
+    elif bad and tf.is_tensor(view.targets[target]):
         by = f"the derivative by {', '.join(bad)} is not finite"
         why = slope_note(ops.seen, tape, view.targets[target])
         notes.append(f"{by}: {why}" if why else by)

@@ -14,10 +14,12 @@ from gdrun.formula.evaluate import evaluate_constants
 from gdrun.formula.names import check_name, check_names
 from gdrun.formula.nodes import Expression
 from gdrun.formula.parse import parse
+from gdrun.formula.unconnected import counts
 from gdrun.text import safe_text
 
 from .grad_arguments import split_points
-from .unconnected import counts
+
+COUNT = "a count, a shape or an axis here: an integer, fixed before anything is computed"
 
 
 @contextmanager
@@ -102,7 +104,7 @@ class GradFormulas:
         whole = counts(everything) & set(given)
         self.host = {name for name in whole if name not in self.constants}
         for name in self.host:
-            self.constants[name] = "a count, a shape or an axis here: an integer, fixed before anything is computed"
+            self.constants[name] = COUNT
 
 
 def _named(name: str) -> None:
@@ -116,7 +118,7 @@ def _known(expression: Expression, names: Sequence[str]) -> None:
 
 
 def _points(values: Mapping[str, Any]) -> list[dict[str, np.ndarray]]:
-    """The values at each point; names with one value have it at every point."""
+    """Return the values at each point; names with one value have it at every point."""
     lists: dict[str, list[np.ndarray]] = {}
     for name, value in values.items():
         with placed(name, f"{name}={value}"[:200]):

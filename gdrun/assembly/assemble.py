@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gdrun.config.located import located
+from gdrun.config.located import at_config_path
 from gdrun.engine.assess import Assess
 from gdrun.engine.drive import Windows
 from gdrun.engine.feed import Feed
@@ -21,7 +22,9 @@ from gdrun.engine.objective import Objective
 from gdrun.engine.rows import Rows
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import NoGradientError, Recorded, Step
-from gdrun.experiment.experiment import Experiment, RepeatedDefinition
+from gdrun.errors import ConfigError
+from gdrun.experiment.experiment import Experiment
+from gdrun.experiment.formulas import loop_formulas
 from gdrun.experiment.inputs import Datasets, Inputs
 from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_without_lanes, functions_without_xla
@@ -34,6 +37,7 @@ from .loss import build_metrics, tensor_formula, truth_formula
 from .optimizer import build_optimizer
 from .parts import Parts, build_parts, released
 from .schedule import build_factor, build_patience, build_plateau, build_rules
+from .unconnected import unconnected_reason
 
 FEW_NUMBERS = 10
 """Up to so many parameters are written into each row, where `record.parameters` is null."""
@@ -82,7 +86,12 @@ class Built:
 
 
 def build(
-    experiment: Experiment, *, directory: Path, max_steps: int | None = None, inputs: Inputs | None = None
+    experiment: Experiment,
+    *,
+    directory: Path,
+    max_steps: int | None = None,
+    inputs: Inputs | None = None,
+    requires_gradients: bool = True,
 ) -> Built:
     """Build an experiment and try its first step.
 
@@ -91,13 +100,15 @@ def build(
         directory: folder that relative data paths count from.
         max_steps: bound on the number of updates.
         inputs: as of `build_parts`.
+        requires_gradients: refuse a parameter without a gradient; else its gradient is 0.
     Raises:
         ConfigError: for mistakes that only building shows: shapes, data, a parameter without a gradient.
     """
-    return assemble(build_parts(experiment, directory=directory, inputs=inputs), max_steps=max_steps)
+    parts = build_parts(experiment, directory=directory, inputs=inputs)
+    return assemble(parts, max_steps=max_steps, requires_gradients=requires_gradients)
 
 
-def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
+def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: bool = True) -> Built:
     """Build the program of the parts that `build_parts` returned, and try its first step. See `build`."""
     experiment, constants, datasets, objective = parts.experiment, parts.constants, parts.datasets, parts.objective
     dtype = tf.as_dtype(experiment.precision)
@@ -112,14 +123,15 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
     stream, whole_loss = None, None
     if datasets is not None and batches is not None and datasets.train.mapped:
         stream = open_stream(datasets, batches, data, experiment.precision, steps)
-        whole_loss = stream.whole_loss(objective, is_sum=experiment.loss is not None and experiment.loss.adds_up)
+        whole_loss = stream.whole_loss(objective, is_sum=experiment.objective_loss.adds_up)
     assess = Assess(objective, metrics, validation, whole_loss=whole_loss)
-    watchable = (*(("loss_epoch",) if per_epoch > 1 else ("loss",)), *assess.names)
-    patience, plateau = build_patience(experiment.schedule, watchable), build_plateau(experiment.schedule, watchable)
+    # The checks of the config know it, but for data whose number of examples only loading shows.
+    for problem in experiment.watch_problems(("loss_epoch" if per_epoch > 1 else "loss", *assess.names)):
+        raise ConfigError((problem,))
+    patience, plateau = build_patience(experiment.schedule), build_plateau(experiment.schedule)
     compile, warnings = _compile(experiment, partial(operation_without_xla, parts, optimizer, metrics))
     warnings += (*parts.warnings, *experiment.optimizer.warnings(experiment.precision))
-    assert experiment.loss is not None, "build_parts gave one"
-    warnings += experiment.loss.warnings(experiment.model.last_activation)
+    warnings += experiment.objective_loss.warnings(experiment.model.last_activation)
     step = Step(
         objective,
         optimizer,
@@ -131,6 +143,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
         check_gradient=experiment.optimizer.hides_gradients,
         patience=patience,
         plateau=plateau,
+        requires_gradients=requires_gradients,
     )
     state = start(step, state, steps_per_epoch=per_epoch)
     every: Any = experiment.record.every
@@ -153,20 +166,12 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
         buffer_bytes=_BUFFER_BYTES,
         host_loop=objective.model.convolutional,
     )
-    window = windows.at(0)
-    began = time.perf_counter()
-    try:
-        program.prepare(state, setting, data, window)
-    except NoGradientError as error:
-        path = experiment.model.parameter_path(error.name)
-        raise error.at(("model", *path), key=bool(path)) from error
-    if isinstance(optimizer, AppliesAtPoint):
-        with located("optimizer"):
-            program.try_update(state, setting, data, window)
     everything = replace(assess, loss=True)
-    if assess.names or not (batches is None or batches.full_batch):
-        # Mistakes that only a whole data set or a metric shows are raised here and not at the end of an epoch.
-        (everything if stream is None else assess)(state, setting, data, feed.moment(window, state.step))
+    # Mistakes that only a whole data set or a metric shows are raised here and not at the end of an epoch.
+    assessed = everything if stream is None else assess
+    whole = bool(assess.names) or not (batches is None or batches.full_batch)
+    began = time.perf_counter()
+    _try_step(program, experiment, state, setting, data, windows, assessed if whole else None)
     seconds = time.perf_counter() - began
     return Built(
         experiment=experiment,
@@ -187,9 +192,53 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
     )
 
 
+def _try_step(
+    program: Program,
+    experiment: Experiment,
+    state: TrainState,
+    setting: Setting,
+    data: Batch,
+    windows: Windows,
+    assess: Assess | None,
+) -> None:
+    """Compile the program, try what its first step does, and assess once.
+
+    Raises:
+        ConfigError: for mistakes that only this shows, such as a parameter without a gradient.
+    """
+    window = windows.at(0)
+    try:
+        program.prepare(state, setting, data, window)
+    except NoGradientError as error:
+        path = experiment.model.parameter_path(error.name)
+        why = NoGradientError(error.name, unconnected_reason(experiment, program.step.objective, error.name))
+        raise why.at(("model", *path), key=bool(path)) from error
+    if isinstance(program.step.optimizer, AppliesAtPoint):
+        with at_config_path("optimizer"):
+            program.try_update(state, setting, data, window)
+    if assess is not None:
+        batches = program.feed.batches
+        with _about_all_examples(None if batches is None or batches.full_batch else batches.num_examples):
+            assess(state, setting, data, program.feed.moment(window, state.step))
+
+
+@contextmanager
+def _about_all_examples(num_examples: int | None) -> Iterator[None]:
+    """Say of what goes wrong in the block that it was no batch, for which it went well; None: it was one."""
+    try:
+        yield
+    except ConfigError as error:
+        if num_examples is None:
+            raise
+        note = f"; this is the evaluation over all {num_examples:,} examples, of which a batch is a part"
+        hint = "let shapes follow from the data, as in normal(zeros_like(x), 1)"
+        problems = (replace(p, message=p.message.rstrip(".") + note, hint=p.hint or hint) for p in error.problems)
+        raise ConfigError(tuple(problems), source=error.source) from error
+
+
 def start(step: Step, state: TrainState, *, steps_per_epoch: int) -> TrainState:
     """Return `state` with the initial memory of the optimizer and the rules of `step`."""
-    with located("optimizer"):
+    with at_config_path("optimizer"):
         optimizer_state = tuple(step.optimizer.initial_state(state.parameters))
     patience, plateau = step.patience, step.plateau
     return state._replace(
@@ -220,8 +269,7 @@ def _compile(experiment: Experiment, of_plugin: Callable[[], str | None]) -> tup
     """Return the mode to run in, and warnings: graph in place of xla, where an operation has no XLA kernel."""
     if experiment.compile != "xla":
         return experiment.compile, ()
-    used: frozenset[str] = frozenset().union(*(parse(text).functions for text in evaluated_formulas(experiment)))
-    missing = sorted(functions_without_xla(used))
+    missing = sorted(functions_without_xla(_functions(experiment)))
     if not missing and (operation := of_plugin()):
         missing = [f"the plugin's {operation}"]
     if not missing:
@@ -229,23 +277,9 @@ def _compile(experiment: Experiment, of_plugin: Callable[[], str | None]) -> tup
     return "graph", (f"{', '.join(missing)} cannot be compiled by XLA; running as a graph instead",)
 
 
-def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
-    """Yield every formula that is evaluated in the loop."""
-    for value in experiment.define.values():
-        if isinstance(value, RepeatedDefinition):
-            yield from (value.start, value.repeat, value.while_ or 0, *value.define.values())
-        else:
-            yield value
-    yield from experiment.model.output_formulas().values()
-    if experiment.loss is not None:
-        yield from experiment.loss.formulas().values()
-    if experiment.gradients is not None and experiment.gradients.use:
-        yield from experiment.gradients.of.values()
-    yield from experiment.optimizer.formulas()
-    yield experiment.schedule.stop.formula or 0
-    yield from experiment.record.formulas.values()
-    yield from experiment.record.after.values()
-    yield from (getattr(metric, "formula", 0) for metric in experiment.metrics)
+def _functions(experiment: Experiment) -> frozenset[str]:
+    """Return the functions that formulas call in the loop."""
+    return frozenset().union(*(parse(formula).functions for formula in loop_formulas(experiment)))
 
 
 def _size(tensors: Any) -> int:
@@ -263,9 +297,5 @@ def lanes_obstacle(built: Built) -> str | None:
     loops = [name for name, value in built.objective.definitions.items() if not getattr(value, "fits_lanes", True)]
     if loops:
         return f"the loop {loops[0]} is too long for lanes"
-    formulas = [
-        formula for formula in evaluated_formulas(built.experiment) if not isinstance(formula, RepeatedDefinition)
-    ]
-    called: frozenset[str] = frozenset().union(*(parse(formula).functions for formula in formulas))
-    missing = sorted(functions_without_lanes(called))
+    missing = sorted(functions_without_lanes(_functions(built.experiment)))
     return f"{missing[0]} does not work in lanes" if missing else None

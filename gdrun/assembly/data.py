@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from gdrun.config.located import located
+from gdrun.config.located import at_config_path
 from gdrun.data.dataset import Dataset
 from gdrun.engine.state import Batch
 from gdrun.engine.stream import Stream
@@ -25,6 +25,24 @@ def as_batch(data: Dataset, precision: str) -> Batch:
     return Batch({name: tf.constant(value) for name, value in cast.inputs.items()}, target, weights)
 
 
+def to_batch(datasets: Datasets, examples: Dataset, precision: str, *, like: Batch) -> Batch:
+    """Return examples that are as in a file as the engine takes them: scaled, encoded, cast and shaped.
+
+    Args:
+        like: training examples, in the shapes that the model takes.
+    Raises:
+        DataError: a label is no class, or a value does not fit into the precision.
+    """
+    batch = as_batch(datasets.finish(examples), precision)
+    target, weights = batch.target, batch.weights
+    if target is not None and like.target is not None and target.shape.rank < like.target.shape.rank:
+        target = target[:, None]
+    if weights is None and like.weights is not None:
+        # Formulas may use them: other examples count alike.
+        weights = tf.ones([examples.num_examples], like.weights.dtype)
+    return batch._replace(target=target, weights=weights)
+
+
 def as_tensors(datasets: Datasets | None, experiment: Experiment) -> tuple[Batch, Batch | None]:
     """Return (training data, validation data); of training data that stays on disk, the first batch.
 
@@ -36,7 +54,7 @@ def as_tensors(datasets: Datasets | None, experiment: Experiment) -> tuple[Batch
     train, validation, precision = datasets.train, datasets.validation, experiment.precision
     if train.mapped:
         train = datasets.finish(train.take(np.arange(experiment.schedule.batch_size or 1)))
-    with located("data"):
+    with at_config_path("data"):
         return as_batch(train, precision), None if validation is None else as_batch(validation, precision)
 
 
@@ -50,10 +68,7 @@ def open_stream(datasets: Datasets, batches: Batches, like: Batch, precision: st
     """
 
     def read(index: np.ndarray) -> Batch:
-        with located("data"):
-            batch = as_batch(datasets.finish(datasets.train.take(index)), precision)
-        if batch.target is not None and like.target is not None and batch.target.shape.rank < like.target.shape.rank:
-            batch = batch._replace(target=batch.target[:, None])
-        return batch
+        with at_config_path("data"):
+            return to_batch(datasets, datasets.train.take(index), precision, like=like)
 
     return Stream(batches, read, total_steps)

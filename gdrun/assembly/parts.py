@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from gdrun.config.located import refuse
 from gdrun.engine.objective import Objective
@@ -21,8 +20,7 @@ from gdrun.schedules.batches import Batches
 
 from .data import as_tensors
 from .initial import initial_state
-from .loss import with_loss
-from .objective import build_objective
+from .objective import as_rows, build_objective, with_own_gradients, without_unreached
 from .schedule import build_batches
 from .trial_evaluation import EVALUATION_ERRORS, head
 
@@ -32,7 +30,6 @@ class Parts:
     """Parts of an experiment that its program is assembled from."""
 
     experiment: Experiment
-    """With its loss, also where the config leaves it out."""
     constants: dict[str, np.ndarray]
     datasets: Datasets | None
     data: Batch
@@ -67,24 +64,19 @@ def build_parts(experiment: Experiment, *, directory: Path, inputs: Inputs | Non
     Raises:
         ConfigError: for mistakes that only building shows: data that does not fit, shapes, initial values.
     """
-    dtype = tf.as_dtype(experiment.precision)
-    experiment = with_loss(experiment)
     inputs = inputs or read_inputs(experiment, directory)
     constants, datasets, source = inputs.constants, inputs.datasets, inputs.source
     data, validation = as_tensors(datasets, experiment)
-    legacy = source.generator("initial") if experiment.random == "legacy" else None
-    objective, initial, data, validation, notes = build_objective(
-        experiment,
-        constants,
-        data,
-        validation,
-        dtype,
-        legacy,  # type: ignore[arg-type]
-    )
-    state, setting = initial_state(experiment, objective, initial, dtype)
+    objective = build_objective(experiment, constants, data, source.shared("initial"))
+    data, validation = as_rows(objective, data), None if validation is None else as_rows(objective, validation)
+    state, setting = initial_state(experiment, objective, objective.model.initial)
+    objective, warnings = without_unreached(experiment, objective, state, setting, data)
+    if len(state.parameters) != len(objective.trainable_names):
+        state, setting = initial_state(experiment, objective, objective.model.initial)
+    objective = with_own_gradients(experiment, objective, state, setting, data)
     _check_outputs(experiment, datasets, objective, state, setting, data)
     batches = build_batches(experiment, datasets.train.num_examples if datasets else None, source)
-    return Parts(experiment, constants, datasets, data, validation, objective, state, setting, batches, notes)
+    return Parts(experiment, constants, datasets, data, validation, objective, state, setting, batches, warnings)
 
 
 def released(datasets: Datasets) -> Datasets:
@@ -102,18 +94,15 @@ def _check_outputs(
     data: Batch,
 ) -> None:
     """Refuse labels of a sparse cross-entropy without an output, those of validation and of data on disk included."""
-    if datasets is None or experiment.loss is None or not experiment.loss.takes_labels:
+    if datasets is None or not experiment.objective_loss.takes_labels:
         return
     largest = [
         (path, int(np.max(part.target)))
         for path, part in ((("data",), datasets.train), (("data", "validation"), datasets.validation))
         if part is not None and part.target is not None
     ]
-    start = tf.constant(0, tf.int64)
     try:
-        prediction = objective.predict(
-            state.parameters, state.model_state, setting, head(data, 1), Moment(start, start, None, None)
-        )
+        prediction = objective.predict(state.parameters, state.model_state, setting, head(data, 1), Moment.at(0))
     except EVALUATION_ERRORS:
         return  # trying the first step reports it, or a whole batch has no such mistake
     if isinstance(prediction, dict) or prediction.shape.rank < 2:

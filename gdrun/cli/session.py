@@ -18,8 +18,8 @@ from .noise import Noise
 
 if TYPE_CHECKING:
     from gdrun.config.plugins import Plugins
-    from gdrun.experiment import LoadedConfig
     from gdrun.experiment.inputs import Inputs
+    from gdrun.experiment.loading import LoadedConfig
     from gdrun.training.prepare import Prepared
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:\d{1,4})?")
@@ -38,7 +38,7 @@ def load_all(
         UsageError: `device` is none.
         GdrunError: what is wrong with the configs, all of them.
     """
-    from gdrun.experiment import load_config
+    from gdrun.experiment.loading import load_config
 
     check_device(device)
     loaded_plugins = load_plugins(plugins)
@@ -53,7 +53,7 @@ def load_plugins(plugins: Sequence[str] | None) -> Plugins:
     if not plugins:
         return NO_PLUGINS
     with quiet():
-        return load(plugins, say=lambda text: terminal.message(*text[:4000].split("\n")))
+        return load(plugins, output=lambda text: terminal.message(*text[:4000].split("\n")))
 
 
 def check_device(device: str | None) -> None:
@@ -108,14 +108,13 @@ def keeping_programs() -> Iterator[None]:
 
 def _prepared(loaded: LoadedConfig, inputs: Inputs, **options: Any) -> Prepared:
     """Return a config built, or as it was built before: nothing changes in what was prepared when it is executed."""
-    from gdrun.experiment.plugin_parts import custom_parts
     from gdrun.training.prepare import prepare
 
     datasets = inputs.datasets
     num_bytes = 0 if datasets is None else sum(array.nbytes for array in datasets.train.arrays().values())
     is_large = num_bytes > MOST_KEPT_BYTES or (datasets is not None and datasets.train.mapped)
     # A plugin's code may remember what it likes.
-    if _programs is None or is_large or any(custom_parts(loaded.experiment)):
+    if _programs is None or is_large or any(loaded.experiment.custom_parts()):
         return prepare(loaded, inputs, **options)
     key = (loaded.experiment, loaded.directory, None if datasets is None else datasets.files, options)
     prepared = next((prepared for other, prepared in _programs if other == key), None)
@@ -132,12 +131,15 @@ def quiet() -> Iterator[Noise]:
     with Noise() as noise:
         try:
             yield noise
-        except GdrunError:
-            raise
         except Exception as error:
-            if output := noise.take().strip():
-                error.add_note(output[-2000:])
+            add_output(error, noise)
             raise
+
+
+def add_output(error: Exception, noise: Noise) -> None:
+    """Add what libraries printed to the notes of a bug."""
+    if not isinstance(error, GdrunError) and (output := noise.take().strip()):
+        error.add_note(output[-2000:])
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from gdrun.errors import ConfigError, ExitCode, GdrunError, ResourceError
-from gdrun.experiment import LoadedConfig, load_config
+from gdrun.experiment.loading import LoadedConfig, load_config
 from gdrun.experiment.named_files import check_files
 from gdrun.training.prepare import read
 

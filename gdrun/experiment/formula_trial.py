@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.config.located import formula_at, located
+from gdrun.config.located import at_config_path, formula_at
 from gdrun.data.dataset import Dataset
 from gdrun.errors import ConfigError, ShapeError
 from gdrun.formula.evaluate import Scope
@@ -19,7 +19,6 @@ from gdrun.formula.nodes import Expression
 from gdrun.formula.numpy_ops import NumpyOps
 from gdrun.formula.parse import parse
 from gdrun.formula.table import DERIVATIVES
-from gdrun.losses import default_loss
 from gdrun.models.base import ModelContext
 
 from .experiment import Experiment, RepeatedDefinition
@@ -41,13 +40,13 @@ def try_formulas(experiment: Experiment, inputs: Inputs) -> None:
     }
     if model.needs_tensorflow or len(definitions) < len(experiment.define):
         return  # rounds of a loop may take long
-    loss = experiment.loss or default_loss(datasets is not None and datasets.train.target is not None)
+    loss = experiment.objective_loss
     texts = (*model.output_formulas().values(), *loss.formulas().values())
     if any(expression.functions & DERIVATIVES for expression in (*definitions.values(), *map(parse, texts))):
         return
     train = None if datasets is None else datasets.train
     shapes = {} if train is None else {name: array.shape for name, array in train.inputs.items()}
-    with located("model"):
+    with at_config_path("model"):
         built = model.build(ModelContext(inputs.constants, shapes, experiment.seed, experiment.precision))
     values = {name: value.raw for name, value in built.initial.items()}
 
@@ -55,7 +54,7 @@ def try_formulas(experiment: Experiment, inputs: Inputs) -> None:
         scope = _scope(experiment, inputs.constants | values, definitions, examples)
         outputs = {name: scope[name] for name in model.output_formulas()}
         prediction = outputs if model.output_names() and len(outputs) > 1 else next(iter(outputs.values()))
-        with located(*loss.place):
+        with at_config_path(*loss.error_path):
             loss.check_trial(scope, prediction, None if examples is None else examples.target)
 
     # Some examples show the same shapes as a million, unless a formula needs a whole batch.

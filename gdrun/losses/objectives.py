@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from gdrun.config.section import Formula, read_formula
+from gdrun.config.section import Formula
 from gdrun.formula.evaluate import Scope, evaluate
+from gdrun.formula.parse import parse
 
 from .base import LossFunction, LossSection, check_scalar, scalar
 
@@ -23,7 +24,7 @@ class FormulaLoss(LossSection):
 
     compares = False
     weighs_examples = False
-    place = ("loss", "formula")
+    error_path = ("loss", "formula")
 
     kind: Literal["formula"]
     formula: Formula
@@ -33,10 +34,10 @@ class FormulaLoss(LossSection):
         return {"formula": self.formula}
 
     def check_trial(self, scope: Scope, prediction: Any, target: np.ndarray | None) -> None:
-        check_scalar(np.shape(evaluate(read_formula(self.formula), scope, owner="loss.formula")))
+        check_scalar(np.shape(evaluate(parse(self.formula), scope, owner="loss.formula")))
 
     def build(self, dtype: tf.DType) -> LossFunction:
-        expression = read_formula(self.formula)
+        expression = parse(self.formula)
 
         def loss(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
             return scalar(evaluate(expression, scope, owner="loss.formula"), dtype)
@@ -50,7 +51,7 @@ class OutputLoss(LossSection):
     is_the_models_output = True
     compares = False
     weighs_examples = False
-    place = ("model", "formula")
+    error_path = ("model", "formula")
 
     kind: Literal["output"]
     maximize: bool = False

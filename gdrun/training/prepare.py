@@ -11,7 +11,6 @@ from gdrun.errors import ConfigError, Problem
 from gdrun.experiment.formula_trial import try_formulas
 from gdrun.experiment.inputs import Inputs, read_inputs
 from gdrun.experiment.loading import LoadedConfig
-from gdrun.experiment.plugin_parts import custom_parts
 from gdrun.rundir import layout
 from gdrun.rundir.run import Run
 from gdrun.text import safe_text
@@ -46,7 +45,7 @@ def read(loaded: LoadedConfig) -> Inputs:
         from gdrun.engine.device import import_tensorflow
 
         import_tensorflow()  # before Keras or a plugin imports it in another way
-    with locating(loaded):
+    with with_source_places(loaded):
         inputs = read_inputs(experiment, loaded.directory)
         try_formulas(experiment, inputs)
     return inputs
@@ -59,6 +58,7 @@ def prepare(
     device: str | None = None,
     threads: int | None = None,
     smoke: bool = False,
+    requires_gradients: bool = True,
 ) -> Prepared:
     """Build an experiment and try its first step. Raises as `gdrun.train`.
 
@@ -66,6 +66,7 @@ def prepare(
         inputs: what `read` returned, for this one call; None: it is read now.
         device, threads: as of `gdrun.train`.
         smoke: plan a few steps only.
+        requires_gradients: refuse a parameter without a gradient.
     """
     inputs = inputs or read(loaded)
     from gdrun.engine.device import configure, import_tensorflow
@@ -74,15 +75,20 @@ def prepare(
     chosen = configure(device=device or loaded.experiment.device, threads=threads)
     from gdrun.assembly import build
 
-    with locating(loaded), tf.device(chosen.name):
-        max_steps = SMOKE_STEPS if smoke else None
-        built = build(loaded.experiment, directory=loaded.directory, max_steps=max_steps, inputs=inputs)
+    with with_source_places(loaded), tf.device(chosen.name):
+        built = build(
+            loaded.experiment,
+            directory=loaded.directory,
+            max_steps=SMOKE_STEPS if smoke else None,
+            inputs=inputs,
+            requires_gradients=requires_gradients,
+        )
     _check_files(loaded, built)
     return Prepared(loaded, built, chosen, smoke)
 
 
 @contextmanager
-def locating(loaded: LoadedConfig, trial: int | None = None) -> Iterator[None]:
+def with_source_places(loaded: LoadedConfig, trial: int | None = None) -> Iterator[None]:
     """Give the problems of building their places in the config.
 
     Args:
@@ -118,7 +124,7 @@ def _check_plugins(loaded: LoadedConfig) -> None:
         return
     recorded = Run(loaded.directory).info.plugins
     problems = []
-    for path, section in custom_parts(loaded.experiment):
+    for path, section in loaded.experiment.custom_parts():
         plugin = section.entry.plugin
         if recorded and plugin.digest not in recorded.values():
             copy = loaded.directory / layout.PLUGINS / plugin.short
@@ -136,7 +142,7 @@ def _check_plugins(loaded: LoadedConfig) -> None:
 
 def used_plugins(loaded: LoadedConfig) -> list[Plugin]:
     """Return the plugins that the config's parts of kind custom come from."""
-    used = {section.entry.plugin.digest for _, section in custom_parts(loaded.experiment)}
+    used = {section.entry.plugin.digest for _, section in loaded.experiment.custom_parts()}
     return [plugin for plugin in loaded.plugins.loaded if plugin.digest in used]
 
 

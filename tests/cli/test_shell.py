@@ -149,7 +149,7 @@ def programs(loaded: Any) -> Any:
 
 
 def test_a_program_is_kept_for_the_same_settings_and_data(config, monkeypatch):
-    from gdrun.experiment import load_config
+    from gdrun.experiment.loading import load_config
 
     training = FakeTraining()
     monkeypatch.setattr("gdrun.training.prepare.prepare", training.prepare)
