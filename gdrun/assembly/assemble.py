@@ -25,12 +25,13 @@ from gdrun.engine.step import NoGradientError, Recorded, Step
 from gdrun.errors import ConfigError
 from gdrun.experiment.experiment import Experiment
 from gdrun.experiment.formulas import loop_formulas
+from gdrun.experiment.inputs import Datasets, Inputs
 from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_without_lanes, functions_without_xla
 from gdrun.optimizers.base import AppliesAtPoint
 
 from .custom import operation_without_xla
-from .data import Datasets, open_stream
+from .data import open_stream
 from .initial import initial_patience, initial_plateau
 from .loss import build_metrics, tensor_formula, truth_formula
 from .optimizer import build_optimizer
@@ -85,7 +86,12 @@ class Built:
 
 
 def build(
-    experiment: Experiment, *, directory: Path, max_steps: int | None = None, requires_gradients: bool = True
+    experiment: Experiment,
+    *,
+    directory: Path,
+    max_steps: int | None = None,
+    inputs: Inputs | None = None,
+    requires_gradients: bool = True,
 ) -> Built:
     """Build an experiment and try its first step.
 
@@ -93,11 +99,12 @@ def build(
         experiment: checked.
         directory: folder that relative data paths count from.
         max_steps: bound on the number of updates.
+        inputs: as of `build_parts`.
         requires_gradients: refuse a parameter without a gradient; else its gradient is 0.
     Raises:
         ConfigError: for mistakes that only building shows: shapes, data, a parameter without a gradient.
     """
-    parts = build_parts(experiment, directory=directory)
+    parts = build_parts(experiment, directory=directory, inputs=inputs)
     return assemble(parts, max_steps=max_steps, requires_gradients=requires_gradients)
 
 

@@ -84,6 +84,8 @@ class DataSection(Section):
     union: ClassVar[Any]
     """Every kind of data; the package says which there are."""
     inherits = "validation"
+    foreign: ClassVar[bool] = False
+    """True where the code of Keras or of a plugin makes the examples."""
 
     validation: (
         Annotated[
@@ -131,6 +133,11 @@ class DataSection(Section):
     def has_weights(self) -> bool:
         """True where examples count differently in the loss."""
         return self.example_weights is not None or (self.class_weights is not None and self.has_target)
+
+    @property
+    def needs_tensorflow(self) -> bool:
+        """True where the examples, or those for validation, may want TensorFlow to be there."""
+        return self.foreign or (isinstance(self.validation, DataSection) and self.validation.foreign)
 
     def is_lane_setting(self, path: ConfigPath) -> bool:
         """Return whether the setting at `path` below `data` may differ between lanes: it changes examples alone."""

@@ -134,6 +134,10 @@ class FormulaModel(ModelSection):
     def starts_by_formula(self) -> bool:
         return not self.networks
 
+    @property
+    def needs_tensorflow(self) -> bool:
+        return bool(self.networks) or any(parameter.init in INITIALIZERS for parameter in self.parameters.values())
+
     def networks_called(self) -> Mapping[str, Any]:
         return self.networks
 

@@ -120,6 +120,8 @@ def predict(
     from gdrun.engine.device import import_tensorflow
 
     tf = import_tensorflow()
+    from gdrun.assembly.data import to_batch
+
     built = prepared.built
     names = tuple(built.data.inputs)
     if not names or built.datasets is None:
@@ -128,7 +130,7 @@ def predict(
         raise DataError(f"the model takes the inputs {', '.join(names)}; given are {', '.join(inputs) or 'none'}")
     given = dataset({name: np.atleast_1d(np.asarray(inputs[name])) for name in names})
     scaling = built.datasets.scaling
-    batch = built.datasets.to_batch(given, prepared.loaded.experiment.precision, like=built.data)
+    batch = to_batch(built.datasets, given, prepared.loaded.experiment.precision, like=built.data)
     if state is None:
         trained, fixed, kept = trained_state(prepared, run)
         state = trained, built.setting._replace(fixed=fixed), kept, final_moment(prepared, run)
@@ -169,6 +171,7 @@ def evaluate(prepared: Prepared, run: Run, examples: Dataset | None = None) -> d
         DataError, ShapeError: the examples do not fit.
         RunDirectoryError: the run has no such parameters.
     """
+    from gdrun.assembly.data import to_batch
     from gdrun.engine.assess import Assess
     from gdrun.engine.device import import_tensorflow
 
@@ -182,7 +185,7 @@ def evaluate(prepared: Prepared, run: Run, examples: Dataset | None = None) -> d
     if examples is not None:
         assess = Assess(built.objective, built.assess.metrics, None, loss=True)
         assert built.datasets is not None
-        data = built.datasets.to_batch(examples, prepared.loaded.experiment.precision, like=data)
+        data = to_batch(built.datasets, examples, prepared.loaded.experiment.precision, like=data)
     with tf.device(prepared.device.name):
         values = assess(state, setting, data, moment)
     numbers = {name: float(value) for name, value in values.items()}
