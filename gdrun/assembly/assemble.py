@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,13 +20,12 @@ from gdrun.engine.objective import Objective
 from gdrun.engine.rows import Rows
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import NoGradientError, Recorded, Step
-from gdrun.experiment.experiment import Experiment, RepeatedDefinition
-from gdrun.formula.parse import parse
-from gdrun.formula.table import functions_without_lanes, functions_without_xla
+from gdrun.experiment.experiment import Experiment
 from gdrun.optimizers.base import AppliesAtPoint
 
 from .custom import operation_without_xla
 from .data import Datasets, open_stream
+from .engine import Engine, choose_engine
 from .initial import initial_patience, initial_plateau
 from .loss import build_metrics, tensor_formula, truth_formula
 from .optimizer import build_optimizer
@@ -57,8 +55,7 @@ class Built:
     rows: Rows
     windows: Windows
     total_steps: int
-    compile: Compile
-    """The mode that is used, after a fallback from XLA."""
+    engine: Engine
     seconds_per_step: float
     """Estimate from the first step, an upper bound: it includes overheads that later steps do not have."""
     warnings: tuple[str, ...] = field(default=())
@@ -67,6 +64,11 @@ class Built:
     def steps_per_epoch(self) -> int:
         """Number of updates in an epoch."""
         return self.rows.steps_per_epoch
+
+    @property
+    def compile(self) -> Compile:
+        """The mode that is used."""
+        return self.engine.compile
 
     @property
     def num_examples(self) -> int | None:
@@ -112,8 +114,9 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
     assess = Assess(objective, metrics, validation, whole_loss=whole_loss)
     watchable = (*(("loss_epoch",) if per_epoch > 1 else ("loss",)), *assess.names)
     patience, plateau = build_patience(experiment.schedule, watchable), build_plateau(experiment.schedule, watchable)
-    compile, warnings = _compile(experiment, partial(operation_without_xla, parts, optimizer, metrics))
-    warnings += (*parts.warnings, *experiment.optimizer.warnings(experiment.precision))
+    engine = choose_engine(parts, partial(operation_without_xla, parts, optimizer, metrics), total_steps=steps)
+    small = _size(state.parameters) <= _SMALL_STATE
+    warnings = (*engine.warnings, *parts.warnings, *experiment.optimizer.warnings(experiment.precision))
     assert experiment.loss is not None, "build_parts gave one"
     warnings += experiment.loss.warnings(experiment.model.last_activation)
     step = Step(
@@ -123,8 +126,9 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
         rules=build_rules(experiment.schedule.stop, _stop_formula(experiment)),
         recorded=_recorded(experiment, state),
         # In a graph every operation costs a microsecond, and in XLA a large state's selects cost time.
-        guard="each" if compile == "xla" and _size(state.parameters) <= _SMALL_STATE else "late",
-        check_gradient=experiment.optimizer.hides_gradients,
+        guard="each" if engine.compile == "xla" and small else "late",
+        # A loop on the host takes the last record of a chunk from an update, too.
+        check_gradient=experiment.optimizer.hides_gradients or engine.host_loop,
         patience=patience,
         plateau=plateau,
     )
@@ -145,9 +149,11 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
         step,
         feed,
         assess=assess if assess.names else None,
-        compile=compile,
+        compile=engine.compile,
         buffer_bytes=_BUFFER_BYTES,
-        host_loop=objective.model.convolutional,
+        host_loop=engine.host_loop,
+        # Of a small state under XLA an evaluation costs less than a gradient norm in every update.
+        joint=step.update_evaluates_rows and (engine.compile != "xla" or engine.host_loop or not small),
     )
     window = windows.at(0)
     began = time.perf_counter()
@@ -177,7 +183,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
         rows=rows,
         windows=windows,
         total_steps=steps,
-        compile=compile,
+        engine=engine,
         seconds_per_step=seconds,
         warnings=warnings,
     )
@@ -212,56 +218,5 @@ def _recorded(experiment: Experiment, state: TrainState) -> Recorded:
     )
 
 
-def _compile(experiment: Experiment, of_plugin: Callable[[], str | None]) -> tuple[Compile, tuple[str, ...]]:
-    """Return the mode to run in, and warnings: graph in place of xla, where an operation has no XLA kernel."""
-    if experiment.compile != "xla":
-        return experiment.compile, ()
-    used: frozenset[str] = frozenset().union(*(parse(text).functions for text in evaluated_formulas(experiment)))
-    missing = sorted(functions_without_xla(used))
-    if not missing and (operation := of_plugin()):
-        missing = [f"the plugin's {operation}"]
-    if not missing:
-        return "xla", ()
-    return "graph", (f"{', '.join(missing)} cannot be compiled by XLA; running as a graph instead",)
-
-
-def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
-    """Yield every formula that is evaluated in the loop."""
-    for value in experiment.define.values():
-        if isinstance(value, RepeatedDefinition):
-            yield from (value.start, value.repeat, value.while_ or 0, *value.define.values())
-        else:
-            yield value
-    yield from experiment.model.output_formulas().values()
-    if experiment.loss is not None:
-        yield from experiment.loss.formulas().values()
-    if experiment.gradients is not None and experiment.gradients.use:
-        yield from experiment.gradients.of.values()
-    yield from experiment.optimizer.formulas()
-    yield experiment.schedule.stop.formula or 0
-    yield from experiment.record.formulas.values()
-    yield from experiment.record.after.values()
-    yield from (getattr(metric, "formula", 0) for metric in experiment.metrics)
-
-
 def _size(tensors: Any) -> int:
     return sum(int(np.prod(value.shape)) for value in tensors)
-
-
-def lanes_obstacle(built: Built) -> str | None:
-    """Return the reason why trials of this program do not run as lanes, in words; None where they do."""
-    if built.objective.model.convolutional:
-        return "convolutions do not pay in lanes"
-    if built.windows.stream is not None:
-        return "the data is read from disk while training"
-    if built.compile == "eager":
-        return "compile: eager"
-    loops = [name for name, value in built.objective.definitions.items() if not getattr(value, "fits_lanes", True)]
-    if loops:
-        return f"the loop {loops[0]} is too long for lanes"
-    formulas = [
-        formula for formula in evaluated_formulas(built.experiment) if not isinstance(formula, RepeatedDefinition)
-    ]
-    called: frozenset[str] = frozenset().union(*(parse(formula).functions for formula in formulas))
-    missing = sorted(functions_without_lanes(called))
-    return f"{missing[0]} does not work in lanes" if missing else None

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from gdrun.engine.state import PatienceState, PlateauState, Reason, TrainState
 from gdrun.engine.step import Step
-from gdrun.engine.watch import Watch
+from gdrun.engine.metric_rules import Watch
 
 # Keras's own, for NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -1,0 +1,118 @@
+"""Choice of the engine: XLA or a graph, one loop or the host's, lanes or one trial after the other.
+
+Each choice is a rule of the config and the device, never of a measured time: the same config gives the same bits. The
+bounds come from measurements; docs/log.md has them, benchmarks/families.py shows whether they choose well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gdrun.engine.loop import Compile
+from gdrun.experiment.experiment import Experiment, RepeatedDefinition
+from gdrun.formula.parse import parse
+from gdrun.formula.table import functions_slow_in_xla, functions_without_lanes, functions_without_xla
+
+from .parts import Parts
+
+if TYPE_CHECKING:
+    from .assemble import Built
+
+_MANY_TENSORS = 24
+_FEW_STEPS = 5000
+"""XLA takes a few tenths of a second to compile what belongs to one trained tensor, and saves it some 50 us a step."""
+_LANE_ARITHMETIC = 150_000
+"""Trained numbers times examples a step, up to which lanes are faster than one trial after the other: beyond, a step is
+long enough for its overhead not to count, and products that differ between lanes are slower than those of one."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Way in which steps are run."""
+
+    compile: Compile
+    reason: str
+    """A phrase: why this mode."""
+    host_loop: bool = False
+    """Loop on the host over compiled steps."""
+    warnings: tuple[str, ...] = ()
+
+
+def choose_engine(parts: Parts, operation_without_xla: Callable[[], str | None], *, total_steps: int) -> Engine:
+    """Return how the steps of an experiment are run.
+
+    Args:
+        operation_without_xla: returns the name of an operation of a plugin that XLA has no kernel for, None without.
+    """
+    experiment, convolves = parts.experiment, parts.objective.model.convolutional
+    if experiment.compile in ("graph", "eager"):
+        return Engine(experiment.compile, "compile says so")  # type: ignore[arg-type]
+    used: frozenset[str] = frozenset().union(*(parse(text).functions for text in evaluated_formulas(experiment)))
+    missing = sorted(functions_without_xla(used))
+    if not missing and (operation := operation_without_xla()):
+        missing = [f"the plugin's {operation}"]
+    if missing:
+        names = ", ".join(missing)
+        warning = f"{names} cannot be compiled by XLA; running as a graph instead"
+        return Engine("graph", f"XLA cannot compile {names}", warnings=(warning,))
+    if experiment.compile == "xla":
+        return Engine("xla", "compile says so", host_loop=convolves)
+    if "CPU" not in parts.state.parameters[0].device:
+        return Engine("xla", "the fastest on a GPU", host_loop=convolves)
+    if convolves:
+        return Engine("graph", "XLA is slower at convolutions on a CPU")
+    if slow := sorted(functions_slow_in_xla(used)):
+        return Engine("graph", f"XLA is slower at {', '.join(slow)} on a CPU")
+    count = len(parts.state.parameters)
+    if count > _MANY_TENSORS and total_steps < _FEW_STEPS:
+        return Engine("graph", f"compiling {count} trained tensors by XLA takes longer than {total_steps:,} steps")
+    return Engine("xla", "the fastest for this config")
+
+
+def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
+    """Yield every formula that is evaluated in the loop."""
+    for value in experiment.define.values():
+        if isinstance(value, RepeatedDefinition):
+            yield from (value.start, value.repeat, value.while_ or 0, *value.define.values())
+        else:
+            yield value
+    yield from experiment.model.output_formulas().values()
+    if experiment.loss is not None:
+        yield from experiment.loss.formulas().values()
+    if experiment.gradients is not None and experiment.gradients.use:
+        yield from experiment.gradients.of.values()
+    yield from experiment.optimizer.formulas()
+    yield experiment.schedule.stop.formula or 0
+    yield from experiment.record.formulas.values()
+    yield from experiment.record.after.values()
+    yield from (getattr(metric, "formula", 0) for metric in experiment.metrics)
+
+
+def lanes_obstacle(built: Built) -> str | None:
+    """Return the reason why trials of this program cannot run as lanes, in words; None where they can."""
+    if built.objective.model.convolutional:
+        return "convolutions do not pay in lanes"
+    if built.windows.stream is not None:
+        return "the data is read from disk while training"
+    if built.compile == "eager":
+        return "compile: eager"
+    loops = [name for name, value in built.objective.definitions.items() if not getattr(value, "fits_lanes", True)]
+    if loops:
+        return f"the loop {loops[0]} is too long for lanes"
+    formulas = [
+        formula for formula in evaluated_formulas(built.experiment) if not isinstance(formula, RepeatedDefinition)
+    ]
+    called: frozenset[str] = frozenset().union(*(parse(formula).functions for formula in formulas))
+    missing = sorted(functions_without_lanes(called))
+    return f"{missing[0]} does not work in lanes" if missing else None
+
+
+def lanes_disadvantage(built: Built) -> str | None:
+    """Return the reason why trials of this program are slower as lanes than one after the other; None where not."""
+    batches = built.program.feed.batches
+    examples = 1 if batches is None else min(batches.batch_size, batches.num_examples)
+    if built.num_parameters * examples <= _LANE_ARITHMETIC:
+        return None
+    return f"a step has much arithmetic: {built.num_parameters:,} parameters times {examples:,} examples"
