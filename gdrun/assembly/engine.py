@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .assemble import Built
 
 _MANY_TENSORS = 24
-_FEW_STEPS = 5000
-"""XLA takes a few tenths of a second to compile what belongs to one trained tensor, and saves it some 50 us a step."""
+_FEW_STEPS = 1000
+"""XLA takes a few tenths of a second to compile what belongs to one trained tensor, and saves it some 300 us a step."""
 _LANE_ARITHMETIC = 150_000
 """Trained numbers times examples a step, up to which lanes are faster than one trial after the other: beyond, a step is
 long enough for its overhead not to count, and products that differ between lanes are slower than those of one."""

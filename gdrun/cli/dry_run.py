@@ -74,7 +74,7 @@ def _show(plan: dict[str, Any]) -> None:
     rows = [
         ("steps", f"{plan['steps']:,}{per_epoch}"),
         ("runs as", f"{plan['compile']}, {plan['precision']}, {plan['device']}"),
-        ("", f"{plan['compile']}: {plan['why']}"),
+        ("why", f"{plan['compile']}: {plan['why']}"),
         ("data", data),
         ("state", f"{human_bytes(plan['state_bytes'])}, with the optimizer's"),
         ("parameters", f"{plan['num_parameters']:,} trained"),

@@ -6,14 +6,17 @@ Configs and training are imported by the functions that need them, since `show` 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gdrun.errors import GdrunError, UsageError
+from gdrun.text import safe_text
 
 from . import failures, terminal
 from .noise import Noise
+from .progress import DelayedMessage
 
 if TYPE_CHECKING:
     from gdrun.config.plugins import Plugins
@@ -68,10 +71,15 @@ def prepare_all(
     Raises:
         GdrunError: what is wrong with them, all of them.
     """
-    with waiting("starting TensorFlow"):
+    with waiting(silent=silent) as say:
         from gdrun.training.prepare import prepare
 
-        return failures.for_all(loaded, lambda config: prepare(config, device=device, threads=threads, smoke=smoke))
+        def prepared(config: LoadedConfig) -> Prepared:
+            start = "" if "tensorflow" in sys.modules else "starting TensorFlow, "
+            say(f"{start}building {safe_text(config.source, limit=60)}")
+            return prepare(config, device=device, threads=threads, smoke=smoke)
+
+        return failures.for_all(loaded, prepared)
 
 
 @contextmanager
@@ -89,10 +97,18 @@ def quiet() -> Iterator[Noise]:
 
 
 @contextmanager
-def waiting(text: str) -> Iterator[None]:
-    """Show on a terminal that something takes its time."""
-    if not terminal.is_live():
-        yield
-        return
-    with terminal.console().status(text, spinner="dots"):
-        yield
+def waiting(text: str = "", *, silent: bool = False) -> Iterator[Callable[[str], None]]:
+    """Say that something takes its time: at once on a terminal, else where it does. Give a function to say what else."""
+    if silent:
+        yield lambda text: None
+    elif terminal.is_live():
+        with terminal.console().status(text, spinner="dots") as status:
+            yield status.update
+    else:
+        message = DelayedMessage()
+        if text:
+            message.begin(text)
+        try:
+            yield message.begin
+        finally:
+            message.end()

@@ -62,7 +62,7 @@ def command(
     results: list[dict[str, Any]] = []
     codes: list[int] = []
     with session.quiet() as noise:
-        prepared = session.prepare_all(loaded, device=device, threads=threads, smoke=smoke)
+        prepared = session.prepare_all(loaded, device=device, threads=threads, smoke=smoke, silent=quiet)
         if only_plan:
             return dry_run.show_all(prepared, as_json=as_json)
         prepared.reverse()

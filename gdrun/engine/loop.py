@@ -256,11 +256,21 @@ class Program:
             has_event, to_event, (tf.constant(0), state, blank, *buffers), parallel_iterations=1
         )
         if self._joint:
-            last = self._on_batch(self._plain.observe, state, setting, data, window, shared_step(state))
-            buffers = [
-                buffer.write(event - 1, last[key]) if key in OF_EVALUATION else buffer
-                for key, buffer in zip(specs, buffers, strict=True)
-            ]
+            end = shared_step(state)
+
+            def observe_last(step: tf.Tensor, *buffers: tf.TensorArray) -> tuple[Any, ...]:
+                last = self._on_batch(self._plain.observe, state, setting, data, window, step)
+                written = [
+                    buffer.write(event - 1, last[key]) if key in OF_EVALUATION else buffer
+                    for key, buffer in zip(specs, buffers, strict=True)
+                ]
+                return (step + 1, *written)
+
+            # A loop of one round that counts the step: where a batch is cut out at a step that does not change in a
+            # loop, XLA wants to know it when it compiles, and would compile anew for each chunk.
+            _, *buffers = tf.while_loop(
+                lambda step, *_: step <= end, observe_last, (end, *buffers), parallel_iterations=1
+            )
         return state, event, {key: buffer.stack() for key, buffer in zip(specs, buffers, strict=True)}
 
     def _advance(

@@ -20,9 +20,9 @@ from gdrun.errors import ComponentError
 from gdrun.optimizers.base import AppliesAtPoint, PointUpdate, RejectsSteps, ScalesLoss, Update
 
 from .local_objective import local_objective
+from .metric_rules import Record, Watch, apply_patience, apply_plateau
 from .objective import Evaluation, Objective
 from .state import Batch, Reason, Setting, TrainState
-from .metric_rules import Record, Watch, apply_patience, apply_plateau
 
 
 class NoGradientError(ComponentError):
