@@ -2,11 +2,11 @@
 
     python benchmarks/families.py [--only cnn,lstm] [--rounds N] [--quick] [--json FILE]
 
-Prints a table a family: microseconds a step (of a sweep, a step of a trial), the ratio to gdrun's own choice, seconds of
-the first training, which compiles, seconds before it (imports, data, building), peak memory, and how gdrun ran it; then
-what was aimed at. "gdrun" is what gdrun chooses; the other rows of gdrun are the alternatives. Every peer has its own
-process, of which one trains at a time; repetitions of all peers alternate; numbers are medians. Needs the `bench` extra;
-a peer whose library is missing is left out and said so.
+Prints a table a family: microseconds a step (of a sweep, a step of a trial), the ratio to gdrun's own choice, seconds
+of the first training, which compiles, seconds before it (imports, data, building), peak memory, and how gdrun ran it;
+then what was aimed at. "gdrun" is what gdrun chooses; the other rows of gdrun are the alternatives. Every peer has its
+own process, of which one trains at a time; repetitions of all peers alternate; numbers are medians. Needs the `bench`
+extra; a peer whose library is missing is left out and said so.
 """
 
 from __future__ import annotations

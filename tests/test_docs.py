@@ -194,6 +194,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if target.startswith("https://"):
             continue
         name, _, anchor = target.partition("#")
+        if name in ("api.md", "gallery.md"):  # made with the site, and checked there
+            continue
         other = (page.parent / name).resolve() if name else page
         assert other.exists(), f"{page.name} links to {target}"
         assert not anchor or anchor in headings(other), f"{page.name} links to {target}"
@@ -201,7 +203,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def test_the_readme_links_to_every_page() -> None:
     links = set(re.findall(r"\]\(docs/([\w.-]+)", prose(README)))
-    assert links == {page.name for page in PAGES if page != README}
+    # The site's home says what README says.
+    assert links == {page.name for page in PAGES if page not in (README, ROOT / "docs" / "index.md")}
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,13 @@
 """Small experiments of every family of models, and the same training by each peer.
 
-A family is one entry of FAMILIES: its data, its config, and what Keras, JAX and a bare compiled TensorFlow loop train in
-its place. All start from their own initial values and see the same examples in batches of the same size.
+A family is one entry of FAMILIES: its data, its config, and what Keras, JAX and a bare compiled TensorFlow loop train
+in its place. All start from their own initial values and see the same examples in batches of the same size.
 """
 
 from __future__ import annotations
 
 import csv
+import itertools
 import tempfile
 import time
 from collections.abc import Callable
@@ -177,7 +178,7 @@ def layer(name: str, *arguments: Any, **options: Any) -> tuple[str, tuple[Any, .
 
 def dense_weights(jnp: Any, *sizes: int) -> list[Any]:
     random = np.random.default_rng(0)
-    pairs = zip(sizes, sizes[1:], strict=False)
+    pairs = itertools.pairwise(sizes)
     return [(jnp.asarray(random.normal(0, 1 / a**0.5, (a, b)), jnp.float32), jnp.zeros(b)) for a, b in pairs]
 
 

@@ -38,6 +38,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "report": "Write an HTML page about a run or a sweep, with interactive curves.",
         "diff": "Show in what two runs differ, and where their losses part.",
         "verify": "Check that run directories are whole and say what is true.",
+        "tag": "Add tags to a run, by which runs are found again.",
+        "note": "Add a note to a run, or print its notes.",
+        "pack": "Write runs into one zip file, which other commands read.",
         "rm": "Put runs into the trash.",
         "restore": "List the trash, or bring runs back from it.",
         "prune": "Put old, diverged or second-best runs into the trash; empty it.",
@@ -52,7 +55,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "lr": "Find a learning rate: what the configured steps come to at 61 of them.",
     },
     "Configs": {
-        "init": "Write a commented config to start from.",
+        "init": "Write a commented config to start from, or one of the gallery.",
         "validate": "Check configs without running them: every value, then how they go together.",
         "explain": "Show what a config resolves to, or what a key or a formula's function means.",
         "schema": "Print the JSON Schema of configs, for editors.",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +19,17 @@ from gdrun.text import human_seconds, plural
 
 from . import arguments, failures, progress, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
-from .junit import Case, junit_xml, miss_text
+from .check_formats import (
+    Case,
+    Format,
+    append_summary,
+    junit_xml,
+    markdown,
+    miss_text,
+    missed_annotations,
+    places_of,
+    refusal_annotations,
+)
 from .output import print_json, write_file
 from .proposal import propose
 from .summary import summary_of
@@ -30,6 +42,12 @@ def command(
         bool, typer.Option("--update", help="Print the `expect:` that the runs would meet, for review.")
     ] = False,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML there.")] = None,
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format", help="Print on stdout: nothing more, GitHub's annotations, a Markdown table, or JUnit XML."
+        ),
+    ] = Format.TEXT,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the run directories.")] = False,
     runs_dir: RunsDir = None,
     device: Device = None,
@@ -44,7 +62,8 @@ def command(
     All configs run in one process. Nothing is kept on disk without --keep. Exit code 4 where an expectation is missed.
     """
     configs, overrides = arguments.split(targets)
-    loaded = session.load_all(configs, overrides, device=device, plugins=plugins)
+    with _annotating(form):
+        loaded = session.load_all(configs, overrides, device=device, plugins=plugins)
     # GDRUN_RUNS alone says where runs go, not that checks are to be kept.
     keep = keep or (runs_dir is not None and str(runs_dir) != os.environ.get("GDRUN_RUNS"))
     kept_in = (runs_dir or default_runs_root()) if keep else None
@@ -52,7 +71,8 @@ def command(
     cases: list[Case] = []
     codes: list[int] = []
     with session.quiet() as noise:
-        prepared = session.prepare_all(loaded, device=device, threads=threads)
+        with _annotating(form):
+            prepared = session.prepare_all(loaded, device=device, threads=threads)
         prepared.reverse()
         for config in configs:
             experiment = prepared.pop()
@@ -73,7 +93,8 @@ def command(
             interrupted = str(checked.run.status) == "interrupted"
             missed = summary_of(checked.run).exit_code if interrupted else ExitCode.EXPECTATION
             codes.append(ExitCode.DONE if checked.ok else missed)
-            cases.append(Case(config, name, seconds, checked.rows))
+            places = places_of(experiment.loaded, checked.missed)
+            cases.append(Case(config, name, seconds, checked.rows, places=places))
             results.append(_describe(checked, config, seconds, kept=keep))
             if not (checked.ok and quiet):
                 _show(checked, config, seconds, verbose=verbose, kept=keep)
@@ -84,6 +105,12 @@ def command(
                 break
     if junit is not None:
         write_file(junit, junit_xml(cases))
+    if form is Format.GITHUB:
+        for line in missed_annotations(cases):
+            terminal.data(line)
+        append_summary(cases)
+    elif form is not Format.TEXT:
+        terminal.document(markdown(cases) if form is Format.MARKDOWN else junit_xml(cases).decode())
     code = failures.worst(codes)
     if not quiet:
         met = sum(code == ExitCode.DONE for code in codes)
@@ -92,6 +119,17 @@ def command(
     if as_json:
         print_json({"configs": results, "exit_code": int(code)})
     return code
+
+
+@contextmanager
+def _annotating(form: Format) -> Iterator[None]:
+    """Print annotations of what is wrong with configs that are refused."""
+    try:
+        yield
+    except GdrunError as error:
+        if form is Format.GITHUB:
+            terminal.data(*refusal_annotations(error))
+        raise
 
 
 def _show(checked: Checked, config: str, seconds: float, *, verbose: bool, kept: bool) -> None:

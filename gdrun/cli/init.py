@@ -1,4 +1,4 @@
-"""`gdrun init [KIND]`: a commented config to start from."""
+"""`gdrun init [NAME]`: a commented config to start from, or one of the gallery."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 
 from gdrun.errors import UsageError
+from gdrun.experiment.gallery import PREFIX, descriptions, gallery
 from gdrun.suggest import did_you_mean
 
 from . import terminal
@@ -25,36 +27,31 @@ KINDS = {
     "classifier": "classification with Keras layers",
 }
 
-_BESIDE = {"csv": ("csv-example.csv",)}
-"""Further files that a starter needs."""
-
-
-def starter(name: str) -> str:
-    """Return the text of a starter's file, e.g. "formula.yaml"."""
-    return (files("gdrun.cli") / "starters" / name).read_text(encoding="utf-8")
-
 
 def command(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.")] = "formula",
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help=f"{', '.join(KINDS)}; or a config of the gallery, which --list shows."),
+    ] = "formula",
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Where to write it (default: KIND.yaml); - is stdout."),
+        typer.Option("-o", "--output", metavar="FILE", help="Where to write it (default: NAME.yaml); - is stdout."),
     ] = None,
-    show_list: Annotated[bool, typer.Option("--list", help="List the kinds.")] = False,
+    show_list: Annotated[bool, typer.Option("--list", help="List the starters and the gallery.")] = False,
 ) -> None:
     """Write a commented config to start from; no file is replaced.
 
-    It runs as it is: `gdrun train KIND.yaml`.
+    It runs as it is: `gdrun train NAME.yaml`. Configs of the gallery also run where they are: `gdrun train
+    gallery:pi`.
     """
     if show_list:
-        return terminal.data(*table(list(KINDS.items())))
-    if kind not in KINDS:
-        raise UsageError(f"there is no starter '{kind}'", hint=did_you_mean(kind, KINDS, allowed="kinds"))
-    text = starter(f"{kind}.yaml")
+        shipped = [(PREFIX + shipped_name, text) for shipped_name, text in descriptions().items()]
+        return terminal.data(*table([*KINDS.items(), *shipped]))
+    text, beside = _content(name)
     if str(output) == "-":
         return terminal.document(text)
-    path = output or Path(f"{kind}.yaml")
-    files_to_write = {path: text} | {path.parent / name: starter(name) for name in _BESIDE.get(kind, ())}
+    path = output or Path(f"{name.removeprefix(PREFIX)}.yaml")
+    files_to_write = {path: text} | {path.parent / file: content for file, content in beside.items()}
     for file in files_to_write:  # all of them first: a refusal leaves nothing half done
         if os.path.lexists(file):
             raise UsageError(f"{file} exists; it is not replaced", hint="name another file with -o")
@@ -63,3 +60,22 @@ def command(
     terminal.data(str(path))
     terminal.message(f"now: gdrun train {path}")
     return None
+
+
+def _content(name: str) -> tuple[str, dict[str, str]]:
+    """Return the text of the config `name`, and of the files that it reads by their relative paths."""
+    shipped = gallery()
+    if name in KINDS:
+        folder = Path(str(files("gdrun.cli"))) / "starters"
+        path = folder / f"{name}.yaml"
+    elif name.removeprefix(PREFIX) in shipped:
+        path = shipped[name.removeprefix(PREFIX)]
+    else:
+        raise UsageError(
+            f"there is no starter '{name[:80]}'",
+            hint=did_you_mean(name, [*KINDS, *shipped], allowed="starters") or "gdrun init --list",
+        )
+    text = path.read_text(encoding="utf-8")
+    data = yaml.safe_load(text).get("data") or {}
+    beside = [data["path"]] if isinstance(data.get("path"), str) else []
+    return text, {file: (path.parent / file).read_text(encoding="utf-8") for file in beside}

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gdrun.rundir.layout import default_runs_root, run_names
+from gdrun.rundir.layout import run_names
 from gdrun.rundir.listing import check_names, select
+from gdrun.rundir.roots import readable_root
 from gdrun.rundir.run import Run
 from gdrun.rundir.settings import differing, labels
 from gdrun.rundir.strict_json import dumps
@@ -59,7 +60,7 @@ def command(
     facts (name, status, kind, device) with ==, !=, <, <=, >, >=, in (..), combined by and, or, not. Runs that were
     killed are `lost`.
     """
-    root = runs_dir or default_runs_root()
+    root = readable_root(runs_dir)
     now = datetime.now(UTC)
     most = limit or None
     if limit is None and not as_json and terminal.is_terminal("stdout"):

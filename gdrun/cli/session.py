@@ -64,9 +64,14 @@ def check_device(device: str | None) -> None:
 
 
 def prepare_all(
-    loaded: Sequence[LoadedConfig], *, device: str | None, threads: int | None, smoke: bool = False
+    loaded: Sequence[LoadedConfig],
+    *,
+    device: str | None,
+    threads: int | None,
+    smoke: bool = False,
+    silent: bool = False,
 ) -> list[Prepared]:
-    """Return the configs built; imports TensorFlow.
+    """Return the configs built; imports TensorFlow. What takes long is said on stderr, unless `silent`.
 
     Raises:
         GdrunError: what is wrong with them, all of them.
@@ -98,7 +103,7 @@ def quiet() -> Iterator[Noise]:
 
 @contextmanager
 def waiting(text: str = "", *, silent: bool = False) -> Iterator[Callable[[str], None]]:
-    """Say that something takes its time: at once on a terminal, else where it does. Give a function to say what else."""
+    """Say that something takes its time, in a pipe only if it does; yield a function that says what comes next."""
     if silent:
         yield lambda text: None
     elif terminal.is_live():

@@ -25,6 +25,7 @@ from gdrun.errors import ConfigError, ConfigPath, Place, Problem
 
 from .checks import check
 from .experiment import Experiment
+from .gallery import PREFIX, gallery_path
 from .plugin_parts import bind, plugin_problems
 
 EXPERIMENT = Form(Experiment)
@@ -39,7 +40,7 @@ class LoadedConfig:
 
     Args:
         experiment: the checked values; its name is filled in.
-        source: name of the config in messages: the path as given, or "stdin".
+        source: name of the config in messages: the path or gallery name as given, or "stdin".
         directory: the folder that relative data paths count from.
         files: (name, bytes) of the config and its parents, as written.
         overrides: as given, KEY=VALUE.
@@ -83,7 +84,7 @@ def load_config(
     """Read, merge and check a config.
 
     Args:
-        source: a YAML file, a run directory, "-" for stdin, or the bytes of a config.
+        source: a YAML file, a run directory, "gallery:NAME", "-" for stdin, or the bytes of a config.
         overrides: "KEY=VALUE" texts, or overrides that are read already; or a mapping from key to value.
         plugins: files and modules with the parts of kind custom that the config names. Their code is run.
     Raises:
@@ -202,6 +203,9 @@ def _read(source: str | Path | bytes | bytearray | memoryview) -> tuple[str, Pat
         return "config", None, bytes(source)
     if source == "-":
         return "stdin", None, sys.stdin.buffer.read(MAX_BYTES + 1)
+    if str(source).startswith(PREFIX):
+        path = gallery_path(str(source))
+        return str(source), path, read_regular_file(path)
     path = Path(source)
     # os.path.lexists, unlike Path.exists, raises for no name.
     if os.path.lexists(os.path.join(path, "config.yaml")):
@@ -211,7 +215,7 @@ def _read(source: str | Path | bytes | bytearray | memoryview) -> tuple[str, Pat
 
 def default_name(source: str) -> str:
     """Return the name of a config that gives none: its file's stem, in the letters that names have."""
-    path = Path(source)
+    path = Path(source.removeprefix(PREFIX))
     stem = path.parent.name if path.name == "config.yaml" and path.parent.name else path.stem
     return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("._-")[:64] or "experiment"
 

@@ -516,8 +516,8 @@ class _LoopRunner:
                 still = going if still is True else self.ops.operate("logical_and", still, going)
             safe = state if still is True else self.ops.operate("where", still, state, start)
             following = self.repeat(safe, counter)
-            # Rounds that are made one by one cost about 10 ms each where they can be differentiated: of a long loop only
-            # the first ones are, which end early where the condition says so and show mistakes with their values.
+            # Rounds that are made one by one cost 10 ms each where they can be differentiated: of a long loop only the
+            # first ones are, which end early where the condition says so and show mistakes with their values.
             unrolled = EAGER_ROUNDS if self.ops.concrete else 0
             compiled = not (still is True and self.ops.is_host(following)) and round_ >= unrolled
             if compiled and self.loop.rounds > max(UNROLLED_ROUNDS, unrolled):

@@ -65,6 +65,9 @@ def overview(facts: Facts) -> list[tuple[str, str]]:
         rows.append(
             ("diverged", f"{exact(facts['diverged'].get('quantity'))} at step {exact(facts['diverged'].get('step'))}")
         )
+    if facts["tags"]:
+        rows.append(("tags", " ".join(map(str, facts["tags"]))))
+    rows += [("note", f"{_time(entry.get('when'))}: {entry.get('text')}") for entry in facts["notes"]]
     return rows
 
 

@@ -6,7 +6,8 @@
 
 Names are words such as lr, optimizer.learning_rate, status, validation_loss. A word after an operator is a text, so
 `status == diverged` needs no quotes; texts with other characters do. `*` and `?` in an unquoted text stand for any
-characters: `name == moons*`. Durations have a unit: `age > 30d`, `seconds < 2min`.
+characters: `name == moons*`. A list equals each of its entries: `tags == baseline`. Durations have a unit: `age > 30d`,
+`seconds < 2min`.
 
 A comparison with a value that a run does not have matches nothing, and neither does its opposite: without a `momentum`,
 both `momentum > 0` and `not momentum > 0` leave the run out. So a test answers true, false, or None where it says
@@ -326,8 +327,9 @@ def _equal(a: Any, b: Any, *, pattern: bool) -> bool:
         return a is b
     if _is_number(a) and _is_number(b):
         return a == b or (math.isnan(a) and math.isnan(b))
-    if isinstance(a, list):
-        return str(a).replace(" ", "") == str(b).replace(" ", "")
+    if isinstance(a, list | tuple):
+        # A list equals each of its entries: tags == baseline.
+        return b in a or str(list(a)).replace(" ", "") == str(b).replace(" ", "")
     if pattern and isinstance(a, str):
         return fnmatch.fnmatchcase(a, str(b))
     return bool(a == b)

@@ -13,6 +13,7 @@ from gdrun.suggest import did_you_mean
 
 from . import layout
 from .filter import Filter
+from .roots import readable_root
 from .run import ALWAYS_KNOWN, Run
 from .settings import differing
 
@@ -38,7 +39,7 @@ def runs(
     Raises:
         UsageError: the filter cannot be read, or names what no run has.
     """
-    everything = [Run(path) for path in layout.iterate_runs(layout.root_of(runs_root))]
+    everything = [Run(path) for path in layout.iterate_runs(readable_root(runs_root))]
     return select(everything, filter=filter, sort=sort, limit=limit)
 
 

@@ -22,6 +22,7 @@ from gdrun.text import human_number, human_seconds, plural, safe_text
 from . import layout
 from .files import read_file, reading
 from .lock import is_locked
+from .roots import readable_root
 from .run_info import RunInfo, Status, read_run_info
 from .settings import ending_in, settings_of
 from .strict_json import not_finite
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 _FACTS = ("id", "name", "kind", "status", "why", "age", "started", "finished", "directory")
 _NUMBERS = ("steps", "epochs", "seconds", "loss", "best", "best_step", "diverged_at", "num_parameters", "total_steps")
-_TEXTS = ("device", "threads", "precision", "compile", "stopped_by", "description", "config_hash")
+_TEXTS = ("device", "threads", "precision", "compile", "stopped_by", "description", "config_hash", "tags")
 
 ALWAYS_KNOWN = frozenset({*_FACTS, *_NUMBERS, *_TEXTS, *ALIASES})
 """Names that `Run.get` knows for every run, even where no run has such a value."""
@@ -430,11 +431,11 @@ def load_run(reference: Path | str, runs_root: Path | str | None = None) -> Run:
 
     Args:
         reference: a path, an id or a unique prefix of one, "latest" or "latest~1".
-        runs_root: where ids are looked up; default $GDRUN_RUNS or `runs`.
+        runs_root: where ids are looked up, a folder or what `gdrun pack` wrote; default $GDRUN_RUNS or `runs`.
     Raises:
         UsageError: there is no such run, or more than one.
         RunDirectoryError: it is not a run directory. (A corrupt one can be loaded, and says so when it is read.)
     """
     if isinstance(reference, Path) and "/" not in str(reference):
         reference = f"./{reference}"
-    return Run(layout.find_run(layout.root_of(runs_root), str(reference)))
+    return Run(layout.find_run(readable_root(runs_root), str(reference)))

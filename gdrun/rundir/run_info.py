@@ -116,6 +116,10 @@ class RunInfo(BaseModel):
     diverged: Values | None = None
     """step and quantity of the first value that was not finite."""
     warnings: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    """Words that people added by `gdrun tag`."""
+    notes: tuple[Values, ...] = ()
+    """Remarks that people added by `gdrun note`: when and text."""
 
     @property
     def is_sweep(self) -> bool:

@@ -113,3 +113,59 @@ def test_json_has_every_row(gdrun, config):
 def test_quiet_shows_only_what_was_missed(gdrun, config):
     assert gdrun("check", "-q", config()).err == ""
     assert "MISSED" in gdrun("check", "-q", config("b", "expect: {steps: 3}\n")).err
+
+
+def test_github_gets_an_annotation_of_a_miss_at_its_line(gdrun, config):
+    result = gdrun("check", "-q", config("a", "expect:\n  steps: 3\n  loss: 0.25\n"), "--format", "github")
+    assert result.code == 4
+    assert result.out.splitlines() == [
+        "::error title=a.yaml%3A expectation missed,file=a.yaml,line=8,col=10::steps: expected 3 (exact), got 10"
+    ]
+
+
+def test_a_met_config_has_no_annotation(gdrun, config):
+    assert gdrun("check", config("a", "expect: {steps: 10}\n"), "--format", "github").out == ""
+
+
+def test_github_gets_an_annotation_of_each_mistake_of_a_refused_config(gdrun, config):
+    result = gdrun("check", config("a", "metrics: [r3]\nexpects: 1\n"), config("b"), "--format", "github")
+    assert result.code == 2
+    lines = result.out.splitlines()
+    assert [line.partition("::unknown")[0] for line in lines if "unknown key" in line] == [
+        "::error title=config refused,file=a.yaml,line=8,col=1"
+    ]
+    assert any("line=7" in line and "%0A" in line for line in lines)  # message and mend stand on lines of their own
+
+
+def test_a_run_that_cannot_end_is_annotated(gdrun, config, training):
+    training.error = RunDirectoryError("the disk is full: 100%")
+    out = gdrun("check", config("a"), "--format", "github").out
+    assert out == "::error title=a.yaml,file=a.yaml::the disk is full: 100%25\n"
+
+
+def test_paths_of_annotations_count_from_the_workspace(gdrun, config, monkeypatch):
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd().parent))
+    out = gdrun("check", config("a", "expect: {steps: 3}\n"), "--format", "github").out
+    assert f"file={Path.cwd().name}/a.yaml," in out
+
+
+def test_the_summary_of_the_step_gets_a_table(gdrun, config, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+    Path("summary.md").write_text("before\n")
+    gdrun("check", config("a", "expect: {steps: 3}\n"), config("b"), "--format", "github")
+    lines = Path("summary.md").read_text().splitlines()
+    assert lines[:2] == ["before", "### gdrun check: 1 of 2 configs met"]
+    assert lines[5].startswith("| a.yaml | missed | 1 of 2 |")
+    assert lines[6].startswith("| b.yaml | met | 1 of 1 |")
+    assert lines[-1] == "- a.yaml: steps: expected 3 (exact), got 10"
+
+
+def test_the_table_alone_goes_to_stdout(gdrun, config):
+    result = gdrun("check", config("a", "expect: {steps: 10}\n"), "--format", "markdown")
+    assert result.out.startswith("### gdrun check: 1 of 1 config met\n\n| config |")
+
+
+def test_the_xml_alone_goes_to_stdout(gdrun, config):
+    gdrun("check", config("a"), "--junit", "out.xml")
+    out = gdrun("check", config("a"), "--format", "junit").out
+    assert ElementTree.fromstring(out).find("testsuite").get("tests") == "1"

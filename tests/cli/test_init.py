@@ -8,7 +8,8 @@ import pytest
 
 import gdrun.cli.init
 from gdrun.cli.init import KINDS
-from gdrun.experiment import load_config
+from gdrun.experiment.gallery import descriptions, gallery
+from gdrun.experiment.loading import load_config
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -27,7 +28,26 @@ def test_every_starter_file_has_a_kind():
 
 
 def test_the_list_names_every_kind(gdrun):
-    assert [line.split()[0] for line in gdrun("init", "--list").out.splitlines()] == list(KINDS)
+    names = [line.split()[0] for line in gdrun("init", "--list").out.splitlines()]
+    assert names == [*KINDS, *(f"gallery:{name}" for name in gallery())]
+
+
+def test_every_config_of_the_gallery_has_a_line_on_what_it_shows():
+    assert all(descriptions().values())
+    assert descriptions()["pi"] == load_config("gallery:pi").experiment.description
+
+
+def test_a_config_of_the_gallery_comes_with_its_data(gdrun):
+    assert gdrun("init", "rents", "-o", "mine/flats.yaml").out == "mine/flats.yaml\n"
+    assert gdrun("validate", "mine/flats.yaml").code == 0
+    assert load_config("mine/flats.yaml").experiment.model == load_config("gallery:rents").experiment.model
+
+
+@pytest.mark.parametrize("name", ["gallery:pie", "gallery:", "gallery:../../etc/passwd"])
+def test_a_name_that_is_not_in_the_gallery_is_refused(gdrun, name):
+    result = gdrun("validate", name)
+    assert (result.code, result.out) == (2, "")
+    assert "the gallery has no config" in result.err
 
 
 def test_the_csv_starter_brings_its_data(gdrun):

@@ -85,7 +85,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], C
     """
     folder = tmp_path_factory.mktemp("compilations")
     flags = f"--xla_dump_to={folder / 'programs'} --xla_dump_hlo_as_text --xla_dump_hlo_module_re=.*traced.*"
-    code = "import sys, pathlib; from tests.engine.test_compilations import train_all; train_all(pathlib.Path(sys.argv[1]))"
+    code = "import sys, pathlib, tests.engine.test_compilations as t; t.train_all(pathlib.Path(sys.argv[1]))"
     done = subprocess.run(
         [sys.executable, "-c", code, str(folder)],
         env={**os.environ, "XLA_FLAGS": flags, "TF_CPP_MIN_LOG_LEVEL": "3"},

@@ -43,6 +43,8 @@ FULL = RunInfo(
     best={"step": 1, "value": 0.5},
     diverged={"step": 3, "quantity": "loss"},
     warnings=("one",),
+    tags=("baseline",),
+    notes=({"when": "2026-11-23T00:33:18.123Z", "text": "good"},),
     **{"future": [1, 2]},
 )
 

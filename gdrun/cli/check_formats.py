@@ -1,0 +1,165 @@
+"""Results of `gdrun check` as CI services show them: JUnit XML, GitHub's annotations, a table in Markdown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from xml.etree import ElementTree
+
+from gdrun.checking.judging import Judgement
+from gdrun.errors import ConfigError, GdrunError, Place
+from gdrun.experiment.loading import LoadedConfig
+from gdrun.text import human_seconds, plural, safe_text
+
+from .failures import Several
+
+SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
+"""The file that GitHub Actions shows as the summary of a step; what is appended to it is Markdown."""
+
+
+class Format(StrEnum):
+    """Forms in which `gdrun check` prints its results."""
+
+    TEXT = "text"
+    GITHUB = "github"
+    MARKDOWN = "markdown"
+    JUNIT = "junit"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One config's test case."""
+
+    config: str
+    name: str
+    seconds: float
+    rows: tuple[Judgement, ...] = ()
+    error: str | None = None
+    """Why it could not be run at all."""
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Expectation -> where the config states it."""
+
+    @property
+    def missed(self) -> tuple[Judgement, ...]:
+        """The rows that were not met."""
+        return tuple(row for row in self.rows if not row.ok)
+
+
+def places_of(loaded: LoadedConfig, rows: Sequence[Judgement]) -> dict[str, Place]:
+    """Return where the config states each expectation: the nearest place that its path has."""
+    places = {}
+    for row in rows:
+        parts = ("expect", *row.what.partition("[")[0].split(".", 1))
+        paths = (parts[:length] for length in range(len(parts), -1, -1))
+        place = next((place for path in paths if (place := loaded.origin(path)) is not None), None)
+        if place is not None:
+            places[row.what] = place
+    return places
+
+
+def junit_xml(cases: Sequence[Case]) -> bytes:
+    """Return the document, UTF-8; what XML cannot hold is escaped as text."""
+    suite = ElementTree.Element(
+        "testsuite",
+        name="gdrun check",
+        tests=str(len(cases)),
+        failures=str(sum(bool(case.missed) for case in cases)),
+        errors=str(sum(case.error is not None for case in cases)),
+        time=f"{sum(case.seconds for case in cases):.3f}",
+    )
+    for case in cases:
+        attributes = {"classname": safe_text(case.config), "name": safe_text(case.name), "time": f"{case.seconds:.3f}"}
+        element = ElementTree.SubElement(suite, "testcase", attributes)
+        if case.error is not None:
+            ElementTree.SubElement(element, "error", message=safe_text(case.error, limit=500))
+        elif case.missed:
+            message = f"{len(case.missed)} of {plural(len(case.rows), 'expectation')} missed"
+            failure = ElementTree.SubElement(element, "failure", message=message)
+            failure.text = "\n".join(miss_text(row) for row in case.missed)
+    root = ElementTree.Element("testsuites")
+    root.append(suite)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+
+
+def miss_text(row: Judgement) -> str:
+    """Return a missed expectation in one line."""
+    bound = f" ({row.bound})" if row.bound else ""
+    note = f"; {row.note}" if row.note else ""
+    return f"{row.what}: expected {row.expected}{bound}, got {row.got}{note}"
+
+
+def missed_annotations(cases: Sequence[Case]) -> Iterator[str]:
+    """Yield GitHub's annotation of each missed expectation and of each config that could not be run."""
+    for case in cases:
+        if case.error is not None:
+            yield _annotation(case.error, case.config, None, case.config)
+        for row in case.missed:
+            yield _annotation(
+                miss_text(row), f"{case.config}: expectation missed", case.places.get(row.what), case.config
+            )
+
+
+def refusal_annotations(error: GdrunError) -> Iterator[str]:
+    """Yield GitHub's annotation of each problem of configs that are refused."""
+    for single in error.errors if isinstance(error, Several) else [error]:
+        if isinstance(single, ConfigError):
+            for problem in single.problems:
+                message = f"{problem.message}\n{problem.hint}" if problem.hint else problem.message
+                yield _annotation(message, "config refused", problem.place, single.source)
+        else:
+            yield _annotation(single.message, "gdrun check", None, "")
+
+
+def _annotation(message: str, title: str, place: Place | None, file: str) -> str:
+    """Return a workflow command of GitHub Actions, whose data and properties have escapes of their own."""
+    # An override or stdin is no file that an annotation could stand in.
+    source = place.source if place is not None and os.path.isfile(place.source) else file
+    properties = {"title": title}
+    if os.path.isfile(source):
+        top = os.environ.get("GITHUB_WORKSPACE") or os.curdir
+        properties["file"] = os.path.relpath(os.path.realpath(source), os.path.realpath(top))
+        if place is not None and source == place.source:
+            properties |= {"line": str(place.line), "col": str(place.column)}
+    texts = [f"{name}={_escaped(safe_text(value), ':,')}" for name, value in properties.items()]
+    return f"::error {','.join(texts)}::{_escaped(safe_text(message, limit=1000, lines=True))}"
+
+
+def _escaped(text: str, marks: str = "") -> str:
+    for mark in "%\r\n" + marks:
+        text = text.replace(mark, f"%{ord(mark):02X}")
+    return text
+
+
+def markdown(cases: Sequence[Case]) -> str:
+    """Return a table with a row for each config, and what was missed below it."""
+    met = sum(not case.missed and case.error is None for case in cases)
+    lines = [f"### gdrun check: {met} of {plural(len(cases), 'config')} met", ""]
+    lines += ["| config | result | expectations | time |", "|---|---|---:|---:|"]
+    for case in cases:
+        result = "error" if case.error is not None else "missed" if case.missed else "met"
+        count = f"{len(case.rows) - len(case.missed)} of {len(case.rows)}"
+        lines.append(f"| {_cell(case.config)} | {result} | {count} | {human_seconds(case.seconds)} |")
+    details = [
+        f"- {_cell(case.config)}: {_cell(text)}"
+        for case in cases
+        for text in ([case.error] if case.error is not None else map(miss_text, case.missed))
+    ]
+    return "\n".join([*lines, *([""] if details else []), *details, ""])
+
+
+def _cell(text: str) -> str:
+    escaped = safe_text(text, limit=500)
+    for mark in "\\`|<*_":
+        escaped = escaped.replace(mark, f"\\{mark}")
+    return escaped
+
+
+def append_summary(cases: Sequence[Case]) -> None:
+    """Append the table to the summary of the step, where GitHub Actions runs one."""
+    if path := os.environ.get(SUMMARY_VARIABLE):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(markdown(cases))

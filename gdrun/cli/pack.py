@@ -1,0 +1,37 @@
+"""`gdrun pack RUN... -o FILE.zip`: runs as one file, to send or to keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gdrun.errors import UsageError
+from gdrun.rundir.packing import pack
+from gdrun.rundir.run import load_run
+from gdrun.text import plural
+
+from . import terminal
+from .arguments import RunsArgument, RunsDir
+
+
+def command(
+    runs: RunsArgument,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE.zip", help="Where to write it; no file is replaced.")
+    ] = Path("runs.zip"),
+    runs_dir: RunsDir = None,
+) -> None:
+    """Pack runs and sweeps into one zip file.
+
+    Commands that read runs take the file in place of a folder: `gdrun ls --runs-dir runs.zip`.
+    """
+    if output.suffix != ".zip":
+        raise UsageError(f"{output} does not end in .zip", hint=f"-o {output}.zip")
+    if output.exists():
+        raise UsageError(f"{output} exists; it is not replaced", hint="name another file with -o")
+    directories = list(dict.fromkeys(load_run(reference, runs_dir).directory for reference in runs))
+    pack(directories, output)
+    terminal.message(f"{plural(len(directories), 'run')}; read them with `--runs-dir {output}`")
+    terminal.data(str(output))

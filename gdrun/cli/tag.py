@@ -1,0 +1,35 @@
+"""`gdrun tag RUN [TAG...]`: words by which runs are found again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gdrun.rundir.annotations import tag
+from gdrun.rundir.run import load_run
+
+from . import terminal
+from .arguments import Json, RunArgument, RunsDir
+from .output import print_json
+
+
+def command(
+    run: RunArgument,
+    tags: Annotated[list[str] | None, typer.Argument(metavar="[TAG]...", show_default=False)] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", metavar="TAG", help="Take a tag away; may be given several times.")
+    ] = None,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Add tags to a run and print those that it has; `gdrun ls --filter "tags == TAG"` finds it by one.
+
+    A run that is being written is refused.
+    """
+    opened = load_run(run, runs_dir)
+    known = tag(opened, tags or (), remove or ()) if tags or remove else opened.info.tags
+    if as_json:
+        print_json({"id": opened.id, "tags": known})
+    elif known:
+        terminal.data(" ".join(known))

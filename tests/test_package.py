@@ -1,0 +1,91 @@
+"""The wheel and its metadata: what people install."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+
+from gdrun.version import __version__
+
+ROOT = Path(__file__).resolve().parent.parent
+
+NAMES = {
+    "yaml": "pyyaml",
+    "sklearn": "scikit-learn",
+    "annotated_types": "annotated-types",
+    "pydantic_core": "pydantic",  # a part of it that is installed by itself
+    "typing_extensions": "typing-extensions",
+    "PIL": "pillow",
+    "dask": "distributed",
+    "IPython": "",  # asked for only where it runs already
+}
+"""Import name -> name of the distribution, where they differ."""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel without network."""
+    return _build(tmp_path_factory.mktemp("first"))
+
+
+def _build(folder: Path) -> Path:
+    return Path(next(iter(WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"]))))
+
+
+def test_the_wheel_has_the_version_of_the_one_place_that_says_it(wheel: Path) -> None:
+    assert wheel.name == f"gdrun-{__version__}-py3-none-any.whl"
+
+
+def test_two_builds_have_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (wheel, _build(tmp_path))]
+    assert digests[0] == digests[1]
+
+
+def test_it_holds_the_gallery_the_starters_the_type_marker_and_the_licence(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    shipped = {f"gdrun/gallery/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
+    starters = {f"gdrun/cli/starters/{path.name}" for path in (ROOT / "gdrun/cli/starters").iterdir()}
+    assert shipped | starters | {"gdrun/py.typed", "gdrun/gallery/data/rents.csv"} <= names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_its_gallery_is_used_outside_a_checkout(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
+    command = [sys.executable, "-m", "gdrun", "validate", "gallery:pi", "gallery:rents"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "gallery:pi: ok\ngallery:rents: ok\n")
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    declared = {"".join(c if c.isalnum() or c in "-_" else " " for c in line).split()[0].lower() for line in lines}
+    undeclared = {
+        (name, str(path.relative_to(ROOT)))
+        for path in (ROOT / "gdrun").rglob("*.py")
+        for name in _imported(path)
+        if name not in sys.stdlib_module_names and name != "gdrun"
+        if (NAMES.get(name, name).lower() or "gdrun") not in declared | {"gdrun"}
+    }
+    assert not undeclared
+
+
+def _imported(path: Path) -> set[str]:
+    """Return the top-level names of what a file imports, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names.add(node.module.partition(".")[0])
+    return names
