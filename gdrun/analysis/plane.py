@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gdrun.assembly.engine import lanes_obstacle
+from gdrun.assembly.assemble import lanes_obstacle
 from gdrun.errors import UsageError
 
 if TYPE_CHECKING:

@@ -20,12 +20,14 @@ from gdrun.engine.objective import Objective
 from gdrun.engine.rows import Rows
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import NoGradientError, Recorded, Step
-from gdrun.experiment.experiment import Experiment
+from gdrun.experiment.experiment import Experiment, RepeatedDefinition
+from gdrun.formula.parse import parse
+from gdrun.formula.table import functions_without_lanes
 from gdrun.optimizers.base import AppliesAtPoint
 
 from .custom import operation_without_xla
 from .data import Datasets, open_stream
-from .engine import Engine, choose_engine
+from .engine import Engine, choose_engine, evaluated_formulas
 from .initial import initial_patience, initial_plateau
 from .loss import build_metrics, tensor_formula, truth_formula
 from .optimizer import build_optimizer
@@ -36,6 +38,9 @@ FEW_NUMBERS = 10
 """Up to so many parameters are written into each row, where `record.parameters` is null."""
 _SMALL_STATE = 4096
 _BUFFER_BYTES = 32 << 20
+_LANE_ARITHMETIC = 150_000
+"""Trained numbers times examples a step, up to which lanes are faster than one trial after the other: beyond, a step is
+long enough for its overhead not to count, and products that differ between lanes are slower than those of one."""
 
 
 @dataclass(frozen=True)
@@ -220,3 +225,31 @@ def _recorded(experiment: Experiment, state: TrainState) -> Recorded:
 
 def _size(tensors: Any) -> int:
     return sum(int(np.prod(value.shape)) for value in tensors)
+
+
+def lanes_obstacle(built: Built) -> str | None:
+    """Return the reason why trials of this program cannot run as lanes, in words; None where they can."""
+    if built.objective.model.convolutional:
+        return "convolutions do not pay in lanes"
+    if built.windows.stream is not None:
+        return "the data is read from disk while training"
+    if built.compile == "eager":
+        return "compile: eager"
+    loops = [name for name, value in built.objective.definitions.items() if not getattr(value, "fits_lanes", True)]
+    if loops:
+        return f"the loop {loops[0]} is too long for lanes"
+    formulas = [
+        formula for formula in evaluated_formulas(built.experiment) if not isinstance(formula, RepeatedDefinition)
+    ]
+    called: frozenset[str] = frozenset().union(*(parse(formula).functions for formula in formulas))
+    missing = sorted(functions_without_lanes(called))
+    return f"{missing[0]} does not work in lanes" if missing else None
+
+
+def lanes_disadvantage(built: Built) -> str | None:
+    """Return the reason why trials of this program are slower as lanes than one after the other; None where not."""
+    batches = built.program.feed.batches
+    examples = 1 if batches is None else min(batches.batch_size, batches.num_examples)
+    if built.num_parameters * examples <= _LANE_ARITHMETIC:
+        return None
+    return f"a step has much arithmetic: {built.num_parameters:,} parameters times {examples:,} examples"

@@ -1,4 +1,4 @@
-"""Choice of the engine: XLA or a graph, one loop or the host's, lanes or one trial after the other.
+"""Choice of the engine: XLA or a graph, one loop or the host's. `assemble` has the rules for lanes.
 
 Each choice is a rule of the config and the device, never of a measured time: the same config gives the same bits. The
 bounds come from measurements; docs/log.md has them, benchmarks/families.py shows whether they choose well.
@@ -8,24 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gdrun.engine.loop import Compile
 from gdrun.experiment.experiment import Experiment, RepeatedDefinition
 from gdrun.formula.parse import parse
-from gdrun.formula.table import functions_slow_in_xla, functions_without_lanes, functions_without_xla
+from gdrun.formula.table import functions_slow_in_xla, functions_without_xla
 
 from .parts import Parts
-
-if TYPE_CHECKING:
-    from .assemble import Built
 
 _MANY_TENSORS = 24
 _FEW_STEPS = 1000
 """XLA takes a few tenths of a second to compile what belongs to one trained tensor, and saves it some 300 us a step."""
-_LANE_ARITHMETIC = 150_000
-"""Trained numbers times examples a step, up to which lanes are faster than one trial after the other: beyond, a step is
-long enough for its overhead not to count, and products that differ between lanes are slower than those of one."""
 
 
 @dataclass(frozen=True)
@@ -88,31 +82,3 @@ def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
     yield from experiment.record.formulas.values()
     yield from experiment.record.after.values()
     yield from (getattr(metric, "formula", 0) for metric in experiment.metrics)
-
-
-def lanes_obstacle(built: Built) -> str | None:
-    """Return the reason why trials of this program cannot run as lanes, in words; None where they can."""
-    if built.objective.model.convolutional:
-        return "convolutions do not pay in lanes"
-    if built.windows.stream is not None:
-        return "the data is read from disk while training"
-    if built.compile == "eager":
-        return "compile: eager"
-    loops = [name for name, value in built.objective.definitions.items() if not getattr(value, "fits_lanes", True)]
-    if loops:
-        return f"the loop {loops[0]} is too long for lanes"
-    formulas = [
-        formula for formula in evaluated_formulas(built.experiment) if not isinstance(formula, RepeatedDefinition)
-    ]
-    called: frozenset[str] = frozenset().union(*(parse(formula).functions for formula in formulas))
-    missing = sorted(functions_without_lanes(called))
-    return f"{missing[0]} does not work in lanes" if missing else None
-
-
-def lanes_disadvantage(built: Built) -> str | None:
-    """Return the reason why trials of this program are slower as lanes than one after the other; None where not."""
-    batches = built.program.feed.batches
-    examples = 1 if batches is None else min(batches.batch_size, batches.num_examples)
-    if built.num_parameters * examples <= _LANE_ARITHMETIC:
-        return None
-    return f"a step has much arithmetic: {built.num_parameters:,} parameters times {examples:,} examples"

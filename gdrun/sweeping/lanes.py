@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from gdrun.assembly import Built
-from gdrun.assembly.engine import lanes_disadvantage, lanes_obstacle
+from gdrun.assembly.assemble import lanes_disadvantage, lanes_obstacle
 from gdrun.engine.drive import Report, Windows, drive
 from gdrun.engine.lane_drive import Finals, LaneProgram, drive_lanes, padded, picked, single
 from gdrun.engine.rows import Rows, auto_rows

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gdrun.assembly.engine import lanes_disadvantage
+from gdrun.assembly.assemble import lanes_disadvantage
 from gdrun.cli import dry_run
 from gdrun.schedules.batches import Batches
 
