@@ -188,6 +188,27 @@ def test_looping_on_the_host_changes_no_bit_of_a_graph(lab):
     assert_same_bits(final(lab.rows(built)), final(lab.rows(built, program=program)))
 
 
+def test_rows_from_updates_are_those_that_are_evaluated_anew(lab, chunks_of):
+    built = lab.build(NETWORK, ["compile=graph", "steps=11", "record.every=3"])
+    anew = Program(built.step, built.program.feed, assess=built.program.assess, compile="graph")
+    anew.prepare(built.state, built.setting, built.data, built.windows.at(0))
+    chunks_of(4)
+    joint, separate = lab.rows(built), lab.rows(built, program=anew)
+    assert_same_bits(final(joint), final(separate))
+    for name in separate.keys() - {"state", "reason"}:
+        np.testing.assert_array_equal(joint[name], separate[name], err_msg=name)
+
+
+def test_rows_change_no_bit_where_xla_takes_them_from_updates(lab, chunks_of):
+    built = lab.build(NETWORK, ["compile=xla", "model.hidden=[64, 64]", "steps=11"])
+    assert built.program._joint
+    ends = []
+    for every, steps in ((1, 4), ((0,), 1000)):
+        chunks_of(steps)
+        ends.append(final(lab.rows(built, rows=dataclasses.replace(built.rows, every=every))))
+    assert_same_bits(*ends)
+
+
 def test_another_seed_is_another_trajectory(lab):
     one, other = (lab.rows(lab.build(NETWORK, ["compile=graph", "steps=9", f"seed={seed}"])) for seed in (2, 3))
     assert one["loss"][0] != other["loss"][0]
