@@ -109,6 +109,11 @@ class ComponentError(GdrunError):
         super().__init__(message, hint=hint)
         self.within = within
 
+    @classmethod
+    def of(cls, problem: Problem) -> ComponentError:
+        """Return the error of a problem whose path counts from the component's section."""
+        return cls(problem.message, hint=problem.hint, within=problem.path)
+
     def at(self, path: ConfigPath, *, key: bool = False) -> ConfigError:
         """Return the ConfigError that says the same of the config value at `path`, or of its key."""
         return ConfigError((replace(self.problem(path), key=key),))

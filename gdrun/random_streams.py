@@ -22,6 +22,9 @@ class RandomSource(Protocol):
     def generator(self, purpose: str) -> RandomNumbers:
         """Return the generator for `purpose`."""
 
+    def shared(self, purpose: str) -> np.random.RandomState | None:
+        """Return the state that draws for every purpose in turn; None where each purpose has a stream."""
+
 
 @lru_cache(maxsize=64)
 def _purpose_key(purpose: str) -> tuple[int, ...]:
@@ -60,6 +63,9 @@ class Streams:
             self._generators[purpose] = stream(self.seed, purpose)
         return self._generators[purpose]
 
+    def shared(self, purpose: str) -> None:
+        """Return None: each purpose has a stream."""
+
 
 class LegacyState:
     """One `numpy.random.RandomState(seed)` for everything, for the numbers of a script that calls np.random.seed.
@@ -74,3 +80,5 @@ class LegacyState:
     def generator(self, purpose: str) -> np.random.RandomState:
         """Return the one state, whatever the purpose."""
         return self._state
+
+    shared = generator

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+from .errors import ConfigPath, Problem
 
 ALIASES = {"lr": "optimizer.learning_rate"}
 """Short name -> path of the setting, in overrides, filters and tables."""
@@ -63,6 +65,14 @@ def did_you_mean(name: str, names: Iterable[str], *, allowed: str | None = None,
     if near is not None:
         return f"did you mean '{near}'?"
     return f"{allowed}: {listed(names, most)}" if allowed and names else None
+
+
+def unknown(what: str, name: str, names: Iterable[str], path: ConfigPath, *, key: bool = True) -> Iterator[Problem]:
+    """Yield the problem of a `name` in a config that is not among `names`, at `path` or its key."""
+    names = list(names)
+    if name not in names:
+        hint = did_you_mean(name, names, allowed="there are" if len(names) > 1 else "there is")
+        yield Problem(f"there is no {what} '{name}'", path, hint, key=key)
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:

@@ -24,8 +24,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from gdrun.config.rendering import render  # noqa: E402
 from gdrun.errors import ConfigError, GdrunError  # noqa: E402
-from gdrun.experiment import load_config, render  # noqa: E402
+from gdrun.experiment.loading import load_config  # noqa: E402
 
 SECONDS = 2.0
 _WORDS = (

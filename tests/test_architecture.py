@@ -153,6 +153,39 @@ def test_no_docstring_begins_with_a_question_word() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+PLAIN = ("config", "experiment", "assembly", "losses", "metrics", "models", "data", "optimizers", "schedules")
+"""Packages whose functions say what they do in the imperative, and whose settings what they hold."""
+
+
+def test_docstrings_of_functions_are_imperatives() -> None:
+    wrong = []
+    for module, tree in _trees().items():
+        for node in ast.walk(tree) if module.split(".")[0] in PLAIN else ():
+            if isinstance(node, ast.FunctionDef) and not any(_is_property(item) for item in node.decorator_list):
+                first = (ast.get_docstring(node) or "Return").split()[0]
+                if first in ("The", "A", "An", "One", "Each", "See", "True") or first.endswith(("s", "'s")):
+                    wrong.append(f"{module}.{node.name}: {first} ...")
+    assert not wrong, "\n".join(wrong)
+
+
+def _is_property(decorator: ast.expr) -> bool:
+    return isinstance(decorator, ast.Name) and decorator.id in ("property", "cached_property")
+
+
+def test_no_text_of_a_field_begins_with_a_question_word() -> None:
+    wrong = [
+        f"{module}.{owner.name}: {below.value.value[:60]}"
+        for module, tree in _trees().items()
+        if module.split(".")[0] in PLAIN
+        for owner in ast.walk(tree)
+        if isinstance(owner, ast.ClassDef)
+        for below in owner.body[1:]
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
+        if below.value.value.split(" ")[0].rstrip(",.:").strip() in QUESTION_WORDS
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 @pytest.mark.parametrize(
     ("package", "allowed"),
     [("pydantic_core", {"PydanticCustomError"}), ("click", set()), ("typer", {"*"})],

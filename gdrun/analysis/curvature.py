@@ -156,8 +156,8 @@ def lanczos_bounds(
 
     Args:
         product: v -> A v, float64 (size,).
-        tolerance: on the residuals of the `wanted` largest values, relative to the largest.
-        wanted: so many are waited for, as far as memory and patience go.
+        tolerance: on the residuals of the `num_values` largest values, relative to the largest.
+        num_values: so many are waited for, as far as memory and patience go.
     Source: Parlett 1980, The Symmetric Eigenvalue Problem, chapter 13.
     """
     most = int(min(size, _MOST_VECTORS, max(8, _STORED // size)))

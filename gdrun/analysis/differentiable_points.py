@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gdrun.assembly.unconnected import LOSS, unconnected_reason
 from gdrun.config.source import Source
 from gdrun.derivatives import Evaluate, TargetValues, Watch
+from gdrun.engine.objective import Evaluation, Objective
 from gdrun.errors import ConfigError, FormulaError, Problem, UsageError
 from gdrun.formula.evaluate import Scope, evaluate, evaluate_constants
 from gdrun.formula.names import check_name, check_names
@@ -20,15 +23,14 @@ from gdrun.formula.nodes import Expression
 from gdrun.formula.parse import parse
 from gdrun.formula.tensorflow_functions import is_tensor
 from gdrun.formula.tensorflow_ops import TensorFlowOps
+from gdrun.formula.unconnected import counts, reason
 from gdrun.text import safe_text
 
 from .evaluation_point import EvaluationPoint, config_or_run, point_of
 from .grad_arguments import split_points
 from .nonfinite import WatchingOps
-from .unconnected import NO_WAY, counts, reason
 
-SUM = "sum of targets"
-"""Name of the sum of several targets; no formula reads so."""
+COUNT = "a count, a shape or an axis here: an integer, fixed before anything is computed"
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,6 @@ class DifferentiablePoint:
     """Returns the same evaluation with a table that remembers its operations."""
     explain: Callable[[str, str], str]
     """(target, name) -> why there is no derivative."""
-
-
-def total(values: Sequence[Any], dtype: tf.DType) -> tf.Tensor:
-    """Return the sum of all elements of all values: what a tape differentiates when it is given a list."""
-    parts = []
-    for value in values:
-        tensor = tf.convert_to_tensor(value)
-        parts.append(tf.reduce_sum(tf.cast(tf.math.real(tensor) if tensor.dtype.is_complex else tensor, dtype)))
-    return tf.add_n(parts)
 
 
 @contextmanager
@@ -137,7 +130,7 @@ class Formulas:
         whole = counts(everything) & set(given)
         self.host = {name for name in whole if name not in self.constants}
         for name in self.host:
-            self.constants[name] = "a count, a shape or an axis here: an integer, fixed before anything is computed"
+            self.constants[name] = COUNT
 
     def each(self) -> Iterator[DifferentiablePoint]:
         """Yield the points."""
@@ -183,8 +176,6 @@ class Formulas:
             for text, expression in self.targets.items():
                 with self._placed("the formula", text):
                     targets[text] = evaluate(expression, scope, owner=text)
-            if len(targets) > 1:
-                targets[SUM] = total(list(targets.values()), self.dtype)
             return TargetValues(targets, by)
 
         return run
@@ -193,8 +184,6 @@ class Formulas:
         return placed(what, text, {name: expression.text for name, expression in self.definitions.items()})
 
     def _explain(self, target: str, name: str) -> str:
-        if target == SUM:
-            return f"no target depends on {name}, as far as the tape can see"
         definitions = {key: value for key, value in self.definitions.items() if key != name}
         return reason(name, self.targets[target], definitions)
 
@@ -210,7 +199,7 @@ def _known(expression: Expression, names: Sequence[str]) -> None:
 
 
 def _points(values: Mapping[str, Any]) -> list[dict[str, np.ndarray]]:
-    """The values at each point; names with one value have it at every point."""
+    """Return the values at each point; names with one value have it at every point."""
     lists: dict[str, list[np.ndarray]] = {}
     for name, value in values.items():
         with placed(name, f"{name}={value}"[:200]):
@@ -275,6 +264,10 @@ def whole_power(base: tf.Tensor, exponent: int) -> tf.Tensor:
         return tf.ones_like(base)
     if exponent == 1:
         return tf.identity(base)
+    if not tf.executing_eagerly():
+        # A custom gradient that is traced, as in the loop over a Jacobian's rows, holds tensors of the trace, which an
+        # outer tape cannot use. Products have derivatives that end, too.
+        return math.prod([base] * exponent, start=tf.ones_like(base))
 
     @tf.custom_gradient
     def power(x: tf.Tensor) -> Any:
@@ -289,9 +282,6 @@ def _whole(exponent: Any) -> bool:
 
 
 # --- configs and runs -------------------------------------------------------------------------------------------------
-
-
-_LOSS = "loss"
 
 
 class ConfigPoints:
@@ -323,7 +313,12 @@ class ConfigPoints:
         device: str | None = None,
     ) -> None:
         self.at: EvaluationPoint = point_of(
-            config_or_run(source, runs_dir), overrides, step=step, precision=precision, device=device
+            config_or_run(source, runs_dir),
+            overrides,
+            step=step,
+            precision=precision,
+            device=device,
+            requires_gradients=False,
         )
         built = self.at.prepared.built
         self.built = built
@@ -331,7 +326,7 @@ class ConfigPoints:
         self.precision = built.experiment.precision
         self.objective = built.objective
         self.targets: dict[str, Expression] = {}
-        for text in targets or (_LOSS,):
+        for text in targets or (LOSS,):
             with placed("the formula", text):
                 self.targets[text] = parse(text)
         self.parameters = dict(zip(self.objective.trainable_names, self.at.parameters, strict=True))
@@ -345,6 +340,8 @@ class ConfigPoints:
             self._check(wrt, (*self.parameters, *self.constants, *self.others), "--wrt")
         self.names = tuple(wrt) if wrt is not None else (*self.parameters, *fixed)
         self.values = {**self.parameters, **fixed}
+        for name in counts({**self.objective.definitions, **self.targets}) & set(self.objective.definitions):
+            self.constants[name] = COUNT
 
     @staticmethod
     def _check(names: Sequence[str], allowed: Sequence[str], option: str) -> None:
@@ -367,22 +364,29 @@ class ConfigPoints:
         ops = WatchingOps(self.objective.dtype)
         return self._evaluate(replace(self.objective, ops=ops)), ops
 
-    def _evaluate(self, objective: Any) -> Evaluate:
-        data, dtype = self.built.data, objective.dtype
+    def _evaluate(self, objective: Objective) -> Evaluate:
+        data = self.built.data
         by_data = [name for name in self.names if name in (*data.inputs, "target")]
-        inner = [name for name in self.names if name in (*objective.definitions, "prediction")]
+        free = [name for name in self.names if name not in self.constants]
+        defined = [name for name in objective.definitions if name in free]
+        inner = [*defined, *(name for name in free if name == "prediction")]
 
         def run(watch: Watch) -> TargetValues:
+            setting = self.at.setting
             for name, value in self.parameters.items():
                 if name not in self.constants:
                     watch(value)
             for value in (*data.inputs.values(), *(() if data.target is None else (data.target,))):
                 if inner or by_data:
                     watch(value)
-            evaluation = objective.evaluate(
-                self.at.parameters, self.at.model_state, self.at.setting, data, self.at.moment, training=True
-            )
-            scope = evaluation.scope
+            for name in defined:
+                # A tape follows no value that it was not shown, and a definition may hold no parameter: it is computed
+                # first, and everything else of it.
+                scope = self._at(objective, setting).scope
+                value = tf.convert_to_tensor(scope[name], objective.dtype if _host(scope[name]) else None)
+                watch(value)
+                setting = setting._replace(constants={**setting.constants, name: value})
+            scope = self._at(objective, setting).scope
             by = {name: value for name, value in self.parameters.items() if name in self.names}
             by |= {name: data.target if name == "target" else data.inputs[name] for name in by_data}
             by |= {name: tf.convert_to_tensor(scope[name]) for name in inner}
@@ -394,25 +398,26 @@ class ConfigPoints:
                         if used not in scope:
                             raise FormulaError(f"there is no {used!r} in this config")
                     targets[text] = evaluate(expression, scope, owner=text)
-            if len(targets) > 1:
-                targets[SUM] = total(list(targets.values()), dtype)
             return TargetValues(targets, {name: by[name] for name in self.names if name in by})
 
         return run
 
+    def _at(self, objective: Objective, setting: Any) -> Evaluation:
+        at = self.at
+        return objective.evaluate(at.parameters, at.model_state, setting, self.built.data, at.moment, training=True)
+
     def _explain(self, target: str, name: str) -> str:
-        if target == SUM:
-            return f"no target depends on {name}, as far as the tape can see"
-        experiment = self.built.experiment
-        definitions: dict[str, Any] = {key: value for key, value in self.objective.definitions.items() if key != name}
-        outputs = experiment.model.output_formulas()
-        if outputs:
-            definitions |= {key: parse(text) for key, text in outputs.items()}
-            definitions.setdefault("prediction", parse(next(iter(outputs))))
-        of_loss = experiment.loss.formulas() if experiment.loss is not None else {}
-        definitions[_LOSS] = parse(of_loss.get("formula", "prediction"))
-        definitions.pop(name, None)
-        why = reason(name, self.targets[target], definitions)
-        if not outputs and "depend" in why:
-            return NO_WAY
-        return why
+        return unconnected_reason(self.built.experiment, self.objective, name, self.targets[target])
+
+    def notes(self) -> Iterator[str]:
+        """Yield what training does otherwise."""
+        section = self.built.experiment.gradients
+        by_hand = [name for name in self.names if section is not None and section.use and name in section.of]
+        if by_hand and LOSS in self.targets:
+            names = ", ".join(by_hand)
+            yield f"training uses the gradient by {names} that `gradients:` writes by hand; these are the tape's"
+
+
+def _host(value: Any) -> bool:
+    """Return whether a value was computed without TensorFlow: of numbers alone."""
+    return not tf.is_tensor(value) and not np.iscomplexobj(value)

@@ -53,6 +53,7 @@ def point_of(
     step: int | None = None,
     precision: str | None = None,
     device: str | None = None,
+    requires_gradients: bool = True,
 ) -> EvaluationPoint:
     """Build a config, or a run's, and return its start, or the run's state after `step` updates.
 
@@ -60,6 +61,7 @@ def point_of(
         overrides: as in `gdrun.train`; for a run, parameters among them have the given values, the others the run's.
         step: of a run: 0 is the start, None the end; else one whose row holds the parameters.
         precision: in place of the config's.
+        requires_gradients: refuse a parameter without a gradient.
     Raises:
         ConfigError: the config is refused. UsageError: there is no such step, or the data is not in memory.
         RunDirectoryError: the run has no parameters.
@@ -73,7 +75,8 @@ def point_of(
     given: Any = dict(overrides) if isinstance(overrides, Mapping) else list(overrides)
     if precision is not None:
         given = {**given, "precision": precision} if isinstance(given, dict) else [*given, f"precision={precision}"]
-    prepared = prepare(load_config(run.directory if run else source, given), device=device)  # type: ignore[arg-type]
+    loaded = load_config(run.directory if run else source, given)  # type: ignore[arg-type]
+    prepared = prepare(loaded, device=device, requires_gradients=requires_gradients)
     if prepared.built.windows.stream is not None:
         raise UsageError(
             "the loss is looked at over all training examples, which are not in memory", hint="memory: all"
@@ -89,11 +92,9 @@ def at_step(
     Args:
         keep: parameters that have their initial values in any case.
     """
-    from gdrun.engine.device import import_tensorflow
     from gdrun.engine.step import Moment
     from gdrun.training.predict import trained_state
 
-    tf = import_tensorflow()
     built = prepared.built
     parameters, model_state, setting = built.state.parameters, built.state.model_state, built.setting
     count = 0
@@ -108,8 +109,7 @@ def at_step(
         parameters = tuple(
             old if name in keep else new for name, old, new in zip(names, parameters, trained, strict=True)
         )
-    epoch = count // built.steps_per_epoch
-    moment = Moment(tf.constant(count, tf.int64), tf.constant(epoch, tf.int64), None, None)
+    moment = Moment.at(count, count // built.steps_per_epoch)
     return EvaluationPoint(prepared, tuple(parameters), setting, tuple(model_state), moment, count, run)
 
 

@@ -49,7 +49,8 @@ def difference(function: Callable[[float], float], at: float, scale: float) -> D
         if np.isfinite(function(at + step)) and np.isfinite(function(at - step)):
             break
         step /= _SHRINK**2
-    else:
+    if at + step / _SHRINK**_ROUNDS == at or not np.isfinite(function(at + step)):
+        # None is finite, or only those that rounding makes of `at` itself.
         return Difference(float("nan"), float("inf"), step, float("nan"), float("nan"))
     tableau = np.zeros((_ROUNDS, _ROUNDS))
     best, error, used = float("nan"), float("inf"), step

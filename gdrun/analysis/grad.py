@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import UsageError
+from gdrun.formula.unconnected import NO_WAY
 from gdrun.text import safe_text
 
 from .grad_arguments import assignments, is_source, split_points
-from .unconnected import NO_WAY
 
 if TYPE_CHECKING:
     from .differentiable_points import DifferentiablePoint
@@ -80,7 +80,7 @@ class PointDerivatives:
     at: Mapping[str, np.ndarray]
     """The values of the names, constants among them; parameters of a config before their transform."""
     targets: tuple[TargetDerivatives, ...]
-    """In the order in which they were given; where there are several, their sum comes last."""
+    """In the order in which they were given."""
 
     def __getitem__(self, target: str) -> TargetDerivatives:
         return next(derivatives for derivatives in self.targets if derivatives.target == target)
@@ -94,6 +94,8 @@ class Derivatives:
     precision: str
     source: str | None = None
     """The config or run; None for formulas."""
+    notes: tuple[str, ...] = ()
+    """What training does otherwise."""
 
     @property
     def value(self) -> np.ndarray:
@@ -109,7 +111,8 @@ class Derivatives:
         """Return it for JSON."""
         points = [{"at": dict(point.at), "targets": [t.as_dict() for t in point.targets]} for point in self.points]
         source = {} if self.source is None else {"source": self.source}
-        return source | {"precision": self.precision, "points": points}
+        notes = {"notes": list(self.notes)} if self.notes else {}
+        return source | {"precision": self.precision, "points": points} | notes
 
 
 def _plain(value: Any) -> Any:
@@ -125,7 +128,7 @@ _DIRECTION = "v"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Requested:
     """Derivatives that are asked for beside gradients."""
 
     order: int = 1
@@ -182,7 +185,7 @@ def grad(
     from gdrun.engine.device import configure, import_tensorflow
 
     tf = import_tensorflow()
-    requested = Wanted(order, jacobian, batch_jacobian, hessian, _given(hvp, "--hvp"), _given(jvp, "--jvp"))
+    requested = Requested(order, jacobian, batch_jacobian, hessian, _given(hvp, "--hvp"), _given(jvp, "--jvp"))
     if order < 1 or order > 8:
         raise UsageError(f"there is no derivative of order {order}", hint="--order is 1 to 8")
     if precision not in (None, "float32", "float64"):
@@ -199,7 +202,7 @@ def grad(
         )  # fmt: skip
         with tf.device(points.device):
             derivatives = [_differentiate(point, requested) for point in points.each()]
-        return Derivatives(tuple(derivatives), points.precision, str(texts[0]))
+        return Derivatives(tuple(derivatives), points.precision, str(texts[0]), tuple(points.notes()))
     if step is not None:
         raise UsageError("--step is for runs")
     chosen = configure(device="cpu")
@@ -234,7 +237,7 @@ def _names(constant: Mapping[str, Any] | Sequence[str]) -> list[str]:
     return list(given)
 
 
-def _differentiate(point: DifferentiablePoint, requested: Wanted) -> PointDerivatives:
+def _differentiate(point: DifferentiablePoint, requested: Requested) -> PointDerivatives:
     from gdrun import derivatives
 
     view, first = derivatives.gradients(point.evaluate)
@@ -310,7 +313,7 @@ def _per_example(jacobian: Mapping[str, Derivative], rank: int) -> dict[str, Der
 
 
 def _direction(given: Mapping[str, Any], variables: Mapping[str, Any], option: str) -> dict[str, np.ndarray]:
-    """The direction by variable; one called v is cut up over all variables."""
+    """Return the direction by variable; that called v is cut up over all variables."""
     directions: dict[str, np.ndarray] = {}
     for name, value in given.items():
         array = _array(value, f"{option} {name}=")
@@ -359,8 +362,8 @@ def _notes(point: DifferentiablePoint, target: str, value: Any, slopes: Mapping[
     notes = []
     if value_bad:
         cause = value_note(ops.seen) or "the values given are not"
-        notes.append(f"the value is not finite: {cause}; a derivative there means nothing, whatever the tape says")
-    if bad and tf.is_tensor(view.targets[target]):
+        notes.append(f"the value is not finite: {cause}; what the tape says of derivatives there means nothing")
+    elif bad and tf.is_tensor(view.targets[target]):
         by = f"the derivative by {', '.join(bad)} is not finite"
         why = slope_note(ops.seen, tape, view.targets[target])
         notes.append(f"{by}: {why}" if why else by)

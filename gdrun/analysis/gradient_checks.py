@@ -17,7 +17,7 @@ from gdrun.errors import ComponentError, ConfigError, UsageError
 from gdrun.text import human_number
 
 from .finite_differences import Difference, difference
-from .usual_slips import alternatives, factor_words
+from .gradient_mistakes import alternatives, factor_words
 
 if TYPE_CHECKING:
     from gdrun.assembly import Built
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST_COORDINATES = 200
 """Of all parameters together; of more, a sample is compared with differences."""
 _EXACT = 1e-9
+_SMALL_SCALE = 1e-3
 _NEAR = 0.1
 
 
@@ -40,7 +41,7 @@ class GradientComparison:
     """Where they differ most."""
     got: float
     """There: the tape's, or the one by hand."""
-    wanted: float
+    expected: float
     """There: the differences', or the tape's."""
     bound: float
     """How far off it may be, there."""
@@ -56,8 +57,8 @@ class GradientComparison:
 
     @property
     def off_by(self) -> float:
-        """|got - wanted|."""
-        return abs(self.got - self.wanted)
+        """|got - expected|."""
+        return abs(self.got - self.expected)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -89,7 +90,7 @@ def check_grad(
     Args:
         source, overrides, device: as in `gdrun.train`; a run is checked at its end.
     Raises:
-        as `gdrun.train`. A gradient that is wrong is no error.
+        as `gdrun.train`. UsageError: the loss is not finite there. A gradient that is wrong is no error.
     """
     from .evaluation_point import config_or_run, point_of
 
@@ -98,6 +99,12 @@ def check_grad(
 
     with tf.device(at.prepared.device.name):
         checker = _GradientChecker(at.prepared.built, at)
+        if not np.isfinite(loss := checker.loss(checker.start)):
+            place = "the start" if at.run is None or not at.step else f"step {at.step:,}"
+            raise UsageError(
+                f"the loss at {place} is {loss}: it has no gradient to check",
+                hint="check at other values: give them as NAME=VALUE",
+            )
         rows = [*checker.tape_by_differences(), *checker.by_hand()]
     return GradientCheck(str(source), tuple(rows))
 
@@ -131,7 +138,7 @@ class _GradientChecker:
         return float(self._loss(tuple(self.tf.constant(value) for value in parameters)))
 
     def tape(self, parameters: Sequence[np.ndarray], batch: Any) -> tuple[dict[str, np.ndarray | None], Any]:
-        """The tape's gradients, None where it has none, and the evaluation."""
+        """Return the tape's gradients, None where it has none, and the evaluation."""
         from gdrun.derivatives import TargetValues, Watch, gradients
 
         tensors = tuple(self.tf.constant(value) for value in parameters)
@@ -170,11 +177,17 @@ class _GradientChecker:
             moved[at].reshape(-1)[place] = x
             return self.loss(moved)
 
-        return difference(along, float(self.start[at].reshape(-1)[place]), scale)
+        start = float(self.start[at].reshape(-1)[place])
+        estimate = difference(along, start, scale)
+        if scale < _SMALL_SCALE:
+            # Of parameters that have come to 0 the size says nothing of the steps in which the loss changes.
+            estimate = min(estimate, difference(along, start, 1.0), key=lambda other: other.error)
+        return estimate
 
     def by_hand(self) -> list[GradientComparison]:
         """Compare gradients by hand with the tape's, at the parameters and at others near them."""
         from gdrun.assembly.gradients import build_gradients
+        from gdrun.assembly.unconnected import unconnected_reason
 
         section = self.built.experiment.gradients
         hand = build_gradients(self.built.experiment, self.built.objective)
@@ -194,13 +207,16 @@ class _GradientChecker:
             if not row.ok:
                 by_tape = [tape[name] for tape, _ in points]
                 row = self._explained(row, section.of[name], [e for _, e in points], [m[name] for m in mine], by_tape)
+                if by_tape[0] is None:
+                    why = unconnected_reason(self.built.experiment, self.built.objective, name)
+                    row = replace(row, note=f"{_join(row.note)}the tape has none: {why}")
             rows.append(row)
         return rows
 
     def _explained(
         self, row: GradientComparison, text: Any, evaluations: list[Any], got: list[Any], by_tape: list[Any]
     ) -> Any:
-        """The row with what agrees with the tape, where something simple does."""
+        """Return the row with what agrees with the tape, where something simple does."""
         by_tape = [np.zeros(g.shape) if w is None else w for g, w in zip(got, by_tape, strict=True)]
         ratio = _ratio(got, by_tape)
         if ratio is not None:
@@ -226,29 +242,37 @@ class _GradientChecker:
 
 
 def _by_differences(name: str, gradient: np.ndarray, tried: list[tuple[int, Difference]]) -> GradientComparison:
-    flat, worst, note = gradient.reshape(-1), None, ""
-    wrong, kinks = 0, 0
+    flat = gradient.reshape(-1)
     scale = float(np.max(np.abs(flat[np.isfinite(flat)]), initial=0.0))
+    compared, kinks, unknown = [], 0, 0
     for place, estimate in tried:
+        got = float(flat[place])
+        if np.isnan(estimate.value):
+            unknown += 1
+            continue
         bound = estimate.error + 1e-10 * max(scale, abs(estimate.value))
-        off = abs(flat[place] - estimate.value)
+        off = abs(got - estimate.value)
         sides = sorted((estimate.left, estimate.right))
-        if estimate.has_kink:
-            slack = 0.01 * (sides[1] - sides[0])
-            kinks += 1
-            off = 0.0 if sides[0] - slack <= flat[place] <= sides[1] + slack else off
-        wrong += not off <= bound
-        rank = float("inf") if not np.isfinite(off) else off / bound if bound > 0 else off
-        if worst is None or rank > worst[0]:
-            worst = (rank, place, estimate.value, bound)
-    assert worst is not None
-    _, place, value, bound = worst
+        slack = 0.01 * (sides[1] - sides[0])
+        if estimate.has_kink and sides[0] - slack <= got <= sides[1] + slack:
+            kinks, off = kinks + 1, 0.0
+        compared.append((np.inf if np.isnan(off) else off, bound, place, estimate.value))
+    wrong = [row for row in compared if not row[0] <= row[1]]
+    notes = []
     if kinks:
-        note = f"no derivative at {kinks} of them: the loss has a kink there, the tape's is between both sides"
+        notes.append(f"no derivative at {kinks} of them: the loss has a kink there, the tape's is between both sides")
+    if unknown:
+        notes.append(f"{unknown} of {len(tried)} not compared: the loss is not finite beside them")
+    if compared and all(max(abs(flat[place]), abs(value)) <= bound for _, bound, place, value in compared):
+        notes.append("both are 0 within the bound")
+    if wrong:
+        _, bound, place, value = max(wrong, key=lambda row: row[0] / row[1] if row[1] > 0 else row[0])
+    else:
+        _, bound, place, value = max(compared, default=(0.0, 0.0, 0, float(flat[0])))
     index = tuple(int(i) for i in np.unravel_index(place, gradient.shape))
     return GradientComparison(
-        name, "differences", not wrong, index, float(flat[place]), float(value), float(bound), len(tried), flat.size,
-        wrong, note,
+        name, "differences", not wrong, index, float(flat[place]), float(value), float(bound), len(compared), flat.size,
+        len(wrong), "; ".join(notes),
     )  # fmt: skip
 
 
@@ -260,12 +284,10 @@ def _by_hand(name: str, got: np.ndarray, tape: np.ndarray | None, *, nearby: boo
     off = np.where(got == expected, 0.0, np.where(np.isnan(off), np.inf, off))
     index = np.unravel_index(int(np.argmax(off)), got.shape)
     wrong = int(np.count_nonzero(off > bound))
-    notes = [f"the tape has none: the loss does not depend on {name}"] if tape is None else []
-    if nearby and wrong:
-        notes.append("right at the initial values, wrong near them")
+    note = "right at the initial values, wrong near them" if nearby and wrong else ""
     return GradientComparison(
         name, "hand", not wrong, tuple(int(i) for i in index), float(got[index]), float(expected[index]),
-        float(bound[index]), got.size, got.size, wrong, "; ".join(notes),
+        float(bound[index]), got.size, got.size, wrong, note,
     )  # fmt: skip
 
 
@@ -296,11 +318,13 @@ def describe(row: GradientComparison) -> str:
     place = f" at [{', '.join(map(str, row.index))}]" if row.index else ""
     other = "differences" if row.by == "differences" else "the tape"
     sample = "" if row.compared == row.size else f", {row.compared} of {row.size:,} entries"
+    if not row.compared:
+        return f"{what} is not compared: {row.note}"
     if row.ok:
         off = human_number(row.off_by, digits=2)
         text = f"{what} agrees with {other}: off by {off} at most (bound {human_number(row.bound, digits=2)}){sample}"
         return f"{text}; {row.note}" if row.note else text
-    got, expected = human_number(row.got, digits=9), human_number(row.wanted, digits=9)
+    got, expected = human_number(row.got, digits=9), human_number(row.expected, digits=9)
     count = f"{row.wrong} of {row.compared} entries differ, most" if row.compared > 1 else "it differs"
     text = f"{what} is wrong: {count}{place}: {got}, {other} say{'s' if row.by == 'hand' else ''} {expected}"
     text = f"{text}, off by {human_number(row.off_by, digits=9)}"

@@ -15,6 +15,7 @@ from gdrun.text import human_number
 if TYPE_CHECKING:
     from gdrun.assembly import Built
 
+    from .observed_limit import ObservedLimit
     from .stability import Prediction
 
 NUM_RATES = 61
@@ -53,10 +54,12 @@ class RateSearch:
     steps: int
     """Of each trial; of the ramp."""
     prediction: Prediction
-    observed: float | None
-    """Between the largest rate that came down and the next one, which did not; None where there is no such place."""
+    observed: ObservedLimit | None
+    """The limit as the trials show it; None of a range test."""
     suggestion: Suggestion
     range_test: bool = False
+    blew_up_at: float | None = None
+    """Of a range test: the rate at which the loss did."""
 
     @property
     def best(self) -> float | None:
@@ -77,7 +80,8 @@ class RateSearch:
             "losses": self.losses,
             "diverged": self.diverged,
             "best": self.best,
-            "observed_edge": self.observed,
+            "observed_edge": None if self.observed is None else self.observed.as_dict(),
+            "blew_up_at": self.blew_up_at,
             "prediction": self.prediction.as_dict(),
             "suggestion": {"rate": self.suggestion.rate, "reason": self.suggestion.reason},
         }
@@ -118,6 +122,8 @@ def find_learning_rate(
 
 
 def _trials(source: str, built: Built) -> RateSearch:
+    from .convergence import takes_all_data
+    from .observed_limit import rounding_slack
     from .rate_trials import RateRunner
     from .stability import configured_rate, predicted_limit
 
@@ -127,15 +133,16 @@ def _trials(source: str, built: Built) -> RateSearch:
     trials = RateRunner(built, steps=built.total_steps, count=NUM_RATES).run(rates, looks.tolist())
     first = float(built.objective.at(built.state.parameters, built.setting, built.data, built.state.model_state))
     losses = np.where(trials.diverged, np.nan, trials.final)
-    observed = observed_between(rates, losses, trials.diverged, first)
+    observed = observed_between(rates, losses, first, steps=built.total_steps, slack=rounding_slack(built))
     suggestion = suggest(
         rates,
         losses,
         first,
-        observed or (None if _adapts(prediction) else prediction.limit),
+        observed.rate or observed.unstable or (None if prediction.adapts else prediction.limit),
         certain=prediction.exact,
         steps=built.total_steps,
-        on_the_way=trials.losses,
+        # On the way only the losses of batches are known.
+        on_the_way=trials.losses if takes_all_data(built) else None,
     )
     return RateSearch(
         source=source,
@@ -154,24 +161,28 @@ def _trials(source: str, built: Built) -> RateSearch:
 
 def candidate_rates(configured: float, prediction: Prediction) -> np.ndarray:
     """Return the rates that are tried, float64 (61,), log-spaced."""
-    if prediction.limit is not None and not _adapts(prediction):
+    if prediction.limit is not None and not prediction.adapts:
         return np.geomspace(prediction.limit / 1000, prediction.limit * 3, NUM_RATES)
     return np.geomspace(configured / 30, configured * 30, NUM_RATES)
 
 
-def _adapts(prediction: Prediction) -> bool:
-    """Return whether the limit is one that the optimizer's own divisor moves."""
-    return any("divisor" in caveat for caveat in prediction.caveats)
+def observed_between(
+    rates: np.ndarray, losses: np.ndarray, first: float, *, steps: int, slack: float = 0.0
+) -> ObservedLimit:
+    """Return the limit that trials show: the last rate before the first that diverged or ended above its start.
 
+    Args:
+        losses: nan where a trial diverged. first: loss before training. slack: share of it that is rounding.
+    """
+    from .observed_limit import ObservedLimit
 
-def observed_between(rates: np.ndarray, losses: np.ndarray, diverged: np.ndarray, first: float) -> float | None:
-    """Return the middle between the last rate before the first that diverged or ended above its start; None if none."""
     with np.errstate(invalid="ignore"):
-        bad = diverged | ~(losses <= first)
-    if not bad.any() or bad[0]:
-        return None
-    at = int(np.argmax(bad))
-    return float(np.sqrt(rates[at - 1] * rates[at]))
+        bad = ~(losses <= first + slack * abs(first))
+    if not bad.any():
+        return ObservedLimit(float(rates[-1]), None, steps)
+    index = int(np.argmax(bad))
+    stable = float(rates[index - 1]) if index else None
+    return ObservedLimit(stable, float(rates[index]), steps, alternates=not bad[index:].all())
 
 
 def suggest(
@@ -206,15 +217,16 @@ def suggest(
         return Suggestion(None, f"the learning rate makes no difference: every one comes to {_number(best)}")
     enough = best + _TIE * (first - best)
     good = usable & (losses <= enough)
-    what = f"reaches the lowest loss, {_number(best)}, in {steps:,} steps"
+    what = f"comes to the lowest loss, {_number(best)}, in {steps:,} steps"
     if good.sum() > 1 and on_the_way is not None:
         at = _first_there(np.flatnonzero(good), on_the_way, enough)
         low, high = _number(float(rates[good][0])), _number(float(rates[good][-1]))
-        what = f"the first to be there of the rates from {low} to {high}, which come to {_number(enough)} or less"
+        which = f"of the {good.sum()} rates" if np.any(np.diff(np.flatnonzero(good)) > 1) else "of the rates"
+        what = f"the first to be there {which} from {low} to {high} that come to {_number(enough)} or less"
     rate = float(rates[at])
     if edge is not None and not certain and rate > edge / _MARGIN:
         reason = f"half of the edge at {_number(edge)}: {_number(rate)} {what}, but so near the edge"
-        return Suggestion(float(edge / _MARGIN), f"{reason} other batches or seeds may diverge")
+        return Suggestion(float(edge / _MARGIN), f"{reason} that another start may diverge")
     if at in (0, len(rates) - 1):
         side = ("smallest", "smaller") if at == 0 else ("largest", "larger")
         what = f"{what}; it is the {side[0]} that was tried, {side[1]} ones may be better"
@@ -254,9 +266,10 @@ def _ramp(source: str, built: Built) -> RateSearch:
         first_loss=float(losses[0]),
         steps=steps,
         prediction=prediction,
-        observed=float(rates[end]) if end < len(rates) else None,
+        observed=None,
         suggestion=suggest_from_ramp(rates[:end], losses[:end]),
         range_test=True,
+        blew_up_at=float(rates[end]) if end < len(rates) else None,
     )
 
 

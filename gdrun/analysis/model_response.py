@@ -85,9 +85,7 @@ def curve_of(prepared: Prepared, run: Run) -> Curve:
     for part in (train, validation):
         if part is not None and part.target.size != len(part.target):
             raise UsageError(f"a fit shows one number an example, and the target has shape {part.target.shape}")
-    loss, data = built.experiment.loss, built.experiment.data
-    assert loss is not None, "an experiment that is built has one"
-    score = loss.predicts_logits and loss.activation == "sigmoid"
+    data, score = built.experiment.data, built.experiment.objective_loss.predicts_sigmoid_logits
     if score:
         with np.errstate(over="ignore"):
             y = 1 / (1 + np.exp(-y))
@@ -135,7 +133,7 @@ def _num_columns(prepared: Prepared) -> int | None:
 def _examples(
     prepared: Prepared, num_columns: int, what: str, other: str | None
 ) -> tuple[list[str], Examples, Examples | None]:
-    """Names of the input's columns, training and validation examples, in the units of the config's data."""
+    """Return names of the input's columns, training and validation examples, in the units of the config's data."""
     built = prepared.built
     if built.datasets is None or not built.data.inputs:
         raise UsageError(f"this run has no data, so there is no picture of {what}", hint="--kind trajectory or loss")
@@ -161,7 +159,7 @@ def _examples(
 
 
 def _raw(built: Built, batch: Any) -> Examples:
-    """A batch with its scaling taken back."""
+    """Return a batch with its scaling taken back."""
     assert built.datasets is not None
     scaling = built.datasets.scaling
     columns = []
@@ -204,7 +202,7 @@ def _ends(inputs: np.ndarray, validation: Examples | None) -> list[tuple[float, 
 
 
 def _predicted(prepared: Prepared, run: Run, points: np.ndarray) -> np.ndarray:
-    """The prediction of the target at points, (M, inputs): (M,) or (M, K)."""
+    """Return the prediction of the target at points, (M, inputs): (M,) or (M, K)."""
     inputs, begin_column = {}, 0
     for name, value in prepared.built.data.inputs.items():
         size = int(np.prod(value.shape[1:]))
@@ -214,13 +212,13 @@ def _predicted(prepared: Prepared, run: Run, points: np.ndarray) -> np.ndarray:
     for begin in range(0, len(points), _TOGETHER):
         rows = slice(begin, begin + _TOGETHER)
         outputs = predict(prepared, run, {name: value[rows] for name, value in inputs.items()})
-        parts.append(_one(prepared, outputs, len(points[rows])))
+        parts.append(_output_array(prepared, outputs, len(points[rows])))
     whole = np.concatenate(parts)
     return whole[:, 0] if whole.shape[1] == 1 else whole
 
 
-def _one(prepared: Prepared, outputs: Any, count: int) -> np.ndarray:
-    """One output of a model, (count, K)."""
+def _output_array(prepared: Prepared, outputs: Any, count: int) -> np.ndarray:
+    """Return one output of a model, (count, K)."""
     if isinstance(outputs, dict):
         answering = answers_target(prepared.loaded.experiment, tuple(outputs))
         if len(answering) != 1:
@@ -240,13 +238,12 @@ def _one(prepared: Prepared, outputs: Any, count: int) -> np.ndarray:
 
 def _threshold(built: Built) -> float:
     """Above which one output says class 1: as in metrics."""
-    loss = built.experiment.loss
-    assert loss is not None, "an experiment that is built has one"
+    loss = built.experiment.objective_loss
     return 0.0 if loss.predicts_logits or loss.signed else 0.5
 
 
 def _class_numbers(target: np.ndarray, num_classes: int) -> np.ndarray:
-    """Class numbers of a target of 0 and 1, of -1 and 1, of numbers from 0 on, or of rows with a single 1; int (N,)."""
+    """Return class numbers, int (N,), of a target of 0 and 1, of -1 and 1, of numbers from 0 on or of one-hot rows."""
     flat = target.reshape(len(target), -1)
     if flat.shape[1] == 1:
         values = np.unique(flat)

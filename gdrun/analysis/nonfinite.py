@@ -14,6 +14,9 @@ from gdrun.formula.tensorflow_functions import is_tensor
 from gdrun.formula.tensorflow_ops import TensorFlowOps
 from gdrun.text import human_number
 
+_STABLE = {"exp": "; softplus, sigmoid, tanh and logsumexp are made of it without overflowing"}
+"""Function that overflows -> those that are made of it without overflowing."""
+
 _SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "pow": "**", "matmul": "@"}
 
 
@@ -54,7 +57,8 @@ def value_note(seen: Sequence[Operation]) -> str | None:
     for operation in seen:
         if not _finite(operation.result) and all(_finite(operand) for operand in operation.operands):
             made = _first_bad(operation.result)
-            return f"{shown(operation, _bad_place(operation.result))} is {human_number(made)}"
+            mend = _STABLE.get(operation.function, "") if made == np.inf else ""
+            return f"{shown(operation, _bad_place(operation.result))} is {human_number(made)}{mend}"
     return None
 
 
@@ -70,14 +74,14 @@ def slope_note(seen: Sequence[Operation], tape: tf.GradientTape, target: tf.Tens
             if slope is None or _finite(slope):
                 continue
             place = _bad_place(slope)
-            unused = _at(np.asarray(above), place)
-            hint = (
-                "; nothing depends on it here (0 times an infinite slope): choose its argument by where(), "
-                "not its result"
-                if unused == 0
-                else ""
-            )
-            return f"the derivative of {shown(operation, place)} is {human_number(_first_bad(slope))}{hint}"
+            hint = ""
+            if _at(np.asarray(above), place) == 0:
+                hint = "; 0 times an infinite slope"
+                if any(other.function == "where" for other in seen):
+                    hint += ": choose its argument by where(), not its result"
+                elif not _finite(operation.result):
+                    hint += _STABLE.get(operation.function, "")
+            return f"going back through {shown(operation, place)} gives {human_number(_first_bad(slope))}{hint}"
     return None
 
 
@@ -114,7 +118,7 @@ def _number(operand: Any, place: tuple[int, ...]) -> str:
 
 
 def _at(array: np.ndarray, place: tuple[int, ...]) -> Any:
-    """The entry that broadcasting meets at `place`."""
+    """Return the entry that broadcasting meets at `place`."""
     if array.size == 1:
         return array.reshape(-1)[0]
     own = place[len(place) - array.ndim :]

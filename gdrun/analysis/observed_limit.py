@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from gdrun.text import short
+
 from .rate_trials import RateRunner, RateTrials
 
 if TYPE_CHECKING:
@@ -29,15 +31,44 @@ class ObservedLimit:
     """The smallest rate above it; None: all were stable."""
     steps: int
     """After so many updates."""
+    alternates: bool = False
+    """Whether a larger rate than `unstable` was stable again: then there is no edge."""
 
     @property
     def rate(self) -> float | None:
         """The edge: the geometric mean of both sides."""
-        return float(np.sqrt(self.stable * self.unstable)) if self.stable and self.unstable else None
+        is_edge = self.stable and self.unstable and not self.alternates
+        return float(np.sqrt(self.stable * self.unstable)) if is_edge else None  # type: ignore[operator]
+
+    def describe(self, predicted: float | None) -> str:
+        """Return in words what the trials showed, and how it fits a predicted limit."""
+        trials = f"trials of {self.steps:,} steps"
+        if self.stable is None:
+            some = "some trials" if self.alternates else "every trial"
+            return f"none found: from {short(self.unstable)} on {some} diverged or ended above the start ({trials})"
+        if self.unstable is None:
+            return f"none found: no trial up to {short(self.stable)} diverged or ended above the start ({trials})"
+        if self.alternates:
+            return (
+                f"none: no trial up to {short(self.stable)} diverged or ended above the start; beyond it some did and "
+                f"some did not ({trials})"
+            )
+        text = f"between {short(self.stable)} and {short(self.unstable)} ({trials})"
+        if predicted is None:
+            return text
+        if self.stable <= predicted <= self.unstable:
+            return f"{text}, where it was predicted"
+        near = self.stable if predicted < self.stable else self.unstable
+        ratio = near / predicted
+        off = f"{short(ratio, 3)} times" if ratio > 2 or ratio < 0.5 else f"{(ratio - 1) * 100:+.2f} % off"
+        return f"{text}, {off} the prediction"
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
-        return {"rate": self.rate, "stable": self.stable, "unstable": self.unstable, "steps": self.steps}
+        return {
+            "rate": self.rate, "stable": self.stable, "unstable": self.unstable, "alternates": self.alternates,
+            "steps": self.steps,
+        }  # fmt: skip
 
 
 def observed_limit(
@@ -45,7 +76,8 @@ def observed_limit(
 ) -> ObservedLimit:
     """Return the learning rates between which trials stop coming down, to half a percent.
 
-    A trial is unstable where it diverges, or ends above where it began; on a quadratic also where its loss still grows.
+    A trial is unstable where it diverges, or ends above where it began, by the loss over all data; on a quadratic also
+    where its loss still grows.
 
     Args:
         around: where to look first; the range widens until it holds the edge, up to 1000 times either way.
@@ -61,10 +93,14 @@ def observed_limit(
     low, high = around / 4, around * 4
     stable: float | None = None
     unstable: float | None = None
+    alternates = False
+    first_loss = float(built.objective.at(begin.parameters, built.setting, built.data, begin.model_state))
+    slack = rounding_slack(built)
     for _ in range(9):
         rates = np.geomspace(low, high, _LANES)
-        bad = _unstable(runner.run(rates, [0, steps // 2]), quadratic)
+        bad = _unstable(runner.run(rates, [steps // 2]), first_loss, slack, quadratic)
         first = int(np.argmax(bad)) if bad.any() else None
+        alternates |= first is not None and not bad[first:].all()
         if first is None:
             stable, low, high = (
                 float(rates[-1]),
@@ -72,19 +108,19 @@ def observed_limit(
                 float(rates[-1]) * (high / low if unstable is None else 1),
             )
             if unstable is not None or high > around * 1000:
-                return ObservedLimit(stable, unstable, steps)
+                break
             continue
         unstable = float(rates[first])
         if first == 0:
             if stable is not None or low < around / 1000:
-                return ObservedLimit(stable, unstable, steps)
+                break
             low, high = low / 16, low
             continue
         stable = float(rates[first - 1])
         low, high = stable, unstable
         if high / low < 1.005:
             break
-    return ObservedLimit(stable, unstable, steps)
+    return ObservedLimit(stable, unstable, steps, alternates)
 
 
 def _moved(at: int, value: tf.Tensor) -> tf.Tensor:
@@ -92,10 +128,17 @@ def _moved(at: int, value: tf.Tensor) -> tf.Tensor:
     return value + tf.cast(1e-3 * (1 + np.abs(value.numpy())) * noise, value.dtype)
 
 
-def _unstable(trials: RateTrials, quadratic: bool) -> np.ndarray:
-    first, middle, last = trials.losses[:, 0], trials.losses[:, 1], trials.losses[:, -1]
+def rounding_slack(built: Built) -> float:
+    """Return the share of a loss by which two of the same parameters may differ."""
+    return 1e-9 if built.objective.dtype == tf.float64 else 1e-5
+
+
+def _unstable(trials: RateTrials, first: float, slack: float, quadratic: bool) -> np.ndarray:
+    last = trials.final
     with np.errstate(invalid="ignore"):
-        bad = trials.diverged | ~(last <= first * (1 + 1e-9) + 1e-300)
+        bad = trials.diverged | ~(last <= first + slack * abs(first) + 1e-300)
         if quadratic:
-            bad |= (last > middle * (1 + 1e-6)) & (last > 1e-12 * first)
+            # All examples in each step: a batch's loss is the whole one.
+            middle = trials.losses[:, 0]
+            bad |= (last > middle + 1e-6 * np.abs(middle)) & (last > 1e-12 * abs(first))
     return bad

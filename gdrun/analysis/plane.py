@@ -84,13 +84,13 @@ def plane_losses(at: EvaluationPoint, plane: Plane, coordinates: np.ndarray) -> 
     with tf.device(at.prepared.device.name):
         if lanes_obstacle(built) is None:
             try:
-                values[good] = _together(loss, tf.constant(coordinates[good], dtype), _chunk(built))
+                values[good] = _in_batches(loss, tf.constant(coordinates[good], dtype), _chunk(built))
                 return values
             except (tf.errors.OpError, NotImplementedError, ValueError, TypeError):
                 # What cannot be mapped shows when it is traced; what has no value at one point (a matrix that is not
                 # positive definite there) fails for all that are looked at together.
                 pass
-        values[good] = _singly(loss, tf.constant(coordinates[good], dtype), traced=built.compile != "eager")
+        values[good] = _one_by_one(loss, tf.constant(coordinates[good], dtype), traced=built.compile != "eager")
     return values
 
 
@@ -111,7 +111,7 @@ def _loss_function(at: EvaluationPoint, plane: Plane) -> Callable[[tf.Tensor], t
 
 
 def _tensors(flat: tf.Tensor, like: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-    """The parameters that `flat`, (P,), holds."""
+    """Return the parameters that `flat`, (P,), holds."""
     sizes = [int(np.prod(value.shape)) * (2 if value.dtype.is_complex else 1) for value in like]
     tensors = []
     for part, value in zip(tf.split(flat, sizes), like, strict=True):
@@ -130,8 +130,8 @@ def _chunk(built: Built) -> int:
     return int(np.clip(_NUMBERS // numbers, 1, _MOST_TOGETHER))
 
 
-def _together(loss: Callable[[tf.Tensor], tf.Tensor], points: tf.Tensor, size: int) -> np.ndarray:
-    """The losses, `size` points at a time."""
+def _in_batches(loss: Callable[[tf.Tensor], tf.Tensor], points: tf.Tensor, size: int) -> np.ndarray:
+    """Return the losses, `size` points at a time."""
     # vectorized_map would rewrite what it calls, and wrap our errors in its own.
     one = tf.autograph.experimental.do_not_convert(loss)
     mapped = tf.function(lambda part: tf.vectorized_map(one, part, fallback_to_while_loop=False), autograph=False)
@@ -146,8 +146,8 @@ def _together(loss: Callable[[tf.Tensor], tf.Tensor], points: tf.Tensor, size: i
     return np.concatenate(values)
 
 
-def _singly(loss: Callable[[tf.Tensor], tf.Tensor], points: tf.Tensor, *, traced: bool) -> np.ndarray:
-    """The losses one by one; nan where one fails."""
+def _one_by_one(loss: Callable[[tf.Tensor], tf.Tensor], points: tf.Tensor, *, traced: bool) -> np.ndarray:
+    """Return the losses one by one; nan where one fails."""
     function: Any = tf.function(loss, autograph=False) if traced else loss
     values = np.full(int(points.shape[0]), np.nan)
     for index, point in enumerate(tf.unstack(points)):

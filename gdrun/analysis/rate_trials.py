@@ -98,7 +98,7 @@ class RateRunner:
                 if isinstance(error, GdrunError):
                     raise
                 self._lanes, self._program = False, None
-        parts = [self._one(float(rate), events) for rate in rates]
+        parts = [self._run_alone(float(rate), events) for rate in rates]
         return RateTrials(
             rates, events, *(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS)
         )
@@ -124,7 +124,7 @@ class RateRunner:
         ]
         return _trials(rates, events, losses, reason, state.step.numpy(), np.asarray(final))
 
-    def _one(self, rate: float, events: np.ndarray) -> RateTrials:
+    def _run_alone(self, rate: float, events: np.ndarray) -> RateTrials:
         built = self.built
         setting = built.setting._replace(learning_rate=self._setting(np.asarray(rate)))
         if self._program is None:
@@ -138,7 +138,7 @@ class RateRunner:
     def _advance(
         self, program: Program, state: TrainState, setting: Setting, events: np.ndarray
     ) -> tuple[TrainState, np.ndarray]:
-        """The state after the last event, and the losses at each, (E,) or (E, R); nan where all had ended before."""
+        """Return the state after the last event, and the losses at each, (E,) or (E, R); nan where all had ended."""
         losses: list[np.ndarray] = []
         for first, stops in self._pieces(events, program.capacity):
             window = self._windows.at(first)
@@ -150,7 +150,7 @@ class RateRunner:
         return state, np.stack([*losses, *[np.full(shape, np.nan)] * (len(events) - len(losses))])
 
     def _pieces(self, events: np.ndarray, capacity: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Steps to go to, cut where a window of orders and factors ends."""
+        """Yield steps to go to, cut where a window of orders and factors ends."""
         first = 0
         while first <= self.steps:
             last = min(self._windows.last_step(first), self.steps)
@@ -176,7 +176,7 @@ def _without_stop_rules(built: Built, start: TrainState | None = None) -> tuple[
 
 
 def _held(built: Built) -> Callable[[np.ndarray], np.ndarray] | None:
-    """The schedule's factors, the last one held beyond its end."""
+    """Return the schedule's factors, the last one held beyond its end."""
     factors = built.windows.factors
     return None if factors is None else lambda steps: factors(np.minimum(steps, built.total_steps))
 

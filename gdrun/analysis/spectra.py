@@ -11,7 +11,7 @@ from gdrun.errors import UsageError
 from gdrun.text import human_number
 
 from .curvature import MOST_EXACT, Curvature, lanczos_bounds, spectrum
-from .stability import Prediction, configured_rate, largest_stable, prediction_at
+from .stability import Prediction, configured_rate, largest_stable, prediction_at, share_text
 from .stability_report import second_moment
 
 if TYPE_CHECKING:
@@ -90,5 +90,5 @@ def _about(built: Built, prediction: Prediction) -> str:
     rate = configured_rate(built)
     if prediction.limit is None:
         return prediction.why
-    share = human_number(100 * rate / prediction.limit, digits=3)
-    return f"{section.kind} is stable by another matrix than the Hessian: its rate is {share} % of that limit"
+    share = share_text(rate / prediction.limit)
+    return f"{section.kind} is stable by another matrix than the Hessian: its rate is {share} that limit"

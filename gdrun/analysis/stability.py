@@ -37,6 +37,11 @@ class Prediction:
     """The largest of the Hessian, preconditioned where the optimizer divides the gradient."""
     caveats: tuple[str, ...] = ()
 
+    @property
+    def adapts(self) -> bool:
+        """True where the limit is one that the optimizer's own divisor moves."""
+        return any("divisor" in caveat for caveat in self.caveats)
+
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
         return {**vars(self), "caveats": list(self.caveats)}
@@ -67,6 +72,11 @@ class Sharpness:
             flat = abs(self.smallest) <= 1e-12 * self.largest
             return float("inf") if flat else None
         return self.largest / self.smallest
+
+
+def share_text(share: float) -> str:
+    """Return a share of a limit in words that stand before it: "4.13 % of", "1.9 times"."""
+    return f"{human_number(share, digits=3)} times" if share > 1 else f"{human_number(100 * share, digits=3)} % of"
 
 
 def configured_rate(built: Built) -> float:
@@ -141,7 +151,7 @@ def prediction_at(
     floor = 1e-12 * max(1.0, float(np.max(np.abs(values))))
     if eigenvalue <= floor:
         return Prediction(
-            None, "the loss curves upward in no direction here, so no rate is too large", False, eigenvalue
+            None, "the loss curves upward in no direction here: its curvature sets no limit", False, eigenvalue
         )
     if quadratic and values[0] < -1e-9 * abs(values[-1]):
         notes = (*notes, "the loss falls for ever in some direction, at any rate")
@@ -167,10 +177,10 @@ def _finish(
     batches = built.program.feed.batches
     full = batches is None or batches.full_batch
     if not full:
-        caveats.append("the eigenvalue is over all examples; batches differ, and the edge of batches lies lower")
+        caveats.append("the eigenvalue is over all examples; batches differ, and the edge of batches may lie lower")
     if not quadratic:
         caveats.append("the loss is no quadratic: the curvature changes along the way, and the edge with it")
-    if getattr(built.experiment.loss, "reduction", "mean") == "sum" and not full:
+    if built.experiment.objective_loss.adds_up and not full:
         caveats.append("the loss is a sum: a batch's share of it was taken")
     if "eigenvalue" in why:
         why = why.replace("eigenvalue", f"{human_number(eigenvalue, digits=6)}", 1)
@@ -199,13 +209,13 @@ def largest_stable(built: Built, prediction: Prediction) -> float | None:
 def _share(built: Built) -> float:
     """Return the part of the whole loss that a batch's is, where it is a sum over examples."""
     batches = built.program.feed.batches
-    if batches is None or batches.full_batch or getattr(built.experiment.loss, "reduction", "mean") != "sum":
+    if batches is None or batches.full_batch or not built.experiment.objective_loss.adds_up:
         return 1.0
     return batches.batch_size / batches.num_examples
 
 
 def _factors(built: Built) -> tuple[float, float]:
-    """The smallest and the largest factor of the schedule."""
+    """Return the smallest and the largest factor of the schedule."""
     factors = built.windows.factors
     if factors is None:
         return 1.0, 1.0
@@ -215,7 +225,7 @@ def _factors(built: Built) -> tuple[float, float]:
 
 
 def _group_scale(curvature: Curvature) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """The groups' learning rates over the first one, by entry; notes."""
+    """Return the groups' learning rates over the first one, by entry; notes."""
     built = curvature.built
     moved = built.experiment.optimizer.moved(built.objective.trainable_names)
     rates = {index: group.learning_rate for group in moved for index in group.indices}

@@ -141,7 +141,7 @@ def stability(
 
 
 def _steps(prepared: Prepared, run: Run | None, notes: list[str]) -> list[int | None]:
-    """Steps along the run: 0, the end, and between them those whose parameters are there, evenly among the rows."""
+    """Return steps along the run: 0, the end, and between them those with parameters, evenly among the rows."""
     from .evaluation_point import recorded_steps
 
     assert run is not None
@@ -151,7 +151,12 @@ def _steps(prepared: Prepared, run: Run | None, notes: list[str]) -> list[int | 
         return [0, None]
     if len(steps) > MOST_STEPS:
         chosen = np.unique(np.linspace(0, len(steps) - 1, MOST_STEPS).round().astype(int))
-        steps = [steps[at] for at in chosen]
+        left_out = [str(step) for index, step in enumerate(steps) if index not in chosen]
+        some = left_out if len(left_out) <= MOST_STEPS else [*left_out[:MOST_STEPS], "..."]
+        notes.append(
+            f"{len(chosen)} of {len(steps):,} rows with parameters are shown; left out: steps {', '.join(some)}"
+        )
+        steps = [steps[index] for index in chosen]
     return list(steps)
 
 

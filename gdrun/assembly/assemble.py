@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gdrun.config.located import located
+from gdrun.config.located import at_config_path
 from gdrun.engine.assess import Assess
 from gdrun.engine.drive import Windows
 from gdrun.engine.feed import Feed
@@ -20,19 +22,22 @@ from gdrun.engine.objective import Objective
 from gdrun.engine.rows import Rows
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import NoGradientError, Recorded, Step
-from gdrun.experiment.experiment import Experiment, RepeatedDefinition
+from gdrun.errors import ConfigError
+from gdrun.experiment.experiment import Experiment
+from gdrun.experiment.formulas import loop_formulas
 from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_without_lanes
 from gdrun.optimizers.base import AppliesAtPoint
 
 from .custom import operation_without_xla
 from .data import Datasets, open_stream
-from .engine import Engine, choose_engine, evaluated_formulas
+from .engine import Engine, choose_engine
 from .initial import initial_patience, initial_plateau
 from .loss import build_metrics, tensor_formula, truth_formula
 from .optimizer import build_optimizer
 from .parts import Parts, build_parts, released
 from .schedule import build_factor, build_patience, build_plateau, build_rules
+from .unconnected import unconnected_reason
 
 FEW_NUMBERS = 10
 """Up to so many parameters are written into each row, where `record.parameters` is null."""
@@ -87,20 +92,24 @@ class Built:
         return sum(int(np.prod(value.shape)) for value in self.state.parameters)
 
 
-def build(experiment: Experiment, *, directory: Path, max_steps: int | None = None) -> Built:
+def build(
+    experiment: Experiment, *, directory: Path, max_steps: int | None = None, requires_gradients: bool = True
+) -> Built:
     """Build an experiment and try its first step.
 
     Args:
         experiment: checked.
         directory: folder that relative data paths count from.
         max_steps: bound on the number of updates.
+        requires_gradients: refuse a parameter without a gradient; else its gradient is 0.
     Raises:
         ConfigError: for mistakes that only building shows: shapes, data, a parameter without a gradient.
     """
-    return assemble(build_parts(experiment, directory=directory), max_steps=max_steps)
+    parts = build_parts(experiment, directory=directory)
+    return assemble(parts, max_steps=max_steps, requires_gradients=requires_gradients)
 
 
-def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
+def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: bool = True) -> Built:
     """Build the program of the parts that `build_parts` returned, and try its first step. See `build`."""
     experiment, constants, datasets, objective = parts.experiment, parts.constants, parts.datasets, parts.objective
     dtype = tf.as_dtype(experiment.precision)
@@ -115,15 +124,16 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
     stream, whole_loss = None, None
     if datasets is not None and batches is not None and datasets.train.mapped:
         stream = open_stream(datasets, batches, data, experiment.precision, steps)
-        whole_loss = stream.whole_loss(objective, is_sum=experiment.loss is not None and experiment.loss.adds_up)
+        whole_loss = stream.whole_loss(objective, is_sum=experiment.objective_loss.adds_up)
     assess = Assess(objective, metrics, validation, whole_loss=whole_loss)
-    watchable = (*(("loss_epoch",) if per_epoch > 1 else ("loss",)), *assess.names)
-    patience, plateau = build_patience(experiment.schedule, watchable), build_plateau(experiment.schedule, watchable)
+    # The checks of the config know it, but for data whose number of examples only loading shows.
+    for problem in experiment.watch_problems(("loss_epoch" if per_epoch > 1 else "loss", *assess.names)):
+        raise ConfigError((problem,))
+    patience, plateau = build_patience(experiment.schedule), build_plateau(experiment.schedule)
     engine = choose_engine(parts, partial(operation_without_xla, parts, optimizer, metrics), total_steps=steps)
     small = _size(state.parameters) <= _SMALL_STATE
     warnings = (*engine.warnings, *parts.warnings, *experiment.optimizer.warnings(experiment.precision))
-    assert experiment.loss is not None, "build_parts gave one"
-    warnings += experiment.loss.warnings(experiment.model.last_activation)
+    warnings += experiment.objective_loss.warnings(experiment.model.last_activation)
     step = Step(
         objective,
         optimizer,
@@ -136,6 +146,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
         check_gradient=experiment.optimizer.hides_gradients or engine.host_loop,
         patience=patience,
         plateau=plateau,
+        requires_gradients=requires_gradients,
     )
     state = start(step, state, steps_per_epoch=per_epoch)
     every: Any = experiment.record.every
@@ -160,20 +171,12 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
         # Of a small state under XLA an evaluation costs less than a gradient norm in every update.
         joint=step.update_evaluates_rows and (engine.compile != "xla" or engine.host_loop or not small),
     )
-    window = windows.at(0)
-    began = time.perf_counter()
-    try:
-        program.prepare(state, setting, data, window)
-    except NoGradientError as error:
-        path = experiment.model.parameter_path(error.name)
-        raise error.at(("model", *path), key=bool(path)) from error
-    if isinstance(optimizer, AppliesAtPoint):
-        with located("optimizer"):
-            program.try_update(state, setting, data, window)
     everything = replace(assess, loss=True)
-    if assess.names or not (batches is None or batches.full_batch):
-        # Mistakes that only a whole data set or a metric shows are raised here and not at the end of an epoch.
-        (everything if stream is None else assess)(state, setting, data, feed.moment(window, state.step))
+    # Mistakes that only a whole data set or a metric shows are raised here and not at the end of an epoch.
+    assessed = everything if stream is None else assess
+    whole = bool(assess.names) or not (batches is None or batches.full_batch)
+    began = time.perf_counter()
+    _try_step(program, experiment, state, setting, data, windows, assessed if whole else None)
     seconds = time.perf_counter() - began
     return Built(
         experiment=experiment,
@@ -194,9 +197,53 @@ def assemble(parts: Parts, *, max_steps: int | None = None) -> Built:
     )
 
 
+def _try_step(
+    program: Program,
+    experiment: Experiment,
+    state: TrainState,
+    setting: Setting,
+    data: Batch,
+    windows: Windows,
+    assess: Assess | None,
+) -> None:
+    """Compile the program, try what its first step does, and assess once.
+
+    Raises:
+        ConfigError: for mistakes that only this shows, such as a parameter without a gradient.
+    """
+    window = windows.at(0)
+    try:
+        program.prepare(state, setting, data, window)
+    except NoGradientError as error:
+        path = experiment.model.parameter_path(error.name)
+        why = NoGradientError(error.name, unconnected_reason(experiment, program.step.objective, error.name))
+        raise why.at(("model", *path), key=bool(path)) from error
+    if isinstance(program.step.optimizer, AppliesAtPoint):
+        with at_config_path("optimizer"):
+            program.try_update(state, setting, data, window)
+    if assess is not None:
+        batches = program.feed.batches
+        with _about_all_examples(None if batches is None or batches.full_batch else batches.num_examples):
+            assess(state, setting, data, program.feed.moment(window, state.step))
+
+
+@contextmanager
+def _about_all_examples(num_examples: int | None) -> Iterator[None]:
+    """Say of what goes wrong in the block that it was no batch, for which it went well; None: it was one."""
+    try:
+        yield
+    except ConfigError as error:
+        if num_examples is None:
+            raise
+        note = f"; this is the evaluation over all {num_examples:,} examples, of which a batch is a part"
+        hint = "let shapes follow from the data, as in normal(zeros_like(x), 1)"
+        problems = (replace(p, message=p.message.rstrip(".") + note, hint=p.hint or hint) for p in error.problems)
+        raise ConfigError(tuple(problems), source=error.source) from error
+
+
 def start(step: Step, state: TrainState, *, steps_per_epoch: int) -> TrainState:
     """Return `state` with the initial memory of the optimizer and the rules of `step`."""
-    with located("optimizer"):
+    with at_config_path("optimizer"):
         optimizer_state = tuple(step.optimizer.initial_state(state.parameters))
     patience, plateau = step.patience, step.plateau
     return state._replace(
@@ -238,10 +285,7 @@ def lanes_obstacle(built: Built) -> str | None:
     loops = [name for name, value in built.objective.definitions.items() if not getattr(value, "fits_lanes", True)]
     if loops:
         return f"the loop {loops[0]} is too long for lanes"
-    formulas = [
-        formula for formula in evaluated_formulas(built.experiment) if not isinstance(formula, RepeatedDefinition)
-    ]
-    called: frozenset[str] = frozenset().union(*(parse(formula).functions for formula in formulas))
+    called = frozenset().union(*(parse(formula).functions for formula in loop_formulas(built.experiment)))
     missing = sorted(functions_without_lanes(called))
     return f"{missing[0]} does not work in lanes" if missing else None
 

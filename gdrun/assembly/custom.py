@@ -7,18 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gdrun.config.custom import CustomSection
 from gdrun.engine.step import Moment
-from gdrun.experiment.experiment import Experiment
 
 if TYPE_CHECKING:
     from .parts import Parts
-
-
-def is_custom(experiment: Experiment) -> bool:
-    """Return whether a plugin's code runs in the loop."""
-    parts = (experiment.model, experiment.loss, experiment.optimizer, *experiment.metrics)
-    return any(isinstance(part, CustomSection) for part in parts)
 
 
 def operation_without_xla(parts: Parts, optimizer: Any, metrics: Mapping[str, Any]) -> str | None:
@@ -26,16 +18,15 @@ def operation_without_xla(parts: Parts, optimizer: Any, metrics: Mapping[str, An
 
     Nothing is run: a step is traced and translated.
     """
-    if not is_custom(parts.experiment):
+    if all(path[0] == "data" for path, _ in parts.experiment.custom_parts()):
         return None
-    objective, state, start = parts.objective, parts.state, tf.constant(0, tf.int64)
+    objective, state = parts.objective, parts.state
 
     def step() -> list[tf.Tensor]:
-        moment = Moment(start, start, None, None)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(state.parameters)
             evaluation = objective.evaluate(
-                state.parameters, state.model_state, parts.setting, parts.data, moment, training=True
+                state.parameters, state.model_state, parts.setting, parts.data, Moment.at(0), training=True
             )
         results: list[Any] = [metric(evaluation, parts.data.target) for metric in metrics.values()]
         gradients = tape.gradient(evaluation.loss, state.parameters)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from gdrun.config.located import located, refuse
+from gdrun.config.located import at_config_path, refuse
 from gdrun.data.dataset import Dataset, check_same_form
 from gdrun.data.labels import check_labels, one_hot
 from gdrun.data.scaling import Scaling, fit_scaling, scale_parts
@@ -33,8 +32,29 @@ class Datasets:
     scaling: Scaling
     files: dict[str, str]
     """Absolute path -> SHA-256 of each file that was read."""
-    finish: Callable[[Dataset], Dataset] = lambda data: data
-    """Function that scales and encodes examples of a mapped `train`, which holds them as they are in the file."""
+    classes: int | None = None
+    """Length of the one-hot rows that labels become."""
+
+    def finish(self, examples: Dataset) -> Dataset:
+        """Return examples that are as in a file scaled and encoded; a mapped `train` holds such ones."""
+        return _encoded(self.scaling.apply(examples), self.classes)
+
+    def to_batch(self, examples: Dataset, precision: str, *, like: Batch) -> Batch:
+        """Return examples that are as in a file as the engine takes them: scaled, encoded, cast and shaped.
+
+        Args:
+            like: training examples, in the shapes that the model takes.
+        Raises:
+            DataError: a label is no class, or a value does not fit into the precision.
+        """
+        batch = as_batch(self.finish(examples), precision)
+        target, weights = batch.target, batch.weights
+        if target is not None and like.target is not None and target.shape.rank < like.target.shape.rank:
+            target = target[:, None]
+        if weights is None and like.weights is not None:
+            # Formulas may use them: other examples count alike.
+            weights = tf.ones([examples.num_examples], like.weights.dtype)
+        return batch._replace(target=target, weights=weights)
 
 
 def random_source(experiment: Experiment) -> RandomSource:
@@ -64,14 +84,14 @@ def build_data(
     if section is None:
         return None
     context = LoadContext(directory, constants, source)
-    with located("data"):
+    with at_config_path("data"):
         train = section.load(context)
     if train.mapped:
         _check_mapped(section, train)
     _check_target(experiment, section, train)
     files = dict(train.files)
     validation = None
-    with located("data", "validation"):
+    with at_config_path("data", "validation"):
         match section.validation:
             case None:
                 pass
@@ -86,7 +106,7 @@ def build_data(
                 files.update(validation.files)
     if section.class_weights is not None:
         # For training only, as Keras's class_weight.
-        with located("data", "class_weights"):
+        with at_config_path("data", "class_weights"):
             train = weights_by_class(train, section.class_weights)
     if train.weights is not None and validation is not None and validation.weights is None:
         # Formulas that use the weights are evaluated on validation data, too.
@@ -95,40 +115,36 @@ def build_data(
         return _mapped(section, train, validation, files)
     scaling = Scaling()
     if section.scale is not None:
-        with located("data", "scale"):
+        with at_config_path("data", "scale"):
             train, validation, scaling = scale_parts(
                 train, validation, inputs=section.scale.inputs, target=section.scale.target, fit=section.scale.fit
             )
-    with located("data", "classes"):
+    with at_config_path("data", "classes"):
         train = _encoded(train, section.classes)
         validation = None if validation is None else _encoded(validation, section.classes)
-    return Datasets(train, validation, scaling, files)
+    return Datasets(train, validation, scaling, files, section.classes)
 
 
 def _mapped(section: DataSection, train: Dataset, validation: Dataset | None, files: dict[str, str]) -> Datasets:
     """Return data that is scaled and encoded as it is read; the validation data is in memory and is finished now."""
     scaling = Scaling()
     if section.scale is not None:
-        with located("data", "scale"):
+        with at_config_path("data", "scale"):
             scaling = fit_scaling(train, inputs=section.scale.inputs, target=section.scale.target)
-    with located("data", "classes"):
+    with at_config_path("data", "classes"):
         if section.classes is not None:
             assert train.target is not None
             # Batches are encoded as they are read: check all labels now, and not in the middle of a run.
             check_labels(train.target, section.classes)
-
-        def finish(data: Dataset) -> Dataset:
-            return _encoded(scaling.apply(data), section.classes)
-
-        if validation is not None:
-            validation = finish(replace(validation.map(np.array), mapped=False))
-    return Datasets(train, validation, scaling, files, finish)
+        datasets = Datasets(train, None, scaling, files, section.classes)
+        if validation is None:
+            return datasets
+        return replace(datasets, validation=datasets.finish(replace(validation.map(np.array), mapped=False)))
 
 
 def _encoded(data: Dataset, classes: int | None) -> Dataset:
-    if classes is None:
+    if classes is None or data.target is None:
         return data
-    assert data.target is not None
     return replace(data, target=one_hot(data.target, classes))
 
 
@@ -141,13 +157,13 @@ def _check_target(experiment: Experiment, section: DataSection, train: Dataset) 
     for key, needs in (("classes", section.classes), ("class_weights", section.class_weights), ("scale", scaled)):
         if needs:
             raise refuse(f"{missing}, which {key} is about", ("data", key), key=True)
-    if experiment.loss is None or experiment.loss.needs_target:
+    if experiment.objective_loss.needs_target:
         raise refuse(
             f"{missing} to compare predictions with", ("loss",), "loss: output minimises the model's own value"
         )
     for position, metric in enumerate(experiment.metrics):
-        if isinstance(metric, str):
-            raise refuse(f"{missing}, which the metric {metric} needs", ("metrics", position))
+        if metric.compares:
+            raise refuse(f"{missing}, which the metric {metric.name} needs", ("metrics", position))
 
 
 # --- refusals for examples that stay on disk --------------------------------------------------------------------------
@@ -237,7 +253,7 @@ def as_tensors(datasets: Datasets | None, experiment: Experiment) -> tuple[Batch
     train, validation, precision = datasets.train, datasets.validation, experiment.precision
     if train.mapped:
         train = datasets.finish(train.take(np.arange(experiment.schedule.batch_size or 1)))
-    with located("data"):
+    with at_config_path("data"):
         return as_batch(train, precision), None if validation is None else as_batch(validation, precision)
 
 
@@ -251,10 +267,7 @@ def open_stream(datasets: Datasets, batches: Batches, like: Batch, precision: st
     """
 
     def read(index: np.ndarray) -> Batch:
-        with located("data"):
-            batch = as_batch(datasets.finish(datasets.train.take(index)), precision)
-        if batch.target is not None and like.target is not None and batch.target.shape.rank < like.target.shape.rank:
-            batch = batch._replace(target=batch.target[:, None])
-        return batch
+        with at_config_path("data"):
+            return datasets.to_batch(datasets.train.take(index), precision, like=like)
 
     return Stream(batches, read, total_steps)

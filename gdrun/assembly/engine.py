@@ -6,12 +6,11 @@ bounds come from measurements; docs/log.md has them, benchmarks/families.py show
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from gdrun.engine.loop import Compile
-from gdrun.experiment.experiment import Experiment, RepeatedDefinition
+from gdrun.experiment.formulas import loop_formulas
 from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_slow_in_xla, functions_without_xla
 
@@ -43,7 +42,7 @@ def choose_engine(parts: Parts, operation_without_xla: Callable[[], str | None],
     experiment, convolves = parts.experiment, parts.objective.model.convolutional
     if experiment.compile in ("graph", "eager"):
         return Engine(experiment.compile, "compile says so")  # type: ignore[arg-type]
-    used: frozenset[str] = frozenset().union(*(parse(text).functions for text in evaluated_formulas(experiment)))
+    used: frozenset[str] = frozenset().union(*(parse(text).functions for text in loop_formulas(experiment)))
     missing = sorted(functions_without_xla(used))
     if not missing and (operation := operation_without_xla()):
         missing = [f"the plugin's {operation}"]
@@ -63,22 +62,3 @@ def choose_engine(parts: Parts, operation_without_xla: Callable[[], str | None],
     if count > _MANY_TENSORS and total_steps < _FEW_STEPS:
         return Engine("graph", f"compiling {count} trained tensors by XLA takes longer than {total_steps:,} steps")
     return Engine("xla", "the fastest for this config")
-
-
-def evaluated_formulas(experiment: Experiment) -> Iterator[Any]:
-    """Yield every formula that is evaluated in the loop."""
-    for value in experiment.define.values():
-        if isinstance(value, RepeatedDefinition):
-            yield from (value.start, value.repeat, value.while_ or 0, *value.define.values())
-        else:
-            yield value
-    yield from experiment.model.output_formulas().values()
-    if experiment.loss is not None:
-        yield from experiment.loss.formulas().values()
-    if experiment.gradients is not None and experiment.gradients.use:
-        yield from experiment.gradients.of.values()
-    yield from experiment.optimizer.formulas()
-    yield experiment.schedule.stop.formula or 0
-    yield from experiment.record.formulas.values()
-    yield from experiment.record.after.values()
-    yield from (getattr(metric, "formula", 0) for metric in experiment.metrics)

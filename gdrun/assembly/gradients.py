@@ -7,14 +7,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from gdrun.config.located import formula_at, located, refuse
+from gdrun.config.located import at_config_path, formula_at, refuse
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import Moment
-from gdrun.errors import ConfigPath, ShapeError
+from gdrun.errors import ConfigError, ConfigPath, ShapeError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.evaluate import Scope
-from gdrun.suggest import did_you_mean
 
 _OF: ConfigPath = ("gradients", "of")
 
@@ -35,13 +34,12 @@ def build_gradients(experiment: Experiment, objective: Objective) -> Gradients |
     if section.use and experiment.optimizer.needs != "gradient":
         kind = experiment.optimizer.kind
         raise refuse(f"{kind} needs further derivatives, which it takes from the tape", ("gradients", "use"))
+    for problem in section.problems((*objective.trainable_names, *objective.fixed_names)):
+        raise ConfigError((problem,))
     formulas = {}
     for name, text in section.of.items():
-        if name not in objective.trainable_names:
-            fixed = name in objective.fixed_names
-            message = f"'{name}' is not trained" if fixed else f"there is no parameter '{name}'"
-            hint = None if fixed else did_you_mean(name, objective.trainable_names, allowed="there are")
-            raise refuse(message, (*_OF, name), hint, key=True)
+        if name in objective.fixed_names:
+            raise refuse(f"'{name}' is not trained", (*_OF, name), key=True)
         if name in objective.transforms:
             raise refuse(
                 f"'{name}' has a transform: the optimizer moves the value before it",
@@ -62,7 +60,7 @@ def _of_shape(name: str, value: Any, parameter: Any) -> tf.Tensor:
     if gradient.shape != parameter.shape:
         shapes = f"this gradient has shape {tuple(gradient.shape)}, but '{name}' has {tuple(parameter.shape)}"
         error = ShapeError(shapes)
-        with located(*_OF, name):
+        with at_config_path(*_OF, name):
             raise error
     return gradient
 
@@ -71,8 +69,5 @@ def check_gradients(
     gradients: Gradients, objective: Objective, state: TrainState, setting: Setting, batch: Batch
 ) -> None:
     """Evaluate the gradients once. Raises ConfigError, located, where a shape differs or a formula fails."""
-    evaluation = objective.evaluate(
-        state.parameters, state.model_state, setting, batch, Moment(tf.constant(0, tf.int64), tf.constant(0, tf.int64),
-        None, None), training=True,
-    )  # fmt: skip
+    evaluation = objective.evaluate(state.parameters, state.model_state, setting, batch, Moment.at(0), training=True)
     gradients(evaluation.scope)

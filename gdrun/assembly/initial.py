@@ -15,13 +15,17 @@ from gdrun.models.initial import Initial
 
 
 def initial_state(
-    experiment: Experiment, objective: Objective, initial: Mapping[str, Initial], dtype: tf.DType
+    experiment: Experiment, objective: Objective, initial: Mapping[str, Initial]
 ) -> tuple[TrainState, Setting]:
     """Return the state before the first step, the optimizer's part still empty, and the settings.
 
+    Args:
+        initial: values of the model's parameters, in place of which a lane may have others.
     Raises:
         ConfigError: an initial value does not fit the precision.
     """
+
+    dtype = objective.dtype
 
     def tensor(name: str) -> tf.Tensor:
         value = np.asarray(initial[name].raw)

@@ -7,23 +7,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from gdrun.config.located import formula_at, located
+from gdrun.config.located import at_config_path, formula_at
 from gdrun.engine.assess import MetricFunction
 from gdrun.engine.objective import Evaluation, LossFunction, Residuals
 from gdrun.errors import ConfigPath, ShapeError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.evaluate import Scope
-from gdrun.losses import default_loss
 from gdrun.losses.base import LossSection
-from gdrun.metrics.sections import build_named
-
-
-def with_loss(experiment: Experiment) -> Experiment:
-    """Return the experiment with the default of a missing loss: mse with a target, else the model's output."""
-    if experiment.loss is not None:
-        return experiment
-    has_target = experiment.data is not None and experiment.data.has_target
-    return experiment.model_copy(update={"loss": default_loss(has_target)})
 
 
 def build_loss(section: LossSection, dtype: tf.DType) -> LossFunction:
@@ -31,7 +21,7 @@ def build_loss(section: LossSection, dtype: tf.DType) -> LossFunction:
     function = section.build(dtype)
 
     def loss(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
-        with located(*section.place):
+        with at_config_path(*section.error_path):
             return function(scope, prediction, target)
 
     return loss
@@ -45,21 +35,16 @@ def build_residuals(section: LossSection, dtype: tf.DType, trainable: tuple[str,
 
 def build_metrics(experiment: Experiment, dtype: tf.DType) -> dict[str, MetricFunction]:
     """Return the metrics of the config by name."""
-    assert experiment.loss is not None, "with_loss gave one"
     metrics: dict[str, MetricFunction] = {}
-    for position, (name, metric) in enumerate(zip(experiment.metric_names, experiment.metrics, strict=True)):
-        path: ConfigPath = ("metrics", position)
-        if isinstance(metric, str):
-            metrics[name] = _located_metric(build_named(metric, experiment.loss, dtype), path)
-        else:
-            function = metric.build(dtype, owner=f"metrics.{position}")
-            metrics[name] = _located_metric(function, (*path, *metric.place))
+    for position, metric in enumerate(experiment.metrics):
+        function = metric.build(experiment.objective_loss, dtype, f"metrics.{position}")
+        metrics[metric.name] = _located_metric(function, ("metrics", position, *metric.error_path))
     return metrics
 
 
 def _located_metric(function: Any, path: ConfigPath) -> MetricFunction:
     def metric(evaluation: Evaluation, target: tf.Tensor | None) -> tf.Tensor:
-        with located(*path):
+        with at_config_path(*path):
             return function(evaluation.scope, evaluation.prediction, evaluation.loss, target)
 
     return metric
@@ -78,7 +63,7 @@ def truth_formula(text: Any, path: ConfigPath) -> Callable[[Scope], tf.Tensor]:
     def truth(scope: Scope) -> tf.Tensor:
         result = value(scope)
         if result.shape.rank != 0:
-            with located(*path):
+            with at_config_path(*path):
                 raise ShapeError(f"a condition must be one value, this has shape {tuple(result.shape)}")
         return tf.cast(result, tf.bool)
 

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gdrun.config.located import located, refuse
+from gdrun.config.located import at_config_path, refuse
 from gdrun.engine.objective import Objective
-from gdrun.engine.state import Batch
+from gdrun.engine.state import Batch, Setting, TrainState
+from gdrun.errors import ConfigError
 from gdrun.experiment.experiment import Experiment, RepeatedDefinition
 from gdrun.formula import tensorflow_ops
 from gdrun.formula.nodes import Definition, LoopDefinition
 from gdrun.formula.parse import parse
 from gdrun.models.base import ModelContext, ModelFunction
-from gdrun.models.formula import probe_networks
-from gdrun.models.initial import Initial
+from gdrun.models.formula import never_called, probe_networks
 from gdrun.models.keras_network import KerasNetwork
 from gdrun.random_streams import RandomNumbers
 
@@ -35,7 +35,7 @@ def _definitions(experiment: Experiment) -> dict[str, Definition]:
         if not isinstance(value, RepeatedDefinition):
             definitions[name] = parse(value)
             continue
-        with located("define", name):
+        with at_config_path("define", name):
             definitions[name] = LoopDefinition(
                 start=parse(value.start),
                 repeat=parse(value.repeat),
@@ -63,88 +63,117 @@ def build_model(
     """
     inputs = {name: tuple(value.shape) for name, value in data.inputs.items()}
     context = ModelContext(constants, inputs, experiment.seed, experiment.precision, networks, random)
-    with located("model"):
+    with at_config_path("model"):
         return experiment.model.build(context)
 
 
 def build_objective(
     experiment: Experiment,
-    constants: dict[str, np.ndarray],
+    constants: Mapping[str, np.ndarray],
     data: Batch,
-    validation: Batch | None,
-    dtype: tf.DType,
     random: np.random.RandomState | None = None,
-) -> tuple[Objective, Mapping[str, Initial], Batch, Batch | None, tuple[str, ...]]:
-    """Return (objective, initial parameters by name, training data, validation data, warnings).
+) -> Objective:
+    """Return the objective with the initial parameters of its model.
 
-    The data comes back since a network's model reads an (n,) target as (n, 1). `random` draws the initial values that
-    are formulas; None: each has a stream of its own.
-
+    Args:
+        random: draws the initial values that are formulas; None: each has a stream of its own.
     Raises:
         ConfigError: located at the part of the model, the loss or the definitions that cannot be built.
     """
-    loss = experiment.loss
-    assert loss is not None, "with_loss gave one"
-    of_squares = experiment.optimizer.needs == "residuals"
-
-    def objective(model: ModelFunction, *, penalized: bool = True, still: tuple[str, ...] = ()) -> Objective:
-        initial = model.initial
-        with located("optimizer"):
-            frozen = {*still, *(experiment.optimizer.frozen(tuple(initial)) if penalized else ())}
-        trainable = tuple(name for name, value in initial.items() if value.trainable and name not in frozen)
-        with located("loss", "penalty"):
-            penalty = loss.penalty.build(trainable, tuple(initial)) if penalized and loss.penalty is not None else None
-        return Objective(
-            model=model,
-            loss=build_loss(loss, dtype),
-            penalty=penalty,
-            trainable_names=trainable,
-            fixed_names=tuple(name for name in initial if name not in trainable),
-            transforms={name: value.transform for name, value in initial.items() if value.transform},
-            constants=constants,
-            definitions=_definitions(experiment),
-            ops=tensorflow_ops.table(dtype),
-            dtype=dtype,
-            state_names=tuple(model.state),
-            residuals=build_residuals(loss, dtype, trainable) if of_squares else None,
-        )
-
     networks = {}
     if experiment.model.networks_called():
         # The model is built twice, so the first one draws from a copy.
         first = build_model(experiment, constants, data, random=_copied(random))
-        unbuilt = objective(first, penalized=False)
-        networks = _probe(experiment, unbuilt, data, dtype)
-    result = objective(build_model(experiment, constants, data, networks=networks, random=random))
-    if not result.trainable_names:
+        networks = _probe(experiment, _objective(experiment, constants, first, probing=True), data)
+    model = build_model(experiment, constants, data, networks=networks, random=random)
+    objective = _objective(experiment, constants, model)
+    if not objective.trainable_names:
         raise refuse(
             "there is no trainable parameter", ("model",), "give the model a parameter, or set trainable: true"
         )
-    if (network := result.model.keras_network) is not None:
-        width = network.output_shape
-        data, validation = _as_rows(data, width), None if validation is None else _as_rows(validation, width)
-    warnings: list[str] = []
-    if networks or compares_by_formula(experiment):
-        state, setting = initial_state(experiment, result, result.model.initial, dtype)
-        first_evaluation = evaluate_once(result, state, setting, data, experiment.schedule.batch_size)
-        still = unreached(result, first_evaluation[1]) if first_evaluation else ()
-        if still:
-            result = objective(result.model, still=still)
-            warnings.append(f"the loss does not depend on {', '.join(still)}: left as {_it_is(still)}")
-        if first_evaluation and compares_by_formula(experiment):
-            warning = broadcast_warning(first_evaluation[0])
-            warnings += [] if warning is None else [warning]
-    by_hand = build_gradients(experiment, result)
-    if by_hand is not None:
-        state, setting = initial_state(experiment, result, result.model.initial, dtype)
-        check_gradients(by_hand, result, state, setting, head(data, experiment.schedule.batch_size))
-        if experiment.gradients is not None and experiment.gradients.use:
-            result = replace(result, own_gradients=by_hand)
-    return result, result.model.initial, data, validation, tuple(warnings)
+    return objective
 
 
-def _it_is(names: tuple[str, ...]) -> str:
-    return "it is" if len(names) == 1 else "they are"
+def _objective(
+    experiment: Experiment,
+    constants: Mapping[str, np.ndarray],
+    model: ModelFunction,
+    *,
+    probing: bool = False,
+    still: tuple[str, ...] = (),
+) -> Objective:
+    """Return the objective of a model.
+
+    Args:
+        probing: without penalty and groups of the optimizer, which may name parameters that are not built yet.
+        still: parameters that are not trained, since the loss does not depend on them.
+    """
+    loss, dtype, initial = experiment.objective_loss, tf.as_dtype(experiment.precision), model.initial
+    with at_config_path("optimizer"):
+        frozen = {*still, *(() if probing else experiment.optimizer.frozen(tuple(initial)))}
+    trainable = tuple(name for name, value in initial.items() if value.trainable and name not in frozen)
+    with at_config_path("loss", "penalty"):
+        penalty = None if probing or loss.penalty is None else loss.penalty.build(trainable, tuple(initial))
+    return Objective(
+        model=model,
+        loss=build_loss(loss, dtype),
+        penalty=penalty,
+        trainable_names=trainable,
+        fixed_names=tuple(name for name in initial if name not in trainable),
+        transforms={name: value.transform for name, value in initial.items() if value.transform},
+        constants=constants,
+        definitions=_definitions(experiment),
+        ops=tensorflow_ops.table(dtype),
+        dtype=dtype,
+        state_names=tuple(model.state),
+        residuals=build_residuals(loss, dtype, trainable) if experiment.optimizer.needs == "residuals" else None,
+    )
+
+
+def as_rows(objective: Objective, data: Batch) -> Batch:
+    """Return the data with an (n,) target as (n, 1), where the model is a network whose predictions are (n, 1)."""
+    network = objective.model.keras_network
+    if network is None or data.target is None or data.target.shape.rank != 1:
+        return data
+    shape = network.output_shape
+    return data._replace(target=data.target[:, None]) if len(shape) == 2 and shape[1] == 1 else data
+
+
+def without_unreached(
+    experiment: Experiment, objective: Objective, state: TrainState, setting: Setting, data: Batch
+) -> tuple[Objective, tuple[str, ...]]:
+    """Return the objective without training what the loss does not depend on, and warnings from one evaluation."""
+    by_formula = compares_by_formula(experiment)
+    if not by_formula and not experiment.model.networks_called():
+        return objective, ()
+    first_evaluation = evaluate_once(objective, state, setting, data, experiment.schedule.batch_size)
+    if first_evaluation is None:
+        return objective, ()
+    evaluation, gradients = first_evaluation
+    warnings = []
+    if still := unreached(objective, gradients):
+        it_is = "it is" if len(still) == 1 else "they are"
+        warnings.append(f"the loss does not depend on {', '.join(still)}: left as {it_is}")
+        objective = _objective(experiment, objective.constants, objective.model, still=still)
+    if by_formula and (warning := broadcast_warning(evaluation)):
+        warnings.append(warning)
+    return objective, tuple(warnings)
+
+
+def with_own_gradients(
+    experiment: Experiment, objective: Objective, state: TrainState, setting: Setting, data: Batch
+) -> Objective:
+    """Return the objective with the gradients that the config writes by hand, if it trains with them.
+
+    Raises:
+        ConfigError: one of them, evaluated once, is not of its parameter's shape, or fails; also where they are not
+            used.
+    """
+    by_hand = build_gradients(experiment, objective)
+    if by_hand is None or experiment.gradients is None:
+        return objective
+    check_gradients(by_hand, objective, state, setting, head(data, experiment.schedule.batch_size))
+    return replace(objective, own_gradients=by_hand) if experiment.gradients.use else objective
 
 
 def _copied(random: np.random.RandomState | None) -> np.random.RandomState | None:
@@ -155,18 +184,11 @@ def _copied(random: np.random.RandomState | None) -> np.random.RandomState | Non
     return copy
 
 
-def _as_rows(data: Batch, output_shape: tuple[int | None, ...]) -> Batch:
-    """Return the data with an (n,) target as (n, 1), where a network's predictions are (n, 1)."""
-    if data.target is None or data.target.shape.rank != 1 or len(output_shape) != 2 or output_shape[1] != 1:
-        return data
-    return data._replace(target=data.target[:, None])
-
-
-def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.DType) -> Any:
+def _probe(experiment: Experiment, objective: Objective, data: Batch) -> Any:
     """Return the networks that formulas call, each built for the shape of its first call in one evaluation."""
     networks = experiment.model.networks_called()
     built, functions = probe_networks(networks, seed=experiment.seed, precision=experiment.precision)
-    state, setting = initial_state(experiment, objective, objective.model.initial, dtype)
+    state, setting = initial_state(experiment, objective, objective.model.initial)
     # One example is enough to see the shapes of the calls, unless a formula needs a whole batch.
     for count in (1, experiment.schedule.batch_size):
         try:
@@ -177,7 +199,5 @@ def _probe(experiment: Experiment, objective: Objective, data: Batch, dtype: tf.
                 raise
     for name in networks:
         if name not in built:
-            raise refuse(
-                f"network '{name}' is never called", ("model", "networks", name), f"call it: {name}(x)", key=True
-            )
+            raise ConfigError((never_called(name),))
     return built

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import tensorflow as tf
 
-from gdrun.config.located import located
+from gdrun.config.located import at_config_path
 from gdrun.engine.objective import Objective
 from gdrun.optimizers.base import OptimizerSection, Parameters, PointUpdate, Update
 
@@ -29,5 +29,5 @@ def build_optimizer(
     for name in objective.trainable_names:
         raw = initial[name].raw
         specs[name] = tf.TensorSpec(raw.shape, complex_dtype if raw.dtype.kind == "c" else objective.dtype)
-    with located("optimizer"):
+    with at_config_path("optimizer"):
         return section.build(Parameters(specs, objective.dtype, objective.constants, objective.ops), per_lane)

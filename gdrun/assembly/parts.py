@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
-from gdrun.config.located import located, refuse
+from gdrun.config.located import at_config_path, refuse
 from gdrun.data.labels import check_labels
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch, Setting, TrainState
@@ -23,8 +22,7 @@ from gdrun.schedules.batches import Batches
 
 from .data import Datasets, as_tensors, build_data, check_schedule, random_source
 from .initial import initial_state
-from .loss import with_loss
-from .objective import build_objective
+from .objective import as_rows, build_objective, with_own_gradients, without_unreached
 from .schedule import build_batches
 from .trial_evaluation import EVALUATION_ERRORS, head
 
@@ -34,7 +32,6 @@ class Parts:
     """Parts of an experiment that its program is assembled from."""
 
     experiment: Experiment
-    """With its loss, also where the config leaves it out."""
     constants: dict[str, np.ndarray]
     datasets: Datasets | None
     data: Batch
@@ -68,10 +65,8 @@ def build_parts(experiment: Experiment, *, directory: Path) -> Parts:
     Raises:
         ConfigError: for mistakes that only building shows: data that does not fit, shapes, initial values.
     """
-    dtype = tf.as_dtype(experiment.precision)
-    experiment = with_loss(experiment)
     source = random_source(experiment)
-    with located("constants"):
+    with at_config_path("constants"):
         constants = evaluate_constants(
             {name: parse(text) for name, text in experiment.constants.items()}, random=source.generator("constants")
         )
@@ -80,19 +75,16 @@ def build_parts(experiment: Experiment, *, directory: Path) -> Parts:
         check_schedule(experiment, datasets.train)
     data, validation = as_tensors(datasets, experiment)
     _check_classes(experiment, datasets)
-    legacy = source.generator("initial") if experiment.random == "legacy" else None
-    objective, initial, data, validation, notes = build_objective(
-        experiment,
-        constants,
-        data,
-        validation,
-        dtype,
-        legacy,  # type: ignore[arg-type]
-    )
-    state, setting = initial_state(experiment, objective, initial, dtype)
+    objective = build_objective(experiment, constants, data, source.shared("initial"))
+    data, validation = as_rows(objective, data), None if validation is None else as_rows(objective, validation)
+    state, setting = initial_state(experiment, objective, objective.model.initial)
+    objective, warnings = without_unreached(experiment, objective, state, setting, data)
+    if len(state.parameters) != len(objective.trainable_names):
+        state, setting = initial_state(experiment, objective, objective.model.initial)
+    objective = with_own_gradients(experiment, objective, state, setting, data)
     _check_outputs(experiment, datasets, objective, state, setting, data)
     batches = build_batches(experiment, datasets.train.num_examples if datasets else None, source)
-    return Parts(experiment, constants, datasets, data, validation, objective, state, setting, batches, notes)
+    return Parts(experiment, constants, datasets, data, validation, objective, state, setting, batches, warnings)
 
 
 def released(datasets: Datasets) -> Datasets:
@@ -103,11 +95,11 @@ def released(datasets: Datasets) -> Datasets:
 
 def _check_classes(experiment: Experiment, datasets: Datasets | None) -> None:
     """Refuse labels of a sparse cross-entropy that are not whole numbers from 0, for which XLA gives NaN silently."""
-    if datasets is None or experiment.loss is None or not experiment.loss.takes_labels:
+    if datasets is None or not experiment.objective_loss.takes_labels:
         return
     for part in (datasets.train, datasets.validation):
         if part is not None and part.target is not None:
-            with located("data", "target"):
+            with at_config_path("data", "target"):
                 check_labels(part.target, max(2, int(np.max(part.target, initial=0)) + 1))
 
 
@@ -120,18 +112,15 @@ def _check_outputs(
     data: Batch,
 ) -> None:
     """Refuse labels of a sparse cross-entropy without an output, those of validation and of data on disk included."""
-    if datasets is None or experiment.loss is None or not experiment.loss.takes_labels:
+    if datasets is None or not experiment.objective_loss.takes_labels:
         return
     largest = [
         (path, int(np.max(part.target)))
         for path, part in ((("data",), datasets.train), (("data", "validation"), datasets.validation))
         if part is not None and part.target is not None
     ]
-    start = tf.constant(0, tf.int64)
     try:
-        prediction = objective.predict(
-            state.parameters, state.model_state, setting, head(data, 1), Moment(start, start, None, None)
-        )
+        prediction = objective.predict(state.parameters, state.model_state, setting, head(data, 1), Moment.at(0))
     except EVALUATION_ERRORS:
         return  # trying the first step reports it, or a whole batch has no such mistake
     if isinstance(prediction, dict) or prediction.shape.rank < 2:

@@ -13,7 +13,6 @@ from gdrun.errors import ComponentError, ConfigError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.parse import parse
 
-_START = Moment(tf.constant(0, tf.int64), tf.constant(0, tf.int64), None, None)
 EVALUATION_ERRORS = (ConfigError, ComponentError, tf.errors.InvalidArgumentError)
 """Errors that an evaluation of too few examples may raise: some formulas need a whole batch."""
 
@@ -37,7 +36,7 @@ def evaluate_once(
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(state.parameters)
                 evaluation = objective.evaluate(
-                    state.parameters, state.model_state, setting, head(data, count), _START, training=True
+                    state.parameters, state.model_state, setting, head(data, count), Moment.at(0), training=True
                 )
             return evaluation, tuple(tape.gradient(evaluation.loss, state.parameters))
         except EVALUATION_ERRORS:
@@ -64,8 +63,7 @@ def unreached(objective: Objective, gradients: tuple[Any, ...]) -> tuple[str, ..
 
 def compares_by_formula(experiment: Experiment) -> bool:
     """Return whether the loss is a formula of prediction and target."""
-    loss = experiment.loss
-    formulas = loss.formulas().values() if loss is not None else ()
+    formulas = experiment.objective_loss.formulas().values()
     return any({"prediction", "target"} <= parse(formula).names for formula in formulas)
 
 

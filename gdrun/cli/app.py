@@ -27,7 +27,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "train": "Run experiments and write a run directory for each.",
         "sweep": "Run many trials of one experiment at once, and see where it trains best and where not.",
         "check": "Run experiments and assert what their `expect:` says.",
-        "resume": "Go on with a run that was interrupted, or give a complete one more steps.",
+        "resume": "Resume a run that was interrupted, or give a complete one more steps.",
     },
     "Runs": {
         "ls": "List runs and sweeps; filter and sort them.",

@@ -81,11 +81,12 @@ def command(
             began = time.monotonic()
             try:
                 checked = check_prepared(experiment, runs_dir=kept_in, listener=listener, log=noise.take)
-            except GdrunError as error:
+            except Exception as error:  # a bug too: the others are to run
+                session.add_output(error, noise)
                 listener.close()
                 codes.append(failures.show_error(error))
                 results.append({"config": config, "ok": False, "error": failures.describe(error)})
-                cases.append(Case(config, name, time.monotonic() - began, error=error.message))
+                cases.append(Case(config, name, time.monotonic() - began, error=str(error)))
                 continue
             finally:
                 listener.close()
@@ -99,7 +100,7 @@ def command(
             if not (checked.ok and quiet):
                 _show(checked, config, seconds, verbose=verbose, kept=keep)
             if update and not as_json and not interrupted:
-                proposal = propose(experiment.loaded.experiment.expect, checked.sight)
+                proposal = propose(experiment.loaded.experiment.expect, checked.values)
                 terminal.data(f"# {config}", *proposal.split("\n"))
             if interrupted:
                 break
@@ -134,7 +135,9 @@ def _annotating(form: Format) -> Iterator[None]:
 
 def _show(checked: Checked, config: str, seconds: float, *, verbose: bool, kept: bool) -> None:
     verdict = ("ok    ", "green") if checked.ok else ("MISSED", "bold red")
-    stated = plural(len(checked.rows), "expectation") if checked.stated else "it expects nothing: no `expect:`"
+    stated = "no `expect:`, so only the status is judged"
+    if checked.has_expectations:
+        stated = plural(len(checked.rows), "expectation")
     terminal.message(Text.assemble(verdict, f" {config}: {stated}, {human_seconds(seconds)}"))
     if verbose:
         cells = [("ok" if row.ok else "MISSED", row.what, row.expected, row.bound, row.got) for row in checked.rows]
@@ -150,7 +153,7 @@ def _describe(checked: Checked, config: str, seconds: float, *, kept: bool) -> d
     return {
         "config": config,
         "ok": checked.ok,
-        "stated": checked.stated,
+        "stated": checked.has_expectations,
         "status": str(checked.run.status),
         "seconds": seconds,
         "directory": str(checked.run.directory.absolute()) if kept else None,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from xml.etree import ElementTree
 
-from gdrun.checking.judging import Judgement
+from gdrun.checking.comparison import ExpectationResult
 from gdrun.errors import ConfigError, GdrunError, Place
 from gdrun.experiment.loading import LoadedConfig
 from gdrun.text import human_seconds, plural, safe_text
@@ -36,19 +36,19 @@ class Case:
     config: str
     name: str
     seconds: float
-    rows: tuple[Judgement, ...] = ()
+    rows: tuple[ExpectationResult, ...] = ()
     error: str | None = None
     """Why it could not be run at all."""
     places: Mapping[str, Place] = field(default_factory=dict)
     """Expectation -> where the config states it."""
 
     @property
-    def missed(self) -> tuple[Judgement, ...]:
+    def missed(self) -> tuple[ExpectationResult, ...]:
         """The rows that were not met."""
         return tuple(row for row in self.rows if not row.ok)
 
 
-def places_of(loaded: LoadedConfig, rows: Sequence[Judgement]) -> dict[str, Place]:
+def places_of(loaded: LoadedConfig, rows: Sequence[ExpectationResult]) -> dict[str, Place]:
     """Return where the config states each expectation: the nearest place that its path has."""
     places = {}
     for row in rows:
@@ -85,7 +85,7 @@ def junit_xml(cases: Sequence[Case]) -> bytes:
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
 
 
-def miss_text(row: Judgement) -> str:
+def miss_text(row: ExpectationResult) -> str:
     """Return a missed expectation in one line."""
     bound = f" ({row.bound})" if row.bound else ""
     note = f"; {row.note}" if row.note else ""
@@ -111,7 +111,7 @@ def refusal_annotations(error: GdrunError) -> Iterator[str]:
                 message = f"{problem.message}\n{problem.hint}" if problem.hint else problem.message
                 yield _annotation(message, "config refused", problem.place, single.source)
         else:
-            yield _annotation(single.message, "gdrun check", None, "")
+            yield _annotation(str(single), "gdrun check", None, "")
 
 
 def _annotation(message: str, title: str, place: Place | None, file: str) -> str:

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from gdrun.errors import ExitCode
 from gdrun.text import human_bytes, plural
+from gdrun.training.listener import plan_of
 from gdrun.training.prepare import Prepared
-from gdrun.training.train import plan
 
 from . import terminal
 from .output import print_json
@@ -25,7 +25,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
     """Return what `--json` says of an experiment that is built but not run."""
     import tensorflow as tf
 
-    chosen, built = plan(prepared), prepared.built
+    chosen, built = plan_of(prepared, None), prepared.built
     trained = set(built.objective.trainable_names)
     values = built.objective.named(built.state.parameters, built.setting)
     parameters = [

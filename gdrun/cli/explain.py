@@ -16,8 +16,7 @@ from gdrun.config.plugins import Plugins as LoadedPlugins
 from gdrun.config.scalars import in_flow
 from gdrun.config.source import Node
 from gdrun.errors import ConfigPath, UsageError
-from gdrun.experiment import LoadedConfig, load_config
-from gdrun.experiment.loading import EXPERIMENT
+from gdrun.experiment.loading import EXPERIMENT, LoadedConfig, load_config
 from gdrun.experiment.reference import describe
 from gdrun.formula.table import describe_functions
 from gdrun.suggest import ALIASES, closest

@@ -44,24 +44,29 @@ Result = TypeVar("Result")
 class Several(GdrunError):
     """The errors of several configs, in order."""
 
-    def __init__(self, errors: list[GdrunError]) -> None:
-        super().__init__("; ".join(error.message for error in errors))
+    def __init__(self, errors: list[Exception]) -> None:
+        super().__init__("; ".join(map(str, errors)))
         self.errors = errors
-        self.exit_code = ExitCode(worst(error.exit_code for error in errors))
+        self.exit_code = ExitCode(worst(map(exit_code, errors)))
+
+
+def exit_code(error: Exception) -> int:
+    """Return the exit code of a command that an error ends: 1 for what is no error of gdrun's own."""
+    return error.exit_code if isinstance(error, GdrunError) else ExitCode.BUG
 
 
 def for_all(items: Iterable[Item], function: Callable[[Item], Result]) -> list[Result]:
     """Return what `function` returns for each item.
 
     Raises:
-        GdrunError: after all items, the error of one of them; of more, all as `Several`.
+        Exception: after all items, the error of one of them; of more, all as `Several`.
     """
     results: list[Result] = []
-    errors: list[GdrunError] = []
+    errors: list[Exception] = []
     for item in items:
         try:
             results.append(function(item))
-        except GdrunError as error:
+        except Exception as error:  # a bug that one config meets says nothing of the others
             errors.append(error)
     if errors:
         raise errors[0] if len(errors) == 1 else Several(errors)
@@ -101,7 +106,7 @@ def show_error(error: Exception, *, as_json: bool = False, verbose: bool = False
     for single in error.errors if isinstance(error, Several) else [error]:
         _show(single)
         _show_plugin_traceback(single, verbose=verbose or bool(os.environ.get(TRACEBACK_VARIABLE)))
-    code = error.exit_code if isinstance(error, GdrunError) else ExitCode.BUG
+    code = exit_code(error)
     if as_json:
         with suppress(terminal.OutputClosed):
             print_json({"error": describe(error), "exit_code": int(code)})

@@ -69,6 +69,8 @@ def command(
         for target in point.targets:
             for note in target.notes:
                 terminal.warn(f"{target.target}: {note}")
+    for note in report.notes:
+        terminal.warn(note)
     return ExitCode.DONE
 
 

@@ -40,7 +40,7 @@ def command(
         return ExitCode.DONE
     width = min(shutil.get_terminal_size((80, 24)).columns, 100)
     picture = as_text(figure(search), width, 18, colour=terminal.has_colour("stdout"))
-    terminal.data(*terminal.styled(picture), "", *table(_rows(search)))
+    terminal.data(*terminal.styled(picture), "", *table(_rows(search)), *(f"- {c}" for c in search.prediction.caveats))
     return ExitCode.DONE
 
 
@@ -50,12 +50,20 @@ def _rows(search: RateSearch) -> list[tuple[str, str]]:
     limit = "none" if prediction.limit is None else short(prediction.limit, 4)
     rows = [
         ("predicted limit", f"{limit}: {prediction.why}"),
-        ("observed edge", "none within the range" if search.observed is None else short(search.observed, 4)),
     ]
+    if search.observed is not None:
+        rows.append(("observed edge", search.observed.describe(prediction.limit)))
+    else:
+        blew_up = "nowhere" if search.blew_up_at is None else f"at {short(search.blew_up_at, 4)}"
+        rows.append(("loss blew up", blew_up))
     if search.best is not None:
-        lowest = min(float(loss) for loss in search.losses if loss == loss)
-        loss = f"loss {short(lowest, 4)} (at the start {short(search.first_loss, 4)})"
-        rows.append(("best", f"{short(search.best, 4)}, {loss}"))
+        lowest = short(min(float(loss) for loss in search.losses if loss == loss), 4)
+        first = f"(at the start {short(search.first_loss, 4)})"
+        if search.range_test:
+            # Of a ramp the lowest loss is what all rates before it came to.
+            rows.append(("lowest", f"smoothed loss {lowest} at {short(search.best, 4)} {first}"))
+        else:
+            rows.append(("best", f"{short(search.best, 4)}, loss {lowest} {first}"))
     rows.append(("configured", short(search.configured, 4)))
     suggested = "none" if suggestion.rate is None else short(suggestion.rate, 2)
     return [*rows, ("suggestion", f"{suggested}: {suggestion.reason}")]
@@ -77,7 +85,7 @@ def figure(search: RateSearch) -> Figure:
     if off[-1]:
         first = len(search.rates) - int(np.argmin(off[::-1])) if not off.all() else 0
         start = float(np.sqrt(search.rates[first - 1] * search.rates[first])) if first else None
-        regions = (Region(start, None, "diverged, or grew tenfold"),)
+        regions = (Region(start, None, f"diverged, or above {short(ceiling, 4)}"),)
     return Figure(
         "loss along a ramp of learning rates" if search.range_test else f"loss after {search.steps:,} steps",
         FigureAxis("learning rate", "log"),

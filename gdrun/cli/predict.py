@@ -53,6 +53,7 @@ def command(
         terminal.document(text)
     else:
         write_file(output, text.encode())
+        terminal.data(str(output))
     return ExitCode.DONE
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from gdrun.rundir.tail import Tail
 from gdrun.text import human_number, human_seconds, plural, plural_count, safe_text, short
 from gdrun.training.listener import Listener
 
@@ -20,6 +21,9 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 SILENT_SECONDS = 2.0
 """What takes longer before the first steps are done says what it is."""
+
+_CELL, _LONGEST_CELL = 13, 60
+"""Columns of a number in a table of rows, and of an array at most."""
 
 MANY_FIRST_LINE_SECONDS = 8.0
 """The first line's time where many runs are made for another purpose, as by `gdrun check`."""
@@ -70,6 +74,9 @@ class QuietProgress(Listener):
         self.label = label
         self.verbose = verbose
         self.plan: Plan | None = None
+
+    def wait(self, text: str) -> None:
+        """Show on a terminal what takes its time before there is a plan."""
 
     def planned(self, plan: Plan) -> None:
         """Keep the plan, and say it where that is wanted."""
@@ -133,10 +140,50 @@ class PlainProgress(QuietProgress):
             self._next_at += min(self._next_at, LONGEST_PAUSE_SECONDS)
         done, total = self.position(progress)
         if progress.num_trials is not None:
-            position = f"{done:,} of {plural_count(total, 'trial')}"
+            position = f"{done:,} of {plural_count(total, 'trial')} done"
         else:
             position = f"step {done:,}" + (f" of {total:,}" if total else "")
         terminal.message(", ".join([f"{self.name}: {position}", *facts(progress), human_seconds(progress.seconds)]))
+
+
+class TableProgress(QuietProgress):
+    """The recorded rows of a run, as they come."""
+
+    def planned(self, plan: Plan) -> None:
+        """Follow the run's rows from now on."""
+        super().planned(plan)
+        self._columns: tuple[str, ...] = ()
+        self._waiting: list[dict[str, Any]] = []
+        self._tail = None if plan.directory is None else Tail(plan.directory)
+        if self._tail is not None and plan.first_step:
+            self._tail.new_rows()  # shown when they were recorded
+
+    def progress(self, progress: Progress) -> None:
+        """Print the rows that are new."""
+        self._print(is_end=False)
+
+    def finished(self, run: Run) -> None:
+        """Print the rows that are left."""
+        self._print(is_end=True)
+
+    def _print(self, *, is_end: bool) -> None:
+        self._waiting += [] if self._tail is None else self._tail.new_rows()
+        # Row 0 has not all columns.
+        if not self._columns and len(self._waiting) < 2 and not is_end:
+            return
+        rows, self._waiting = self._waiting, []
+        columns = tuple(dict.fromkeys([*self._columns, *(name for row in rows for name in row)]))
+        if columns != self._columns:
+            self._columns = columns
+            terminal.message("  ".join(name.rjust(_CELL) for name in columns))
+        for row in rows:
+            cells = (_cell(row.get(name)).rjust(max(_CELL, len(name))) for name in columns)
+            terminal.message("  ".join(cells).rstrip())
+
+
+def _cell(value: Any) -> str:
+    text = short(value, 8)
+    return text if len(text) <= _LONGEST_CELL else "..."
 
 
 class LiveProgress(QuietProgress):
@@ -147,8 +194,14 @@ class LiveProgress(QuietProgress):
         self._bar: Any = None
         self._task: Any = None
 
+    def wait(self, text: str) -> None:
+        """Draw a spinner until `planned`."""
+        self._bar = terminal.console().status(text, spinner="dots")
+        self._bar.start()
+
     def planned(self, plan: Plan) -> None:
         """Begin to draw."""
+        self.close()
         super().planned(plan)
         import rich.progress
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -164,7 +217,6 @@ class LiveProgress(QuietProgress):
             TimeElapsedColumn(table_column=one_line()),
             TextColumn("{task.fields[facts]}", markup=False, table_column=one_line()),
         )
-        self.close()
         self._bar = rich.progress.Progress(*columns, console=terminal.console(), transient=True, expand=False)
         total = plan.total_steps if plan.num_trials is None else plan.num_trials
         self._task = self._bar.add_task(self.name, total=total or None, position="compiling", facts="")
@@ -201,7 +253,7 @@ def facts(progress: Progress) -> list[str]:
     words = [f"{progress.diverged:,} diverged"] if progress.diverged else []
     if progress.best_value is not None:
         trial = "" if progress.best_trial is None else f" (trial {progress.best_trial})"
-        words.append(f"best {human_number(progress.best_value, digits=4)}{trial}")
+        words.append(f"best so far {human_number(progress.best_value, digits=4)}{trial}")
     return words + ([f"{per_second(speed)} steps/s"] if speed else [])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from gdrun.text import human_number
 
 if TYPE_CHECKING:
-    from gdrun.checking.check import Sight
+    from gdrun.checking.comparison import RunValues
     from gdrun.experiment.expect import Expect
 
 FEW_NUMBERS = 20
@@ -24,47 +24,45 @@ _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off"})
 _TOLERANCES = ("rtol", "atol")
 
 
-def propose(expect: Expect, sight: Sight) -> str:
+def propose(expect: Expect, run_values: RunValues) -> str:
     """Return the YAML of an `expect:` block that the run meets.
 
     What `expect` states is stated again with the run's values and its own tolerances; bounds (`below`, `above`) stay as
     they are. Where it states nothing, the status, the steps, the loss and the parameters, while they are few, are.
     """
-    values = _restated(expect, sight) if expect.model_fields_set - {*_TOLERANCES} else _first(sight)
+    values = _restated(expect, run_values) if expect.model_fields_set - {*_TOLERANCES} else _first(run_values)
     return "\n".join(["expect:", *_lines(values, 1)]) + "\n"
 
 
-def _first(sight: Sight) -> dict[str, Any]:
-    parameters = sight.parameters
+def _first(run_values: RunValues) -> dict[str, Any]:
+    parameters = run_values.parameters
     few = sum(array.size for array in parameters.values()) <= FEW_NUMBERS
-    values: dict[str, Any] = {"status": str(sight.run.status), "steps": sight.run.info.steps}
-    if sight.diverged_at is not None:
-        values["diverged_at"] = sight.diverged_at
-    elif "loss" in sight.final:
-        values["loss"] = sight.final["loss"]
+    values: dict[str, Any] = {name: run_values.end[name] for name in ("status", "steps")}
+    if run_values.end["diverged_at"] is not None:
+        values["diverged_at"] = run_values.end["diverged_at"]
+    elif "loss" in run_values.final:
+        values["loss"] = run_values.final["loss"]
     return values | ({"parameters": dict(parameters)} if few and parameters else {})
 
 
-def _restated(expect: Expect, sight: Sight) -> dict[str, Any]:
+def _restated(expect: Expect, run_values: RunValues) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(expect, name) for name in _TOLERANCES if getattr(expect, name)}
-    record = sight.run.info
-    if expect.status is not None or str(sight.run.status) == "diverged":
-        values["status"] = str(sight.run.status)
-    got = {"stopped_by": record.stopped_by, "steps": record.steps, "diverged_at": sight.diverged_at}
-    values |= {name: value for name, value in got.items() if getattr(expect, name) is not None}
+    if run_values.end["status"] == "diverged":
+        values["status"] = "diverged"
+    values |= {name: value for name, value in run_values.end.items() if getattr(expect, name) is not None}
     if expect.loss is not None:
-        values["loss"] = _with_bounds(expect.loss, sight.final.get("loss"))
-    sections = {"parameters": sight.parameters, "metrics": sight.final}
+        values["loss"] = _with_bounds(expect.loss, run_values.final.get("loss"))
+    sections = {"parameters": run_values.parameters, "metrics": run_values.final}
     if expect.gradients:
-        sections["gradients"] = sight.gradients
+        sections["gradients"] = run_values.gradients()
     for section, results in sections.items():
         if stated := getattr(expect, section):
             values[section] = {name: _with_bounds(item, results.get(name)) for name, item in stated.items()}
     if expect.trace:
-        values["trace"] = [_trace_row(row, sight) for row in expect.trace]
+        values["trace"] = [_trace_row(row, run_values) for row in expect.trace]
     if expect.predictions is not None:
         stated = expect.predictions
-        predicted = sight.predictions(stated.inputs)
+        predicted = run_values.predictions(stated.inputs)
         shape = np.shape(stated.value)
         predicted = predicted[..., 0] if predicted.shape == (*shape, 1) else predicted
         own = {name: getattr(stated, name) for name in _TOLERANCES if getattr(stated, name) is not None}
@@ -72,8 +70,8 @@ def _restated(expect: Expect, sight: Sight) -> dict[str, Any]:
     return values
 
 
-def _trace_row(row: Any, sight: Sight) -> dict[str, Any]:
-    recorded = sight.row(row.step) or {}
+def _trace_row(row: Any, run_values: RunValues) -> dict[str, Any]:
+    recorded = run_values.row(row.step) or {}
     values = {name: _with_bounds(item, recorded.get(name)) for name, item in row.values.items()}
     own = {name: getattr(row, name) for name in _TOLERANCES if getattr(row, name) is not None}
     return {"step": row.step, **values, **own}
@@ -105,7 +103,7 @@ def _lines(values: Mapping[str, Any], level: int) -> list[str]:
 
 
 def _flow(value: Any) -> str:
-    """A value in YAML's flow style, on one line, numbers with all digits of their precision."""
+    """Return a value in YAML's flow style, on one line, numbers with all digits of their precision."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_name(name)}: {_flow(item)}" for name, item in value.items()) + "}"
     if isinstance(value, np.ndarray) and value.ndim == 0:

@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import UsageError
-from gdrun.rundir.run import Run
-from gdrun.sweeping.run import resume_sweep
-from gdrun.training.resume import continue_run, find_resumable, prepare_again
+from gdrun.sweeping.run import resume
 
 from . import progress, session, terminal
 from .arguments import Json, Plugins, Quiet, RunsDir, Verbose, is_setting
@@ -24,7 +22,7 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="[RUN] [epochs=N|steps=N]", autocompletion=complete_runs, show_default=False,
-            help="A run directory, its id or the beginning of it, or latest (default: the latest run that can go on); "
+            help="A run directory, its id or the beginning of it, or latest (default: the latest that can be resumed); "
             "then a new length, for a run that is to have more steps.",
         ),
     ] = None,
@@ -34,30 +32,31 @@ def command(
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> int:  # fmt: skip
-    """Go on with a run that was interrupted or killed, in its own directory.
+    """Resume a run that was interrupted or killed, in its own directory.
 
     It ends with the same bits as a run that was never interrupted; what cannot is refused: a changed config, data file
-    or plugin, other versions, another processor or device. A complete run goes on with more steps: epochs=200. A sweep
-    goes on with the trials that have no result; those that have one stay as they are.
+    or plugin, other versions, another processor or device. A complete run can be given more steps: epochs=200. A
+    sweep trains the trials that have no result; those that have one stay as they are.
 
-    Exit codes: as of train; 2 where a run has ended or cannot go on, 5 where it is busy or damaged.
+    Exit codes: as of train; 2 where a run has ended or cannot be resumed, 5 where it is busy or damaged.
     """
     runs = [text for text in targets or () if not is_setting(text)]
     overrides = [text for text in targets or () if is_setting(text)]
     if len(runs) > 1:
         raise UsageError("one run at a time can be resumed", hint="gdrun resume RUN")
-    directory = find_resumable(runs[0] if runs else None, more=bool(overrides), runs_dir=runs_dir)
-    is_sweep = Run(directory).is_sweep
     loaded_plugins = session.load_plugins(plugins)
-    listener = progress.listener(directory.name if is_sweep else "", quiet=quiet, verbose=verbose)
+    listener = progress.listener(quiet=quiet, verbose=verbose)
     with session.quiet() as noise:
         try:
-            if is_sweep:
-                run: Run = resume_sweep(directory, overrides, plugins=loaded_plugins, listener=listener, log=noise.take)
-            else:
-                with session.waiting("starting TensorFlow"):
-                    prepared = prepare_again(directory, overrides, plugins=loaded_plugins)
-                run = continue_run(prepared, directory, listener=listener, log=noise.take)
+            listener.wait("starting TensorFlow")
+            run = resume(
+                runs[0] if runs else None,
+                overrides,
+                plugins=loaded_plugins,
+                runs_dir=runs_dir,
+                listener=listener,
+                log=noise.take,
+            )
         finally:
             listener.close()
     ended = summary_of(run)
@@ -67,5 +66,5 @@ def command(
         print_json({"runs": [ended.as_dict()], "exit_code": int(ended.exit_code)})
     else:
         with suppress(terminal.OutputClosed):
-            terminal.data(str(directory))
+            terminal.data(str(run.directory))
     return ended.exit_code

@@ -20,7 +20,7 @@ from .progress import DelayedMessage
 
 if TYPE_CHECKING:
     from gdrun.config.plugins import Plugins
-    from gdrun.experiment import LoadedConfig
+    from gdrun.experiment.loading import LoadedConfig
     from gdrun.training.prepare import Prepared
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:\d{1,4})?")
@@ -39,7 +39,7 @@ def load_all(
         UsageError: `device` is none.
         GdrunError: what is wrong with the configs, all of them.
     """
-    from gdrun.experiment import load_config
+    from gdrun.experiment.loading import load_config
 
     check_device(device)
     loaded_plugins = load_plugins(plugins)
@@ -54,7 +54,7 @@ def load_plugins(plugins: Sequence[str] | None) -> Plugins:
     if not plugins:
         return NO_PLUGINS
     with quiet():
-        return load(plugins, say=lambda text: terminal.message(*text[:4000].split("\n")))
+        return load(plugins, output=lambda text: terminal.message(*text[:4000].split("\n")))
 
 
 def check_device(device: str | None) -> None:
@@ -93,12 +93,15 @@ def quiet() -> Iterator[Noise]:
     with Noise() as noise:
         try:
             yield noise
-        except GdrunError:
-            raise
         except Exception as error:
-            if output := noise.take().strip():
-                error.add_note(output[-2000:])
+            add_output(error, noise)
             raise
+
+
+def add_output(error: Exception, noise: Noise) -> None:
+    """Add what libraries printed to the notes of a bug."""
+    if not isinstance(error, GdrunError) and (output := noise.take().strip()):
+        error.add_note(output[-2000:])
 
 
 @contextmanager

@@ -6,18 +6,19 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
 from gdrun.analysis.convergence import report as convergence_report
-from gdrun.errors import ExitCode, GdrunError
+from gdrun.errors import ExitCode, GdrunError, UsageError
 from gdrun.reporting import sections
 from gdrun.reporting.sections import Facts, attempt
 from gdrun.rundir.describing import describe_run, files_of
 from gdrun.rundir.run import Run, load_run
 from gdrun.rundir.settings import labels
+from gdrun.rundir.tail import Tail
 from gdrun.sweeping.summary import summarize
 from gdrun.text import exact, human_age, plural, safe_text, short
 
@@ -45,6 +46,10 @@ def command(
     run: RunArgument = "latest",
     config: Annotated[bool, typer.Option("--config", help="Print the resolved config alone; it runs again.")] = False,
     files: Annotated[bool, typer.Option("--files", help="List the files alone, with their sizes in bytes.")] = False,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="STEP,...", help="Print the rows of these steps alone, in full digits."),
+    ] = None,
     convergence: Annotated[
         bool, typer.Option("--convergence", help="How it converged, alone, with what its curvature says.")
     ] = False,
@@ -60,6 +65,13 @@ def command(
         terminal.data(*loaded.config.removesuffix("\n").split("\n"))
     elif convergence:
         _show_convergence(loaded, as_json=as_json)
+    elif at is not None:
+        rows = _rows_at(loaded, at)
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        if as_json:
+            print_json({"rows": rows})
+        else:
+            terminal.data(*table([[exact(row.get(name)) for name in names] for row in rows], names))
     elif files and not as_json:
         # For programs: the tab is no part of a name, so what is in a name is escaped here.
         terminal.document("\n".join(f"{size}\t{safe_text(name)}" for name, size in files_of(loaded)))
@@ -70,6 +82,29 @@ def command(
         else:
             terminal.data(*_page(loaded, facts, screen_width() or WIDTH))
     return ExitCode.DONE
+
+
+def _rows_at(run: Run, at: str) -> list[dict[str, Any]]:
+    """Return the rows of the steps in a text such as "1,101,201".
+
+    Raises:
+        UsageError: the text is no list of steps, or a step has no row.
+    """
+    if run.is_sweep:
+        best = run.best_run
+        hint = None if best is None else f"gdrun show {best.directory} --at {at}"
+        raise UsageError("a sweep has no rows, its best trial has", hint=hint)
+    try:
+        steps = [int(step) for step in at.split(",")]
+    except ValueError:
+        raise UsageError(f"--at takes steps, not '{safe_text(at, limit=40)}'", hint="--at 0,1,100") from None
+    # As they are written: in the digits of the run's precision, without gaps.
+    recorded = {row["step"]: row for row in Tail(run.directory).new_rows()}
+    if missing := [step for step in steps if step not in recorded]:
+        near = sorted(sorted(recorded, key=lambda step: abs(step - missing[0]))[:2])
+        hint = f"the nearest are {' and '.join(map(str, near))}; record.every sets which rows there are"
+        raise UsageError(f"the run recorded no row at step {missing[0]}", hint=hint if near else None)
+    return [recorded[step] for step in steps]
 
 
 def _page(run: Run, facts: Facts, width: int) -> list[Line]:
@@ -116,6 +151,8 @@ def _values(run: Run, facts: Facts, width: int) -> list[Line]:
     kept = [index for index in range(len(titles)) if index == 0 or any(row[index] for row in rows)]
     rows = [[row[index] for index in kept] for row in rows]
     lines = table(rows, [titles[index] for index in kept], indent=2) if rows else []
+    if "epoch" in run.metrics:
+        lines.append("  loss: first and best are of one batch, final is over all data")
     if run.is_sweep:
         best = run.best_run
         parameters = [] if best is None else _parameters(best)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gdrun.errors import ExitCode
-from gdrun.text import short
+from gdrun.text import plural_count, short
 
 from . import session, terminal
 from .arguments import Device, Json, RunsDir, split_one
@@ -61,15 +61,18 @@ def _rows_along(report: Stability) -> list[list[str]]:
     rows = []
     for point in report.points:
         limit = point.prediction.limit
-        share = report.learning_rate / limit if limit and report.learning_rate is not None else None
+        share = f"{short(report.learning_rate / limit, 3)}" if limit and report.learning_rate is not None else "?"
         numbers = [_number(value) for value in (point.loss, point.largest, limit)]
-        rows.append([str(point.step), *numbers, _percent(share)])
+        rows.append([str(point.step), *numbers, share])
     return rows
 
 
 def _rows(report: Stability, point: Sharpness) -> list[list[str]]:
+    from gdrun.analysis.stability import share_text  # imports TensorFlow
+
     prediction = point.prediction
-    eigenvalue = f"{_number(point.largest)} of the Hessian over {report.num_parameters:,} parameters"
+    size = plural_count(report.num_parameters, "parameter")
+    eigenvalue = f"{_number(point.largest)} of the Hessian over {size}"
     rows = [["loss", f"{_number(point.loss)} at step {point.step}"], ["largest eigenvalue", eigenvalue]]
     if point.smallest is not None and point.all_known and len(point.eigenvalues) > 1:
         rows.append(["smallest eigenvalue", _number(point.smallest)])
@@ -78,23 +81,11 @@ def _rows(report: Stability, point: Sharpness) -> list[list[str]]:
     predicted = "none" if prediction.limit is None else _number(prediction.limit)
     rows.append([f"limit of {report.optimizer}", f"{predicted}: {prediction.why}"])
     if report.share is not None:
-        beyond = "beyond the limit" if report.share > 1 else "of the limit"
-        rows.append(["learning rate", f"{_number(report.learning_rate)}, {_percent(report.share)} {beyond}"])
-    if (edge := report.edge) is not None:
-        if edge.rate is None:
-            stable, unstable = f"stable up to {_number(edge.stable)}", f"unstable from {_number(edge.unstable)} on"
-            side = stable if edge.stable else unstable
-            rows.append(["observed edge", f"none found: {side}, after {edge.steps:,} steps"])
-        else:
-            limit = prediction.limit
-            off = f", {(edge.rate / limit - 1) * 100:+.2f} % off the prediction" if limit else ""
-            rows.append(["observed edge", f"{_number(edge.rate)}{off} (trials of {edge.steps:,} steps)"])
+        rows.append(["learning rate", f"{_number(report.learning_rate)}, {share_text(report.share)} the limit"])
+    if report.edge is not None:
+        rows.append(["observed edge", report.edge.describe(prediction.limit)])
     return rows
 
 
 def _number(value: float | None) -> str:
     return "?" if value is None else short(value)
-
-
-def _percent(share: float | None) -> str:
-    return "?" if share is None else f"{short(100 * share, 3)} %"

@@ -71,15 +71,16 @@ class RunEnd:
         size = sum(array.size for array in parameters.values())
         return values | {"num_parameters": size, "parameters": parameters if size <= FEW_NUMBERS else None}
 
-    def show(self, *, verbose: bool = False, picture: bool = True) -> None:
+    def show(self, *, label: str = "", verbose: bool = False, picture: bool = True) -> None:
         """Print it on stderr.
 
         Args:
+            label: what to call it; default its name.
             verbose: with the gradient norm, the learning rate and where the run ran.
             picture: with the picture of a sweep in characters.
         """
         style = f"bold {status_style(self.status)}"
-        terminal.message(Text.assemble((self.info.name, "bold"), " ", (self.status, style), self._head()))
+        terminal.message(Text.assemble((label or self.info.name, "bold"), " ", (self.status, style), self._head()))
         self._show(verbose=verbose, picture=picture)
 
     def _head(self) -> str:
@@ -87,11 +88,33 @@ class RunEnd:
 
     def _show(self, *, verbose: bool, picture: bool) -> None:
         terminal.message(*table(self._rows(verbose), indent=2))
-        if self.status == "diverged":
-            advice = "a smaller learning rate may hold (`gdrun lr` finds one)"
-            if "data.kind" in self.info.settings:
-                advice += "; data far from 1 wants `scale: standardize`"
+        if advice := self._advice():
             terminal.message(Text(f"  {advice}", "dim"))
+
+    def _advice(self) -> str:
+        """Return what may help, as far as what happened says; "" where it says nothing."""
+        info = self.info
+        missed = (info.why or "").partition("no stop rule fired before: ")[2]
+        if self.status == "completed" and missed:
+            rule = missed.split(",")[0].split(" ")[0]
+            return f"`expect: {{stopped_by: {rule}}}` lets `gdrun check` insist on it"
+        if self.status != "diverged" or "compile=graph" in (info.why or ""):
+            return ""
+        if (info.diverged or {}).get("step") == 0:
+            # No update has been made.
+            return "the initial values give that; `gdrun grad` of the config names the operation"
+        rate, columns = info.settings.get("optimizer.learning_rate"), self.run.metrics
+        losses = columns["loss"] if "loss" in columns and "epoch" not in columns else ()
+        finite = [loss for loss in losses if abs(loss) < float("inf")]
+        if not isinstance(rate, int | float) or rate == 0 or (finite and finite[-1] < finite[0]):
+            return ""
+        advice = "a smaller learning rate may hold (`gdrun lr` finds one)"
+        is_scaled = any(name.startswith("data.scale") for name in info.settings)
+        return (
+            advice
+            if "data.kind" not in info.settings or is_scaled
+            else (f"{advice}; data far from 1 wants `scale: standardize`")
+        )
 
     def _rows(self, verbose: bool) -> list[tuple[str, str]]:
         """Return steps, time, final and best values, and the parameters."""

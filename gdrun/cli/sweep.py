@@ -94,6 +94,7 @@ def command(
     listener = progress.listener(label, quiet=quiet, verbose=verbose)
     with session.quiet() as noise:
         try:
+            listener.wait("starting TensorFlow")
             run = sweeping.sweep(config, spaces, listener=listener, log=noise.take, **options)
         finally:
             listener.close()

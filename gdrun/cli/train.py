@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from gdrun.errors import ExitCode, GdrunError, UsageError
+from gdrun.errors import ExitCode, UsageError
 from gdrun.exports.live import TensorBoardListener
 from gdrun.exports.tensorboard import require_tensorboard
 from gdrun.training import train
@@ -21,7 +21,7 @@ from .output import print_json
 from .summary import summary_of
 
 if TYPE_CHECKING:
-    from gdrun.experiment import LoadedConfig
+    from gdrun.experiment.loading import LoadedConfig
 
 
 def command(
@@ -35,6 +35,7 @@ def command(
         bool, typer.Option("--dry-run", help="Build everything, show parameters, memory and steps, run nothing.")
     ] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Run a few steps to see that it works; keep nothing.")] = False,
+    rows: Annotated[bool, typer.Option("--table", help="Print the recorded rows as they come.")] = False,
     tensorboard: Annotated[
         Path | None,
         typer.Option("--tensorboard", metavar="DIR", help="Write TensorBoard's event files there while it runs."),
@@ -65,16 +66,23 @@ def command(
         prepared = session.prepare_all(loaded, device=device, threads=threads, smoke=smoke, silent=quiet)
         if only_plan:
             return dry_run.show_all(prepared, as_json=as_json)
+        names = [name or item.loaded.experiment.name for item in prepared]
         prepared.reverse()
-        for config in configs:
-            display = progress.listener(quiet=quiet, verbose=verbose)
+        for config, own_name in zip(configs, names, strict=True):
+            label = config if names.count(own_name) > 1 else ""
+            display = (
+                progress.TableProgress(label, verbose=verbose)
+                if rows
+                else progress.listener(label, quiet=quiet, verbose=verbose)
+            )
             listener = display if tensorboard is None else TensorBoardListener(tensorboard, display)
             try:
                 # Popped: a finished experiment's data need not stay in memory while the others run.
                 run = train.execute(
                     prepared.pop(), runs_dir=runs_dir, name=name, keep=not smoke, listener=listener, log=noise.take
                 )
-            except GdrunError as error:
+            except Exception as error:  # a bug too: the others are to run
+                session.add_output(error, noise)
                 display.close()
                 codes.append(failures.show_error(error))
                 results.append({"config": config, "error": failures.describe(error)})
@@ -85,7 +93,7 @@ def command(
             codes.append(ended.exit_code)
             results.append({"config": config, **ended.as_dict()})
             if not quiet:
-                ended.show(verbose=verbose)
+                ended.show(label=label, verbose=verbose)
             if not smoke and not as_json:
                 with suppress(terminal.OutputClosed):
                     terminal.data(str(run.directory))

@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from gdrun.errors import ConfigError, ExitCode, GdrunError
-from gdrun.experiment import load_config
+from gdrun.experiment.loading import load_config
 from gdrun.experiment.named_files import check_files
 
 from . import arguments, failures, session, terminal

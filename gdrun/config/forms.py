@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +10,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
-from pydantic import Discriminator, Tag, WithJsonSchema
+from pydantic import Discriminator, Tag, ValidateAs, WithJsonSchema
 from pydantic.fields import FieldInfo
 from typing_extensions import TypeAliasType
 
@@ -124,7 +121,9 @@ def form(annotation: Any, marks: tuple[Any, ...] = ()) -> Form:
         if get_origin(annotation) is Annotated:
             annotation, *more = get_args(annotation)
             later = next((mark for mark in more if isinstance(mark, LaterUnion)), None)
+            written_as = next((mark for mark in more if isinstance(mark, ValidateAs)), None)
             annotation = annotation if later is None else later.union()
+            annotation = annotation if written_as is None else written_as.from_type
             marks = (*more, *marks)
         elif isinstance(annotation, TypeAliasType):
             annotation = annotation.__value__
@@ -305,34 +304,7 @@ def meaning(section: type[Section], name: str) -> str | None:
     """Return what the key `name` of `section` means, in one paragraph; None where it says nothing."""
     for owner in section.__mro__:
         if issubclass(owner, Section):
-            text = _field_texts(owner.__module__).get(owner.__name__, {}).get(name)
-            if text is not None:
-                return text
+            for field, info in owner.model_fields.items():
+                if (info.alias or field) == name and info.description is not None:
+                    return " ".join(info.description.split())
     return None
-
-
-@cache
-def _field_texts(module: str) -> dict[str, dict[str, str]]:
-    """Return for each class of a module the string below each of its fields, by the name users write.
-
-    pydantic's `use_attribute_docstrings` gives the same, but reads the source of every section when it is imported,
-    which takes a sixth of the time of `gdrun validate`; here the source is only read where a text is asked for.
-    """
-    tree = ast.parse(inspect.getsource(sys.modules[module]))
-    texts: dict[str, dict[str, str]] = {}
-    for owner in tree.body:
-        if isinstance(owner, ast.ClassDef):
-            texts[owner.name] = {}
-            for field, below in zip(owner.body, owner.body[1:], strict=False):
-                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and _is_text(below):
-                    text = " ".join(inspect.cleandoc(below.value.value).split())  # type: ignore[attr-defined]
-                    texts[owner.name][field.target.id.rstrip("_")] = text
-    return texts
-
-
-def _is_text(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )

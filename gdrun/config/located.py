@@ -12,7 +12,7 @@ from gdrun.formula.parse import parse
 
 
 @contextmanager
-def located(*path: str | int) -> Iterator[None]:
+def at_config_path(*path: str | int) -> Iterator[None]:
     """Raise a ComponentError of the block as a ConfigError about the config value at `path`."""
     try:
         yield
@@ -36,7 +36,7 @@ def formula_at(text: Any, path: ConfigPath) -> Callable[[Scope], Any]:
     owner = ".".join(map(str, path))
 
     def value(scope: Scope) -> Any:
-        with located(*path):
+        with at_config_path(*path):
             return evaluate(expression, scope, owner=owner)
 
     return value

@@ -199,7 +199,7 @@ def _wrong_step(
 
 def _unknown(override: Override, name: str, root: Node, form: Form) -> ConfigError:
     settings = {dotted(path): path for path in places(root, form)}
-    near = closest(override.key, settings)
+    near = closest(override.key, [*settings, *ALIASES])
     if near is None:
         named = closest(name, [str(path[-1]) for path in settings.values()])
         near = next((text for text, path in settings.items() if path[-1] == named), None)

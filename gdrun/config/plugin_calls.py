@@ -33,18 +33,18 @@ class Caller:
     describe: Describe
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def calling(self) -> Iterator[None]:
         """Raise an error of the block as the plugin's."""
         try:
             yield
         except GdrunError:
             raise
         except Exception as error:
-            raise PluginError(f"{self.what} failed: {self.describe(error)}") from error
+            raise self.error(f"failed: {self.describe(error)}") from error
 
-    def wrong(self, problem: str, hint: str | None = None) -> PluginError:
-        """Return the error that refuses a result of the plugin."""
-        return PluginError(f"{self.what} {problem}", hint=hint)
+    def error(self, problem: str, hint: str | None = None) -> PluginError:
+        """Return the error about the plugin's code, at the `name` of its section."""
+        return PluginError(f"{self.what} {problem}", hint=hint, within=("name",))
 
 
 def bound_function(section: CustomSection) -> tuple[Callable[..., Any], Caller]:
@@ -59,24 +59,24 @@ def bound_function(section: CustomSection) -> tuple[Callable[..., Any], Caller]:
 def checked_name(name: Any, caller: Caller, what: str, *, dotted: bool = False) -> str:
     """Return a name that a plugin gives, if formulas can use it. Raises: PluginError."""
     if not isinstance(name, str):
-        raise caller.wrong(f"calls {what} {kind_of(name)}", "names are texts")
+        raise caller.error(f"calls {what} {type_in_words(name)}", "names are texts")
     for part in name.split(".") if dotted else (name,):
         problem = check_name(part)
         # Below a dot a name cannot be mistaken for one of the language's.
         if problem is not None and not (dotted and "." in name and part.isidentifier()):
-            raise caller.wrong(f"calls {what} '{safe_text(name, limit=60)}': {problem.message}", problem.hint)
+            raise caller.error(f"calls {what} '{safe_text(name, limit=60)}': {problem.message}", problem.hint)
     return name
 
 
 def as_array(value: Any, where: str, caller: Caller) -> np.ndarray:
     """Return a result of a plugin as an array, real numbers as float64. Raises: PluginError, if it holds no numbers."""
-    with caller.running():
+    with caller.calling():
         array = np.asarray(value)
     if array.dtype.kind == "O":
-        raise caller.wrong(f"gives {kind_of(value)} as {where}", "an array of numbers")
+        raise caller.error(f"gives {type_in_words(value)} as {where}", "an array of numbers")
     return array.astype(np.float64) if array.dtype.kind in "biuf" else array
 
 
-def kind_of(value: Any) -> str:
+def type_in_words(value: Any) -> str:
     """Return the type of a value in words: "nothing", "a list"."""
     return "nothing" if value is None else f"a {type(value).__name__}"

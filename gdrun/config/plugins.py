@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from gdrun import plugin as registry
-from gdrun.errors import ConfigPath, GdrunError, PluginError, Problem, UsageError
+from gdrun.errors import GdrunError, PluginError, Problem, UsageError
 from gdrun.plugin import Part, Registration
 from gdrun.suggest import closest, did_you_mean
 from gdrun.text import safe_text
@@ -78,6 +79,35 @@ class Entry:
         model = self.registration.options
         return None if model is None else validated(model, given)
 
+    def complete(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return the options with their defaults, where these read back to the same; else as they were given.
+
+        Raises:
+            pydantic.ValidationError: with every mistake, in the words of configs.
+        """
+        if problems := list(_option_problems(self, given)):
+            raise ValidationError.from_exception_data(
+                str(self),
+                [
+                    {
+                        "type": PydanticCustomError(
+                            "option", "{reason}", {"reason": problem.message, "hint": problem.hint, "key": problem.key}
+                        ),
+                        "loc": problem.path,
+                        "input": given,
+                    }
+                    for problem in problems
+                ],
+            )
+        options = self.options(given)
+        if options is None:
+            return {}
+        try:
+            complete = options.model_dump(mode="json", by_alias=True)
+            return complete if self.options(complete) == options else given
+        except Exception:  # a plugin's model may hold what has no JSON form
+            return given
+
     def call(self, *arguments: Any, options: Any) -> Any:
         """Call the registered function; `options` as `self.options` returned them."""
         named = {} if self.registration.options is None else {"options": options}
@@ -117,16 +147,16 @@ _LOADED: dict[str, Plugin] = {}
 """Digest of a file, or name of a module -> plugin: a plugin's code is run only once a process."""
 
 
-Say = Callable[[str], None]
+Output = Callable[[str], None]
 PluginSources = Plugins | Sequence[str | os.PathLike[str]]
 
 
-def load_plugins(sources: PluginSources, *, say: Say | None = None) -> Plugins:
+def load_plugins(sources: PluginSources, *, output: Output | None = None) -> Plugins:
     """Load plugins.
 
     Args:
         sources: each a path (it ends in .py, or has a slash) or the name of a module.
-        say: is called with the text that plugins print while they are loaded; default: print to stderr.
+        output: is called with the text that plugins print while they are loaded; default: print to stderr.
     Raises:
         UsageError: there is no such file or module.
         PluginError: it cannot be loaded, registers nothing, or a name is registered twice.
@@ -137,7 +167,7 @@ def load_plugins(sources: PluginSources, *, say: Say | None = None) -> Plugins:
         sources = [sources]
     loaded: dict[str, Plugin] = {}
     for source in sources:
-        plugin = _load(os.fspath(source), say or _to_stderr)
+        plugin = _load(os.fspath(source), output or _to_stderr)
         loaded.setdefault(plugin.digest, plugin)
     plugins = Plugins(tuple(loaded.values()))
     seen: dict[tuple[str, str], str] = {}
@@ -152,22 +182,22 @@ def load_plugins(sources: PluginSources, *, say: Say | None = None) -> Plugins:
     return plugins
 
 
-def _load(source: str, say: Say) -> Plugin:
+def _load(source: str, output: Output) -> Plugin:
     if source.endswith(".py") or "/" in source or os.sep in source:
-        return _load_file(Path(os.path.abspath(source)), source, say)
+        return _load_file(Path(os.path.abspath(source)), source, output)
     if not _MODULE.fullmatch(source):
         raise UsageError(f"'{safe_text(source, limit=100)}' is neither a Python file nor a module's name")
-    return _load_module(source, say)
+    return _load_module(source, output)
 
 
-def _load_file(path: Path, written: str, say: Say) -> Plugin:
+def _load_file(path: Path, written: str, output: Output) -> Plugin:
     data = _read(path, written)
     digest = _sha256(data)
     plugin = _LOADED.get(digest)
     if plugin is None:
         module = types.ModuleType(f"gdrun_plugin_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}_{digest[:12]}")
         module.__file__ = str(path)
-        with _running(written, str(path), module.__name__, say):
+        with _executing(written, str(path), module.__name__, output):
             # dataclasses, pydantic and pickle look for a class's module in sys.modules.
             sys.modules[module.__name__] = module
             exec(compile(data, str(path), "exec", dont_inherit=True), module.__dict__)
@@ -180,7 +210,7 @@ def _read(path: Path, written: str) -> bytes:
     try:
         if not path.is_file():
             reason = "it is a folder" if path.is_dir() else "there is no such file"
-            raise UsageError(f"cannot read the plugin {safe_text(written)}: {reason}", hint=_near(path))
+            raise UsageError(f"cannot read the plugin {safe_text(written)}: {reason}", hint=_suggestion(path))
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -190,7 +220,7 @@ def _read(path: Path, written: str) -> bytes:
     return data
 
 
-def _near(path: Path) -> str | None:
+def _suggestion(path: Path) -> str | None:
     names: list[str] = []
     with contextlib.suppress(OSError):
         names = sorted(entry.name for entry in os.scandir(path.parent) if entry.name.endswith(".py"))[:1000]
@@ -198,8 +228,8 @@ def _near(path: Path) -> str | None:
     return f"did you mean {safe_text(path.parent / near)}?" if near else None
 
 
-def _load_module(name: str, say: Say) -> Plugin:
-    with _running(name, "", name, say):
+def _load_module(name: str, output: Output) -> Plugin:
+    with _executing(name, "", name, output):
         spec = importlib.util.find_spec(name) if _has_parent(name) else None
     if spec is None:
         here = Path(*name.split(".")).with_suffix(".py")
@@ -214,7 +244,7 @@ def _load_module(name: str, say: Say) -> Plugin:
     )
     plugin = _LOADED.get(name)
     if plugin is None:
-        with _running(name, spec.origin or "", name, say):
+        with _executing(name, spec.origin or "", name, output):
             importlib.import_module(name)
         plugin = _LOADED[name] = _registering(Plugin(name, digest, files, registry.registered(name)))
     if plugin.digest != digest:
@@ -249,8 +279,8 @@ def _registering(plugin: Plugin) -> Plugin:
 
 
 @contextlib.contextmanager
-def _running(written: str, file: str, module: str, say: Say) -> Iterator[None]:
-    """Run a plugin's code: pass on its output to `say`, and raise its errors as PluginErrors with their lines."""
+def _executing(written: str, file: str, module: str, output: Output) -> Iterator[None]:
+    """Run a plugin's code: pass on its output to `output`, and raise its errors as PluginErrors with their lines."""
     printed = io.StringIO()
     # The plugin may be the first to import TensorFlow and Keras, which read these when they start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -267,7 +297,7 @@ def _running(written: str, file: str, module: str, say: Say) -> Iterator[None]:
         raise PluginError(what, hint=error.hint if isinstance(error, GdrunError) else None) from error
     finally:
         if text := printed.getvalue().strip():
-            say(text)
+            output(text)
 
 
 def describe_failure(error: BaseException, file: str = "") -> str:
@@ -337,14 +367,7 @@ def validated(model: Any, given: Mapping[str, Any]) -> Any:
 
 def _strictly(model: Any, values: Any) -> Any:
     # From JSON, where strict models accept a list for a tuple; extra=, so that no key is overlooked.
-    text = json.dumps(values)
-    try:
-        return model.model_validate_json(text, strict=True, extra="forbid")
-    except TypeError as error:
-        if "extra" not in str(error):
-            raise
-        strict: Any = type(model.__name__, (model,), {"model_config": {"extra": "forbid"}})  # pydantic before 2.12
-        return strict.model_validate_json(text, strict=True)
+    return model.model_validate_json(json.dumps(values), strict=True, extra="forbid")
 
 
 def _make_integer(values: Any, place: tuple[Any, ...]) -> bool:
@@ -361,22 +384,21 @@ def _make_integer(values: Any, place: tuple[Any, ...]) -> bool:
     return True
 
 
-def option_problems(entry: Entry, options: Mapping[str, Any], path: ConfigPath) -> Iterator[Problem]:
-    """Yield the problems of the options that a config gives to a plugin's part, without places."""
-    model = entry.registration.options
-    if model is None:
+def _option_problems(entry: Entry, options: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the problems of the options that a config gives to a plugin's part, their paths from `options`."""
+    if entry.registration.options is None:
         for name in options:
-            yield Problem(f"unknown key '{name[:64]}': {entry} takes no options", (*path, name), key=True)
+            yield Problem(f"unknown key '{name[:64]}': {entry} takes no options", (name,), key=True)
         return
     try:
         entry.options(options)
     except ValidationError as error:
-        yield from _options_problems(error.errors(include_url=False), entry, path)
+        yield from _worded(error.errors(include_url=False), entry)
     except (TypeError, ValueError) as error:
-        yield Problem(f"{entry} cannot take these options: {error}"[:600], path, key=True)
+        yield Problem(f"{entry} cannot take these options: {error}"[:600], key=True)
 
 
-def _options_problems(errors: list[Any], entry: Entry, path: ConfigPath) -> Iterator[Problem]:
+def _worded(errors: list[Any], entry: Entry) -> Iterator[Problem]:
     """Yield pydantic's errors as problems; an unknown key and the missing key that it misspells give one problem."""
     model, misspelt = entry.registration.options, set()
     missing = [error["loc"] for error in errors if error["type"] == "missing"]
@@ -386,16 +408,14 @@ def _options_problems(errors: list[Any], entry: Entry, path: ConfigPath) -> Iter
             meant = closest(name, [loc[-1] for loc in missing if loc[:-1] == above])
             misspelt.add((*above, meant))
             hint = did_you_mean(name, [meant] if meant else _fields(_model_at(model, above)), allowed="allowed")
-            message = f"unknown key '{name[:64]}' in the options of {entry}"
-            yield Problem(message, (*path, *error["loc"]), hint, key=True)
+            yield Problem(f"unknown key '{name[:64]}' in the options of {entry}", error["loc"], hint, key=True)
     for error in errors:
-        place = (*path, *error["loc"])
         if error["type"] == "missing" and error["loc"] not in misspelt:
             hint = _description(model, error["loc"])
-            yield Problem(f"'{error['loc'][-1]}' is missing in the options of {entry}", place, hint)
+            yield Problem(f"'{error['loc'][-1]}' is missing in the options of {entry}", error["loc"], hint)
         elif error["type"] not in ("missing", "extra_forbidden"):
             message, hint = reword(error["type"], error.get("ctx") or {}, error.get("input"), error["msg"])
-            yield Problem(message, place, hint)
+            yield Problem(message, error["loc"], hint)
 
 
 def _model_at(model: Any, path: tuple[Any, ...]) -> Any:

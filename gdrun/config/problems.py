@@ -16,13 +16,10 @@ from gdrun.suggest import closest, did_you_mean, distance, listed
 
 from .forms import Form, allowed, arm, at, below, fields, kind_of, meaning, places, section_of
 from .messages import SYNONYMS, got, reword
-from .rendering import render
 from .source import Node, Span
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
-
-__all__ = ["in_order", "locate", "render", "unknown_key", "validation_problems"]
 
 _ALLOWED = "allowed"
 MAX_FAULTS = 50
@@ -53,12 +50,14 @@ def validation_problems(error: ValidationError, root: Node, form: Form) -> list[
     faults: list[_Fault] = []
     details = error.errors(include_url=False)
     for detail in details[:MAX_FAULTS]:
-        path, below_path, key = _written_path(root, form, detail["loc"])
+        # A check of a whole section can name the key that it is about.
+        about = (detail.get("ctx") or {}).get("key")
+        path, below_path, key = _written_path(root, form, detail["loc"] if about is None else (*detail["loc"], about))
         fault = _Fault(
             detail["type"], path, below_path, key, detail.get("input"), detail.get("ctx") or {}, detail["msg"]
         )
-        if not _is_inherited(fault, root):
-            faults.append(fault)
+        faults.append(fault)
+    faults = [fault for fault in faults if not _is_inherited(fault, faults)]
     problems: list[Problem] = []
     if len(details) > MAX_FAULTS:
         problems.append(Problem(f"there are {len(details)} mistakes of form; these are {MAX_FAULTS} of them"))
@@ -111,11 +110,12 @@ def _written_path(root: Node, form: Form, loc: Sequence[str | int]) -> tuple[Con
     return tuple(path), (), False
 
 
-def _is_inherited(fault: _Fault, root: Node) -> bool:
+def _is_inherited(fault: _Fault, faults: Sequence[_Fault]) -> bool:
     """Return whether a fault of data.validation repeats one of data, from which it inherits the setting."""
-    data = root.child("data")
-    inherited = fault.path[:2] == ("data", "validation") and fault.missing and data is not None
-    return bool(inherited) and data is not None and data.child(fault.missing[0]) is not None
+    if fault.path != ("data", "validation") or not fault.missing:
+        return False
+    origin = ("data", *fault.missing)
+    return any((*other.path, *other.missing) == origin and other.message == fault.message for other in faults)
 
 
 def _missing_key_meant(name: str, missing: list[str]) -> str | None:
@@ -222,7 +222,7 @@ def _problem(fault: _Fault, root: Node, form: Form) -> Problem:
     message, hint = reword(fault.kind, context, fault.value, fault.message)
     if fault.kind == "tuple_type" and isinstance(fault.value, str):
         hint = _as_list(fault.value, at(form, root, fault.path)) or hint
-    return Problem(message, fault.path, hint, key=fault.key)
+    return Problem(message, fault.path, hint, key=fault.key or context.get("key", False))
 
 
 def _as_list(word: str, of: Form | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import (
@@ -16,15 +16,24 @@ from pydantic import (
     Field,
     PlainValidator,
     TypeAdapter,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from gdrun.errors import FormulaError
-from gdrun.formula.parse import Expression, check_name, parse
+from gdrun.formula.parse import check_name, parse
 
-STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, loc_by_alias=True, defer_build=True)
+STRICT = ConfigDict(
+    extra="forbid",
+    strict=True,
+    frozen=True,
+    allow_inf_nan=False,
+    loc_by_alias=True,
+    defer_build=True,
+    use_attribute_docstrings=True,
+)
 
 
 class Section(BaseModel):
@@ -41,6 +50,12 @@ class Section(BaseModel):
     """The field, a mapping, that takes every key which is no field."""
     short: ClassVar[str | None] = None
     """The field that a bare value is short for."""
+    written_short: ClassVar[bool] = False
+    """True where `dump` writes the bare value, if all other settings have their defaults."""
+    left_out: ClassVar[bool] = False
+    """True where `dump` leaves the section out, if all settings have their defaults."""
+    inherits: ClassVar[str | None] = None
+    """The field that may hold a section of the same kind, which inherits the settings that it leaves out."""
     aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Further words for `kind`, each with the settings it stands for; the annotation of `kind` lists them, too."""
 
@@ -93,8 +108,8 @@ class LaterUnion:
         members = get_args(union) or (union,)
         return {LATER_MEMBERS: [member.__name__ for member in members]}
 
-    def _validate(self, value: Any) -> Any:
-        return self._adapter.validate_python(value)
+    def _validate(self, value: Any, info: ValidationInfo) -> Any:
+        return self._adapter.validate_python(value, context=info.context)
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
@@ -161,24 +176,12 @@ def num_texts(value: Any) -> int:
     return sum(map(num_texts, value)) if isinstance(value, tuple | list) else isinstance(value, str)
 
 
-_parse_text = lru_cache(maxsize=4096)(parse)
-
-
-def read_formula(value: Any) -> Expression:
-    """Parse a formula; cached, since validation, checks and building each need it.
-
-    Raises:
-        FormulaError: if it cannot be read.
-    """
-    return _parse_text(value) if isinstance(value, str) else parse(value)
-
-
 def check_formula(value: Any) -> Any:
     """Return `value` if it is a formula; else raise an error of type "formula" with the token's place."""
     if isinstance(value, tuple | list) and num_texts(value) > MAX_LISTED_FORMULAS:
         raise PydanticCustomError("formula_list", f"more than {MAX_LISTED_FORMULAS} formulas in one list")
     try:
-        read_formula(value)
+        parse(value)
     except FormulaError as error:
         context = {
             "reason": error.message,

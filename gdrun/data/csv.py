@@ -230,7 +230,7 @@ class _Table:
         self._first = [] if header else [first]
 
     def by_own_name(self, columns: Iterable[Column]) -> dict[str, Columns]:
-        """The columns as inputs that are called as in the header."""
+        """Return the columns as inputs that are called as in the header."""
         inputs: dict[str, Columns] = {}
         for position in map(self.position, columns):
             name = self._header[position] if self._header is not None else f"column{position}"
@@ -240,7 +240,7 @@ class _Table:
         return inputs
 
     def position(self, column: Column) -> int:
-        """The position of a column that exists."""
+        """Return the position of a column that exists."""
         if self._header is None and isinstance(column, str):
             raise DataError(
                 f"{self._file_name} is read without a header, so no column is called '{safe_text(column, limit=60)}'",
@@ -291,11 +291,11 @@ class _Table:
             yield line, row
 
     def cell_error(self, line: int, position: int, what: str) -> DataError:
-        """The error about a cell."""
+        """Return the error about a cell."""
         return DataError(f"{self._file_name}:{line}: {self._column(position)} {what}")
 
     def column_error(self, position: int, what: str) -> DataError:
-        """The error about a column."""
+        """Return the error about a column."""
         return DataError(f"{self._file_name}: {self._column(position)} {what}")
 
     def _column(self, position: int) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.located import located_within
-from gdrun.config.plugin_calls import Caller, as_array, bound_function, checked_name, kind_of
+from gdrun.config.plugin_calls import Caller, as_array, bound_function, checked_name, type_in_words
 from gdrun.errors import DataError
 from gdrun.text import safe_text
 
@@ -18,6 +17,8 @@ from .section import DataSection, LoadContext
 class CustomData(CustomSection, DataSection):
     """Examples that a plugin makes."""
 
+    part = "data"
+
     kind: Literal["custom"]
 
     @property
@@ -26,8 +27,7 @@ class CustomData(CustomSection, DataSection):
 
     def examples(self, context: LoadContext) -> Dataset:
         make, caller = bound_function(self)
-        with located_within("name"):
-            return custom_data(lambda: make(context.generator()), caller)
+        return custom_data(lambda: make(context.generator()), caller)
 
 
 def custom_data(make: Callable[[], Any], caller: Caller) -> Dataset:
@@ -36,16 +36,16 @@ def custom_data(make: Callable[[], Any], caller: Caller) -> Dataset:
     Raises:
         PluginError: it is something else, or `dataset` refuses it.
     """
-    with caller.running():
+    with caller.calling():
         given = make()
     form = 'it must return {"inputs": {name: array}, "target": array}; target and weights may be left out'
     if not isinstance(given, Mapping):
-        raise caller.wrong(f"returned {kind_of(given)}", form)
+        raise caller.error(f"returned {type_in_words(given)}", form)
     if unknown := sorted(map(str, given.keys() - {"inputs", "target", "weights"})):
-        raise caller.wrong(f"returned the unknown key '{safe_text(unknown[0], limit=60)}'", form)
+        raise caller.error(f"returned the unknown key '{safe_text(unknown[0], limit=60)}'", form)
     inputs = given.get("inputs")
     if not isinstance(inputs, Mapping) or not inputs:
-        raise caller.wrong(f"returned {kind_of(inputs)} as inputs", form)
+        raise caller.error(f"returned {type_in_words(inputs)} as inputs", form)
     arrays = {
         checked_name(name, caller, "an input"): as_array(value, f"inputs.{name}", caller)
         for name, value in inputs.items()
@@ -56,4 +56,4 @@ def custom_data(make: Callable[[], Any], caller: Caller) -> Dataset:
     try:
         return dataset(arrays, target, weights=weights)
     except DataError as error:
-        raise caller.wrong(f"gives data that does not fit: {error.message}", error.hint) from error
+        raise caller.error(f"gives data that does not fit: {error.message}", error.hint) from error

@@ -183,7 +183,7 @@ _WEIGHTS = ("example_weights",)
 
 
 def _path(where: str) -> ConfigPath:
-    """The way from `data` to one of its arrays."""
+    """Return the path from `data` to one of its arrays."""
     return tuple(where.split(".", 1))
 
 

@@ -1,4 +1,4 @@
-"""Optional packages: imported where they are needed, and a clear word where they are not there."""
+"""Import of optional packages, with an error that says how to install one that is missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def require(module: str, *, extra: str, what: str) -> Any:
     Args:
         module: its name.
         extra: the extra of this project that installs it.
-        what: what needs it, for the message.
+        what: the part of the config that needs it, for the message.
     Raises:
         ResourceError: if it is not installed; the message says how to install it.
     """

@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO, ClassVar, Self
 
 from pydantic import Field, Tag
 
-from gdrun.config.names import ConfigNames, Use
+from gdrun.config.name_scopes import ConfigNames, Use
 from gdrun.config.section import Identifier, by_form
 from gdrun.errors import ConfigPath, DataError
 from gdrun.text import safe_text

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from gdrun.config.names import ConfigNames, Use, in_order
+from gdrun.config.name_scopes import ConfigNames, Use, in_order
 from gdrun.config.section import Formula, Identifier
 from gdrun.errors import ConfigPath, DataError, FormulaError, Problem
 from gdrun.formula import numpy_ops
@@ -57,7 +57,7 @@ class FormulaData(DataSection):
     def uses(self, path: ConfigPath, names: ConfigNames) -> Iterator[Use]:
         yield from in_order((*path, "inputs"), self.inputs, names.constants)
         for key, text in (("target", self.target), ("noise", self.noise)):
-            yield Use((*path, key), text, (*names.constants, *self.inputs))
+            yield Use((*path, key), text, (*names.constants, *self.inputs), phase="start")
         yield from super().uses(path, names)
 
 

@@ -29,7 +29,7 @@ class KerasData(LibraryData):
 
     kind: Literal["keras"]
     name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "boston_housing", "california_housing"]
-    """Which."""
+    """Name of the data set in keras.datasets."""
     part: Part = "train"
     """The part to read; `validation: {part: test}` holds the other."""
 

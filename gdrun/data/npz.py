@@ -117,7 +117,7 @@ def _num_bytes(file: BinaryIO, keys: Iterable[str]) -> int:
 
 
 def _mapped_arrays(file: BinaryIO, keys: Iterable[str], path: str | Path) -> list[np.ndarray]:
-    """Arrays whose numbers stay on disk: in the archive itself where it is not compressed, else in a copy."""
+    """Return arrays whose numbers stay on disk: in the archive itself where it is not compressed, else in a copy."""
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, EOFError, ValueError):

@@ -112,7 +112,7 @@ def _by_own_name(names: list[str], where: str) -> dict[str, Columns]:
 
 
 def _numbers(column: Any, name: str, first: int, where: str) -> np.ndarray:
-    """A column as float64 (N,)."""
+    """Return a column as float64 (N,)."""
     _refuse_missing(column, name, first, where)
     try:
         values = column.to_numpy()
@@ -124,7 +124,7 @@ def _numbers(column: Any, name: str, first: int, where: str) -> np.ndarray:
 
 
 def _texts(pyarrow: Any, column: Any, name: str, first: int, where: str) -> list[str] | None:
-    """A column of text, plain or by a dictionary; None where it holds something else."""
+    """Return a column of text, plain or by a dictionary; None where it holds something else."""
     kind = column.type.value_type if pyarrow.types.is_dictionary(column.type) else column.type
     if not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)):
         return None

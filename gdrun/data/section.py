@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from gdrun.config.names import ConfigNames, Use
+from gdrun.config.name_scopes import ConfigNames, Use
 from gdrun.config.section import Formula, LaterUnion, NonNegative, Section, Share, Whole, by_form
 from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import parse
@@ -22,6 +22,13 @@ from .scaling import Scale, is_number
 from .split import ValidationSplit
 from .weights import weights_by_formula
 
+_NOT_OF_VALIDATION = {
+    "validation": "it is held out already",
+    "scale": "data.scale is for both",
+    "classes": "data.classes is for both",
+    "class_weights": "they count in the training loss alone",
+}
+"""Settings that a block of validation data cannot have, and why."""
 _SPLIT_KEYS = ValidationSplit.model_fields.keys()
 
 
@@ -75,6 +82,7 @@ class DataSection(Section):
 
     union: ClassVar[Any]
     """Every kind of data; the package says which there are."""
+    inherits = "validation"
 
     validation: (
         Annotated[
@@ -123,9 +131,20 @@ class DataSection(Section):
         """True where examples count differently in the loss."""
         return self.example_weights is not None or (self.class_weights is not None and self.has_target)
 
+    def is_lane_setting(self, path: ConfigPath) -> bool:
+        """Return whether the setting at `path` below `data` may differ between lanes: it changes examples alone."""
+        return bool(path) and path[0] not in ("kind", "validation", "classes")
+
     def num_examples(self) -> int | None:
         """Return the number of examples before a part is held out; None where only loading shows it."""
         return None
+
+    def num_training_examples(self) -> int | None:
+        """Return the number of examples that are trained on; None where only loading shows it."""
+        total, part = self.num_examples(), self.validation
+        if isinstance(part, float):
+            part = ValidationSplit(share=part)
+        return total - part.num_held_out(total) if total and isinstance(part, ValidationSplit) else total
 
     def input_names(self) -> tuple[str, ...] | None:
         """Return the names of the inputs; None where only loading shows them."""
@@ -155,9 +174,13 @@ class DataSection(Section):
             if self.class_weights is not None:
                 message = "class weights are by the target, but there is no target"
                 yield Problem(message, ("data", "class_weights"), key=True)
-        if isinstance(self.validation, DataSection) and self.validation.validation is not None:
-            message = "validation data has no validation of its own"
-            yield Problem(message, ("data", "validation", "validation"), key=True)
+        block = self.validation
+        for key, why in _NOT_OF_VALIDATION.items() if isinstance(block, DataSection) else ():
+            value, of_training = getattr(block, key), None if key == "validation" else getattr(self, key)
+            # A block of another kind inherits nothing: there null means that the setting is left out.
+            if value != of_training and (value is not None or type(block) is type(self)):
+                hint = f"leave it out here: {why}"
+                yield Problem(f"validation data has no {key} of its own", ("data", "validation", key), hint, key=True)
 
     def load(self, context: LoadContext) -> Dataset:
         """Return the examples with their weights, neither scaled nor split.
@@ -179,7 +202,7 @@ class DataSection(Section):
         """Yield the formulas of the section at `path`, with the names that they may use."""
         target = ("target",) if names.has_target else ()
         known = None if names.inputs is None else (*names.constants, *names.inputs, *target)
-        yield Use((*path, "example_weights"), self.example_weights, known)
+        yield Use((*path, "example_weights"), self.example_weights, known, phase="start")
 
 
 def named_inputs(inputs: Any) -> tuple[str, ...] | None:

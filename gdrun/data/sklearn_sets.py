@@ -96,7 +96,7 @@ class SklearnData(LibraryData):
         "make_sparse_uncorrelated",
         "make_swiss_roll",
     ]
-    """Which: the load_... or make_... of sklearn.datasets."""
+    """Name of the data set: the load_... or make_... of sklearn.datasets."""
     settings: dict[str, Plain] = Field(default_factory=dict)
     """Of a generator, under scikit-learn's names. Without a random_state, the config's seed draws."""
 

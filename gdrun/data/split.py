@@ -41,6 +41,13 @@ class ValidationSplit(Section):
             raise PydanticCustomError("validation", "shuffle goes with share or count")
         return self
 
+    def num_held_out(self, num_examples: int) -> int:
+        """Count the examples of so many that are held out."""
+        if self.share is not None:
+            # Halves are rounded up; Python's `round` takes the even neighbour, 2 for the half of 5.
+            return floor(self.share * num_examples + 0.5)
+        return self.count or self.last or len(self.index or ())
+
     def split(self, data: Dataset, random: RandomNumbers | None = None) -> tuple[Dataset, Dataset]:
         """Return (training part, held-out part).
 
@@ -55,8 +62,7 @@ class ValidationSplit(Section):
         n = data.num_examples
         if self.index is not None:
             return self._split_at_index(data)
-        # Halves are rounded up; Python's `round` takes the even neighbour, 2 for the half of 5.
-        size = floor(self.share * n + 0.5) if self.share is not None else self.count or self.last or 0
+        size = self.num_held_out(n)
         if not 0 < size < n:
             asked = f"{self.share:g} of {n} examples" if self.share is not None else f"{size} of {n} examples"
             part = "none for validation" if size <= 0 else "none for training"

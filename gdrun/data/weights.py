@@ -83,7 +83,7 @@ def weights_by_class(data: Dataset, weights: ClassWeights) -> Dataset:
 
 
 def _class_numbers(target: np.ndarray | None) -> np.ndarray:
-    """The class of each example, (N,)."""
+    """Return the class of each example, (N,)."""
     if target is None:
         raise DataError("class weights are by the target, but there is no target")
     if target.ndim == 2 and target.shape[1] > 1:
@@ -100,7 +100,7 @@ def _class_numbers(target: np.ndarray | None) -> np.ndarray:
 
 
 def _number(label: str, target: np.ndarray, labels: tuple[str, ...]) -> float:
-    """The class number that a label of the config means."""
+    """Return the class number that a label of the config means."""
     if label in labels:
         return labels.index(label)
     try:

@@ -21,6 +21,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from gdrun.errors import ComponentError
+
 from .assess import Assess
 from .feed import Feed
 from .lanes import Lanes
@@ -153,15 +155,23 @@ class Program:
             return self._run_on_host(state, setting, data, window, event_steps, event_assesses)
         num_events = len(event_steps)
         padding = (0, self.capacity - num_events)  # one size serves every chunk
-        state, reached, buffers = self._chunk(
-            state,
-            setting,
-            data,
-            window,
-            tf.constant(np.pad(event_steps, padding), tf.int64),
-            tf.constant(np.pad(event_assesses, padding), tf.bool),
-            tf.constant(num_events, tf.int32),
-        )
+        try:
+            state, reached, buffers = self._chunk(
+                state,
+                setting,
+                data,
+                window,
+                tf.constant(np.pad(event_steps, padding), tf.int64),
+                tf.constant(np.pad(event_assesses, padding), tf.bool),
+                tf.constant(num_events, tf.int32),
+            )
+        except tf.errors.InvalidArgumentError as error:
+            if "compil" not in str(error):
+                raise
+            reason = str(error).splitlines()[0][:200]
+            raise ComponentError(
+                f"XLA cannot compile this config: {reason}", hint="run it as a graph: compile=graph"
+            ) from error
         reached = int(reached)
         # Copied: a view would keep the whole buffer for as long as a few records are held.
         return state, {key: buffer.numpy()[:reached].copy() for key, buffer in buffers.items()}

@@ -26,13 +26,10 @@ from .state import Batch, Reason, Setting, TrainState
 
 
 class NoGradientError(ComponentError):
-    """The loss does not depend on the parameter `name`."""
+    """The tape finds no way from the loss back to the parameter `name`."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"parameter '{name}' gets no gradient: the loss does not depend on it",
-            hint="use it in a formula, or set trainable: false",
-        )
+    def __init__(self, name: str, why: str = "the tape finds no way back to it") -> None:
+        super().__init__(f"parameter '{name}' gets no gradient: {why}", hint="set trainable: false, or change that")
         self.name = name
 
 
@@ -47,6 +44,11 @@ class Moment(NamedTuple):
     """float64 (): learning-rate factor; None where there is none."""
     starts_epoch: tf.Tensor | None
     """bool (): whether this is an epoch's first step; None where an epoch is one step."""
+
+    @classmethod
+    def at(cls, step: Any, epoch: Any = 0) -> Moment:
+        """Return the moment of an evaluation outside the loop, after so many updates and epochs."""
+        return cls(tf.cast(step, tf.int64), tf.cast(epoch, tf.int64), None, None)
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Step:
         check_gradient: check for gradients that are not finite in every update. Where they always show in the next
             parameters ("late" only), that is a pass over all of them for nothing.
         patience, plateau: rules that are applied once an epoch.
+        requires_gradients: refuse a parameter without a gradient; else its gradient is 0.
         optimizer_with: settings of the optimizer that differ between lanes, by name -> the optimizer that has them;
             for the trace that the tensors belong to.
     """
@@ -107,6 +110,7 @@ class Step:
     check_gradient: bool = True
     patience: Watch | None = None
     plateau: Watch | None = None
+    requires_gradients: bool = True
     optimizer_with: Callable[[Mapping[str, tf.Tensor]], Update | PointUpdate] | None = None
 
     def update(self, state: TrainState, setting: Setting, batch: Batch, moment: Moment) -> TrainState:
@@ -252,7 +256,9 @@ class Step:
             if name in own:
                 gradients[index] = own[name] if scale is None else own[name] * scale
             elif gradients[index] is None:
-                raise NoGradientError(name)
+                if self.requires_gradients:
+                    raise NoGradientError(name)
+                gradients[index] = tf.zeros_like(state.parameters[index])
         # What a parameter is looked up in, by rows, has its gradient by rows.
         return evaluation, tuple(tf.convert_to_tensor(gradient) for gradient in gradients)
 

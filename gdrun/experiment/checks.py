@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
-from typing import Any
 
-from gdrun.config.names import MOMENT, ConfigNames, Use, in_order
-from gdrun.config.section import MAX_LISTED_FORMULAS, num_texts, read_formula
+from gdrun.config.name_scopes import ConfigNames, Use
+from gdrun.config.section import MAX_LISTED_FORMULAS, num_texts
 from gdrun.config.source import Node
-from gdrun.data import DataSection
 from gdrun.errors import ConfigPath, Problem
-from gdrun.formula.parse import Expression, check_names
+from gdrun.formula.parse import Expression, check_names, parse
 from gdrun.formula.table import TABLE
-from gdrun.suggest import did_you_mean
+from gdrun.suggest import unknown
 
 from .experiment import Experiment, RepeatedDefinition
+from .formulas import GIVEN_WHILE_RUNNING, names_of, uses
 from .sweep_check import sweep_problems
 
 MAX_PROBLEMS = 50
@@ -33,9 +32,6 @@ MAX_FORMULAS = 3000
 _IN_ORDER = {"constants": "constants", "define": "definitions", "data": "inputs", "optimizer": "lines"}
 """Section -> the word for its entries, which are evaluated in order."""
 
-GIVEN_WHILE_RUNNING = ("loss", "gradient_norm", "learning_rate")
-"""Names of running values in record and stop formulas; they would hide the same names of the config."""
-
 _ROW = ("loss", "loss_before", "loss_epoch", "gradient_norm", "learning_rate", "step", "epoch", "seconds")
 """Columns of every row."""
 
@@ -44,10 +40,10 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
     """Return the problems of `experiment`, which was read from `root`."""
     names = names_of(experiment)
     parsed: list[tuple[Use, Expression]] = []
-    for use in islice(uses(experiment, names), MAX_FORMULAS):
+    for use in islice(uses(experiment), MAX_FORMULAS):
         # Formulas that are only numbers have no names.
         if 1 <= num_texts(use.formula) <= MAX_LISTED_FORMULAS:
-            parsed.append((use, read_formula(use.formula)))
+            parsed.append((use, parse(use.formula)))
     problems = chain(
         (problem for use, expression in parsed for problem in _name_problems(use, expression)),
         _hidden_names(names, parsed),
@@ -58,81 +54,12 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
         _metrics(experiment, names),
         _schedule(experiment),
         experiment.optimizer.problems(experiment, names),
+        _rates(experiment, names),
         _parameters(experiment, names),
         _expect(experiment, names, root),
         sweep_problems(experiment, root, names.parameters),
     )
     return list(islice(problems, MAX_PROBLEMS))
-
-
-def names_of(experiment: Experiment) -> ConfigNames:
-    """Return the names that an experiment gives to things."""
-    data, model = experiment.data, experiment.model
-    return ConfigNames(
-        constants=tuple(experiment.constants),
-        inputs=() if data is None else data.input_names(),
-        has_target=data is not None and data.has_target,
-        has_weights=data is not None and data.has_weights,
-        definitions=tuple(experiment.define),
-        parameters=model.parameter_names(),
-        parameters_in_formulas=model.parameters_in_formulas(),
-        networks=model.network_names(),
-        outputs=model.output_names(),
-    )
-
-
-def uses(experiment: Experiment, names: ConfigNames) -> Iterator[Use]:
-    """Yield every formula of an experiment with the names that it may use."""
-    yield from in_order(("constants",), experiment.constants, ())
-    data = experiment.data
-    if data is not None:
-        yield from data.uses(("data",), names)
-        if isinstance(data.validation, DataSection):
-            inherited = {(*use.path, str(use.formula)) for use in data.uses(("data", "validation"), names)}
-            for use in data.validation.uses(("data", "validation"), names):
-                if (*use.path, str(use.formula)) not in inherited:
-                    yield use
-    yield from experiment.model.uses(names)
-    yield from _define(experiment.define, names)
-    for key, formula in experiment.loss.formulas().items() if experiment.loss is not None else ():
-        yield Use.of_examples(("loss", key), formula, names, *names.prediction)
-    for position, metric in enumerate(experiment.metrics):
-        formula = getattr(metric, "formula", None)
-        yield Use.of_examples(("metrics", position, "formula"), formula, names, *names.prediction, "loss")
-    record = experiment.record
-    for name, formula in record.formulas.items():
-        yield Use.of_examples(("record", "formulas", name), formula, names, *names.prediction, *GIVEN_WHILE_RUNNING)
-    for name, formula in record.after.items():
-        yield Use.of_examples(("record", "after", name), formula, names, *names.prediction, "loss")
-    for name, formula in experiment.gradients.of.items() if experiment.gradients is not None else ():
-        yield Use.of_examples(("gradients", "of", name), formula, names, *names.prediction, "loss")
-    schedule = experiment.schedule
-    stop: ConfigPath = ("schedule", "stop", "formula")
-    yield Use.of_examples(stop, schedule.stop.formula, names, *names.prediction, "loss", "gradient_norm")
-    factor = schedule.learning_rate_factor
-    for formula in factor.formulas() if factor is not None else ():
-        yield Use(("schedule", "learning_rate_factor", "formula"), formula, (*names.constants, *MOMENT))
-    yield from experiment.optimizer.uses(names.constants)
-
-
-def _define(define: Mapping[str, Any], names: ConfigNames) -> Iterator[Use]:
-    everything = tuple(define)
-    for position, (name, value) in enumerate(define.items()):
-        later = everything[position:]
-        usual = names.in_formulas
-        visible = None if usual is None else (*usual, *everything[:position], *names.prediction)
-        if not isinstance(value, RepeatedDefinition):
-            yield Use(("define", name), value, visible, names.networks, later)
-            continue
-        yield Use(("define", name, "start"), value.start, visible, names.networks, later)
-        inner = None if visible is None else (*visible, name, "i")
-        own = tuple(value.define)
-        for place, (key, formula) in enumerate(value.define.items()):
-            above = None if inner is None else (*inner, *own[:place])
-            yield Use(("define", name, "define", key), formula, above, names.networks, (*own[place:], *later[1:]))
-        inner = None if inner is None else (*inner, *own)
-        for key, formula in (("repeat", value.repeat), ("while", value.while_)):
-            yield Use(("define", name, key), formula, inner, names.networks, later[1:])
 
 
 def _name_problems(use: Use, expression: Expression) -> Iterator[Problem]:
@@ -199,8 +126,9 @@ def _used_names(
 ) -> tuple[frozenset[str], frozenset[str] | None]:
     """Return all names in formulas, and those that the loss may depend on; None where the formulas do not show it."""
     used = frozenset().union(*(expression.names | expression.functions for _, expression in parsed))
-    penalised = experiment.loss is not None and experiment.loss.penalty is not None
-    if penalised or not any(use.path[:2] == ("model", "formula") for use, _ in parsed):
+    if experiment.objective_loss.penalty is not None or not any(
+        use.path[:2] == ("model", "formula") for use, _ in parsed
+    ):
         return used, None
     of_loss = [
         expression.names for use, expression in parsed if use.path[0] in ("define", "loss") or use.path[1] == "formula"
@@ -224,12 +152,9 @@ def _loss(
     def is_used(name: str) -> bool:
         return any(name in expression.names for path, expression in expressions.items() if path[0] != "data")
 
-    loss, outputs, path = experiment.loss, ", ".join(names.outputs), ("loss", "kind")
-    if loss is None:
-        if names.has_target and len(names.outputs) > 1:
-            message = f"this loss takes one prediction, the model has several outputs: {outputs}"
-            yield Problem(message, ("model", "formula"), "write the loss as a formula of them", key=True)
-        return
+    loss, outputs = experiment.objective_loss, ", ".join(names.outputs)
+    is_default = experiment.loss is None
+    path: ConfigPath = ("model", "formula") if is_default else ("loss", "kind")
     if loss.compares and not names.has_target:
         why = "there is no data" if experiment.data is None else "data has no target"
         hint = "add data.target, or use loss: output, which minimises the model's own value"
@@ -237,30 +162,33 @@ def _loss(
     if not loss.weighs_examples and names.has_weights and not is_used("example_weights"):
         message = f"the weights of data do not reach a loss of kind {loss.kind}"
         hint = "formulas see them as example_weights: mean(example_weights * (prediction - target)**2)"
-        yield Problem(message, path, hint)
+        yield Problem(message, path, hint, key=is_default)
     if loss.compares and len(names.outputs) > 1:
         message = f"this loss takes one prediction, the model has several outputs: {outputs}"
-        yield Problem(message, path, "write the loss as a formula of them")
+        yield Problem(message, path, "write the loss as a formula of them", key=is_default)
     if loss.is_the_models_output:
         if names.has_target and not experiment.metrics and not is_used("target"):
             message = "loss: output minimises the model's own value; the target of data is not used"
-            yield Problem(message, path, "use loss: mse, or take target away")
+            # Some kinds of data always have one.
+            is_written = experiment.data is not None and "target" in type(experiment.data).model_fields
+            mend = "take target away" if is_written else "let a metric or a formula use it"
+            yield Problem(message, path, f"use loss: mse, or {mend}")
         if len(names.outputs) > 1:
             message = f"the model has several outputs: {outputs}"
-            yield Problem(message, path, "write the loss as a formula of them")
+            yield Problem(message, path, "write the loss as a formula of them", key=is_default)
 
 
 def _metrics(experiment: Experiment, names: ConfigNames) -> Iterator[Problem]:
     seen: set[str] = set()
     for position, metric in enumerate(experiment.metrics):
         path: ConfigPath = ("metrics", position)
-        name = metric if isinstance(metric, str) else metric.name
-        if isinstance(metric, str) and not names.has_target:
-            yield Problem(f"the metric {metric} compares predictions with a target, but there is none", path)
-        elif isinstance(metric, str) and len(names.outputs) > 1:
+        name = metric.name
+        if metric.compares and not names.has_target:
+            yield Problem(f"the metric {name} compares predictions with a target, but there is none", path)
+        elif metric.compares and len(names.outputs) > 1:
             outputs = ", ".join(names.outputs)
             hint = "write the metric as a formula: {name: ..., formula: ...}"
-            message = f"the metric {metric} takes one prediction, the model has several outputs: {outputs}"
+            message = f"the metric {name} takes one prediction, the model has several outputs: {outputs}"
             yield Problem(message, path, hint)
         if name in seen:
             yield Problem(f"the metric '{name}' is here twice", path)
@@ -272,61 +200,64 @@ def _schedule(experiment: Experiment) -> Iterator[Problem]:
     for key in ("batch_size", "order"):
         if data is None and getattr(schedule, key) is not None:
             yield Problem(f"{key} is about examples, but there is no data", ("schedule", key), key=True)
-    size, examples = schedule.batch_size, None if data is None else data.num_examples()
+    size, examples = schedule.batch_size, None if data is None else data.num_training_examples()
     if size is not None and examples is not None and size > examples:
-        message = f"batch_size is {size:g}, but the data has {examples} examples"
+        message = f"batch_size is {size:g}, but the training data has {examples} examples"
         hint = "leave batch_size out to use all of them at once"
         yield Problem(message, ("schedule", "batch_size"), hint)
-    validated = data is not None and data.validation is not None
-    for path, watch in schedule.watches():
-        is_written = "metric" in watch.model_fields_set
-        place = (*path, "metric") if is_written else path
-        metric, computed = watch.metric, ["loss", *experiment.metric_names]
-        watchable = ["loss_epoch", *computed, *(f"validation_{name}" for name in computed if validated)]
-        if metric.startswith("validation_") and not validated:
-            hint = "add data.validation, or set metric: loss_epoch"
-            yield Problem(f"{metric} is watched, but data has no validation", place, hint, key=not is_written)
-        elif metric not in watchable:
-            near = did_you_mean(metric, watchable, allowed="it can be")
-            yield Problem(f"'{metric}' is not known at the end of an epoch", place, near)
+    watchable = list(experiment.computed_names)
+    if size is not None and examples is None:
+        watchable.append("loss_epoch")
+    elif size is not None and examples is not None:
+        # An epoch of one step has no loss of its own.
+        watchable[0] = (
+            "loss_epoch" if (examples if schedule.drop_remainder else examples + size - 1) // size > 1 else "loss"
+        )
+    yield from experiment.watch_problems(watchable)
+
+
+def _rates(experiment: Experiment, names: ConfigNames) -> Iterator[Problem]:
+    """Yield learning rates that are 0 or infinite in the run's precision, and not as written."""
+    import numpy as np
+
+    dtype = np.dtype(experiment.precision)
+    for moved in experiment.optimizer.moved(names.parameters or ()):
+        with np.errstate(over="ignore", under="ignore"):
+            rate = np.asarray(moved.learning_rate, np.float64).astype(dtype)
+        if moved.learning_rate and not (np.isfinite(rate) and rate):
+            became = "infinite" if rate else "0"
+            message = f"the learning rate {moved.learning_rate:g} is {became} in {experiment.precision}"
+            yield Problem(message, ("optimizer", *moved.within, "learning_rate"), "precision: float64 has such numbers")
 
 
 def _parameters(experiment: Experiment, names: ConfigNames) -> Iterator[Problem]:
     """Yield names of parameters that the model does not have."""
     if names.parameters is None:
         return
-    penalty = experiment.loss.penalty if experiment.loss is not None else None
-    for position, name in enumerate(penalty.of or () if penalty is not None else ()):
-        yield from _unknown(name, names.parameters, "parameter", ("loss", "penalty", "of", position), key=False)
-    for name in experiment.gradients.of if experiment.gradients is not None else ():
-        yield from _unknown(name, names.parameters, "parameter", ("gradients", "of", name))
+    penalty = experiment.objective_loss.penalty
+    for problem in penalty.problems(names.parameters) if penalty is not None else ():
+        yield replace(problem, path=("loss", "penalty", *problem.path))
+    if experiment.gradients is not None:
+        yield from experiment.gradients.problems(names.parameters)
     for section, expected in (("parameters", experiment.expect.parameters), ("gradients", experiment.expect.gradients)):
         for name in expected:
-            yield from _unknown(name, names.parameters, "parameter", ("expect", section, name))
-
-
-def _unknown(name: str, names: Iterable[str], what: str, path: ConfigPath, *, key: bool = True) -> Iterator[Problem]:
-    names = list(names)
-    if name not in names:
-        hint = did_you_mean(name, names, allowed="there are" if len(names) > 1 else "there is")
-        yield Problem(f"there is no {what} '{name}'", path, hint, key=key)
+            yield from unknown("parameter", name, names.parameters, ("expect", section, name))
 
 
 def _expect(experiment: Experiment, names: ConfigNames, root: Node) -> Iterator[Problem]:
-    expect, record, metrics = experiment.expect, experiment.record, experiment.metric_names
-    computed = [*metrics, *(f"validation_{name}" for name in metrics), "loss", "loss_epoch", "validation_loss"]
+    expect, record = experiment.expect, experiment.record
     for name in expect.metrics:
-        if name not in computed:
-            hint = did_you_mean(name, computed) or f"add {name} to metrics:"
-            yield Problem(f"the metric '{name}' is not computed", ("expect", "metrics", name), hint, key=True)
+        yield from experiment.metric_problems(
+            name, ("expect", "metrics", name), key=True, computed=[*experiment.computed_names, "loss_epoch"]
+        )
     if names.parameters is not None:
-        columns = [*_ROW, *computed, *names.parameters, *record.formulas, *record.after]
+        columns = [*_ROW, *experiment.computed_names, *names.parameters, *record.formulas, *record.after]
         for position, row in enumerate(expect.trace):
             path: ConfigPath = ("expect", "trace", position)
             node = root.at((*path, "values"))
             for name in row.values:
                 if name not in columns and "." not in name:
-                    yield from _unknown(name, columns, "column", (*path, *(("values",) if node else ()), name))
+                    yield from unknown("column", name, columns, (*path, *(("values",) if node else ()), name))
     if expect.predictions is not None and names.inputs is not None:
         for name in expect.predictions.inputs:
-            yield from _unknown(name, names.inputs, "input", ("expect", "predictions", name))
+            yield from unknown("input", name, names.inputs, ("expect", "predictions", name))

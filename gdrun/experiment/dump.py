@@ -9,7 +9,6 @@ from typing import Any
 
 from gdrun.config.scalars import written
 from gdrun.config.section import Section
-from gdrun.models.formula import Parameter
 
 from .experiment import Experiment
 
@@ -59,20 +58,26 @@ def dump_part(name: str, section: Section) -> str:
 
 
 def _plain(value: Any, *, all_keys: bool = False) -> Any:
-    """Return sections as dicts, and a parameter that is only a value as that value."""
-    if (
-        isinstance(value, Parameter)
-        and value == Parameter.model_construct(value=value.value)
-        and value.value is not None
-    ):
-        return _plain(value.value)
+    """Return sections as dicts, or as the bare values that they are short for."""
     if isinstance(value, Section):
+        if (bare := _bare(value)) is not None:
+            return _plain(bare)
         return dict(_settings(value, all_keys))
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def _bare(section: Section) -> Any:
+    """Return the value that the section is written as, where that is its short form; else None."""
+    short = section.short
+    if not section.written_short or short is None:
+        return None
+    fields = type(section).model_fields.items()
+    is_alone = all(name == short or getattr(section, name) == field.get_default() for name, field in fields)
+    return getattr(section, short) if is_alone else None
 
 
 def _settings(section: Section, all_keys: bool) -> Iterator[tuple[str, Any]]:
@@ -84,14 +89,14 @@ def _settings(section: Section, all_keys: bool) -> Iterator[tuple[str, Any]]:
             continue
         if value == default and value in ({}, (), ""):
             continue
-        if name in ("expect", "sweep") and value == default:
+        if isinstance(value, Section) and value.left_out and value == default:
             continue
         if name == type(section).gathers and not fields.keys() & value.keys():
             yield from _plain(value).items()
             continue
-        # Validation data inherits the settings it leaves out, so one that is null has to be written.
-        is_data = name == "validation" and isinstance(value, Section) and hasattr(value, "kind")
-        yield field.alias or name, _plain(value, all_keys=is_data)
+        # A section that inherits the settings it leaves out has to be written with those that are null.
+        is_heir = name == section.inherits and isinstance(value, Section) and value.inherits == name
+        yield field.alias or name, _plain(value, all_keys=is_heir)
 
 
 def _rank(section: type[Section], name: str) -> int:

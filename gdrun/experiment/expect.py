@@ -117,6 +117,8 @@ class ExpectedTrials(Section):
 class Expect(Section):
     """Expected results, which `gdrun check` asserts. Tolerances are 0 unless given."""
 
+    left_out = True
+
     rtol: NonNegative = 0.0
     """Relative tolerance of every value that gives none itself."""
     atol: NonNegative = 0.0

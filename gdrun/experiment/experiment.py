@@ -1,17 +1,23 @@
 """Section of the whole file: an experiment."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from gdrun.config.custom import CustomSection
 from gdrun.config.section import Count, Formula, Identifier, PositiveInteger, Section, Whole, by_form
 from gdrun.data import Data
-from gdrun.losses import Loss
+from gdrun.errors import ConfigPath, Problem
+from gdrun.losses import Loss, default_loss
+from gdrun.losses.base import LossSection
+from gdrun.metric_names import MetricName
 from gdrun.metrics import Metric
 from gdrun.models import Model
 from gdrun.optimizers import Optimizer
 from gdrun.schedules.sections import Schedule
+from gdrun.suggest import did_you_mean
 
 from .checkpoint import CheckpointSettings
 from .expect import Expect
@@ -103,6 +109,59 @@ class Experiment(Section):
     """The sweep that `gdrun sweep` makes when its command line names no axis; `train` ignores it."""
 
     @property
+    def objective_loss(self) -> LossSection:
+        """The loss that is minimised: where the config gives none, mse with a target, else the model's output."""
+        return self.loss or default_loss(has_target=self.data is not None and self.data.has_target)
+
+    @property
     def metric_names(self) -> list[str]:
         """The names of the metrics, in order."""
-        return [metric if isinstance(metric, str) else metric.name for metric in self.metrics]
+        return [metric.name for metric in self.metrics]
+
+    @property
+    def computed_names(self) -> tuple[str, ...]:
+        """The names of the loss and the metrics, of validation data too, that are computed at the end of a run."""
+        names = ("loss", *self.metric_names)
+        validated = self.data is not None and self.data.validation is not None
+        return (*names, *(f"validation_{name}" for name in names)) if validated else names
+
+    def metric_problems(
+        self,
+        name: str,
+        path: ConfigPath,
+        *,
+        key: bool = False,
+        computed: Sequence[str] | None = None,
+        wrong: str = "is not computed",
+    ) -> Iterator[Problem]:
+        """Yield the problem of a metric that the config asks for at `path` and that is not among `computed`.
+
+        Args:
+            computed: None: `computed_names`.
+            wrong: the problem in words.
+        """
+        computed, metric = computed or self.computed_names, name.removeprefix("validation_")
+        if name in computed:
+            return
+        if name != metric and "validation_loss" not in computed:
+            hint: str | None = f"add data.validation, or name {computed[0]} here"
+        elif metric in get_args(MetricName):
+            hint = f"add {metric} to metrics"
+        else:
+            hint = did_you_mean(name, computed, allowed="it can be")
+        yield Problem(f"the metric '{name[:64]}' {wrong}", path, hint, key=key)
+
+    def watch_problems(self, watchable: Sequence[str]) -> Iterator[Problem]:
+        """Yield rules that watch a metric which is not among `watchable`, those that an epoch ends with."""
+        for path, watch in self.schedule.watches():
+            is_written = "metric" in watch.model_fields_set
+            place = (*path, "metric") if is_written else path
+            wrong = "is not known at the end of an epoch"
+            yield from self.metric_problems(watch.metric, place, key=not is_written, computed=watchable, wrong=wrong)
+
+    def custom_parts(self) -> Iterator[tuple[ConfigPath, CustomSection]]:
+        """Yield every part that a plugin brings, with its place."""
+        sections: dict[ConfigPath, object] = {(name,): getattr(self, name) for name in ("data", "model", "loss")}
+        sections |= {("data", "validation"): getattr(self.data, "validation", None), ("optimizer",): self.optimizer}
+        sections |= {("metrics", position): metric for position, metric in enumerate(self.metrics)}
+        yield from ((path, section) for path, section in sections.items() if isinstance(section, CustomSection))

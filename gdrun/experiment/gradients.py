@@ -1,10 +1,13 @@
 """Section `gradients:`, derivatives of the loss written by hand."""
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from gdrun.config.section import Formula, Section
+from gdrun.errors import Problem
+from gdrun.suggest import unknown
 
 
 class Gradients(Section):
@@ -16,3 +19,8 @@ class Gradients(Section):
     prediction, define, loss."""
     use: bool = False
     """Train with them in place of the tape's; parameters that `of` leaves out keep the tape's."""
+
+    def problems(self, names: Sequence[str]) -> Iterator[Problem]:
+        """Yield parameters that are not among `names`, all of the model's."""
+        for name in self.of:
+            yield from unknown("parameter", name, names, ("gradients", "of", name))

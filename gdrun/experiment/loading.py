@@ -12,9 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gdrun.config.custom import PluginContext
 from gdrun.config.document import MAX_BYTES, read_document
 from gdrun.config.files import read_regular_file
-from gdrun.config.forms import Form, kind_of
+from gdrun.config.forms import Form
 from gdrun.config.inherit import inherit
 from gdrun.config.merge import put
 from gdrun.config.overrides import Override, apply_overrides, parse_overrides
@@ -26,7 +27,6 @@ from gdrun.errors import ConfigError, ConfigPath, Place, Problem
 from .checks import check
 from .experiment import Experiment
 from .gallery import PREFIX, gallery_path
-from .plugin_parts import bind, plugin_problems
 
 EXPERIMENT = Form(Experiment)
 
@@ -172,29 +172,15 @@ def _check(
     """Return the checked experiment; raise the problems of form, or those between settings, all together."""
     experiment = None
     try:
-        experiment = Experiment.model_validate(root.plain())
+        experiment = Experiment.model_validate(root.plain(), context=PluginContext(plugins, directory))
     except ValidationError as error:
         problems = [*problems, *validation_problems(error, root, EXPERIMENT)]
     if experiment is not None:
         problems = [*problems, *check(experiment, root)]
-    if _has_custom(root):
-        plain = root.plain()
-        problems += plugin_problems(plain if isinstance(plain, dict) else {}, plugins, directory)
     if experiment is None or problems:
         assert problems
         raise ConfigError(in_order([locate(problem, root) for problem in problems], order), source=name)
-    if _has_custom(root):
-        experiment = bind(experiment, plugins)
     return experiment
-
-
-def _has_custom(root: Node) -> bool:
-    """Return whether a part of the config is a plugin's."""
-    data, metrics = root.child("data"), root.child("metrics")
-    parts = [data, data.child("validation") if data is not None else None]
-    parts += [root.child(part) for part in ("model", "loss", "optimizer")]
-    parts += metrics.value if metrics is not None and isinstance(metrics.value, list) else []
-    return any(kind_of(part) == "custom" for part in parts)
 
 
 def _read(source: str | Path | bytes | bytearray | memoryview) -> tuple[str, Path | None, bytes]:

@@ -1,6 +1,6 @@
 """Spaces, the values that a key takes in a sweep: `log:1e-4:1:50`, `0.1,0.2,0.4`, `uniform:0:1`, a list.
 
-This is only the grammar: text to ends and counts, every mistake with its place. `gdrun.sweeping.space` computes the
+This is only the grammar: text to ends and counts, every mistake with its place. `gdrun.sweeping.axis` computes the
 values.
 """
 

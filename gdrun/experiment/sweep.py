@@ -61,6 +61,8 @@ class Search(ShortSection):
 class Sweep(Section):
     """The sweep that `gdrun sweep` makes when its command line names no axis."""
 
+    left_out = True
+
     over: Spaces = Field(default_factory=dict)
     """Key -> space: a list, lin:0:1:11 and log:1e-4:1:50 (ends included), range:0:5 (half-open), uniform:0:1,
     loguniform:1e-5:1. Several keys make a grid, the first one slowest."""

@@ -8,7 +8,7 @@ from gdrun.config.forms import Form
 from gdrun.config.overrides import Override, dotted, find
 from gdrun.config.source import Node
 from gdrun.errors import ConfigError, ConfigPath, Problem
-from gdrun.suggest import did_you_mean
+from gdrun.suggest import unknown
 
 from .axes import AxisEntry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
 from .experiment import Experiment
@@ -41,33 +41,22 @@ def sweep_problems(experiment: Experiment, root: Node, parameters: Sequence[str]
         problems += _axes_problems(experiment, root, form, entries, axes)
     for position, trials in enumerate(experiment.expect.trials):
         for name in trials.parameters if parameters is not None else ():
-            assert parameters is not None
-            if name not in parameters:
-                path = ("expect", "trials", position, "parameters", name)
-                hint = did_you_mean(name, parameters, allowed="there are")
-                problems.append(Problem(f"there is no parameter '{name}'", path, hint, key=True))
+            problems += unknown("parameter", name, parameters or (), ("expect", "trials", position, "parameters", name))
     return problems
 
 
 def _metric_problems(experiment: Experiment) -> Iterator[Problem]:
     """Yield metrics that trials are ranked or checked by and that are not computed."""
-    computed = ["loss", *experiment.metric_names]
-    if experiment.data is not None and experiment.data.validation is not None:
-        computed += [f"validation_{name}" for name in computed]
     sweep = experiment.sweep
     ranking: list[tuple[ConfigPath, str]] = [(("sweep", "metric"), sweep.metric)]
     if sweep.search is not None and sweep.search.metric is not None:
         ranking.append((("sweep", "search", "metric"), sweep.search.metric))
     for path, metric in ranking:
-        if metric not in computed:
-            hint = did_you_mean(metric, computed, allowed="it can be")
-            yield Problem(f"the metric '{metric[:64]}' is not computed", path, hint)
+        yield from experiment.metric_problems(metric, path)
     for position, trials in enumerate(experiment.expect.trials):
         for name in trials.metrics:
-            if name not in computed:
-                hint = did_you_mean(name, computed) or f"add {name} to metrics:"
-                place = ("expect", "trials", position, "metrics", name)
-                yield Problem(f"the metric '{name}' is not computed", place, hint, key=True)
+            path = ("expect", "trials", position, "metrics", name)
+            yield from experiment.metric_problems(name, path, key=True)
 
 
 def _axes_problems(

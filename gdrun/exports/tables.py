@@ -78,7 +78,7 @@ def parquet_bytes(runs: Sequence[Run]) -> bytes:
 
 
 def _alike(runs: Sequence[Run]) -> Sequence[Run]:
-    if len({run.info.is_sweep for run in runs}) > 1:
+    if len({run.is_sweep for run in runs}) > 1:
         raise UsageError("runs have a row a step and sweeps a row a trial: they do not go into one table")
     return runs
 
@@ -90,7 +90,7 @@ def _id_column(runs: Sequence[Run]) -> list[str]:
 
 
 def _columns(run: Run) -> dict[str, Any]:
-    if not run.info.is_sweep:
+    if not run.is_sweep:
         return dict(flat_columns(run))
     rows = run.trials
     return {name: [cell(row[name]) for row in rows] for name in (rows[0] if rows else ())}

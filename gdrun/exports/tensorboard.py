@@ -168,7 +168,7 @@ def export_tensorboard(runs: Sequence[Run], output: str | None) -> list[str]:
         if target.exists():
             raise UsageError(f"{safe_text(target)} exists; it is not replaced", hint="name another folder with -o")
     for run, target in zip(runs, targets, strict=True):
-        if run.info.is_sweep:
+        if run.is_sweep:
             _write_sweep(run, target)
         else:
             _write_run(run, target)

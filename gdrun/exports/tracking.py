@@ -75,7 +75,7 @@ class _Log:
         identity = self._begin(run.id, tags)
         self._settings(identity, hyperparameters(run))
         self._results(identity, finite_numbers(info.final), info.steps or 0)
-        if run.info.is_sweep:
+        if run.is_sweep:
             self._trials(identity)
         else:
             self._curve(identity, curve_of(run))

@@ -8,6 +8,7 @@ import difflib
 import math
 import re
 from collections.abc import Sequence as SequenceOf
+from functools import lru_cache
 from typing import Any
 
 from gdrun.errors import FormulaError
@@ -60,12 +61,18 @@ def parse(text: str | int | float | complex | SequenceOf[Any]) -> Expression:
             LocatedFormulaError that knows the element, and the offset counts in that element's text.
     """
     if isinstance(text, str):
-        return _expression(text, _read(text))
+        return _parse_text(text)
     if isinstance(text, bool) or not isinstance(text, int | float | complex | list | tuple):
         raise FormulaError(f"{_described(text)} is not a formula", hint="write a number, a formula or a list of them")
     writer = _ListWriter()
     root = writer.node(text, ())
     return _expression("".join(writer.pieces), root, tuple(writer.elements) if isinstance(text, list | tuple) else ())
+
+
+@lru_cache(maxsize=4096)
+def _parse_text(text: str) -> Expression:
+    # Validation, checks and building each need it.
+    return _expression(text, _read(text))
 
 
 class _ListWriter:

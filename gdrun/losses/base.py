@@ -13,6 +13,7 @@ import numpy as np
 from gdrun.config.section import NonNegative, Section
 from gdrun.errors import ComponentError, ConfigPath, Problem, ShapeError
 from gdrun.formula.evaluate import Scope
+from gdrun.suggest import unknown
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -38,6 +39,11 @@ class Penalty(Section):
     of: tuple[str, ...] | None = None
     """Parameters that are penalised; null: every trainable one."""
 
+    def problems(self, names: Sequence[str]) -> Iterator[Problem]:
+        """Yield parameters that are not among `names`, all of the model's."""
+        for position, name in enumerate(self.of or ()):
+            yield from unknown("parameter", name, names, ("of", position), key=False)
+
     def build(self, trainable: Sequence[str], names: Sequence[str]) -> Callable[[ValuesByName], Any]:
         """Return (values by name) -> l1 * sum(|w|) + l2 * sum(w**2).
 
@@ -48,11 +54,9 @@ class Penalty(Section):
         """
         from .functions import penalty
 
+        for problem in self.problems(names):
+            raise ComponentError.of(problem)
         chosen = trainable if self.of is None else self.of
-        for position, name in enumerate(chosen):
-            if name not in names:
-                hint = f"there are: {', '.join(names)}"
-                raise ComponentError(f"there is no parameter '{name}'", hint=hint, within=("of", position))
 
         def weighed(values: ValuesByName) -> Any:
             l1, l2 = (lane_setting(values, f"loss.penalty.{name}", getattr(self, name)) for name in ("l1", "l2"))
@@ -81,10 +85,10 @@ class LossSection(Section):
     takes_labels: ClassVar[bool] = False
     """True where targets are class numbers 0, 1, ..., one an example."""
     signed: ClassVar[bool] = False
-    """Whether predictions are scores for targets -1 and 1."""
+    """True where predictions are scores for targets -1 and 1."""
     activation: ClassVar[str | None] = None
     """The activation that makes probabilities of logits, for losses of probabilities."""
-    place: ClassVar[ConfigPath] = ("loss",)
+    error_path: ClassVar[ConfigPath] = ("loss",)
     """The place of its mistakes in the config."""
     lane_settings: ClassVar[frozenset[ConfigPath]] = frozenset({("penalty", "l1"), ("penalty", "l2")})
     """Numbers that may differ between the lanes of a sweep, by their paths below `loss`."""
@@ -120,6 +124,11 @@ class LossSection(Section):
     def predicts_logits(self) -> bool:
         """True where predictions are logits."""
         return False
+
+    @property
+    def predicts_sigmoid_logits(self) -> bool:
+        """True where a sigmoid makes the probability of class 1 of a prediction."""
+        return self.predicts_logits and self.activation == "sigmoid"
 
     def warnings(self, last_activation: str | None) -> tuple[str, ...]:
         """Return warnings for the user, given the activation that the model ends with; None: not known."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class CustomLoss(CustomSection, LossSection):
     """A loss that a plugin computes of target and prediction."""
 
-    place = ("loss", "name")
+    part = "loss"
 
     kind: Literal["custom"]
     reduction: Literal["mean", "sum"] = "mean"

@@ -28,14 +28,14 @@ def custom_loss(
         value = plugin_value(function, target, prediction, caller, dtype)
         if value.shape.rank == 0:
             if weights is not None:
-                raise caller.wrong(
+                raise caller.error(
                     "gives one number for all examples, so the weights of data do not reach it",
                     "return a number an example: gdrun weighs and averages them",
                 )
             return value
         size = None if target is None else target.shape[0]
         if size is not None and value.shape[0] != size:
-            raise caller.wrong(
+            raise caller.error(
                 f"gives shape {tuple(value.shape)} for {size} examples", "a scalar, or a first axis of examples"
             )
         return reduce(value, reduction, weights)
@@ -45,14 +45,14 @@ def custom_loss(
 
 def plugin_value(function: Any, target: Any, prediction: Any, caller: Caller, dtype: tf.DType) -> tf.Tensor:
     """Return the result of a plugin's function as a tensor of `dtype`. Raises: PluginError."""
-    with caller.running():
+    with caller.calling():
         value = function(target, prediction)
         if value is None:
-            raise caller.wrong("returned nothing", "return the value")
+            raise caller.error("returned nothing", "return the value")
         value = tf.convert_to_tensor(value, dtype) if isinstance(value, int | float) else tf.convert_to_tensor(value)
         if value.dtype.is_bool or value.dtype.is_integer:
             value = tf.cast(value, dtype)
     if value.dtype != dtype:
         hint = "make constants of the prediction's dtype: tf.constant(2.0, prediction.dtype)"
-        raise caller.wrong(f"gives {value.dtype.name}, but the run's precision is {dtype.name}", hint)
+        raise caller.error(f"gives {value.dtype.name}, but the run's precision is {dtype.name}", hint)
     return value

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from gdrun.config.section import Formula, read_formula
+from gdrun.config.section import Formula
 from gdrun.formula.evaluate import Scope, evaluate
+from gdrun.formula.parse import parse
 
 from .base import LossFunction, LossSection, scalar
 
@@ -18,7 +19,7 @@ class FormulaLoss(LossSection):
 
     compares = False
     weighs_examples = False
-    place = ("loss", "formula")
+    error_path = ("loss", "formula")
 
     kind: Literal["formula"]
     formula: Formula
@@ -28,7 +29,7 @@ class FormulaLoss(LossSection):
         return {"formula": self.formula}
 
     def build(self, dtype: tf.DType) -> LossFunction:
-        expression = read_formula(self.formula)
+        expression = parse(self.formula)
 
         def loss(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
             return scalar(evaluate(expression, scope, owner="loss.formula"), dtype)
@@ -42,7 +43,7 @@ class OutputLoss(LossSection):
     is_the_models_output = True
     compares = False
     weighs_examples = False
-    place = ("model", "formula")
+    error_path = ("model", "formula")
 
     kind: Literal["output"]
     maximize: bool = False

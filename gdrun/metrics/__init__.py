@@ -3,14 +3,14 @@ a loss has its function already."""
 
 from typing import Annotated
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Tag, ValidateAs
 
 from gdrun.metric_names import MetricName
 
-from .sections import CustomMetric, FormulaMetric, metric_form
+from .sections import CustomMetric, FormulaMetric, NamedMetric, metric_form
 
 Metric = Annotated[
-    Annotated[MetricName, Tag("<scalar>")]
+    Annotated[NamedMetric, ValidateAs(MetricName, NamedMetric.of), Tag("<scalar>")]
     | Annotated[FormulaMetric, Tag("<mapping>")]
     | Annotated[CustomMetric, Tag("<custom>")],
     Discriminator(metric_form),

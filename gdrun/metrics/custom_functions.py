@@ -17,7 +17,7 @@ def custom_metric(function: Callable[[Any, Any], Any], caller: Caller) -> Callab
     def metric(prediction: Any, target: tf.Tensor | None, dtype: tf.DType) -> tf.Tensor:
         value = plugin_value(function, target, prediction, caller, dtype)
         if value.shape.num_elements() != 1:
-            raise caller.wrong(f"must give one number, it gives shape {tuple(value.shape)}")
+            raise caller.error(f"must give one number, it gives shape {tuple(value.shape)}")
         return tf.reshape(value, [])
 
     return metric

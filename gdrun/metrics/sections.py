@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from gdrun.config.custom import CustomSection
 from gdrun.config.plugin_calls import bound_function
-from gdrun.config.section import Formula, Identifier, Section, read_formula
+from gdrun.config.section import Formula, Identifier, Section
 from gdrun.errors import ConfigPath
 from gdrun.formula.evaluate import Scope, evaluate
+from gdrun.formula.parse import parse
 from gdrun.losses.base import LossSection, one_or_named, one_prediction, scalar
 from gdrun.metric_names import MetricName
 
@@ -20,65 +21,94 @@ MetricFunction: TypeAlias = "Callable[[Scope, Any, tf.Tensor, tf.Tensor | None],
 """(scope, prediction, loss, target) -> scalar."""
 
 
-def build_named(name: MetricName, loss: LossSection, dtype: tf.DType) -> MetricFunction:
-    """Return a metric by its name, which reads predictions as `loss` does."""
-    from .named import named_metric
+class MetricSection(Section):
+    """A kind of metric."""
 
-    function = named_metric(name, from_logits=loss.predicts_logits, signed=loss.signed)
-    return lambda scope, prediction, value, target: function(one_prediction(prediction, dtype), target)  # type: ignore[arg-type]
+    if TYPE_CHECKING:
+        name: str
+
+    compares: ClassVar[bool] = False
+    """True where it compares one prediction with a target."""
+    error_path: ClassVar[ConfigPath] = ()
+    """The place of its mistakes, below the metric."""
+
+    def build(self, loss: LossSection, dtype: tf.DType, owner: str) -> MetricFunction:
+        """Return the metric.
+
+        Args:
+            loss: the experiment's, which says how predictions are to be read.
+            owner: names the draws of its formulas.
+        """
+        raise NotImplementedError
+
+    def formulas(self) -> dict[str, Any]:
+        """Return the formulas of the section by their keys."""
+        return {}
 
 
-class FormulaMetric(Section):
+class NamedMetric(MetricSection):
+    """A metric of `gdrun.metric_names`, written as its name alone."""
+
+    short = "name"
+    written_short = True
+    compares = True
+
+    name: MetricName
+    """Name of the metric."""
+
+    @classmethod
+    def of(cls, name: MetricName) -> NamedMetric:
+        """Return the metric that a config gives as its name."""
+        return cls(name=name)
+
+    def build(self, loss: LossSection, dtype: tf.DType, owner: str) -> MetricFunction:
+        from .named import named_metric
+
+        function = named_metric(self.name, from_logits=loss.predicts_logits, signed=loss.signed)
+        return lambda scope, prediction, value, target: function(one_prediction(prediction, dtype), target)  # type: ignore[arg-type]
+
+
+class FormulaMetric(MetricSection):
     """A metric by formula."""
 
-    place: ClassVar[ConfigPath] = ("formula",)
-    """The place of its mistakes, below the metric."""
+    error_path = ("formula",)
 
     name: Identifier
     """Name of the metric in rows and summaries."""
     formula: Formula
     """A scalar of prediction, target, inputs, parameters and constants, over all examples."""
 
-    def build(self, dtype: tf.DType, owner: str) -> MetricFunction:
-        """Return the metric. `owner` names its draws."""
-        expression = read_formula(self.formula)
+    def build(self, loss: LossSection, dtype: tf.DType, owner: str) -> MetricFunction:
+        expression = parse(self.formula)
 
-        def metric(scope: Scope, prediction: Any, loss: tf.Tensor, target: tf.Tensor | None) -> tf.Tensor:
-            value = evaluate(expression, scope.adding({"loss": loss}), owner=f"{owner}.formula")
-            return scalar(value, dtype, what="a metric")
+        def metric(scope: Scope, prediction: Any, value: tf.Tensor, target: tf.Tensor | None) -> tf.Tensor:
+            result = evaluate(expression, scope.adding({"loss": value}), owner=f"{owner}.formula")
+            return scalar(result, dtype, what="a metric")
 
         return metric
 
-    def formulas(self) -> tuple[Any, ...]:
-        """Return the formulas of the metric."""
-        return (self.formula,)
+    def formulas(self) -> dict[str, Any]:
+        return {"formula": self.formula}
 
 
-class CustomMetric(CustomSection):
+class CustomMetric(CustomSection, MetricSection):
     """A metric that a plugin computes of target and prediction, over all examples."""
 
-    place: ClassVar[ConfigPath] = ("name",)
+    part = "metric"
 
     kind: Literal["custom"]
     name: Identifier
     """The name that the plugin registers it under, which is also its name in rows and summaries."""
 
-    def build(self, dtype: tf.DType, owner: str) -> MetricFunction:
-        """Return the metric; its errors are PluginErrors."""
+    def build(self, loss: LossSection, dtype: tf.DType, owner: str) -> MetricFunction:
         from .custom_functions import custom_metric
 
         function = custom_metric(*bound_function(self))
         return lambda scope, prediction, loss, target: function(one_or_named(prediction, dtype), target, dtype)
 
-    def formulas(self) -> tuple[Any, ...]:
-        """Return nothing: it is code."""
-        return ()
-
 
 def metric_form(value: Any) -> str:
     """Return the tag of the kind of metric that a value of a config means."""
-    if isinstance(value, Section):
-        return "<mapping>" if isinstance(value, FormulaMetric) else "<custom>"
     if isinstance(value, Mapping):
         return "<custom>" if "kind" in value else "<mapping>"
     return "<scalar>"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from gdrun.config.names import ConfigNames, Use
+from gdrun.config.name_scopes import ConfigNames, Use
 from gdrun.config.section import Section
 from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.evaluate import Scope
@@ -132,9 +132,9 @@ class ModelSection(Section):
         """Return the formulas of the outputs by name, a single one as "prediction"; {} where there are none."""
         return {}
 
-    def initial_formulas(self) -> Iterator[Any]:
-        """Yield the formulas that initial values come from."""
-        yield from ()
+    def is_lane_setting(self, path: ConfigPath) -> bool:
+        """Return whether the setting at `path` below `model` may differ between lanes: an initial value."""
+        return False
 
     @property
     def starts_by_formula(self) -> bool:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.located import located_within
-from gdrun.config.plugin_calls import Caller, as_array, bound_function, checked_name, kind_of
+from gdrun.config.plugin_calls import Caller, as_array, bound_function, checked_name, type_in_words
 from gdrun.formula.evaluate import Scope
 from gdrun.plugin import Model
 from gdrun.random_streams import stream
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 class CustomModel(CustomSection, ModelSection):
     """A model that a plugin makes."""
 
+    part = "model"
     needs_data = False
 
     kind: Literal["custom"]
@@ -36,14 +36,13 @@ class CustomModel(CustomSection, ModelSection):
         make, caller = bound_function(self)
         shapes = {name: shape[1:] for name, shape in context.inputs.items()}
         numbers = context.random or stream(context.seed, "initial of a custom model")
-        with located_within("name"):
-            return custom_model(
-                lambda: make(shapes, numbers),
-                caller,
-                inputs=context.inputs,
-                taken=(*context.constants, *context.inputs),
-                dtype=tf.as_dtype(context.precision),
-            )
+        return custom_model(
+            lambda: make(shapes, numbers),
+            caller,
+            inputs=context.inputs,
+            taken=(*context.constants, *context.inputs),
+            dtype=tf.as_dtype(context.precision),
+        )
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class PluginFunction(ModelFunction):
             # The plugin computes all outputs in one call, which is made once an evaluation.
             if not latest or latest[-1][0] is not scope:
                 values = {name: scope[name] for name in self.initial}
-                with self.caller.running():
+                with self.caller.calling():
                     latest[:] = [(scope, self.predict(values, {name: scope[name] for name in inputs}))]
             return latest[-1][1]
 
@@ -96,32 +95,32 @@ def custom_model(
     """
     import tensorflow as tf
 
-    with caller.running():
+    with caller.calling():
         made = make()
     if isinstance(made, tuple) and len(made) == 2:
         made = Model(*made)
     if not isinstance(made, Model) or not isinstance(made.parameters, Mapping) or not callable(made.predict):
-        raise caller.wrong(f"returned {kind_of(made)}", "it must return gdrun.plugin.Model(parameters, predict)")
+        raise caller.error(f"returned {type_in_words(made)}", "it must return gdrun.plugin.Model(parameters, predict)")
     initial = {}
     for name, value in made.parameters.items():
         name = checked_name(name, caller, "a parameter", dotted=True)
         if name in taken:
-            raise caller.wrong(f"has a parameter '{name}', which is the name of something else in the config")
+            raise caller.error(f"has a parameter '{name}', which is the name of something else in the config")
         raw = as_array(value, f"parameter '{name}'", caller)
         if raw.dtype.kind not in "biufc" or not np.all(np.isfinite(raw)):
-            raise caller.wrong(f"starts the parameter '{name}' at what is no finite number")
+            raise caller.error(f"starts the parameter '{name}' at what is no finite number")
         initial[name] = Initial(raw, name not in made.fixed)
     if unknown := sorted(map(str, set(made.fixed) - initial.keys())):
-        raise caller.wrong(f"fixes '{safe_text(unknown[0], limit=60)}', which is no parameter of it")
+        raise caller.error(f"fixes '{safe_text(unknown[0], limit=60)}', which is no parameter of it")
     if not any(value.trainable for value in initial.values()):
-        raise caller.wrong("has no parameter to train")
+        raise caller.error("has no parameter to train")
     wide = tf.complex64 if dtype == tf.float32 else tf.complex128
     values = {
         name: tf.TensorSpec(value.raw.shape, wide if value.raw.dtype.kind == "c" else dtype)
         for name, value in initial.items()
     }
     input_specs = {name: tf.TensorSpec(shape, dtype) for name, shape in inputs.items()}
-    with caller.running():
+    with caller.calling():
         predict = made.predict
         traced = tf.function(lambda a, b: predict(a, b), autograph=False).get_concrete_function(values, input_specs)
     return PluginFunction(initial, made.predict, _outputs(traced.structured_outputs, dtype, caller), caller)
@@ -133,13 +132,13 @@ def _outputs(result: Any, dtype: tf.DType, caller: Caller) -> tuple[str, ...]:
 
     named = result if isinstance(result, Mapping) else {"prediction": result}
     if isinstance(result, Mapping) and not result:
-        raise caller.wrong("predicts nothing: its dict of outputs is empty")
+        raise caller.error("predicts nothing: its dict of outputs is empty")
     for name, value in named.items():
         which = "its prediction" if named is not result else f"its output '{name}'"
         if not tf.is_tensor(value) and not isinstance(value, tf.TensorSpec):
-            raise caller.wrong(f"gives {kind_of(value)} as {which}", "a tensor, or a dict of named outputs")
+            raise caller.error(f"gives {type_in_words(value)} as {which}", "a tensor, or a dict of named outputs")
         if value.dtype.is_floating and value.dtype != dtype:
-            raise caller.wrong(
+            raise caller.error(
                 f"gives {which} as {value.dtype.name}, but the run's precision is {dtype.name}",
                 "make constants of the parameters' dtype: tf.constant(2.0, x.dtype)",
             )

@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.located import formula_at, located, located_within
-from gdrun.config.names import ConfigNames, Use
+from gdrun.config.located import at_config_path, formula_at, located_within
+from gdrun.config.name_scopes import ConfigNames, Use
 from gdrun.config.section import Formula, Identifier, NetworkName, PositiveInteger, ShortSection, by_form
 from gdrun.errors import ComponentError, ConfigPath, Problem, ShapeError
 from gdrun.formula import numpy_ops
@@ -35,6 +35,7 @@ class Parameter(ShortSection):
 
     exclusive = (("value", "raw", "init"),)
     short = "value"
+    written_short = True
 
     value: Formula | None = None
     """Initial value in the parameter's own domain: a number, an array, or a formula of constants."""
@@ -126,9 +127,8 @@ class FormulaModel(ModelSection):
     def output_formulas(self) -> Mapping[str, Any]:
         return self.formula if isinstance(self.formula, Mapping) else {"prediction": self.formula}
 
-    def initial_formulas(self) -> Iterator[Any]:
-        for parameter in self.parameters.values():
-            yield from (text for text in (parameter.value, parameter.raw, parameter.init) if text is not None)
+    def is_lane_setting(self, path: ConfigPath) -> bool:
+        return path[:1] == ("parameters",) and path[2:] in ((), ("value",), ("raw",), ("init",))
 
     @property
     def starts_by_formula(self) -> bool:
@@ -154,7 +154,7 @@ class FormulaModel(ModelSection):
         for name, parameter in self.parameters.items():
             for key, text in (("value", parameter.value), ("raw", parameter.raw), ("init", parameter.init)):
                 if not (key == "init" and text in INITIALIZERS):
-                    yield Use(("model", "parameters", name, key), text, names.constants)
+                    yield Use(("model", "parameters", name, key), text, names.constants, phase="start")
         path: ConfigPath = ("model", "formula")
         for name, text in self.output_formulas().items():
             yield Use.of_examples((*path, name) if self.output_names() else path, text, names)
@@ -167,8 +167,7 @@ class FormulaModel(ModelSection):
             yield Problem("the model has no parameter to train", path, "model.parameters: {a: 1.0}", key=True)
         for name in self.networks:
             if name not in used:
-                path = ("model", "networks", name)
-                yield Problem(f"network '{name}' is never called", path, f"call it: {name}(x)", key=True)
+                yield never_called(name)
         for name in trained:
             if reached is not None and name not in reached:
                 message = f"parameter '{name}' gets no gradient: the loss does not depend on it"
@@ -228,6 +227,12 @@ class FormulaFunction(ModelFunction):
         return BoundModel(self.formulas, functions, updates)
 
 
+def never_called(network: str) -> Problem:
+    """Return the problem of a network that no formula of the model or the loss calls."""
+    path = ("model", "networks", network)
+    return Problem(f"network '{network}' is never called", path, f"call it: {network}(x)", key=True)
+
+
 def _evaluated(
     text: Any, context: ModelContext, random: RandomNumbers, draw_shape: tuple[int, ...] | None = None
 ) -> np.ndarray:
@@ -255,7 +260,7 @@ def probe_networks(
     def caller(position: int, name: str, network: Network) -> Callable[..., Any]:
         def run(x: Any) -> Any:
             if name not in built:
-                with located("model", "networks", name):
+                with at_config_path("model", "networks", name):
                     # Far apart: each network takes as many seeds as it has layers.
                     own_seed = seed + 7919 * (position + 1)
                     built[name] = network.build_network((None, *x.shape[1:]), seed=own_seed, precision=precision)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from gdrun.config.names import Use
+from gdrun.config.name_scopes import Use
 from gdrun.config.section import Section
 from gdrun.errors import ConfigPath, Problem
 
@@ -83,7 +83,7 @@ class AppliesAtPoint(Protocol):
     def apply_at(
         self, state: State, point: LocalObjective, learning_rate: tf.Tensor
     ) -> tuple[State, tuple[tf.Tensor, ...]]:
-        """See `PointUpdate`."""
+        """Return what `PointUpdate.apply_at` does."""
 
 
 @runtime_checkable
@@ -273,10 +273,6 @@ class OptimizerSection(Section):
     def is_switch(self, path: ConfigPath) -> bool:
         """Return whether the lane setting at `path` turns something off at 0 or null, which is another program."""
         return False
-
-    def formulas(self) -> tuple[Any, ...]:
-        """Return the formulas that are evaluated in each update."""
-        return ()
 
     def start_formulas(self) -> tuple[Any, ...]:
         """Return the formulas that are evaluated once, for the state before the first update."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.located import located_within
 from gdrun.config.plugin_calls import bound_function
 from gdrun.config.section import NonNegative
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 class CustomOptimizer(CustomSection, OptimizerSection):
     """An optimizer that a plugin brings: a Keras optimizer, or an update rule."""
 
+    part = "optimizer"
+
     kind: Literal["custom"]
     learning_rate: NonNegative = 0.01
     """Step size; the schedule's factor multiplies it."""
@@ -28,5 +29,4 @@ class CustomOptimizer(CustomSection, OptimizerSection):
         from .custom_update import custom_update
 
         make, caller = bound_function(self)
-        with located_within("name"):
-            return custom_update(make, caller, parameters.specs)
+        return custom_update(make, caller, parameters.specs)

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gdrun.config.plugin_calls import Caller, kind_of
+from gdrun.config.plugin_calls import Caller, type_in_words
 from gdrun.plugin import Rule
 
 from .base import State, Update
@@ -25,7 +25,7 @@ def custom_update(make: Callable[[], Any], caller: Caller, specs: Mapping[str, t
     Raises:
         PluginError: it is something else, or fails, or changes a shape.
     """
-    with caller.running():
+    with caller.calling():
         update = _update_of(make(), caller, tuple(specs))
 
         def first_update(values: Sequence[tf.Tensor], rate: tf.Tensor) -> Any:
@@ -48,9 +48,11 @@ def _update_of(made: Any, caller: Caller, names: tuple[str, ...]) -> Update:
         declared = inspect.signature(type(made).__init__).parameters.values()
         lost = [p.name for p in declared if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in saved]
         if lost:
-            raise caller.wrong(f"gives an optimizer whose get_config leaves out '{lost[0]}'", "add it there")
+            raise caller.error(f"gives an optimizer whose get_config leaves out '{lost[0]}'", "add it there")
         return KerasUpdate(type(made), settings=settings, parameter_names=names)
-    raise caller.wrong(f"returned {kind_of(made)}", "a Keras optimizer, its class, or gdrun.plugin.Rule(init, update)")
+    raise caller.error(
+        f"returned {type_in_words(made)}", "a Keras optimizer, its class, or gdrun.plugin.Rule(init, update)"
+    )
 
 
 class RuleUpdate:
@@ -66,10 +68,12 @@ class RuleUpdate:
         """Return every parameter's state, one after the other."""
         self._keys, state = [], []
         for parameter in parameters:
-            with self._caller.running():
+            with self._caller.calling():
                 own = self._rule.init(parameter)
                 if not isinstance(own, Mapping):
-                    raise self._caller.wrong(f"starts with {kind_of(own)} as state", "a dict of tensors, {} for none")
+                    raise self._caller.error(
+                        f"starts with {type_in_words(own)} as state", "a dict of tensors, {} for none"
+                    )
                 keys = tuple(sorted(own))
                 state += [_like(own[key], parameter.dtype) for key in keys]
             self._keys.append(keys)
@@ -93,12 +97,12 @@ class RuleUpdate:
                 moved.append(parameter)
                 continue
             rate = tf.cast(learning_rate, parameter.dtype)
-            with self._caller.running():
+            with self._caller.calling():
                 result = self._rule.update(dict(zip(keys, own, strict=True)), gradient, parameter, rate)
                 if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[0], Mapping):
-                    raise self._caller.wrong(f"updates to {kind_of(result)}", "return (state, parameter)")
+                    raise self._caller.error(f"updates to {type_in_words(result)}", "return (state, parameter)")
                 if set(result[0]) != set(keys):
-                    raise self._caller.wrong(f"began with the state {list(keys)}, and now has {sorted(result[0])}")
+                    raise self._caller.error(f"began with the state {list(keys)}, and now has {sorted(result[0])}")
                 new_state += [
                     self._same(result[0][key], old, f"state '{key}'") for key, old in zip(keys, own, strict=True)
                 ]
@@ -117,12 +121,12 @@ class RuleUpdate:
     def _same(self, value: Any, old: tf.Tensor, what: str) -> tf.Tensor:
         value = _like(value, old.dtype)
         if value.dtype != old.dtype or value.shape != old.shape:
-            raise self._caller.wrong(
+            raise self._caller.error(
                 f"turns {what}, {old.dtype.name} {tuple(old.shape)}, into {value.dtype.name} {tuple(value.shape)}"
             )
         return value
 
 
 def _like(value: Any, dtype: tf.DType) -> tf.Tensor:
-    """Tensors as they are, numbers and arrays of them in `dtype`."""
+    """Return tensors as they are, numbers and arrays of them in `dtype`."""
     return value if tf.is_tensor(value) else tf.convert_to_tensor(value, dtype)

@@ -127,7 +127,7 @@ class FormulaUpdate:
 
 
 def _like(value: Any, parameter: tf.Tensor) -> tf.Tensor:
-    """A formula's value in the parameter's dtype."""
+    """Return a formula's value in the parameter's dtype."""
     if not tf.is_tensor(value):
         if np.iscomplexobj(value) and not parameter.dtype.is_complex:
             raise FormulaError(

@@ -27,7 +27,7 @@ from gdrun.config.section import (
     Whole,
 )
 from gdrun.errors import ComponentError, ConfigPath, Problem, ResourceError
-from gdrun.suggest import did_you_mean
+from gdrun.suggest import unknown
 
 from .base import NO_LANES, GivenNames, Moved, OptimizerSection, OtherSections, Parameters, Update
 from .stability_limit import (
@@ -196,7 +196,7 @@ class KerasOptimizer(OptimizerSection):
 
     def frozen(self, names: Sequence[str]) -> frozenset[str]:
         for problem in self._group_problems(names):
-            raise ComponentError(problem.message, hint=problem.hint, within=problem.path)
+            raise ComponentError.of(problem)
         return frozenset(name for group in self.groups if group.frozen for name in _members(group.parameters, names))
 
     def problems(self, experiment: OtherSections, names: GivenNames) -> Iterator[Problem]:
@@ -211,9 +211,7 @@ class KerasOptimizer(OptimizerSection):
                 path = ("groups", position, "parameters", place)
                 members = _members((written,), names)
                 if not members:
-                    yield Problem(
-                        f"there is no parameter '{written}'", path, did_you_mean(written, names, allowed="there are")
-                    )
+                    yield from unknown("parameter", written, names, path, key=False)
                 for name in members:
                     if group_of.setdefault(name, position) != position:
                         yield Problem(f"'{name}' is in two groups", path, "a parameter belongs to one group at most")
@@ -405,7 +403,7 @@ class Adagrad(KerasOptimizer):
     learning_rate: NonNegative = 0.001
     """Step size."""
     initial_accumulator_value: NonNegative = 0.1
-    """Where the accumulated squares start."""
+    """Initial value of the accumulated squares."""
     epsilon: NonNegative = 1e-7
     """Added to the accumulated squares."""
 
@@ -438,9 +436,9 @@ class Ftrl(KerasOptimizer):
     learning_rate: NonNegative = 0.001
     """Step size."""
     learning_rate_power: Annotated[Number, Field(le=0)] = -0.5
-    """How the step size falls with the accumulated squares."""
+    """Power of the accumulated squares that the step size falls with."""
     initial_accumulator_value: NonNegative = 0.1
-    """Where the accumulated squares start."""
+    """Initial value of the accumulated squares."""
     l1_regularization_strength: NonNegative = 0.0
     """l1 penalty."""
     l2_regularization_strength: NonNegative = 0.0

@@ -145,8 +145,8 @@ class LevenbergMarquardtUpdate:
 def _next_damping(
     memory: DampingState, gain: tf.Tensor, foreseen: tf.Tensor, taken: tf.Tensor, unseen: tf.Tensor
 ) -> tuple[tf.Tensor, float]:
-    """Nielsen's rule, mu * max(1/3, 1 - (2 gain / foreseen - 1)**3) after a step, mu * growth after a rejection; and
-    the largest damping that there is."""
+    """Return the damping by Nielsen's rule, mu * max(1/3, 1 - (2 gain / foreseen - 1)**3) after a step, mu * growth
+    after a rejection; and the largest damping that there is."""
     third = tf.constant(1 / 3, gain.dtype)
     factor_ = tf.where(unseen, third, tf.maximum(third, 1.0 - (2.0 * gain / foreseen - 1.0) ** 3))
     # Kept from zero, where a column of zeros could not be solved for, but by little: the scales remember columns that

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DIVISOR_ADAPTS = (
     "the divisor adapts: beyond the limit the run oscillates, its gradients and the divisor grow until it is stable"
 )
-DIVISOR_OF_FIRST_STEPS = "the divisor is that of the first steps, |gradient|; it changes as the run goes on"
+DIVISOR_OF_FIRST_STEPS = "the divisor is |gradient|, that of a first step from here; it changes as the run goes on"
 DIVISOR_GROWS = "the divisor only grows, and the limit with it"
 DECAY_LEFT_OUT = "weight decay is left out of the prediction"
 

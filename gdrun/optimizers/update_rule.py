@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.names import Use
-from gdrun.config.section import Formula, Identifier, NonNegative, Number, read_formula
+from gdrun.config.name_scopes import Use
+from gdrun.config.section import Formula, Identifier, NonNegative, Number
 from gdrun.errors import ConfigPath, Problem
+from gdrun.formula.parse import parse
 
 from .base import NO_LANES, GivenNames, OptimizerSection, OtherSections, Parameters, PointUpdate
 
@@ -26,11 +27,11 @@ class UpdateRule(OptimizerSection):
 
     kind: Literal["formula"]
     learning_rate: NonNegative = 1.0
-    """What the lines know as learning_rate, times the schedule's factor."""
+    """The number that the lines know as learning_rate, times the schedule's factor."""
     settings: dict[Identifier, Number] = Field(default_factory=dict)
     """Named numbers that the lines use."""
     state: dict[Identifier, Formula] = Field(default_factory=dict)
-    """What is kept from update to update: each variable's initial value, a number or a formula of parameter, settings
+    """Variables that are kept from update to update: their initial values, numbers or formulas of parameter, settings
     and constants. A value that broadcasts to the parameter's shape takes it, any other keeps its own."""
     update: Annotated[dict[Identifier, Formula], Field(min_length=1)]
     """Lines in order: the new value of `parameter`, of a state variable, or an intermediate value for the lines below.
@@ -54,8 +55,8 @@ class UpdateRule(OptimizerSection):
 
         varying = {name: tf.cast(value, parameters.dtype) for name, value in per_lane.items()}
         return FormulaUpdate(
-            {name: read_formula(text) for name, text in self.update.items()},
-            state={name: read_formula(text) for name, text in self.state.items()},
+            {name: parse(text) for name, text in self.update.items()},
+            state={name: parse(text) for name, text in self.state.items()},
             settings={**self.settings, **varying},
             constants=parameters.constants,
             ops=parameters.ops,
@@ -65,7 +66,7 @@ class UpdateRule(OptimizerSection):
     def problems(self, experiment: OtherSections, names: GivenNames) -> Iterator[Problem]:
         yield from self._taken_names(experiment.constants)
         yield from self._unused_lines()
-        with_rate = [name for name, text in self.update.items() if "learning_rate" in read_formula(text).names]
+        with_rate = [name for name, text in self.update.items() if "learning_rate" in parse(text).names]
         if with_rate and "learning_rate" not in self.model_fields_set:
             message, path = "this line uses learning_rate, which is not given", ("optimizer", "update", with_rate[0])
             yield Problem(message, path, "optimizer.learning_rate: 0.1")
@@ -96,13 +97,10 @@ class UpdateRule(OptimizerSection):
         for name, text in reversed(self.update.items()):
             if name not in used_below:
                 unused.append(name)
-            used_below |= read_formula(text).names
+            used_below |= parse(text).names
         for name in reversed(unused):
             hint = f"state: {{{name}: 0}} keeps it for the next update"
             yield Problem(f"no line below uses '{name}'", ("optimizer", "update", name), hint, key=True)
-
-    def formulas(self) -> tuple[Any, ...]:
-        return tuple(self.update.values())
 
     def start_formulas(self) -> tuple[Any, ...]:
         return tuple(self.state.values())
@@ -111,12 +109,12 @@ class UpdateRule(OptimizerSection):
         """Settings, but for those that state variables start from: the state begins outside the program of a lane."""
         if len(path) != 2 or path[0] != "settings":
             return False
-        return not any(path[1] in read_formula(text).names for text in self.start_formulas())
+        return not any(path[1] in parse(text).names for text in self.start_formulas())
 
     def uses(self, constants: tuple[str, ...]) -> Iterator[Use]:
         known = (*constants, *self.settings)
         for name, text in self.state.items():
-            yield Use(("optimizer", "state", name), text, (*known, "parameter"))
+            yield Use(("optimizer", "state", name), text, (*known, "parameter"), phase="start")
         lines = tuple(self.update)
         for position, (name, text) in enumerate(self.update.items()):
             later = tuple(line for line in lines[position:] if line not in (*self.state, "parameter"))

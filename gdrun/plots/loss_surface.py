@@ -89,9 +89,8 @@ def formula_grid(run: Run, names: Sequence[str], x: np.ndarray, y: np.ndarray) -
 def _formula(run: Run, names: Sequence[str]) -> Callable[[Any, Any], Any] | None:
     """Return (x, y) -> loss by NumPy, None where the config holds anything but a formula of the two."""
     experiment = load_config(run.directory).experiment
-    model, loss, define = experiment.model, experiment.loss, experiment.define
-    # Without data and loss the model's output is the objective, as `loss: output` says it.
-    is_output = loss is None or (loss.is_the_models_output and loss.penalty is None)
+    model, loss, define = experiment.model, experiment.objective_loss, experiment.define
+    is_output = loss.is_the_models_output and loss.penalty is None
     outputs = model.output_formulas()
     if experiment.data is not None or not is_output or len(outputs) != 1 or model.network_names():
         return None
@@ -111,7 +110,7 @@ def _formula(run: Run, names: Sequence[str]) -> Callable[[Any, Any], Any] | None
     def objective(x: Any, y: Any) -> Any:
         values = constants | dict(zip(names, (x, y), strict=True))
         output = numpy_ops.number(evaluate(expression, Scope(values, definitions=definitions, ops=ops), owner="model"))
-        return output if loss is None else loss.of_output(output)
+        return loss.of_output(output)
 
     return objective
 

@@ -108,7 +108,7 @@ def _step(at: str | None) -> int | None:
 def _finished(run: Run, load: Load) -> Prepared:
     if run.info.steps is None:
         raise UsageError(
-            f"{safe_text(run.id)} has not ended, so it has no parameters yet", hint="gdrun resume goes on with it"
+            f"{safe_text(run.id)} has not ended, so it has no parameters yet", hint="gdrun resume continues it"
         )
     return load()
 

@@ -220,7 +220,7 @@ def _edge(edge: DivergenceEdge) -> str:
     if edge.largest is None:
         return f"all diverged, from {small}"
     if edge.largest < edge.smallest:
-        return f"{large} is stable, {small} diverged"
+        return f"{large} did not diverge, {small} did"
     return f"diverged from {small}, though {large} did not"
 
 

@@ -46,6 +46,7 @@ _NAME = re.compile(r"[A-Za-z_][\w./@-]*")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf|nan", re.ASCII)
 """float() also takes "1_000", "infinity" and digits of other scripts; only what a config takes is a number here."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d|w)")
+_UNIT_UNKNOWN = re.compile(r"\d+(\.\d+)?[A-Za-z]+")
 _UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -187,6 +188,8 @@ class _Parser:
         # A text cannot be ordered, so `validation_loss > loss` compares two names; a date begins with a digit.
         can_be_name = not isinstance(left, _Variable) or sign in _ORDERS
         is_word = token.kind == "word" and constant.number is None and constant.seconds is None
+        if is_word and sign in _ORDERS and _UNIT_UNKNOWN.fullmatch(token.text):
+            raise self._refused(f"'{token.text}' is no number and no duration", token, f"units: {', '.join(_UNITS)}")
         if can_be_name and is_word and _NAME.fullmatch(token.text):
             self.names.append(token.text)
             return _Variable(token.text)

@@ -126,14 +126,14 @@ def _holds_run(entry: os.DirEntry[str]) -> bool:
 
 
 def _claimed_second(runs_root: Path, name: str) -> str:
-    """The second in which the run was claimed, as ids write it."""
+    """Return the second in which the run was claimed, as ids write it."""
     if is_run_id(name):
         return name[:_STAMP_LENGTH]
     return f"{datetime.fromtimestamp(_claimed_at(runs_root / name) / 1e9, UTC):{_STAMP}}"
 
 
 def _claimed_at(directory: Path) -> int:
-    """Nanoseconds at which the directory's lock file was made; it is never written to afterwards."""
+    """Return the nanoseconds at which the directory's lock file was made; it is never written to afterwards."""
     try:
         return os.lstat(directory / LOCK).st_mtime_ns
     except OSError:

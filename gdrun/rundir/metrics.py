@@ -197,7 +197,7 @@ def _compound_column(values: list[Any]) -> np.ndarray:
 
 
 def _decoded(value: Any) -> Any:
-    """A row's value with the texts and mappings that stand for numbers replaced by them; others as they are."""
+    """Return a row's value with the texts and mappings that stand for numbers replaced by them; others as they are."""
     if type(value) is list:
         return [_decoded(item) for item in value]
     if type(value) is str:

@@ -107,7 +107,7 @@ _ENDED_WELL = (Status.COMPLETED, Status.STOPPED, Status.INTERRUPTED)
 
 
 def _best(everything: Sequence[Run], count: int, metric: str) -> set[str]:
-    """The ids of the best `count` runs of each name: losses of different experiments do not compare."""
+    """Return the ids of the best `count` runs of each name: losses of different experiments do not compare."""
     groups: dict[str, list[tuple[float, Run]]] = {}
     for run in everything:
         value: Any = run.get(f"final.{metric}") if metric != "loss" else run.get("loss")

@@ -38,14 +38,15 @@ class RunStore:
     """The writer of one run directory; holds its lock from `create` or `open` until `close`, `abandon`, `leave` or
     `discard`.
 
-    As a context manager it abandons the run if the block ends with an error, and otherwise expects it to be closed.
+    As a context manager it expects the run to be closed. If the block ends with an error it abandons the run, but where
+    the run info is still as `open` found it, it leaves it.
     """
 
     def __init__(self, directory: Path, lock: WriterLock, info: RunInfo, claimed: claim.Claim | None) -> None:
         """Use `create` or `open`."""
         self.directory = directory
         self._lock = lock
-        self._info = info
+        self._info = self._opened_info = info
         self._claimed = claimed
         self._written: set[str] = set()
         self._appended = AppendOnlyFiles(directory)
@@ -284,7 +285,9 @@ class RunStore:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if error is not None:
+        if error is not None and self._info is self._opened_info:
+            self.leave()
+        elif error is not None:
             asked = isinstance(error, KeyboardInterrupt | Interrupted)
             self.abandon(str(error) or type(error).__name__, status=Status.INTERRUPTED if asked else Status.FAILED)
         assert self._closed, "a run store must be closed with a status"

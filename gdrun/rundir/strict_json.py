@@ -80,7 +80,7 @@ def _plain_other(value: object) -> Any:
 
 
 def _plain_array(value: Any) -> Any:
-    """A numpy array or scalar as nested lists of plain values."""
+    """Return a numpy array or scalar as nested lists of plain values."""
     import numpy as np
 
     from .digits import shortest_float64

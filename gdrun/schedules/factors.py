@@ -31,11 +31,11 @@ from gdrun.config.section import (
     Section,
     Share,
     UnitInterval,
-    read_formula,
 )
 from gdrun.errors import ComponentError
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
+from gdrun.formula.parse import parse
 
 Unit = Literal["step", "epoch"]
 
@@ -53,6 +53,11 @@ class FactorSection(Section):
     def build(self, constants: Mapping[str, np.ndarray]) -> Factor | None:
         """Return the factor; None where it depends on more than the step."""
         return self  # type: ignore[return-value]  # every kind that depends on the step alone is callable itself
+
+    @property
+    def fills_schedule(self) -> bool:
+        """True where the factor is spread over the whole schedule, so that another length gives other rates."""
+        return False
 
     def formulas(self) -> tuple[Any, ...]:
         """Return the formulas that are evaluated for the factor."""
@@ -126,6 +131,10 @@ class PolynomialFactor(FactorSection):
     unit: Unit = "step"
     """Unit of the lengths: update steps or epochs."""
 
+    @property
+    def fills_schedule(self) -> bool:
+        return self.length is None
+
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,)."""
         count = _count(steps, self.unit, steps_per_epoch)
@@ -157,6 +166,10 @@ class CosineFactor(FactorSection):
     """With restarts: each start is so many times the last; Keras's m_mul."""
     unit: Unit = "step"
     """Unit of the lengths: update steps or epochs."""
+
+    @property
+    def fills_schedule(self) -> bool:
+        return self.length is None
 
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,).
@@ -229,6 +242,10 @@ class OneCycleFactor(FactorSection):
     peak_at: Share = 0.3
     """Share of the length at which the factor is 1."""
 
+    @property
+    def fills_schedule(self) -> bool:
+        return self.length is None
+
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:
         """Return the factor at each step, float64 (S,)."""
         position = np.asarray(steps, dtype=np.float64) / float(self.length or max(1, total_steps))
@@ -247,7 +264,7 @@ class FormulaFactor(FactorSection):
     """The factor, for example 1 / sqrt(1 + step)."""
 
     def build(self, constants: Mapping[str, np.ndarray]) -> Factor:
-        expression = read_formula(self.formula)
+        expression = parse(self.formula)
 
         def by_formula(step: Any, epoch: Any) -> Any:
             scope = Scope({**constants, "step": step, "epoch": epoch}, ops=numpy_ops.table())

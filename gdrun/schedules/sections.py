@@ -47,6 +47,12 @@ class Stop(Section):
     non_finite: bool = True
     """false: do not stop when the loss, a gradient or a parameter is no longer finite."""
 
+    def goals(self) -> list[str]:
+        """Return the rules that are there to be reached, as they are written; patience and seconds are none."""
+        names = ("loss_below", "gradient_norm_below", "parameter_change_below", "parameters_unchanged", "formula")
+        values = {name: getattr(self, name) for name in names}
+        return [name if value is True else f"{name} {value}" for name, value in values.items() if value]
+
 
 class Schedule(Section):
     """Length, batches, learning rates and stopping rules of the training."""
@@ -72,7 +78,11 @@ class Schedule(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
-            raise PydanticCustomError("schedule", "give epochs or steps, one of them")
+            empty = [
+                name for name in ("epochs", "steps") if name in self.model_fields_set and getattr(self, name) is None
+            ]
+            context = {"key": empty[0]} if empty else None
+            raise PydanticCustomError("schedule", "give epochs or steps, one of them", context)
         return self
 
     def total_steps(self, steps_per_epoch: int) -> int:

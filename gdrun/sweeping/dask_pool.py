@@ -50,7 +50,7 @@ class DaskPool:
         ResourceError: Dask is not installed, nothing answers there, or a worker has other versions.
     """
 
-    dies_together: bool = False
+    loses_all_running: bool = False
 
     def __init__(self, address: str, device: str, threads: int | None) -> None:
         local = _LOCAL.fullmatch(address)
@@ -60,7 +60,7 @@ class DaskPool:
         if local is not None and not 1 <= int(local[1]) <= MAX_JOBS:
             raise UsageError(f"a local cluster has 1 to {MAX_JOBS} workers, not {local[1]}")
         distributed = _distributed()
-        self.death: type[BaseException] = distributed.KilledWorker
+        self.worker_lost_error: type[BaseException] = distributed.KilledWorker
         self.device = device
         self.threads = threads
         self.versions: dict[str, str | None] | None = versions()
@@ -139,7 +139,9 @@ class DaskPool:
             if self.client.sync(self.client.scheduler.identity, callback_timeout=0.5)["workers"]:
                 self._had_worker = now
         if now - self._had_worker > NO_WORKER_SECONDS:
-            raise ResourceError("the cluster has had no worker for a minute", hint="gdrun resume goes on, with workers")
+            raise ResourceError(
+                "the cluster has had no worker for a minute", hint="gdrun resume trains the rest, with workers"
+            )
         return None
 
     def close(self) -> None:

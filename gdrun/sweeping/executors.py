@@ -97,16 +97,16 @@ class Pool(Protocol):
     threads: int | None
     versions: dict[str, str | None] | None
     """Versions that a worker has to have; None where it cannot have others."""
-    death: type[BaseException]
+    worker_lost_error: type[BaseException]
     """Raised by a future whose worker has died."""
-    dies_together: bool
-    """Whether one death ends the futures of all groups; else the pool has given the group to other workers already."""
+    loses_all_running: bool
+    """True where one lost worker ends the futures of all groups; else the pool has given its group to others."""
 
     def submit(self, work: Work, group: TrialGroup) -> Future[list[BlockResult]]:
         """Let a worker train a group."""
 
     def recover(self, error: BaseException) -> str:
-        """Prepare for further groups after a death or OtherVersions; return the reason in words."""
+        """Prepare for further groups after a lost worker or OtherVersions; return the reason in words."""
 
     def progress(self) -> BlockProgress | None:
         """Return the progress of the groups that are being trained; None: it is not known."""
@@ -140,18 +140,18 @@ class Workers:
         waiting = [_Task(group) for group in reversed(cut(groups, pool.size, partial(chunk_of, spec)))]
         running: dict[Future[list[BlockResult]], _Task] = {}
         while waiting or running:
-            while waiting and len(running) < _room(pool.size, waiting[-1], running.values()):
+            while waiting and len(running) < _max_running(pool.size, waiting[-1], running.values()):
                 task = waiting.pop()
                 running[pool.submit(work, task.group)] = task
             done, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
             if hooks.should_stop():
                 return
             errors = {future: _error(future) for future in done}
-            death = next((error for error in errors.values() if isinstance(error, pool.death)), None)
-            if death is not None and pool.dies_together:
+            lost = next((error for error in errors.values() if isinstance(error, pool.worker_lost_error)), None)
+            if lost is not None and pool.loses_all_running:
                 done, _ = wait(running)
                 errors = {future: _error(future) for future in done}
-            reason = pool.recover(death) if death is not None else ""
+            reason = pool.recover(lost) if lost is not None else ""
             again: dict[str, list[TrialGroup]] = {}
             for future, error in errors.items():
                 task = running.pop(future)
@@ -162,9 +162,9 @@ class Workers:
                     if not why:
                         yield from blocks
                         continue
-                elif isinstance(error, pool.death):
+                elif isinstance(error, pool.worker_lost_error):
                     why = reason
-                    if not pool.dies_together:
+                    if not pool.loses_all_running:
                         yield failed(group.trials, why)
                         continue
                 elif isinstance(error, OtherVersions):
@@ -179,13 +179,13 @@ class Workers:
                 else:
                     again.setdefault(why, []).append(group)
                     waiting.append(_Task(group, task.attempt + 1))
-            for why, lost in again.items():
-                hooks.warn(f"{why}; once more: {_trials(lost)}")
+            for why, retried in again.items():
+                hooks.warn(f"{why}; once more: {_trials(retried)}")
             if (progress := pool.progress()) is not None:
                 hooks.progress(progress)
 
 
-def _room(size: int, task: _Task, running: Iterable[_Task]) -> int:
+def _max_running(size: int, task: _Task, running: Iterable[_Task]) -> int:
     """Return how many groups may be trained while `task` is, itself included."""
     alone = any(one.attempt == ATTEMPTS for one in (task, *running))
     return 1 if alone else size
@@ -195,7 +195,7 @@ def _error(future: Future[Any]) -> BaseException | None:
     try:
         return future.exception()
     except CancelledError:
-        return ResourceError("the cluster has gone", hint="when it is there again, gdrun resume goes on")
+        return ResourceError("the cluster has gone", hint="gdrun resume trains the rest when it is there again")
 
 
 def problem(blocks: Any, group: TrialGroup) -> str:
@@ -236,7 +236,7 @@ def cut(
     result = []
     for group in groups:
         multiple = chunk(group)
-        size = len(group) if group.whole else max(1, -(-share // multiple)) * multiple
+        size = len(group) if group.indivisible else max(1, -(-share // multiple)) * multiple
         for begin in range(0, len(group), size):
             result.append(replace(group, trials=group.trials[begin : begin + size]))
     return result

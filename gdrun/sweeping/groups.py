@@ -6,25 +6,25 @@ An axis decides by the part of a program that it changes:
     optimizer   momentum, beta_2, ..., while they stay switched on     likewise
     loss        penalties, factor, delta                          likewise
     constant    constants that only formulas of the model use     likewise
-    initial     initial values of a formula model's parameters    the initial state
+    initial     initial values of a model's parameters            the initial state
     parts       seed, data, constants that these depend on        data and initial state, built anew for each value
     program     everything else                                   another program
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from gdrun.config.section import Section
-from gdrun.errors import ConfigPath, FormulaError
-from gdrun.experiment.experiment import Experiment, RepeatedDefinition
+from gdrun.errors import ConfigPath
+from gdrun.experiment.experiment import Experiment
+from gdrun.experiment.formulas import uses
 from gdrun.formula.parse import parse
 
-from .space import is_number
+from .axis import is_number
 from .trials import SweepSpec
 
 Change = Literal["rate", "optimizer", "loss", "constant", "initial", "parts", "program"]
@@ -38,12 +38,12 @@ class TrialGroup:
         trials: their numbers, rising, int64 (n,).
         changes: what each axis of the sweep changes among them, in the order of the axes; "program" for one that has
             one value here.
-        whole: it may not be cut: what becomes of one trial depends on the others.
+        indivisible: it may not be cut: what becomes of one trial depends on the others.
     """
 
     trials: np.ndarray
     changes: tuple[Change, ...]
-    whole: bool = False
+    indivisible: bool = False
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -55,9 +55,9 @@ class TrialGroup:
 
     def subset(self, chosen: np.ndarray) -> TrialGroup:
         """Return the group of those of its trials that are among `chosen`."""
-        return TrialGroup(np.intersect1d(self.trials, chosen), self.changes, self.whole)
+        return TrialGroup(np.intersect1d(self.trials, chosen), self.changes, self.indivisible)
 
-    def apart(self, trial: int) -> TrialGroup:
+    def single_trial_group(self, trial: int) -> TrialGroup:
         """Return the group of one of its trials that has a program of its own."""
         own: Change = "program"
         return TrialGroup(np.asarray([trial]), (own,) * len(self.changes))
@@ -72,7 +72,7 @@ def group_trials(spec: SweepSpec) -> list[TrialGroup]:
     """Return the groups of a sweep's trials, in the order of their first trials."""
     columns = [spec.column(axis) for axis in range(len(spec.axes))]
     # First by what may change which settings there are, then, knowing the settings, by the rest.
-    sections = [axis for axis, column in enumerate(columns) if _chooses(spec.axes[axis].path, column)]
+    sections = [axis for axis, column in enumerate(columns) if _selects_sections(spec.axes[axis].path, column)]
     groups = []
     for trials in _partition(np.arange(len(spec)), [_codes(columns[axis]) for axis in sections]):
         experiment = spec.load(int(trials[0])).experiment
@@ -87,20 +87,16 @@ def group_trials(spec: SweepSpec) -> list[TrialGroup]:
             elif change == "optimizer" and experiment.optimizer.is_switch(spec.axes[axis].path[1:]):
                 keys.append(_switches(columns[axis]))
         for part in _partition(trials, keys):
-            groups.append(
-                TrialGroup(part, tuple(_settled(columns[axis][part], change) for axis, change in enumerate(changes)))
-            )
+            # An axis with a single value in a program is built into it.
+            varies = [_codes(column[part]).any() for column in columns]
+            own: list[Change] = [change if flag else "program" for change, flag in zip(changes, varies, strict=True)]
+            groups.append(TrialGroup(part, tuple(own)))
     return sorted(groups, key=lambda group: int(group.trials[0]))
 
 
-def _chooses(path: ConfigPath, values: np.ndarray) -> bool:
+def _selects_sections(path: ConfigPath, values: np.ndarray) -> bool:
     """Return whether an axis decides which settings there are: a kind, or a whole section."""
     return values.dtype == object and (len(path) == 1 or path[-1] == "kind" or _is_mapping(values.tolist()))
-
-
-def _settled(values: np.ndarray, change: Change) -> Change:
-    """Return the change of an axis among trials of a program; one that has a single value there is built in."""
-    return change if change != "program" and _codes(values).any() else "program"
 
 
 def _codes(values: np.ndarray) -> np.ndarray:
@@ -146,7 +142,7 @@ def _change(experiment: Experiment, path: ConfigPath, values: Sequence[Any], col
     numeric = column.dtype != object or all(value is None or is_number(value) for value in column.tolist())
     if head == "seed":
         return "parts"
-    if head == "data" and rest and rest[0] not in ("kind", "validation", "classes"):
+    if head == "data" and experiment.data is not None and experiment.data.is_lane_setting(rest):
         return "parts"
     if head == "optimizer":
         if not numeric or not rest:
@@ -154,13 +150,13 @@ def _change(experiment: Experiment, path: ConfigPath, values: Sequence[Any], col
         if rest[-1] == "learning_rate":
             return "rate"
         return "optimizer" if experiment.optimizer.is_lane_setting(rest) else "program"
-    if head == "loss" and numeric and experiment.loss is not None and rest in experiment.loss.lane_settings:
+    if head == "loss" and numeric and rest in experiment.objective_loss.lane_settings:
         # Residuals hold the loss's settings as numbers.
         return "program" if experiment.optimizer.needs == "residuals" else "loss"
     if head == "constants" and len(rest) == 1:
         return _of_constant(experiment, str(rest[0])) if column.dtype != object else "parts"
-    if head == "model" and rest[:1] == ("parameters",):
-        return "initial" if rest[2:] in ((), ("value",), ("raw",), ("init",)) and not _is_mapping(values) else "program"
+    if head == "model" and experiment.model.is_lane_setting(rest) and not _is_mapping(values):
+        return "initial"
     return "program"
 
 
@@ -169,42 +165,10 @@ def _is_mapping(values: Sequence[Any]) -> bool:
 
 
 def _of_constant(experiment: Experiment, name: str) -> Change:
-    if name in _names(_texts(experiment.schedule.learning_rate_factor)):
+    phases = {use.phase for use in uses(experiment) if name in parse(use.formula).names}
+    if "schedule" in phases:
         return "program"
-    others = [text for key, text in experiment.constants.items() if key != name]
-    early = [*others, *_texts(experiment.data), *experiment.model.initial_formulas()]
-    early += experiment.optimizer.start_formulas()
-    return "parts" if name in _names(early) else "constant"
-
-
-def _names(texts: Any) -> frozenset[str]:
-    """Return the names that formulas use; what is no formula has none."""
-    names: set[str] = set()
-    for text in texts:
-        if isinstance(text, RepeatedDefinition):
-            names |= _names(_texts(text))
-        elif isinstance(text, str | list | tuple):
-            try:
-                names |= parse(text).names
-            except FormulaError:
-                continue
-    return frozenset(names)
-
-
-def _texts(section: Any) -> Iterator[Any]:
-    """Yield every text and list in a section."""
-    if isinstance(section, str | list):
-        yield section
-    elif isinstance(section, Mapping):
-        for value in section.values():
-            yield from _texts(value)
-    elif isinstance(section, tuple):
-        yield section
-        for value in section:
-            yield from _texts(value)
-    elif isinstance(section, Section):
-        for _, value in section:
-            yield from _texts(value)
+    return "parts" if "start" in phases else "constant"
 
 
 # Probes: trials that show what varies in a group of which only a part is to be trained.
@@ -214,7 +178,7 @@ def _texts(section: Any) -> Iterator[Any]:
 # trial's bits would depend on the trials it is trained together with.
 
 
-def settled_axes(spec: SweepSpec, trials: Sequence[int], axes: Sequence[int]) -> list[int]:
+def constant_axes(spec: SweepSpec, trials: Sequence[int], axes: Sequence[int]) -> list[int]:
     """Return those of `axes` that have one value in all of `trials`."""
     columns = {axis: spec.column(axis) for axis in axes}
     return [axis for axis in axes if len({repr(columns[axis][trial]) for trial in trials}) == 1]

@@ -24,9 +24,9 @@ from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import GdrunError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.parse import parse
-from gdrun.training.prepare import locating
+from gdrun.training.prepare import with_source_places
 
-from .groups import TrialGroup, probe, settled_axes
+from .groups import TrialGroup, constant_axes, probe
 from .trials import SweepSpec
 
 
@@ -58,13 +58,17 @@ def build_group(
 
     def build(trial: int) -> Parts:
         loaded = spec.load(trial)
-        first = next(iter(parts.values()), None)
-        with locating(loaded):
-            if first is not None and only_initial and _is_plain(first):
-                part = _restarted(first, loaded.experiment)
-            else:
-                part = build_parts(loaded.experiment, directory=loaded.directory)
-        return part
+        experiment, first = loaded.experiment, next(iter(parts.values()), None)
+        with with_source_places(loaded):
+            # What comes from the model's section and the constants alone needs no data loaded again.
+            if (
+                first is not None
+                and only_initial
+                and experiment.model.starts_by_formula
+                and experiment.random != "legacy"
+            ):
+                return _restarted(first, experiment)
+            return build_parts(experiment, directory=loaded.directory)
 
     for number, trial in enumerate(firsts):
         try:
@@ -81,20 +85,20 @@ def build_group(
         chosen = np.isin(combination, alike)
         place = np.searchsorted(np.asarray(alike), combination[chosen])
         own = [firsts[number] for number in alike]
-        witnesses: list[Parts] = []
-        for axis in settled_axes(spec, own, [axis for axis in early if axis not in of_shape]):
+        probe_parts: list[Parts] = []
+        for axis in constant_axes(spec, own, [axis for axis in early if axis not in of_shape]):
             other = probe(spec, group, own[0], axis)
             if other is not None:
-                witness = build(other)
-                if _signature(witness) == signature:
-                    witnesses.append(witness)
+                probe_part = build(other)
+                if _signature(probe_part) == signature:
+                    probe_parts.append(probe_part)
                 else:
                     of_shape.add(axis)
-        with locating(spec.load(own[0])):
+        with with_source_places(spec.load(own[0])):
             built = assemble(parts[alike[0]])
         trials = group.trials[chosen]
-        # The witnesses come last: no lane starts from them, but what differs in them varies.
-        lane_parts = [*(parts[number] for number in alike), *witnesses]
+        # The probe_parts come last: no lane starts from them, but what differs in them varies.
+        lane_parts = [*(parts[number] for number in alike), *probe_parts]
         lanes = _lane_inputs(spec, group.changes, trials, built, lane_parts, place)
         results.append(GroupInputs(built, lanes, trials))
     return results
@@ -111,16 +115,10 @@ def _combinations(spec: SweepSpec, group: TrialGroup, axes: Sequence[int]) -> tu
     return combination, group.trials[np.unique(combination, return_index=True)[1]].tolist()
 
 
-def _is_plain(parts: Parts) -> bool:
-    """Return whether initial values come from the model's section and the constants alone."""
-    return parts.experiment.model.starts_by_formula and parts.experiment.random != "legacy"
-
-
 def _restarted(like: Parts, experiment: Experiment) -> Parts:
     """Return the parts of a trial that differs from `like` in initial values alone."""
     model = build_model(experiment, like.constants, like.data)
-    dtype = tf.as_dtype(experiment.precision)
-    state, setting = initial_state(like.experiment, like.objective, model.initial, dtype)
+    state, setting = initial_state(like.experiment, like.objective, model.initial)
     return replace(like, state=state, setting=setting)
 
 
@@ -130,15 +128,29 @@ def _signature(parts: Parts) -> Any:
     order = (
         None if batches is None else (batches.num_examples, batches.batch_size, batches.order, batches.remainder_size)
     )
-    leaves = tf.nest.flatten((parts.state, parts.setting.fixed, parts.data, parts.validation))
-    shapes = tuple(None if leaf is None else (tuple(leaf.shape), leaf.dtype.name) for leaf in leaves)
+    shapes = leaf_forms((parts.state, parts.setting.fixed, parts.data, parts.validation))
     names = (parts.objective.trainable_names, parts.objective.fixed_names, tuple(parts.data.inputs))
     constants = tuple((name, np.shape(value)) for name, value in parts.constants.items())
     return (order, shapes, names, constants, parts.mapped, _of_factor(parts))
 
 
+def leaf_forms(structure: Any, varies: Any = None) -> tuple[Any, ...]:
+    """Return shape, dtype and flag of each leaf of a structure of tensors.
+
+    Args:
+        varies: the structure with a flag at each leaf: it has the axis of lanes. That is left out of its shape, since a
+            program has a loop for each number of lanes. None: no leaf has it.
+    """
+    leaves = tf.nest.flatten(structure)
+    flags = [False] * len(leaves) if varies is None else tf.nest.flatten(varies)
+    return tuple(
+        None if leaf is None else (tuple(leaf.shape[1:] if flag else leaf.shape), leaf.dtype.name, flag)
+        for leaf, flag in zip(leaves, flags, strict=True)
+    )
+
+
 def _of_factor(parts: Parts) -> tuple[Any, ...]:
-    """The constants that learning-rate factors are computed from: all lanes of a program have the same factors."""
+    """Return the constants that learning-rate factors use: all lanes of a program have the same factors."""
     factor = parts.experiment.schedule.learning_rate_factor
     names = {name for formula in (factor.formulas() if factor is not None else ()) for name in parse(formula).names}
     return tuple((name, np.asarray(value).tobytes()) for name, value in parts.constants.items() if name in names)
@@ -163,9 +175,9 @@ def _lane_inputs(
                   steps_per_epoch=per_epoch)
             for part in parts
         ]  # fmt: skip
-        state = _everywhere(*_stacked(started, place), len(trials))
+        state = with_lane_axis(*_stacked(started, place), len(trials))
     else:
-        state = _everywhere(*_stacked([part.state for part in parts], place), len(trials))
+        state = with_lane_axis(*_stacked([part.state for part in parts], place), len(trials))
         state = _start_lanes(built, state, per_epoch, setting.optimizer)
     data, data_varies = _stacked([_with_validation(part, parts) for part in parts], place)
     own_order = len(parts) > 1 and built.program.feed.ordered
@@ -192,7 +204,7 @@ def _same(one: Any, other: Any) -> bool:
     return one is other or (one is not None and np.array_equal(one.numpy(), other.numpy(), equal_nan=True))
 
 
-def _everywhere(structure: Any, varies: Any, count: int) -> Any:
+def with_lane_axis(structure: Any, varies: Any, count: int) -> Any:
     """Give every leaf the axis of lanes."""
     leaves = zip(tf.nest.flatten(structure), tf.nest.flatten(varies), strict=True)
     repeated = [leaf if flag else tf.repeat(leaf[None], count, axis=0) for leaf, flag in leaves]
@@ -215,7 +227,7 @@ def _start_lanes(built: Built, state: TrainState, per_epoch: int, per_lane: Mapp
 
 
 def _with_validation(part: Parts, parts: Sequence[Parts]) -> Batch:
-    """The data, with the validation data where that differs between trials."""
+    """Return the data, with the validation data where that differs between trials."""
     if part.validation is None or len(parts) == 1:
         return part.data
     flat = [tf.nest.flatten(each.validation) for each in parts]
@@ -263,7 +275,7 @@ def _with_columns(
 
 
 def _rates(spec: SweepSpec, axes: Sequence[int], trials: np.ndarray, built: Built) -> tf.Tensor:
-    """float64 (L,), or (L, groups) where groups of parameters have their own."""
+    """Return the learning rates, float64 (L,), or (L, groups) where groups of parameters have their own."""
     if built.setting.learning_rate.shape.rank == 0 and spec.axes[axes[0]].path == ("optimizer", "learning_rate"):
         return tf.constant(np.asarray(spec.column(axes[0])[trials].tolist(), np.float64))
     names = built.objective.trainable_names

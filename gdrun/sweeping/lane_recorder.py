@@ -5,7 +5,6 @@ Shape letters: n trials of a block, E events, l lanes in a report, R recorded st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,12 +17,13 @@ from gdrun.engine.lane_drive import LaneReport, picked, single
 from gdrun.engine.lanes import Lanes
 from gdrun.engine.state import Reason, TrainState
 from gdrun.engine.step import Moment
-from gdrun.models.transforms import transformed
 from gdrun.rundir.run_info import Status
-from gdrun.training.outcome import Ending, ending
+from gdrun.training.final import final_state, final_values
+from gdrun.training.outcome import Ending, ending, quantity_not_finite
+from gdrun.training.recorder import has_value
 
-from .inputs import GroupInputs
-from .results import BlockProgress, BlockResult, Champion, best_place
+from .inputs import GroupInputs, with_lane_axis
+from .results import BestTrial, BlockProgress, BlockResult, best_place
 from .trials import SweepSpec
 
 LANE_BYTES = 512 << 20
@@ -54,16 +54,14 @@ class LaneRecorder:
 
     Args:
         trials: their numbers, int64 (n,).
-        per_epoch: updates an epoch.
-        assessed: columns that are computed over whole data sets.
+        built: their program.
     """
 
-    def __init__(self, trials: np.ndarray, per_epoch: int, assessed: Sequence[str]) -> None:
+    def __init__(self, trials: np.ndarray, built: Built) -> None:
         self.trials = trials
-        self._per_epoch = per_epoch
-        self._columns = {"step", "loss", "loss_epoch", *assessed}
+        self._built = built
+        self._columns = {"step", "loss", "loss_epoch", *built.assess.names}
         """What every trial's curves need; the other records are the best trial's rows."""
-        self._assessed = {*assessed} - {"loss"}
         self._chunks: list[_Chunk] = []
         self._bytes = 0
         self.complete = True
@@ -127,13 +125,8 @@ class LaneRecorder:
             columns = np.searchsorted(every, chunk.records["step"][event, place])
             for name in curves.keys() & chunk.records.keys():
                 curves[name][chunk.lanes[place], columns] = chunk.records[name][event, place]
-        if self._per_epoch > 1:
-            inside = every % self._per_epoch != 0
-            for name in curves:
-                if name == "loss_epoch":
-                    curves[name][:, inside | (every == 0)] = np.nan
-                elif name in self._assessed:
-                    curves[name][:, inside] = np.nan
+        for name, values in curves.items():
+            values[:, ~has_value(self._built, name, every)] = np.nan
         return every, curves
 
     def rows_of(self, place: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -166,28 +159,27 @@ def finished_block(
     info: dict[str, Any],
     *,
     timed_out: bool,
-    pruned: np.ndarray | None = None,
+    pruned: np.ndarray,
 ) -> BlockResult:
     """Return the results of a block's trials.
 
     Args:
         state: the last one of each trial.
         timed_out: trials that had not ended were stopped by the clock.
-        pruned: bool (n,): those that were dropped; None: none were.
+        pruned: bool (n,): those that were dropped.
     """
     built, trials = block.built, block.trials
-    kept, parameters = final_lanes(block, state)
-    values = final_values(block, kept, parameters)
+    final = _final_states(block, state)
+    values = _final_values(block, final)
     reasons = [Reason(int(code)) for code in state.reason.numpy()]
     steps = state.step.numpy()
-    finite = np.isfinite(values["loss"]) & np.asarray(all_finite_lanes(parameters))
-    clock = timed_out & ~(np.zeros(len(trials), bool) if pruned is None else pruned)
-    unit = "epochs" if built.experiment.schedule.epochs is not None else "steps"
-    ends = [
-        ending(reason, step, at_end=step >= built.rows.total_steps, not_finite="" if fine else "loss", unit=unit)
-        or Ending(Status.STOPPED, "seconds" if late else "pruned")
-        for reason, step, fine, late in zip(reasons, steps.tolist(), finite.tolist(), clock.tolist(), strict=True)
-    ]
+    arrays = [value.numpy() for value in final.parameters]
+    ends = []
+    for lane, step in enumerate(steps.tolist()):
+        not_finite = quantity_not_finite(values["loss"][lane], (array[lane] for array in arrays))
+        at_end = step >= built.rows.total_steps
+        end = ending(reasons[lane], step, built.experiment.schedule, at_end=at_end, not_finite=not_finite)
+        ends.append(end or Ending(Status.STOPPED, "seconds" if timed_out and not pruned[lane] else "pruned"))
     diverged = [end.diverged or {"step": -1, "quantity": ""} for end in ends]
     curve_steps, curves = recorder.curves()
     # A trial that stopped within its first epoch has no mean over one.
@@ -202,7 +194,7 @@ def finished_block(
         diverged=[each["quantity"] for each in diverged],
         why=[""] * len(trials),
         values=values | _bests(spec, curve_steps, curves, steps, last),
-        parameters=_named(block, parameters),
+        parameters=_named(block, final),
         curve_steps=curve_steps,
         curves=curves,
         info=info,
@@ -211,19 +203,13 @@ def finished_block(
     if place is not None and recorder.complete:
         records, is_row = recorder.rows_of(place)
         if records["step"][-1] != steps[place]:
-            last = last_record(block, state, place)
-            records = {name: np.concatenate([values, last[name]]) for name, values in records.items()}
+            at_end = last_record(block, state, place)
+            records = {name: np.concatenate([values, at_end[name]]) for name, values in records.items()}
             is_row = np.append(is_row, True)
         leaves = [leaf.numpy()[place] for leaf in tf.nest.flatten(state)]
         seconds = float(info["seconds"])
-        result.champion = Champion(int(trials[place]), records, is_row, leaves, int(reasons[place]), seconds)
+        result.best_trial = BestTrial(int(trials[place]), records, is_row, leaves, int(reasons[place]), seconds)
     return result
-
-
-def all_finite_lanes(parameters: Sequence[Any]) -> np.ndarray:
-    """Return whether every number of a lane is finite, bool (n,)."""
-    flags = [np.isfinite(value.numpy()).reshape(value.shape[0], -1).all(axis=1) for value in parameters]
-    return np.logical_and.reduce(flags)
 
 
 def _bests(
@@ -233,7 +219,7 @@ def _bests(
     end_steps: np.ndarray,
     ends: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """best_loss and best_step, and the same of the metric that trials are ranked by, float64 (n,).
+    """Return best_loss and best_step, and the same of the metric that trials are ranked by, float64 (n,).
 
     Args:
         steps, curves: (R,) and name -> (n, R).
@@ -257,45 +243,25 @@ def _bests(
     return result
 
 
-def _named(block: GroupInputs, parameters: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Final parameters by name, in their own domains, each (n, ...)."""
-    objective, lanes = block.built.objective, block.lanes
-    count = len(block.trials)
-    fixed = [
-        value if varies else tf.repeat(value[None], count, axis=0)
-        for value, varies in zip(lanes.setting.fixed, lanes.setting_varies.fixed, strict=True)
-    ]
-    raw = dict(zip((*objective.trainable_names, *objective.fixed_names), (*parameters, *fixed), strict=True))
-    return {name: transformed(value, objective.transforms.get(name)).numpy() for name, value in raw.items()}
+def _named(block: GroupInputs, final: TrainState) -> dict[str, np.ndarray]:
+    """Return the final parameters by name, in their own domains, each (n, ...)."""
+    lanes = block.lanes
+    fixed = with_lane_axis(lanes.setting.fixed, lanes.setting_varies.fixed, len(block.trials))
+    named = block.built.objective.named(final.parameters, lanes.setting._replace(fixed=fixed))
+    return {name: value.numpy() for name, value in named.items()}
 
 
-def final_lanes(block: GroupInputs, state: TrainState) -> tuple[TrainState, tuple[tf.Tensor, ...]]:
-    """Return the state whose model state goes with the final parameters, and these, each (n, ...).
+def _final_states(block: GroupInputs, state: TrainState) -> TrainState:
+    """Return the state of each lane with its final parameters and the model state that goes with them."""
 
-    As for a single run: gdrun.training.recorder.final_parameters.
-    """
-    step = block.built.step
-    optimizer = step.optimizer
+    @tf.autograph.experimental.do_not_convert
+    def final_of_lane(state: TrainState) -> tuple[Any, Any]:
+        final = final_state(block.built.step, state)
+        return final.parameters, final.model_state
 
-    def finalize(values: tuple[tuple[tf.Tensor, ...], tuple[tf.Tensor, ...]]) -> tuple[tf.Tensor, ...]:
-        return tuple(optimizer.finalize(*values))
-
-    one = tf.autograph.experimental.do_not_convert(finalize)
-    mapped = tf.function(lambda *values: tf.vectorized_map(one, values), autograph=False)
-    parameters = mapped(tuple(state.optimizer), tuple(state.parameters))
-    watch, memory = step.patience, state.patience
-    if watch is None or not watch.restore_best or not memory:
-        return state, tuple(parameters)
-    found = tf.math.is_finite(memory.best)
-
-    def restored(best: tuple[tf.Tensor, ...], now: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
-        return tuple(
-            tf.where(tf.reshape(found, [-1] + [1] * (old.shape.rank - 1)), old, new)
-            for old, new in zip(best, now, strict=True)
-        )
-
-    kept = state._replace(model_state=restored(memory.model_state, state.model_state))
-    return kept, restored(memory.parameters, tuple(parameters))
+    mapped = tf.function(lambda state: tf.vectorized_map(final_of_lane, state), autograph=False)
+    parameters, model_state = mapped(state)
+    return state._replace(parameters=parameters, model_state=model_state)
 
 
 def last_record(block: GroupInputs, state: TrainState, place: int) -> dict[str, np.ndarray]:
@@ -303,7 +269,7 @@ def last_record(block: GroupInputs, state: TrainState, place: int) -> dict[str, 
 
     Args:
         state: of all lanes, the last one of each.
-        place: of the lane; it stopped while others went on.
+        place: of the lane; it stopped while others were trained.
     """
     built, lanes = block.built, block.lanes
     one = single(lanes, place)
@@ -318,32 +284,29 @@ def last_record(block: GroupInputs, state: TrainState, place: int) -> dict[str, 
     return records
 
 
-def final_values(block: GroupInputs, state: TrainState, parameters: Sequence[tf.Tensor]) -> dict[str, np.ndarray]:
+def _final_values(block: GroupInputs, final: TrainState) -> dict[str, np.ndarray]:
     """Return the loss over the training set, as `loss`, and the metrics at each lane's final parameters, float64 (n,).
 
-    Args:
-        state: of all lanes.
-        parameters: the final ones, each (n, ...).
+    All are computed, where a run may take those of its last row: these are of mini-batches, or a lane has none at its
+    last step.
     """
     built, lanes = block.built, block.lanes
     mapping = Lanes(len(block.trials), lanes.setting_varies, lanes.data_varies)
     per_epoch = built.steps_per_epoch
 
-    def one(state: TrainState, setting: Any, data: Any, order: Any) -> Any:
-        moment = Moment(state.step, state.step // per_epoch, None, None)
-        return built.assess(state, setting, data, moment)
+    def values_of_lane(state: TrainState, setting: Any, data: Any, order: Any) -> dict[str, tf.Tensor]:
+        return final_values(built, state, setting, data, Moment.at(state.step, state.step // per_epoch))
 
-    look = tf.function(mapping.map(one), autograph=False)
-    whole = replace(lanes, state=state._replace(parameters=tuple(parameters)))
+    compute = tf.function(mapping.map(values_of_lane), autograph=False)
+    whole = replace(lanes, state=final)
     count = len(block.trials)
     size = max(1, LANE_BYTES // (activation_bytes(built, built.num_examples or 1)))
     pieces: list[dict[str, np.ndarray]] = []
     for begin in range(0, count, size):
         part = whole if size >= count else picked(whole, np.arange(begin, min(begin + size, count)))
-        values = look(part.state, part.setting, part.data, tf.constant(0))
+        values = compute(part.state, part.setting, part.data, tf.constant(0))
         pieces.append({name: value.numpy().astype(np.float64) for name, value in values.items()})
-    numbers = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-    return {"loss": numbers.pop("loss_all")} | numbers
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 def activation_bytes(built: Built, examples: int) -> int:

@@ -6,7 +6,6 @@ Shape letters: L lanes, n trials of a block, E events.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -24,10 +23,11 @@ from gdrun.engine.rows import Rows, auto_rows
 from gdrun.engine.state import TrainState
 from gdrun.errors import GdrunError
 from gdrun.training.prepare import plugin_hashes
+from gdrun.training.signals import time_limit
 
 from .groups import TrialGroup, switches
 from .halving import Halving
-from .inputs import GroupInputs, build_group
+from .inputs import GroupInputs, build_group, leaf_forms
 from .lane_recorder import LANE_BYTES, LaneRecorder, activation_bytes, finished_block
 from .results import BlockResult, Hooks, failed
 from .trials import SweepSpec
@@ -111,7 +111,7 @@ def _otherwise(
     for trial in block.trials:
         if hooks.should_stop():
             return
-        yield from run_group(spec, group.apart(int(trial)), hooks)
+        yield from run_group(spec, group.single_trial_group(int(trial)), hooks)
 
 
 def _reason(error: Exception) -> str:
@@ -158,21 +158,16 @@ def lane_program(spec: SweepSpec, built: Built) -> LaneProgram:
 def _run_lanes(spec: SweepSpec, block: GroupInputs, hooks: Hooks, shared: LaneProgram) -> BlockResult | None:
     """Train a block as lanes; None where it was stopped."""
     built, trials = block.built, block.trials
-    began = time.monotonic()
+    is_over = time_limit(built.experiment.schedule.stop.seconds)
     finals = Finals(len(trials))
-    recorder = LaneRecorder(trials, built.steps_per_epoch, built.assess.names)
-    limit = built.experiment.schedule.stop.seconds
-
-    def over() -> bool:
-        return limit is not None and time.monotonic() - began > limit
-
+    recorder = LaneRecorder(trials, built)
     halving = _halving(spec, built, len(trials))
     last = None
     for last in drive_lanes(
         shared,
         block.lanes,
         finals,
-        should_stop=lambda: over() or hooks.should_stop(),
+        should_stop=lambda: is_over() or hooks.should_stop(),
         call=hooks.call,
         keep=halving.keep,
         pauses=halving.rungs,
@@ -184,7 +179,7 @@ def _run_lanes(spec: SweepSpec, block: GroupInputs, hooks: Hooks, shared: LanePr
         return None
     state = finals.state(block.lanes.state)
     info = {"strategy": "lanes", "lanes": padded(len(trials)), "seconds": last.seconds, "compile": built.compile}
-    return finished_block(spec, block, state, recorder, info, timed_out=over(), pruned=halving.pruned)
+    return finished_block(spec, block, state, recorder, info, timed_out=is_over(), pruned=halving.pruned)
 
 
 def _halving(spec: SweepSpec, built: Built, num_lanes: int) -> Halving:
@@ -202,15 +197,14 @@ def _halving(spec: SweepSpec, built: Built, num_lanes: int) -> Halving:
 def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> BlockResult | None:
     """Train a block's trials one after the other, with one program; None where that was stopped."""
     built, trials, lanes = block.built, block.trials, block.lanes
-    recorder = LaneRecorder(trials, built.steps_per_epoch, built.assess.names)
+    recorder = LaneRecorder(trials, built)
     states: list[TrainState] = []
     spent = 0.0
     for place in range(len(trials)):
-        began = time.monotonic()
+        is_over = time_limit(built.experiment.schedule.stop.seconds)
         one = single(lanes, place)
         feed = lanes.feeds[place] if lanes.own_order else lanes.feeds[0]
         windows = Windows(feed, built.windows.factors, built.rows.total_steps, built.windows.stream)
-        limit = built.experiment.schedule.stop.seconds
         report: Report | None = None
         for report in drive(
             built.program,
@@ -220,7 +214,7 @@ def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> 
             built.rows,
             windows,
             seconds_per_step=built.seconds_per_step,
-            should_stop=lambda: hooks.should_stop() or (limit is not None and time.monotonic() - began > limit),  # noqa: B023
+            should_stop=lambda: hooks.should_stop() or is_over(),  # noqa: B023
             call=hooks.call,
         ):
             recorder.take_single(place, report)
@@ -232,7 +226,7 @@ def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> 
         states.append(report.state)
     stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *states)
     info = {"strategy": "one after the other", "why": why, "lanes": 1, "seconds": spent, "compile": built.compile}
-    return finished_block(spec, block, stacked, recorder, info, timed_out=True)
+    return finished_block(spec, block, stacked, recorder, info, timed_out=True, pruned=np.zeros(len(trials), bool))
 
 
 MAX_PROGRAMS = 8
@@ -267,16 +261,9 @@ def _program_key(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs) -> tup
     fixed = [repr(value) for value, change in zip(values, group.changes, strict=True) if change == "program"]
     switched = tuple(switches(spec, group))
     everywhere = tf.nest.map_structure(lambda _: True, lanes.state)
-    flags = tf.nest.flatten((everywhere, lanes.setting_varies, lanes.data_varies))
-    leaves = tf.nest.flatten((lanes.state, lanes.setting, lanes.data))
-    forms = [_form(leaf, varies) for leaf, varies in zip(leaves, flags, strict=True)]
+    forms = leaf_forms((lanes.state, lanes.setting, lanes.data), (everywhere, lanes.setting_varies, lanes.data_varies))
     names = (*lanes.setting.constants, *lanes.setting.optimizer)
     files = built.datasets.files if built.datasets else {}
     config = hashlib.sha256(spec.config_text().encode()).hexdigest()
     where = (str(spec.base.directory), repr(sorted(files.items())), repr(plugin_hashes(spec.base)))
-    return config, *where, group.changes, tuple(fixed), switched, names, tuple(forms), lanes.own_order
-
-
-def _form(leaf: tf.Tensor | None, varies: bool) -> Any:
-    # The number of lanes is not part of it: a program has a loop for each.
-    return None if leaf is None else (leaf.dtype.name, varies, tuple(leaf.shape[1:] if varies else leaf.shape))
+    return config, *where, group.changes, tuple(fixed), switched, names, forms, lanes.own_order

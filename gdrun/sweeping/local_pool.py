@@ -41,8 +41,8 @@ class LocalPool:
     """
 
     versions: dict[str, str | None] | None = None
-    death: type[BaseException] = BrokenProcessPool
-    dies_together: bool = True
+    worker_lost_error: type[BaseException] = BrokenProcessPool
+    loses_all_running: bool = True
 
     def __init__(self, jobs: int, device: str, threads: int | None) -> None:
         if jobs > MAX_JOBS:
@@ -95,7 +95,7 @@ class LocalPool:
         return f"a worker process ended with exit code {code}"
 
     def _exit_code(self) -> int | None:
-        """The exit code of the process that died first; a broken executor ends the others by SIGTERM."""
+        """Return the exit code of the process that died first; a broken executor ends the others by SIGTERM."""
         deadline = time.monotonic() + 1
         codes: list[int | None] = []
         while None in (codes := [process.exitcode for process in self.processes]) and time.monotonic() < deadline:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,7 +22,7 @@ from gdrun.errors import ConfigError, Problem, ResourceError
 from gdrun.random_streams import integer_seed
 from gdrun.text import safe_text
 
-from .space import Axis, rounded
+from .axis import Axis, rounded
 from .trials import SweepSpec
 
 EXTRA = "search"
@@ -32,14 +32,53 @@ PRUNED_BATCH = 64
 """Where weak lanes are dropped: 64 at first, 16 at the end."""
 BLIND_BATCH = 4096
 """Where a sampler does not look at outcomes, all trials at once, as far as it goes."""
-LEARNS = {"tpe": True, "cmaes": True, "gp": True, "random": False, "qmc": False}
-"""Sampler -> it looks at outcomes."""
-_PACKAGES = {"cmaes": ("cmaes",), "qmc": ("scipy",), "gp": ("scipy", "torch")}
-"""Packages that samplers need beside Optuna."""
 _TRIES = 32
 """So often a sampler is asked for a row that was not there before."""
 
 Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class SamplerKind:
+    """One of Optuna's samplers, as gdrun uses it.
+
+    Args:
+        make: Optuna's `samplers`, a seed and the size of a batch -> the sampler.
+        learns: it looks at outcomes.
+        packages: that it needs beside Optuna.
+        needs_order: it searches numbers alone.
+        takes_pruned: it ranks trials that were dropped behind all others, by how far they came and then by their
+            values. The others do not look at pruned trials; the value that a trial was dropped with is a poor one.
+    """
+
+    make: Callable[[Any, int, int], Any]
+    learns: bool = True
+    packages: tuple[str, ...] = ()
+    needs_order: bool = False
+    takes_pruned: bool = False
+
+
+SAMPLERS = {
+    # constant_liar: those of a batch that have no outcome yet count as poor, so that they differ.
+    "tpe": SamplerKind(
+        lambda samplers, seed, batch: samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True),
+        takes_pruned=True,
+    ),
+    "random": SamplerKind(lambda samplers, seed, batch: samplers.RandomSampler(seed=seed), learns=False),
+    # A batch is a generation.
+    "cmaes": SamplerKind(
+        lambda samplers, seed, batch: samplers.CmaEsSampler(seed=seed, popsize=max(4, batch)),
+        packages=("cmaes",),
+        needs_order=True,
+    ),
+    "gp": SamplerKind(lambda samplers, seed, batch: samplers.GPSampler(seed=seed), packages=("scipy", "torch")),
+    "qmc": SamplerKind(
+        lambda samplers, seed, batch: samplers.QMCSampler(seed=seed, scramble=True),
+        learns=False,
+        packages=("scipy",),
+    ),
+}
+"""By the `kind` of `search:`."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +102,7 @@ def batch_size(spec: SweepSpec) -> int:
         return search.batch
     if search.prune:
         return PRUNED_BATCH
-    return BATCH if LEARNS[search.kind] else BLIND_BATCH
+    return BATCH if SAMPLERS[search.kind].learns else BLIND_BATCH
 
 
 def is_ordered(axis: Axis) -> bool:
@@ -83,7 +122,7 @@ def num_points(axes: Sequence[Axis]) -> float:
 
 
 def _points(axis: Axis) -> Sequence[Any] | None:
-    """The different values of an axis; None where there is no end of them."""
+    """Return the different values of an axis; None where there is no end of them."""
     if axis.values is not None:
         return list({repr(value): value for value in axis.values}.values())
     drawn = axis.distribution
@@ -94,14 +133,14 @@ def check_space(spec: SweepSpec) -> None:
     """Refuse axes that the sampler cannot search.
 
     Raises:
-        ConfigError: CMA-ES is to choose among words.
+        ConfigError: one that needs numbers is to choose among words.
     """
     search = spec.search
-    if search is None or search.kind != "cmaes":
+    if search is None or not SAMPLERS[search.kind].needs_order:
         return
     problems = tuple(
         Problem(
-            f"cmaes searches numbers; the values of {axis.key} have no order",
+            f"{search.kind} searches numbers; the values of {axis.key} have no order",
             hint="kind: tpe chooses among words, too",
             place=axis.place,
         )
@@ -118,7 +157,7 @@ def check_installed(kind: str) -> None:
     Raises:
         ResourceError: with what to install.
     """
-    for package in ("optuna", *_PACKAGES.get(kind, ())):
+    for package in ("optuna", *SAMPLERS[kind].packages):
         try:
             import_module(package)
         except ImportError as error:
@@ -165,8 +204,8 @@ class Sampler:
 
     def __init__(self, spec: SweepSpec) -> None:
         assert spec.search is not None
-        self._axes, self._kind, self._maximize = spec.axes, spec.search.kind, spec.maximize
-        check_installed(self._kind)
+        self._axes, self._kind, self._maximize = spec.axes, SAMPLERS[spec.search.kind], spec.maximize
+        check_installed(spec.search.kind)
         seed = integer_seed(spec.base.experiment.seed, "search")
         with _silence():
             import optuna
@@ -174,7 +213,8 @@ class Sampler:
             self._optuna = optuna
             self._distributions = {axis.key: self._distribution(axis) for axis in spec.axes}
             self._study = optuna.create_study(
-                sampler=self._sampler(seed, batch_size(spec)), direction="maximize" if spec.maximize else "minimize"
+                sampler=self._kind.make(optuna.samplers, seed, batch_size(spec)),
+                direction="maximize" if spec.maximize else "minimize",
             )
         self._pending: list[tuple[Any, Row]] = []
         self._repeated: list[tuple[Any, Row]] = []
@@ -210,7 +250,7 @@ class Sampler:
         """Give the sampler the outcomes of the rows that `ask` returned.
 
         A trial without a finite value counts as the worst there is, not as failed: samplers forget failed trials and
-        would go on proposing what diverges.
+        would keep proposing what diverges.
 
         Args:
             rows: of these trials as they ran; one that is not as it was proposed counts all the same.
@@ -238,12 +278,10 @@ class Sampler:
         return as_asked
 
     def _tell(self, trial: Any, outcome: TrialOutcome) -> None:
-        if outcome.pruned_at is not None and self._kind == "tpe":
-            # Ranked behind all that went on, by how far they came and then by their values.
+        if outcome.pruned_at is not None and self._kind.takes_pruned:
             trial.report(self._value(outcome), outcome.pruned_at)
             self._study.tell(trial, state=self._optuna.trial.TrialState.PRUNED)
         else:
-            # The other samplers do not look at pruned trials; the value that a trial was dropped with is a poor one.
             self._study.tell(trial, self._value(outcome))
 
     def _add(self, row: Row, outcome: TrialOutcome) -> None:
@@ -271,23 +309,6 @@ class Sampler:
         if is_ordered(axis):
             return kinds.IntDistribution(0, len(axis.values) - 1)
         return kinds.CategoricalDistribution(range(len(axis.values)))
-
-    def _sampler(self, seed: int, batch: int) -> Any:
-        samplers = self._optuna.samplers
-        match self._kind:
-            case "tpe":
-                # constant_liar: those of a batch that have no outcome yet count as poor, so that they differ.
-                return samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
-            case "random":
-                return samplers.RandomSampler(seed=seed)
-            case "cmaes":
-                # A batch is a generation.
-                return samplers.CmaEsSampler(seed=seed, popsize=max(4, batch))
-            case "gp":
-                return samplers.GPSampler(seed=seed)
-            case "qmc":
-                return samplers.QMCSampler(seed=seed, scramble=True)
-        raise AssertionError(self._kind)
 
 
 @contextmanager

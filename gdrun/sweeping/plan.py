@@ -17,8 +17,8 @@ from gdrun.experiment.loading import EXPERIMENT, LoadedConfig, load_config, revi
 from gdrun.experiment.spaces import LISTED, Space, read_argument, read_space
 from gdrun.random_streams import stream
 
+from .axis import Axis, make_axis
 from .optuna_sampler import check_space, num_points
-from .space import Axis, make_axis
 from .trials import AxisBlock, SweepSpec, check_trials
 
 DEFAULT_COUNT = 61

@@ -20,7 +20,7 @@ HAS_RESULT = STATUSES[:3]
 
 
 @dataclass
-class Champion:
+class BestTrial:
     """Rows and last state of a block's best trial, from which its run directory is written."""
 
     trial: int
@@ -59,7 +59,7 @@ class BlockResult:
     """int64 (R,)."""
     curves: dict[str, np.ndarray] = field(default_factory=dict)
     """Name -> float64 (n, R), nan where a trial has no row."""
-    champion: Champion | None = None
+    best_trial: BestTrial | None = None
     info: dict[str, Any] = field(default_factory=dict)
     """strategy, lanes, seconds, compile."""
 
@@ -74,18 +74,18 @@ class BlockResult:
                 return {name: values[places] for name, values in column.items()}
             return column[places] if isinstance(column, np.ndarray) else [column[place] for place in places]
 
-        shared = ("curve_steps", "champion", "info")
+        shared = ("curve_steps", "best_trial", "info")
         columns = {item.name: pick(getattr(self, item.name)) for item in fields(self) if item.name not in shared}
-        best = self.champion if self.champion is not None and self.champion.trial in columns["trials"] else None
-        return replace(self, **columns, champion=best)
+        kept = self.best_trial is not None and self.best_trial.trial in columns["trials"]
+        return replace(self, **columns, best_trial=self.best_trial if kept else None)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as arrays, for one .npz file."""
         arrays: dict[str, np.ndarray] = {name: getattr(self, name) for name in _ARRAYS}
         texts: dict[str, Any] = {name: getattr(self, name) for name in _TEXTS}
         tables: dict[str, dict[str, np.ndarray]] = {prefix: getattr(self, name) for name, prefix in _TABLES.items()}
-        if (best := self.champion) is not None:
-            texts["champion"] = {"trial": best.trial, "reason": best.reason, "seconds": best.seconds}
+        if (best := self.best_trial) is not None:
+            texts["best_trial"] = {"trial": best.trial, "reason": best.reason, "seconds": best.seconds}
             arrays["is_row"] = best.is_row
             tables |= {"record:": best.records, "state:": {str(k): leaf for k, leaf in enumerate(best.state)}}
         for prefix, table in tables.items():
@@ -104,15 +104,17 @@ class BlockResult:
         def table(prefix: str) -> dict[str, np.ndarray]:
             return {name[len(prefix) :]: values for name, values in arrays.items() if name.startswith(prefix)}
 
-        champion = None
-        if "champion" in texts:
+        best_trial = None
+        if "best_trial" in texts:
             leaves = table("state:")
             state = [leaves[str(number)] for number in range(len(leaves))]
-            champion = Champion(records=table("record:"), is_row=arrays["is_row"], state=state, **texts["champion"])
+            best_trial = BestTrial(
+                records=table("record:"), is_row=arrays["is_row"], state=state, **texts["best_trial"]
+            )
         columns: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
         columns |= {name: texts[name] for name in _TEXTS}
         columns |= {name: table(prefix) for name, prefix in _TABLES.items()}
-        return cls(**columns, champion=champion)
+        return cls(**columns, best_trial=best_trial)
 
 
 _ARRAYS = ("trials", "steps", "diverged_at", "curve_steps")
@@ -212,11 +214,6 @@ class TrialTable:
         counts = {status: every.count(status) for status in STATUSES}
         return {"total": self.total, **counts, "missing": self.total - len(every)}
 
-    @property
-    def value_names(self) -> list[str]:
-        """Every value's name, in the order of the trials that have it."""
-        return list(dict.fromkeys(name for block in by_trial(self.blocks) for name in block.values))
-
     def best(self, metric: str, *, maximize: bool) -> tuple[int, float] | None:
         """Return (trial, value) of the best of `metric`; None where no trial has one. Of equals, the first."""
         ranked = []
@@ -228,9 +225,10 @@ class TrialTable:
         value, trial = min(ranked, default=(math.nan, None))
         return None if trial is None else (trial, -value if maximize else value)
 
-    def champion(self, trial: int) -> Champion | None:
+    def best_trial(self, trial: int) -> BestTrial | None:
         """Return the rows and the state of `trial`, if its block kept them."""
-        return next((b.champion for b in self.blocks if b.champion is not None and b.champion.trial == trial), None)
+        kept = (block.best_trial for block in self.blocks)
+        return next((best for best in kept if best is not None and best.trial == trial), None)
 
 
 def trials_of(blocks: Iterable[BlockResult]) -> np.ndarray:
@@ -266,7 +264,7 @@ def csv_text(table: TrialTable, axes: Sequence[str], values: Sequence[Sequence[A
         axes: the swept keys.
         values: for each of them its value in every trial.
     """
-    names = table.value_names
+    names = list(dict.fromkeys(name for block in by_trial(table.blocks) for name in block.values))
     first = [name for name in ("loss", "best_loss", "best_step") if name in names]
     others = [name for name in names if name not in first]
     header = ["trial", *axes, "status", "stopped_by", "steps", *first, *others, "diverged_at", "diverged", "why"]

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,13 @@ from gdrun.config.plugins import PluginSources
 from gdrun.errors import UsageError
 from gdrun.experiment.loading import LoadedConfig
 from gdrun.rundir.environment import PACKAGES
-from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 from gdrun.text import plural
 from gdrun.training.listener import Listener, Progress, plan_of
-from gdrun.training.prepare import Prepared, locating, prepare
-from gdrun.training.recorder import begin, run_info, warn
+from gdrun.training.new_run import new_run, warn
+from gdrun.training.prepare import Prepared, prepare, with_source_places
 from gdrun.training.resume import (
     check_built,
     check_environment,
@@ -38,13 +37,14 @@ from gdrun.training.resume import (
     prepare_again,
     running_again,
 )
-from gdrun.training.signals import Abandoned, StopRequests
+from gdrun.training.signals import Abandoned
+from gdrun.training.train import training_into
 
 from .executors import Executor, make_executor
 from .groups import TrialGroup, group_trials, parts_of
 from .optuna_sampler import batch_size, check_installed
 from .plan import plan_trials
-from .results import BlockProgress, BlockResult, Champion, Hooks, TrialTable
+from .results import BestTrial, BlockProgress, BlockResult, Hooks, TrialTable
 from .search import group_batch, search
 from .store import SweepStore, load_parts
 from .trials import SweepSpec
@@ -100,16 +100,17 @@ def sweep(
     settings = _Settings(device, threads, jobs, cluster)
     listener = listener or Listener()
     groups = [] if spec.search is not None else group_trials(spec)
-    root = Path(runs_dir) if runs_dir is not None else default_runs_root()
+    run_name = name or spec.base.experiment.name or "sweep"
     # A cluster that is not there leaves no directory, and workers start while the first trial is built.
     with closing(settings.executor()) as executor:
         first = _first(spec, settings)
         _check_groups(spec, groups)
-        info = _info(spec, groups, first, settings, command)
-        with RunStore.create(root, name or spec.base.experiment.name or "sweep", **info) as store:
-            begin(store, spec.base, listener, first.built.warnings, spec.config_text())
+        fields = _sweep_fields(spec, groups, first, settings)
+        with new_run(
+            runs_dir, run_name, first, listener, command=command, config=spec.config_text(), **fields
+        ) as store:
             table = TrialTable(len(spec))
-            return _carry_out(store, spec, groups, settings, table, executor, first, listener, command, log)
+            return _train_into_store(store, spec, groups, settings, table, executor, first, listener, command, log)
 
 
 def resume(
@@ -134,7 +135,7 @@ def resume(
         listener: of its progress.
         log: returns TensorFlow's messages, for log.txt.
     Raises:
-        UsageError: there is no such run, it has ended, or it cannot go on to the same bits; the message says why.
+        UsageError: there is no such run, it has ended, or it cannot be resumed to the same bits; the message says why.
         ConfigError: with the new length the config is refused.
         ResourceError: the device or the number of threads cannot be had.
         RunDirectoryError: another process writes the run, it is damaged, or the disk refuses.
@@ -161,7 +162,7 @@ def resume_sweep(
         as `resume`.
     """
     if overrides:
-        raise UsageError("a sweep goes on as it is; nothing of it can change", hint="gdrun resume RUN")
+        raise UsageError("a resumed sweep cannot be changed", hint="gdrun resume RUN")
     record = Run(directory).info
     recorded = record.extra.get("settings_of_sweep", {})
     settings = _Settings(**({"device": None, "threads": None, "jobs": 1, "cluster": None} | recorded))
@@ -170,21 +171,14 @@ def resume_sweep(
     check_environment(directory, record, own_machine=own_machine)
     spec = plan_trials(directory, plugins=plugins)
     listener = listener or Listener()
-    store = RunStore.open(directory)
-    with ExitStack() as open_things:
-        try:
-            table = load_parts(store, len(spec))
-            missing = table.missing()
-            executor = open_things.enter_context(closing(settings.executor()))
-            first = _first(spec, settings)
-            check_built(directory, record, first, spec.base)
-        except BaseException:
-            store.leave()
-            raise
-        open_things.enter_context(store)
+    with RunStore.open(directory) as store, closing(settings.executor()) as executor:
+        table = load_parts(store, len(spec))
+        missing = table.missing()
+        first = _first(spec, settings)
+        check_built(directory, record, first)
         store.update_info(**running_again(store.info, trials=int(table.total - len(missing))))
         groups = [] if spec.search is not None else parts_of(group_trials(spec), missing)
-        return _carry_out(store, spec, groups, settings, table, executor, first, listener, log=log)
+        return _train_into_store(store, spec, groups, settings, table, executor, first, listener, log=log)
 
 
 @dataclass(frozen=True)
@@ -249,11 +243,13 @@ class _Reporter:
 
 
 def _first(spec: SweepSpec, settings: _Settings) -> Prepared:
-    """Build one trial, so that what only building shows is refused before anything is on disk."""
-    if spec.search is None:
-        return settings.prepare(spec.load(0))
-    check_installed(spec.search.kind)
-    return settings.prepare(spec.with_rows([[axis.candidates[0] for axis in spec.axes]]).load(0))
+    """Return the config of the sweep with one trial built: what only building shows is refused before anything is on
+    disk."""
+    listed = spec
+    if spec.search is not None:
+        check_installed(spec.search.kind)
+        listed = spec.with_rows([[axis.candidates[0] for axis in spec.axes]])
+    return replace(settings.prepare(listed.load(0)), loaded=spec.base)
 
 
 MOST_CHECKED = 64
@@ -271,23 +267,23 @@ def _check_groups(spec: SweepSpec, groups: Sequence[TrialGroup]) -> None:
     for group in groups[1:MOST_CHECKED]:
         trial = int(group.trials[0])
         loaded = spec.load(trial)
-        with locating(loaded, trial):
+        with with_source_places(loaded, trial):
             build_parts(loaded.experiment, directory=loaded.directory)
 
 
-def _champion(spec: SweepSpec, trial: int) -> Champion | None:
+def _retrain_best(spec: SweepSpec, trial: int) -> BestTrial | None:
     """Train a trial again whose rows were not kept, because all rows together were too many."""
     from .lanes import run_group
 
     groups = group_batch(spec, trial, [spec.values(trial)])[0] if spec.search is not None else group_trials(spec)
     (group,) = parts_of(groups, np.asarray([trial]))
-    return next(iter(run_group(spec, group, Hooks()))).champion
+    return next(iter(run_group(spec, group, Hooks()))).best_trial
 
 
-def _info(
-    spec: SweepSpec, groups: Sequence[TrialGroup], first: Prepared, settings: _Settings, command: Sequence[str] | None
+def _sweep_fields(
+    spec: SweepSpec, groups: Sequence[TrialGroup], first: Prepared, settings: _Settings
 ) -> dict[str, Any]:
-    """Return the content of run.json before the first trial."""
+    """Return what run.json has of a sweep and not of a run, before the first trial."""
     extra: dict[str, Any] = {
         "axes": [
             {"key": axis.key, "values": None if axis.values is None or len(axis.values) > 1000 else list(axis.values)}
@@ -310,11 +306,10 @@ def _info(
         extra["prediction"] = predicted_limit(first.built).as_dict()
         if any(axis.path[-1] not in ("learning_rate", "seed") for axis in spec.axes):
             extra["prediction"]["why"] += ", at the settings of trial 0"
-    config = spec.config_text()
-    return run_info(first, command, loaded=spec.base, config=config, packages=packages, kind="sweep", extra=extra)
+    return {"kind": "sweep", "packages": packages, "extra": extra}
 
 
-def _carry_out(
+def _train_into_store(
     store: RunStore,
     spec: SweepSpec,
     groups: list[TrialGroup],
@@ -328,10 +323,10 @@ def _carry_out(
 ) -> Run:
     """Train the groups, keeping each block as it comes, and close the store and the executor."""
     sizes = tuple(map(len, groups))
-    listener.planned(plan_of(first, store.directory, store.info.name, num_trials=len(spec), group_sizes=sizes))
+    plan = plan_of(first, store.directory, store.info.name, num_trials=len(spec), group_sizes=sizes)
     sweep_store = SweepStore(store, spec, table)
     reporter = _Reporter(spec, listener, table)
-    with StopRequests() as requests:
+    with training_into(store, plan, listener, log) as requests:
         hooks = Hooks(
             should_stop=lambda: requests.signal is not None,
             call=requests.calls_on(first.device.name),
@@ -353,13 +348,11 @@ def _carry_out(
             pass
         finally:
             executor.close()
-            if log is not None and (messages := log()):
-                store.log(messages)
     if requests.signal is not None:
         sweep_store.close(Status.INTERRUPTED, signal=requests.signal, seconds=time.monotonic() - reporter.began)
     else:
         sweep_store.spec = spec
-        sweep_store.finish(partial(_champion, spec), settings.prepare, command)
+        sweep_store.finish(partial(_retrain_best, spec), settings.prepare, command)
         counts = table.counts()
         why = f"{plural(counts['total'], 'trial')}, {counts['diverged']} diverged, {counts['failed']} failed"
         sweep_store.close(Status.COMPLETED, why=why, seconds=time.monotonic() - reporter.began)

@@ -96,7 +96,7 @@ def group_batch(spec: SweepSpec, begin: int, batch: Sequence[Row]) -> tuple[list
         batch: its values.
     """
     # Which lanes are dropped depends on which ones there are, so that no worker may get a part of them.
-    whole = spec.search is not None and spec.search.prune
+    indivisible = spec.search is not None and spec.search.prune
     accepted, refused = list(range(len(batch))), []
     try:
         groups = group_trials(spec.with_rows(batch))
@@ -110,7 +110,7 @@ def group_batch(spec: SweepSpec, begin: int, batch: Sequence[Row]) -> tuple[list
                 refused.append(failed(np.asarray([begin + place]), error.problems[0].message))
         groups = group_trials(spec.with_rows([batch[place] for place in accepted])) if accepted else []
     numbers = begin + np.asarray(accepted, np.int64)
-    return [replace(group, trials=numbers[group.trials], whole=whole) for group in groups], refused
+    return [replace(group, trials=numbers[group.trials], indivisible=indivisible) for group in groups], refused
 
 
 def outcomes(spec: SweepSpec, table: TrialTable, trials: np.ndarray) -> list[TrialOutcome]:

@@ -19,11 +19,12 @@ from gdrun.rundir.run_info import RunInfo, Status, now_text
 from gdrun.rundir.store import RunStore
 from gdrun.text import safe_text
 from gdrun.training.listener import Listener
+from gdrun.training.new_run import run_info, write_first_files
 from gdrun.training.outcome import describe_outcome
 from gdrun.training.prepare import Prepared
-from gdrun.training.recorder import Recorder, begin, run_info
+from gdrun.training.recorder import Recorder
 
-from .results import BlockResult, Champion, TrialTable, csv_text, curve_arrays, parameter_arrays
+from .results import BestTrial, BlockResult, TrialTable, csv_text, curve_arrays, parameter_arrays
 from .trials import SweepSpec
 
 PARTS = "parts"
@@ -91,14 +92,14 @@ class SweepStore:
 
     def finish(
         self,
-        champion_of: Callable[[int], Champion | None],
+        retrain_best: Callable[[int], BestTrial | None],
         prepare: Callable[[LoadedConfig], Prepared],
         command: Sequence[str] | None,
     ) -> None:
         """Write everything that a complete sweep has.
 
         Args:
-            champion_of: trains a trial again whose rows were not kept.
+            retrain_best: trains a trial again whose rows were not kept.
             prepare: builds a trial.
             command: the command line of best/.
         """
@@ -107,9 +108,9 @@ class SweepStore:
         self._store.write_arrays(layout.PARAMETERS, parameter_arrays(self.table))
         best = self.table.best(self.spec.ranked, maximize=self.spec.maximize)
         if best is not None:
-            champion = self.table.champion(best[0]) or champion_of(best[0])
-            if champion is not None:
-                write_best(self._store.directory, prepare(self.spec.load(best[0])), champion, command)
+            best_trial = self.table.best_trial(best[0]) or retrain_best(best[0])
+            if best_trial is not None:
+                write_best(self._store.directory, prepare(self.spec.load(best[0])), best_trial, command)
 
     def close(self, status: Status, *, seconds: float, signal: int | None = None, why: str | None = None) -> None:
         """Write the record and close the store; the parts are removed where no trial is missing."""
@@ -182,13 +183,16 @@ def load_parts(store: RunStore, total: int) -> TrialTable:
     return table
 
 
-def write_best(directory: Path, prepared: Prepared, champion: Champion, command: Sequence[str] | None) -> None:
-    """Write best/, the best trial as a run directory of its own.
+def write_best(directory: Path, prepared: Prepared, best_trial: BestTrial, command: Sequence[str] | None) -> None:
+    """Write best/, the best trial as a run directory of its own, by the recorder of runs.
+
+    Its final values are computed by the program of a single run, as those of `gdrun train best/` are. Their last digits
+    may differ from the trial's row in trials.csv, which the lanes' program computed: sums of other lengths.
 
     Args:
         directory: of the sweep, whose lock is held.
         prepared: the best trial, built.
-        champion: its rows and its last state.
+        best_trial: its rows and its last state.
         command: what to record as the command line.
     Raises:
         RunDirectoryError: the disk refused.
@@ -199,25 +203,25 @@ def write_best(directory: Path, prepared: Prepared, champion: Champion, command:
     from gdrun.engine.state import Reason
 
     template = prepared.built.state
-    leaves = zip(champion.state, tf.nest.flatten(template), strict=True)
+    leaves = zip(best_trial.state, tf.nest.flatten(template), strict=True)
     state = tf.nest.pack_sequence_as(template, [tf.constant(value, leaf.dtype) for value, leaf in leaves])
     report = Report(
         state=state,
         step=int(state.step),
-        records=champion.records,
-        is_row=champion.is_row,
-        reason=Reason(champion.reason),
+        records=best_trial.records,
+        is_row=best_trial.is_row,
+        reason=Reason(best_trial.reason),
         finished=True,
-        seconds=champion.seconds,
+        seconds=best_trial.seconds,
         steps_per_second=0.0,
     )
     fields = {"name": prepared.loaded.experiment.name or "best", **run_info(prepared, command)}
     with _open_best(directory / layout.BEST_RUN, fields) as store:
-        begin(store, prepared.loaded, Listener(), prepared.built.warnings)
+        write_first_files(store, prepared, Listener())
         recorder = Recorder(store, prepared)
         recorder.write(report)
-        outcome = describe_outcome(prepared, report, None, champion.seconds)
-        recorder.finish(outcome, compute_seconds=champion.seconds)
+        outcome = describe_outcome(prepared, report, None)
+        recorder.finish(outcome, seconds=best_trial.seconds, compute_seconds=best_trial.seconds)
 
 
 def _open_best(path: Path, fields: dict[str, Any]) -> RunStore:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .results import HAS_RESULT
+
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
 
 SEED = "seed"
 RATE = "learning_rate"
-HAS_RESULT = ("completed", "stopped", "diverged")
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def summarize(run: Run, *, most: int = 5) -> SweepSummary:
 
 
 def _grouped(rows: Sequence[dict[str, Any]], axes: Sequence[str]) -> list[list[dict[str, Any]]]:
-    """Rows of trials that have a result, those of equal values together, in the table's order."""
+    """Return the rows of trials that have a result, those of equal values together, in the table's order."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row.get("status") in HAS_RESULT:

@@ -19,7 +19,7 @@ from gdrun.experiment.loading import LoadedConfig, revise
 from gdrun.experiment.sweep import Search
 from gdrun.metric_names import higher_is_better
 
-from .space import Axis, column
+from .axis import Axis, column
 
 CHECKED_WHOLE = 64
 """So many trials are all checked from the top before the first one runs; of more, those that differ in kind."""
@@ -85,7 +85,7 @@ class SweepSpec:
         """True where more of it is better."""
         direction = self.base.experiment.sweep.direction
         if direction == "auto":
-            return higher_is_better(self.metric.removeprefix("validation_"))
+            return higher_is_better(self.metric)
         return direction == "maximize"
 
     def values(self, trial: int) -> tuple[Any, ...]:
@@ -143,7 +143,7 @@ class SweepSpec:
         return dump_values(values, self.base.directory)
 
     def _cells(self, trial: int) -> Iterator[tuple[int, Any, int | None]]:
-        """(axis, value, number of the value where it is one of those listed) of a trial."""
+        """Yield (axis, value, number of the value where it is one of those listed) of a trial."""
         if not 0 <= trial < len(self) or not self.blocks:
             raise IndexError(f"there is no trial {trial}")
         for block in reversed(self.blocks):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -50,6 +50,9 @@ class Position:
 class Saver:
     """Saver of a run's state, as often as `checkpoint:` says and at its end.
 
+    A sweep has none: its trials are short and many, so that what it saves is results, of each block as it is done
+    (`gdrun.sweeping.store`). Of a block that is lost the trials run again from their start.
+
     Args:
         store: of the run.
         prepared: the run.
@@ -86,9 +89,9 @@ class Saver:
             self.save(report)
 
     def finish(self, outcome: Outcome) -> None:
-        """Save the last state of a run that can go on: with the schedule's other steps, or with more."""
-        can_go_on = outcome.status in (Status.COMPLETED, Status.INTERRUPTED) or outcome.stopped_by == "seconds"
-        if can_go_on:
+        """Save the last state of a run that can be resumed: with the schedule's other steps, or with more."""
+        can_be_resumed = outcome.status in (Status.COMPLETED, Status.INTERRUPTED) or outcome.stopped_by == "seconds"
+        if can_be_resumed:
             self.save(outcome.report)
 
     def save(self, report: Report) -> None:
@@ -119,13 +122,15 @@ def position_at(checkpoint: SavedCheckpoint, prepared: Prepared, run_id: str) ->
         RunDirectoryError: it is not one of this run.
     """
     from gdrun.engine.drive import Report
+    from gdrun.engine.loop import flat_record
     from gdrun.engine.state import Reason, from_arrays, to_arrays
 
     built, meta = prepared.built, checkpoint.meta
     if meta.get("format") != FORMAT or meta.get("run") != run_id:
         raise RunDirectoryError(f"the checkpoint of step {checkpoint.step} is not one of this run")
     state = _part(checkpoint, _STATE, {name: np.asarray(value) for name, value in to_arrays(built.state).items()})
-    record = _part(checkpoint, _RECORD, {name: value.numpy() for name, value in _first_record(prepared).items()})
+    first_record = flat_record(built.program.first_record)
+    record = _part(checkpoint, _RECORD, {name: value.numpy() for name, value in first_record.items()})
     restored = from_arrays(built.state, state)
     if int(restored.step) != checkpoint.step or int(restored.reason) != int(Reason.NONE):
         raise RunDirectoryError(f"the checkpoint of step {checkpoint.step} holds another state")
@@ -143,14 +148,8 @@ def position_at(checkpoint: SavedCheckpoint, prepared: Prepared, run_id: str) ->
     return Position(report, float(meta["seconds"]), float(meta["compute_seconds"]))
 
 
-def _first_record(prepared: Prepared) -> dict[str, Any]:
-    from gdrun.engine.loop import flat_record
-
-    return flat_record(prepared.built.program.first_record)
-
-
 def _part(checkpoint: SavedCheckpoint, prefix: str, template: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of one part, if they are those that the run has."""
+    """Return the arrays of one part, if they are those that the run has."""
     arrays = {name.removeprefix(prefix): value for name, value in checkpoint.arrays.items() if name.startswith(prefix)}
     shapes = {name: (value.shape, value.dtype) for name, value in arrays.items()}
     if shapes != {name: (value.shape, value.dtype) for name, value in template.items()}:

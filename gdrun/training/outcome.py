@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal as signals
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from .prepare import Prepared
 if TYPE_CHECKING:
     from gdrun.engine.drive import Report
     from gdrun.engine.state import Reason
+    from gdrun.schedules.sections import Schedule
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,6 @@ class Outcome:
     why: str
     report: Report
     """The last one."""
-    seconds: float
-    """Wall clock."""
     diverged: dict[str, Any] | None = None
     """step and quantity of the first value that was not finite."""
     signal_number: int | None = None
@@ -46,14 +46,21 @@ class Ending:
     """step and quantity of the first value that was not finite."""
 
 
-def ending(reason: Reason, step: int, *, at_end: bool, not_finite: str, unit: str) -> Ending | None:
+def ending(
+    reason: Reason,
+    step: int,
+    schedule: Schedule,
+    *,
+    at_end: bool,
+    not_finite: str,
+    smoke: bool = False,
+) -> Ending | None:
     """Return the ending that a last state decides; None where it was stopped from outside.
 
     Args:
         step: updates done.
         at_end: the schedule's last step is reached.
-        not_finite: the quantity that is not finite at the end, where divergence stops no run; "" where all are.
-        unit: of the schedule, "epochs" or "steps".
+        not_finite: the quantity that is not finite there, where divergence stops no run; "" where all are.
     """
     if reason.diverged:
         # Parameters diverge by the update that follows the last finite state.
@@ -65,37 +72,46 @@ def ending(reason: Reason, step: int, *, at_end: bool, not_finite: str, unit: st
         return None
     if not_finite:
         return Ending(Status.DIVERGED, "non_finite", {"step": step, "quantity": not_finite})
-    return Ending(Status.COMPLETED, unit)
+    return Ending(Status.COMPLETED, "smoke" if smoke else "epochs" if schedule.epochs is not None else "steps")
 
 
-def describe_outcome(prepared: Prepared, report: Report, signal_number: int | None, seconds: float) -> Outcome:
+def quantity_not_finite(loss: float, parameters: Iterable[np.ndarray]) -> str:
+    """Return the quantity of a last state that is not finite, "loss" or "parameters"; "" where both are."""
+    if not np.isfinite(loss):
+        return "loss"
+    return "" if all(np.isfinite(value).all() for value in parameters) else "parameters"
+
+
+def describe_outcome(prepared: Prepared, report: Report, signal_number: int | None) -> Outcome:
     """Return the outcome of a run whose last report is `report`."""
     step, best, schedule = report.step, _best(prepared, report), prepared.loaded.experiment.schedule
     not_finite = ""
     if report.finished:
         # Not before: the values of an abandoned chunk may have to be waited for.
-        not_finite = "loss" if not np.isfinite(report.records["loss"][-1]) else "" if _finite(report) else "parameters"
-    unit = "smoke" if prepared.smoke else "epochs" if schedule.epochs is not None else "steps"
-    end = ending(report.reason, step, at_end=report.finished, not_finite=not_finite, unit=unit)
-    if end is not None:
-        why = _why(prepared, report, end, best)
-        return Outcome(end.status, end.stopped_by, why, report, seconds, diverged=end.diverged, best=best)
-    if signal_number is not None:
-        why = f"{signals.Signals(signal_number).name} at step {step}"
-        return Outcome(Status.INTERRUPTED, "signal", why, report, seconds, signal_number=signal_number, best=best)
-    why = f"{schedule.stop.seconds} seconds were over at step {step}"
-    return Outcome(Status.STOPPED, "seconds", why, report, seconds, best=best)
+        values = (value.numpy() for value in report.state.parameters)
+        not_finite = quantity_not_finite(report.records["loss"][-1], values)
+    outside = Ending(Status.STOPPED, "seconds") if signal_number is None else Ending(Status.INTERRUPTED, "signal")
+    ended = ending(report.reason, step, schedule, at_end=report.finished, not_finite=not_finite, smoke=prepared.smoke)
+    end, signal_number = (outside, signal_number) if ended is None else (ended, None)
+    why = _why(prepared, report, end, best, signal_number)
+    return Outcome(end.status, end.stopped_by, why, report, end.diverged, signal_number, best)
 
 
-def _why(prepared: Prepared, report: Report, end: Ending, best: dict[str, Any]) -> str:
+def _why(prepared: Prepared, report: Report, end: Ending, best: dict[str, Any], signal_number: int | None) -> str:
     """Return the reason of an ending in words."""
     step = report.step
+    if signal_number is not None:
+        return f"{signals.Signals(signal_number).name} at step {step}"
+    if end.stopped_by == "seconds":
+        return f"{prepared.loaded.experiment.schedule.stop.seconds} seconds were over at step {step}"
     if end.status is Status.COMPLETED:
         if prepared.smoke:
             return f"a smoke run, {plural(step, 'step')}"
         per_epoch = prepared.built.steps_per_epoch
         done = plural(step // per_epoch, "epoch") if end.stopped_by == "epochs" else plural(step, "step")
-        return f"the schedule's end, {done}"
+        rules = prepared.loaded.experiment.schedule.stop.goals()
+        missed = f"; no stop rule fired before: {', '.join(rules)}" if rules else ""
+        return f"the schedule's end, {done}{missed}"
     if end.status is Status.STOPPED:
         return _why_stopped(prepared, report)
     assert end.diverged is not None
@@ -110,11 +126,17 @@ def _why(prepared: Prepared, report: Report, end: Ending, best: dict[str, Any]) 
         "gradient": f"a gradient became infinite or nan at step {step}",
         "parameters": f"update {step + 1} made a parameter infinite or nan",
     }
-    return f"{seen[quantity]} (learning rate {rate}); the parameters of {kept} are kept"
+    by_xla = "; without XLA it is finite there: compile=graph" if _is_finite_without_xla(prepared, report) else ""
+    return f"{seen[quantity]} (learning rate {rate}){by_xla}; the parameters of {kept} are kept"
 
 
-def _finite(report: Report) -> bool:
-    return all(bool(np.all(np.isfinite(value.numpy()))) for value in report.state.parameters)
+def _is_finite_without_xla(prepared: Prepared, report: Report) -> bool:
+    """Return whether loss and gradient are finite at the last finite parameters where operations are not fused."""
+    built, step = prepared.built, report.step
+    if built.compile != "xla" or built.windows.stream is not None or report.reason.quantity == "parameters":
+        return False
+    record = built.program.prepare(report.state, built.setting, built.data, built.windows.at(step))
+    return not type(report.reason)(int(record["reason"])).diverged
 
 
 def _why_stopped(prepared: Prepared, report: Report) -> str:

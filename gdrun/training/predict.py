@@ -79,8 +79,6 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predicti
     from gdrun.engine.device import import_tensorflow
 
     tf = import_tensorflow()
-    from gdrun.engine.state import Batch
-
     built = prepared.built
     names = tuple(built.data.inputs)
     if not names or built.datasets is None:
@@ -89,9 +87,8 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predicti
         raise DataError(f"the model takes the inputs {', '.join(names)}; given are {', '.join(inputs) or 'none'}")
     given = dataset({name: np.atleast_1d(np.asarray(inputs[name])) for name in names})
     scaling = built.datasets.scaling
-    scaled = scaling.apply(given).cast(prepared.loaded.experiment.precision)
     parameters, fixed, model_state = trained_state(prepared, run)
-    batch = Batch({name: tf.constant(value) for name, value in scaled.inputs.items()}, None)
+    batch = built.datasets.to_batch(given, prepared.loaded.experiment.precision, like=built.data)
     setting = built.setting._replace(fixed=fixed)
     moment = final_moment(prepared, run)
     with tf.device(prepared.device.name):
@@ -115,7 +112,7 @@ def answers_target(experiment: Experiment, outputs: Sequence[str]) -> frozenset[
     if len(outputs) == 1:
         return frozenset(outputs)
     formulas = [value for value in experiment.define.values() if not isinstance(value, Section)]
-    formulas.append(getattr(experiment.loss, "formula", 0))
+    formulas += experiment.objective_loss.formulas().values()
     return compared_with("target", map(parse, formulas)) & set(outputs)
 
 
@@ -142,38 +139,12 @@ def evaluate(prepared: Prepared, run: Run, examples: Dataset | None = None) -> d
     assess, data = built.assess, built.data
     if examples is not None:
         assess = Assess(built.objective, built.assess.metrics, None, loss=True)
-        data = _batch(prepared, examples)
+        assert built.datasets is not None
+        data = built.datasets.to_batch(examples, prepared.loaded.experiment.precision, like=data)
     with tf.device(prepared.device.name):
         values = assess(state, setting, data, moment)
     numbers = {name: float(value) for name, value in values.items()}
     return {"loss": numbers.pop("loss_all"), **numbers}
-
-
-def _batch(prepared: Prepared, examples: Dataset) -> Any:
-    """The examples as the run's own data was given to the engine: scaled, encoded, cast, shaped."""
-    from dataclasses import replace
-
-    from gdrun.data.labels import one_hot
-    from gdrun.engine.device import import_tensorflow
-
-    tf = import_tensorflow()
-    from gdrun.engine.state import Batch
-
-    built, experiment = prepared.built, prepared.loaded.experiment
-    assert built.datasets is not None
-    assert experiment.data is not None
-    scaled = built.datasets.scaling.apply(examples)
-    if experiment.data.classes is not None and scaled.target is not None:
-        scaled = replace(scaled, target=one_hot(scaled.target, experiment.data.classes))
-    cast = scaled.cast(experiment.precision)
-    target = None if cast.target is None else tf.constant(cast.target)
-    if target is not None and built.data.target is not None and target.shape.rank + 1 == built.data.target.shape.rank:
-        target = target[:, None]
-    weights = None if cast.weights is None else tf.constant(cast.weights)
-    if weights is None and built.data.weights is not None:
-        # Formulas may use them: other examples count alike.
-        weights = tf.ones([cast.num_examples], tf.as_dtype(experiment.precision))
-    return Batch({name: tf.constant(value) for name, value in cast.inputs.items()}, target, weights)
 
 
 def gradients(prepared: Prepared, run: Run) -> dict[str, np.ndarray]:
@@ -209,13 +180,10 @@ def gradients(prepared: Prepared, run: Run) -> dict[str, np.ndarray]:
 
 def final_moment(prepared: Prepared, run: Run) -> Any:
     """Return when the run ended, which formulas of `step` and `epoch` see."""
-    from gdrun.engine.device import import_tensorflow
     from gdrun.engine.step import Moment
 
-    tf = import_tensorflow()
     step = run.info.steps or 0
-    epoch = step // prepared.built.steps_per_epoch
-    return Moment(tf.constant(step, tf.int64), tf.constant(epoch, tf.int64), None, None)
+    return Moment.at(step, step // prepared.built.steps_per_epoch)
 
 
 def trained_state(prepared: Prepared, run: Run) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:

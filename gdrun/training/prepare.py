@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from gdrun.errors import ConfigError, Problem
 from gdrun.experiment.loading import LoadedConfig
-from gdrun.experiment.plugin_parts import custom_parts
 from gdrun.rundir import layout
 from gdrun.rundir.run import Run
 from gdrun.text import safe_text
@@ -34,9 +33,18 @@ class Prepared:
 
 
 def prepare(
-    loaded: LoadedConfig, *, device: str | None = None, threads: int | None = None, smoke: bool = False
+    loaded: LoadedConfig,
+    *,
+    device: str | None = None,
+    threads: int | None = None,
+    smoke: bool = False,
+    requires_gradients: bool = True,
 ) -> Prepared:
-    """Build an experiment and try its first step. Raises as `gdrun.train`."""
+    """Build an experiment and try its first step. Raises as `gdrun.train`.
+
+    Args:
+        requires_gradients: refuse a parameter without a gradient.
+    """
     from gdrun.engine.device import configure, import_tensorflow
 
     _check_plugins(loaded)
@@ -44,14 +52,19 @@ def prepare(
     chosen = configure(device=device or loaded.experiment.device, threads=threads)
     from gdrun.assembly import build
 
-    with locating(loaded), tf.device(chosen.name):
-        built = build(loaded.experiment, directory=loaded.directory, max_steps=SMOKE_STEPS if smoke else None)
+    with with_source_places(loaded), tf.device(chosen.name):
+        built = build(
+            loaded.experiment,
+            directory=loaded.directory,
+            max_steps=SMOKE_STEPS if smoke else None,
+            requires_gradients=requires_gradients,
+        )
     _check_files(loaded, built)
     return Prepared(loaded, built, chosen, smoke)
 
 
 @contextmanager
-def locating(loaded: LoadedConfig, trial: int | None = None) -> Iterator[None]:
+def with_source_places(loaded: LoadedConfig, trial: int | None = None) -> Iterator[None]:
     """Give the problems of building their places in the config.
 
     Args:
@@ -87,7 +100,7 @@ def _check_plugins(loaded: LoadedConfig) -> None:
         return
     recorded = Run(loaded.directory).info.plugins
     problems = []
-    for path, section in custom_parts(loaded.experiment):
+    for path, section in loaded.experiment.custom_parts():
         plugin = section.entry.plugin
         if recorded and plugin.digest not in recorded.values():
             copy = loaded.directory / layout.PLUGINS / plugin.short
@@ -105,7 +118,7 @@ def _check_plugins(loaded: LoadedConfig) -> None:
 
 def used_plugins(loaded: LoadedConfig) -> list[Plugin]:
     """Return the plugins that the config's parts of kind custom come from."""
-    used = {section.entry.plugin.digest for _, section in custom_parts(loaded.experiment)}
+    used = {section.entry.plugin.digest for _, section in loaded.experiment.custom_parts()}
     return [plugin for plugin in loaded.plugins.loaded if plugin.digest in used]
 
 

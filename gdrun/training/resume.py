@@ -33,9 +33,9 @@ from gdrun.text import plural, safe_text
 
 from .checkpoints import Position, position_at
 from .listener import Listener
-from .loop import carry_out
+from .new_run import run_info, warn
 from .prepare import Prepared, plugin_hashes, prepare
-from .recorder import run_info, warn
+from .train import train_into_store
 
 PREVIOUS_HASH = "previous_config_hash"
 """The record's name of the hash that config.yaml may still have, when a kill came between the record and the config."""
@@ -66,8 +66,8 @@ def find_resumable(run: str | Path | None = None, *, more: bool = False, runs_di
             if not more or not candidate.is_sweep:
                 return directory
     raise UsageError(
-        f"no run in {safe_text(root)} can go on",
-        hint="runs that ended go on with more steps: gdrun resume RUN epochs=200",
+        f"no run in {safe_text(root)} can be resumed",
+        hint="a complete run can be given more steps: gdrun resume RUN epochs=200",
     )
 
 
@@ -149,12 +149,11 @@ def check_environment(directory: Path, record: RunInfo, *, own_machine: bool = T
     _refuse_changes(directory, _changes(record, own_machine=own_machine))
 
 
-def check_built(directory: Path, record: RunInfo, prepared: Prepared, loaded: LoadedConfig | None = None) -> None:
+def check_built(directory: Path, record: RunInfo, prepared: Prepared) -> None:
     """Refuse to resume a run or a sweep whose device, compilation, data files or plugins are not those it began with.
 
     Args:
-        prepared: the run, or the trial of a sweep whose facts run.json has.
-        loaded: the config that is recorded; None: that of `prepared`.
+        prepared: the run; or the config of the sweep, with the trial built whose facts run.json has.
     Raises:
         UsageError: with the change.
     """
@@ -162,9 +161,9 @@ def check_built(directory: Path, record: RunInfo, prepared: Prepared, loaded: Lo
     _refuse_changes(directory, [_change(key, getattr(record, key), value) for key, value in now.items()])
     files = dict(prepared.built.datasets.files) if prepared.built.datasets else {}
     if files != record.data:
-        raise UsageError(f"{safe_text(directory)} cannot go on: its data files have changed")
-    if set(plugin_hashes(loaded or prepared.loaded).values()) != set(record.plugins.values()):
-        raise UsageError(f"{safe_text(directory)} cannot go on: its plugins have changed")
+        raise UsageError(f"{safe_text(directory)} cannot be resumed: its data files have changed")
+    if set(plugin_hashes(prepared.loaded).values()) != set(record.plugins.values()):
+        raise UsageError(f"{safe_text(directory)} cannot be resumed: its plugins have changed")
 
 
 def _check_config(directory: Path, record: RunInfo) -> None:
@@ -172,12 +171,12 @@ def _check_config(directory: Path, record: RunInfo) -> None:
         text = read_file(directory / layout.CONFIG, limit=MAX_BYTES)
     except FileNotFoundError:
         raise UsageError(
-            f"{safe_text(directory)} was killed before it had a config; there is nothing to go on with"
+            f"{safe_text(directory)} was killed before it had a config; there is nothing to resume"
         ) from None
     digest = hashlib.sha256(text).hexdigest()
     if digest not in (record.config_hash, record.extra.get(PREVIOUS_HASH)):
         raise UsageError(
-            f"{safe_text(directory / layout.CONFIG)} was changed since the run began; a run goes on with its own",
+            f"{safe_text(directory / layout.CONFIG)} was changed since the run began; a run is resumed with its own",
             hint="`gdrun train` makes a new run of the changed config",
         )
 
@@ -187,7 +186,7 @@ def _check_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> None:
     for key in keys:
         if key not in _LENGTHS:
             raise UsageError(
-                f"'{safe_text(key, limit=100)}' cannot change when a run goes on; epochs or steps can",
+                f"'{safe_text(key, limit=100)}' cannot change when a run is resumed; epochs or steps can",
                 hint="`gdrun train RUN KEY=VALUE` makes another run",
             )
 
@@ -196,15 +195,14 @@ def _changes(record: RunInfo, *, own_machine: bool) -> list[str | None]:
     """Return the changes of versions and machine, in words."""
     # A search records Optuna's version too: another one may propose other trials.
     versions = package_versions(tuple(dict.fromkeys((*PACKAGES, *record.versions.keys() - {"python"}))))
-    before, now = (_minor(values.pop("python", None)) for values in (dict(record.versions), versions))
+    # Of Python the minor version decides.
+    before, now = (
+        ".".join(str(python).split(".")[:2]) for python in (record.versions.get("python"), versions.pop("python"))
+    )
     changes = [_change("python", before, now)]
     changes += [_change(name, record.versions.get(name), value) for name, value in versions.items()]
     processor = _change("processor", record.host.get("processor"), describe_host()["processor"])
     return [*changes, processor if own_machine else None]
-
-
-def _minor(version: Any) -> str:
-    return ".".join(str(version).split(".")[:2])
 
 
 def _change(name: str, before: Any, now: Any) -> str | None:
@@ -214,8 +212,8 @@ def _change(name: str, before: Any, now: Any) -> str | None:
 def _refuse_changes(directory: Path, changes: Sequence[str | None]) -> None:
     if texts := [change for change in changes if change]:
         raise UsageError(
-            f"{safe_text(directory)} cannot go on to the same bits: {'; '.join(texts)}",
-            hint="go on where it was begun, or train its config again",
+            f"{safe_text(directory)} cannot be resumed to the same bits: {'; '.join(texts)}",
+            hint="resume it where it was begun, or train its config again",
         )
 
 
@@ -225,11 +223,11 @@ def _check_factor(loaded: LoadedConfig, before: LoadedConfig) -> None:
     if (now.epochs, now.steps) == (then.epochs, then.steps):
         return
     factor = now.learning_rate_factor
-    if factor is not None and getattr(factor, "length", 0) is None:
+    if factor is not None and factor.fills_schedule:
         raise UsageError(
             f"the learning-rate factor '{factor.kind}' is spread over the whole schedule: with another length, the "
             "steps that are done would have had other rates",
-            hint="only schedule.learning_rate_factor.length, given from the start, lets such a run go on",
+            hint="only schedule.learning_rate_factor.length, given from the start, lets such a run be resumed",
         )
 
 
@@ -249,19 +247,11 @@ def continue_run(
         RunDirectoryError: another process writes the run, it is damaged, or the disk refuses.
     """
     listener = listener or Listener()
-    store = RunStore.open(directory)
-    try:
+    with RunStore.open(directory) as store:
         position, warnings = _find_position(store, prepared)
-    except BaseException:
-        store.leave()
-        raise
-    with store:
         _reopen(store, prepared, position)
         warn(store, listener, warnings)
-        carry_out(store, prepared, listener, name=store.info.name, position=position, log=log)
-    run = Run(directory)
-    listener.finished(run)
-    return run
+        return train_into_store(store, prepared, listener, name=store.info.name, position=position, log=log)
 
 
 def running_again(record: RunInfo, **position: int) -> dict[str, Any]:
@@ -291,7 +281,7 @@ def _find_position(store: RunStore, prepared: Prepared) -> tuple[Position | None
         # To start again would throw away what can still be read.
         raise RunDirectoryError(
             f"{safe_text(store.directory / layout.METRICS)} is damaged in line {table.corrupt_lines[0]}; "
-            "the run cannot go on to the same rows",
+            "the run cannot be resumed to the same rows",
             hint="`gdrun train RUN` trains it again, in a new directory",
         )
     if warnings:

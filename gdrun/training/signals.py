@@ -1,9 +1,10 @@
-"""Stop requests: SIGINT, SIGTERM and SIGHUP ask a run to end well; the second one ends it at once."""
+"""Reasons to stop from outside: SIGINT, SIGTERM and SIGHUP, of which the second ends a run at once, and the clock."""
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
@@ -14,6 +15,12 @@ Result = TypeVar("Result")
 PATIENCE_SECONDS = 0.5
 """A call may take so long after a stop was requested."""
 _POLL_SECONDS = 0.05
+
+
+def time_limit(seconds: float | None) -> Callable[[], bool]:
+    """Return a function that says whether `schedule.stop.seconds`, counted from now, are over; None: they never are."""
+    began = time.monotonic()
+    return lambda: seconds is not None and time.monotonic() - began > seconds
 
 
 class Abandoned(Exception):

@@ -10,20 +10,26 @@ A `Listener` is called meanwhile: progress bars, notebooks.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gdrun.config.plugins import PluginSources
 from gdrun.experiment.loading import load_config
-from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
 
-from .listener import Listener, Plan, plan_of
-from .loop import carry_out
+from .checkpoints import Position, Saver
+from .listener import Listener, Plan, plan_of, progress_of
+from .new_run import new_run
+from .outcome import Outcome, describe_outcome
 from .prepare import Prepared, prepare
-from .recorder import begin, run_info
+from .recorder import Recorder
+from .signals import Abandoned, StopRequests, time_limit
 
 
 def train(
@@ -83,14 +89,103 @@ def execute(
     """
     listener = listener or Listener()
     folder = None if keep else tempfile.TemporaryDirectory(prefix="gdrun-")
-    root = Path(folder.name) if folder else Path(runs_dir) if runs_dir is not None else default_runs_root()
-    experiment = prepared.loaded.experiment
-    with RunStore.create(root, name or experiment.name or "run", **run_info(prepared, command)) as store:
-        begin(store, prepared.loaded, listener, prepared.built.warnings)
-        carry_out(store, prepared, listener, name=name, resumable=keep, log=log)
-    run = Run(store.directory) if folder is None else _TemporaryRun(store.directory, folder)
+    root = folder.name if folder else runs_dir
+    run_name = name or prepared.loaded.experiment.name or "run"
+    with new_run(root, run_name, prepared, listener, command=command) as store:
+        run = train_into_store(store, prepared, listener, name=name, resumable=keep, log=log)
+    return run if folder is None else _TemporaryRun(store.directory, folder)
+
+
+def train_into_store(
+    store: RunStore,
+    prepared: Prepared,
+    listener: Listener,
+    *,
+    name: str | None = None,
+    position: Position | None = None,
+    resumable: bool = True,
+    log: Callable[[], str] | None = None,
+) -> Run:
+    """Train `prepared` to its end, write everything that is to be written, and close the store.
+
+    Args:
+        store: open; closed by this unless an error ends it.
+        listener: of its progress.
+        name: of the run, for the listener.
+        position: to resume from; None: the start.
+        resumable: write checkpoints.
+        log: returns TensorFlow's messages, for log.txt.
+    """
+    recorder = Recorder(store, prepared)
+    saver = Saver(store, prepared, position)
+    plan = plan_of(prepared, store.directory, name, first_step=position.step if position else 0)
+    with training_into(store, plan, listener, log) as requests:
+        outcome = _train(prepared, recorder, listener, position, saver if resumable else None, requests)
+    # First of all: what follows may take long, and if it is interrupted the state is there.
+    if resumable:
+        saver.finish(outcome)
+    recorder.finish(outcome, seconds=saver.seconds, compute_seconds=saver.compute_seconds(outcome.report))
+    run = Run(store.directory)
     listener.finished(run)
     return run
+
+
+@contextmanager
+def training_into(
+    store: RunStore, plan: Plan, listener: Listener, log: Callable[[], str] | None
+) -> Iterator[StopRequests]:
+    """Announce a run or a sweep, note requests to stop while the block trains it, and log TensorFlow's messages."""
+    listener.planned(plan)
+    try:
+        with StopRequests() as requests:
+            yield requests
+    finally:
+        if log is not None and (messages := log()):
+            store.log(messages)
+
+
+def _train(
+    prepared: Prepared,
+    recorder: Recorder,
+    listener: Listener,
+    position: Position | None,
+    saver: Saver | None,
+    requests: StopRequests,
+) -> Outcome:
+    """Train, and give each report to the recorder, the saver and the listener."""
+    from gdrun.engine.device import import_tensorflow
+    from gdrun.engine.drive import drive, first_report
+
+    tf = import_tensorflow()
+    built = prepared.built
+    is_over = time_limit(prepared.loaded.experiment.schedule.stop.seconds)
+    last = first_report(built.state, built.program.first_record) if position is None else position.report
+    with tf.device(prepared.device.name):
+        reports = drive(
+            built.program,
+            last.state,
+            built.setting,
+            built.data,
+            built.rows,
+            built.windows,
+            seconds_per_step=built.seconds_per_step,
+            should_stop=lambda: requests.signal is not None or is_over(),
+            call=requests.calls_on(prepared.device.name),
+            resumed=position is not None,
+            pause_every=saver.every_steps if saver is not None else None,
+        )
+        try:
+            for last in reports:
+                recorder.write(last)
+                if saver is not None:
+                    saver.save_if_due(last)
+                listener.progress(progress_of(prepared, last))
+        except Abandoned:
+            # The last report was not known to be the last, so its state may have no row yet.
+            if not last.is_row[-1]:
+                newest = {name: values[-1:] for name, values in last.records.items()}
+                recorder.write(replace(last, records=newest, is_row=np.ones(1, bool)))
+        return describe_outcome(prepared, last, requests.signal)
 
 
 class _TemporaryRun(Run):
@@ -99,8 +194,3 @@ class _TemporaryRun(Run):
     def __init__(self, directory: Path, folder: tempfile.TemporaryDirectory[str]) -> None:
         super().__init__(directory)
         self._folder = folder
-
-
-def plan(prepared: Prepared) -> Plan:
-    """Return what `prepared` would run; for a dry run."""
-    return plan_of(prepared, None)

@@ -36,6 +36,22 @@ def test_where_nothing_decays_there_is_no_rate(norms):
     assert linear_rate(STEPS, norms) is None
 
 
+def test_convergence_that_slows_down_for_ever_is_not_linear():
+    """1 / n fits a line in its logarithm over the later half of any run, to 98 %."""
+    assert linear_rate(STEPS, 1 / (1.0 + STEPS)) is None
+    assert linear_rate(STEPS, (1.0 + STEPS) ** -2.5) is None
+
+
+def test_decades_are_the_last_passages():
+    losses = np.asarray([100.0, 5, 200, 5, 5, 0.5])
+    assert decades(np.arange(6), losses) == ((1, 3), (2, 5))
+    # Between the rows the loss was above once more.
+    assert decades(np.arange(6), losses, np.asarray([100.0, 5, 200, 5, 50, 0.5])) == ((1, 5), (2, 5))
+    # What is 0 has no ratio that says anything.
+    assert decades(np.arange(3), np.asarray([10.0, 1, 0])) == ((1, 1),)
+    assert decades(np.arange(3), np.asarray([10.0, 1, -1])) == ()
+
+
 def test_decades_are_the_first_rows_that_reach_them():
     """0.5**n is below 10**-k from n = ceil(k / log10 2) on."""
     wanted = tuple((k, int(np.ceil(k / np.log10(2)))) for k in range(1, 5))
@@ -57,6 +73,34 @@ def test_a_loss_that_has_arrived_stands_still_to_the_end():
     assert found.last_step == 200
     assert plateaus(STEPS, 0.9**STEPS) == ()
     assert plateaus(STEPS[:1], np.ones(1)) == ()
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        np.where(STEPS % 2, 190.0, 30.0),
+        30 + 160 * np.random.default_rng(0).uniform(size=201),
+        1e6 + np.linspace(1, 0, 201),
+        np.concatenate([np.full(195, 3.0), [9, 3, 3, 3, 3, 3]]),
+    ],
+    ids=["swinging", "noisy", "falling slowly from a large value", "left at the end"],
+)
+def test_what_moves_to_the_end_does_not_stand_still(losses):
+    assert not any(plateau.last_step == 200 for plateau in plateaus(STEPS, losses))
+
+
+def test_a_loss_that_swings_between_the_rows_does_not_stand_still():
+    """Rows see 30 each time; what the steps before them saw is 190."""
+    losses = np.full(201, 30.0)
+    assert plateaus(STEPS, losses)
+    assert plateaus(STEPS, losses, losses, np.full(201, 190.0)) == ()
+
+
+def test_many_rows_are_looked_at_in_groups():
+    steps = np.arange(100_000)
+    (found,) = plateaus(steps, 1 + 0.999**steps)
+    assert found.loss == pytest.approx(1)
+    assert found.first_step == pytest.approx(np.log(0.01) / np.log(0.999), abs=200)
 
 
 def test_the_growth_of_a_diverging_loss_is_its_factor():
@@ -128,6 +172,6 @@ def test_a_run_beyond_the_limit_is_told_so(lab):
     found = with_curvature(lab.train(LINE, ["lr=5", "steps=2000"]))
     assert found.status == "diverged"
     assert found.curvature["where"] == "start"
-    assert "beyond the limit" in "\n".join(found.lines())
+    assert "times the limit" in "\n".join(found.lines())
     largest = np.linalg.eigvalsh(X.T @ X / 2)[-1]
     assert found.growth == pytest.approx((1 - 5 * largest) ** 2, rel=1e-6)

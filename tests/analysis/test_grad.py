@@ -86,7 +86,7 @@ REASONS = [
     ("x**2", "b", "does not depend"),
     ("x + stop_gradient(b)", "b", "stop_gradient"),
     ("x + floor(b)", "b", "floor"),
-    ("x * (b > 1)", "b", "greater"),
+    ("x * (b > 1)", "b", "a comparison"),
     ("sum(zeros(b) + x)", "b", "count"),
     ("[x, 2*x, 3*x][b]", "b", "index"),
     ("h + x", "b", "stop_gradient"),
@@ -143,11 +143,19 @@ def test_hessian_products_are_the_hessian_times_the_direction():
     np.testing.assert_allclose([*by_name["x"], by_name["y"]], matrix @ direction)
 
 
-def test_several_targets_are_reported_each_and_summed():
+def test_several_targets_are_reported_each():
     (point,) = grad(["x*y", "y**2"], ["x=2", "y=[3,4]"]).points
-    assert [target.target for target in point.targets] == ["x*y", "y**2", "sum of targets"]
-    assert numbers(point["sum of targets"].gradients) == {"x": 7, "y": [8, 10]}
-    assert point["sum of targets"].value == 14 + 25
+    assert [target.target for target in point.targets] == ["x*y", "y**2"]
+    assert numbers(point["y**2"].gradients) == {"x": None, "y": [6, 8]}
+    (summed,) = grad("sum(x*y) + sum(y**2)", ["x=2", "y=[3,4]"]).points[0].targets
+    assert numbers(summed.gradients) == {"x": 7, "y": [8, 10]}
+
+
+def test_targets_that_are_complex_keep_both_parts():
+    """TensorFlow's gradient of a complex f is the conjugate of f'(z)."""
+    (point,) = grad(["z**2", "exp(z)"], {"z": 0.1j}).points
+    assert [target.value for target in point.targets] == pytest.approx([0.1j**2, np.exp(0.1j)])
+    assert point["exp(z)"].gradients["z"] == pytest.approx(np.conj(np.exp(0.1j)))
 
 
 def test_intermediate_values_can_be_differentiated_by():
@@ -172,6 +180,30 @@ def test_the_operation_that_is_not_finite_is_named(formula, at, operation):
     found = one(formula, {"x": at})
     assert not np.all(np.isfinite(found.gradients["x"]))
     assert any(operation in note for note in found.notes), found.notes
+
+
+@pytest.mark.parametrize(
+    ("formula", "at", "mend", "slope"),
+    [
+        ("log(exp(z) + 1)", 100, "softplus(z)", 1.0),
+        ("1 / (exp(-z) + 1)", -100, "sigmoid(z)", 0.0),
+        ("where(z > 1, log(z - 1), z)", 1, "where(z > 1, log(where(z > 1, z - 1, 1)), z)", 1.0),
+    ],
+)
+def test_the_advice_where_nothing_is_finite_helps_when_it_is_followed(formula, at, mend, slope):
+    (note,) = one(formula, {"z": at}, precision="float32").notes
+    assert ("choose its argument by where()" in note) == ("where" in mend)
+    assert ("softplus, sigmoid, tanh and logsumexp" in note) == ("where" not in mend)
+    followed = one(mend, {"z": at}, precision="float32")
+    assert followed.notes == ()
+    assert followed.gradients["z"] == pytest.approx(slope, abs=1e-30)
+
+
+def test_derivatives_of_what_holds_derivatives_have_any_order():
+    """The sum of a matrix's eigenvalues is its trace: 6 x0 - 30 x1**4."""
+    found = one("eigvalsh(hessian(f, x))", {"x": [1, 2]}, define={"f": "x[0]**3 - 2*x[0]*x[1] - x[1]**6"}, order=2)
+    np.testing.assert_allclose(found.gradients["x"], [6, -120 * 2**3])
+    np.testing.assert_allclose(found.second["x"]["x"], [0, -360 * 2**2], atol=1e-9)
 
 
 def test_json_is_strict_and_says_why_nothing_is_there():
@@ -257,6 +289,61 @@ def test_further_formulas_are_of_the_configs_names(lab):
     assert numbers(found.gradients) == {"a": 14, "x": [2, 4, 6], "h": [1, 2, 3], "prediction": [1, 2, 3]}
     with pytest.raises(ConfigError, match="'q'"):
         one([path, "q"])
+
+
+def test_definitions_that_hold_no_parameter_have_derivatives_too(lab):
+    """sum(v0 * x**2) * k, by hand."""
+    lab.load("""
+precision: float64
+define: {x: "linspace(1, 3, 3)", k: 5, n: 3, m: "sum(ones([n])) * k"}
+model: {kind: formula, formula: sum(v0 * x**2) * m / 3, parameters: {v0: 2}}
+optimizer: {kind: sgd, learning_rate: 0.01}
+schedule: {steps: 4}
+""")
+    found = one(str(lab.folder / "case.yaml"), wrt=["x", "k", "v0", "n"], hessian=True)
+    np.testing.assert_allclose(found.gradients["x"], [20, 40, 60])
+    assert found.gradients["k"] == pytest.approx(28)
+    assert found.gradients["v0"] == pytest.approx(70)
+    np.testing.assert_allclose(found.hessian["x"]["v0"], [10, 20, 30])
+    np.testing.assert_allclose(found.hessian["x"]["k"], [4, 8, 12])
+    assert "a count" in found.gradients["n"].reason
+
+
+STOPPED = """
+precision: float64
+model: {kind: formula, formula: FORMULA, parameters: {w1: 5, w2: 3}}
+optimizer: {kind: sgd, learning_rate: 0.01}
+schedule: {steps: 4}
+"""
+
+
+@pytest.mark.parametrize(
+    ("formula", "why"),
+    [
+        ("3 * w1**2 + stop_gradient(2 * w1 * w2)", "stop_gradient ends every way back to it"),
+        ("3 * w1**2 + floor(w2)", "floor ends the way back to it"),
+        ("3 * w1**2 * (w2 > 1)", "a comparison ends the way back to it"),
+    ],
+)
+def test_a_parameter_without_a_derivative_is_none_here_and_refused_by_training_for_one_reason(lab, formula, why):
+    text = STOPPED.replace("FORMULA", formula)
+    problem = lab.refused(text)
+    assert problem.message == f"parameter 'w2' gets no gradient: {why}"
+    lab.load(text)
+    found = one(str(lab.folder / "case.yaml"))
+    assert found.gradients["w1"] == 30
+    assert found.gradients["w2"] == Missing(why)
+    assert lab.train(text, ["model.parameters.w2.trainable=false"]).status == "completed"
+
+
+def test_that_training_uses_gradients_by_hand_is_said(lab):
+    hand = CONFIG + "gradients: {of: {a: 7 * a}, use: true}\n"
+    lab.load(hand)
+    path = str(lab.folder / "case.yaml")
+    (note,) = grad(path).notes
+    assert "a that `gradients:` writes by hand" in note
+    assert grad(path, ["gradients.use=false"]).notes == ()
+    assert grad([path, "sum(prediction)"]).notes == ()
 
 
 def test_a_run_is_differentiated_at_its_end_or_at_a_recorded_step(lab):

@@ -9,8 +9,8 @@ import pytest
 
 from gdrun.analysis.finite_differences import difference
 from gdrun.analysis.gradient_checks import check_grad, describe
-from gdrun.analysis.usual_slips import alternatives, factor_words
-from gdrun.errors import ConfigError
+from gdrun.analysis.gradient_mistakes import alternatives, factor_words
+from gdrun.errors import ConfigError, UsageError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FUNCTIONS = [
@@ -53,7 +53,7 @@ def test_where_a_function_is_not_finite_there_is_no_difference():
         ("e * X", "transpose(X) @ e"),
     ],
 )
-def test_the_usual_slips_are_taken_back(text, meant):
+def test_common_mistakes_are_undone(text, meant):
     """Some formula equals what was meant, at random matrices."""
     from gdrun.errors import FormulaError
     from gdrun.formula import numpy_ops
@@ -92,7 +92,7 @@ def test_the_classic_mistake_is_found_with_its_place_its_size_and_its_mend(tenso
     check = check_grad(CONFIGS / "gradient-mistake.yaml")
     assert not check.ok
     row = by(check, "a", "hand")
-    assert (row.index, row.got, row.wanted, row.wrong) == ((0, 1), -6.0, -2.0, 4)
+    assert (row.index, row.got, row.expected, row.wrong) == ((0, 1), -6.0, -2.0, 4)
     assert row.suggestion == "(prediction - target) * X"
     text = describe(row)
     for part in ("a: by hand is wrong", "[0, 1]", "off by 4", "'*' in place of '@' agrees with the tape"):
@@ -145,6 +145,38 @@ def test_a_gradient_by_hand_of_a_parameter_that_the_tape_does_not_reach_trains_i
     assert run.parameters["c"] == pytest.approx(0.75)
 
 
+def test_where_the_tape_has_no_gradient_the_reason_is_the_real_one(lab):
+    text = LINE.replace("gradients: {of: {", "gradients: {of: {c: c - 1, ").replace("b: 0.1", "b: 0.1, c: 0")
+    row = by(checked(lab, text.replace("a * x + b,", "a * x + b + 0 * floor(c),")), "c", "hand")
+    assert "the tape has none: floor ends the way back to it" in row.note
+
+
+def test_beside_values_that_are_not_finite_nothing_is_compared(lab):
+    """log(-1 - x**2) has no value anywhere; at 1 another one is taken."""
+    text = """
+precision: float64
+model: {kind: formula, formula: "where(x == 1, 0, log(-1 - x**2)) + y**2", parameters: {x: 1, y: 3}}
+optimizer: {kind: sgd, learning_rate: 0.01}
+schedule: {steps: 1}
+"""
+    lab.load(text)
+    check = check_grad(lab.folder / "case.yaml")
+    assert "not compared" in describe(by(check, "x", "differences"))
+    assert by(check, "y", "differences").ok
+
+
+def test_a_loss_that_is_not_finite_has_no_gradient_to_check(lab):
+    text = """
+precision: float64
+model: {kind: formula, formula: 1 / x, parameters: {x: 0}}
+optimizer: {kind: sgd, learning_rate: 0.01}
+schedule: {steps: 1}
+"""
+    with pytest.raises(UsageError, match="the loss at the start is inf"):
+        checked(lab, text)
+    assert checked(lab, text, ["x=2"]).ok
+
+
 def test_a_kink_is_no_error(lab):
     text = """
 precision: float64
@@ -167,7 +199,7 @@ schedule: {steps: 1}
 """
     row = by(checked(lab, text), "x", "differences")
     assert not row.ok
-    assert (row.got, row.wanted) == (6, pytest.approx(12))
+    assert (row.got, row.expected) == (6, pytest.approx(12))
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,25 @@ def test_a_best_rate_at_the_end_of_the_range_is_told_so():
 
 def test_the_observed_edge_lies_between_two_rates():
     losses = np.where(RATES < 0.1, 0.5, np.nan)
-    edge = observed_between(RATES, losses, np.isnan(losses), 1.0)
-    assert RATES[RATES < 0.1][-1] < edge < RATES[RATES >= 0.1][0]
-    assert observed_between(RATES, np.zeros(31), np.zeros(31, bool), 1.0) is None
+    edge = observed_between(RATES, losses, 1.0, steps=9)
+    assert (edge.stable, edge.unstable) == (RATES[RATES < 0.1][-1], RATES[RATES >= 0.1][0])
+    assert edge.stable < edge.rate < edge.unstable
+    none = observed_between(RATES, np.zeros(31), 1.0, steps=9)
+    assert none.rate is None
+    assert "no trial up to 1 diverged" in none.describe(None)
+
+
+def test_trials_that_alternate_have_no_edge():
+    losses = np.where(np.arange(31) % 5 == 4, 2.0, 0.5)
+    edge = observed_between(RATES, losses, 1.0, steps=9)
+    assert edge.rate is None
+    assert "beyond it some did and some did not" in edge.describe(0.1)
+
+
+def test_rates_that_come_to_the_same_need_not_be_neighbours():
+    losses = np.where(np.isin(np.arange(31), [3, 4, 20]), 1e-9, 1.0)
+    found = suggest(RATES, losses, 10.0, None, certain=True, steps=9, on_the_way=losses[:, None])
+    assert "of the 3 rates from" in found.reason
 
 
 def test_rates_are_around_the_limit_or_the_configured_one():
@@ -99,7 +115,8 @@ def test_a_quadratics_best_rate_is_two_over_the_sum_of_its_curvatures(lab):
     """2 / (1 + 10), where both directions shrink alike; the edge is 0.2."""
     found = find(lab)
     assert found.best == pytest.approx(2 / 11, rel=0.1)
-    assert found.observed == pytest.approx(0.2, rel=0.1)
+    assert found.observed.rate == pytest.approx(0.2, rel=0.1)
+    assert found.observed.stable < 0.2 < found.observed.unstable
     assert found.prediction.limit == pytest.approx(0.2)
     lane = int(np.argmin(np.abs(found.rates - 0.05)))
     wanted = 0.5 * ((1 - found.rates[lane]) ** 80 + 10 * 0.09 * (1 - 10 * found.rates[lane]) ** 80)

@@ -146,6 +146,16 @@ schedule: {steps: 6}
     assert stability(run.directory, at="start").points[0].largest == pytest.approx(12)
 
 
+def test_of_many_recorded_rows_those_left_out_are_named(lab):
+    text = BOWL.replace("steps: 100", "steps: 20")
+    found = stability(lab.train(text).directory, at="all")
+    shown = [point.step for point in found.points]
+    (note,) = found.notes
+    left_out = sorted(set(range(21)) - set(shown))
+    assert len(shown) == 20
+    assert note == f"20 of 21 rows with parameters are shown; left out: steps {left_out[0]}"
+
+
 def test_at_the_end_of_a_run_adam_divides_by_what_it_had_saved(lab):
     """With a constant gradient of 2, v is 4 (1 - beta_2**n), which was not corrected for its start."""
     text = """

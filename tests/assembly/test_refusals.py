@@ -34,6 +34,11 @@ CASES = {
         ("data", "target"),
         ["3", "4"],
     ),
+    "a shape of one batch in the evaluation over all data": (
+        ["model.formula=w * (x + normal(0, 1, [2]))", "batch_size=2"],
+        ("model", "formula"),
+        ["this is the evaluation over all 4 examples", "normal(zeros_like(x), 1)"],
+    ),
     "loss is no scalar": (
         ["loss={kind: formula, formula: (prediction - target)**2}"],
         ("loss", "formula"),
@@ -52,7 +57,7 @@ CASES = {
     "no gradient through a comparison": (
         ["model.formula=where(x > w, 1, 0)"],
         ("model", "parameters", "w"),
-        ["'w'", "gradient"],
+        ["'w'", "gets no gradient: a comparison ends the way back to it"],
     ),
     "batch larger than the data": (
         ["schedule.batch_size=5"],
@@ -134,7 +139,7 @@ CASES = {
     "watching no metric": (
         ["schedule.learning_rate_factor={kind: plateau, metric: accuracy}"],
         ("schedule", "learning_rate_factor", "metric"),
-        ["accuracy", "loss"],
+        ["accuracy", "add accuracy to metrics"],
     ),
     "metric is no scalar": (
         ["metrics=[mae, {name: m, formula: prediction}]"],

@@ -46,7 +46,7 @@ def test_a_factor_has_the_settings_of_the_config_and_the_schedules_length(tensor
     factor = build_factor(schedule, {"c": np.asarray(3.0)}, steps_per_epoch=2, total_steps=8)
     if expected is None:
         assert factor is None
-        assert build_plateau(schedule, ("validation_loss",)).epochs == 1
+        assert build_plateau(schedule).epochs == 1
     else:
         np.testing.assert_allclose(factor(np.arange(8)), [factor(np.asarray([step]))[0] for step in range(8)])
         np.testing.assert_allclose(factor(np.arange(8))[3], expected, rtol=1e-14)
@@ -92,5 +92,5 @@ def test_patience_knows_which_way_is_better(tensorflow, lab, metric, mode, highe
 
     stop = f"schedule.stop.patience={{epochs: 3, metric: {metric}, mode: {mode}, min_delta: 0.5}}"
     schedule = lab.load(TEXT, [stop]).experiment.schedule
-    watch = build_patience(schedule, ("loss_epoch", "accuracy", "validation_loss", "validation_accuracy"))
+    watch = build_patience(schedule)
     assert (watch.metric, watch.higher_is_better, watch.epochs, watch.min_delta) == (metric, higher, 3, 0.5)

@@ -92,7 +92,12 @@ def main() -> None:
     """Meet them all."""
     sys.addaudithook(_hook)
     # What is imported once is not what a case costs.
-    for module in ("gdrun.experiment", "gdrun.formula.evaluate", "gdrun.rundir.verifying", "gdrun.rundir.store"):
+    for module in (
+        "gdrun.experiment.loading",
+        "gdrun.formula.evaluate",
+        "gdrun.rundir.verifying",
+        "gdrun.rundir.store",
+    ):
         __import__(module)
     # Building the sections' validators evaluates annotations.
     Experiment.model_rebuild()

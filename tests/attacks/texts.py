@@ -18,8 +18,9 @@ schedule: {steps: 10}
 
 def load(data: bytes | str | Path, overrides: Sequence[str] = ()) -> object:
     """Read a config as every command does."""
+    from gdrun.config.rendering import render
     from gdrun.errors import ConfigError
-    from gdrun.experiment import load_config, render
+    from gdrun.experiment.loading import load_config
 
     try:
         return load_config(data.encode() if isinstance(data, str) else data, overrides)

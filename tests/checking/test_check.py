@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gdrun.checking.check import Sight, compare
-from gdrun.checking.judging import Judgement
+from gdrun.checking.check import compare
+from gdrun.checking.comparison import ExpectationResult, RunValues
 from gdrun.experiment.expect import Expect
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
@@ -30,9 +30,13 @@ ROWS = [
 def judge(tmp_path: Path):
     """Hold expectations, given as a config would, against a run: judge(loss=0.1) -> its rows but the status."""
 
-    def rows(ended: str = "completed", /, record: dict[str, Any] | None = None, **expectations: Any) -> list[Judgement]:
-        sight = Sight(a_run(tmp_path, ended, record), predict=predict, gradients=lambda: {"a": np.float32(0.5)})
-        found = list(compare(Expect.model_validate(_tuples(expectations)), sight))
+    def rows(
+        ended: str = "completed", /, record: dict[str, Any] | None = None, **expectations: Any
+    ) -> list[ExpectationResult]:
+        values = RunValues.of_run(
+            a_run(tmp_path, ended, record), predict=predict, gradients=lambda: {"a": np.float32(0.5)}
+        )
+        found = list(compare(Expect.model_validate(_tuples(expectations)), values))
         assert found[0].what == "status"
         return found if "status" in expectations else found[1:]
 
@@ -58,20 +62,20 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def one(rows: list[Judgement]) -> Judgement:
+def one(rows: list[ExpectationResult]) -> ExpectationResult:
     (row,) = rows
     return row
 
 
 @pytest.mark.parametrize("status", ["completed", "stopped"])
 def test_a_run_that_ended_well_is_expected_when_nothing_is_said(judge, tmp_path, status):
-    rows = list(compare(Expect(), Sight(a_run(tmp_path, status, None))))
+    rows = list(compare(Expect(), RunValues.of_run(a_run(tmp_path, status, None))))
     assert [row.ok for row in rows] == [True]
 
 
 @pytest.mark.parametrize("status", ["diverged", "interrupted", "failed"])
 def test_any_other_end_is_a_miss_when_nothing_is_said(tmp_path, status):
-    row = one(list(compare(Expect(), Sight(a_run(tmp_path, status, {"why": "because"})))))
+    row = one(list(compare(Expect(), RunValues.of_run(a_run(tmp_path, status, {"why": "because"})))))
     assert (row.ok, row.got, row.note) == (False, status, "because")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gdrun.checking.trials import compare_trials, matches
-from gdrun.experiment import load_config
+from gdrun.experiment.loading import load_config
 from tests.experiment.texts import LINE
 
 from .conftest import RATE

@@ -36,7 +36,7 @@ def test_a_missed_one_is_exit_4_and_shown_with_both_numbers(gdrun, config):
 def test_a_config_without_expectations_is_said_to_have_none(gdrun, config):
     result = gdrun("check", config())
     assert result.code == 0
-    assert "it expects nothing" in result.err
+    assert "no `expect:`, so only the status is judged" in result.err
 
 
 def test_an_expected_divergence_is_exit_0(gdrun, config, training):
@@ -85,6 +85,20 @@ def test_junit_has_a_case_for_each_config(gdrun, config):
     assert (first.get("classname"), first.get("name")) == ("a.yaml", "a")
     assert first.find("failure").text == "steps: expected 3 (exact), got 10"
     assert second.find("failure") is None
+
+
+def test_a_diverged_run_without_expectations_is_not_said_to_expect_nothing(gdrun, config, training):
+    training.status = "diverged"
+    result = gdrun("check", config())
+    assert result.code == 4
+    assert "only the status is judged" in result.err
+    assert "status" in result.err.splitlines()[1]
+
+
+def test_a_bug_in_one_config_does_not_keep_the_others_from_being_checked(gdrun, config, training):
+    training.error = ZeroDivisionError("oops")
+    assert gdrun("check", config("a"), config("b")).code == 1
+    assert training.executed == ["a", "b"]
 
 
 def test_a_run_that_cannot_end_is_an_error_and_not_a_miss(gdrun, config, training):

@@ -19,6 +19,13 @@ def test_right_gradients_are_exit_0_and_wrong_ones_exit_4(gdrun, config):
     assert "WRONG  a: by hand is wrong" in wrong.out
 
 
+def test_a_config_that_is_refused_does_not_keep_the_others_from_being_checked(gdrun, config):
+    result = gdrun("check-grad", config("bad", "seed: x\n"), config())
+    assert result.code == 2
+    assert "line.yaml: a: the tape agrees" in result.out
+    assert "bad.yaml" in result.err
+
+
 def test_json_is_one_document(gdrun, config):
     result = gdrun("check-grad", config(), config("wrong", WRONG), "--json")
     found = json.loads(result.out)

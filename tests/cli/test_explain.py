@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from gdrun.experiment import load_config
+from gdrun.experiment.loading import load_config
 from gdrun.formula.table import describe_functions
 
 

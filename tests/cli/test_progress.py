@@ -120,6 +120,24 @@ def test_the_bar_shows_step_loss_and_parameters_and_goes_away(screen):
     assert shown.rstrip("\r\n").endswith("\x1b[2K"), "the last thing is to clear the line"
 
 
+def test_a_spinner_turns_until_there_is_a_plan(screen):
+    listener = progress.LiveProgress()
+    listener.wait("starting TensorFlow")
+    listener.planned(PLAN)
+    assert "starting TensorFlow" in screen.getvalue()
+    after = len(screen.getvalue())
+    listener.progress(report(500, 1.0))
+    listener.close()
+    assert "500/1,000" in screen.getvalue()[after:]
+    assert "TensorFlow" not in screen.getvalue()[after:]
+
+
+def test_no_spinner_in_a_pipe(capsys):
+    for quiet in (False, True):
+        progress.listener(quiet=quiet).wait("starting TensorFlow")
+    assert capsys.readouterr().err == ""
+
+
 def test_the_bar_is_closed_only_once(screen):
     listener = progress.LiveProgress()
     listener.close()

@@ -47,6 +47,30 @@ def test_predictions_are_checked_on_the_trained_model(gdrun, config):
     assert "predictions: expected [10, 0] (rtol 0.1)" in result.err
 
 
+def test_predictions_in_a_file_print_its_path(gdrun, config):
+    run = gdrun("train", config(), "steps=3").out.strip()
+    assert gdrun("predict", run, "-o", "p.csv").out == "p.csv\n"
+    assert Path("p.csv").read_text().startswith("prediction\n")
+
+
+SOFTMAX = """\
+precision: float64
+define: {{h: {{start: W, repeat: "softmax(h * W, axis=0)", times: 11}}}}
+model: {{kind: formula, formula: "sum(h[0])", parameters: {{W: [[1, 2], [3, 4]]}}}}
+optimizer: {{kind: sgd, learning_rate: 0.01}}
+schedule: {{steps: 3}}
+"""
+
+
+def test_what_xla_refuses_while_it_compiles_is_an_error_with_its_mend_and_stops_no_other(gdrun, config):
+    result = gdrun("train", config("soft", text=SOFTMAX), config())
+    assert result.code == 2
+    assert "XLA cannot compile this config" in result.err
+    assert "bug in gdrun" not in result.err
+    assert "line completed" in result.err
+    assert gdrun("train", "soft.yaml", "compile=graph").code == 0
+
+
 def test_predictions_of_inputs_that_the_model_does_not_have_are_refused(gdrun, config):
     result = gdrun("check", config("a", MORE.format(name="z")))
     assert result.code == 2

@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from gdrun.cli import sparkline as sparklines
 from gdrun.cli import tables
 from gdrun.cli.sparkline import sparkline
-from gdrun.experiment import load_config
+from gdrun.experiment.loading import load_config
 from gdrun.reporting.sections import round_steps
 from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
@@ -226,6 +226,29 @@ def test_show_takes_the_end_of_an_id(gdrun):
     assert gdrun("show", "nothing").code == 2
 
 
+def test_show_at_steps_has_their_rows_in_full_digits(gdrun):
+    rows = [
+        {"step": step, "loss": np.float32(0.1) * step, "W": np.asarray([step, 0.2], np.float32)}
+        | ({"loss_before": np.float32(0.3)} if step else {})
+        for step in (0, 10, 20)
+    ]
+    with RunStore.create(Path("runs"), "rows", precision="float32") as store:
+        store.append_rows(rows)
+        store.close("completed", steps=20)
+    assert [line.split() for line in gdrun("show", "--at", "0,20").out.splitlines()] == [
+        ["step", "loss", "W", "loss_before"],
+        ["0", "0", "[0,", "0.2]"],
+        ["20", "2", "[20,", "0.2]", "0.3"],
+    ]
+    found = json.loads(gdrun("show", "--at", "10", "--json").out)["rows"]
+    assert found == [{"step": 10, "loss": 1.0, "W": [10.0, 0.2], "loss_before": 0.3}]
+    missing = gdrun("show", "--at", "0,13")
+    assert missing.code == 2
+    assert "no row at step 13" in missing.err
+    assert "the nearest are 10 and 20" in missing.err
+    assert gdrun("show", "--at", "x").code == 2
+
+
 def test_a_hundred_thousand_rows_are_shown_in_few_lines(gdrun):
     rows = {"step": np.arange(100_000), "loss": np.random.default_rng(0).random(100_000)}
     with RunStore.create(Path("runs"), "long", precision="float64") as store:
@@ -258,7 +281,7 @@ def test_show_of_a_sweep_ranks_its_trials(gdrun):
     out = gdrun("show").out
     assert "3 total, 2 completed, 1 diverged" in out
     assert "predicted limit 2: 2 over the greatest curvature" in out
-    assert "0.2 is stable, 3 diverged" in out
+    assert "0.2 did not diverge, 3 did" in out
     rows = [line.split() for line in out[out.index("the best of 3") :].splitlines()[2:4]]
     assert rows == [["1", "0.2", "0.25", "completed", "3", "0.25"], ["0", "0.1", "0.5", "completed", "3", "0.5"]]
     assert "sweep of 3 over lr (1 diverged)" in gdrun("ls").out

@@ -12,9 +12,9 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 def test_it_prints_the_curvature_and_the_limit(gdrun, config):
     result = gdrun("stability", config(), "lr=5")
     assert (result.code, result.err) == (0, "")
-    assert "largest eigenvalue  0.75 of the Hessian over 1 parameters" in result.out
+    assert "largest eigenvalue  0.75 of the Hessian over 1 parameter" in result.out
     assert "2.66667: 2 / 0.75" in result.out
-    assert "188 % beyond the limit" in result.out
+    assert "1.88 times the limit" in result.out
 
 
 def test_along_a_run_it_is_a_table(gdrun, config):

@@ -146,7 +146,7 @@ def test_the_directory_goes_to_stdout_and_the_tables_to_stderr(gdrun, config, sw
     assert (result.code, result.out) == (0, "runs/sweep\n")
     assert "line completed: 3 trials (1 diverged) in 2 s" in result.err
     assert "best     lr   loss\n  trial 1  0.2  0.25\n  trial 0  0.1  0.5" in result.err
-    assert "lr: 0.2 is stable, 3 diverged" in result.err
+    assert "lr: 0.2 did not diverge, 3 did" in result.err
     assert "\x1b" not in result.err
 
 
@@ -253,7 +253,7 @@ def test_a_pipe_gets_plain_lines_at_growing_distances(capsys):
         )
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
-        f"line: {done} of 1,000 trials, 3 diverged, best 0.25 (trial 7), 2.5 M steps/s, {time}"
+        f"line: {done} of 1,000 trials done, 3 diverged, best so far 0.25 (trial 7), 2.5 M steps/s, {time}"
         for done, time in ((11, "1.1 s"), (25, "2.5 s"), (90, "9 s"))
     ]
 

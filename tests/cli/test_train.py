@@ -167,6 +167,62 @@ def test_a_bug_shows_what_was_held_back(gdrun, training, config):
     assert "Traceback" not in result.err
 
 
+def test_a_bug_in_one_config_does_not_keep_the_others_from_running(gdrun, training, config):
+    training.error = ZeroDivisionError("oops")
+    result = gdrun("train", config("a"), config("b"))
+    assert result.code == 1
+    assert training.executed == ["a", "b"]
+
+
+def test_runs_of_one_name_are_told_apart_by_their_configs(gdrun, training, config):
+    lines = gdrun("train", config("a"), config("b"), "--name", "fit").err.splitlines()
+    assert [line for line in lines if "completed" in line] == ["a.yaml completed", "b.yaml completed"]
+    assert "fit completed" in gdrun("train", config("a"), "--name", "fit").err
+
+
+def test_a_table_has_the_rows_as_they_come(gdrun, training, config):
+    training.rows = [{"step": 0, "loss": 1.5}, {"step": 1, "loss": 0.5, "loss_before": 1.5, "W": [0.25, "nan"]}]
+    result = gdrun("train", config(), "--table")
+    assert [line.split() for line in result.err.splitlines()[:3]] == [
+        ["step", "loss", "loss_before", "W"],
+        ["0", "1.5"],
+        ["1", "0.5", "1.5", "[0.25,", "nan]"],
+    ]
+    assert result.out.count("\n") == 1
+
+
+ADVICE = [
+    ({}, {"data.kind": "formula", "optimizer.learning_rate": 0.1}, "a smaller learning rate may hold"),
+    ({"diverged": {"step": 0, "quantity": "loss"}}, {"optimizer.learning_rate": 0.1}, "the initial values give that"),
+    ({}, {"optimizer.learning_rate": 0}, ""),
+    ({}, {"optimizer.kind": "levenberg_marquardt"}, ""),
+    ({"why": "a gradient became nan; without XLA it is finite there: compile=graph"}, {}, ""),
+]
+
+
+@pytest.mark.parametrize(("record", "settings", "advice"), ADVICE)
+def test_advice_follows_from_what_happened(gdrun, training, config, record, settings, advice):
+    training.status = "diverged"
+    training.record = {"diverged": {"step": 7, "quantity": "loss"}, "settings": settings} | record
+    result = gdrun("train", config())
+    assert (advice or "line diverged") in result.err
+    assert ("learning rate may hold" in result.err) == ("learning rate" in advice)
+
+
+def test_a_stop_rule_that_never_fired_may_be_expected(gdrun, training, config):
+    training.record = {
+        "why": "the schedule's end, 10 steps; no stop rule fired before: loss_below 1e-09, formula a > 1"
+    }
+    assert "`expect: {stopped_by: loss_below}` lets `gdrun check` insist on it" in gdrun("train", config()).err
+
+
+def test_a_loss_that_fell_until_it_was_not_finite_blames_no_rate(gdrun, training, config):
+    training.status = "diverged"
+    training.record = {"diverged": {"step": 7, "quantity": "loss"}, "settings": {"optimizer.learning_rate": 0.1}}
+    training.rows = [{"step": 0, "loss": -1.0}, {"step": 7, "loss": -1e300}]
+    assert "learning rate" not in gdrun("train", config()).err
+
+
 def test_json_is_one_strict_document(gdrun, training, config):
     training.status, training.record = "diverged", {"final": {"loss": float("nan")}}
     result = gdrun("train", config("a"), config("b"), "--json")

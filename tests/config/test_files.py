@@ -9,7 +9,7 @@ import pytest
 
 from gdrun.config.document import MAX_BYTES
 from gdrun.errors import ConfigError, UsageError
-from gdrun.experiment import load_config
+from gdrun.experiment.loading import load_config
 from tests.experiment.texts import LINE
 from tests.hang import no_hang
 

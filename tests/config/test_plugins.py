@@ -245,3 +245,55 @@ def test_a_bound_experiment_goes_through_pickle_to_where_the_plugin_is_loaded_ag
     plugin.write_text(PLUGIN + "\n# changed\n")
     with pytest.raises(GdrunError, match="has changed"):
         pickle.loads(pickle.dumps(experiment))
+
+
+MAKER = """\
+import gdrun.plugin as gd
+from pydantic import BaseModel
+
+
+class Size(BaseModel):
+    count: int
+
+
+@gd.data("grid", options=Size)
+def grid(random, options):
+    raise AssertionError
+
+
+@gd.data("fixed")
+def fixed(random):
+    raise AssertionError
+"""
+MADE = """\
+data:
+  kind: custom
+  name: NAME
+  options: {count: COUNT}
+  validation: {VALIDATION}
+model: {kind: formula, formula: a*x, parameters: {a: 1}}
+loss: {kind: formula, formula: a**2}
+optimizer: sgd
+schedule: {steps: 3}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "validation", "messages"),
+    [
+        ("grid", "3", "options: {count: x}", ["expected an integer, got the text 'x'"]),
+        ("grd", "3", "options: {count: 4}", ["no plugin has a data 'grd'"]),
+        ("grid", "x", "name: grid", ["expected an integer, got the text 'x'"]),
+        ("grid", "3", "name: fixed", ["unknown key 'count': data 'fixed' of maker.py takes no options"]),
+    ],
+)
+def test_validation_data_of_a_plugin_inherits_name_and_options(tmp_path, name, count, validation, messages):
+    (tmp_path / "maker.py").write_text(MAKER)
+    path = tmp_path / "made.yaml"
+    path.write_text(MADE.replace("NAME", name).replace("COUNT", count).replace("VALIDATION", validation))
+    assert [problem.message for problem in problems(path, [tmp_path / "maker.py"])] == messages
+
+
+def test_problems_of_plugins_come_with_those_of_form(plugin, config):
+    path = config("{kind: custom, name: pinbal}", "schdule: 3\n")
+    assert len(problems(path, [plugin])) == 2

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gdrun.config.rendering import render
 from gdrun.errors import ConfigError, Place, Problem
-from gdrun.experiment import load_config, render
+from gdrun.experiment.loading import load_config
 from tests.experiment.texts import line
 
 

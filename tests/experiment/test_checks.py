@@ -64,6 +64,13 @@ FORMULA = "{kind: formula, formula: a * x, parameters: {a: 1.0}}"
         ({"data": "{kind: values, inputs: {x: [1]}}"}, "mse", "data has no target"),
         ({"data": "{kind: values, inputs: {x: [1]}}", "loss": "output", "metrics": "[r2]"}, "r2", "there is none"),
         ({"loss": "output"}, "output", "the target of data is not used"),
+        ({"optimizer": "{kind: sgd, learning_rate: 1.0e-50}"}, "1.0e-50", "learning rate 1e-50 is 0 in float32"),
+        ({"optimizer": "{kind: sgd, learning_rate: 1.0e+50}"}, "1.0e+50", "1e+50 is infinite in float32"),
+        (
+            {"optimizer": "{kind: sgd, learning_rate: 1, groups: [{parameters: [a], learning_rate: 1.0e-60}]}"},
+            "1",
+            "learning rate 1e-60 is 0 in float32",
+        ),
         (
             {"model": "{kind: formula, formula: {p: a * x, q: x}, parameters: {a: 1}}"},
             "mse",
@@ -77,12 +84,16 @@ FORMULA = "{kind: formula, formula: a * x, parameters: {a: 1.0}}"
         ({"data": "{kind: values, inputs: {x: [1]}, classes: 2}", "loss": ""}, "classes", "there is no target"),
         # schedule
         ({"data": "", "loss": "output", "schedule": "{steps: 1, batch_size: 2}"}, "batch_size", "there is no data"),
-        ({"schedule": "{steps: 1, batch_size: 4}"}, "4", "batch_size is 4, but the data has 3 examples"),
-        ({"schedule": "{steps: 1, stop: {patience: {epochs: 2}}}"}, "patience", "data has no validation"),
+        ({"schedule": "{steps: 1, batch_size: 4}"}, "4", "batch_size is 4, but the training data has 3 examples"),
+        (
+            {"schedule": "{steps: 1, stop: {patience: {epochs: 2}}}"},
+            "patience",
+            "the metric 'validation_loss' is not known at the end of an epoch",
+        ),
         (
             {"schedule": "{steps: 1, learning_rate_factor: {kind: plateau, metric: validation_mae}}"},
             "validation_mae",
-            "data has no validation",
+            "the metric 'validation_mae' is not known at the end of an epoch",
         ),
         (
             {"schedule": "{steps: 1, stop: {patience: {epochs: 2, metric: los}}}"},
@@ -129,6 +140,19 @@ def test_what_is_right_is_not_told(sections):
     assert [problem.message for problem in problems(line(**sections))] == []
 
 
+@pytest.mark.parametrize("rate", ["1.0e-50", "0"])
+def test_a_rate_that_the_precision_has_is_right(rate):
+    precision = {"precision": "float64"} if rate != "0" else {}
+    assert not problems(line(optimizer=f"{{kind: sgd, learning_rate: {rate}}}", **precision))
+
+
+def test_a_target_that_cannot_be_left_out_is_to_be_used():
+    data = {"data": "{kind: sklearn, name: iris}", "model": "{kind: mlp, outputs: 1}", "loss": "output"}
+    (found,) = problems(line(**data))
+    assert "let a metric or a formula use it" in found.hint
+    assert not problems(line(**data, metrics="[{name: m, formula: mean(target)}]"))
+
+
 def test_names_are_checked_once_every_value_is_right_by_itself():
     model = FORMULA.replace("a * x", "a * z")
     assert only(line(seed="x", model=model)).message == "expected an integer, got the text 'x'"
@@ -138,3 +162,69 @@ def test_names_are_checked_once_every_value_is_right_by_itself():
 def test_an_unknown_name_brings_the_known_ones():
     problem = only(line(model=FORMULA.replace("a * x", "a * z")))
     assert all(name in problem.hint for name in ("a", "x", "step", "epoch", "pi"))
+
+
+VALIDATED = "{kind: values, inputs: {x: [1, 2, 3]}, target: [2, 4, 6], validation: VALIDATION}"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "validation", "hint"),
+    [
+        ("{epochs: 1, stop: {patience: {epochs: 1, metric: loss}}}", "null", None),
+        ("{epochs: 1, stop: {patience: {epochs: 1, metric: loss_epoch}}}", "null", "did you mean 'loss'?"),
+        ("{epochs: 1, batch_size: 1, stop: {patience: {epochs: 1, metric: loss_epoch}}}", "null", None),
+        (
+            "{epochs: 1, batch_size: 1, stop: {patience: {epochs: 1, metric: loss}}}",
+            "null",
+            "did you mean 'loss_epoch'?",
+        ),
+        ("{epochs: 1, batch_size: 2, stop: {patience: {epochs: 1, metric: loss}}}", "{last: 1}", None),
+        (
+            "{epochs: 1, batch_size: 2, drop_remainder: true, stop: {patience: {epochs: 1, metric: loss}}}",
+            "null",
+            None,
+        ),
+        ("{epochs: 1, stop: {patience: {epochs: 1}}}", "null", "add data.validation, or name loss here"),
+        (
+            "{epochs: 1, batch_size: 1, stop: {patience: {epochs: 1}}}",
+            "null",
+            "add data.validation, or name loss_epoch here",
+        ),
+    ],
+)
+def test_the_metric_that_is_watched_is_one_that_an_epoch_ends_with(schedule, validation, hint):
+    found = problems(line(data=VALIDATED.replace("VALIDATION", validation), schedule=schedule))
+    assert [problem.hint for problem in found] == ([] if hint is None else [hint])
+
+
+def test_a_batch_is_no_larger_than_what_validation_leaves_of_the_data():
+    data = VALIDATED.replace("VALIDATION", "{last: 1}")
+    problem = only(line(data=data, schedule="{steps: 1, batch_size: 3}"))
+    assert problem.message == "batch_size is 3, but the training data has 2 examples"
+
+
+@pytest.mark.parametrize(
+    ("block", "key"),
+    [
+        ("{inputs: {x: [1]}, target: [1], scale: minmax}", "scale"),
+        ("{kind: csv, path: other.csv, inputs: [x], target: y, scale: minmax}", "scale"),
+        ("{inputs: {x: [1]}, target: [1], scale: null}", None),
+        ("{inputs: {x: [1]}, target: [1]}", None),
+        ("{inputs: {x: [1]}, target: [1], class_weights: [1, 2]}", "class_weights"),
+    ],
+)
+def test_validation_data_has_no_treatment_of_its_own(block, key):
+    problems_found = problems(line(data=VALIDATED.replace("VALIDATION", block)))
+    assert [problem.path for problem in problems_found] == ([] if key is None else [("data", "validation", key)])
+
+
+def test_validation_data_may_not_be_left_unscaled_where_the_training_data_is_scaled():
+    block = "{inputs: {x: [3]}, scale: null}"
+    data = f"{{kind: values, inputs: {{x: [1, 2]}}, target: [1, 2], scale: minmax, validation: {block}}}"
+    assert only(line(data=data)).path == ("data", "validation", "scale")
+
+
+def test_weights_reach_no_default_loss_of_a_model_that_is_its_own_objective():
+    data = "{kind: formula, inputs: {x: '[1., 2.]'}, example_weights: x}"
+    problem = only(line(data=data, loss="", model="{kind: formula, formula: a**2 * mean(x), parameters: {a: 1}}"))
+    assert problem.message == "the weights of data do not reach a loss of kind output"

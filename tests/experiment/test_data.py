@@ -9,8 +9,8 @@ import pytest
 
 from gdrun.data.keras_sets import KerasData
 from gdrun.data.sklearn_sets import BUNDLED, GENERATORS, SklearnData
-from gdrun.experiment import load_config
 from gdrun.experiment.dump import dump
+from gdrun.experiment.loading import load_config
 from tests.experiment.texts import line, marked, only, problems
 
 VALUES = "{kind: values, inputs: {x: [1, 2, 3]}, target: [0, 1, 1]"

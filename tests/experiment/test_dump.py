@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gdrun.config.document import read_document
 from gdrun.config.scalars import written
-from gdrun.experiment import load_config
+from gdrun.experiment.loading import load_config
 from tests.experiment.texts import LINE, line
 
 from .test_loading import CONFIGS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gdrun.errors import ConfigError
-from gdrun.experiment import load_config
+from gdrun.experiment.loading import load_config
 from tests.experiment.texts import LINE, line
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from gdrun.errors import ConfigError, Problem
-from gdrun.experiment import load_config
-from gdrun.experiment.loading import default_name
+from gdrun.experiment.loading import default_name, load_config
 from tests.experiment.texts import LINE
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -75,7 +74,7 @@ def test_later_problems_are_located():
 def test_reading_a_config_imports_nothing_heavy():
     """What makes `gdrun validate` quick; the first also makes it safe."""
     code = (
-        "import sys; from gdrun.experiment import load_config; load_config(sys.argv[1]); "
+        "import sys; from gdrun.experiment.loading import load_config; load_config(sys.argv[1]); "
         "print([name for name in ('tensorflow', 'keras', 'matplotlib', 'scipy', 'pandas') if name in sys.modules])"
     )
     path = next(path for path in CONFIGS if path.stem == "pi")
@@ -84,7 +83,7 @@ def test_reading_a_config_imports_nothing_heavy():
 
 
 def test_the_text_of_a_refused_file_is_not_echoed_beyond_the_line(tmp_path):
-    from gdrun.experiment import render
+    from gdrun.config.rendering import render
 
     (tmp_path / "secret.yaml").write_text("password: hunter2\nseed: x\nother: hunter3\n")
     with pytest.raises(ConfigError) as caught:

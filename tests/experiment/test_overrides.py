@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gdrun.experiment import load_config
+from gdrun.experiment.loading import load_config
 from tests.experiment.texts import LINE, line, marked, only, problems
 
 
@@ -33,7 +33,7 @@ def loaded(text: str, *overrides: str):
         ("optimizer=adam", lambda e: (e.optimizer.kind, e.optimizer.learning_rate), ("adam", 0.001)),
         ("optimizer.kind=adam", lambda e: (e.optimizer.kind, e.optimizer.learning_rate), ("adam", 0.1)),
         ("loss=sse", lambda e: e.loss.reduction, "sum"),
-        ("metrics=[mae]", lambda e: e.metrics, ("mae",)),
+        ("metrics=[mae]", lambda e: e.metric_names, ["mae"]),
     ],
 )
 def test_an_override_reaches_its_place(override, get, value):
@@ -96,6 +96,8 @@ def test_a_leaf_name_with_several_places_lists_them():
     ("override", "caret", "hint"),
     [
         ("learning_rte=1", "learning_rte", "optimizer.learning_rate"),
+        ("lrr=3", "lrr", "did you mean 'lr'?"),
+        ("steps=", "", None),
         ("optimizer.learning_rte=1", "learning_rte", "did you mean 'learning_rate'?"),
         ("optimizer.beta_1=0.5", "beta_1", "belongs to"),
         ("optimiser.lr=1", "optimiser", "optimizer"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gdrun.config.document import read_document
-from gdrun.experiment import describe, load_config
 from gdrun.experiment.experiment import Experiment
+from gdrun.experiment.loading import load_config
+from gdrun.experiment.reference import describe
 from gdrun.experiment.schema import schema
 from tests.experiment.texts import LINE, line
 

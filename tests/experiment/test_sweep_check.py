@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gdrun.experiment import load_config
+from gdrun.experiment.loading import load_config
 from tests.experiment.texts import LINE, marked, only, problems
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gdrun.errors import ConfigError, Problem
-from gdrun.experiment import load_config
+from gdrun.experiment.loading import load_config
 
 LINE = """\
 data: {kind: values, inputs: {x: [1, 2, 3]}, target: [2, 4, 6]}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gdrun
-from gdrun.experiment import load_config
+from gdrun.experiment.loading import load_config
 from gdrun.rundir import strict_json
 from gdrun.rundir.comparing import compare, diff, parting
 from gdrun.rundir.describing import column_summary, describe_run

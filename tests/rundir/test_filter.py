@@ -119,6 +119,7 @@ def test_names_are_known_before_any_run_is_looked_at():
         ("status in (completed", "expected ')'"),
         ("status in ()", "expected a value"),
         ("lr ! 1", "cannot be read"),
+        ("age < 30x", "'30x' is no number and no duration"),
         ("name == 'open", "cannot be read"),
         ("and", "not 'and'"),
         ("(" * 60 + "lr < 1" + ")" * 60, "nested too deeply"),
@@ -137,6 +138,11 @@ def test_the_place_of_a_mistake_is_marked():
     lines = caught.value.message.splitlines()
     assert "\x1b" not in caught.value.message
     assert lines[1][lines[2].index("^")] == "!"
+
+
+def test_a_date_or_a_name_that_begins_with_digits_is_no_unknown_unit():
+    for text in ("started > 2026-11-23", "name == 30x", "age < 30min"):
+        Filter(text)
 
 
 def test_durations_have_units():

@@ -106,6 +106,26 @@ def test_a_reopened_run_goes_on_where_it_was_cut(store: RunStore):
     assert Run(store.directory).metrics["step"].tolist() == list(range(8))
 
 
+def test_an_error_before_the_record_was_changed_leaves_the_run_and_after_it_fails_the_run(store: RunStore):
+    store.close("interrupted")
+    before = (store.directory / "run.json").read_bytes()
+    with pytest.raises(ZeroDivisionError), RunStore.open(store.directory):
+        _ = 1 / 0
+    assert (store.directory / "run.json").read_bytes() == before
+    assert not is_locked(store.directory)
+
+    def fail(again: RunStore) -> None:
+        with again:
+            again.update_info(status="running")
+            _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        fail(RunStore.open(store.directory))
+    assert Run(store.directory).info.why == "division by zero"
+    assert Run(store.directory).status is Status.FAILED
+    assert not is_locked(store.directory)
+
+
 def test_cut_rows_keeps_rows_without_later_steps_and_works_without_a_file(store: RunStore):
     store.cut_rows(after_step=5)
     assert not (store.directory / "metrics.jsonl").exists()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gdrun.experiment import load_config
+from gdrun.experiment.loading import load_config
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
 from gdrun.rundir.verifying import Verdict, verify

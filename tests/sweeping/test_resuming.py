@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ FILES = ("trials.csv", "curves.npz", "parameters.npz")
 CONFIG = """
 compile: graph
 data: {kind: formula, inputs: {x: "linspace(0, 1, 24)"}, target: sin(6*x), noise: "normal(0, 0.1)"}
-model: {kind: layers, layers: [{kind: dense, units: 4, activation: tanh}, {kind: dense, units: 1}]}
+model: {kind: formula, formula: a*tanh(w*x) + b, parameters: {a: {init: "normal(0, 1)", shape: [1]}, w: 1, b: 0}}
 loss: mse
 optimizer: sgd
 schedule: {epochs: 2, batch_size: 8}
@@ -56,6 +57,18 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {name: (directory / name).read_bytes() for name in FILES}
 
 
+@pytest.fixture(scope="module")
+def interrupted_once(config: Path, tensorflow: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    root = tmp_path_factory.mktemp("interrupted")
+    return sweep(config, runs_dir=root, listener=Interrupting(), log=lambda: "TensorFlow at first")
+
+
+@pytest.fixture
+def interrupted(interrupted_once: Run, tmp_path: Path) -> Run:
+    """A sweep that was interrupted after the first of its groups, alone in `tmp_path`."""
+    return Run(shutil.copytree(interrupted_once.directory, tmp_path / interrupted_once.id))
+
+
 class Interrupting(Listener):
     """Sends Ctrl-C as soon as a group is done."""
 
@@ -68,9 +81,9 @@ def sound(directory: Path) -> bool:
     return not verify(directory).problems
 
 
-def test_an_interrupted_sweep_goes_on(config: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
+def test_an_interrupted_sweep_goes_on(interrupted: Run, whole: dict[str, bytes], tmp_path: Path) -> None:
     """Finished rows stay as they are, byte for byte, and so do their parts until the end."""
-    begun = sweep(config, runs_dir=tmp_path, listener=Interrupting(), log=lambda: "TensorFlow at first")
+    begun = interrupted
     assert begun.status is Status.INTERRUPTED
     assert "TensorFlow at first" in (begun.directory / "log.txt").read_text()
     assert begun.info.signal == signal.SIGINT
@@ -157,9 +170,9 @@ def test_trials_that_failed_run_again(config: Path, whole: dict[str, bytes], tmp
     assert sound(ended.directory)
 
 
-def test_a_sweep_is_resumed_only_in_the_environment_it_began_in(config: Path, tmp_path: Path) -> None:
+def test_a_sweep_is_resumed_only_in_the_environment_it_began_in(interrupted: Run) -> None:
     """For the reasons for which a run is refused: otherwise one table would hold results of two environments."""
-    directory = sweep(config, runs_dir=tmp_path, listener=Interrupting()).directory
+    directory = interrupted.directory
     path = directory / "run.json"
     begun = path.read_bytes()
     for changes, words in (

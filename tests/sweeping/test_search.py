@@ -306,6 +306,6 @@ def test_rows_that_the_config_refuses_fail_alone(run, monkeypatch):
 
 
 def test_a_group_that_prunes_is_not_cut():
-    whole, plain = TrialGroup(np.arange(64), ("rate",), whole=True), TrialGroup(np.arange(64), ("rate",))
+    whole, plain = TrialGroup(np.arange(64), ("rate",), indivisible=True), TrialGroup(np.arange(64), ("rate",))
     assert list(map(len, cut([whole], 4))) == [64]
     assert list(map(len, cut([plain], 4))) == [16] * 4

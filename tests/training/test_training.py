@@ -15,9 +15,9 @@ import tensorflow as tf
 
 from gdrun.engine.device import configure
 from gdrun.rundir.run_info import Status
-from gdrun.training.listener import Listener
+from gdrun.training.listener import Listener, plan_of
 from gdrun.training.prepare import SMOKE_STEPS, prepare
-from gdrun.training.train import execute, plan, train
+from gdrun.training.train import execute, train
 
 LINE = """
 name: line
@@ -151,7 +151,7 @@ def test_a_listener_hears_the_plan_then_progress_then_the_run(lab):
 
 
 def test_a_plan_can_be_had_without_a_run(lab):
-    planned = plan(lab.prepare(LINE))
+    planned = plan_of(lab.prepare(LINE), None)
     assert (planned.directory, planned.total_steps) == (None, 12)
     assert not lab.runs.exists()
 
@@ -214,6 +214,29 @@ def test_a_rule_that_fires_is_named_with_its_numbers(lab):
     assert (run.status, run.info.stopped_by, run.info.steps) == (Status.STOPPED, "loss_below", 2)
     assert run.info.why == "the loss 0.25 is below 0.3 at step 2"
     assert run.parameters["w"] == 1.5
+
+
+def test_an_end_that_no_rule_brought_says_so(lab):
+    run = lab.train(DIVERGING, ["lr=0.25", "steps=2", "schedule.stop={loss_below: 1e-9, parameters_unchanged: true}"])
+    assert run.status is Status.COMPLETED
+    assert run.info.why.endswith("2 steps; no stop rule fired before: loss_below 1e-09, parameters_unchanged")
+    assert lab.train(DIVERGING, ["lr=0.25", "steps=2"]).info.why == "the schedule's end, 2 steps"
+
+
+ONLY_BY_XLA = """
+model: {kind: formula, formula: c * k / x, parameters: {k: 1, c: 1e-30, x: 1e-25}}
+optimizer: {kind: sgd, learning_rate: 0}
+schedule: {steps: 3}
+"""
+
+
+def test_a_divergence_that_only_xla_makes_names_the_mend(lab):
+    """The gradient by x is -1e20; XLA seems to form x * x, which is 0 in float32."""
+    run = lab.train(ONLY_BY_XLA, ["compile=xla"])
+    assert run.status is Status.DIVERGED
+    assert "without XLA it is finite there: compile=graph" in run.info.why
+    assert lab.train(ONLY_BY_XLA, ["compile=graph"]).status is Status.COMPLETED
+    assert "without XLA" not in lab.train(DIVERGING, ["compile=xla"]).info.why
 
 
 def test_seconds_stop_between_chunks(lab):

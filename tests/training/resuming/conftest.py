@@ -28,5 +28,5 @@ def chunks(monkeypatch: pytest.MonkeyPatch) -> random.Random:
 
 @pytest.fixture
 def interrupted(lab: Any, chunks: random.Random) -> Run:
-    """A run that can go on."""
+    """A run that can be resumed."""
     return lab.train(line("{kind: sgd, learning_rate: 0.05}"), listener=Interrupt(2))

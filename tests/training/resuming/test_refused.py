@@ -93,7 +93,7 @@ def test_what_has_ended_is_refused(lab: Any, chunks: random.Random) -> None:
         run = lab.train(CASES[case])
         with pytest.raises(UsageError, match=rf"has ended \({word}\)"):
             resume(run.directory, ["steps=1000"])
-    with pytest.raises(UsageError, match=r"no run in .* can go on"):
+    with pytest.raises(UsageError, match=r"no run in .* can be resumed"):
         resume(runs_dir=lab.runs)
 
 
@@ -168,10 +168,10 @@ def test_a_sweep_goes_on_while_a_trial_has_no_result(tmp_path: Path, failed: int
         store.close("completed", extra={"trials": counts})
     if failed:
         assert find_resumable(runs_dir=tmp_path) == store.directory
-        with pytest.raises(UsageError, match="a sweep goes on as it is"):
+        with pytest.raises(UsageError, match="a resumed sweep cannot be changed"):
             resume(store.directory, ["epochs=3"])
     else:
-        with pytest.raises(UsageError, match="can go on"):
+        with pytest.raises(UsageError, match="can be resumed"):
             find_resumable(runs_dir=tmp_path)
         with pytest.raises(UsageError, match="every trial of"):
             resume(store.directory)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gdrun.formula import nodes
-from gdrun.formula.nodes import Definition, Expression, FormulaNode, LoopDefinition, children
-from gdrun.formula.table import TABLE
+from . import nodes
+from .nodes import Definition, Expression, FormulaNode, LoopDefinition, children
+from .table import TABLE
 
 NO_WAY = "the tape finds no way back to it"
 """Why a derivative is missing, where nothing better is known."""
 
+_COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
 _STEPS = frozenset({"floor", "ceil", "round", "argmax", "argmin", "argsort", "one_hot", "length", "size"})
-_TRUTHS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and",
-                     "logical_or", "logical_not", "isfinite", "isnan", "any", "all"})  # fmt: skip
+_TRUTHS = _COMPARISONS | {"logical_and", "logical_or", "logical_not", "isfinite", "isnan", "any", "all"}
 _SHAPES = frozenset({"zeros_like", "ones_like"})
 _WHOLE = frozenset({"integer", "number", "flag", "shape", "axis"})
 
@@ -40,19 +40,20 @@ def reason(name: str, target: Expression, definitions: Mapping[str, Definition])
     if any("count" in way for way in ways):
         return f"{name} is a count, a shape or an axis here: an integer, fixed before anything is computed"
     if all(way & {"stop_gradient"} for way in ways):
-        return "stopped: stop_gradient ends every way back to it"
+        return "stop_gradient ends every way back to it"
     if all(way & {"index"} for way in ways):
         return f"{name} is an index here: an integer"
     blocked = sorted({step for way in ways for step in way & (_STEPS | _TRUTHS | _SHAPES | {"stop_gradient", "index"})})
     if blocked and all(way & set(blocked) for way in ways):
-        return f"{', '.join(blocked)} {'ends' if len(blocked) == 1 else 'end'} the way back to it"
+        steps = dict.fromkeys("a comparison" if step in _COMPARISONS else step for step in blocked)
+        return f"{', '.join(steps)} {'ends' if len(steps) == 1 else 'end'} the way back to it"
     return NO_WAY
 
 
 def _ways(
     name: str, expression: Expression, definitions: Mapping[str, Definition], seen: frozenset[str]
 ) -> list[frozenset[str]]:
-    """For each way on which `expression` depends on `name`, what stands on it."""
+    """Return what stands on each way on which `expression` depends on `name`."""
     ways_found = []
     for used, ways in _uses(expression.root, ()):
         if used == name:

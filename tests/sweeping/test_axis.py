@@ -7,7 +7,7 @@ import pytest
 
 from gdrun.config.source import Source, Span
 from gdrun.experiment.spaces import Space
-from gdrun.sweeping.space import Distribution, column, generate
+from gdrun.sweeping.axis import Distribution, column, generate
 
 NOWHERE = Span(Source("", ""), 0, 0)
 

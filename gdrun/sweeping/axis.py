@@ -154,7 +154,7 @@ def is_number(value: Any) -> bool:
 
 
 def _number_of(value: Any, integer: bool) -> Any:
-    """YAML reads 1e4 as a float; where whole numbers stand it is one."""
+    """Return a value as an int where whole numbers stand: YAML reads 1e4 as a float."""
     return int(value) if integer and isinstance(value, float) and value.is_integer() else value
 
 

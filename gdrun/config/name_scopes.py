@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from gdrun.errors import ConfigPath
 
 MOMENT = ("step", "epoch")
+Phase = Literal["start", "schedule", "loop", "check"]
+"""When a formula is evaluated: once, before the first update; by the host, for the factor of each step; in the compiled
+loop; or by `gdrun check-grad` alone."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Use:
     names: tuple[str, ...] | None
     callables: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
+    phase: Phase = "loop"
 
     @classmethod
     def of_examples(cls, path: ConfigPath, formula: Any, names: ConfigNames, *more: str) -> Use:
@@ -71,7 +75,7 @@ class Use:
 
 
 def in_order(path: ConfigPath, formulas: Mapping[str, Any], before: tuple[str, ...]) -> Iterator[Use]:
-    """Yield formulas of which each may use the names above it, and `before`."""
+    """Yield formulas that are evaluated once, of which each may use the names above it, and `before`."""
     names = tuple(formulas)
     for position, (name, formula) in enumerate(formulas.items()):
-        yield Use((*path, name), formula, (*before, *names[:position]), later=names[position:])
+        yield Use((*path, name), formula, (*before, *names[:position]), later=names[position:], phase="start")

@@ -1,4 +1,4 @@
-"""Usual slips of gradients by hand, taken back one at a time: formulas that may have been meant.
+"""Common mistakes in hand-written gradients, each undone in turn: formulas that may have been meant.
 
 `*` in place of `@` and the other way round, a sign, a transpose, a sum in place of a mean, operands swapped.
 """
@@ -22,9 +22,9 @@ def alternatives(text: str) -> Iterator[tuple[str, str]]:
     """Yield (formula, what is different) for every simple change of `text`, the simplest first; at most 200."""
     seen = {text}
     plain = re.sub(r"\btranspose\((\w+)\)", r"\1", text)
-    more = ((formula, f"{what}, nothing transposed,") for formula, what in _all(plain)) if plain != text else ()
+    more = ((formula, f"{what}, nothing transposed,") for formula, what in _changes(plain)) if plain != text else ()
     untransposed = [(plain, "without the transpose it")] if plain != text else []
-    for count, (formula, what) in enumerate(chain(_all(text), untransposed, more)):
+    for count, (formula, what) in enumerate(chain(_changes(text), untransposed, more)):
         if count >= _MOST:
             return
         if formula not in seen:
@@ -32,7 +32,8 @@ def alternatives(text: str) -> Iterator[tuple[str, str]]:
             yield formula, what
 
 
-def _all(text: str) -> Iterator[tuple[str, str]]:
+def _changes(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (formula, what is different) for every change of one place of `text`."""
     products = _products(text)
     for at, symbol in products:
         other = "*" if symbol == "@" else "@"
@@ -45,9 +46,9 @@ def _all(text: str) -> Iterator[tuple[str, str]]:
         yield "".join("*" if at in matrix else c for at, c in enumerate(text)), "'*' in place of every '@'"
     yield f"-({text})", "the other sign"
     yield f"transpose({text})", "transposed"
-    for one, other in (("sum", "mean"), ("mean", "sum")):
-        for match in re.finditer(rf"\b{one}\(", text):
-            yield text[: match.start()] + other + text[match.end() - 1 :], f"'{other}' in place of '{one}'"
+    for written, other in (("sum", "mean"), ("mean", "sum")):
+        for match in re.finditer(rf"\b{written}\(", text):
+            yield text[: match.start()] + other + text[match.end() - 1 :], f"'{other}' in place of '{written}'"
     for name, start, length in sorted(parse(text).names_at, key=lambda use: use[1]):
         if name != "pi":
             changed = f"{text[:start]}transpose({name}){text[start + length :]}"
@@ -72,15 +73,15 @@ def _put(text: str, at: int, symbol: str) -> str:
 
 
 def _swapped(text: str) -> Iterator[tuple[str, str]]:
-    """The operands of each matrix product the other way round, and each of them transposed."""
+    """Yield the operands of each matrix product the other way round, and each of them transposed."""
     for node in walk(parse(text).root):
         if isinstance(node, nodes.OperationNode) and node.function == "matmul":
             whole = text[node.offset : node.offset + node.length]
             for at, _ in [place for place in _products(whole) if place[1] == "@"]:
                 left, right = whole[:at].strip(), whole[at + 1 :].strip()
                 before, after = text[: node.offset], text[node.offset + node.length :]
-                for one, other in ((right, left), (f"transpose({right})", left), (right, f"transpose({left})")):
-                    made = f"{before}({one} @ {other}){after}"
+                for first, second in ((right, left), (f"transpose({right})", left), (right, f"transpose({left})")):
+                    made = f"{before}({first} @ {second}){after}"
                     with suppress(FormulaError):  # a product that is not this node's own
                         parse(made)
                         yield made, "the operands of '@' the other way round"

@@ -1,0 +1,100 @@
+"""The one list of an experiment's formulas: their places, the names that they may use, and when they are evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from gdrun.config.name_scopes import MOMENT, ConfigNames, Phase, Use, in_order
+from gdrun.data import DataSection
+from gdrun.errors import ConfigPath
+
+from .experiment import Experiment, RepeatedDefinition
+
+GIVEN_WHILE_RUNNING = ("loss", "gradient_norm", "learning_rate")
+"""Names of running values in record and stop formulas; they would hide the same names of the config."""
+
+
+def names_of(experiment: Experiment) -> ConfigNames:
+    """Return the names that an experiment gives to things."""
+    data, model = experiment.data, experiment.model
+    return ConfigNames(
+        constants=tuple(experiment.constants),
+        inputs=() if data is None else data.input_names(),
+        has_target=data is not None and data.has_target,
+        has_weights=data is not None and data.has_weights,
+        definitions=tuple(experiment.define),
+        parameters=model.parameter_names(),
+        parameters_in_formulas=model.parameters_in_formulas(),
+        networks=model.network_names(),
+        outputs=model.output_names(),
+    )
+
+
+def uses(experiment: Experiment) -> Iterator[Use]:
+    """Yield every formula of an experiment with the names that it may use and when it is evaluated."""
+    return (use for use in _uses(experiment, names_of(experiment)) if use.formula is not None)
+
+
+def loop_formulas(experiment: Experiment) -> Iterator[Any]:
+    """Yield every formula that is evaluated in the compiled loop."""
+    return (use.formula for use in uses(experiment) if use.phase == "loop")
+
+
+def _uses(experiment: Experiment, names: ConfigNames) -> Iterator[Use]:
+    yield from in_order(("constants",), experiment.constants, ())
+    data = experiment.data
+    if data is not None:
+        yield from data.uses(("data",), names)
+        if isinstance(data.validation, DataSection):
+            inherited = {(*use.path, str(use.formula)) for use in data.uses(("data", "validation"), names)}
+            for use in data.validation.uses(("data", "validation"), names):
+                if (*use.path, str(use.formula)) not in inherited:
+                    yield use
+    yield from experiment.model.uses(names)
+    yield from _define(experiment.define, names)
+    for key, formula in experiment.objective_loss.formulas().items():
+        yield Use.of_examples(("loss", key), formula, names, *names.prediction)
+    for position, metric in enumerate(experiment.metrics):
+        for key, formula in metric.formulas().items():
+            yield Use.of_examples(("metrics", position, key), formula, names, *names.prediction, "loss")
+    record = experiment.record
+    for name, formula in record.formulas.items():
+        yield Use.of_examples(("record", "formulas", name), formula, names, *names.prediction, *GIVEN_WHILE_RUNNING)
+    for name, formula in record.after.items():
+        yield Use.of_examples(("record", "after", name), formula, names, *names.prediction, "loss")
+    if experiment.gradients is not None:
+        phase: Phase = "loop" if experiment.gradients.use else "check"
+        for name, formula in experiment.gradients.of.items():
+            use = Use.of_examples(("gradients", "of", name), formula, names, *names.prediction, "loss")
+            yield replace(use, phase=phase)
+    schedule = experiment.schedule
+    stop: ConfigPath = ("schedule", "stop", "formula")
+    yield Use.of_examples(stop, schedule.stop.formula, names, *names.prediction, "loss", "gradient_norm")
+    factor = schedule.learning_rate_factor
+    for formula in factor.formulas() if factor is not None else ():
+        yield Use(
+            ("schedule", "learning_rate_factor", "formula"), formula, (*names.constants, *MOMENT), phase="schedule"
+        )
+    yield from experiment.optimizer.uses(names.constants)
+
+
+def _define(define: Mapping[str, Any], names: ConfigNames) -> Iterator[Use]:
+    everything = tuple(define)
+    for position, (name, value) in enumerate(define.items()):
+        later = everything[position:]
+        usual = names.in_formulas
+        visible = None if usual is None else (*usual, *everything[:position], *names.prediction)
+        if not isinstance(value, RepeatedDefinition):
+            yield Use(("define", name), value, visible, names.networks, later)
+            continue
+        yield Use(("define", name, "start"), value.start, visible, names.networks, later)
+        inner = None if visible is None else (*visible, name, "i")
+        own = tuple(value.define)
+        for place, (key, formula) in enumerate(value.define.items()):
+            above = None if inner is None else (*inner, *own[:place])
+            yield Use(("define", name, "define", key), formula, above, names.networks, (*own[place:], *later[1:]))
+        inner = None if inner is None else (*inner, *own)
+        for key, formula in (("repeat", value.repeat), ("while", value.while_)):
+            yield Use(("define", name, key), formula, inner, names.networks, later[1:])
