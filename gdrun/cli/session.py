@@ -6,15 +6,18 @@ Configs and training are imported by the functions that need them, since `show` 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import GdrunError, UsageError
+from gdrun.text import safe_text
 
 from . import failures, terminal
 from .noise import Noise
+from .progress import DelayedMessage
 
 if TYPE_CHECKING:
     from gdrun.config.plugins import Plugins
@@ -63,21 +66,32 @@ def check_device(device: str | None) -> None:
 
 
 def prepare_all(
-    loaded: Sequence[LoadedConfig], *, device: str | None, threads: int | None, smoke: bool = False
+    loaded: Sequence[LoadedConfig],
+    *,
+    device: str | None,
+    threads: int | None,
+    smoke: bool = False,
+    silent: bool = False,
 ) -> list[Prepared]:
     """Return the configs built; imports TensorFlow once the data of all of them is read.
+
+    What takes long is said on stderr, unless `silent`.
 
     Raises:
         GdrunError: what is wrong with them, all of them.
     """
     from gdrun.training.prepare import read
 
-    with waiting("reading the data"):
+    with waiting(silent=silent) as say:
+        say("reading the data")
         inputs = failures.for_all(loaded, read)[::-1]
-    with waiting("starting TensorFlow"):
-        return failures.for_all(
-            loaded, lambda config: _prepared(config, inputs.pop(), device=device, threads=threads, smoke=smoke)
-        )
+
+        def prepared(config: LoadedConfig) -> Prepared:
+            start = "" if "tensorflow" in sys.modules else "starting TensorFlow, "
+            say(f"{start}building {safe_text(config.source, limit=60)}")
+            return _prepared(config, inputs.pop(), device=device, threads=threads, smoke=smoke)
+
+        return failures.for_all(loaded, prepared)
 
 
 MOST_PROGRAMS = 4
@@ -143,10 +157,18 @@ def add_output(error: Exception, noise: Noise) -> None:
 
 
 @contextmanager
-def waiting(text: str) -> Iterator[None]:
-    """Show on a terminal that something takes its time."""
-    if not terminal.is_live():
-        yield
-        return
-    with terminal.console().status(text, spinner="dots"):
-        yield
+def waiting(text: str = "", *, silent: bool = False) -> Iterator[Callable[[str], None]]:
+    """Say that something takes its time, in a pipe only if it does; yield a function that says what comes next."""
+    if silent:
+        yield lambda text: None
+    elif terminal.is_live():
+        with terminal.console().status(text, spinner="dots") as status:
+            yield status.update
+    else:
+        message = DelayedMessage()
+        if text:
+            message.begin(text)
+        try:
+            yield message.begin
+        finally:
+            message.end()

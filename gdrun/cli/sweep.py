@@ -45,6 +45,10 @@ def command(
     maximize: Annotated[
         bool | None, typer.Option("--maximize/--minimize", help="Whether more of it is better.", show_default=False)
     ] = None,
+    lanes: Annotated[
+        str | None,
+        typer.Option(metavar="N|off", help="Most trials side by side in one program; off: one after the other."),
+    ] = None,
     jobs: Annotated[
         int, typer.Option(metavar="N", min=1, help="Worker processes (default: 1, this one).", show_default=False)
     ] = 1,
@@ -75,6 +79,7 @@ def command(
     arguments.check_name(name)
     session.check_device(device)
     planned: dict[str, Any] = {"trials": trials, "search": search, "metric": metric, "maximize": maximize}
+    planned["lanes"] = int(lanes) if lanes is not None and lanes.isdecimal() else lanes
     if dry_run or len(configs) > 1:
         loaded_plugins = session.load_plugins(plugins)
         specs = failures.for_all(configs, lambda config: plan_trials(config, spaces, plugins=loaded_plugins, **planned))

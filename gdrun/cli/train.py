@@ -68,7 +68,7 @@ def command(
         results: list[dict[str, Any]] = []
         codes: list[int] = []
         with session.quiet() as noise:
-            prepared = session.prepare_all(loaded, device=device, threads=threads, smoke=smoke)
+            prepared = session.prepare_all(loaded, device=device, threads=threads, smoke=smoke, silent=quiet)
             if only_plan:
                 return dry_run.show_all(prepared, as_json=as_json)
             names = [name or item.loaded.experiment.name for item in prepared]

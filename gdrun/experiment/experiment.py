@@ -104,8 +104,9 @@ class Experiment(Section):
     constants, data, split, initial values by formula, batches, for the numbers of a notebook with np.random.seed."""
     precision: Literal["float32", "float64"] = "float32"
     """Floating-point type of data, parameters and arithmetic."""
-    compile: Literal["xla", "graph", "eager"] = "xla"
-    """xla: fastest; graph: the digits of eager TensorFlow; eager: one operation at a time, for debugging."""
+    compile: Literal["auto", "xla", "graph", "eager"] = "auto"
+    """auto: xla, or graph where the config is faster so; xla: fused programs; graph: the digits of eager TensorFlow;
+    eager: one operation at a time, for debugging."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|gpu(:\d+)?)$")] = "auto"
     """Device that computes; auto: a GPU if there is one."""
     constants: dict[Identifier, Formula] = Field(default_factory=dict)

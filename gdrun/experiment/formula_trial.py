@@ -35,9 +35,14 @@ def try_formulas(experiment: Experiment, inputs: Inputs) -> None:
         ConfigError: located at the value or the formula.
     """
     model, datasets = experiment.model, inputs.datasets
-    if model.needs_tensorflow or any(isinstance(value, RepeatedDefinition) for value in experiment.define.values()):
-        return  # rounds of a loop may take long
-    definitions = {key: parse(value) for key, value in experiment.define.items() if not is_function(key)}
+    if model.needs_tensorflow:
+        return
+    definitions = {}
+    for key, value in experiment.define.items():
+        if isinstance(value, RepeatedDefinition):
+            return  # its rounds may take long
+        if not is_function(key):
+            definitions[key] = parse(value)
     bodies = [part for function in experiment.functions().values() for part in function.parts]
     loss = experiment.objective_loss
     texts = (*model.output_formulas().values(), *loss.formulas().values())

@@ -24,6 +24,7 @@ from gdrun.suggest import did_you_mean
 from . import nodes, numpy_ops
 from .failures import Unconnected, inside
 from .nodes import (
+    EAGER_ROUNDS,
     LOOP_COUNTER,
     UNROLLED_ROUNDS,
     Definition,
@@ -581,8 +582,11 @@ class _LoopRunner:
                 still = going if still is True else self.ops.operate("logical_and", still, going)
             safe = state if still is True else self.ops.operate("where", still, state, start)
             following = self.repeat(safe, counter)
-            compiled = not (self.ops.concrete or (still is True and self.ops.is_host(following)))
-            if compiled and self.loop.rounds > UNROLLED_ROUNDS:
+            # Rounds that are made one by one cost 10 ms each where they can be differentiated: of a long loop only the
+            # first ones are, which end early where the condition says so and show mistakes with their values.
+            unrolled = EAGER_ROUNDS if self.ops.concrete else 0
+            compiled = not (still is True and self.ops.is_host(following)) and round_ >= unrolled
+            if compiled and self.loop.rounds > max(UNROLLED_ROUNDS, unrolled):
                 goes_on = None if self.loop.while_ is None else self.goes_on
                 rest = range(round_, self.loop.rounds)
                 state = self.ops.loop(state, following, rest, self.repeat, goes_on, keep_all=self.loop.keep_all)

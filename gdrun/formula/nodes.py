@@ -171,6 +171,10 @@ UNROLLED_ROUNDS = 8
 """Loops of up to so many rounds are written out in a compiled graph. XLA's compile time grows faster than the rounds
 (0.7 s for 8, 2 s for 16, 6 s for 32 of a two-line body); a compiled loop's does not."""
 
+EAGER_ROUNDS = 16
+"""So many rounds of a loop are made one by one where values can be looked at; those that follow are one compiled loop,
+so that a look at a config takes no time that grows with the rounds."""
+
 
 @dataclass(frozen=True)
 class LoopDefinition:

@@ -136,6 +136,8 @@ def split_values(
 
 
 _WITHOUT_KERNEL = frozenset({"det"})  # MatrixDeterminant; found by compiling the whole table
+# Factorisations: XLA has them as loops for processors, TensorFlow calls Eigen.
+_SLOW_IN_XLA = frozenset({"cholesky", "eigvalsh", "inverse", "logdet", "solve", "svdvals", "triangular_solve"})
 _WITHOUT_LANES = _WITHOUT_KERNEL | {"svdvals"}  # vectorized_map has no converter for Svd
 
 
@@ -383,6 +385,11 @@ def describe_functions() -> list[tuple[str, str, str]]:
 def functions_without_xla(functions: frozenset[str]) -> frozenset[str]:
     """Return those of `functions` that XLA cannot compile: with one of them a run falls back to graph."""
     return frozenset(name for name in functions if name in TABLE and not TABLE[name].xla)
+
+
+def functions_slow_in_xla(functions: frozenset[str]) -> frozenset[str]:
+    """Return those of `functions` that XLA compiles for a processor to slower code than TensorFlow's own."""
+    return functions & _SLOW_IN_XLA
 
 
 def functions_without_lanes(functions: frozenset[str]) -> frozenset[str]:

@@ -247,14 +247,21 @@ class TensorFlowOps:
             new = new if goes_on is None else tf.where(still, new, current)
             return round_ + 1, still, new, states.write(round_ - rounds.start, new) if keep_all else states
 
-        kept = tf.TensorArray(begin.dtype, len(rounds), element_shape=begin.shape) if keep_all else ()
-        _, _, last, states = tf.while_loop(
-            lambda round_, *_: round_ < rounds.stop,
-            body,
-            (tf.constant(rounds.start, tf.int32), tf.constant(True), begin, kept),
-            maximum_iterations=len(rounds),
-        )
-        return states.stack() if keep_all else last
+        # Without lanes and XLA, the loop may end where the condition does.
+        ends = self.concrete and not keep_all
+
+        def run() -> Any:
+            kept = tf.TensorArray(begin.dtype, len(rounds), element_shape=begin.shape) if keep_all else ()
+            _, _, last, states = tf.while_loop(
+                lambda round_, still, *_: tf.logical_and(round_ < rounds.stop, still if ends else True),
+                body,
+                (tf.constant(rounds.start, tf.int32), tf.constant(True), begin, kept),
+                maximum_iterations=len(rounds),
+            )
+            return states.stack() if keep_all else last
+
+        # Eagerly, tf.while_loop would be a loop in Python.
+        return tf.function(run, autograph=False)() if self.concrete else run()
 
 
 def _static_index(value: Any) -> bool:

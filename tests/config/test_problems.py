@@ -55,7 +55,7 @@ def test_two_missing_halves_that_are_not_near_are_two_problems():
         ({"name": "A b"}, "A b", "the text 'A b' does not fit: small letters, digits", None),
         ({"device": "tpu"}, "tpu", "auto, cpu, gpu or gpu:1", None),
         ({"precision": "float16"}, "float16", "expected float32 or float64", "did you mean 'float32'?"),
-        ({"compile": "jit"}, "jit", "expected one of xla, graph, eager", None),
+        ({"compile": "jit"}, "jit", "expected one of auto, xla, graph, eager", None),
         ({"schedule": "{steps: 1, batch_size: true}"}, "true", "expected an integer, got true", None),
         ({"schedule": "{steps: 1, drop_remainder: yes}"}, "yes", "expected true or false", "write true"),
         ({"schedule": "{steps: 1, drop_remainder: Off}"}, "Off", "expected true or false", "write false"),

@@ -11,10 +11,11 @@ import pytest
 import tensorflow as tf
 
 from gdrun.errors import FormulaError
+from gdrun.formula import evaluate as evaluate_module
 from gdrun.formula import tensorflow_ops
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.failures import LocatedFormulaError
-from gdrun.formula.nodes import Definition, LoopDefinition
+from gdrun.formula.nodes import EAGER_ROUNDS, Definition, LoopDefinition
 from gdrun.formula.parse import parse
 from gdrun.formula.tensorflow_draws import threefry
 
@@ -240,6 +241,24 @@ def test_a_loop_and_its_gradient(jit: bool | None, at_most: int):
     result, gradient = run(tf.constant([1.0, 2.0]))
     assert result.numpy() == 3 * factor
     assert gradient.numpy().tolist() == [factor, factor]
+
+
+@pytest.mark.parametrize("rounds", [100, 1000])
+def test_a_look_at_a_long_loop_evaluates_a_fixed_number_of_rounds(rounds: int, monkeypatch: pytest.MonkeyPatch):
+    """By hand: 1000 is reached by adding 1 from 0 while below `stop`, and each round but those that end adds 1."""
+    repeated = []
+    repeat = evaluate_module._LoopRunner.repeat
+    monkeypatch.setattr(
+        evaluate_module._LoopRunner, "repeat", lambda self, *given: repeated.append(1) or repeat(self, *given)
+    )
+    stop = 50.0
+    loop = LoopDefinition(parse("a"), parse("b + 1"), while_=parse("b < stop"), at_most=rounds)
+    with tf.GradientTape() as tape:
+        a = tf.constant(0.0)
+        tape.watch(a)
+        result = scope(define={"b": loop}, a=a, stop=stop)["b"]
+    assert (result.numpy(), tape.gradient(result, a).numpy()) == (50, 1)
+    assert len(repeated) == EAGER_ROUNDS + 2  # the next one for its shape, one trace
 
 
 @pytest.mark.parametrize("times", [5, 20])
