@@ -55,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     rounds = options.rounds or (2 if options.quick else 7)
     aims: list[Aim] = []
-    raw: dict[str, Any] = {"machine": _machine()}
-    print(f"# Training speed\n\n{_machine()}\n\nMedians of {rounds} rounds.\n")
+    raw: dict[str, Any] = {"machine": machine()}
+    print(f"# Training speed\n\n{machine()}\n\nMedians of {rounds} rounds.\n")
     parts: dict[str, Callable[[], tuple[list[Aim], Any]]] = {
         "line": lambda: _workload("line", line.PEERS, _line_aims, rounds=rounds, quick=options.quick),
         "mlp": lambda: _workload("mlp", mlp.PEERS, _mlp_aims, rounds=rounds, quick=options.quick),
@@ -219,7 +219,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([text(head), rule, *map(text, rows)]) + "\n"
 
 
-def _machine() -> str:
+def machine() -> str:
     packages = []
     for name in ("tensorflow", "keras", "jax", "optax", "numpy"):
         try:

@@ -9,6 +9,7 @@ from .experiment.loading import LoadedConfig as LoadedConfig
 from .experiment.loading import load_config as load_config
 from .exports.data import export as export
 from .exports.live import TensorBoardListener as TensorBoardListener
+from .plots.choose import animate as animate
 from .plots.choose import plot as plot
 from .reporting.make import report as report
 from .rundir.comparing import compare as compare

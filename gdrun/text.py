@@ -155,3 +155,14 @@ def plural_number(count: float, one: str) -> str:
 def plural_count(count: int, one: str) -> str:
     """Return "1 trial", "1,000 trials"."""
     return f"{count:,} {one if count == 1 else one + 's'}"
+
+
+def split_points(text: str) -> list[str]:
+    """Return the pieces of a text between commas that no bracket holds."""
+    pieces, depth, start = [], 0, 0
+    for index, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0:
+            pieces.append(text[start:index])
+            start = index + 1
+    return [*pieces, text[start:]]

@@ -22,6 +22,14 @@ def tensorflow() -> Any:
     return tf
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_delayed_messages() -> None:
+    """Keep lines that depend on how fast the machine is off stderr."""
+    from gdrun.cli import progress
+
+    progress.SILENT_SECONDS = 3600.0
+
+
 class Lab:
     """Builds, trains and refuses configs that are given as YAML text, in a temporary folder."""
 

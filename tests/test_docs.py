@@ -182,6 +182,14 @@ def test_what_a_page_shows_is_what_happens(page: Path, folder: Path, tensorflow:
     Reader(page, folder).read()
 
 
+def test_recipes_meet_what_they_expect(folder: Path, tensorflow: Any) -> None:
+    from gdrun.checking.check import check
+
+    for block in blocks(ROOT / "docs" / "recipes.md"):
+        checked = check(Reader(ROOT / "docs" / "recipes.md", folder).write_file(block), ["compile=graph"])
+        assert all(row.ok for row in checked.rows), (block.line, [row for row in checked.rows if not row.ok])
+
+
 def headings(page: Path) -> set[str]:
     """Return the anchors of a page, as GitHub makes them."""
     found = re.findall(r"^#+ +(.+?) *$", prose(page), flags=re.MULTILINE)

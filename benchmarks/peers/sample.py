@@ -9,10 +9,11 @@ from dataclasses import dataclass
 class Sample:
     """One timed training.
 
-    `seconds` is wall-clock time of `steps` updates; `loss` is over all training data at the end, to show that the
-    peers do the same work.
+    `seconds` is wall-clock time of `steps` updates; `loss` is of the end, to show that the peers do the same work;
+    `chose` is how gdrun ran it.
     """
 
     seconds: float
     steps: int
     loss: float
+    chose: str = ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 import time
 from dataclasses import asdict
@@ -28,7 +29,9 @@ def main(workload: str, peer: str, *options: str) -> None:
         trainer = import_module(f"peers.{workload}").PEERS[peer]("--quick" in options)
         answer({"ready": time.perf_counter() - began})
         for _ in sys.stdin:
-            answer(asdict(trainer.run()))
+            sample = asdict(trainer.run())
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            answer(sample | {"megabytes": peak / 1e6})
     except ImportError as error:
         answer({"missing": str(error)})
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from gdrun.assembly.unconnected import LOSS, unconnected_reason
-from gdrun.config.source import Source
 from gdrun.derivatives import Evaluate, TargetValues, Watch
 from gdrun.engine.objective import Evaluation, Objective
-from gdrun.errors import ConfigError, FormulaError, Problem, UsageError
-from gdrun.formula.evaluate import Scope, evaluate, evaluate_constants
-from gdrun.formula.names import check_name, check_names
+from gdrun.errors import FormulaError, UsageError
+from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.nodes import Expression
 from gdrun.formula.parse import parse
 from gdrun.formula.tensorflow_functions import is_tensor
@@ -26,11 +22,9 @@ from gdrun.formula.tensorflow_ops import TensorFlowOps
 from gdrun.formula.unconnected import counts, reason
 from gdrun.text import safe_text
 
-from .evaluation_point import EvaluationPoint, config_or_run, point_of
-from .grad_arguments import split_points
+from .evaluation_point import EvaluationPoint
+from .grad_formulas import COUNT, GradFormulas, placed
 from .nonfinite import WatchingOps
-
-COUNT = "a count, a shape or an axis here: an integer, fixed before anything is computed"
 
 
 @dataclass(frozen=True)
@@ -50,87 +44,21 @@ class DifferentiablePoint:
     """(target, name) -> why there is no derivative."""
 
 
-@contextmanager
-def placed(what: str, text: str, definitions: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Raise a FormulaError of the block as a ConfigError that shows the text with the place in it."""
-    try:
-        yield
-    except FormulaError as error:
-        section = (getattr(error, "section", None) or ()) + (getattr(error, "inside", None) or ())
-        if definitions and len(section) > 1 and section[1] in definitions:
-            what, text = f"--define {section[1]}", definitions[section[1]]
-        source = Source(what, text, is_override=True)
-        start = min(error.offset or 0, max(len(text) - 1, 0))
-        length = len(text) if error.offset is None else error.length or 1
-        place = source.place(start, min(start + length, len(text)))
-        raise ConfigError((Problem(error.message, hint=error.hint, place=place),), source=what) from error
-
-
 # --- formulas ---------------------------------------------------------------------------------------------------------
 
 
-class Formulas:
-    """Targets, definitions and values, read and checked.
+class FormulaPoints:
+    """Formulas at the values that are given.
 
     Args:
-        targets: formulas.
-        values: name -> value at every point, a number, an array or a text; a text may hold several points.
-        define: name -> formula of values and definitions above.
-        constant: names, or name -> value, that are not differentiated by.
-        wrt: names of values or definitions; None: every value that is not constant.
-    Raises:
-        ConfigError: a formula that cannot be read, an unknown name; placed in its text.
-        UsageError: values that do not go together.
+        formulas: read and checked.
+        dtype: of the arithmetic.
     """
 
-    def __init__(
-        self,
-        targets: Sequence[str],
-        values: Mapping[str, Any],
-        *,
-        define: Mapping[str, Any],
-        constant: Mapping[str, Any],
-        wrt: Sequence[str] | None,
-        dtype: tf.DType,
-    ) -> None:
+    def __init__(self, formulas: GradFormulas, dtype: tf.DType) -> None:
         self.dtype = dtype
-        if not targets:
-            raise UsageError("there is no formula to differentiate", hint='gdrun grad "x**2" x=3')
-        twice = sorted(set(values) & {name for name, value in constant.items() if value is not None})
-        if twice:
-            raise UsageError(f"{safe_text(twice[0])} has two values")
-        self.texts = dict.fromkeys(targets)
-        self.points = _points({**values, **{k: v for k, v in constant.items() if v is not None}})
-        given = tuple(self.points[0])
-        if missing := sorted(name for name, value in constant.items() if value is None and name not in given):
-            raise UsageError(f"{safe_text(missing[0])} has no value", hint=f"--constant {safe_text(missing[0])}=1")
-        self.definitions: dict[str, Expression] = {}
-        for name, text in define.items():
-            with placed(f"--define {name}", str(text)):
-                _named(name)
-                if name in given:
-                    raise UsageError(f"{name} has a value and a definition")
-                expression = parse(text)
-                _known(expression, (*given, *self.definitions))
-                self.definitions[name] = expression
-        self.targets: dict[str, Expression] = {}
-        for text in self.texts:
-            with placed("the formula", text):
-                self.targets[text] = parse(text)
-                _known(self.targets[text], (*given, *self.definitions))
-        self.constants = dict.fromkeys(constant, "constant")
-        every = (*given, *self.definitions)
-        for name in wrt or ():
-            if name not in every:
-                raise UsageError(
-                    f"there is no {safe_text(name)} to differentiate by", hint=f"names: {', '.join(every)}"
-                )
-        self.names = tuple(wrt) if wrt is not None else given
-        everything = {**self.definitions, **self.targets}
-        whole = counts(everything) & set(given)
-        self.host = {name for name in whole if name not in self.constants}
-        for name in self.host:
-            self.constants[name] = COUNT
+        self.points, self.definitions, self.targets = formulas.points, formulas.definitions, formulas.targets
+        self.names, self.constants, self.host = formulas.names, formulas.constants, formulas.host
 
     def each(self) -> Iterator[DifferentiablePoint]:
         """Yield the points."""
@@ -188,53 +116,6 @@ class Formulas:
         return reason(name, self.targets[target], definitions)
 
 
-def _named(name: str) -> None:
-    if (error := check_name(name)) is not None:
-        raise error
-
-
-def _known(expression: Expression, names: Sequence[str]) -> None:
-    for error in check_names(expression, names):
-        raise error
-
-
-def _points(values: Mapping[str, Any]) -> list[dict[str, np.ndarray]]:
-    """Return the values at each point; names with one value have it at every point."""
-    lists: dict[str, list[np.ndarray]] = {}
-    for name, value in values.items():
-        with placed(name, f"{name}={value}"[:200]):
-            _named(name)
-        lists[name] = _values(name, value)
-    count = max((len(candidates) for candidates in lists.values()), default=1)
-    for name, candidates in lists.items():
-        if len(candidates) not in (1, count):
-            raise UsageError(
-                f"{name} has {len(candidates)} values, another name has {count}",
-                hint="as many for each, or one; an array stands in brackets: x=[1,2,3]",
-            )
-    return [
-        {name: candidates[0 if len(candidates) == 1 else point] for name, candidates in lists.items()}
-        for point in range(count)
-    ]
-
-
-def _values(name: str, value: Any) -> list[np.ndarray]:
-    if not isinstance(value, str):
-        return [np.asarray(value, np.complex128 if np.iscomplexobj(value) else np.float64)]
-    arrays = []
-    for piece in split_points(value):
-        with placed(f"{name}=", piece):
-            expression = parse(piece)
-            for used in sorted(expression.names - {"pi"}):
-                if used.lower() in ("nan", "inf"):
-                    raise FormulaError(f"{used} is no value to differentiate at")
-                raise FormulaError(
-                    f"a value may not use {used!r}", hint=f"--define {name}={piece} makes a name of a formula"
-                )
-            arrays.append(evaluate_constants({name: expression})[name])
-    return arrays
-
-
 _MOST_EXPONENT = 64
 
 
@@ -288,47 +169,27 @@ class ConfigPoints:
     """A config at its initial values, or a run at the parameters of a step.
 
     Args:
-        source: path of a config or run directory, or a run's id.
-        overrides: as in `gdrun.train`; for a run, parameters named among them have the given value, the others the
-            run's.
-        targets: formulas of the config's names; none: the loss.
+        at: the config's start, or the run's step.
+        targets: formulas of the config's names by their texts; none: the loss.
         wrt: names to differentiate by: parameters, inputs, definitions, prediction; None: every trained parameter.
         constant: parameters not to differentiate by.
-        step: of a run; None: the end.
-        precision: instead of the config's.
-        runs_dir: where run ids are looked up.
     """
 
     def __init__(
         self,
-        source: str | Path,
-        overrides: Mapping[str, Any] | Sequence[str] = (),
+        at: EvaluationPoint,
+        targets: Mapping[str, Expression],
         *,
-        targets: Sequence[str] = (),
         wrt: Sequence[str] | None = None,
         constant: Sequence[str] = (),
-        step: int | None = None,
-        precision: str | None = None,
-        runs_dir: str | Path | None = None,
-        device: str | None = None,
     ) -> None:
-        self.at: EvaluationPoint = point_of(
-            config_or_run(source, runs_dir),
-            overrides,
-            step=step,
-            precision=precision,
-            device=device,
-            requires_gradients=False,
-        )
+        self.at = at
         built = self.at.prepared.built
         self.built = built
         self.device = self.at.prepared.device.name
         self.precision = built.experiment.precision
         self.objective = built.objective
-        self.targets: dict[str, Expression] = {}
-        for text in targets or (LOSS,):
-            with placed("the formula", text):
-                self.targets[text] = parse(text)
+        self.targets = dict(targets) or {LOSS: parse(LOSS)}
         self.parameters = dict(zip(self.objective.trainable_names, self.at.parameters, strict=True))
         fixed = dict(zip(self.objective.fixed_names, self.at.setting.fixed, strict=True))
         self.constants = dict.fromkeys(fixed, "constant: it is not trained")

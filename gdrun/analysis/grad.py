@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import UsageError
+from gdrun.formula.evaluate import evaluate_constants
+from gdrun.formula.parse import parse
 from gdrun.formula.unconnected import NO_WAY
-from gdrun.text import safe_text
+from gdrun.text import safe_text, split_points
 
-from .grad_arguments import assignments, is_source, split_points
+from .evaluation_point import config_or_run, point_of
+from .grad_arguments import assignments, is_source
+from .grad_formulas import GradFormulas, placed, read_targets
 
 if TYPE_CHECKING:
     from .differentiable_points import DifferentiablePoint
@@ -135,8 +139,8 @@ class Requested:
     jacobian: bool = False
     batch_jacobian: bool = False
     hessian: bool = False
-    hvp: Mapping[str, Any] = field(default_factory=dict)
-    jvp: Mapping[str, Any] = field(default_factory=dict)
+    hvp: Mapping[str, np.ndarray] = field(default_factory=dict)
+    jvp: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def grad(
@@ -171,7 +175,7 @@ def grad(
         define: name -> formula, intermediate values; formulas only.
         wrt: names to differentiate by, intermediate ones too; default every value, or every trained parameter.
         constant: names, or name -> value, that are not differentiated by.
-        order: 2 adds second derivatives by nested tapes, n the derivatives up to the n-th.
+        order: 2 adds second derivatives by nested tapes, n the derivatives up to the n-th; 0 leaves values alone.
         jacobian, batch_jacobian, hessian: of every element of the target; of each example; of its sum.
         hvp, jvp: name -> direction: the Hessian times it, the derivative along it.
         step: of a run, at which step's recorded parameters; default the final ones.
@@ -181,43 +185,56 @@ def grad(
     Raises:
         ConfigError: a formula or a config that is refused. UsageError: what does not go together.
     """
-    # Before anything that imports TensorFlow by itself.
-    from gdrun.engine.device import configure, import_tensorflow
-
-    tf = import_tensorflow()
-    requested = Requested(order, jacobian, batch_jacobian, hessian, _given(hvp, "--hvp"), _given(jvp, "--jvp"))
-    if order < 1 or order > 8:
-        raise UsageError(f"there is no derivative of order {order}", hint="--order is 1 to 8")
+    directions = [_directions(hvp, "--hvp"), _directions(jvp, "--jvp")]
+    requested = Requested(order, jacobian, batch_jacobian, hessian, *directions)
+    if order < 0 or order > 8:
+        raise UsageError(f"there is no derivative of order {order}", hint="--order is 1 to 8; --values asks for none")
+    if order == 0 and requested != Requested(0):
+        raise UsageError("values alone have no derivatives: leave one of the two out")
     if precision not in (None, "float32", "float64"):
         raise UsageError(f"there is no precision {safe_text(precision, limit=40)}", hint="float32 or float64")
     texts = [target] if isinstance(target, str | Path) else list(target)
     if texts and is_source(texts[0]):
-        from .differentiable_points import ConfigPoints
-
+        if len(texts) > 1 and is_source(texts[1]):
+            raise UsageError("grad takes one config or run", hint=f"gdrun grad {safe_text(texts[0])}")
         if define:
             raise UsageError("--define is for formulas; a config has its own `define:`")
-        points = ConfigPoints(
-            texts[0], values, targets=[str(text) for text in texts[1:]], wrt=wrt, constant=_names(constant), step=step,
-            precision=precision, runs_dir=runs_dir, device=device,
-        )  # fmt: skip
+        targets, constants = read_targets([str(text) for text in texts[1:]]), _names(constant)
+        at = point_of(
+            config_or_run(texts[0], runs_dir),
+            values,
+            step=step,
+            precision=precision,
+            device=device,
+            requires_gradients=False,
+        )
+        import tensorflow as tf
+
+        from .differentiable_points import ConfigPoints
+
+        points = ConfigPoints(at, targets, wrt=wrt, constant=constants)
         with tf.device(points.device):
             derivatives = [_differentiate(point, requested) for point in points.each()]
         return Derivatives(tuple(derivatives), points.precision, str(texts[0]), tuple(points.notes()))
     if step is not None:
         raise UsageError("--step is for runs")
-    chosen = configure(device="cpu")
-    from .differentiable_points import Formulas
-
-    formulas = Formulas(
+    formulas = GradFormulas(
         [str(text) for text in texts],
         _given(values, "a value"),
         define=_given(define, "--define"),
         constant=_given(constant, "--constant", alone=True),
         wrt=None if wrt is None else list(wrt),
-        dtype=tf.as_dtype(precision or "float64"),
     )
+    # Before anything that imports TensorFlow by itself.
+    from gdrun.engine.device import configure, import_tensorflow
+
+    tf = import_tensorflow()
+    chosen = configure(device="cpu")
+    from .differentiable_points import FormulaPoints
+
+    each = FormulaPoints(formulas, tf.as_dtype(precision or "float64")).each()
     with tf.device(chosen.name):
-        return Derivatives(tuple(_differentiate(point, requested) for point in formulas.each()), precision or "float64")
+        return Derivatives(tuple(_differentiate(point, requested) for point in each), precision or "float64")
 
 
 def _given(values: Mapping[str, Any] | Sequence[str], what: str, *, alone: bool = False) -> dict[str, Any]:
@@ -240,6 +257,10 @@ def _names(constant: Mapping[str, Any] | Sequence[str]) -> list[str]:
 def _differentiate(point: DifferentiablePoint, requested: Requested) -> PointDerivatives:
     from gdrun import derivatives
 
+    if requested.order == 0:
+        values = point.evaluate(lambda tensors: None).targets
+        results = [TargetDerivatives(target, np.asarray(value), {}) for target, value in values.items()]
+        return PointDerivatives(dict(point.at), tuple(results))
     view, first = derivatives.gradients(point.evaluate)
     names = [name for name in point.names if name in view.variables or name in point.constants]
     maker = _Maker(point, names)
@@ -312,11 +333,15 @@ def _per_example(jacobian: Mapping[str, Derivative], rank: int) -> dict[str, Der
     }
 
 
-def _direction(given: Mapping[str, Any], variables: Mapping[str, Any], option: str) -> dict[str, np.ndarray]:
+def _directions(given: Mapping[str, Any] | Sequence[str], option: str) -> dict[str, np.ndarray]:
+    """Return directions by name, as a caller or a command line gives them."""
+    return {name: _array(value, f"{option} {name}=") for name, value in _given(given, option).items()}
+
+
+def _direction(given: Mapping[str, np.ndarray], variables: Mapping[str, Any], option: str) -> dict[str, np.ndarray]:
     """Return the direction by variable; that called v is cut up over all variables."""
     directions: dict[str, np.ndarray] = {}
-    for name, value in given.items():
-        array = _array(value, f"{option} {name}=")
+    for name, array in given.items():
         if name in variables:
             directions[name] = array
         elif name == _DIRECTION:
@@ -335,11 +360,6 @@ def _direction(given: Mapping[str, Any], variables: Mapping[str, Any], option: s
 def _array(value: Any, what: str) -> np.ndarray:
     if not isinstance(value, str):
         return np.asarray(value, np.complex128 if np.iscomplexobj(value) else np.float64)
-    from gdrun.formula.evaluate import evaluate_constants
-    from gdrun.formula.parse import parse
-
-    from .differentiable_points import placed
-
     pieces = split_points(value)
     text = f"[{value}]" if len(pieces) > 1 else value
     with placed(what, text):

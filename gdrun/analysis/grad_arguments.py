@@ -47,14 +47,3 @@ def assignments(texts: Sequence[str], what: str) -> dict[str, Any]:
             raise UsageError(f"{safe_text(name)} is given twice")
         named[name] = value
     return named
-
-
-def split_points(text: str) -> list[str]:
-    """Return the pieces of a text between commas that no bracket holds."""
-    pieces, depth, start = [], 0, 0
-    for at, character in enumerate(text):
-        depth += (character in "([{") - (character in ")]}")
-        if character == "," and depth == 0:
-            pieces.append(text[start:at])
-            start = at + 1
-    return [*pieces, text[start:]]

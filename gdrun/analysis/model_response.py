@@ -14,6 +14,8 @@ from gdrun.errors import UsageError
 from gdrun.text import plural, safe_text
 from gdrun.training.predict import answers_target, predict
 
+from .evaluation_point import at_step
+
 if TYPE_CHECKING:
     from gdrun.assembly import Built
     from gdrun.rundir.run import Run
@@ -67,9 +69,22 @@ class Classes:
     """Of the classes."""
 
 
-def curve_of(prepared: Prepared, run: Run) -> Curve:
-    """Return the trained model's curve over its one input.
+@dataclass(frozen=True, eq=False)
+class Confusion:
+    """Counts of examples, int (K, K): a row for each true class, a column for each decided one."""
 
+    counts: np.ndarray
+    names: tuple[str, ...]
+    """Of the classes."""
+    validation: bool
+    """Whether they are validation examples."""
+
+
+def curve_of(prepared: Prepared, run: Run, step: int | None = None) -> Curve:
+    """Return the model's curve over its one input.
+
+    Args:
+        step: 0 is the start, None the end; else one whose row holds the parameters.
     Raises:
         UsageError: no data or not in memory, another number of inputs or outputs, no target.
     """
@@ -77,7 +92,7 @@ def curve_of(prepared: Prepared, run: Run) -> Curve:
     names, train, validation = _examples(prepared, 1, "a fit", "decisions" if _num_columns(prepared) == 2 else None)
     low, high = _ends(train.inputs, validation)[0]
     x = np.linspace(low, high, POINTS)
-    y = _predicted(prepared, run, x[:, None])
+    y = _predicted(prepared, run, x[:, None], step)
     if y.ndim > 1:
         raise UsageError(
             f"a fit shows one output, and this model has {y.shape[1]}", hint="gdrun predict prints all of them"
@@ -93,12 +108,14 @@ def curve_of(prepared: Prepared, run: Run) -> Curve:
     return Curve(x, y, train, validation, names[0], data.target_name, score)
 
 
-def classes_of(prepared: Prepared, run: Run) -> Classes:
-    """Return which class the trained model decides for over its two inputs.
+def classes_of(prepared: Prepared, run: Run, step: int | None = None) -> Classes:
+    """Return which class the model decides for over its two inputs.
 
     A class is decided for as the metric `accuracy` does: one output says 1 above 1/2 (a logit or a score above 0), of
     several the largest one.
 
+    Args:
+        step: as in `curve_of`.
     Raises:
         UsageError: no data or not in memory, another number of inputs, a target that is no class.
     """
@@ -107,18 +124,47 @@ def classes_of(prepared: Prepared, run: Run) -> Classes:
     )
     (x_low, x_high), (y_low, y_high) = _ends(train.inputs, validation)
     x, y = np.linspace(x_low, x_high, SIDE), np.linspace(y_low, y_high, SIDE)
-    scores = _predicted(prepared, run, np.stack([one.ravel() for one in np.meshgrid(x, y)], axis=1))
-    num_classes = scores.shape[1] if scores.ndim > 1 else 2
-    labels = np.argmax(scores, axis=1) if scores.ndim > 1 else (scores > _threshold(prepared.built)).astype(int)
-    labelled = prepared.built.datasets.train.labels if prepared.built.datasets else ()
-    signed = float(train.target.min()) < 0
+    points = np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=1)
+    labels, num_classes = _decided(prepared, _predicted(prepared, run, points, step))
     return Classes(
         x, y, labels.reshape(SIDE, SIDE),
         Examples(train.inputs, _class_numbers(train.target, num_classes)),
         None if validation is None else Examples(validation.inputs, _class_numbers(validation.target, num_classes)),
         (names[0], names[1]),
-        labelled or (("class -1", "class 1") if signed else ()),
+        _class_names(prepared, train.target),
     )  # fmt: skip
+
+
+def confusion_of(prepared: Prepared, run: Run, step: int | None = None) -> Confusion:
+    """Return how many examples of each class the model takes for which: validation examples, where there are any.
+
+    Args:
+        step: as in `curve_of`.
+    Raises:
+        UsageError: no data or not in memory, a target that is no class.
+    """
+    columns = _num_columns(prepared)
+    if columns is None:
+        raise UsageError("this model's inputs have several axes", hint="gdrun evaluate gives its accuracy")
+    _, train, validation = _examples(prepared, columns, "a confusion matrix", None)
+    examples = train if validation is None else validation
+    decided, num_classes = _decided(prepared, _predicted(prepared, run, examples.inputs, step))
+    counts = np.zeros((num_classes, num_classes), int)
+    np.add.at(counts, (_class_numbers(examples.target, num_classes), decided), 1)
+    names = _class_names(prepared, train.target) or tuple(f"class {index}" for index in range(num_classes))
+    return Confusion(counts, names, validation is not None)
+
+
+def _decided(prepared: Prepared, scores: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the class that each row of scores decides for, int (M,), and the number of classes."""
+    if scores.ndim > 1:
+        return np.argmax(scores, axis=1), scores.shape[1]
+    return (scores > _threshold(prepared.built)).astype(int), 2
+
+
+def _class_names(prepared: Prepared, target: np.ndarray) -> tuple[str, ...]:
+    labelled = prepared.built.datasets.train.labels if prepared.built.datasets else ()
+    return labelled or (("class -1", "class 1") if float(target.min()) < 0 else ())
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -201,8 +247,10 @@ def _ends(inputs: np.ndarray, validation: Examples | None) -> list[tuple[float, 
 # --- predictions ------------------------------------------------------------------------------------------------------
 
 
-def _predicted(prepared: Prepared, run: Run, points: np.ndarray) -> np.ndarray:
-    """Return the prediction of the target at points, (M, inputs): (M,) or (M, K)."""
+def _predicted(prepared: Prepared, run: Run, points: np.ndarray, step: int | None) -> np.ndarray:
+    """Return the prediction of the target at points, (M, inputs), after `step` updates: (M,) or (M, K)."""
+    point = None if step is None else at_step(prepared, run, step)
+    state = None if point is None else (point.parameters, point.setting, point.model_state, point.moment)
     inputs, begin_column = {}, 0
     for name, value in prepared.built.data.inputs.items():
         size = int(np.prod(value.shape[1:]))
@@ -211,7 +259,7 @@ def _predicted(prepared: Prepared, run: Run, points: np.ndarray) -> np.ndarray:
     parts = []
     for begin in range(0, len(points), _TOGETHER):
         rows = slice(begin, begin + _TOGETHER)
-        outputs = predict(prepared, run, {name: value[rows] for name, value in inputs.items()})
+        outputs = predict(prepared, run, {name: value[rows] for name, value in inputs.items()}, state)
         parts.append(_output_array(prepared, outputs, len(points[rows])))
     whole = np.concatenate(parts)
     return whole[:, 0] if whole.shape[1] == 1 else whole

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,12 +25,14 @@ from gdrun.engine.step import NoGradientError, Recorded, Step
 from gdrun.errors import ConfigError
 from gdrun.experiment.experiment import Experiment
 from gdrun.experiment.formulas import loop_formulas
+from gdrun.experiment.inputs import Datasets, Inputs
 from gdrun.formula.parse import parse
-from gdrun.formula.table import functions_without_lanes, functions_without_xla
+from gdrun.formula.table import functions_without_lanes
 from gdrun.optimizers.base import AppliesAtPoint
 
 from .custom import operation_without_xla
-from .data import Datasets, open_stream
+from .data import open_stream
+from .engine import Engine, choose_engine
 from .initial import initial_patience, initial_plateau
 from .loss import build_metrics, tensor_formula, truth_formula
 from .optimizer import build_optimizer
@@ -42,6 +44,9 @@ FEW_NUMBERS = 10
 """Up to so many parameters are written into each row, where `record.parameters` is null."""
 _SMALL_STATE = 4096
 _BUFFER_BYTES = 32 << 20
+_LANE_ARITHMETIC = 150_000
+"""Trained numbers times examples a step, up to which lanes are faster than one trial after the other: beyond, a step is
+long enough for its overhead not to count, and products that differ between lanes are slower than those of one."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,7 @@ class Built:
     rows: Rows
     windows: Windows
     total_steps: int
-    compile: Compile
-    """The mode that is used, after a fallback from XLA."""
+    engine: Engine
     seconds_per_step: float
     """Estimate from the first step, an upper bound: it includes overheads that later steps do not have."""
     warnings: tuple[str, ...] = field(default=())
@@ -71,6 +75,11 @@ class Built:
     def steps_per_epoch(self) -> int:
         """Number of updates in an epoch."""
         return self.rows.steps_per_epoch
+
+    @property
+    def compile(self) -> Compile:
+        """The mode that is used."""
+        return self.engine.compile
 
     @property
     def num_examples(self) -> int | None:
@@ -85,7 +94,12 @@ class Built:
 
 
 def build(
-    experiment: Experiment, *, directory: Path, max_steps: int | None = None, requires_gradients: bool = True
+    experiment: Experiment,
+    *,
+    directory: Path,
+    max_steps: int | None = None,
+    inputs: Inputs | None = None,
+    requires_gradients: bool = True,
 ) -> Built:
     """Build an experiment and try its first step.
 
@@ -93,11 +107,12 @@ def build(
         experiment: checked.
         directory: folder that relative data paths count from.
         max_steps: bound on the number of updates.
+        inputs: as of `build_parts`.
         requires_gradients: refuse a parameter without a gradient; else its gradient is 0.
     Raises:
         ConfigError: for mistakes that only building shows: shapes, data, a parameter without a gradient.
     """
-    parts = build_parts(experiment, directory=directory)
+    parts = build_parts(experiment, directory=directory, inputs=inputs)
     return assemble(parts, max_steps=max_steps, requires_gradients=requires_gradients)
 
 
@@ -122,8 +137,9 @@ def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: 
     for problem in experiment.watch_problems(("loss_epoch" if per_epoch > 1 else "loss", *assess.names)):
         raise ConfigError((problem,))
     patience, plateau = build_patience(experiment.schedule), build_plateau(experiment.schedule)
-    compile, warnings = _compile(experiment, partial(operation_without_xla, parts, optimizer, metrics))
-    warnings += (*parts.warnings, *experiment.optimizer.warnings(experiment.precision))
+    engine = choose_engine(parts, partial(operation_without_xla, parts, optimizer, metrics), total_steps=steps)
+    small = _size(state.parameters) <= _SMALL_STATE
+    warnings = (*engine.warnings, *parts.warnings, *experiment.optimizer.warnings(experiment.precision))
     warnings += experiment.objective_loss.warnings(experiment.model.last_activation)
     step = Step(
         objective,
@@ -132,8 +148,9 @@ def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: 
         rules=build_rules(experiment.schedule.stop, _stop_formula(experiment)),
         recorded=_recorded(experiment, state),
         # In a graph every operation costs a microsecond, and in XLA a large state's selects cost time.
-        guard="each" if compile == "xla" and _size(state.parameters) <= _SMALL_STATE else "late",
-        check_gradient=experiment.optimizer.hides_gradients,
+        guard="each" if engine.compile == "xla" and small else "late",
+        # A loop on the host takes the last record of a chunk from an update, too.
+        check_gradient=experiment.optimizer.hides_gradients or engine.host_loop,
         patience=patience,
         plateau=plateau,
         requires_gradients=requires_gradients,
@@ -155,9 +172,11 @@ def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: 
         step,
         feed,
         assess=assess if assess.names else None,
-        compile=compile,
+        compile=engine.compile,
         buffer_bytes=_BUFFER_BYTES,
-        host_loop=objective.model.convolutional,
+        host_loop=engine.host_loop,
+        # Of a small state under XLA an evaluation costs less than a gradient norm in every update.
+        joint=step.update_evaluates_rows and (engine.compile != "xla" or engine.host_loop or not small),
     )
     everything = replace(assess, loss=True)
     # Mistakes that only a whole data set or a metric shows are raised here and not at the end of an epoch.
@@ -179,7 +198,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: 
         rows=rows,
         windows=windows,
         total_steps=steps,
-        compile=compile,
+        engine=engine,
         seconds_per_step=seconds,
         warnings=warnings,
     )
@@ -258,29 +277,12 @@ def _recorded(experiment: Experiment, state: TrainState) -> Recorded:
     )
 
 
-def _compile(experiment: Experiment, of_plugin: Callable[[], str | None]) -> tuple[Compile, tuple[str, ...]]:
-    """Return the mode to run in, and warnings: graph in place of xla, where an operation has no XLA kernel."""
-    if experiment.compile != "xla":
-        return experiment.compile, ()
-    missing = sorted(functions_without_xla(_functions(experiment)))
-    if not missing and (operation := of_plugin()):
-        missing = [f"the plugin's {operation}"]
-    if not missing:
-        return "xla", ()
-    return "graph", (f"{', '.join(missing)} cannot be compiled by XLA; running as a graph instead",)
-
-
-def _functions(experiment: Experiment) -> frozenset[str]:
-    """Return the functions that formulas call in the loop."""
-    return frozenset().union(*(parse(formula).functions for formula in loop_formulas(experiment)))
-
-
 def _size(tensors: Any) -> int:
     return sum(int(np.prod(value.shape)) for value in tensors)
 
 
 def lanes_obstacle(built: Built) -> str | None:
-    """Return the reason why trials of this program do not run as lanes, in words; None where they do."""
+    """Return the reason why trials of this program cannot run as lanes, in words; None where they can."""
     if built.objective.model.convolutional:
         return "convolutions do not pay in lanes"
     if built.windows.stream is not None:
@@ -290,5 +292,15 @@ def lanes_obstacle(built: Built) -> str | None:
     loops = [name for name, value in built.objective.definitions.items() if not getattr(value, "fits_lanes", True)]
     if loops:
         return f"the loop {loops[0]} is too long for lanes"
-    missing = sorted(functions_without_lanes(_functions(built.experiment)))
+    called = frozenset().union(*(parse(formula).functions for formula in loop_formulas(built.experiment)))
+    missing = sorted(functions_without_lanes(called))
     return f"{missing[0]} does not work in lanes" if missing else None
+
+
+def lanes_disadvantage(built: Built) -> str | None:
+    """Return the reason why trials of this program are slower as lanes than one after the other; None where not."""
+    batches = built.program.feed.batches
+    examples = 1 if batches is None else min(batches.batch_size, batches.num_examples)
+    if built.num_parameters * examples <= _LANE_ARITHMETIC:
+        return None
+    return f"a step has much arithmetic: {built.num_parameters:,} parameters times {examples:,} examples"

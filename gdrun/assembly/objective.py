@@ -14,7 +14,7 @@ from gdrun.config.located import at_config_path, refuse
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import ConfigError
-from gdrun.experiment.experiment import Experiment, RepeatedDefinition
+from gdrun.experiment.experiment import Experiment, RepeatedDefinition, is_function
 from gdrun.formula import tensorflow_ops
 from gdrun.formula.nodes import Definition, LoopDefinition
 from gdrun.formula.parse import parse
@@ -34,6 +34,8 @@ from .trial_evaluation import EVALUATION_ERRORS, broadcast_warning, compares_by_
 def _definitions(experiment: Experiment) -> dict[str, Definition]:
     definitions: dict[str, Definition] = {}
     for name, value in experiment.define.items():
+        if is_function(name):
+            continue
         if not isinstance(value, RepeatedDefinition):
             definitions[name] = parse(value)
             continue
@@ -126,6 +128,7 @@ def _objective(
         transforms={name: value.transform for name, value in initial.items() if value.transform},
         constants=constants,
         definitions=_definitions(experiment),
+        functions=experiment.functions(),
         ops=tensorflow_ops.table(dtype),
         dtype=dtype,
         state_names=tuple(model.state),

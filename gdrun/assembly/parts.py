@@ -10,17 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from gdrun.config.located import at_config_path, refuse
-from gdrun.data.labels import check_labels
+from gdrun.config.located import refuse
 from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.engine.step import Moment
 from gdrun.experiment.experiment import Experiment
-from gdrun.formula.evaluate import evaluate_constants
-from gdrun.formula.parse import parse
+from gdrun.experiment.inputs import Datasets, Inputs, read_inputs
 from gdrun.schedules.batches import Batches
 
-from .data import Datasets, as_tensors, build_data, check_schedule, random_source
+from .data import as_tensors
 from .initial import initial_state
 from .objective import as_rows, build_objective, with_own_gradients, without_unreached
 from .schedule import build_batches
@@ -56,25 +54,19 @@ class Parts:
         return self.datasets is not None and self.datasets.train.mapped
 
 
-def build_parts(experiment: Experiment, *, directory: Path) -> Parts:
+def build_parts(experiment: Experiment, *, directory: Path, inputs: Inputs | None = None) -> Parts:
     """Build the parts of `experiment`.
 
     Args:
         experiment: checked.
         directory: folder that relative data paths count from.
+        inputs: its constants and data, which are used up; None: they are read.
     Raises:
         ConfigError: for mistakes that only building shows: data that does not fit, shapes, initial values.
     """
-    source = random_source(experiment)
-    with at_config_path("constants"):
-        constants = evaluate_constants(
-            {name: parse(text) for name, text in experiment.constants.items()}, random=source.generator("constants")
-        )
-    datasets = build_data(experiment, constants, source, directory)
-    if datasets is not None and datasets.train.mapped:
-        check_schedule(experiment, datasets.train)
+    inputs = inputs or read_inputs(experiment, directory)
+    constants, datasets, source = inputs.constants, inputs.datasets, inputs.source
     data, validation = as_tensors(datasets, experiment)
-    _check_classes(experiment, datasets)
     objective = build_objective(experiment, constants, data, source.shared("initial"))
     data, validation = as_rows(objective, data), None if validation is None else as_rows(objective, validation)
     state, setting = initial_state(experiment, objective, objective.model.initial)
@@ -84,6 +76,9 @@ def build_parts(experiment: Experiment, *, directory: Path) -> Parts:
     objective = with_own_gradients(experiment, objective, state, setting, data)
     _check_outputs(experiment, datasets, objective, state, setting, data)
     batches = build_batches(experiment, datasets.train.num_examples if datasets else None, source)
+    size = experiment.schedule.batch_size
+    if batches is not None and size is not None and size > batches.num_examples:
+        warnings += (f"batch_size is {size:,}: one batch of all {batches.num_examples:,} training examples",)
     return Parts(experiment, constants, datasets, data, validation, objective, state, setting, batches, warnings)
 
 
@@ -91,16 +86,6 @@ def released(datasets: Datasets) -> Datasets:
     """Return the data sets without their examples, which are tensors by now; labels, scaling and files stay."""
     empty = datasets.train.map(lambda array: np.empty((0, *array.shape[1:]), array.dtype))
     return replace(datasets, train=empty, validation=None)
-
-
-def _check_classes(experiment: Experiment, datasets: Datasets | None) -> None:
-    """Refuse labels of a sparse cross-entropy that are not whole numbers from 0, for which XLA gives NaN silently."""
-    if datasets is None or not experiment.objective_loss.takes_labels:
-        return
-    for part in (datasets.train, datasets.validation):
-        if part is not None and part.target is not None:
-            with at_config_path("data", "target"):
-                check_labels(part.target, max(2, int(np.max(part.target, initial=0)) + 1))
 
 
 def _check_outputs(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gdrun.config.located import at_config_path
+from gdrun.engine.metric_rules import Watch
 from gdrun.engine.step import Rules
-from gdrun.engine.watch import Watch
 from gdrun.experiment.experiment import Experiment
 from gdrun.metric_names import higher_is_better
 from gdrun.random_streams import RandomSource

@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.errors import RunDirectoryError, ShapeError
+from gdrun.errors import FormulaError, RunDirectoryError, ShapeError
 from gdrun.experiment.expect import Bound, Expect, ExpectedTrials
+from gdrun.formula import numpy_ops
+from gdrun.formula.evaluate import Scope, evaluate
+from gdrun.formula.parse import parse
 from gdrun.rundir.run import Run
 from gdrun.sweeping.axis import is_number
 from gdrun.text import human_number, safe_text
@@ -67,6 +70,7 @@ def compare_value(
     """Yield the rows of one expected number or array: its value, and its bounds."""
     what = safe_text(what, limit=100)
     bound = bound_of(expected)
+    values = _with_parts(values, name)
     if name not in values or values[name] is None:
         known = ", ".join(safe_text(key, limit=64) for key in list(values)[:20]) or "nothing"
         expected_text = value_text(bound.value) if bound.value is not None else _limits(bound)
@@ -81,6 +85,19 @@ def compare_value(
         if limit is not None:
             ok = bool(got.size and np.all(met(got, limit)))
             yield ExpectationResult(what, f"{sign} {human_number(limit)}", "", value_text(got), ok)
+
+
+def _with_parts(values: Arrays, name: str) -> Arrays:
+    """Return `values` with the value of `name`, where that is a formula of them: W[0, 1], norm(dense1.kernel)."""
+    if name in values:
+        return values
+    try:
+        expression = parse(name)
+        if not expression.names <= values.keys() or any(values[used] is None for used in expression.names):
+            return values
+        return {**values, name: numpy_ops.number(evaluate(expression, Scope(values, ops=numpy_ops.table())))}
+    except FormulaError:
+        return values
 
 
 def _compare_number(

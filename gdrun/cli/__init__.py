@@ -1,6 +1,6 @@
-"""The command line: one small file per command, each a thin face of one library function.
+"""The command line: a small file for each command, which parses, calls a library function and prints its result.
 
-Only this package prints, catches and exits. stdout is data, stderr is talk.
+Only this package prints, catches and exits. Results go to stdout, messages to stderr.
 """
 
 from __future__ import annotations

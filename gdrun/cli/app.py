@@ -28,14 +28,15 @@ GROUPS: dict[str, dict[str, str]] = {
         "sweep": "Run many trials of one experiment at once, and see where it trains best and where not.",
         "check": "Run experiments and assert what their `expect:` says.",
         "resume": "Resume a run that was interrupted, or give a complete one more steps.",
+        "shell": "Type commands, or read them from a file, in one process: TensorFlow starts once.",
     },
     "Runs": {
         "ls": "List runs and sweeps; filter and sort them.",
         "show": "Show everything about a run or a sweep.",
         "watch": "Follow a running run or sweep until it ends.",
         "compare": "Show runs side by side: results and differing settings.",
-        "plot": "Draw runs and sweeps, as files or in the terminal.",
-        "report": "Write an HTML page about a run or a sweep, with interactive curves.",
+        "plot": "Draw runs and sweeps, as files, moving or still, or in the terminal.",
+        "report": "Write HTML pages about runs and sweeps, one, several compared, or all.",
         "diff": "Show in what two runs differ, and where their losses part.",
         "verify": "Check that run directories are whole and say what is true.",
         "tag": "Add tags to a run, by which runs are found again.",
@@ -144,6 +145,11 @@ def _gdrun(
     3 diverged, 4 an expectation was missed, 5 disk trouble, 7 a sweep is incomplete, 8 something is missing here,
     130/143 interrupted.
     """
+
+
+def app_command() -> Any:
+    """Return the group of all commands."""
+    return build_command(app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -97,3 +97,28 @@ def keys_of(config: str, incomplete: str) -> list[str]:
     if incomplete:
         names += paths
     return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
+
+
+def complete_line(words: list[str], incomplete: str) -> list[str]:
+    """Return what may stand in place of the last word of a command line; [] where files are.
+
+    Args:
+        words: those before it, without `gdrun`.
+        incomplete: the last one.
+    """
+    from .app import app_command
+
+    group = app_command()
+    if not words:
+        return [name for name in group.list_commands(None) if name.startswith(incomplete)]
+    command = group.get_command(None, words[0])
+    if command is None:
+        return []
+    if incomplete.startswith("-"):
+        options = [option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)]
+        return [option for option in options if option.startswith(incomplete) and option.startswith("-")]
+    with suppress(Exception):  # as in the system's shell, what cannot be read has no completion
+        context = command.make_context(words[0], list(words[1:]), resilient_parsing=True)
+        parameter = next(parameter for parameter in command.params if parameter.param_type_name == "argument")
+        return [item.value for item in parameter.shell_complete(context, incomplete)]
+    return []

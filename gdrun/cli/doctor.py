@@ -22,12 +22,14 @@ NEEDED = ("tensorflow", "keras", "numpy", "typer", "pydantic", "pyyaml", "rich")
 
 OPTIONAL = {
     "plot": ("matplotlib", "pictures"),
+    "report": ("plotly", "pages"),
     "search": ("optuna", "searches"),
     "tensorboard": ("tensorboard", "TensorBoard files"),
     "dask": ("distributed", "clusters"),
     "sklearn": ("scikit-learn", "its data sets"),
     "parquet": ("pyarrow", "Parquet files"),
     "mlflow": ("mlflow", "MLflow export"),
+    "shell": ("prompt_toolkit", "the prompt of gdrun shell"),
 }
 """Extra of gdrun -> (the package that it brings, what for); one that this gdrun does not offer is not looked for."""
 
@@ -38,11 +40,11 @@ OK, NOTE, BAD = "ok", "note", "bad"
 class Diagnosis:
     """One thing that was looked at and the verdict."""
 
-    what: str
+    subject: str
     verdict: str
     """ "ok", "note" (works, but could be better) or "bad" (gdrun cannot work)."""
-    found: str
-    mend: str = ""
+    state: str
+    fix: str = ""
 
 
 def command(runs_dir: RunsDir = None, as_json: Json = False) -> int:
@@ -59,11 +61,11 @@ def command(runs_dir: RunsDir = None, as_json: Json = False) -> int:
 
         print_json({"findings": [asdict(check) for check in checks], "exit_code": int(code)})
         return code
-    width = max(len(check.what) for check in checks)
+    width = max(len(check.subject) for check in checks)
     marks = {OK: ("ok  ", "green"), NOTE: ("note", "yellow"), BAD: ("BAD ", "red")}
     for check in checks:
-        mend = f"  ({check.mend})" if check.mend else ""
-        terminal.data(Text.assemble(marks[check.verdict], f" {check.what.ljust(width)}  {check.found}{mend}"))
+        fix = f"  ({check.fix})" if check.fix else ""
+        terminal.data(Text.assemble(marks[check.verdict], f" {check.subject.ljust(width)}  {check.state}{fix}"))
     return code
 
 
@@ -94,8 +96,8 @@ def _packages() -> list[Diagnosis]:
     for extra, (name, use) in OPTIONAL.items():
         if extra in extras:
             version = package_versions((name,))[name]
-            mend = f"{use}: pip install 'gdrun[{extra}]'"
-            checks.append(Diagnosis(name, OK, version) if version else Diagnosis(name, NOTE, "not installed", mend))
+            fix = f"{use}: pip install 'gdrun[{extra}]'"
+            checks.append(Diagnosis(name, OK, version) if version else Diagnosis(name, NOTE, "not installed", fix))
     return checks
 
 
@@ -109,8 +111,8 @@ def _bytecode() -> Diagnosis:
     if os.path.exists(cache_from_source(spec.origin)):
         return Diagnosis("bytecode", OK, "compiled")
     if sys.dont_write_bytecode:
-        mend = "unset PYTHONDONTWRITEBYTECODE, or run python -m compileall on site-packages"
-        return Diagnosis("bytecode", NOTE, "not compiled: each start takes three times as long", mend)
+        fix = "unset PYTHONDONTWRITEBYTECODE, or run python -m compileall on site-packages"
+        return Diagnosis("bytecode", NOTE, "not compiled: each start takes three times as long", fix)
     return Diagnosis("bytecode", NOTE, "not compiled yet: the next start is slow, those after it are not")
 
 
@@ -157,7 +159,7 @@ def _tensorflow() -> list[Diagnosis]:
         checks.append(Diagnosis(f"gpu:{number}", OK, str(details.get("device_name", gpu.name))))
     if not gpus:
         built = tf.test.is_built_with_cuda()
-        mend = "" if not os.path.exists("/dev/nvidia0") else "pip install 'gdrun[gpu]'"
+        fix = "" if not os.path.exists("/dev/nvidia0") else "pip install 'gdrun[gpu]'"
         state = "none seen by TensorFlow" + ("" if built else ", which is built without CUDA")
-        checks.append(Diagnosis("gpu", NOTE if mend else OK, state, mend))
+        checks.append(Diagnosis("gpu", NOTE if fix else OK, state, fix))
     return checks

@@ -50,6 +50,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
         "num_examples": built.num_examples,
         "device": chosen.device,
         "compile": chosen.compile,
+        "why": built.engine.reason,
         "precision": chosen.precision,
     }
 
@@ -73,6 +74,7 @@ def _show(plan: dict[str, Any]) -> None:
     rows = [
         ("steps", f"{plan['steps']:,}{per_epoch}"),
         ("runs as", f"{plan['compile']}, {plan['precision']}, {plan['device']}"),
+        ("why", f"{plan['compile']}: {plan['why']}"),
         ("data", data),
         ("state", f"{human_bytes(plan['state_bytes'])}, with the optimizer's"),
         ("parameters", f"{plan['num_parameters']:,} trained"),

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gdrun.data import file_suffixes
 from gdrun.errors import ExitCode
 from gdrun.rundir.run import load_run
 from gdrun.text import short
@@ -10,13 +16,15 @@ from gdrun.training.predict import evaluate, load_trained, read_examples
 from . import session, terminal
 from .arguments import Device, Json, Plugins, RunArgument, RunsDir
 from .output import print_json
-from .predict import Examples
 from .tables import table
 
 
 def command(
     run: RunArgument,
-    data: Examples = None,
+    data: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DATA]", help=f"A {file_suffixes()} file of examples.", show_default=False),
+    ] = None,
     runs_dir: RunsDir = None,
     device: Device = None,
     plugins: Plugins = None,

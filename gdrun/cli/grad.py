@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import typer
 
 from gdrun.analysis.grad import Missing, PointDerivatives, TargetDerivatives, grad
 from gdrun.analysis.grad_arguments import NAMED, is_source
-from gdrun.errors import ExitCode
+from gdrun.errors import ExitCode, UsageError
 from gdrun.text import exact
 
 from . import session, terminal
@@ -23,8 +24,8 @@ Arguments = Annotated[
     typer.Argument(
         metavar="FORMULA... NAME=VALUE...|CONFIG|RUN",
         autocompletion=complete_configs_and_runs,
-        help="Formulas and the values of their names: x=3, x=[1,2] an array, x=1,2,3 three points. Or a config or run, "
-        "settings to change, and formulas of its names (default: loss).",
+        help="Formulas and the values of their names: x=3, x=[1,2] an array, x=1,2,3 three points, a table. Or a "
+        "config or run, settings to change, and formulas of its names (default: loss).",
         show_default=False,
     ),
 ]
@@ -35,7 +36,13 @@ def command(
     define: Annotated[list[str], typer.Option(metavar="NAME=FORMULA", help="An intermediate value.")] = [],  # noqa: B006
     wrt: Annotated[str | None, typer.Option(metavar="NAME,...", help="Differentiate by these only.")] = None,
     constant: Annotated[list[str], typer.Option(metavar="NAME[=VALUE]", help="Not to be differentiated by.")] = [],  # noqa: B006
-    order: Annotated[int, typer.Option(metavar="N", help="Derivatives up to the N-th, by nested tapes.")] = 1,
+    values_alone: Annotated[bool, typer.Option("--values", help="Values alone, no derivatives.")] = False,
+    order: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Derivatives up to the N-th, by nested tapes (default: 1).", show_default=False
+        ),
+    ] = None,
     jacobian: Annotated[bool, typer.Option("--jacobian", help="Of every element of the target.")] = False,
     batch_jacobian: Annotated[bool, typer.Option("--batch-jacobian", help="Of each example, the first axis.")] = False,
     hessian: Annotated[bool, typer.Option("--hessian", help="All second derivatives.")] = False,
@@ -49,23 +56,32 @@ def command(
 ) -> int:
     """Print derivatives of formulas at given values, or of what a config or a run computes.
 
-    A derivative that does not exist is none, with the reason, and never 0.
+    A derivative that does not exist is none, with the reason, and never 0. Several points make a table.
     """
+    if values_alone and order is not None:
+        raise UsageError("--values asks for no derivatives, and --order for some")
     values = [text for text in arguments if NAMED.fullmatch(text) and not is_source(text)]
     # A config or a run stands before the formulas of its names.
     targets = sorted((text for text in arguments if text not in values), key=lambda text: not is_source(text))
     with session.quiet():
         report = grad(
             targets, values, define=define, wrt=None if wrt is None else [name.strip() for name in wrt.split(",")],
-            constant=constant, order=order, jacobian=jacobian, batch_jacobian=batch_jacobian, hessian=hessian, hvp=hvp,
-            jvp=jvp, step=step, precision=precision, runs_dir=runs_dir, device=device,
+            constant=constant, order=0 if values_alone else 1 if order is None else order, jacobian=jacobian,
+            batch_jacobian=batch_jacobian, hessian=hessian, hvp=hvp, jvp=jvp, step=step, precision=precision,
+            runs_dir=runs_dir, device=device,
         )  # fmt: skip
     if as_json:
         print_json(report.as_dict())
         return ExitCode.DONE
+    is_table = len(report.points) > 1 and all(map(_is_scalar, report.points))
+    if is_table:
+        numbers = range(len(report.points[0].targets))
+        for group in [numbers] if values_alone else [[number] for number in numbers]:
+            terminal.data(*([""] if group[0] else []), *_table(report.points, group))
     for number, point in enumerate(report.points):
-        lines = _lines(point, several=len(report.points) > 1)
-        terminal.data(*([""] if number else []), *lines)
+        if not is_table:
+            lines = _lines(point, several=len(report.points) > 1)
+            terminal.data(*([""] if number else []), *lines)
         for target in point.targets:
             for note in target.notes:
                 terminal.warn(f"{target.target}: {note}")
@@ -74,17 +90,45 @@ def command(
     return ExitCode.DONE
 
 
+def _is_scalar(point: PointDerivatives) -> bool:
+    """Return whether all values at a point are single numbers, so that its derivatives are, too."""
+    values = [*point.at.values(), *(target.value for target in point.targets)]
+    return all(not np.shape(value) for value in values)
+
+
+def _table(points: Sequence[PointDerivatives], numbers: Sequence[int]) -> list[terminal.Line]:
+    """Return a line for each point: names that vary, targets, their derivatives; then the derivatives that none has."""
+    columns: dict[str, list[Any]] = {}
+    for name in points[0].at:
+        values = [point.at[name] for point in points]
+        if any(not np.array_equal(value, values[0]) for value in values):
+            columns[name] = values
+    for number in numbers:
+        columns[points[0].targets[number].target] = [point.targets[number].value for point in points]
+        derivatives = [_derivatives(point.targets[number]) for point in points]
+        for name, _ in derivatives[0]:
+            columns[name] = [dict(each)[name] for each in derivatives]
+    missing = {name: values for name, values in columns.items() if all(isinstance(v, Missing) for v in values)}
+    shown = {name: map(_text, values) for name, values in columns.items() if name not in missing}
+    lines = table(list(zip(*shown.values(), strict=True)), list(shown), right=range(len(shown)))
+    return [*lines, *table([(name, _text(values[0])) for name, values in missing.items()], indent=2)]
+
+
 def _lines(point: PointDerivatives, *, several: bool) -> list[terminal.Line]:
     lines: list[terminal.Line] = []
     if several:
         lines.append("at " + ", ".join(f"{name} = {_text(value)}" for name, value in point.at.items()))
     for target in point.targets:
-        lines += [f"{target.target} = {_text(target.value)}", *table(_rows(target), indent=2)]
+        lines += [
+            f"{target.target} = {_text(target.value)}",
+            *table([(name, _text(value)) for name, value in _derivatives(target)], indent=2),
+        ]
     return lines
 
 
-def _rows(target: TargetDerivatives) -> list[tuple[str, str]]:
-    named = [(f"d/d{name}", value) for name, value in target.gradients.items()]
+def _derivatives(target: TargetDerivatives) -> list[tuple[str, Any]]:
+    """Return the derivatives of a target by their names."""
+    named: list[tuple[str, Any]] = [(f"d/d{name}", value) for name, value in target.gradients.items()]
     for x, by in target.second.items():
         named += [(f"d2/d{x}2" if x == y else f"d2/d{x}d{y}", value) for y, value in by.items()]
     for order, by_name in target.higher.items():
@@ -96,7 +140,7 @@ def _rows(target: TargetDerivatives) -> list[tuple[str, str]]:
     named += [(f"hvp {name}", value) for name, value in target.hvp.items()]
     if target.jvp is not None:
         named.append(("jvp", target.jvp))
-    return [(name, _text(value)) for name, value in named]
+    return named
 
 
 def _text(value: Any) -> str:

@@ -5,17 +5,28 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gdrun.errors import ExitCode, ResourceError, RunDirectoryError, UsageError
-from gdrun.plots import as_text, can_show, plot
+from gdrun.plots import animate, as_text, can_show, plot
+from gdrun.plots.animation import FRAMES_PER_SECOND, SECONDS, Animation
 from gdrun.plots.choose import KINDS, RUN_KINDS, SWEEP_KINDS
 from gdrun.plots.figure import Figure, plain
-from gdrun.plots.rendering import INSTALL_HINT, LARGEST, SMALLEST, content, has_matplotlib, suffix_of
+from gdrun.plots.rendering import (
+    INSTALL_HINT,
+    LARGEST,
+    MOVIES,
+    SMALLEST,
+    SUFFIXES,
+    content,
+    has_matplotlib,
+    movie,
+    suffix_of,
+)
 from gdrun.rundir.files import replacing
 from gdrun.rundir.run import Run, load_run
 
@@ -42,7 +53,7 @@ Output = Annotated[
     Path | None,
     typer.Option(
         "-o", "--output", metavar="FILE", show_default=False,
-        help=".png, .svg, .pdf or .txt, or a folder. Default: plots/ of the (first) run.",
+        help=".png, .svg, .pdf, .txt, .html, or a folder. Default: plots/ of the (first) run.",
     ),
 ]  # fmt: skip
 Kind = Annotated[
@@ -89,6 +100,15 @@ def command(
         typer.Option("--at", metavar="start|end|STEP", help="Where a spectrum is taken.", show_default=False),
     ] = None,
     term: Annotated[bool, typer.Option("--term", help="Draw in the terminal, in characters.")] = False,
+    moving: Annotated[
+        bool, typer.Option("--animate", help="Let it move over the steps; -o .gif, .mp4 (by ffmpeg) or .html.")
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option(metavar="S", min=0.1, max=600, help="Of an animation, how long it runs.")
+    ] = SECONDS,
+    fps: Annotated[
+        float, typer.Option("--fps", metavar="N", min=0.1, max=60, help="Of an animation, frames a second.")
+    ] = FRAMES_PER_SECOND,
     runs_dir: RunsDir = None,
     device: Device = None,
     plugins: Plugins = None,
@@ -98,27 +118,33 @@ def command(
 
     One run: its loss with the validation loss. Several runs: a line each. A sweep: what came out against the learning
     rate, or a heat map of two settings. Without matplotlib the picture is drawn in the terminal. A fit, decisions, a
-    spectrum and most trajectories are computed from the run's config; for these alone TensorFlow is started.
+    confusion matrix, a spectrum and most trajectories are computed from the run's config; for these alone TensorFlow is
+    started.
     """
-    if term and output is not None:
-        raise UsageError("--term draws in the terminal, -o writes a file: one of them")
-    suffix = suffix_of(output) if output is not None and not output.is_dir() else None
+    if term and (output is not None or moving):
+        raise UsageError(f"--term draws in the terminal, {'--animate' if moving else '-o'} writes a file: one of them")
+    if moving and at is not None:
+        raise UsageError("--at is one step, --animate shows all of them: one of them")
+    suffixes = MOVIES if moving else SUFFIXES
+    suffix = suffix_of(output, suffixes) if output is not None and not output.is_dir() else None
     measure = _size(size, characters=term or suffix == "txt")
     loaded = [load_run(name, runs_dir) for name in runs or ["latest"]]
-    plugin_sources = session.load_plugins(plugins)
+    options: dict[str, Any] = {
+        "kind": kind, "x": x, "scale": _scale(log), "x_scale": _scale(log_x), "title": title, "device": device,
+        "plugins": session.load_plugins(plugins), "columns": [name.strip() for name in _split(columns)],
+    }  # fmt: skip
     with _computing(kind):
-        figure = plot(
-            loaded, kind=kind, x=x, scale=_scale(log), x_scale=_scale(log_x), title=title, at=at, device=device,
-            plugins=plugin_sources, columns=[name.strip() for name in _split(columns)],
-        )  # fmt: skip
-    if not as_json and (term or (output is None and not has_matplotlib())):
+        drawn = animate(loaded, **options, seconds=seconds, fps=fps) if moving else plot(loaded, **options, at=at)
+    figure = drawn.frames[-1] if isinstance(drawn, Animation) else drawn
+    if not as_json and not moving and (term or (output is None and not has_matplotlib())):
         terminal.data(*terminal.styled(_text(figure, measure if term else None)))
         if not term:
             terminal.message(f"pictures as files need matplotlib: {INSTALL_HINT}")
         return ExitCode.DONE
-    written = _write(figure, loaded, output, measure) if not term and (output or not as_json) else None
+    written = _write(drawn, loaded, output, measure) if not term and (output or not as_json) else None
     if as_json:
-        print_json({"file": None if written is None else str(written), "figure": plain(figure)})
+        steps = {"steps": list(drawn.steps)} if isinstance(drawn, Animation) else {}
+        print_json({"file": None if written is None else str(written), "figure": plain(figure)} | steps)
     elif written is not None:
         terminal.data(str(written))
     return ExitCode.DONE
@@ -165,18 +191,23 @@ def _text(figure: Figure, size: tuple[float, float] | None) -> str:
     return as_text(figure, int(width), int(height), terminal.has_colour("stdout"), ascii_only=ascii_only)
 
 
-def _write(figure: Figure, runs: list[Run], output: Path | None, size: tuple[float, float] | None) -> Path:
+def _write(drawn: Figure | Animation, runs: list[Run], output: Path | None, size: tuple[float, float] | None) -> Path:
     """Write the picture to `output`, else into the first run's directory; return its path."""
-    with session.quiet():
-        if output is not None:
-            path = output / f"{_file_name(figure, runs)}.png" if output.is_dir() else output
-            write_file(path, content(figure, suffix_of(path), size))
-            return path
+    default = "gif" if isinstance(drawn, Animation) else "png"
+    name = f"{_file_name(drawn, runs)}.{default}"
+    path = None if output is None else output / name if output.is_dir() else output
+    suffix = path.suffix.lower().removeprefix(".") if path is not None else default
+    with session.quiet(), session.waiting("drawing the frames") if isinstance(drawn, Animation) else nullcontext():
         try:
-            data = content(figure, "png", size)
+            data = movie(drawn, suffix, size) if isinstance(drawn, Animation) else content(drawn, suffix, size)
         except ResourceError as error:
+            if path is not None or isinstance(drawn, Animation):
+                raise
             raise ResourceError(error.message, hint=f"{error.hint}; --term draws in the terminal") from error
-        return _write_into(runs[0], f"plots/{_file_name(figure, runs)}.png", data)
+        if path is not None:
+            write_file(path, data)
+            return path
+        return _write_into(runs[0], f"plots/{name}", data)
 
 
 def _write_into(run: Run, name: str, data: bytes) -> Path:
@@ -188,7 +219,7 @@ def _write_into(run: Run, name: str, data: bytes) -> Path:
     return run.directory / name
 
 
-def _file_name(figure: Figure, runs: list[Run]) -> str:
+def _file_name(figure: Figure | Animation, runs: list[Run]) -> str:
     """Return loss, loss-with-7f3a (the last characters of the other runs' ids), loss-with-12-runs."""
     name = re.sub(r"[^\w.-]+", "-", figure.name, flags=re.ASCII)[:60].strip("-.") or "figure"
     others = [re.sub(r"\W+", "-", run.id, flags=re.ASCII)[-4:] for run in runs[1:]]

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
+from gdrun.analysis.grad_arguments import NAMED, assignments
 from gdrun.data import file_suffixes
 from gdrun.errors import ExitCode, UsageError
 from gdrun.rundir.run import load_run
-from gdrun.training.predict import load_trained, predict, read_examples
+from gdrun.rundir.strict_json import dumps
+from gdrun.training.predict import load_trained, named_examples, predict, read_examples
 
 from . import session, terminal
 from .arguments import Device, Json, Plugins, RunArgument, RunsDir
 from .output import print_json, write_file
 
 Examples = Annotated[
-    Path | None,
-    typer.Argument(metavar="[DATA]", help=f"A {file_suffixes()} file of examples.", show_default=False),
+    list[str],
+    typer.Argument(
+        metavar="[DATA|NAME=VALUE...]",
+        help=f"A {file_suffixes()} file of examples, or values of the inputs: x=3, x=1,2,3 three points, X=[[5,2]].",
+        show_default=False,
+    ),
 ]
+_FORMS = (".csv", ".npz", ".json")
 
 
 def command(
     run: RunArgument,
-    data: Examples = None,
+    examples: Examples = [],  # noqa: B006
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the CSV there.", show_default=False)
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write it there: .csv, .npz or .json.", show_default=False),
     ] = None,
     runs_dir: RunsDir = None,
     device: Device = None,
@@ -37,24 +46,44 @@ def command(
     """Print a finished run's predictions as CSV, a row an example, for its training data or for other examples.
 
     Examples are in the units of the config's data: what `scale` did is done to them, and taken back from the
-    predictions. Columns of DATA are those that the config names, or are called like the inputs.
+    predictions. Columns of DATA are those that the config names, or are called like the inputs; an input X of several
+    columns has X1, X2, ... or X0, X1, ... JSON and .npz keep the shapes of predictions.
     """
+    texts = assignments([text for text in examples if NAMED.fullmatch(text)], "a value")
+    files = [text for text in examples if not NAMED.fullmatch(text)]
+    if len(files) > 1 or (files and texts):
+        raise UsageError("give one file of examples, or values by name", hint="gdrun predict RUN x=1,2,3")
+    if output is not None and output.suffix not in _FORMS:
+        raise UsageError(f"cannot write predictions to {output}", hint=f"name a {', '.join(_FORMS[:-1])} or .json file")
     trained = load_run(run, runs_dir)
     with session.quiet():
         prepared = load_trained(trained, device=device, plugins=session.load_plugins(plugins))
-        inputs = dict(read_examples(prepared, data, target=False).inputs) if data else _training_inputs(prepared)
+        if texts:
+            inputs: dict[str, np.ndarray] = named_examples(prepared, texts)
+        elif files:
+            inputs = dict(read_examples(prepared, Path(files[0]), target=False).inputs)
+        else:
+            inputs = _training_inputs(prepared)
         predictions = predict(prepared, trained, inputs)
     named = predictions if isinstance(predictions, dict) else {"prediction": predictions}
-    if as_json:
-        print_json({"run": str(trained.directory), "predictions": named})
-        return ExitCode.DONE
-    text = "".join(f"{line}\n" for line in _csv_lines(named))
-    if output is None:
-        terminal.document(text)
-    else:
-        write_file(output, text.encode())
+    report = {"run": str(trained.directory), "predictions": named}
+    if output is not None:
+        write_file(output, _content(output.suffix, named, report))
         terminal.data(str(output))
+    elif as_json:
+        print_json(report)
+    else:
+        terminal.document(_csv(named))
     return ExitCode.DONE
+
+
+def _content(suffix: str, named: dict[str, np.ndarray], report: dict[str, Any]) -> bytes:
+    """Return what is written to a file of this suffix."""
+    if suffix == ".npz":
+        file = io.BytesIO()
+        np.savez(file, **named)  # type: ignore[arg-type]
+        return file.getvalue()
+    return (dumps(report, indent=2) if suffix == ".json" else _csv(named)).encode()
 
 
 def _training_inputs(prepared: Any) -> dict[str, np.ndarray]:
@@ -68,11 +97,12 @@ def _training_inputs(prepared: Any) -> dict[str, np.ndarray]:
     return {name: scalers[name].invert(value) if name in scalers else value for name, value in values.items()}
 
 
-def _csv_lines(named: dict[str, np.ndarray]) -> list[str]:
+def _csv(named: dict[str, np.ndarray]) -> str:
     header, columns = [], []
     for name, values in named.items():
         flat = np.asarray(values).reshape(len(values) if np.ndim(values) else 1, -1)
         header += [name] if flat.shape[1] == 1 else [f"{name}{number}" for number in range(1, flat.shape[1] + 1)]
         columns += list(flat.T)
     rows = zip(*columns, strict=True)
-    return [",".join(header), *(",".join(str(value) for value in row) for row in rows)]
+    lines = [",".join(header), *(",".join(str(value) for value in row) for row in rows)]
+    return "".join(f"{line}\n" for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from gdrun.rundir.tail import Tail
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 FIRST_LINE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 """Plain lines come after 1, 2, 4, 8, 16 seconds, then every 30: few for a short run, regular for a long one."""
+
+SILENT_SECONDS = 2.0
+"""What takes longer before the first steps are done says what it is."""
 
 _CELL, _LONGEST_CELL = 13, 60
 """Columns of a number in a table of rows, and of an array at most."""
@@ -41,6 +45,26 @@ def listener(
         return LiveProgress(label, verbose=verbose)
     first = FIRST_LINE_SECONDS if first_line_seconds is None else first_line_seconds
     return PlainProgress(label, verbose=verbose, first_line_seconds=first)
+
+
+class DelayedMessage:
+    """A line on stderr that is written if what it names takes longer than SILENT_SECONDS."""
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+
+    def begin(self, text: str) -> None:
+        """Wait with `text`, in place of what was waited with before."""
+        self.end()
+        self._timer = threading.Timer(SILENT_SECONDS, terminal.message, [text])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self) -> None:
+        """Do not write it any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class QuietProgress(Listener):
@@ -95,9 +119,21 @@ class PlainProgress(QuietProgress):
     ) -> None:
         super().__init__(label, verbose=verbose)
         self._next_at = first_line_seconds
+        self._starting = DelayedMessage()
+
+    def planned(self, plan: Plan) -> None:
+        """Say what comes first, if that takes long."""
+        super().planned(plan)
+        what = "compiling" if plan.compile != "eager" else "training the first steps"
+        self._starting.begin(f"{self.name}: {what if plan.num_trials is None else 'training the first trials'}")
+
+    def close(self) -> None:
+        """Say nothing more."""
+        self._starting.end()
 
     def progress(self, progress: Progress) -> None:
         """Say how far the run is, if it is time to."""
+        self._starting.end()
         if progress.seconds < self._next_at:
             return
         while self._next_at <= progress.seconds:

@@ -56,7 +56,7 @@ def agreed(entries: Sequence[Run], where: str, *, yes: bool) -> bool:
         can_answer = False
     if not can_answer:
         raise UsageError("nothing was done: nobody can be asked here", hint="--yes does it without asking")
-    terminal.stream("stderr").write("go on? [y/N] ")
+    terminal.stream("stderr").write("continue? [y/N] ")
     terminal.stream("stderr").flush()
     answer = sys.stdin.readline().strip().lower() in ("y", "yes")
     if not answer:

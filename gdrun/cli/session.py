@@ -6,17 +6,22 @@ Configs and training are imported by the functions that need them, since `show` 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import GdrunError, UsageError
+from gdrun.text import safe_text
 
 from . import failures, terminal
 from .noise import Noise
+from .progress import DelayedMessage
 
 if TYPE_CHECKING:
     from gdrun.config.plugins import Plugins
+    from gdrun.experiment.inputs import Inputs
     from gdrun.experiment.loading import LoadedConfig
     from gdrun.training.prepare import Prepared
 
@@ -61,17 +66,77 @@ def check_device(device: str | None) -> None:
 
 
 def prepare_all(
-    loaded: Sequence[LoadedConfig], *, device: str | None, threads: int | None, smoke: bool = False
+    loaded: Sequence[LoadedConfig],
+    *,
+    device: str | None,
+    threads: int | None,
+    smoke: bool = False,
+    silent: bool = False,
 ) -> list[Prepared]:
-    """Return the configs built; imports TensorFlow.
+    """Return the configs built; imports TensorFlow once the data of all of them is read.
+
+    What takes long is said on stderr, unless `silent`.
 
     Raises:
         GdrunError: what is wrong with them, all of them.
     """
-    with waiting("starting TensorFlow"):
-        from gdrun.training.prepare import prepare
+    from gdrun.training.prepare import read
 
-        return failures.for_all(loaded, lambda config: prepare(config, device=device, threads=threads, smoke=smoke))
+    with waiting(silent=silent) as say:
+        say("reading the data")
+        inputs = failures.for_all(loaded, read)[::-1]
+
+        def prepared(config: LoadedConfig) -> Prepared:
+            start = "" if "tensorflow" in sys.modules else "starting TensorFlow, "
+            say(f"{start}building {safe_text(config.source, limit=60)}")
+            return _prepared(config, inputs.pop(), device=device, threads=threads, smoke=smoke)
+
+        return failures.for_all(loaded, prepared)
+
+
+MOST_PROGRAMS = 4
+"""Compiled experiments that are kept where commands follow each other in one process: the last ones."""
+
+MOST_KEPT_BYTES = 64 << 20
+"""An experiment with more data is not kept."""
+
+_programs: list[tuple[Any, Prepared]] | None = None
+"""Compiled experiments and what each is of; None: none is kept."""
+
+
+def is_keeping_programs() -> bool:
+    """Return whether commands follow each other in this process."""
+    return _programs is not None
+
+
+@contextmanager
+def keeping_programs() -> Iterator[None]:
+    """Keep compiled experiments, so that a command on the same config and data does not compile again."""
+    global _programs
+    before, _programs = _programs, [] if _programs is None else _programs
+    try:
+        yield
+    finally:
+        _programs = before
+
+
+def _prepared(loaded: LoadedConfig, inputs: Inputs, **options: Any) -> Prepared:
+    """Return a config built, or as it was built before: nothing changes in what was prepared when it is executed."""
+    from gdrun.training.prepare import prepare
+
+    datasets = inputs.datasets
+    num_bytes = 0 if datasets is None else sum(array.nbytes for array in datasets.train.arrays().values())
+    is_large = num_bytes > MOST_KEPT_BYTES or (datasets is not None and datasets.train.mapped)
+    # A plugin's code may remember what it likes.
+    if _programs is None or is_large or any(loaded.experiment.custom_parts()):
+        return prepare(loaded, inputs, **options)
+    key = (loaded.experiment, loaded.directory, None if datasets is None else datasets.files, options)
+    prepared = next((prepared for other, prepared in _programs if other == key), None)
+    if prepared is None:
+        prepared = prepare(loaded, inputs, **options)
+        _programs.append((key, prepared))
+        del _programs[:-MOST_PROGRAMS]
+    return replace(prepared, loaded=loaded)
 
 
 @contextmanager
@@ -92,10 +157,18 @@ def add_output(error: Exception, noise: Noise) -> None:
 
 
 @contextmanager
-def waiting(text: str) -> Iterator[None]:
-    """Show on a terminal that something takes its time."""
-    if not terminal.is_live():
-        yield
-        return
-    with terminal.console().status(text, spinner="dots"):
-        yield
+def waiting(text: str = "", *, silent: bool = False) -> Iterator[Callable[[str], None]]:
+    """Say that something takes its time, in a pipe only if it does; yield a function that says what comes next."""
+    if silent:
+        yield lambda text: None
+    elif terminal.is_live():
+        with terminal.console().status(text, spinner="dots") as status:
+            yield status.update
+    else:
+        message = DelayedMessage()
+        if text:
+            message.begin(text)
+        try:
+            yield message.begin
+        finally:
+            message.end()

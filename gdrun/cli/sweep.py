@@ -1,4 +1,4 @@
-"""`gdrun sweep CONFIG [KEY=SPACE...]`: many trials of one experiment, as lanes of one program."""
+"""`gdrun sweep CONFIG... [KEY=SPACE...]`: many trials of an experiment, as lanes of one program."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from gdrun.errors import ExitCode, UsageError
+from gdrun.errors import ExitCode, GdrunError, UsageError
 from gdrun.experiment.loading import default_name
 from gdrun.sweeping import run as sweeping
 from gdrun.sweeping.plan import plan_trials
 
-from . import arguments, progress, session, sweep_table, terminal
+from . import arguments, failures, progress, session, sweep_table, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Threads, Verbose
 from .completion import complete_configs
 from .output import print_json
@@ -23,7 +23,7 @@ Targets = Annotated[
     typer.Argument(
         metavar="CONFIG|KEY=SPACE",
         autocompletion=complete_configs,
-        help="A config file, a run directory, or - for stdin; then what to vary: lr=log:1e-4:1:50, lr=lin:0:1:11, "
+        help="Config files, run directories, or - for stdin; then what to vary: lr=log:1e-4:1:50, lr=lin:0:1:11, "
         "seed=range:0:5, lr=0.1,0.2, optimizer.kind=sgd,adam, with --trials lr=loguniform:1e-5:1. One value is a "
         "setting of all trials. Without any: the config's `sweep:`, else learning rates around the configured one.",
         show_default=False,
@@ -45,6 +45,10 @@ def command(
     maximize: Annotated[
         bool | None, typer.Option("--maximize/--minimize", help="Whether more of it is better.", show_default=False)
     ] = None,
+    lanes: Annotated[
+        str | None,
+        typer.Option(metavar="N|off", help="Most trials side by side in one program; off: one after the other."),
+    ] = None,
     jobs: Annotated[
         int, typer.Option(metavar="N", min=1, help="Worker processes (default: 1, this one).", show_default=False)
     ] = 1,
@@ -61,44 +65,60 @@ def command(
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> int:
-    """Run many trials of one experiment at once and write one directory with their table, curves and the best run.
+    """Run many trials of an experiment at once and write one directory with their table, curves and the best run.
 
-    All spaces and values are checked before anything runs. A trial that diverges is a result: its row says so and no
-    other trial notices. The sweep's directory goes to stdout, all else to stderr.
+    Of several configs each is a sweep. All spaces and values are checked before anything runs. A trial that diverges is
+    a result: its row says so and no other trial notices. The sweep's directory goes to stdout, all else to stderr.
 
     Exit codes: 3 where every trial diverged, 7 where a trial has no result (`gdrun resume` runs those), 2 where the
     config or a space is refused, 8 where a cluster does not answer.
     """
     configs, spaces = arguments.split(targets)
-    if len(configs) > 1:
-        raise UsageError(f"a sweep is of one config, not of {len(configs)}: {' '.join(configs)}")
-    config = configs[0]
+    if len(configs) > 1 and "-" in configs:
+        raise UsageError("a sweep of stdin (-) goes without other configs")
     arguments.check_name(name)
     session.check_device(device)
     planned: dict[str, Any] = {"trials": trials, "search": search, "metric": metric, "maximize": maximize}
+    planned["lanes"] = int(lanes) if lanes is not None and lanes.isdecimal() else lanes
+    if dry_run or len(configs) > 1:
+        loaded_plugins = session.load_plugins(plugins)
+        specs = failures.for_all(configs, lambda config: plan_trials(config, spaces, plugins=loaded_plugins, **planned))
     if dry_run:
-        spec = plan_trials(config, spaces, plugins=session.load_plugins(plugins), **planned)
         if as_json:
-            print_json({"plans": [sweep_table.describe(spec)]})
+            print_json({"plans": [sweep_table.describe(spec) for spec in specs]})
         else:
-            sweep_table.show(spec)
+            for spec in specs:
+                sweep_table.show(spec)
         return ExitCode.DONE
     options = planned | {"jobs": jobs, "cluster": cluster} | ({"plugins": plugins} if plugins else {})
     options |= {"runs_dir": runs_dir, "name": name, "device": device, "threads": threads}
-    label = name or default_name("experiment" if config == "-" else config)
-    listener = progress.listener(label, quiet=quiet, verbose=verbose)
-    with session.quiet() as noise:
-        try:
-            listener.wait("starting TensorFlow")
-            run = sweeping.sweep(config, spaces, listener=listener, log=noise.take, **options)
-        finally:
-            listener.close()
-    ended = summary_of(run)
-    if not quiet:
-        ended.show()
+    results: list[dict[str, Any]] = []
+    codes: list[int] = []
+    for config in configs:
+        label = name or default_name("experiment" if config == "-" else config)
+        listener = progress.listener(label, quiet=quiet, verbose=verbose)
+        with session.quiet() as noise:
+            try:
+                listener.wait("starting TensorFlow")
+                run = sweeping.sweep(config, spaces, listener=listener, log=noise.take, **options)
+            except GdrunError as error:
+                listener.close()
+                codes.append(failures.show_error(error))
+                results.append({"config": config, "error": failures.describe(error)})
+                continue
+            finally:
+                listener.close()
+        ended = summary_of(run)
+        codes.append(ended.exit_code)
+        results.append({"config": config, **ended.as_dict()})
+        if not quiet:
+            ended.show()
+        if not as_json:
+            with suppress(terminal.OutputClosed):
+                terminal.data(str(run.directory))
+        if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+            break
+    code = failures.worst(codes)
     if as_json:
-        print_json({"config": config, **ended.as_dict(), "exit_code": int(ended.exit_code)})
-    else:
-        with suppress(terminal.OutputClosed):
-            terminal.data(str(run.directory))
-    return ended.exit_code
+        print_json({"sweeps": results, "exit_code": int(code)})
+    return code

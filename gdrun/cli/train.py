@@ -15,7 +15,7 @@ from gdrun.exports.live import TensorBoardListener
 from gdrun.exports.tensorboard import require_tensorboard
 from gdrun.training import train
 
-from . import arguments, dry_run, failures, progress, session, terminal
+from . import arguments, dry_run, failures, progress, saves, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
 from .output import print_json
 from .summary import summary_of
@@ -40,6 +40,7 @@ def command(
         Path | None,
         typer.Option("--tensorboard", metavar="DIR", help="Write TensorBoard's event files there while it runs."),
     ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Run again whenever a config is saved, until Ctrl-C.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: Json = False,
@@ -57,52 +58,63 @@ def command(
         if smoke or only_plan:
             raise UsageError("--tensorboard shows a run, and --smoke and --dry-run keep none")
         require_tensorboard()
-    loaded = session.load_all(configs, overrides, device=device, plugins=plugins)
-    if not quiet:
-        _note_ignored_sections(loaded, configs)
-    results: list[dict[str, Any]] = []
-    codes: list[int] = []
-    with session.quiet() as noise:
-        prepared = session.prepare_all(loaded, device=device, threads=threads, smoke=smoke)
-        if only_plan:
-            return dry_run.show_all(prepared, as_json=as_json)
-        names = [name or item.loaded.experiment.name for item in prepared]
-        prepared.reverse()
-        for config, own_name in zip(configs, names, strict=True):
-            label = config if names.count(own_name) > 1 else ""
-            display = (
-                progress.TableProgress(label, verbose=verbose)
-                if rows
-                else progress.listener(label, quiet=quiet, verbose=verbose)
-            )
-            listener = display if tensorboard is None else TensorBoardListener(tensorboard, display)
-            try:
-                # Popped: a finished experiment's data need not stay in memory while the others run.
-                run = train.execute(
-                    prepared.pop(), runs_dir=runs_dir, name=name, keep=not smoke, listener=listener, log=noise.take
+    files = {Path(config, "config.yaml") if Path(config).is_dir() else Path(config) for config in configs}
+
+    def once() -> int:
+        loaded = session.load_all(configs, overrides, device=device, plugins=plugins)
+        files.update(Path(name) for config in loaded for name, _ in config.files)
+        if not quiet:
+            _note_ignored_sections(loaded, configs)
+        results: list[dict[str, Any]] = []
+        codes: list[int] = []
+        with session.quiet() as noise:
+            prepared = session.prepare_all(loaded, device=device, threads=threads, smoke=smoke, silent=quiet)
+            if only_plan:
+                return dry_run.show_all(prepared, as_json=as_json)
+            names = [name or item.loaded.experiment.name for item in prepared]
+            prepared.reverse()
+            for config, own_name in zip(configs, names, strict=True):
+                label = config if names.count(own_name) > 1 else ""
+                display = (
+                    progress.TableProgress(label, verbose=verbose)
+                    if rows
+                    else progress.listener(label, quiet=quiet, verbose=verbose)
                 )
-            except Exception as error:  # a bug too: the others are to run
-                session.add_output(error, noise)
-                display.close()
-                codes.append(failures.show_error(error))
-                results.append({"config": config, "error": failures.describe(error)})
-                continue
-            finally:
-                listener.close()
-            ended = summary_of(run)
-            codes.append(ended.exit_code)
-            results.append({"config": config, **ended.as_dict()})
-            if not quiet:
-                ended.show(label=label, verbose=verbose)
-            if not smoke and not as_json:
-                with suppress(terminal.OutputClosed):
-                    terminal.data(str(run.directory))
-            if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-                break
-    code = failures.worst(codes)
-    if as_json:
-        print_json({"runs": results, "exit_code": int(code)})
-    return code
+                listener = display if tensorboard is None else TensorBoardListener(tensorboard, display)
+                try:
+                    # Popped: a finished experiment's data need not stay in memory while the others run.
+                    run = train.execute(
+                        prepared.pop(), runs_dir=runs_dir, name=name, keep=not smoke, listener=listener, log=noise.take
+                    )
+                except Exception as error:  # a bug too: the others are to run
+                    session.add_output(error, noise)
+                    display.close()
+                    codes.append(failures.show_error(error))
+                    results.append({"config": config, "error": failures.describe(error)})
+                    continue
+                finally:
+                    listener.close()
+                ended = summary_of(run)
+                codes.append(ended.exit_code)
+                results.append({"config": config, **ended.as_dict()})
+                if not quiet:
+                    ended.show(label=label, verbose=verbose)
+                if not smoke and not as_json:
+                    with suppress(terminal.OutputClosed):
+                        terminal.data(str(run.directory))
+                if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+                    break
+        code = failures.worst(codes)
+        if as_json:
+            print_json({"runs": results, "exit_code": int(code)})
+        return code
+
+    if not watch:
+        return once()
+    if as_json or "-" in configs:
+        raise UsageError(f"--watch goes with config files, and not with {'--json' if as_json else 'stdin'}")
+    with session.keeping_programs():
+        return saves.repeat(once, files)
 
 
 def _note_ignored_sections(loaded: Sequence[LoadedConfig], configs: Sequence[str]) -> None:
@@ -113,8 +125,7 @@ def _note_ignored_sections(loaded: Sequence[LoadedConfig], configs: Sequence[str
             name for config, name in zip(loaded, configs, strict=True) if section in config.experiment.model_fields_set
         ]
         if names:
-            # A sweep takes one config.
-            ignored.append((section, f"`gdrun {command_name} {' '.join(names if section == 'expect' else names[:1])}`"))
+            ignored.append((section, f"`gdrun {command_name} {' '.join(names)}`"))
     if ignored:
         parts = " and ".join(f"`{section}`" for section, _ in ignored)
         see = ", ".join(command for _, command in ignored)

@@ -6,9 +6,10 @@ from typing import Any
 
 from rich.text import Text
 
-from gdrun.errors import ConfigError, ExitCode, GdrunError
-from gdrun.experiment.loading import load_config
+from gdrun.errors import ConfigError, ExitCode, GdrunError, ResourceError
+from gdrun.experiment.loading import LoadedConfig, load_config
 from gdrun.experiment.named_files import check_files
+from gdrun.training.prepare import read
 
 from . import arguments, failures, session, terminal
 from .arguments import Json, Plugins, Quiet, Targets
@@ -18,8 +19,8 @@ from .output import print_json
 def command(targets: Targets, plugins: Plugins = None, quiet: Quiet = False, as_json: Json = False) -> int:
     """Check configs without running them: all mistakes in values at once, then all between settings.
 
-    Exit code 2 if a config is refused. TensorFlow is not started, and data files are only looked for. A dry run of
-    `gdrun train` shows whether shapes and data fit.
+    The data is read, and models by formula are tried on it in NumPy. Exit code 2 if a config is refused. TensorFlow is
+    not started: a dry run of `gdrun train` shows whether networks fit, too.
     """
     configs, overrides = arguments.split(targets)
     loaded_plugins = session.load_plugins(plugins)
@@ -27,7 +28,7 @@ def command(targets: Targets, plugins: Plugins = None, quiet: Quiet = False, as_
     codes: list[int] = []
     for config in configs:
         try:
-            check_files(load_config(config, overrides, plugins=loaded_plugins))
+            _look_at(load_config(config, overrides, plugins=loaded_plugins), config)
         except GdrunError as error:
             codes.append(failures.show_error(error))
             described = failures.describe(error)
@@ -42,3 +43,16 @@ def command(targets: Targets, plugins: Plugins = None, quiet: Quiet = False, as_
     if as_json:
         print_json({"configs": results, "exit_code": int(failures.worst(codes))})
     return failures.worst(codes)
+
+
+def _look_at(loaded: LoadedConfig, config: str) -> None:
+    """Refuse what the data shows to be wrong, as far as neither TensorFlow nor a plugin's code is needed to see it."""
+    check_files(loaded)
+    data = loaded.experiment.data
+    if data is not None and data.needs_tensorflow:
+        return
+    try:
+        read(loaded)
+    except ResourceError as error:
+        # The config may be right, and another machine have what is missing.
+        terminal.warn(f"{config}: the data is not read: {error.message}")

@@ -40,7 +40,7 @@ def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir
     try:
         _follow(watched, quiet=quiet or as_json)
     except KeyboardInterrupt:
-        terminal.message(f"{watched.id} goes on; `gdrun watch {watched.id}` follows it")
+        terminal.message(f"{watched.id} is still running; `gdrun watch {watched.id}` follows it")
         return ExitCode.DONE
     ended = Run(watched.directory)
     if as_json:

@@ -13,9 +13,9 @@ from .source import Node, Span
 def merge(parent: Node, child: Node, form: Form) -> Node:
     """Return `parent` with what `child` says instead.
 
-    Mappings merge key by key, unless `child` names another kind, which replaces the section; anything else replaces.
-    A null deletes the parent's key, or is the value where the language gives null a meaning. Keys that exclude each
-    other (epochs, steps) replace each other.
+    Mappings merge key by key, new keys in the place that `child` gives them, unless `child` names another kind, which
+    replaces the section; anything else replaces. A null deletes the parent's key, or is the value where the language
+    gives null a meaning. Keys that exclude each other (epochs, steps) replace each other.
 
     Args:
         parent, child: values of the same place of a config; neither is changed.
@@ -31,7 +31,24 @@ def merge(parent: Node, child: Node, form: Form) -> Node:
     merged = replace(parent, value=dict(parent.value), keys=dict(parent.keys or {}))
     for name, value in child.value.items():
         _put(merged, name, value, (child.keys or {}).get(name, child.span), form)
-    return merged
+    assert isinstance(merged.value, dict)
+    order = _order(list(parent.value), list(child.value))
+    return replace(merged, value={name: merged.value[name] for name in order if name in merged.value})
+
+
+def _order(parent: list[str], child: list[str]) -> list[str]:
+    """Return the names of both in the order of a merged mapping, which decides what formulas see.
+
+    Those of `parent` stay where they are; what is new in `child` stands before the name of `parent` that follows it.
+    Names of both that the child has in another order take the child's.
+    """
+    shared = iter([name for name in child if name in parent])
+    order = [next(shared) if name in child else name for name in parent]
+    for index, name in enumerate(child):
+        if name not in parent:
+            following = next((later for later in child[index + 1 :] if later in parent), None)
+            order.insert(len(order) if following is None else order.index(following), name)
+    return order
 
 
 def put(root: Node, path: ConfigPath, value: Node, key: Span, form: Form) -> Node:

@@ -121,7 +121,7 @@ def _type_hint(kind: str, value: Any) -> str | None:
         if kind in _NUMBERS and value.count(":") == 2 and _is_number(value.partition(":")[0]):
             return f"for several values write lin:{value} or log:{value}"
         if kind in _NUMBERS:
-            return "only formulas are computed; this key takes a plain number"
+            return "this key takes a number, or a formula of numbers alone: 1 / 3"
     if kind == "string_type" and isinstance(value, int | float):
         return "put it in quotes"
     if kind == "tuple_type" and isinstance(value, int | float):

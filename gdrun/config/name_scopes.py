@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gdrun.errors import ConfigPath
+from gdrun.formula.nodes import FunctionDefinition
 
 MOMENT = ("step", "epoch")
 Phase = Literal["start", "schedule", "loop", "check"]
@@ -20,7 +21,7 @@ class ConfigNames:
 
     Args:
         inputs: None: only known once the data is loaded.
-        definitions: of `define`.
+        definitions: values of `define`. functions: those of `define`, by the names they are called by.
         parameters: those of the model, networks' included; None: only known once the model is built.
         parameters_in_formulas: those that formulas see; None: not known.
         outputs: of a model with several.
@@ -34,12 +35,18 @@ class ConfigNames:
     parameters: tuple[str, ...] | None = None
     parameters_in_formulas: tuple[str, ...] | None = None
     networks: tuple[str, ...] = ()
+    functions: Mapping[str, FunctionDefinition] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
 
     @property
     def prediction(self) -> tuple[str, ...]:
         """The names of the model's output."""
         return (*self.outputs, "prediction") if len(self.outputs) <= 1 else self.outputs
+
+    @property
+    def callables(self) -> tuple[str, ...]:
+        """The names of networks and functions."""
+        return (*self.networks, *self.functions)
 
     @property
     def in_formulas(self) -> tuple[str, ...] | None:
@@ -56,7 +63,7 @@ class Use:
 
     Args:
         names: None: they are not all known.
-        callables: names of networks.
+        callables: names of networks and functions.
         later: names that are given only below this formula.
     """
 
@@ -66,12 +73,14 @@ class Use:
     callables: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
     phase: Phase = "loop"
+    key: bool = False
+    """True where the formula is a part of the key."""
 
     @classmethod
     def of_examples(cls, path: ConfigPath, formula: Any, names: ConfigNames, *more: str) -> Use:
         """Return the use of a formula that is evaluated on examples, with `more` names beside the usual ones."""
         usual = names.in_formulas
-        return cls(path, formula, None if usual is None else (*usual, *names.definitions, *more), names.networks)
+        return cls(path, formula, None if usual is None else (*usual, *names.definitions, *more), names.callables)
 
 
 def in_order(path: ConfigPath, formulas: Mapping[str, Any], before: tuple[str, ...]) -> Iterator[Use]:

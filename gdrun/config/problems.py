@@ -166,7 +166,7 @@ def unknown_key(name: str, path: ConfigPath, form: Form, node: Node | None) -> P
     elif closest(name, unused) is None and closest(name, keys) is not None:
         hint = did_you_mean(name, keys)
     else:
-        hint = did_you_mean(name, unused or keys, allowed=_ALLOWED)
+        hint = did_you_mean(name, unused) or f"{_ALLOWED}: {listed(keys)}" if keys else None
     return Problem(message, (*path, name), hint, key=True)
 
 

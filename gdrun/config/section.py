@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, get_args
 
+import numpy as np
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,6 +24,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from gdrun.errors import FormulaError
+from gdrun.formula import numpy_ops
+from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import check_name, parse
 
 STRICT = ConfigDict(
@@ -131,23 +134,57 @@ def by_form(*forms: str) -> Discriminator:
     return Discriminator(form)
 
 
+def check_number(value: Any) -> Any:
+    """Return the value of a constant formula, 1 / 3 or 2 * pi, and anything else as it is."""
+    if not isinstance(value, str) or is_number(value):
+        return value
+    try:
+        expression = parse(value)
+        if expression.names - {"pi"} or expression.draws:
+            return value
+        result = evaluate(expression, Scope({}, ops=numpy_ops.table()))
+    except FormulaError:
+        return value
+    return float(result) if np.ndim(result) == 0 and np.isrealobj(result) and np.isfinite(result) else value
+
+
+def is_number(text: str) -> bool:
+    """Return whether Python reads a text as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def check_integer(value: Any) -> Any:
     """Return a float without a fraction as an integer, anything else as it is: YAML reads 1e4 as a float."""
+    value = check_number(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return int(value)
     return value
 
 
+class _ConstantFormula:
+    """The JSON Schema of a number that may be written as a constant formula."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        written: dict[str, Any] = handler(schema)
+        return {**written, "type": [written["type"], "string"]}
+
+
+Computed = BeforeValidator(check_number)
+"""A number may be a constant formula. Comes after the bounds, as `Whole`."""
 Whole = BeforeValidator(check_integer)
 """Comes after the bounds of an integer, which are then part of the JSON Schema."""
-Integer = Annotated[int, Whole]
-PositiveInteger = Annotated[int, Field(ge=1), Whole]
-Count = Annotated[int, Field(ge=0), Whole]
-Number = float
-PositiveNumber = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-UnitInterval = Annotated[float, Field(ge=0, le=1)]
+Integer = Annotated[int, Whole, _ConstantFormula()]
+PositiveInteger = Annotated[int, Field(ge=1), Whole, _ConstantFormula()]
+Count = Annotated[int, Field(ge=0), Whole, _ConstantFormula()]
+Number = Annotated[float, Computed, _ConstantFormula()]
+PositiveNumber = Annotated[float, Field(gt=0), Computed, _ConstantFormula()]
+NonNegative = Annotated[float, Field(ge=0), Computed, _ConstantFormula()]
+Share = Annotated[float, Field(gt=0, lt=1), Computed, _ConstantFormula()]
+UnitInterval = Annotated[float, Field(ge=0, le=1), Computed, _ConstantFormula()]
 
 
 def _network_name(value: Any) -> str:

@@ -71,15 +71,27 @@ def _quote_it(source: Source, position: int, reason: str) -> Problem:
 
 
 def _value_start(before: str) -> int:
-    """Return the index in a line at which the value begins that is still open at the line's end."""
-    depth = 0
-    for position in range(len(before) - 1, -1, -1):
-        character = before[position]
-        depth += (character in ")]}") - (character in "([{")
-        opened = depth < 0 or (depth == 0 and character == ",")
-        if opened or (depth == 0 and character in ":-" and before[position + 1 : position + 2] in (" ", "")):
-            return len(before) - len(before[position + 1 :].lstrip())
-    return len(before) - len(before.lstrip())
+    """Return the index in a line at which the value begins that is still open at the line's end.
+
+    Brackets within a value are its own: of `{x: exp(s[` it begins at `exp`.
+    """
+    start = 0
+    opened: list[tuple[str, int]] = []  # what a bracket is a part of, and where the value with it begins
+    for position, character in enumerate(before):
+        first = not before[start:position].strip()
+        in_text = bool(opened) and opened[-1][0] == "text"
+        ends_word = before[position + 1 : position + 2] in (" ", "")
+        if character in "([{":
+            begins = first and not in_text and character != "("
+            opened.append(("flow" if begins else "text", start))
+            start = position + 1 if begins else start
+        elif character in ")]}" and opened:
+            start = opened.pop()[1]
+        elif in_text:
+            continue
+        elif (character == "," and opened) or (ends_word and (character == ":" or (character == "-" and first))):
+            start = position + 1
+    return start + len(before[start:]) - len(before[start:].lstrip())
 
 
 def _in_our_words(context: str, problem: str) -> tuple[str, str | None]:

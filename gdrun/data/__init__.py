@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -62,14 +62,14 @@ _FILE_KINDS = {kind.suffixes[0]: kind for kind in get_args(get_args(Data)[0]) if
 """Suffix -> the kind of data that reads such a file."""
 
 
-def file_reader(path: Path, *, like: DataSection | None, names: Sequence[str], target: bool) -> FileData:
+def file_reader(path: Path, *, like: DataSection | None, widths: Mapping[str, int], target: bool) -> FileData:
     """Return the section that reads examples from a file which the config does not name.
 
     Args:
         path: its suffix tells the kind.
         like: the config's data. Where it is of a kind that reads such files, the file has the same columns; else
             columns or arrays are called like the inputs, and `target`.
-        names: the inputs.
+        widths: input -> the number of its columns.
         target: whether the target and the weights are read.
     Raises:
         UsageError: no kind reads files of this suffix.
@@ -78,7 +78,7 @@ def file_reader(path: Path, *, like: DataSection | None, names: Sequence[str], t
     if isinstance(like, FileData) and suffix in like.suffixes:
         return like.for_examples(target=target)
     if suffix in _FILE_KINDS:
-        return _FILE_KINDS[suffix].by_names(path, names, target=target)
+        return _FILE_KINDS[suffix].by_names(path, widths, target=target)
     raise UsageError(f"cannot read examples from {path}", hint=f"give a {file_suffixes()} file")
 
 

@@ -1,9 +1,10 @@
-"""Columns of tables, by name or position, and ranges of their rows."""
+"""Columns of tables, by name, position or range, and ranges of their rows."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, Field, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -33,9 +34,47 @@ ColumnList = Annotated[tuple[Column, ...], Field(min_length=1)]
 Columns = Annotated[
     Annotated[Column, Tag("<scalar>")] | Annotated[ColumnList, Tag("<sequence>")], by_form("scalar", "sequence")
 ]
-"""One column, which is a vector, or several side by side."""
+"""One column, which is a vector, or several side by side; "0:16" is sixteen columns by their positions."""
 Rows = Annotated[str, Field(pattern=r"^\d*:\d*$")]
 """A half-open range of rows: "0:1500", "100:", ":20"."""
+
+
+class WideInput(NamedTuple):
+    """An input of several columns in a file that no config names them for."""
+
+    name: str
+    width: int
+
+
+_RANGE = re.compile(r"\d*:\d*")
+
+
+def expanded(columns: Any, names: Sequence[str] | None, width: int) -> Columns:
+    """Return columns with ranges of positions, "0:16", written out, and those that a WideInput stands for.
+
+    A WideInput X of three columns is X1, X2, X3 or X0, X1, X2; or all columns, where the table has no others.
+
+    Args:
+        names: of the columns, in order; None: they have none. width: how many there are.
+    """
+    if isinstance(columns, WideInput):
+        sequences = [[f"{columns.name}{first + k}" for k in range(columns.width)] for first in (1, 0)]
+        known = next((names_of for names_of in sequences if set(names_of) <= set(names or ())), None)
+        if known is None and width == columns.width:
+            return tuple(range(width))
+        return tuple(known or sequences[0])
+    if is_range(columns) and columns not in (names or ()):
+        first, stop = row_range(columns)
+        return tuple(range(first, width if stop is None else stop))
+    if isinstance(columns, list | tuple):
+        parts = [expanded(column, names, width) for column in columns]
+        return tuple(column for part in parts for column in listed(part))
+    return columns
+
+
+def is_range(column: Any) -> bool:
+    """Return whether a column's name is a range of positions."""
+    return isinstance(column, str) and column != ":" and _RANGE.fullmatch(column) is not None
 
 
 def listed(columns: Columns) -> list[Column]:
@@ -78,7 +117,7 @@ def find_column(column: Column, names: Sequence[str] | None, width: int, where: 
     if len(positions) > 1:
         raise DataError(
             f"{where} has {len(positions)} columns '{safe_text(column, limit=60)}'",
-            hint=f"give the position: {' or '.join(map(str, positions))}",
+            hint=f"rename one in the file, or give the position in the config: {' or '.join(map(str, positions))}",
         )
     return positions[0]
 

@@ -17,7 +17,7 @@ from gdrun.config.section import Count
 from gdrun.errors import DataError
 from gdrun.text import plural, safe_text
 
-from .columns import Column, Columns, beyond_rows, find_column, listed, named_within, row_range
+from .columns import Column, Columns, beyond_rows, expanded, find_column, listed, named_within, row_range
 from .dataset import Dataset, dataset
 from .files import TableData, open_data, path_text
 from .labels import encode_labels
@@ -111,6 +111,11 @@ def csv_data(
         try:
             mapped = memory != "all" and is_mapped(memory, _guessed_bytes(file, separator))
             table = _Table(name, file, separator, header, skip, mapped)
+            if isinstance(inputs, Mapping):
+                inputs = {key: table.expanded(columns) for key, columns in inputs.items()}
+            else:
+                inputs = listed(table.expanded(inputs))
+            target = None if target is None else table.expanded(target)
             named_within(table.position, inputs, target, weights)
             if not isinstance(inputs, Mapping):
                 inputs = table.by_own_name(inputs)
@@ -238,6 +243,10 @@ class _Table:
                 raise self.column_error(position, "is listed twice")
             inputs[name] = position
         return inputs
+
+    def expanded(self, columns: Columns | Sequence[Column] | Mapping[str, Columns]) -> Columns:
+        """Return the columns with ranges written out."""
+        return expanded(columns, self._header, self._width)
 
     def position(self, column: Column) -> int:
         """Return the position of a column that exists."""

@@ -17,6 +17,7 @@ from .section import DataSection, LoadContext
 class CustomData(CustomSection, DataSection):
     """Examples that a plugin makes."""
 
+    foreign = True
     part = "data"
 
     kind: Literal["custom"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, BinaryIO, ClassVar, Self
+from typing import Annotated, Any, BinaryIO, ClassVar, Self
 
 from pydantic import Field, Tag
 
@@ -16,7 +16,7 @@ from gdrun.config.section import Identifier, by_form
 from gdrun.errors import ConfigPath, DataError
 from gdrun.text import safe_text
 
-from .columns import Column, ColumnList, Columns, Rows, column_names
+from .columns import Column, ColumnList, Columns, Rows, WideInput, column_names
 from .dataset import Dataset
 from .memory import Memory
 from .section import DataSection, LoadContext, named_inputs
@@ -32,13 +32,22 @@ class FileData(DataSection):
     """The file, relative to the config's folder."""
 
     @classmethod
-    def by_names(cls, path: Path, names: Sequence[str], *, target: bool) -> Self:
-        """Return the section of a file whose columns or arrays are called like the inputs, and `target`."""
+    def by_names(cls, path: Path, widths: Mapping[str, int], *, target: bool) -> Self:
+        """Return the section of a file whose columns or arrays are called like the inputs, and `target`.
+
+        Args:
+            widths: input -> the number of its columns in a table.
+        """
         return cls.model_construct(
             path=str(path),
-            inputs={name: name for name in names},
+            inputs={name: cls.of_width(name, width) for name, width in widths.items()},
             target="target" if target else None,
         )
+
+    @classmethod
+    def of_width(cls, name: str, width: int) -> Any:
+        """Return the setting of an input called `name` that has so many columns."""
+        return name
 
     def for_examples(self, *, target: bool) -> Self:
         """Return the section that reads another file of this form: all of its rows; its target only where asked for."""
@@ -74,13 +83,17 @@ class TableData(FileData):
         by_form("sequence", "mapping"),
     ]
     """Columns by name or position (from 0): a list, each column an input of its own name, or `{name: column}`; a list
-    of columns under one name gives an (n, k) input."""
+    of columns under one name, or a range of positions, "0:16", gives an (n, k) input."""
     target: Columns | None = None
     """The target's column, or columns. Text in a single column is class labels, numbered in sorted order."""
     example_weights: Column | None = None
     """The column that says how much each example counts in the loss, as Keras's sample_weight."""
     rows: Rows | None = None
     """A half-open range of data rows, "0:1500"."""
+
+    @classmethod
+    def of_width(cls, name: str, width: int) -> Any:
+        return name if width == 1 else WideInput(name, width)
 
     @property
     def has_target(self) -> bool:

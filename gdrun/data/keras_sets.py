@@ -27,6 +27,8 @@ class KerasData(LibraryData):
     As in Keras, the housing data is shuffled by RandomState(113), and its last fifth is the test part.
     """
 
+    foreign = True
+
     kind: Literal["keras"]
     name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "boston_housing", "california_housing"]
     """Name of the data set in keras.datasets."""

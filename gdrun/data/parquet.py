@@ -11,7 +11,7 @@ import numpy as np
 from gdrun.errors import DataError
 from gdrun.text import plural, safe_text
 
-from .columns import Column, Columns, beyond_rows, find_column, listed, named_within, row_range
+from .columns import Column, Columns, beyond_rows, expanded, find_column, listed, named_within, row_range
 from .dataset import Dataset, dataset
 from .extras import require
 from .files import TableData, open_data, path_text
@@ -78,6 +78,11 @@ def parquet_data(
             def position(column: Column) -> int:
                 return find_column(column, names, len(names), name)
 
+            if isinstance(inputs, Mapping):
+                inputs = {key: expanded(columns, names, len(names)) for key, columns in inputs.items()}
+            else:
+                inputs = listed(expanded(inputs, names, len(names)))
+            target = None if target is None else expanded(target, names, len(names))
             named_within(position, inputs, target, weights)
             if not isinstance(inputs, Mapping):
                 inputs = _by_own_name([names[position(column)] for column in inputs], name)

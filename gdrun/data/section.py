@@ -16,6 +16,7 @@ from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import parse
 from gdrun.random_streams import RandomNumbers, RandomSource, Streams
 
+from .columns import is_range
 from .dataset import Dataset
 from .memory import Memory
 from .scaling import Scale, is_number
@@ -83,6 +84,8 @@ class DataSection(Section):
     union: ClassVar[Any]
     """Every kind of data; the package says which there are."""
     inherits = "validation"
+    foreign: ClassVar[bool] = False
+    """True where the code of Keras or of a plugin makes the examples."""
 
     validation: (
         Annotated[
@@ -133,6 +136,11 @@ class DataSection(Section):
     def has_weights(self) -> bool:
         """True where examples count differently in the loss."""
         return self.example_weights is not None or (self.class_weights is not None and self.has_target)
+
+    @property
+    def needs_tensorflow(self) -> bool:
+        """True where the examples, or those for validation, may want TensorFlow to be there."""
+        return self.foreign or (isinstance(self.validation, DataSection) and self.validation.foreign)
 
     def is_lane_setting(self, path: ConfigPath) -> bool:
         """Return whether the setting at `path` below `data` may differ between lanes: it changes examples alone."""
@@ -215,6 +223,6 @@ class DataSection(Section):
 
 def named_inputs(inputs: Any) -> tuple[str, ...] | None:
     """Return the names that the setting `inputs` gives, a mapping or a list of columns; None: a position has none."""
-    if isinstance(inputs, Mapping) or all(isinstance(column, str) for column in inputs):
+    if isinstance(inputs, Mapping) or all(isinstance(column, str) and not is_range(column) for column in inputs):
         return tuple(inputs)
     return None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
+import threading
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
 from typing import Any
 
 from gdrun.errors import ResourceError
@@ -44,19 +49,45 @@ def import_tensorflow() -> types.ModuleType:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         os.environ["KERAS_BACKEND"] = "tensorflow"
-    # Keras imports pyplot for its galleries if matplotlib is installed: 0.4 s for nothing. While a module's entry is
-    # None, importing it raises ImportError, which Keras takes for "not installed".
-    hide = "matplotlib" not in sys.modules
-    if hide:
-        sys.modules["matplotlib"] = None  # type: ignore[assignment]
-    try:
+    with _quick_import():
         import tensorflow as tf
-    finally:
-        if hide:
-            del sys.modules["matplotlib"]
     # Retracing is reported per bound method; each run has a program of its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return tf
+
+
+LEFT_OUT = ("matplotlib", "sklearn", "jax")
+"""Packages that TensorFlow and Keras import, where they are installed, for parts that gdrun does not use, and take for
+"not installed" while they import: Keras's galleries of pictures, keras.wrappers, models of JAX in tf.lite. They take as
+long as half of TensorFlow itself. Who uses one of these parts in the same process imports its package before gdrun
+does TensorFlow; the packages themselves can be imported at any time."""
+
+
+class _LeftOut(MetaPathFinder):
+    """Finder by which packages that are not imported yet are not installed, for the thread that made it."""
+
+    def __init__(self) -> None:
+        self._names = frozenset(LEFT_OUT) - sys.modules.keys()
+        self._thread = threading.get_ident()
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        if fullname in self._names and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(f"{fullname} is left out", name=fullname)
+
+
+@contextmanager
+def _quick_import() -> Iterator[None]:
+    """Leave packages out of what is imported, and no time to the garbage collector: all modules stay."""
+    finder, collects = _LeftOut(), gc.isenabled()
+    sys.meta_path.insert(0, finder)
+    gc.disable()
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        gc.freeze()  # what was imported is not looked through at each later collection
+        if collects:
+            gc.enable()
 
 
 _configured: dict[str, Any] = {}

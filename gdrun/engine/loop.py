@@ -7,6 +7,9 @@
 Steps between rows cost nothing for being observed, and updates are the same code whether rows are dense or sparse, so
 neither the rows asked for nor the chunks that the host chooses change a bit of the result.
 
+With `joint`, every update also gives the loss and the gradient norm that it started from, and these are the row of that
+state: only the last row of a chunk needs an evaluation of its own. Every update is then made by that code, rows or not.
+
 Shape letters: C events a chunk can hold, L lanes.
 """
 
@@ -24,7 +27,7 @@ from .assess import Assess
 from .feed import Feed
 from .lanes import Lanes
 from .state import Batch, Setting, TrainState, Window
-from .step import Record, Step
+from .step import OF_EVALUATION, Record, Step
 
 Compile = Literal["xla", "graph", "eager"]
 _CAPACITIES = (8, 2048)
@@ -34,7 +37,8 @@ _CAPACITIES = (8, 2048)
 class _Functions(NamedTuple):
     """The functions of one lane that a program is made of: as they are, or each compiled by itself."""
 
-    update: Callable[..., TrainState]
+    update: Callable[..., tuple[TrainState, Record]]
+    """The state, and with `joint` the part of the record before it that takes an evaluation."""
     observe: Callable[..., Record]
     observe_after: Callable[..., Record]
     assess: Callable[..., dict[str, tf.Tensor]] | None
@@ -53,6 +57,8 @@ class Program:
         lanes: how the step is mapped over lanes; None for a single run.
         host_loop: compile the step but loop on the host; for convolutions, which XLA slows down inside loops. A single
             run only.
+        joint: take rows from updates, for steps whose `update_evaluates_rows`. It pays where an evaluation takes long.
+            A single run only.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class Program:
         buffer_bytes: int | None = None,
         lanes: Lanes | None = None,
         host_loop: bool = False,
+        joint: bool = False,
     ) -> None:
         self.step = step
         self.feed = feed
@@ -78,6 +85,8 @@ class Program:
         self.first_record: Record = {}
         self._specs: dict[str, tf.TensorSpec] | None = None
         self._host_loop = lanes is None and (host_loop or compile == "eager")
+        self._joint = joint
+        self._ahead: tuple[TrainState, Setting, Batch, tuple[TrainState, Record]] | None = None
 
         def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
             def traced(*arguments: Any) -> Any:
@@ -86,14 +95,15 @@ class Program:
 
             return tf.function(traced, autograph=False, jit_compile=compile == "xla")
 
-        self._plain = _Functions(step.update, step.observe, step.observe_after, assess)
+        update = step.update_and_observe if joint else lambda *arguments: (step.update(*arguments), {})
+        self._plain = _Functions(update, step.observe, step.observe_after, assess)
         self._functions = self._plain
         self._chunk: Callable[..., Any] = self._run_chunk
         if compile != "eager" and self._host_loop:
             # The host picks the examples, and what is compiled takes a batch. Were they picked in the compiled step,
             # XLA would want to know where their slice begins when it compiles, and compile anew for every step.
             self._functions = _Functions(
-                compiled(step.update),
+                compiled(update),
                 compiled(step.observe),
                 compiled(step.observe_after),
                 None if assess is None else compiled(assess),
@@ -102,12 +112,12 @@ class Program:
             self._chunk = compiled(self._run_chunk)
 
     def prepare(self, state: TrainState, setting: Setting, data: Batch, window: Window) -> Record:
-        """Look once, eagerly, which fixes what rows hold; what does not fit fails here, with the clearest messages.
+        """Observe once, eagerly, which fixes what rows hold; what does not fit fails here, with the clearest messages.
 
         Returns:
             the record of the first row.
         """
-        _, record = self._look_once(state, setting, data, window, tf.constant(False), self._plain)
+        _, record = self._observe_event(state, setting, data, window, tf.constant(False), self._plain, joint=False)
         self.first_record = record
         self._specs = {key: tf.TensorSpec(leaf.shape, leaf.dtype) for key, leaf in flat_record(record).items()}
         if self._buffer_bytes is not None:
@@ -119,7 +129,7 @@ class Program:
         """Trace an update without making it: fails where the optimizer fails for its own reasons, such as shapes."""
 
         def update(state: TrainState, setting: Setting, data: Batch, window: Window) -> TrainState:
-            return self._update_once(state, setting, data, window, self._plain)
+            return self._update_once(state, setting, data, window, self._plain)[0]
 
         tf.function(update, autograph=False).get_concrete_function(state, setting, data, window)
 
@@ -136,7 +146,7 @@ class Program:
 
         Args:
             event_steps: int64 (at most C,), rising; each is a step to observe.
-            event_assesses: bool, likewise: whether whole data sets are looked at there.
+            event_assesses: bool, likewise: whether whole data sets are assessed there.
         Returns:
             the state after the last event; and the records by name, NumPy arrays with a leading axis of events. Events
             that were not reached are left out.
@@ -176,19 +186,36 @@ class Program:
         event_assesses: np.ndarray,
     ) -> tuple[TrainState, Record]:
         """Do what `_run_chunk` does, by a loop in Python over compiled steps. See `run`."""
-        functions, records = self._functions, list[dict[str, np.ndarray]]()
+        functions, records = self._functions, list[dict[str, Any]]()
+
+        def following(state: TrainState) -> tuple[TrainState, Record]:
+            # The update that the last row of a chunk was taken from is the first one of the next chunk.
+            if self._ahead is None or any(
+                a is not b for a, b in zip(self._ahead, (state, setting, data), strict=False)
+            ):
+                self._ahead = (state, setting, data, self._update_once(state, setting, data, window, functions))
+            return self._ahead[3]
+
         for target, assesses in zip(event_steps, event_assesses, strict=True):
-            # The first event is always looked at, so that a run of no steps has its row.
+            # The first event is always observed, so that a run of no steps has its row.
             if records and not bool(state.active):
                 break
+            start = int(state.step)
             while int(state.step) < target and bool(state.active):
-                state = self._update_once(state, setting, data, window, functions)
-            # Where a rule fires on the way, the last step is looked at as if it had been an event.
+                before = int(state.step)
+                state, evaluation = (
+                    following(state) if self._joint else self._update_once(state, setting, data, window, functions)
+                )
+                if records and before == start:
+                    records[-1] |= evaluation
+            # Where a rule fires on the way, the last step is observed as if it had been an event.
             step = int(state.step)
             assesses = tf.constant((assesses or step < target) and step % self.feed.steps_per_epoch == 0)
-            state, record = self._look_once(state, setting, data, window, assesses, functions)
-            records.append({key: leaf.numpy() for key, leaf in flat_record(record).items()})
-        return state, {key: np.stack([record[key] for record in records]) for key in records[0]}
+            state, record = self._observe_event(state, setting, data, window, assesses, functions, joint=self._joint)
+            records.append(flat_record(record))
+        if self._joint:
+            records[-1] |= following(state)[1]
+        return state, {key: np.stack([record[key].numpy() for record in records]) for key in records[0]}
 
     def _run_chunk(
         self,
@@ -208,49 +235,110 @@ class Program:
         )
 
         def has_event(event: tf.Tensor, state: TrainState, *_: Any) -> tf.Tensor:
-            # The first event is always looked at, so that a run of no steps has its row.
+            # The first event is always observed, so that a run of no steps has its row.
             return tf.logical_and(event < num_events, tf.logical_or(event == 0, _any(state.active)))
 
-        def to_event(event: tf.Tensor, state: TrainState, *buffers: tf.TensorArray) -> tuple[Any, ...]:
+        def to_event(
+            event: tf.Tensor, state: TrainState, evaluation: Record, *buffers: tf.TensorArray
+        ) -> tuple[Any, ...]:
             target = tf.gather(event_steps, event)
-            state = self._advance(state, setting, data, window, target)
-            # Where a rule fires on the way, the last step is looked at as if it had been an event.
+            state, evaluation = self._advance(state, evaluation, setting, data, window, target)
+            # Where a rule fires on the way, the last step is observed as if it had been an event.
             step = shared_step(state)
             assesses = tf.logical_or(tf.gather(event_assesses, event), step < target)
             assesses = tf.logical_and(assesses, step % self.feed.steps_per_epoch == 0)
-            state, record = self._look_once(state, setting, data, window, assesses, self._plain)
+            state, record = self._observe_event(state, setting, data, window, assesses, self._plain, joint=self._joint)
             flat = flat_record(record)
-            written = [buffer.write(event, flat[key]) for key, buffer in zip(specs, buffers, strict=True)]
-            return (event + 1, state, *written)
+            # What the first update evaluated belongs to the event before; before the first event, it is written over.
+            written = [
+                buffer.write(tf.maximum(event - 1, 0), evaluation[key])
+                if key in evaluation
+                else buffer.write(event, flat[key])
+                for key, buffer in zip(specs, buffers, strict=True)
+            ]
+            return (event + 1, state, evaluation, *written)
 
+        blank: Record = {}
+        if self._joint:
+            blank = {key: tf.zeros(specs[key].shape, specs[key].dtype) for key in OF_EVALUATION}
         # One iteration at a time: each needs the state of the one before, more would only hold more buffers.
-        event, state, *buffers = tf.while_loop(
-            has_event, to_event, (tf.constant(0), state, *buffers), parallel_iterations=1
+        event, state, _, *buffers = tf.while_loop(
+            has_event, to_event, (tf.constant(0), state, blank, *buffers), parallel_iterations=1
         )
+        if self._joint:
+            end = shared_step(state)
+
+            def observe_last(step: tf.Tensor, *buffers: tf.TensorArray) -> tuple[Any, ...]:
+                last = self._on_batch(self._plain.observe, state, setting, data, window, step)
+                written = [
+                    buffer.write(event - 1, last[key]) if key in OF_EVALUATION else buffer
+                    for key, buffer in zip(specs, buffers, strict=True)
+                ]
+                return (step + 1, *written)
+
+            # A loop of one round that counts the step: where a batch is cut out at a step that does not change in a
+            # loop, XLA wants to know it when it compiles, and would compile anew for each chunk.
+            _, *buffers = tf.while_loop(
+                lambda step, *_: step <= end, observe_last, (end, *buffers), parallel_iterations=1
+            )
         return state, event, {key: buffer.stack() for key, buffer in zip(specs, buffers, strict=True)}
 
     def _advance(
-        self, state: TrainState, setting: Setting, data: Batch, window: Window, target: tf.Tensor
-    ) -> TrainState:
-        def before_target(state: TrainState) -> tf.Tensor:
+        self,
+        state: TrainState,
+        evaluation: Record,
+        setting: Setting,
+        data: Batch,
+        window: Window,
+        target: tf.Tensor,
+    ) -> tuple[TrainState, Record]:
+        """Update until `target`. Return the state, and with `joint` the evaluation of the first update.
+
+        A smaller batch that ends an epoch has a loop of its own, of one round: a condition would copy the state.
+        """
+        start = shared_step(state)
+
+        def before_target(state: TrainState, _: Record) -> tf.Tensor:
             # All lanes are at one step; those that have ended are carried along, unchanged, until no lane is active.
             return tf.logical_and(shared_step(state) < target, _any(state.active))
 
-        (state,) = tf.while_loop(
+        def updates(state: TrainState, evaluation: Record, remainder: bool | None = None) -> tuple[TrainState, Record]:
+            def goes_on(state: TrainState, evaluation: Record) -> tf.Tensor:
+                going = before_target(state, evaluation)
+                if remainder is None:
+                    return going
+                return tf.logical_and(going, self.feed.is_remainder(shared_step(state)) == remainder)
+
+            def update(state: TrainState, evaluation: Record) -> tuple[TrainState, Record]:
+                step = shared_step(state)
+                new, fresh = self._update_once(state, setting, data, window, self._plain, remainder=remainder)
+                return new, {key: tf.where(step == start, fresh[key], value) for key, value in evaluation.items()}
+
+            return tf.while_loop(goes_on, update, (state, evaluation), parallel_iterations=1)
+
+        if not self.feed.remainder_size or self.feed.steps_per_epoch == 1:
+            return updates(state, evaluation)
+        return tf.while_loop(
             before_target,
-            lambda state: (self._update_once(state, setting, data, window, self._plain),),
-            (state,),
+            lambda state, evaluation: updates(*updates(state, evaluation, False), True),
+            (state, evaluation),
             parallel_iterations=1,
         )
-        return state
 
     def _update_once(
-        self, state: TrainState, setting: Setting, data: Batch, window: Window, functions: _Functions
-    ) -> TrainState:
+        self,
+        state: TrainState,
+        setting: Setting,
+        data: Batch,
+        window: Window,
+        functions: _Functions,
+        *,
+        remainder: bool | None = None,
+    ) -> tuple[TrainState, Record]:
         step = shared_step(state)
-        return self._on_batch(functions.update, state, setting, data, window, step)
+        return self._on_batch(functions.update, state, setting, data, window, step, remainder=remainder)
 
-    def _look_once(
+    def _observe_event(
         self,
         state: TrainState,
         setting: Setting,
@@ -258,24 +346,34 @@ class Program:
         window: Window,
         assesses: tf.Tensor,
         functions: _Functions,
+        *,
+        joint: bool,
     ) -> tuple[TrainState, Record]:
+        """Return the state after the rules that are applied once an epoch, and the record.
+
+        With `joint` the part of the record that takes an evaluation is not computed.
+        """
         step = shared_step(state)
-        record = self._on_batch(functions.observe, state, setting, data, window, step)
+        record = (
+            self.step.observe_state(state, setting)
+            if joint
+            else self._on_batch(functions.observe, state, setting, data, window, step)
+        )
         if self.step.recorded.after:
             # Of the step alone: what also depended on the window would be compiled again for each chunk.
             before = tf.maximum(step - 1, 0)
             record |= self._on_batch(functions.observe_after, state, setting, data, window, before, behind=True)
         if self.assess is not None and (assess := functions.assess) is not None:
             moment = self.feed.moment(window, step)
-            look = self._map(lambda state, setting, data, order: assess(state, setting, data, moment))
+            whole = self._map(lambda state, setting, data, order: assess(state, setting, data, moment))
             blank = self.assess.blank(self._lanes.count if self._lanes else None)
-            record |= tf.cond(assesses, lambda: look(state, setting, data, window.order), lambda: blank)
+            record |= tf.cond(assesses, lambda: whole(state, setting, data, window.order), lambda: blank)
         per_epoch = self.feed.steps_per_epoch
         is_epoch_end = tf.logical_and(step > 0, step % per_epoch == 0)
         if self.step.patience is not None or self.step.plateau is not None:
             finish = self._map(lambda state, record: self.step.end_epoch(state, record, is_epoch_end))
             state = finish(state, record)
-        if self.step.plateau is not None:
+        if self.step.plateau is not None and not joint:
             # The rate may have fallen, and a row holds the one that the next update uses.
             record |= self._on_batch(functions.observe, state, setting, data, window, step)
         return state, record
@@ -289,11 +387,12 @@ class Program:
         window: Window,
         step: tf.Tensor,
         *,
+        remainder: bool | None = None,
         behind: bool = False,
     ) -> Any:
         """Call `function` on the batch of `step`: one of two copies, where the last batch of an epoch is smaller.
 
-        With `behind`, `step` may be the one before the window.
+        With `behind`, `step` may be the one before the window. `remainder` says which copy, where that is known.
         """
         moment = self.feed.moment(window, step, behind=behind)
 
@@ -304,8 +403,8 @@ class Program:
 
             return self._map(one)(state, setting, data, window.order)
 
-        if not self.feed.remainder_size:
-            return branch(False)
+        if remainder is not None or not self.feed.remainder_size:
+            return branch(bool(remainder))
         if self.feed.steps_per_epoch == 1:
             return branch(True)
         return tf.cond(self.feed.is_remainder(step), lambda: branch(True), lambda: branch(False))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import tensorflow as tf
 
 from gdrun.formula.evaluate import Scope
+from gdrun.formula.nodes import FunctionDefinition
 from gdrun.models.base import BoundModel, ModelFunction
 from gdrun.models.transforms import transformed
 
@@ -54,7 +55,7 @@ class Objective:
         trainable_names, fixed_names: of `TrainState.parameters` and `Setting.fixed`, in their order.
         transforms: parameter -> transform, for those that have one.
         constants: named constants of the program; `Setting.constants` takes precedence.
-        definitions: named intermediate values, evaluated where they are used.
+        definitions: named intermediate values, evaluated where they are used. functions: those that the config defines.
         ops: the op table that formulas are evaluated with.
         residuals: (evaluation, target) -> real vector whose squares add up to the loss; None where the loss is not
             such a sum, or no update needs it.
@@ -74,6 +75,7 @@ class Objective:
     state_names: tuple[str, ...] = field(default=())
     residuals: Residuals | None = None
     own_gradients: Callable[[Scope], Mapping[str, tf.Tensor]] | None = None
+    functions: Mapping[str, FunctionDefinition] = field(default_factory=dict)
 
     def named(self, parameters: Sequence[tf.Tensor], setting: Setting) -> dict[str, tf.Tensor]:
         """Return every parameter by name, each in its own domain (after its transform)."""
@@ -169,7 +171,7 @@ class Objective:
         return Scope(
             names,
             definitions=self.definitions,
-            functions=call.functions,
+            functions={**self.functions, **call.functions},
             outputs={"loss": loss, **call.outputs, **call.alone},
             ops=self.ops,
             draws=draws,

@@ -1,10 +1,11 @@
-"""One training step, and one look at it, as pure functions of tensors.
+"""One training step, and the record of a state, as pure functions of tensors.
 
     update(state, setting, batch, moment) -> state
     observe(state, setting, batch, moment) -> record
 
 `update` never depends on what is recorded, so that recording more changes no bit of the trajectory; `observe` computes
-what a row needs anew. Both are written for one lane; `lanes` maps them over many.
+what a row needs anew. `update_and_observe` gives both from one evaluation, for programs that make every update by it.
+All are written for one lane; `lanes` maps them over many.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ import tensorflow as tf
 from gdrun.errors import ComponentError
 from gdrun.optimizers.base import AppliesAtPoint, PointUpdate, RejectsSteps, ScalesLoss, Update
 
-from .around import point_at
+from .local_objective import local_objective
+from .metric_rules import Record, Watch, apply_patience, apply_plateau
 from .objective import Evaluation, Objective
 from .state import Batch, Reason, Setting, TrainState
-from .watch import Record, Watch, look_for_plateau, look_patiently
 
 
 class NoGradientError(ComponentError):
@@ -75,6 +76,9 @@ class Recorded:
     """Name -> (scope) -> value, on the batch of the update that came last."""
 
 
+OF_EVALUATION = ("loss", "gradient_norm", "learning_rate", "reason")
+"""The part of a record that `update_and_observe` returns."""
+
 Guard = Literal["each", "late"]
 
 
@@ -90,9 +94,9 @@ class Step:
         guard: "each" keeps the last finite state by a select in every update; "late" keeps whatever came out
             and only remembers that something did, for states so large that the select costs time: `loop` then goes
             back. With lanes the guard is "each".
-        check_gradient: look for gradients that are not finite in every update. Where they always show in the next
+        check_gradient: check for gradients that are not finite in every update. Where they always show in the next
             parameters ("late" only), that is a pass over all of them for nothing.
-        patience, plateau: rules that look once an epoch.
+        patience, plateau: rules that are applied once an epoch.
         requires_gradients: refuse a parameter without a gradient; else its gradient is 0.
         optimizer_with: settings of the optimizer that differ between lanes, by name -> the optimizer that has them;
             for the trace that the tensors belong to.
@@ -111,19 +115,44 @@ class Step:
 
     def update(self, state: TrainState, setting: Setting, batch: Batch, moment: Moment) -> TrainState:
         """Return the state after one update, or the state as it is, no longer active, where a rule fires."""
+        return self._advance(state, setting, batch, moment)[0]
+
+    def update_and_observe(
+        self, state: TrainState, setting: Setting, batch: Batch, moment: Moment
+    ) -> tuple[TrainState, Record]:
+        """Return the state of `update`, and of the record of `state` the part that takes an evaluation.
+
+        For steps whose `update_evaluates_rows`; `observe_state` gives the rest of the record.
+        """
+        new, evaluation, gradients, reason = self._advance(state, setting, batch, moment)
+        return new, self._observe_evaluation(state, setting, moment, evaluation, gradients, reason)
+
+    @property
+    def update_evaluates_rows(self) -> bool:
+        """True where an update evaluates all that a row needs of an evaluation, and no rule needs it before."""
+        recorded, rules = self.recorded, [rule for rule in (self.patience, self.plateau) if rule is not None]
+        more = recorded.formulas or recorded.after or recorded.gradients or _loss_scale(self.optimizer) is not None
+        return not more and all(rule.metric != "loss" for rule in rules)
+
+    def _advance(
+        self, state: TrainState, setting: Setting, batch: Batch, moment: Moment
+    ) -> tuple[TrainState, Evaluation, tuple[tf.Tensor, ...], tf.Tensor]:
+        """Return (the state after one update; loss and gradients at `state`; the Reason not to update there)."""
         optimizer = self._optimizer(setting)
-        scale = optimizer.loss_scale_factor if isinstance(optimizer, ScalesLoss) else None
+        scale = _loss_scale(optimizer)
         evaluation, gradients = self._differentiate(state, setting, batch, moment, scale=scale)
         check_gradient = self.guard == "each" or self.check_gradient
-        # Judged before the update: a rule that holds at these parameters ends the run at the row that is about them.
-        reason = self._judge(evaluation, gradients, moment, check_gradient=check_gradient, scale=scale)
+        # Before the update: a rule that holds at these parameters ends the run at the row that is about them.
+        before = reason = self._reason_before_update(
+            evaluation, gradients, moment, check_gradient=check_gradient, scale=scale
+        )
         rate = self._rate(state, setting, moment)
         if isinstance(optimizer, AppliesAtPoint):
-            point = point_at(self.objective, state, setting, batch, moment, evaluation, gradients)
+            point = local_objective(self.objective, state, setting, batch, moment, evaluation, gradients)
             memory, parameters = optimizer.apply_at(state.optimizer, point, rate)
         else:
             memory, parameters = optimizer.apply(state.optimizer, gradients, state.parameters, rate)
-        after = self._judge_update(state.parameters, parameters)
+        after = self._reason_after_update(state.parameters, parameters)
         if isinstance(optimizer, RejectsSteps):
             # A step that was tried and rejected leaves the parameters alone, and says nothing about having arrived.
             after = tf.where(optimizer.is_undecided(memory), int(Reason.NONE), after)
@@ -147,7 +176,7 @@ class Step:
             reason = tf.where(active, tf.where(reason != Reason.NONE, reason, after), state.reason)
         else:
             reason = tf.where(blocked, reason, after)
-        return new._replace(reason=reason)
+        return new._replace(reason=reason), evaluation, gradients, before
 
     def observe(self, state: TrainState, setting: Setting, batch: Batch, moment: Moment) -> Record:
         """Return what row `step` holds, as tensors: loss, gradient_norm, learning_rate, and what `recorded` names.
@@ -155,19 +184,9 @@ class Step:
         `reason` says which rule of the kind that looks at loss and gradient holds here.
         """
         evaluation, gradients = self._differentiate(state, setting, batch, moment)
-        record: Record = {
-            "step": state.step,
-            "loss": evaluation.loss,
-            "gradient_norm": gradient_norm(gradients) if gradients else tf.zeros_like(evaluation.loss),
-            "learning_rate": _first(self._rate(state, setting, moment)),
-            "loss_before": state.last_loss,
-            "reason": self._judge(evaluation, gradients, moment, check_gradient=True),
-        }
-        if state.epoch_loss:
-            record["loss_epoch"] = state.epoch_loss[0] / state.epoch_loss[1]
-        if self.recorded.parameters:
-            values = self.objective.reported(state.parameters, setting)
-            record["parameters"] = dict(values)
+        reason = self._reason_before_update(evaluation, gradients, moment, check_gradient=True)
+        record = self.observe_state(state, setting)
+        record |= self._observe_evaluation(state, setting, moment, evaluation, gradients, reason)
         if self.recorded.gradients:
             record["gradients"] = dict(zip(self.objective.trainable_names, gradients, strict=True))
         scope = evaluation.scope.adding(
@@ -181,6 +200,33 @@ class Step:
             record[name] = formula(scope)
         return record
 
+    def observe_state(self, state: TrainState, setting: Setting) -> Record:
+        """Return the part of `observe` that needs no evaluation; "loss" and the like hold their places in it."""
+        nothing = tf.zeros([], self.objective.dtype)
+        record: Record = {"step": state.step, "loss": nothing, "gradient_norm": nothing}
+        record |= {"learning_rate": nothing, "loss_before": state.last_loss, "reason": state.reason}
+        if state.epoch_loss:
+            record["loss_epoch"] = state.epoch_loss[0] / state.epoch_loss[1]
+        if self.recorded.parameters:
+            record["parameters"] = dict(self.objective.reported(state.parameters, setting))
+        return record
+
+    def _observe_evaluation(
+        self,
+        state: TrainState,
+        setting: Setting,
+        moment: Moment,
+        evaluation: Evaluation,
+        gradients: Sequence[tf.Tensor],
+        reason: tf.Tensor,
+    ) -> Record:
+        return {
+            "loss": evaluation.loss,
+            "gradient_norm": gradient_norm(gradients) if gradients else tf.zeros_like(evaluation.loss),
+            "learning_rate": _first(self._rate(state, setting, moment)),
+            "reason": reason,
+        }
+
     def observe_after(self, state: TrainState, setting: Setting, batch: Batch, moment: Moment) -> Record:
         """Return the `after` formulas: the state's parameters on the batch that the last update saw."""
         evaluation = self.objective.evaluate(state.parameters, state.model_state, setting, batch, moment, training=True)
@@ -188,11 +234,11 @@ class Step:
         return {name: formula(scope) for name, formula in self.recorded.after.items()}
 
     def end_epoch(self, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
-        """Return the state after the rules that look once an epoch have looked at `record`."""
+        """Return the state after the rules that are applied once an epoch, to `record`."""
         if self.patience is not None:
-            state = look_patiently(self.patience, state, record, is_epoch_end)
+            state = apply_patience(self.patience, state, record, is_epoch_end)
         if self.plateau is not None:
-            state = look_for_plateau(self.plateau, state, record, is_epoch_end)
+            state = apply_plateau(self.plateau, state, record, is_epoch_end)
         return state
 
     def _differentiate(
@@ -206,13 +252,13 @@ class Step:
             target = evaluation.loss if scale is None else evaluation.loss * scale
         gradients = list(tape.gradient(target, state.parameters))
         own = self.objective.own_gradients(evaluation.scope) if self.objective.own_gradients is not None else {}
-        for at, name in enumerate(self.objective.trainable_names):
+        for index, name in enumerate(self.objective.trainable_names):
             if name in own:
-                gradients[at] = own[name] if scale is None else own[name] * scale
-            elif gradients[at] is None:
+                gradients[index] = own[name] if scale is None else own[name] * scale
+            elif gradients[index] is None:
                 if self.requires_gradients:
                     raise NoGradientError(name)
-                gradients[at] = tf.zeros_like(state.parameters[at])
+                gradients[index] = tf.zeros_like(state.parameters[index])
         # What a parameter is looked up in, by rows, has its gradient by rows.
         return evaluation, tuple(tf.convert_to_tensor(gradient) for gradient in gradients)
 
@@ -234,7 +280,7 @@ class Step:
             rate = rate * state.plateau.factor  # type: ignore[union-attr]
         return rate
 
-    def _judge(
+    def _reason_before_update(
         self,
         evaluation: Evaluation,
         gradients: Sequence[tf.Tensor],
@@ -243,7 +289,7 @@ class Step:
         check_gradient: bool,
         scale: float | None = None,
     ) -> tf.Tensor:
-        """The Reason not to make the update that comes next, from the most to the least serious."""
+        """Return the Reason not to make the update that comes next; of several the most serious."""
         rules, loss = self.rules, evaluation.loss
         reason = tf.constant(Reason.NONE, tf.int32)
         norm: tf.Tensor = None
@@ -264,8 +310,8 @@ class Step:
             reason = tf.where(all_finite([loss]), reason, int(Reason.LOSS_NOT_FINITE))
         return reason
 
-    def _judge_update(self, old: Sequence[tf.Tensor], new: Sequence[tf.Tensor]) -> tf.Tensor:
-        """The Reason to stop after an update has been made."""
+    def _reason_after_update(self, old: Sequence[tf.Tensor], new: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return the Reason to stop after an update has been made."""
         reason = tf.constant(Reason.NONE, tf.int32)
         if self.rules.parameter_change_below is not None:
             changes = [tf.reduce_max(tf.abs(b - a)) for a, b in zip(old, new, strict=True) if a.shape.num_elements()]
@@ -281,8 +327,12 @@ class Step:
         return tf.logical_not(all_finite(parameters)) if self.rules.non_finite else None
 
 
+def _loss_scale(optimizer: Any) -> float | None:
+    return optimizer.loss_scale_factor if isinstance(optimizer, ScalesLoss) else None
+
+
 def _first(rates: tf.Tensor) -> tf.Tensor:
-    """The rate to show where groups of parameters have their own."""
+    """Return the rate to show where groups of parameters have their own."""
     return rates if rates.shape.rank == 0 else rates[0]
 
 

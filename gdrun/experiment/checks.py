@@ -13,7 +13,8 @@ from itertools import chain, islice
 from gdrun.config.name_scopes import ConfigNames, Use
 from gdrun.config.section import MAX_LISTED_FORMULAS, num_texts
 from gdrun.config.source import Node
-from gdrun.errors import ConfigPath, Problem
+from gdrun.errors import ConfigPath, FormulaError, Problem
+from gdrun.formula.nodes import FunctionDefinition, NamedCallNode, walk
 from gdrun.formula.parse import Expression, check_names, parse
 from gdrun.formula.table import TABLE
 from gdrun.suggest import unknown
@@ -44,11 +45,16 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
         # Formulas that are only numbers have no names.
         if 1 <= num_texts(use.formula) <= MAX_LISTED_FORMULAS:
             parsed.append((use, parse(use.formula)))
+    of_names = [problem for use, expression in parsed for problem in _call_problems(use, expression, names.functions)]
+    of_names += [problem for use, expression in parsed for problem in _name_problems(use, expression, names, root)]
+    used, reached = _used_names(experiment, parsed)
+    if any(problem.path[0] in ("define", "loss", "model") for problem in of_names):
+        reached = None  # a name that is misspelt there may stand for any parameter
     problems = chain(
-        (problem for use, expression in parsed for problem in _name_problems(use, expression)),
+        of_names,
         _hidden_names(names, parsed),
         _clashes(experiment),
-        experiment.model.problems(*_used_names(experiment, parsed), trains=experiment.optimizer.trains),
+        experiment.model.problems(used, reached, trains=experiment.optimizer.trains),
         _data(experiment),
         _loss(experiment, names, {use.path: expression for use, expression in parsed}),
         _metrics(experiment, names),
@@ -62,25 +68,61 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
     return list(islice(problems, MAX_PROBLEMS))
 
 
-def _name_problems(use: Use, expression: Expression) -> Iterator[Problem]:
+def _name_problems(use: Use, expression: Expression, known: ConfigNames, root: Node) -> Iterator[Problem]:
     if use.names is None:
         return
     # Only unknown names, and not all of them: each suggestion takes time.
-    names = tuple(name for name in expression.names_at if name[0] not in use.names and name[0] != "pi")[:MAX_UNKNOWN]
+    usual = (*use.names, "pi")
+    names = tuple(
+        name for name in expression.names_at if name[0] not in usual and not _may_be_of_a_layer(name[0], use, known)
+    )[:MAX_UNKNOWN]
     calls = tuple(call for call in expression.calls_at if call[0] not in TABLE and call[0] not in use.callables)
     if not names and not calls:
         return
     unknown = replace(expression, names_at=names, calls_at=calls[:MAX_UNKNOWN])
     for error in check_names(unknown, use.names, use.callables):
         problem = error.problem(use.path)
-        early = next((name for name in use.later if error.message == f"unknown name '{name}'"), None)
+        if use.key:
+            problem = replace(problem, offset=None, length=None, key=True)
+        early = next(
+            (name for name in use.later if error.message.startswith("unknown ") and f"'{name}'" in error.message), None
+        )
         if early is None:
             yield problem
-        elif early == use.path[-1] or (len(use.path) > 1 and early == use.path[1]):
+        elif early in (str(step).partition("(")[0] for step in use.path[1:]):
             yield replace(problem, message=f"'{early}' is defined by itself", hint=None)
         else:
             hint = f"{_IN_ORDER[str(use.path[0])]} are evaluated in order; move '{early}' above this"
+            here, there = root.at(use.path), root.at((*use.path[:-1], early))
+            if here is not None and there is not None and here.span.source.name != there.span.source.name:
+                hint = (
+                    f"this line is inherited; in {there.span.source.name} write '{early}' and below it '{use.path[-1]}'"
+                )
             yield replace(problem, message=f"'{early}' is not known yet", hint=hint)
+
+
+def _may_be_of_a_layer(name: str, use: Use, known: ConfigNames) -> bool:
+    """Return whether `name` may be a parameter, dense1.kernel, of a model whose parameters only building shows."""
+    owner, dot, _ = name.partition(".")
+    if not dot or known.parameters is not None or use.path[0] in ("constants", "data", "optimizer"):
+        return False
+    return owner in known.networks if known.networks else owner not in (use.names or ())
+
+
+def _call_problems(use: Use, expression: Expression, functions: Mapping[str, FunctionDefinition]) -> Iterator[Problem]:
+    """Yield calls of the config's own functions whose arguments do not fit, and networks that are given keywords."""
+    for node in walk(expression.root) if functions or use.callables else ():
+        if isinstance(node, NamedCallNode) and node.name in use.callables:
+            try:
+                if node.name in functions:
+                    functions[node.name].pair(node)
+                elif node.keywords:
+                    raise FormulaError(
+                        f"{node.name} takes no keyword arguments", offset=node.offset, length=node.length
+                    )
+            except FormulaError as error:
+                path, error.offset = expression.locate(error.offset or 0)
+                yield error.problem((*use.path, *path))
 
 
 def _hidden_names(names: ConfigNames, parsed: list[tuple[Use, Expression]]) -> Iterator[Problem]:
@@ -112,11 +154,12 @@ def _clashes(experiment: Experiment) -> Iterator[Problem]:
     owner: dict[str, ConfigPath] = {}
     for path, names in sections:
         is_loop = len(path) == 3 and path[0] == "define"
-        for name in names:
+        for key in names:
+            name = key.partition("(")[0]
             if name in owner:
                 there = ".".join(map(str, owner[name]))
                 hint = "give one of them another name"
-                yield Problem(f"the name '{name}' is taken by {there}", (*path, name), hint, key=True)
+                yield Problem(f"the name '{name}' is taken by {there}", (*path, key), hint, key=True)
             elif not is_loop:
                 # Names within a loop are its own: another loop may have the same.
                 owner[name] = (*path, name)
@@ -134,7 +177,9 @@ def _used_names(
     of_loss = [
         expression.names for use, expression in parsed if use.path[0] in ("define", "loss") or use.path[1] == "formula"
     ]
-    return used, frozenset().union(*of_loss)
+    section = experiment.gradients
+    by_hand = section.of.keys() if section is not None and section.use else ()
+    return used, frozenset(by_hand).union(*of_loss)
 
 
 def _data(experiment: Experiment) -> Iterator[Problem]:
@@ -202,10 +247,6 @@ def _schedule(experiment: Experiment) -> Iterator[Problem]:
         if data is None and getattr(schedule, key) is not None:
             yield Problem(f"{key} is about examples, but there is no data", ("schedule", key), key=True)
     size, examples = schedule.batch_size, None if data is None else data.num_training_examples()
-    if size is not None and examples is not None and size > examples:
-        message = f"batch_size is {size:g}, but the training data has {examples} examples"
-        hint = "leave batch_size out to use all of them at once"
-        yield Problem(message, ("schedule", "batch_size"), hint)
     watchable = list(experiment.computed_names)
     if size is not None and examples is None:
         watchable.append("loss_epoch")
@@ -242,7 +283,19 @@ def _parameters(experiment: Experiment, names: ConfigNames) -> Iterator[Problem]
         yield from experiment.gradients.problems(names.parameters)
     for section, expected in (("parameters", experiment.expect.parameters), ("gradients", experiment.expect.gradients)):
         for name in expected:
-            yield from unknown("parameter", name, names.parameters, ("expect", section, name))
+            yield from _unknown_in(name, names.parameters, "parameter", ("expect", section, name))
+
+
+def _unknown_in(key: str, names: Iterable[str], what: str, path: ConfigPath) -> Iterator[Problem]:
+    """Yield the unknown names in a key of `expect`, which is a name or a formula of names, W[0, 1]."""
+    names = list(names)
+    try:
+        used = {key} if key in names else parse(key).names - {"pi"}
+    except FormulaError as error:
+        yield replace(error.problem(path), offset=None, length=None, key=True)
+        return
+    for name in sorted(used):
+        yield from unknown(what, name, names, path)
 
 
 def _expect(experiment: Experiment, names: ConfigNames, root: Node) -> Iterator[Problem]:
@@ -257,8 +310,8 @@ def _expect(experiment: Experiment, names: ConfigNames, root: Node) -> Iterator[
             path: ConfigPath = ("expect", "trace", position)
             node = root.at((*path, "values"))
             for name in row.values:
-                if name not in columns and "." not in name:
-                    yield from unknown("column", name, columns, (*path, *(("values",) if node else ()), name))
+                if "." not in name:
+                    yield from _unknown_in(name, columns, "column", (*path, *(("values",) if node else ()), name))
     if expect.predictions is not None and names.inputs is not None:
         for name in expect.predictions.inputs:
             yield from unknown("input", name, names.inputs, ("expect", "predictions", name))

@@ -134,7 +134,7 @@ class Expect(Section):
     loss: Expected | None = None
     """The loss over the whole training set at the final parameters."""
     parameters: dict[str, Expected] = Field(default_factory=dict)
-    """Final parameters."""
+    """Final parameters, or parts and formulas of them: `W`, `W[0, 1]`, `dense1.kernel[:3]`, `norm(W)`."""
     metrics: dict[str, Expected] = Field(default_factory=dict)
     """Final metrics: r2, validation_loss, validation_accuracy, ..."""
     trace: Annotated[tuple[TraceRow, ...], Field(max_length=4096)] = ()

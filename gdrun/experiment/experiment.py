@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, Tag, model_validator
+from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.custom import CustomSection
 from gdrun.config.section import Count, Formula, Identifier, PositiveInteger, Section, Whole, by_form
 from gdrun.data import Data
-from gdrun.errors import ConfigPath, Problem
+from gdrun.errors import ConfigPath, FormulaError, Problem
+from gdrun.formula.nodes import FunctionDefinition
+from gdrun.formula.parse import check_name, parse_function
 from gdrun.losses import Loss, default_loss
 from gdrun.losses.base import LossSection
 from gdrun.metric_names import MetricName
@@ -57,6 +59,32 @@ class RepeatedDefinition(Section):
         return self
 
 
+def is_function(key: str) -> bool:
+    """Return whether a key of `define` is the head of a function, f(p), and not the name of a value."""
+    return "(" in key
+
+
+def _definition_key(key: str) -> str:
+    problem = None
+    try:
+        if is_function(key):
+            parse_function(key, 0)
+        else:
+            problem = check_name(key)
+    except FormulaError as error:
+        problem = error
+    if problem is not None:
+        raise PydanticCustomError("identifier", "{reason}", {"reason": problem.message, "hint": problem.hint})
+    return key
+
+
+DefinitionKey = Annotated[
+    str,
+    AfterValidator(_definition_key),
+    WithJsonSchema(
+        {"title": "a name, or f(p, q=2)", "type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_]{0,63}(\(.*\))?$"}
+    ),
+]
 Definition = Annotated[
     Annotated[Formula, Tag("<scalar>")] | Annotated[RepeatedDefinition, Tag("<mapping>")], by_form("scalar", "mapping")
 ]
@@ -76,16 +104,18 @@ class Experiment(Section):
     constants, data, split, initial values by formula, batches, for the numbers of a notebook with np.random.seed."""
     precision: Literal["float32", "float64"] = "float32"
     """Floating-point type of data, parameters and arithmetic."""
-    compile: Literal["xla", "graph", "eager"] = "xla"
-    """xla: fastest; graph: the digits of eager TensorFlow; eager: one operation at a time, for debugging."""
+    compile: Literal["auto", "xla", "graph", "eager"] = "auto"
+    """auto: xla, or graph where the config is faster so; xla: fused programs; graph: the digits of eager TensorFlow;
+    eager: one operation at a time, for debugging."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|gpu(:\d+)?)$")] = "auto"
     """Device that computes; auto: a GPU if there is one."""
     constants: dict[Identifier, Formula] = Field(default_factory=dict)
     """Named values, evaluated once in float64, usable in every formula."""
     data: Data | None = None
     """Source of the examples; none: the model's formula is the objective."""
-    define: dict[Identifier, Definition] = Field(default_factory=dict)
-    """Named intermediate values, evaluated where they are used, in model, loss, record, stop."""
+    define: dict[DefinitionKey, Definition] = Field(default_factory=dict)
+    """Named intermediate values, evaluated where they are used, in model, loss, record, stop; and functions with
+    arguments, `f(p, q=2): p**2 + q`, for the lines below and all other formulas."""
     model: Model
     """The model, which turns inputs into predictions."""
     loss: Loss | None = None
@@ -106,6 +136,20 @@ class Experiment(Section):
     """Expected results, which `gdrun check` asserts."""
     sweep: Sweep = Field(default_factory=Sweep)
     """The sweep that `gdrun sweep` makes when its command line names no axis; `train` ignores it."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key, value in self.define.items():
+            if is_function(key) and isinstance(value, RepeatedDefinition):
+                raise PydanticCustomError(
+                    "function", "a function of define is one formula, not a loop: '{key}'", {"key": key}
+                )
+        return self
+
+    def functions(self) -> dict[str, FunctionDefinition]:
+        """Return the functions of `define` by the names they are called by."""
+        functions = [parse_function(key, value) for key, value in self.define.items() if is_function(key)]
+        return {function.name: function for function in functions}
 
     @property
     def objective_loss(self) -> LossSection:

@@ -10,7 +10,7 @@ from gdrun.config.name_scopes import MOMENT, ConfigNames, Phase, Use, in_order
 from gdrun.data import DataSection
 from gdrun.errors import ConfigPath
 
-from .experiment import Experiment, RepeatedDefinition
+from .experiment import Experiment, RepeatedDefinition, is_function
 
 GIVEN_WHILE_RUNNING = ("loss", "gradient_norm", "learning_rate")
 """Names of running values in record and stop formulas; they would hide the same names of the config."""
@@ -24,10 +24,11 @@ def names_of(experiment: Experiment) -> ConfigNames:
         inputs=() if data is None else data.names_of_inputs(),
         has_target=data is not None and data.has_target,
         has_weights=data is not None and data.has_weights,
-        definitions=tuple(experiment.define),
+        definitions=tuple(key for key in experiment.define if not is_function(key)),
         parameters=model.parameter_names(),
         parameters_in_formulas=model.parameters_in_formulas(),
         networks=model.network_names(),
+        functions=experiment.functions(),
         outputs=model.output_names(),
     )
 
@@ -90,20 +91,27 @@ def _derived(data: DataSection, path: ConfigPath, names: ConfigNames) -> Iterato
 
 
 def _define(define: Mapping[str, Any], names: ConfigNames) -> Iterator[Use]:
-    everything = tuple(define)
+    everything = tuple(key.partition("(")[0] for key in define)
+    by_key = {function.key: function for function in names.functions.values()}
     for position, (name, value) in enumerate(define.items()):
-        later = everything[position:]
+        later, above = everything[position:], everything[:position]
         usual = names.in_formulas
-        visible = None if usual is None else (*usual, *everything[:position], *names.prediction)
+        values = tuple(other for other in above if other not in names.functions)
+        visible = None if usual is None else (*usual, *values, *names.prediction)
+        callables = (*names.networks, *(other for other in above if other in names.functions))
+        if name in by_key:
+            for default in by_key[name].defaults.values():
+                yield Use(("define", name), default.text, visible, callables, later, key=True)
+            visible = None if visible is None else (*visible, *by_key[name].parameters)
         if not isinstance(value, RepeatedDefinition):
-            yield Use(("define", name), value, visible, names.networks, later)
+            yield Use(("define", name), value, visible, callables, later)
             continue
-        yield Use(("define", name, "start"), value.start, visible, names.networks, later)
+        yield Use(("define", name, "start"), value.start, visible, callables, later)
         inner = None if visible is None else (*visible, name, "i")
         own = tuple(value.define)
         for place, (key, formula) in enumerate(value.define.items()):
-            above = None if inner is None else (*inner, *own[:place])
-            yield Use(("define", name, "define", key), formula, above, names.networks, (*own[place:], *later[1:]))
+            known = None if inner is None else (*inner, *own[:place])
+            yield Use(("define", name, "define", key), formula, known, callables, (*own[place:], *later[1:]))
         inner = None if inner is None else (*inner, *own)
         for key, formula in (("repeat", value.repeat), ("while", value.while_)):
-            yield Use(("define", name, key), formula, inner, names.networks, later[1:])
+            yield Use(("define", name, key), formula, inner, callables, later[1:])

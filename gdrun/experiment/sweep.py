@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
-from gdrun.config.section import PositiveInteger, Section, ShortSection, Whole
+from gdrun.config.section import PositiveInteger, Section, ShortSection, Whole, check_integer
 
 Space = Annotated[
     Any,  # `axes` reads it from the tree of values with places, for messages that point into its text
@@ -18,6 +19,25 @@ Space = Annotated[
 """The values that one key takes."""
 
 Spaces = dict[str, Space]
+
+
+def _lane_count(value: Any) -> Any:
+    value = check_integer(value)
+    if value in ("auto", "off") or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise PydanticCustomError("lanes", "lanes is a number of trials from 1, auto, or off")
+
+
+LaneCount = Annotated[
+    Any,
+    AfterValidator(_lane_count),
+    WithJsonSchema(
+        {
+            "title": "auto, off or a number of trials",
+            "anyOf": [{"enum": ["auto", "off"]}, {"type": "integer", "minimum": 1}],
+        }
+    ),
+]
 
 
 class Search(ShortSection):
@@ -57,5 +77,8 @@ class Sweep(Section):
     """Metric that trials are ranked by: loss, validation_loss, or a metric such as accuracy."""
     direction: Literal["auto", "minimize", "maximize"] = "auto"
     """auto: maximize for accuracy, precision, recall, r2 and their like, else minimize."""
+    lanes: LaneCount = "auto"
+    """Trials that train side by side in one program: auto: as many as pay; a number: at most so many, rounded up to a
+    multiple of 16; off: one after the other."""
     value: Literal["final", "best"] = "final"
     """Value of the metric that counts for a trial: the one at its end, or the best that was recorded."""

@@ -7,9 +7,11 @@ stand here.
 from __future__ import annotations
 
 import copy
+import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from math import pi
 from typing import Any, Protocol
 from zlib import crc32
@@ -17,10 +19,20 @@ from zlib import crc32
 import numpy as np
 
 from gdrun.errors import FormulaError
+from gdrun.suggest import did_you_mean
 
 from . import nodes, numpy_ops
 from .failures import Unconnected, inside
-from .nodes import LOOP_COUNTER, UNROLLED_ROUNDS, Definition, Expression, FormulaNode, LoopDefinition
+from .nodes import (
+    EAGER_ROUNDS,
+    LOOP_COUNTER,
+    UNROLLED_ROUNDS,
+    Definition,
+    Expression,
+    FormulaNode,
+    FunctionDefinition,
+    LoopDefinition,
+)
 from .table import DERIVATIVES, OF_TWO_VALUES, TABLE, Function
 
 
@@ -30,6 +42,10 @@ class Ops(Protocol):
     @property
     def concrete(self) -> bool:
         """True where values can be looked at while a formula is evaluated."""
+
+    @property
+    def exact(self) -> Ops:
+        """The table with what is known before the run in float64, for counts, shapes and indices."""
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -62,9 +78,10 @@ class Scope:
     TensorFlow graph is of no use in another.
 
     Args:
-        values: by name; parameters of networks under dotted names ("net.dense1.kernel"), which formulas cannot spell.
+        values: by name; parameters of networks under dotted names ("net.dense1.kernel").
         definitions: `define:`, evaluated on demand; a value of the same name goes before.
-        functions: networks, called as function(scope, *arguments); they read their parameters from the scope.
+        functions: networks, called as function(scope, *arguments), which read their parameters from the scope; and
+            functions of `define:`.
         outputs: what is computed from the other names, as function(scope), on demand: predictions and the loss. Where a
             derivative varies one of the other names, they are computed again.
         ops: numpy_ops.table(...) or tensorflow_ops.table(...).
@@ -77,7 +94,7 @@ class Scope:
         values: Mapping[str, Any],
         *,
         definitions: Mapping[str, Definition] | None = None,
-        functions: Mapping[str, Callable[..., Any]] | None = None,
+        functions: Mapping[str, Callable[..., Any] | FunctionDefinition] | None = None,
         outputs: Mapping[str, Callable[[Scope], Any]] | None = None,
         ops: Ops,
         draws: Any = None,
@@ -85,7 +102,7 @@ class Scope:
     ) -> None:
         self.values = values
         self.definitions: Mapping[str, Definition] = definitions or {}
-        self.functions: Mapping[str, Callable[..., Any]] = functions or {}
+        self.functions: Mapping[str, Callable[..., Any] | FunctionDefinition] = functions or {}
         self.outputs: Mapping[str, Callable[[Scope], Any]] = outputs or {}
         self.ops = ops
         self.draws = draws
@@ -116,24 +133,25 @@ class Scope:
             self._memory[name] = value = self._define(name)
             return value
         if name in self.outputs:
-            with self._opened(name):
+            with self.opened(name):
                 self._memory[name] = value = self.ops.lift(self.outputs[name](self))
             return value
         if name == "pi":
             return pi
-        raise FormulaError(f"unknown name {name!r}")
+        dotted = [other for other in self.values if "." in other]
+        raise FormulaError(f"unknown name {name!r}", hint=did_you_mean(name, dotted, allowed="parameters of layers"))
 
     def _define(self, name: str) -> Any:
         loop = self._loops.get(name)
         section = ("define",) if loop is None else ("define", loop, "define")
-        with self._opened(name), inside(name, section=section):
+        with self.opened(name), inside(name, section=section):
             definition = self.definitions[name]
             if isinstance(definition, LoopDefinition):
                 return run_loop(name, definition, self)
             return evaluate(definition, self, owner=name if loop is None else f"{loop}.{name}")
 
     @contextmanager
-    def _opened(self, name: str) -> Iterator[None]:
+    def opened(self, name: str) -> Iterator[None]:
         if name in self._open:
             raise FormulaError(f"{name!r} is defined by itself")
         self._open.add(name)
@@ -186,9 +204,8 @@ def evaluate(expression: Expression, scope: Scope, *, owner: str = "") -> Any:
         FormulaError: values that do not fit, with the operator's place and the shapes. If a definition is at fault, the
             error is a LocatedFormulaError in ("define", name).
     """
-    evaluator = _Evaluator(scope, owner)
     try:
-        return evaluator.value(expression.root) if not expression.elements else evaluator.listed(expression)
+        return _Evaluator(scope, owner).whole(expression)
     except FormulaError as error:
         vars(error)["ag_pass_through"] = True  # or TensorFlow's autograph turns it into an error of its own
         raise
@@ -226,17 +243,26 @@ _COUNTS = frozenset({"num", "depth", "repeats", "n", "k"})
 
 
 class _Evaluator:
-    def __init__(self, scope: Scope, owner: str) -> None:
+    def __init__(
+        self, scope: Scope, owner: str, *, ops: Ops | None = None, arguments: Mapping[str, Any] | None = None
+    ) -> None:
         self.scope = scope
-        self.ops = scope.ops
+        self.ops = ops or scope.ops
         self.owner = owner
+        self.arguments = arguments or {}
+        """Those of the function whose body is evaluated; they go before the names of the scope."""
 
-    def listed(self, expression: Expression) -> Any:
-        """Evaluate a nested list from YAML; its errors are placed in the element they come from."""
+    @cached_property
+    def exact(self) -> _Evaluator:
+        """The same for counts, shapes and indices."""
+        return _Evaluator(self.scope, self.owner, ops=self.ops.exact, arguments=self.arguments)
+
+    def whole(self, expression: Expression) -> Any:
+        """Evaluate a formula; errors of a nested list from YAML are placed in the element they come from."""
         try:
             return self.value(expression.root)
         except FormulaError as error:
-            if error.offset is None or getattr(error, "section", None) is not None:
+            if not expression.elements or error.offset is None or getattr(error, "section", None) is not None:
                 raise
             path, error.offset = expression.locate(error.offset)
             with inside(*path):
@@ -246,6 +272,8 @@ class _Evaluator:
         match node:
             case nodes.NumberNode():
                 return node.value
+            case nodes.NameNode(name=name) if name in self.arguments:
+                return self.arguments[name]
             case nodes.NameNode():
                 return self.guard(node, node.name, lambda: self.scope[node.name])
             case nodes.OperationNode():
@@ -258,10 +286,12 @@ class _Evaluator:
                 return self.sequence(node)
             case nodes.ComparisonNode():
                 return self.comparison(node)
-            case nodes.NetworkCallNode():
-                return self.network(node)
+            case nodes.NamedCallNode():
+                return self.named_call(node)
             case nodes.FlagNode():
                 return float(node.value)
+        if isinstance(node, nodes.TextNode):
+            raise self.error(node, "a text has no value", "only einsum takes a text, its indices")
         raise self.error(node, "None has no value", "None only stands in an index")
 
     def error(self, node: FormulaNode, message: str, hint: str | None = None) -> FormulaError:
@@ -318,17 +348,33 @@ class _Evaluator:
         values = tuple(self.value(item) for item in node.items)
         return self.guard(node, "a list", lambda: self.ops.call("stack", {"values": values}), values)
 
-    def network(self, node: nodes.NetworkCallNode) -> Any:
+    def named_call(self, node: nodes.NamedCallNode) -> Any:
         if node.name not in self.scope.functions:
             raise FormulaError(f"unknown function {node.name!r}", offset=node.offset, length=len(node.name))
+        function = self.scope.functions[node.name]
+        if isinstance(function, FunctionDefinition):
+            return self.defined(node, function)
+        if node.keywords:
+            raise self.error(node.keywords[0][1], f"{node.name} takes no keyword arguments")
         arguments = tuple(self.value(argument) for argument in node.arguments)
         place = {} if node.index is None else {"index": self.index_item(node.index)}
-        function = self.scope.functions[node.name]
         return self.guard(node, node.name, lambda: function(self.scope, *arguments, **place), arguments)
+
+    def defined(self, node: nodes.NamedCallNode, function: FunctionDefinition) -> Any:
+        """Evaluate a function's body with its arguments; its errors are placed in the body."""
+        arguments = {name: self.value(argument) for name, argument in function.pair(node).items()}
+        for name, default in function.defaults.items():
+            if name not in arguments:
+                arguments[name] = evaluate(default, self.scope, owner=f"define.{function.name}.{name}")
+        body = _Evaluator(self.scope, f"{self.owner}/{node.name}{node.ordinal}", ops=self.ops, arguments=arguments)
+        with self.scope.opened(f"{node.name}()"), inside(function.key, section=("define",)):
+            return body.whole(function.body)
 
     def index(self, node: nodes.IndexNode) -> Any:
         value = self.value(node.value)
         items = tuple(self.index_item(item) for item in node.items)
+        if isinstance(value, tuple):  # arrays of several shapes, from clip_by_global_norm
+            return self.guard(node, "the index", lambda: operator.itemgetter(*items)(value))
         return self.guard(node, "the index", lambda: self.ops.index(value, items), (value,))
 
     def index_item(self, node: FormulaNode) -> Any:
@@ -340,7 +386,7 @@ class _Evaluator:
             case nodes.SliceNode():
                 ends = (node.start, node.stop, node.step)
                 return slice(*(None if end is None else self.integer(end, "a slice") for end in ends))
-        value = self.value(node)
+        value = self.exact.value(node)
         if isinstance(node, nodes.FlagNode) or (self.ops.is_host(value) and np.asarray(value).dtype == np.bool_):
             raise self.error(node, "a truth value is no index: the result's shape would change", "use where(...)")
         if self.ops.is_host(value) and not np.shape(value):
@@ -386,10 +432,16 @@ class _Evaluator:
                 return shape
             case "axis":
                 return self.integers(node, what)
+            case "end":
+                return self.exact.value(node)
+            case "text":
+                if not isinstance(node, nodes.TextNode):
+                    raise self.error(node, f"{what} are letters in quotes", "as in einsum('ij,jk->ik', A, B)")
+                return node.text
         return self.value(node)
 
     def static(self, node: FormulaNode, what: str) -> Any:
-        value = self.value(node)
+        value = self.exact.value(node)
         if not self.ops.is_host(value) or np.size(value) != 1:
             hint = OF_TWO_VALUES.get(what.removeprefix("axis of "))
             raise self.error(node, f"{what} must be one number that is known before the run", hint)
@@ -401,7 +453,7 @@ class _Evaluator:
     def integers(self, node: FormulaNode, what: str) -> int | tuple[int, ...]:
         if isinstance(node, nodes.ListNode):
             return tuple(self.integer(item, what) for item in node.items)
-        value = self.value(node)
+        value = self.exact.value(node)
         if self.ops.is_host(value) and np.ndim(value) == 1:
             return tuple(_whole(item, what, node) for item in np.asarray(value).tolist())
         return self.integer(node, what)
@@ -427,7 +479,10 @@ class _Evaluator:
         value = self.value(name)
 
         def compute(watched: Any) -> Any:
-            inner = _Evaluator(self.scope.child({name.name: watched}), self.owner)
+            other, arguments = {name.name: watched}, self.arguments
+            if name.name in arguments:
+                other, arguments = {}, {**arguments, **other}
+            inner = _Evaluator(self.scope.child(other), self.owner, ops=self.ops, arguments=arguments)
             return inner.value(parts["expr"])
 
         def derive() -> Any:
@@ -474,10 +529,21 @@ def run_loop(name: str, loop: LoopDefinition, scope: Scope) -> Any:
     Raises:
         FormulaError: as `evaluate`, or if the condition is not one truth value.
     """
-    for used in loop.names - {name, LOOP_COUNTER}:
+    for used in _names_behind(loop, scope) - {name, LOOP_COUNTER}:
         if used in scope.definitions or used in scope.outputs:
             scope[used]  # once, outside the loop: a value traced inside a compiled loop could not be shared
     return _LoopRunner(name, loop, scope).run()
+
+
+def _names_behind(loop: LoopDefinition, scope: Scope) -> frozenset[str]:
+    """Return the names that a loop uses, also those of the functions it calls."""
+    names, calls = set(loop.names), list(loop.functions)
+    while calls:
+        function = scope.functions.get(calls.pop())
+        if isinstance(function, FunctionDefinition):  # each calls only those above it, so this ends
+            names |= function.names
+            calls += [called for part in function.parts for called in part.functions]
+    return frozenset(names)
 
 
 class _LoopRunner:
@@ -522,8 +588,11 @@ class _LoopRunner:
                 still = going if still is True else self.ops.operate("logical_and", still, going)
             safe = state if still is True else self.ops.operate("where", still, state, start)
             following = self.repeat(safe, counter)
-            compiled = not (self.ops.concrete or (still is True and self.ops.is_host(following)))
-            if compiled and self.loop.rounds > UNROLLED_ROUNDS:
+            # Rounds that are made one by one cost 10 ms each where they can be differentiated: of a long loop only the
+            # first ones are, which end early where the condition says so and show mistakes with their values.
+            unrolled = EAGER_ROUNDS if self.ops.concrete else 0
+            compiled = not (still is True and self.ops.is_host(following)) and round_ >= unrolled
+            if compiled and self.loop.rounds > max(UNROLLED_ROUNDS, unrolled):
                 goes_on = None if self.loop.while_ is None else self.goes_on
                 rest = range(round_, self.loop.rounds)
                 state = self.ops.loop(state, following, rest, self.repeat, goes_on, keep_all=self.loop.keep_all)

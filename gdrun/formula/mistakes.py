@@ -27,6 +27,7 @@ KEYWORDS = frozenset(keyword.kwlist)
 _VALUES = frozenset({"True", "False", "None"})
 _LOGIC = frozenset({"and", "or", "not"})
 _FOREIGN = re.compile(r"//|&&|\|\||:=|=>|->|<>|<<|>>|!(?!=)|[%^&|~;#{}\"'`\\$?]|[^ -~]")
+_INDICES = re.compile(r"(\beinsum\( *)(['\"])[A-Za-z, >-]{1,60}\2")
 _TOKEN = re.compile(
     r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[jJ]?)"
     r"|(?P<attribute>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)"
@@ -61,7 +62,7 @@ _LOOKALIKES = {
     "π": "pi", "≤": "<=", "≥": ">=", "≠": "!=", "∑": "sum", "∂": "grad",
 }  # fmt: skip
 _KEYWORD_MENDS = {
-    "lambda": "a formula defines no functions; name values in define:",
+    "lambda": "write a function in define: f(x): x**2",
     "if": "write where(condition, a, b)",
     "else": "write where(condition, a, b)",
     "for": "work on whole arrays, or write a loop in define:",
@@ -85,12 +86,18 @@ def clean(text: str) -> str:
             hint="name its parts in define:",
         )
     cleaned = re.sub(r"[\n\r\t]", " ", text)
-    if (foreign := _FOREIGN.search(cleaned)) is not None:
+    masked = _without_indices(cleaned)
+    if (foreign := _FOREIGN.search(masked)) is not None:
         raise _foreign(foreign.group(), foreign.start())
     if not cleaned.strip():
         raise FormulaError("the formula is empty", hint="write a number or an expression")
-    _check_brackets(cleaned)
+    _check_brackets(masked)
     return cleaned
+
+
+def _without_indices(text: str) -> str:
+    """Return `text` with a name of the same length in place of einsum's indices in quotes."""
+    return _INDICES.sub(lambda match: match[1] + "x" * (len(match[0]) - len(match[1])), text)
 
 
 def _foreign(written: str, offset: int) -> FormulaError:
@@ -132,6 +139,7 @@ def mistake(text: str, offset: int | None = None) -> FormulaError:
     Args:
         offset: the place at which Python gave up, shown where no usual mistake is found.
     """
+    text = _without_indices(text)
     error = next(_mistakes(text), None)
     if error is not None:
         return error
@@ -149,7 +157,7 @@ def _mistakes(text: str) -> Iterator[FormulaError]:
     roles: list[str] = []  # of the brackets that are open
     for token in _TOKEN.finditer(text):
         word, offset = token.group(), token.start()
-        if token["attribute"]:
+        if token["attribute"] and is_python(word):
             yield attribute(word, offset)
         if word in KEYWORDS - _VALUES - _LOGIC:
             yield _error(f"{word!r} is not part of formulas", offset, word, _KEYWORD_MENDS.get(word))
@@ -183,6 +191,11 @@ def missing_operator(text: str, offset: int, before: str) -> FormulaError:
 def private_name(word: str, offset: int) -> FormulaError:
     """Return the error of a name that begins with an underscore."""
     return _error(f"{word!r}: a name starts with a letter", offset, word, "rename it")
+
+
+def is_python(written: str) -> bool:
+    """Return whether `owner.name` is an attribute as Python has them, x.T or np.exp, and not a layer's parameter."""
+    return written.rpartition(".")[2] in (*TABLE, "T", "pi", "shape")
 
 
 def attribute(written: str, offset: int) -> FormulaError:

@@ -36,13 +36,20 @@ class NoneNode(FormulaNode):
 
 
 @dataclass(frozen=True, slots=True)
+class TextNode(FormulaNode):
+    """A text in quotes, the indices of `einsum`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class EllipsisNode(FormulaNode):
     """`...` in an index."""
 
 
 @dataclass(frozen=True, slots=True)
 class NameNode(FormulaNode):
-    """A free name."""
+    """A free name; with dots the parameter of a layer, `dense1.kernel`."""
 
     name: str
 
@@ -111,11 +118,16 @@ class CallNode(FormulaNode):
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkCallNode(FormulaNode):
-    """A call of something outside the table: a network of the model."""
+class NamedCallNode(FormulaNode):
+    """A call of something outside the table: a network of the model or a function of `define`.
+
+    `ordinal` counts such calls of one formula from 0, so that the draws of each call are its own.
+    """
 
     name: str
     arguments: tuple[FormulaNode, ...]
+    keywords: tuple[tuple[str, FormulaNode], ...] = ()
+    ordinal: int = 0
     index: FormulaNode | None = None
     """The place in a list of networks, `blocks[i](x)`."""
 
@@ -160,6 +172,10 @@ MAX_ROUNDS = 1_000_000
 UNROLLED_ROUNDS = 8
 """Loops of up to so many rounds are written out in a compiled graph. XLA's compile time grows faster than the rounds
 (0.7 s for 8, 2 s for 16, 6 s for 32 of a two-line body); a compiled loop's does not."""
+
+EAGER_ROUNDS = 16
+"""So many rounds of a loop are made one by one where values can be looked at; those that follow are one compiled loop,
+so that a look at a config takes no time that grows with the rounds."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +249,59 @@ class LoopDefinition:
         return any(part.differentiates for part in self.parts)
 
 
+@dataclass(frozen=True)
+class FunctionDefinition:
+    """A function of `define`: `f(p, q=2): p**2 + q*x`. Its body sees its arguments before all other names.
+
+    Args:
+        name: as formulas call it. key: what is written in the config, "f(p, q=2)".
+        parameters: in order. defaults: of the last ones, evaluated at each call.
+        body: its value.
+    """
+
+    name: str
+    key: str
+    parameters: tuple[str, ...]
+    defaults: Mapping[str, Expression]
+    body: Expression
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        """Its formulas."""
+        return (*self.defaults.values(), self.body)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names it uses beside its arguments."""
+        return (self.body.names - set(self.parameters)).union(*(part.names for part in self.defaults.values()))
+
+    def pair(self, node: NamedCallNode) -> dict[str, FormulaNode]:
+        """Return the argument of each parameter that is given one.
+
+        Raises:
+            FormulaError: at the call; too many, too few, unknown or twice.
+        """
+        usage = f"it is called as {self.key}"
+
+        def refuse(at: FormulaNode, message: str) -> FormulaError:
+            return FormulaError(message, offset=at.offset, length=at.length, hint=usage)
+
+        if len(node.arguments) > len(self.parameters):
+            extra = node.arguments[len(self.parameters)]
+            raise refuse(extra, f"{self.name} takes at most {len(self.parameters)} arguments")
+        paired = dict(zip(self.parameters, node.arguments, strict=False))
+        for keyword, argument in node.keywords:
+            if keyword not in self.parameters:
+                raise refuse(argument, f"{self.name} has no argument '{keyword}'")
+            if keyword in paired:
+                raise refuse(argument, f"{self.name} gets its argument '{keyword}' twice")
+            paired[keyword] = argument
+        for name in self.parameters:
+            if name not in paired and name not in self.defaults:
+                raise refuse(node, f"{self.name} needs its argument '{name}'")
+        return paired
+
+
 Definition = Expression | LoopDefinition
 
 
@@ -248,8 +317,9 @@ def children(node: FormulaNode) -> Iterator[FormulaNode]:
             yield from (part for part in (node.start, node.stop, node.step) if part is not None)
         case CallNode():
             yield from (argument for _, argument in node.arguments)
-        case NetworkCallNode():
+        case NamedCallNode():
             yield from node.arguments if node.index is None else (node.index, *node.arguments)
+            yield from (argument for _, argument in node.keywords)
 
 
 def walk(root: FormulaNode) -> Iterator[FormulaNode]:

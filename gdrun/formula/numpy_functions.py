@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -151,6 +151,16 @@ def clip(x: Array, low: Array, high: Array) -> Array:
     return np.minimum(np.maximum(x, low), high)
 
 
+def clip_by_norm(x: Array, clip_norm: Array, axis: Any = None) -> Array:
+    return x * clip_norm / np.maximum(norm(x, axis=axis, keepdims=True), clip_norm)
+
+
+def clip_by_global_norm(values: Sequence[Array], clip_norm: Array) -> tuple[Array, ...]:
+    arrays, bound = [number(value) for value in values], number(clip_norm)
+    scale = bound / np.maximum(np.sqrt(sum(np.sum(np.abs(array) ** 2) for array in arrays)), bound)
+    return tuple(array * scale for array in arrays)
+
+
 def where(condition: Array, a: Array, b: Array) -> Array:
     parts = truth(condition), number(a), number(b)
     check_size(np.broadcast_shapes(*(part.shape for part in parts)), "the result")
@@ -256,6 +266,69 @@ def length(x: Array) -> int:
 
 def size(x: Array) -> int:
     return np.asarray(x).size
+
+
+def einsum(*operands: Array, subscripts: str) -> Array:
+    check_einsum(subscripts, [np.shape(operand) for operand in operands])
+    return np.einsum(subscripts, *operands, optimize=True)
+
+
+def check_einsum(subscripts: str, shapes: Sequence[Sequence[int]]) -> None:
+    """Refuse subscripts that do not fit the shapes, or whose result would be absurdly large.
+
+    Raises:
+        ValueError: with the reason. FormulaError: for the size.
+    """
+    indices, arrow, result = subscripts.replace(" ", "").partition("->")
+    groups = indices.split(",")
+    if not arrow or len(set(result)) < len(result) or not set(result) <= set("".join(groups)) or "." in subscripts:
+        raise ValueError("write all indices and the result's: 'ij,jk->ik'")
+    if len(groups) != len(shapes):
+        raise ValueError(f"{len(groups)} groups of indices for {len(shapes)} arrays")
+    sizes: dict[str, int] = {}
+    for group, shape in zip(groups, shapes, strict=True):
+        if len(group) != len(shape):
+            raise ValueError(f"'{group}' stands for an array with {len(shape)} axes")
+        for letter, length in zip(group, shape, strict=True):
+            if sizes.setdefault(letter, length) != length:
+                raise ValueError(f"'{letter}' is {sizes[letter]} and {length} long")
+    check_size([sizes[letter] for letter in result], "einsum")
+
+
+def conv1d(x: Array, filters: Array, stride: int = 1, same: bool = False) -> Array:
+    if x.ndim != 3 or filters.ndim != 3:
+        raise ValueError("needs x of 3 axes and filters of 3")
+    return convolved(x, filters, stride, same, np.pad)
+
+
+def conv2d(x: Array, filters: Array, stride: int = 1, same: bool = False) -> Array:
+    if x.ndim != 4 or filters.ndim != 4:
+        raise ValueError("needs x of 4 axes and filters of 4")
+    return convolved(x, filters, stride, same, np.pad)
+
+
+def convolved(x: Any, filters: Any, stride: int, same: bool, padded: Callable[..., Any]) -> Any:
+    """Return the convolution of arrays or tensors, (B, L..., C) by (K..., C, O), as Keras defines it (no flip).
+
+    A sum of products of slices, one a position of the filter: it has derivatives of any order, in XLA and in lanes too.
+    """
+    lengths, widths = tuple(x.shape)[1:-1], tuple(filters.shape)[:-2]
+    if stride < 1 or tuple(x.shape)[-1] != tuple(filters.shape)[-2]:
+        raise ValueError(f"{x.shape[-1]} channels meet filters of {filters.shape[-2]}; the stride is at least 1")
+    if same:
+        missing = [max((-(-n // stride) - 1) * stride + k - n, 0) for n, k in zip(lengths, widths, strict=True)]
+        x = padded(x, [(0, 0), *((total // 2, total - total // 2) for total in missing), (0, 0)])
+        lengths = tuple(x.shape)[1:-1]
+    counts = [(n - k) // stride + 1 for n, k in zip(lengths, widths, strict=True)]
+    if min(counts) < 1:
+        raise ValueError("the filters are longer than x")
+    check_size([int(x.shape[0] or 1), *counts, int(filters.shape[-1])], "the convolution")
+    total: Any = None
+    for place in np.ndindex(*widths):
+        ends = (slice(k, k + (count - 1) * stride + 1, stride) for k, count in zip(place, counts, strict=True))
+        part = x[(slice(None), *ends)] @ filters[place]
+        total = part if total is None else total + part
+    return total
 
 
 def solve(a: Array, b: Array) -> Array:

@@ -63,6 +63,11 @@ class NumpyOps:
     def __init__(self, random: np.random.Generator | np.random.RandomState | None = None) -> None:
         self.random = random
 
+    @property
+    def exact(self) -> NumpyOps:
+        """The same table for counts, shapes and indices; numpy computes everything in float64."""
+        return self
+
     def lift(self, value: Any) -> Any:
         """Accept a value of the scope: a Python number or anything numpy reads as an array of numbers."""
         return value if isinstance(value, float | complex) else _numeric(value)

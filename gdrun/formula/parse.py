@@ -8,6 +8,7 @@ import difflib
 import math
 import re
 from collections.abc import Sequence as SequenceOf
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,12 +16,12 @@ from gdrun.errors import FormulaError
 
 from . import nodes
 from .failures import LocatedFormulaError, inside
-from .mistakes import attribute, clean, missing_operator, mistake, private_name
-from .names import RESERVED, check_name, check_names
+from .mistakes import attribute, clean, is_python, missing_operator, mistake, private_name
+from .name_checks import RESERVED, check_name, check_names
 from .nodes import Expression, FormulaNode
 from .table import DERIVATIVES, OF_TWO_VALUES, TABLE, Function
 
-__all__ = ["RESERVED", "Expression", "check_name", "check_names", "parse"]
+__all__ = ["RESERVED", "Expression", "check_name", "check_names", "parse", "parse_function"]
 
 MAX_DEPTH = 96
 """Deepest nesting of operations; a long sum or product counts once."""
@@ -82,7 +83,7 @@ class _ListWriter:
         self.pieces: list[str] = []
         self.elements: list[tuple[tuple[int, ...], int, int]] = []
         self.offset = 0
-        self.draws = 0
+        self.counts = _Counts()
         self.items = 0
 
     def write(self, piece: str) -> None:
@@ -95,8 +96,7 @@ class _ListWriter:
             return self.sequence(value, path)
         if isinstance(value, str):
             with inside(*path):
-                root = _read(value, offset=start, draws=self.draws)
-            self.draws += sum(_is_draw(node) for node in nodes.walk(root))
+                root = _read(value, offset=start, counts=self.counts)
             self.write(value)
         else:
             number = _number(value, path)
@@ -170,8 +170,16 @@ def _described(value: Any) -> str:
     return "a mapping" if isinstance(value, dict) else f"a {type(value).__name__}"
 
 
-def _read(text: str, *, offset: int = 0, draws: int = 0) -> FormulaNode:
-    """Parse one text; shift every place by `offset` and count draws from `draws`."""
+@dataclass
+class _Counts:
+    """Draws and calls so far, which number the next ones."""
+
+    draws: int = 0
+    calls: int = 0
+
+
+def _read(text: str, *, offset: int = 0, counts: _Counts | None = None) -> FormulaNode:
+    """Parse one text; shift every place by `offset` and go on with `counts`."""
     cleaned = clean(text)
     stripped = cleaned.lstrip(" ")
     indent = len(cleaned) - len(stripped)
@@ -182,7 +190,7 @@ def _read(text: str, *, offset: int = 0, draws: int = 0) -> FormulaNode:
     except (RecursionError, MemoryError, ValueError):
         raise _too_deep(0, len(text)) from None
     _check_depth(tree, len(text))
-    return _Converter(stripped, indent, offset, draws).convert(tree)
+    return _Converter(stripped, indent, offset, counts or _Counts()).convert(tree)
 
 
 def _too_deep(offset: int, length: int) -> FormulaError:
@@ -209,11 +217,11 @@ def _check_depth(tree: ast.expr, length: int) -> None:
 class _Converter:
     """ast -> nodes. `indent`: spaces that were cut off in front; `shift`: where the text stands in a list's text."""
 
-    def __init__(self, text: str, indent: int, shift: int, draws: int) -> None:
+    def __init__(self, text: str, indent: int, shift: int, counts: _Counts) -> None:
         self.text = text
         self.indent = indent
         self.shift = shift
-        self.draws = draws
+        self.counts = counts
 
     def place(self, node: ast.expr) -> tuple[int, int]:
         start = node.col_offset
@@ -233,9 +241,7 @@ class _Converter:
                     raise private_name(name, node.col_offset + self.indent)
                 return nodes.NameNode(*place, name)
             case ast.Attribute():
-                written = self.written(node)
-                written = written if re.fullmatch(r"[\w.]+", written) else f".{node.attr}"
-                raise attribute(written, (node.end_col_offset or 0) - len(written) + self.indent)
+                return self.dotted(node)
             case ast.BinOp():
                 return self.chain(node)
             case ast.UnaryOp(op=ast.UAdd()):
@@ -266,6 +272,14 @@ class _Converter:
                 raise self.refuse(node, "':' only stands in an index")
         raise self.not_a_formula(node)
 
+    def dotted(self, node: ast.Attribute) -> FormulaNode:
+        """Convert `dense1.kernel`, the name of a layer's parameter; refuse attributes as Python has them."""
+        written = self.written(node)
+        if is_python(written) or not re.fullmatch(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+", written):
+            written = written if re.fullmatch(r"[\w.]+", written) else f".{node.attr}"
+            raise attribute(written, (node.end_col_offset or 0) - len(written) + self.indent)
+        return nodes.NameNode(*self.place(node), written)
+
     def written(self, node: ast.expr) -> str:
         return self.text[node.col_offset : node.end_col_offset]
 
@@ -280,9 +294,11 @@ class _Converter:
             return nodes.FlagNode(*place, value)
         if value is None:
             return nodes.NoneNode(*place)
+        if isinstance(value, str):
+            return nodes.TextNode(*place, value)
         if value is Ellipsis:
             raise self.refuse(node, "'...' only stands in an index", "as in x[..., 0]")
-        assert isinstance(value, int | float | complex), "clean refuses quotes"
+        assert isinstance(value, int | float | complex), "clean refuses other texts"
         number = _finite(value)
         if number is None:
             raise self.refuse(node, "the number is too large for float64", "the largest is about 1.8e308")
@@ -328,12 +344,13 @@ class _Converter:
         end = node.func.end_col_offset or 0
         if isinstance(node.func, ast.Subscript) and isinstance(node.func.value, ast.Name) and not node.keywords:
             arguments_ = tuple(self.convert(part) for part in node.args)
-            return nodes.NetworkCallNode(
-                *self.place(node), node.func.value.id, arguments_, self.convert(node.func.slice)
+            return nodes.NamedCallNode(
+                *self.place(node), node.func.value.id, arguments_, index=self.convert(node.func.slice)
             )
         if not isinstance(node.func, ast.Name) or not self.text[end:].lstrip().startswith("("):
             if isinstance(node.func, ast.Attribute):
-                self.convert(node.func)
+                written = self.written(node.func)
+                raise attribute(written, (node.func.end_col_offset or 0) - len(written) + self.indent)
             before = self.text.index("(", end)
             text = " " * self.indent + self.text
             raise missing_operator(text, before + self.indent, self.text[:before].rstrip()[-1:])
@@ -343,12 +360,14 @@ class _Converter:
         row = TABLE.get(written)
         offset, length = self.place(node)
         if row is None:
-            if node.keywords:
-                raise self.refuse(node.func, f"{written} takes no keyword arguments")
-            return nodes.NetworkCallNode(offset, length, written, tuple(self.convert(part) for part in node.args))
+            ordinal = self.counts.calls
+            self.counts.calls += 1
+            keywords = tuple((keyword.arg or "**", self.convert(keyword.value)) for keyword in node.keywords)
+            parts = tuple(self.convert(part) for part in node.args)
+            return nodes.NamedCallNode(offset, length, written, parts, keywords, ordinal)
         arguments = self.bind(node, row, written)
-        ordinal = self.draws
-        self.draws += row.kind == "draw"
+        ordinal = self.counts.draws
+        self.counts.draws += row.kind == "draw"
         return nodes.CallNode(offset, length, row.name, written, arguments, ordinal)
 
     def bind(self, node: ast.Call, row: Function, written: str) -> tuple[tuple[str, FormulaNode], ...]:
@@ -372,7 +391,7 @@ class _Converter:
         for parameter in row.parameters:
             if parameter.default is None and parameter.name not in given:
                 raise self.refuse(node, f"{written} needs its argument {parameter.name!r}", usage)
-            if parameter.kind == "name" and not isinstance(given[parameter.name], ast.Name):
+            if parameter.kind == "name" and not isinstance(given[parameter.name], ast.Name | ast.Attribute):
                 raise self.refuse(given[parameter.name], f"{written} differentiates by a name", usage)
             if parameter.kind == "values" and not isinstance(given[parameter.name], ast.List | ast.Tuple):
                 raise self.refuse(
@@ -380,6 +399,30 @@ class _Converter:
                 )
         in_order = [parameter.name for parameter in row.parameters if parameter.name in given]
         return tuple((name, self.convert(given[name])) for name in in_order)
+
+
+def parse_function(key: str, value: Any) -> nodes.FunctionDefinition:
+    """Return the function of `define` that is written `key: value`, as in `f(p, q=2): p**2 + q`.
+
+    Raises:
+        FormulaError: `key` is no head of a function, or `value` no formula.
+    """
+    usage = "a function is written f(p): ..., or f(p, q=2): ... with a default"
+    error = FormulaError(f"{key[:80]!r} is not the head of a function", hint=usage)
+    try:
+        call = ast.parse(clean(key).strip(" "), mode="eval").body
+    except (FormulaError, SyntaxError, ValueError, RecursionError, MemoryError):
+        raise error from None
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+        raise error
+    names = [part.id for part in call.args if isinstance(part, ast.Name)] + [part.arg or "" for part in call.keywords]
+    if not names or len(names) < len(call.args) + len(call.keywords) or len(set(names)) < len(names):
+        raise error
+    for name, called in ((call.func.id, True), *((name, False) for name in names)):
+        if (problem := check_name(name, called=called)) is not None:
+            raise problem
+    defaults = {part.arg or "": parse(ast.unparse(part.value)) for part in call.keywords}
+    return nodes.FunctionDefinition(call.func.id, key, tuple(names), defaults, parse(value))
 
 
 def _is_draw(node: FormulaNode) -> bool:
@@ -391,7 +434,7 @@ def _expression(
 ) -> Expression:
     everything = list(nodes.walk(root))
     names_at = tuple((node.name, node.offset, node.length) for node in everything if isinstance(node, nodes.NameNode))
-    calls = [node for node in everything if isinstance(node, nodes.CallNode | nodes.NetworkCallNode)]
+    calls = [node for node in everything if isinstance(node, nodes.CallNode | nodes.NamedCallNode)]
     called = [(node.written if isinstance(node, nodes.CallNode) else node.name, node.offset) for node in calls]
     return Expression(
         text=text,

@@ -25,13 +25,17 @@ from functools import cached_property, reduce
 from typing import Any
 
 # What an argument is, by its parameter's name; "value" where the name is not here.
-#   integer, number, flag, axis (an integer, a list or None), shape (a count or a list): known before the run
+#   integer, number, flag, axis (an integer, a list or None), shape (a count or a list), end (it decides a length, so it
+#   is not rounded to the run's precision): known before the run
+#   text: letters in quotes, of einsum alone
 #   values: a list whose items stay apart; expression: not evaluated before the call; name: a bare name
 _KINDS = {
     "axis": "axis", "axes": "axis", "keepdims": "flag", "descending": "flag", "lower": "flag", "adjoint": "flag",
     "approximate": "flag", "shape": "shape", "reps": "shape", "num": "integer", "depth": "integer", "shift": "integer",
     "repeats": "integer", "k": "integer", "n": "integer", "ord": "number", "alpha": "number", "base": "number",
     "values": "values", "expr": "expression", "name": "name", "width": "shape",
+    "range.start": "end", "range.stop": "end", "range.step": "end", "stride": "integer", "same": "flag",
+    "subscripts": "text",
 }  # fmt: skip
 
 # Other spellings of keywords, from numpy and TensorFlow.
@@ -79,7 +83,8 @@ class Function:
         parameters = []
         for part in self.arguments.split(", "):
             name, _, default = part.partition("=")
-            parameters.append(FunctionParameter(name, _KINDS.get(name, "value"), default or None))
+            kind = _KINDS.get(f"{self.name}.{name}") or _KINDS.get(name, "value")
+            parameters.append(FunctionParameter(name, kind, default or None))
         return tuple(parameters)
 
     @property
@@ -132,6 +137,8 @@ def split_values(
 
 
 _WITHOUT_KERNEL = frozenset({"det"})  # MatrixDeterminant; found by compiling the whole table
+# Factorisations: XLA has them as loops for processors, TensorFlow calls Eigen.
+_SLOW_IN_XLA = frozenset({"cholesky", "eigvalsh", "inverse", "logdet", "solve", "svdvals", "triangular_solve"})
 _WITHOUT_LANES = _WITHOUT_KERNEL | {"svdvals"}  # vectorized_map has no converter for Svd
 
 
@@ -188,6 +195,9 @@ atanh(x) | arctanh | number np.arctanh tf.atanh | inverse hyperbolic tangent
 minimum(a, b) | | real np.minimum tf.minimum | the smaller of two, elementwise
 maximum(a, b) | | real np.maximum tf.maximum | the larger of two, elementwise
 clip(x, low, high) | clip_by_value | real clip tf.clip_by_value | x kept between low and high
+clip_by_norm(x, clip_norm, axis=None) | | real clip_by_norm | x scaled down to this norm, over axis or over everything
+clip_by_global_norm(values, clip_norm) | | as_is clip_by_global_norm |
+    arrays of a list, scaled down together to this norm; [0] is the first
 where(condition, a, b) | | as_is where | a where condition holds, else b
 xlogy(a, b) | | real xlogy tf.math.xlogy | a * log(b), and 0 where a is 0
 logaddexp(a, b) | | real np.logaddexp logaddexp | log(exp(a) + exp(b)), without overflow
@@ -269,6 +279,12 @@ matmul(a, b) | | matrix matmul | a @ b, with numpy's rules for vectors
 matvec(a, b) | | matrix matvec tf.linalg.matvec | matrix a times vector b
 dot(a, b) | | matrix dot | numpy's dot: inner product of vectors, product of matrices, scaling
 tensordot(a, b, num=2) | | matrix tensordot | sum over the last num axes of a and the first num of b
+einsum(subscripts, a, b=None, c=None) | | matrix einsum |
+    sums of products by their indices, einsum('ij,jk->ik', A, B)
+conv1d(x, filters, stride=1, same=False) | | matrix conv1d |
+    convolution of x (n, width, channels) by filters (width, channels, outputs); same: with zeros around x
+conv2d(x, filters, stride=1, same=False) | | matrix conv2d |
+    convolution of x (n, height, width, channels) by filters (height, width, channels, outputs)
 outer(a, b) | | matrix outer | a[i] * b[j] of two flattened arrays
 transpose(x, axes=None) | | number np.transpose transpose | axes reversed, or in the order of axes
 trace(x) | | number trace tf.linalg.trace | sum of the diagonal
@@ -373,6 +389,11 @@ def describe_functions() -> list[tuple[str, str, str]]:
 def functions_without_xla(functions: frozenset[str]) -> frozenset[str]:
     """Return those of `functions` that XLA cannot compile: with one of them a run falls back to graph."""
     return frozenset(name for name in functions if name in TABLE and not TABLE[name].xla)
+
+
+def functions_slow_in_xla(functions: frozenset[str]) -> frozenset[str]:
+    """Return those of `functions` that XLA compiles for a processor to slower code than TensorFlow's own."""
+    return functions & _SLOW_IN_XLA
 
 
 def functions_without_lanes(functions: frozenset[str]) -> frozenset[str]:

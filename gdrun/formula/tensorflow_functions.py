@@ -72,14 +72,17 @@ class Promotion:
         """Return `value` as a tensor of `dtype` (default: the run's, or complex where it is)."""
         if is_tensor(value):
             return value if dtype is None or value.dtype == dtype else tf.cast(value, dtype)
-        array = numpy_functions.number(value)
+        return tf.constant(self.fitted(numpy_functions.number(value), dtype))
+
+    def fitted(self, array: np.ndarray, dtype: tf.DType | None = None) -> np.ndarray:
+        """Return floating or complex numbers in `dtype`, as `tensor`; refuse what becomes 0 or infinite there."""
         target = dtype or (self.complex_dtype if array.dtype.kind == "c" else self.dtype)
         with np.errstate(all="ignore"):
             cast = array.astype(target.as_numpy_dtype)
         if not np.all(np.isfinite(cast) | ~np.isfinite(array)) or (array.ndim == 0 and array != 0 and cast == 0):
             worst = array if array.ndim == 0 else array[np.isfinite(array) & ~np.isfinite(cast)].flat[0]
             raise FormulaError(f"{worst:g} does not fit {target.name}", hint="use precision: float64")
-        return tf.constant(cast)
+        return cast
 
     def number(self, value: T) -> tf.Tensor:
         """Return `value` as a floating or complex tensor."""
@@ -113,6 +116,17 @@ def where(promotion: Promotion, condition: T, a: T, b: T) -> T:
     return tf.where(promotion.truth(condition), a, b)
 
 
+def clip_by_norm(x: T, clip_norm: T, axis: Any = None) -> T:
+    return tf.clip_by_norm(x, clip_norm, list(axis) if isinstance(axis, tuple) else axis)
+
+
+def clip_by_global_norm(promotion: Promotion, values: Sequence[T], clip_norm: T) -> tuple[T, ...]:
+    *tensors, bound = promotion.alike(*values, clip_norm)
+    # Not by tf.linalg.global_norm: vectorized_map cannot convert its L2Loss.
+    together = tf.norm(tf.stack([tf.norm(tensor) for tensor in tensors]))
+    return tuple(tf.clip_by_global_norm(tensors, bound, together)[0])
+
+
 def _rank(x: tf.Tensor) -> int:
     if x.shape.rank is None:
         raise FormulaError("the number of axes is not known before the run")
@@ -143,6 +157,23 @@ def dot(a: T, b: T) -> T:
 
 def tensordot(a: T, b: T, num: int = 2) -> T:
     return tf.tensordot(a, b, num)
+
+
+def einsum(*operands: T, subscripts: str) -> T:
+    numpy_functions.check_einsum(subscripts, [operand.shape.as_list() for operand in operands])
+    return tf.einsum(subscripts, *operands)
+
+
+def conv1d(x: T, filters: T, stride: int = 1, same: bool = False) -> T:
+    if (_rank(x), _rank(filters)) != (3, 3):
+        raise ValueError("needs x of 3 axes and filters of 3")
+    return numpy_functions.convolved(x, filters, stride, same, tf.pad)
+
+
+def conv2d(x: T, filters: T, stride: int = 1, same: bool = False) -> T:
+    if (_rank(x), _rank(filters)) != (4, 4):
+        raise ValueError("needs x of 4 axes and filters of 4")
+    return numpy_functions.convolved(x, filters, stride, same, tf.pad)
 
 
 def outer(a: T, b: T) -> T:

@@ -1,12 +1,15 @@
 """The function table in TensorFlow: the operations that hand-written TensorFlow code would call, in their digits.
 
-Values are tensors or host values (numbers, numpy arrays). What holds no tensor is computed by numpy in float64; where
-a host value meets a tensor it takes the tensor's dtype, as a literal does in TensorFlow code.
+Values are tensors or host values (numbers, numpy arrays). Where a host value meets a tensor it takes the tensor's
+dtype, as a literal does in TensorFlow code. What holds no tensor is computed by numpy, each number and each result
+rounded to the run's precision: 1 - 0.999 in a float32 run is what float32 scalars give, so that it agrees with
+1 - 0.999**step beside it. Counts, shapes and indices are computed in float64, which holds whole numbers to 2**53.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,7 @@ from gdrun.errors import FormulaError
 
 from . import numpy_functions, numpy_ops, tensorflow_functions
 from .failures import Unconnected, check_size
-from .table import Function, implementations, split_values
+from .table import TABLE, Function, implementations, split_values
 from .tensorflow_draws import categorical, choice, draw
 from .tensorflow_functions import Promotion, is_tensor
 
@@ -69,11 +72,17 @@ class TensorFlowOps:
         tf.errors.ResourceExhaustedError,
     )
 
-    def __init__(self, dtype: tf.DType) -> None:
+    def __init__(self, dtype: tf.DType, *, exact: bool = False) -> None:
         assert dtype in _COMPLEX, dtype
         self.dtype = dtype
         self.promotion = Promotion(dtype, _COMPLEX[dtype])
         self.numpy = numpy_ops.table()
+        self.rounds = dtype != tf.float64 and not exact
+
+    @cached_property
+    def exact(self) -> TensorFlowOps:
+        """The same table with host values in float64: for counts, shapes and indices."""
+        return TensorFlowOps(self.dtype, exact=True)
 
     @property
     def concrete(self) -> bool:
@@ -102,14 +111,32 @@ class TensorFlowOps:
         """Call a function of the table with arguments by name, already in the form of their kinds."""
         parts = arguments.values()
         if not any(is_tensor(part) or (isinstance(part, tuple) and any(map(is_tensor, part))) for part in parts):
-            return self.numpy.call(function, arguments)
+            if self.rounds:
+                arguments = {name: self._rounded_argument(function, name, part) for name, part in arguments.items()}
+            return self._rounded(self.numpy.call(function, arguments))
         return TENSORFLOW_FUNCTIONS[function](self.promotion, **arguments)
 
     def operate(self, function: str, *operands: Any) -> Any:
         """Call a function of the table with positional operands."""
         if not any(map(is_tensor, operands)):
-            return self.numpy.operate(function, *operands)
+            return self._rounded(self.numpy.operate(function, *map(self._rounded, operands)))
         return TENSORFLOW_FUNCTIONS[function](self.promotion, *operands)
+
+    def _rounded_argument(self, function: str, name: str, part: Any) -> Any:
+        parameter = TABLE[function].parameter(name)
+        return self._rounded(part) if parameter is not None and parameter.kind in ("value", "values") else part
+
+    def _rounded(self, value: Any) -> Any:
+        """Return a host value, or several, in the run's precision; counts and truth values stay.
+
+        Rounded to float32 after each operation, float64's + - * / and sqrt have the bits of float32's own (Figueroa
+        1995: 53 digits are more than twice 24).
+        """
+        if self.rounds and isinstance(value, tuple):
+            return tuple(map(self._rounded, value))
+        if not self.rounds or np.asarray(value).dtype.kind not in "fc":
+            return value
+        return self.promotion.fitted(np.asarray(value))
 
     def index(self, value: Any, items: tuple[Any, ...]) -> Any:
         """Return value[items]; items are integers, slices, None, ... or arrays of whole numbers."""
@@ -224,14 +251,21 @@ class TensorFlowOps:
             new = new if goes_on is None else tf.where(still, new, current)
             return round_ + 1, still, new, states.write(round_ - rounds.start, new) if keep_all else states
 
-        kept = tf.TensorArray(begin.dtype, len(rounds), element_shape=begin.shape) if keep_all else ()
-        _, _, last, states = tf.while_loop(
-            lambda round_, *_: round_ < rounds.stop,
-            body,
-            (tf.constant(rounds.start, tf.int32), tf.constant(True), begin, kept),
-            maximum_iterations=len(rounds),
-        )
-        return states.stack() if keep_all else last
+        # Without lanes and XLA, the loop may end where the condition does.
+        ends = self.concrete and not keep_all
+
+        def run() -> Any:
+            kept = tf.TensorArray(begin.dtype, len(rounds), element_shape=begin.shape) if keep_all else ()
+            _, _, last, states = tf.while_loop(
+                lambda round_, still, *_: tf.logical_and(round_ < rounds.stop, still if ends else True),
+                body,
+                (tf.constant(rounds.start, tf.int32), tf.constant(True), begin, kept),
+                maximum_iterations=len(rounds),
+            )
+            return states.stack() if keep_all else last
+
+        # Eagerly, tf.while_loop would be a loop in Python.
+        return tf.function(run, autograph=False)() if self.concrete else run()
 
 
 def _static_index(value: Any) -> bool:

@@ -15,7 +15,7 @@ _COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equ
 _STEPS = frozenset({"floor", "ceil", "round", "argmax", "argmin", "argsort", "one_hot", "length", "size"})
 _TRUTHS = _COMPARISONS | {"logical_and", "logical_or", "logical_not", "isfinite", "isnan", "any", "all"}
 _SHAPES = frozenset({"zeros_like", "ones_like"})
-_WHOLE = frozenset({"integer", "number", "flag", "shape", "axis"})
+_WHOLE = frozenset({"integer", "number", "flag", "shape", "axis", "end"})
 
 
 def counts(expressions: Mapping[str, Definition]) -> frozenset[str]:

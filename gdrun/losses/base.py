@@ -100,6 +100,9 @@ class LossSection(Section):
         """Return (scope, prediction, target) -> scalar of `dtype`. Raises, when called: ComponentError."""
         raise NotImplementedError
 
+    def check_trial(self, scope: Scope, prediction: Any, target: np.ndarray | None) -> None:
+        """Refuse NumPy values of the names in `scope` whose shapes do not fit. Raises: ShapeError, FormulaError."""
+
     def of_output(self, output: Any) -> Any:
         """Return the objective, a tensor or an array as `output` is; only of a loss that is the model's output."""
         raise NotImplementedError
@@ -180,6 +183,12 @@ def one_or_named(prediction: Any, dtype: tf.DType) -> Any:
     return one_prediction(prediction, dtype)
 
 
+def check_scalar(shape: tuple[int | None, ...], what: str = "the loss") -> None:
+    """Refuse a shape of other than one number. Raises: ShapeError."""
+    if any(size != 1 for size in shape):
+        raise ShapeError(f"{what} must be one number, it has shape {shape}", hint="sum(...) or mean(...) makes it one")
+
+
 def scalar(value: Any, dtype: tf.DType, what: str = "the loss") -> tf.Tensor:
     """Return `value` as a real scalar tensor. Raises: ShapeError."""
     import tensorflow as tf
@@ -187,10 +196,7 @@ def scalar(value: Any, dtype: tf.DType, what: str = "the loss") -> tf.Tensor:
     tensor = tf.convert_to_tensor(value, dtype) if isinstance(value, (int, float)) else tf.convert_to_tensor(value)
     if isinstance(value, np.ndarray) and value.dtype.kind == "f":
         tensor = tf.cast(tensor, dtype)
-    if tensor.shape.num_elements() != 1:
-        raise ShapeError(
-            f"{what} must be one number, it has shape {tuple(tensor.shape)}", hint="sum(...) or mean(...) makes it one"
-        )
+    check_scalar(tuple(tensor.shape), what)
     if tensor.dtype.is_complex:
         raise ShapeError(f"{what} must be real, it is complex", hint="abs(...) or real(...) makes it real")
     return tf.reshape(tensor, []) if tensor.shape.rank else tensor

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
 from gdrun.config.section import Number, PositiveNumber, ShortSection
@@ -16,6 +17,7 @@ from gdrun.errors import DataError, Problem
 from gdrun.formula.evaluate import Scope
 
 from .base import LossFunction, LossSection, example_weights, lane_setting, one_prediction
+from .shapes import check_shapes
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -37,6 +39,11 @@ class NamedLoss(LossSection):
     @property
     def adds_up(self) -> bool:
         return self.reduction == "sum"
+
+    def check_trial(self, scope: Scope, prediction: Any, target: np.ndarray | None) -> None:
+        if target is not None and not isinstance(prediction, dict):
+            shapes = np.shape(prediction), target.shape
+            check_shapes(self.kind, *shapes, takes_labels=self.takes_labels, broadcast=self.broadcast)
 
     def build(self, dtype: tf.DType) -> LossFunction:
         import tensorflow as tf

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from gdrun.config.section import Formula
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import parse
 
-from .base import LossFunction, LossSection, scalar
+from .base import LossFunction, LossSection, check_scalar, scalar
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+
+_OUTPUT = "the model's output, which is the objective,"
 
 
 class FormulaLoss(LossSection):
@@ -27,6 +32,9 @@ class FormulaLoss(LossSection):
 
     def formulas(self) -> dict[str, Any]:
         return {"formula": self.formula}
+
+    def check_trial(self, scope: Scope, prediction: Any, target: np.ndarray | None) -> None:
+        check_scalar(np.shape(evaluate(parse(self.formula), scope, owner="loss.formula")))
 
     def build(self, dtype: tf.DType) -> LossFunction:
         expression = parse(self.formula)
@@ -49,9 +57,13 @@ class OutputLoss(LossSection):
     maximize: bool = False
     """true: maximize the output instead of minimizing it."""
 
+    def check_trial(self, scope: Scope, prediction: Any, target: np.ndarray | None) -> None:
+        if not isinstance(prediction, dict):
+            check_scalar(np.shape(prediction), _OUTPUT)
+
     def build(self, dtype: tf.DType) -> LossFunction:
         def loss(scope: Scope, prediction: Any, target: tf.Tensor | None) -> tf.Tensor:
-            value = scalar(prediction, dtype, what="the model's output, which is the objective,")
+            value = scalar(prediction, dtype, what=_OUTPUT)
             return self.of_output(value)
 
         return loss

@@ -48,7 +48,11 @@ def _hint(p: Sequence[int | None], t: Sequence[int | None], broadcast: bool) -> 
         return "make the target a column, reshape(..., [-1, 1]), or the prediction a vector, (...)[:, 0]"
     if len(p) == 1 and len(t) == 2 and t[1] == 1:
         return "make the target a vector, (...)[:, 0], or the prediction a column, reshape(..., [-1, 1])"
-    if len(p) == 2 and (p[1] or 0) > 1 and (len(t) == 1 or t[1:] == (1,)):
+    if len(p) == 2 and len(t) == 1 and p[0] == 1 and p[1] == t[0]:
+        return "make the prediction a vector, (...)[0], or the target a row, reshape(..., [1, -1])"
+    if len(p) == 1 and len(t) == 2 and t[0] == 1 and t[1] == p[0]:
+        return "make the target a vector, (...)[0], or the prediction a row, reshape(..., [1, -1])"
+    if len(p) == 2 and (p[1] or 0) > 1 and _equal(p[:1], t[:1]) and (len(t) == 1 or t[1:] == (1,)):
         return (
             f"for class labels, set data.classes: {p[1]} or use a sparse_categorical loss; "
             f"for a number an example, let the model have 1 output, not {p[1]}"

@@ -146,6 +146,11 @@ class ModelSection(Section):
         """True where every initial value is a formula of constants."""
         return False
 
+    @property
+    def needs_tensorflow(self) -> bool:
+        """True where NumPy alone cannot compute its initial values and its outputs."""
+        return True
+
     def networks_called(self) -> Mapping[str, Any]:
         """Return the networks that formulas call; each is built for the shape of its first call."""
         return {}

@@ -59,7 +59,7 @@ class Parameter(ShortSection):
         if self.raw is not None and self.transform is None:
             raise PydanticCustomError("parameter", "raw goes with a transform; without one write value")
         if self.init is not None and self.shape is None:
-            raise PydanticCustomError("parameter", "init needs a shape, for example shape: [3, 1]")
+            raise PydanticCustomError("parameter", "init needs a shape: shape: [] for a number, [3, 1] for an array")
         return self
 
     def initial(self, name: str, context: ModelContext) -> Initial:
@@ -130,6 +130,10 @@ class FormulaModel(ModelSection):
     @property
     def starts_by_formula(self) -> bool:
         return not self.networks
+
+    @property
+    def needs_tensorflow(self) -> bool:
+        return bool(self.networks) or any(parameter.init in INITIALIZERS for parameter in self.parameters.values())
 
     def networks_called(self) -> Mapping[str, Any]:
         return self.networks

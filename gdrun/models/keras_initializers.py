@@ -39,6 +39,8 @@ def initial_weights(
     """
     shape = tuple(shape)
     if value == "torch_linear" and isinstance(value, str):
+        if fan_in is None and len(shape) < 2:
+            raise ShapeError(f"torch_linear draws a kernel (inputs, outputs), not {shape_text(shape)}")
         limit = 1 / np.sqrt(max(1, int(np.prod(shape[:-1])) if fan_in is None else fan_in))
         return np.asarray(keras.initializers.RandomUniform(-limit, limit, seed=seed)(shape, dtype=dtype))
     if isinstance(value, InitializerSection):

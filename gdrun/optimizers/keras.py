@@ -91,7 +91,8 @@ class KerasOptimizer(OptimizerSection):
     """True where the update takes a sign, norm or ratio of the gradient, finite where the gradient is not."""
 
     weight_decay: NonNegative | None = None
-    """Decoupled weight decay: each step also subtracts weight_decay * learning_rate * parameter."""
+    """Decoupled weight decay: each step also subtracts weight_decay * learning_rate * parameter. In float64 too it is
+    the float32 value, as in Keras."""
     clipnorm: PositiveNumber | None = None
     """Each parameter's gradient is scaled down to this norm."""
     clipvalue: PositiveNumber | None = None
@@ -264,7 +265,7 @@ class Sgd(KerasOptimizer):
     learning_rate: NonNegative = 0.01
     """Step size."""
     momentum: Decay = 0.0
-    """Heavy-ball momentum."""
+    """Heavy-ball momentum. In float64 too it is the float32 value, as in Keras."""
     nesterov: bool = False
     """Nesterov's momentum."""
 
@@ -293,9 +294,9 @@ class AdamSettings(KerasOptimizer):
     learning_rate: NonNegative = 0.001
     """Step size."""
     beta_1: Decay = 0.9
-    """Decay of the first moment."""
+    """Decay of the first moment. In float64 too its powers are those of the float32 value, as in Keras."""
     beta_2: Decay = 0.999
-    """Decay of the second moment."""
+    """Decay of the second moment. In float64 too its powers are those of the float32 value, as in Keras."""
     epsilon: NonNegative = 1e-7
     """Added to the root of the second moment."""
     amsgrad: bool = False
@@ -333,7 +334,7 @@ class Adamax(KerasOptimizer):
     learning_rate: NonNegative = 0.001
     """Step size."""
     beta_1: Decay = 0.9
-    """Decay of the first moment."""
+    """Decay of the first moment. In float64 too its powers are those of the float32 value, as in Keras."""
     beta_2: Decay = 0.999
     """Decay of the infinity norm."""
     epsilon: NonNegative = 1e-7
@@ -349,9 +350,9 @@ class Nadam(KerasOptimizer):
     learning_rate: NonNegative = 0.001
     """Step size."""
     beta_1: Decay = 0.9
-    """Decay of the first moment."""
+    """Decay of the first moment. In float64 too it is the float32 value, as in Keras."""
     beta_2: Decay = 0.999
-    """Decay of the second moment."""
+    """Decay of the second moment. In float64 too it is the float32 value, as in Keras."""
     epsilon: NonNegative = 1e-7
     """Added to the root of the second moment."""
 
@@ -459,9 +460,9 @@ class Lion(KerasOptimizer):
     learning_rate: NonNegative = 0.001
     """Step size."""
     beta_1: Decay = 0.9
-    """Interpolation between momentum and gradient."""
+    """Interpolation between momentum and gradient. In float64 too it is the float32 value, as in Keras."""
     beta_2: Decay = 0.99
-    """Decay of the momentum."""
+    """Decay of the momentum. In float64 too it is the float32 value, as in Keras."""
 
 
 class Lamb(KerasOptimizer):
@@ -471,9 +472,9 @@ class Lamb(KerasOptimizer):
     learning_rate: NonNegative = 0.001
     """Step size."""
     beta_1: Decay = 0.9
-    """Decay of the first moment."""
+    """Decay of the first moment. In float64 too its powers are those of the float32 value, as in Keras."""
     beta_2: Decay = 0.999
-    """Decay of the second moment."""
+    """Decay of the second moment. In float64 too its powers are those of the float32 value, as in Keras."""
     epsilon: NonNegative = 1e-7
     """Added to the root of the second moment."""
 
@@ -491,7 +492,7 @@ class Adafactor(KerasOptimizer):
     epsilon_1: NonNegative = 1e-30
     """Added to the squared gradient."""
     epsilon_2: NonNegative = 0.001
-    """Smallest scale of a parameter."""
+    """Smallest scale of a parameter. In float64 too it is the float32 value, as in Keras."""
     clip_threshold: PositiveNumber = 1.0
     """Updates are clipped at this root mean square."""
     relative_step: bool = True
@@ -507,9 +508,9 @@ class Muon(KerasOptimizer):
     learning_rate: NonNegative = 0.001
     """Step size."""
     adam_beta_1: Decay = 0.9
-    """Of Adam: decay of the first moment."""
+    """Of Adam: decay of the first moment. In float64 too its powers are those of the float32 value, as in Keras."""
     adam_beta_2: Decay = 0.999
-    """Of Adam: decay of the second moment."""
+    """Of Adam: decay of the second moment. In float64 too its powers are those of the float32 value, as in Keras."""
     adam_weight_decay: NonNegative | None = 0.004
     """Weight decay of the parameters that Adam moves."""
     epsilon: NonNegative = 1e-7
@@ -541,11 +542,11 @@ class ScheduleFreeAdamW(KerasOptimizer):
     learning_rate: NonNegative = 0.0025
     """Step size."""
     beta_1: Decay = 0.9
-    """Interpolation between average and iterate."""
+    """Interpolation between average and iterate. In float64 too it is the float32 value, as in Keras."""
     beta_2: Decay = 0.999
-    """Decay of the second moment."""
+    """Decay of the second moment. In float64 too it is the float32 value, as in Keras."""
     epsilon: NonNegative = 1e-8
-    """Added to the root of the second moment."""
+    """Added to the root of the second moment. In float64 too it is the float32 value, as in Keras."""
     warmup_steps: Count = 0
     """Steps over which the rate rises from 0."""
 

@@ -67,9 +67,6 @@ class UpdateRule(OptimizerSection):
         yield from self._taken_names(experiment.constants)
         yield from self._unused_lines()
         with_rate = [name for name, text in self.update.items() if "learning_rate" in parse(text).names]
-        if with_rate and "learning_rate" not in self.model_fields_set:
-            message, path = "this line uses learning_rate, which is not given", ("optimizer", "update", with_rate[0])
-            yield Problem(message, path, "optimizer.learning_rate: 0.1")
         if not with_rate and experiment.schedule.learning_rate_factor is not None:
             message = "the learning rate has a factor, but no line of update uses learning_rate"
             yield Problem(message, ("schedule", "learning_rate_factor"), key=True)

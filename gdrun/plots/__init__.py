@@ -14,9 +14,11 @@ scales.py downsampling.py palette.py           shared by the renderers
 """
 
 from .choose import KINDS as KINDS
+from .choose import animate as animate
 from .choose import plot as plot
 from .figure import RENDERERS
 from .figure import Figure as Figure
+from .html_page import notebook_json
 from .model_pictures import decision_figure as decision_figure
 from .model_pictures import fit_figure as fit_figure
 from .model_pictures import spectrum_figure as spectrum_figure
@@ -35,4 +37,4 @@ from .sweep_pictures import sensitivity_figure as sensitivity_figure
 from .text_renderer import can_show as can_show
 from .trajectory import trajectory_figure as trajectory_figure
 
-RENDERERS |= {"text": as_text, "png": notebook_png}
+RENDERERS |= {"text": as_text, "png": notebook_png, "plotly": notebook_json}

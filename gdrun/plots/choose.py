@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdrun.config.plugins import PluginSources
 from gdrun.errors import UsageError
 from gdrun.rundir.run import Run, load_run
-from gdrun.suggest import did_you_mean
+from gdrun.suggest import did_you_mean, listed
 from gdrun.text import plural, safe_text
 
 from . import model_pictures, run_pictures, sweep_pictures, trajectory
+from .animation import FRAMES_PER_SECOND, MOST_FRAMES, SECONDS, Animation, computed, revealed, spaced
+from .columns import PARAMETERS
 from .figure import Figure, Scale
 from .picture import Picture
 
@@ -30,22 +33,29 @@ PICTURES: tuple[Picture[Any], ...] = (
     run_pictures.learning_rate_figure,
     model_pictures.run_fit,
     model_pictures.run_decisions,
+    model_pictures.run_confusion,
     model_pictures.run_spectrum,
     sweep_pictures.sensitivity_figure,
     sweep_pictures.heatmap_figure,
     sweep_pictures.curves_figure,
+    sweep_pictures.history_figure,
+    sweep_pictures.parallel_figure,
+    sweep_pictures.importance_figure,
 )
 """A line here and a decorated function add a picture. Help, pages and hints have this order."""
 
 KINDS = {picture.kind: picture for picture in PICTURES}
-SWEEP_KINDS = [picture.kind for picture in PICTURES if picture.of == "sweep"]
-RUN_KINDS = [kind for kind in KINDS if kind not in SWEEP_KINDS]
+SWEEP_KINDS = [picture.kind for picture in PICTURES if picture.of in ("sweep", "any")]
+RUN_KINDS = [picture.kind for picture in PICTURES if picture.of != "sweep"]
 
 AXES = ("step", "epoch")
 
 
+Runs = Run | str | Path | Sequence[Run | str | Path]
+
+
 def plot(
-    runs: Run | str | Path | Sequence[Run | str | Path] = "latest",
+    runs: Runs = "latest",
     *,
     kind: str | None = None,
     x: str = "step",
@@ -59,8 +69,8 @@ def plot(
 ) -> Figure:
     """Return a picture of a run, of several runs, or of a sweep.
 
-    TensorFlow is imported for `fit`, `decisions` and `spectrum`, and for a trajectory whose loss is not a formula of
-    the two parameters alone.
+    TensorFlow is imported for `fit`, `decisions`, `confusion` and `spectrum`, and for trajectories whose loss is not a
+    formula of the two parameters alone.
 
     Args:
         runs: one or several: `Run`s, paths, ids, the beginnings of ids, "latest".
@@ -70,13 +80,96 @@ def plot(
         x_scale: of the x axis; None chooses.
         columns: of a run, what to show; of a sweep, the axis of a sensitivity, or the two of a heat map.
         title: instead of the picture's own.
-        at: of a spectrum, where: "start", "end" (the default), or a step whose parameters were recorded.
+        at: of a fit, decisions, a spectrum: "start", "end" (the default), or a step whose parameters were recorded.
         device, plugins: where something is computed: as in `gdrun.train`.
     Raises:
         UsageError: there is no such run, kind or column, or nothing to show, or a kind that does not fit the run.
         ConfigError: what is to be computed cannot be built any more.
         RunDirectoryError: a directory is damaged.
     """
+    if at is not None and (kind not in KINDS or "at" not in KINDS[kind].options):
+        kinds = listed([name for name, picture in KINDS.items() if "at" in picture.options], 9)
+        raise UsageError(f"--at chooses the step of a picture that is computed at one: {kinds}", hint="--kind KIND")
+    return _chosen_picture(runs, kind, x, scale, x_scale, columns, title, device, plugins).at(at)
+
+
+def animate(
+    runs: Runs = "latest",
+    *,
+    kind: str | None = None,
+    x: str = "step",
+    scale: Scale | None = None,
+    x_scale: Scale | None = None,
+    columns: Sequence[str] = (),
+    title: str | None = None,
+    device: str | None = None,
+    plugins: PluginSources = (),
+    seconds: float = SECONDS,
+    fps: float = FRAMES_PER_SECOND,
+) -> Animation:
+    """Return a picture that moves over the steps of training: more frames where more happens.
+
+    Trajectories and lines grow; fits, decisions and spectra are computed from the parameters that were recorded.
+
+    Args:
+        seconds, fps: how long it runs, at so many frames a second.
+        others: as in `plot`.
+    Raises:
+        UsageError: the run recorded no parameters, or the picture has no steps; else as `plot`.
+    """
+    num_frames = max(min(round(seconds * fps), MOST_FRAMES), 2)
+    chosen = _chosen_picture(runs, kind, x, scale, x_scale, columns, title, device, plugins)
+    if "at" not in chosen.picture.options:
+        return revealed(chosen.at(None), num_frames, seconds)
+    from gdrun.analysis.evaluation_point import recorded_steps
+
+    run = chosen.runs[0]
+    has_any = any(name.startswith(PARAMETERS) for name in run.metrics)
+    known = recorded_steps(chosen.load(), run) if has_any else []
+    if len(known) < 2:
+        raise UsageError(
+            f"{safe_text(run.id)} recorded no parameters, so there is nothing to compute between its start and its end",
+            hint="train it again with `record: {parameters: true}` in the config",
+        )
+    return computed(
+        lambda step: chosen.at(str(step)), spaced(run_pictures.loss_figure(run), num_frames, known), seconds
+    )
+
+
+@dataclass(frozen=True)
+class _ChosenPicture:
+    """A picture that was chosen, with what it is of and its options."""
+
+    runs: list[Run]
+    picture: Picture[Any]
+    subject: Run | Sequence[Run]
+    options: dict[str, Any]
+    load: Callable[[], Prepared]
+    x_scale: Scale | None
+    title: str | None
+
+    def at(self, step: str | None) -> Figure:
+        """Return the figure; `step` is for those that are computed at one."""
+        options = self.options | {"at": step, "load": self.load}
+        figure = self.picture(
+            self.subject, **{name: option for name, option in options.items() if name in self.picture.options}
+        )
+        if self.x_scale is not None:
+            figure = replace(figure, x=replace(figure.x, scale=self.x_scale))
+        return figure if self.title is None else replace(figure, title=self.title)
+
+
+def _chosen_picture(
+    runs: Runs,
+    kind: str | None,
+    x: str,
+    scale: Scale | None,
+    x_scale: Scale | None,
+    columns: Sequence[str],
+    title: str | None,
+    device: str | None,
+    plugins: PluginSources,
+) -> _ChosenPicture:
     if kind is not None and kind not in KINDS:
         raise UsageError(
             f"there is no kind of picture '{safe_text(kind, limit=60)}'",
@@ -84,34 +177,27 @@ def plot(
         )
     if x not in AXES:
         raise UsageError(f"x can be step or epoch, not '{safe_text(x, limit=60)}'")
-    if at is not None and (kind is None or "at" not in KINDS[kind].options):
-        raise UsageError("--at chooses where a spectrum is taken", hint="--kind spectrum --at start")
     references = [runs] if not isinstance(runs, Sequence) or isinstance(runs, str) else list(runs)
     loaded = [run if isinstance(run, Run) else load_run(run) for run in references]
     if not loaded:
         raise UsageError("no run is named")
 
+    @cache
     def load() -> Prepared:
         from gdrun.training.predict import load_trained
 
-        return load_trained(loaded[0], device=device, plugins=plugins)
+        return load_trained(loaded[0].best_run or loaded[0], device=device, plugins=plugins)
 
     # All records are read: one that cannot be is an error, since nothing can be drawn without it.
     is_sweep = True in {run.info.is_sweep for run in loaded}
+    subject = _sweep(loaded) if is_sweep else loaded
     if columns and kind is None and not is_sweep:
-        figure = run_pictures.columns_figure(loaded, columns, x=x, scale=scale)
+        picture = run_pictures.columns_figure
     else:
-        subject = _sweep(loaded) if is_sweep else loaded
         picture = KINDS[kind] if kind is not None else _default(subject, columns)
-        options = {"x": x, "scale": scale, "columns": columns, "at": at, "load": load}
         _check_fit(picture, loaded, is_sweep, columns)
-        figure = picture(
-            loaded[0] if picture.of == "run" else subject,
-            **{name: option for name, option in options.items() if name in picture.options},
-        )
-    if x_scale is not None:
-        figure = replace(figure, x=replace(figure.x, scale=x_scale))
-    return figure if title is None else replace(figure, title=title)
+    options = {"x": x, "scale": scale, "columns": columns}
+    return _ChosenPicture(loaded, picture, loaded[0] if picture.of == "run" else subject, options, load, x_scale, title)
 
 
 def _sweep(runs: Sequence[Run]) -> Run:
@@ -126,14 +212,15 @@ def _sweep(runs: Sequence[Run]) -> Run:
 
 def _default(subject: Run | Sequence[Run], columns: Sequence[str]) -> Picture[Any]:
     """Return the last picture of the table that is the default of the sweep or of the runs."""
-    fitting = [picture for picture in PICTURES if (picture.of == "sweep") == isinstance(subject, Run)]
+    is_sweep = isinstance(subject, Run)
+    fitting = [picture for picture in PICTURES if picture.of == "any" or (picture.of == "sweep") == is_sweep]
     return next(picture for picture in reversed(fitting) if picture.default(subject, columns))
 
 
 def _check_fit(picture: Picture[Any], runs: Sequence[Run], is_sweep: bool, columns: Sequence[str]) -> None:
     """Raise UsageError where a picture is not one of these runs."""
     kind, first = picture.kind, safe_text(runs[0].id)
-    if is_sweep and picture.of != "sweep":
+    if is_sweep and picture.of not in ("sweep", "any"):
         raise UsageError(
             f"{first} is a sweep, which has no picture '{kind}'",
             hint=f"one of {', '.join(SWEEP_KINDS)}; or name the run of its best trial: "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -23,6 +24,15 @@ _KNOWN = ("step", "epoch", "loss", "loss_before", "loss_epoch", "gradient_norm",
 _COMPONENT = re.compile(r"(.+?)(?:\[([\d, ]+)\])?(?:\.(re|im))?")
 
 
+class RecordedColumns(Protocol):
+    """A run, or a trial of a sweep: its name, and its columns by theirs, each (rows, ...)."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def metrics(self) -> Mapping[str, np.ndarray]: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Component:
     """One real number of a column in each row: `label` "W[0,1]", `values` float64 (rows,)."""
@@ -32,7 +42,7 @@ class Component:
     values: np.ndarray
 
 
-def components(run: Run, column: str) -> list[Component]:
+def components(run: RecordedColumns, column: str) -> list[Component]:
     """Return the real components of a recorded column, in the order of its elements."""
     values = run.metrics[column]
     if values.dtype.kind not in "biufc":
@@ -41,7 +51,7 @@ def components(run: Run, column: str) -> list[Component]:
     return [Component(column, label, part.astype(np.float64)) for label, part in parts]
 
 
-def named_components(run: Run, names: Sequence[str]) -> list[Component]:
+def named_components(run: RecordedColumns, names: Sequence[str]) -> list[Component]:
     """Return the components of these names: "loss", "parameters.a", "a", "W" (all of it), "W[0,1]", "c.re".
 
     Raises:

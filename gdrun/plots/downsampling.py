@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 
 from .figure import Scale, Series
@@ -37,12 +34,7 @@ def downsampled(series: Series, scale: Scale, limits: tuple[float, float], bucke
     if len(gaps):
         first_of_bucket = np.unique(np.searchsorted(starts, gaps, side="right"), return_index=True)[1]
         kept.append(shown[gaps[first_of_bucket]])
-    index = np.unique(np.concatenate(kept))
-    columns: dict[str, Any] = {
-        name: None if getattr(series, name) is None else getattr(series, name)[index]
-        for name in ("x", "y", "lower", "upper")
-    }
-    return replace(series, **columns)
+    return series.kept(np.unique(np.concatenate(kept)))
 
 
 def _extremes(column: np.ndarray, shown: np.ndarray, starts: np.ndarray, *, largest: bool) -> np.ndarray:

@@ -6,7 +6,7 @@ Values that are not finite are gaps. Texts may come from anywhere: renderers esc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +21,9 @@ GridKind = Literal["cells", "contours", "areas"]
 MOST_MARK_ROWS = 4
 
 RENDERERS: dict[str, Callable[[Figure], Any]] = {}
-""""text" and "png" -> renderer. `gdrun.plots` fills it: plain data does not import the modules that draw it."""
+""""text", "png" and "plotly" -> renderer, which returns None where what it needs is not installed.
+
+`gdrun.plots` fills it: plain data does not import the modules that draw it."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Series:
 
     `slot` is the place in the palette, which decides colour, dashes and marker together; None takes the next one.
     `lower` and `upper` (N,) are a band around the line. `values` (N,) colour the points by the figure's `colours`.
+    `steps` (N,) are those at which the points were recorded: an animation shows them one after the other.
     """
 
     x: np.ndarray
@@ -57,15 +60,25 @@ class Series:
     lower: np.ndarray | None = None
     upper: np.ndarray | None = None
     values: np.ndarray | None = None
+    steps: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for name in ("x", "y", "lower", "upper", "values"):
+        for name in _COLUMNS:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, np.asarray(value, np.float64).reshape(-1))
-        sizes = {len(value) for value in (self.x, self.y, self.lower, self.upper, self.values) if value is not None}
+        sizes = {len(value) for name in _COLUMNS if (value := getattr(self, name)) is not None}
         if len(sizes) > 1:
             raise ValueError(f"a series has columns of different lengths: {sorted(sizes)}")
+
+    def kept(self, index: np.ndarray) -> Series:
+        """Return the series with some of its points: their numbers, or a bool for each."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        parts: dict[str, Any] = {name: None if part is None else part[index] for name, part in columns.items()}
+        return replace(self, **parts)
+
+
+_COLUMNS = ("x", "y", "lower", "upper", "values", "steps")
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,8 @@ class Mark:
     """One remarkable point.
 
     `y` None is the edge of the picture: the lower one for "zero" (a value that a log axis has no place for), else the
-    upper one. `slot`: the colour of the series it belongs to; None is the colour of text.
+    upper one. `slot`: the colour of the series it belongs to; None is the colour of text. An animation shows it from
+    `step` on.
     """
 
     x: float
@@ -81,6 +95,7 @@ class Mark:
     kind: MarkKind
     label: str = ""
     slot: int | None = None
+    step: float | None = None
 
 
 @dataclass(frozen=True)
@@ -182,9 +197,15 @@ class Figure:
     def __str__(self) -> str:
         return RENDERERS["text"](self)
 
-    def _repr_png_(self) -> bytes | None:
-        """Return the picture for notebooks; None, where matplotlib is missing, makes them show the text."""
-        return RENDERERS["png"](self)
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """Return the picture for notebooks, which show the best form that they know."""
+        forms = {
+            "text/plain": "text",
+            "image/png": "png",
+            "application/vnd.plotly.v1+json": "plotly",
+        }
+        drawn = {mime: RENDERERS[renderer](self) for mime, renderer in forms.items()}
+        return {mime: content for mime, content in drawn.items() if content is not None}
 
 
 def plain(value: Any) -> Any:

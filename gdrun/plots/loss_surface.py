@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import GdrunError, UsageError
-from gdrun.experiment.experiment import RepeatedDefinition
+from gdrun.experiment.experiment import RepeatedDefinition, is_function
 from gdrun.experiment.loading import load_config
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate, evaluate_constants
@@ -20,7 +20,7 @@ from gdrun.formula.parse import parse
 from gdrun.rundir.run import Run
 from gdrun.text import safe_text
 
-from .columns import PARAMETERS, Component
+from .columns import PARAMETERS, Component, RecordedColumns
 from .figure import Grid
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def finite(values: np.ndarray) -> np.ndarray:
     return kept if len(kept) else np.zeros(1)
 
 
-def _around(values: np.ndarray, points: int) -> np.ndarray:
+def around(values: np.ndarray, points: int) -> np.ndarray:
     """Return a grid of so many points from a little before the lowest to a little after the highest value."""
     low, high = float(values.min()), float(values.max())
     room = _ROOM * (high - low) or 1.0
@@ -70,7 +70,7 @@ def formula_grid(run: Run, names: Sequence[str], x: np.ndarray, y: np.ndarray) -
         objective = _formula(run, names)
         if objective is None or not len(x):
             return None
-        grid_x, grid_y = _around(x, POINTS), _around(y, POINTS)
+        grid_x, grid_y = around(x, POINTS), around(y, POINTS)
         with np.errstate(all="ignore"):
             values = objective(*np.meshgrid(grid_x, grid_y))
             if np.shape(values) != (POINTS, POINTS) or np.iscomplexobj(values):
@@ -99,7 +99,7 @@ def _formula(run: Run, names: Sequence[str]) -> Callable[[Any, Any], Any] | None
     constants = evaluate_constants({name: parse(value) for name, value in experiment.constants.items()})
     definitions = {}
     for name, value in define.items():
-        if isinstance(value, RepeatedDefinition):
+        if isinstance(value, RepeatedDefinition) or is_function(name):
             return None
         definitions[name] = parse(value)
     (expression,) = map(parse, outputs.values())
@@ -137,7 +137,7 @@ def slice_grid(
         return None, ()
     end = at_step(prepared, run, None)
     side = side_of(prepared.built)
-    grid_x, grid_y = _around(finite(x), side), _around(finite(y), side)
+    grid_x, grid_y = around(finite(x), side), around(finite(y), side)
     origin, directions = real_vector(end.parameters), np.zeros((2, len(names)))
     for row, label in enumerate(labels):
         index = names.index(label or "")
@@ -153,45 +153,74 @@ def slice_grid(
 
 
 @dataclass(frozen=True, eq=False)
-class PrincipalPlane:
-    """The plane of the first two principal components of points.
+class TrajectoryPlane:
+    """A plane through the space of parameters: `origin` (P,), `directions` (2, P), orthonormal.
 
-    `origin` (P,), `directions` (2, P), orthonormal; `coordinates` (R, 2) are the points in it; `shares`: the part of
-    their variance along each direction.
+    `labels` are those of its axes, `words` say which plane it is.
     """
 
     origin: np.ndarray
     directions: np.ndarray
-    coordinates: np.ndarray
-    shares: tuple[float, float]
+    labels: tuple[str, str]
+    words: str
+
+    def coordinates(self, points: np.ndarray) -> np.ndarray:
+        """Return points, (R, P), in the plane, (R, 2)."""
+        return (points - self.origin) @ self.directions.T
+
+    def share(self, points: np.ndarray) -> float:
+        """Return how much of the length of the way through finite points, (R, P), lies in the plane."""
+        moves = np.diff(points, axis=0)
+        whole = float(np.linalg.norm(moves, axis=1).sum())
+        return float(np.linalg.norm(moves @ self.directions.T, axis=1).sum()) / whole if whole else 1.0
 
 
-def principal_plane(points: np.ndarray) -> PrincipalPlane:
-    """Return the plane through the last point along the first two principal components of all.
+def plane_of(ways: Sequence[np.ndarray], labels: Sequence[str]) -> TrajectoryPlane:
+    """Return the plane in which trajectories are shown.
+
+    Two with a common start have the plane through it and their ends. Else it is that of the first two principal
+    components of all points, through the end of one trajectory or the middle of the ends of several.
 
     Args:
-        points: finite, float64 (R, P), two different ones at least; of more than a few hundred, some are used.
+        ways: finite, float64 (R, P) each, two different points at least; of more than a few hundred some are used.
+        labels: of the trajectories.
     Source: Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets", section 7.
     """
-    chosen = points[np.unique(np.linspace(0, len(points) - 1, _MOST_ROWS).round().astype(int))]
-    centred = chosen - chosen.mean(axis=0)
+    if len(ways) == 2 and np.array_equal(ways[0][0], ways[1][0]):
+        start = ways[0][0]
+        directions, sizes = np.linalg.qr((np.stack([way[-1] for way in ways]) - start).T)
+        if abs(sizes[1, 1]) > 1e-6 * abs(sizes).max():
+            signs = np.sign(np.diag(sizes))[:, None]
+            axes = f"towards the end of {labels[0]}", "at a right angle to it"
+            return TrajectoryPlane(start, directions.T * signs, axes, "the plane of their start and both ends")
+    chosen = [way[np.unique(np.linspace(0, len(way) - 1, _MOST_ROWS).round().astype(int))] for way in ways]
+    centred = np.concatenate(chosen)
+    centred = centred - centred.mean(axis=0)
     scale = float(np.abs(centred).max()) or 1.0
     _, singular, directions = np.linalg.svd(centred / scale, full_matrices=False)
-    directions = directions[:2]
-    coordinates = (points - points[-1]) @ directions.T
+    origin = ways[0][-1] if len(ways) == 1 else np.mean([way[-1] for way in ways], axis=0)
     # The sign of a component is arbitrary: the trajectory comes from the left and from below.
-    signs = np.where(coordinates[0] > 0, -1.0, 1.0)
+    signs = np.where((ways[0][0] - origin) @ directions[:2].T > 0, -1.0, 1.0)
     total = float((singular**2).sum()) or 1.0
-    first, second = (float(value**2) / total for value in singular[:2])
-    return PrincipalPlane(points[-1], directions * signs[:, None], coordinates * signs, (first, second))
+    first, second = (
+        f"{name} component ({share_text(float(value**2) / total)})"
+        for name, value in zip(("first", "second"), singular, strict=False)
+    )
+    words = f"{'its' if len(ways) == 1 else 'their'} first two principal components"
+    return TrajectoryPlane(origin, directions[:2] * signs[:, None], (first, second), words)
 
 
-def plane_grid(at: EvaluationPoint, plane: PrincipalPlane) -> Grid | None:
-    """Return the loss on a plane, around the trajectory in it."""
+def share_text(share: float) -> str:
+    """Return a share as a percentage."""
+    return f"{100 * share:.3g} %" if share >= 1e-4 else "under 0.01 %"
+
+
+def plane_grid(at: EvaluationPoint, plane: TrajectoryPlane, points: np.ndarray) -> Grid | None:
+    """Return the loss on a plane, around points in it, (N, 2)."""
     from gdrun.analysis.plane import Plane, side_of
 
     side = side_of(at.prepared.built)
-    x, y = (_around(axis, side) for axis in plane.coordinates.T)
+    x, y = (around(axis, side) for axis in points.T)
     x, y = _at_least(x, np.ptp(y) / _FLATTEST), _at_least(y, np.ptp(x) / _FLATTEST)
     return _contours(x, y, _losses(at, Plane(plane.origin, plane.directions), x, y))
 
@@ -210,8 +239,8 @@ def _at_least(axis: np.ndarray, span: float) -> np.ndarray:
     return np.linspace(axis[0] - more, axis[-1] + more, len(axis))
 
 
-def recorded_points(at: EvaluationPoint, run: Run) -> np.ndarray:
-    """Return the trained parameters in each row, before transforms, float64 (R, P)."""
+def recorded_points(at: EvaluationPoint, run: RecordedColumns) -> np.ndarray:
+    """Return the trained parameters in each row of a run or trial, before transforms, float64 (R, P)."""
     from gdrun.analysis.plane import real_vector
 
     objective, columns = at.prepared.built.objective, run.metrics

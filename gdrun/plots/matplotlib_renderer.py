@@ -201,7 +201,13 @@ class _Canvas:
         alike = [other for other in figure.series if other.style == item.style == "points"] or [item]
         many = max(len(other.x) for other in alike) > 60
         style["markersize"] = 2.8 if many else 5 if item.style == "points" else 4
+        if self._is_marked(item):
+            style["markevery"] = (0.03 * slot, 0.16)  # shares of the diagonal
         axes.plot(item.x, y, **style)
+
+    def _is_marked(self, item: Series) -> bool:
+        """Return whether a long line has a few markers: over contours, dashes alone are hard to distinguish."""
+        return item.style == "line" and self.figure.grid is not None and self.figure.has_dashes()
 
     def _line_style(self, item: Series, slot: int) -> dict[str, Any]:
         """Return the style that a series has in the axes and in the legend."""
@@ -211,7 +217,7 @@ class _Canvas:
             "color": self._colour(slot),
             "linewidth": 1.5 if item.weight == "strong" else 0.6,
             "linestyle": "none" if item.style == "points" else dash,
-            "marker": "none" if item.style == "line" else marker,
+            "marker": "none" if item.style == "line" and not self._is_marked(item) else marker,
             "markeredgewidth": 0,
         }
 
@@ -222,14 +228,16 @@ class _Canvas:
         for mark in self.figure.marks:
             alike.setdefault((mark.kind, mark.slot, mark.y is None), []).append(mark)
         for (kind, slot, at_edge), marks in alike.items():
-            colour = LINES[slot % len(LINES)] if slot is not None else "#B03A2E" if kind == "diverged" else _TEXT
+            colour = self._colour(slot) if slot is not None else "#B03A2E" if kind == "diverged" else _TEXT
             shape = {"color": colour, "linestyle": "none", "zorder": 4, "clip_on": False} | _SHAPES[kind]
+            if kind == "end" and slot is not None and not self.figure.graded:
+                shape["marker"] = _MARKERS[slot % len(_MARKERS)]
             x = [mark.x for mark in marks]
             if at_edge:
                 edge = 0.0 if kind == "zero" else 0.985 - 0.032 * rows[slot]
                 self.axes.plot(x, [edge] * len(x), transform=self.axes.get_xaxis_transform(), **shape)
                 continue
-            if kind == "diverged":
+            if kind == "diverged" and slot is None:
                 shape |= {"color": _CROSS, "markersize": 4, "markeredgewidth": 0.9, "zorder": 2.2}
             self.axes.plot(x, [mark.y for mark in marks], **shape)
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
-from gdrun.text import plural, safe_text
+from gdrun.text import plural, plural_count, safe_text
 
 from .downsampling import evenly
 from .figure import Figure, FigureAxis, Grid, ReferenceLine, Series, SeriesStyle
@@ -29,15 +29,18 @@ _MOST_POINTS = 2000
 
 
 @picture("fit", of="run", computes=True)
-def run_fit(run: Run, *, load: Load) -> Figure:
+def run_fit(run: Run, *, load: Load, at: str | None = None) -> Figure:
     """Return the data of a run with one input and the curve that its model has through it.
 
+    Args:
+        at: "start", "end" (the default), or a step whose row holds the parameters.
     Raises:
         UsageError: the run is not of that kind, or has not ended.
     """
     from gdrun.analysis.model_response import curve_of
 
-    response = curve_of(_finished(run, load), run)
+    step = _step(at)
+    response = curve_of(_finished(run, load), run, step)
     (x, y), more = _some(response.train.inputs[:, 0], response.train.target.reshape(-1))
     validation = None
     if response.validation is not None:
@@ -45,28 +48,64 @@ def run_fit(run: Run, *, load: Load) -> Figure:
         validation, more = (inputs, targets), more or note
     figure = fit_figure(
         x, y, response.x, response.y, x_label=response.name, y_label=response.target, title=title_of(run, "fit"),
-        subtitle=subtitle(run), validation=validation,
+        subtitle=_subtitle(run, step), validation=validation,
     )  # fmt: skip
     notes = ["the model's line is the probability of 1, sigmoid of its output"] if response.probability else []
     return replace(figure, notes=(*notes, *more))
 
 
 @picture("decisions", of="run", computes=True)
-def run_decisions(run: Run, *, load: Load) -> Figure:
+def run_decisions(run: Run, *, load: Load, at: str | None = None) -> Figure:
     """Return the classes that the model of a run with two inputs decides for, with the examples.
 
+    Args:
+        at: "start", "end" (the default), or a step whose row holds the parameters.
     Raises:
         UsageError: the run is not of that kind, or has not ended.
     """
     from gdrun.analysis.model_response import classes_of
 
-    response = classes_of(_finished(run, load), run)
+    step = _step(at)
+    response = classes_of(_finished(run, load), run, step)
     (x, y, labels), more = _some(*response.train.inputs.T, response.train.target)
     figure = decision_figure(
         response.x, response.y, response.labels, np.stack([x, y], axis=1), labels, names=response.names,
-        x_label=response.axes[0], y_label=response.axes[1], title=title_of(run, "decisions"), subtitle=subtitle(run),
+        x_label=response.axes[0], y_label=response.axes[1], title=title_of(run, "decisions"),
+        subtitle=_subtitle(run, step),
     )  # fmt: skip
     return replace(figure, notes=more)
+
+
+@picture("confusion", of="run", computes=True)
+def run_confusion(run: Run, *, load: Load, at: str | None = None) -> Figure:
+    """Return how many examples of each class a run's model takes for which: a confusion matrix.
+
+    Args:
+        at: as in `run_fit`.
+    Raises:
+        UsageError: the run is no classifier, or has not ended.
+    """
+    from gdrun.analysis.model_response import confusion_of
+
+    step = _step(at)
+    confusion = confusion_of(_finished(run, load), run, step)
+    counts, total = confusion.counts, int(confusion.counts.sum())
+    places = np.arange(len(counts))
+    ticks = tuple((float(place), name) for place, name in zip(places, confusion.names, strict=True))
+    # The first class stands at the top, as in a table.
+    grid = Grid(places, places, counts[::-1], "cells", "count")
+    examples = plural_count(total, f"{'validation' if confusion.validation else 'training'} example")
+    when = "" if step is None else f", {_subtitle(run, step)}"
+    return Figure(
+        title_of(run, "confusion"),
+        FigureAxis("decided", ticks=ticks),
+        FigureAxis(
+            "true", ticks=tuple((float(place), name) for place, name in zip(places[::-1], confusion.names, strict=True))
+        ),
+        f"{100 * np.trace(counts) / total:.3g} % of {examples} are decided right{when}",
+        grid=grid,
+        name="confusion",
+    )
 
 
 @picture("spectrum", of="run", computes=True)
@@ -103,6 +142,10 @@ def _step(at: str | None) -> int | None:
     if at.isascii() and at.isdigit() and len(at) < 19:
         return int(at)
     raise UsageError(f"there is no place '{safe_text(at, limit=40)}'", hint="--at start, end or a step")
+
+
+def _subtitle(run: Run, step: int | None) -> str:
+    return subtitle(run) if step is None else f"at step {step:,}"
 
 
 def _finished(run: Run, load: Load) -> Prepared:

@@ -46,8 +46,9 @@ def _by_settings(settings: list[Mapping[str, Any]]) -> list[str] | None:
     if not all(settings):
         return None
     paths = run_settings.differing(settings)
-    # A setting that only some kinds have says no more than the kind does.
-    paths = [path for path in paths if all(path in each for each in settings)] or paths
+    # A setting that only some kinds have says no more than the kind does, unless two of that kind differ in it.
+    num_values = {path: len({repr(each[path]) for each in settings if path in each}) for path in paths}
+    paths = [path for path in paths if num_values[path] > 1] or paths
     if not paths or len(paths) > MOST:
         return None
     short = axis_labels(paths, [path for each in settings for path in each])

@@ -8,10 +8,11 @@ from inspect import signature
 from typing import Any, Generic, Literal, ParamSpec
 
 from gdrun.errors import UsageError
+from gdrun.rundir.run import Run
 
 from .figure import Figure
 
-Subject = Literal["run", "runs", "sweep"]
+Subject = Literal["run", "runs", "sweep", "any"]
 P = ParamSpec("P")
 
 
@@ -31,6 +32,10 @@ class Picture(Generic[P]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Figure:
         return self.function(*args, **kwargs)
+
+    def fits(self, run: Run) -> bool:
+        """Return whether it is a picture of runs, where `run` is one, or of sweeps."""
+        return self.of == "any" or (self.of == "sweep") == run.is_sweep
 
     @property
     def help(self) -> str:
@@ -55,7 +60,7 @@ def picture(
 
     Args:
         kind: its name, `gdrun plot --kind`.
-        of: what the function's first parameter is: one run, a sequence of runs, or a sweep.
+        of: what the function's first parameter is: one run, a sequence of runs, a sweep, or "any": runs or a sweep.
         computes: TensorFlow may be needed; the function gets `load`, which builds the run's experiment.
         default: (sweep or runs, columns) -> it is the picture that these get. Of several the last in the table is.
         on_page: (run or sweep) -> the page of a run or sweep shows it.

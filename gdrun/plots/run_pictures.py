@@ -13,7 +13,7 @@ from gdrun.text import plural, safe_text
 
 from .columns import PARAMETERS, components, few, metric_names, named_components, steps_of
 from .downsampling import evenly
-from .figure import Figure, FigureAxis, Mark, Scale, Series, numbers
+from .figure import Figure, FigureAxis, Mark, Scale, Series, SeriesStyle, numbers
 from .names import run_labels, title_of
 from .palette import LINES
 from .picture import always, only_column, picture
@@ -44,13 +44,13 @@ def loss_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | No
     run = shown[0]
     places, unit = steps_of(run, x)
     if _has_epochs(run):
-        batches = replace(_line(places, run.metrics["loss"], "single batches", slot=0), weight="faint")
-        series = [batches, _line(places, run.metrics["loss_epoch"], "mean of each epoch", slot=0)]
+        batches = replace(_line(run, places, run.metrics["loss"], "single batches", slot=0), weight="faint")
+        series = [batches, _line(run, places, run.metrics["loss_epoch"], "mean of each epoch", slot=0)]
     else:
         label = "training" if "validation_loss" in run.metrics else ""
-        series = [_line(places, run.metrics["loss"], label, slot=0)]
+        series = [_line(run, places, run.metrics["loss"], label, slot=0)]
     if "validation_loss" in run.metrics:
-        series.append(_line(places, run.metrics["validation_loss"], "validation", slot=1))
+        series.append(_line(run, places, run.metrics["validation_loss"], "validation", slot=1))
     marks = (*_diverged(run, x, None), *_best(run, places, series))
     return _finished(run, "loss", "loss", unit, series, scale, marks, name="loss")
 
@@ -123,6 +123,7 @@ def learning_rate_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: S
     return _several(with_rows(runs), _column("learning_rate"), "learning rate", "learning_rate", x, scale)
 
 
+@picture("columns", of="runs")
 def columns_figure(
     runs: Run | Sequence[Run], columns: Sequence[str], *, x: str = "step", scale: Scale | None = None
 ) -> Figure:
@@ -153,7 +154,9 @@ def _columns(
     groups = [named_components(run, [column]) for column in columns]
     chosen, total = few(groups, len(LINES)), sum(map(len, groups))
     alone = len(chosen) == 1
-    series = [_line(places, part.values, "" if alone else part.label, slot=slot) for slot, part in enumerate(chosen)]
+    series = [
+        _line(run, places, part.values, "" if alone else part.label, slot=slot) for slot, part in enumerate(chosen)
+    ]
     notes = (f"{len(chosen)} of {total} numbers are drawn",) if total > len(chosen) else ()
     label = chosen[0].label if alone else ""
     return _finished(run, title, label, unit, series, scale, _diverged(run, x, None), name=name, notes=notes)
@@ -190,12 +193,13 @@ def with_rows(runs: Run | Sequence[Run]) -> list[Run]:
     return shown
 
 
-def _line(x: np.ndarray, y: np.ndarray, label: str, *, slot: int | None = None) -> Series:
+def _line(run: Run, x: np.ndarray, y: np.ndarray, label: str, *, slot: int | None = None) -> Series:
     """Return a line through the rows that have a value; a value that is not finite breaks it."""
     values = numbers(y)
     # A metric that only ends of epochs have is nan between them; what overflowed is inf.
     given = ~np.isnan(values)
-    return Series(x[given], values[given], label, "both" if given.sum() <= FEW_POINTS else "line", slot=slot)
+    style: SeriesStyle = "both" if given.sum() <= FEW_POINTS else "line"
+    return Series(x[given], values[given], label, style, slot=slot, steps=run.table.steps[given])
 
 
 def _column(name: str) -> Callable[[Run], np.ndarray]:
@@ -230,7 +234,7 @@ def _several(
     marks: list[Mark] = []
     for slot, (run, text) in enumerate(zip(runs, run_labels(runs), strict=True)):
         places, unit = steps_of(run, x)
-        series.append(_line(places, values(run), text, slot=slot))
+        series.append(_line(run, places, values(run), text, slot=slot))
         marks += _diverged(run, x, slot)
     figure = _finished(runs[0], label, label, unit, series, scale, marks, name=name)
     if len(runs) == 1:
@@ -249,7 +253,7 @@ def _diverged(run: Run, x: str, slot: int | None) -> tuple[Mark, ...]:
         return ()
     per_epoch = run.info.extra.get("steps_per_epoch", 1) if x == "epoch" else 1
     place = step / per_epoch if isinstance(per_epoch, int) and per_epoch > 0 else step
-    return (Mark(float(place), None, "diverged", "diverged" if slot is None else "", slot),)
+    return (Mark(float(place), None, "diverged", "diverged" if slot is None else "", slot, step),)
 
 
 def _best(run: Run, x: np.ndarray, series: Sequence[Series]) -> tuple[Mark, ...]:
@@ -261,7 +265,7 @@ def _best(run: Run, x: np.ndarray, series: Sequence[Series]) -> tuple[Mark, ...]
     rows = np.flatnonzero(run.table.steps == step)
     if not len(rows):
         return ()
-    return (Mark(float(x[rows[0]]), float(value), "best", f"best {number_text(value)}", series[-1].slot),)
+    return (Mark(float(x[rows[0]]), float(value), "best", f"best {number_text(value)}", series[-1].slot, step),)
 
 
 def _finished(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
-from gdrun.errors import UsageError
+from gdrun.errors import ResourceError, UsageError
 from gdrun.rundir.run import Run
 from gdrun.text import plural, safe_text
 
@@ -18,7 +20,7 @@ from .names import title_of, value_text
 from .palette import LINES
 from .picture import always, only_column, picture
 from .run_pictures import FEW_POINTS
-from .scales import limits_of, loss_scale, natural_scale, number_text, sampling_scale, spacing_scale
+from .scales import limits_of, loss_scale, natural_scale, number_text, position, sampling_scale, spacing_scale
 from .trial_columns import (
     BEYOND_START,
     Levels,
@@ -32,6 +34,8 @@ from .trial_columns import (
     named_axis,
     read_trials,
     start_of,
+    ticks_of,
+    trial_labels,
 )
 
 MOST_CROSSES = 60
@@ -308,6 +312,179 @@ def _scatter(
     )
 
 
+# --- how a search went ------------------------------------------------------------------------------------------------
+
+
+def _was_searched(sweep: Run) -> bool:
+    return not sweep.problem and bool(sweep.info.extra.get("search"))
+
+
+@picture("history", of="sweep", on_page=_was_searched)
+def history_figure(sweep: Run, *, metric: str | None = None, scale: Scale | None = None) -> Figure:
+    """Return the trials' results in the order in which they were proposed, with the best so far.
+
+    Args:
+        metric, scale: as in `sensitivity_figure`.
+    Raises:
+        UsageError: there are no trials, or no such column.
+    """
+    trials = read_trials(sweep, metric)
+    order = np.argsort(trials.numbers)
+    x, results = numbers(trials.numbers)[order], np.where(trials.diverged, np.nan, trials.value)[order]
+    best = (np.fmax if trials.maximize else np.fmin).accumulate(results)
+    points, line = Series(x, results, "trials", "points", slot=0), Series(x, best, "best so far", slot=1)
+    diverged = x[trials.diverged[order]]
+    marks = tuple(Mark(float(place), None, "diverged") for place in diverged[evenly(len(diverged), MOST_CROSSES)])
+    figure = Figure(
+        title_of(sweep, f"{metric_label(trials)} by trial"), FigureAxis("trial", whole=True),
+        FigureAxis(metric_label(trials)), counts(sweep, trials), (points,), marks, name="history",
+    )  # fmt: skip
+    return replace(_scaled(figure, sweep, trials, scale), series=(points, line))
+
+
+@picture("parallel", of="sweep", on_page=lambda sweep: len(read_trials(sweep).axes) > 2)
+def parallel_figure(sweep: Run, *, metric: str | None = None, most: int = 200) -> Figure:
+    """Return a line for each trial through its settings and its result, the better the darker: parallel coordinates.
+
+    Args:
+        metric: as in `sensitivity_figure`.
+        most: of more trials, so many are drawn, evenly from the best to the worst.
+    Raises:
+        UsageError: there are no trials, nothing varies, or there is no such column.
+    """
+    trials = read_trials(sweep, metric)
+    if not trials.axes:
+        raise UsageError(f"{safe_text(sweep.id)} varies nothing, so there are no coordinates")
+    ranks = _ranks(trials)
+    results = np.where(trials.diverged, np.nan, trials.value)
+    columns = [*(_coordinate(trials, key) for key in trials.axes)]
+    columns.append(_numeric_coordinate(results, loss_scale(trials.metric, [results]), metric_label(trials)))
+    places = np.stack([place for *_, place in columns], axis=1)
+    edge = 0.0 if trials.maximize else 1.0
+    places[:, -1] = np.where(trials.diverged, edge, places[:, -1])
+    drawn = np.argsort(ranks, kind="stable")[evenly(len(ranks), most)][::-1]
+    x = np.arange(len(columns), dtype=float)
+    series = tuple(
+        Series(x, places[row], "best" if ranks[row] == 0 else "", slot=len(drawn) - 1 - place)
+        for place, row in enumerate(drawn.tolist())
+    )
+    lost = int(trials.diverged[drawn].sum())
+    notes = [f"{len(drawn)} of {len(ranks)} trials are drawn"] if len(drawn) < len(ranks) else []
+    ranges = "; ".join(f"{label} {text}" for label, text, _ in columns)
+    notes += [f"from below: {ranges}", "the darker, the better"]
+    notes += [f"× {plural(lost, 'trial')} diverged"] if lost else []
+    return Figure(
+        title_of(sweep, f"settings and {metric_label(trials)}"),
+        FigureAxis("", limits=(-0.3, len(columns) - 0.7), ticks=ticks_of(label for label, *_ in columns)),
+        FigureAxis("", limits=(-0.04, 1.06), ticks=()), counts(sweep, trials), series,
+        (Mark(float(x[-1]), edge, "diverged"),) if lost else (),
+        rules=tuple(ReferenceLine(x=float(place)) for place in x),
+        name="parallel", graded=True, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _ranks(trials: TrialColumns) -> np.ndarray:
+    """Return the ranks of the trials, int (T,), the best 0; those that diverged or have no result come last."""
+    worse = np.where(
+        trials.diverged | ~np.isfinite(trials.value), np.inf, -trials.value if trials.maximize else trials.value
+    )
+    order = np.argsort(worse, kind="stable")
+    ranks = np.empty(len(order), int)
+    ranks[order] = np.arange(len(order))
+    return ranks
+
+
+def _coordinate(trials: TrialColumns, key: str) -> tuple[str, str, np.ndarray]:
+    """Return an axis's label, its range, and the trials' places on it in [0, 1]."""
+    label = trials.axis_label(key)
+    if trials.is_numeric(key):
+        return _numeric_coordinate(trials.column(key), trials.scale(key), label)
+    levels = levels_of(trials, key)
+    return label, ", ".join(levels.texts), levels.index / max(len(levels.texts) - 1, 1)
+
+
+def _numeric_coordinate(values: np.ndarray, scale: Scale, label: str) -> tuple[str, str, np.ndarray]:
+    limits = limits_of([values], scale, margin=0)
+    ends = " to ".join(number_text(limit, 3) for limit in limits)
+    return label, f"{ends}{' (log)' if scale == 'log' else ''}", position(values, scale, limits)
+
+
+@picture("importance", of="sweep", on_page=_was_searched)
+def importance_figure(sweep: Run, *, metric: str | None = None) -> Figure:
+    """Return how much of the differences between a sweep's trials each setting explains, by Optuna.
+
+    It is fANOVA (Hutter, Hoos and Leyton-Brown 2014), without scikit-learn PED-ANOVA, over the trials' ranks: a loss
+    that exploded counts as bad, however large it is.
+
+    Args:
+        metric: as in `sensitivity_figure`.
+    Raises:
+        UsageError: fewer than two settings vary, or too few trials are done.
+        ResourceError: Optuna is not installed.
+    """
+    trials = read_trials(sweep, metric)
+    keys = [key for key in trials.axes if not is_seed(key)]
+    if len(keys) < 2 or len(trials.value) < _FEWEST_TRIALS:
+        raise UsageError(
+            f"{safe_text(sweep.id)} varies {plural(len(keys), 'setting')} in {plural(len(trials.value), 'trial')}",
+            hint=f"importance compares two settings or more in {_FEWEST_TRIALS} trials or more",
+        )
+    shares, evaluator = _importances(trials, keys)
+    order = sorted(keys, key=lambda key: shares[key])
+    height, share = np.arange(len(order), dtype=float), np.array([shares[key] for key in order])
+    gaps = np.full(len(order), np.nan)
+    bars = Series(np.stack([0 * share, share, gaps], 1), np.stack([height, height, gaps], 1), slot=0)
+    return Figure(
+        title_of(sweep, "importance of settings"),
+        FigureAxis(
+            f"share of the differences in the rank of {metric_label(trials)}",
+            limits=(0.0, max(float(share.max()) * 1.08, 0.01)),
+        ),
+        FigureAxis("", limits=(-0.6, len(order) - 0.4), ticks=ticks_of(map(trials.axis_label, order))),
+        counts(sweep, trials), (bars, Series(share, height, style="points", slot=0)), name="importance",
+        notes=(f"by {evaluator}; a diverged trial ranks last",),
+    )  # fmt: skip
+
+
+_FEWEST_TRIALS = 8
+
+
+def _importances(trials: TrialColumns, keys: Sequence[str]) -> tuple[dict[str, float], str]:
+    """Return setting -> share of the variance of the trials' ranks, and the evaluator's name."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise ResourceError("importance is computed by Optuna", hint="pip install 'gdrun[search]'") from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    distributions: dict[str, Any] = {}
+    for key in keys:
+        if trials.is_numeric(key):
+            values = trials.column(key)
+            log = trials.scale(key) == "log"
+            distributions[key] = optuna.distributions.FloatDistribution(
+                float(values.min()), float(values.max()), log=log
+            )
+        else:
+            distributions[key] = optuna.distributions.CategoricalDistribution(
+                list(dict.fromkeys(map(value_text, trials.axes[key])))
+            )
+    study = optuna.create_study()
+    for row, rank in enumerate(_ranks(trials).tolist()):
+        settings = {
+            key: float(trials.axes[key][row]) if trials.is_numeric(key) else value_text(trials.axes[key][row])
+            for key in keys
+        }
+        study.add_trial(optuna.trial.create_trial(params=settings, distributions=distributions, value=float(rank)))
+    evaluator: Any
+    if find_spec("sklearn"):
+        evaluator, name = optuna.importance.FanovaImportanceEvaluator(seed=0), "fANOVA"
+    else:
+        evaluator, name = optuna.importance.PedAnovaImportanceEvaluator(), "PED-ANOVA"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # experimental, says Optuna
+        return optuna.importance.get_param_importances(study, evaluator=evaluator), name
+
+
 # --- curves -----------------------------------------------------------------------------------------------------------
 
 
@@ -336,7 +513,13 @@ def curves_figure(sweep: Run, *, columns: Sequence[str] = (), most: int = 200, s
     order = np.array(sorted(range(len(ids)), key=lambda row: ranks.get(ids[row], float(row))), int)
     shown = order[evenly(len(order), most)]
     series = tuple(
-        Series(curves["step"], numbers(values[row]), names.get(ids[row], f"trial {ids[row]}"), slot=slot)
+        Series(
+            curves["step"],
+            numbers(values[row]),
+            names.get(ids[row], f"trial {ids[row]}"),
+            slot=slot,
+            steps=curves["step"],
+        )
         for slot, row in enumerate(shown.tolist())
     )
     notes = [f"{len(shown)} of {len(order)} trials are drawn"] if len(shown) < len(order) else []
@@ -359,9 +542,5 @@ def _order(trials: TrialColumns) -> tuple[str, dict[Any, str], dict[Any, float]]
     if not trials.axes:
         return "trial", {}, {}
     by = next(iter(trials.numeric_axes() or trials.axes))
-    labels = {
-        number: ", ".join(f"{trials.labels[key]} {value_text(values[row])}" for key, values in trials.axes.items())
-        for row, number in enumerate(trials.numbers)
-    }
     ranks = dict(zip(trials.numbers, trials.column(by).tolist(), strict=True)) if trials.is_numeric(by) else {}
-    return trials.axis_label(by), labels, ranks
+    return trials.axis_label(by), trial_labels(trials), ranks

@@ -90,8 +90,9 @@ class _Drawing:
         elif figure.colours is not None:
             self.foot = [*self._colour_key(figure.colours), *self.foot]
         self.rows = max(height - len(self.head) - len(self.foot) - 3 - bool(figure.y.label), 4)
+        most = max(self.rows // 3, 2) if figure.y.ticks is None else self.rows
         ticks = None if self.cells is None else figure.y.ticks
-        self.y_ticks = list(ticks or axis_ticks(figure.y, self.frame.y_limits, max(self.rows // 3, 2)))
+        self.y_ticks = list(ticks or axis_ticks(figure.y, self.frame.y_limits, most))
         self.left = min(max((len(text) for _, text in self.y_ticks), default=0) + 2, width // 3)
         self.columns = width - self.left - self.right
         self.canvas = Canvas(self.columns, self.rows)

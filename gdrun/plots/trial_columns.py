@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,9 @@ from gdrun.rundir.run import Run
 from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
 
-from .figure import numbers
+from .figure import Scale, numbers
 from .names import axis_labels, value_text
-from .scales import number_text
+from .scales import number_text, sampling_scale, spacing_scale
 
 LEARNING_RATE = "learning_rate"
 SEED = "seed"
@@ -48,6 +48,11 @@ class TrialColumns:
     def column(self, key: str) -> np.ndarray:
         """Return a numeric axis's values, float64 (T,)."""
         return numbers(self.axes[key])
+
+    def scale(self, key: str) -> Scale:
+        """Return the scale on which a numeric axis's values were listed, or drawn where nearly all are different."""
+        values = self.column(key)
+        return sampling_scale(values) if len(np.unique(values)) > len(values) / 2 else spacing_scale(values)
 
     def axis_label(self, key: str) -> str:
         """Return the label of an axis: in full where a legend says lr."""
@@ -131,6 +136,14 @@ def groups(trials: TrialColumns, keys: Sequence[str]) -> list[tuple[str, np.ndar
     ]
 
 
+def trial_labels(trials: TrialColumns) -> dict[Any, str]:
+    """Return trial -> its settings: "lr 0.1, momentum 0.9"."""
+    return {
+        number: ", ".join(f"{trials.labels[key]} {value_text(values[row])}" for key, values in trials.axes.items())
+        for row, number in enumerate(trials.numbers)
+    }
+
+
 def named_axis(sweep: Run, trials: TrialColumns, name: str) -> str:
     """Return the axis that `name` means: its path, the end of it, its short name."""
     for key in trials.axes:
@@ -184,7 +197,12 @@ class Levels:
     @property
     def ticks(self) -> tuple[tuple[float, str], ...]:
         """The texts at 0, 1, 2, ..."""
-        return tuple((float(index), text) for index, text in enumerate(self.texts))
+        return ticks_of(self.texts)
+
+
+def ticks_of(texts: Iterable[str]) -> tuple[tuple[float, str], ...]:
+    """Return an axis's ticks with texts at 0, 1, 2, ..."""
+    return tuple((float(index), text) for index, text in enumerate(texts))
 
 
 def levels_of(trials: TrialColumns, key: str) -> Levels:

@@ -1,46 +1,57 @@
-"""A run or a sweep as one HTML file."""
+"""Runs and sweeps as HTML files: one, several compared, or all as a site."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir.files import disk_error, replacing
+from gdrun.rundir.files import replacing
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
 
-REPORT = "report.html"
+REPORT, COMPARISON = "report.html", "comparison.html"
 
 
 def report(
-    run: Run | str | Path = "latest", output: str | Path | None = None, *, runs_dir: str | Path | None = None
+    runs: Run | str | Path | Sequence[Run | str | Path] = "latest",
+    output: str | Path | None = None,
+    *,
+    runs_dir: str | Path | None = None,
+    refresh: int | None = None,
 ) -> Path:
-    """Write a page about a run or a sweep: one HTML file that needs neither network nor other files.
+    """Write a page about a run, a sweep, or several of them compared: one HTML file that needs no other and no network.
 
     Args:
-        run: a `Run`, a path, an id or the beginning of one, "latest".
-        output: the file; default report.html in the run directory. An older file is replaced, a link too.
+        runs: one or several: `Run`s, paths, ids or the beginnings of ids, "latest".
+        output: the file; default report.html (of several comparison.html) in the directory of the first. An older file
+            is replaced, a link too.
         runs_dir: where ids are looked up; default $GDRUN_RUNS or "runs".
+        refresh: after so many seconds a browser that shows the page reads it anew.
     Returns:
         where the page is.
     Raises:
         UsageError: there is no such run.
+        ResourceError: plotly is not installed.
         RunDirectoryError: the disk refuses. (A broken run gets a page that says what is wrong with it.)
     """
     from gdrun.rundir.run import Run, load_run
 
-    from .page import report_html
+    from .page import comparison_html, report_html
 
-    loaded = run if isinstance(run, Run) else load_run(run, runs_dir)
-    data = report_html(loaded).encode("utf-8", "backslashreplace")
+    references = [runs] if not isinstance(runs, Sequence) or isinstance(runs, str) else list(runs)
+    loaded = [run if isinstance(run, Run) else load_run(run, runs_dir) for run in references]
+    several = len(loaded) > 1
+    text = comparison_html(loaded, refresh=refresh) if several else report_html(loaded[0], refresh=refresh)
+    data = text.encode("utf-8", "backslashreplace")
     if output is not None:
         # A person's own folders may be links; only the last name is taken as it is.
         write_whole(Path(output).parent.resolve() / Path(output).name, data)
         return Path(output)
     try:
-        return write_whole(loaded.directory / REPORT, data)
+        return write_whole(loaded[0].directory / (COMPARISON if several else REPORT), data)
     except RunDirectoryError as error:
         raise RunDirectoryError(error.message, hint="-o FILE writes the page elsewhere") from error
 
@@ -49,12 +60,8 @@ def write_whole(path: Path, data: bytes) -> Path:
     """Write a file that is complete or not there, whatever happens; folders above it are made.
 
     Raises:
-        RunDirectoryError: the disk refuses, or the folder is a link.
+        RunDirectoryError: the disk refuses, or a folder has this name.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise disk_error("write", path, error) from error
     if path.is_dir():
         raise RunDirectoryError(f"cannot write {path}: it is a folder")
     with replacing(path) as file:

@@ -1,17 +1,21 @@
-"""The page: a head, pictures, sections, the data and the script. Everything is in it; nothing is loaded."""
+"""The page about a run or a sweep: a head, pictures, sections."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.resources import files as package_files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gdrun.analysis.convergence import report as convergence_report
-from gdrun.plots.palette import LINES, graded
+from gdrun.errors import GdrunError, ResourceError
+from gdrun.plots.choose import PICTURES
+from gdrun.plots.html_page import document, figure_slot
+from gdrun.plots.markup import Html, code, escaped, folded, joined, pairs, table, tag
 from gdrun.rundir import layout
+from gdrun.rundir.comparing import compare
 from gdrun.rundir.describing import describe_run
 from gdrun.rundir.files import names_in, read_file
 from gdrun.rundir.run import Run
@@ -20,8 +24,6 @@ from gdrun.text import exact, human_bytes, human_seconds, plural, plural_number,
 from gdrun.version import __version__
 
 from . import sections
-from .figures import figure_data, page_figures
-from .markup import Html, code, data_block, escaped, folded, joined, pairs, policy_hash, table, tag
 from .sections import Facts, PageTable, attempt
 
 if TYPE_CHECKING:
@@ -35,53 +37,68 @@ _MOST_ROWS, _MOST_COLUMNS = 40, 10
 _SOURCE_LIMIT = 1 << 20
 _BINS = 24
 
-_SCRIPT = ("numbers", "chart", "reader", "start")
-_STOPS = 16
-_MARKUP = (
-    '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-    '<meta name="color-scheme" content="light dark">\n'
-    '<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-    '<meta name="generator" content="gdrun {version}">\n'
-    "<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n{body}\n{data}\n<script>{script}</script>\n"
-    "</body>\n</html>\n"
-)
 
+def report_html(run: Run, *, plotly: str | None = None, home: str | None = None, refresh: int | None = None) -> str:
+    """Return the page about a run or a sweep as HTML.
 
-def report_html(run: Run) -> str:
-    """Return the page about a run or a sweep as HTML, whole in itself.
+    A run whose files are broken gets a page that says so; nothing is raised for it.
 
-    A run whose files are broken gets a page that says so; nothing is raised.
+    Args:
+        plotly, refresh: as in `document`.
+        home: the address of the index that the page belongs to.
     """
     facts = describe_run(run)
     figures = list(page_figures(run))
-    style = _own_file("page.css")
-    script = "".join(_own_file(f"script/{name}.js") for name in _SCRIPT)
-    script = f'"use strict";\n(() => {{\n{script}}})();\n'
-    # No script but this one can run and nothing can be loaded, whatever a text on the page says.
-    policy = f"default-src 'none'; script-src {policy_hash(script)}; style-src {policy_hash(style)}; base-uri 'none'"
-    colours = ["#" + "".join(f"{round(255 * c):02x}" for c in graded(at / (_STOPS - 1))) for at in range(_STOPS)]
-    data = {"figures": list(map(figure_data, figures)), "graded": colours, "slots": len(LINES)}
-    return _MARKUP.format(
-        policy=f"{policy}; form-action 'none'",
-        version=__version__,
-        title=escaped(f"{facts['id']} - gdrun", limit=200),
-        style=style,
-        body=_body(run, facts, figures, SWEEP_SECTIONS if run.is_sweep else RUN_SECTIONS),
-        data=data_block("figures", data),
-        script=script,
-    )
+    body = _body(run, facts, figures, SWEEP_SECTIONS if run.is_sweep else RUN_SECTIONS, home)
+    return document(facts["id"], body, figures, plotly=plotly, refresh=refresh)
 
 
-def _own_file(name: str) -> str:
-    return (package_files("gdrun.reporting") / name).read_text(encoding="utf-8")
+def comparison_html(runs: Sequence[Run], *, refresh: int | None = None) -> str:
+    """Return the page that shows several runs beside each other; `refresh` as in `document`."""
+    figures = []
+    for picture in PICTURES:
+        if picture.of == "runs":
+            with suppress(*_UNREADABLE):
+                if any(picture.on_page(run) for run in runs):
+                    figures.append(picture(runs))
+    facts = compare(runs)
+    titles = ["", *facts["runs"]]
+    parts = [
+        (name, [[row["name"], *map(_brief, row["values"])] for row in facts[part]])
+        for name, part in (("Results", "results"), ("Settings that differ", "settings"))
+    ]
+    sections_ = [tag("section", tag("h2", name), table(titles, rows, label=name)) for name, rows in parts if rows]
+    head = tag("header", tag("h1", f"{plural(len(runs), 'run')} compared"))
+    curves = [tag("section", tag("h2", "Curves"), pictures(figures))] if figures else []
+    broken = [tag("p", f"{run.id}: {run.problem}", class_="warnings") for run in runs if run.problem]
+    return document("comparison", tag("main", head, *broken, *curves, *sections_, footer()), figures, refresh=refresh)
 
 
-def _body(run: Run, facts: Facts, figures: list[Figure], chosen: tuple[tuple[str, Section], ...]) -> Html:
-    parts = list(_pictures(figures))
+_UNREADABLE = (GdrunError, ValueError, TypeError, LookupError, ArithmeticError)
+"""What pictures of files that say anything can raise; the page says elsewhere what is wrong with them."""
+
+
+def page_figures(run: Run) -> Iterator[Figure]:
+    """Yield the figures that the page of a run or a sweep shows, as far as its files allow."""
+    for picture in PICTURES:
+        if picture.fits(run):
+            with suppress(*_UNREADABLE):
+                if picture.on_page(run):
+                    yield picture(run, **({"load": _refuse} if picture.computes else {}))
+
+
+def _refuse() -> Any:
+    raise ResourceError("a page starts no TensorFlow", hint="gdrun plot does")
+
+
+def _body(
+    run: Run, facts: Facts, figures: list[Figure], chosen: tuple[tuple[str, Section], ...], home: str | None
+) -> Html:
+    parts = [("Curves", pictures(figures))] if figures else []
     parts += [(name, made) for name, section in chosen if (made := _attempt(section, run, facts))]
     names = [(name, name.lower().replace(" ", "-")) for name, _ in parts]
-    links = [tag("a", name, href=f"#{anchor}") for name, anchor in names]
+    links = [tag("a", "all runs", href=home)] if home else []
+    links += [tag("a", name, href=f"#{anchor}") for name, anchor in names]
     warnings = sections.warnings(facts)
     lead = [
         _head(run, facts),
@@ -95,13 +112,16 @@ def _body(run: Run, facts: Facts, figures: list[Figure], chosen: tuple[tuple[str
         tag("section", tag("h2", name), made, id=anchor)
         for (name, made), (_, anchor) in zip(parts, names, strict=True)
     ]  # fmt: skip
+    return tag("main", *lead, *blocks, footer())
+
+
+def footer() -> Html:
+    """Return the last line of a page."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    foot = tag("footer", f"Made by gdrun {__version__} on {now}. This page needs no network and no other file.")
-    return tag("main", *lead, *blocks, foot)
+    return tag("footer", f"Made by gdrun {__version__} on {now}. This page needs no network.")
 
 
 def _head(run: Run, facts: Facts) -> Html:
-    status = str(facts["status"])
     name = facts["name"] or facts["id"]
     why = tag("span", facts["why"], class_="why") if facts["why"] else Html()
     return tag(
@@ -109,29 +129,16 @@ def _head(run: Run, facts: Facts) -> Html:
         tag("p", "sweep" if run.is_sweep else "run", " ", tag("code", facts["id"]), class_="quiet"),
         tag("h1", name),
         tag("p", facts["description"], class_="lead") if facts["description"] else Html(),
-        tag("p", tag("span", status, class_=f"status {_status_class(status)}"), " ", why, class_="outcome"),
+        tag("p", status_cell(str(facts["status"])), " ", why, class_="outcome"),
     )
 
 
-def _pictures(figures: list[Figure]) -> Iterator[tuple[str, Html]]:
-    if not figures:
-        return
-    without = "The curves need JavaScript; their values are in the run directory's files."
-    slots = [
-        tag(
-            "figure",
-            tag("figcaption", tag("b", figure.title), " ", tag("span", figure.subtitle, class_="quiet")),
-            tag("div", class_="tools"),
-            tag("div", class_="plot"),
-            tag("div", class_="legend"),
-            *(tag("p", note, class_="quiet note") for note in figure.notes),
-            class_="chart",
-            data_figure=at,
-        )
-        for at, figure in enumerate(figures)
-    ]
-    help_ = "Point at a curve for its values, drag to zoom in, double-click to zoom out. Keys: arrows, + and -."
-    yield "Curves", joined([tag("noscript", without), *slots, tag("p", help_, class_="quiet screen")])
+def pictures(figures: Sequence[Figure]) -> Html:
+    """Return the places of a page's figures."""
+    without = tag("noscript", "The curves need JavaScript; their values are in the run directory's files.")
+    slots = (figure_slot(figure, index) for index, figure in enumerate(figures))
+    help_ = "Point at a curve for its values, drag to zoom in, double-click to zoom out."
+    return joined([without, *slots, tag("p", help_, class_="quiet screen")])
 
 
 def _attempt(section: Section, run: Run, facts: Facts) -> Html:
@@ -292,15 +299,16 @@ def trials(run: Run, facts: Facts) -> Html:
 def _trial_cell(name: str, value: Any) -> Html:
     text = sections.trial_cell(name, value)
     if name == "status":
-        return tag("td", tag("span", text, class_=f"status {_status_class(text)}"))
+        return tag("td", status_cell(text))
     number = isinstance(value, int | float) and not isinstance(value, bool)
     # What is not finite sorts last, as what is missing does.
     sort = repr(value) if sections.is_finite(value) else None
     return tag("td", text, class_="n" if number else None, data_sort=sort)
 
 
-def _status_class(status: str) -> str:
-    return status if status.isascii() and status.isalpha() else "other"
+def status_cell(status: str) -> Html:
+    """Return a status with its colour and sign."""
+    return tag("span", status, class_=f"status {status if status.isascii() and status.isalpha() else 'other'}")
 
 
 def best_parameters(run: Run, facts: Facts) -> Html:

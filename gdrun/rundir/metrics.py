@@ -18,9 +18,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from . import strict_json
+from . import row_arrays, strict_json
 from .digits import shortest_texts
 from .files import read_file
+from .layout import ROW_ARRAYS
 from .tail import decode_row, is_row
 
 STEP = "step"
@@ -106,7 +107,7 @@ def read_metrics(source: Path | bytes, *, precision: str = "float64") -> Metrics
     """Return the metrics in a file, or in the bytes of one; a missing file has no rows.
 
     Args:
-        source: the file, or its content.
+        source: the file, or its content; large arrays are read from the file beside it.
         precision: the run's, "float32" or "float64". float32 gives back the very float32 values (dtype float32),
             except in columns named `..seconds`, which are measured in float64.
     Raises:
@@ -117,6 +118,15 @@ def read_metrics(source: Path | bytes, *, precision: str = "float64") -> Metrics
         with suppress(FileNotFoundError):
             data = read_file(source)
     rows, corrupt, torn = decode_rows(data)
+    if isinstance(source, Path) and row_arrays.has_references(data):
+        arrays = b""
+        with suppress(FileNotFoundError):
+            arrays = read_file(source.with_name(ROW_ARRAYS))
+        # A row whose arrays are not there is no row any more.
+        numbers = [number for number in range(1, len(rows) + len(corrupt) + 1) if number not in corrupt]
+        filled = [row_arrays.fill_in(row, arrays) for row in rows]
+        corrupt = (*corrupt, *(number for number, whole in zip(numbers, filled, strict=True) if not whole))
+        rows = [row for row, whole in zip(rows, filled, strict=True) if whole]
     names = dict.fromkeys(name for keys in dict.fromkeys(map(tuple, rows)) for name in keys)
     columns = {name: _column([row.get(name) for row in rows]) for name in names}
     if precision == "float32":

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from gdrun.errors import Interrupted, RunDirectoryError
 from gdrun.text import safe_text
 
-from . import claim, layout, strict_json
+from . import claim, layout, row_arrays, strict_json
 from .arrays import write_arrays
 from .checkpoint import Checkpoints
 from .files import TEMPORARY, AppendOnlyFiles, reading, remove_file, remove_leftovers, replacing
@@ -31,7 +31,7 @@ from .run_info import RunInfo, Status, now_text, read_run_info
 FEW_NUMBERS = 1000
 """Up to so many parameters are also written as parameters.json, for people."""
 
-_APPEND_ONLY = (layout.METRICS, layout.LOG)
+_APPEND_ONLY = (layout.METRICS, layout.ROW_ARRAYS, layout.LOG)
 
 
 class RunStore:
@@ -98,8 +98,9 @@ class RunStore:
             store = cls(directory, lock, read_run_info(directory), None)
             for folder in ("", layout.SOURCE, layout.CHECKPOINTS, layout.BEST_RUN):
                 remove_leftovers(directory / folder)
-            for name in _APPEND_ONLY:
+            for name in (layout.METRICS, layout.LOG):
                 store._appended.cut_torn_line(name)
+            store._cut_arrays()
         except BaseException:
             lock.release()
             raise
@@ -178,17 +179,23 @@ class RunStore:
     # --- append-only files ---------------------------------------------------------------------------------------
 
     def append_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append rows to metrics.jsonl in one write; each has an integer `step`.
+        """Append rows to metrics.jsonl in one write; each has an integer `step`. Large arrays go to metrics.bin.
 
         Raises:
             TypeError: a value has no JSON form; nothing was written.
             RunDirectoryError: the disk refused.
         """
-        self._append(layout.METRICS, encode_rows(rows))
+        split, arrays = row_arrays.split_rows(rows, self._arrays_size)
+        data = encode_rows(split)
+        self._append(layout.ROW_ARRAYS, arrays)
+        self._append(layout.METRICS, data)
 
     def append_columns(self, columns: Mapping[str, Any]) -> None:
         """Append rows given by column (name -> array with an entry a row); much faster. Raises: as `append_rows`."""
-        self._append(layout.METRICS, encode_columns(columns))
+        split, arrays = row_arrays.split_columns(columns, self._arrays_size)
+        data = encode_columns(split)
+        self._append(layout.ROW_ARRAYS, arrays)
+        self._append(layout.METRICS, data)
 
     def log(self, text: str) -> None:
         """Append `text` and, if it does not end in one, a newline to log.txt."""
@@ -204,6 +211,7 @@ class RunStore:
             except FileNotFoundError:
                 return
             self._appended.cut(layout.METRICS, offset)
+            self._cut_arrays()
 
     def sync(self) -> None:
         """Flush everything that was appended to the disk.
@@ -286,7 +294,24 @@ class RunStore:
 
     # --- within --------------------------------------------------------------------------------------------------
 
+    @property
+    def _arrays_size(self) -> int:
+        try:
+            return (self.directory / layout.ROW_ARRAYS).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _cut_arrays(self) -> None:
+        """Remove the arrays that no row speaks of."""
+        if self._arrays_size:
+            with reading(self.directory / layout.METRICS) as file:
+                end = row_arrays.end_of_arrays(file)
+            if end < self._arrays_size:
+                self._appended.cut(layout.ROW_ARRAYS, end)
+
     def _append(self, name: str, data: bytes) -> None:
+        if not data:
+            return
         with self._trusting():
             self._appended.append(name, data)
 

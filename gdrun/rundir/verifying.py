@@ -234,7 +234,7 @@ def _verify_metrics(run: Run, info: RunInfo, verdict: Verdict) -> None:
         verdict.problem(name, what)
     if table.corrupt_lines:
         numbers = ", ".join(map(str, table.corrupt_lines[:10]))
-        verdict.problem(name, f"{plural(len(table.corrupt_lines), 'line')} that are no strict JSON rows: {numbers}")
+        verdict.problem(name, f"{plural(len(table.corrupt_lines), 'line')} that are no whole rows: {numbers}")
     if table.torn:
         report = verdict.note if info.status in ("running", "failed") else verdict.problem
         report(name, "its last line is torn")

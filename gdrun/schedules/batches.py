@@ -41,14 +41,14 @@ class Batches:
 
     Args:
         num_examples: N, at least 1.
-        batch_size: B, at most N; None: all examples in each step.
+        batch_size: B; None, or more than N: all examples in each step.
         order: see above; None: shuffled if a batch is smaller than the data, else sequential.
         drop_remainder: leave out the smaller batch at an epoch's end; its examples are not used in that epoch.
         seed: at least 0.
         legacy_random: draw from this state instead, one `permutation(N)` an epoch (shuffled) or one
             `randint(0, N, B)` a step (sampled), as scripts do that call np.random.seed. The state is copied.
     Raises:
-        ComponentError: if the batch is larger than the data.
+        ComponentError: if the batch is larger than the data and no smaller one is allowed.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class Batches:
     ) -> None:
         if num_examples < 1:
             raise ComponentError("there are no training examples")
-        if batch_size is not None and batch_size > num_examples:
+        if batch_size is not None and batch_size > num_examples and (drop_remainder or order == "sampled"):
             raise ComponentError(
                 f"batch_size {batch_size} is larger than the number of training examples, {num_examples}",
                 hint=f"at most {num_examples}; leave batch_size out to use all examples in each step",
             )
         self.num_examples = num_examples
-        self.batch_size = num_examples if batch_size is None else batch_size
+        self.batch_size = min(num_examples, batch_size or num_examples)
         if order is None:
             order = "sequential" if self.batch_size == num_examples else "shuffled"
         self.order: Order = order

@@ -248,4 +248,5 @@ def chunk_of(spec: SweepSpec, group: TrialGroup) -> int:
     if len(group) == 1:
         return 1
     experiment = spec.load(int(group.trials[0])).experiment
-    return 1 if experiment.compile == "eager" or experiment.model.convolves else ALIGNMENT
+    apart = experiment.compile == "eager" or experiment.model.convolves or experiment.sweep.lanes == "off"
+    return 1 if apart else ALIGNMENT

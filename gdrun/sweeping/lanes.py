@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from gdrun.assembly import Built
-from gdrun.assembly.assemble import lanes_obstacle
+from gdrun.assembly.assemble import lanes_disadvantage, lanes_obstacle
 from gdrun.engine.drive import Report, Windows, drive
 from gdrun.engine.lane_drive import Finals, LaneProgram, drive_lanes, padded, picked, single
 from gdrun.engine.rows import Rows, auto_rows
@@ -63,10 +63,10 @@ def run_inputs(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs, hooks: H
     """Train lanes that share a program: trials of `group` whose data has one shape."""
     # Where the sweep has more of this program, even a single one runs as a lane, so that what is left of a sweep has
     # the bits that it would have had among the others.
-    built = inputs.built
-    obstacle = lanes_obstacle(built) or built.experiment.optimizer.lanes_obstacle(built.compile)
+    lanes, built = spec.base.experiment.sweep.lanes, inputs.built
+    obstacle = _lanes_obstacle(built, lanes) or built.experiment.optimizer.lanes_obstacle(built.compile)
     obstacle = "a single trial" if group.alone else obstacle
-    size = max(1, min(lanes_that_fit(inputs), MAX_LANES))
+    size = max(1, min(lanes_that_fit(inputs), padded(lanes) if isinstance(lanes, int) else MAX_LANES))
     shared = _shared_program(spec, group, inputs, lambda: lane_program(spec, inputs.built))
     for begin in range(0, len(inputs.trials), size):
         places = np.arange(begin, min(begin + size, len(inputs.trials)))
@@ -82,6 +82,13 @@ def run_inputs(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs, hooks: H
         yield from (result for result in results if result is not None)
         if hooks.should_stop():
             return
+
+
+def _lanes_obstacle(built: Built, lanes: int | str) -> str | None:
+    if lanes == "off":
+        return "lanes: off"
+    obstacle = lanes_obstacle(built)
+    return lanes_disadvantage(built) if obstacle is None and lanes == "auto" else obstacle
 
 
 def _otherwise(

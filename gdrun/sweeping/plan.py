@@ -36,6 +36,7 @@ def plan_trials(
     search: str | None = None,
     metric: str | None = None,
     maximize: bool | None = None,
+    lanes: int | str | None = None,
     plugins: PluginSources = (),
 ) -> SweepSpec:
     """Return the table of a sweep, checked as far as texts go.
@@ -49,6 +50,7 @@ def plan_trials(
         overrides: settings for all trials, as in `load_config`; a list is a value here.
         search: a sampler's name; "none" turns off the config's search.
         metric, maximize: what trials are ranked by; None: as the config says.
+        lanes: most trials in one program, "auto" or "off"; None: as the config says.
         plugins: as in `load_config`.
     Raises:
         ConfigError: with every problem of the config, the keys, the spaces and the values, placed.
@@ -58,7 +60,7 @@ def plan_trials(
     plain, problems = parse_overrides(overrides)
     if problems:
         raise ConfigError(tuple(problems), source="the overrides")
-    chosen = _option_overrides(trials=trials, search=search, metric=metric, maximize=maximize)
+    chosen = _option_overrides(trials=trials, search=search, metric=metric, maximize=maximize, lanes=lanes)
     settings = [*plain, *fixed, *chosen]
     try:
         if isinstance(source, LoadedConfig):
@@ -299,11 +301,11 @@ def _axis_of_value(key: str, value: Any) -> AxisEntry:
 
 
 def _option_overrides(
-    *, trials: int | None, search: str | None, metric: str | None, maximize: bool | None
+    *, trials: int | None, search: str | None, metric: str | None, maximize: bool | None, lanes: int | str | None
 ) -> list[Override]:
     """Return options as overrides of the `sweep:` section, so that they are checked as it is."""
     directions = {True: "maximize", False: "minimize", None: None}
-    options = {"trials": trials, "search": search, "metric": metric, "direction": directions[maximize]}
+    options = {"trials": trials, "search": search, "metric": metric, "direction": directions[maximize], "lanes": lanes}
     overrides = []
     for name, value in options.items():
         if value is not None:

@@ -301,13 +301,16 @@ def _cell(value: Any) -> str:
 
 
 def curve_arrays(table: TrialTable) -> dict[str, np.ndarray]:
-    """Return curves.npz: step (R,), trial (T,), and each column (T, R)."""
+    """Return curves.npz: step (R,), trial (T,), and each column (T, R, ...) whose shape is the same in all trials."""
     blocks = by_trial(block for block in table.blocks if block.curves)
     trials = trials_of(blocks)
     steps = np.unique(np.concatenate([np.zeros(0, np.int64), *(block.curve_steps for block in blocks)]))
     arrays = {"step": steps, "trial": trials}
     for name in dict.fromkeys(name for block in blocks for name in block.curves):
-        whole = np.full((len(trials), len(steps)), np.nan)
+        having = [block.curves[name] for block in blocks if name in block.curves]
+        if len({values.shape[2:] for values in having}) > 1:
+            continue
+        whole = np.full((len(trials), len(steps), *having[0].shape[2:]), np.nan, np.result_type(*having))
         for block in blocks:
             if name in block.curves:
                 places = np.searchsorted(trials, block.trials), np.searchsorted(steps, block.curve_steps)

@@ -64,6 +64,7 @@ def sweep(
     search: str | None = None,
     metric: str | None = None,
     maximize: bool | None = None,
+    lanes: int | str | None = None,
     plugins: PluginSources = (),
     listener: Listener | None = None,
     command: Sequence[str] | None = None,
@@ -83,6 +84,7 @@ def sweep(
         cluster: "tcp://HOST:PORT" of a Dask scheduler, or "local:N".
         search: how trials are proposed: "tpe", "random", ...; None: as the config says.
         metric, maximize: what trials are ranked by; None: as the config says.
+        lanes: most trials in one program, "auto" or "off"; None: as the config says.
         plugins: as for `train`.
         listener: of its progress.
         command: what to record as the command line; default `sys.argv`.
@@ -93,7 +95,7 @@ def sweep(
         RunDirectoryError: the disk refused.
     """
     spec = plan_trials(
-        source, arguments, trials=trials, search=search, metric=metric, maximize=maximize, plugins=plugins
+        source, arguments, trials=trials, search=search, metric=metric, maximize=maximize, lanes=lanes, plugins=plugins
     )
     settings = _Settings(device, threads, jobs, cluster)
     listener = listener or Listener()

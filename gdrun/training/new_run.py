@@ -69,6 +69,7 @@ def run_info(
         "total_steps": built.total_steps,
         "steps_per_epoch": built.steps_per_epoch,
         "num_parameters": built.num_parameters,
+        "compile_why": built.engine.reason,
     }
     return {
         **describe_environment(command=command, packages=packages),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +13,14 @@ import numpy as np
 from gdrun.config.section import Section
 from gdrun.data import file_reader
 from gdrun.data.dataset import Dataset, dataset
-from gdrun.errors import DataError, RunDirectoryError, UsageError
+from gdrun.errors import DataError, FormulaError, RunDirectoryError, UsageError
 from gdrun.experiment.loading import load_config
-from gdrun.formula.names import compared_with
+from gdrun.formula.evaluate import evaluate_constants
+from gdrun.formula.name_checks import compared_with
 from gdrun.formula.parse import parse
 from gdrun.models.transforms import raw_value
 from gdrun.rundir.layout import RAW
+from gdrun.text import safe_text, split_points
 
 from .prepare import Prepared, prepare
 
@@ -55,19 +59,56 @@ def read_examples(prepared: Prepared, path: Path, *, target: bool) -> Dataset:
         DataError: a column is missing, a value is not finite, ...
         UsageError: another kind of file.
     """
-    section, names = prepared.loaded.experiment.data, tuple(prepared.built.data.inputs)
-    reader = file_reader(path, like=section, names=names, target=target)
+    shapes = {name: tuple(value.shape)[1:] for name, value in prepared.built.data.inputs.items()}
+    widths = {name: math.prod(shape) for name, shape in shapes.items()}
+    reader = file_reader(path, like=prepared.loaded.experiment.data, widths=widths, target=target)
     labels = prepared.built.datasets.train.labels if prepared.built.datasets else ()
-    return reader.read(path, labels=labels, memory="all")
+    examples = reader.read(path, labels=labels, memory="all")
+    # A table has the numbers of an input of several axes, such as an image, in one row.
+    inputs = {
+        name: value.reshape(-1, *shapes[name]) if value.ndim == 2 and len(shapes.get(name, ())) > 1 else value
+        for name, value in examples.inputs.items()
+    }
+    return replace(examples, inputs=inputs)
 
 
-def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predictions:
+def named_examples(prepared: Prepared, texts: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Return the examples that a command line gives by name: x=3, X=[[5, 2]], x=1,2,3 or a formula of constants.
+
+    Args:
+        texts: input -> its value; one example may leave the axis of examples out, and one value stands for all points.
+    Raises:
+        UsageError: a value that is no array of numbers, or has another shape.
+    """
+    shapes = {name: tuple(value.shape)[1:] for name, value in prepared.built.data.inputs.items()}
+    values: dict[str, np.ndarray] = {}
+    for name, text in texts.items():
+        if name not in shapes:
+            raise UsageError(f"there is no input '{safe_text(name)}'", hint=f"inputs: {', '.join(shapes)}")
+        try:
+            points = [evaluate_constants({name: parse(piece)})[name] for piece in split_points(text)]
+            value = np.stack(points) if len(points) > 1 else points[0]
+        except (FormulaError, ValueError) as error:
+            raise UsageError(f"{name}={safe_text(text, limit=80)}: {safe_text(error)}") from None
+        value = value[None] if value.shape == shapes[name] else value
+        if value.shape[1:] != shapes[name] or value.ndim == 0:
+            example = f"an example has shape {shapes[name]}" if shapes[name] else "an example is a number"
+            raise UsageError(f"{name} has shape {value.shape}", hint=f"{example}, several are a list of them")
+        values[name] = value
+    count = max((len(value) for value in values.values()), default=0)
+    return {name: np.repeat(value, count, axis=0) if len(value) == 1 else value for name, value in values.items()}
+
+
+def predict(
+    prepared: Prepared, run: Run, inputs: Mapping[str, Any], state: tuple[Any, Any, Any, Any] | None = None
+) -> Predictions:
     """Return the trained model's predictions, in the units of the config's data.
 
     Args:
         prepared: the run's experiment, built.
         run: gives the parameters.
         inputs: name -> values, the leading axis counting the examples; a number stands for one example.
+        state: the engine's (parameters, setting, model state, moment) of another step; None: the end.
     Returns:
         (B, ...) in the run's precision, or one array for each named output. Where the target was scaled, the scaling
         is taken back: of the output that answers the target (`answers_target`), the others are as the formulas see
@@ -79,6 +120,8 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predicti
     from gdrun.engine.device import import_tensorflow
 
     tf = import_tensorflow()
+    from gdrun.assembly.data import to_batch
+
     built = prepared.built
     names = tuple(built.data.inputs)
     if not names or built.datasets is None:
@@ -87,10 +130,11 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any]) -> Predicti
         raise DataError(f"the model takes the inputs {', '.join(names)}; given are {', '.join(inputs) or 'none'}")
     given = dataset({name: np.atleast_1d(np.asarray(inputs[name])) for name in names})
     scaling = built.datasets.scaling
-    parameters, fixed, model_state = trained_state(prepared, run)
-    batch = built.datasets.to_batch(given, prepared.loaded.experiment.precision, like=built.data)
-    setting = built.setting._replace(fixed=fixed)
-    moment = final_moment(prepared, run)
+    batch = to_batch(built.datasets, given, prepared.loaded.experiment.precision, like=built.data)
+    if state is None:
+        trained, fixed, kept = trained_state(prepared, run)
+        state = trained, built.setting._replace(fixed=fixed), kept, final_moment(prepared, run)
+    parameters, setting, model_state, moment = state
     with tf.device(prepared.device.name):
         output = built.objective.predict(parameters, model_state, setting, batch, moment)
 
@@ -127,6 +171,7 @@ def evaluate(prepared: Prepared, run: Run, examples: Dataset | None = None) -> d
         DataError, ShapeError: the examples do not fit.
         RunDirectoryError: the run has no such parameters.
     """
+    from gdrun.assembly.data import to_batch
     from gdrun.engine.assess import Assess
     from gdrun.engine.device import import_tensorflow
 
@@ -140,7 +185,7 @@ def evaluate(prepared: Prepared, run: Run, examples: Dataset | None = None) -> d
     if examples is not None:
         assess = Assess(built.objective, built.assess.metrics, None, loss=True)
         assert built.datasets is not None
-        data = built.datasets.to_batch(examples, prepared.loaded.experiment.precision, like=data)
+        data = to_batch(built.datasets, examples, prepared.loaded.experiment.precision, like=data)
     with tf.device(prepared.device.name):
         values = assess(state, setting, data, moment)
     numbers = {name: float(value) for name, value in values.items()}

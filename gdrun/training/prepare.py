@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gdrun.errors import ConfigError, Problem
+from gdrun.experiment.formula_trial import try_formulas
+from gdrun.experiment.inputs import Inputs, read_inputs
 from gdrun.experiment.loading import LoadedConfig
 from gdrun.rundir import layout
 from gdrun.rundir.run import Run
@@ -32,8 +34,26 @@ class Prepared:
     smoke: bool = False
 
 
+def read(loaded: LoadedConfig) -> Inputs:
+    """Read the data of an experiment and refuse what NumPy shows to be wrong, before TensorFlow is imported.
+
+    Raises as `gdrun.train`.
+    """
+    _check_plugins(loaded)
+    experiment = loaded.experiment
+    if experiment.data is not None and experiment.data.needs_tensorflow:
+        from gdrun.engine.device import import_tensorflow
+
+        import_tensorflow()  # before Keras or a plugin imports it in another way
+    with with_source_places(loaded):
+        inputs = read_inputs(experiment, loaded.directory)
+        try_formulas(experiment, inputs)
+    return inputs
+
+
 def prepare(
     loaded: LoadedConfig,
+    inputs: Inputs | None = None,
     *,
     device: str | None = None,
     threads: int | None = None,
@@ -43,11 +63,14 @@ def prepare(
     """Build an experiment and try its first step. Raises as `gdrun.train`.
 
     Args:
+        inputs: what `read` returned, for this one call; None: it is read now.
+        device, threads: as of `gdrun.train`.
+        smoke: plan a few steps only.
         requires_gradients: refuse a parameter without a gradient.
     """
+    inputs = inputs or read(loaded)
     from gdrun.engine.device import configure, import_tensorflow
 
-    _check_plugins(loaded)
     tf = import_tensorflow()
     chosen = configure(device=device or loaded.experiment.device, threads=threads)
     from gdrun.assembly import build
@@ -57,6 +80,7 @@ def prepare(
             loaded.experiment,
             directory=loaded.directory,
             max_steps=SMOKE_STEPS if smoke else None,
+            inputs=inputs,
             requires_gradients=requires_gradients,
         )
     _check_files(loaded, built)

@@ -237,7 +237,8 @@ def test_what_is_wrong_with_a_formula_is_placed_in_it(arguments, message):
     ("options", "message"),
     [
         ({"wrt": ["q"]}, "there is no q"),
-        ({"order": 0}, "order 0"),
+        ({"order": -1}, "order -1"),
+        ({"order": 0, "hessian": True}, "no derivatives"),
         ({"hvp": ["q=1"]}, "nothing to differentiate by"),
         ({"hvp": ["x=1,2,3"]}, "shape"),
         ({"step": 3}, "runs"),

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from gdrun.assembly.data import build_data, random_source
 from gdrun.errors import ConfigError, ResourceError
+from gdrun.experiment.inputs import build_data, random_source
 from gdrun.experiment.loading import load_config
 from gdrun.training.train import train
 

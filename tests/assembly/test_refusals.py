@@ -60,7 +60,7 @@ CASES = {
         ["'w'", "gets no gradient: a comparison ends the way back to it"],
     ),
     "batch larger than the data": (
-        ["schedule.batch_size=5"],
+        ["schedule.batch_size=5", "schedule.drop_remainder=true"],
         ("schedule", "batch_size"),
         ["5", "4 examples", "leave batch_size out"],
     ),

@@ -228,3 +228,19 @@ def test_gradients_at_the_final_state(judge):
 def test_names_are_escaped(judge):
     row = one(judge(parameters={"\x1b[2J": 1}))
     assert "\x1b" not in row.what + row.note
+
+
+@pytest.mark.parametrize(
+    ("expectations", "met"),
+    [
+        ({"parameters": {"W[0, 1]": 2, "W[:, 0]": [1, 3], "W[-1]": [3, 4]}}, True),
+        ({"parameters": {"W[0, 1]": 3}}, False),
+        ({"parameters": {"sum(W)": 10, "norm(W[0])": {"below": 2.24, "above": 2.23}}}, True),
+        ({"trace": [{"step": 5, "norm[1]": 2}]}, True),
+        ({"trace": [{"step": 5, "norm[1]": 1}]}, False),
+        ({"parameters": {"W[5, 0]": 1}}, False),
+        ({"parameters": {"V[0]": 1}}, False),
+    ],
+)
+def test_a_part_of_an_array_or_a_formula_is_expected(judge, expectations, met):
+    assert [row.ok for row in judge(**expectations)] == [met] * len(judge(**expectations))

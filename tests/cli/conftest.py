@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from gdrun.errors import GdrunError
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
 from gdrun.training.listener import Plan, Progress
+from gdrun.training.prepare import Prepared
 
 CONFIG = """\
 name: {name}
@@ -86,12 +86,12 @@ class FakeTraining:
     logged: list[str] = field(default_factory=list)
     prepared: list[dict[str, Any]] = field(default_factory=list)
 
-    def prepare(self, loaded: Any, **options: Any) -> Any:
+    def prepare(self, loaded: Any, inputs: Any = None, **options: Any) -> Any:
         """Take the place of gdrun.training.prepare.prepare."""
         if self.prepare_error is not None:
             raise self.prepare_error
         self.prepared.append(options)
-        return SimpleNamespace(loaded=loaded)
+        return Prepared(loaded, built=cast(Any, None), device=cast(Any, None))
 
     def execute(
         self,

@@ -20,9 +20,9 @@ def no_tensorflow(monkeypatch):
 
 def test_a_sound_machine_is_exit_0_and_nothing_is_written(gdrun, tmp_path):
     result = gdrun("doctor", "--json")
-    findings = {one["what"]: one for one in json.loads(result.out)["findings"]}
+    findings = {finding["subject"]: finding for finding in json.loads(result.out)["findings"]}
     assert result.code == 0
-    assert findings["gdrun"]["found"] == __version__
+    assert findings["gdrun"]["state"] == __version__
     assert {"python", "tensorflow", "keras", "numpy", "machine", "runs", "bytecode"} <= findings.keys()
     assert list(tmp_path.iterdir()) == []
 
@@ -43,8 +43,8 @@ def test_an_optional_package_is_looked_for_only_if_its_extra_exists(gdrun, monke
 
 
 def test_a_broken_tensorflow_is_told(gdrun, monkeypatch):
-    found = [Diagnosis("tensorflow starts", "bad", "ImportError: libfoo", "reinstall tensorflow")]
-    monkeypatch.setattr(doctor, "_tensorflow", lambda: found)
+    checks = [Diagnosis("tensorflow starts", "bad", "ImportError: libfoo", "reinstall tensorflow")]
+    monkeypatch.setattr(doctor, "_tensorflow", lambda: checks)
     result = gdrun("doctor")
     assert result.code == 8
     assert "libfoo" in result.out

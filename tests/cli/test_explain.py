@@ -50,7 +50,7 @@ def test_a_key_without_a_config_is_explained_for_every_kind_that_knows_it(gdrun)
 
 
 def test_allowed_words_are_listed(gdrun):
-    assert "allowed  xla, graph, eager" in gdrun("explain", "compile").out
+    assert "allowed  auto, xla, graph, eager" in gdrun("explain", "compile").out
 
 
 def test_a_misspelt_key_is_refused_with_the_one_that_was_meant(gdrun, config):

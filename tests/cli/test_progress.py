@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import threading
+from dataclasses import replace
 
 import pytest
 
-from gdrun.cli import progress, terminal
+from gdrun.cli import progress, session, terminal
 from gdrun.training.listener import Plan
 
 from .conftest import report
@@ -37,6 +39,38 @@ def test_a_pipe_gets_plain_lines_and_a_terminal_a_bar(capsys, screen):
     terminal.divert({})
     assert isinstance(progress.listener(), progress.PlainProgress)
     assert type(progress.listener(quiet=True)) is progress.QuietProgress
+
+
+@pytest.mark.parametrize(
+    ("compile", "said"), [("xla", "line: compiling\n"), ("eager", "line: training the first steps\n")]
+)
+def test_a_long_start_is_named_in_a_pipe_until_the_first_steps_are_done(capsys, monkeypatch, compile, said):
+    monkeypatch.setattr(progress, "SILENT_SECONDS", 0)
+    listener = progress.PlainProgress(first_line_seconds=100)
+    listener.planned(replace(PLAN, compile=compile))
+    listener._starting._timer.join()
+    listener.progress(report(1, 0.1))
+    assert capsys.readouterr().err == said
+
+
+def test_a_short_start_is_not_named(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "SILENT_SECONDS", 3600)
+    listener = progress.PlainProgress(first_line_seconds=100)
+    listener.planned(PLAN)
+    timer = listener._starting._timer
+    listener.progress(report(1, 0.1))
+    timer.join()
+    assert capsys.readouterr().err == ""
+
+
+def test_building_is_named_in_a_pipe_where_it_takes_long(capsys, monkeypatch):
+    for seconds, said in ((0, "building line.yaml\n"), (3600, "")):
+        monkeypatch.setattr(progress, "SILENT_SECONDS", seconds)
+        with session.waiting() as say:
+            say("building line.yaml")
+            if not seconds:
+                [thread.join() for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+        assert capsys.readouterr().err == said
 
 
 def test_plain_lines_come_after_1_2_4_8_16_seconds_then_every_30(capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -98,3 +99,16 @@ def test_every_starter_meets_its_expectations_as_it_is(gdrun):
         gdrun("init", kind)
     result = gdrun("check", *(f"{kind}.yaml" for kind in KINDS))
     assert result.code == 0, result.err
+
+
+def test_predictions_are_written_with_their_shapes(gdrun, config, tmp_path):
+    gdrun("train", config())
+    result = gdrun("predict", "latest", "x=1,2,3", "-o", str(tmp_path / "out.npz"))
+    assert result.out.strip() == str(tmp_path / "out.npz")
+    expected = np.load(tmp_path / "out.npz")["prediction"]
+    assert expected.shape == (3,)
+    gdrun("predict", "latest", "x=1,2,3", "-o", str(tmp_path / "out.json"))
+    np.testing.assert_array_equal(
+        json.loads((tmp_path / "out.json").read_text())["predictions"]["prediction"], expected
+    )
+    assert gdrun("predict", "latest", "x=1,2", "-o", str(tmp_path / "out.txt")).code == 2

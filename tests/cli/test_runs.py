@@ -336,7 +336,7 @@ def test_watch_follows_until_the_end_and_ctrl_c_leaves_the_run_alone(gdrun, monk
         monkeypatch.setattr("gdrun.cli.watch._report", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         result = gdrun("watch")
         assert (result.code, result.out) == (0, "")
-        assert f"{store.directory.name} goes on" in result.err
+        assert f"{store.directory.name} is still running" in result.err
         store.close("completed", steps=10)
 
 

@@ -46,7 +46,7 @@ class FakeSweep:
         for message in self.warnings:
             listener.warned(message)
         directory = Path("runs/sweep")
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         columns = list(
             dict.fromkeys(["trial", *self.axes, "status", "loss", *(name for row in self.rows for name in row)])
         )
@@ -129,7 +129,8 @@ def test_a_search_shows_what_it_may_propose(gdrun, config):
         (["--metric", "accuracy"], "the metric 'accuracy' is not computed"),
         (["--device", "tpu"], "there is no device 'tpu'"),
         (["--name", "A B"], "cannot be the name"),
-        (["other.yaml"], "a sweep is of one config"),
+        (["other.yaml"], "other.yaml"),
+        (["-"], "without other configs"),
         (["--jobs", "0"], "--jobs"),
     ],
 )
@@ -215,12 +216,35 @@ def test_a_predicted_limit_is_shown(gdrun, config, sweeping):
 def test_json_is_one_document(gdrun, config, sweeping):
     sweeping.rows = [outcome(0.1, 0.5), outcome(3.0, 1e30, "diverged")]
     result = gdrun("sweep", config(), "--json", "-q")
-    told = json.loads(result.out)
+    document = json.loads(result.out)
     assert result.err == ""
-    assert told["exit_code"] == 0
+    assert document["exit_code"] == 0
+    (told,) = document["sweeps"]
     assert told["trials"]["diverged"] == 1
     assert told["best"][0]["values"] == {RATE: 0.1}
     assert told["edges"] == [{"axis": RATE, "values": {}, "largest": 0.1, "smallest": 3.0}]
+
+
+def test_several_configs_are_swept_one_after_the_other_with_the_same_spaces(gdrun, config, sweeping):
+    result = gdrun("sweep", config("a"), "lr=0.1,0.2", config("b"))
+    assert (result.code, result.out) == (0, "runs/sweep\nruns/sweep\n")
+    assert [called[:2] for called in sweeping.called] == [("a.yaml", ["lr=0.1,0.2"]), ("b.yaml", ["lr=0.1,0.2"])]
+    assert [
+        plan["name"] for plan in json.loads(gdrun("sweep", "a.yaml", "b.yaml", "--dry-run", "--json").out)["plans"]
+    ] == ["a", "b"]
+
+
+def test_no_sweep_begins_where_one_of_them_is_refused(gdrun, config, sweeping):
+    result = gdrun("sweep", config("a"), config("b", "nonsense: 1\n"), "lr=0.1,0.2")
+    assert result.code == 2
+    assert "unknown key 'nonsense'" in result.err
+    assert sweeping.called == []
+
+
+def test_an_interrupt_ends_all_sweeps(gdrun, config, sweeping):
+    sweeping.status, sweeping.signal = "interrupted", 2
+    assert gdrun("sweep", config("a"), config("b")).code == 130
+    assert len(sweeping.called) == 1
 
 
 def test_quiet_says_nothing_but_warnings(gdrun, config, sweeping):

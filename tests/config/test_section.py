@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import pytest
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from gdrun.config.section import Count, PositiveInteger, Section
+from gdrun.config.section import STRICT, Count, PositiveInteger, PositiveNumber, Section
 from gdrun.optimizers import Optimizer
 from gdrun.optimizers.keras import Adam, Sgd
 
@@ -89,3 +90,20 @@ def test_unions_are_checked_by_the_section_their_kind_names():
     assert union.validate_python("adam") == Adam(kind="adam")
     assert union.validate_python({"kind": "sgd", "momentum": 0.5}) == Sgd(kind="sgd", momentum=0.5)
     assert union.validate_python(Sgd(kind="sgd")) == Sgd(kind="sgd")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("1 / 3", 1 / 3), ("2 * pi", 2 * math.pi), ("10**-6", 1e-6), ("sqrt(2) / 2", math.sqrt(2) / 2)]
+)
+def test_a_number_may_be_a_constant_formula(text, number):
+    assert TypeAdapter(PositiveNumber, config=STRICT).validate_python(text) == number
+
+
+def test_a_whole_number_may_be_a_constant_formula():
+    assert TypeAdapter(PositiveInteger).validate_python("20 * 50") == 1000
+
+
+@pytest.mark.parametrize("text", ["0.5", "x / 3", "uniform(0, 1)", "1 / 0", "[1, 2]", "1j", "-1 / 3", "fast", ""])
+def test_any_other_text_is_no_number(text):
+    with pytest.raises(ValidationError):
+        TypeAdapter(PositiveNumber, config=STRICT).validate_python(text)

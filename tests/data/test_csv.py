@@ -143,3 +143,21 @@ def test_hostile_cells_are_shown_escaped(write):
     with pytest.raises(DataError) as caught:
         csv_data(write("a\n\x1b[31mred\n"), inputs=["a"])
     assert "\x1b" not in caught.value.message
+
+
+def test_a_range_of_columns_is_an_array(tmp_path):
+    path = tmp_path / "wide.csv"
+    path.write_text("a,b,c,d,e\n1,2,3,4,5\n6,7,8,9,10\n")
+    data = csv_data(path, inputs={"x": "0:3", "y": [0, "3:"]}, target="3:5")
+    np.testing.assert_array_equal(data.inputs["x"], [[1, 2, 3], [6, 7, 8]])
+    np.testing.assert_array_equal(data.inputs["y"], [[1, 4, 5], [6, 9, 10]])
+    np.testing.assert_array_equal(data.target, [[4, 5], [9, 10]])
+    single = csv_data(path, inputs=["1:3"], target="a")
+    assert list(single.inputs) == ["b", "c"]
+
+
+def test_a_range_beyond_the_columns_is_refused(tmp_path):
+    path = tmp_path / "narrow.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="has no column 2"):
+        csv_data(path, inputs={"x": "0:3"})

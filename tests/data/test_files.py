@@ -17,7 +17,7 @@ FILE_KINDS = {kind: section for kind, section in members("data").items() if issu
 @pytest.mark.parametrize("kind", FILE_KINDS)
 def test_a_file_that_no_config_names_is_read_by_the_kind_of_its_suffix(kind):
     suffix = FILE_KINDS[kind].suffixes[0]
-    section = file_reader(Path(f"examples{suffix}"), like=None, names=["x"], target=True)
+    section = file_reader(Path(f"examples{suffix}"), like=None, widths={"x": 1}, target=True)
     assert type(section) is FILE_KINDS[kind]
     assert (section.inputs, section.target) == ({"x": "x"}, "target")
     assert suffix in file_suffixes()
@@ -25,5 +25,5 @@ def test_a_file_that_no_config_names_is_read_by_the_kind_of_its_suffix(kind):
 
 def test_another_suffix_is_refused_with_those_that_are_read():
     with pytest.raises(UsageError, match="cannot read examples from") as caught:
-        file_reader(Path("examples.txt"), like=None, names=["x"], target=False)
+        file_reader(Path("examples.txt"), like=None, widths={"x": 1}, target=False)
     assert caught.value.hint == f"give a {file_suffixes()} file"

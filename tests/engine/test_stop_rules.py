@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gdrun.engine.metric_rules import Watch
 from gdrun.engine.state import PatienceState, PlateauState, Reason, TrainState
 from gdrun.engine.step import Step
-from gdrun.engine.watch import Watch
 
 # Keras's own, for NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

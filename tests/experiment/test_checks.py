@@ -84,7 +84,6 @@ FORMULA = "{kind: formula, formula: a * x, parameters: {a: 1.0}}"
         ({"data": "{kind: values, inputs: {x: [1]}, classes: 2}", "loss": ""}, "classes", "there is no target"),
         # schedule
         ({"data": "", "loss": "output", "schedule": "{steps: 1, batch_size: 2}"}, "batch_size", "there is no data"),
-        ({"schedule": "{steps: 1, batch_size: 4}"}, "4", "batch_size is 4, but the training data has 3 examples"),
         (
             {"schedule": "{steps: 1, stop: {patience: {epochs: 2}}}"},
             "patience",
@@ -195,12 +194,6 @@ VALIDATED = "{kind: values, inputs: {x: [1, 2, 3]}, target: [2, 4, 6], validatio
 def test_the_metric_that_is_watched_is_one_that_an_epoch_ends_with(schedule, validation, hint):
     found = problems(line(data=VALIDATED.replace("VALIDATION", validation), schedule=schedule))
     assert [problem.hint for problem in found] == ([] if hint is None else [hint])
-
-
-def test_a_batch_is_no_larger_than_what_validation_leaves_of_the_data():
-    data = VALIDATED.replace("VALIDATION", "{last: 1}")
-    problem = only(line(data=data, schedule="{steps: 1, batch_size: 3}"))
-    assert problem.message == "batch_size is 3, but the training data has 2 examples"
 
 
 @pytest.mark.parametrize(

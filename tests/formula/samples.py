@@ -44,6 +44,20 @@ SAMPLES: dict[str, list[tuple[str, str]]] = {
     **{name: [(f"{name}(x, y)", "x")] for name in _OF_TWO_POSITIVE.split()},
     **{name: [(f"{name}(x, y)", "")] for name in _COMPARISONS.split()},
     "clip": [("clip(s, -1, 1)", "s"), ("clip(s, low=-1, high=x)", "x")],
+    "clip_by_norm": [("clip_by_norm(y, 0.5)", "y"), ("clip_by_norm(M, 1, axis=0)", "M"), ("clip_by_norm(x, 9)", "x")],
+    "clip_by_global_norm": [
+        ("clip_by_global_norm([y, M], 0.5)[1]", "y"),
+        ("clip_by_global_norm([x], 9)[0]", "x"),
+    ],
+    "einsum": [("einsum('ij,jk->ik', M, N)", "M"), ("einsum('ii->i', A)", "A"), ("einsum('i,j,k->kj', x, v, s)", "v")],
+    "conv1d": [
+        ("conv1d(B, reshape(N, [1, 4, 2]))", "B"),
+        ("conv1d(B, reshape(concat([N, N, N]), [3, 4, 2]), stride=2, same=True)", "N"),
+    ],
+    "conv2d": [
+        ("conv2d(B[..., None], reshape(N, [2, 2, 1, 2]))", "N"),
+        ("conv2d(B[..., None], reshape(x, [2, 2, 1, 1]), 2, same=True)", "B"),
+    ],
     "where": [("where(s > 0, x, y)", "x"), ("where(x, s, 0)", "s")],
     "complex": [("complex(x, y)", "")],
     **{name: [(f"{name}(z)", "")] for name in _COMPLEX.split()},

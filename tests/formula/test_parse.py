@@ -117,7 +117,6 @@ def test_line_breaks_count_as_spaces_and_keep_places():
         ("max(a, b, c, d)", "d", "at most 3", "maximum"),
         ("grad(x, y + 1)", "y + 1", "by a name", None),
         ("concat(x)", "x", "list", "concat([a, b])"),
-        ("net(x=1)", "net", "keyword", None),
         ("x²", "²", "U+00B2", "**2"),
         ("2 × x", "×", "U+00D7", "*"),
         ("π * r", "π", "U+03C0", "pi"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 import tensorflow as tf
 
 from gdrun.errors import FormulaError
+from gdrun.formula import evaluate as evaluate_module
 from gdrun.formula import tensorflow_ops
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.failures import LocatedFormulaError
-from gdrun.formula.nodes import Definition, LoopDefinition
+from gdrun.formula.nodes import EAGER_ROUNDS, Definition, LoopDefinition
 from gdrun.formula.parse import parse
 from gdrun.formula.tensorflow_draws import threefry
 
@@ -70,7 +72,26 @@ def test_host_values_take_the_tensors_dtype():
     constant = np.array([0.1, 0.2])
     assert value("c * x", x=X, c=constant).dtype == tf.float32
     assert value("c * x", x=tf.cast(X, tf.float64), c=constant).dtype == tf.float64
-    assert value("c * 2", c=constant).dtype == np.float64
+    assert value("c * 2", c=constant).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "text", ["1 - 0.999", "0.1 + 0.2", "1/3", "0.7 * 3 - 2", "c / 3 + 0.1", "sqrt(0.1)", "[0.1, 0.2] / 3"]
+)
+def test_what_is_known_before_the_run_is_computed_in_its_precision(text: str):
+    single = {name: np.float32(number) for name, number in (("c", 0.7),)}
+    numbers = re.sub(r"\d+\.\d+|\b\d+\b", lambda match: f"np.float32({match.group()})", text)
+    numbers = re.sub(r"\[.*\]", lambda match: f"np.array({match.group()})", numbers).replace("sqrt", "np.sqrt")
+    expected = eval(numbers, {"np": np, **single})  # the formula with float32 scalars
+    np.testing.assert_array_equal(value(text, c=0.7), expected)
+    np.testing.assert_array_equal(value(f"({text}) * x", c=0.7, x=tf.constant(1.0)), expected)
+
+
+def test_counts_and_indices_are_exact_in_float32():
+    assert value("zeros(round(0.29 * 100))").shape == (29,)
+    assert value("range(2**24 - 1, 2**24 + 1)").size == 2
+    assert value("range(0, 0.3, 0.1)").size == 3  # of float32 ends it would be 4
+    assert value("x[0, 2**24 + 1 - 2**24]", x=tf.constant([[1.0, 2.0]])) == 2
 
 
 def test_tensors_of_two_precisions_meet_in_the_runs():
@@ -220,6 +241,24 @@ def test_a_loop_and_its_gradient(jit: bool | None, at_most: int):
     result, gradient = run(tf.constant([1.0, 2.0]))
     assert result.numpy() == 3 * factor
     assert gradient.numpy().tolist() == [factor, factor]
+
+
+@pytest.mark.parametrize("rounds", [100, 1000])
+def test_a_look_at_a_long_loop_evaluates_a_fixed_number_of_rounds(rounds: int, monkeypatch: pytest.MonkeyPatch):
+    """By hand: 1000 is reached by adding 1 from 0 while below `stop`, and each round but those that end adds 1."""
+    repeated = []
+    repeat = evaluate_module._LoopRunner.repeat
+    monkeypatch.setattr(
+        evaluate_module._LoopRunner, "repeat", lambda self, *given: repeated.append(1) or repeat(self, *given)
+    )
+    stop = 50.0
+    loop = LoopDefinition(parse("a"), parse("b + 1"), while_=parse("b < stop"), at_most=rounds)
+    with tf.GradientTape() as tape:
+        a = tf.constant(0.0)
+        tape.watch(a)
+        result = scope(define={"b": loop}, a=a, stop=stop)["b"]
+    assert (result.numpy(), tape.gradient(result, a).numpy()) == (50, 1)
+    assert len(repeated) == EAGER_ROUNDS + 2  # the next one for its shape, one trace
 
 
 @pytest.mark.parametrize("times", [5, 20])

@@ -44,3 +44,18 @@ def test_shapes_that_do_not_fit_are_refused_with_both_and_the_mend(kind, predict
     with pytest.raises(ShapeError, match=message) as caught:
         check_shapes(kind, prediction, target, takes_labels=kind.startswith("sparse"), broadcast=broadcast)
     assert (hint is None and caught.value.hint is None) or hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("prediction", "target", "mend"),
+    [
+        ((1, 10), (10,), "make the prediction a vector, (...)[0]"),
+        ((10,), (1, 10), "make the target a vector, (...)[0]"),
+    ],
+)
+def test_a_row_beside_a_vector_is_no_matter_of_classes(prediction, target, mend):
+    with pytest.raises(ShapeError) as caught:
+        check_shapes("mse", prediction, target)
+    assert mend in (caught.value.hint or "")
+    assert "classes" not in (caught.value.hint or "")
+    check_shapes("mse", (10,), (10,))  # what both mends give

@@ -349,3 +349,28 @@ def test_rows_are_shaped_and_other_shapes_refused(tensorflow):
     for wrong in (rows[:, :3], rows[:, None]):
         with pytest.raises(ShapeError, match=r"\(n, 2, 2\)"):
             network.call({}, {}, wrong, training=False)
+
+
+def test_torch_linear_is_uniform_within_one_over_the_root_of_the_inputs(lab):
+    """Kernel and bias of torch.nn.Linear(16, 400): variance 1 / (3 * 16), no number beyond 1 / 4."""
+    text = """
+data: {kind: formula, inputs: {x: "normal(0, 1, [5, 16])"}, target: "x[:, 0]"}
+model: {kind: mlp, hidden: [400], kernel_initializer: torch_linear, bias_initializer: torch_linear}
+loss: {kind: formula, formula: "mean((prediction[:, 0] - target)**2)"}
+optimizer: sgd
+schedule: {steps: 1}
+"""
+    built = lab.build(text)
+    values = dict(zip(built.objective.trainable_names, built.state.parameters, strict=True))
+    for name, inputs in (("dense1.kernel", 16), ("dense1.bias", 16), ("dense2.kernel", 400)):
+        numbers = np.asarray(values[name]).ravel()
+        assert np.max(np.abs(numbers)) <= 1 / np.sqrt(inputs)
+        np.testing.assert_allclose(np.var(numbers), 1 / (3 * inputs), rtol=0.2)
+    assert not np.allclose(values["dense1.bias"], values["dense1.kernel"][0])
+
+
+def test_torch_linear_needs_a_kernel(lab):
+    text = "model: {kind: formula, formula: sum(b**2), parameters: {b: {init: torch_linear, shape: SHAPE}}}\n"
+    text += "optimizer: sgd\nschedule: {steps: 1}\n"
+    assert "draws a kernel (inputs, outputs), not (3,)" in lab.refused(text.replace("SHAPE", "[3]")).message
+    lab.build(text.replace("SHAPE", "[3, 1]"))

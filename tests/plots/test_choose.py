@@ -8,7 +8,7 @@ import pytest
 import gdrun
 from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.plots import KINDS, plot
-from gdrun.plots.choose import SWEEP_KINDS
+from gdrun.plots.choose import RUN_KINDS
 
 from .fake_sweeps import write_sweep
 
@@ -32,7 +32,7 @@ def test_each_kind_has_its_picture(make_run, sweep):
         assert 20 < len(picture.help) < 120
         # What TensorFlow computes has its own tests.
         if kind == "trajectory" or not picture.computes:
-            assert plot(sweep if kind in SWEEP_KINDS else run, kind=kind).name == kind
+            assert plot(run if kind in RUN_KINDS else sweep, kind=kind).name == kind
 
 
 def test_a_run_gets_its_loss_and_a_sweep_what_it_varies(make_run, sweep, tmp_path):
@@ -76,8 +76,7 @@ def test_scales_and_titles_can_be_chosen(make_run):
         ("run", {"columns": ["loss"], "kind": "loss"}, "does not go with", None),
         ("runs", {"kind": "parameters"}, "shows one run", None),
         ("runs", {"columns": ["loss", "accuracy"]}, "takes one column", None),
-        ("run", {"at": "start"}, "where a spectrum is taken", "--kind spectrum"),
-        ("runs", {"kind": "trajectory"}, "shows one run", None),
+        ("run", {"at": "start"}, "chooses the step of .* fit, decisions, confusion, spectrum", "--kind"),
         ("runs", {"kind": "fit"}, "shows one run", None),
         ("sweep", {"kind": "loss"}, "is a sweep", "best"),
         ("sweep", {"kind": "spectrum"}, "is a sweep", "best"),

@@ -87,11 +87,17 @@ def test_without_matplotlib_it_says_how_to_get_it(monkeypatch):
     with pytest.raises(ResourceError, match="matplotlib is not installed") as caught:
         draw(Figure("a"), "png")
     assert caught.value.hint == "pip install 'gdrun[plot]'"
-    assert Figure("a")._repr_png_() is None
+    assert "image/png" not in Figure("a")._repr_mimebundle_()
 
 
 def test_the_suffix_decides(tmp_path: Path):
-    for name, start in (("a.png", b"\x89PNG"), ("b.SVG", b"<?xml"), ("c.pdf", b"%PDF"), ("d.txt", b"title")):
+    for name, start in (
+        ("a.png", b"\x89PNG"),
+        ("b.SVG", b"<?xml"),
+        ("c.pdf", b"%PDF"),
+        ("d.txt", b"title"),
+        ("e.html", b"<!doctype html>"),
+    ):
         path = save(two_lines(), tmp_path / "new" / name)
         assert path.read_bytes().startswith(start)
 
@@ -99,7 +105,7 @@ def test_the_suffix_decides(tmp_path: Path):
 def test_other_suffixes_are_refused_with_what_there_is():
     with pytest.raises(UsageError, match=r"cannot be \.jpg") as caught:
         suffix_of("a.jpg")
-    assert caught.value.hint == "one of .png, .svg, .pdf, .txt"
+    assert caught.value.hint == "one of .png, .svg, .pdf, .txt, .html"
     with pytest.raises(UsageError) as caught:
         suffix_of("a.pgn")
     assert caught.value.hint == "did you mean .png?"

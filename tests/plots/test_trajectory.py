@@ -10,8 +10,10 @@ import pytest
 import gdrun
 from gdrun.errors import UsageError
 from gdrun.plots import as_text
-from gdrun.plots.loss_surface import principal_plane
+from gdrun.plots.loss_surface import plane_of
 from gdrun.plots.trajectory import trajectory
+
+from .fake_sweeps import write_sweep
 
 LINE = """\
 precision: float64
@@ -162,11 +164,36 @@ def test_principal_components_of_a_flat_way_are_its_plane():
     rng = np.random.default_rng(0)
     basis = np.linalg.qr(rng.normal(size=(7, 2)))[0]
     inside = np.array([[-3, 0], [-2, 0.5], [-1, 0.4], [0, 0.0]])
-    plane = principal_plane(inside @ basis.T + rng.normal(size=7))
-    np.testing.assert_allclose(sum(plane.shares), 1, rtol=1e-12)
-    np.testing.assert_allclose(np.linalg.norm(plane.coordinates, axis=1), np.linalg.norm(inside, axis=1), rtol=1e-9)
+    points = inside @ basis.T + rng.normal(size=7)
+    plane = plane_of([points], [""])
+    coordinates = plane.coordinates(points)
+    assert plane.share(points) == pytest.approx(1, rel=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(coordinates, axis=1), np.linalg.norm(inside, axis=1), rtol=1e-9)
     np.testing.assert_allclose(plane.directions @ plane.directions.T, np.eye(2), atol=1e-12)
-    np.testing.assert_array_equal(plane.coordinates[-1], [0, 0])
+    np.testing.assert_array_equal(coordinates[-1], [0, 0])
+
+
+def test_two_ways_from_one_start_are_shown_in_the_plane_of_start_and_ends():
+    start, first, second = np.array([1.0, 2, 3, 4]), np.array([2.0, 0, 0, 0]), np.array([1.0, 1, 0, 0])
+    out = np.array([0.0, 0, 3, 0])
+    straight = start + np.outer(np.linspace(0, 1, 5), first)
+    # A detour out of the plane and back: 1 along it, 3 out, 3 back.
+    away = np.stack([start, start + out, start + second + out, start + second])
+    plane = plane_of([straight, away], ["a", "b"])
+    np.testing.assert_allclose(plane.coordinates(np.stack([start, straight[-1], away[-1]])), [[0, 0], [2, 0], [1, 1]])
+    assert plane.share(straight) == pytest.approx(1)
+    assert plane.share(away) == pytest.approx(np.sqrt(2) / (6 + np.sqrt(2)))
+    assert plane.labels[0] == "towards the end of a"
+
+
+def test_ways_of_different_starts_are_shown_in_their_common_principal_components():
+    rng = np.random.default_rng(1)
+    ways = [rng.normal(size=(6, 5)) * [9, 5, 0.1, 0.1, 0.1] for _ in range(3)]
+    plane = plane_of(ways, ["a", "b", "c"])
+    values, vectors = np.linalg.eigh(np.cov(np.concatenate(ways).T))
+    np.testing.assert_allclose(abs(plane.directions @ vectors[:, [-1, -2]]), np.eye(2), atol=1e-9)
+    assert plane.labels[0] == f"first component ({100 * values[-1] / values.sum():.3g} %)"
+    np.testing.assert_allclose(plane.origin, np.mean([way[-1] for way in ways], axis=0))
 
 
 def test_a_trajectory_goes_from_start_to_end(make_run):
@@ -237,3 +264,91 @@ def test_a_run_that_stands_still_starts_and_ends_there(make_run):
 
 def never_built() -> Any:
     raise UsageError("no data")
+
+
+# --- several ----------------------------------------------------------------------------------------------------------
+
+BOWL = """\
+model: {{kind: formula, formula: x**2 + y**2, parameters: {{x: 1, "y": 1}}}}
+optimizer: {{kind: sgd, learning_rate: {rate}}}
+schedule: {{steps: 8}}
+"""
+
+
+def bowl_rows(rate: float) -> list[dict[str, Any]]:
+    """Gradient descent on x**2 + y**2 from (1, 1): a factor of 1 - 2 rate a step."""
+    points = (1 - 2 * rate) ** np.arange(9)
+    return [{"step": k, "loss": 2 * p**2, "parameters.x": p, "parameters.y": p} for k, p in enumerate(points.tolist())]
+
+
+@pytest.fixture
+def bowl(make_run):
+    """(rate) -> a descent of a bowl; from a rate of 1 on it diverges."""
+
+    def make(rate: float, **record: Any) -> Any:
+        settings = {"model.formula": "x**2 + y**2", "optimizer.learning_rate": rate} | record.pop("settings", {})
+        return make_run(bowl_rows(rate), config=BOWL.format(rate=rate), settings=settings, **record)
+
+    return make
+
+
+def test_several_runs_share_one_surface_with_a_name_and_an_end_each(bowl):
+    runs = [bowl(0.1), bowl(0.3)]
+    figure = trajectory(runs, load=never)
+    assert [series.label for series in figure.series] == ["lr 0.1", "lr 0.3"]
+    x, y = np.meshgrid(figure.grid.x, figure.grid.y)
+    np.testing.assert_allclose(figure.grid.values, x**2 + y**2)
+    assert [(mark.kind, mark.slot) for mark in figure.marks] == [("start", None), ("end", 0), ("end", 1)]
+    np.testing.assert_array_equal(figure.series[1].steps, np.arange(9))
+
+
+def test_one_that_diverges_ends_with_a_cross_where_it_leaves_the_others_frame(bowl):
+    diverging = bowl(1.5, status="diverged", diverged={"step": 8, "quantity": "loss"})
+    figure = trajectory([bowl(0.1), diverging], load=never)
+    (cross,) = [mark for mark in figure.marks if mark.kind == "diverged"]
+    # The second point, (-2, -2), is outside: the line is cut where it meets the edge.
+    assert (cross.x, cross.y) == (pytest.approx(figure.grid.x[0]), pytest.approx(figure.grid.y[0]))
+    assert figure.grid.x[0] > -2
+    assert figure.notes[0] == "× 1 trajectory leaves the picture"
+    alone = trajectory([bowl(0.1), bowl(0.2)], load=never)
+    assert not [note for note in alone.notes if "leaves" in note]
+
+
+def test_runs_of_different_problems_are_refused_with_what_differs(bowl):
+    other = bowl(0.1, settings={"model.formula": "x**4"})
+    with pytest.raises(UsageError, match=r"model\.formula is x\*\*2 \+ y\*\*2 and x\*\*4"):
+        trajectory([bowl(0.1), other], load=never)
+    starts = [bowl(0.1, settings={"model.parameters.x": value}) for value in (1.0, 2.0)]
+    assert len(trajectory(starts, load=never).series) == 2
+
+
+def test_trials_of_a_sweep_are_drawn_as_far_as_they_went(shared_lab, tmp_path):
+    config = """\
+precision: float64
+model: {kind: formula, formula: x**2 + 2 * y**2, parameters: {x: 1, y: 1}}
+optimizer: {kind: sgd, learning_rate: 0.1}
+schedule: {steps: 6}
+record: {parameters: true}
+sweep: {over: {learning_rate: [0.1, 0.2, 3.0]}}
+"""
+    sweep = gdrun.sweep(shared_lab.load(config), runs_dir=shared_lab.runs)
+    figure = gdrun.plot(sweep, kind="trajectory")
+    assert [series.label for series in figure.series] == ["lr 0.1", "lr 0.2", "lr 3"]
+    for series, rate in zip(figure.series[:2], (0.1, 0.2), strict=True):
+        np.testing.assert_allclose(series.x, (1 - 2 * rate) ** np.arange(7), rtol=1e-12)
+        np.testing.assert_allclose(series.y, (1 - 4 * rate) ** np.arange(7), rtol=1e-12)
+    assert [mark.kind for mark in figure.marks] == ["start", "end", "end", "diverged"]
+    with pytest.raises(UsageError, match="no parameters of its trials") as caught:
+        gdrun.plot(write_sweep(tmp_path / "sweep", {"optimizer.learning_rate": [0.1, 0.2]}), kind="trajectory")
+    assert "record: {parameters: true}" in (caught.value.hint or "")
+
+
+def test_two_networks_from_one_start_say_how_much_of_their_ways_is_seen(shared_lab):
+    runs = [shared_lab.train(NETWORK), shared_lab.train(NETWORK.replace("0.5}\nschedule", "0.1}\nschedule"))]
+    figure = gdrun.plot(runs, kind="trajectory")
+    assert figure.x.label == "towards the end of lr 0.5"
+    assert "the plane of their start and both ends" in figure.notes[0]
+    assert figure.notes[0].endswith("of their ways lie in it")
+    assert figure.grid is not None
+    np.testing.assert_allclose([series.x[0] for series in figure.series], 0, atol=1e-12)
+    np.testing.assert_allclose(figure.series[0].y[-1], 0, atol=1e-9)

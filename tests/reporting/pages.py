@@ -6,7 +6,7 @@ import json
 from html.parser import HTMLParser
 from typing import Any
 
-VOID = {"meta", "rect", "br"}
+VOID = {"meta", "rect", "br", "input"}
 
 
 class Page(HTMLParser):
@@ -49,10 +49,15 @@ class Page(HTMLParser):
 
     @property
     def figures(self) -> list[dict[str, Any]]:
-        """What the script draws."""
+        """What plotly draws."""
         (block,) = (body for attributes, body in self.scripts if attributes.get("id") == "figures")
-        figures: list[dict[str, Any]] = json.loads(block, parse_constant=_refuse)["figures"]
+        figures: list[dict[str, Any]] = json.loads(block, parse_constant=_refuse)
         return figures
+
+    @property
+    def y_labels(self) -> list[str]:
+        """The labels of the figures' y axes."""
+        return [figure["layout"]["yaxis"]["title"]["text"] for figure in self.figures]
 
     def count(self, tag: str) -> int:
         """Return how many elements of a kind there are."""

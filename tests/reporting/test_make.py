@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 
 import gdrun
 from gdrun.cli import main
-from gdrun.errors import RunDirectoryError
+from gdrun.errors import ResourceError, RunDirectoryError
 from gdrun.rundir import strict_json
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
 
 
 @pytest.fixture
@@ -64,3 +66,35 @@ def test_json_says_where_and_how_large(run: Run, capsys: pytest.CaptureFixture[s
     assert main(["report", str(run.directory), "--json"]) == 0
     told = strict_json.loads(capsys.readouterr().out)
     assert told == {"file": str(run.directory / "report.html"), "bytes": (run.directory / "report.html").stat().st_size}
+
+
+def test_several_runs_get_a_page_beside_the_first(run: Run, make_run: Callable[..., Run]) -> None:
+    other = make_run({"step": np.arange(3), "loss": [3.0, 1.0, 0.5]})
+    assert gdrun.report([run, other]) == run.directory / "comparison.html"
+
+
+def test_watching_writes_the_page_until_the_run_has_ended(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    states = [Status.RUNNING, Status.RUNNING, Status.COMPLETED]
+    monkeypatch.setattr(Run, "status", property(lambda _: states[0]))
+    pages = []
+
+    def pause(seconds: float) -> None:
+        pages.append((run.directory / "report.html").read_text())
+        states.pop(0)
+
+    monkeypatch.setattr("gdrun.cli.report.time.sleep", pause)
+    assert main(["report", str(run.directory), "--watch"]) == 0
+    assert len(pages) == 2
+    assert all('http-equiv="refresh" content="5"' in page for page in pages)
+    assert 'http-equiv="refresh"' not in (run.directory / "report.html").read_text()
+    assert capsys.readouterr().out == f"{run.directory}/report.html\n"
+
+
+def test_without_plotly_it_says_how_to_get_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    assert main(["report", str(run.directory)]) == ResourceError.exit_code
+    assert "pip install 'gdrun[report]'" in capsys.readouterr().err

@@ -111,8 +111,14 @@ def test_without_an_order_only_smaller_batches_are_shuffled():
     assert (Batches(5).order, Batches(5, 5).order, Batches(5, 4).order) == ("sequential", "sequential", "shuffled")
 
 
-def test_a_batch_larger_than_the_data_is_refused_with_both_numbers():
-    with pytest.raises(ComponentError, match=r"batch_size 11 is larger .* 10"):
-        Batches(10, 11)
+def test_a_batch_larger_than_the_data_is_one_batch_as_in_keras():
+    batches = Batches(10, 64)
+    assert (batches.batch_size, batches.steps_per_epoch, batches.full_batch) == (10, 1, True)
+
+
+def test_a_batch_that_can_never_be_filled_is_refused_with_both_numbers():
+    for options in ({"drop_remainder": True}, {"order": "sampled"}):
+        with pytest.raises(ComponentError, match=r"batch_size 11 is larger .* 10"):
+            Batches(10, 11, **options)
     with pytest.raises(ComponentError, match="no training examples"):
         Batches(0)

@@ -422,3 +422,19 @@ def test_a_lane_that_stops_between_rows_shows_its_own_last_step(batch, below, ev
     last, _ = single(spec, best.trial)
     for name in ("step", "loss", "gradient_norm", "learning_rate"):
         np.testing.assert_allclose(best.records[name][-1], last.records[name][-1], rtol=1e-9, err_msg=name)
+
+
+def test_lanes_are_turned_off_or_limited_where_that_is_asked_for():
+    texts = {most: line() + f"sweep: {{lanes: {most}}}\n".encode() for most in ("auto", "off", 5)}
+    results = {}
+    for most, text in texts.items():
+        spec = plan_trials(text, ["lr=lin:0.01:0.2:18"])
+        (group,) = group_trials(spec)
+        results[most] = blocks(spec, group)
+    assert [block.info["strategy"] for block in results["off"]] == ["one after the other"]
+    assert results["off"][0].info["why"] == "lanes: off"
+    assert [len(block.trials) for block in results["auto"]] == [18]
+    assert [(len(block.trials), block.info["lanes"]) for block in results[5]] == [(16, 16), (2, 16)]
+    for one in results["off"]:
+        for name, values in results["auto"][0].parameters.items():
+            np.testing.assert_allclose(one.parameters[name], values, rtol=1e-9)

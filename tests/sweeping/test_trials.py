@@ -151,7 +151,6 @@ def test_trials_without_a_distribution_are_refused():
         (["optimizer.kind=sgd,sdg"], "trial 1: unknown kind 'sdg' of optimizer", "sdg"),
         (["loss=mse,{kind: formula}"], "trial 1: 'formula' is missing in loss (kind: formula)", "{"),
         (["model.formula=a * x,a * y"], "trial 1: unknown name 'y'", "y"),
-        (["batch_size=1,5"], "trial 1: batch_size is 5, but the training data has 3 examples", "5"),
         (["lr=0.1,0.1"], "trial 1: 0.1 is here twice", "0.1"),
         (["lrr=0.1,0.2"], "there is no setting 'lrr'", "lrr"),
         (["optimizer.momentm=0.1,0.2"], "unknown key 'momentm' in optimizer (kind: sgd)", "momentm"),

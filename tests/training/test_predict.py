@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gdrun.formula.names import compared_with
+from gdrun.errors import DataError, UsageError
+from gdrun.formula.name_checks import compared_with
 from gdrun.formula.parse import parse
-from gdrun.training.predict import evaluate, final_moment, load_trained, predict
+from gdrun.training.predict import evaluate, final_moment, load_trained, named_examples, predict, read_examples
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,62 @@ def test_predictions_see_the_step_and_the_epoch_that_the_run_ended_at(lab):
     assert (int(moment.step), int(moment.epoch)) == (6, 3)
     np.testing.assert_array_equal(predict(prepared, run, {"x": [7.0]}), [36.0])
     assert evaluate(prepared, run)["loss"] == run.info.final["loss"] == 36.0**2
+
+
+PLANE = """
+precision: float64
+data: {kind: formula, inputs: {X: "normal(0, 1, [9, 2])", t: "normal(0, 1, 9)"}, target: "X @ [2, 3] + t"}
+model: {kind: formula, formula: "X @ w + t", parameters: {w: [1.0, 1.0]}}
+optimizer: newton
+schedule: {steps: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def plane(shared_lab):
+    return shared_lab.prepare(PLANE), shared_lab.train(PLANE), shared_lab.folder
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ({"X": "[[5, 2]]", "t": "1"}, [17]),
+        ({"X": "[5, 2]", "t": "1"}, [17]),
+        ({"X": "[5, 2], [1, 1]", "t": "1, 2"}, [17, 7]),
+        ({"X": "[[5, 2], [1, 1]]", "t": "0"}, [16, 5]),
+        ({"X": "[1 / 2, sqrt(4)]", "t": "[1, 2]"}, [8, 9]),
+    ],
+)
+def test_examples_are_given_by_name(plane, texts, expected):
+    prepared, run, _ = plane
+    np.testing.assert_allclose(predict(prepared, run, named_examples(prepared, texts)), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"X": "[[5, 2, 1]]", "t": "1"}, "X has shape (1, 3)"),
+        ({"X": "[5, 2]", "t": "a"}, "unknown name 'a'"),
+        ({"y": "3"}, "there is no input 'y'"),
+    ],
+)
+def test_values_that_are_no_examples_are_refused(plane, texts, message):
+    with pytest.raises(UsageError) as caught:
+        named_examples(plane[0], texts)
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize("header", ["X1,t,X2", "X0,t,X1"])
+def test_the_columns_of_an_input_are_numbered_from_1_or_0(plane, header):
+    prepared, run, folder = plane
+    path = folder / "more.csv"
+    path.write_text(f"{header}\n5,1,2\n1,0,1\n")
+    inputs = read_examples(prepared, path, target=False).inputs
+    np.testing.assert_allclose(predict(prepared, run, inputs), [17, 5], rtol=1e-9)
+
+
+def test_a_column_that_is_missing_is_named(plane):
+    prepared, _, folder = plane
+    (folder / "more.csv").write_text("X1,X3,t\n1,2,3\n")
+    with pytest.raises(DataError, match="'X2'"):
+        read_examples(prepared, folder / "more.csv", target=False)

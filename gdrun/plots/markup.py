@@ -30,7 +30,7 @@ def tag(name: str, *content: object, **attributes: object) -> Html:
         for key, value in attributes.items()
         if value is not None
     )
-    return Html(f"<{name}{attributes_text}>{joined(content)}</{name}>")
+    return Html(f"<{name}{attributes_text}>" + ("" if name == "input" else f"{joined(content)}</{name}>"))
 
 
 def joined(parts: Iterable[object], between: str = "") -> Html:
@@ -91,7 +91,7 @@ def code(text: str, *, limit: int = 200_000) -> Html:
 
 def data_block(name: str, value: object) -> Html:
     """Return a script element that holds strict JSON; no text in it can end it."""
-    text = json.dumps(_harmless(value), separators=(",", ":"), allow_nan=False)
+    text = json.dumps(harmless(value), separators=(",", ":"), allow_nan=False)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Html(f'<script type="application/json" id="{html.escape(name)}">{text}</script>')
@@ -102,10 +102,10 @@ def policy_hash(text: str) -> str:
     return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _harmless(value: Any) -> Any:
-    """Return JSON data with its texts escaped, as `escaped` has it: the script puts them on the page."""
+def harmless(value: Any) -> Any:
+    """Return JSON data with its texts without control characters: the script puts them on the page as texts."""
     if isinstance(value, str):
         return safe_text(value, limit=500)
     if isinstance(value, dict):
-        return {key: _harmless(item) for key, item in value.items()}
-    return [_harmless(item) for item in value] if isinstance(value, list) else value
+        return {key: harmless(item) for key, item in value.items()}
+    return [harmless(item) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Rules that look at a metric once an epoch: stop when it has not improved, or lower the learning rate."""
+"""Rules on a metric at the end of each epoch: stop when it has not improved, or lower the learning rate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Watch:
-    """A rule that looks at a metric once an epoch."""
+    """A rule on a metric, applied once an epoch."""
 
     metric: str
     higher_is_better: bool
@@ -34,8 +34,8 @@ def _watched(watch: Watch, record: Record) -> tf.Tensor:
     return -value if watch.higher_is_better else value
 
 
-def look_patiently(watch: Watch, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
-    """Return the state after a patience rule has looked at `record`; the semantics of Keras's EarlyStopping."""
+def apply_patience(watch: Watch, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
+    """Return the state after a patience rule at a `record`; the semantics of Keras's EarlyStopping."""
     old = state.patience
     assert isinstance(old, PatienceState)
     looks = tf.logical_and(is_epoch_end, state.active)
@@ -59,8 +59,8 @@ def look_patiently(watch: Watch, state: TrainState, record: Record, is_epoch_end
     )
 
 
-def look_for_plateau(watch: Watch, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
-    """Return the state after a plateau factor has looked at `record`, in the order of Keras's ReduceLROnPlateau."""
+def apply_plateau(watch: Watch, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
+    """Return the state after a plateau factor at a `record`, in the order of Keras's ReduceLROnPlateau."""
     old = state.plateau
     assert isinstance(old, PlateauState)
     value = _watched(watch, record)

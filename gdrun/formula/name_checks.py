@@ -84,6 +84,9 @@ def _at(expression: Expression, offset: int, length: int, message: str, hint: st
 def _unknown_name(name: str, names: frozenset[str], callables: frozenset[str]) -> tuple[str, str]:
     if name in callables or name in TABLE:
         return f"{name!r} is a function", f"call it: {TABLE[name].signature if name in TABLE else name + '(...)'}"
+    last = name.rpartition(".")[2]
+    if last != name and last in names:
+        return f"unknown name {name!r}", f"write {last}"
     return f"unknown name {name!r}", _suggest(name, names | {"pi"}, "names here")
 
 
@@ -106,8 +109,8 @@ def _suggest(name: str, allowed: Collection[str], what: str) -> str:
 
 def _listed(names: Collection[str]) -> str:
     ordered = sorted(names)
-    rest = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
-    return ", ".join(ordered[:_SHOWN]) + rest
+    others = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
+    return ", ".join(ordered[:_SHOWN]) + others
 
 
 _DIFFERENCES = ("subtract", "squared_difference")
@@ -126,7 +129,7 @@ def compared_with(name: str, expressions: Iterable[Expression]) -> frozenset[str
 
 
 def _sides(node: FormulaNode) -> tuple[str | None, ...]:
-    """The names of the two sides of a difference; None for a side that is more than a name."""
+    """Return the names of the two sides of a difference; None for a side that is more than a name."""
     if isinstance(node, OperationNode) and node.function in _DIFFERENCES:
         return tuple(_name(operand) for operand in node.operands)
     if isinstance(node, CallNode) and node.function in _DIFFERENCES:

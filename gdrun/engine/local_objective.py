@@ -13,7 +13,7 @@ from .objective import Evaluation, Objective
 from .state import Batch, Setting, TrainState
 
 
-def point_at(
+def local_objective(
     objective: Objective,
     state: TrainState,
     setting: Setting,

@@ -1,0 +1,99 @@
+"""How fast gdrun trains every family of models, beside its peers in the same run.
+
+    python benchmarks/families.py [--only cnn,lstm] [--rounds N] [--quick] [--json FILE]
+
+Prints a table a family: microseconds a step (of a sweep, a step of a trial), the ratio to gdrun's own choice, seconds
+of the first training, which compiles, seconds before it (imports, data, building), peak memory, and how gdrun ran it;
+then what was aimed at. "gdrun" is what gdrun chooses; the other rows of gdrun are the alternatives. Every peer has its
+own process, of which one trains at a time; repetitions of all peers alternate; numbers are medians. Needs the `bench`
+extra; a peer whose library is missing is left out and said so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from measure import Measured, measure_peers
+from peers.families import FAMILIES, PEERS
+from training import Aim, machine, table
+
+
+def measure(name: str, *, rounds: int, quick: bool) -> dict[str, Measured]:
+    """Return what each peer of a family took, by its name."""
+    keys = [key for key in PEERS if key.partition("/")[0] == name]
+    measured = measure_peers("families", keys, rounds=rounds, quick=quick)
+    return {key.partition("/")[2]: result for key, result in measured.items()}
+
+
+def show(name: str, measured: dict[str, Measured]) -> None:
+    """Print the table of a family."""
+    own = measured["gdrun"].microseconds
+    rows = []
+    for peer, result in measured.items():
+        if result.samples:
+            low, high = result.spread
+            last = result.samples[-1]
+            rows.append(
+                (
+                    peer,
+                    f"{result.microseconds:,.3g}",
+                    f"{low:,.3g} to {high:,.3g}",
+                    f"{result.microseconds / own:.3g}",
+                    f"{result.first_seconds:.2f}",
+                    f"{result.ready_seconds:.2f}",
+                    f"{last['megabytes']:.0f}",
+                    str(last.get("chose") or ""),
+                )
+            )
+    head = ("peer", "us a step", "range", "times gdrun", "first, s", "before, s", "MB", "ran as")
+    print(f"## {name}\n\n{table(head, rows)}")
+    for peer, result in measured.items():
+        if result.missing:
+            print(f"{peer} was left out: {result.missing}\n")
+
+
+def aims(name: str, measured: dict[str, Measured]) -> list[Aim]:
+    """Return the ratios that are aimed at, of the peers that there are."""
+    times = {peer: result.microseconds for peer, result in measured.items() if result.samples}
+    own = times["gdrun"]
+
+    def ratio(peer: str, bound: float) -> list[Aim]:
+        return [Aim(f"{name}: gdrun / {peer}", own / times[peer], bound, False)] if peer in times else []
+
+    others = [value for peer, value in times.items() if peer.startswith("gdrun, ") and "rows" not in peer]
+    result = [Aim(f"{name}: gdrun / the best alternative", own / min(others), 1.15, False)]
+    result += ratio("Keras fit", 0.2 if own < 1000 else 1.0) + ratio("JAX + optax", 0.8 if name == "mlp" else 1.0)
+    result += ratio("gdrun, no rows", 1.1)
+    loops = [times[peer] for peer in ("bare loop, graph", "bare loop, xla") if peer in times]
+    return result + ([Aim(f"{name}: gdrun / the bare loop", own / min(loops), 1.15, False)] if loops else [])
+
+
+def main() -> None:
+    """Measure what was asked for and print it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", type=lambda text: text.split(","), default=list(FAMILIES), metavar="FAMILY,...")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N")
+    parser.add_argument("--quick", action="store_true", help="an eighth of the steps: shows that it works, no more")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="every sample")
+    options = parser.parse_args()
+    if unknown := set(options.only) - set(FAMILIES):
+        parser.error(f"no family {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}")
+    print(f"# Families of models\n\n{machine()}\n\nMedians of {options.rounds} rounds.\n", flush=True)
+    results: list[Aim] = []
+    raw: dict[str, Any] = {"machine": machine()}
+    for name in options.only:
+        measured = measure(name, rounds=options.rounds, quick=options.quick)
+        show(name, measured)
+        results += aims(name, measured)
+        raw[name] = {peer: vars(result) for peer, result in measured.items()}
+    print("## Aims\n")
+    print(table(("ratio", "aim", "measured", ""), [aim.row() for aim in results]))
+    if options.json:
+        options.json.write_text(json.dumps(raw, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

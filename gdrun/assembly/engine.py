@@ -1,0 +1,64 @@
+"""Choice of the engine: XLA or a graph, one loop or the host's. `assemble` has the rules for lanes.
+
+Each choice is a rule of the config and the device, never of a measured time: the same config gives the same bits. The
+bounds come from measurements; docs/log.md has them, benchmarks/families.py shows whether they choose well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gdrun.engine.loop import Compile
+from gdrun.experiment.formulas import loop_formulas
+from gdrun.formula.parse import parse
+from gdrun.formula.table import functions_slow_in_xla, functions_without_xla
+
+from .parts import Parts
+
+_MANY_TENSORS = 24
+_FEW_STEPS = 1000
+"""XLA takes a few tenths of a second to compile what belongs to one trained tensor, and saves it some 300 us a step."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Way in which steps are run."""
+
+    compile: Compile
+    reason: str
+    """A phrase: why this mode."""
+    host_loop: bool = False
+    """Loop on the host over compiled steps."""
+    warnings: tuple[str, ...] = ()
+
+
+def choose_engine(parts: Parts, operation_without_xla: Callable[[], str | None], *, total_steps: int) -> Engine:
+    """Return how the steps of an experiment are run.
+
+    Args:
+        operation_without_xla: returns the name of an operation of a plugin that XLA has no kernel for, None without.
+    """
+    experiment, convolves = parts.experiment, parts.objective.model.convolutional
+    if experiment.compile in ("graph", "eager"):
+        return Engine(experiment.compile, "compile says so")  # type: ignore[arg-type]
+    used: frozenset[str] = frozenset().union(*(parse(text).functions for text in loop_formulas(experiment)))
+    missing = sorted(functions_without_xla(used))
+    if not missing and (operation := operation_without_xla()):
+        missing = [f"the plugin's {operation}"]
+    if missing:
+        names = ", ".join(missing)
+        warning = f"{names} cannot be compiled by XLA; running as a graph instead"
+        return Engine("graph", f"XLA cannot compile {names}", warnings=(warning,))
+    if experiment.compile == "xla":
+        return Engine("xla", "compile says so", host_loop=convolves)
+    if "CPU" not in parts.state.parameters[0].device:
+        return Engine("xla", "the fastest on a GPU", host_loop=convolves)
+    if convolves:
+        return Engine("graph", "XLA is slower at convolutions on a CPU")
+    if slow := sorted(functions_slow_in_xla(used)):
+        return Engine("graph", f"XLA is slower at {', '.join(slow)} on a CPU")
+    count = len(parts.state.parameters)
+    if count > _MANY_TENSORS and total_steps < _FEW_STEPS:
+        return Engine("graph", f"compiling {count} trained tensors by XLA takes longer than {total_steps:,} steps")
+    return Engine("xla", "the fastest for this config")
