@@ -136,7 +136,8 @@ def _overview(run: Run, facts: Facts, width: int) -> list[Line]:
 def _config(run: Run, facts: Facts, width: int) -> list[Line]:
     """Return the written settings in a table, then the defaults in a paragraph."""
     rows = sections.settings(facts)
-    lines = table([(path, value) for path, value, written in rows if written], flexible=1, width=width, indent=2)
+    written_rows = [(path, value) for path, value, written in rows if written]
+    lines = table(written_rows, flexible=1, width=width, indent=2) if written_rows else []
     defaults = {path: value for path, value, written in rows if not written}
     if defaults:
         names = labels(defaults, facts["settings"])
