@@ -243,14 +243,18 @@ def _trials(run: Run, facts: Facts, width: int) -> list[Line]:
     counts = facts["trials"] if isinstance(facts["trials"], Mapping) else {}
     words = ", ".join(f"{exact(number)} {name}" for name, number in counts.items() if number)
     lines: list[Line] = [f"  {words}"] if words else []
-    for sentence in sections.edges(summarize(run)):
+    summary = summarize(run)
+    for sentence in sections.edges(summary):
         lines += _wrapped(sentence, width)
-    names, titles, rows = sections.trials(run, facts)
+    titles, rows, _ = sections.seed_medians(summary)
     if rows:
+        lines += ["", *table(rows[:_MOST_PARAMETERS], titles, indent=2)]
+    names, titles, trials = sections.trials(run, facts)
+    if trials:
         kept = [index for index, name in enumerate(names) if name != "best_step"]
         names, titles = [names[index] for index in kept], [titles[index] for index in kept]
-        lines += ["", f"  the best of {len(rows):,} by {facts.get('metric') or 'loss'}"]
-        cells = [[_trial_cell(name, row.get(name)) for name in names] for row in rows[:_BEST_TRIALS]]
+        lines += ["", f"  the best of {len(trials):,} by {facts.get('metric') or 'loss'}"]
+        cells = [[_trial_cell(name, row.get(name)) for name in names] for row in trials[:_BEST_TRIALS]]
         lines += _fitting(titles, cells, width, least=names.index("status"))
     return lines
 

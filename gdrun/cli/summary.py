@@ -129,9 +129,10 @@ class RunEnd:
             rows.append(("best", exact(info.best)))
         parameters = parameters_of(self.run)
         size = sum(array.size for array in parameters.values())
-        if size <= FEW_NUMBERS:
-            rows += [(name, exact(array)) for name, array in parameters.items()]
-        else:
+        # Beside a network's weights, the numbers that a formula names are what was asked for.
+        few = parameters if size <= FEW_NUMBERS else {name: a for name, a in parameters.items() if not a.ndim}
+        rows += [(name, exact(array)) for name, array in list(few.items())[:FEW_NUMBERS]]
+        if size > FEW_NUMBERS:
             rows.append(("parameters", f"{size:,} numbers, in parameters.npz"))
         if verbose:
             rows.append(("ran as", f"{info.compile}, {info.precision}, {info.device}"))
@@ -179,6 +180,9 @@ class SweepEnd(RunEnd):
         titles, rows, _ = sections.best_settings(self.sweep)
         if rows:
             terminal.message(*table([[f"trial {row[0]}", *row[1:]] for row in rows], ["best", *titles[1:]], indent=2))
+        titles, medians, _ = sections.seed_medians(self.sweep)
+        if 0 < len(medians) <= FEW_NUMBERS:
+            terminal.message(*table(medians, titles, indent=2))
         for sentence in sections.edges(self.sweep):
             terminal.message(f"  {sentence}")
         if picture and rows:

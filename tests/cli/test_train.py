@@ -54,9 +54,12 @@ def test_float32_digits_are_shown_as_float32_has_them(gdrun, training, config):
     assert "W      [[0.2], [5.803526e-37]]\n" in table
 
 
-def test_many_parameters_are_counted_not_printed(gdrun, training, config):
-    training.parameters = {"W": np.zeros((100, 11))}
-    assert "1,100 numbers, in parameters.npz" in gdrun("train", config()).err
+def test_many_parameters_are_counted_and_the_scalars_beside_them_printed(gdrun, training, config):
+    training.parameters = {"W": np.zeros((100, 11)), "k": np.float32(0.1), "b": np.ones(3)}
+    said = gdrun("train", config()).err
+    assert "1,104 numbers, in parameters.npz" in said
+    assert "k           0.1\n" in said
+    assert "b  " not in said
 
 
 def test_expectations_are_ignored_and_that_is_said_in_one_line(gdrun, training, config):
