@@ -98,21 +98,28 @@ class RunEnd:
         if self.status == "completed" and missed:
             rule = missed.split(",")[0].split(" ")[0]
             return f"`expect: {{stopped_by: {rule}}}` lets `gdrun check` insist on it"
-        if self.status != "diverged" or "compile=graph" in (info.why or ""):
+        if self.status != "diverged" or any(
+            mend in (info.why or "") for mend in ("compile=graph", "precision=float64")
+        ):
             return ""
         if (info.diverged or {}).get("step") == 0:
             # No update has been made.
             return "the initial values give that; `gdrun grad` of the config names the operation"
-        rate, columns = info.settings.get("optimizer.learning_rate"), self.run.metrics
+        settings = info.settings
+        by_hand = settings.get("optimizer.kind") == "formula" or settings.get("gradients.use")
+        if by_hand or any("stop_gradient(" in str(value) for value in settings.values()):
+            # The updates need not follow the loss downhill: where two play a min-max game, no rate may hold.
+            return ""
+        rate, columns = settings.get("optimizer.learning_rate"), self.run.metrics
         losses = columns["loss"] if "loss" in columns and "epoch" not in columns else ()
         finite = [loss for loss in losses if abs(loss) < float("inf")]
         if not isinstance(rate, int | float) or rate == 0 or (finite and finite[-1] < finite[0]):
             return ""
         advice = "a smaller learning rate may hold (`gdrun lr` finds one)"
-        is_scaled = any(name.startswith("data.scale") for name in info.settings)
+        is_scaled = any(name.startswith("data.scale") for name in settings)
         return (
             advice
-            if "data.kind" not in info.settings or is_scaled
+            if "data.kind" not in settings or is_scaled
             else (f"{advice}; data far from 1 wants `scale: standardize`")
         )
 

@@ -198,6 +198,10 @@ ADVICE = [
     ({}, {"data.kind": "formula", "optimizer.learning_rate": 0.1}, "a smaller learning rate may hold"),
     ({"diverged": {"step": 0, "quantity": "loss"}}, {"optimizer.learning_rate": 0.1}, "the initial values give that"),
     ({}, {"optimizer.learning_rate": 0}, ""),
+    ({}, {"optimizer.learning_rate": 0.1, "optimizer.kind": "formula"}, ""),
+    ({}, {"optimizer.learning_rate": 0.1, "gradients.use": True}, ""),
+    ({}, {"optimizer.learning_rate": 0.1, "model.formula": "x * stop_gradient(y) - y * stop_gradient(x)"}, ""),
+    ({"why": "in float64 the loss there is 100: precision=float64"}, {"optimizer.learning_rate": 0.1}, ""),
     ({}, {"optimizer.kind": "levenberg_marquardt"}, ""),
     ({"why": "a gradient became nan; without XLA it is finite there: compile=graph"}, {}, ""),
 ]
@@ -210,6 +214,7 @@ def test_advice_follows_from_what_happened(gdrun, training, config, record, sett
     result = gdrun("train", config())
     assert (advice or "line diverged") in result.err
     assert ("learning rate may hold" in result.err) == ("learning rate" in advice)
+    assert ("data far from 1" in result.err) == ("data.kind" in settings)
 
 
 def test_a_stop_rule_that_never_fired_may_be_expected(gdrun, training, config):
