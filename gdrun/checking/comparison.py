@@ -240,7 +240,7 @@ class RunValues:
         if not places.size:
             return None
         row = {name: np.asarray(values[places[-1]]) for name, values in columns.items()}
-        for prefix in ("parameters.", "formulas.", "after.", "gradients."):
+        for prefix in ("parameters.", "formulas.", "after.", "gradients.", "state."):
             for name in list(row):
                 if name.startswith(prefix):
                     row.setdefault(name.removeprefix(prefix), row[name])

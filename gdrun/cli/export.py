@@ -55,8 +55,9 @@ def command(
 ) -> int:  # fmt: skip
     """Write what runs recorded, or a finished run's model, for other programs, and print where it is.
 
-    --to csv, parquet: a row for each recorded step; of a sweep, for each trial; `-o -` prints CSV. tensorboard: event
-    files. mlflow: runs in MLflow's tracking store.
+    --to csv, parquet: a row for each recorded step; of a sweep, for each trial; `-o -` prints CSV. curves: CSV of
+    sweeps with a row for each trial and recorded step. tensorboard: event files. mlflow: runs in MLflow's tracking
+    store.
 
     --model npz: the parameters, as NumPy arrays by name. keras: a Keras model, for models of Keras layers. savedmodel:
     a TensorFlow SavedModel whose function `predict` takes the inputs by name.

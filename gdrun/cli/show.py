@@ -40,6 +40,8 @@ _ROWS, _MOST_COLUMNS = 12, 8
 _MOST_CURVES = 40
 _MOST_PARAMETERS = 20
 _BEST_TRIALS = 10
+_STATISTICS = ("mean", "median", "std", "min", "max")
+"""Of rows, by numpy's names."""
 
 
 def command(
@@ -49,6 +51,10 @@ def command(
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="STEP,...", help="Print the rows of these steps alone, in full digits."),
+    ] = None,
+    over: Annotated[
+        str | None,
+        typer.Option("--over", metavar="FIRST:LAST", help="Print mean, median, ... of the rows of these steps alone."),
     ] = None,
     convergence: Annotated[
         bool, typer.Option("--convergence", help="How it converged, alone, with what its curvature says.")
@@ -72,6 +78,14 @@ def command(
             print_json({"rows": rows})
         else:
             terminal.data(*table([[exact(row.get(name)) for name in names] for row in rows], names))
+    elif over is not None:
+        statistics = _statistics(loaded, over)
+        if as_json:
+            print_json({"statistics": statistics})
+        else:
+            titles = ["", "rows", *_STATISTICS]
+            lines = [[name, *(exact(of[title]) for title in titles[1:])] for name, of in statistics.items()]
+            terminal.data(*table(lines, titles))
     elif files and not as_json:
         # For programs: the tab is no part of a name, so what is in a name is escaped here.
         terminal.document("\n".join(f"{size}\t{safe_text(name)}" for name, size in files_of(loaded)))
@@ -82,6 +96,34 @@ def command(
         else:
             terminal.data(*_page(loaded, facts, screen_width() or WIDTH))
     return ExitCode.DONE
+
+
+def _statistics(run: Run, over: str) -> dict[str, dict[str, Any]]:
+    """Return column -> statistics of its values in the recorded rows of the steps in a text such as "100:300".
+
+    Both ends count. A row without the column counts nothing; nan makes the statistics nan.
+
+    Raises:
+        UsageError: the text is no range, or no row is in it.
+    """
+    import numpy as np
+
+    from gdrun.exports.recorded import flat_columns, missing_cells
+
+    first, _, last = over.partition(":")
+    if not (first.isdigit() and last.isdigit()):
+        raise UsageError(f"--over takes steps, not '{safe_text(over, limit=40)}'", hint="--over 100:300")
+    steps, missing, statistics = run.table.steps, missing_cells(run), {}
+    inside = (steps >= int(first)) & (steps <= int(last))
+    if not inside.any():
+        hint = f"the rows are of steps {steps[0]:,} to {steps[-1]:,}" if len(steps) else None
+        raise UsageError(f"there is no row of steps {first} to {last}", hint=hint)
+    for name, values in flat_columns(run).items():
+        there = values[inside & ~missing.get(name, np.False_)] if values.dtype.kind in "iuf" else values[:0]
+        if name not in ("step", "epoch") and len(there):
+            wide = there.astype(np.float64)
+            statistics[name] = {"rows": len(wide), **{word: float(getattr(np, word)(wide)) for word in _STATISTICS}}
+    return statistics
 
 
 def _rows_at(run: Run, at: str) -> list[dict[str, Any]]:
@@ -244,14 +286,18 @@ def _trials(run: Run, facts: Facts, width: int) -> list[Line]:
     counts = facts["trials"] if isinstance(facts["trials"], Mapping) else {}
     words = ", ".join(f"{exact(number)} {name}" for name, number in counts.items() if number)
     lines: list[Line] = [f"  {words}"] if words else []
-    for sentence in sections.edges(summarize(run)):
+    summary = summarize(run)
+    for sentence in sections.edges(summary):
         lines += _wrapped(sentence, width)
-    names, titles, rows = sections.trials(run, facts)
+    titles, rows, _ = sections.seed_medians(summary)
     if rows:
+        lines += ["", *table(rows[:_MOST_PARAMETERS], titles, indent=2)]
+    names, titles, trials = sections.trials(run, facts)
+    if trials:
         kept = [index for index, name in enumerate(names) if name != "best_step"]
         names, titles = [names[index] for index in kept], [titles[index] for index in kept]
-        lines += ["", f"  the best of {len(rows):,} by {facts.get('metric') or 'loss'}"]
-        cells = [[_trial_cell(name, row.get(name)) for name in names] for row in rows[:_BEST_TRIALS]]
+        lines += ["", f"  the best of {len(trials):,} by {facts.get('metric') or 'loss'}"]
+        cells = [[_trial_cell(name, row.get(name)) for name in names] for row in trials[:_BEST_TRIALS]]
         lines += _fitting(titles, cells, width, least=names.index("status"))
     return lines
 

@@ -98,21 +98,28 @@ class RunEnd:
         if self.status == "completed" and missed:
             rule = missed.split(",")[0].split(" ")[0]
             return f"`expect: {{stopped_by: {rule}}}` lets `gdrun check` insist on it"
-        if self.status != "diverged" or "compile=graph" in (info.why or ""):
+        if self.status != "diverged" or any(
+            mend in (info.why or "") for mend in ("compile=graph", "precision=float64")
+        ):
             return ""
         if (info.diverged or {}).get("step") == 0:
             # No update has been made.
             return "the initial values give that; `gdrun grad` of the config names the operation"
-        rate, columns = info.settings.get("optimizer.learning_rate"), self.run.metrics
+        settings = info.settings
+        by_hand = settings.get("optimizer.kind") == "formula" or settings.get("gradients.use")
+        if by_hand or any("stop_gradient(" in str(value) for value in settings.values()):
+            # The updates need not follow the loss downhill: where two play a min-max game, no rate may hold.
+            return ""
+        rate, columns = settings.get("optimizer.learning_rate"), self.run.metrics
         losses = columns["loss"] if "loss" in columns and "epoch" not in columns else ()
         finite = [loss for loss in losses if abs(loss) < float("inf")]
         if not isinstance(rate, int | float) or rate == 0 or (finite and finite[-1] < finite[0]):
             return ""
         advice = "a smaller learning rate may hold (`gdrun lr` finds one)"
-        is_scaled = any(name.startswith("data.scale") for name in info.settings)
+        is_scaled = any(name.startswith("data.scale") for name in settings)
         return (
             advice
-            if "data.kind" not in info.settings or is_scaled
+            if "data.kind" not in settings or is_scaled
             else (f"{advice}; data far from 1 wants `scale: standardize`")
         )
 
@@ -129,9 +136,10 @@ class RunEnd:
             rows.append(("best", exact(info.best)))
         parameters = parameters_of(self.run)
         size = sum(array.size for array in parameters.values())
-        if size <= FEW_NUMBERS:
-            rows += [(name, exact(array)) for name, array in parameters.items()]
-        else:
+        # Beside a network's weights, the numbers that a formula names are what was asked for.
+        few = parameters if size <= FEW_NUMBERS else {name: a for name, a in parameters.items() if not a.ndim}
+        rows += [(name, exact(array)) for name, array in list(few.items())[:FEW_NUMBERS]]
+        if size > FEW_NUMBERS:
             rows.append(("parameters", f"{size:,} numbers, in parameters.npz"))
         if verbose:
             rows.append(("ran as", f"{info.compile}, {info.precision}, {info.device}"))
@@ -179,6 +187,9 @@ class SweepEnd(RunEnd):
         titles, rows, _ = sections.best_settings(self.sweep)
         if rows:
             terminal.message(*table([[f"trial {row[0]}", *row[1:]] for row in rows], ["best", *titles[1:]], indent=2))
+        titles, medians, _ = sections.seed_medians(self.sweep)
+        if 0 < len(medians) <= FEW_NUMBERS:
+            terminal.message(*table(medians, titles, indent=2))
         for sentence in sections.edges(self.sweep):
             terminal.message(f"  {sentence}")
         if picture and rows:

@@ -70,6 +70,8 @@ class Recorded:
 
     parameters: bool = True
     gradients: bool = False
+    state: bool = False
+    """The optimizer's state."""
     formulas: Mapping[str, Callable[..., tf.Tensor]] = field(default_factory=dict)
     """Name -> (scope) -> value, before the update that comes next."""
     after: Mapping[str, Callable[..., tf.Tensor]] = field(default_factory=dict)
@@ -209,6 +211,8 @@ class Step:
             record["loss_epoch"] = state.epoch_loss[0] / state.epoch_loss[1]
         if self.recorded.parameters:
             record["parameters"] = dict(self.objective.reported(state.parameters, setting))
+        if self.recorded.state:
+            record["state"] = dict(zip(self.optimizer.state_names, state.optimizer, strict=True))
         return record
 
     def _observe_evaluation(

@@ -15,6 +15,7 @@ from .exporter import Exporter
 
 EXPORTERS: tuple[Exporter, ...] = (
     tables.export_csv,
+    tables.export_curves,
     tables.export_parquet,
     tensorboard.export_tensorboard,
     tracking.export_mlflow,

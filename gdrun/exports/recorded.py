@@ -91,10 +91,14 @@ def trials_of(sweep: Run) -> Iterator[ExportedTrial]:
             str(row.get("status")),
             row["steps"] if isinstance(row.get("steps"), int) else 0,
             {key: cell(row[key]) for key in sweep.axes if row.get(key) is not None},
-            finite_numbers({key: row[key] for key in row if key not in _NO_RESULT and key not in sweep.axes}),
+            finite_numbers({key: row[key] for key in row if key not in sweep.axes and _is_result(key)}),
             curve,
             parameters.get(number, {}),
         )
+
+
+def _is_result(column: str) -> bool:
+    return column not in _NO_RESULT and not column.startswith("parameters.")
 
 
 def flat_columns(run: Run) -> dict[str, np.ndarray]:
@@ -103,6 +107,13 @@ def flat_columns(run: Run) -> dict[str, np.ndarray]:
     Numbers keep their type; nan where a row has no value. What is no number is a text (dtype object).
     """
     return dict(part for name, values in run.metrics.items() for part in parts_of(name, values))
+
+
+def missing_cells(run: Run) -> dict[str, np.ndarray]:
+    """Return of those of `flat_columns` that some rows do not have in which rows that is, bool (rows,)."""
+    columns = run.metrics
+    missing = run.table.missing.items()
+    return {part: rows for name, rows in missing for part, _ in parts_of(name, columns[name])}
 
 
 def parts_of(name: str, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

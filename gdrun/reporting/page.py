@@ -278,8 +278,11 @@ def edges(run: Run, facts: Facts) -> Html:
 
 def best_settings(run: Run, facts: Facts) -> Html:
     """Return the best settings; of several seeds their median."""
-    rows = sections.best_settings(summarize(run))
-    return _table(rows, "best settings") if rows.rows else tag("p", "No trial has a finite result.", class_="quiet")
+    summary = summarize(run)
+    rows, medians = sections.best_settings(summary), sections.seed_medians(summary)
+    if not rows.rows:
+        return tag("p", "No trial has a finite result.", class_="quiet")
+    return joined([_table(rows, "best settings"), *([_table(medians, "seeds")] if medians.rows else [])])
 
 
 def trials(run: Run, facts: Facts) -> Html:

@@ -100,7 +100,7 @@ def values(facts: Facts) -> PageTable:
     rows = []
     for name in dict.fromkeys([*final, *summaries]):
         column = summaries.get(name) or {}
-        judged = name not in _NOT_JUDGED and not name.startswith(("parameters.", "gradients."))
+        judged = name not in _NOT_JUDGED and not name.startswith(("parameters.", "gradients.", "state."))
         best = [exact(column.get("best")), exact(column.get("best_step"))] if judged else ["", ""]
         rows.append([name, exact(column.get("first")), exact(final.get(name, column.get("last"))), *best])
     return PageTable(["", "first", "final", "best", "at step"], rows, (1, 2, 3, 4))
@@ -206,6 +206,16 @@ def best_settings(summary: SweepSummary) -> PageTable:
         rows.append(row)
     metric = [f"{summary.metric}, median", "middle half", "seeds"] if summary.seeds else [summary.metric]
     return PageTable(["trial", *(short_names[key] for key in keys), *metric], rows, range(len(keys) + 2))
+
+
+def seed_medians(summary: SweepSummary) -> PageTable:
+    """Return the results and parameters of the best setting: median and middle half of its seeds that did not diverge.
+
+    No rows where there are no seeds.
+    """
+    medians = summary.ranked[0].medians if summary.seeds and summary.ranked else {}
+    rows = [[name, short(median), f"{short(low)} to {short(high)}"] for name, (median, low, high) in medians.items()]
+    return PageTable([f"seeds of trial {summary.ranked[0].trial}" if rows else "", "median", "middle half"], rows, (1,))
 
 
 def edges(summary: SweepSummary) -> Iterator[str]:

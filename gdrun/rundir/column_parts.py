@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
+
+_FEW_NUMBERS = 10
+"""A parameter of so many numbers, or fewer, has a column for each of them where runs or trials are compared."""
 
 
 def column_parts(name: str, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -17,3 +20,10 @@ def column_parts(name: str, values: np.ndarray) -> Iterator[tuple[str, np.ndarra
             yield f"{label}.im", flat[:, index].imag
         else:
             yield label, flat[:, index]
+
+
+def parameter_parts(parameters: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, column) of each number of small parameters, each (n, ...) of n runs: "parameters.W[0,1]"."""
+    for name, values in parameters.items():
+        if values[:1].size <= _FEW_NUMBERS and values.dtype.kind in "biufc":
+            yield from column_parts(f"parameters.{name}", values)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gdrun.errors import RunDirectoryError
 from gdrun.metric_names import higher_is_better
 
 from .run import Run
@@ -29,7 +30,8 @@ def compare(runs: Sequence[Run | str | Path]) -> dict[str, Any]:
     Returns:
         {"runs": [id, ...], "directories", "results": [...], "settings": [...]}. Each result is {"name", "values": one a
         run, None where it has none, "best": the number of the best run or None}: status, steps, epochs, seconds, the
-        best value that a metric chose, and every final value. Each setting is {"name": its path, "values": [...]}.
+        best value that a metric chose, every final value, and the final parameters of few numbers, of a sweep those of
+        its best trial. Each setting is {"name": its path, "values": [...]}.
     """
     opened = [run if isinstance(run, Run) else Run(run) for run in runs]
     finals = dict.fromkeys(f"final.{name}" for run in opened for name in run.final)
@@ -39,6 +41,9 @@ def compare(runs: Sequence[Run | str | Path]) -> dict[str, Any]:
     metrics = {best["metric"] for run in opened if (best := run.value("best")) and "metric" in best}
     if len(metrics) == 1:
         results[-1] = _result(f"best {metrics.pop()}", results[-1]["values"])
+    parameters = [_parameters(run) for run in opened]
+    names = dict.fromkeys(name for numbers in parameters for name in numbers)
+    results += [{"name": name, "values": [of.get(name) for of in parameters], "best": None} for name in names]
     settings = [run.settings for run in opened]
     return {
         "runs": [run.id for run in opened],
@@ -46,6 +51,18 @@ def compare(runs: Sequence[Run | str | Path]) -> dict[str, Any]:
         "results": [row for row in results if any(value is not None for value in row["values"])],
         "settings": [{"name": path, "values": [each.get(path) for each in settings]} for path in differing(settings)],
     }
+
+
+def _parameters(run: Run) -> dict[str, Any]:
+    """Return the numbers of a run's small final parameters, of a sweep those of its best trial."""
+    from .column_parts import parameter_parts
+
+    source = run.best_run if run.is_sweep else run
+    try:
+        arrays = {} if source is None else source.parameters
+    except RunDirectoryError:
+        return {}
+    return {name: column[0] for name, column in parameter_parts({name: a[None] for name, a in arrays.items()})}
 
 
 def _result(name: str, values: list[Any]) -> dict[str, Any]:

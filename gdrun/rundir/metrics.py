@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -83,6 +83,7 @@ class Metrics:
     Attributes:
         columns: name -> array with one entry a row, in the order in which names first appear; `step` is int64. A
             number that a row does not have is nan there; columns that are no numbers have dtype object.
+        missing: name -> bool, one entry a row, of the columns that some rows do not have.
         corrupt_lines: numbers, from 1, of complete lines that are not a row; they are left out of the columns.
         torn: whether the file ends in the middle of a line, as a killed writer leaves it; that line is left out too.
     """
@@ -90,6 +91,7 @@ class Metrics:
     columns: dict[str, np.ndarray]
     corrupt_lines: tuple[int, ...] = ()
     torn: bool = False
+    missing: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def steps(self) -> np.ndarray:
@@ -131,7 +133,8 @@ def read_metrics(source: Path | bytes, *, precision: str = "float64") -> Metrics
     columns = {name: _column([row.get(name) for row in rows]) for name in names}
     if precision == "float32":
         columns = {name: _to_float32(name, values) for name, values in columns.items()}
-    return Metrics(columns, corrupt, torn)
+    missing = {name: np.array([name not in row for row in rows]) for name in names}
+    return Metrics(columns, corrupt, torn, {name: there for name, there in missing.items() if there.any()})
 
 
 def decode_rows(data: bytes) -> tuple[list[dict[str, Any]], tuple[int, ...], bool]:

@@ -13,7 +13,7 @@ import numpy as np
 from gdrun.errors import ComponentError
 from gdrun.random_streams import stream
 
-Order = Literal["sequential", "shuffled", "sampled"]
+Order = Literal["sequential", "shuffled", "shuffled_batches", "sampled"]
 
 _GROUP_EXAMPLES = 8192
 """Epochs are drawn in groups of about so many examples: creating a stream costs as much as shuffling 2000."""
@@ -36,8 +36,9 @@ class Block:
 class Batches:
     """The order of examples, a function of (seed, epoch) alone.
 
-    sequential: as they come. shuffled: a new permutation each epoch. sampled: drawn with replacement; every batch is
-    then a whole one, and an epoch is as many of them as it takes to draw N examples.
+    sequential: as they come. shuffled: a new permutation each epoch. shuffled_batches: the batches are those of
+    sequential, the whole ones in a new order each epoch, a smaller one last. sampled: drawn with replacement; every
+    batch is then a whole one, and an epoch is as many of them as it takes to draw N examples.
 
     Args:
         num_examples: N, at least 1.
@@ -45,8 +46,9 @@ class Batches:
         order: see above; None: shuffled if a batch is smaller than the data, else sequential.
         drop_remainder: leave out the smaller batch at an epoch's end; its examples are not used in that epoch.
         seed: at least 0.
-        legacy_random: draw from this state instead, one `permutation(N)` an epoch (shuffled) or one
-            `randint(0, N, B)` a step (sampled), as scripts do that call np.random.seed. The state is copied.
+        legacy_random: draw from this state instead, one `permutation(N)` an epoch (shuffled), one
+            `permutation(N // B)` (shuffled_batches), or one `randint(0, N, B)` a step (sampled), as scripts do
+            that call np.random.seed. The state is copied.
     Raises:
         ComponentError: if the batch is larger than the data and no smaller one is allowed.
     """
@@ -138,10 +140,17 @@ class Batches:
         if self.order == "sampled":
             random = stream(self.seed, "batches", group)
             return random.integers(0, self.num_examples, (self._group_size, self.examples_per_epoch))
-        orders = np.tile(np.arange(self.num_examples, dtype=np.int32), (self._group_size, 1))
-        if self.order == "shuffled":
+        size = self.full_batches_per_epoch if self.order == "shuffled_batches" else self.num_examples
+        orders = np.tile(np.arange(size, dtype=np.int32), (self._group_size, 1))
+        if self.order != "sequential":
             stream(self.seed, "batches", group).permuted(orders, axis=1, out=orders)
-        return orders
+        return self.examples_of(orders) if self.order == "shuffled_batches" else orders
+
+    def examples_of(self, orders: np.ndarray) -> np.ndarray:
+        """Return the examples of epochs whose whole batches come in these orders, (E, W) -> (E, N)."""
+        whole = orders[:, :, None] * self.batch_size + np.arange(self.batch_size)
+        last = np.arange(self.full_batches_per_epoch * self.batch_size, self.num_examples)
+        return np.concatenate([whole.reshape(len(orders), -1), np.tile(last, (len(orders), 1))], axis=1)
 
 
 def _copy_rows(source: np.ndarray, source_first: int, target: np.ndarray, target_first: int) -> None:
@@ -175,5 +184,8 @@ class _LegacyOrder:
         self._next_epoch += 1
         if self._batches.order == "shuffled":
             return self._random.permutation(self._batches.num_examples)
+        if self._batches.order == "shuffled_batches":
+            order = self._random.permutation(self._batches.full_batches_per_epoch)
+            return self._batches.examples_of(order[None])[0]
         # One long draw equals one draw a step: the numbers come from the state one by one.
         return self._random.randint(0, self._batches.num_examples, self._batches.examples_per_epoch)

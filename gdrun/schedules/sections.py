@@ -65,9 +65,10 @@ class Schedule(Section):
     """Update steps; 0 evaluates and stops."""
     batch_size: PositiveInteger | None = None
     """Number of examples in an update; null: all."""
-    order: Literal["sequential", "shuffled", "sampled"] | None = None
-    """Order of the examples: sequential; shuffled anew each epoch by (seed, epoch); sampled with replacement. null:
-    shuffled if batches are smaller than the data, else sequential."""
+    order: Literal["sequential", "shuffled", "shuffled_batches", "sampled"] | None = None
+    """Order of the examples: sequential; shuffled anew each epoch by (seed, epoch); shuffled_batches, the batches of
+    sequential in a new order each epoch, a smaller one last; sampled with replacement. null: shuffled if
+    batches are smaller than the data, else sequential."""
     drop_remainder: bool = False
     """Leave out the last batch of an epoch if it is smaller."""
     learning_rate_factor: LearningRateFactor | None = None

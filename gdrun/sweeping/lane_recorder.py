@@ -49,13 +49,15 @@ class _Chunk(NamedTuple):
         return steps == steps.max(axis=1, keepdims=True)
 
 
-def _parameter_columns(built: Built) -> set[str]:
-    """Return the columns of parameters that each trial's curves hold: those that the config asks for by name.
+def _asked_columns(built: Built) -> set[str]:
+    """Return the further columns that each trial's curves hold: those that the config asks for by name.
 
-    The few that a run records unasked would make the curves of large sweeps ten times as large.
+    The few parameters that a run records unasked would make the curves of large sweeps ten times as large.
     """
-    asked = built.experiment.record.parameters
-    return {f"parameters.{name}" for name in built.objective.trainable_names} if asked else set()
+    record, names = built.experiment.record, built.objective.trainable_names
+    arrays = [kind for kind in ("parameters", "gradients") if getattr(record, kind)]
+    state = [f"state.{name}" for name in built.step.optimizer.state_names] if record.state else []
+    return {*record.formulas, *record.after, *state, *(f"{kind}.{name}" for kind in arrays for name in names)}
 
 
 class LaneRecorder:
@@ -69,8 +71,8 @@ class LaneRecorder:
     def __init__(self, trials: np.ndarray, built: Built) -> None:
         self.trials = trials
         self._built = built
-        self._parameters = _parameter_columns(built)
-        """Columns of parameters that curves hold, as long as they are not too many."""
+        self._asked = _asked_columns(built)
+        """Further columns that curves hold, as long as they are not too many."""
         self._columns = {"step", "loss", "loss_epoch", *built.assess.names}
         """What every trial's curves need; the other records are the best trial's rows."""
         self._chunks: list[_Chunk] = []
@@ -125,10 +127,10 @@ class LaneRecorder:
         )
 
     def curves(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return the recorded steps, int64 (R,), and each column, float64 (n, R), of parameters (n, R, ...)."""
+        """Return the recorded steps, int64 (R,), and each column, float64 (n, R), of arrays (n, R, ...)."""
         steps = [chunk.records["step"].max(axis=1)[chunk.is_row.any(axis=1)] for chunk in self._chunks]
         every = np.unique(np.concatenate(steps)) if steps else np.zeros(0, np.int64)
-        chosen = self._columns | self._parameters if self.complete else self._columns
+        chosen = self._columns | self._asked if self.complete else self._columns
         like = {name: values for chunk in self._chunks for name, values in chunk.records.items() if name in chosen}
         curves = {
             name: np.full((len(self.trials), len(every), *values.shape[2:]), np.nan, np.result_type(values, np.float64))

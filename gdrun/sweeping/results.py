@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from gdrun.rundir.column_parts import parameter_parts
+from gdrun.rundir.digits import shortest_texts
+
 STATUSES = ("completed", "stopped", "diverged", "failed")
 HAS_RESULT = STATUSES[:3]
 
@@ -267,13 +270,17 @@ def csv_text(table: TrialTable, axes: Sequence[str], values: Sequence[Sequence[A
     names = list(dict.fromkeys(name for block in by_trial(table.blocks) for name in block.values))
     first = [name for name in ("loss", "best_loss", "best_step") if name in names]
     others = [name for name in names if name not in first]
-    header = ["trial", *axes, "status", "stopped_by", "steps", *first, *others, "diverged_at", "diverged", "why"]
+    parameters = [_parameter_texts(block) for block in by_trial(table.blocks)]
+    parameter_names = list(dict.fromkeys(name for texts in parameters for name in texts))
+    header = ["trial", *axes, "status", "stopped_by", "steps", *first, *others, *parameter_names]
+    header += ["diverged_at", "diverged", "why"]
     rows: list[tuple[int, list[str]]] = []
-    for block in table.blocks:
+    for block, texts in zip(by_trial(table.blocks), parameters, strict=True):
         columns = {name: block.values[name].tolist() for name in names if name in block.values}
         for place, trial in enumerate(block.trials.tolist()):
             own = [_cell(column[trial]) for column in values]
             numbers = [_number(name, columns[name][place]) if name in columns else "" for name in [*first, *others]]
+            numbers += [texts[name][place] if name in texts else "" for name in parameter_names]
             at = int(block.diverged_at[place])
             ends = [str(at) if at >= 0 else "", block.diverged[place], block.why[place]]
             status = [block.status[place], block.stopped_by[place], str(int(block.steps[place]))]
@@ -284,6 +291,11 @@ def csv_text(table: TrialTable, axes: Sequence[str], values: Sequence[Sequence[A
     writer.writerow(header)
     writer.writerows(row for _, row in rows)
     return text.getvalue()
+
+
+def _parameter_texts(block: BlockResult) -> dict[str, list[str]]:
+    parts = parameter_parts(block.parameters)
+    return {name: [text.strip('"') for text in shortest_texts(column)] for name, column in parts}
 
 
 def _number(name: str, value: float) -> str:

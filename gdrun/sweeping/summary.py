@@ -31,6 +31,8 @@ class Ranked:
         low, high: of several seeds, the first and third quartile.
         count, diverged: how many trials this is, and how many of them diverged.
         row: the trial's row of the table.
+        medians: of several seeds, column -> median, first and third quartile of those that did not diverge, for each
+            result and each parameter of the table.
     """
 
     trial: int
@@ -41,6 +43,7 @@ class Ranked:
     count: int
     diverged: int
     row: dict[str, Any]
+    medians: dict[str, tuple[float, float, float]]
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,19 @@ def _ranked(group: Sequence[dict[str, Any]], axes: Sequence[str], metric: str, m
         len(group),
         sum(row["status"] == "diverged" for row in group),
         group[0],
+        _medians(group, axes) if several else {},
     )
+
+
+def _medians(group: Sequence[dict[str, Any]], axes: Sequence[str]) -> dict[str, tuple[float, float, float]]:
+    rows = [row for row in group if row["status"] != "diverged" and row.get("stopped_by") != "pruned"]
+    medians = {}
+    for name in group[0].keys() - {"trial", SEED, "diverged_at", *axes}:
+        values = [value for row in rows if isinstance(value := row[name], int | float) and math.isfinite(value)]
+        if values:
+            low, high = np.quantile(values, (0.25, 0.75), method="nearest")
+            medians[name] = (float(np.median(values)), float(low), float(high))
+    return {name: medians[name] for name in group[0] if name in medians}
 
 
 def _value(row: dict[str, Any], metric: str, worst: float) -> float:

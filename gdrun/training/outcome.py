@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal as signals
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gdrun.errors import GdrunError
 from gdrun.rundir.run_info import Status
 from gdrun.text import human_number, plural
 
@@ -126,8 +127,10 @@ def _why(prepared: Prepared, report: Report, end: Ending, best: dict[str, Any], 
         "gradient": f"a gradient became infinite or nan at step {step}",
         "parameters": f"update {step + 1} made a parameter infinite or nan",
     }
-    by_xla = "; without XLA it is finite there: compile=graph" if _is_finite_without_xla(prepared, report) else ""
-    return f"{seen[quantity]} (learning rate {rate}){by_xla}; the parameters of {kept} are kept"
+    mend = "; without XLA it is finite there: compile=graph" if _is_finite_without_xla(prepared, report) else ""
+    if not mend and (loss := _loss_in_float64(prepared, report)) is not None:
+        mend = f"; in float64 the loss there is {human_number(loss)}, with a finite gradient: precision=float64"
+    return f"{seen[quantity]} (learning rate {rate}){mend}; the parameters of {kept} are kept"
 
 
 def _is_finite_without_xla(prepared: Prepared, report: Report) -> bool:
@@ -137,6 +140,40 @@ def _is_finite_without_xla(prepared: Prepared, report: Report) -> bool:
         return False
     record = built.program.prepare(report.state, built.setting, built.data, built.windows.at(step))
     return not type(report.reason)(int(record["reason"])).diverged
+
+
+def _loss_in_float64(prepared: Prepared, report: Report) -> float | None:
+    """Return the loss at the last finite parameters in float64, where precision alone made something infinite or nan.
+
+    None where the loss has grown since the first step: such a run diverges in float64 too, only later.
+    """
+    import tensorflow as tf
+
+    from gdrun.assembly.parts import build_parts
+    from gdrun.engine.loop import Program
+    from gdrun.engine.step import Recorded
+
+    built, loaded = prepared.built, prepared.loaded
+    experiment = loaded.experiment.model_copy(update={"precision": "float64"})
+    is_single = built.experiment.precision == "float32" and built.windows.stream is None
+    if not is_single or report.reason.quantity == "parameters":
+        return None
+    try:
+        parts = build_parts(experiment, directory=loaded.directory)
+    except GdrunError:
+        return None  # a file that is gone by now; the run is to end as it did
+
+    def widened(name: str) -> tuple[Any, ...]:
+        pairs = zip(getattr(report.state, name), getattr(parts.state, name), strict=True)
+        return tuple(tf.cast(value, like.dtype) for value, like in pairs)
+
+    wider = {name: widened(name) for name in ("parameters", "model_state")}
+    step = replace(built.step, objective=parts.objective, recorded=Recorded(parameters=False), requires_gradients=False)
+    program = Program(step, built.program.feed, compile="eager")
+    record = program.prepare(report.state._replace(**wider), parts.setting, parts.data, built.windows.at(report.step))
+    loss, norm = float(record["loss"]), float(record["gradient_norm"])
+    bound = abs(float(built.program.first_record["loss"])) if report.step else float(np.finfo(np.float32).max)
+    return loss if abs(loss) <= bound and np.isfinite(norm) else None
 
 
 def _why_stopped(prepared: Prepared, report: Report) -> str:

@@ -249,6 +249,20 @@ def test_show_at_steps_has_their_rows_in_full_digits(gdrun):
     assert gdrun("show", "--at", "x").code == 2
 
 
+def test_show_over_steps_has_numpys_statistics_of_the_rows_that_have_the_column(gdrun):
+    losses = [8.0, 1.0, 4.0, 2.5, 100.0]
+    with RunStore.create(Path("runs"), "rows", precision="float64") as store:
+        store.append_rows([{"step": 10 * k, "loss": x} | ({"mae": x} if k % 2 else {}) for k, x in enumerate(losses)])
+        store.close("completed", steps=40)
+    found = json.loads(gdrun("show", "--over", "10:30", "--json").out)["statistics"]
+    for name, values in (("loss", losses[1:4]), ("mae", [1.0, 2.5])):
+        expected = {word: getattr(np, word)(values) for word in ("mean", "median", "std", "min", "max")}
+        assert found[name] == pytest.approx({"rows": len(values), **expected})
+    assert gdrun("show", "--over", "10:30").out.splitlines()[1].split()[:4] == ["loss", "3", "2.5", "2.5"]
+    assert "the rows are of steps 0 to 40" in gdrun("show", "--over", "41:50").err
+    assert gdrun("show", "--over", "x").code == 2
+
+
 def test_a_hundred_thousand_rows_are_shown_in_few_lines(gdrun):
     rows = {"step": np.arange(100_000), "loss": np.random.default_rng(0).random(100_000)}
     with RunStore.create(Path("runs"), "long", precision="float64") as store:

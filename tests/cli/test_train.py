@@ -54,9 +54,12 @@ def test_float32_digits_are_shown_as_float32_has_them(gdrun, training, config):
     assert "W      [[0.2], [5.803526e-37]]\n" in table
 
 
-def test_many_parameters_are_counted_not_printed(gdrun, training, config):
-    training.parameters = {"W": np.zeros((100, 11))}
-    assert "1,100 numbers, in parameters.npz" in gdrun("train", config()).err
+def test_many_parameters_are_counted_and_the_scalars_beside_them_printed(gdrun, training, config):
+    training.parameters = {"W": np.zeros((100, 11)), "k": np.float32(0.1), "b": np.ones(3)}
+    said = gdrun("train", config()).err
+    assert "1,104 numbers, in parameters.npz" in said
+    assert "k           0.1\n" in said
+    assert "b  " not in said
 
 
 def test_expectations_are_ignored_and_that_is_said_in_one_line(gdrun, training, config):
@@ -195,6 +198,10 @@ ADVICE = [
     ({}, {"data.kind": "formula", "optimizer.learning_rate": 0.1}, "a smaller learning rate may hold"),
     ({"diverged": {"step": 0, "quantity": "loss"}}, {"optimizer.learning_rate": 0.1}, "the initial values give that"),
     ({}, {"optimizer.learning_rate": 0}, ""),
+    ({}, {"optimizer.learning_rate": 0.1, "optimizer.kind": "formula"}, ""),
+    ({}, {"optimizer.learning_rate": 0.1, "gradients.use": True}, ""),
+    ({}, {"optimizer.learning_rate": 0.1, "model.formula": "x * stop_gradient(y) - y * stop_gradient(x)"}, ""),
+    ({"why": "in float64 the loss there is 100: precision=float64"}, {"optimizer.learning_rate": 0.1}, ""),
     ({}, {"optimizer.kind": "levenberg_marquardt"}, ""),
     ({"why": "a gradient became nan; without XLA it is finite there: compile=graph"}, {}, ""),
 ]
@@ -207,6 +214,7 @@ def test_advice_follows_from_what_happened(gdrun, training, config, record, sett
     result = gdrun("train", config())
     assert (advice or "line diverged") in result.err
     assert ("learning rate may hold" in result.err) == ("learning rate" in advice)
+    assert ("data far from 1" in result.err) == ("data.kind" in settings)
 
 
 def test_a_stop_rule_that_never_fired_may_be_expected(gdrun, training, config):

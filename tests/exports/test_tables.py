@@ -30,9 +30,13 @@ def test_numbers_come_back_bit_for_bit(make_run: Callable[..., Run]) -> None:
     assert [int(row["step"]) for row in found] == list(range(500))
 
 
-def test_a_value_that_is_not_there_is_an_empty_cell_and_infinity_is_not(make_run: Callable[..., Run]) -> None:
-    found = rows(csv_text([make_run(RUN)]))
-    assert [row["loss"] for row in found] == ["1.0", "0.30000000000000004", "", "inf"]
+def test_a_value_that_is_not_there_is_an_empty_cell_and_nan_is_not(make_run: Callable[..., Run]) -> None:
+    run = make_run(RUN)
+    with (run.directory / "metrics.jsonl").open("a") as file:
+        file.write('{"step":4,"other":1}\n')
+    found = rows(csv_text([Run(run.directory)]))
+    assert [row["loss"] for row in found] == ["1.0", "0.30000000000000004", "nan", "inf", ""]
+    assert [row["other"] for row in found] == [*[""] * 4, "1.0"]
 
 
 def test_arrays_have_a_column_for_each_number(make_run: Callable[..., Run]) -> None:
@@ -55,6 +59,28 @@ def test_a_sweep_has_a_row_a_trial(tmp_path: Path) -> None:
     assert csv_text([sweep]) == (sweep.directory / "trials.csv").read_text()
 
 
+def test_curves_have_a_row_for_each_step_that_a_trial_reached(tmp_path: Path) -> None:
+    sweep = write_sweep(tmp_path / "s", {"optimizer.learning_rate": [0.1, 0.9]})
+    (path,) = gdrun.export(sweep, "curves", tmp_path / "c.csv")
+    found = rows(Path(path).read_text())
+    curves, ends = sweep.curves, {row["trial"]: row["steps"] for row in sweep.trials}
+    assert ends[1] < curves["step"][-1]  # it diverged
+    expected = [
+        (trial, step, loss)
+        for trial, losses in enumerate(curves["loss"].tolist())
+        for step, loss in zip(curves["step"].tolist(), losses, strict=True)
+        if step <= ends[trial]
+    ]
+    assert repr([(int(row["trial"]), int(row["step"]), float(row["loss"])) for row in found]) == repr(expected)
+    assert {row["optimizer.learning_rate"] for row in found} == {"0.1", "0.9"}
+
+
+def test_curves_of_a_run_are_its_rows(make_run: Callable[..., Run]) -> None:
+    with pytest.raises(UsageError, match="a run is among them") as caught:
+        gdrun.export(make_run(RUN), "curves")
+    assert "--to csv" in (caught.value.hint or "")
+
+
 def test_runs_and_sweeps_do_not_go_into_one_table(tmp_path: Path, make_run: Callable[..., Run]) -> None:
     with pytest.raises(UsageError, match="one table"):
         csv_text([make_run(RUN), write_sweep(tmp_path / "s", {"lr": [0.1, 0.9]})])
@@ -69,7 +95,7 @@ def test_parquet_has_types_and_nulls(make_run: Callable[..., Run], tmp_path: Pat
     (path,) = gdrun.export(make_run(RUN), "parquet", tmp_path / "a.parquet")
     table = parquet.read_table(path)
     assert [str(table.schema.field(name).type) for name in ("step", "loss")] == ["int64", "double"]
-    assert table.column("loss").to_pylist() == [1.0, 0.1 + 0.2, None, np.inf]
+    assert table.column("loss").to_pylist() == pytest.approx([1.0, 0.1 + 0.2, np.nan, np.inf], nan_ok=True)
 
 
 def test_parquet_of_several_sweeps_has_all_their_columns(tmp_path: Path) -> None:

@@ -44,6 +44,19 @@ def make(root: Path, losses: Sequence[Any] = (4, 2, 1), overrides: Sequence[str]
     return Run(store.directory)
 
 
+def test_compare_shows_small_parameters_of_runs_and_of_the_best_trial(tmp_path: Path):
+    run, sweep = make(tmp_path), make(tmp_path, kind="sweep")
+    arrays = {"a": np.float32(0.5), "W": np.array([[1.0, 2.0]]), "net.kernel": np.zeros((4, 4))}
+    np.savez(run.directory / "parameters.npz", **arrays)
+    (sweep.directory / "best").mkdir()
+    (sweep.directory / "best" / "run.json").write_bytes((run.directory / "run.json").read_bytes())
+    np.savez(sweep.directory / "best" / "parameters.npz", a=np.float32(0.25))
+    results = {row["name"]: row["values"] for row in compare([run, Run(sweep.directory)])["results"]}
+    assert {name: values for name, values in results.items() if name.startswith("parameters.")} == {
+        "parameters.a": [0.5, 0.25], "parameters.W[0,0]": [1, None], "parameters.W[0,1]": [2, None]
+    }  # fmt: skip
+
+
 def test_compare_puts_results_and_differing_settings_side_by_side(tmp_path: Path):
     runs = [
         make(tmp_path, final={"accuracy": 0.5, "gradient_norm": 1.0}),

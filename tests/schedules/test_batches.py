@@ -21,7 +21,7 @@ def rows_of(block):
 @given(
     num_examples=st.integers(1, 30),
     batch=st.integers(1, 30),
-    order=st.sampled_from([None, "sequential", "shuffled", "sampled"]),
+    order=st.sampled_from([None, "sequential", "shuffled", "shuffled_batches", "sampled"]),
     drop=st.booleans(),
     first=st.integers(0, 40),
     steps=st.integers(0, 40),
@@ -56,6 +56,20 @@ def test_a_shuffled_epoch_sees_each_example_once_and_epochs_differ(legacy):
         assert np.array_equal(np.sort(epoch), np.arange(103))
     assert len({tuple(epoch) for epoch in epochs}) == 4
     assert np.array_equal(batches.indices(1), epochs[1]), "an epoch's order does not depend on what was asked before"
+
+
+def test_shuffled_batches_are_those_of_the_sequential_order():
+    kept = Batches(103, 10, order="shuffled_batches", seed=1)
+    first, later = kept.indices(0), kept.indices(300)
+    assert {tuple(batch) for batch in first[:100].reshape(10, 10)} == {
+        tuple(range(k, k + 10)) for k in range(0, 100, 10)
+    }
+    assert first[100:].tolist() == [100, 101, 102]
+    assert first.tolist() != later.tolist() != list(range(103))
+    np.random.seed(5)
+    batches = [order[:, None] * 2 + np.arange(2) for order in (np.random.permutation(3), np.random.permutation(3))]
+    legacy = Batches(6, 2, order="shuffled_batches", legacy_random=np.random.RandomState(5))
+    assert [legacy.indices(epoch).tolist() for epoch in (0, 1)] == [batch.ravel().tolist() for batch in batches]
 
 
 def test_the_order_depends_on_seed_and_epoch_alone():

@@ -323,6 +323,22 @@ def test_curves_show_each_lane_up_to_its_end():
     np.testing.assert_allclose(result.curves["loss"][:, 0], np.mean(data.target.numpy() ** 2), rtol=1e-12)
 
 
+def test_recorded_gradients_states_and_formulas_are_curves_of_each_trial(lab):
+    momentum = (
+        "{kind: formula, state: {v: 0}, update: {v: 0.9 * v + gradient, parameter: parameter - learning_rate * v}}"
+    )
+    text = line(schedule="steps: 30", optimizer=momentum.replace("formula,", "formula, learning_rate: 0.1,"))
+    text += b"record: {gradients: true, state: true, formulas: {gap: prediction - target}, after: {l: loss}}\n"
+    _, result = of(text, ["lr=0.05,0.1"])
+    run = lab.train(text.decode(), ["lr=0.1"])
+    velocity = np.zeros(len(run.metrics["step"]))
+    for step, gradient in enumerate(run.metrics["gradients.w"][:-1]):
+        velocity[step + 1] = 0.9 * velocity[step] + gradient
+    np.testing.assert_allclose(run.metrics["state.w/v"], velocity, rtol=1e-12)
+    for name in ("gradients.w", "gradients.b", "state.w/v", "state.b/v", "gap", "l"):
+        np.testing.assert_allclose(result.curves[name][1], run.metrics[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
 @pytest.mark.parametrize("schedule", ["epochs: 4, batch_size: 10", "steps: 30"])
 def test_curves_have_values_at_the_steps_at_which_the_runs_rows_have(schedule, lab):
     text = line(schedule=schedule)

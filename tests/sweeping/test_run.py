@@ -80,6 +80,7 @@ def test_the_table_has_a_row_for_each_trial_with_numpys_numbers(finished):
         assert row["loss"] == pytest.approx(losses[-1], rel=1e-9)
         assert row["best_loss"] == pytest.approx(losses.min(), rel=1e-9)
         assert row["best_step"] == int(losses.argmin())
+        assert [row["parameters.x"], row["parameters.y"]] == pytest.approx(path[-1], rel=1e-9)
 
 
 def test_curves_and_parameters_are_those_of_the_table(finished):

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from gdrun.reporting import sections
 from gdrun.sweeping.summary import summarize
 
 from .conftest import RATE
@@ -42,11 +43,23 @@ def test_seeds_are_summed_up_by_median_and_middle_half(sweep_of):
     assert (first.values, first.value, first.low, first.high, first.count) == ({RATE: 0.1}, 3.0, 2.0, 4.0, 5)
 
 
+def test_results_and_parameters_of_seeds_have_medians_over_those_that_did_not_diverge(sweep_of):
+    values = {"r2": [0.5, 0.1, 0.3, 0.2, 0.4], "parameters.W[0,1]": [1.0, 9.0, 2.0, 4.0, 3.0]}
+    rows = [trial(0.1, 1.0, seed=seed) | {name: of[seed] for name, of in values.items()} for seed in range(5)]
+    rows.append(trial(0.1, 1e9, "diverged", seed=5) | dict.fromkeys(values, 1e9))
+    summary = summarize(sweep_of([RATE, "seed"], rows))
+    assert summary.ranked[0].medians == {
+        "loss": (1.0, 1.0, 1.0), "r2": (0.3, 0.2, 0.4), "parameters.W[0,1]": (3.0, 2.0, 4.0)
+    }  # fmt: skip
+    assert ["parameters.W[0,1]", "3", "2 to 4"] in sections.seed_medians(summary).rows
+
+
 def test_a_seed_that_diverged_is_the_worst_of_its_setting(sweep_of):
     rows = [trial(0.1, 1.0, seed=0), trial(0.1, 2.0, seed=1), trial(0.1, 1e9, "diverged", seed=2)]
     rows += [trial(0.2, 1e9, "diverged", seed=seed) for seed in range(2)] + [trial(0.2, 0.1, seed=2)]
     summary = summarize(sweep_of([RATE, "seed"], rows))
     assert [(one.value, one.diverged) for one in summary.ranked] == [(2.0, 1)]
+    assert sections.seed_medians(summary).rows == [["loss", "1.5", "1 to 2"]]
 
 
 def test_the_edge_is_between_the_last_stable_rate_and_the_first_that_diverged(sweep_of):
@@ -69,7 +82,9 @@ def test_there_is_an_edge_for_each_setting_of_the_other_axes(sweep_of):
 
 
 def test_without_divergence_there_is_no_edge(sweep_of):
-    assert summarize(sweep_of([RATE], [trial(0.1, 1.0)])).edges == ()
+    summary = summarize(sweep_of([RATE], [trial(0.1, 1.0)]))
+    assert summary.edges == ()
+    assert sections.seed_medians(summary).rows == []
 
 
 def test_trials_without_a_row_are_missing(sweep_of):

@@ -239,6 +239,24 @@ def test_a_divergence_that_only_xla_makes_names_the_mend(lab):
     assert "without XLA" not in lab.train(DIVERGING, ["compile=xla"]).info.why
 
 
+OVERFLOWING = """
+compile: graph
+model: {kind: formula, formula: 100 - k + 0 * exp(k), parameters: {k: 80}}
+optimizer: {kind: sgd, learning_rate: 1}
+schedule: {steps: 12}
+"""
+
+
+def test_a_divergence_that_only_float32_makes_names_the_mend(lab):
+    """exp(89) is beyond float32, and 0 * inf is nan: k grows by 1 a step, the loss is 100 - k."""
+    run = lab.train(OVERFLOWING)
+    assert run.info.diverged == {"step": 9, "quantity": "loss"}
+    assert "in float64 the loss there is 11, with a finite gradient: precision=float64" in run.info.why
+    assert lab.train(OVERFLOWING, ["precision=float64"]).info.final["loss"] == pytest.approx(100 - 92, rel=1e-12)
+    assert "the loss there is 100, with" in lab.train(OVERFLOWING, ["model.formula=log(exp(k) + 1)", "k=100"]).info.why
+    assert "float64" not in lab.train(DIVERGING, ["compile=graph", "precision=float32"]).info.why
+
+
 def test_seconds_stop_between_chunks(lab):
     run = lab.train(DIVERGING, ["lr=1e-3", "steps=100000000", "schedule.stop.seconds=0.5", "compile=xla"])
     assert (run.status, run.info.stopped_by) == (Status.STOPPED, "seconds")
