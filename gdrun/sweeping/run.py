@@ -61,6 +61,7 @@ def sweep(
     threads: int | None = None,
     jobs: int = 1,
     cluster: str | None = None,
+    wait: float | None = None,
     search: str | None = None,
     metric: str | None = None,
     maximize: bool | None = None,
@@ -82,6 +83,7 @@ def sweep(
         device, threads: as for `train`.
         jobs: worker processes; 1: this process.
         cluster: "tcp://HOST:PORT" of a Dask scheduler, or "local:N".
+        wait: seconds that the cluster may be without a worker; None: as long as it takes.
         search: how trials are proposed: "tpe", "random", ...; None: as the config says.
         metric, maximize: what trials are ranked by; None: as the config says.
         lanes: most trials in one program, "auto" or "off"; None: as the config says.
@@ -97,13 +99,14 @@ def sweep(
     spec = plan_trials(
         source, arguments, trials=trials, search=search, metric=metric, maximize=maximize, lanes=lanes, plugins=plugins
     )
-    settings = _Settings(device, threads, jobs, cluster)
+    settings = _Settings(device, threads, jobs, cluster, wait)
     listener = listener or Listener()
     groups = [] if spec.search is not None else group_trials(spec)
     run_name = name or spec.base.experiment.name or "sweep"
     # A cluster that is not there leaves no directory, and workers start while the first trial is built.
-    with closing(settings.executor()) as executor:
+    with closing(settings.executor(listener)) as executor:
         first = _first(spec, settings)
+        spec = _with_estimates(spec, first)
         _check_groups(spec, groups)
         fields = _sweep_fields(spec, groups, first, settings)
         with new_run(
@@ -171,10 +174,11 @@ def resume_sweep(
     check_environment(directory, record, own_machine=own_machine)
     spec = plan_trials(directory, plugins=plugins)
     listener = listener or Listener()
-    with RunStore.open(directory) as store, closing(settings.executor()) as executor:
+    with RunStore.open(directory) as store, closing(settings.executor(listener)) as executor:
         table = load_parts(store, len(spec))
         missing = table.missing()
         first = _first(spec, settings)
+        spec = _with_estimates(spec, first)
         check_built(directory, record, first)
         store.update_info(**running_again(store.info, trials=int(table.total - len(missing))))
         groups = [] if spec.search is not None else parts_of(group_trials(spec), missing)
@@ -189,14 +193,20 @@ class _Settings:
     threads: int | None
     jobs: int
     cluster: str | None
+    wait: float | None = None
 
-    def executor(self) -> Executor:
-        """Return the executor that trains the groups."""
-        return make_executor(jobs=self.jobs, cluster=self.cluster, device=self.device, threads=self.threads)
+    @property
+    def trains_here(self) -> bool:
+        """True where trials are trained on this machine."""
+        return self.cluster is None or self.cluster.startswith("local")
+
+    def executor(self, listener: Listener) -> Executor:
+        """Return the executor that trains the groups; what it waits for is a warning of `listener`."""
+        return make_executor(**asdict(self), warn=listener.warned)
 
     def prepare(self, loaded: LoadedConfig) -> Prepared:
-        """Build a trial."""
-        return prepare(loaded, device=self.device, threads=self.threads)
+        """Build a trial. Where a cluster trains, this machine need not have its device."""
+        return prepare(loaded, device=self.device if self.trains_here else "cpu", threads=self.threads)
 
 
 @dataclass
@@ -250,6 +260,15 @@ def _first(spec: SweepSpec, settings: _Settings) -> Prepared:
         check_installed(spec.search.kind)
         listed = spec.with_rows([[axis.candidates[0] for axis in spec.axes]])
     return replace(settings.prepare(listed.load(0)), loaded=spec.base)
+
+
+def _with_estimates(spec: SweepSpec, first: Prepared) -> SweepSpec:
+    """Return the sweep with what a trial costs, by one that is built."""
+    from gdrun.assembly.assemble import examples_per_step
+
+    # Forward once, backward twice, a multiplication and an addition each.
+    operations = 6.0 * first.built.num_parameters * examples_per_step(first.built)
+    return replace(spec, step_operations=operations, steps_per_trial=first.built.total_steps)
 
 
 MOST_CHECKED = 64
