@@ -373,7 +373,7 @@ def test_a_trial_has_the_same_bits_in_whatever_part_of_its_group_it_runs() -> No
     parts = [group.subset(chosen) for chosen in (np.arange(9, 17), np.arange(9), np.asarray([17]))]
 
     def files(groups: list[TrialGroup]) -> tuple[Any, ...]:
-        table = TrialTable(len(spec))
+        table = TrialTable(np.arange(len(spec)))
         for block in InProcess().run(spec, groups, Hooks()):
             table.add(block)
         columns = [spec.column(axis).tolist() for axis in range(len(spec.axes))]
