@@ -102,7 +102,7 @@ class Pool(Protocol):
 
     @property
     def size(self) -> int:
-        """How many groups it may be given at the same time. It is asked before each: workers come and go."""
+        """Number of groups it may be given at the same time. It is asked before each: workers come and go."""
 
     device: str
     threads: int | None
