@@ -298,10 +298,15 @@ def lanes_obstacle(built: Built) -> str | None:
     return f"{missing[0]} does not work in lanes" if missing else None
 
 
+def examples_per_step(built: Built) -> int:
+    """Return how many examples an update looks at; 1 where there is no data."""
+    batches = built.program.feed.batches
+    return 1 if batches is None else min(batches.batch_size, batches.num_examples)
+
+
 def lanes_disadvantage(built: Built) -> str | None:
     """Return the reason why trials of this program are slower as lanes than one after the other; None where not."""
-    batches = built.program.feed.batches
-    examples = 1 if batches is None else min(batches.batch_size, batches.num_examples)
+    examples = examples_per_step(built)
     if built.num_parameters * examples <= _LANE_ARITHMETIC:
         return None
     return f"a step has much arithmetic: {built.num_parameters:,} parameters times {examples:,} examples"

@@ -26,6 +26,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Train": {
         "train": "Run experiments and write a run directory for each.",
         "sweep": "Run many trials of one experiment at once, and see where it trains best and where not.",
+        "gather": "Write one sweep of the parts that `sweep --part` trained.",
         "check": "Run experiments and assert what their `expect:` says.",
         "resume": "Resume a run that was interrupted, or give a complete one more steps.",
         "shell": "Type commands, or read them from a file, in one process: TensorFlow starts once.",

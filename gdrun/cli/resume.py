@@ -26,6 +26,17 @@ def command(
             "then a new length, for a run that is to have more steps.",
         ),
     ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Worker processes of a sweep (default: as it began).")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Train a sweep on Dask: tcp://HOST:PORT, or local:N workers.")
+    ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0, help="How long a cluster may have no worker; default: as it takes."),
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Train the trials of a sweep that failed, too.")] = False,
     plugins: Plugins = None,
     runs_dir: RunsDir = None,
     quiet: Quiet = False,
@@ -36,7 +47,7 @@ def command(
 
     It ends with the same bits as a run that was never interrupted; what cannot is refused: a changed config, data file
     or plugin, other versions, another processor or device. A complete run can be given more steps: epochs=200. A
-    sweep trains the trials that have no result; those that have one stay as they are.
+    sweep trains the trials that have no result, wherever it began; those that have one stay as they are.
 
     Exit codes: as of train; 2 where a run has ended or cannot be resumed, 5 where it is busy or damaged.
     """
@@ -54,6 +65,10 @@ def command(
                 overrides,
                 plugins=loaded_plugins,
                 runs_dir=runs_dir,
+                jobs=jobs,
+                cluster=cluster,
+                wait=wait,
+                failed=failed,
                 listener=listener,
                 log=noise.take,
             )

@@ -198,7 +198,8 @@ class SweepEnd(RunEnd):
         if why:
             terminal.warn(f"a trial failed: {why}")
         if self.sweep.counts["failed"] or self.sweep.counts["missing"]:
-            terminal.message(f"gdrun resume {self.run.id} runs the trials that have no result")
+            failed = " --failed" if self.sweep.counts["failed"] else ""
+            terminal.message(f"gdrun resume {self.run.id}{failed} runs the trials that have no result")
 
     def _show_picture(self) -> None:
         """Print the sensitivity picture, where there is an axis of numbers to draw it over."""

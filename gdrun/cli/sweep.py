@@ -55,6 +55,13 @@ def command(
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Run on Dask: tcp://HOST:PORT, or local:N workers.")
     ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0, help="How long a cluster may have no worker; default: as it takes."),
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option(metavar="K/N", help="Train part K of N alone; `gdrun gather` joins the parts.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the table of trials, run nothing.")] = False,
     plugins: Plugins = None,
     runs_dir: RunsDir = None,
@@ -90,7 +97,11 @@ def command(
             for spec in specs:
                 sweep_table.show(spec)
         return ExitCode.DONE
-    options = planned | {"jobs": jobs, "cluster": cluster} | ({"plugins": plugins} if plugins else {})
+    options = (
+        planned
+        | {"jobs": jobs, "cluster": cluster, "wait": wait, "part": part}
+        | ({"plugins": plugins} if plugins else {})
+    )
     options |= {"runs_dir": runs_dir, "name": name, "device": device, "threads": threads}
     results: list[dict[str, Any]] = []
     codes: list[int] = []

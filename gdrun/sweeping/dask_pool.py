@@ -1,39 +1,46 @@
 """Workers of a Dask cluster: one that is running, at tcp://HOST:PORT, or one that is started here, local:N.
 
-Dask gives the task of a worker that died to another one, a few times. Whoever reaches a Dask scheduler can run code on
-its workers, so the one that is started here listens on the loopback interface alone.
+Workers may come and leave while the sweep runs; Dask gives the task of one that died to another. Whoever reaches a Dask
+scheduler can run code on its workers, so the one that is started here listens on the loopback interface alone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import re
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from queue import Empty, Queue
 from typing import Any
 
 from gdrun.errors import ResourceError, UsageError
-from gdrun.text import plural, safe_text
+from gdrun.text import safe_text
 
 from .groups import TrialGroup
 from .local_pool import MAX_JOBS, spawning, usable_cores
 from .results import BlockProgress, BlockResult
-from .worker import OtherVersions, Work, difference, train, versions
+from .worker import OtherVersions, Work, difference, train, use_one_gpu, versions
 
 CONNECT_SECONDS = 6.0
-"""For a cluster to answer, and again to have a worker."""
+"""For a cluster to answer."""
+START_SECONDS = 60.0
+"""For the workers of a local cluster to be there."""
 ANSWER_SECONDS = 2.0
 """What Dask may take more to say so."""
-NO_WORKER_SECONDS = 60.0
-"""A sweep waits so long when all workers have gone."""
+SILENT_SECONDS = 60.0
+"""A sweep waits so long for a scheduler that does not answer any more."""
 _LOOK_SECONDS = 1.0
+_LEAST_GIVEN = 4
+"""So many groups are given to a cluster of one worker or of none, which may start others when it has work for them."""
 _ALLOWED_DEATHS = 2
 """So many workers of a local cluster may die of a group before it is given up."""
 
+_RESUME = "gdrun resume trains the rest, on this cluster or with --jobs"
 _LOCAL = re.compile(r"local:(\d{1,6})")
 _REMOTE = re.compile(r"(tcp|tls)://[^\s/]+:\d{1,5}")
 
@@ -45,14 +52,23 @@ class DaskPool:
         address: "tcp://HOST:PORT", "tls://HOST:PORT" or "local:N".
         device: the workers'.
         threads: CPU threads of each; None: on this machine they are divided, elsewhere TensorFlow takes what it likes.
+        wait: seconds that it may be without a worker; None: as long as it takes.
+        warn: called with what is being waited for.
     Raises:
         UsageError: the address is none.
-        ResourceError: Dask is not installed, nothing answers there, or a worker has other versions.
+        ResourceError: Dask is not installed, nothing answers there, no worker comes, or one has other versions.
     """
 
     loses_all_running: bool = False
 
-    def __init__(self, address: str, device: str, threads: int | None) -> None:
+    def __init__(
+        self,
+        address: str,
+        device: str,
+        threads: int | None,
+        wait: float | None = None,
+        warn: Callable[[str], None] = lambda message: None,
+    ) -> None:
         local = _LOCAL.fullmatch(address)
         if local is None and not _REMOTE.fullmatch(address):
             shown = safe_text(address, limit=100)
@@ -64,8 +80,12 @@ class DaskPool:
         self.device = device
         self.threads = threads
         self.versions: dict[str, str | None] | None = versions()
-        self._allowed: list[str] | None = None
-        self._looked = self._had_worker = time.monotonic()
+        self._wait, self._warn = wait, warn
+        self._workers: list[str] = []
+        self._other_versions: set[str] = set()
+        self._answered = self._had_worker = time.monotonic()
+        self._looked = -math.inf
+        self._warned = False
         self._running: set[Future[list[BlockResult]]] = set()
         self._is_local = local is not None
         with contextlib.ExitStack() as started:
@@ -78,70 +98,102 @@ class DaskPool:
             self.client = _connect(distributed, address)
             started.callback(_close, self.client)
             if self._is_local:
-                # stdout is the command's data. A plugin reaches workers that are started again, too.
-                self.client.register_plugin(_stdout_plugin(distributed))
-            # A local worker takes seconds to import what it needs; when they are all there, they are all asked.
-            self.size = len(self._welcome(address, count if local is not None else 1))
+                # A plugin reaches workers that are started again, too.
+                self.client.register_plugin(_set_up_plugin(distributed, device))
+                # A local worker takes seconds to import what it needs; when they are all there, they are all asked.
+                self.client.wait_for_workers(count, timeout=START_SECONDS)
+            self.address = address
+            self._welcome()
             self._started = started.pop_all()
-        self.address = address
         self._executor = self.client.get_executor(pure=False)
 
-    def _welcome(self, address: str, least: int) -> list[str]:
-        """Wait for workers, check their versions, and return their addresses."""
-        distributed = _distributed()
+    def _welcome(self) -> None:
+        """Wait for the first worker, and check the versions of those that are there."""
+        # A cluster that grows with its work starts a worker when there is some.
+        first = self.client.submit(version_function(), pure=False)
         try:
-            self.client.wait_for_workers(least, timeout=10 * CONNECT_SECONDS if self._is_local else CONNECT_SECONDS)
-        except (TimeoutError, distributed.TimeoutError):
-            raise ResourceError(f"the cluster at {address} has no worker", hint=f"dask worker {address}") from None
-        workers = self._ask_versions()
-        for worker, found in workers.items():
-            if different := difference(versions(), found):
+            while not first.done():
+                with contextlib.suppress(TimeoutError):
+                    first.result(timeout=_LOOK_SECONDS)
+                self._look()
+        finally:
+            first.cancel()
+        for worker, worker_versions in self._ask_versions().items():
+            if different := difference(versions(), worker_versions):
                 raise ResourceError(
                     f"the worker {safe_text(worker)} has {safe_text(different, limit=300)}",
                     hint="results of different versions cannot stand in one table; install the same there",
                 )
-        return list(workers)
+
+    @property
+    def size(self) -> int:
+        """See `executors.Pool`. Each worker has a group in reserve, so that none waits for this process."""
+        self._look()
+        return max(_LEAST_GIVEN, 2 * len(self._workers))
+
+    def _look(self) -> None:
+        """Look which workers there are, at most once a second.
+
+        Raises:
+            ResourceError: there have been none for too long, or the scheduler does not answer any more.
+        """
+        now = time.monotonic()
+        if now - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = now
+        try:
+            self._workers = list(self.client.sync(self.client.scheduler.identity, callback_timeout=0.5)["workers"])
+        except Exception:
+            # For whatever reason the scheduler does not say, it is asked again in a second.
+            if now - self._answered > SILENT_SECONDS:
+                raise ResourceError("the cluster does not answer any more", hint=_RESUME) from None
+            return
+        self._answered = now
+        if self._workers:
+            self._had_worker, self._warned = now, False
+        elif self._wait is not None and now - self._had_worker >= self._wait:
+            hint = f"`dask worker {self.address}` starts one; a longer --wait, or none, waits for it"
+            raise ResourceError(f"the cluster at {self.address} has had no worker for {self._wait:g} s", hint=hint)
+        elif not self._warned:
+            self._warned = True
+            limit = "" if self._wait is None else f", {self._wait:g} s at most"
+            self._warn(f"the cluster at {self.address} has no worker; waiting for one{limit}")
 
     def _ask_versions(self) -> dict[str, dict[str, str | None]]:
-        answers = self.client.sync(
-            self.client._run, version_function(), on_error="return", callback_timeout=CONNECT_SECONDS
-        )
-        return {worker: {} if isinstance(found, BaseException) else found for worker, found in answers.items()}
+        try:
+            answers = self.client.sync(
+                self.client._run, version_function(), on_error="return", callback_timeout=CONNECT_SECONDS
+            )
+        except TimeoutError:
+            # Each worker compares them again before it trains.
+            return {}
+        return {worker: found for worker, found in answers.items() if not isinstance(found, BaseException)}
 
     def submit(self, work: Work, group: TrialGroup) -> Future[list[BlockResult]]:
         """See `executors.Pool`."""
-        where = {} if self._allowed is None else {"workers": self._allowed}
-        future: Future[list[BlockResult]] = self._executor.submit(train_in_dask, work, group, **where)
+        # Dask has no list of workers that are not to get a task, only one of those that may.
+        allowed = [worker for worker in self._workers if worker not in self._other_versions]
+        chosen = {"workers": allowed} if self._other_versions and allowed else {}
+        future: Future[list[BlockResult]] = self._executor.submit(train_in_dask, work, group, **chosen)
         self._running = {other for other in self._running if not other.done()} | {future}
         return future
 
     def recover(self, error: BaseException) -> str:
         """See `executors.Pool`. The scheduler has given the group to other workers, and its nannies start new ones."""
         if isinstance(error, OtherVersions):
-            # A worker that came late: from now on those that are known to be right, as long as there are any.
-            workers = self._ask_versions()
-            self._allowed = [name for name, found in workers.items() if not difference(versions(), found)] or None
+            self._other_versions |= {
+                worker for worker, found in self._ask_versions().items() if difference(versions(), found)
+            }
             return f"a worker has {safe_text(error, limit=200)}"
-        return f"{plural(_ALLOWED_DEATHS + 1, 'worker')} died of it" if self._is_local else "its workers died of it"
+        return "its workers died"
 
     def progress(self) -> BlockProgress | None:
-        """Return None: Dask says nothing of a task before it ends. Look whether there are workers.
+        """Return None: Dask says nothing of a task before it ends.
 
         Raises:
-            ResourceError: there have been none for a minute.
+            ResourceError: as `_look`.
         """
-        now = time.monotonic()
-        if now - self._looked < _LOOK_SECONDS:
-            return None
-        self._looked = now
-        with contextlib.suppress(Exception):
-            # For whatever reason the scheduler does not say, it is asked again in a second.
-            if self.client.sync(self.client.scheduler.identity, callback_timeout=0.5)["workers"]:
-                self._had_worker = now
-        if now - self._had_worker > NO_WORKER_SECONDS:
-            raise ResourceError(
-                "the cluster has had no worker for a minute", hint="gdrun resume trains the rest, with workers"
-            )
+        self._look()
         return None
 
     def close(self) -> None:
@@ -168,14 +220,16 @@ def _local_cluster(distributed: Any, num_workers: int) -> Any:
         )
 
 
-def _stdout_plugin(distributed: Any) -> Any:
-    class Stdout(distributed.WorkerPlugin):  # type: ignore[misc]
-        name = "gdrun-stdout"
+def _set_up_plugin(distributed: Any, device: str) -> Any:
+    class SetUp(distributed.WorkerPlugin):  # type: ignore[misc]
+        name = "gdrun-set-up"
 
         def setup(self, worker: Any) -> None:
+            # stdout is the command's data.
             os.dup2(2, 1)
+            use_one_gpu(worker.name if isinstance(worker.name, int) else 0, device)
 
-    return Stdout()
+    return SetUp()
 
 
 def _close(cluster: Any) -> None:
@@ -208,7 +262,7 @@ def version_function() -> Any:
         from importlib import metadata
 
         found: dict[str, str | None] = {"python": ".".join(platform.python_version_tuple()[:2])}
-        for package in ("tensorflow", "keras"):
+        for package in ("tensorflow", "keras", "numpy"):
             try:
                 found[package] = metadata.version(package)
             except metadata.PackageNotFoundError:

@@ -1,7 +1,8 @@
 """Executors of a sweep: this process, or workers that are fed by the futures of `concurrent.futures`.
 
 Each of them gives the same results, in another order: a trial's bits depend neither on the worker nor on the lanes
-beside it. Workers get one group at a time and send its results back, which are checked here; this process alone writes.
+beside it. Groups are cut into pieces of some seconds. A worker sends back the results of each piece when it ends, they
+are checked here, and this process alone writes: whatever ends a worker or this process costs the pieces at work.
 
     InProcess                        one group after the other
     Workers(LocalPool)               processes of this machine, for --jobs
@@ -66,15 +67,23 @@ class InProcess:
 
 
 def make_executor(
-    *, jobs: int = 1, cluster: str | None = None, device: str | None = None, threads: int | None = None
+    *,
+    jobs: int = 1,
+    cluster: str | None = None,
+    wait: float | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> Executor:
     """Return an executor; its workers, if there are any, are being started.
 
     Args:
         jobs: worker processes on this machine; 1: none, this process trains.
         cluster: "tcp://HOST:PORT" of a Dask scheduler, or "local:N" for one of N workers on this machine.
+        wait: seconds that the cluster may be without a worker; None: as long as it takes.
         device: as for `train`.
         threads: CPU threads of each worker; None: this machine's are divided between its workers.
+        warn: called with what is being waited for.
     Raises:
         UsageError: both kinds of workers, or an address that is none.
         ResourceError: Dask is not installed, the cluster does not answer, or its workers have other versions.
@@ -85,14 +94,16 @@ def make_executor(
         raise UsageError("--jobs and --cluster are two ways to have workers", hint=f"--cluster local:{jobs}")
     from .dask_pool import DaskPool
 
-    return Workers(DaskPool(cluster, device or "auto", threads))
+    return Workers(DaskPool(cluster, device or "auto", threads, wait, warn))
 
 
 class Pool(Protocol):
     """Workers, each of which trains one group at a time."""
 
-    size: int
-    """Groups that are trained at the same time."""
+    @property
+    def size(self) -> int:
+        """Number of groups it may be given at the same time. It is asked before each: workers come and go."""
+
     device: str
     threads: int | None
     versions: dict[str, str | None] | None
@@ -100,7 +111,7 @@ class Pool(Protocol):
     worker_lost_error: type[BaseException]
     """Raised by a future whose worker has died."""
     loses_all_running: bool
-    """True where one lost worker ends the futures of all groups; else the pool has given its group to others."""
+    """True where one lost worker ends the futures of all groups."""
 
     def submit(self, work: Work, group: TrialGroup) -> Future[list[BlockResult]]:
         """Let a worker train a group."""
@@ -137,7 +148,8 @@ class Workers:
         """See `Executor`."""
         pool = self.pool
         work = Work.of(spec, device=pool.device, threads=pool.threads, versions=pool.versions)
-        waiting = [_Task(group) for group in reversed(cut(groups, pool.size, partial(chunk_of, spec)))]
+        share = -(-sum(map(len, groups)) // max(1, pool.size))
+        waiting = [_Task(group) for group in reversed(cut(groups, partial(piece_size, spec, share)))]
         running: dict[Future[list[BlockResult]], _Task] = {}
         while waiting or running:
             while waiting and len(running) < _max_running(pool.size, waiting[-1], running.values()):
@@ -164,9 +176,6 @@ class Workers:
                         continue
                 elif isinstance(error, pool.worker_lost_error):
                     why = reason
-                    if not pool.loses_all_running:
-                        yield failed(group.trials, why)
-                        continue
                 elif isinstance(error, OtherVersions):
                     why = pool.recover(error)
                 elif isinstance(error, GdrunError) and not isinstance(error, ResourceError):
@@ -222,24 +231,35 @@ def _trials(groups: Sequence[TrialGroup]) -> str:
     return f"{plural(len(trials), 'trial')} ({trials[0]} to {trials[-1]})"
 
 
-def cut(
-    groups: Sequence[TrialGroup], pieces: int, chunk: Callable[[TrialGroup], int] = lambda group: ALIGNMENT
-) -> list[TrialGroup]:
-    """Return the groups, the large ones cut, so that about `pieces` workers have something to do.
+def cut(groups: Sequence[TrialGroup], size: Callable[[TrialGroup], int]) -> list[TrialGroup]:
+    """Return the groups, those cut that may be.
 
     Where a group is cut changes no result: a lane's bits do not depend on how many there are.
 
     Args:
-        chunk: in multiples of how many trials a group may be cut.
+        size: returns how many trials a piece of a group may have.
     """
-    share = -(-sum(map(len, groups)) // max(1, pieces))
-    result = []
-    for group in groups:
-        multiple = chunk(group)
-        size = len(group) if group.indivisible else max(1, -(-share // multiple)) * multiple
-        for begin in range(0, len(group), size):
-            result.append(replace(group, trials=group.trials[begin : begin + size]))
-    return result
+    return [
+        replace(group, trials=group.trials[begin : begin + length])
+        for group in groups
+        for length in [len(group) if group.indivisible else size(group)]
+        for begin in range(0, len(group), length)
+    ]
+
+
+PIECE_OPERATIONS = 1e10
+"""Floating-point operations of a piece, by estimate: some seconds of a core."""
+_LANE_STEP, _SINGLE_STEP = 1e3, 2e5
+"""What a step costs besides its arithmetic, in operations: as one of many lanes, and for itself."""
+
+
+def piece_size(spec: SweepSpec, share: int, group: TrialGroup) -> int:
+    """Return how many trials a piece of a group may have: what takes some seconds, at most `share`, by whole vectors of
+    lanes."""
+    multiple = chunk_of(spec, group)
+    step = spec.step_operations + (_SINGLE_STEP if multiple == 1 else _LANE_STEP)
+    size = min(share, int(PIECE_OPERATIONS / (step * max(1, spec.steps_per_trial))))
+    return max(1, -(-size // multiple)) * multiple
 
 
 def chunk_of(spec: SweepSpec, group: TrialGroup) -> int:

@@ -239,13 +239,13 @@ _programs: OrderedDict[Any, LaneProgram] = OrderedDict()
 def _shared_program(
     spec: SweepSpec, group: TrialGroup, inputs: GroupInputs, make: Callable[[], LaneProgram]
 ) -> LaneProgram:
-    """Return the program of an earlier batch of the same search, if it is the one that `make` would return.
+    """Return the program of an earlier piece of the same sweep, if it is the one that `make` would return.
 
-    Compiling takes longer than most batches train. What decides about a program is what would put two trials into one
-    group, so that trials of one batch may run in the program of another as they would beside each other. Groups whose
+    Compiling takes longer than most pieces train. What decides about a program is what would put two trials into one
+    group, so that trials of one piece may run in the program of another as they would beside each other. Groups whose
     data differs are left out: a program may hold parts of it, such as the validation set.
     """
-    if spec.search is None or "parts" in group.changes:
+    if "parts" in group.changes:
         return make()
     key = _program_key(spec, group, inputs)
     program = _programs.pop(key, None) or make()

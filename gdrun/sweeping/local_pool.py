@@ -22,7 +22,7 @@ from gdrun.errors import UsageError
 
 from .groups import TrialGroup
 from .results import BlockProgress, BlockResult
-from .worker import Work, train, warm_up
+from .worker import Work, train, use_one_gpu, warm_up
 
 MAX_JOBS = 256
 _PARENT_SECONDS = 0.5
@@ -59,7 +59,11 @@ class LocalPool:
         self._queue: SimpleQueue[tuple[int, BlockProgress]] = context.SimpleQueue()
         self._newest: dict[int, BlockProgress] = {}
         self._running: dict[Future[list[BlockResult]], int] = {}
-        self._executor = ProcessPoolExecutor(self.size, context, _set_up, (os.getpid(), self._queue))
+        numbers: SimpleQueue[int] = context.SimpleQueue()
+        for number in range(self.size):
+            numbers.put(number)
+        arguments = (os.getpid(), self._queue, numbers, self.device)
+        self._executor = ProcessPoolExecutor(self.size, context, _set_up, arguments)
         self.processes = set()
         with contextlib.suppress(BrokenProcessPool):
             for _ in range(self.size):
@@ -144,12 +148,13 @@ _progress_queue: SimpleQueue[tuple[int, BlockProgress]] | None = None
 """Of a worker process: (number of the group's first trial, its progress)."""
 
 
-def _set_up(parent: int, queue: SimpleQueue[tuple[int, BlockProgress]]) -> None:
-    """Set a worker process up."""
+def _set_up(parent: int, queue: SimpleQueue[tuple[int, BlockProgress]], numbers: SimpleQueue[int], device: str) -> None:
+    """Set a worker process up, as the one of the next of `numbers`."""
     global _progress_queue
     _progress_queue = queue
     # stdout is the command's data.
     os.dup2(2, 1)
+    use_one_gpu(numbers.get(), device)
 
     def end_with_parent() -> None:
         # An executor's processes wait for work for ever when their parent was killed.

@@ -183,10 +183,11 @@ def failed(trials: np.ndarray, why: str) -> BlockResult:
 
 
 class TrialTable:
-    """All trials' results, whatever the order in which they come in."""
+    """Results of a sweep's trials, or of those of a part, whatever the order in which they come in."""
 
-    def __init__(self, total: int) -> None:
-        self.total = total
+    def __init__(self, trials: np.ndarray) -> None:
+        self.trials = trials
+        self.total = len(trials)
         self.blocks: list[BlockResult] = []
 
     def add(self, block: BlockResult) -> None:
@@ -209,7 +210,11 @@ class TrialTable:
         kept = [
             block.trials[np.asarray([status in HAS_RESULT for status in block.status], bool)] for block in self.blocks
         ]
-        return np.setdiff1d(np.arange(self.total), np.concatenate([np.zeros(0, np.int64), *kept]))
+        return np.setdiff1d(self.trials, np.concatenate([np.zeros(0, np.int64), *kept]))
+
+    def unknown(self) -> np.ndarray:
+        """int64, rising: trials that have no row."""
+        return np.setdiff1d(self.trials, self.done)
 
     def counts(self) -> dict[str, int]:
         """Status -> number of trials; `missing` too."""

@@ -1,6 +1,7 @@
 """A sweep, from its config to its directory.
 
-    sweep(source, arguments)    plan, train, write
+    sweep(source, arguments)    plan, train, write: all trials, or a part of them
+    gather(directories)         one sweep of its parts
     resume(run)                 the trials that have no result, or the steps that a run lacks
 
 The results of blocks are written as they come, so that a sweep that is killed loses only the blocks at work.
@@ -23,9 +24,9 @@ from gdrun.errors import UsageError
 from gdrun.experiment.loading import LoadedConfig
 from gdrun.rundir.environment import PACKAGES
 from gdrun.rundir.run import Run
-from gdrun.rundir.run_info import Status
+from gdrun.rundir.run_info import RunInfo, Status
 from gdrun.rundir.store import RunStore
-from gdrun.text import plural
+from gdrun.text import plural, safe_text
 from gdrun.training.listener import Listener, Progress, plan_of
 from gdrun.training.new_run import new_run, warn
 from gdrun.training.prepare import Prepared, prepare, with_source_places
@@ -40,9 +41,10 @@ from gdrun.training.resume import (
 from gdrun.training.signals import Abandoned
 from gdrun.training.train import training_into
 
-from .executors import Executor, make_executor
+from .executors import Executor, InProcess, make_executor
 from .groups import TrialGroup, group_trials, parts_of
 from .optuna_sampler import batch_size, check_installed
+from .parts import PART, Part, differing_hosts, gathered_table, locked_parts
 from .plan import plan_trials
 from .results import BestTrial, BlockProgress, BlockResult, Hooks, TrialTable
 from .search import group_batch, search
@@ -61,6 +63,8 @@ def sweep(
     threads: int | None = None,
     jobs: int = 1,
     cluster: str | None = None,
+    wait: float | None = None,
+    part: str | None = None,
     search: str | None = None,
     metric: str | None = None,
     maximize: bool | None = None,
@@ -82,6 +86,8 @@ def sweep(
         device, threads: as for `train`.
         jobs: worker processes; 1: this process.
         cluster: "tcp://HOST:PORT" of a Dask scheduler, or "local:N".
+        wait: seconds that the cluster may be without a worker; None: as long as it takes.
+        part: "3/50", the third of fifty parts of the trials, for `gather`; None: all of them.
         search: how trials are proposed: "tpe", "random", ...; None: as the config says.
         metric, maximize: what trials are ranked by; None: as the config says.
         lanes: most trials in one program, "auto" or "off"; None: as the config says.
@@ -97,20 +103,75 @@ def sweep(
     spec = plan_trials(
         source, arguments, trials=trials, search=search, metric=metric, maximize=maximize, lanes=lanes, plugins=plugins
     )
-    settings = _Settings(device, threads, jobs, cluster)
+    settings = _Settings(device, threads, jobs, cluster, wait)
     listener = listener or Listener()
     groups = [] if spec.search is not None else group_trials(spec)
+    chosen = _trials_of(spec, groups, part)
+    groups = parts_of(groups, chosen)
     run_name = name or spec.base.experiment.name or "sweep"
     # A cluster that is not there leaves no directory, and workers start while the first trial is built.
-    with closing(settings.executor()) as executor:
+    with closing(settings.executor(listener)) as executor:
         first = _first(spec, settings)
+        spec = _with_estimates(spec, first)
         _check_groups(spec, groups)
-        fields = _sweep_fields(spec, groups, first, settings)
+        fields = _sweep_fields(spec, groups, first, settings, chosen, part)
         with new_run(
             runs_dir, run_name, first, listener, command=command, config=spec.config_text(), **fields
         ) as store:
-            table = TrialTable(len(spec))
+            table = TrialTable(chosen)
             return _train_into_store(store, spec, groups, settings, table, executor, first, listener, command, log)
+
+
+def _trials_of(spec: SweepSpec, groups: Sequence[TrialGroup], part: str | None) -> np.ndarray:
+    """Return the trials of a part of a sweep, or all.
+
+    Raises:
+        UsageError: there is no such part.
+    """
+    if part is None:
+        return np.arange(len(spec))
+    if spec.search is not None:
+        raise UsageError("a search cannot be cut in parts: it proposes by what came out", hint="--cluster or --jobs")
+    return Part.read(part).trials(groups)
+
+
+def gather(
+    directories: Sequence[str | Path],
+    *,
+    plugins: PluginSources = (),
+    runs_dir: str | Path | None = None,
+    name: str | None = None,
+    listener: Listener | None = None,
+    command: Sequence[str] | None = None,
+    log: Callable[[], str] | None = None,
+) -> Run:
+    """Write one sweep of the parts that `sweep(part=...)` trained, and return it; its table is that of one process.
+
+    Args:
+        directories: of the parts, or folders that hold them.
+        plugins: files and modules that they were trained with, unchanged.
+        runs_dir, name, listener, command, log: as for `sweep`.
+    Raises:
+        UsageError: they are not all the parts of one sweep, each once.
+        RunDirectoryError: another process writes or gathers one of them, one lacks trials, or the disk refused.
+    """
+    listener = listener or Listener()
+    with locked_parts([Path(directory) for directory in directories]) as parts:
+        record = parts[0].info
+        settings = replace(_recorded_settings(record), jobs=1, cluster=None)
+        spec = plan_trials(parts[0].directory, plugins=plugins)
+        groups = group_trials(spec)
+        table = gathered_table(parts, spec, groups)
+        first = _first(spec, settings)
+        fields = _sweep_fields(spec, groups, first, settings, table.trials)
+        run_name = name or spec.base.experiment.name or "sweep"
+        with new_run(
+            runs_dir, run_name, first, listener, command=command, config=spec.config_text(), **fields
+        ) as store:
+            if warning := differing_hosts(parts):
+                warn(store, listener, [warning])
+            executor = InProcess()
+            return _train_into_store(store, spec, [], settings, table, executor, first, listener, command, log)
 
 
 def resume(
@@ -119,6 +180,10 @@ def resume(
     *,
     plugins: PluginSources = (),
     runs_dir: str | Path | None = None,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    wait: float | None = None,
+    failed: bool = False,
     listener: Listener | None = None,
     log: Callable[[], str] | None = None,
 ) -> Run:
@@ -132,6 +197,8 @@ def resume(
         overrides: more steps of a run, and nothing else: ["epochs=200"] or {"steps": 10000}.
         plugins: files and modules that it was trained with, unchanged.
         runs_dir: the folder of runs; default $GDRUN_RUNS or "runs".
+        jobs, cluster, wait: of a sweep, as for `sweep`; None: those it began with.
+        failed: train the trials of a sweep that failed, too.
         listener: of its progress.
         log: returns TensorFlow's messages, for log.txt.
     Raises:
@@ -140,9 +207,14 @@ def resume(
         ResourceError: the device or the number of threads cannot be had.
         RunDirectoryError: another process writes the run, it is damaged, or the disk refuses.
     """
-    directory = find_resumable(run, more=bool(overrides), runs_dir=runs_dir)
+    directory = find_resumable(run, more=bool(overrides), failed=failed, runs_dir=runs_dir)
     if Run(directory).is_sweep:
-        return resume_sweep(directory, overrides, plugins=plugins, listener=listener, log=log)
+        return resume_sweep(
+            directory, overrides, plugins=plugins, jobs=jobs, cluster=cluster, wait=wait, failed=failed,
+            listener=listener, log=log,
+        )  # fmt: skip
+    if jobs is not None or cluster is not None:
+        raise UsageError("a run has no workers; a sweep has", hint=f"gdrun resume {safe_text(directory.name)}")
     return continue_run(prepare_again(directory, overrides, plugins=plugins), directory, listener=listener, log=log)
 
 
@@ -151,6 +223,10 @@ def resume_sweep(
     overrides: Sequence[str] | Mapping[str, Any] = (),
     *,
     plugins: PluginSources = (),
+    jobs: int | None = None,
+    cluster: str | None = None,
+    wait: float | None = None,
+    failed: bool = False,
     listener: Listener | None = None,
     log: Callable[[], str] | None = None,
 ) -> Run:
@@ -164,21 +240,32 @@ def resume_sweep(
     if overrides:
         raise UsageError("a resumed sweep cannot be changed", hint="gdrun resume RUN")
     record = Run(directory).info
-    recorded = record.extra.get("settings_of_sweep", {})
-    settings = _Settings(**({"device": None, "threads": None, "jobs": 1, "cluster": None} | recorded))
+    begun = settings = _recorded_settings(record)
+    if jobs is not None or cluster is not None:
+        settings = replace(settings, jobs=jobs or 1, cluster=cluster)
+    settings = replace(settings, wait=wait if wait is not None else settings.wait)
     # Results of other versions or devices are not to end in one table. A cluster asks its workers for their versions.
-    own_machine = settings.cluster is None or settings.cluster.startswith("local")
-    check_environment(directory, record, own_machine=own_machine)
+    check_environment(directory, record, own_machine=settings.trains_here)
     spec = plan_trials(directory, plugins=plugins)
     listener = listener or Listener()
-    with RunStore.open(directory) as store, closing(settings.executor()) as executor:
-        table = load_parts(store, len(spec))
-        missing = table.missing()
+    with RunStore.open(directory) as store, closing(settings.executor(listener)) as executor:
+        groups = [] if spec.search is not None else group_trials(spec)
+        table = load_parts(store, _trials_of(spec, groups, record.extra.get(PART)))
+        missing = table.missing() if failed else table.unknown()
         first = _first(spec, settings)
-        check_built(directory, record, first)
+        spec = _with_estimates(spec, first)
+        check_built(directory, record, first, own_machine=begun.trains_here and settings.trains_here)
         store.update_info(**running_again(store.info, trials=int(table.total - len(missing))))
-        groups = [] if spec.search is not None else parts_of(group_trials(spec), missing)
-        return _train_into_store(store, spec, groups, settings, table, executor, first, listener, log=log)
+        groups = parts_of(groups, missing)
+        return _train_into_store(
+            store, spec, groups, settings, table, executor, first, listener, log=log, failed_again=failed
+        )
+
+
+def _recorded_settings(record: RunInfo) -> _Settings:
+    """Return the workers and the device that a sweep began with."""
+    recorded = record.extra.get("settings_of_sweep", {})
+    return _Settings(**({"device": None, "threads": None, "jobs": 1, "cluster": None} | recorded))
 
 
 @dataclass(frozen=True)
@@ -189,14 +276,20 @@ class _Settings:
     threads: int | None
     jobs: int
     cluster: str | None
+    wait: float | None = None
 
-    def executor(self) -> Executor:
-        """Return the executor that trains the groups."""
-        return make_executor(jobs=self.jobs, cluster=self.cluster, device=self.device, threads=self.threads)
+    @property
+    def trains_here(self) -> bool:
+        """True where trials are trained on this machine."""
+        return self.cluster is None or self.cluster.startswith("local")
+
+    def executor(self, listener: Listener) -> Executor:
+        """Return the executor that trains the groups; what it waits for is a warning of `listener`."""
+        return make_executor(**asdict(self), warn=listener.warned)
 
     def prepare(self, loaded: LoadedConfig) -> Prepared:
-        """Build a trial."""
-        return prepare(loaded, device=self.device, threads=self.threads)
+        """Build a trial. Where a cluster trains, this machine need not have its device."""
+        return prepare(loaded, device=self.device if self.trains_here else "cpu", threads=self.threads)
 
 
 @dataclass
@@ -252,6 +345,15 @@ def _first(spec: SweepSpec, settings: _Settings) -> Prepared:
     return replace(settings.prepare(listed.load(0)), loaded=spec.base)
 
 
+def _with_estimates(spec: SweepSpec, first: Prepared) -> SweepSpec:
+    """Return the sweep with what a trial costs, by one that is built."""
+    from gdrun.assembly.assemble import examples_per_step
+
+    # Forward once, backward twice, a multiplication and an addition each.
+    operations = 6.0 * first.built.num_parameters * examples_per_step(first.built)
+    return replace(spec, step_operations=operations, steps_per_trial=first.built.total_steps)
+
+
 MOST_CHECKED = 64
 """So many programs are tried before anything is on disk."""
 
@@ -281,7 +383,12 @@ def _retrain_best(spec: SweepSpec, trial: int) -> BestTrial | None:
 
 
 def _sweep_fields(
-    spec: SweepSpec, groups: Sequence[TrialGroup], first: Prepared, settings: _Settings
+    spec: SweepSpec,
+    groups: Sequence[TrialGroup],
+    first: Prepared,
+    settings: _Settings,
+    trials: np.ndarray,
+    part: str | None = None,
 ) -> dict[str, Any]:
     """Return what run.json has of a sweep and not of a run, before the first trial."""
     extra: dict[str, Any] = {
@@ -289,13 +396,15 @@ def _sweep_fields(
             {"key": axis.key, "values": None if axis.values is None or len(axis.values) > 1000 else list(axis.values)}
             for axis in spec.axes
         ],
-        "trials": TrialTable(len(spec)).counts(),
+        "trials": TrialTable(trials).counts(),
         "metric": spec.metric,
         "direction": "maximize" if spec.maximize else "minimize",
         "value": spec.base.experiment.sweep.value,
         "groups": len(groups),
         "settings_of_sweep": asdict(settings),
     }
+    if part is not None:
+        extra[PART] = part
     packages: tuple[str, ...] = PACKAGES
     if spec.search is not None:
         extra["search"] = {"kind": spec.search.kind, "batch": batch_size(spec), "prune": spec.search.prune}
@@ -306,7 +415,8 @@ def _sweep_fields(
         extra["prediction"] = predicted_limit(first.built).as_dict()
         if any(axis.path[-1] not in ("learning_rate", "seed") for axis in spec.axes):
             extra["prediction"]["why"] += ", at the settings of trial 0"
-    return {"kind": "sweep", "packages": packages, "extra": extra}
+    fields = {"kind": "sweep", "packages": packages, "extra": extra}
+    return fields if settings.trains_here else fields | {"device": f"{settings.device or 'auto'} (of a cluster)"}
 
 
 def _train_into_store(
@@ -320,10 +430,12 @@ def _train_into_store(
     listener: Listener,
     command: Sequence[str] | None = None,
     log: Callable[[], str] | None = None,
+    *,
+    failed_again: bool = False,
 ) -> Run:
     """Train the groups, keeping each block as it comes, and close the store and the executor."""
     sizes = tuple(map(len, groups))
-    plan = plan_of(first, store.directory, store.info.name, num_trials=len(spec), group_sizes=sizes)
+    plan = plan_of(first, store.directory, store.info.name, num_trials=table.total, group_sizes=sizes)
     sweep_store = SweepStore(store, spec, table)
     reporter = _Reporter(spec, listener, table)
     with training_into(store, plan, listener, log) as requests:
@@ -340,7 +452,7 @@ def _train_into_store(
 
         try:
             if spec.search is not None:
-                spec = search(spec, executor, hooks, sweep_store, keep)
+                spec = search(spec, executor, hooks, sweep_store, keep, failed_again=failed_again)
             else:
                 for block in executor.run(spec, groups, hooks):
                     keep(block)

@@ -22,7 +22,13 @@ from .trials import SweepSpec
 
 
 def search(
-    spec: SweepSpec, executor: Executor, hooks: Hooks, store: SweepStore, keep: Callable[[BlockResult], None]
+    spec: SweepSpec,
+    executor: Executor,
+    hooks: Hooks,
+    store: SweepStore,
+    keep: Callable[[BlockResult], None],
+    *,
+    failed_again: bool,
 ) -> SweepSpec:
     """Propose and train trials until there are as many as the search may have, or `hooks.should_stop()`.
 
@@ -31,6 +37,7 @@ def search(
         executor: trains groups.
         store: its table holds the results of a search that is resumed.
         keep: writes and reports a block that is done.
+        failed_again: train the trials that failed before, once more.
     Returns:
         the sweep with the trials that were proposed.
     Raises:
@@ -41,7 +48,7 @@ def search(
         tuple(to_value(axis, param) for axis, param in zip(spec.axes, params, strict=True))
         for params in store.read_proposals()
     ]
-    failed_before = np.intersect1d(table.missing(), table.done)
+    failed_before = np.intersect1d(table.missing(), table.done) if failed_again else np.zeros(0, np.int64)
     warnings: set[str] = set()
     rows: list[Row] = []
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal as signals
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gdrun.errors import RunDirectoryError
 from gdrun.experiment.loading import LoadedConfig
@@ -26,6 +26,9 @@ from gdrun.training.recorder import Recorder
 
 from .results import BestTrial, BlockResult, TrialTable, csv_text, curve_arrays, parameter_arrays
 from .trials import SweepSpec
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PARTS = "parts"
 _PROPOSALS = "asked-"
@@ -48,7 +51,7 @@ class SweepStore:
         self.table = table
         self._columns: list[Sequence[Any]] | None = None
         self._written = 0.0
-        self._next = 1 + max((int(name[:-4]) for name in _block_names(store)), default=-1)
+        self._next = 1 + max((int(name[:-4]) for name in _block_names(store.directory)), default=-1)
 
     def keep(self, block: BlockResult) -> None:
         """Write a block's results durably, and the table now and then."""
@@ -72,7 +75,7 @@ class SweepStore:
             RunDirectoryError: a file is damaged.
         """
         rows: list[list[Any]] = []
-        for name in _proposal_names(self._store):
+        for name in _proposal_names(self._store.directory):
             path = self._store.directory / PARTS / name
             try:
                 rows += strict_json.loads(read_file(path).decode())
@@ -113,7 +116,7 @@ class SweepStore:
                 write_best(self._store.directory, prepare(self.spec.load(best[0])), best_trial, command)
 
     def close(self, status: Status, *, seconds: float, signal: int | None = None, why: str | None = None) -> None:
-        """Write the record and close the store; the parts are removed where no trial is missing."""
+        """Write the record and close the store; the blocks are removed where no trial of the sweep is missing."""
         table, spec = self.table, self.spec
         if signal is not None:
             self.write_table()
@@ -135,8 +138,9 @@ class SweepStore:
             fields["best"] = {"trial": trial, "metric": spec.ranked, "value": value, "values": named}
         # The record first: without parts it is all that says that nothing is missing.
         self._store.update_info(status=str(status), **fields)
-        if signal is None and not len(table.missing()):
-            for name in (*_block_names(self._store), *_proposal_names(self._store)):
+        # Those of a part are what its results are gathered from.
+        if signal is None and not len(table.missing()) and len(table.trials) == len(spec):
+            for name in (*_block_names(self._store.directory), *_proposal_names(self._store.directory)):
                 self._store.remove(f"{PARTS}/{name}")
         self._store.close(status)
 
@@ -151,36 +155,44 @@ def _strategies(table: TrialTable) -> dict[str, Any]:
     return counts | ({"why": reasons[:8]} if reasons else {})
 
 
-def _block_names(store: RunStore) -> list[str]:
+def _block_names(directory: Path) -> list[str]:
     """Return the files of finished blocks, in the order in which they were written."""
-    return [name for name in _part_names(store) if name.endswith(".npz") and name[:-4].isdigit()]
+    return [name for name in _part_names(directory) if name.endswith(".npz") and name[:-4].isdigit()]
 
 
-def _proposal_names(store: RunStore) -> list[str]:
+def _proposal_names(directory: Path) -> list[str]:
     """Return the files of a search's proposals, in the order of the trials."""
-    return [name for name in _part_names(store) if name.startswith(_PROPOSALS) and name.endswith(".json")]
+    return [name for name in _part_names(directory) if name.startswith(_PROPOSALS) and name.endswith(".json")]
 
 
-def _part_names(store: RunStore) -> list[str]:
+def _part_names(directory: Path) -> list[str]:
     try:
-        return names_in(store.directory / PARTS)
+        return names_in(directory / PARTS)
     except RunDirectoryError:
         return []
 
 
-def load_parts(store: RunStore, total: int) -> TrialTable:
-    """Return the results that a sweep has so far. Parts that cannot be read are left out: their trials run again."""
-    table = TrialTable(total)
+def load_parts(store: RunStore, trials: np.ndarray) -> TrialTable:
+    """Return the results that a sweep of `trials` has so far, without those that cannot be read: these run again."""
+    table = TrialTable(trials)
     remove_leftovers(store.directory / PARTS)
-    for name in _block_names(store):
-        try:
-            with reading(store.directory / PARTS / name) as file:
-                block = BlockResult.from_arrays(read_arrays(file)[0])
-        except (ArraysError, KeyError, ValueError, OSError) as error:
-            store.log(f"warning: {PARTS}/{name} is left out: {safe_text(error, limit=200)}")
-            continue
+    for block in read_blocks(store.directory, lambda message: store.log(f"warning: {message}")):
         table.add(block)
     return table
+
+
+def read_blocks(directory: Path, warn: Callable[[str], None]) -> Iterator[BlockResult]:
+    """Yield the blocks that a sweep's directory has; those that cannot be read are left out.
+
+    Args:
+        warn: called with a message for each of these.
+    """
+    for name in _block_names(directory):
+        try:
+            with reading(directory / PARTS / name) as file:
+                yield BlockResult.from_arrays(read_arrays(file)[0])
+        except (ArraysError, KeyError, ValueError, OSError) as error:
+            warn(f"{PARTS}/{name} is left out: {safe_text(error, limit=200)}")
 
 
 def write_best(directory: Path, prepared: Prepared, best_trial: BestTrial, command: Sequence[str] | None) -> None:

@@ -53,12 +53,15 @@ class SweepSpec:
         axes: what varies, in the order of the table's columns.
         blocks: how the axes combine.
         trials: of a search, how many it may propose; else None.
+        step_operations, steps_per_trial: estimates of a trial's cost, by which the pieces that workers get are cut.
     """
 
     base: LoadedConfig
     axes: tuple[Axis, ...]
     blocks: tuple[AxisBlock, ...] = field(repr=False)
     trials: int | None = None
+    step_operations: float = 0.0
+    steps_per_trial: int = 1
 
     def __len__(self) -> int:
         """Return the number of trials; of a search before its first batch, the most there may be."""

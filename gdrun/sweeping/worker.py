@@ -6,10 +6,11 @@ TensorFlow is imported here by the first group, or before it by `warm_up`.
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,12 +131,35 @@ def warm_up(device: str, threads: int | None) -> None:
     import gdrun.sweeping.lanes  # noqa: F401
 
 
+def gpu_of_worker(number: int, gpus: Sequence[str]) -> str | None:
+    """Return the GPU of worker `number`, counted from 0, round-robin; None where there is none."""
+    return gpus[number % len(gpus)] if gpus else None
+
+
+def use_one_gpu(number: int, device: str) -> None:
+    """Let this process, worker `number` of this machine, see one GPU, before it imports TensorFlow.
+
+    Args:
+        device: what was asked for: a GPU that is named is left to all of them.
+    """
+    if device in ("auto", "gpu") and (gpu := gpu_of_worker(number, _gpus())) is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+
+
+def _gpus() -> list[str]:
+    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name.strip() for name in visible.split(",") if name.strip()]
+    # The driver's list: to ask TensorFlow would take the GPUs.
+    return [str(number) for number in range(len(list(Path("/proc/driver/nvidia/gpus").glob("*"))))]
+
+
 def versions() -> dict[str, str | None]:
     """Return the versions that decide a result's bits: name -> version, "python" first."""
     from gdrun.rundir.environment import package_versions
     from gdrun.version import __version__
 
-    packages = package_versions(("tensorflow", "keras"))
+    packages = package_versions(("tensorflow", "keras", "numpy"))
     # Of Python the minor version counts, as it does when a run is resumed.
     return packages | {"python": ".".join(str(packages["python"]).split(".")[:2]), "gdrun": __version__}
 

@@ -45,12 +45,15 @@ _LENGTHS = ("epochs", "steps", "schedule.epochs", "schedule.steps")
 _UNFINISHED = (Status.INTERRUPTED, Status.LOST, Status.FAILED)
 
 
-def find_resumable(run: str | Path | None = None, *, more: bool = False, runs_dir: str | Path | None = None) -> Path:
+def find_resumable(
+    run: str | Path | None = None, *, more: bool = False, failed: bool = False, runs_dir: str | Path | None = None
+) -> Path:
     """Return the directory of the run or sweep to resume.
 
     Args:
         run: its directory, its id or the beginning of it, or "latest"; None: the latest that can be resumed.
         more: it is to have more steps than before; then a complete one will do.
+        failed: trials that failed are to be trained again; then a sweep that lacks nothing else will do.
         runs_dir: the folder of runs; default $GDRUN_RUNS or "runs".
     Raises:
         UsageError, RunDirectoryError: there is none, or the one that is named cannot be resumed.
@@ -58,12 +61,12 @@ def find_resumable(run: str | Path | None = None, *, more: bool = False, runs_di
     root = Path(runs_dir) if runs_dir is not None else default_runs_root()
     if run is not None:
         directory = find_run(root, str(run))
-        check_unfinished(Run(directory), more=more)
+        check_unfinished(Run(directory), more=more, failed=failed)
         return directory
     for directory in reversed(list(iterate_runs(root))):
         candidate = Run(directory)
         with suppress(UsageError, RunDirectoryError):
-            check_unfinished(candidate, more=more)
+            check_unfinished(candidate, more=more, failed=failed)
             if not more or not candidate.is_sweep:
                 return directory
     raise UsageError(
@@ -72,7 +75,7 @@ def find_resumable(run: str | Path | None = None, *, more: bool = False, runs_di
     )
 
 
-def check_unfinished(run: Run, *, more: bool) -> None:
+def check_unfinished(run: Run, *, more: bool, failed: bool = False) -> None:
     """Refuse to resume a run that has ended, that another process writes, or whose record cannot be read.
 
     Raises:
@@ -81,8 +84,16 @@ def check_unfinished(run: Run, *, more: bool) -> None:
     record, status, name = run.info, run.status, safe_text(run.directory)
     if status is Status.RUNNING:
         raise RunDirectoryError(f"{name} is busy: another process is writing it", hint="wait until it ends, or stop it")
-    if status in _UNFINISHED or record.stopped_by == "seconds" or _lacks_trials(record):
+    if (
+        status in _UNFINISHED
+        or record.stopped_by == "seconds"
+        or _count(record, "missing")
+        or (failed and _count(record, "failed"))
+    ):
         return
+    if count := _count(record, "failed"):
+        hint = f"gdrun resume {safe_text(run.directory.name)} --failed trains them again"
+        raise UsageError(f"no trial of {name} is missing; {count} failed", hint=hint)
     if record.is_sweep:
         raise UsageError(f"every trial of {name} has its result", hint=f"gdrun show {safe_text(run.directory.name)}")
     if status is Status.COMPLETED:
@@ -95,12 +106,11 @@ def check_unfinished(run: Run, *, more: bool) -> None:
     raise UsageError(f"{name} has ended ({status.value}): {why}", hint=hint)
 
 
-def _lacks_trials(record: RunInfo) -> bool:
-    """Return whether it is a sweep some of whose trials have failed, or never ran."""
+def _count(record: RunInfo, kind: str) -> int:
+    """Return how many trials of a sweep are `kind`; 0 of a run."""
     counts = record.extra.get("trials")
-    if not record.is_sweep or not isinstance(counts, dict):
-        return False
-    return any(isinstance(counts.get(kind), int) and counts[kind] > 0 for kind in ("failed", "missing"))
+    count = counts.get(kind) if record.is_sweep and isinstance(counts, dict) else 0
+    return count if isinstance(count, int) else 0
 
 
 def prepare_again(
@@ -150,16 +160,17 @@ def check_environment(directory: Path, record: RunInfo, *, own_machine: bool = T
     _refuse_changes(directory, _changes(record, own_machine=own_machine))
 
 
-def check_built(directory: Path, record: RunInfo, prepared: Prepared) -> None:
+def check_built(directory: Path, record: RunInfo, prepared: Prepared, *, own_machine: bool = True) -> None:
     """Refuse to resume a run or a sweep whose device, compilation, data files or plugins are not those it began with.
 
     Args:
         prepared: the run; or the config of the sweep, with the trial built whose facts run.json has.
+        own_machine: this machine trained and trains, no cluster's.
     Raises:
         UsageError: with the change.
     """
-    now = {"device": prepared.device.description, "compile": prepared.built.compile}
-    _refuse_changes(directory, [_change(key, getattr(record, key), value) for key, value in now.items()])
+    device = _change("device", record.device, prepared.device.description) if own_machine else None
+    _refuse_changes(directory, [device, _change("compile", record.compile, prepared.built.compile)])
     files = dict(prepared.built.datasets.files) if prepared.built.datasets else {}
     if files != record.data:
         raise UsageError(f"{safe_text(directory)} cannot be resumed: its data files have changed")

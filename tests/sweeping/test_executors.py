@@ -5,12 +5,14 @@ The workers of most tests are made up; `test_real_workers` has real ones.
 
 from __future__ import annotations
 
+import os
 import pickle
 import socket
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,22 @@ import pytest
 from gdrun.config.plugins import load_plugins
 from gdrun.errors import ExitCode, GdrunError, PluginError, ResourceError, UsageError
 from gdrun.sweeping import dask_pool
-from gdrun.sweeping.executors import ALIGNMENT, ATTEMPTS, InProcess, Workers, chunk_of, cut, make_executor, problem
+from gdrun.sweeping.executors import (
+    ALIGNMENT,
+    ATTEMPTS,
+    PIECE_OPERATIONS,
+    InProcess,
+    Workers,
+    cut,
+    make_executor,
+    piece_size,
+    problem,
+)
 from gdrun.sweeping.groups import TrialGroup, group_trials
 from gdrun.sweeping.plan import plan_trials
 from gdrun.sweeping.results import BlockProgress, BlockResult, Hooks
 from gdrun.sweeping.trials import SweepSpec
-from gdrun.sweeping.worker import OtherVersions, Work, difference, versions
+from gdrun.sweeping.worker import OtherVersions, Work, difference, gpu_of_worker, use_one_gpu, versions
 
 LINE = b"""
 data: {kind: formula, inputs: {x: "linspace(0, 1, 10)"}, target: 2*x}
@@ -144,18 +156,29 @@ def test_a_group_that_kills_every_worker_fails_and_those_that_were_trained_besid
     assert pool.given.count([2]) == ATTEMPTS
 
 
-def test_where_the_pool_has_tried_again_itself_a_death_is_final(spec: SweepSpec) -> None:
+def test_workers_that_come_later_get_work_and_those_that_leave_are_no_failures(spec: SweepSpec) -> None:
+    """The pool has room for one group, then for three, then its workers leave with what they had, then for one."""
+    at_work: list[int] = []
+
+    class Elastic(Pool):
+        def submit(self, work: Work, group: TrialGroup) -> Future[list[BlockResult]]:
+            at_work.append(len(self._open) + 1)
+            self.size = 3 if len(self.given) == 0 else self.size
+            return super().submit(work, group)
+
+        def recover(self, error: BaseException) -> str:
+            self.size = 1
+            return super().recover(error)
+
     def answer(group: TrialGroup, call: int) -> list[BlockResult]:
-        if group.trials[0] == 2:
+        if call == 3:
             raise Died
         return [whole(group.trials)]
 
-    pool = Pool(answer, size=1)
-    pool.loses_all_running = False
-    found = rows(Workers(pool), spec)
-    assert found.pop(2) == ("failed", "a worker died")
-    assert found == dict.fromkeys((0, 1, 3), ("completed", ""))
-    assert pool.given.count([2]) == 1
+    pool = Elastic(answer, size=1)
+    assert rows(Workers(pool), spec) == dict.fromkeys(range(4), ("completed", ""))
+    assert max(at_work[:3]) > 1
+    assert set(at_work[3:]) == {1}
 
 
 @pytest.mark.parametrize(
@@ -225,17 +248,44 @@ def test_what_is_wrong_is_not_written_but_tried_again(spec: SweepSpec) -> None:
     assert len(pool.given) == 5
 
 
+def pieces_of(spec: SweepSpec, share: int) -> list[int]:
+    pieces = cut(group_trials(spec), partial(piece_size, spec, share))
+    assert np.array_equal(np.concatenate([piece.trials for piece in pieces]), np.arange(len(spec)))
+    return [len(piece) for piece in pieces]
+
+
 def test_groups_are_cut_by_whole_vectors_and_convolutions_trial_by_trial() -> None:
     spec = plan_trials(LINE, ["lr=log:1e-3:1:70"])
-    pieces = cut(group_trials(spec), 3, partial(chunk_of, spec))
-    assert [len(piece) for piece in pieces] == [2 * ALIGNMENT, 2 * ALIGNMENT, 70 - 4 * ALIGNMENT]
-    assert np.array_equal(np.concatenate([piece.trials for piece in pieces]), np.arange(70))
+    assert pieces_of(spec, 24) == [2 * ALIGNMENT, 2 * ALIGNMENT, 70 - 4 * ALIGNMENT]
     layers = b"{kind: layers, layers: [{kind: conv1d, filters: 1, kernel_size: 2}, {kind: flatten}, {kind: dense}]}"
     convolution = LINE.replace(
         b"{kind: formula, formula: w*x, parameters: {w: 0}}", layers.replace(b"dense", b"dense, units: 1")
     )
     spec = plan_trials(convolution, ["lr=log:1e-3:1:7"])
-    assert [len(piece) for piece in cut(group_trials(spec), 3, partial(chunk_of, spec))] == [3, 3, 1]
+    assert pieces_of(spec, 3) == [3, 3, 1]
+
+
+def test_the_more_a_trial_costs_the_fewer_are_in_a_piece() -> None:
+    spec = plan_trials(LINE, ["lr=log:1e-3:1:70"])
+    half = replace(spec, steps_per_trial=1000, step_operations=PIECE_OPERATIONS / 32 / 1000 - 1000)
+    assert pieces_of(half, 70) == [32, 32, 6]
+    assert pieces_of(replace(half, steps_per_trial=10**9), 70) == [ALIGNMENT] * 4 + [6]
+
+
+def test_workers_get_the_gpus_in_turn() -> None:
+    assert [gpu_of_worker(number, ["0", "3"]) for number in range(5)] == ["0", "3", "0", "3", "0"]
+    assert gpu_of_worker(2, []) is None
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "seen"), [("gpu", "4,5", "5"), ("auto", "4,5", "5"), ("gpu:1", "4,5", "4,5"), ("gpu", "", "")]
+)
+def test_a_worker_sees_its_gpu_alone_unless_one_is_named(
+    device: str, visible: str, seen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    use_one_gpu(3, device)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == seen
 
 
 PLUGIN = """
@@ -262,7 +312,7 @@ def test_workers_load_plugins_themselves_and_only_the_same(tmp_path: Path) -> No
 
 def test_differences_of_versions_tell_both() -> None:
     here = versions()
-    assert set(here) == {"python", "tensorflow", "keras", "gdrun"}
+    assert set(here) == {"python", "tensorflow", "keras", "numpy", "gdrun"}
     assert difference(here, dict(here)) == ""
     assert difference(here, {**here, "gdrun": "9.9"}) == f"gdrun 9.9 instead of {here['gdrun']}"
     assert difference({"keras": "3"}, {}) == "keras nowhere instead of 3"
@@ -323,7 +373,7 @@ def test_a_trial_has_the_same_bits_in_whatever_part_of_its_group_it_runs() -> No
     parts = [group.subset(chosen) for chosen in (np.arange(9, 17), np.arange(9), np.asarray([17]))]
 
     def files(groups: list[TrialGroup]) -> tuple[Any, ...]:
-        table = TrialTable(len(spec))
+        table = TrialTable(np.arange(len(spec)))
         for block in InProcess().run(spec, groups, Hooks()):
             table.add(block)
         columns = [spec.column(axis).tolist() for axis in range(len(spec.axes))]

@@ -162,8 +162,11 @@ def test_trials_that_failed_run_again(config: Path, whole: dict[str, bytes], tmp
     assert {row["why"] for row in begun.trials if row["status"] == "failed"} == {"out of paper"}
     assert sound(begun.directory)
     rows = (begun.directory / "trials.csv").read_text().splitlines()
-    assert find_resumable(runs_dir=runs) == begun.directory
-    ended = resume(begun.directory)
+    with pytest.raises(UsageError, match="is missing; 18 failed") as caught:
+        resume(begun.directory)
+    assert caught.value.hint == f"gdrun resume {begun.directory.name} --failed trains them again"
+    assert find_resumable(failed=True, runs_dir=runs) == begun.directory
+    ended = resume(begun.directory, failed=True)
     assert contents(ended.directory) == whole
     after = (ended.directory / "trials.csv").read_text().splitlines()
     assert [one for one, other in zip(rows, after, strict=True) if one != other] == rows[19:37]

@@ -1,0 +1,60 @@
+"""`gdrun gather DIR...`: one sweep of parts that were trained apart."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from gdrun.sweeping.run import gather
+
+from . import arguments, progress, session, terminal
+from .arguments import Json, Plugins, Quiet, RunsDir, Verbose
+from .completion import complete_runs
+from .output import print_json
+from .summary import summary_of
+
+
+def command(
+    directories: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="DIR...", autocompletion=complete_runs, show_default=False,
+            help="Directories of the parts, or folders that hold them.",
+        ),
+    ],
+    plugins: Plugins = None,
+    runs_dir: RunsDir = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the sweep; default: the config's.")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Write one sweep of the parts that `gdrun sweep --part` trained; the parts stay.
+
+    Its table is, byte for byte, that of a sweep in one process on the same kind of processor.
+
+    Exit codes: as of sweep; 2 where parts are missing, overlap or are of several sweeps, 5 where one is not whole or
+    is written or gathered by another process.
+    """
+    arguments.check_name(name)
+    loaded_plugins = session.load_plugins(plugins)
+    listener = progress.listener(quiet=quiet, verbose=verbose)
+    with session.quiet() as noise:
+        try:
+            listener.wait("starting TensorFlow")
+            run = gather(
+                directories, plugins=loaded_plugins, runs_dir=runs_dir, name=name, listener=listener, log=noise.take
+            )
+        finally:
+            listener.close()
+    ended = summary_of(run)
+    if not quiet:
+        ended.show(verbose=verbose)
+    if as_json:
+        print_json({"sweeps": [ended.as_dict()], "exit_code": int(ended.exit_code)})
+    else:
+        with suppress(terminal.OutputClosed):
+            terminal.data(str(run.directory))
+    return ended.exit_code
