@@ -1,12 +1,13 @@
 """Checks of gradients: the tape against differences, and what is written by hand against the tape.
 
 Everything is computed in float64, whatever the config's precision: the tape and differences over all training data,
-what is by hand on the batch that the first update sees, whose size it may have in it.
+what is by hand on the batch that the first update sees, whose size it may have in it. A gradient by hand that is
+`grad(objective, name)` may be of another objective than the loss: it is compared with differences of that one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import ComponentError, ConfigError, UsageError
+from gdrun.formula.nodes import CallNode, Definition, Expression, NameNode
+from gdrun.formula.parse import parse
 from gdrun.text import human_number
 
 from .finite_differences import Difference, difference
@@ -35,7 +38,8 @@ class GradientComparison:
 
     parameter: str
     by: str
-    """"differences": the tape against them; "hand": what is written against the tape."""
+    """"differences": the tape against them; "hand": what is written against the tape; "objective": against differences
+    of its own objective."""
     ok: bool
     index: tuple[int, ...]
     """Where they differ most."""
@@ -157,25 +161,36 @@ class _GradientChecker:
     def tape_by_differences(self) -> list[GradientComparison]:
         """Compare every entry, or a sample, of the tape's gradients with finite differences."""
         slopes, _ = self.tape(self.start, self.built.data)
-        each = max(1, MOST_COORDINATES // max(1, len(self.names)))
+        own = self._of_own_objectives() if self.built.objective.own_gradients is not None else {}
         rows = []
-        for at, name in enumerate(self.names):
-            value, gradient = self.start[at], slopes[name]
-            gradient = np.zeros(value.shape) if gradient is None else gradient
-            places = np.arange(value.size)
-            if sum(v.size for v in self.start) > MOST_COORDINATES and value.size > each:
-                places = np.sort(np.random.default_rng(0).choice(value.size, each, replace=False))
-            scale = float(np.sqrt(np.mean(value**2))) or 1.0
-            tried = [(int(place), self._difference(at, int(place), scale)) for place in places]
-            rows.append(_by_differences(name, gradient, tried))
+        for name in self.names:
+            if name not in own:
+                rows.append(self._compared_with_differences(name, slopes[name], self.loss))
         return rows
 
-    def _difference(self, at: int, place: int, scale: float) -> Difference:
+    def _compared_with_differences(
+        self, name: str, gradient: np.ndarray | None, function: Callable[[Sequence[np.ndarray]], float]
+    ) -> GradientComparison:
+        """Compare every entry, or a sample, of a gradient with differences of `function`."""
+        at = self.names.index(name)
+        value = self.start[at]
+        gradient = np.zeros(value.shape) if gradient is None else gradient
+        each = max(1, MOST_COORDINATES // max(1, len(self.names)))
+        places = np.arange(value.size)
+        if sum(v.size for v in self.start) > MOST_COORDINATES and value.size > each:
+            places = np.sort(np.random.default_rng(0).choice(value.size, each, replace=False))
+        scale = float(np.sqrt(np.mean(value**2))) or 1.0
+        tried = [(int(place), self._difference(function, at, int(place), scale)) for place in places]
+        return _by_differences(name, gradient, tried)
+
+    def _difference(
+        self, function: Callable[[Sequence[np.ndarray]], float], at: int, place: int, scale: float
+    ) -> Difference:
         moved = [value.copy() for value in self.start]
 
         def along(x: float) -> float:
             moved[at].reshape(-1)[place] = x
-            return self.loss(moved)
+            return function(moved)
 
         start = float(self.start[at].reshape(-1)[place])
         estimate = difference(along, start, scale)
@@ -183,6 +198,30 @@ class _GradientChecker:
             # Of parameters that have come to 0 the size says nothing of the steps in which the loss changes.
             estimate = min(estimate, difference(along, start, 1.0), key=lambda other: other.error)
         return estimate
+
+    def _of_own_objectives(self) -> dict[str, Callable[[Sequence[np.ndarray]], float]]:
+        """Return parameters whose gradient by hand is grad(objective, name) -> that objective on the first batch."""
+        from gdrun.formula.evaluate import evaluate
+
+        section, objective = self.built.experiment.gradients, self.built.objective
+        functions: dict[str, Callable[[Sequence[np.ndarray]], float]] = {}
+        for name, text in () if section is None else section.of.items():
+            own = differentiated(parse(text), name, f"gradients.of.{name}", objective.definitions)
+            if own is None:
+                continue
+
+            def total(parameters: Sequence[Any], own: tuple[Expression, str] = own) -> Any:
+                expression, owner = own
+                scope = self._evaluate(parameters, self.batch).scope
+                return self.tf.reduce_sum(evaluate(expression, scope, owner=owner))
+
+            compiled = self.tf.function(total, autograph=False)
+
+            def function(parameters: Sequence[np.ndarray], compiled: Any = compiled) -> float:
+                return float(compiled(tuple(self.tf.constant(value) for value in parameters)))
+
+            functions |= dict.fromkeys(objective.model.joined_names.get(name, (name,)), function)
+        return functions
 
     def by_hand(self) -> list[GradientComparison]:
         """Compare gradients by hand with the tape's, at the parameters and at others near them."""
@@ -197,8 +236,17 @@ class _GradientChecker:
         near = [value + _NEAR * (1 + np.abs(value)) * rng.normal(size=value.shape) for value in self.start]
         points = [self.tape(point, self.batch) for point in (self.start, near)]
         mine = [{name: np.asarray(value) for name, value in hand(evaluation.scope).items()} for _, evaluation in points]
-        rows = []
-        for name in section.of:
+        rows, own = [], self._of_own_objectives()
+        joined = self.built.objective.model.joined_names
+        written = {part: text for name, text in section.of.items() for part in joined.get(name, (name,))}
+        for name in mine[0]:
+            if name in own:
+                rows.append(replace(self._compared_with_differences(name, mine[0][name], own[name]), by="objective"))
+                continue
+            if parse(written[name]).differentiates:
+                value, why = mine[0][name], "its objective does not show; that of grad(objective, name) would"
+                rows.append(GradientComparison(name, "hand", True, (), 0.0, 0.0, 0.0, 0, value.size, 0, why))
+                continue
             at_each = [
                 _by_hand(name, got[name], tape[name], nearby=bool(count))
                 for count, ((tape, _), got) in enumerate(zip(points, mine, strict=True))
@@ -206,7 +254,7 @@ class _GradientChecker:
             row = next((comparison for comparison in at_each if not comparison.ok), at_each[0])
             if not row.ok:
                 by_tape = [tape[name] for tape, _ in points]
-                row = self._explained(row, section.of[name], [e for _, e in points], [m[name] for m in mine], by_tape)
+                row = self._explained(row, written[name], [e for _, e in points], [m[name] for m in mine], by_tape)
                 if by_tape[0] is None:
                     why = unconnected_reason(self.built.experiment, self.built.objective, name)
                     row = replace(row, note=f"{_join(row.note)}the tape has none: {why}")
@@ -231,7 +279,6 @@ class _GradientChecker:
 
     def _agrees(self, formula: str, evaluations: list[Any], by_tape: list[np.ndarray]) -> bool:
         from gdrun.formula.evaluate import evaluate
-        from gdrun.formula.parse import parse
 
         try:
             expression = parse(formula)
@@ -239,6 +286,25 @@ class _GradientChecker:
         except (ComponentError, ConfigError, ValueError, self.tf.errors.OpError):
             return False
         return all(_same(got, expected) for got, expected in zip(by_formula, by_tape, strict=True))
+
+
+def differentiated(
+    expression: Expression, name: str, owner: str, definitions: Mapping[str, Definition]
+) -> tuple[Expression, str] | None:
+    """Return the objective of a formula that is grad(objective, name), or a definition of it; None of any other one.
+
+    Beside it is the owner of its draws.
+    """
+    root = expression.root
+    if isinstance(root, NameNode) and isinstance(followed := definitions.get(root.name), Expression):
+        return differentiated(followed, name, root.name, definitions)
+    if not isinstance(root, CallNode) or root.function != "grad":
+        return None
+    parts = dict(root.arguments)
+    variable = parts["name"]
+    if not isinstance(variable, NameNode) or variable.name != name:
+        return None
+    return replace(expression, root=parts["expr"]), owner
 
 
 def _by_differences(name: str, gradient: np.ndarray, tried: list[tuple[int, Difference]]) -> GradientComparison:
@@ -316,7 +382,8 @@ def describe(row: GradientComparison) -> str:
     """Return a comparison in one line: what, whether it is right, where it differs most and by how much."""
     what = f"{row.parameter}: the tape" if row.by == "differences" else f"{row.parameter}: by hand"
     place = f" at [{', '.join(map(str, row.index))}]" if row.index else ""
-    other = "differences" if row.by == "differences" else "the tape"
+    others = {"differences": "differences", "hand": "the tape", "objective": "differences of its own objective"}
+    other = others[row.by]
     sample = "" if row.compared == row.size else f", {row.compared} of {row.size:,} entries"
     if not row.compared:
         return f"{what} is not compared: {row.note}"

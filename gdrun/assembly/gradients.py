@@ -21,6 +21,19 @@ Gradients = Callable[[Scope], Mapping[str, tf.Tensor]]
 """The names of an evaluation -> parameter -> gradient, of the parameter's shape and dtype."""
 
 
+def gradient_formulas(experiment: Experiment) -> dict[str, Callable[[Scope], Any]]:
+    """Return the gradients by hand, by the names that they are of."""
+    section = experiment.gradients
+    return {} if section is None else {name: formula_at(text, (*_OF, name)) for name, text in section.of.items()}
+
+
+def parameters_by_hand(experiment: Experiment, objective: Objective) -> frozenset[str]:
+    """Return the parameters that the config trains by gradients by hand."""
+    section, joined = experiment.gradients, objective.model.joined_names
+    names = section.of if section is not None and section.use else ()
+    return frozenset(part for name in names for part in joined.get(name, (name,)))
+
+
 def build_gradients(experiment: Experiment, objective: Objective) -> Gradients | None:
     """Return the gradients that the config writes by hand, None where there are none.
 
@@ -34,12 +47,18 @@ def build_gradients(experiment: Experiment, objective: Objective) -> Gradients |
     if section.use and experiment.optimizer.needs != "gradient":
         kind = experiment.optimizer.kind
         raise refuse(f"{kind} needs further derivatives, which it takes from the tape", ("gradients", "use"))
-    for problem in section.problems((*objective.trainable_names, *objective.fixed_names)):
+    joined = objective.model.joined_names
+    for problem in section.problems((*objective.trainable_names, *objective.fixed_names, *joined)):
         raise ConfigError((problem,))
-    formulas = {}
-    for name, text in section.of.items():
-        if name in objective.fixed_names:
+    members = {name: joined.get(name, (name,)) for name in section.of}
+    owner: dict[str, str] = {}
+    for name, parts in members.items():
+        if not set(parts) & set(objective.trainable_names):
             raise refuse(f"'{name}' is not trained", (*_OF, name), key=True)
+        for part in parts:
+            if owner.setdefault(part, name) != name:
+                hint = f"leave out '{name}' or '{owner[part]}'"
+                raise refuse(f"'{part}' is of '{owner[part]}' as well", (*_OF, name), hint, key=True)
         if name in objective.transforms:
             raise refuse(
                 f"'{name}' has a transform: the optimizer moves the value before it",
@@ -47,10 +66,14 @@ def build_gradients(experiment: Experiment, objective: Objective) -> Gradients |
                 "write the transform into the formulas, or leave this gradient to the tape",
                 key=True,
             )
-        formulas[name] = formula_at(text, (*_OF, name))
+    formulas = gradient_formulas(experiment)
 
     def gradients(scope: Scope) -> dict[str, tf.Tensor]:
-        return {name: _of_shape(name, formula(scope), scope[name]) for name, formula in formulas.items()}
+        by_parameter: dict[str, tf.Tensor] = {}
+        for name, formula in formulas.items():
+            gradient = _of_shape(name, formula(scope), scope[name])
+            by_parameter |= scope.split(name, gradient) if name in joined else {name: gradient}
+        return {name: gradient for name, gradient in by_parameter.items() if name in objective.trainable_names}
 
     return gradients
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +16,7 @@ from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import ConfigError
 from gdrun.experiment.experiment import Experiment, RepeatedDefinition, is_function
 from gdrun.formula import tensorflow_ops
+from gdrun.formula.failures import Unconnected
 from gdrun.formula.nodes import Definition, LoopDefinition
 from gdrun.formula.parse import parse
 from gdrun.models.base import ModelContext, ModelFunction
@@ -25,7 +26,7 @@ from gdrun.models.keras_network import KerasNetwork
 from gdrun.models.networks import entries
 from gdrun.random_streams import RandomNumbers
 
-from .gradients import build_gradients, check_gradients
+from .gradients import build_gradients, check_gradients, gradient_formulas, parameters_by_hand
 from .initial import initial_state
 from .loss import build_loss, build_residuals
 from .trial_evaluation import EVALUATION_ERRORS, broadcast_warning, compares_by_formula, evaluate_once, head, unreached
@@ -50,6 +51,16 @@ def _definitions(experiment: Experiment) -> dict[str, Definition]:
                 keep_all=value.keep == "all",
             )
     return definitions
+
+
+class _ProbeOps(tensorflow_ops.TensorFlowOps):
+    """The table for weights that are not there yet: no derivative by them is refused."""
+
+    def derive(self, function: str, value: Any, compute: Callable[[Any], Any]) -> Any:
+        try:
+            return super().derive(function, value, compute)
+        except Unconnected:
+            return tf.zeros_like(value)
 
 
 def build_model(
@@ -129,7 +140,7 @@ def _objective(
         constants=constants,
         definitions=_definitions(experiment),
         functions=experiment.functions(),
-        ops=tensorflow_ops.table(dtype),
+        ops=_ProbeOps(dtype) if probing else tensorflow_ops.table(dtype),
         dtype=dtype,
         state_names=tuple(model.state),
         residuals=build_residuals(loss, dtype, trainable) if experiment.optimizer.needs == "residuals" else None,
@@ -157,7 +168,8 @@ def without_unreached(
         return objective, ()
     evaluation, gradients = first_evaluation
     warnings = []
-    if still := unreached(objective, gradients):
+    by_hand = parameters_by_hand(experiment, objective)
+    if still := tuple(name for name in unreached(objective, gradients) if name not in by_hand):
         it_is = "it is" if len(still) == 1 else "they are"
         warnings.append(f"the loss does not depend on {', '.join(still)}: left as {it_is}")
         objective = _objective(experiment, objective.constants, objective.model, still=still)
@@ -193,15 +205,19 @@ def _copied(random: np.random.RandomState | None) -> np.random.RandomState | Non
 def _probe(experiment: Experiment, objective: Objective, data: Batch, context: InitialContext) -> Any:
     """Return the networks that formulas call, each built for the shape of its first call in one evaluation."""
     networks = experiment.model.networks_called()
-    built, functions = probe_networks(networks, seed=experiment.seed, precision=experiment.precision, context=context)
+    precision = experiment.precision
+    built, functions, weights = probe_networks(networks, seed=experiment.seed, precision=precision, context=context)
+    every = [entry for name, network in networks.items() for entry in entries(name, network)]
     state, setting = initial_state(experiment, objective, objective.model.initial)
+    by_hand = tuple(gradient_formulas(experiment).values())
     # One example is enough to see the shapes of the calls, unless a formula needs a whole batch.
     for count in (1, experiment.schedule.batch_size):
         try:
-            objective.probe(state.parameters, setting, head(data, count), functions)
+            objective.probe(state.parameters, setting, head(data, count), functions, weights, by_hand)
             break
         except EVALUATION_ERRORS:
-            if count != 1:
+            # Once all are built, the first evaluation with them shows what is wrong.
+            if count != 1 and len(built) < len(every):
                 raise
     for name, network in networks.items():
         if missing := [entry for entry in entries(name, network) if entry not in built]:

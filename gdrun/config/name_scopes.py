@@ -54,7 +54,7 @@ class ConfigNames:
         if self.inputs is None or self.parameters_in_formulas is None:
             return None
         target = (("target",) if self.has_target else ()) + (("example_weights",) if self.has_weights else ())
-        return (*self.constants, *self.inputs, *self.parameters_in_formulas, *MOMENT, *target)
+        return (*self.constants, *self.inputs, *self.parameters_in_formulas, *self.networks, *MOMENT, *target)
 
 
 @dataclass(frozen=True)

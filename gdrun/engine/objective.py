@@ -135,12 +135,20 @@ class Objective:
         setting: Setting,
         batch: Batch,
         functions: Mapping[str, Callable[..., Any]],
+        weights: Mapping[str, Callable[[Scope], Any]],
+        formulas: Sequence[Callable[[Scope], Any]] = (),
     ) -> None:
-        """Evaluate once with other functions in place of the model's networks, to see what they are called with."""
+        """Evaluate once with other functions and weights in place of the networks', to see what they are called with.
+
+        Args:
+            formulas: are evaluated beside the loss.
+        """
         call = replace(self.model.bind({}, inputs=tuple(batch.inputs), training=False), functions=functions)
         scope = self._scope(self.named(parameters, setting), setting, batch, _START, call)
+        scope.outputs = {**weights, **scope.outputs}
         call(scope)
-        scope.outputs["loss"](scope)
+        for formula in (scope.outputs["loss"], *formulas):
+            formula(scope)
 
     def _scope(
         self,
@@ -173,6 +181,7 @@ class Objective:
             definitions=self.definitions,
             functions={**self.functions, **call.functions},
             outputs={"loss": loss, **call.outputs, **call.alone},
+            joined=self.model.joined_names,
             ops=self.ops,
             draws=draws,
         )

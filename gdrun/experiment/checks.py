@@ -116,10 +116,10 @@ def _call_problems(use: Use, expression: Expression, functions: Mapping[str, Fun
             try:
                 if node.name in functions:
                     functions[node.name].pair(node)
-                elif node.keywords:
-                    raise FormulaError(
-                        f"{node.name} takes no keyword arguments", offset=node.offset, length=node.length
-                    )
+                elif unknown_keys := [key for key, _ in node.keywords if key != "weights"]:
+                    message = f"a network has no argument '{unknown_keys[0]}'"
+                    hint = f"{node.name}(x, weights=...) calls it with other weights, a vector"
+                    raise FormulaError(message, offset=node.offset, length=node.length, hint=hint)
             except FormulaError as error:
                 path, error.offset = expression.locate(error.offset or 0)
                 yield error.problem((*use.path, *path))

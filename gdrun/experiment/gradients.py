@@ -15,12 +15,13 @@ class Gradients(Section):
     tape."""
 
     of: Annotated[dict[str, Formula], Field(min_length=1)]
-    """Parameter -> the derivative of the loss by it, of the parameter's shape: a formula of parameters, inputs, target,
-    prediction, define, loss."""
+    """Parameter, layer or network -> the derivative of the loss by it, of its shape: a formula of parameters, inputs,
+    target, prediction, define, loss. A network or layer is one vector. For a player with its own objective `grad(its
+    objective, network)`."""
     use: bool = False
     """Train with them in place of the tape's; parameters that `of` leaves out keep the tape's."""
 
     def problems(self, names: Sequence[str]) -> Iterator[Problem]:
-        """Yield parameters that are not among `names`, all of the model's."""
+        """Yield parameters that are not among `names`, all of the model's, and its networks and layers."""
         for name in self.of:
             yield from unknown("parameter", name, names, ("gradients", "of", name))

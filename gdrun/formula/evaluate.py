@@ -9,16 +9,16 @@ from __future__ import annotations
 import copy
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from math import pi
+from math import pi, prod
 from typing import Any, Protocol
 from zlib import crc32
 
 import numpy as np
 
-from gdrun.errors import FormulaError
+from gdrun.errors import FormulaError, ShapeError
 from gdrun.suggest import did_you_mean
 
 from . import nodes, numpy_ops
@@ -80,10 +80,12 @@ class Scope:
     Args:
         values: by name; parameters of networks under dotted names ("net.dense1.kernel").
         definitions: `define:`, evaluated on demand; a value of the same name goes before.
-        functions: networks, called as function(scope, *arguments), which read their parameters from the scope; and
-            functions of `define:`.
+        functions: networks, called as function(scope, *arguments, weights=..., index=...), which read their parameters
+            from the scope; and functions of `define:`.
         outputs: what is computed from the other names, as function(scope), on demand: predictions and the loss. Where a
             derivative varies one of the other names, they are computed again.
+        joined: names of networks and layers -> the parameters that such a name, not called, joins to one vector. What
+            else has the name goes before.
         ops: numpy_ops.table(...) or tensorflow_ops.table(...).
         draws: TensorFlow only: integer tensor (2,), (seed, step); every draw of the config has its own stream of it.
         draw_shape: the shape of draws that give none; None is the shape of their parameters.
@@ -96,6 +98,7 @@ class Scope:
         definitions: Mapping[str, Definition] | None = None,
         functions: Mapping[str, Callable[..., Any] | FunctionDefinition] | None = None,
         outputs: Mapping[str, Callable[[Scope], Any]] | None = None,
+        joined: Mapping[str, Sequence[str]] | None = None,
         ops: Ops,
         draws: Any = None,
         draw_shape: tuple[int, ...] | None = None,
@@ -104,6 +107,7 @@ class Scope:
         self.definitions: Mapping[str, Definition] = definitions or {}
         self.functions: Mapping[str, Callable[..., Any] | FunctionDefinition] = functions or {}
         self.outputs: Mapping[str, Callable[[Scope], Any]] = outputs or {}
+        self.joined: Mapping[str, Sequence[str]] = joined or {}
         self.ops = ops
         self.draws = draws
         self.draw_shape = draw_shape
@@ -117,7 +121,8 @@ class Scope:
         self._open: set[str] = set()
 
     def __contains__(self, name: object) -> bool:
-        return name in self.values or name in self.definitions or name in self.outputs or name == "pi"
+        tables = (self.values, self.definitions, self.outputs, self.joined)
+        return any(name in table for table in tables) or name == "pi"
 
     def __getitem__(self, name: str) -> Any:
         """Return the value called `name`; a definition is evaluated now, unless it was before.
@@ -135,6 +140,10 @@ class Scope:
         if name in self.outputs:
             with self.opened(name):
                 self._memory[name] = value = self.ops.lift(self.outputs[name](self))
+            return value
+        if name in self.joined:
+            parts = tuple(self.ops.call("ravel", {"x": self[part]}) for part in self.joined[name])
+            self._memory[name] = value = self.ops.call("concat", {"values": parts})
             return value
         if name == "pi":
             return pi
@@ -163,9 +172,34 @@ class Scope:
     def child(self, overrides: Mapping[str, Any]) -> Scope:
         """Return a scope where the overridden names have other values; what depends on them is evaluated again."""
         given = {name: value for name, value in self.values.items() if name not in self.outputs}
-        scope = self._copy({**given, **overrides}, memory={})
+        for name, value in overrides.items():
+            given |= self.split(name, value) if self._joins(name) else {name: value}
+        scope = self._copy(given, memory={})
         scope.varied = True
         return scope
+
+    def _joins(self, name: str) -> bool:
+        return name in self.joined and not any(name in table for table in (self.values, self.definitions, self.outputs))
+
+    def split(self, name: str, vector: Any) -> dict[str, Any]:
+        """Return the parameters that `vector` holds, in the place of those that `name` joins.
+
+        Raises:
+            ShapeError: it is no vector of so many numbers.
+        """
+        if name not in self.joined:
+            raise ShapeError(f"{name} has no trained weights")
+        # Parameters have static shapes.
+        shapes = {part: tuple(length or 0 for length in self.ops.shape(self[part])) for part in self.joined[name]}
+        size = sum(map(prod, shapes.values()))
+        if self.ops.shape(vector) != (size,):
+            raise ShapeError(f"the weights of {name} are a vector of shape {(size,)}, not {self.ops.shape(vector)}")
+        parts, start = {}, 0
+        for part, shape in shapes.items():
+            end = start + prod(shape)
+            parts[part] = self.ops.call("reshape", {"x": self.ops.index(vector, (slice(start, end),)), "shape": shape})
+            start = end
+        return parts
 
     def adding(self, values: Mapping[str, Any]) -> Scope:
         """Return a scope with further values; what was defined before them stays as it was evaluated."""
@@ -354,11 +388,11 @@ class _Evaluator:
         function = self.scope.functions[node.name]
         if isinstance(function, FunctionDefinition):
             return self.defined(node, function)
-        if node.keywords:
-            raise self.error(node.keywords[0][1], f"{node.name} takes no keyword arguments")
         arguments = tuple(self.value(argument) for argument in node.arguments)
-        place = {} if node.index is None else {"index": self.index_item(node.index)}
-        return self.guard(node, node.name, lambda: function(self.scope, *arguments, **place), arguments)
+        options = {keyword: self.value(argument) for keyword, argument in node.keywords}
+        if node.index is not None:
+            options["index"] = self.index_item(node.index)
+        return self.guard(node, node.name, lambda: function(self.scope, *arguments, **options), arguments)
 
     def defined(self, node: nodes.NamedCallNode, function: FunctionDefinition) -> Any:
         """Evaluate a function's body with its arguments; its errors are placed in the body."""
@@ -530,7 +564,7 @@ def run_loop(name: str, loop: LoopDefinition, scope: Scope) -> Any:
         FormulaError: as `evaluate`, or if the condition is not one truth value.
     """
     for used in _names_behind(loop, scope) - {name, LOOP_COUNTER}:
-        if used in scope.definitions or used in scope.outputs:
+        if used in scope.definitions or used in scope.outputs or used in scope.joined:
             scope[used]  # once, outside the loop: a value traced inside a compiled loop could not be shared
     return _LoopRunner(name, loop, scope).run()
 

@@ -342,10 +342,9 @@ class _Converter:
 
     def call(self, node: ast.Call) -> FormulaNode:
         end = node.func.end_col_offset or 0
-        if isinstance(node.func, ast.Subscript) and isinstance(node.func.value, ast.Name) and not node.keywords:
-            arguments_ = tuple(self.convert(part) for part in node.args)
+        if isinstance(node.func, ast.Subscript) and isinstance(node.func.value, ast.Name):
             return nodes.NamedCallNode(
-                *self.place(node), node.func.value.id, arguments_, index=self.convert(node.func.slice)
+                *self.place(node), node.func.value.id, *self.given(node), index=self.convert(node.func.slice)
             )
         if not isinstance(node.func, ast.Name) or not self.text[end:].lstrip().startswith("("):
             if isinstance(node.func, ast.Attribute):
@@ -362,13 +361,16 @@ class _Converter:
         if row is None:
             ordinal = self.counts.calls
             self.counts.calls += 1
-            keywords = tuple((keyword.arg or "**", self.convert(keyword.value)) for keyword in node.keywords)
-            parts = tuple(self.convert(part) for part in node.args)
-            return nodes.NamedCallNode(offset, length, written, parts, keywords, ordinal)
+            return nodes.NamedCallNode(offset, length, written, *self.given(node), ordinal)
         arguments = self.bind(node, row, written)
         ordinal = self.counts.draws
         self.counts.draws += row.kind == "draw"
         return nodes.CallNode(offset, length, row.name, written, arguments, ordinal)
+
+    def given(self, node: ast.Call) -> tuple[tuple[FormulaNode, ...], tuple[tuple[str, FormulaNode], ...]]:
+        """Return the arguments of a call, and those with a name."""
+        keywords = tuple((keyword.arg or "**", self.convert(keyword.value)) for keyword in node.keywords)
+        return tuple(self.convert(part) for part in node.args), keywords
 
     def bind(self, node: ast.Call, row: Function, written: str) -> tuple[tuple[str, FormulaNode], ...]:
         """Pair arguments with parameters; refuse too many, too few, twice and unknown ones."""

@@ -30,7 +30,7 @@ class BoundModel:
     """Predictions, each a function of the scope: "prediction", or named outputs. The scope that it is called with has
     them as its `outputs`."""
     functions: Mapping[str, Callable[..., tf.Tensor]] = field(default_factory=dict)
-    """Networks that formulas may call, (scope, x) -> y."""
+    """Networks that formulas may call, (scope, x, weights=None) -> y."""
     updates: dict[str, tf.Tensor] = field(default_factory=dict)
 
     @property
@@ -54,6 +54,17 @@ class ModelFunction:
     """
 
     initial: Mapping[str, Initial]
+
+    @property
+    def joined_names(self) -> Mapping[str, tuple[str, ...]]:
+        """Networks, lists of them and layers -> the parameters below that are not set to stay, in order."""
+        joined: dict[str, tuple[str, ...]] = {}
+        for name, value in self.initial.items():
+            steps = name.split(".") if value.trainable else ()
+            for depth in range(1, len(steps)):
+                owner = ".".join(steps[:depth])
+                joined[owner] = (*joined.get(owner, ()), name)
+        return joined
 
     @property
     def state(self) -> Mapping[str, np.ndarray]:

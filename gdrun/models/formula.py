@@ -205,14 +205,15 @@ class FormulaFunction(ModelFunction):
         updates: dict[str, tf.Tensor] = {}
 
         def caller(name: str, network: KerasNetwork) -> Callable[..., tf.Tensor]:
-            def call(scope: Scope, *arguments: Any) -> tf.Tensor:
+            def call(scope: Scope, *arguments: Any, weights: Any = None) -> tf.Tensor:
                 prefix = f"{name}."
                 # A derivative repeats an evaluation with the same state; tensors made inside a loop cannot leave it.
                 again = scope.varied or bool(scope.rounds)
                 current = {key: state[prefix + key] for key in network.state}
                 if not again:
                     current = {key: updates.get(prefix + key, value) for key, value in current.items()}
-                values = {key: scope[prefix + key] for key in network.parameters}
+                others = {} if weights is None else scope.split(name, weights)
+                values = {key: others.get(prefix + key, scope[prefix + key]) for key in network.parameters}
                 output, new = call_with(
                     arguments,
                     lambda x: network.call(values, current, x, training=training),
@@ -240,7 +241,13 @@ class FormulaFunction(ModelFunction):
         return BoundModel(self.formulas, functions, updates)
 
     def _call_one_of(
-        self, names: Sequence[str], training: bool, scope: Scope, *arguments: Any, index: tf.Tensor
+        self,
+        names: Sequence[str],
+        training: bool,
+        scope: Scope,
+        *arguments: Any,
+        index: tf.Tensor,
+        weights: Any = None,
     ) -> tf.Tensor:
         """Call the network of a list at an index that only the run knows: with weights looked up among all of them."""
         import tensorflow as tf
@@ -259,6 +266,9 @@ class FormulaFunction(ModelFunction):
         values = {
             key: tf.gather(tf.stack([scope[f"{name}.{key}"] for name in names]), place) for key in first.parameters
         }
+        if weights is not None:
+            others = scope.split(names[0], weights)
+            values = {key: others.get(f"{names[0]}.{key}", value) for key, value in values.items()}
         return call_with(arguments, lambda x: first.call(values, {}, x, training=training), dtype=first.dtype)[0]
 
 
@@ -272,20 +282,20 @@ def _called(
         call_one_of: the same for an index that is a tensor; None: `name` is no list.
     """
 
-    def run(scope: Scope, *arguments: Any, index: Any = None) -> Any:
+    def run(scope: Scope, *arguments: Any, index: Any = None, **options: Any) -> Any:
         if call_one_of is None:
             if index is not None:
                 raise ShapeError(f"{name} is one network, not a list of them", hint=f"{name}(x), or give it a count")
-            return callers[0](scope, *arguments)
+            return callers[0](scope, *arguments, **options)
         if index is None:
             raise ShapeError(f"{name} is a list of {len(callers)} networks", hint=f"call one of them: {name}[0](x)")
         if isinstance(index, int):
             if not -len(callers) <= index < len(callers):
                 raise ShapeError(f"there is no {name}[{index}]", hint=f"it counts from 0 to {len(callers) - 1}")
-            return callers[index](scope, *arguments)
+            return callers[index](scope, *arguments, **options)
         if not hasattr(index, "dtype") or index.shape.num_elements() != 1:
             raise ShapeError(f"{name}[...] takes one whole number")
-        return call_one_of(scope, *arguments, index=index)
+        return call_one_of(scope, *arguments, index=index, **options)
 
     return run
 
@@ -305,8 +315,11 @@ def _filled(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def probe_networks(
     networks: Mapping[str, Network], *, seed: int, precision: str, context: InitialContext
-) -> tuple[dict[str, KerasNetwork], dict[str, Callable[..., Any]]]:
-    """Return an empty table of networks and functions that fill it: each is built for the shape of its first call."""
+) -> tuple[dict[str, KerasNetwork], dict[str, Callable[..., Any]], dict[str, Callable[[Scope], Any]]]:
+    """Return an empty table of networks and functions that fill it: each is built for the shape of its first call.
+
+    What comes third gives a network's weights as a vector; before it is built, a number stands for them.
+    """
     import tensorflow as tf
 
     from .keras_network import call_with
@@ -328,7 +341,16 @@ def probe_networks(
             state = {key: tf.constant(value) for key, value in net.state.items()}
             return net.call(values, state, x, training=False)
 
-        return lambda scope, *arguments: call_with(arguments, run, dtype=precision)[0]
+        return lambda scope, *arguments, weights=None: call_with(arguments, run, dtype=precision)[0]
+
+    def joined(names: Sequence[str]) -> Callable[[Scope], Any]:
+        def weights(scope: Scope) -> Any:
+            arrays = [value for name in names if name in built for value in built[name].parameters.values()]
+            return (
+                tf.concat([tf.constant(np.ravel(array)) for array in arrays], 0) if arrays else tf.zeros([], precision)
+            )
+
+        return weights
 
     functions: dict[str, Callable[..., Any]] = {}
     position = 0
@@ -336,10 +358,12 @@ def probe_networks(
         callers = [caller(position + k, entry, network) for k, entry in enumerate(entries(name, network))]
         position += len(callers)
         functions[name] = _called(name, callers, None if network.count is None else partial(_call_all, callers))
-    return built, functions
+    return built, functions, {name: joined(entries(name, network)) for name, network in networks.items()}
 
 
-def _call_all(callers: Sequence[Callable[..., Any]], scope: Scope, *arguments: Any, index: Any) -> Any:
+def _call_all(
+    callers: Sequence[Callable[..., Any]], scope: Scope, *arguments: Any, index: Any, weights: Any = None
+) -> Any:
     """Call every network, to build it, and return the output of the first."""
     first, *_ = [call(scope, *arguments) for call in callers]
     return first
