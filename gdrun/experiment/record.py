@@ -40,6 +40,8 @@ class Record(Section):
     """Write the parameters into each row; null: while they are ten numbers or fewer."""
     gradients: bool = False
     """Write the gradients into each row."""
+    norms: bool = False
+    """Write the Euclidean norms of the gradients and of the trained weights, layer by layer, into each row."""
     formulas: dict[Identifier, Formula] = Field(default_factory=dict)
     """Further columns, evaluated before update k + 1: of parameters, prediction, target, loss, ..."""
     after: dict[Identifier, Formula] = Field(default_factory=dict)

@@ -31,6 +31,7 @@ PICTURES: tuple[Picture[Any], ...] = (
     run_pictures.parameters_figure,
     trajectory.trajectory,
     run_pictures.gradient_norm_figure,
+    run_pictures.norms_figure,
     run_pictures.learning_rate_figure,
     model_pictures.run_fit,
     model_pictures.run_decisions,

@@ -13,7 +13,7 @@ from gdrun.rundir.run_info import Status
 from gdrun.rundir.seeds import FEWEST_SEEDS, Band, seed_groups
 from gdrun.text import plural, safe_text
 
-from .columns import PARAMETERS, components, few, metric_names, named_components, steps_of
+from .columns import GRADIENT_NORMS, PARAMETERS, WEIGHT_NORMS, components, few, metric_names, named_components, steps_of
 from .downsampling import evenly
 from .figure import Figure, FigureAxis, Mark, Scale, Series, SeriesStyle, numbers
 from .names import run_labels, title_of
@@ -125,6 +125,33 @@ def gradient_norm_figure(
     See `loss_figure`.
     """
     return _several(with_rows(runs), _column("gradient_norm"), "gradient norm", "gradient_norm", x, scale, band)
+
+
+@picture("norms", of="run", on_page=lambda run: any(name.startswith(GRADIENT_NORMS) for name in run.metrics))
+def norms_figure(run: Run, *, x: str = "step", scale: Scale | None = None) -> Figure:
+    """Return the norms of a run's gradients and weights over steps, layer by layer.
+
+    Of many layers a few are drawn, evenly from the first to the last, and a note says so.
+
+    Raises:
+        UsageError: the run recorded none.
+    """
+    columns = with_rows(run)[0].metrics
+    layers = [name.removeprefix(GRADIENT_NORMS) for name in columns if name.startswith(GRADIENT_NORMS)]
+    if not layers:
+        raise UsageError(f"{safe_text(run.id)} recorded no norms", hint="`record: {norms: true}` in the config does")
+    places, unit = steps_of(run, x)
+    drawn = [layers[index] for index in evenly(len(layers), len(LINES))]
+    series = []
+    for slot, layer in enumerate(drawn):
+        gradient, weights = columns[GRADIENT_NORMS + layer], columns[WEIGHT_NORMS + layer]
+        series.append(_line(run, places, gradient, f"{layer} gradient", slot=slot))
+        series.append(replace(_line(run, places, weights, f"{layer} weights", slot=slot), weight="faint"))
+    notes = [f"{len(drawn)} of {len(layers)} layers are drawn"] if len(drawn) < len(layers) else []
+    notes.append("pale: the norms of the weights")
+    return _finished(
+        run, "norms by layer", "Euclidean norm", unit, series, scale, _diverged(run, x, None), name="norms", notes=notes
+    )  # fmt: skip
 
 
 @picture("learning_rate", of="runs", on_page=_varies("learning_rate"))

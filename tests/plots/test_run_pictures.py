@@ -14,6 +14,7 @@ from gdrun.plots import (
     learning_rate_figure,
     loss_figure,
     metrics_figure,
+    norms_figure,
     parameters_figure,
     validation_figure,
 )
@@ -203,3 +204,26 @@ def test_a_run_that_stopped_keeps_its_loss_and_one_that_goes_on_ends_the_band(ma
     (series,) = loss_figure([*runs, seeded(make_run, 6, [4.0, 9.0], status="diverged")]).series
     assert series.label == "3 seeds, 1 diverged"
     assert series.y.tolist() == [4.0, 3.0, 2.0, 1.0]
+
+
+def test_norms_have_a_strong_line_for_gradients_and_a_pale_one_for_weights(make_run):
+    names = [f"dense{layer}" for layer in range(1, 13)]
+    rows = [
+        {"step": step, "loss": 1.0}
+        | {f"gradient_norms.{name}": 0.5**step for name in names}
+        | {f"weight_norms.{name}": 3.0 + step for name in names}
+        for step in range(4)
+    ]
+    figure = norms_figure(make_run(rows))
+    gradient, weights = figure.series[:2]
+    assert (gradient.label, gradient.weight, gradient.y.tolist()) == (
+        "dense1 gradient",
+        "strong",
+        [1, 0.5, 0.25, 0.125],
+    )
+    assert (weights.label, weights.weight, weights.y.tolist()) == ("dense1 weights", "faint", [3, 4, 5, 6])
+    assert "7 of 12 layers are drawn" in figure.notes
+    assert figure.series[-1].label == "dense12 weights"
+    with pytest.raises(UsageError, match="recorded no norms") as error:
+        norms_figure(make_run(descent()))
+    assert "norms: true" in str(error.value.hint)
