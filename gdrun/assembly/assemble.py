@@ -273,6 +273,7 @@ def _recorded(experiment: Experiment, state: TrainState) -> Recorded:
         parameters=few if section.parameters is None else section.parameters,
         gradients=section.gradients,
         state=section.state,
+        norms=section.norms,
         formulas={name: tensor_formula(text, ("record", "formulas", name)) for name, text in section.formulas.items()},
         after={name: tensor_formula(text, ("record", "after", name)) for name, text in section.after.items()},
     )

@@ -40,6 +40,20 @@ FilterOption = Annotated[
         "--filter", metavar="CONDITION", help="For example 'lr >= 0.1 and status == diverged'.", show_default=False
     ),
 ]
+Over = Annotated[
+    str | None,
+    typer.Option(
+        "--over", metavar="seed", show_default=False,
+        help="Sum up runs, and trials of sweeps, that differ in the seed alone.",
+    ),
+]  # fmt: skip
+BandOption = Annotated[
+    str,
+    typer.Option(
+        "--band", metavar="BAND", autocompletion=lambda: ["quartiles", "deviation"],
+        help="Over seeds: quartiles (median, middle half) or deviation (mean and standard deviation); in plot, none.",
+    ),
+]  # fmt: skip
 RunsDir = Annotated[
     Path | None,
     typer.Option(

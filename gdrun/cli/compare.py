@@ -3,35 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from gdrun.errors import UsageError
 from gdrun.rundir.comparing import compare
 from gdrun.rundir.run import load_run
+from gdrun.rundir.seeds import SAID, checked_band
 from gdrun.text import exact, short
 
 from . import terminal
-from .arguments import Json, RunsArgument, RunsDir
+from .arguments import BandOption, Json, Over, RunsArgument, RunsDir
 from .output import print_json
-from .tables import Cell, fitted, screen_width, short_ids, table
+from .tables import Cell, banded, fitted, screen_width, short_ids, table
 
 _LONGEST = 24
 """Characters of a value; longer ones are cut where the table would not fit."""
 
 
-def command(runs: RunsArgument, runs_dir: RunsDir = None, as_json: Json = False) -> None:
+def command(
+    runs: RunsArgument,
+    over: Over = None,
+    band: BandOption = "quartiles",
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> None:
     """Show runs side by side: status, steps, time, final and best values, and the settings that differ.
 
-    The best value of each line is marked with *.
+    The best value of each line is marked with *. With --over seed, a column is what differs in the seed alone: the
+    median and the middle half, how many seeds there are, and how many diverged.
     """
+    checked = checked_band(band)
     compared = {str(run.directory.absolute()): run for run in (load_run(reference, runs_dir) for reference in runs)}
-    if len(compared) < 2:
+    if len(compared) < 2 and not (over and all(run.is_sweep for run in compared.values())):
         raise UsageError("name two runs or more", hint="gdrun show RUN shows one")
-    facts = compare(list(compared.values()))
+    facts = compare(list(compared.values()), over=over, band=checked)
     if as_json:
         return print_json(facts)
     if not facts["settings"]:
-        terminal.message("no setting differs")
-    rows = [(row["name"], [short(value) for value in row["values"]], row["best"]) for row in facts["results"]]
+        terminal.message("no setting differs" if over is None else "no setting but the seed differs")
+    if over is not None:
+        middle, spread = SAID[checked]
+        terminal.message(f"over seeds: {middle} ({spread})")
+    rows = [(row["name"], _texts(row), row["best"]) for row in facts["results"]]
     rows += [
         (row["name"], ["-" if value is None else exact(value) for value in row["values"]], None)
         for row in facts["settings"]
@@ -39,6 +52,13 @@ def command(runs: RunsArgument, runs_dir: RunsDir = None, as_json: Json = False)
     for number, block in enumerate(_blocks(short_ids(facts["runs"]), rows, screen_width())):
         terminal.data(*([""] if number else []), *block)
     return None
+
+
+def _texts(row: dict[str, Any]) -> list[str]:
+    if "low" not in row:
+        return [short(value) for value in row["values"]]
+    parts = zip(row["values"], row["low"], row["high"], strict=True)
+    return [banded(*part) for part in parts]
 
 
 def _blocks(

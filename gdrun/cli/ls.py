@@ -9,17 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
+from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.rundir.comparing import compare
 from gdrun.rundir.layout import run_names
 from gdrun.rundir.listing import check_names, select
 from gdrun.rundir.roots import readable_root
 from gdrun.rundir.run import Run
+from gdrun.rundir.seeds import SAID, SEED, Band, checked_band, is_seed
 from gdrun.rundir.settings import differing, labels
 from gdrun.rundir.strict_json import dumps
 from gdrun.text import exact, human_age, human_seconds, plural, short
 
 from . import terminal
-from .arguments import FilterOption, Json, RunsDir
-from .tables import Cell, screen_width, short_ids, status_cell, table, text_of
+from .arguments import BandOption, FilterOption, Json, Over, RunsDir
+from .output import print_json
+from .tables import Cell, banded, screen_width, short_ids, status_cell, table, text_of
 
 SCREENFUL = 50
 """Rows that a terminal gets without being asked for more."""
@@ -51,6 +55,8 @@ def command(
             help=f"At most N runs; 0 is all (default: {SCREENFUL} on a terminal, else all).",
         ),
     ] = None,
+    over: Over = None,
+    band: BandOption = "quartiles",
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
@@ -58,18 +64,23 @@ def command(
 
     A filter compares settings (lr, optimizer.momentum, seed), results (loss, validation_loss, steps, seconds, age) and
     facts (name, status, kind, device) with ==, !=, <, <=, >, >=, in (..), combined by and, or, not. Runs that were
-    killed are `lost`.
+    killed are `lost`. With --over seed, runs (and trials of sweeps) that differ in the seed alone are one row.
     """
+    checked = checked_band(band)
     root = readable_root(runs_dir)
     now = datetime.now(UTC)
+    if over is not None and columns:
+        raise UsageError("--over sums up all columns, --columns chooses some: one of them")
     most = limit or None
-    if limit is None and not as_json and terminal.is_terminal("stdout"):
+    if limit is None and not as_json and over is None and terminal.is_terminal("stdout"):
         most = SCREENFUL
     listed, total = _listed(root, condition, sort, most, now)
     names = _names(columns) if columns else []
     if names and (listed or as_json):
         check_names(listed, names)
-    if as_json:
+    if over is not None and listed:
+        _over_seeds([run for run in listed if not run.problem], over, checked, as_json=as_json)
+    elif as_json:
         _print_json(root, listed, total, names, now)
     elif listed:
         terminal.data(*(_chosen_columns(listed, names, now) if names else default_table(listed, now=now)))
@@ -81,6 +92,31 @@ def command(
         terminal.message(f"{plural(total, 'run')} in {root}, none shown")
     else:
         terminal.message(f"no runs in {root}; `gdrun train CONFIG` makes one")
+
+
+def _over_seeds(runs: Sequence[Run], over: str, band: Band, *, as_json: bool) -> None:
+    """Print a row for each group of runs and trials that differ in the seed alone."""
+    facts = compare(runs, over=over, band=band)
+    if as_json:
+        return print_json(facts)
+    results = {row["name"]: row for row in facts["results"]}
+    counts = zip(*(results[name]["values"] for name in ("seeds", "diverged")), strict=True)
+    losses = results.get("loss")
+    settings = facts["settings"]
+    names = labels([row["name"] for row in settings], {path for run in runs for path in run.settings})
+    rows = []
+    for index, (first, (seeds, diverged)) in enumerate(zip(short_ids(facts["runs"]), counts, strict=True)):
+        loss = banded(*(losses[key][index] for key in ("values", "low", "high"))) if losses else ""
+        words = [
+            f"{names[row['name']]}={short(row['values'][index])}"
+            for row in settings
+            if row["values"][index] is not None
+        ]
+        others = f" and {seeds - 1} more" if seeds > 1 else ""
+        rows.append([f"{first}{others}", str(seeds), str(diverged), loss, " ".join(words)])
+    titles = ["runs", "seeds", "diverged", f"loss, {SAID[band][0]} ({SAID[band][1]})", "differs"]
+    terminal.data(*table(rows, titles, right=[1, 2], flexible=4, width=screen_width()))
+    return None
 
 
 def _listed(
@@ -169,7 +205,18 @@ def _sweep_words(run: Run) -> str:
     if isinstance(axes, list):
         keys = [str(axis.get("key", "?")) for axis in axes if isinstance(axis, dict)]
         words += f" over {', '.join(labels(keys, keys).values())}"
+        words += _over_seed_alone(run) if len(keys) == 1 and is_seed(keys[0]) else ""
     return words + (f" ({trials['diverged']} diverged)" if trials.get("diverged") else "")
+
+
+def _over_seed_alone(run: Run) -> str:
+    """Return ": loss 0.12 (0.1 to 0.15)", the median and the middle half over a sweep's seeds; "" without a result."""
+    try:
+        facts = compare([run], over=SEED)
+    except RunDirectoryError:
+        return ""
+    loss = next((row for row in facts["results"] if row["name"] == "loss"), None)
+    return "" if loss is None else f": loss {banded(*(loss[key][0] for key in ('values', 'low', 'high')))}"
 
 
 def _names(columns: str) -> list[str]:

@@ -29,9 +29,10 @@ from gdrun.plots.rendering import (
 )
 from gdrun.rundir.files import replacing
 from gdrun.rundir.run import Run, load_run
+from gdrun.rundir.seeds import checked_band
 
 from . import session, terminal
-from .arguments import Device, Json, Plugins, RunsDir
+from .arguments import BandOption, Device, Json, Plugins, RunsDir
 from .completion import complete_runs
 from .output import print_json, write_file
 
@@ -95,6 +96,7 @@ def command(
     ] = None,
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="Instead of its own.", show_default=False)] = None,
     size: Size = None,
+    band: BandOption = "quartiles",
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="start|end|STEP", help="Where a spectrum is taken.", show_default=False),
@@ -131,6 +133,7 @@ def command(
     loaded = [load_run(name, runs_dir) for name in runs or ["latest"]]
     options: dict[str, Any] = {
         "kind": kind, "x": x, "scale": _scale(log), "x_scale": _scale(log_x), "title": title, "device": device,
+        "band": None if band == "none" else checked_band(band, "none"),
         "plugins": session.load_plugins(plugins), "columns": [name.strip() for name in _split(columns)],
     }  # fmt: skip
     with _computing(kind):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from gdrun.text import safe_text
+from gdrun.text import safe_text, short
 
 from . import terminal
 from .terminal import Line
@@ -47,8 +47,18 @@ def short_ids(ids: Sequence[str]) -> list[str]:
     """Return the ends of run ids, "pi-7f3a", where they tell them apart; references may be written so."""
     from gdrun.rundir.layout import is_run_id, name_in
 
-    short = [f"{name_in(run_id)}-{run_id[-4:]}" if is_run_id(run_id) else run_id for run_id in ids]
+    parts = [each.partition(":") for each in ids]  # of a trial: the sweep's id, a colon, its number
+    short = [
+        f"{name_in(run_id)}-{run_id[-4:]}{colon}{trial}" if is_run_id(run_id) else f"{run_id}{colon}{trial}"
+        for run_id, colon, trial in parts
+    ]
     return short if len(set(short)) == len(ids) else list(ids)
+
+
+def banded(middle: float | None, low: float | None, high: float | None) -> str:
+    """Return "0.12 (0.1 to 0.15)", the middle alone where the band is no wider."""
+    same = low == high or low is None or high is None
+    return short(middle) if same else f"{short(middle, 4)} ({short(low, 3)} to {short(high, 3)})"
 
 
 def fitted(text: str, width: int) -> str:

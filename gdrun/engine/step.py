@@ -72,6 +72,8 @@ class Recorded:
     gradients: bool = False
     state: bool = False
     """The optimizer's state."""
+    norms: bool = False
+    """Of gradients and weights, layer by layer."""
     formulas: Mapping[str, Callable[..., tf.Tensor]] = field(default_factory=dict)
     """Name -> (scope) -> value, before the update that comes next."""
     after: Mapping[str, Callable[..., tf.Tensor]] = field(default_factory=dict)
@@ -133,7 +135,13 @@ class Step:
     def update_evaluates_rows(self) -> bool:
         """True where an update evaluates all that a row needs of an evaluation, and no rule needs it before."""
         recorded, rules = self.recorded, [rule for rule in (self.patience, self.plateau) if rule is not None]
-        more = recorded.formulas or recorded.after or recorded.gradients or _loss_scale(self.optimizer) is not None
+        more = (
+            recorded.formulas
+            or recorded.after
+            or recorded.gradients
+            or recorded.norms
+            or _loss_scale(self.optimizer) is not None
+        )
         return not more and all(rule.metric != "loss" for rule in rules)
 
     def _advance(
@@ -191,6 +199,10 @@ class Step:
         record |= self._observe_evaluation(state, setting, moment, evaluation, gradients, reason)
         if self.recorded.gradients:
             record["gradients"] = dict(zip(self.objective.trainable_names, gradients, strict=True))
+        if self.recorded.norms:
+            names, weights = self.objective.trainable_names, self.objective.named(state.parameters, setting)
+            record["gradient_norms"] = layer_norms(names, gradients)
+            record["weight_norms"] = layer_norms(names, [weights[name] for name in names])
         scope = evaluation.scope.adding(
             {
                 "loss": evaluation.loss,
@@ -351,6 +363,17 @@ def all_finite(values: Sequence[tf.Tensor]) -> tf.Tensor:
     for part in parts[1:]:
         result = tf.logical_and(result, part)
     return result
+
+
+def layer_norms(names: Sequence[str], values: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Return layer -> Euclidean norm of its parameters' values: dense1 for dense1.kernel and dense1.bias.
+
+    A parameter whose name has no dot is a layer of its own.
+    """
+    layers: dict[str, list[tf.Tensor]] = {}
+    for name, value in zip(names, values, strict=True):
+        layers.setdefault(name.rpartition(".")[0] or name, []).append(value)
+    return {layer: gradient_norm(parts) for layer, parts in layers.items()}
 
 
 def gradient_norm(gradients: Sequence[tf.Tensor]) -> tf.Tensor:

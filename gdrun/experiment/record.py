@@ -42,6 +42,8 @@ class Record(Section):
     """Write the gradients into each row."""
     state: bool = False
     """Write the optimizer's state into each row: momenta, moments, the state of an update rule."""
+    norms: bool = False
+    """Write the Euclidean norms of the gradients and of the trained weights, layer by layer, into each row."""
     formulas: dict[Identifier, Formula] = Field(default_factory=dict)
     """Further columns, evaluated before update k + 1: of parameters, prediction, target, loss, ..."""
     after: dict[Identifier, Formula] = Field(default_factory=dict)

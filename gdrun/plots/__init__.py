@@ -29,6 +29,7 @@ from .run_pictures import gradient_norm_figure as gradient_norm_figure
 from .run_pictures import learning_rate_figure as learning_rate_figure
 from .run_pictures import loss_figure as loss_figure
 from .run_pictures import metrics_figure as metrics_figure
+from .run_pictures import norms_figure as norms_figure
 from .run_pictures import parameters_figure as parameters_figure
 from .run_pictures import validation_figure as validation_figure
 from .sweep_pictures import curves_figure as curves_figure

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gdrun.config.plugins import PluginSources
 from gdrun.errors import UsageError
 from gdrun.rundir.run import Run, load_run
+from gdrun.rundir.seeds import Band
 from gdrun.suggest import did_you_mean, listed
 from gdrun.text import plural, safe_text
 
@@ -30,6 +31,7 @@ PICTURES: tuple[Picture[Any], ...] = (
     run_pictures.parameters_figure,
     trajectory.trajectory,
     run_pictures.gradient_norm_figure,
+    run_pictures.norms_figure,
     run_pictures.learning_rate_figure,
     model_pictures.run_fit,
     model_pictures.run_decisions,
@@ -63,6 +65,7 @@ def plot(
     x_scale: Scale | None = None,
     columns: Sequence[str] = (),
     title: str | None = None,
+    band: Band | None = "quartiles",
     at: str | None = None,
     device: str | None = None,
     plugins: PluginSources = (),
@@ -80,6 +83,8 @@ def plot(
         x_scale: of the x axis; None chooses.
         columns: of a run, what to show; of a sweep, the axis of a sensitivity, or the two of a heat map.
         title: instead of the picture's own.
+        band: where three runs or trials or more differ in the seed alone, a line with a band: the median and the middle
+            half ("quartiles"), mean and standard deviation ("deviation"); None: a line each.
         at: of a fit, decisions, a spectrum: "start", "end" (the default), or a step whose parameters were recorded.
         device, plugins: where something is computed: as in `gdrun.train`.
     Raises:
@@ -90,7 +95,7 @@ def plot(
     if at is not None and (kind not in KINDS or "at" not in KINDS[kind].options):
         kinds = listed([name for name, picture in KINDS.items() if "at" in picture.options], 9)
         raise UsageError(f"--at chooses the step of a picture that is computed at one: {kinds}", hint="--kind KIND")
-    return _chosen_picture(runs, kind, x, scale, x_scale, columns, title, device, plugins).at(at)
+    return _chosen_picture(runs, kind, x, scale, x_scale, columns, title, band, device, plugins).at(at)
 
 
 def animate(
@@ -102,6 +107,7 @@ def animate(
     x_scale: Scale | None = None,
     columns: Sequence[str] = (),
     title: str | None = None,
+    band: Band | None = "quartiles",
     device: str | None = None,
     plugins: PluginSources = (),
     seconds: float = SECONDS,
@@ -118,7 +124,7 @@ def animate(
         UsageError: the run recorded no parameters, or the picture has no steps; else as `plot`.
     """
     num_frames = max(min(round(seconds * fps), MOST_FRAMES), 2)
-    chosen = _chosen_picture(runs, kind, x, scale, x_scale, columns, title, device, plugins)
+    chosen = _chosen_picture(runs, kind, x, scale, x_scale, columns, title, band, device, plugins)
     if "at" not in chosen.picture.options:
         return revealed(chosen.at(None), num_frames, seconds)
     from gdrun.analysis.evaluation_point import recorded_steps
@@ -167,6 +173,7 @@ def _chosen_picture(
     x_scale: Scale | None,
     columns: Sequence[str],
     title: str | None,
+    band: Band | None,
     device: str | None,
     plugins: PluginSources,
 ) -> _ChosenPicture:
@@ -196,7 +203,7 @@ def _chosen_picture(
     else:
         picture = KINDS[kind] if kind is not None else _default(subject, columns)
         _check_fit(picture, loaded, is_sweep, columns)
-    options = {"x": x, "scale": scale, "columns": columns}
+    options = {"x": x, "scale": scale, "columns": columns, "band": band}
     return _ChosenPicture(loaded, picture, loaded[0] if picture.of == "run" else subject, options, load, x_scale, title)
 
 

@@ -19,6 +19,7 @@ from .figure import numbers
 
 PARAMETERS = "parameters."
 GRADIENTS = "gradients."
+GRADIENT_NORMS, WEIGHT_NORMS = "gradient_norms.", "weight_norms."
 
 _KNOWN = ("step", "epoch", "loss", "loss_before", "loss_epoch", "gradient_norm", "learning_rate", "validation_loss")
 _COMPONENT = re.compile(r"(.+?)(?:\[([\d, ]+)\])?(?:\.(re|im))?")
@@ -94,8 +95,8 @@ def few(groups: Sequence[Sequence[Component]], most: int) -> list[Component]:
 
 
 def metric_names(run: Run) -> list[str]:
-    """Return the columns that are metrics or formulas: neither losses nor parameters nor gradients."""
-    special = (PARAMETERS, GRADIENTS)
+    """Return the columns that are metrics or formulas: neither losses nor parameters, gradients and their norms."""
+    special = (PARAMETERS, GRADIENTS, GRADIENT_NORMS, WEIGHT_NORMS)
     return [name for name in run.metrics if name not in _KNOWN and not name.startswith(special)]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from gdrun.rundir import settings as run_settings
 from gdrun.rundir.run import Run
+from gdrun.rundir.seeds import without_seed
 
 from .scales import number_text
 
@@ -27,15 +28,18 @@ def title_of(run: Run, subject: str) -> str:
     return f"{name_of(run)}: {subject}"
 
 
-def run_labels(runs: Sequence[Run]) -> list[str]:
-    """Return a label for each run: "lr 0.1", or its name, or its id; all of them different.
+def run_labels(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """Return a label for each run, or group of runs that differ in the seed alone: "lr 0.1", or its name, or its id.
 
-    Runs whose configs cannot be read, differ in nothing, or in too much, are called by their names.
+    All are different. Runs whose configs cannot be read, differ in nothing, or in too much, are called by their names.
     """
+    runs = [group[0] for group in groups]
     if len(runs) < 2:
         return [""] * len(runs)
     names = [name_of(run) for run in runs]
-    by_settings = _by_settings([run.settings for run in runs])
+    by_settings = _by_settings(
+        [group[0].settings if len(group) == 1 else without_seed(group[0].settings) for group in groups]
+    )
     labels = [text or name for text, name in zip(by_settings, names, strict=True)] if by_settings else names
     return [
         f"{text} ({run.id[-4:]})" if labels.count(text) > 1 else text for text, run in zip(labels, runs, strict=True)

@@ -9,15 +9,18 @@ import numpy as np
 
 from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
+from gdrun.rundir.seeds import FEWEST_SEEDS, Band, seed_groups
 from gdrun.text import plural, safe_text
 
-from .columns import PARAMETERS, components, few, metric_names, named_components, steps_of
+from .columns import GRADIENT_NORMS, PARAMETERS, WEIGHT_NORMS, components, few, metric_names, named_components, steps_of
 from .downsampling import evenly
 from .figure import Figure, FigureAxis, Mark, Scale, Series, SeriesStyle, numbers
 from .names import run_labels, title_of
 from .palette import LINES
 from .picture import always, only_column, picture
 from .scales import natural_scale, number_text
+from .seed_bands import band_series, seeds_note
 
 FEW_POINTS = 30
 """Lines through so few points show the points."""
@@ -26,7 +29,9 @@ MOST_MARKS = 40
 
 
 @picture("loss", of="runs", default=always, on_page=always)
-def loss_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None) -> Figure:
+def loss_figure(
+    runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None, band: Band | None = "quartiles"
+) -> Figure:
     """Return the loss over steps: of one run with its validation loss, of several runs a line each.
 
     With several steps an epoch, the loss of single batches stays in the background behind the mean over each epoch.
@@ -35,12 +40,14 @@ def loss_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | No
         runs: one or several; those without rows are left out.
         x: "step" or "epoch".
         scale: of the loss; None is logarithmic where it is positive and spans more than two decades.
+        band: where three runs or more differ in the seed alone: the median and the middle half ("quartiles"), mean and
+            standard deviation ("deviation"), or None: a line each.
     Raises:
         UsageError: there is nothing to draw.
     """
     shown = with_rows(runs)
     if len(shown) > 1:
-        return _several(shown, _best_loss, "loss", "loss", x, scale)
+        return _several(shown, _best_loss, "loss", "loss", x, scale, band)
     run = shown[0]
     places, unit = steps_of(run, x)
     if _has_epochs(run):
@@ -67,16 +74,20 @@ def _varies(column: str) -> Callable[[Run], bool]:
 
 
 @picture("validation", of="runs")
-def validation_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None) -> Figure:
+def validation_figure(
+    runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None, band: Band | None = "quartiles"
+) -> Figure:
     """Return the validation loss over steps, a line a run.
 
     See `loss_figure`.
     """
-    return _several(with_rows(runs), _column("validation_loss"), "validation loss", "validation", x, scale)
+    return _several(with_rows(runs), _column("validation_loss"), "validation loss", "validation", x, scale, band)
 
 
 @picture("metrics", of="runs", on_page=lambda run: bool(metric_names(run)))
-def metrics_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None) -> Figure:
+def metrics_figure(
+    runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None, band: Band | None = "quartiles"
+) -> Figure:
     """Return all metrics and recorded formulas of one run, or the first metric of several.
 
     See `loss_figure`.
@@ -86,7 +97,7 @@ def metrics_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale |
     if not names:
         raise UsageError(f"{safe_text(shown[0].id)} recorded no metrics", hint=_has(shown[0]))
     if len(shown) > 1:
-        return _several(shown, _column(names[0]), names[0], "metrics", x, scale)
+        return _several(shown, _column(names[0]), names[0], "metrics", x, scale, band)
     return _columns(shown[0], names, x, scale, name="metrics", title="metrics")
 
 
@@ -106,26 +117,62 @@ def parameters_figure(run: Run, *, x: str = "step", scale: Scale | None = None) 
 
 
 @picture("gradient_norm", of="runs", on_page=_varies("gradient_norm"))
-def gradient_norm_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None) -> Figure:
+def gradient_norm_figure(
+    runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None, band: Band | None = "quartiles"
+) -> Figure:
     """Return the gradient's norm over steps, a line a run.
 
     See `loss_figure`.
     """
-    return _several(with_rows(runs), _column("gradient_norm"), "gradient norm", "gradient_norm", x, scale)
+    return _several(with_rows(runs), _column("gradient_norm"), "gradient norm", "gradient_norm", x, scale, band)
+
+
+@picture("norms", of="run", on_page=lambda run: any(name.startswith(GRADIENT_NORMS) for name in run.metrics))
+def norms_figure(run: Run, *, x: str = "step", scale: Scale | None = None) -> Figure:
+    """Return the norms of a run's gradients and weights over steps, layer by layer.
+
+    Of many layers a few are drawn, evenly from the first to the last, and a note says so.
+
+    Raises:
+        UsageError: the run recorded none.
+    """
+    columns = with_rows(run)[0].metrics
+    layers = [name.removeprefix(GRADIENT_NORMS) for name in columns if name.startswith(GRADIENT_NORMS)]
+    if not layers:
+        raise UsageError(f"{safe_text(run.id)} recorded no norms", hint="`record: {norms: true}` in the config does")
+    places, unit = steps_of(run, x)
+    drawn = [layers[index] for index in evenly(len(layers), len(LINES))]
+    series = []
+    for slot, layer in enumerate(drawn):
+        gradient, weights = columns[GRADIENT_NORMS + layer], columns[WEIGHT_NORMS + layer]
+        series.append(_line(run, places, gradient, f"{layer} gradient", slot=slot))
+        series.append(replace(_line(run, places, weights, f"{layer} weights", slot=slot), weight="faint"))
+    notes = [f"{len(drawn)} of {len(layers)} layers are drawn"] if len(drawn) < len(layers) else []
+    notes.append("pale: the norms of the weights")
+    return _finished(
+        run, "norms by layer", "Euclidean norm", unit, series, scale, _diverged(run, x, None), name="norms", notes=notes
+    )  # fmt: skip
 
 
 @picture("learning_rate", of="runs", on_page=_varies("learning_rate"))
-def learning_rate_figure(runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None) -> Figure:
+def learning_rate_figure(
+    runs: Run | Sequence[Run], *, x: str = "step", scale: Scale | None = None, band: Band | None = "quartiles"
+) -> Figure:
     """Return the learning rate over steps, a line a run.
 
     See `loss_figure`.
     """
-    return _several(with_rows(runs), _column("learning_rate"), "learning rate", "learning_rate", x, scale)
+    return _several(with_rows(runs), _column("learning_rate"), "learning rate", "learning_rate", x, scale, band)
 
 
 @picture("columns", of="runs")
 def columns_figure(
-    runs: Run | Sequence[Run], columns: Sequence[str], *, x: str = "step", scale: Scale | None = None
+    runs: Run | Sequence[Run],
+    columns: Sequence[str],
+    *,
+    x: str = "step",
+    scale: Scale | None = None,
+    band: Band | None = "quartiles",
 ) -> Figure:
     """Return any recorded columns of a run over steps, a line for each number in them; of several runs one column.
 
@@ -138,7 +185,7 @@ def columns_figure(
     if isinstance(runs, Sequence) and len(runs) > 1:
         column = only_column(columns, "of several runs") or ""
         return _several(
-            with_rows(runs), lambda run: named_components(run, [column])[0].values, column, "columns", x, scale
+            with_rows(runs), lambda run: named_components(run, [column])[0].values, column, "columns", x, scale, band
         )
     (run,) = with_rows(runs)
     return _columns(run, columns, x, scale, name="columns", title=", ".join(columns))
@@ -226,22 +273,62 @@ def _has(run: Run) -> str:
 
 
 def _several(
-    runs: Sequence[Run], values: Callable[[Run], np.ndarray], label: str, name: str, x: str, scale: Scale | None
+    runs: Sequence[Run],
+    values: Callable[[Run], np.ndarray],
+    label: str,
+    name: str,
+    x: str,
+    scale: Scale | None,
+    band: Band | None = None,
 ) -> Figure:
-    """Return a picture with a line a run."""
+    """Return a picture with a line a run, or with a band for three or more that differ in the seed alone."""
     unit = x
     series: list[Series] = []
     marks: list[Mark] = []
-    for slot, (run, text) in enumerate(zip(runs, run_labels(runs), strict=True)):
-        places, unit = steps_of(run, x)
-        series.append(_line(run, places, values(run), text, slot=slot))
-        marks += _diverged(run, x, slot)
-    figure = _finished(runs[0], label, label, unit, series, scale, marks, name=name)
+    notes: list[str] = []
+    groups = _over_seeds(runs) if band is not None else [[run] for run in runs]
+    for slot, (members, text) in enumerate(zip(groups, run_labels(groups), strict=True)):
+        for run in members:
+            marks += _diverged(run, x, slot)
+        if band is None or len(members) == 1:
+            places, unit = steps_of(members[0], x)
+            series.append(_line(members[0], places, values(members[0]), text, slot=slot))
+            continue
+        unit = steps_of(members[0], x)[1]
+        steps, curves = _aligned(members, values)
+        line = band_series(
+            steps, curves, label.replace(" ", "_"), band, label=text, slot=slot,
+            diverged=[run.status is Status.DIVERGED for run in members],
+            ended=[run.status in (Status.COMPLETED, Status.STOPPED) for run in members],
+        )  # fmt: skip
+        longest = max(members, key=lambda run: int(run.table.steps[-1]))
+        series.append(replace(line, x=np.interp(line.x, longest.table.steps, steps_of(longest, x)[0])))
+        notes = [seeds_note(band, max(map(len, groups)))]
+    figure = _finished(runs[0], label, label, unit, series, scale, marks, name=name, notes=notes)
     if len(runs) == 1:
         return figure
     alike = len({"" if run.problem else run.info.name for run in runs}) == 1
     title = figure.title if alike else f"{label} of {plural(len(runs), 'run')}"
     return replace(figure, title=title, subtitle=f"{len(runs)} runs" if alike else "", graded=len(runs) > len(LINES))
+
+
+def _over_seeds(runs: Sequence[Run]) -> list[list[Run]]:
+    """Return the runs in groups that differ in the seed alone, where such a group has enough for a band."""
+    settings = [run.settings for run in runs]
+    groups = seed_groups(settings)
+    if sum(map(len, groups)) < len(runs):  # some are equal, so each is shown
+        return [[run] for run in runs]
+    parts = [[group] if len(group) >= FEWEST_SEEDS else [[place] for place in group] for group in groups]
+    return [[runs[place] for place in places] for part in parts for places in part]
+
+
+def _aligned(runs: Sequence[Run], values: Callable[[Run], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return (all steps that any of the runs recorded (R,), their values there (n, R), nan where one has none)."""
+    steps = np.unique(np.concatenate([run.table.steps for run in runs]))
+    curves = np.full((len(runs), len(steps)), np.nan)
+    for curve, run in zip(curves, runs, strict=True):
+        curve[np.searchsorted(steps, run.table.steps)] = numbers(values(run))
+    return steps, curves
 
 
 def _diverged(run: Run, x: str, slot: int | None) -> tuple[Mark, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from gdrun.errors import ResourceError, UsageError
 from gdrun.rundir.run import Run
+from gdrun.rundir.seeds import FEWEST_SEEDS, Band, is_seed, spread
 from gdrun.text import plural, safe_text
 
 from .downsampling import evenly
@@ -21,6 +22,7 @@ from .palette import LINES
 from .picture import always, only_column, picture
 from .run_pictures import FEW_POINTS
 from .scales import limits_of, loss_scale, natural_scale, number_text, position, sampling_scale, spacing_scale
+from .seed_bands import band_series, seeds_note
 from .trial_columns import (
     BEYOND_START,
     Levels,
@@ -28,7 +30,6 @@ from .trial_columns import (
     counts,
     groups,
     is_rate,
-    is_seed,
     levels_of,
     metric_label,
     named_axis,
@@ -47,11 +48,16 @@ MOST_CROSSES = 60
 
 @picture("sensitivity", of="sweep", default=always, on_page=always)
 def sensitivity_figure(
-    sweep: Run, *, columns: Sequence[str] = (), metric: str | None = None, scale: Scale | None = None
+    sweep: Run,
+    *,
+    columns: Sequence[str] = (),
+    metric: str | None = None,
+    scale: Scale | None = None,
+    band: Band | None = "quartiles",
 ) -> Figure:
     """Return the trials' results over one axis: the final loss against the learning rate.
 
-    One line for each combination of the other settings; seeds are summed up as median and band. Diverged trials are
+    One line for each combination of the other settings; seeds are summed up as a middle and a band. Diverged trials are
     crosses at the upper edge. Where all trials from some rate on diverged, the stretch is shaded; it begins half way
     between the last rate that did not and the first that did. The edge that was predicted is a vertical line.
 
@@ -59,6 +65,8 @@ def sensitivity_figure(
         columns: the axis; default: the learning rate, else the first numeric one.
         metric: a column of the table; default: that by which the sweep ranks.
         scale: of the metric; None is logarithmic where it is positive and spans more than two decades.
+        band: over seeds: the median and the middle half ("quartiles"), mean and standard deviation ("deviation"), or
+            None: each seed has its line.
     Raises:
         UsageError: there are no trials, or no such axis or column.
     """
@@ -69,9 +77,9 @@ def sensitivity_figure(
     key = named_axis(sweep, trials, name) if name is not None else next(iter(numeric or trials.axes), None)
     if key is None or not trials.is_numeric(key):
         return _choices(sweep, trials, key, scale)
-    seeds = [other for other in trials.axes if is_seed(other) and other != key]
+    seeds = [other for other in trials.axes if is_seed(other) and other != key and band is not None]
     others = [other for other in trials.axes if other != key and other not in seeds]
-    lines = [_line_of(trials, key, members, label) for label, members in groups(trials, others)]
+    lines = [_line_of(trials, key, members, label, band or "quartiles") for label, members in groups(trials, others)]
     x = trials.column(key)
     x_scale = spacing_scale(x)
     many = len(lines) > len(LINES)
@@ -81,7 +89,7 @@ def sensitivity_figure(
         for x in line.diverged[evenly(len(line.diverged), MOST_CROSSES)]
     ]
     label = trials.axis_label(key)
-    seeds_note = f"line: the median of {max(line.seeds for line in lines)} seeds; band: the middle half of them"
+    note = seeds_note(band or "quartiles", max(line.seeds for line in lines))
     figure = Figure(
         title_of(sweep, f"{metric_label(trials)} by {label}"),
         FigureAxis(label, x_scale),
@@ -90,7 +98,7 @@ def sensitivity_figure(
         tuple(replace(line.series, slot=slot) for slot, line in enumerate(lines)),
         name="sensitivity",
         graded=many,
-        notes=(seeds_note,) if seeds else (),
+        notes=(note,) if seeds else (),
     )
     figure = _scaled(figure, sweep, trials, scale)
     best = _best_mark(figure, trials, key, None if sweep.problem else sweep.info.best.get("trial"))
@@ -110,24 +118,20 @@ class _Line:
     seeds: int
 
 
-def _line_of(trials: TrialColumns, key: str, members: np.ndarray, label: str) -> _Line:
-    """Return the median over seeds at each value of the axis; a diverged trial counts as worse than any other."""
+def _line_of(trials: TrialColumns, key: str, members: np.ndarray, label: str, band: Band) -> _Line:
+    """Return the middle over seeds at each value of the axis; a diverged trial counts as worse than any other."""
     x, worst = trials.column(key)[members], -np.inf if trials.maximize else np.inf
     value = np.where(trials.diverged[members], worst, trials.value[members])
     given = np.isfinite(x) & ~np.isnan(value)
     x, value = x[given], value[given]
-    order = np.lexsort((value, x))
-    levels, starts = np.unique(x[order], return_index=True)
-    # The results at each level, in increasing order. Quartiles are results, not means of two: one of them may be inf.
-    results = np.split(value[order], starts[1:]) if len(levels) else []
-    middle = np.array([(part[(len(part) - 1) // 2] + part[len(part) // 2]) / 2 for part in results])
+    levels = np.unique(x)
+    results = [value[x == level] for level in levels]
+    middle, low, high = np.array([spread(part, band, worst=worst) for part in results]).reshape(-1, 3).T
     num_seeds = max(map(len, results), default=0)
-    low, high = (
-        np.array([part[round(share * (len(part) - 1))] for part in results]) if num_seeds > 1 else None
-        for share in (0.25, 0.75)
-    )
     style: SeriesStyle = "both" if len(levels) <= 2 * FEW_POINTS else "line"
-    series = Series(levels, middle, label, style, lower=low, upper=high)
+    series = Series(levels, middle, label, style)
+    if num_seeds > 1:
+        series = replace(series, lower=low, upper=high)
     return _Line(series, levels[np.isinf(middle)], num_seeds)
 
 
@@ -489,12 +493,22 @@ def _importances(trials: TrialColumns, keys: Sequence[str]) -> tuple[dict[str, f
 
 
 @picture("curves", of="sweep", on_page=always)
-def curves_figure(sweep: Run, *, columns: Sequence[str] = (), most: int = 200, scale: Scale | None = None) -> Figure:
+def curves_figure(
+    sweep: Run,
+    *,
+    columns: Sequence[str] = (),
+    most: int = 200,
+    scale: Scale | None = None,
+    band: Band | None = "quartiles",
+) -> Figure:
     """Return the loss (or another recorded column) of a sweep's trials over steps, a line each.
+
+    Three trials or more that differ in the seed alone are one line, with a band.
 
     Args:
         columns: the column; default: the loss.
         most: of more trials, so many are drawn, evenly through the table.
+        band: over seeds, as in `sensitivity_figure`.
     Raises:
         UsageError: no curves were kept, or not this column.
     """
@@ -508,21 +522,25 @@ def curves_figure(sweep: Run, *, columns: Sequence[str] = (), most: int = 200, s
         )
     values = curves[column]
     trials = read_trials(sweep)
-    label, names, ranks = _order(trials)
     ids = curves["trial"].tolist()
-    order = np.array(sorted(range(len(ids)), key=lambda row: ranks.get(ids[row], float(row))), int)
-    shown = order[evenly(len(order), most)]
-    series = tuple(
-        Series(
-            curves["step"],
-            numbers(values[row]),
-            names.get(ids[row], f"trial {ids[row]}"),
-            slot=slot,
-            steps=curves["step"],
+    settings = [key for key in trials.axes if not is_seed(key)]
+    seeds = groups(trials, settings) if band is not None and len(settings) < len(trials.axes) else []
+    if band is not None and max((len(members) for _, members in seeds), default=0) >= FEWEST_SEEDS:
+        label = _order(replace(trials, axes={key: trials.axes[key] for key in settings}))[0] if settings else "seed"
+        series = tuple(
+            _banded(sweep, trials, members, column, band, text, slot) for slot, (text, members) in enumerate(seeds)
         )
-        for slot, row in enumerate(shown.tolist())
-    )
-    notes = [f"{len(shown)} of {len(order)} trials are drawn"] if len(shown) < len(order) else []
+        notes = [seeds_note(band, max(len(members) for _, members in seeds))]
+    else:
+        label, names, ranks = _order(trials)
+        order = np.array(sorted(range(len(ids)), key=lambda row: ranks.get(ids[row], float(row))), int)
+        shown = order[evenly(len(order), most)]
+        series = tuple(
+            Series(curves["step"], numbers(values[row]), names.get(ids[row], f"trial {ids[row]}"), slot=slot,
+                   steps=curves["step"])
+            for slot, row in enumerate(shown.tolist())
+        )  # fmt: skip
+        notes = [f"{len(shown)} of {len(order)} trials are drawn"] if len(shown) < len(order) else []
     start = start_of(sweep, trials) if column == "loss" else None
     high = np.inf if start is None else start * BEYOND_START
     within = [np.where(item.y <= high, item.y, np.nan) for item in series]
@@ -534,6 +552,21 @@ def curves_figure(sweep: Run, *, columns: Sequence[str] = (), most: int = 200, s
     return Figure(
         title_of(sweep, f"{column} by {label}"), FigureAxis("step", whole=True), FigureAxis(column, chosen, limits),
         counts(sweep, trials), series, name="curves", graded=len(series) > len(LINES), notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _banded(
+    sweep: Run, trials: TrialColumns, members: np.ndarray, column: str, band: Band, label: str, slot: int
+) -> Series:
+    """Return a line with a band for trials that differ in the seed alone."""
+    curves, rows = sweep.curves, {row["trial"]: row for row in sweep.trials}
+    numbers_of = [trials.numbers[member] for member in members.tolist()]
+    places = {trial: place for place, trial in enumerate(curves["trial"].tolist())}
+    kept = [trial for trial in numbers_of if trial in places]
+    return band_series(
+        curves["step"], curves[column][[places[trial] for trial in kept]], column, band, label=label, slot=slot,
+        diverged=[rows[trial]["status"] == "diverged" for trial in kept],
+        ended=[rows[trial].get("stopped_by") != "pruned" for trial in kept],
     )  # fmt: skip
 
 

@@ -145,7 +145,7 @@ def _tracks(subject: Run | Sequence[Run]) -> tuple[list[Track], list[str]]:
     notes = [f"seeds differ: the contours are of the data of {safe_text(runs[0].id)}"] if len(seeds) > 1 else []
     tracks = [
         Track(run.id, label, run.metrics, not run.problem and bool(run.info.diverged), runs[0])
-        for run, label in zip(runs, run_labels(runs), strict=True)
+        for run, label in zip(runs, run_labels([[run] for run in runs]), strict=True)
     ]
     return tracks, notes
 

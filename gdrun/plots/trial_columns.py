@@ -10,6 +10,7 @@ import numpy as np
 
 from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
+from gdrun.rundir.seeds import is_seed
 from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
 
@@ -18,7 +19,6 @@ from .names import axis_labels, value_text
 from .scales import number_text, sampling_scale, spacing_scale
 
 LEARNING_RATE = "learning_rate"
-SEED = "seed"
 
 BEYOND_START = 100.0
 """Final losses above so many times the start's only say that they are large: near the edge they have any size."""
@@ -67,11 +67,6 @@ class TrialColumns:
 def is_rate(key: str) -> bool:
     """Return whether an axis is a learning rate."""
     return key.rpartition(".")[2] == LEARNING_RATE
-
-
-def is_seed(key: str) -> bool:
-    """Return whether an axis is a seed: its values stand for chance, not for a choice."""
-    return key.rpartition(".")[2] == SEED
 
 
 def read_trials(sweep: Run, metric: str | None = None) -> TrialColumns:

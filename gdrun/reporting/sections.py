@@ -26,7 +26,16 @@ _IN_FULL = 20
 """Numbers of one parameter that are shown with all digits."""
 
 _MOST_EDGES = 20
-_NOT_JUDGED = ("learning_rate", "gradient_norm")
+_NOT_JUDGED = (
+    "learning_rate",
+    "gradient_norm",
+    "parameters.",
+    "gradients.",
+    "state.",
+    "gradient_norms.",
+    "weight_norms.",
+)
+"""Beginnings of names of which no value is better than another."""
 _NO_COLUMN = frozenset({"why", "diverged", "stopped_by"})
 
 Content = TypeVar("Content")
@@ -100,7 +109,7 @@ def values(facts: Facts) -> PageTable:
     rows = []
     for name in dict.fromkeys([*final, *summaries]):
         column = summaries.get(name) or {}
-        judged = name not in _NOT_JUDGED and not name.startswith(("parameters.", "gradients.", "state."))
+        judged = not name.startswith(_NOT_JUDGED)
         best = [exact(column.get("best")), exact(column.get("best_step"))] if judged else ["", ""]
         rows.append([name, exact(column.get("first")), exact(final.get(name, column.get("last"))), *best])
     return PageTable(["", "first", "final", "best", "at step"], rows, (1, 2, 3, 4))

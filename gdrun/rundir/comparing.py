@@ -7,36 +7,47 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdrun.errors import RunDirectoryError
+from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.metric_names import higher_is_better
+from gdrun.text import safe_text
 
 from .run import Run
+from .seeds import SEED, Band, Member, members_of, seed_groups, spread, without_seed
 from .settings import differing, flatten, read_config
 
 if TYPE_CHECKING:
     import numpy as np
 
-_FACTS = ("status", "steps", "epochs", "seconds")
+_FACTS = ("status", "steps", "epochs", "seconds", "seeds", "diverged")
 _NOT_JUDGED = frozenset({"gradient_norm", "learning_rate"})
 _ENVIRONMENT = ("versions", "device", "precision", "compile", "threads", "plugins", "data")
 """Keys of run.json that can change the digits of a run, beside its settings."""
 
 
-def compare(runs: Sequence[Run | str | Path]) -> dict[str, Any]:
+def compare(runs: Sequence[Run | str | Path], *, over: str | None = None, band: Band = "quartiles") -> dict[str, Any]:
     """Return the runs' results and those of their settings that differ, side by side.
 
     Args:
         runs: `Run`s or directories.
+        over: "seed" sums up runs, and trials of sweeps, that differ in the seed alone.
+        band: of these, "quartiles" (the median and the middle half) or "deviation" (mean and standard deviation).
     Returns:
         {"runs": [id, ...], "directories", "results": [...], "settings": [...]}. Each result is {"name", "values": one a
         run, None where it has none, "best": the number of the best run or None}: status, steps, epochs, seconds, the
         best value that a metric chose, every final value, and the final parameters of few numbers, of a sweep those of
         its best trial. Each setting is {"name": its path, "values": [...]}.
+        With `over`, an entry is a group: "runs" has the id of its first member, "members" all of them, `results` begins
+        with "seeds" and "diverged", and each other result has "low" and "high" beside its "values".
+    Raises:
+        UsageError: `over` is not "seed".
     """
     opened = [run if isinstance(run, Run) else Run(run) for run in runs]
+    if over is not None:
+        return _compare_over(opened, over, band)
     finals = dict.fromkeys(f"final.{name}" for run in opened for name in run.final)
     results = [
-        _result(name.removeprefix("final."), [run.get(name) for run in opened]) for name in (*_FACTS, *finals, "best")
+        _result(name.removeprefix("final."), [run.get(name) for run in opened])
+        for name in (*_FACTS[:4], *finals, "best")
     ]
     metrics = {best["metric"] for run in opened if (best := run.value("best")) and "metric" in best}
     if len(metrics) == 1:
@@ -65,17 +76,60 @@ def _parameters(run: Run) -> dict[str, Any]:
     return {name: column[0] for name, column in parameter_parts({name: a[None] for name, a in arrays.items()})}
 
 
+def _compare_over(runs: Sequence[Run], over: str, band: Band) -> dict[str, Any]:
+    if over != SEED:
+        raise UsageError(
+            f"runs are summed up over the seed alone, not over '{safe_text(over, limit=60)}'",
+            hint='over="seed", --over seed',
+        )
+    members = [member for run in runs for member in members_of(run)]
+    groups = [[members[place] for place in places] for places in seed_groups([each.settings for each in members])]
+    results = [
+        _result("seeds", [len(group) for group in groups]),
+        _result("diverged", [sum(member.diverged for member in group) for group in groups]),
+    ]
+    for name in dict.fromkeys(name for member in members for name in member.results):
+        parts = [_summed_up(name, group, band) for group in groups]
+        if any(part is not None for part in parts):
+            middle, low, high = ([None if part is None else part[place] for part in parts] for place in range(3))
+            results.append(_result(name, middle) | {"low": low, "high": high})
+    settings = [without_seed(group[0].settings) for group in groups]
+    return {
+        "runs": [group[0].id for group in groups],
+        "members": [[member.id for member in group] for group in groups],
+        "results": results,
+        "settings": [{"name": path, "values": [each.get(path) for each in settings]} for path in differing(settings)],
+    }
+
+
+def _summed_up(name: str, group: Sequence[Member], band: Band) -> tuple[float, float, float] | None:
+    """Return the middle of a result over seeds, and its band; None where a member that did not diverge has none."""
+    import numpy as np
+
+    worst = -math.inf if higher_is_better(name.removeprefix("best_")) else math.inf
+    values = [worst if member.diverged and _is_judged(name) else member.results.get(name) for member in group]
+    if not all(isinstance(value, int | float) for value in values):
+        return None
+    middle, low, high = spread(np.array(values, np.float64), band, worst=worst)
+    return float(middle), float(low), float(high)
+
+
 def _result(name: str, values: list[Any]) -> dict[str, Any]:
     return {"name": name, "values": values, "best": _best(name, values)}
 
 
+def _is_judged(name: str) -> bool:
+    """Return whether one value of it is better than another."""
+    return name not in _FACTS and name not in _NOT_JUDGED and not name.endswith("step")
+
+
 def _best(name: str, values: list[Any]) -> int | None:
     """Return the number of the run whose value is better than each other's; None where there is no such run."""
-    metric = name.removeprefix("best ")
+    metric = name.removeprefix("best ").removeprefix("best_")
     numbers = {
         index: value for index, value in enumerate(values) if isinstance(value, int | float) and math.isfinite(value)
     }
-    if name in _FACTS or metric in _NOT_JUDGED or len(numbers) < 2:
+    if not _is_judged(metric) or len(numbers) < 2:
         return None
     best = max(numbers.values()) if higher_is_better(metric) else min(numbers.values())
     winners = [index for index, value in numbers.items() if value == best]

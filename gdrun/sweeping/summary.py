@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gdrun.rundir.seeds import is_seed, spread
+
 from .results import HAS_RESULT
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
 
-SEED = "seed"
 RATE = "learning_rate"
 
 
@@ -97,8 +98,8 @@ def summarize(run: Run, *, most: int = 5) -> SweepSummary:
     if extra.get("value") == "best" and rows and f"best_{metric}" in rows[0]:
         metric = f"best_{metric}"
     maximize = extra.get("direction") == "maximize"
-    seeds = SEED in axes and len({row.get(SEED) for row in rows}) > 1
-    settings = tuple(axis for axis in axes if not (seeds and axis == SEED))
+    varied = [axis for axis in axes if is_seed(axis) and len({row.get(axis) for row in rows}) > 1]
+    settings = tuple(axis for axis in axes if axis not in varied)
     ranked = [_ranked(group, settings, metric, maximize) for group in _grouped(rows, settings)]
     finite = [one for one in ranked if one.value is not None]
     finite.sort(key=lambda one: (-one.value if maximize else one.value, one.trial))  # type: ignore[operator]
@@ -107,7 +108,7 @@ def summarize(run: Run, *, most: int = 5) -> SweepSummary:
         metric,
         maximize,
         axes,
-        seeds,
+        bool(varied),
         tuple(finite[:most]),
         tuple(_edges(rows, settings)),
         _counts(rows, extra),
@@ -131,16 +132,14 @@ def _key(row: dict[str, Any], axes: Sequence[str]) -> str:
 def _ranked(group: Sequence[dict[str, Any]], axes: Sequence[str], metric: str, maximize: bool) -> Ranked:
     worst = -math.inf if maximize else math.inf
     values = np.array([_value(row, metric, worst) for row in group])
-    middle = float(np.median(values)) if np.isfinite(values).any() else math.nan
+    middle, low, high = map(float, spread(values, worst=worst))
     several = len(group) > 1
-    # method: no mean of a finite and an infinite number.
-    low, high = np.quantile(values, (0.25, 0.75), method="nearest") if several else (None, None)
     return Ranked(
         group[0]["trial"],
         {axis: group[0].get(axis) for axis in axes},
         middle if math.isfinite(middle) else None,
-        None if low is None else float(low),
-        None if high is None else float(high),
+        low if several else None,
+        high if several else None,
         len(group),
         sum(row["status"] == "diverged" for row in group),
         group[0],
@@ -151,7 +150,9 @@ def _ranked(group: Sequence[dict[str, Any]], axes: Sequence[str], metric: str, m
 def _medians(group: Sequence[dict[str, Any]], axes: Sequence[str]) -> dict[str, tuple[float, float, float]]:
     rows = [row for row in group if row["status"] != "diverged" and row.get("stopped_by") != "pruned"]
     medians = {}
-    for name in group[0].keys() - {"trial", SEED, "diverged_at", *axes}:
+    for name in group[0].keys() - {"trial", "diverged_at", *axes}:
+        if is_seed(name):
+            continue
         values = [value for row in rows if isinstance(value := row[name], int | float) and math.isfinite(value)]
         if values:
             low, high = np.quantile(values, (0.25, 0.75), method="nearest")

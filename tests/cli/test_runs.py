@@ -323,6 +323,29 @@ def test_compare_fits_the_terminal_in_blocks(gdrun, monkeypatch):
     assert gdrun("compare", references[0], references[0]).code == 2
 
 
+def test_over_seed_a_row_is_what_differs_in_the_seed_alone(gdrun):
+    losses = [0.1, 0.5, 0.2, 0.4, 0.3]
+    for seed, loss in enumerate(losses):
+        make(seed, overrides=[f"seed={seed}"], final={"loss": loss})
+    make(5, overrides=["lr=0.2"], final={"loss": 7.0}, status="diverged")
+    head, first, second = gdrun("ls", "--over", "seed").out.splitlines()
+    assert "the median (the middle half)" in head
+    assert first.split()[1:6] == ["and", "4", "more", "5", "0"]
+    assert "0.3 (0.2 to 0.4)" in first
+    assert second.split()[1:3] == ["1", "1"]
+    document = json.loads(gdrun("ls", "--over", "seed", "--json").out)
+    assert [len(members) for members in document["members"]] == [5, 1]
+    names = [path.name for path in Path("runs").glob("2026*")]
+    compared = gdrun("compare", *names, "--over", "seed").out.splitlines()
+    assert compared[1].split() == ["seeds", "5", "1"]
+    assert compared[2].split() == ["diverged", "0", "1"]
+    assert "0.3 (0.142 to 0.458)" in gdrun("compare", *names, "--over", "seed", "--band", "deviation").out
+    for arguments in (["--over", "lr"], ["--over", "seed", "--columns", "lr"], ["--band", "all"]):
+        result = gdrun("ls", *arguments)
+        assert result.code == 2
+        assert "Traceback" not in result.err
+
+
 def test_diff_says_where_the_losses_part(gdrun):
     make(0)
     make(1, overrides=["lr=0.2"], rows=[{"step": 0, "loss": 1.0}, {"step": 1, "loss": 0.75}])

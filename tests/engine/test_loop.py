@@ -80,12 +80,27 @@ def test_what_a_row_holds_changes_no_bit_of_what_is_trained(lab):
         "record.every=1",
         "record.parameters=true",
         "record.gradients=true",
+        "record.norms=true",
         "record.formulas={n: norm(prediction)}",
         "record.after={m: mean(prediction)}",
         "metrics=[accuracy, mse]",
     ]
     few = lab.rows(lab.build(NETWORK, ["record.every=[0]", "record.parameters=false"]))
     assert_same_bits(final(few), final(lab.rows(lab.build(NETWORK, more))))
+
+
+def test_norms_are_those_of_the_recorded_gradients_and_weights_of_each_layer(lab):
+    rows = lab.rows(lab.build(NETWORK, ["record={every: 1, parameters: true, gradients: true, norms: true}"]))
+    layers = [name.removeprefix("gradient_norms.") for name in rows if name.startswith("gradient_norms.")]
+    assert len(layers) > 1
+    for kind, prefix in (("gradient_norms.", "gradients."), ("weight_norms.", "parameters.")):
+        for layer in layers:
+            parts = [rows[name] for name in rows if name.startswith(f"{prefix}{layer}.")]
+            assert len(parts) == 2
+            squares = sum((part.astype(np.float64) ** 2).sum(axis=tuple(range(1, part.ndim))) for part in parts)
+            np.testing.assert_allclose(rows[kind + layer], np.sqrt(squares), rtol=1e-5)
+    squares = sum(rows[f"gradient_norms.{layer}"].astype(np.float64) ** 2 for layer in layers)
+    np.testing.assert_allclose(rows["gradient_norm"], np.sqrt(squares), rtol=1e-5)
 
 
 def test_chunks_change_no_bit_of_any_row(lab, chunks_of):

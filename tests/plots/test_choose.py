@@ -15,7 +15,7 @@ from .fake_sweeps import write_sweep
 RATE, MOMENTUM = "optimizer.learning_rate", "optimizer.momentum"
 ROWS = [
     {"step": k, "loss": 0.5**k, "validation_loss": 0.6**k, "gradient_norm": 1.0, "learning_rate": 0.1,
-     "accuracy": 0.9, "parameters.p": [k, -k]}
+     "accuracy": 0.9, "parameters.p": [k, -k], "gradient_norms.p": 1.0, "weight_norms.p": k * 2**0.5}
     for k in range(20)
 ]  # fmt: skip
 

@@ -14,6 +14,7 @@ from gdrun.plots import (
     learning_rate_figure,
     loss_figure,
     metrics_figure,
+    norms_figure,
     parameters_figure,
     validation_figure,
 )
@@ -171,3 +172,58 @@ def test_few_takes_from_every_column_in_turn(make_run):
 def test_a_config_that_cannot_be_read_costs_only_the_labels(make_run):
     runs = [make_run(descent(), config="{[broken"), make_run(descent(), name="b")]
     assert [series.label for series in loss_figure(runs).series] == ["line", "b"]
+
+
+def seeded(make_run, seed, losses, **fields):
+    config = f"optimizer: {{kind: sgd, learning_rate: 0.1}}\nseed: {seed}\n"
+    return make_run([{"step": step, "loss": loss} for step, loss in enumerate(losses)], config=config, **fields)
+
+
+def test_runs_that_differ_in_the_seed_alone_are_a_line_with_a_band(make_run):
+    losses = np.random.default_rng(1).uniform(1, 2, size=(5, 9))
+    runs = [seeded(make_run, seed, row) for seed, row in enumerate(losses.tolist())]
+    (series,) = loss_figure(runs).series
+    for line, share in ((series.lower, 0.25), (series.y, 0.5), (series.upper, 0.75)):
+        np.testing.assert_array_equal(line, np.quantile(losses, share, axis=0))
+    assert series.label == "5 seeds"
+    assert len(loss_figure(runs[:2]).series) == 2
+    assert len(loss_figure(runs, band=None).series) == 5
+    other = make_run(descent(), config="optimizer: {kind: sgd, learning_rate: 0.2}\nseed: 0\n")
+    assert [series.label for series in loss_figure([*runs, other]).series] == ["lr 0.1 (5 seeds)", "lr 0.2"]
+
+
+def test_a_run_that_stopped_keeps_its_loss_and_one_that_goes_on_ends_the_band(make_run):
+    runs = [seeded(make_run, seed, [4.0, 3.0, 2.0, 1.0]) for seed in (0, 1)]
+    stopped = [seeded(make_run, seed, [4.0, 0.5], status="stopped") for seed in (2, 3, 4)]
+    (series,) = loss_figure([*runs, *stopped]).series
+    assert series.y.tolist() == [4.0, 0.5, 0.5, 0.5]
+    (series,) = loss_figure([*runs, stopped[0]]).series
+    assert series.y.tolist() == [4.0, 3.0, 2.0, 1.0]
+    (series,) = loss_figure([*runs, seeded(make_run, 5, [4.0, 0.5], status="interrupted")]).series
+    assert series.x.tolist() == [0.0, 1.0]
+    (series,) = loss_figure([*runs, seeded(make_run, 6, [4.0, 9.0], status="diverged")]).series
+    assert series.label == "3 seeds, 1 diverged"
+    assert series.y.tolist() == [4.0, 3.0, 2.0, 1.0]
+
+
+def test_norms_have_a_strong_line_for_gradients_and_a_pale_one_for_weights(make_run):
+    names = [f"dense{layer}" for layer in range(1, 13)]
+    rows = [
+        {"step": step, "loss": 1.0}
+        | {f"gradient_norms.{name}": 0.5**step for name in names}
+        | {f"weight_norms.{name}": 3.0 + step for name in names}
+        for step in range(4)
+    ]
+    figure = norms_figure(make_run(rows))
+    gradient, weights = figure.series[:2]
+    assert (gradient.label, gradient.weight, gradient.y.tolist()) == (
+        "dense1 gradient",
+        "strong",
+        [1, 0.5, 0.25, 0.125],
+    )
+    assert (weights.label, weights.weight, weights.y.tolist()) == ("dense1 weights", "faint", [3, 4, 5, 6])
+    assert "7 of 12 layers are drawn" in figure.notes
+    assert figure.series[-1].label == "dense12 weights"
+    with pytest.raises(UsageError, match="recorded no norms") as error:
+        norms_figure(make_run(descent()))
+    assert "norms: true" in str(error.value.hint)

@@ -201,3 +201,35 @@ def test_100000_trials_are_drawn_with_few_marks(tmp_path):
     assert as_text(figure)
     assert len(figure.marks) < 100
     assert figure.subtitle == f"100,000 trials, {5 * (rates > 0.5).sum():,} diverged"
+
+
+def test_curves_over_seeds_are_numpys_median_and_quartiles(tmp_path):
+    seeds = [1, 2, 3, 4, 5]
+    sweep = write_sweep(tmp_path / "s", {RATE: [0.1, 0.2], "seed": seeds})
+    figure = curves_figure(sweep)
+    assert [series.label for series in figure.series] == ["lr 0.1 (5 seeds)", "lr 0.2 (5 seeds)"]
+    for series, rate in zip(figure.series, (0.1, 0.2), strict=True):
+        curves = np.array([descend(rate, seed=seed).curve for seed in seeds])
+        for line, share in ((series.lower, 0.25), (series.y, 0.5), (series.upper, 0.75)):
+            np.testing.assert_allclose(line, np.quantile(curves, share, axis=0), rtol=1e-12)
+    assert figure.notes == ("line: the median of 5 seeds; band: the middle half",)
+    deviation = curves_figure(sweep, band="deviation").series[1]
+    np.testing.assert_allclose(deviation.upper - deviation.y, curves.std(axis=0, ddof=1), rtol=1e-9)
+    assert len(curves_figure(sweep, band=None).series) == 10
+
+
+def test_a_seed_that_diverged_is_worst_from_there_on_and_is_counted(tmp_path):
+    seeds = [1, 2, 3]
+    sweep = write_sweep(tmp_path / "s", {"seed": seeds})
+    sweep.curves["loss"][0, 100:] = np.nan
+    sweep.trials[0]["status"] = "diverged"
+    (series,) = curves_figure(sweep).series
+    assert series.label == "3 seeds, 1 diverged"
+    curves = np.array([descend(0.1, seed=seed).curve for seed in seeds])
+    np.testing.assert_allclose(series.y[:100], np.median(curves[:, :100], axis=0))
+    np.testing.assert_allclose(series.y[100:], curves[1:, 100:].max(axis=0))
+    assert "diverged" not in curves_figure(write_sweep(tmp_path / "t", {"seed": seeds})).series[0].label
+
+
+def test_two_seeds_are_drawn_one_by_one(tmp_path):
+    assert len(curves_figure(write_sweep(tmp_path / "s", {"seed": [1, 2]})).series) == 2

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import gdrun
+from gdrun.errors import UsageError
 from gdrun.experiment.loading import load_config
 from gdrun.rundir import strict_json
 from gdrun.rundir.comparing import compare, diff, parting
@@ -214,3 +215,21 @@ def test_the_last_row_is_the_last_whole_one(tmp_path: Path):
     assert last_row(tmp_path)["step"] == 4999  # type: ignore[index]
     path.write_bytes(b'{"step":1}\nnonsense\n' + b"[" * 60_000 + b"\n")
     assert last_row(tmp_path) == {"step": 1}
+
+
+def test_compare_over_seed_sums_up_separate_runs(tmp_path: Path):
+    ends = [1.0, 5.0, 2.0, 4.0, 3.0]
+    runs = [make(tmp_path, (9, end), [f"seed={seed}"]) for seed, end in enumerate(ends)]
+    runs.append(make(tmp_path, (9, 0.5), ["lr=0.05"]))
+    facts = compare(runs, over="seed")
+    assert [len(members) for members in facts["members"]] == [5, 1]
+    rows = {row["name"]: row for row in facts["results"]}
+    assert rows["seeds"]["values"] == [5, 1]
+    assert rows["diverged"]["values"] == [0, 0]
+    assert [rows["loss"][key][0] for key in ("low", "values", "high")] == np.quantile(ends, (0.25, 0.5, 0.75)).tolist()
+    assert rows["loss"]["best"] == 1
+    assert facts["settings"] == [{"name": "optimizer.learning_rate", "values": [0.1, 0.05]}]
+    mean = {row["name"]: row for row in compare(runs, over="seed", band="deviation")["results"]}["loss"]
+    assert mean["high"][0] - mean["values"][0] == pytest.approx(np.std(ends, ddof=1))
+    with pytest.raises(UsageError, match="not over 'momentum'"):
+        compare(runs, over="momentum")
