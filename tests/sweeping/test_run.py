@@ -168,7 +168,7 @@ schedule: {steps: 10}
     assert "c.npz" in run.trials[2]["why"]
     before = (run.directory / "trials.csv").read_text().splitlines()
     np.savez(tmp_path / "c.npz", x=np.arange(9.0), y=2 * np.arange(9.0))
-    again = resume(run.directory)
+    again = resume(run.directory, failed=True)
     after = (run.directory / "trials.csv").read_text().splitlines()
     assert [row["status"] for row in again.trials] == ["completed"] * 3
     assert after[1:3] == before[1:3]

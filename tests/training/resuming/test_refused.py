@@ -162,17 +162,22 @@ def test_a_changed_plugin_is_refused_and_the_same_one_goes_on(lab: Any, chunks: 
     assert bits(resume(run.directory, plugins=[str(plugin)])) == bits(whole)
 
 
-@pytest.mark.parametrize("failed", [0, 2])
-def test_a_sweep_goes_on_while_a_trial_has_no_result(tmp_path: Path, failed: int) -> None:
-    counts = {"total": 5, "completed": 5 - failed, "failed": failed, "missing": 0}
+@pytest.mark.parametrize(("failed", "missing"), [(0, 0), (2, 0), (0, 2)])
+def test_a_sweep_is_resumed_while_it_lacks_trials_and_failed_ones_where_they_are_asked_for(
+    tmp_path: Path, failed: int, missing: int
+) -> None:
+    counts = {"total": 5, "completed": 5 - failed - missing, "failed": failed, "missing": missing}
     with RunStore.create(tmp_path, "pi", kind="sweep") as store:
         store.close("completed", extra={"trials": counts})
-    if failed:
+    if missing:
         assert find_resumable(runs_dir=tmp_path) == store.directory
         with pytest.raises(UsageError, match="a resumed sweep cannot be changed"):
             resume(store.directory, ["epochs=3"])
+        return
+    with pytest.raises(UsageError, match="can be resumed"):
+        find_resumable(runs_dir=tmp_path)
+    if failed:
+        assert find_resumable(runs_dir=tmp_path, failed=True) == store.directory
     else:
-        with pytest.raises(UsageError, match="can be resumed"):
-            find_resumable(runs_dir=tmp_path)
         with pytest.raises(UsageError, match="every trial of"):
             resume(store.directory)
