@@ -335,7 +335,7 @@ def test_over_seed_a_row_is_what_differs_in_the_seed_alone(gdrun):
     assert second.split()[1:3] == ["1", "1"]
     document = json.loads(gdrun("ls", "--over", "seed", "--json").out)
     assert [len(members) for members in document["members"]] == [5, 1]
-    names = [path.name for path in Path("runs").glob("2026*")]
+    names = [path.name for path in sorted(Path("runs").glob("2026*"))]
     compared = gdrun("compare", *names, "--over", "seed").out.splitlines()
     assert compared[1].split() == ["seeds", "5", "1"]
     assert compared[2].split() == ["diverged", "0", "1"]
