@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +34,12 @@ def others(family: str) -> Iterator[tuple[str, ast.Module]]:
     """Yield the modules outside a family."""
     for path in sorted(PACKAGE.rglob("*.py")):
         if path.relative_to(PACKAGE).parts[0] != FAMILIES[family][0]:
-            yield str(path.relative_to(PACKAGE)), ast.parse(path.read_text())
+            yield str(path.relative_to(PACKAGE)), _parsed(path)
+
+
+@functools.cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -113,7 +113,7 @@ def _page(run: Run, facts: Facts, width: int) -> list[Line]:
         lines.append(str(facts["description"]))
     status, style = status_cell(str(facts["status"]))
     lines.append(Text.assemble((status, f"bold {style}"), f": {facts['why']}" if facts["why"] else ""))
-    for heading, section in SWEEP_SECTIONS if run.is_sweep else RUN_SECTIONS:
+    for heading, section in sections.of_kind(SECTIONS, run):
         content = attempt(lambda section=section: list(section(run, facts, width)))  # type: ignore[misc]
         content = [f"  {content}"] if isinstance(content, str) else content
         if content:
@@ -136,7 +136,8 @@ def _overview(run: Run, facts: Facts, width: int) -> list[Line]:
 def _config(run: Run, facts: Facts, width: int) -> list[Line]:
     """Return the written settings in a table, then the defaults in a paragraph."""
     rows = sections.settings(facts)
-    lines = table([(path, value) for path, value, written in rows if written], flexible=1, width=width, indent=2)
+    written_rows = [(path, value) for path, value, written in rows if written]
+    lines = table(written_rows, flexible=1, width=width, indent=2) if written_rows else []
     defaults = {path: value for path, value, written in rows if not written}
     if defaults:
         names = labels(defaults, facts["settings"])
@@ -275,21 +276,14 @@ def _wrapped(text: str, width: int) -> list[Line]:
 Section = Callable[[Run, Facts, int], Iterable[Line]]
 """(run, what `describe_run` says of it, width of the screen) -> lines; none leave the section out."""
 
-_OF_BOTH: list[tuple[str, Section]] = [("environment", _environment), ("files", _files)]
-
-RUN_SECTIONS: list[tuple[str, Section]] = [
-    ("", _overview),
-    ("config", _config),
-    ("values", _values),
-    ("metrics", _metrics),
-    ("convergence", _convergence),
-    *_OF_BOTH,
-]
-SWEEP_SECTIONS: list[tuple[str, Section]] = [
-    ("", _overview),
-    ("trials", _trials),
-    ("config", _config),
-    ("values", _values),
-    *_OF_BOTH,
-]
-"""Heading -> what stands below it, in order. A new section is one row here."""
+SECTIONS: tuple[tuple[sections.Of, str, Section], ...] = (
+    ("both", "", _overview),
+    ("sweep", "trials", _trials),
+    ("both", "config", _config),
+    ("both", "values", _values),
+    ("run", "metrics", _metrics),
+    ("run", "convergence", _convergence),
+    ("both", "environment", _environment),
+    ("both", "files", _files),
+)
+"""What a section is about, its heading, and what stands below it. A new section is one row here."""

@@ -40,6 +40,9 @@ def command(
         Path | None,
         typer.Option("--tensorboard", metavar="DIR", help="Write TensorBoard's event files there while it runs."),
     ] = None,
+    save_diff: Annotated[
+        bool, typer.Option("--save-diff", help="Keep how the git work tree differs from its commit, in source/.")
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Run again whenever a config is saved, until Ctrl-C.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -84,7 +87,13 @@ def command(
                 try:
                     # Popped: a finished experiment's data need not stay in memory while the others run.
                     run = train.execute(
-                        prepared.pop(), runs_dir=runs_dir, name=name, keep=not smoke, listener=listener, log=noise.take
+                        prepared.pop(),
+                        runs_dir=runs_dir,
+                        name=name,
+                        keep=not smoke,
+                        listener=listener,
+                        log=noise.take,
+                        save_diff=save_diff,
                     )
                 except Exception as error:  # a bug too: the others are to run
                     session.add_output(error, noise)

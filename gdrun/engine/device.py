@@ -33,7 +33,7 @@ arrays of all examples go through memory in place of none. Without it a step of 
 one of 10,000 a fifth, and lanes half; the sum is then vectorised, with as many partial sums as a register holds."""
 
 
-def _set_compiler_flags() -> None:
+def set_compiler_flags() -> None:
     """Leave a pass of XLA out, unless the environment says which are. XLA reads this once, when it first compiles."""
     flags = os.environ.get("XLA_FLAGS", "")
     if _DISABLE not in flags:
@@ -42,7 +42,7 @@ def _set_compiler_flags() -> None:
 
 def import_tensorflow() -> types.ModuleType:
     """Import TensorFlow, or return it if it is there, without its start-up chatter."""
-    _set_compiler_flags()
+    set_compiler_flags()
     if "tensorflow" in sys.modules:  # a notebook's, a plugin's
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         return sys.modules["tensorflow"]

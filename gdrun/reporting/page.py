@@ -49,7 +49,7 @@ def report_html(run: Run, *, plotly: str | None = None, home: str | None = None,
     """
     facts = describe_run(run)
     figures = list(page_figures(run))
-    body = _body(run, facts, figures, SWEEP_SECTIONS if run.is_sweep else RUN_SECTIONS, home)
+    body = _body(run, facts, figures, home)
     return document(facts["id"], body, figures, plotly=plotly, refresh=refresh)
 
 
@@ -91,10 +91,9 @@ def _refuse() -> Any:
     raise ResourceError("a page starts no TensorFlow", hint="gdrun plot does")
 
 
-def _body(
-    run: Run, facts: Facts, figures: list[Figure], chosen: tuple[tuple[str, Section], ...], home: str | None
-) -> Html:
+def _body(run: Run, facts: Facts, figures: list[Figure], home: str | None) -> Html:
     parts = [("Curves", pictures(figures))] if figures else []
+    chosen = sections.of_kind(SECTIONS, run)
     parts += [(name, made) for name, section in chosen if (made := _attempt(section, run, facts))]
     names = [(name, name.lower().replace(" ", "-")) for name, _ in parts]
     links = [tag("a", "all runs", href=home)] if home else []
@@ -336,22 +335,18 @@ def _more(count: int, most: int, what: str) -> Html:
 
 Section = Callable[[Run, Facts], Html]
 
-RUN_SECTIONS: tuple[tuple[str, Section], ...] = (
-    ("Convergence", convergence),
-    ("Values", values),
-    ("Parameters", parameters),
-    ("Config", config),
-    ("Metrics", metrics),
-    ("Environment", environment),
-    ("Files", files),
+SECTIONS: tuple[tuple[sections.Of, str, Section], ...] = (
+    ("run", "Convergence", convergence),
+    ("run", "Values", values),
+    ("sweep", "Where training diverges", edges),
+    ("sweep", "Best settings", best_settings),
+    ("sweep", "Trials", trials),
+    ("run", "Parameters", parameters),
+    ("sweep", "Parameters of the best trial", best_parameters),
+    ("both", "Config", config),
+    ("run", "Metrics", metrics),
+    ("both", "Environment", environment),
+    ("both", "Files", files),
 )
-SWEEP_SECTIONS: tuple[tuple[str, Section], ...] = (
-    ("Where training diverges", edges),
-    ("Best settings", best_settings),
-    ("Trials", trials),
-    ("Parameters of the best trial", best_parameters),
-    ("Config", config),
-    ("Environment", environment),
-    ("Files", files),
-)
-"""Heading -> what stands below it; a section without content is left out. The pictures come before all of them."""
+"""What a section is about, its heading, and what stands below it; one without content is left out. The pictures come
+before all of them."""

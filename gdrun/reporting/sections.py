@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir.run import Run
@@ -38,6 +38,15 @@ class PageTable(NamedTuple):
     titles: Sequence[str]
     rows: list[list[str]]
     numeric: Sequence[int] = ()
+
+
+Of = Literal["run", "sweep", "both"]
+
+
+def of_kind(table: Sequence[tuple[Of, str, Content]], run: Run) -> list[tuple[str, Content]]:
+    """Return the headings and sections of a table that are about a run, or about a sweep, as `run` is one."""
+    unfit = "run" if run.is_sweep else "sweep"
+    return [(heading, section) for of, heading, section in table if of != unfit]
 
 
 def attempt(make: Callable[[], Content]) -> Content | str:

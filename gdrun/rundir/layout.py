@@ -21,6 +21,7 @@ SCHEMA_VERSION = 1
 CONFIG = "config.yaml"
 SOURCE = "source"
 PLUGINS = "source/plugins"
+CHANGES = "source/changes.diff"
 RUN_INFO = "run.json"
 METRICS = "metrics.jsonl"
 ROW_ARRAYS = "metrics.bin"

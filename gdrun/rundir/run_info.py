@@ -93,6 +93,10 @@ class RunInfo(BaseModel):
     """The arguments of the process, `argv`."""
     versions: Values = {}
     """Package -> version, with "python"."""
+    distributions: Values = {}
+    """Distribution -> version, of all that the process had imported when the run began."""
+    variables: Values = {}
+    """Environment variables that can change digits, as they were set."""
     host: Values = {}
     git: Values | None = None
     """Of the folder it was started in: commit, branch, dirty, root."""

@@ -99,8 +99,9 @@ def write_first_files(store: RunStore, prepared: Prepared, listener: Listener, c
     store.write_text(layout.CONFIG, loaded.resolved_text() if config is None else config)
     for number, (name, data) in enumerate(loaded.files):
         safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name.rpartition("/")[2]).lstrip(".")
-        stem = f"{number}-" if number else ""
-        store.write_bytes(f"{layout.SOURCE}/{stem}{safe or 'config.yaml'}", data)
+        stem, suffix = f"{number}-" if number else "", "" if safe.endswith((".yaml", ".yml")) else ".yaml"
+        # Of stdin and of the gallery, too: readers know a config by its suffix.
+        store.write_bytes(f"{layout.SOURCE}/{stem}{safe or 'config'}{suffix}", data)
     _write_plugins(store, loaded)
     if loaded.overrides:
         store.write_text(f"{layout.SOURCE}/overrides.txt", "".join(f"{line}\n" for line in loaded.overrides))

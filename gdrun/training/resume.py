@@ -20,10 +20,11 @@ import numpy as np
 
 from gdrun.config.document import MAX_BYTES
 from gdrun.config.plugins import PluginSources
+from gdrun.engine.device import set_compiler_flags
 from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.experiment.loading import LoadedConfig, load_config
 from gdrun.rundir import layout
-from gdrun.rundir.environment import PACKAGES, command_line, describe_host, package_versions
+from gdrun.rundir.environment import PACKAGES, command_line, describe_host, digit_variables, package_versions
 from gdrun.rundir.files import read_file
 from gdrun.rundir.layout import default_runs_root, find_run, iterate_runs
 from gdrun.rundir.run import Run
@@ -201,6 +202,14 @@ def _changes(record: RunInfo, *, own_machine: bool) -> list[str | None]:
     )
     changes = [_change("python", before, now)]
     changes += [_change(name, record.versions.get(name), value) for name, value in versions.items()]
+    if record.variables and own_machine:
+        # As the run had them: gdrun itself sets one before TensorFlow starts.
+        set_compiler_flags()
+        variables = digit_variables()
+        names = sorted(record.variables.keys() | variables.keys())
+        changes += [
+            _change(name, record.variables.get(name, "not set"), variables.get(name, "not set")) for name in names
+        ]
     processor = _change("processor", record.host.get("processor"), describe_host()["processor"])
     return [*changes, processor if own_machine else None]
 

@@ -20,6 +20,8 @@ import numpy as np
 
 from gdrun.config.plugins import PluginSources
 from gdrun.experiment.loading import load_config
+from gdrun.rundir import layout
+from gdrun.rundir.environment import git_diff
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
 
@@ -74,6 +76,7 @@ def execute(
     keep: bool = True,
     command: Sequence[str] | None = None,
     log: Callable[[], str] | None = None,
+    save_diff: bool = False,
 ) -> Run:
     """Train what was prepared and write its run directory.
 
@@ -86,12 +89,15 @@ def execute(
         keep: false: the run directory is a temporary one, removed with the returned Run.
         command: what to record as the command line; default `sys.argv`.
         log: returns TensorFlow's messages, for log.txt.
+        save_diff: write how the git work tree differs from its commit into source/changes.diff.
     """
     listener = listener or Listener()
     folder = None if keep else tempfile.TemporaryDirectory(prefix="gdrun-")
     root = folder.name if folder else runs_dir
     run_name = name or prepared.loaded.experiment.name or "run"
     with new_run(root, run_name, prepared, listener, command=command) as store:
+        if save_diff and (difference := git_diff()) is not None:
+            store.write_text(layout.CHANGES, difference)
         run = train_into_store(store, prepared, listener, name=name, resumable=keep, log=log)
     return run if folder is None else _TemporaryRun(store.directory, folder)
 

@@ -21,8 +21,9 @@ optimizer: {kind: sgd, learning_rate: 0.05}
 schedule: {steps: 100}
 """
 QUADRATIC = (
-    "dense", "five-point-line", "five-point-step", "momentum-grid", "momentum-search", "noise-seeds", "noisy-line",
-    "quadratic-minimum", "rate-edge", "rents", "scalar-linear", "scalar-linear-half", "square", "weighted-line",
+    "booth", "dense", "five-point-line", "five-point-step", "ill-conditioned-bowl", "matyas", "momentum-grid",
+    "momentum-search", "noise-seeds", "noisy-line", "quadratic-minimum",
+    "rate-edge", "rents", "scalar-linear", "scalar-linear-half", "square", "weighted-line",
 )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ CASES = {
     "batch larger than the data": (
         ["schedule.batch_size=5", "schedule.drop_remainder=true"],
         ("schedule", "batch_size"),
-        ["5", "4 examples", "leave batch_size out"],
+        ["batch_size 5 is larger than the number of training examples, 4", "leave batch_size out"],
     ),
     "start too large for float32": (
         ["model.parameters.w=1e39"],

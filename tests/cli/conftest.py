@@ -102,6 +102,7 @@ class FakeTraining:
         listener: Any = None,
         keep: bool = True,
         log: Callable[[], str] | None = None,
+        save_diff: bool = False,
     ) -> Run:
         """Take the place of gdrun.training.train.execute."""
         if self.noise:

@@ -169,7 +169,7 @@ def test_options_reach_the_sweep(gdrun, config, sweeping):
     ((source, arguments, given),) = sweeping.called
     assert (source, arguments) == ("line.yaml", ["lr=uniform:0:1"])
     wanted = {"trials": 9, "jobs": 2, "maximize": True, "metric": "r2", "search": "random", "cluster": "local:2"}
-    assert given == wanted | {"name": "a", "device": "cpu", "threads": 1, "runs_dir": None}
+    assert given == wanted | {"name": "a", "device": "cpu", "threads": 1, "runs_dir": None, "lanes": None}
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_a_leaf_name_with_several_places_lists_them():
     [
         ("learning_rte=1", "learning_rte", "optimizer.learning_rate"),
         ("lrr=3", "lrr", "did you mean 'lr'?"),
-        ("steps=", "", None),
+        ("steps=", "steps", None),
         ("optimizer.learning_rte=1", "learning_rte", "did you mean 'learning_rate'?"),
         ("optimizer.beta_1=0.5", "beta_1", "belongs to"),
         ("optimiser.lr=1", "optimiser", "optimizer"),

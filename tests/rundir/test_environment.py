@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from gdrun.rundir import environment
-from gdrun.rundir.environment import describe_environment, git_state, package_versions, without_passwords
+from gdrun.rundir.environment import (
+    describe_environment,
+    digit_variables,
+    git_diff,
+    git_state,
+    imported_distributions,
+    package_versions,
+    without_passwords,
+)
 from gdrun.rundir.run_info import RunInfo
 
 
@@ -121,3 +129,31 @@ def test_neither_environment_variables_nor_passwords_in_urls_are_recorded(monkey
     assert "s3cret" not in text
     assert "tcp://***@host:8786" in text
     assert without_passwords("https://host/path?x=a@b:c") == "https://host/path?x=a@b:c"
+
+
+def test_what_is_imported_is_recorded_with_its_version_and_nothing_else():
+    found = imported_distributions()
+    assert found["numpy"] == metadata.version("numpy")
+    assert found["pytest"] == metadata.version("pytest")
+    assert not {"mkdocs", "hatchling", "sphinx"} & found.keys() - {name.partition(".")[0] for name in sys.modules}
+    assert list(found) == sorted(found, key=str.lower)
+
+
+def test_only_variables_that_change_digits_are_recorded(monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    monkeypatch.setenv("TF_SECRET", "hidden")
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    variables = digit_variables()
+    assert variables["TF_ENABLE_ONEDNN_OPTS"] == "0"
+    assert not {"TF_SECRET", "NVIDIA_TF32_OVERRIDE"} & variables.keys()
+
+
+def test_the_difference_from_the_commit_is_that_of_git(tmp_path):
+    assert git_diff(tmp_path) is None
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a.yaml").write_text("lr: 1\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    assert git_diff(tmp_path) == ""
+    (tmp_path / "a.yaml").write_text("lr: 2\n")
+    assert "-lr: 1\n+lr: 2\n" in git_diff(tmp_path)

@@ -181,7 +181,7 @@ data: {kind: formula, inputs: {t: "linspace(0, 1, 12)"}, target: 2 * t}
 model: {kind: formula, formula: x * t, parameters: {x: 1}}""",
     )
     with pytest.raises(ConfigError, match="trial 2: batch_size 500 is larger"):
-        sweep(text.encode(), {"batch_size": [4, 6, 500]}, runs_dir=tmp_path / "runs")
+        sweep(text.encode(), {"batch_size": [4, 6, 500], "schedule.order": ["sampled"]}, runs_dir=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+import gdrun
 from gdrun.training.signals import Abandoned, StopRequests
 
 LINE = """
@@ -75,3 +76,9 @@ def test_a_run_whose_chunk_was_abandoned_has_a_row_of_its_last_state(lab, monkey
     assert run.metrics["step"].tolist() == [0, steps]
     assert run.metrics["parameters.a"][-1] == run.parameters["a"]
     np.testing.assert_allclose(run.metrics["loss"][-1], loss(float(run.parameters["a"])), rtol=1e-12)
+
+
+def test_a_config_of_the_gallery_is_kept_under_a_name_that_readers_know(tmp_path):
+    run = gdrun.train("gallery:pi", ["compile=graph"], runs_dir=tmp_path)
+    assert [path.name for path in (run.directory / "source").glob("*.yaml")] == ["gallery_pi.yaml"]
+    assert "optimizer.learning_rate" in gdrun.describe_run(run)["written"]

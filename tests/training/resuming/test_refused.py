@@ -34,6 +34,7 @@ from .cuts import Interrupt, Kill, bits, data, edit
         ({"versions": {"gdrun": "0.0.1"}}, "gdrun was 0.0.1 and is"),
         ({"versions": {"python": "3.2.1"}}, "python was 3.2 and is"),
         ({"host": {"processor": "Another"}}, "processor was Another and is"),
+        ({"variables": {"XLA_FLAGS": "--other"}}, "XLA_FLAGS was --other and is --xla"),
         ({"compile": "xla"}, "compile was xla and is graph"),
         ({"device": "cpu (another)"}, "device was"),
     ],
