@@ -1,6 +1,6 @@
 """How fast gdrun trains every family of models, beside its peers in the same run.
 
-    python benchmarks/families.py [--only cnn,lstm] [--rounds N] [--quick] [--json FILE]
+    python benchmarks/families.py [--only cnn,lstm] [--rounds N] [--quick] [--processor] [--json FILE]
 
 Prints a table a family: microseconds a step (of a sweep, a step of a trial), the ratio to gdrun's own choice, seconds
 of the first training, which compiles, seconds before it (imports, data, building), peak memory, and how gdrun ran it;
@@ -21,10 +21,12 @@ from peers.families import FAMILIES, PEERS
 from training import Aim, machine, table
 
 
-def measure(name: str, *, rounds: int, quick: bool) -> dict[str, Measured]:
+def measure(name: str, *, rounds: int, quick: bool, clock: str) -> dict[str, Measured]:
     """Return what each peer of a family took, by its name."""
     keys = [key for key in PEERS if key.partition("/")[0] == name]
     measured = measure_peers("families", keys, rounds=rounds, quick=quick)
+    for result in measured.values():
+        result.clock = clock
     return {key.partition("/")[2]: result for key, result in measured.items()}
 
 
@@ -49,7 +51,7 @@ def show(name: str, measured: dict[str, Measured]) -> None:
                 )
             )
     head = ("peer", "us a step", "range", "times gdrun", "first, s", "before, s", "MB", "ran as")
-    print(f"## {name}\n\n{table(head, rows)}")
+    print(f"## {name}\n\n{table(head, rows)}", flush=True)
     for peer, result in measured.items():
         if result.missing:
             print(f"{peer} was left out: {result.missing}\n")
@@ -77,15 +79,20 @@ def main() -> None:
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(FAMILIES), metavar="FAMILY,...")
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
     parser.add_argument("--quick", action="store_true", help="an eighth of the steps: shows that it works, no more")
+    parser.add_argument(
+        "--processor", action="store_true", help="compare processor time: for a machine with other work"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="every sample")
     options = parser.parse_args()
+    clock = "processor" if options.processor else "seconds"
     if unknown := set(options.only) - set(FAMILIES):
         parser.error(f"no family {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}")
-    print(f"# Families of models\n\n{machine()}\n\nMedians of {options.rounds} rounds.\n", flush=True)
+    what = f"Medians of {options.rounds} rounds of {'processor' if options.processor else 'wall-clock'} time"
+    print(f"# Families of models\n\n{machine()}\n\n{what}{', few steps' * options.quick}.\n", flush=True)
     results: list[Aim] = []
     raw: dict[str, Any] = {"machine": machine()}
     for name in options.only:
-        measured = measure(name, rounds=options.rounds, quick=options.quick)
+        measured = measure(name, rounds=options.rounds, quick=options.quick, clock=clock)
         show(name, measured)
         results += aims(name, measured)
         raw[name] = {peer: vars(result) for peer, result in measured.items()}

@@ -36,17 +36,22 @@ class Measured:
     first_seconds: float = 0.0
     missing: str = ""
     """Why it could not run."""
+    clock: str = "seconds"
+    """Time that is compared: "seconds" or "processor"."""
 
     @property
     def microseconds(self) -> float:
         """Median time a step."""
-        return statistics.median(1e6 * sample["seconds"] / sample["steps"] for sample in self.samples)
+        return statistics.median(self._times)
 
     @property
     def spread(self) -> tuple[float, float]:
         """Fastest and slowest time a step."""
-        times = [1e6 * sample["seconds"] / sample["steps"] for sample in self.samples]
-        return min(times), max(times)
+        return min(self._times), max(self._times)
+
+    @property
+    def _times(self) -> list[float]:
+        return [1e6 * sample[self.clock] / sample["steps"] for sample in self.samples]
 
     @property
     def steps(self) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 from gdrun import Listener, execute
 
-from .sample import Sample
+from .sample import Sample, now
 
 
 class TrainingTime:
@@ -26,14 +25,15 @@ class TrainingTime:
         """Train from the start."""
         clock = _Clock()
         run = execute(self.prepared, runs_dir=self.runs_dir, listener=clock)
-        return Sample(clock.ended - clock.began, run.info.steps, float(run.info.final["loss"]))
+        wall, processor = (end - begin for begin, end in zip(clock.began, clock.ended, strict=True))
+        return Sample(wall, run.info.steps, float(run.info.final["loss"]), self.prepared.built.compile, processor)
 
 
 class _Clock(Listener):
-    began = ended = 0.0
+    began = ended = (0.0, 0.0)
 
     def planned(self, plan: Any) -> None:
-        self.began = time.perf_counter()
+        self.began = now()
 
     def progress(self, progress: Any) -> None:
-        self.ended = time.perf_counter()
+        self.ended = now()
