@@ -43,6 +43,9 @@ from .unconnected import unconnected_reason
 FEW_NUMBERS = 10
 """Up to so many parameters are written into each row, where `record.parameters` is null."""
 _SMALL_STATE = 4096
+_CHEAP_EVALUATION = 2048
+"""Trained numbers times examples a step, up to which XLA evaluates a row sooner than it takes the norm of a gradient in
+every update: see docs/log.md."""
 _BUFFER_BYTES = 32 << 20
 _LANE_ARITHMETIC = 150_000
 """Trained numbers times examples a step, up to which lanes are faster than one trial after the other: beyond, a step is
@@ -166,6 +169,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: 
         every_epoch=patience is not None or plateau is not None,
     )
     feed = Feed(batches, has_factor=factor is not None, streamed=stream is not None)
+    cheap = _size(state.parameters) * feed.examples_per_step <= _CHEAP_EVALUATION
     windows = Windows(feed, factor, steps, stream)
     data = windows.examples(0, data)
     program = Program(
@@ -175,8 +179,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: 
         compile=engine.compile,
         buffer_bytes=_BUFFER_BYTES,
         host_loop=engine.host_loop,
-        # Of a small state under XLA an evaluation costs less than a gradient norm in every update.
-        joint=step.update_evaluates_rows and (engine.compile != "xla" or engine.host_loop or not small),
+        joint=step.update_evaluates_rows and (engine.compile != "xla" or engine.host_loop or not cheap),
     )
     everything = replace(assess, loss=True)
     # Mistakes that only a whole data set or a metric shows are raised here and not at the end of an epoch.
@@ -299,15 +302,9 @@ def lanes_obstacle(built: Built) -> str | None:
     return f"{missing[0]} does not work in lanes" if missing else None
 
 
-def examples_per_step(built: Built) -> int:
-    """Return how many examples an update looks at; 1 where there is no data."""
-    batches = built.program.feed.batches
-    return 1 if batches is None else min(batches.batch_size, batches.num_examples)
-
-
 def lanes_disadvantage(built: Built) -> str | None:
     """Return the reason why trials of this program are slower as lanes than one after the other; None where not."""
-    examples = examples_per_step(built)
+    examples = built.program.feed.examples_per_step
     if built.num_parameters * examples <= _LANE_ARITHMETIC:
         return None
     return f"a step has much arithmetic: {built.num_parameters:,} parameters times {examples:,} examples"

@@ -37,6 +37,11 @@ class Feed:
         return 1 if self.batches is None else self.batches.steps_per_epoch
 
     @property
+    def examples_per_step(self) -> int:
+        """Examples that an update looks at; 1 where there is no data."""
+        return 1 if self.batches is None else min(self.batches.batch_size, self.batches.num_examples)
+
+    @property
     def remainder_size(self) -> int:
         """Examples in the smaller batch that ends an epoch; 0 if there is none."""
         return 0 if self.batches is None else self.batches.remainder_size

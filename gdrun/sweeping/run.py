@@ -347,10 +347,8 @@ def _first(spec: SweepSpec, settings: _Settings) -> Prepared:
 
 def _with_estimates(spec: SweepSpec, first: Prepared) -> SweepSpec:
     """Return the sweep with what a trial costs, by one that is built."""
-    from gdrun.assembly.assemble import examples_per_step
-
     # Forward once, backward twice, a multiplication and an addition each.
-    operations = 6.0 * first.built.num_parameters * examples_per_step(first.built)
+    operations = 6.0 * first.built.num_parameters * first.built.program.feed.examples_per_step
     return replace(spec, step_operations=operations, steps_per_trial=first.built.total_steps)
 
 
