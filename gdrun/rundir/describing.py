@@ -129,6 +129,6 @@ def files_of(run: Run) -> Iterator[tuple[str, int]]:
     sizes = (
         (name, status.st_size)
         for name, status in walk(run.directory)
-        if stat.S_ISREG(status.st_mode) and name.rpartition("/")[2] != layout.LOCK
+        if stat.S_ISREG(status.st_mode) and not name.rpartition("/")[2].startswith(layout.LOCK)
     )
     return itertools.islice(sizes, _MOST_FILES)

@@ -35,6 +35,7 @@ TRIALS = "trials.csv"
 CURVES = "curves.npz"
 BEST_RUN = "best"
 LOCK = ".lock"
+HEARTBEAT = ".lock-heartbeat"
 LATEST = "latest"
 
 DEFAULT_RUNS_ROOT = "runs"

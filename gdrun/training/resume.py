@@ -27,6 +27,7 @@ from gdrun.rundir import layout
 from gdrun.rundir.environment import PACKAGES, command_line, describe_host, digit_variables, package_versions
 from gdrun.rundir.files import read_file
 from gdrun.rundir.layout import default_runs_root, find_run, iterate_runs
+from gdrun.rundir.lock import busy
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import RunInfo, Status, now_text
 from gdrun.rundir.store import RunStore
@@ -83,7 +84,7 @@ def check_unfinished(run: Run, *, more: bool, failed: bool = False) -> None:
     """
     record, status, name = run.info, run.status, safe_text(run.directory)
     if status is Status.RUNNING:
-        raise RunDirectoryError(f"{name} is busy: another process is writing it", hint="wait until it ends, or stop it")
+        raise busy(run.directory)
     if (
         status in _UNFINISHED
         or record.stopped_by == "seconds"
