@@ -9,8 +9,6 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from gdrun.errors import RunDirectoryError
-
 from . import layout
 from .files import TEMPORARY, replacing, walk
 from .lock import busy, is_locked
