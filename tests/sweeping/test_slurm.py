@@ -97,6 +97,7 @@ def test_a_submitted_sweep_is_seen_and_gathered_with_the_bytes_of_one_process(
     assert not (directory / "jobs").exists()
 
 
+@pytest.mark.skipif("GDRUN_TEST_PREEMPTION" not in os.environ, reason="takes a minute: GDRUN_TEST_PREEMPTION=1")
 @pytest.mark.usefixtures("tensorflow", "slurm")
 def test_a_run_that_is_preempted_saves_is_queued_again_and_can_be_resumed_elsewhere(
     config: Path, capsys: pytest.CaptureFixture[str]
