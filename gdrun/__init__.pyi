@@ -27,6 +27,7 @@ from .rundir.trash import removed as removed
 from .rundir.trash import restore as restore
 from .rundir.verifying import verify as verify
 from .sweeping.plan import plan_trials as plan_trials
+from .sweeping.run import gather as gather
 from .sweeping.run import resume as resume
 from .sweeping.run import sweep as sweep
 from .training.listener import Listener as Listener

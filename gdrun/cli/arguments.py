@@ -70,9 +70,44 @@ Plugins = Annotated[
         help="Python code that brings what `kind: custom` names; may be given several times.",
     ),
 ]  # fmt: skip
+Cluster = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Workers on Dask, tcp://HOST:PORT or local:N; or slurm, for jobs of SLURM."),
+]
+SchedulerFile = Annotated[
+    Path | None, typer.Option("--scheduler-file", metavar="FILE", help="Where a Dask scheduler wrote its address.")
+]
+Slurm = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE|FILE", show_default=False,
+        help="Of jobs: partition, minutes, cpus, gpus, memory, array, at_once, account, setup; or a YAML file of them.",
+    ),
+]  # fmt: skip
+Detach = Annotated[bool, typer.Option("--detach", help="Submit to SLURM and return; `gdrun watch` follows.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no table; warnings and errors only.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def cluster_of(
+    cluster: str | None, scheduler_file: Path | None, slurm: list[str] | None, *, detach: bool
+) -> str | None:
+    """Return the cluster that options mean.
+
+    Raises:
+        UsageError: they do not go together, or the file is none of a scheduler.
+    """
+    if scheduler_file is not None:
+        if cluster is not None:
+            raise UsageError("--cluster and --scheduler-file are two ways to name a cluster")
+        from gdrun.sweeping.dask_pool import address_in
+
+        cluster = address_in(scheduler_file)
+    if cluster != "slurm" and (detach or slurm):
+        option = "--detach" if detach else "--slurm"
+        raise UsageError(f"{option} goes with --cluster slurm", hint="on this machine: nohup gdrun ... &")
+    return cluster
 
 
 def is_setting(argument: str) -> bool:

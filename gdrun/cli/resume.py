@@ -8,11 +8,16 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import UsageError
-from gdrun.sweeping.run import resume
+from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
+from gdrun.sweeping.run import SLURM, resume
+from gdrun.sweeping.slurm import read_options, resume_there
+from gdrun.training.resume import find_resumable
 
-from . import progress, session, terminal
+from . import arguments, progress, session, terminal
 from .arguments import Json, Plugins, Quiet, RunsDir, Verbose, is_setting
 from .completion import complete_runs
+from .jobs import follow
 from .output import print_json
 from .summary import summary_of
 
@@ -29,9 +34,10 @@ def command(
     jobs: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Worker processes of a sweep (default: as it began).")
     ] = None,
-    cluster: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Train a sweep on Dask: tcp://HOST:PORT, or local:N workers.")
-    ] = None,
+    cluster: arguments.Cluster = None,
+    scheduler_file: arguments.SchedulerFile = None,
+    slurm: arguments.Slurm = None,
+    detach: arguments.Detach = False,
     wait: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", min=0, help="How long a cluster may have no worker; default: as it takes."),
@@ -55,18 +61,30 @@ def command(
     overrides = [text for text in targets or () if is_setting(text)]
     if len(runs) > 1:
         raise UsageError("one run at a time can be resumed", hint="gdrun resume RUN")
+    cluster = arguments.cluster_of(cluster, scheduler_file, slurm, detach=detach)
     loaded_plugins = session.load_plugins(plugins)
     listener = progress.listener(quiet=quiet, verbose=verbose)
     with session.quiet() as noise:
         try:
             listener.wait("starting TensorFlow")
-            run = resume(
-                runs[0] if runs else None,
+            run = None
+            directory = find_resumable(
+                runs[0] if runs else None, more=bool(overrides), failed=failed, runs_dir=runs_dir
+            )
+            began_there = jobs is None and cluster is None and Run(directory).status is Status.SUBMITTED
+            if cluster == SLURM or began_there:
+                if overrides or failed:
+                    raise UsageError("jobs train what is missing, and nothing else", hint="--jobs N trains it here")
+                run = resume_there(directory, loaded_plugins, read_options(slurm) if slurm else None)
+                if run is not None:
+                    run = follow(run, plugins=loaded_plugins, listener=listener, detach=detach)
+            run = run or resume(
+                directory,
                 overrides,
                 plugins=loaded_plugins,
                 runs_dir=runs_dir,
                 jobs=jobs,
-                cluster=cluster,
+                cluster=None if cluster == SLURM else cluster,
                 wait=wait,
                 failed=failed,
                 listener=listener,
@@ -75,7 +93,7 @@ def command(
         finally:
             listener.close()
     ended = summary_of(run)
-    if not quiet:
+    if not quiet and not detach:
         ended.show(verbose=verbose)
     if as_json:
         print_json({"runs": [ended.as_dict()], "exit_code": int(ended.exit_code)})

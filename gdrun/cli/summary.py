@@ -49,6 +49,8 @@ class RunEnd:
     @property
     def exit_code(self) -> int:
         """The exit code of the command that ran it: 143 after SIGTERM or SIGHUP, 130 after any other signal, ..."""
+        if self.status == "submitted":
+            return ExitCode.DONE
         if self.status == "interrupted":
             terminated = self.info.signal in (signal.SIGTERM, signal.SIGHUP)
             return ExitCode.TERMINATED if terminated else ExitCode.INTERRUPTED

@@ -11,10 +11,12 @@ from gdrun.errors import ExitCode, GdrunError, UsageError
 from gdrun.experiment.loading import default_name
 from gdrun.sweeping import run as sweeping
 from gdrun.sweeping.plan import plan_trials
+from gdrun.sweeping.slurm import read_options, submit_sweep
 
 from . import arguments, failures, progress, session, sweep_table, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Threads, Verbose
 from .completion import complete_configs
+from .jobs import follow
 from .output import print_json
 from .summary import summary_of
 
@@ -52,9 +54,10 @@ def command(
     jobs: Annotated[
         int, typer.Option(metavar="N", min=1, help="Worker processes (default: 1, this one).", show_default=False)
     ] = 1,
-    cluster: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Run on Dask: tcp://HOST:PORT, or local:N workers.")
-    ] = None,
+    cluster: arguments.Cluster = None,
+    scheduler_file: arguments.SchedulerFile = None,
+    slurm: arguments.Slurm = None,
+    detach: arguments.Detach = False,
     wait: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", min=0, help="How long a cluster may have no worker; default: as it takes."),
@@ -85,6 +88,9 @@ def command(
         raise UsageError("a sweep of stdin (-) goes without other configs")
     arguments.check_name(name)
     session.check_device(device)
+    cluster = arguments.cluster_of(cluster, scheduler_file, slurm, detach=detach)
+    if cluster == "slurm" and (part is not None or jobs != 1):
+        raise UsageError(f"{'--part' if part else '--jobs'} and --cluster slurm are two ways to divide a sweep")
     planned: dict[str, Any] = {"trials": trials, "search": search, "metric": metric, "maximize": maximize}
     planned["lanes"] = int(lanes) if lanes is not None and lanes.isdecimal() else lanes
     if dry_run or len(configs) > 1:
@@ -97,11 +103,7 @@ def command(
             for spec in specs:
                 sweep_table.show(spec)
         return ExitCode.DONE
-    options = (
-        planned
-        | {"jobs": jobs, "cluster": cluster, "wait": wait, "part": part}
-        | ({"plugins": plugins} if plugins else {})
-    )
+    options = planned | ({"plugins": plugins} if plugins else {})
     options |= {"runs_dir": runs_dir, "name": name, "device": device, "threads": threads}
     results: list[dict[str, Any]] = []
     codes: list[int] = []
@@ -111,7 +113,12 @@ def command(
         with session.quiet() as noise:
             try:
                 listener.wait("starting TensorFlow")
-                run = sweeping.sweep(config, spaces, listener=listener, log=noise.take, **options)
+                if cluster == "slurm":
+                    run = submit_sweep(config, spaces, read_options(slurm or ()), listener=listener, **options)
+                    run = follow(run, plugins=plugins, listener=listener, detach=detach)
+                else:
+                    how: dict[str, Any] = {"jobs": jobs, "cluster": cluster, "wait": wait, "part": part}
+                    run = sweeping.sweep(config, spaces, listener=listener, log=noise.take, **options, **how)
             except GdrunError as error:
                 listener.close()
                 codes.append(failures.show_error(error))
@@ -122,7 +129,7 @@ def command(
         ended = summary_of(run)
         codes.append(ended.exit_code)
         results.append({"config": config, **ended.as_dict()})
-        if not quiet:
+        if not quiet and not detach:
             ended.show()
         if not as_json:
             with suppress(terminal.OutputClosed):

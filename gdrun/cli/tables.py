@@ -17,6 +17,7 @@ Cell = str | tuple[str, str]
 """A text, or a text and its style in rich's words: ("diverged", "bold red")."""
 
 STATUS_STYLES = {
+    "submitted": "cyan",
     "running": "cyan",
     "completed": "green",
     "stopped": "green",

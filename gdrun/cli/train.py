@@ -13,15 +13,20 @@ from rich.text import Text
 from gdrun.errors import ExitCode, UsageError
 from gdrun.exports.live import TensorBoardListener
 from gdrun.exports.tensorboard import require_tensorboard
+from gdrun.sweeping.slurm import read_options, submit_run
 from gdrun.training import train
 
 from . import arguments, dry_run, failures, progress, saves, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
+from .jobs import follow
 from .output import print_json
 from .summary import summary_of
 
 if TYPE_CHECKING:
     from gdrun.experiment.loading import LoadedConfig
+    from gdrun.rundir.run import Run
+    from gdrun.training.listener import Listener
+    from gdrun.training.prepare import Prepared
 
 
 def command(
@@ -43,6 +48,11 @@ def command(
     save_diff: Annotated[
         bool, typer.Option("--save-diff", help="Keep how the git work tree differs from its commit, in source/.")
     ] = False,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="slurm", help="Train as a job of SLURM.", show_default=False)
+    ] = None,
+    slurm: arguments.Slurm = None,
+    detach: arguments.Detach = False,
     watch: Annotated[bool, typer.Option("--watch", help="Run again whenever a config is saved, until Ctrl-C.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -57,11 +67,21 @@ def command(
     """
     configs, overrides = arguments.split(targets)
     arguments.check_name(name)
+    arguments.cluster_of(cluster, None, slurm, detach=detach)
+    if cluster not in (None, "slurm"):
+        raise UsageError(f"a run trains here or as a job, not on '{cluster[:80]}'", hint="--cluster slurm")
+    if cluster is not None and (smoke or only_plan or watch or rows or save_diff or tensorboard is not None):
+        raise UsageError("a job of SLURM goes without --dry-run, --smoke, --table, --tensorboard, --save-diff, --watch")
+    options = read_options(slurm or ())
     if tensorboard is not None:
         if smoke or only_plan:
             raise UsageError("--tensorboard shows a run, and --smoke and --dry-run keep none")
         require_tensorboard()
     files = {Path(config, "config.yaml") if Path(config).is_dir() else Path(config) for config in configs}
+
+    def submitted(prepared: Prepared, listener: Listener) -> Run:
+        run = submit_run(prepared, options, runs_dir=runs_dir, name=name, device=device, listener=listener)
+        return follow(run, detach=detach, plugins=plugins, listener=listener)
 
     def once() -> int:
         loaded = session.load_all(configs, overrides, device=device, plugins=plugins)
@@ -71,7 +91,9 @@ def command(
         results: list[dict[str, Any]] = []
         codes: list[int] = []
         with session.quiet() as noise:
-            prepared = session.prepare_all(loaded, device=device, threads=threads, smoke=smoke, silent=quiet)
+            prepared = session.prepare_all(
+                loaded, device=device if cluster is None else "cpu", threads=threads, smoke=smoke, silent=quiet
+            )
             if only_plan:
                 return dry_run.show_all(prepared, as_json=as_json)
             names = [name or item.loaded.experiment.name for item in prepared]
@@ -86,14 +108,18 @@ def command(
                 listener = display if tensorboard is None else TensorBoardListener(tensorboard, display)
                 try:
                     # Popped: a finished experiment's data need not stay in memory while the others run.
-                    run = train.execute(
-                        prepared.pop(),
-                        runs_dir=runs_dir,
-                        name=name,
-                        keep=not smoke,
-                        listener=listener,
-                        log=noise.take,
-                        save_diff=save_diff,
+                    run = (
+                        train.execute(
+                            prepared.pop(),
+                            runs_dir=runs_dir,
+                            name=name,
+                            keep=not smoke,
+                            listener=listener,
+                            log=noise.take,
+                            save_diff=save_diff,
+                        )
+                        if cluster is None
+                        else submitted(prepared.pop(), listener)
                     )
                 except Exception as error:  # a bug too: the others are to run
                     session.add_output(error, noise)
@@ -106,7 +132,7 @@ def command(
                 ended = summary_of(run)
                 codes.append(ended.exit_code)
                 results.append({"config": config, **ended.as_dict()})
-                if not quiet:
+                if not quiet and not detach:
                     ended.show(label=label, verbose=verbose)
                 if not smoke and not as_json:
                     with suppress(terminal.OutputClosed):

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from gdrun.errors import ExitCode, RunDirectoryError
-from gdrun.rundir.lock import is_locked
 from gdrun.rundir.run import Run, load_run
-from gdrun.rundir.run_info import RunInfo
+from gdrun.rundir.run_info import RunInfo, Status
 from gdrun.rundir.strict_json import not_finite
 from gdrun.rundir.tail import follow
 from gdrun.training.listener import Plan, Progress
@@ -58,7 +57,7 @@ def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir
 
 def _follow(run: Run, *, quiet: bool) -> None:
     """Show how far the run or the sweep is until nothing writes it any more."""
-    if run.status.value != "running":
+    if not _goes_on(run):
         return
     listener = progress.listener(quiet=quiet)
     planned = False
@@ -72,6 +71,14 @@ def _follow(run: Run, *, quiet: bool) -> None:
                 listener.progress(report)
     finally:
         listener.close()
+
+
+def _goes_on(run: Run) -> bool:
+    """Return whether a run is being trained, or jobs are to train what is missing."""
+    if run.status is not Status.SUBMITTED:
+        return run.status is Status.RUNNING
+    trials = run.value("trials")
+    return not run.is_sweep or not isinstance(trials, dict) or len(run.trials) < trials.get("total", 0)
 
 
 def _info(run: Run) -> RunInfo | None:
@@ -103,6 +110,9 @@ def _run_reports(run: Run) -> Iterator[Progress | None]:
     """Yield the newest row whenever there are new ones, and None between."""
     began = time.monotonic()
     reached: deque[tuple[float, int]] = deque()
+    while Run(run.directory).status is Status.SUBMITTED:
+        yield None
+        time.sleep(_PAUSE_SECONDS)
     for rows in follow(run.directory, pause_seconds=_PAUSE_SECONDS):
         yield _report(rows[-1], reached, time.monotonic() - began) if rows else None
 
@@ -140,7 +150,7 @@ def _sweep_reports(run: Run) -> Iterator[Progress | None]:
     began = time.monotonic()
     while True:
         # Asked before reading: what is written between the two is read by the last look.
-        is_running = is_locked(run.directory)
+        is_running = _goes_on(Run(run.directory))
         sweep = Run(run.directory)
         with suppress(RunDirectoryError):
             yield _sweep_report(sweep, time.monotonic() - began)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import stat
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,11 @@ def describe_run(run: Run) -> dict[str, Any]:
     values["files"] = dict(files_of(run))
     if run.is_sweep:
         values |= {name: run.value(name) for name in ("metric", "direction", "axes", "trials", "prediction")}
+        if run.parts:
+            # Its jobs do not write its run.json.
+            ended = Counter(row["status"] for row in run.trials)
+            total = values["trials"]["total"]
+            values["trials"] |= ended | {"missing": total - ended.total()}
     return values | {"problems": problems}
 
 
@@ -129,6 +135,6 @@ def files_of(run: Run) -> Iterator[tuple[str, int]]:
     sizes = (
         (name, status.st_size)
         for name, status in walk(run.directory)
-        if stat.S_ISREG(status.st_mode) and name.rpartition("/")[2] != layout.LOCK
+        if stat.S_ISREG(status.st_mode) and not name.rpartition("/")[2].startswith(layout.LOCK)
     )
     return itertools.islice(sizes, _MOST_FILES)

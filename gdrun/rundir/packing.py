@@ -9,11 +9,9 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from gdrun.errors import RunDirectoryError
-
 from . import layout
 from .files import TEMPORARY, replacing, walk
-from .lock import is_locked
+from .lock import busy, is_locked
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 """The date of each entry: the same runs give the same bytes."""
@@ -27,7 +25,7 @@ def pack(directories: Sequence[Path], path: Path) -> None:
     """
     for directory in directories:
         if is_locked(directory):
-            raise RunDirectoryError(f"{directory} is busy: another process is writing it", hint="wait until it ends")
+            raise busy(directory)
     with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for directory in directories:
             for name, status in walk(directory):

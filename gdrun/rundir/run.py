@@ -83,6 +83,8 @@ class Run:
         """The state of the run now: LOST where it was killed, CORRUPT where its run info cannot be read."""
         if self.problem is None:
             status = Status(self.info.status)
+            if status is Status.SUBMITTED and any(part.status is Status.RUNNING for part in self.parts):
+                return Status.RUNNING
             return Status.LOST if status is Status.RUNNING and not is_locked(self.directory) else status
         if not (self.directory / layout.RUN_INFO).exists():
             # Claimed, and either about to write its first run info or killed before it could.
@@ -200,8 +202,8 @@ class Run:
             loss = self.final.get("loss")
             return self._newest_row.get("loss") if loss is None else loss
         if name == "steps":
-            steps = self.value("steps")
-            return self._newest_row.get("step") if steps is None else steps
+            # The run info of a run that goes on has the step from which it was resumed.
+            return self._newest_row.get("step", self.value("steps"))
         if name in ("best", "best_step"):
             return (self.value("best") or {}).get("value" if name == "best" else "step")
         if name == "diverged_at":
@@ -337,6 +339,11 @@ class Run:
         directory = self.directory / layout.BEST_RUN
         return Run(directory) if (directory / layout.RUN_INFO).is_file() else None
 
+    @property
+    def parts(self) -> list[Run]:
+        """The parts of a sweep that jobs have begun to train, until they are gathered."""
+        return [Run(directory) for directory in layout.iterate_runs(self.directory / layout.JOBS)]
+
     @cached_property
     def _trials_table(self) -> tuple[list[str], list[list[str]]]:
         """The header and the rows of trials.csv, as texts; nothing where the file is not there yet."""
@@ -346,7 +353,11 @@ class Run:
         except UnicodeDecodeError as error:
             raise _corrupt(path, "it is not UTF-8") from error
         except FileNotFoundError:
-            return [], []
+            tables = [part._trials_table for part in self.parts if part.is_sweep]
+            header = list(dict.fromkeys(name for names, _ in tables for name in names))
+            cells = [dict(zip(names, row, strict=True)) for names, table in tables for row in table]
+            cells.sort(key=lambda row: int(row[_TRIAL]))
+            return header, [[row.get(name, "") for name in header] for row in cells]
         before = csv.field_size_limit(_CELL_LIMIT)
         try:
             rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))

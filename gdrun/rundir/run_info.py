@@ -20,8 +20,10 @@ from .layout import RUN_INFO, SCHEMA_VERSION
 
 
 class Status(StrEnum):
-    """State of a run. The first six are written in run.json; the last two are found by a reader."""
+    """State of a run. The first seven are written in run.json; the last two are found by a reader."""
 
+    SUBMITTED = "submitted"
+    """A job of a batch system is to train it, or jobs its parts, which are to be gathered."""
     RUNNING = "running"
     COMPLETED = "completed"
     """The schedule's end."""
@@ -72,7 +74,7 @@ class RunInfo(BaseModel):
     description: str | None = None
     kind: str = "train"
     """"train" or "sweep"."""
-    status: Literal["running", "completed", "stopped", "diverged", "interrupted", "failed"] = "running"
+    status: Literal["submitted", "running", "completed", "stopped", "diverged", "interrupted", "failed"] = "running"
     stopped_by: str | None = None
     """What ended it: "steps", "loss_below", "patience", "signal", ..."""
     why: str | None = None

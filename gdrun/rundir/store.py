@@ -152,7 +152,7 @@ class RunStore:
         parts = name.split("/")
         if any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise RunDirectoryError(f"{name!r} does not name a file inside a run directory")
-        if name in (*_APPEND_ONLY, layout.LOCK) or parts[-1].startswith(TEMPORARY):
+        if name in (*_APPEND_ONLY, layout.LOCK, layout.HEARTBEAT) or parts[-1].startswith(TEMPORARY):
             raise RunDirectoryError(f"'{name}' in a run directory is not for writing over")
         with self._trusting():
             self._written.add(name)

@@ -21,7 +21,7 @@ from gdrun.errors import RunDirectoryError, UsageError
 from . import layout
 from .claim import LatestPointer
 from .files import disk_errors, flush_folder
-from .lock import WriterLock, is_locked
+from .lock import WriterLock, busy, is_locked
 from .run import Run
 
 TRASH = ".trash"
@@ -41,9 +41,7 @@ def remove(runs: Sequence[Run | str | Path], runs_root: Path | str | None = None
     names = [name_below(root, run.directory if isinstance(run, Run) else Path(run)) for run in runs]
     for name in names:
         if is_locked(root / name):
-            raise RunDirectoryError(
-                f"{root / name} is busy: another process is writing it", hint="stop it first (Ctrl-C where it runs)"
-            )
+            raise busy(root / name, hint="stop it first (Ctrl-C where it runs)")
     trash = _trash_of(root)
     with disk_errors("make", trash):
         trash.mkdir(exist_ok=True)
@@ -153,6 +151,8 @@ def _move_in(path: Path, trash: Path) -> Path:
         names = itertools.chain([path.name], (f"{path.name}~{number}" for number in itertools.count(1)))
         target = next(trash / name for name in names if not os.path.lexists(trash / name))
         _rename(path, target)
+        with suppress(OSError):
+            (target / layout.HEARTBEAT).unlink()
         return target
     finally:
         if lock is not None:

@@ -28,6 +28,7 @@ from .run_info import RunInfo, Status
 
 _CONFIG_LIMIT = 64 << 20
 _MOST_FINDINGS = 100
+_UNFINISHED = (Status.SUBMITTED, Status.RUNNING)
 _SUCCESSES = frozenset({"completed", "stopped"})
 _WITH_PARAMETERS = _SUCCESSES | {"diverged", "interrupted"}
 _ENDED = _WITH_PARAMETERS | {"failed"}
@@ -119,8 +120,8 @@ def _verify(run: Run, verdict: Verdict) -> None:
 
 def _verify_tree(directory: Path, verdict: Verdict, *, locked: bool) -> None:
     for name, status in walk(directory):
-        if name.startswith(f"{layout.BEST_RUN}/"):
-            continue  # a sweep's best run is verified as a run
+        if name.startswith((f"{layout.BEST_RUN}/", f"{layout.JOBS}/")):
+            continue  # a sweep's best run, and parts of it, are verified as runs
         if stat.S_ISLNK(status.st_mode):
             verdict.problem(name, "a symbolic link; gdrun makes none here")
         elif not stat.S_ISREG(status.st_mode):
@@ -132,8 +133,8 @@ def _verify_tree(directory: Path, verdict: Verdict, *, locked: bool) -> None:
 def _verify_status(info: RunInfo, verdict: Verdict, *, locked: bool) -> None:
     """Compare the claims of run.json with each other and with the lock."""
     status, total = info.status, info.extra.get("total_steps")
-    if status == Status.RUNNING:
-        if not locked:
+    if status in _UNFINISHED:
+        if not locked and status == Status.RUNNING:
             verdict.note(layout.RUN_INFO, "it says running, but no process holds the lock: it was killed (lost)")
         return
     loss = info.final.get("loss")
@@ -162,7 +163,7 @@ def _verify_config(run: Run, info: RunInfo, verdict: Verdict) -> None:
     try:
         data = read_file(run.directory / name, limit=_CONFIG_LIMIT)
     except FileNotFoundError:
-        if info.status == Status.RUNNING:
+        if info.status in _UNFINISHED:
             verdict.note(name, "not written yet")
         elif info.status != Status.FAILED:
             verdict.problem(name, "missing")
@@ -236,7 +237,7 @@ def _verify_metrics(run: Run, info: RunInfo, verdict: Verdict) -> None:
         numbers = ", ".join(map(str, table.corrupt_lines[:10]))
         verdict.problem(name, f"{plural(len(table.corrupt_lines), 'line')} that are no whole rows: {numbers}")
     if table.torn:
-        report = verdict.note if info.status in ("running", "failed") else verdict.problem
+        report = verdict.note if info.status in ("submitted", "running", "failed") else verdict.problem
         report(name, "its last line is torn")
     for before, after in itertools.pairwise(steps.tolist()):
         if after <= before:
@@ -300,7 +301,7 @@ def _verify_sweep(sweep: Run, info: RunInfo, verdict: Verdict) -> None:
         verdict.problem(layout.TRIALS, "its trials are not in rising order, each once")
     for row in rows:
         _verify_trial(row, verdict)
-    if info.status != Status.RUNNING:
+    if info.status not in _UNFINISHED:
         _verify_counts(rows, info, verdict)
     for name in (layout.CURVES, layout.PARAMETERS):
         _verify_trial_arrays(sweep, name, numbers, info, verdict)
@@ -358,5 +359,5 @@ def _verify_trial_arrays(sweep: Run, name: str, numbers: list[int], info: RunInf
         verdict.problem(name, "it does not say which trials it is about")
         return
     strange = sorted(set(arrays["trial"].tolist()) - set(numbers))
-    if strange and info.status != Status.RUNNING:
+    if strange and info.status not in _UNFINISHED:
         verdict.problem(name, f"it has trial {strange[0]}, which is not in the table")

@@ -7,6 +7,7 @@ scheduler can run code on its workers, so the one that is started here listens o
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import math
 import os
@@ -15,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
@@ -249,6 +251,21 @@ def train_in_dask(work: Work, group: TrialGroup) -> list[BlockResult]:
         return task is None or task.state == "cancelled"
 
     return train(work, group, should_stop=should_stop)
+
+
+def address_in(path: Path) -> str:
+    """Return the address in the file that `dask scheduler --scheduler-file` wrote.
+
+    Raises:
+        UsageError: there is no such file, or no address in it.
+    """
+    try:
+        return str(json.loads(path.read_bytes())["address"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no address is in it"
+        raise UsageError(
+            f"{safe_text(path)} is no file of a Dask scheduler: {why}", hint="dask scheduler --scheduler-file FILE"
+        ) from None
 
 
 def version_function() -> Any:

@@ -9,6 +9,7 @@ The results of blocks are written as they come, so that a sweep that is killed l
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -20,9 +21,11 @@ from typing import Any
 import numpy as np
 
 from gdrun.config.plugins import PluginSources
-from gdrun.errors import UsageError
+from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.experiment.loading import LoadedConfig
+from gdrun.rundir import layout
 from gdrun.rundir.environment import PACKAGES
+from gdrun.rundir.lock import WriterLock
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import RunInfo, Status
 from gdrun.rundir.store import RunStore
@@ -48,8 +51,13 @@ from .parts import PART, Part, differing_hosts, gathered_table, locked_parts
 from .plan import plan_trials
 from .results import BestTrial, BlockProgress, BlockResult, Hooks, TrialTable
 from .search import group_batch, search
-from .store import SweepStore, load_parts
+from .store import SweepStore, load_parts, read_blocks
 from .trials import SweepSpec
+
+SLURM = "slurm"
+"""The engine whose jobs `slurm.py` submits."""
+JOBS = "jobs"
+"""What run.json says of jobs."""
 
 
 def sweep(
@@ -73,6 +81,7 @@ def sweep(
     listener: Listener | None = None,
     command: Sequence[str] | None = None,
     log: Callable[[], str] | None = None,
+    submit: Callable[[SweepSpec, Path], dict[str, Any]] | None = None,
 ) -> Run:
     """Train many trials of one experiment and return their sweep.
 
@@ -95,6 +104,7 @@ def sweep(
         listener: of its progress.
         command: what to record as the command line; default `sys.argv`.
         log: returns TensorFlow's messages, for log.txt.
+        submit: called with the sweep and its directory in place of training; returns what run.json says of the jobs.
     Raises:
         ConfigError: the config, a space or a value in it is refused; nothing was written.
         ResourceError: the device, an extra or the cluster is not there.
@@ -118,8 +128,22 @@ def sweep(
         with new_run(
             runs_dir, run_name, first, listener, command=command, config=spec.config_text(), **fields
         ) as store:
+            if submit is not None:
+                return hand_over(store, partial(submit, spec))
             table = TrialTable(chosen)
             return _train_into_store(store, spec, groups, settings, table, executor, first, listener, command, log)
+
+
+def hand_over(store: RunStore, submit: Callable[[Path], dict[str, Any]]) -> Run:
+    """Submit a new run or sweep, and close its store; where that is refused, nothing is left of it."""
+    try:
+        jobs = submit(store.directory)
+    except BaseException:
+        shutil.rmtree(store.directory / layout.JOBS, ignore_errors=True)
+        store.discard()
+        raise
+    store.close(Status.SUBMITTED, finished=None, extra={JOBS: jobs})
+    return Run(store.directory)
 
 
 def _trials_of(spec: SweepSpec, groups: Sequence[TrialGroup], part: str | None) -> np.ndarray:
@@ -148,7 +172,8 @@ def gather(
     """Write one sweep of the parts that `sweep(part=...)` trained, and return it; its table is that of one process.
 
     Args:
-        directories: of the parts, or folders that hold them.
+        directories: of the parts, or folders that hold them; or of one sweep whose parts jobs have trained, which
+            gets its results.
         plugins: files and modules that they were trained with, unchanged.
         runs_dir, name, listener, command, log: as for `sweep`.
     Raises:
@@ -156,6 +181,9 @@ def gather(
         RunDirectoryError: another process writes or gathers one of them, one lacks trials, or the disk refused.
     """
     listener = listener or Listener()
+    if len(directories) == 1 and Run(Path(directories[0])).value(JOBS):
+        directory = find_resumable(Path(directories[0]), runs_dir=runs_dir)
+        return resume_sweep(directory, plugins=plugins, jobs=1, gathers=True, listener=listener, log=log)
     with locked_parts([Path(directory) for directory in directories]) as parts:
         record = parts[0].info
         settings = replace(_recorded_settings(record), jobs=1, cluster=None)
@@ -227,6 +255,7 @@ def resume_sweep(
     cluster: str | None = None,
     wait: float | None = None,
     failed: bool = False,
+    gathers: bool = False,
     listener: Listener | None = None,
     log: Callable[[], str] | None = None,
 ) -> Run:
@@ -234,6 +263,7 @@ def resume_sweep(
 
     Args:
         directory: as `find_resumable` returned it.
+        gathers: none is to be trained; where one would have to be, it is refused.
     Raises:
         as `resume`.
     """
@@ -251,7 +281,11 @@ def resume_sweep(
     with RunStore.open(directory) as store, closing(settings.executor(listener)) as executor:
         groups = [] if spec.search is not None else group_trials(spec)
         table = load_parts(store, _trials_of(spec, groups, record.extra.get(PART)))
+        _add_jobs(store, table, listener)
         missing = table.missing() if failed else table.unknown()
+        if gathers and len(missing):
+            name = safe_text(directory)
+            raise RunDirectoryError(f"{name} lacks {plural(len(missing), 'trial')}", hint=f"gdrun resume {name}")
         first = _first(spec, settings)
         spec = _with_estimates(spec, first)
         check_built(directory, record, first, own_machine=begun.trains_here and settings.trains_here)
@@ -260,6 +294,24 @@ def resume_sweep(
         return _train_into_store(
             store, spec, groups, settings, table, executor, first, listener, log=log, failed_again=failed
         )
+
+
+def _add_jobs(store: RunStore, table: TrialTable, listener: Listener) -> None:
+    """Add the results of a sweep's parts that jobs have trained.
+
+    Raises:
+        RunDirectoryError: a job is still training one.
+    """
+    parts = [part for part in Run(store.directory).parts if part.is_sweep]
+    for part in parts:
+        WriterLock(part.directory).release()
+        if part.info.versions != store.info.versions:
+            warn(store, listener, [f"{part.directory} is left out: its job had other versions"])
+            continue
+        for block in read_blocks(part.directory, lambda message: store.log(f"warning: {message}")):
+            table.add(block)
+    if parts and (warning := differing_hosts(parts)):
+        warn(store, listener, [warning])
 
 
 def _recorded_settings(record: RunInfo) -> _Settings:
@@ -285,6 +337,8 @@ class _Settings:
 
     def executor(self, listener: Listener) -> Executor:
         """Return the executor that trains the groups; what it waits for is a warning of `listener`."""
+        if self.cluster == SLURM:
+            return InProcess()  # its jobs train
         return make_executor(**asdict(self), warn=listener.warned)
 
     def prepare(self, loaded: LoadedConfig) -> Prepared:

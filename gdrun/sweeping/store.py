@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal as signals
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -142,6 +143,7 @@ class SweepStore:
         if signal is None and not len(table.missing()) and len(table.trials) == len(spec):
             for name in (*_block_names(self._store.directory), *_proposal_names(self._store.directory)):
                 self._store.remove(f"{PARTS}/{name}")
+            shutil.rmtree(self._store.directory / layout.JOBS, ignore_errors=True)
         self._store.close(status)
 
 

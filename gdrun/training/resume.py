@@ -27,6 +27,7 @@ from gdrun.rundir import layout
 from gdrun.rundir.environment import PACKAGES, command_line, describe_host, digit_variables, package_versions
 from gdrun.rundir.files import read_file
 from gdrun.rundir.layout import default_runs_root, find_run, iterate_runs
+from gdrun.rundir.lock import busy
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import RunInfo, Status, now_text
 from gdrun.rundir.store import RunStore
@@ -42,7 +43,7 @@ PREVIOUS_HASH = "previous_config_hash"
 """The record's name of the hash that config.yaml may still have, when a kill came between the record and the config."""
 
 _LENGTHS = ("epochs", "steps", "schedule.epochs", "schedule.steps")
-_UNFINISHED = (Status.INTERRUPTED, Status.LOST, Status.FAILED)
+_UNFINISHED = (Status.SUBMITTED, Status.INTERRUPTED, Status.LOST, Status.FAILED)
 
 
 def find_resumable(
@@ -83,7 +84,7 @@ def check_unfinished(run: Run, *, more: bool, failed: bool = False) -> None:
     """
     record, status, name = run.info, run.status, safe_text(run.directory)
     if status is Status.RUNNING:
-        raise RunDirectoryError(f"{name} is busy: another process is writing it", hint="wait until it ends, or stop it")
+        raise busy(run.directory)
     if (
         status in _UNFINISHED
         or record.stopped_by == "seconds"
@@ -130,7 +131,9 @@ def prepare_again(
     from gdrun.engine.device import num_threads
 
     record = Run(directory).info
-    check_environment(directory, record)
+    # A run that was submitted begins on the machine of its job.
+    own_machine = bool(record.resumed) or record.status != Status.SUBMITTED
+    check_environment(directory, record, own_machine=own_machine)
     _check_overrides(overrides)
     before = load_config(directory, plugins=plugins)
     loaded = load_config(directory, overrides, plugins=before.plugins)
@@ -138,7 +141,7 @@ def prepare_again(
     device = (record.device or "auto").partition(" ")[0]
     threads = record.threads if record.threads not in (None, num_threads()) else None
     prepared = prepare(loaded, device=device, threads=threads)
-    check_built(directory, record, prepared)
+    check_built(directory, record, prepared, own_machine=own_machine)
     was = before.experiment.schedule.total_steps(prepared.built.steps_per_epoch)
     total = prepared.built.total_steps
     if total < was:
@@ -330,8 +333,10 @@ def _reopen(store: RunStore, prepared: Prepared, position: Position | None) -> N
     lengths = ("schedule.epochs", "schedule.steps")
     settings = {key: value for key, value in record.settings.items() if key not in lengths}
     settings |= {key: value for key, value in new["settings"].items() if key in lengths}
+    machine = {} if record.resumed else {name: new[name] for name in ("host", "device", "threads", "variables")}
     store.update_info(
         **running_again(record, step=step),
+        **machine,
         final={},
         best={},
         diverged=None,

@@ -1,4 +1,4 @@
-"""Reasons to stop from outside: SIGINT, SIGTERM and SIGHUP, of which the second ends a run at once, and the clock."""
+"""Reasons to stop from outside: the clock, and SIGINT, SIGTERM, SIGHUP and SIGUSR1, of which the second ends a run."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ class Abandoned(Exception):
 
 
 class StopRequests:
-    """While the block runs, the first SIGINT, SIGTERM or SIGHUP is noted in `signal`; the second ends the process.
+    """While the block runs, the first of the signals is noted in `signal`; the second ends the process.
 
-    A SIGHUP that is ignored stays so: that is how `nohup` lets a run outlive its terminal. In threads other than the
+    A SIGHUP that is ignored stays so: that is how `nohup` lets a run outlive its terminal. Batch systems send
+    SIGUSR1 some time before they kill a job. In threads other than the
     main one nothing is changed, since Python runs signal handlers in the main one only.
     """
 
@@ -40,7 +41,7 @@ class StopRequests:
 
     def __enter__(self) -> StopRequests:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
                 if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._note)
         return self

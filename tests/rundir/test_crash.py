@@ -45,7 +45,7 @@ def script(root: Path, reported: list[str]) -> None:
 
 def check_files(directory: Path, reported: list[str]) -> None:
     for path in directory.rglob("*"):
-        if path.is_dir() or path.name.startswith(TEMPORARY) or path.name == ".lock":
+        if path.is_dir() or path.name.startswith(TEMPORARY) or path.name.startswith(".lock"):
             continue
         data = path.read_bytes()
         if path.suffix == ".json":

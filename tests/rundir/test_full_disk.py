@@ -28,7 +28,7 @@ def test_it_is_exit_5_with_path_and_reason_and_nothing_is_called_saved_that_is_n
     if on_disk_of(1000, tmp_path).returncode:
         pytest.skip("file systems cannot be made here")
     codes = set()
-    for kilobytes in (4, 8, 12, 16, 20, 24, 28, 32, 36):
+    for kilobytes in (4, 8, 12, 16, 20, 24, 28, 32, 36, 40):
         done = on_disk_of(kilobytes, tmp_path)
         codes.add(done.returncode)
         if done.returncode == 0:

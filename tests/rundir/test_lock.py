@@ -1,19 +1,24 @@
-"""One writer a run directory, by a lock that the kernel holds."""
+"""One writer a run directory, by a lock that the kernel holds and a heartbeat that other machines see."""
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir.lock import WriterLock, is_locked
+from gdrun.rundir.layout import HEARTBEAT
+from gdrun.rundir.lock import SILENT_SECONDS, WriterLock, is_locked
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
+from gdrun.sweeping.run import resume
 
 
 def in_child(action: Callable[[], object]) -> tuple[int, int]:
@@ -124,3 +129,95 @@ def test_what_was_reported_before_a_real_kill_is_there_after_it(tmp_path: Path, 
         assert newest is not None
         assert newest.step >= last // 20 * 20
         store.close("interrupted")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that a process of another machine is writing, whose kernel's lock is not seen here."""
+    with RunStore.create(tmp_path, "pi") as store:
+        name = store.directory / HEARTBEAT
+        writer = json.loads(name.read_text())
+        assert writer["process"] == os.getpid()
+        assert abs(writer["time"] - time.time()) < 3600
+        store.close("interrupted")
+    assert not name.exists()
+    info = store.directory / "run.json"
+    info.write_text(info.read_text().replace("interrupted", "running"))
+    name.write_text(json.dumps(writer | {"host": "node7", "kernel": "another"}))
+    return store.directory
+
+
+def silence(directory: Path, seconds: float) -> None:
+    """Let a heartbeat have been silent for so long."""
+    then = time.time() - seconds
+    os.utime(directory / HEARTBEAT, (then, then))
+
+
+def test_a_run_whose_writer_beats_on_another_machine_runs_and_is_refused(elsewhere: Path) -> None:
+    before = sorted(elsewhere.iterdir())
+    assert Run(elsewhere).status is Status.RUNNING
+    for refused in (lambda: RunStore.open(elsewhere), lambda: resume(elsewhere)):
+        with pytest.raises(RunDirectoryError) as caught:
+            refused()
+        assert caught.value.message == f"{elsewhere} is busy: process {os.getpid()} on node7 is writing it"
+        assert "if it was killed, that shows 60 s after its last heartbeat" in (caught.value.hint or "")
+    assert sorted(elsewhere.iterdir()) == before
+
+
+def test_a_run_whose_writer_on_another_machine_is_silent_is_lost_and_can_be_opened(elsewhere: Path) -> None:
+    silence(elsewhere, SILENT_SECONDS - 5)
+    assert Run(elsewhere).status is Status.RUNNING
+    silence(elsewhere, SILENT_SECONDS + 5)
+    assert Run(elsewhere).status is Status.LOST
+    with RunStore.open(elsewhere) as store:
+        assert Run(elsewhere).status is Status.RUNNING
+        store.close("interrupted")
+
+
+def test_a_run_is_lost_only_when_lock_and_heartbeat_say_so(elsewhere: Path) -> None:
+    silence(elsewhere, SILENT_SECONDS + 5)
+    child, pipe = in_child(lambda: fcntl.flock(os.open(elsewhere / ".lock", os.O_RDWR), fcntl.LOCK_EX))
+    os.read(pipe, 10)
+    assert Run(elsewhere).status is Status.RUNNING
+    end(child)
+    os.close(pipe)
+    assert Run(elsewhere).status is Status.LOST
+
+
+def test_a_clock_that_is_off_decides_nothing(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = time.time
+    for off in (-86400, 86400):
+        monkeypatch.setattr(time, "time", lambda off=off: real() + off)
+        os.utime(elsewhere / HEARTBEAT)
+        assert is_locked(elsewhere)
+        then = real() - SILENT_SECONDS - 5
+        os.utime(elsewhere / HEARTBEAT, (then, then))
+        assert not is_locked(elsewhere)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"kernel": "x", "process": "y", "host": "z"}'])
+def test_a_heartbeat_that_is_torn_counts_as_none(elsewhere: Path, text: str) -> None:
+    (elsewhere / HEARTBEAT).write_text(text)
+    assert Run(elsewhere).status is Status.LOST
+
+
+def test_a_writer_touches_its_heartbeat_until_it_lets_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gdrun.rundir.lock.BEAT_SECONDS", 0.01)
+    lock = WriterLock(tmp_path)
+    silence(tmp_path, 100)
+    deadline = time.monotonic() + 30
+    while time.time() - (tmp_path / HEARTBEAT).stat().st_mtime > 50 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert time.time() - (tmp_path / HEARTBEAT).stat().st_mtime < 50
+    lock.release()
+    assert not (tmp_path / HEARTBEAT).exists()
+
+
+def test_a_forked_worker_leaves_the_heartbeat_to_its_parent(tmp_path: Path) -> None:
+    lock = WriterLock(tmp_path)
+    child, pipe = in_child(lambda: None)
+    os.read(pipe, 10)
+    assert (tmp_path / HEARTBEAT).exists()
+    end(child)
+    os.close(pipe)
+    lock.release()

@@ -113,7 +113,8 @@ def test_a_newer_schema_is_told_as_such():
 
 
 def test_only_what_a_writer_can_know_is_a_written_status():
-    assert sorted(WRITTEN_STATUSES) == ["completed", "diverged", "failed", "interrupted", "running", "stopped"]
+    names = ["completed", "diverged", "failed", "interrupted", "running", "stopped", "submitted"]
+    assert sorted(WRITTEN_STATUSES) == names
     for status in (Status.LOST, "corrupt", "nonsense"):
         with pytest.raises(ValueError, match="not a status"):
             RunInfo().updated(status=status)

@@ -1,0 +1,32 @@
+"""Commands that submit jobs: what they say and wait for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdrun.rundir.run_info import Status
+from gdrun.sweeping.run import JOBS, gather
+from gdrun.sweeping.slurm import wait_for
+
+from . import terminal
+
+if TYPE_CHECKING:
+    from gdrun.config.plugins import PluginSources
+    from gdrun.rundir.run import Run
+    from gdrun.training.listener import Listener
+
+
+def follow(run: Run, *, detach: bool, plugins: PluginSources | None, listener: Listener) -> Run:
+    """Say how a submitted run or sweep is followed; unless detached wait for its jobs, gather, and return it then.
+
+    Raises:
+        RunDirectoryError: a job ended without all its trials.
+    """
+    after = f", `gdrun gather {run.directory}` writes its table" if run.is_sweep else ""
+    terminal.message(f"submitted as job {run.value(JOBS)['id']}; `gdrun watch {run.id}` follows it{after}")
+    if detach:
+        return run
+    run = wait_for(run)
+    if run.is_sweep and run.status is Status.SUBMITTED:
+        return gather([run.directory], plugins=plugins or (), listener=listener)
+    return run

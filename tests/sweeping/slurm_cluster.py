@@ -1,0 +1,104 @@
+"""A SLURM cluster of two nodes of one core each on this machine's loopback."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
+
+CONFIG = """\
+ClusterName=gdrun
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmctldPort={ports[0]}
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
+AuthInfo=socket={folder}/munge.socket
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool.%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+ReturnToService=2
+MpiDefault=none
+KillWait=2
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=1 State=UNKNOWN
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=1 State=UNKNOWN
+PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def why_not() -> str:
+    """Return why there can be no cluster here; "" where there can."""
+    if os.getuid() != 0:
+        return "SLURM's daemons want root"
+    missing = [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None]
+    return f"not installed: {', '.join(missing)}" if missing else ""
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[dict[str, str]]:
+    """Start a cluster; yield the environment in which its commands find it; end it."""
+    config = folder / "slurm.conf"
+    for name in ("state", "spool.n1", "spool.n2"):
+        (folder / name).mkdir()
+    # munged insists on a path that nobody else may write to, and runs as whom owns its key.
+    key = folder / "munge.key"
+    key.write_bytes(secrets.token_bytes(128))
+    key.chmod(0o400)
+    with free_ports(3) as ports:
+        config.write_text(CONFIG.format(host=socket.gethostname(), ports=ports, folder=folder))
+    environment = {"SLURM_CONF": str(config), "PATH": f"{os.environ['PATH']}:/usr/sbin"}
+    everything = os.environ | environment
+    own = [f"--{name}={folder}/munge.{name.split('-')[0]}" for name in ("socket", "pid-file", "log-file", "seed-file")]
+    daemons = [
+        ["munged", "--foreground", "--force", f"--key-file={key}", *own],
+        ["slurmctld", "-D", "-f", str(config)],
+        ["slurmd", "-D", "-f", str(config), "-N", "n1"],
+        ["slurmd", "-D", "-f", str(config), "-N", "n2"],
+    ]
+    processes = []
+    with (folder / "daemons.log").open("wb") as log:
+        try:
+            for command in daemons:
+                processes.append(subprocess.Popen(command, env=everything, stdout=log, stderr=log))
+                time.sleep(0.3)
+            deadline = time.monotonic() + 60
+            asking = ["sinfo", "-h", "-t", "idle", "-o", "%D"]
+            while subprocess.run(asking, env=everything, capture_output=True, check=False).stdout.strip() != b"2":
+                assert time.monotonic() < deadline, (folder / "daemons.log").read_text()[-2000:]
+                time.sleep(0.2)
+            yield environment
+            subprocess.run(["scancel", "-u", "root"], env=everything, check=False, capture_output=True)
+        finally:
+            for process in reversed(processes):
+                process.terminate()
+            for process in processes:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(3)
+                if process.poll() is None:
+                    os.kill(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def free_ports(count: int) -> Iterator[list[int]]:
+    """Yield ports that are free."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        yield [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
