@@ -61,6 +61,8 @@ class Built:
     setting: Setting
     data: Batch
     datasets: Datasets | None
+    files: dict[str, str]
+    """Absolute path -> SHA-256 of each file of data and of parameters to start with."""
     assess: Assess
     """Assessment of all metrics, with the loss over the training data."""
     rows: Rows
@@ -194,6 +196,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: 
         setting=setting,
         data=data,
         datasets=None if datasets is None else released(datasets),
+        files=parts.files,
         assess=everything,
         rows=rows,
         windows=windows,
