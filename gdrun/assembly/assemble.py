@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gdrun.config.located import at_config_path
+from gdrun.config.located import at_config_path, refuse
 from gdrun.engine.assess import Assess
 from gdrun.engine.drive import Windows
 from gdrun.engine.feed import Feed
@@ -64,6 +64,8 @@ class Built:
     setting: Setting
     data: Batch
     datasets: Datasets | None
+    files: dict[str, str]
+    """Absolute path -> SHA-256 of each file of data and of parameters to start with."""
     assess: Assess
     """Assessment of all metrics, with the loss over the training data."""
     rows: Rows
@@ -139,6 +141,13 @@ def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: 
     # The checks of the config know it, but for data whose number of examples only loading shows.
     for problem in experiment.watch_problems(("loss_epoch" if per_epoch > 1 else "loss", *assess.names)):
         raise ConfigError((problem,))
+    checkpoint = experiment.checkpoint
+    if checkpoint.metric not in (None, "loss") and (checkpoint.every_steps or 0) % per_epoch:
+        raise refuse(
+            f"{checkpoint.metric} is known at the end of each epoch, after {per_epoch:,} steps",
+            ("checkpoint", "every_steps"),
+            f"give a multiple of it: every_steps: {per_epoch}",
+        )
     patience, plateau = build_patience(experiment.schedule), build_plateau(experiment.schedule)
     engine = choose_engine(parts, partial(operation_without_xla, parts, optimizer, metrics), total_steps=steps)
     small = _size(state.parameters) <= _SMALL_STATE
@@ -197,6 +206,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: 
         setting=setting,
         data=data,
         datasets=None if datasets is None else released(datasets),
+        files=parts.files,
         assess=everything,
         rows=rows,
         windows=windows,

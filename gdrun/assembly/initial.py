@@ -44,7 +44,9 @@ def initial_state(
     state = TrainState(
         step=tf.constant(0, tf.int64),
         parameters=parameters,
-        model_state=tuple(tf.constant(value) for value in objective.model.state.values()),
+        model_state=tuple(
+            tf.constant(value) for value in {**objective.model.state, **objective.model.started}.values()
+        ),
         optimizer=(),
         reason=tf.constant(int(Reason.NONE), tf.int32),
         last_loss=tf.constant(float("nan"), tf.float64),

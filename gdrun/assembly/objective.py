@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,7 @@ from gdrun.engine.objective import Objective
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import ConfigError
 from gdrun.experiment.experiment import Experiment, RepeatedDefinition, is_function
+from gdrun.experiment.start import Start, started
 from gdrun.formula import tensorflow_ops
 from gdrun.formula.failures import Unconnected
 from gdrun.formula.nodes import Definition, LoopDefinition
@@ -87,11 +88,13 @@ def build_objective(
     constants: Mapping[str, np.ndarray],
     data: Batch,
     random: np.random.RandomState | None = None,
+    starts: Sequence[Start] = (),
 ) -> Objective:
     """Return the objective with the initial parameters of its model.
 
     Args:
         random: draws the initial values that are formulas; None: each has a stream of its own.
+        starts: the arrays that it starts with in place of them.
     Raises:
         ConfigError: located at the part of the model, the loss or the definitions that cannot be built.
     """
@@ -101,7 +104,7 @@ def build_objective(
         first = build_model(experiment, constants, data, random=_copied(random))
         probing = _objective(experiment, constants, first, probing=True)
         networks = _probe(experiment, probing, data, InitialContext(constants, random))
-    model = build_model(experiment, constants, data, networks=networks, random=random)
+    model = started(build_model(experiment, constants, data, networks=networks, random=random), starts)
     objective = _objective(experiment, constants, model)
     if not objective.trainable_names and experiment.optimizer.trains:
         raise refuse(

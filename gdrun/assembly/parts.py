@@ -41,6 +41,8 @@ class Parts:
     setting: Setting
     batches: Batches | None
     """None where there is no data."""
+    files: dict[str, str]
+    """As of `Inputs`."""
     warnings: tuple[str, ...]
 
     @property
@@ -67,7 +69,7 @@ def build_parts(experiment: Experiment, *, directory: Path, inputs: Inputs | Non
     inputs = inputs or read_inputs(experiment, directory)
     constants, datasets, source = inputs.constants, inputs.datasets, inputs.source
     data, validation = as_tensors(datasets, experiment)
-    objective = build_objective(experiment, constants, data, source.shared("initial"))
+    objective = build_objective(experiment, constants, data, source.shared("initial"), inputs.starts)
     data, validation = as_rows(objective, data), None if validation is None else as_rows(objective, validation)
     state, setting = initial_state(experiment, objective, objective.model.initial)
     objective, warnings = without_unreached(experiment, objective, state, setting, data)
@@ -79,7 +81,9 @@ def build_parts(experiment: Experiment, *, directory: Path, inputs: Inputs | Non
     size = experiment.schedule.batch_size
     if batches is not None and size is not None and size > batches.num_examples:
         warnings += (f"batch_size is {size:,}: one batch of all {batches.num_examples:,} training examples",)
-    return Parts(experiment, constants, datasets, data, validation, objective, state, setting, batches, warnings)
+    return Parts(
+        experiment, constants, datasets, data, validation, objective, state, setting, batches, inputs.files, warnings
+    )
 
 
 def released(datasets: Datasets) -> Datasets:

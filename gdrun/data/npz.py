@@ -157,14 +157,24 @@ def npz_arrays(file: BinaryIO, keys: Iterable[str], path: str | Path) -> list[np
     Raises:
         DataError: as `npz_data`; `path` is what the file is called.
     """
+    with _opened(file, path) as archive:
+        return [_array(archive, key, path) for key in keys]
+
+
+def all_npz_arrays(file: BinaryIO, path: str | Path) -> dict[str, np.ndarray]:
+    """Return every array of an open archive by its name; otherwise as `npz_arrays`."""
+    with _opened(file, path) as archive:
+        return {key: _array(archive, key, path) for key in archive.files}
+
+
+def _opened(file: BinaryIO, path: str | Path) -> np.lib.npyio.NpzFile:
     try:
         archive = np.load(file, allow_pickle=False)
     except (ValueError, EOFError, zipfile.BadZipFile):
         raise DataError(f"{path_text(path)} is not a NumPy archive (.npz)") from None
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise DataError(f"{path_text(path)} holds a single array, not an archive", hint="save it with numpy.savez")
-    with archive:
-        return [_array(archive, key, path) for key in keys]
+    return archive
 
 
 def _array(archive: np.lib.npyio.NpzFile, key: str, path: str | Path) -> np.ndarray:

@@ -22,7 +22,7 @@ def dump(experiment: Experiment, directory: Path | None = None) -> str:
     default, are left out.
 
     Args:
-        directory: what relative paths of data files count from; they are made absolute. None leaves them.
+        directory: what relative paths of files count from; they are made absolute. None leaves them.
     """
     return dump_values(_plain(experiment), directory)
 
@@ -34,10 +34,14 @@ def dump_values(values: Mapping[str, Any], directory: Path | None = None) -> str
         directory: as in `dump`.
     """
     plain = _plain(values)
-    data = plain.get("data")
-    for block in (data, data.get("validation") if isinstance(data, dict) else None):
-        if directory is not None and isinstance(block, dict) and isinstance(block.get("path"), str):
-            block["path"] = os.path.abspath(os.path.join(directory, block["path"]))
+    data, model = plain.get("data"), plain.get("model")
+    blocks = [(data, "path"), (data.get("validation") if isinstance(data, dict) else None, "path"), (model, "from")]
+    networks = model.get("networks") if isinstance(model, dict) else None
+    blocks += [(network, "from") for network in (networks.values() if isinstance(networks, dict) else ())]
+    for block, key in blocks:
+        if directory is not None and isinstance(block, dict) and isinstance(block.get(key), str):
+            absolute = os.path.realpath if key == "from" else os.path.abspath  # runs/latest is another run tomorrow
+            block[key] = absolute(os.path.join(directory, block[key]))
     return "\n".join(_mapping_lines(plain, 0)) + "\n"
 
 

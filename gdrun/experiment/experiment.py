@@ -195,12 +195,17 @@ class Experiment(Section):
         yield Problem(f"the metric '{name[:64]}' {wrong}", path, hint, key=key)
 
     def watch_problems(self, watchable: Sequence[str]) -> Iterator[Problem]:
-        """Yield rules that watch a metric which is not among `watchable`, those that an epoch ends with."""
+        """Yield rules that watch a metric which is not among `watchable`, those that an epoch ends with; likewise the
+        metric of the best checkpoints, which any row's loss can be."""
         for path, watch in self.schedule.watches():
             is_written = "metric" in watch.model_fields_set
             place = (*path, "metric") if is_written else path
             wrong = "is not known at the end of an epoch"
             yield from self.metric_problems(watch.metric, place, key=not is_written, computed=watchable, wrong=wrong)
+        if self.checkpoint.metric is not None:
+            computed = ("loss", *(name for name in watchable if name != "loss"))
+            place = ("checkpoint", "metric")
+            yield from self.metric_problems(self.checkpoint.metric, place, computed=computed, wrong="is not recorded")
 
     def custom_parts(self) -> Iterator[tuple[ConfigPath, CustomSection]]:
         """Yield every part that a plugin brings, with its place."""

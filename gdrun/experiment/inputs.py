@@ -25,6 +25,7 @@ from gdrun.random_streams import LegacyState, RandomSource, Streams
 from gdrun.text import human_bytes, plural
 
 from .experiment import Experiment
+from .start import Start, read_starts
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ class Inputs:
     """None where the config has no data."""
     source: RandomSource
     """Has drawn constants, data and split, in this order."""
+    starts: tuple[Start, ...] = ()
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Absolute path -> SHA-256 of each file that was read."""
+        return {**(self.datasets.files if self.datasets else {}), **{start.file: start.digest for start in self.starts}}
 
 
 def read_inputs(experiment: Experiment, directory: Path) -> Inputs:
@@ -74,7 +81,7 @@ def read_inputs(experiment: Experiment, directory: Path) -> Inputs:
         if datasets.train.mapped:
             check_schedule(experiment, datasets.train)
         _check_classes(experiment, datasets)
-    return Inputs(constants, datasets, source)
+    return Inputs(constants, datasets, source, read_starts(experiment, directory))
 
 
 def _check_classes(experiment: Experiment, datasets: Datasets) -> None:

@@ -1,4 +1,4 @@
-"""Existence of the data files that a config names. Their content is checked when the data is loaded."""
+"""Existence of the files that a config names. Their content is checked when they are read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from gdrun.errors import ConfigError, ConfigPath, Problem
 from gdrun.suggest import closest
 
 from .loading import LoadedConfig
+from .start import start_files
 
 
 def check_files(loaded: LoadedConfig) -> None:
-    """Refuse a config whose data files do not exist.
+    """Refuse a config whose files of data, or of parameters to start with, do not exist.
 
     Raises:
         ConfigError: at each path.
@@ -28,6 +29,9 @@ def check_files(loaded: LoadedConfig) -> None:
         if isinstance(written, str):
             problem = _problem(loaded.directory / written, written, (*path, "path"))
             problems += [] if problem is None else [loaded.locate(problem)]
+    for place, file in start_files(loaded.experiment, loaded.directory).items():
+        problem = _problem(file, str(file), place)
+        problems += [] if problem is None else [loaded.locate(problem)]
     if problems:
         raise ConfigError(tuple(problems), source=loaded.source)
 

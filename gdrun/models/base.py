@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from gdrun.config.name_scopes import ConfigNames, Use
 from gdrun.config.section import Section
@@ -54,6 +55,8 @@ class ModelFunction:
     """
 
     initial: Mapping[str, Initial]
+    started: Mapping[str, np.ndarray] = field(default_factory=dict, kw_only=True)
+    """State before training that a file has, in place of what `state` says."""
 
     @property
     def joined_names(self) -> Mapping[str, tuple[str, ...]]:
@@ -118,11 +121,23 @@ class ModelContext:
         return sum(int(np.prod(shape[1:])) for shape in self.inputs.values())
 
 
+StartPath = Annotated[str, Field(min_length=1)]
+"""Path of a run directory or an .npz file."""
+
+
 class ModelSection(Section):
     """A kind of model: its settings, its names and what it builds."""
 
     needs_data: ClassVar[bool] = True
     """True where the model cannot do without inputs."""
+
+    from_: StartPath | None = Field(default=None, alias="from")
+    """A run directory or an .npz file whose parameters the model starts with, relative to the config's folder; null:
+    its initial values."""
+
+    def starts(self) -> Mapping[ConfigPath, str]:
+        """Return the path that each `from` gives, by its place in `model`."""
+        return {} if self.from_ is None else {("from",): self.from_}
 
     def build(self, context: ModelContext) -> ModelFunction:
         """Return the model with its initial parameters.

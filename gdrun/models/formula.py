@@ -129,11 +129,15 @@ class FormulaModel(ModelSection):
 
     @property
     def starts_by_formula(self) -> bool:
-        return not self.networks
+        return not self.networks and self.from_ is None
 
     @property
     def needs_tensorflow(self) -> bool:
         return bool(self.networks) or any(parameter.init in INITIALIZERS for parameter in self.parameters.values())
+
+    def starts(self) -> Mapping[ConfigPath, str]:
+        networks = {("networks", name, "from"): net.from_ for name, net in self.networks.items()}
+        return {**super().starts(), **{place: path for place, path in networks.items() if path is not None}}
 
     def networks_called(self) -> Mapping[str, Any]:
         return self.networks
@@ -165,7 +169,7 @@ class FormulaModel(ModelSection):
     def problems(self, used: frozenset[str], reached: frozenset[str] | None, *, trains: bool) -> Iterator[Problem]:
         """Yield parameters that the loss cannot depend on, networks that are never called, nothing to train."""
         trained = [name for name, parameter in self.parameters.items() if parameter.trainable and trains]
-        if trains and not trained and not self.networks:
+        if trains and not trained and not any(network.trainable for network in self.networks.values()):
             path: ConfigPath = ("model", "parameters") if "parameters" in self.model_fields_set else ("model",)
             yield Problem("the model has no parameter to train", path, "model.parameters: {a: 1.0}", key=True)
         for name, network in self.networks.items():
@@ -336,6 +340,8 @@ def probe_networks(
                     own_seed = seed + 7919 * (position + 1)
                     shape = (None, *x.shape[1:])
                     built[name] = network.build_network(shape, seed=own_seed, precision=precision, context=context)
+                    if not network.trainable:
+                        built[name].frozen.update(built[name].parameters)
             net = built[name]
             values = {key: tf.constant(value) for key, value in net.parameters.items()}
             state = {key: tf.constant(value) for key, value in net.state.items()}

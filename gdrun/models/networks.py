@@ -14,7 +14,7 @@ from gdrun.config.section import BareKind, PositiveInteger, Section
 from gdrun.errors import ConfigPath, Problem, ShapeError
 from gdrun.formula.evaluate import Scope
 
-from .base import BoundModel, ModelContext, ModelFunction, ModelSection
+from .base import BoundModel, ModelContext, ModelFunction, ModelSection, StartPath
 from .initial import InitialContext, InitialWeights, initial_uses
 from .layers import Layer
 from .layers.base import Activation, graph_problems
@@ -79,6 +79,11 @@ class CalledNetwork(NetworkSection):
 
     count: Annotated[PositiveInteger, Field(le=MAX_COUNT)] | None = None
     """Length of a list of networks of this form, `blocks[0](x)`, `blocks[i](x)`; null: one network, no list."""
+    from_: StartPath | None = Field(default=None, alias="from")
+    """A run directory or an .npz file whose parameters the network starts with: those called after it, `net.kernel`,
+    else those of a model of this form, `kernel`; null: its initial values."""
+    trainable: bool = True
+    """false: the optimizer leaves its parameters alone."""
 
     def call_hint(self, name: str) -> str:
         """Return how the network is called."""

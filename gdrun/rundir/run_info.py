@@ -114,7 +114,7 @@ class RunInfo(BaseModel):
     plugins: Values = {}
     """Plugin -> hash."""
     data: Values = {}
-    """Data file's absolute path -> hash."""
+    """Absolute path of a file of data, or of parameters to start with -> hash."""
     final: Values = {}
     """loss, metrics, gradient norm, at the final parameters."""
     best: Values = {}

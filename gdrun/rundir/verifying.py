@@ -216,6 +216,12 @@ def _verify_checkpoints(directory: Path, info: RunInfo, verdict: Verdict) -> Non
         if info.status in _ENDED and info.steps is not None and item.step > info.steps:
             verdict.problem(item.name, f"of step {item.step}, but the run ended at step {info.steps}")
     known = {item.name for item in items}
+    for best in info.extra.get("best_checkpoints", ()):
+        known.add(best["file"])
+        try:
+            Run(directory).arrays(best["file"])
+        except RunDirectoryError as error:
+            verdict.problem(best["file"], error.message)
     for leaf in names_in(directory / layout.CHECKPOINTS):
         if f"{layout.CHECKPOINTS}/{leaf}" not in known and not leaf.startswith(TEMPORARY):
             verdict.note(f"{layout.CHECKPOINTS}/{leaf}", "no checkpoint by its name; nothing reads it")

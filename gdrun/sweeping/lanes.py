@@ -264,7 +264,6 @@ def _program_key(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs) -> tup
     everywhere = tf.nest.map_structure(lambda _: True, lanes.state)
     forms = leaf_forms((lanes.state, lanes.setting, lanes.data), (everywhere, lanes.setting_varies, lanes.data_varies))
     names = (*lanes.setting.constants, *lanes.setting.optimizer)
-    files = built.datasets.files if built.datasets else {}
     config = hashlib.sha256(spec.config_text().encode()).hexdigest()
-    where = (str(spec.base.directory), repr(sorted(files.items())), repr(plugin_hashes(spec.base)))
+    where = (str(spec.base.directory), repr(sorted(built.files.items())), repr(plugin_hashes(spec.base)))
     return config, *where, group.changes, tuple(fixed), switched, names, forms, lanes.own_order

@@ -13,18 +13,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gdrun.errors import RunDirectoryError
+from gdrun.metric_names import higher_is_better
+from gdrun.rundir import layout
 from gdrun.rundir.checkpoint import SavedCheckpoint
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 
 from .outcome import Outcome
 from .prepare import Prepared
+from .recorder import has_value, named_arrays
 
 if TYPE_CHECKING:
     from gdrun.engine.drive import Report
 
 FORMAT = 1
 """Of what is in a checkpoint; another one is not read."""
+
+BEST_CHECKPOINTS = "best_checkpoints"
+"""The record's list of the best states, the best first: step, metric, file."""
 
 _STATE = "state."
 _RECORD = "record."
@@ -61,7 +67,8 @@ class Saver:
 
     def __init__(self, store: RunStore, prepared: Prepared, position: Position | None = None) -> None:
         section = prepared.loaded.experiment.checkpoint
-        self._store = store
+        self._store, self._built = store, prepared.built
+        self._best, self._metric = section.best, section.metric or "loss"
         self._files = store.checkpoints(keep=section.keep)
         self._every_seconds = section.every_seconds
         self.every_steps = section.every_steps
@@ -80,13 +87,37 @@ class Saver:
         return self._compute_seconds + report.seconds
 
     def save_if_due(self, report: Report) -> None:
-        """Save the state of a report that is not the last one, if it is time to."""
+        """Save the state of a report that is not the last one, if it is time to; of any its parameters, if among the
+        best.
+        """
+        if self._best is not None and self.every_steps and report.step % self.every_steps == 0:
+            self._rank(report, self._best)
         if report.finished:
             return
         by_time = self._every_seconds is not None and time.monotonic() - self._saved >= self._every_seconds
         by_step = self.every_steps is not None and report.step % self.every_steps == 0
         if by_time or by_step:
             self.save(report)
+
+    def _rank(self, report: Report, count: int) -> None:
+        """Keep the parameters of a report, if its metric is among the best `count`, and remove those that are not.
+
+        After a resumption the same steps come again, with the same bits, and take the place of the entries they left.
+        """
+        value = float(report.records[self._metric][-1])
+        if not np.isfinite(value) or not has_value(self._built, self._metric, np.asarray([report.step]))[0]:
+            return
+        before = {item["step"]: item for item in self._store.info.extra.get(BEST_CHECKPOINTS, ())}
+        name = f"{layout.CHECKPOINTS}/best-{report.step:012d}.npz"
+        items = before | {report.step: {"step": report.step, self._metric: value, "file": name}}
+        sign = -1 if higher_is_better(self._metric.removeprefix("validation_")) else 1
+        ranking = sorted(items.values(), key=lambda item: (sign * item[self._metric], item["step"]))
+        if items[report.step] not in ranking[:count]:
+            return
+        self._store.write_arrays(name, named_arrays(self._built, report.state))
+        self._store.update_info(extra={BEST_CHECKPOINTS: ranking[:count]})
+        for item in ranking[count:]:
+            self._store.remove(item["file"])
 
     def finish(self, outcome: Outcome) -> None:
         """Save the last state of a run that can be resumed: with the schedule's other steps, or with more."""

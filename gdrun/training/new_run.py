@@ -82,7 +82,7 @@ def run_info(
         "config_hash": hashlib.sha256((loaded.resolved_text() if config is None else config).encode()).hexdigest(),
         "settings": flatten(plain(experiment)),
         "plugins": plugin_hashes(loaded),
-        "data": dict(built.datasets.files) if built.datasets else {},
+        "data": dict(built.files),
         "warnings": built.warnings,
         "extra": extra,
         **more,

@@ -11,6 +11,7 @@ from gdrun.errors import ConfigError, Problem
 from gdrun.experiment.formula_trial import try_formulas
 from gdrun.experiment.inputs import Inputs, read_inputs
 from gdrun.experiment.loading import LoadedConfig
+from gdrun.experiment.start import start_files
 from gdrun.rundir import layout
 from gdrun.rundir.run import Run
 from gdrun.text import safe_text
@@ -104,15 +105,16 @@ def with_source_places(loaded: LoadedConfig, trial: int | None = None) -> Iterat
 
 
 def _check_files(loaded: LoadedConfig, built: Built) -> None:
-    """Refuse to run a run directory's config again on data files that have changed since."""
-    if built.datasets is None or not (loaded.directory / layout.RUN_INFO).is_file():
+    """Refuse to run a run directory's config again on files that have changed since."""
+    if not (loaded.directory / layout.RUN_INFO).is_file():
         return
     recorded = Run(loaded.directory).info.data
-    for path, digest in built.datasets.files.items():
+    starts = {str(file): place for place, file in start_files(loaded.experiment, loaded.directory).items()}
+    for path, digest in built.files.items():
         if recorded.get(path, digest) != digest:
             problem = Problem(
                 f"{path} is not the file that the run {loaded.directory.name} was trained on",
-                ("data", "path"),
+                starts.get(path, ("data", "path")),
                 "bring the old file back, or train the config that was written",
             )
             raise ConfigError((loaded.locate(problem),), source=loaded.source)

@@ -85,11 +85,11 @@ class Recorder:
         state = final_state(built.step, last)
         memory = best_memory(built.step, last)
         restored = memory is not None and bool(np.isfinite(memory.best))
-        self._store.write_parameters(_arrays(built, state))
+        self._store.write_parameters(named_arrays(built, state))
         if raw := _raw_arrays(built, state):
             self._store.write_arrays(layout.RAW, raw)
         if restored:
-            self._store.write_arrays(layout.BEST, _arrays(built, state))
+            self._store.write_arrays(layout.BEST, named_arrays(built, state))
         # Restored or averaged parameters are not those that the last row is about.
         pairs = zip(state.parameters, last.parameters, strict=True)
         is_last = not restored and all(np.array_equal(a.numpy(), b.numpy(), equal_nan=True) for a, b in pairs)
@@ -149,7 +149,7 @@ def _raw_arrays(built: Built, state: TrainState) -> dict[str, np.ndarray]:
     return {name: values[name].numpy() for name in objective.transforms}
 
 
-def _arrays(built: Built, state: TrainState) -> dict[str, np.ndarray]:
+def named_arrays(built: Built, state: TrainState) -> dict[str, np.ndarray]:
     """Return every parameter, and what the model needs beside them to predict: moving averages, but no seeds."""
     kept = dict(zip(built.objective.state_names, state.model_state, strict=True))
     kept = {name: value for name, value in kept.items() if value.dtype.is_floating}

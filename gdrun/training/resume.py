@@ -174,8 +174,7 @@ def check_built(directory: Path, record: RunInfo, prepared: Prepared, *, own_mac
     """
     device = _change("device", record.device, prepared.device.description) if own_machine else None
     _refuse_changes(directory, [device, _change("compile", record.compile, prepared.built.compile)])
-    files = dict(prepared.built.datasets.files) if prepared.built.datasets else {}
-    if files != record.data:
+    if prepared.built.files != record.data:
         raise UsageError(f"{safe_text(directory)} cannot be resumed: its data files have changed")
     if set(plugin_hashes(prepared.loaded).values()) != set(record.plugins.values()):
         raise UsageError(f"{safe_text(directory)} cannot be resumed: its plugins have changed")
