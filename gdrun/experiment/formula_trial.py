@@ -111,6 +111,8 @@ class _ShapeOps(NumpyOps):
         return _only_shapes(lambda: super(_ShapeOps, self).index(value, items))
 
     def draw(self, function: str, parameters: list[Any], shape: tuple[int, ...] | None, key: Any) -> np.ndarray:
+        if function in ("categorical", "choice"):
+            raise _OnlyTensorFlowKnows  # their shapes are not those of their parameters
         sizes = [np.shape(parameter) for parameter in parameters]
         return np.zeros(np.broadcast_shapes(*sizes) if shape is None else shape)
 
