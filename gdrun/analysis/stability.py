@@ -232,7 +232,8 @@ def _group_scale(curvature: Curvature) -> tuple[np.ndarray | None, tuple[str, ..
     base = moved[0].learning_rate
     if len({type(group.section) for group in moved}) > 1:
         raise UsageError("no limit is known for groups of parameters with optimizers of different kinds")
+    notes = ("groups are taken to act at every step",) if any(group.when for group in moved) else ()
     if not base or len(set(rates.values())) == 1:
-        return None, ()
+        return None, notes
     parts = [np.full(int(np.prod(value.shape)), rates[at] / base) for at, value in enumerate(curvature.like)]
-    return np.concatenate(parts), ("the limit is of the first group's rate, the others' changed alike",)
+    return np.concatenate(parts), (*notes, "the limit is of the first group's rate, the others' changed alike")

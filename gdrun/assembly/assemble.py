@@ -37,7 +37,7 @@ from .initial import initial_patience, initial_plateau
 from .loss import build_metrics, tensor_formula, truth_formula
 from .optimizer import build_optimizer
 from .parts import Parts, build_parts, released
-from .schedule import build_factor, build_patience, build_plateau, build_rules
+from .schedule import build_factor, build_patience, build_plateau, build_rules, check_conditions
 from .unconnected import unconnected_reason
 
 FEW_NUMBERS = 10
@@ -131,6 +131,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: 
     steps = scheduled if max_steps is None else min(scheduled, max_steps)
     # The schedule's own length, not `steps`: a run cut by max_steps has the first rates of the whole one.
     factor = build_factor(experiment.schedule, constants, steps_per_epoch=per_epoch, total_steps=scheduled)
+    check_conditions(experiment.optimizer, constants, steps_per_epoch=per_epoch, total_steps=scheduled)
     optimizer = build_optimizer(experiment.optimizer, objective)
     metrics = build_metrics(experiment, dtype)
     stream, whole_loss = None, None

@@ -52,7 +52,7 @@ def choose_engine(parts: Parts, operation_without_xla: Callable[[], str | None],
         return Engine("graph", f"XLA cannot compile {names}", warnings=(warning,))
     if experiment.compile == "xla":
         return Engine("xla", "compile says so", host_loop=convolves)
-    if "CPU" not in parts.state.parameters[0].device:
+    if "CPU" not in parts.setting.learning_rate.device:
         return Engine("xla", "the fastest on a GPU", host_loop=convolves)
     if convolves:
         return Engine("graph", "XLA is slower at convolutions on a CPU")

@@ -44,9 +44,7 @@ def initial_state(
     state = TrainState(
         step=tf.constant(0, tf.int64),
         parameters=parameters,
-        model_state=tuple(
-            tf.constant(value) for value in {**objective.model.state, **objective.model.started}.values()
-        ),
+        model_state=(),
         optimizer=(),
         reason=tf.constant(int(Reason.NONE), tf.int32),
         last_loss=tf.constant(float("nan"), tf.float64),
@@ -64,7 +62,8 @@ def initial_state(
         fixed=tuple(tensor(name) for name in objective.fixed_names),
         optimizer={},
     )
-    return state, setting
+    of_model = (tf.constant(value) for value in {**objective.model.state, **objective.model.started}.values())
+    return state._replace(model_state=(*of_model, *objective.start_kept(parameters, setting))), setting
 
 
 def initial_patience(has_rule: bool, restores: bool, state: TrainState) -> PatienceState | tuple[()]:

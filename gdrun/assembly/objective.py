@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gdrun.config.located import at_config_path, refuse
-from gdrun.engine.objective import Objective
+from gdrun.config.located import at_config_path, formula_at, refuse
+from gdrun.engine.objective import KeptValue, Objective
 from gdrun.engine.state import Batch, Setting, TrainState
-from gdrun.errors import ConfigError
-from gdrun.experiment.experiment import Experiment, RepeatedDefinition, is_function
+from gdrun.errors import ConfigError, ConfigPath
+from gdrun.experiment.experiment import Experiment, RepeatedDefinition, StateDefinition, is_function
 from gdrun.experiment.start import Start, started
 from gdrun.formula import tensorflow_ops
+from gdrun.formula.evaluate import Scope
 from gdrun.formula.failures import Unconnected
 from gdrun.formula.nodes import Definition, LoopDefinition
 from gdrun.formula.parse import parse
@@ -25,6 +26,7 @@ from gdrun.models.formula import never_called, probe_networks
 from gdrun.models.initial import InitialContext
 from gdrun.models.keras_network import KerasNetwork
 from gdrun.models.networks import entries
+from gdrun.optimizers.formula_update import like
 from gdrun.random_streams import RandomNumbers
 
 from .gradients import build_gradients, check_gradients, gradient_formulas, parameters_by_hand
@@ -33,10 +35,14 @@ from .loss import build_loss, build_residuals
 from .trial_evaluation import EVALUATION_ERRORS, broadcast_warning, compares_by_formula, evaluate_once, head, unreached
 
 
-def _definitions(experiment: Experiment) -> dict[str, Definition]:
+def _definitions(experiment: Experiment, *, probing: bool) -> dict[str, Definition]:
     definitions: dict[str, Definition] = {}
     for name, value in experiment.define.items():
         if is_function(name):
+            continue
+        if isinstance(value, StateDefinition):
+            if probing:  # networks, of whose weights it may be a part, are not there yet
+                definitions[name] = parse(value.start)
             continue
         if not isinstance(value, RepeatedDefinition):
             definitions[name] = parse(value)
@@ -52,6 +58,41 @@ def _definitions(experiment: Experiment) -> dict[str, Definition]:
                 keep_all=value.keep == "all",
             )
     return definitions
+
+
+def _kept(experiment: Experiment, model: ModelFunction, trainable: tuple[str, ...]) -> dict[str, KeptValue]:
+    """Return the values of `define` that are kept from step to step. Raises ConfigError where none can end on one."""
+    kept: dict[str, KeptValue] = {}
+    dtype = tf.as_dtype(experiment.precision)
+    complex_dtype = tf.complex64 if dtype == tf.float32 else tf.complex128
+    for name, value in experiment.define.items():
+        if not isinstance(value, StateDefinition):
+            continue
+        path: ConfigPath = ("define", name)
+        final = str(value.start) if value.final else None
+        if final is not None:
+            parts = model.joined_names.get(final, (final,))
+            if not set(parts) <= set(trainable):
+                hint = "start: w with the name of a parameter, layer or network that is trained"
+                raise refuse("what ends on an average is named by its start, and trained", (*path, "final"), hint)
+            if any(model.initial[part].transform for part in parts):
+                raise refuse(f"'{final}' has a transform: the average is of its value after it", (*path, "final"))
+        start, following = (
+            formula_at(text, (*path, key)) for key, text in (("start", value.start), ("next", value.next))
+        )
+
+        def first(scope: Scope, start: Any = start) -> tf.Tensor:
+            tensor = tf.convert_to_tensor(start(scope))
+            return tf.cast(tensor, complex_dtype if tensor.dtype.is_complex else dtype)
+
+        def after(scope: Scope, old: tf.Tensor, following: Any = following, name: str = name) -> tf.Tensor:
+            length = old.shape[0] if old.shape.rank else None
+            hint = "mean(...) makes it one number" if length is None else f"(...)[:{length}] keeps as many each time"
+            with at_config_path("define", name, "next"):
+                return like(following(scope), old, f"'{name}'", hint)
+
+        kept[name] = KeptValue(first, after, final)
+    return kept
 
 
 class _ProbeOps(tensorflow_ops.TensorFlowOps):
@@ -133,6 +174,7 @@ def _objective(
     trainable = tuple(name for name, value in initial.items() if value.trainable and name not in frozen)
     with at_config_path("loss", "penalty"):
         penalty = None if probing or loss.penalty is None else loss.penalty.build(trainable, tuple(initial))
+    kept = {} if probing else _kept(experiment, model, trainable)
     return Objective(
         model=model,
         loss=build_loss(loss, dtype),
@@ -141,11 +183,12 @@ def _objective(
         fixed_names=tuple(name for name in initial if name not in trainable),
         transforms={name: value.transform for name, value in initial.items() if value.transform},
         constants=constants,
-        definitions=_definitions(experiment),
+        definitions=_definitions(experiment, probing=probing),
         functions=experiment.functions(),
         ops=_ProbeOps(dtype) if probing else tensorflow_ops.table(dtype),
         dtype=dtype,
-        state_names=tuple(model.state),
+        state_names=(*model.state, *kept),
+        kept=kept,
         residuals=build_residuals(loss, dtype, trainable) if experiment.optimizer.needs == "residuals" else None,
     )
 

@@ -7,16 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.config.located import at_config_path
+from gdrun.config.located import at_config_path, refuse
 from gdrun.engine.metric_rules import Watch
 from gdrun.engine.step import Rules
 from gdrun.experiment.experiment import Experiment
+from gdrun.formula import numpy_ops
+from gdrun.formula.evaluate import Scope, evaluate
+from gdrun.formula.parse import parse
+from gdrun.formula.table import TABLE
 from gdrun.metric_names import higher_is_better
+from gdrun.optimizers.base import OptimizerSection
 from gdrun.random_streams import RandomSource
 from gdrun.schedules.batches import Batches
 from gdrun.schedules.sections import Schedule, Stop
 
 FactorFunction = Callable[[np.ndarray], np.ndarray]
+_MOST_STEPS = 1_000_000
+"""Steps at which conditions of groups are tried; of a longer run nothing is said."""
 
 
 def build_batches(experiment: Experiment, num_examples: int | None, source: RandomSource) -> Batches | None:
@@ -47,6 +54,25 @@ def build_factor(
         # Evaluated once here, so that a formula's mistake is raised before a run directory exists.
         factor(np.asarray([0, total_steps], np.int64), steps_per_epoch=steps_per_epoch, total_steps=total_steps)
     return lambda steps: factor(steps, steps_per_epoch=steps_per_epoch, total_steps=total_steps)
+
+
+def check_conditions(
+    optimizer: OptimizerSection, constants: Mapping[str, np.ndarray], *, steps_per_epoch: int, total_steps: int
+) -> None:
+    """Refuse a `when` of the optimizer's groups that is no truth value, or true at no step of the run."""
+    steps = np.arange(min(total_steps, _MOST_STEPS), dtype=np.float64)
+    for place, formula in optimizer.conditions():
+        expression, path = parse(formula), ("optimizer", *place)
+        if any(TABLE[name].kind == "draw" for name in expression.functions if name in TABLE):
+            continue  # what the run draws, only the run knows
+        names = {**constants, "step": steps, "epoch": steps // steps_per_epoch}
+        with at_config_path(*path):
+            value = evaluate(expression, Scope(names, ops=numpy_ops.table()), owner=".".join(map(str, path)))
+        if np.shape(value) not in ((), steps.shape):
+            raise refuse(f"a condition must be one value, this has shape {np.shape(value)}", path)
+        if total_steps <= _MOST_STEPS and not np.any(value):
+            hint = f"step goes from 0 to {total_steps - 1}; frozen: true leaves the parameters as they are"
+            raise refuse("this is true at no step of the run", path, hint)
 
 
 def build_rules(stop: Stop, formula: Callable[[Any], Any] | None) -> Rules:

@@ -21,6 +21,7 @@ def local_objective(
     moment: Any,
     evaluation: Evaluation,
     gradients: Sequence[tf.Tensor],
+    gradient_norm: tf.Tensor | None,
 ) -> LocalObjective:
     """Return the LocalObjective of an update whose loss and gradients are known.
 
@@ -43,4 +44,6 @@ def local_objective(
         residuals_at=None if objective.residuals is None else residuals_at,
         constants={**objective.constants, **setting.constants},
         draws=evaluation.scope.draws,
+        epoch=moment.epoch,
+        gradient_norm=gradient_norm,
     )

@@ -44,6 +44,17 @@ Residuals = Callable[[Evaluation, tf.Tensor | None], tf.Tensor]
 """(evaluation, target) -> real vector (N,)."""
 
 
+class KeptValue(NamedTuple):
+    """A value of `define` that is kept from step to step. Both functions raise with their place in the config."""
+
+    start: Callable[[Scope], tf.Tensor]
+    """(scope without examples) -> the value at step 0."""
+    next: Callable[[Scope, tf.Tensor], tf.Tensor]
+    """(scope of a step, value there) -> the value at the step that follows, of its shape and dtype."""
+    final: str | None = None
+    """The parameter, layer or network that ends on the value."""
+
+
 @dataclass(frozen=True)
 class Objective:
     """The loss of a model on a batch, as a pure function of tensors.
@@ -59,6 +70,7 @@ class Objective:
         ops: the op table that formulas are evaluated with.
         residuals: (evaluation, target) -> real vector whose squares add up to the loss; None where the loss is not
             such a sum, or no update needs it.
+        kept: values of `define` that are kept from step to step, the last of `state_names`.
         own_gradients: names -> gradients by parameter that take the place of the tape's; None: the tape's are used.
     """
 
@@ -76,6 +88,7 @@ class Objective:
     residuals: Residuals | None = None
     own_gradients: Callable[[Scope], Mapping[str, tf.Tensor]] | None = None
     functions: Mapping[str, FunctionDefinition] = field(default_factory=dict)
+    kept: Mapping[str, KeptValue] = field(default_factory=dict)
 
     def named(self, parameters: Sequence[tf.Tensor], setting: Setting) -> dict[str, tf.Tensor]:
         """Return every parameter by name, each in its own domain (after its transform)."""
@@ -98,13 +111,40 @@ class Objective:
         training: bool,
     ) -> Evaluation:
         """Return loss and prediction at `parameters` (before transforms) on `batch`."""
-        values = self.named(parameters, setting)
         state = dict(zip(self.state_names, model_state, strict=True))
         call = self.model.bind(state, inputs=tuple(batch.inputs), training=training)
+        values = {**self.named(parameters, setting), **{name: state[name] for name in self.kept}}
         scope = self._scope(values, setting, batch, moment, call)
         prediction, loss = call(scope), scope.outputs["loss"](scope)
-        new_state = tuple(call.updates.get(name, state[name]) for name in self.state_names)
+        following = scope.adding({"loss": loss})
+        updates = {name: kept.next(following, state[name]) for name, kept in self.kept.items()} if training else {}
+        new_state = tuple({**call.updates, **updates}.get(name, state[name]) for name in self.state_names)
         return Evaluation(loss, prediction, new_state, scope)
+
+    def start_kept(self, parameters: Sequence[tf.Tensor], setting: Setting) -> tuple[tf.Tensor, ...]:
+        """Return the values at step 0 of `kept`."""
+        values = {**self.constants, **setting.constants, **self.named(parameters, setting)}
+        draws = tf.stack([setting.seed, 0])
+        for name, kept in self.kept.items():
+            joined = self.model.joined_names
+            scope = Scope(values, functions=self.functions, joined=joined, ops=self.ops, draws=draws)
+            values[name] = kept.start(scope)
+        return tuple(values[name] for name in self.kept)
+
+    def final_parameters(
+        self, parameters: Sequence[tf.Tensor], model_state: Sequence[tf.Tensor]
+    ) -> tuple[tf.Tensor, ...]:
+        """Return the parameters that training ends on: those that have an average which is `final` on that."""
+        values, state = (
+            dict(zip(names, tensors, strict=True))
+            for names, tensors in ((self.trainable_names, parameters), (self.state_names, model_state))
+        )
+        scope = Scope(dict(values), joined=self.model.joined_names, ops=self.ops)
+        for name, kept in self.kept.items():
+            if kept.final is not None:
+                own = kept.final in values
+                values |= {kept.final: state[name]} if own else scope.split(kept.final, state[name])
+        return tuple(values[name] for name in self.trainable_names)
 
     def predict(
         self,
@@ -117,7 +157,8 @@ class Objective:
         """Return the prediction alone, the model in inference mode: a tensor, or a dict of named outputs."""
         state = dict(zip(self.state_names, model_state, strict=True))
         call = self.model.bind(state, inputs=tuple(batch.inputs), training=False)
-        return call(self._scope(self.named(parameters, setting), setting, batch, moment, call))
+        values = {**self.named(parameters, setting), **{name: state[name] for name in self.kept}}
+        return call(self._scope(values, setting, batch, moment, call))
 
     def at(
         self,

@@ -158,7 +158,8 @@ class Step:
         )
         rate = self._rate(state, setting, moment)
         if isinstance(optimizer, AppliesAtPoint):
-            point = local_objective(self.objective, state, setting, batch, moment, evaluation, gradients)
+            norm = gradient_norm(gradients) if gradients else None
+            point = local_objective(self.objective, state, setting, batch, moment, evaluation, gradients, norm)
             memory, parameters = optimizer.apply_at(state.optimizer, point, rate)
         else:
             memory, parameters = optimizer.apply(state.optimizer, gradients, state.parameters, rate)

@@ -1,13 +1,13 @@
 """Section of the whole file: an experiment."""
 
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal, Self, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.section import Count, Formula, Identifier, PositiveInteger, Section, Whole, by_form
+from gdrun.config.section import Count, Formula, Identifier, PositiveInteger, Section, Whole
 from gdrun.data import Data
 from gdrun.errors import ConfigPath, FormulaError, Problem
 from gdrun.formula.nodes import FunctionDefinition
@@ -59,6 +59,17 @@ class RepeatedDefinition(Section):
         return self
 
 
+class StateDefinition(Section):
+    """A value that is kept from step to step, as part of the state of training."""
+
+    start: Formula
+    """Its value at step 0, of constants, parameters, weights of networks, draws, and values above that are kept."""
+    next: Formula
+    """Its value at the step that follows, of all that formulas see at this one: before the update, on its batch."""
+    final: bool = False
+    """true: the parameter, layer or network that `start` names ends on this value, an average of it."""
+
+
 def is_function(key: str) -> bool:
     """Return whether a key of `define` is the head of a function, f(p), and not the name of a value."""
     return "(" in key
@@ -85,8 +96,19 @@ DefinitionKey = Annotated[
         {"title": "a name, or f(p, q=2)", "type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_]{0,63}(\(.*\))?$"}
     ),
 ]
+
+
+def _form(value: Any) -> str:
+    if isinstance(value, Mapping | Section):
+        return "<state>" if "next" in (value if isinstance(value, Mapping) else value.model_fields_set) else "<loop>"
+    return "<scalar>"
+
+
 Definition = Annotated[
-    Annotated[Formula, Tag("<scalar>")] | Annotated[RepeatedDefinition, Tag("<mapping>")], by_form("scalar", "mapping")
+    Annotated[Formula, Tag("<scalar>")]
+    | Annotated[RepeatedDefinition, Tag("<loop>")]
+    | Annotated[StateDefinition, Tag("<state>")],
+    Discriminator(_form),
 ]
 
 
@@ -114,8 +136,8 @@ class Experiment(Section):
     data: Data | None = None
     """Source of the examples; none: the model's formula is the objective."""
     define: dict[DefinitionKey, Definition] = Field(default_factory=dict)
-    """Named intermediate values, evaluated where they are used, in model, loss, record, stop; and functions with
-    arguments, `f(p, q=2): p**2 + q`, for the lines below and all other formulas."""
+    """Named intermediate values, evaluated where they are used, in model, loss, record, stop; values that are kept from
+    step to step; and functions with arguments, `f(p, q=2): p**2 + q`, for the lines below and all other formulas."""
     model: Model
     """The model, which turns inputs into predictions."""
     loss: Loss | None = None
@@ -140,9 +162,9 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         for key, value in self.define.items():
-            if is_function(key) and isinstance(value, RepeatedDefinition):
+            if is_function(key) and isinstance(value, Section):
                 raise PydanticCustomError(
-                    "function", "a function of define is one formula, not a loop: '{key}'", {"key": key}
+                    "function", "a function of define is one formula, not a loop or a state: '{key}'", {"key": key}
                 )
         return self
 

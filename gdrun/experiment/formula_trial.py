@@ -21,7 +21,7 @@ from gdrun.formula.parse import parse
 from gdrun.formula.table import DERIVATIVES
 from gdrun.models.base import ModelContext
 
-from .experiment import Experiment, RepeatedDefinition, is_function
+from .experiment import Experiment, RepeatedDefinition, StateDefinition, is_function
 from .inputs import Inputs
 
 FEW = 1009
@@ -42,7 +42,7 @@ def try_formulas(experiment: Experiment, inputs: Inputs) -> None:
         if isinstance(value, RepeatedDefinition):
             return  # its rounds may take long
         if not is_function(key):
-            definitions[key] = parse(value)
+            definitions[key] = parse(value.start if isinstance(value, StateDefinition) else value)
     bodies = [part for function in experiment.functions().values() for part in function.parts]
     loss = experiment.objective_loss
     texts = (*model.output_formulas().values(), *loss.formulas().values())
@@ -111,6 +111,8 @@ class _ShapeOps(NumpyOps):
         return _only_shapes(lambda: super(_ShapeOps, self).index(value, items))
 
     def draw(self, function: str, parameters: list[Any], shape: tuple[int, ...] | None, key: Any) -> np.ndarray:
+        if function in ("categorical", "choice"):
+            raise _OnlyTensorFlowKnows  # their shapes are not those of their parameters
         sizes = [np.shape(parameter) for parameter in parameters]
         return np.zeros(np.broadcast_shapes(*sizes) if shape is None else shape)
 

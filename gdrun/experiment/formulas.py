@@ -10,7 +10,7 @@ from gdrun.config.name_scopes import MOMENT, ConfigNames, Phase, Use, in_order
 from gdrun.data import DataSection
 from gdrun.errors import ConfigPath
 
-from .experiment import Experiment, RepeatedDefinition, is_function
+from .experiment import Experiment, RepeatedDefinition, StateDefinition, is_function
 
 GIVEN_WHILE_RUNNING = ("loss", "gradient_norm", "learning_rate")
 """Names of running values in record and stop formulas; they would hide the same names of the config."""
@@ -103,6 +103,14 @@ def _define(define: Mapping[str, Any], names: ConfigNames) -> Iterator[Use]:
             for default in by_key[name].defaults.values():
                 yield Use(("define", name), default.text, visible, callables, later, key=True)
             visible = None if visible is None else (*visible, *by_key[name].parameters)
+        if isinstance(value, StateDefinition):
+            known = names.parameters_in_formulas
+            kept = tuple(other for other in above if isinstance(define.get(other), StateDefinition))
+            first = None if known is None else (*names.constants, *known, *names.networks, *kept)
+            functions = tuple(other for other in callables if other in names.functions)
+            yield Use(("define", name, "start"), value.start, first, functions, later, phase="start")
+            yield Use.of_examples(("define", name, "next"), value.next, names, *names.prediction, "loss")
+            continue
         if not isinstance(value, RepeatedDefinition):
             yield Use(("define", name), value, visible, callables, later)
             continue

@@ -118,6 +118,9 @@ class LocalObjective:
             squares.
         constants: named constants of the config.
         draws: integer (2,), (seed, step), for random numbers; None where there are none to be drawn.
+        epoch: int64 (), epochs done; None outside the loop.
+        gradient_norm: real scalar, over the gradients of all that the run trains, of which these may be a part; None:
+            these are all.
     """
 
     parameters: Sequence[tf.Tensor]
@@ -128,6 +131,24 @@ class LocalObjective:
     residuals_at: Callable[[Sequence[tf.Tensor]], tf.Tensor] | None = None
     constants: Mapping[str, Any] = field(default_factory=dict)
     draws: tf.Tensor | None = None
+    epoch: tf.Tensor | None = None
+    gradient_norm: tf.Tensor | None = None
+
+    def subset(self, indices: Sequence[int]) -> LocalObjective:
+        """Return the objective as a function of the parameters at `indices` alone."""
+
+        def among_all(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+            own = dict(zip(indices, values, strict=True))
+            return [own.get(index, parameter) for index, parameter in enumerate(self.parameters)]
+
+        return replace(
+            self,
+            parameters=[self.parameters[index] for index in indices],
+            gradients=[self.gradients[index] for index in indices],
+            loss_at=lambda values: self.loss_at(among_all(values)),
+            # Updates by residuals have no groups.
+            residuals_at=None,
+        )
 
     def loss_along(self, index: int) -> Callable[[tf.Tensor], tf.Tensor]:
         """Return the loss as a function of parameter `index` alone."""
@@ -165,6 +186,10 @@ class Parameters:
         return replace(self, specs={names[i]: self.specs[names[i]] for i in indices})
 
 
+LocatedFormula: TypeAlias = tuple[ConfigPath, Any]
+"""A formula's place below `optimizer`, and the formula."""
+
+
 class Moved(NamedTuple):
     """Parameters that one optimizer moves."""
 
@@ -175,6 +200,10 @@ class Moved(NamedTuple):
     learning_rate: float
     within: ConfigPath = ()
     """The section's place below `optimizer`."""
+    when: LocatedFormula | None = None
+    """The update is made where it is true; None: always."""
+    project: LocatedFormula | None = None
+    """The parameter after each update; None: as the update left it."""
 
 
 class OtherSections(Protocol):
@@ -265,6 +294,10 @@ class OptimizerSection(Section):
             ComponentError: it names a parameter that is not there, or twice; located within the section.
         """
         return frozenset()
+
+    def conditions(self) -> Iterator[LocatedFormula]:
+        """Yield the formulas of step, epoch and constants that say when a group acts."""
+        yield from ()
 
     def is_lane_setting(self, path: ConfigPath) -> bool:
         """Return whether the number at `path` below `optimizer` may differ between lanes: `build` takes it as tensor.

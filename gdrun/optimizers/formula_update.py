@@ -92,7 +92,7 @@ class FormulaUpdate:
         names = {**self._constants, **self._settings, PARAMETER: parameter}
         for name, formula in self._state.items():
             with inside("state", name):
-                value = _like(
+                value = _cast(
                     evaluate(formula, Scope(names, ops=self._ops), owner=f"optimizer.state.{name}"), parameter
                 )
                 fits = _broadcast(value.shape, parameter.shape) == parameter.shape
@@ -111,6 +111,7 @@ class FormulaUpdate:
             **{name: make(along, parameter) for name, make in DERIVATIVES.items() if name in self._used},
             "gradient": point.gradients[index],
             "loss": point.loss,
+            **({"global_gradient_norm": global_norm(point)} if "global_gradient_norm" in self._used else {}),
             "learning_rate": tf.cast(learning_rate, real),
             "step": tf.cast(point.step, real),
             **kept,
@@ -121,12 +122,14 @@ class FormulaUpdate:
                 # The owner names the stream of random numbers: another one for each parameter.
                 value = evaluate(line, scope, owner=f"optimizer.update.{name}.{self._names[index]}")
                 if name in kept:
-                    value = kept[name] = _shaped(_like(value, kept[name]), kept[name].shape, name, self._names[index])
+                    what = f"parameter '{self._names[index]}'"
+                    what = what if name == PARAMETER else f"'{name}' of {what}"
+                    value = kept[name] = like(value, kept[name], what)
             scope = scope.adding({name: value})
         return kept
 
 
-def _like(value: Any, parameter: tf.Tensor) -> tf.Tensor:
+def _cast(value: Any, parameter: tf.Tensor) -> tf.Tensor:
     """Return a formula's value in the parameter's dtype."""
     if not tf.is_tensor(value):
         if np.iscomplexobj(value) and not parameter.dtype.is_complex:
@@ -146,13 +149,25 @@ def _broadcast(shape: tf.TensorShape, other: tf.TensorShape) -> tf.TensorShape |
         return None
 
 
-def _shaped(value: tf.Tensor, shape: tf.TensorShape, name: str, parameter: str) -> tf.Tensor:
+def like(
+    value: Any, old: tf.Tensor, what: str, hint: str = "reshape(...) it, or write the formula entry by entry"
+) -> tf.Tensor:
+    """Return a formula's value in the dtype and shape of the value that it replaces.
+
+    Raises:
+        FormulaError: it is complex and the other is not, or of a shape that does not broadcast; `what` names it.
+    """
+    value, shape = _cast(value, old), old.shape
     if value.shape == shape:
         return value
     if _broadcast(value.shape, shape) != shape:
-        what = f"parameter '{parameter}'" if name == PARAMETER else f"'{name}' of parameter '{parameter}'"
         raise FormulaError(
             f"{what} has shape {tuple(shape)}, its new value has shape {tuple(value.shape)}",
-            hint="reshape(...) it, or write the rule entry by entry",
+            hint=hint,
         )
     return tf.broadcast_to(value, shape)
+
+
+def global_norm(point: LocalObjective) -> tf.Tensor:
+    """Return the Euclidean norm over the gradients of all that the run trains."""
+    return point.gradient_norm if point.gradient_norm is not None else tf.linalg.global_norm(point.gradients)

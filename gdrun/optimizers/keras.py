@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.located import located_within
+from gdrun.config.name_scopes import MOMENT, Use
 from gdrun.config.section import (
     BareKind,
     Count,
+    Formula,
     LaterUnion,
     NonNegative,
     Number,
@@ -29,7 +31,17 @@ from gdrun.config.section import (
 from gdrun.errors import ComponentError, ConfigPath, Problem, ResourceError
 from gdrun.suggest import unknown
 
-from .base import NO_LANES, GivenNames, Moved, OptimizerSection, OtherSections, Parameters, Update
+from .base import (
+    NO_LANES,
+    GivenNames,
+    LocatedFormula,
+    Moved,
+    OptimizerSection,
+    OtherSections,
+    Parameters,
+    PointUpdate,
+    Update,
+)
 from .stability_limit import (
     DECAY_LEFT_OUT,
     DIVISOR_ADAPTS,
@@ -37,6 +49,7 @@ from .stability_limit import (
     DIVISOR_OF_FIRST_STEPS,
     StabilityLimit,
 )
+from .update_rule import UpdateRule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +58,9 @@ if TYPE_CHECKING:
 Decay = Annotated[Number, Field(ge=0, lt=1)]
 
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
+_NOT_KERAS = ("kind", "learning_rate", "project", "groups")
 NOT_IN_LANES: Mapping[str, str] = {
+    "project": "is a formula",
     "learning_rate": "is given at each step, and may differ between lanes without help from here",
     "ema_overwrite_frequency": "counts steps: whether the average overwrites decides what the program is",
     "gradient_accumulation_steps": "counts steps: whether gradients are accumulated decides what the program is",
@@ -67,13 +82,23 @@ class ParameterGroup(Section):
     frozen: bool = False
     """true: they stay as they are, as with trainable: false."""
     optimizer: Annotated[OptimizerSection, LaterUnion(lambda: SINGLE_KIND)] | None = None
-    """An optimizer of their own."""
+    """An optimizer of their own, or an update rule."""
+    when: Formula | None = None
+    """They are updated at steps where this is true, of step, epoch and constants, as in mod(step, 6) < 5. At others
+    they rest, and so does their optimizer's state."""
+    project: Formula | None = None
+    """Takes the place of the optimizer's."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         given = [self.learning_rate is not None, self.frozen, self.optimizer is not None]
-        if sum(given) != 1:
-            raise PydanticCustomError("group", "give exactly one of learning_rate, frozen: true, optimizer")
+        acts = self.when is not None or self.project is not None
+        if sum(given) > 1 or not (sum(given) or acts):
+            raise PydanticCustomError(
+                "group", "give one of learning_rate, frozen: true, optimizer; or when, or project"
+            )
+        if self.frozen and acts:
+            raise PydanticCustomError("group", "frozen parameters have no updates: leave out when and project")
         if isinstance(self.optimizer, KerasOptimizer) and self.optimizer.groups:
             raise PydanticCustomError("group", "the optimizer of a group has no groups of its own")
         return self
@@ -109,6 +134,9 @@ class KerasOptimizer(OptimizerSection):
     """Average gradients over so many steps and update once."""
     loss_scale_factor: PositiveNumber | None = None
     """Multiply the loss by it and divide the gradients, against underflow."""
+    project: Formula | None = None
+    """A parameter's value after each update, of parameter, learning_rate, step, epoch and constants:
+    clip(parameter, 0, 1). The optimizer does not see what it changes."""
     groups: tuple[ParameterGroup, ...] = ()
     """Other settings for some parameters: `{parameters: [b], learning_rate: 0.1}`, `{parameters: [dense1], frozen:
     true}`, `{parameters: [W], optimizer: {kind: ...}}`. Norms that clip are those of each group alone."""
@@ -117,6 +145,12 @@ class KerasOptimizer(OptimizerSection):
     def _check(self) -> Self:
         if self.groups and self.loss_scale_factor is not None:
             raise PydanticCustomError("groups", "loss_scale_factor is for all parameters together, without groups")
+        if self.use_ema and (self.project or any(group.project for group in self.groups)):
+            raise PydanticCustomError(
+                "project",
+                "use_ema averages parameters before project",
+                {"hint": "average them in define: {mean_of_w: {start: w, next: 0.99*mean_of_w + 0.01*w, final: true}}"},
+            )
         if sum(getattr(self, name) is not None for name in CLIPS) > 1:
             raise PydanticCustomError("clip", "only one of clipnorm, clipvalue, global_clipnorm can be set")
         return self
@@ -147,23 +181,26 @@ class KerasOptimizer(OptimizerSection):
 
     @property
     def hides_gradients(self) -> bool:
-        """True where the update bounds gradients, or accumulates them and moves nothing before the last."""
+        """True where the update bounds gradients, rests, or accumulates gradients and moves nothing before the last."""
         own = self.bounds_gradients or self.clipvalue is not None or self.gradient_accumulation_steps is not None
-        return own or any(group.optimizer is not None and group.optimizer.hides_gradients for group in self.groups)
+        return bool(own or self.project) or any(
+            group.when or group.project or (group.optimizer is not None and group.optimizer.hides_gradients)
+            for group in self.groups
+        )
 
-    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> Update:
+    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> Update | PointUpdate:
         """Return Keras's own update; with groups, one for each, of which those of this section vary with the lane."""
-        from .combined import CombinedUpdate
+        from .combined import CombinedUpdate, GroupUpdate
 
-        groups = self.moved(parameters.names)
-        updates: list[tuple[Sequence[int], Update]] = []
-        for group in groups:
-            section = group.section
-            assert isinstance(section, KerasOptimizer)
-            with located_within(*group.within):
-                own = per_lane if section is self else NO_LANES
-                updates.append((group.indices, section._update(parameters.subset(group.indices), own)))
-        return updates[0][1] if len(updates) == 1 else CombinedUpdate(updates)
+        groups: list[GroupUpdate] = []
+        for moved in self.moved(parameters.names):
+            subset = parameters.subset(moved.indices)
+            with located_within(*moved.within):
+                update = self._update(subset, per_lane) if moved.section is self else moved.section.build(subset)
+            groups.append(GroupUpdate(moved.indices, update, moved.when, moved.project, moved.within))
+        if len(groups) == 1 and groups[0].when is groups[0].project is None:
+            return groups[0].update
+        return CombinedUpdate(groups, parameters.names, parameters.ops)
 
     def _update(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor]) -> Update:
         from .functional_keras import KerasUpdate
@@ -172,7 +209,7 @@ class KerasOptimizer(OptimizerSection):
         return KerasUpdate(
             self.keras_class(),
             # Without the learning rate, which the engine gives with each step (`Step._rate`).
-            settings={name: value for name, value in self if name not in ("kind", "learning_rate", "groups")},
+            settings={name: value for name, value in self if name not in _NOT_KERAS},
             per_lane=per_lane,
             counts=self.counts,
             parameter_names=parameters.names,
@@ -182,17 +219,21 @@ class KerasOptimizer(OptimizerSection):
         """Return the parameters that are in no group first, if there are any."""
         members = [frozenset(_members(group.parameters, names)) for group in self.groups]
         others = tuple(index for index, name in enumerate(names) if not any(name in member for member in members))
-        moved = [Moved(others, self, self.rate)] if others or not self.groups else []
+        general = None if self.project is None else (("project",), self.project)
+        moved = [Moved(others, self, self.rate, project=general)] if others or not self.groups else []
         for position, (group, member) in enumerate(zip(self.groups, members, strict=True)):
             if group.frozen or not member:
                 continue
             indices = tuple(index for index, name in enumerate(names) if name in member)
+            place: ConfigPath = ("groups", position)
+            when = None if group.when is None else ((*place, "when"), group.when)
+            project = None if group.project is None else ((*place, "project"), group.project)
             if group.optimizer is None:
-                assert group.learning_rate is not None
-                moved.append(Moved(indices, self, group.learning_rate))
+                rate = self.rate if group.learning_rate is None else group.learning_rate
+                moved.append(Moved(indices, self, rate, (), when, project or general))
             else:
-                within = ("groups", position, "optimizer")
-                moved.append(Moved(indices, group.optimizer, group.optimizer.rate, within))
+                rate, within = group.optimizer.rate, (*place, "optimizer")
+                moved.append(Moved(indices, group.optimizer, rate, within, when, project))
         return moved
 
     def frozen(self, names: Sequence[str]) -> frozenset[str]:
@@ -204,6 +245,36 @@ class KerasOptimizer(OptimizerSection):
         """Yield parameters of groups that the model does not have, where that shows without building it."""
         for problem in self._group_problems(names.parameters) if names.parameters is not None else ():
             yield replace(problem, path=("optimizer", *problem.path))
+        for position, group in enumerate(self.groups):
+            own = ("optimizer", "groups", position)
+            for problem in group.optimizer.problems(experiment, names) if group.optimizer is not None else ():
+                # A rule may leave the learning rate to the others.
+                if problem.path[0] == "optimizer":
+                    yield replace(problem, path=(*own, *problem.path))
+            for rule in ("parameter_change_below", "parameters_unchanged"):
+                if group.when is not None and getattr(experiment.schedule.stop, rule):
+                    message = f"{rule} would hold at a step at which these parameters rest"
+                    yield Problem(message, (*own, "when"), f"leave out schedule.stop.{rule}, or use another rule")
+
+    def uses(self, constants: tuple[str, ...]) -> Iterator[Use]:
+        projected = (*constants, "parameter", "learning_rate", *MOMENT)
+        yield Use(("optimizer", "project"), self.project, projected)
+        for position, group in enumerate(self.groups):
+            own = ("optimizer", "groups", position)
+            yield Use((*own, "when"), group.when, (*constants, *MOMENT))
+            yield Use((*own, "project"), group.project, projected)
+            for use in group.optimizer.uses(constants) if group.optimizer is not None else ():
+                yield replace(use, path=(*own, *use.path))
+
+    def start_formulas(self) -> tuple[Any, ...]:
+        return tuple(
+            formula for group in self.groups if group.optimizer for formula in group.optimizer.start_formulas()
+        )
+
+    def conditions(self) -> Iterator[LocatedFormula]:
+        yield from (
+            (("groups", i, "when"), group.when) for i, group in enumerate(self.groups) if group.when is not None
+        )
 
     def _group_problems(self, names: Sequence[str]) -> Iterator[Problem]:
         group_of: dict[str, int] = {}
@@ -227,6 +298,8 @@ class KerasOptimizer(OptimizerSection):
             caveats.append("clipping bounds the steps: beyond the limit the run oscillates instead of diverging")
         if self.use_ema and self.ema_overwrite_frequency:
             caveats.append("overwriting parameters by their average damps oscillations")
+        if self.project is not None:
+            caveats.append("project moves parameters after each step: where it holds them, there is no limit")
         if limit.divides_by is not None and self.weight_decay:
             caveats.append(DECAY_LEFT_OUT)
         added = len(caveats) > len(limit.caveats)
@@ -281,7 +354,7 @@ class Sgd(KerasOptimizer):
 
     def contraction(self, learning_rate: float, eigenvalues: np.ndarray) -> float | None:
         """Return max |1 - learning_rate * eigenvalue|, which is plain gradient descent's."""
-        if self.momentum or self.weight_decay or self.groups:
+        if self.momentum or self.weight_decay or self.groups or self.project:
             return None
         return float(abs(1 - learning_rate * eigenvalues).max())
 
@@ -568,5 +641,5 @@ KerasKind = (
     | ScheduleFreeAdamW
 )
 """Every one of Keras's optimizers."""
-SINGLE_KIND = Annotated[KerasKind, Field(discriminator="kind"), BareKind]
+SINGLE_KIND = Annotated[KerasKind | UpdateRule, Field(discriminator="kind"), BareKind]
 """The optimizer of a group: one that the parameters have for themselves."""

@@ -18,7 +18,17 @@ from .base import NO_LANES, GivenNames, OptimizerSection, OtherSections, Paramet
 if TYPE_CHECKING:
     import tensorflow as tf
 
-RULE_NAMES = ("parameter", "gradient", "loss", "curvature", "hessian", "third", "learning_rate", "step")
+RULE_NAMES = (
+    "parameter",
+    "gradient",
+    "global_gradient_norm",
+    "loss",
+    "curvature",
+    "hessian",
+    "third",
+    "learning_rate",
+    "step",
+)
 """Names with a meaning of their own in the lines of a rule."""
 
 
@@ -35,8 +45,9 @@ class UpdateRule(OptimizerSection):
     and constants. A value that broadcasts to the parameter's shape takes it, any other keeps its own."""
     update: Annotated[dict[Identifier, Formula], Field(min_length=1)]
     """Lines in order: the new value of `parameter`, of a state variable, or an intermediate value for the lines below.
-    They use parameter, gradient, loss, curvature (the Hessian's diagonal), hessian (over the flattened parameter),
-    third (the third derivative by each entry alone), learning_rate, step (updates done), settings, state, constants."""
+    They use parameter, gradient, global_gradient_norm (over the gradients of all parameters), loss, curvature (the
+    Hessian's diagonal), hessian (over the flattened parameter), third (the third derivative by each entry alone),
+    learning_rate, step (updates done), settings, state, constants."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gdrun.config.section import Section
 from gdrun.errors import GdrunError, UsageError
-from gdrun.experiment.experiment import RepeatedDefinition, is_function
+from gdrun.experiment.experiment import is_function
 from gdrun.experiment.loading import load_config
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate, evaluate_constants
@@ -99,7 +100,7 @@ def _formula(run: Run, names: Sequence[str]) -> Callable[[Any, Any], Any] | None
     constants = evaluate_constants({name: parse(value) for name, value in experiment.constants.items()})
     definitions = {}
     for name, value in define.items():
-        if isinstance(value, RepeatedDefinition) or is_function(name):
+        if isinstance(value, Section) or is_function(name):
             return None
         definitions[name] = parse(value)
     (expression,) = map(parse, outputs.values())

@@ -21,9 +21,10 @@ def best_memory(step: Step, state: TrainState) -> PatienceState | None:
 def final_state(step: Step, state: TrainState) -> TrainState:
     """Return the state with the final parameters, before transforms, and the model state that goes with them.
 
-    They are the best ones where patience restores them, else the optimizer's: an average, if it keeps one.
+    They are the best ones where patience restores them, else the optimizer's, or an average that it or `define` keeps.
     """
-    final = state._replace(parameters=tuple(step.optimizer.finalize(state.optimizer, state.parameters)))
+    parameters = step.optimizer.finalize(state.optimizer, state.parameters)
+    final = state._replace(parameters=step.objective.final_parameters(parameters, state.model_state))
     memory = best_memory(step, state)
     if memory is None:
         return final

@@ -62,8 +62,8 @@ schedule: {steps: 1}
     [
         ("[{parameters: [d], frozen: true}]", "there is no parameter 'd'"),
         ("[{parameters: [a], frozen: true}, {parameters: [b, a], learning_rate: 1}]", "'a' is in two groups"),
-        ("[{parameters: [a]}]", "give exactly one of learning_rate, frozen: true, optimizer"),
-        ("[{parameters: [a], frozen: true, learning_rate: 1}]", "give exactly one of"),
+        ("[{parameters: [a]}]", "give one of learning_rate, frozen: true, optimizer"),
+        ("[{parameters: [a], frozen: true, learning_rate: 1}]", "give one of"),
         ("[{parameters: [], frozen: true}]", "needs at least 1 entry"),
         ("[{parameters: [a, b, c], frozen: true}]", "there is no trainable parameter"),
         (

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from gdrun.errors import ComponentError, ResourceError
-from gdrun.optimizers.combined import CombinedUpdate
+from gdrun.optimizers.base import LocalObjective
+from gdrun.optimizers.combined import CombinedUpdate, GroupUpdate
 from gdrun.optimizers.functional_keras import KerasUpdate
 from gdrun.optimizers.keras import NOT_IN_LANES
 from tests.optimizers.family import KERAS, keras_update
@@ -399,10 +400,20 @@ def test_an_optimizer_class_of_ones_own_runs():
     assert parameters[0].numpy() == pytest.approx(1 + 0.6 + 0.3 + 0.2)
 
 
+def combined(*groups):
+    """Return the update of groups (indices, update)."""
+    return CombinedUpdate([GroupUpdate(indices, update) for indices, update in groups], "abc", None)
+
+
+def apply_combined(update, state, gradients, parameters, rate):
+    step = tf.constant(0, tf.int64)
+    return update.apply_at(state, LocalObjective(parameters, tf.constant(0.0), gradients, step, None, epoch=step), rate)
+
+
 class TestCombined:
     def test_each_group_moves_as_its_optimizer_alone_would(self):
         groups = [((0,), keras_update("adam")), ((1,), keras_update("sgd", settings={"use_ema": True}))]
-        both = CombinedUpdate(groups)
+        both = combined(*groups)
         parameters, noise = starts("float32"), disturbances("float32")
         parameters, noise = (*parameters, tf.ones(2)), (*noise, tf.ones((NUM_STEPS, 2)))
         state = both.initial_state(parameters)
@@ -414,7 +425,7 @@ class TestCombined:
         ]
         for step in range(5):
             grads = gradients(parameters, noise, step)
-            state, parameters = both.apply(state, grads, parameters, tf.stack(rates))
+            state, parameters = apply_combined(both, state, grads, parameters, tf.stack(rates))
             parts = [
                 optimizer.apply(own, [grads[i] for i in indices], mine, rate)
                 for (indices, _), optimizer, (own, mine), rate in zip(groups, alone, parts, rates, strict=True)
@@ -429,23 +440,22 @@ class TestCombined:
         assert len(set(both.state_names)) == len(state)
 
     def test_one_rate_serves_all_groups_and_a_vector_has_one_each(self):
-        both = CombinedUpdate([((0,), keras_update("sgd")), ((1,), keras_update("sgd"))])
+        both = combined(((0,), keras_update("sgd")), ((1,), keras_update("sgd")))
         parameters = (tf.constant(1.0), tf.constant(1.0))
-        _, same = both.apply((), parameters, parameters, tf.constant(0.5))
-        _, each = both.apply((), parameters, parameters, tf.constant([0.5, 0.25]))
+        _, same = apply_combined(both, (), parameters, parameters, tf.constant(0.5))
+        _, each = apply_combined(both, (), parameters, parameters, tf.constant([0.5, 0.25]))
         assert [p.numpy() for p in same] == [0.5, 0.5]
         assert [p.numpy() for p in each] == [0.5, 0.75]
 
     def test_apply_needs_no_initial_state_before_it(self):
         def make():
-            return CombinedUpdate([((1,), keras_update("adam")), ((0,), keras_update("rmsprop"))])
+            return combined(((1,), keras_update("adam")), ((0,), keras_update("rmsprop")))
 
         parameters = (tf.constant(1.0), tf.constant(1.0))
         state = make().initial_state(parameters)
         used = make()
         used.initial_state(parameters)
-        expected = used.apply(state, parameters, parameters, 0.1)
-        for ours, theirs in zip(
-            tf.nest.flatten(make().apply(state, parameters, parameters, 0.1)), tf.nest.flatten(expected), strict=True
-        ):
+        expected = apply_combined(used, state, parameters, parameters, 0.1)
+        fresh = apply_combined(make(), state, parameters, parameters, 0.1)
+        for ours, theirs in zip(tf.nest.flatten(fresh), tf.nest.flatten(expected), strict=True):
             np.testing.assert_array_equal(ours, theirs)

@@ -75,6 +75,22 @@ CASES = {
         "{kind: formula, learning_rate: 0.1, settings: {g: 0.8}, state: {v: 0}, "
         'update: {v: "g*v + learning_rate*gradient/(1 + step)", parameter: parameter - v}}'
     ),
+    "groups that act at times, with a rule and projections": line(
+        "{kind: adam, learning_rate: 0.05, groups: ["
+        '{parameters: [a], when: "mod(step, 5) < 2", project: "clip(parameter, -0.2, 0.2)"}, '
+        "{parameters: [b], optimizer: {kind: formula, learning_rate: 0.1, state: {v: 0}, update: {"
+        'v: "0.9*v + gradient/(1 + global_gradient_norm)", parameter: parameter - learning_rate*v}}}]}'
+    ),
+    "values kept from step to step": line(
+        "adam",
+        SHUFFLED,
+        model=_NETWORK,
+        more="define: {low: {start: 9, next: 'minimum(low, loss)'}, "
+        "seen: {start: 'normal(0, 1, [7])', next: 'concat([x[:2], seen])[:7] + normal(0, 0.1, [7])'}, "
+        "mean_kernel: {start: dense1.kernel, next: 0.9*mean_kernel + 0.1*dense1.kernel, final: true}}\n"
+        "loss: {kind: formula, formula: 'mean((prediction[:, 0] - target)**2) + 0.1*mean(seen)*sum(dense1.kernel)'}\n"
+        "record: {formulas: {low: low, seen: seen}}",
+    ),
     "levenberg_marquardt": line("levenberg_marquardt", "{steps: 30}", more="precision: float64"),
     "lbfgs": line("lbfgs", "{steps: 20}", model=_NETWORK, more="precision: float64"),
     "conjugate gradients": line("cg", "{steps: 20}", model=_NETWORK, more="precision: float64", compile="xla"),
