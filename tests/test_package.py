@@ -52,11 +52,11 @@ def test_two_builds_have_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
     assert digests[0] == digests[1]
 
 
-def test_it_holds_the_gallery_the_starters_the_type_marker_and_the_licence(wheel: Path) -> None:
+def test_it_holds_the_gallery_the_starters_the_schema_the_type_marker_and_the_licence(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     shipped = {f"gdrun/gallery/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
     starters = {f"gdrun/cli/starters/{path.name}" for path in (ROOT / "gdrun/cli/starters").iterdir()}
-    assert shipped | starters | {"gdrun/py.typed", "gdrun/gallery/data/rents.csv"} <= names
+    assert shipped | starters | {"gdrun/py.typed", "gdrun/gallery/data/rents.csv", "gdrun/gdrun.schema.json"} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
