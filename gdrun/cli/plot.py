@@ -134,7 +134,9 @@ def command(
     options: dict[str, Any] = {
         "kind": kind, "x": x, "scale": _scale(log), "x_scale": _scale(log_x), "title": title, "device": device,
         "band": None if band == "none" else checked_band(band, "none"),
-        "plugins": session.load_plugins(plugins), "columns": [name.strip() for name in _split(columns)],
+        # A project's plugins may start TensorFlow: only where something is computed.
+        "plugins": session.load_plugins(plugins) if plugins else session.project_sources(),
+        "columns": [name.strip() for name in _split(columns)],
     }  # fmt: skip
     with _computing(kind):
         drawn = animate(loaded, **options, seconds=seconds, fps=fps) if moving else plot(loaded, **options, at=at)
