@@ -330,4 +330,7 @@ def _final_values(block: GroupInputs, final: TrainState) -> dict[str, np.ndarray
 def activation_bytes(built: Built, examples: int) -> int:
     """Return the bytes that one lane's predictions and their gradients may take, for so many examples."""
     widths = [int(value.shape[-1]) if value.shape.rank else 1 for value in built.state.parameters]
+    if built.objective.model.convolutional:
+        # A filter has an output at each place of an image: of 4096 images, gigabytes.
+        examples *= max((int(np.prod(value.shape[1:-1])) for value in built.data.inputs.values()), default=1)
     return 4 * tf.as_dtype(built.experiment.precision).size * examples * (sum(widths) + 1)

@@ -10,6 +10,7 @@ import pytest
 
 from gdrun.sweeping import lanes
 from gdrun.sweeping.groups import TrialGroup, group_trials
+from gdrun.sweeping.lane_recorder import activation_bytes
 from gdrun.sweeping.lanes import run_group
 from gdrun.sweeping.plan import plan_trials
 from gdrun.sweeping.results import BlockResult, Hooks
@@ -454,3 +455,15 @@ def test_lanes_are_turned_off_or_limited_where_that_is_asked_for():
     for one in results["off"]:
         for name, values in results["auto"][0].parameters.items():
             np.testing.assert_allclose(one.parameters[name], values, rtol=1e-9)
+
+
+def test_lanes_of_convolutions_are_counted_with_an_output_at_each_place_of_an_image(lab):
+    np.savez(lab.folder / "images.npz", x=np.ones((5, 20, 30, 1), np.float32), y=np.zeros(5, np.int64))
+    layers = "[{kind: conv2d, filters: 7, kernel_size: 3, padding: same}, flatten, {kind: dense, units: 3}]"
+    built = lab.build(
+        "data: {kind: npz, path: images.npz, inputs: [x], target: y}\n"
+        f"model: {{kind: layers, layers: {layers}}}\n"
+        "loss: {kind: sparse_categorical_crossentropy, from_logits: true}\noptimizer: sgd\nschedule: {steps: 1}\n"
+    )
+    outputs = 5 * 20 * 30 * 7
+    assert activation_bytes(built, 5) >= 4 * outputs
