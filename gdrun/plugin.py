@@ -14,7 +14,7 @@ of it; without one, the function is called without `options`, and the config can
 | part | the function is called with | and returns |
 |---|---|---|
 | data | `random` | `{"inputs": {name: array}, "target": array, "weights": array}` |
-| model | `shapes, random` | a `Model`, or (parameters, predict) |
+| model | `shapes, random` | a `Model`, (parameters, predict), or a built Keras model |
 | loss | `target, prediction` | a scalar, or a number an example |
 | metric | `target, prediction` | a scalar |
 | optimizer | nothing | a Keras optimizer, its class, or a `Rule` |
@@ -116,7 +116,8 @@ def model(name: str, *, options: Any = None) -> Callable[[_Function], _Function]
     """Give a function that makes a model a name: `model: {kind: custom, name: ...}`.
 
     The function is called with `shapes`, the inputs' shapes by name without the axis of examples, and `random`, a numpy
-    Generator for initial values. It returns a `Model`, or its `parameters` and `predict` as a pair.
+    Generator for initial values. It returns a `Model`, its `parameters` and `predict` as a pair, or a built
+    Keras model.
     """
     return _named("model", name, options)
 

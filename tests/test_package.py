@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+import runpy
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
@@ -50,11 +52,11 @@ def test_two_builds_have_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
     assert digests[0] == digests[1]
 
 
-def test_it_holds_the_gallery_the_starters_the_type_marker_and_the_licence(wheel: Path) -> None:
+def test_it_holds_the_gallery_the_starters_the_schema_the_type_marker_and_the_licence(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     shipped = {f"gdrun/gallery/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
     starters = {f"gdrun/cli/starters/{path.name}" for path in (ROOT / "gdrun/cli/starters").iterdir()}
-    assert shipped | starters | {"gdrun/py.typed", "gdrun/gallery/data/rents.csv"} <= names
+    assert shipped | starters | {"gdrun/py.typed", "gdrun/gallery/data/rents.csv", "gdrun/gdrun.schema.json"} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
@@ -64,6 +66,26 @@ def test_its_gallery_is_used_outside_a_checkout(wheel: Path, tmp_path: Path) -> 
     command = [sys.executable, "-m", "gdrun", "validate", "gallery:pi", "gallery:rents"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "gallery:pi: ok\ngallery:rents: ok\n")
+
+
+def test_gdrun_core_is_the_same_files_with_tensorflow_as_an_extra(wheel: Path, tmp_path: Path) -> None:
+    module = runpy.run_path(str(ROOT / "scripts" / "build.py"))
+    builder = WheelBuilder(str(ROOT), config=module["core_config"]())
+    core = zipfile.ZipFile(next(iter(builder.build(directory=str(tmp_path), versions=["standard"]))))
+    files = [{name for name in each.namelist() if name.startswith("gdrun/")} for each in (zipfile.ZipFile(wheel), core)]
+    assert files[0] == files[1]
+    needed = Distribution.from_name("gdrun").requires or []  # of the checkout
+    (metadata,) = (name for name in core.namelist() if name.endswith("/METADATA"))
+    lines = core.read(metadata).decode().splitlines()
+    training = [
+        line.replace("'", '"')
+        for line in lines
+        if line.startswith(("Requires-Dist: tensorflow<", "Requires-Dist: keras<"))
+    ]
+    assert "Name: gdrun-core" in lines
+    assert training == [
+        f'Requires-Dist: {line}; extra == "tensorflow"' for line in needed if line.startswith(("keras<", "tensorflow<"))
+    ]
 
 
 def test_every_package_that_is_imported_is_declared() -> None:

@@ -15,6 +15,7 @@ from gdrun.experiment.loading import LoadedConfig
 from gdrun.text import human_seconds, plural, safe_text
 
 from .failures import Several
+from .tables import markdown_cell
 
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 """The file that GitHub Actions shows as the summary of a step; what is appended to it is Markdown."""
@@ -142,20 +143,13 @@ def markdown(cases: Sequence[Case]) -> str:
     for case in cases:
         result = "error" if case.error is not None else "missed" if case.missed else "met"
         count = f"{len(case.rows) - len(case.missed)} of {len(case.rows)}"
-        lines.append(f"| {_cell(case.config)} | {result} | {count} | {human_seconds(case.seconds)} |")
+        lines.append(f"| {markdown_cell(case.config)} | {result} | {count} | {human_seconds(case.seconds)} |")
     details = [
-        f"- {_cell(case.config)}: {_cell(text)}"
+        f"- {markdown_cell(case.config)}: {markdown_cell(text)}"
         for case in cases
         for text in ([case.error] if case.error is not None else map(miss_text, case.missed))
     ]
     return "\n".join([*lines, *([""] if details else []), *details, ""])
-
-
-def _cell(text: str) -> str:
-    escaped = safe_text(text, limit=500)
-    for mark in "\\`|<*_":
-        escaped = escaped.replace(mark, f"\\{mark}")
-    return escaped
 
 
 def append_summary(cases: Sequence[Case]) -> None:

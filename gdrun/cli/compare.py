@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator, Sequence
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
 
 from gdrun.errors import UsageError
 from gdrun.rundir.comparing import compare
@@ -14,16 +19,27 @@ from gdrun.text import exact, short
 from . import terminal
 from .arguments import BandOption, Json, Over, RunsArgument, RunsDir
 from .output import print_json
-from .tables import Cell, banded, fitted, screen_width, short_ids, table
+from .tables import Cell, banded, fitted, markdown_cell, screen_width, short_ids, table
 
 _LONGEST = 24
 """Characters of a value; longer ones are cut where the table would not fit."""
+
+
+class TableFormat(StrEnum):
+    """Forms in which runs are printed side by side."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    CSV = "csv"
 
 
 def command(
     runs: RunsArgument,
     over: Over = None,
     band: BandOption = "quartiles",
+    form: Annotated[
+        TableFormat, typer.Option("--format", help="A table for people, for Markdown, or exact values for programs.")
+    ] = TableFormat.TEXT,
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> None:
@@ -39,6 +55,8 @@ def command(
     facts = compare(list(compared.values()), over=over, band=checked)
     if as_json:
         return print_json(facts)
+    if form is TableFormat.CSV:
+        return terminal.document(_csv(facts))
     if not facts["settings"]:
         terminal.message("no setting differs" if over is None else "no setting but the seed differs")
     if over is not None:
@@ -49,9 +67,33 @@ def command(
         (row["name"], ["-" if value is None else exact(value) for value in row["values"]], None)
         for row in facts["settings"]
     ]
+    if form is TableFormat.MARKDOWN:
+        return terminal.data(*_markdown(short_ids(facts["runs"]), rows))
     for number, block in enumerate(_blocks(short_ids(facts["runs"]), rows, screen_width())):
         terminal.data(*([""] if number else []), *block)
     return None
+
+
+def _csv(facts: dict[str, Any]) -> str:
+    """Return a row for each result and setting, and a column for each run; over seeds with the band's two ends."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", *facts["runs"]])
+    for row in [*facts["results"], *facts["settings"]]:
+        for key, ending in (("values", ""), ("low", ".low"), ("high", ".high")):
+            if key in row:
+                writer.writerow([row["name"] + ending, *map(exact, row[key])])
+    return text.getvalue()
+
+
+def _markdown(names: Sequence[str], rows: Sequence[tuple[str, list[str], int | None]]) -> Iterator[str]:
+    yield f"| | {' | '.join(map(markdown_cell, names))} |"
+    yield f"|---|{'---:|' * len(names)}"
+    for name, texts, best in rows:
+        cells = [markdown_cell(text) for text in texts]
+        if best is not None:
+            cells[best] = f"**{cells[best]}**"
+        yield f"| {markdown_cell(name)} | {' | '.join(cells)} |"
 
 
 def _texts(row: dict[str, Any]) -> list[str]:

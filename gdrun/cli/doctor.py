@@ -7,18 +7,21 @@ import platform
 import sys
 import time
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rich.text import Text
 
 from gdrun.errors import ExitCode
+from gdrun.extras import distribution, install_hint
 from gdrun.text import human_bytes, human_seconds
 
 from . import session, terminal
 from .arguments import Json, RunsDir
 
-NEEDED = ("tensorflow", "keras", "numpy", "typer", "pydantic", "pyyaml", "rich")
+TRAINING = ("tensorflow", "keras")
+NEEDED = (*TRAINING, "numpy", "typer", "pydantic", "pyyaml", "rich")
 
 OPTIONAL = {
     "plot": ("matplotlib", "pictures"),
@@ -54,7 +57,8 @@ def command(runs_dir: RunsDir = None, as_json: Json = False) -> int:
     """
     checks = [_python(), *_packages(), _bytecode(), _machine(), _runs(runs_dir)]
     with session.quiet(), session.waiting("starting TensorFlow"):
-        checks += _tensorflow()
+        if distribution() == "gdrun" or find_spec("tensorflow"):
+            checks += _tensorflow()
     code = ExitCode.RESOURCE if any(check.verdict == BAD for check in checks) else ExitCode.DONE
     if as_json:
         from .output import print_json
@@ -84,26 +88,28 @@ def _packages() -> list[Diagnosis]:
     from gdrun.version import __version__
 
     try:
-        extras = metadata.metadata("gdrun").get_all("Provides-Extra") or []
+        extras = metadata.metadata(distribution()).get_all("Provides-Extra") or []
     except metadata.PackageNotFoundError:  # run from a source tree
         extras = []
     checks = [Diagnosis("gdrun", OK, __version__)]
     for name, version in package_versions(NEEDED).items():
-        if version is None:
+        if version is None and name in TRAINING and distribution() == "gdrun-core":
+            checks.append(Diagnosis(name, NOTE, "not installed", f"training: {install_hint('tensorflow')}"))
+        elif version is None:
             checks.append(Diagnosis(name, BAD, "not installed", f"pip install {name}"))
         elif name != "python":
             checks.append(Diagnosis(name, OK, version))
     for extra, (name, use) in OPTIONAL.items():
         if extra in extras:
             version = package_versions((name,))[name]
-            fix = f"{use}: pip install 'gdrun[{extra}]'"
+            fix = f"{use}: {install_hint(extra)}"
             checks.append(Diagnosis(name, OK, version) if version else Diagnosis(name, NOTE, "not installed", fix))
     return checks
 
 
 def _bytecode() -> Diagnosis:
     """Look for compiled bytecode, without which TensorFlow takes 12 s to start instead of 4."""
-    from importlib.util import cache_from_source, find_spec
+    from importlib.util import cache_from_source
 
     spec = find_spec("tensorflow")
     if spec is None or spec.origin is None:

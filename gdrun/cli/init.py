@@ -12,11 +12,15 @@ import yaml
 
 from gdrun.errors import UsageError
 from gdrun.experiment.gallery import PREFIX, descriptions, gallery
+from gdrun.rundir.strict_json import dumps
 from gdrun.suggest import did_you_mean
 
 from . import terminal
 from .output import write_file
 from .tables import table
+
+SCHEMA_FILE = "gdrun.schema.json"
+MODELINE = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
 
 KINDS = {
     "formula": "a curve with unknown numbers, fitted to data",
@@ -41,7 +45,8 @@ def command(
 ) -> None:
     """Write a commented config to start from; no file is replaced.
 
-    It runs as it is: `gdrun train NAME.yaml`. Configs of the gallery also run where they are: `gdrun train
+    It runs as it is: `gdrun train NAME.yaml`. Its first line names gdrun.schema.json, which is written beside it where
+    there is none, for completion and help in editors. Configs of the gallery also run where they are: `gdrun train
     gallery:pi`.
     """
     if show_list:
@@ -51,12 +56,16 @@ def command(
     if str(output) == "-":
         return terminal.document(text)
     path = output or Path(f"{name.removeprefix(PREFIX)}.yaml")
-    files_to_write = {path: text} | {path.parent / file: content for file, content in beside.items()}
+    files_to_write = {path: f"{MODELINE}{text}"} | {path.parent / file: content for file, content in beside.items()}
     for file in files_to_write:  # all of them first: a refusal leaves nothing half done
         if os.path.lexists(file):
             raise UsageError(f"{file} exists; it is not replaced", hint="name another file with -o")
     for file, content in files_to_write.items():
         write_file(file, content.encode(), new=True)
+    if not os.path.lexists(path.parent / SCHEMA_FILE):
+        from gdrun.experiment.schema import schema  # takes a moment
+
+        write_file(path.parent / SCHEMA_FILE, dumps(schema()).encode(), new=True)
     terminal.data(str(path))
     terminal.message(f"now: gdrun train {path}")
     return None

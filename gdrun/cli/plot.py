@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from gdrun.errors import ExitCode, ResourceError, RunDirectoryError, UsageError
+from gdrun.extras import install_hint
 from gdrun.plots import animate, as_text, can_show, plot
 from gdrun.plots.animation import FRAMES_PER_SECOND, SECONDS, Animation
 from gdrun.plots.choose import KINDS, RUN_KINDS, SWEEP_KINDS
 from gdrun.plots.figure import Figure, plain
 from gdrun.plots.rendering import (
-    INSTALL_HINT,
     LARGEST,
     MOVIES,
     SMALLEST,
@@ -134,7 +134,9 @@ def command(
     options: dict[str, Any] = {
         "kind": kind, "x": x, "scale": _scale(log), "x_scale": _scale(log_x), "title": title, "device": device,
         "band": None if band == "none" else checked_band(band, "none"),
-        "plugins": session.load_plugins(plugins), "columns": [name.strip() for name in _split(columns)],
+        # A project's plugins may start TensorFlow: only where something is computed.
+        "plugins": session.load_plugins(plugins) if plugins else session.project_sources(),
+        "columns": [name.strip() for name in _split(columns)],
     }  # fmt: skip
     with _computing(kind):
         drawn = animate(loaded, **options, seconds=seconds, fps=fps) if moving else plot(loaded, **options, at=at)
@@ -142,7 +144,7 @@ def command(
     if not as_json and not moving and (term or (output is None and not has_matplotlib())):
         terminal.data(*terminal.styled(_text(figure, measure if term else None)))
         if not term:
-            terminal.message(f"pictures as files need matplotlib: {INSTALL_HINT}")
+            terminal.message(f"pictures as files need matplotlib: {install_hint('plot')}")
         return ExitCode.DONE
     written = _write(drawn, loaded, output, measure) if not term and (output or not as_json) else None
     if as_json:

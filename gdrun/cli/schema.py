@@ -10,7 +10,8 @@ import typer
 from gdrun.experiment.schema import schema
 from gdrun.rundir.strict_json import dumps
 
-from . import terminal
+from . import session, terminal
+from .arguments import Plugins
 from .output import write_file
 
 
@@ -18,13 +19,14 @@ def command(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there, not to stdout.")
     ] = None,
+    plugin: Plugins = None,
 ) -> None:
-    """Print the JSON Schema of configs.
+    """Print the JSON Schema of configs, with the parts that plugins bring.
 
     An editor that knows it completes keys and underlines mistakes: begin a config with the line
     `# yaml-language-server: $schema=gdrun.schema.json`.
     """
-    text = dumps(schema(), indent=2) + "\n"
+    text = dumps(schema(session.load_plugins(plugin)), indent=2) + "\n"
     if output is None:
         terminal.document(text)
         return

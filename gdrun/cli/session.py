@@ -49,14 +49,24 @@ def load_all(
 
 
 def load_plugins(plugins: Sequence[str] | None) -> Plugins:
-    """Return the plugins that the command line names. What they print goes to stderr, libraries' output nowhere."""
+    """Return the plugins of the project and the command line; what they print goes to stderr."""
     from gdrun.config.plugins import NO_PLUGINS
     from gdrun.config.plugins import load_plugins as load
 
-    if not plugins:
+    sources = [*project_sources(), *(plugins or ())]
+    if not sources:
         return NO_PLUGINS
     with quiet():
-        return load(plugins, output=lambda text: terminal.message(*text[:4000].split("\n")))
+        return load(sources, output=lambda text: terminal.message(*text[:4000].split("\n")))
+
+
+def project_sources() -> list[str]:
+    """Return the plugins that pyproject.toml in the current directory names, and say so: their code will run."""
+    from gdrun.config.project import PROJECT_FILE, project_plugins
+
+    if plugins := project_plugins():
+        terminal.message(safe_text(f"plugins of {PROJECT_FILE}: {', '.join(plugins)}", limit=400))
+    return plugins
 
 
 def check_device(device: str | None) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from rich.text import Text
 
-from gdrun.data.extras import require
 from gdrun.errors import ExitCode, UsageError
+from gdrun.extras import require
 
 from . import failures, session, terminal
 

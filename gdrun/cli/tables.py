@@ -125,6 +125,14 @@ _GAP = 2
 """Spaces between columns."""
 
 
+def markdown_cell(text: str) -> str:
+    """Return a text for a cell of a Markdown table."""
+    escaped = safe_text(text, limit=500)
+    for mark in "\\`|<*_":
+        escaped = escaped.replace(mark, f"\\{mark}")
+    return escaped
+
+
 def _text_and_style(cell: Cell) -> tuple[str, str]:
     text, style = (cell, "") if isinstance(cell, str) else cell
     return safe_text(text, limit=500), style

@@ -127,13 +127,14 @@ class Plugins:
 
     def find(self, part: Part, name: str) -> Entry | None:
         """Return the part that is registered as `name`, or None."""
-        return next((entry for entry in self._entries(part) if entry.registration.name == name), None)
+        return next((entry for entry in self.entries(part) if entry.registration.name == name), None)
 
     def names(self, part: Part) -> list[str]:
         """Return the names that are registered for a part."""
-        return [entry.registration.name for entry in self._entries(part)]
+        return [entry.registration.name for entry in self.entries(part)]
 
-    def _entries(self, part: Part) -> Iterator[Entry]:
+    def entries(self, part: Part) -> Iterator[Entry]:
+        """Yield what is registered for a part."""
         for plugin in self.loaded:
             yield from (Entry(plugin, item) for item in plugin.registrations if item.part == part)
 

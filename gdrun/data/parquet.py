@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from gdrun.errors import DataError
+from gdrun.extras import require
 from gdrun.text import plural, safe_text
 
 from .columns import Column, Columns, beyond_rows, expanded, find_column, listed, named_within, row_range
 from .dataset import Dataset, dataset
-from .extras import require
 from .files import TableData, open_data, path_text
 from .labels import encode_labels
 from .memory import Memory

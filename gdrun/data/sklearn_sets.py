@@ -12,13 +12,13 @@ from pydantic_core import PydanticCustomError
 
 from gdrun.config.messages import got
 from gdrun.errors import DataError, Problem
+from gdrun.extras import require
 from gdrun.random_streams import RandomNumbers
 from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
 
 from .columns import Columns
 from .dataset import Dataset
-from .extras import require
 from .library import LibraryData, library_dataset
 from .section import LoadContext
 

@@ -15,6 +15,7 @@ from importlib.abc import MetaPathFinder
 from typing import Any
 
 from gdrun.errors import ResourceError
+from gdrun.extras import require
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,11 @@ def set_compiler_flags() -> None:
 
 
 def import_tensorflow() -> types.ModuleType:
-    """Import TensorFlow, or return it if it is there, without its start-up chatter."""
+    """Import TensorFlow, or return it if it is there, without its start-up chatter.
+
+    Raises:
+        ResourceError: it is not installed, or does not start.
+    """
     set_compiler_flags()
     if "tensorflow" in sys.modules:  # a notebook's, a plugin's
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -50,7 +55,7 @@ def import_tensorflow() -> types.ModuleType:
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         os.environ["KERAS_BACKEND"] = "tensorflow"
     with _quick_import():
-        import tensorflow as tf
+        tf = require("tensorflow", extra="tensorflow", what="this")
     # Retracing is reported per bound method; each run has a program of its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return tf

@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from gdrun.config.custom import CustomSection
 from gdrun.config.forms import meaning, summary
+from gdrun.config.plugins import NO_PLUGINS, Plugins
 from gdrun.config.section import LATER_MEMBERS, Section
 
 from .experiment import Experiment
@@ -15,30 +17,35 @@ _PART = "Part"
 _EXTENDS = {"type": "string", "description": "A config that this one extends, by its path from here."}
 
 
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a config file.
+_REFERENCE = "#/definitions/{model}"
+
+
+def schema(plugins: Plugins = NO_PLUGINS) -> dict[str, Any]:
+    """Return the JSON Schema (draft-07, which editors know) of a config file; of plugins, with their names and options.
 
     Short forms are allowed as in the language itself. A file that extends another may leave out required keys. The
     schema checks neither formulas nor settings against each other; `gdrun validate` does.
     """
-    whole = Experiment.model_json_schema(schema_generator=_Generator, ref_template="#/$defs/{model}")
+    whole = Experiment.model_json_schema(schema_generator=_Generator, ref_template=_REFERENCE)
     definitions: dict[str, Any] = whole.pop("$defs")
     definitions = {name: _with_members(definition, definitions) for name, definition in definitions.items()}
     definitions["Experiment"] = whole
     whole["properties"] = {"extends": _EXTENDS, **whole["properties"]}
+    for section in CustomSection.__subclasses__():
+        _add_plugins(definitions, section, plugins)
     definitions |= {name + _PART: _partial(definition) for name, definition in definitions.items()}
     for definition in definitions.values():
         if "validation" in definition.get("properties", ()):
             # A data block for validation inherits the settings it leaves out from the data.
             definition["properties"]["validation"] = _partial(definition["properties"]["validation"])
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "gdrun config",
         "description": summary(Experiment),
         "if": {"required": ["extends"]},
-        "then": {"$ref": f"#/$defs/Experiment{_PART}"},
-        "else": {"$ref": "#/$defs/Experiment"},
-        "$defs": dict(sorted(definitions.items())),
+        "then": {"$ref": f"#/definitions/Experiment{_PART}"},
+        "else": {"$ref": "#/definitions/Experiment"},
+        "definitions": dict(sorted(definitions.items())),
     }
 
 
@@ -52,8 +59,25 @@ def _with_members(tree: Any, definitions: dict[str, Any]) -> Any:
         members = tree[LATER_MEMBERS]
         kinds = [definitions[name]["properties"]["kind"] for name in members]
         words = [word for kind in kinds for word in kind.get("enum", [kind.get("const")])]
-        return {"anyOf": [{"enum": words}, *({"$ref": f"#/$defs/{name}"} for name in members)]}
+        return {"anyOf": [{"enum": words}, *({"$ref": f"#/definitions/{name}"} for name in members)]}
     return {key: _with_members(item, definitions) for key, item in tree.items()}
+
+
+def _add_plugins(definitions: dict[str, Any], section: type[CustomSection], plugins: Plugins) -> None:
+    """Add the names and options that plugins bring for `section` to its definition."""
+    definition = definitions[section.__name__]
+    if names := plugins.names(section.part):
+        definition["properties"]["name"] |= {"enum": names}
+    for entry in plugins.entries(section.part):
+        name, model = entry.registration.name, entry.registration.options
+        options: dict[str, Any] = {"type": "object"}
+        if model is not None:
+            prefix = f"{section.part}.{name}."
+            options = model.model_json_schema(ref_template=_REFERENCE.replace("{", f"{prefix}{{"))
+            definitions.update({f"{prefix}{key}": value for key, value in options.pop("$defs", {}).items()})
+        options.setdefault("additionalProperties", False)
+        condition = {"properties": {"name": {"const": name}}, "required": ["name"]}
+        definition.setdefault("allOf", []).append({"if": condition, "then": {"properties": {"options": options}}})
 
 
 def _partial(tree: Any) -> Any:

@@ -59,7 +59,7 @@ def _write_keras(run: Run, output: Path, load: Load) -> None:
     network = load().built.objective.model.keras_network
     if network is None:
         raise UsageError(
-            "only models of Keras layers (linear, mlp, layers) can be written as a Keras model",
+            "only models of Keras layers (linear, mlp, layers) and plugins' Keras models can be written as one",
             hint="use --model savedmodel or --model npz",
         )
     if output.suffix != ".keras":

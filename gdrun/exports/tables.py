@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.errors import ResourceError, UsageError
+from gdrun.errors import UsageError
+from gdrun.extras import require
 from gdrun.rundir.digits import shortest_texts
 from gdrun.rundir.run import Run
 
@@ -110,11 +111,8 @@ def parquet_bytes(runs: Sequence[Run]) -> bytes:
         ResourceError: pyarrow is not installed.
         UsageError, RunDirectoryError: as `csv_text`.
     """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ResourceError("pyarrow is not installed", hint="pip install 'gdrun[parquet]'") from error
+    pyarrow = require("pyarrow", extra="parquet", what="Parquet")
+    require("pyarrow.parquet", extra="parquet", what="Parquet")
     tables = []
     for run in _alike(runs):
         columns = _columns(run)

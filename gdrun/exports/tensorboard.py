@@ -6,13 +6,13 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gdrun.errors import ResourceError, RunDirectoryError, UsageError
+from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.extras import require
 from gdrun.rundir.files import disk_error
 from gdrun.rundir.run import Run
 from gdrun.text import safe_text
@@ -33,10 +33,7 @@ GOOD = ("completed", "stopped")
 
 def require_tensorboard() -> None:
     """Raise ResourceError where tensorboard is not installed."""
-    try:
-        import_module("tensorboard.summary.writer.record_writer")
-    except ImportError as error:
-        raise ResourceError("tensorboard is not installed", hint="pip install 'gdrun[tensorboard]'") from error
+    require("tensorboard.summary.writer.record_writer", extra="tensorboard", what="TensorBoard's files")
 
 
 class EventFile:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gdrun.errors import ResourceError, RunDirectoryError
+from gdrun.extras import require
 from gdrun.rundir.run import Run
 from gdrun.text import safe_text
 
@@ -42,13 +43,11 @@ def export_mlflow(runs: Sequence[Run], output: str | None) -> list[str]:
         ResourceError: mlflow is not installed, or its store cannot be reached.
         RunDirectoryError: a run is damaged.
     """
+    tracking, entities = (
+        require(f"mlflow.{part}", extra="mlflow", what="MLflow's store") for part in ("tracking", "entities")
+    )
     try:
-        from mlflow import entities
-        from mlflow.tracking import MlflowClient
-    except ImportError as error:
-        raise ResourceError("mlflow is not installed", hint="pip install 'gdrun[mlflow]'") from error
-    try:
-        client = MlflowClient(tracking_uri=output)
+        client = tracking.MlflowClient(tracking_uri=output)
         return [_Log(client, entities, run).write() for run in runs]
     except (RunDirectoryError, ResourceError):
         raise

@@ -20,6 +20,7 @@ from .initial import Initial, InitialContext
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from .keras_model import KerasModel
     from .keras_network import KerasNetwork
 
 
@@ -80,8 +81,8 @@ class ModelFunction:
         return False
 
     @property
-    def keras_network(self) -> KerasNetwork | None:
-        """The layers of a model that is nothing but Keras layers."""
+    def keras_network(self) -> KerasNetwork | KerasModel | None:
+        """The layers of a model that is nothing but Keras layers; a Keras model of a plugin."""
         return None
 
     def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> BoundModel:

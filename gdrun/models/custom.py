@@ -21,6 +21,8 @@ from .initial import Initial
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from .keras_model import KerasModel
+
 
 class CustomModel(CustomSection, ModelSection):
     """A model that a plugin makes."""
@@ -33,11 +35,18 @@ class CustomModel(CustomSection, ModelSection):
     def build(self, context: ModelContext) -> PluginFunction:
         import tensorflow as tf
 
-        make, caller = bound_function(self)
+        from .keras_model import making
+
+        function, caller = bound_function(self)
         shapes = {name: shape[1:] for name, shape in context.inputs.items()}
         numbers = context.random or stream(context.seed, "initial of a custom model")
+
+        def make() -> Any:
+            with making(seed=context.seed, dtype=context.precision):
+                return function(shapes, numbers)
+
         return custom_model(
-            lambda: make(shapes, numbers),
+            make,
             caller,
             inputs=context.inputs,
             taken=(*context.constants, *context.inputs),
@@ -51,28 +60,51 @@ class PluginFunction(ModelFunction):
 
     Args:
         outputs: names of what it predicts; empty: one prediction.
+        network: the Keras model that it is, which has state beside its parameters.
     """
 
     predict: Callable[[dict[str, Any], dict[str, Any]], Any]
     outputs: tuple[str, ...]
     caller: Caller
+    network: KerasModel | None = None
+
+    @property
+    def state(self) -> Mapping[str, np.ndarray]:
+        return {name: value.numpy() for name, value in self.network.state.items()} if self.network else {}
+
+    @property
+    def convolutional(self) -> bool:
+        return self.network is not None and self.network.convolutional
+
+    @property
+    def keras_network(self) -> KerasModel | None:
+        return self.network
 
     def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> BoundModel:
         """Return the model, ready for one evaluation."""
         latest: list[tuple[Scope, Any]] = []
+        updates: dict[str, tf.Tensor] = {}
+
+        def predict(parameters: dict[str, Any], values: dict[str, Any], varied: bool) -> Any:
+            if self.network is None:
+                return self.predict(parameters, values)
+            output, new = self.network.call(parameters, state, values, training=training)
+            if not varied:
+                updates.update(new)
+            return output
 
         def run(scope: Scope) -> Any:
             # The plugin computes all outputs in one call, which is made once an evaluation.
             if not latest or latest[-1][0] is not scope:
                 values = {name: scope[name] for name in self.initial}
                 with self.caller.calling():
-                    latest[:] = [(scope, self.predict(values, {name: scope[name] for name in inputs}))]
+                    latest[:] = [(scope, predict(values, {name: scope[name] for name in inputs}, scope.varied))]
             return latest[-1][1]
 
         def output(name: str) -> Callable[[Scope], Any]:
             return lambda scope: run(scope)[name]
 
-        return BoundModel({name: output(name) for name in self.outputs} or {"prediction": run})
+        return BoundModel({name: output(name) for name in self.outputs} or {"prediction": run}, {}, updates)
 
 
 def custom_model(
@@ -86,21 +118,30 @@ def custom_model(
     """Return the model that a plugin makes; it is traced once to find its outputs.
 
     Args:
-        make: returns a gdrun.plugin.Model, or a pair of parameters and function.
+        make: returns a gdrun.plugin.Model, a pair of parameters and function, or a Keras model.
         inputs: shapes, the axis of examples included.
         taken: names that parameters cannot have.
         dtype: of the run.
     Raises:
         PluginError: it is no model, or fails, or returns no tensors of the run's precision.
     """
+    import keras
     import tensorflow as tf
+
+    from .keras_model import KerasModel
 
     with caller.calling():
         made = make()
+    network = KerasModel(made, list(inputs), caller, dtype.name) if isinstance(made, keras.Model) else None
+    if network is not None:
+        made = Model({name: value.numpy() for name, value in network.parameters.items()}, network.evaluate)
     if isinstance(made, tuple) and len(made) == 2:
         made = Model(*made)
     if not isinstance(made, Model) or not isinstance(made.parameters, Mapping) or not callable(made.predict):
-        raise caller.error(f"returned {type_in_words(made)}", "it must return gdrun.plugin.Model(parameters, predict)")
+        raise caller.error(
+            f"returned {type_in_words(made)}",
+            "it must return gdrun.plugin.Model(parameters, predict), or a Keras model",
+        )
     initial = {}
     for name, value in made.parameters.items():
         name = checked_name(name, caller, "a parameter", dotted=True)
@@ -123,7 +164,7 @@ def custom_model(
     with caller.calling():
         predict = made.predict
         traced = tf.function(lambda a, b: predict(a, b), autograph=False).get_concrete_function(values, input_specs)
-    return PluginFunction(initial, made.predict, _outputs(traced.structured_outputs, dtype, caller), caller)
+    return PluginFunction(initial, made.predict, _outputs(traced.structured_outputs, dtype, caller), caller, network)
 
 
 def _outputs(result: Any, dtype: tf.DType, caller: Caller) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from gdrun.errors import ResourceError
+from gdrun.extras import require
 from gdrun.version import __version__
 
 from .animation import Animation
@@ -18,7 +18,6 @@ from .markup import Html, data_block, escaped, joined, policy_hash, tag
 from .palette import LINES, graded
 from .plotly_renderer import STOPS, hex_colour, plotly_figure, plotly_frames, resolved
 
-REPORT_HINT = "pip install 'gdrun[report]'"
 PLOTLY_FILE = "plotly.min.js"
 
 _DARK_LINES = ("#3f9bd8", "#ea7a33", "#1fb488", "#d993bc", "#edaa24", "#a9dbf7", "#f0f0ee")
@@ -45,11 +44,7 @@ _MARKUP = (
 
 def plotly_script() -> str:
     """Return plotly.js. Raises ResourceError where plotly is not installed."""
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise ResourceError("plotly is not installed, so there are no pages", hint=REPORT_HINT) from error
-    return str(get_plotlyjs())
+    return str(require("plotly.offline", extra="report", what="a page").get_plotlyjs())
 
 
 def document(

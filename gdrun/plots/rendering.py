@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from gdrun.errors import ResourceError, RunDirectoryError, UsageError
+from gdrun.extras import install_hint
 from gdrun.suggest import closest
 from gdrun.text import safe_text
 
@@ -40,8 +41,6 @@ MOST_BYTES = 5_000_000
 """Of a GIF or an mp4."""
 _LEAST_PIXELS = 120
 _LAST_MILLISECONDS = 1500
-
-INSTALL_HINT = "pip install 'gdrun[plot]'"
 
 _SETTINGS: dict[Any, Any] = {
     "text.parse_math": False,  # names may hold dollar signs
@@ -97,10 +96,10 @@ def _matplotlib() -> Iterator[Callable[[Figure, tuple[float, float]], Any]]:
         except ImportError as error:
             missing = (error.name or "").split(".")[0] == "matplotlib"
             reason = "matplotlib is not installed" if missing else f"matplotlib does not work: {safe_text(error)}"
-            raise ResourceError(f"{reason}, so there are no pictures", hint=INSTALL_HINT) from error
+            raise ResourceError(f"{reason}, so there are no pictures", hint=install_hint("plot")) from error
         except Exception as error:
             reason = safe_text(error, limit=300)
-            raise ResourceError(f"matplotlib does not work here: {reason}", hint=INSTALL_HINT) from error
+            raise ResourceError(f"matplotlib does not work here: {reason}", hint=install_hint("plot")) from error
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
             matplotlib.rcParams.update(_SETTINGS)

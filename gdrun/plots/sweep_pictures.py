@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.errors import ResourceError, UsageError
+from gdrun.errors import UsageError
+from gdrun.extras import require
 from gdrun.rundir.run import Run
 from gdrun.rundir.seeds import FEWEST_SEEDS, Band, is_seed, spread
 from gdrun.text import plural, safe_text
@@ -455,10 +456,7 @@ _FEWEST_TRIALS = 8
 
 def _importances(trials: TrialColumns, keys: Sequence[str]) -> tuple[dict[str, float], str]:
     """Return setting -> share of the variance of the trials' ranks, and the evaluator's name."""
-    try:
-        import optuna
-    except ImportError as error:
-        raise ResourceError("importance is computed by Optuna", hint="pip install 'gdrun[search]'") from error
+    optuna = require("optuna", extra="search", what="the picture of importance")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     distributions: dict[str, Any] = {}
     for key in keys:

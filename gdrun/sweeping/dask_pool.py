@@ -21,6 +21,7 @@ from queue import Empty, Queue
 from typing import Any
 
 from gdrun.errors import ResourceError, UsageError
+from gdrun.extras import require
 from gdrun.text import safe_text
 
 from .groups import TrialGroup
@@ -77,7 +78,7 @@ class DaskPool:
             raise UsageError(f"there is no cluster '{shown}'", hint="tcp://HOST:PORT of a Dask scheduler, or local:N")
         if local is not None and not 1 <= int(local[1]) <= MAX_JOBS:
             raise UsageError(f"a local cluster has 1 to {MAX_JOBS} workers, not {local[1]}")
-        distributed = _distributed()
+        distributed = require("distributed", extra="dask", what="a cluster")
         self.worker_lost_error: type[BaseException] = distributed.KilledWorker
         self.device = device
         self.threads = threads
@@ -317,11 +318,3 @@ def _connect(distributed: Any, address: str) -> Any:
         hint = "`dask scheduler` starts one; local:N needs none"
         raise ResourceError(f"the cluster at {shown} does not answer: {why}", hint=hint) from client
     return client
-
-
-def _distributed() -> Any:
-    try:
-        import distributed
-    except ImportError:
-        raise ResourceError("clusters need Dask, which is not installed", hint="pip install 'gdrun[dask]'") from None
-    return distributed

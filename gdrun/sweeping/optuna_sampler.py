@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from gdrun.errors import ConfigError, Problem, ResourceError
+from gdrun.extras import install_hint
 from gdrun.random_streams import integer_seed
 from gdrun.text import safe_text
 
 from .axis import Axis, rounded
 from .trials import SweepSpec
 
-EXTRA = "search"
 BATCH = 16
 """Trials of a batch where outcomes matter: as many as a program of lanes has at least."""
 PRUNED_BATCH = 64
@@ -164,7 +164,7 @@ def check_installed(kind: str) -> None:
             needs = f"the sampler {kind}" if package != "optuna" else "a search"
             missing = safe_text(error.name or package, limit=60)
             whole = "" if missing.partition(".")[0] == package else f" whole: {missing} is missing"
-            hint = "pip install torch" if package == "torch" else f"pip install 'gdrun[{EXTRA}]'"
+            hint = "pip install torch" if package == "torch" else install_hint("search")
             raise ResourceError(
                 f"{needs} needs the package {package}, which is not installed{whole}", hint=hint
             ) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import gdrun.cli.init
-from gdrun.cli.init import KINDS
+from gdrun.cli.init import KINDS, MODELINE
 from gdrun.experiment.gallery import descriptions, gallery
 from gdrun.experiment.loading import load_config
 
@@ -73,7 +73,7 @@ def test_a_dangling_link_is_not_followed(gdrun):
 
 def test_it_can_be_written_elsewhere_or_to_stdout(gdrun):
     assert gdrun("init", "mlp", "-o", "deep/er/net.yaml").out == "deep/er/net.yaml\n"
-    assert gdrun("init", "mlp", "-o", "-").out == Path("deep/er/net.yaml").read_text()
+    assert MODELINE + gdrun("init", "mlp", "-o", "-").out == Path("deep/er/net.yaml").read_text()
 
 
 def test_a_misspelt_kind_is_refused_with_the_one_that_was_meant(gdrun):

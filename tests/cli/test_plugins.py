@@ -67,3 +67,40 @@ def test_what_a_plugin_prints_is_talk(gdrun, tmp_path):
     result = gdrun("validate", "zero.yaml", "--plugin", "zero.py", "--json")
     assert "hello from here" in result.err
     assert "hello" not in result.out
+
+
+PROJECT = '[project]\nname = "mine"\n[tool.gdrun]\nplugins = ["zero.py"]\n'
+
+
+def test_the_plugins_of_a_project_are_loaded_and_named(gdrun, tmp_path):
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    for more in ([], ["--plugin", "zero.py"]):
+        result = gdrun("validate", "zero.yaml", *more)
+        assert (result.code, result.err) == (0, "plugins of pyproject.toml: zero.py\n")
+
+
+def test_no_other_folder_is_looked_into_for_a_project(gdrun, tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert "none is loaded" in gdrun("validate", "../zero.yaml").err
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("plugins = 'zero.py'", "must be a list of texts"),
+        ("plugin = ['zero.py']", "did you mean 'plugins'?"),
+        ("plugins = ['nul.py']", "there is no such file"),
+        ("plugins = [", "cannot read pyproject.toml"),
+    ],
+)
+def test_a_mistake_in_the_project_s_table_is_refused(gdrun, tmp_path, table, message):
+    (tmp_path / "pyproject.toml").write_text(f"[tool.gdrun]\n{table}\n")
+    result = gdrun("validate", "zero.yaml")
+    assert (result.code, message in result.err) == (2, True), result.err
+
+
+def test_a_project_without_a_table_of_gdrun_s_changes_nothing(gdrun, tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool.other]\nplugins = [")
+    assert "none is loaded" in gdrun("validate", "zero.yaml").err

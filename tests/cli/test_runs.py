@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import sys
@@ -306,6 +307,20 @@ def test_show_of_a_sweep_ranks_its_trials(gdrun):
     assert result.code == 5
     assert "rising order" in result.out
     assert gdrun("watch").code == 0
+
+
+def test_compare_prints_markdown_and_csv(gdrun):
+    for second, rate in enumerate((0.02, 0.1)):
+        make(second, overrides=[f"lr={rate}"], final={"loss": rate / 3})
+    names = [path.name for path in sorted(Path("runs").glob("2026*"))]
+    rows = list(csv.reader(io.StringIO(gdrun("compare", *names, "--format", "csv").out)))
+    assert rows[0] == ["name", *names]
+    table = {row[0]: row[1:] for row in rows}
+    assert table["optimizer.learning_rate"] == ["0.02", "0.1"]
+    assert list(map(float, table["loss"])) == [0.02 / 3, 0.1 / 3]
+    lines = gdrun("compare", *names, "--format", "markdown").out.splitlines()
+    assert lines[1] == "|---|---:|---:|"
+    assert "| loss | **0.00666667** | 0.0333333 |" in lines
 
 
 def test_compare_fits_the_terminal_in_blocks(gdrun, monkeypatch):

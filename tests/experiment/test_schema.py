@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gdrun.config.document import read_document
+from gdrun.config.plugins import load_plugins
 from gdrun.experiment.experiment import Experiment
 from gdrun.experiment.loading import load_config
 from gdrun.experiment.reference import describe
@@ -19,8 +20,8 @@ jsonschema = pytest.importorskip("jsonschema")
 @pytest.fixture(scope="module")
 def validator():
     made = schema()
-    jsonschema.Draft202012Validator.check_schema(made)
-    return jsonschema.Draft202012Validator(made)
+    jsonschema.Draft7Validator.check_schema(made)
+    return jsonschema.Draft7Validator(made)
 
 
 def as_json(value):
@@ -74,8 +75,17 @@ def test_a_config_that_extends_another_may_leave_things_out(validator):
     assert not validator.is_valid({"optimizer": {"learning_rate": 0.1}})
 
 
+def test_names_and_options_of_plugins_are_known():
+    plugins = load_plugins([CONFIGS[0].parent / "extras" / "quantiles.py"])
+    made = jsonschema.Draft7Validator(schema(plugins))
+    config = read((CONFIGS[0].parent / "extras" / "quantiles.yaml").read_bytes())
+    made.validate(config)
+    for loss in ({"name": "pinbal"}, {"name": "pinball", "options": {"levle": 0.9}}):
+        assert not made.is_valid(config | {"loss": {"kind": "custom"} | loss})
+
+
 def test_every_key_says_what_it_means():
-    for name, definition in schema()["$defs"].items():
+    for name, definition in schema()["definitions"].items():
         for key, value in definition.get("properties", {}).items():
             assert key == "kind" or value.get("description"), (name, key)
 
