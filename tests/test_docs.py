@@ -7,6 +7,8 @@ Conventions of the pages:
 - every `$ gdrun ...` line of a ```console block is run, in a folder that holds `configs/`; `$ echo $?` says which exit
   code is expected of it (0 where it is left out); the lines below it must be printed, in this order. `...` stands for
   any lines. Numbers, run ids and spaces may differ.
+- a picture beside a page that a command of the page draws anew shows what it drew; `python scripts/lessons.py` brings
+  all of them up to date
 - every ```python block is run, the blocks of a page one after the other.
 """
 
@@ -33,7 +35,8 @@ from gdrun.rundir.run_info import RunInfo, Status
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+NUMBER = re.compile(r"-?[\d.]+").findall
 NOT_USED_YET: set[ExitCode] = set()
 """Exit codes that no command ends with so far."""
 
@@ -180,6 +183,53 @@ class Reader:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_shows_is_what_happens(page: Path, folder: Path, tensorflow: Any) -> None:
     Reader(page, folder).read()
+    for name in pictures(page):
+        assert_same_picture(page.with_name(name).read_text(), (folder / name).read_text())
+
+
+def pictures(page: Path) -> list[str]:
+    """Return the names of the pictures beside a page."""
+    return re.findall(r"^!\[.*?\]\((\w[\w-]*\.svg)\)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def assert_same_picture(known: str, drawn: str) -> None:
+    """Two pictures have the same words and numbers, and lines that begin and end at the same places.
+
+    What lies between may differ by how another matplotlib simplifies a line.
+    """
+    of = [
+        (
+            re.findall(r"<!-- (.*?) -->", picture),
+            [
+                [float(number) for end in (path.split("\n")[0], path.rstrip().split("\n")[-1]) for number in NUMBER(end)]
+                for path in re.findall(r'<path d="([^"]*)" clip-path="[^"]*" style="fill: none; stroke: #', picture)
+            ],
+        )
+        for picture in (known, drawn)
+    ]  # fmt: skip
+    (words, ends), (other_words, other_ends) = of
+    assert words == other_words, "run: python scripts/lessons.py"
+    assert len(ends) == len(other_ends)
+    for path, other in zip(ends, other_ends, strict=True):
+        assert other == pytest.approx(path, abs=2), "run: python scripts/lessons.py"
+
+
+def test_every_lesson_has_a_picture_and_an_answer() -> None:
+    lessons = sorted((ROOT / "docs" / "lessons").glob("*.md"))
+    assert len(lessons) == 5
+    for page in lessons:
+        assert pictures(page)
+        assert "## The answer" in page.read_text(encoding="utf-8")
+    assert {path.name for path in (ROOT / "docs" / "lessons").glob("*.svg")} == {
+        name for page in lessons for name in pictures(page)
+    }
+
+
+def test_another_curve_is_another_picture() -> None:
+    known = (ROOT / "docs" / "lessons" / "edge-losses.svg").read_text()
+    assert_same_picture(known, known)
+    with pytest.raises(AssertionError):
+        assert_same_picture(known, (ROOT / "docs" / "lessons" / "momentum-losses.svg").read_text())
 
 
 def test_recipes_meet_what_they_expect(folder: Path, tensorflow: Any) -> None:
@@ -211,9 +261,11 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_the_readme_links_to_every_page() -> None:
-    links = set(re.findall(r"\]\(docs/([\w.-]+)", prose(README)))
+    links = set(re.findall(r"\]\(docs/([\w./-]+\.md)", prose(README)))
     # The site's home says what README says.
-    assert links == {page.name for page in PAGES if page not in (README, ROOT / "docs" / "index.md")}
+    assert links == {
+        page.relative_to(ROOT / "docs").as_posix() for page in PAGES if page not in (README, ROOT / "docs" / "index.md")
+    }
 
 
 @pytest.fixture(scope="module")
