@@ -7,7 +7,7 @@ Conventions of the pages:
 - every `$ gdrun ...` line of a ```console block is run, in a folder that holds `configs/`; `$ echo $?` says which exit
   code is expected of it (0 where it is left out); the lines below it must be printed, in this order. `...` stands for
   any lines. Numbers, run ids and spaces may differ.
-- a picture beside a page that a command of the page draws anew shows what it drew; `python scripts/lessons.py` brings
+- a picture of a page that a command of the page draws shows what it drew; `python scripts/pictures.py` brings
   all of them up to date
 - every ```python block is run, the blocks of a page one after the other.
 """
@@ -184,34 +184,48 @@ class Reader:
 def test_what_a_page_shows_is_what_happens(page: Path, folder: Path, tensorflow: Any) -> None:
     Reader(page, folder).read()
     for name in pictures(page):
-        assert_same_picture(page.with_name(name).read_text(), (folder / name).read_text())
+        same = assert_same_movie if name.endswith(".gif") else assert_same_picture
+        same(page.parent / name, folder / Path(name).name)
 
 
 def pictures(page: Path) -> list[str]:
-    """Return the names of the pictures beside a page."""
-    return re.findall(r"^!\[.*?\]\((\w[\w-]*\.svg)\)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    """Return the pictures of a page that its commands draw, by their paths from the page."""
+    text = page.read_text(encoding="utf-8")
+    paths = re.findall(r"^!\[.*?\]\(([\w/-]+\.(?:svg|gif))\)$", text, flags=re.MULTILINE)
+    return [path for path in paths if f"-o {Path(path).name}\n" in text]
 
 
-def assert_same_picture(known: str, drawn: str) -> None:
+def assert_same_movie(known: Path, drawn: Path) -> None:
+    """Two GIFs have as many frames of one size, and a last frame that looks alike."""
+    from PIL import Image, ImageChops, ImageStat
+
+    with Image.open(known) as first, Image.open(drawn) as second:
+        assert (first.size, first.n_frames) == (second.size, second.n_frames), "run: python scripts/pictures.py"
+        first.seek(first.n_frames - 1)
+        second.seek(second.n_frames - 1)
+        off = ImageStat.Stat(ImageChops.difference(first.convert("L"), second.convert("L"))).mean[0]
+    assert off < 4, "run: python scripts/pictures.py"
+
+
+def assert_same_picture(known: Path, drawn: Path) -> None:
     """Two pictures have the same words and numbers, and lines that begin and end at the same places.
 
     What lies between may differ by how another matplotlib simplifies a line.
     """
-    of = [
-        (
-            re.findall(r"<!-- (.*?) -->", picture),
-            [
-                [float(number) for end in (path.split("\n")[0], path.rstrip().split("\n")[-1]) for number in NUMBER(end)]
-                for path in re.findall(r'<path d="([^"]*)" clip-path="[^"]*" style="fill: none; stroke: #', picture)
-            ],
-        )
-        for picture in (known, drawn)
-    ]  # fmt: skip
-    (words, ends), (other_words, other_ends) = of
-    assert words == other_words, "run: python scripts/lessons.py"
+    (words, ends), (other_words, other_ends) = map(words_and_ends, (known.read_text(), drawn.read_text()))
+    assert words == other_words, "run: python scripts/pictures.py"
     assert len(ends) == len(other_ends)
     for path, other in zip(ends, other_ends, strict=True):
-        assert other == pytest.approx(path, abs=2), "run: python scripts/lessons.py"
+        assert other == pytest.approx(path, abs=2), "run: python scripts/pictures.py"
+
+
+def words_and_ends(picture: str) -> tuple[list[str], list[list[float]]]:
+    """Return the words of an SVG of matplotlib, and the first and last point of each of its lines."""
+    lines = re.findall(r'<path d="([^"]*)" clip-path="[^"]*" style="fill: none; stroke: #', picture)
+    points = [line.strip().splitlines() for line in lines]
+    return re.findall(r"<!-- (.*?) -->", picture), [
+        [float(number) for end in (line[0], line[-1]) for number in NUMBER(end)] for line in points
+    ]
 
 
 def test_every_lesson_has_a_picture_and_an_answer() -> None:
@@ -226,10 +240,10 @@ def test_every_lesson_has_a_picture_and_an_answer() -> None:
 
 
 def test_another_curve_is_another_picture() -> None:
-    known = (ROOT / "docs" / "lessons" / "edge-losses.svg").read_text()
+    known = ROOT / "docs" / "lessons" / "edge-losses.svg"
     assert_same_picture(known, known)
     with pytest.raises(AssertionError):
-        assert_same_picture(known, (ROOT / "docs" / "lessons" / "momentum-losses.svg").read_text())
+        assert_same_picture(known, ROOT / "docs" / "lessons" / "momentum-losses.svg")
 
 
 def test_recipes_meet_what_they_expect(folder: Path, tensorflow: Any) -> None:

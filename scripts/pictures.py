@@ -1,4 +1,4 @@
-"""Draw the pictures of the lessons anew, by the commands that the pages show: python scripts/lessons.py [NAME...]."""
+"""Draw the pictures of README and lessons anew, by their own commands: python scripts/pictures.py [NAME...]."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.test_docs import Reader, pictures  # noqa: E402
 
 
 def main(names: list[str]) -> None:
-    """Run the commands of each lesson, or of those named, and copy the pictures that they draw beside the page."""
-    for page in sorted((ROOT / "docs" / "lessons").glob("*.md")):
+    """Run the commands of each page, or of those named, and copy the pictures that they draw to their place."""
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs" / "lessons").glob("*.md"))):
         if names and page.stem not in names:
             continue
         with tempfile.TemporaryDirectory() as name:
@@ -24,7 +24,7 @@ def main(names: list[str]) -> None:
             os.chdir(name)
             Reader(page, Path(name)).read()
             for picture in pictures(page):
-                shutil.copyfile(picture, page.with_name(picture))
+                shutil.copyfile(Path(picture).name, page.parent / picture)
             os.chdir(ROOT)
         print(page.relative_to(ROOT))
 
