@@ -7,6 +7,8 @@ Conventions of the pages:
 - every `$ gdrun ...` line of a ```console block is run, in a folder that holds `configs/`; `$ echo $?` says which exit
   code is expected of it (0 where it is left out); the lines below it must be printed, in this order. `...` stands for
   any lines. Numbers, run ids and spaces may differ.
+- a picture of a page that a command of the page draws shows what it drew; `python scripts/pictures.py` brings
+  all of them up to date
 - every ```python block is run, the blocks of a page one after the other.
 """
 
@@ -33,7 +35,8 @@ from gdrun.rundir.run_info import RunInfo, Status
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+NUMBER = re.compile(r"-?[\d.]+").findall
 NOT_USED_YET: set[ExitCode] = set()
 """Exit codes that no command ends with so far."""
 
@@ -180,6 +183,67 @@ class Reader:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_shows_is_what_happens(page: Path, folder: Path, tensorflow: Any) -> None:
     Reader(page, folder).read()
+    for name in pictures(page):
+        same = assert_same_movie if name.endswith(".gif") else assert_same_picture
+        same(page.parent / name, folder / Path(name).name)
+
+
+def pictures(page: Path) -> list[str]:
+    """Return the pictures of a page that its commands draw, by their paths from the page."""
+    text = page.read_text(encoding="utf-8")
+    paths = re.findall(r"^!\[.*?\]\(([\w/-]+\.(?:svg|gif))\)$", text, flags=re.MULTILINE)
+    return [path for path in paths if f"-o {Path(path).name}\n" in text]
+
+
+def assert_same_movie(known: Path, drawn: Path) -> None:
+    """Two GIFs have as many frames of one size, and a last frame that looks alike."""
+    from PIL import Image, ImageChops, ImageStat
+
+    with Image.open(known) as first, Image.open(drawn) as second:
+        assert (first.size, first.n_frames) == (second.size, second.n_frames), "run: python scripts/pictures.py"
+        first.seek(first.n_frames - 1)
+        second.seek(second.n_frames - 1)
+        off = ImageStat.Stat(ImageChops.difference(first.convert("L"), second.convert("L"))).mean[0]
+    assert off < 4, "run: python scripts/pictures.py"
+
+
+def assert_same_picture(known: Path, drawn: Path) -> None:
+    """Two pictures have the same words and numbers, and lines that begin and end at the same places.
+
+    What lies between may differ by how another matplotlib simplifies a line.
+    """
+    (words, ends), (other_words, other_ends) = map(words_and_ends, (known.read_text(), drawn.read_text()))
+    assert words == other_words, "run: python scripts/pictures.py"
+    assert len(ends) == len(other_ends)
+    for path, other in zip(ends, other_ends, strict=True):
+        assert other == pytest.approx(path, abs=2), "run: python scripts/pictures.py"
+
+
+def words_and_ends(picture: str) -> tuple[list[str], list[list[float]]]:
+    """Return the words of an SVG of matplotlib, and the first and last point of each of its lines."""
+    lines = re.findall(r'<path d="([^"]*)" clip-path="[^"]*" style="fill: none; stroke: #', picture)
+    points = [line.strip().splitlines() for line in lines]
+    return re.findall(r"<!-- (.*?) -->", picture), [
+        [float(number) for end in (line[0], line[-1]) for number in NUMBER(end)] for line in points
+    ]
+
+
+def test_every_lesson_has_a_picture_and_an_answer() -> None:
+    lessons = sorted((ROOT / "docs" / "lessons").glob("*.md"))
+    assert len(lessons) == 5
+    for page in lessons:
+        assert pictures(page)
+        assert "## The answer" in page.read_text(encoding="utf-8")
+    assert {path.name for path in (ROOT / "docs" / "lessons").glob("*.svg")} == {
+        name for page in lessons for name in pictures(page)
+    }
+
+
+def test_another_curve_is_another_picture() -> None:
+    known = ROOT / "docs" / "lessons" / "edge-losses.svg"
+    assert_same_picture(known, known)
+    with pytest.raises(AssertionError):
+        assert_same_picture(known, ROOT / "docs" / "lessons" / "momentum-losses.svg")
 
 
 def test_recipes_meet_what_they_expect(folder: Path, tensorflow: Any) -> None:
@@ -215,9 +279,11 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_the_readme_links_to_every_page() -> None:
-    links = set(re.findall(r"\]\(docs/([\w.-]+)", prose(README)))
+    links = set(re.findall(r"\]\(docs/([\w./-]+\.md)", prose(README)))
     # The site's home says what README says.
-    assert links == {page.name for page in PAGES if page not in (README, ROOT / "docs" / "index.md")}
+    assert links == {
+        page.relative_to(ROOT / "docs").as_posix() for page in PAGES if page not in (README, ROOT / "docs" / "index.md")
+    }
 
 
 @pytest.fixture(scope="module")

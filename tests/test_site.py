@@ -27,9 +27,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_page_of_docs_is_on_the_site(site: Path) -> None:
-    assert {path.with_suffix(".html").name for path in (ROOT / "docs").glob("*.md")} <= {
-        path.name for path in site.glob("*.html")
-    }
+    pages = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in (ROOT / "docs").rglob("*.md")}
+    assert pages <= {path.relative_to(site) for path in site.rglob("*.html")}
 
 
 def test_the_gallery_shows_every_shipped_config(site: Path) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gdrun.errors import ResourceError, UsageError
+from gdrun.errors import UsageError
 from gdrun.suggest import did_you_mean
 
 from . import layout
@@ -16,9 +16,7 @@ from .filter import Filter
 from .roots import readable_root
 from .run import ALWAYS_KNOWN, Run
 from .settings import differing
-
-if TYPE_CHECKING:
-    import pandas
+from .tables import RowTable
 
 _COLUMNS = ("id", "name", "status", "kind", "age", "steps", "seconds", "loss")
 
@@ -104,29 +102,7 @@ def check_names(runs: Sequence[Run], names: Iterable[str]) -> None:
             raise UsageError(f"no run has a {name!r}", hint=did_you_mean(name, known, allowed="known are"))
 
 
-class RunTable(list[dict[str, Any]]):
-    """Rows that all have the same keys, None where a run has no such value."""
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return the rows as a pandas DataFrame, a column a key.
-
-        Raises:
-            ResourceError: pandas is not installed.
-        """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ResourceError("pandas is not installed", hint="pip install pandas") from error
-        return pandas.DataFrame.from_records(self, columns=list(self[0]) if self else None)
-
-    def _repr_html_(self) -> str:
-        """For notebooks."""
-        from .notebook import table_html
-
-        return table_html(self)
-
-
-def table(runs: Iterable[Run | str | Path], columns: Sequence[str] | None = None) -> RunTable:
+def table(runs: Iterable[Run | str | Path], columns: Sequence[str] | None = None) -> RowTable:
     """Return a row for each run.
 
     Args:
@@ -143,4 +119,4 @@ def table(runs: Iterable[Run | str | Path], columns: Sequence[str] | None = None
         columns = [*_COLUMNS, *finals, *differing([run.settings for run in opened])]
     else:
         check_names(opened, columns)
-    return RunTable({name: run.get(name, now=now) for name in columns} for run in opened)
+    return RowTable({name: run.get(name, now=now) for name in columns} for run in opened)

@@ -26,6 +26,7 @@ from .roots import readable_root
 from .run_info import RunInfo, Status, read_run_info
 from .settings import ending_in, settings_of
 from .strict_json import not_finite
+from .tables import ColumnTable, RowTable
 from .tail import last_row
 
 if TYPE_CHECKING:
@@ -229,10 +230,10 @@ class Run:
 
         return read_metrics(self.directory / layout.METRICS, precision=self.value("precision") or "float64")
 
-    @property
-    def metrics(self) -> dict[str, np.ndarray]:
+    @cached_property
+    def metrics(self) -> ColumnTable:
         """Column -> array with an entry for each recorded row, `step` among them; nan where a row has no value."""
-        return self.table.columns
+        return ColumnTable(self.table.columns)
 
     @cached_property
     def parameters(self) -> dict[str, np.ndarray]:
@@ -270,7 +271,7 @@ class Run:
     # --- sweeps --------------------------------------------------------------------------------------------------
 
     @cached_property
-    def trials(self) -> list[dict[str, Any]]:
+    def trials(self) -> RowTable:
         """A mapping for each trial of a sweep that is done, by number: column of trials.csv -> value.
 
         Numbers are int or float, lists and mappings are such; None is an empty cell. A sweep that is running has the
@@ -280,7 +281,7 @@ class Run:
             RunDirectoryError: the table is damaged.
         """
         header, rows = self._trials_table
-        return [dict(zip(header, map(parsed, row), strict=True)) for row in rows]
+        return RowTable(dict(zip(header, map(parsed, row), strict=True)) for row in rows)
 
     @cached_property
     def axes(self) -> list[str]:
@@ -399,7 +400,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         """For notebooks."""
-        from .notebook import loss_curve, run_html
+        from .notebook import loss_curve, run_html, sweep_curves, table_html
 
         facts = self.summary()
         rows = {name: facts.get(name) for name in ("status", "why", "steps")}
@@ -409,10 +410,11 @@ class Run:
         if best := self.value("best"):
             rows["best"] = best
         try:
-            curve = loss_curve(self.metrics)
+            curve = sweep_curves(self.curves) if self.is_sweep else loss_curve(self.metrics)
+            trials = table_html(self.trials) if self.is_sweep else ""
         except RunDirectoryError:
-            curve = ""
-        return run_html(self.id, rows | {"directory": str(self.directory)}, curve)
+            curve = trials = ""
+        return run_html(self.id, rows | {"directory": str(self.directory)}, curve + trials)
 
 
 def parsed(cell: str) -> Any:

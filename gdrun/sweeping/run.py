@@ -32,6 +32,7 @@ from gdrun.rundir.store import RunStore
 from gdrun.text import plural, safe_text
 from gdrun.training.listener import Listener, Progress, plan_of
 from gdrun.training.new_run import new_run, warn
+from gdrun.training.notebook import default_listener
 from gdrun.training.prepare import Prepared, prepare, with_source_places
 from gdrun.training.resume import (
     check_built,
@@ -101,7 +102,7 @@ def sweep(
         metric, maximize: what trials are ranked by; None: as the config says.
         lanes: most trials in one program, "auto" or "off"; None: as the config says.
         plugins: as for `train`.
-        listener: of its progress.
+        listener: of its progress; default: in a notebook a bar with a live curve, else none.
         command: what to record as the command line; default `sys.argv`.
         log: returns TensorFlow's messages, for log.txt.
         submit: called with the sweep and its directory in place of training; returns what run.json says of the jobs.
@@ -114,7 +115,7 @@ def sweep(
         source, arguments, trials=trials, search=search, metric=metric, maximize=maximize, lanes=lanes, plugins=plugins
     )
     settings = _Settings(device, threads, jobs, cluster, wait)
-    listener = listener or Listener()
+    listener = listener or default_listener()
     groups = [] if spec.search is not None else group_trials(spec)
     chosen = _trials_of(spec, groups, part)
     groups = parts_of(groups, chosen)
@@ -235,6 +236,7 @@ def resume(
         ResourceError: the device or the number of threads cannot be had.
         RunDirectoryError: another process writes the run, it is damaged, or the disk refuses.
     """
+    listener = listener or default_listener()
     directory = find_resumable(run, more=bool(overrides), failed=failed, runs_dir=runs_dir)
     if Run(directory).is_sweep:
         return resume_sweep(

@@ -28,6 +28,7 @@ from gdrun.rundir.store import RunStore
 from .checkpoints import Position, Saver
 from .listener import Listener, Plan, plan_of, progress_of
 from .new_run import new_run
+from .notebook import default_listener
 from .outcome import Outcome, describe_outcome
 from .prepare import Prepared, prepare
 from .recorder import Recorder
@@ -56,7 +57,7 @@ def train(
         device: "auto", "cpu", "gpu" or "gpu:1"; default the config's.
         threads: CPU threads.
         smoke: run a few steps only.
-        listener: of its progress.
+        listener: of its progress; default: in a notebook a bar with a live curve, else none.
         plugins: files and modules with the config's parts of kind custom.
     Raises:
         ConfigError: the config is refused; nothing was written.
@@ -64,7 +65,7 @@ def train(
         RunDirectoryError: the disk refused.
     """
     prepared = prepare(load_config(source, overrides, plugins=plugins), device=device, threads=threads, smoke=smoke)
-    return execute(prepared, runs_dir=runs_dir, name=name, listener=listener)
+    return execute(prepared, runs_dir=runs_dir, name=name, listener=listener or default_listener())
 
 
 def execute(
