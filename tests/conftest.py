@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,12 @@ import numpy as np
 import pytest
 
 from gdrun.errors import ConfigError, Problem
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector off TensorFlow's objects, which it would look at again in every program traced."""
+    gc.freeze()
+    gc.set_threshold(100_000)
 
 
 @pytest.fixture(scope="session")

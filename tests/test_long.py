@@ -35,4 +35,4 @@ def test_mutated_configs_end_in_refusals_or_are_what_they_say() -> None:
 
 
 def test_killed_processes_resume_to_the_same_bits() -> None:
-    assert script("kill_loop").loop(trials=1, seed=SEED, kills=2, epochs=1000) >= 1
+    assert script("kill_loop").loop(trials=1, seed=SEED, kills=1, epochs=1000) >= 1

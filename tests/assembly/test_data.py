@@ -69,7 +69,7 @@ def by_keras(loss: Any, target: list[float], outputs: int, *, epochs: int, batch
     model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(outputs, dtype="float64")])
     start = np.linspace(-0.5, 0.5, 2 * outputs).reshape(2, outputs)
     model.layers[0].set_weights([start, np.zeros(outputs)])
-    model.compile(optimizer=keras.optimizers.SGD(0.1), loss=loss)
+    model.compile(optimizer=keras.optimizers.SGD(0.1), loss=loss, run_eagerly=True)
     target = np.asarray(target, np.float64)
     history = model.fit(X, target, epochs=epochs, batch_size=batch_size, shuffle=False, verbose=0, **weights)
     return model.get_weights(), history.history

@@ -32,10 +32,8 @@ def test_each_group_moves_as_it_would_alone(lab, factor):
     for name, optimizer in alone.items():
         rows = lab.rows(lab.build(APART.format(optimizer=optimizer, schedule=factor)))
         np.testing.assert_allclose(together[f"parameters.{name}"], rows[f"parameters.{name}"], rtol=1e-13)
-    np.testing.assert_array_equal(
-        together["learning_rate"],
-        lab.rows(lab.build(APART.format(optimizer=alone["a"], schedule=factor)))["learning_rate"],
-    )
+        if name == "a":
+            np.testing.assert_array_equal(together["learning_rate"], rows["learning_rate"])
 
 
 def test_a_frozen_group_is_not_trained_and_is_no_part_of_the_gradient(lab):

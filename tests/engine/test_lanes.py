@@ -63,19 +63,22 @@ def lab_rows(built, setting):
 
 
 @pytest.mark.parametrize(("compile", "optimizer"), [("graph", "adam"), ("xla", "adam"), ("xla", "sgd")])
-def test_64_learning_rates_in_lanes_are_64_single_runs(lab, compile, optimizer):
-    """The same step and reason, and parameters to 1e-9: a sum over a batch is ordered otherwise than over a table."""
+def test_64_learning_rates_in_lanes_are_single_runs(lab, compile, optimizer):
+    """Each fourth: the same step and reason, and parameters to 1e-9.
+
+    A sum over a batch is ordered otherwise than over a table.
+    """
     text = LINE.replace("OPTIMIZER", OPTIMIZERS[optimizer])
     rates = RATES if optimizer == "sgd" else RATES / 100  # large rates make Adam chaotic
     built = lab.build(text, lane_overrides(compile))
     state, _ = lanes_of(built, rates)
     num_diverged = 0
-    for lane, report in enumerate(single_runs(built, rates)):
+    for lane, report in zip(range(0, 64, 4), single_runs(built, rates[::4]), strict=True):
         assert (int(state.reason[lane]), int(state.step[lane])) == (report.reason, report.step), rates[lane]
         num_diverged += report.reason.diverged
         for ours, single in zip(state.parameters, report.state.parameters, strict=True):
             np.testing.assert_allclose(ours[lane], single, rtol=1e-9, atol=1e-9, err_msg=str(rates[lane]))
-    assert (num_diverged > 3) is (optimizer == "sgd")
+    assert (num_diverged > 1) is (optimizer == "sgd")
 
 
 @pytest.mark.parametrize("compile", ["graph", "xla"])

@@ -62,17 +62,15 @@ def test_convolutions_are_compiled_once(lab, chunks_of, compile, order):
     """20 examples in batches of 8: the last batch of an epoch is smaller, and has a program of its own."""
     draw = np.random.default_rng(1)
     np.savez(lab.folder / "images.npz", x=draw.normal(size=(20, 6, 6, 1)).astype("f"), y=draw.integers(0, 3, 20))
+    built = lab.build(IMAGES.replace("ORDER", order), [f"compile={compile}"])
     ends = []
     for steps in (1000, 5):
-        built = lab.build(IMAGES.replace("ORDER", order), [f"compile={compile}"])
         chunks_of(steps)
         rows = lab.rows(built)
         ends.append([*final(rows), rows["loss"]])
-        # As a graph all is one loop; else the update, which rows are taken from, for both sizes of a batch, and the
-        # metrics.
-        assert built.program.num_traces == (1 if compile == "graph" else 3)
-    for end in ends[1:]:
-        assert_same_bits(end, ends[0])
+    # As a graph all is one loop; else the update (rows are taken from it) for both sizes of a batch, and the metrics.
+    assert built.program.num_traces == (1 if compile == "graph" else 3)
+    assert_same_bits(*ends)
 
 
 def test_what_a_row_holds_changes_no_bit_of_what_is_trained(lab):

@@ -35,7 +35,7 @@ USUAL = {
     "loss": "mse",
     "metrics": "[r2]",
     "precision": "float32",
-    "compile": "xla",
+    "compile": "graph",
     "schedule": "epochs: 5, batch_size: 8",
 }
 
@@ -67,10 +67,10 @@ def both(folder: Path, **settings: Any) -> tuple[Any, Any]:
     "settings",
     [
         {"schedule": "epochs: 5, batch_size: 8, order: sequential"},
-        {"schedule": "epochs: 5, batch_size: 8, order: shuffled"},
+        {"compile": "xla", "schedule": "epochs: 5, batch_size: 8, order: shuffled"},
         {"schedule": "epochs: 3, batch_size: 7, order: sampled"},
         {"schedule": "epochs: 3, batch_size: 60, order: shuffled, drop_remainder: true"},
-        {"compile": "graph", "precision": "float64"},
+        {"precision": "float64"},
         {"data": "validation: 0.1, scale: {inputs: minmax, target: 2.5}, example_weights: w"},
         {
             "data": "target: label, validation: {last: 3}, classes: 3, class_weights: balanced",

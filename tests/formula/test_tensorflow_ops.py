@@ -232,7 +232,7 @@ def test_a_loop_and_its_gradient(jit: bool | None, at_most: int):
             result = tf.reduce_sum(scope(define={"b": doubling(at_most)}, a=a)["b"])
         return result, tape.gradient(result, a)
 
-    run = compute if jit is None else tf.function(compute, jit_compile=jit)
+    run = compute if jit is None else tf.function(compute, jit_compile=jit, autograph=False)
     factor, norm = 2, 2 * np.sqrt(5)
     for _ in range(at_most):
         if norm >= 1000:
@@ -269,7 +269,7 @@ def test_a_counted_loop_has_a_second_derivative(jit: bool | None, times: int):
         given = scope("float64", define=define, a=a)
         return evaluate(parse("[p, grad(p, a), grad(grad(p, a), a)]"), given)
 
-    run = compute if jit is None else tf.function(compute, jit_compile=jit)
+    run = compute if jit is None else tf.function(compute, jit_compile=jit, autograph=False)
     expected = [1.5**times, times * 1.5 ** (times - 1), times * (times - 1) * 1.5 ** (times - 2)]
     np.testing.assert_allclose(run(tf.constant(1.5, tf.float64)), expected, rtol=1e-12)
 
@@ -289,8 +289,8 @@ def test_a_long_loop_draws_afresh_each_round():
 
     drawn = run().numpy()
     assert len(set(drawn)) == 40
-    np.testing.assert_array_equal(tf.function(run)(), drawn)
-    np.testing.assert_array_equal(tf.function(run, jit_compile=True)(), drawn)
+    np.testing.assert_array_equal(tf.function(run, autograph=False)(), drawn)
+    np.testing.assert_array_equal(tf.function(run, jit_compile=True, autograph=False)(), drawn)
 
 
 @pytest.mark.parametrize(
@@ -396,9 +396,11 @@ def test_lanes_draw_the_numbers_of_their_single_runs_with_and_without_xla():
         return evaluate(parse(text), scope(draws=seed))
 
     for jit in (False, True):
-        run = tf.function(draw, jit_compile=jit)
+        run = tf.function(draw, jit_compile=jit, autograph=False)
         single = np.stack([run(seed) for seed in seeds])
-        mapped = tf.function(lambda: tf.vectorized_map(draw, seeds, fallback_to_while_loop=False), jit_compile=jit)
+        mapped = tf.function(
+            lambda: tf.vectorized_map(draw, seeds, fallback_to_while_loop=False), jit_compile=jit, autograph=False
+        )
         lanes = mapped().numpy()
         np.testing.assert_array_equal(lanes[:, [1, 3, 4, 5]], single[:, [1, 3, 4, 5]])
         np.testing.assert_allclose(lanes, single, rtol=1e-6)  # log and cos round by how many they are computed with

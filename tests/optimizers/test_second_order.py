@@ -204,7 +204,7 @@ def test_every_lane_is_the_fit_it_would_be_alone():
     def together(starts):
         return tf.vectorized_map(fit, starts, fallback_to_while_loop=False)
 
-    alone = tf.function(fit, autograph=False, jit_compile=True)
+    alone = tf.function(fit, autograph=False)
     got = together(tensor(starts))
     for lane, start in enumerate(starts):
         np.testing.assert_allclose(got[lane], alone(tensor(start)), rtol=1e-9)

@@ -45,10 +45,18 @@ TEXTBOOK = {
 }
 
 
-@pytest.mark.parametrize("name", TEXTBOOK)
 @pytest.mark.parametrize(
-    ("compile", "precision", "rtol"),
-    [("graph", "float32", 1e-5), ("xla", "float32", 1e-4), ("xla", "float64", 2e-5)],
+    ("name", "compile", "precision", "rtol"),
+    [
+        *(
+            (name, "graph", precision, rtol)
+            for name in TEXTBOOK
+            for precision, rtol in (("float32", 1e-5), ("float64", 2e-5))
+        ),
+        ("adam", "xla", "float32", 1e-4),
+        ("adam", "xla", "float64", 2e-5),
+        ("nesterov", "xla", "float32", 1e-4),
+    ],
 )
 def test_a_textbook_rule_is_keras(lab, name, compile, precision, rtol):
     rows = [

@@ -69,7 +69,6 @@ CASES = {
     "draws in the loss": line(
         "{kind: sgd, learning_rate: 0.05}",
         model='{kind: formula, formula: "(a + normal(0, 0.2))*x", parameters: {a: 0}}',
-        compile="xla",
     ),
     "a rule of one's own": line(
         "{kind: formula, learning_rate: 0.1, settings: {g: 0.8}, state: {v: 0}, "
@@ -93,7 +92,7 @@ CASES = {
     ),
     "levenberg_marquardt": line("levenberg_marquardt", "{steps: 30}", more="precision: float64"),
     "lbfgs": line("lbfgs", "{steps: 20}", model=_NETWORK, more="precision: float64"),
-    "conjugate gradients": line("cg", "{steps: 20}", model=_NETWORK, more="precision: float64", compile="xla"),
+    "conjugate gradients": line("cg", "{steps: 20}", model=_NETWORK, more="precision: float64"),
     "it stops by a rule": line("{kind: sgd, learning_rate: 0.1}", '{steps: 500, stop: {formula: "step >= 37"}}'),
     "it diverges": line("{kind: sgd, learning_rate: 40}", "{steps: 500}", compile="xla"),
     "it diverges, seen late": line("{kind: sgd, learning_rate: 40}", "{steps: 500}"),
