@@ -34,8 +34,8 @@ class Record(Section):
         Annotated[Interval, Tag("<scalar>")] | Annotated[tuple[Count, ...], Tag("<sequence>")],
         by_form("scalar", "sequence"),
     ] = "auto"
-    """auto: every step up to 512, then 128 an octave; a number of steps; epoch; or a list of steps. The first and the
-    last state always have a row."""
+    """auto: every step up to 512, then 128 an octave; a number of steps, at each of which metrics and validation are
+    computed; epoch; or a list of steps. The first and the last state always have a row."""
     parameters: bool | None = None
     """Write the parameters into each row; null: while they are ten numbers or fewer."""
     gradients: bool = False

@@ -396,5 +396,5 @@ def test_derived_inputs_that_do_not_fit_are_refused(config: Any, more: str, mess
 
 
 def test_a_derived_target_without_a_target_is_refused(config: Any):
-    with pytest.raises(ConfigError, match="derived.target is a formula of the target, but there is no target"):
+    with pytest.raises(ConfigError, match=r"derived\.target is a formula of the target, but there is no target"):
         data_of(config, "{kind: values, inputs: {x: [1, 2]}, derived: {target: 2 * x}}")
