@@ -49,6 +49,7 @@ def initial_state(
         reason=tf.constant(int(Reason.NONE), tf.int32),
         last_loss=tf.constant(float("nan"), tf.float64),
         epoch_loss=(),
+        epoch_means=(),
         patience=(),
         plateau=(),
     )

@@ -312,7 +312,7 @@ def _expect(experiment: Experiment, names: ConfigNames, root: Node) -> Iterator[
             name, ("expect", "metrics", name), key=True, computed=[*experiment.computed_names, "loss_epoch"]
         )
     if names.parameters is not None:
-        columns = [*_ROW, *experiment.computed_names, *names.parameters, *record.formulas, *record.after]
+        columns = [*_ROW, *experiment.computed_names, *names.parameters, *record.formulas, *record.after, *record.means]
         for position, row in enumerate(expect.trace):
             path: ConfigPath = ("expect", "trace", position)
             node = root.at((*path, "values"))

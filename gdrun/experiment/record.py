@@ -1,8 +1,8 @@
 """Section `record:`, the rows that are written while training."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import Count, Formula, Identifier, Section, by_form, check_integer
@@ -48,3 +48,19 @@ class Record(Section):
     """Further columns, evaluated before update k + 1: of parameters, prediction, target, loss, ..."""
     after: dict[Identifier, Formula] = Field(default_factory=dict)
     """Further columns at the new parameters, on the batch that update k saw."""
+    batch_means: dict[Identifier, Formula] = Field(default_factory=dict)
+    """Further columns at ends of epochs: the mean over the epoch's updates, each of which counts alike."""
+    example_means: dict[Identifier, Formula] = Field(default_factory=dict)
+    """The same, each update weighted by its examples, as Keras's `fit` shows loss and metrics that are means."""
+
+    @property
+    def means(self) -> dict[str, Any]:
+        """The formulas whose means over an epoch are recorded."""
+        return self.batch_means | self.example_means
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = [*self.formulas, *self.after, *self.batch_means, *self.example_means]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise PydanticCustomError("twice", "the column '{name}' is given twice in record", {"name": twice[0]})
+        return self
