@@ -65,6 +65,9 @@ def test_a_sweep_over_one_seed_keeps_the_data_and_is_summed_up_over_it(lab):
     assert len({loss for (_, rate), loss in lost.items() if rate == 0.05}) == 3
     (seeds,) = [row for row in compare([swept], over="seed")["results"] if row["name"] == "seeds"]
     assert seeds["values"] == [3, 3]
+    best = {row["name"]: row["best"] for row in compare([swept], over="seed")["results"]}
+    assert best["loss"] is not None
+    assert {best[name] for name in best if name.startswith("parameters.")} == {None}
 
 
 def test_parts_of_a_seed_are_seeds():
