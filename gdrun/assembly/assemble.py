@@ -34,7 +34,7 @@ from .custom import operation_without_xla
 from .data import open_stream
 from .engine import Engine, choose_engine
 from .initial import initial_patience, initial_plateau
-from .loss import build_metrics, tensor_formula, truth_formula
+from .loss import build_metrics, scalar_formula, tensor_formula
 from .optimizer import build_optimizer
 from .parts import Parts, build_parts, released
 from .schedule import build_factor, build_patience, build_plateau, build_rules, check_conditions
@@ -242,6 +242,8 @@ def _try_step(
     if isinstance(program.step.optimizer, AppliesAtPoint):
         with at_config_path("optimizer"):
             program.try_update(state, setting, data, window)
+    elif program.step.recorded.means:
+        program.try_update(state, setting, data, window)
     if assess is not None:
         batches = program.feed.batches
         with _about_all_examples(None if batches is None or batches.full_batch else batches.num_examples):
@@ -267,9 +269,11 @@ def start(step: Step, state: TrainState, *, steps_per_epoch: int) -> TrainState:
     with at_config_path("optimizer"):
         optimizer_state = tuple(step.optimizer.initial_state(state.parameters))
     patience, plateau = step.patience, step.plateau
+    mean = (tf.zeros([], tf.float64), tf.zeros([], tf.float64))
     return state._replace(
         optimizer=optimizer_state,
-        epoch_loss=(tf.zeros([], tf.float64), tf.zeros([], tf.float64)) if steps_per_epoch > 1 else (),
+        epoch_loss=mean if steps_per_epoch > 1 else (),
+        epoch_means=(mean,) * len(step.recorded.means),
         patience=initial_patience(patience is not None, bool(patience and patience.restore_best), state),
         plateau=initial_plateau(plateau is not None),
     )
@@ -277,7 +281,7 @@ def start(step: Step, state: TrainState, *, steps_per_epoch: int) -> TrainState:
 
 def _stop_formula(experiment: Experiment) -> Any:
     text = experiment.schedule.stop.formula
-    return None if text is None else truth_formula(text, ("schedule", "stop", "formula"))
+    return None if text is None else scalar_formula(text, ("schedule", "stop", "formula"), tf.bool, "a condition")
 
 
 def _recorded(experiment: Experiment, state: TrainState) -> Recorded:
@@ -288,8 +292,17 @@ def _recorded(experiment: Experiment, state: TrainState) -> Recorded:
         gradients=section.gradients,
         state=section.state,
         norms=section.norms,
-        formulas={name: tensor_formula(text, ("record", "formulas", name)) for name, text in section.formulas.items()},
-        after={name: tensor_formula(text, ("record", "after", name)) for name, text in section.after.items()},
+        **{
+            key: {name: tensor_formula(text, ("record", key, name)) for name, text in getattr(section, key).items()}
+            for key in ("formulas", "after")
+        },
+        **{
+            key: {
+                name: scalar_formula(text, ("record", key, name), tf.float64, "what a mean is taken of")
+                for name, text in getattr(section, key).items()
+            }
+            for key in ("batch_means", "example_means")
+        },
     )
 
 

@@ -49,6 +49,7 @@ def initial_state(
         reason=tf.constant(int(Reason.NONE), tf.int32),
         last_loss=tf.constant(float("nan"), tf.float64),
         epoch_loss=(),
+        epoch_means=(),
         patience=(),
         plateau=(),
     )
@@ -57,7 +58,7 @@ def initial_state(
         # it, so that lanes of a sweep may differ in it. `Step._rate` multiplies it by the schedule's factors.
         learning_rate=tf.constant(experiment.optimizer.learning_rates(objective.trainable_names), tf.float64),
         # The seed is an unsigned 32-bit number; draws take the same bits as a signed one.
-        seed=tf.constant(np.uint32(experiment.seed).astype(np.int32), tf.int32),
+        seed=tf.constant(np.uint32(experiment.seeds.batches).astype(np.int32), tf.int32),
         constants={},
         fixed=tuple(tensor(name) for name in objective.fixed_names),
         optimizer={},

@@ -56,15 +56,15 @@ def tensor_formula(text: Any, path: ConfigPath) -> Callable[[Scope], tf.Tensor]:
     return lambda scope: tf.convert_to_tensor(formula(scope))
 
 
-def truth_formula(text: Any, path: ConfigPath) -> Callable[[Scope], tf.Tensor]:
-    """Return scope -> truth of a formula, bool ()."""
+def scalar_formula(text: Any, path: ConfigPath, dtype: tf.DType, what: str) -> Callable[[Scope], tf.Tensor]:
+    """Return scope -> value of a formula, `dtype` (), its errors located at `path`; `what` it is in messages."""
     value = tensor_formula(text, path)
 
-    def truth(scope: Scope) -> tf.Tensor:
+    def scalar(scope: Scope) -> tf.Tensor:
         result = value(scope)
         if result.shape.rank != 0:
             with at_config_path(*path):
-                raise ShapeError(f"a condition must be one value, this has shape {tuple(result.shape)}")
-        return tf.cast(result, tf.bool)
+                raise ShapeError(f"{what} must be one value, this has shape {tuple(result.shape)}")
+        return tf.cast(result, dtype)
 
-    return truth
+    return scalar

@@ -119,7 +119,7 @@ def build_model(
         ConfigError: located at the part of `model` that cannot be built.
     """
     inputs = {name: tuple(value.shape) for name, value in data.inputs.items()}
-    context = ModelContext(constants, inputs, experiment.seed, experiment.precision, networks, random)
+    context = ModelContext(constants, inputs, experiment.seeds.initial, experiment.precision, networks, random)
     with at_config_path("model"):
         return experiment.model.build(context)
 
@@ -252,7 +252,8 @@ def _probe(experiment: Experiment, objective: Objective, data: Batch, context: I
     """Return the networks that formulas call, each built for the shape of its first call in one evaluation."""
     networks = experiment.model.networks_called()
     precision = experiment.precision
-    built, functions, weights = probe_networks(networks, seed=experiment.seed, precision=precision, context=context)
+    seed = experiment.seeds.initial
+    built, functions, weights = probe_networks(networks, seed=seed, precision=precision, context=context)
     every = [entry for name, network in networks.items() for entry in entries(name, network)]
     state, setting = initial_state(experiment, objective, objective.model.initial)
     by_hand = tuple(gradient_formulas(experiment).values())

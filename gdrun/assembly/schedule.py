@@ -37,7 +37,7 @@ def build_batches(experiment: Experiment, num_examples: int | None, source: Rand
             schedule.batch_size,
             order=schedule.order,
             drop_remainder=schedule.drop_remainder,
-            seed=experiment.seed,
+            seed=experiment.seeds.batches,
             legacy_random=source.shared("batches"),
         )
 

@@ -154,6 +154,14 @@ def kind_of(node: Node | None) -> str | None:
     return written if isinstance(written, str) else None
 
 
+_MAPPING = "<mapping>"
+
+
+def takes_mapping(of: Form) -> bool:
+    """Return whether a mapping is one of the forms that a place can have."""
+    return _MAPPING in of.arms
+
+
 def arm(of: Form, node: Node | None) -> Form:
     """Return the form that is meant where `of` leaves a choice by form and `node` is what was written."""
     while of.arms and node is not None:
@@ -170,6 +178,8 @@ def section_of(of: Form, node: Node | None) -> type[Section] | None:
 def below(of: Form, node: Node | None, step: str | int) -> Form | None:
     """Return the form of the entry `step` of `node`, or None where there can be no such entry."""
     of = arm(of, node)
+    if node is None and takes_mapping(of):
+        of = of.arms[_MAPPING]
     section = section_of(of, node)
     if section is not None:
         keys = fields(section)

@@ -11,7 +11,7 @@ from gdrun.errors import ConfigError, ConfigPath, Problem
 from gdrun.suggest import ALIASES, closest, listed
 
 from .document import is_forbidden, read_text
-from .forms import Form, arm, below, expanded, places, section_of
+from .forms import Form, arm, below, expanded, places, section_of, takes_mapping
 from .merge import put
 from .problems import unknown_key
 from .scalars import in_flow
@@ -184,6 +184,11 @@ def _next_step(steps: list[str], node: Node | None) -> tuple[str | int, int]:
 def _wrong_step(
     override: Override, path: ConfigPath, step: str | int, current: Form, node: Node | None, root: Node, form: Form
 ) -> ConfigError:
+    if takes_mapping(current) and node is not None and not isinstance(node.value, dict):
+        key = dotted(path)
+        return _refused(
+            override, f"{key} is {in_flow(node.plain())} here, no mapping", f"write {key}={{{step}: ...}} in its place"
+        )
     current = arm(current, node)
     section = section_of(current, node)
     if section is not None:

@@ -202,6 +202,8 @@ def _identifier(value: Any, *, called: bool = False) -> str:
 
 _NAME_SCHEMA = WithJsonSchema({"title": "a name", "type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]{0,63}$"})
 Identifier = Annotated[str, AfterValidator(_identifier), _NAME_SCHEMA]
+DerivedName = Annotated[str, AfterValidator(lambda name: name if name == "target" else _identifier(name)), _NAME_SCHEMA]
+"""An identifier, or `target`, which a formula of derived data may replace."""
 NetworkName = Annotated[str, AfterValidator(_network_name), _NAME_SCHEMA]
 
 

@@ -113,7 +113,7 @@ def with_derived(
     constants: Mapping[str, np.ndarray] | None = None,
     random: RandomNumbers | None = None,
 ) -> Dataset:
-    """Return the data set with further inputs, in float64.
+    """Return the data set with further inputs, and with the target that the formula `target` computes, in float64.
 
     Args:
         formulas: each sees the constants, the inputs, the target and those before it.
@@ -138,6 +138,9 @@ def with_derived(
             if not np.all(np.isfinite(value)):
                 raise FormulaError(f"'{name}' has values that are not finite")
             inputs[name] = value
+    if (computed := inputs.pop("target", None)) is not None:
+        # Text that was numbered is not what the numbers stand for any more.
+        data = replace(data, target=computed, labels=())
     return replace(data, inputs=inputs)
 
 

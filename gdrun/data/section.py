@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from gdrun.config.name_scopes import ConfigNames, Use
-from gdrun.config.section import Formula, Identifier, LaterUnion, NonNegative, Section, Share, Whole, by_form
+from gdrun.config.section import DerivedName, Formula, LaterUnion, NonNegative, Section, Share, Whole, by_form
 from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import parse
 from gdrun.random_streams import RandomNumbers, RandomSource, Streams
@@ -98,9 +98,9 @@ class DataSection(Section):
     ) = None
     """Examples held out for validation: a share (the last ones), `{share|count|last|index: ..., shuffle: true}`, or a
     data block that inherits what it omits."""
-    derived: dict[Identifier, Formula] = Field(default_factory=dict)
-    """Further inputs by formula, of the inputs, the target, the constants and those above; computed once, after
-    validation examples are held out, for each part by itself."""
+    derived: dict[DerivedName, Formula] = Field(default_factory=dict)
+    """Further inputs by formula, of the inputs, the target, the constants and those above, and `target`, a formula that
+    takes the target's place; computed once, after validation examples are held out, for each part by itself."""
     scale: Scale | None = None
     """Bring inputs and target to a common scale; a bare word is short for `{inputs: ...}`."""
     classes: Annotated[int, Field(ge=2), Whole] | None = None
@@ -164,7 +164,7 @@ class DataSection(Section):
     def names_of_inputs(self) -> tuple[str, ...] | None:
         """Return the names of the inputs, derived ones included; None where only loading shows them."""
         names = self.input_names()
-        return None if names is None else (*names, *self.derived)
+        return None if names is None else (*names, *(name for name in self.derived if name != "target"))
 
     def column_names(self, name: str) -> tuple[str, ...]:
         """Return the names that the columns of the input `name` have in their file; () where they have none."""
@@ -183,6 +183,9 @@ class DataSection(Section):
     def problems(self) -> Iterator[Problem]:
         """Yield what does not go together within the section, each setting of which is right by itself."""
         if not self.has_target:
+            if "target" in self.derived:
+                message = "derived.target is a formula of the target, but there is no target"
+                yield Problem(message, ("data", "derived", "target"), key=True)
             if self.classes is not None:
                 yield Problem("classes are of the target, but there is no target", ("data", "classes"), key=True)
             if self.scale is not None and self.scale.target != "none":

@@ -50,7 +50,7 @@ class Program:
     Args:
         step: what is done.
         feed: which examples it sees.
-        assess: what is computed over whole data sets at an epoch's end; None: nothing.
+        assess: what is computed over whole data sets where `Rows.assesses`; None: nothing.
         compile: "xla", "graph" (the digits of eager TensorFlow) or "eager".
         capacity: C, events a chunk.
         buffer_bytes: what the records of a chunk may take; `prepare` sets the capacity by it. None: it stays.
@@ -210,7 +210,7 @@ class Program:
                     records[-1] |= evaluation
             # Where a rule fires on the way, the last step is observed as if it had been an event.
             step = int(state.step)
-            assesses = tf.constant((assesses or step < target) and step % self.feed.steps_per_epoch == 0)
+            assesses = tf.constant(step % self.feed.steps_per_epoch == 0 if step < target else assesses, tf.bool)
             state, record = self._observe_event(state, setting, data, window, assesses, functions, joint=self._joint)
             records.append(flat_record(record))
         if self._joint:
@@ -245,8 +245,8 @@ class Program:
             state, evaluation = self._advance(state, evaluation, setting, data, window, target)
             # Where a rule fires on the way, the last step is observed as if it had been an event.
             step = shared_step(state)
-            assesses = tf.logical_or(tf.gather(event_assesses, event), step < target)
-            assesses = tf.logical_and(assesses, step % self.feed.steps_per_epoch == 0)
+            is_epoch_end = step % self.feed.steps_per_epoch == 0
+            assesses = tf.where(step < target, is_epoch_end, tf.gather(event_assesses, event))
             state, record = self._observe_event(state, setting, data, window, assesses, self._plain, joint=self._joint)
             flat = flat_record(record)
             # What the first update evaluated belongs to the event before; before the first event, it is written over.

@@ -38,7 +38,7 @@ class Rows:
         total_steps: the schedule's length; its end always has a row.
         steps_per_epoch: updates an epoch.
         extra: further steps that have a row.
-        assess: whether whole data sets are looked at, at epochs' ends.
+        assess: whether whole data sets are looked at: at epochs' ends, and at each multiple of a number of steps.
         every_epoch: look at the end of every epoch, whether it has a row or not; for rules that watch a metric.
     """
 
@@ -52,15 +52,14 @@ class Rows:
     def rows(self, first: int, last: int) -> np.ndarray:
         """Return the steps in (first, last] that have a row, int64, rising."""
         per_epoch = self.steps_per_epoch
+        epochs = np.zeros(0, np.int64)
         if isinstance(self.every, str):
             epochs = auto_rows(first // per_epoch, last // per_epoch) * per_epoch
             steps = auto_rows(first, last) if self.every == "auto" else self._multiples(per_epoch, first, last)
         elif isinstance(self.every, int):
             steps = self._multiples(self.every, first, last)
-            epochs = auto_rows(first // per_epoch, last // per_epoch) * per_epoch
         else:
             steps = np.asarray([step for step in self.every if first < step <= last], np.int64)
-            epochs = np.zeros(0, np.int64)
         extra = np.asarray([step for step in (*self.extra, self.total_steps) if first < step <= last], np.int64)
         parts = [steps, extra]
         if self.assess and per_epoch > 1:
@@ -78,7 +77,8 @@ class Rows:
         """Return for each step whether whole data sets are looked at there, bool."""
         if not self.assess:
             return np.zeros(len(steps), bool)
-        return steps % self.steps_per_epoch == 0
+        ends = steps % self.steps_per_epoch == 0
+        return ends | (steps % self.every == 0) if isinstance(self.every, int) else ends
 
     def is_row(self, steps: np.ndarray) -> np.ndarray:
         """Return for each of consecutive events whether it is a row, bool."""

@@ -65,6 +65,10 @@ class PlateauState(NamedTuple):
     """int64 (): epochs until it looks again."""
 
 
+Mean = tuple[tf.Tensor, tf.Tensor]
+"""(sum, weight), float64 (): of a mean over an epoch, so far."""
+
+
 class TrainState(NamedTuple):
     """Everything that an update reads and writes. Each tensor has a leading axis L where there are lanes."""
 
@@ -83,6 +87,8 @@ class TrainState(NamedTuple):
     epoch_loss: tuple[tf.Tensor, ...]
     """(sum, weight), float64 (): losses of this epoch times their examples, and the examples; empty where an epoch is
     one step."""
+    epoch_means: tuple[Mean, ...]
+    """Of each formula whose mean over the epoch is recorded."""
     patience: PatienceState | tuple[()]
     """Empty without a patience rule."""
     plateau: PlateauState | tuple[()]

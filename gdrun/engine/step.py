@@ -22,7 +22,7 @@ from gdrun.optimizers.base import AppliesAtPoint, PointUpdate, RejectsSteps, Sca
 from .local_objective import local_objective
 from .metric_rules import Record, Watch, apply_patience, apply_plateau
 from .objective import Evaluation, Objective
-from .state import Batch, Reason, Setting, TrainState
+from .state import Batch, Mean, Reason, Setting, TrainState
 
 
 class NoGradientError(ComponentError):
@@ -78,6 +78,15 @@ class Recorded:
     """Name -> (scope) -> value, before the update that comes next."""
     after: Mapping[str, Callable[..., tf.Tensor]] = field(default_factory=dict)
     """Name -> (scope) -> value, on the batch of the update that came last."""
+    batch_means: Mapping[str, Callable[..., tf.Tensor]] = field(default_factory=dict)
+    """Name -> (scope) -> float64 (), whose mean over the epoch's updates is recorded."""
+    example_means: Mapping[str, Callable[..., tf.Tensor]] = field(default_factory=dict)
+    """The same, weighted by examples."""
+
+    @property
+    def means(self) -> tuple[str, ...]:
+        """Names of what `TrainState.epoch_means` holds, in order."""
+        return (*self.batch_means, *self.example_means)
 
 
 OF_EVALUATION = ("loss", "gradient_norm", "learning_rate", "reason")
@@ -175,6 +184,7 @@ class Step:
             optimizer=tuple(memory),
             last_loss=tf.cast(evaluation.loss, tf.float64),
             epoch_loss=_add_epoch_loss(state, evaluation, batch, moment),
+            epoch_means=self._add_means(state, evaluation, batch, moment),
         )
         if self.guard == "each":
             diverged = self._not_finite(parameters)
@@ -222,6 +232,8 @@ class Step:
         record |= {"learning_rate": nothing, "loss_before": state.last_loss, "reason": state.reason}
         if state.epoch_loss:
             record["loss_epoch"] = state.epoch_loss[0] / state.epoch_loss[1]
+        means = zip(self.recorded.means, state.epoch_means, strict=True)
+        record |= {name: total / weight for name, (total, weight) in means}
         if self.recorded.parameters:
             record["parameters"] = dict(self.objective.reported(state.parameters, setting))
         if self.recorded.state:
@@ -249,6 +261,17 @@ class Step:
         evaluation = self.objective.evaluate(state.parameters, state.model_state, setting, batch, moment, training=True)
         scope = evaluation.scope.adding({"loss": evaluation.loss})
         return {name: formula(scope) for name, formula in self.recorded.after.items()}
+
+    def _add_means(self, state: TrainState, evaluation: Evaluation, batch: Batch, moment: Moment) -> tuple[Mean, ...]:
+        if not state.epoch_means:
+            return ()
+        recorded, scope = self.recorded, evaluation.scope.adding({"loss": evaluation.loss})
+        weights = [1] * len(recorded.batch_means) + [batch.num_examples] * len(recorded.example_means)
+        formulas = (*recorded.batch_means.values(), *recorded.example_means.values())
+        return tuple(
+            _added(mean, formula(scope), weight, moment)
+            for mean, formula, weight in zip(state.epoch_means, formulas, weights, strict=True)
+        )
 
     def end_epoch(self, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
         """Return the state after the rules that are applied once an epoch, to `record`."""
@@ -385,8 +408,12 @@ def gradient_norm(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 def _add_epoch_loss(state: TrainState, evaluation: Evaluation, batch: Batch, moment: Moment) -> tuple[tf.Tensor, ...]:
-    if not state.epoch_loss:
-        return ()
-    examples = tf.constant(batch.num_examples, tf.float64)
-    total, weight = (tf.where(moment.starts_epoch, tf.constant(0.0, tf.float64), value) for value in state.epoch_loss)
-    return total + tf.cast(evaluation.loss, tf.float64) * examples, weight + examples
+    loss = tf.cast(evaluation.loss, tf.float64)
+    return _added(state.epoch_loss, loss, batch.num_examples, moment) if state.epoch_loss else ()
+
+
+def _added(mean: Sequence[tf.Tensor], value: tf.Tensor, weight: int, moment: Moment) -> Mean:
+    """Return the sum and the weight of a mean over an epoch, with those of one more update."""
+    starts = True if moment.starts_epoch is None else moment.starts_epoch
+    total, weights = (tf.where(starts, tf.zeros([], tf.float64), part) for part in mean)
+    return total + value * weight, weights + weight

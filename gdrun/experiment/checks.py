@@ -19,7 +19,7 @@ from gdrun.formula.parse import Expression, check_names, parse
 from gdrun.formula.table import TABLE
 from gdrun.suggest import unknown
 
-from .experiment import Experiment, RepeatedDefinition
+from .experiment import Experiment, RepeatedDefinition, Seeds
 from .formulas import GIVEN_WHILE_RUNNING, names_of, uses
 from .sweep_check import sweep_problems
 
@@ -54,6 +54,7 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
         of_names,
         _hidden_names(names, parsed),
         _clashes(experiment),
+        _seeds(experiment),
         experiment.model.problems(used, reached, trains=experiment.optimizer.trains),
         _data(experiment),
         _loss(experiment, names, {use.path: expression for use, expression in parsed}),
@@ -66,6 +67,12 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
         sweep_problems(experiment, root, names.parameters),
     )
     return list(islice(problems, MAX_PROBLEMS))
+
+
+def _seeds(experiment: Experiment) -> Iterator[Problem]:
+    if experiment.random == "legacy" and isinstance(experiment.seed, Seeds):
+        why = "random: legacy draws everything from one state, which has one seed"
+        yield Problem(why, ("seed",), "give seed one number, or take random: streams")
 
 
 def _name_problems(use: Use, expression: Expression, known: ConfigNames, root: Node) -> Iterator[Problem]:
@@ -305,7 +312,7 @@ def _expect(experiment: Experiment, names: ConfigNames, root: Node) -> Iterator[
             name, ("expect", "metrics", name), key=True, computed=[*experiment.computed_names, "loss_epoch"]
         )
     if names.parameters is not None:
-        columns = [*_ROW, *experiment.computed_names, *names.parameters, *record.formulas, *record.after]
+        columns = [*_ROW, *experiment.computed_names, *names.parameters, *record.formulas, *record.after, *record.means]
         for position, row in enumerate(expect.trace):
             path: ConfigPath = ("expect", "trace", position)
             node = root.at((*path, "values"))

@@ -30,6 +30,20 @@ from .sweep import Sweep
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
+Seed = Annotated[int, Field(ge=0, lt=2**32), Whole]
+
+
+class Seeds(Section):
+    """A seed for each source of chance, so that one varies and the others stay."""
+
+    data: Seed = 0
+    """Draws constants, data, noise, the split, and the table of a sweep or search."""
+    initial: Seed = 0
+    """Draws initial values, and what dropout and other random layers draw while training."""
+    batches: Seed = 0
+    """Draws the order of the examples, and what formulas draw within a step."""
+
+
 class RepeatedDefinition(Section):
     """A value computed by repetition."""
 
@@ -119,8 +133,10 @@ class Experiment(Section):
     """Name of the run; null: the file's stem."""
     description: str = ""
     """One line that describes the experiment."""
-    seed: Annotated[int, Field(ge=0, lt=2**32), Whole] = 0
-    """Determines every draw: data, noise, split, initial values, batches, dropout."""
+    seed: Annotated[
+        Annotated[Seed, Tag("<scalar>")] | Annotated[Seeds, Tag("<mapping>")], by_form("scalar", "mapping")
+    ] = 0
+    """Determines every draw: data, noise, split, initial values, batches, dropout. A mapping has a seed for each."""
     random: Literal["streams", "legacy"] = "streams"
     """streams: numpy's default_rng, one stream a purpose; legacy: one numpy RandomState(seed), in the order
     constants, data, split, initial values by formula, batches, for the numbers of a notebook with np.random.seed."""
@@ -172,6 +188,13 @@ class Experiment(Section):
         """Return the functions of `define` by the names they are called by."""
         functions = [parse_function(key, value) for key, value in self.define.items() if is_function(key)]
         return {function.name: function for function in functions}
+
+    @property
+    def seeds(self) -> Seeds:
+        """The seed of each source of chance; one that is given alone is the seed of all."""
+        return (
+            self.seed if isinstance(self.seed, Seeds) else Seeds(data=self.seed, initial=self.seed, batches=self.seed)
+        )
 
     @property
     def objective_loss(self) -> LossSection:

@@ -51,7 +51,7 @@ def try_formulas(experiment: Experiment, inputs: Inputs) -> None:
     train = None if datasets is None else datasets.train
     shapes = {} if train is None else {name: array.shape for name, array in train.inputs.items()}
     with at_config_path("model"):
-        built = model.build(ModelContext(inputs.constants, shapes, experiment.seed, experiment.precision))
+        built = model.build(ModelContext(inputs.constants, shapes, experiment.seeds.initial, experiment.precision))
     values = {name: value.raw for name, value in built.initial.items()}
 
     def evaluate(examples: Dataset | None) -> None:

@@ -66,8 +66,9 @@ def _uses(experiment: Experiment, names: ConfigNames) -> Iterator[Use]:
     record = experiment.record
     for name, formula in record.formulas.items():
         yield Use.of_examples(("record", "formulas", name), formula, names, *names.prediction, *GIVEN_WHILE_RUNNING)
-    for name, formula in record.after.items():
-        yield Use.of_examples(("record", "after", name), formula, names, *names.prediction, "loss")
+    for key in ("after", "batch_means", "example_means"):
+        for name, formula in getattr(record, key).items():
+            yield Use.of_examples(("record", key, name), formula, names, *names.prediction, "loss")
     if experiment.gradients is not None:
         phase: Phase = "loop" if experiment.gradients.use else "check"
         for name, formula in experiment.gradients.of.items():

@@ -97,8 +97,8 @@ def _check_classes(experiment: Experiment, datasets: Datasets) -> None:
 def random_source(experiment: Experiment) -> RandomSource:
     """Return the source of the experiment's random numbers."""
     if experiment.random == "legacy":
-        return LegacyState(experiment.seed)
-    return Streams(experiment.seed)
+        return LegacyState(experiment.seeds.data)
+    return Streams(experiment.seeds.data)
 
 
 def build_data(

@@ -1,8 +1,8 @@
 """Section `record:`, the rows that are written while training."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import Count, Formula, Identifier, Section, by_form, check_integer
@@ -34,8 +34,8 @@ class Record(Section):
         Annotated[Interval, Tag("<scalar>")] | Annotated[tuple[Count, ...], Tag("<sequence>")],
         by_form("scalar", "sequence"),
     ] = "auto"
-    """auto: every step up to 512, then 128 an octave; a number of steps; epoch; or a list of steps. The first and the
-    last state always have a row."""
+    """auto: every step up to 512, then 128 an octave; a number of steps, at each of which metrics and validation are
+    computed; epoch; or a list of steps. The first and the last state always have a row."""
     parameters: bool | None = None
     """Write the parameters into each row; null: while they are ten numbers or fewer."""
     gradients: bool = False
@@ -48,3 +48,19 @@ class Record(Section):
     """Further columns, evaluated before update k + 1: of parameters, prediction, target, loss, ..."""
     after: dict[Identifier, Formula] = Field(default_factory=dict)
     """Further columns at the new parameters, on the batch that update k saw."""
+    batch_means: dict[Identifier, Formula] = Field(default_factory=dict)
+    """Further columns at ends of epochs: the mean over the epoch's updates, each of which counts alike."""
+    example_means: dict[Identifier, Formula] = Field(default_factory=dict)
+    """The same, each update weighted by its examples, as Keras's `fit` shows loss and metrics that are means."""
+
+    @property
+    def means(self) -> dict[str, Any]:
+        """The formulas whose means over an epoch are recorded."""
+        return self.batch_means | self.example_means
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = [*self.formulas, *self.after, *self.batch_means, *self.example_means]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise PydanticCustomError("twice", "the column '{name}' is given twice in record", {"name": twice[0]})
+        return self

@@ -140,7 +140,9 @@ def _tracks(subject: Run | Sequence[Run]) -> tuple[list[Track], list[str]]:
     runs = with_rows(subject)
     _check_one_problem([(run.id, run.settings) for run in runs])
     seeds = (
-        {exact(run.settings.get("seed")) for run in runs} if any("data.kind" in run.settings for run in runs) else ()
+        {exact(run.settings.get("seed", run.settings.get("seed.data"))) for run in runs}
+        if any("data.kind" in run.settings for run in runs)
+        else ()
     )
     notes = [f"seeds differ: the contours are of the data of {safe_text(runs[0].id)}"] if len(seeds) > 1 else []
     tracks = [

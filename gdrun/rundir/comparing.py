@@ -120,7 +120,7 @@ def _result(name: str, values: list[Any]) -> dict[str, Any]:
 
 def _is_judged(name: str) -> bool:
     """Return whether one value of it is better than another."""
-    return name not in _FACTS and name not in _NOT_JUDGED and not name.endswith("step")
+    return name not in _FACTS and name not in _NOT_JUDGED and not name.endswith("step") and "parameters." not in name
 
 
 def _best(name: str, values: list[Any]) -> int | None:

@@ -40,7 +40,7 @@ def checked_band(name: str, *others: str) -> Band:
 
 def is_seed(path: str) -> bool:
     """Return whether a setting is a seed: its values stand for chance, not for a choice."""
-    return path.rpartition(".")[2] == SEED
+    return SEED in path.split(".")[-2:]
 
 
 class Spread(NamedTuple):

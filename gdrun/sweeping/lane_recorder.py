@@ -57,7 +57,13 @@ def _asked_columns(built: Built) -> set[str]:
     record, names = built.experiment.record, built.objective.trainable_names
     arrays = [kind for kind in ("parameters", "gradients") if getattr(record, kind)]
     state = [f"state.{name}" for name in built.step.optimizer.state_names] if record.state else []
-    return {*record.formulas, *record.after, *state, *(f"{kind}.{name}" for kind in arrays for name in names)}
+    return {
+        *record.formulas,
+        *record.after,
+        *record.means,
+        *state,
+        *(f"{kind}.{name}" for kind in arrays for name in names),
+    }
 
 
 class LaneRecorder:

@@ -206,7 +206,7 @@ class Sampler:
         assert spec.search is not None
         self._axes, self._kind, self._maximize = spec.axes, SAMPLERS[spec.search.kind], spec.maximize
         check_installed(spec.search.kind)
-        seed = integer_seed(spec.base.experiment.seed, "search")
+        seed = integer_seed(spec.base.experiment.seeds.data, "search")
         with _silence():
             import optuna
 

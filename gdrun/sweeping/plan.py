@@ -84,7 +84,7 @@ def plan_trials(
     searched = base.experiment.sweep.search is not None
     if searched:
         samples = int(min(samples, num_points(axes)))
-    blocks = () if searched else tuple(_blocks(base.experiment.seed, axes, written, samples))
+    blocks = () if searched else tuple(_blocks(base.experiment.seeds.data, axes, written, samples))
     for number, axis in enumerate(written):
         listed = axis.space.kind == LISTED
         problems += [

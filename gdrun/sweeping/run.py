@@ -28,6 +28,7 @@ from gdrun.rundir.environment import PACKAGES
 from gdrun.rundir.lock import WriterLock
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import RunInfo, Status
+from gdrun.rundir.seeds import is_seed
 from gdrun.rundir.store import RunStore
 from gdrun.text import plural, safe_text
 from gdrun.training.listener import Listener, Progress, plan_of
@@ -467,7 +468,7 @@ def _sweep_fields(
         from gdrun.analysis.stability import predicted_limit
 
         extra["prediction"] = predicted_limit(first.built).as_dict()
-        if any(axis.path[-1] not in ("learning_rate", "seed") for axis in spec.axes):
+        if any(axis.path[-1] != "learning_rate" and not is_seed(axis.key) for axis in spec.axes):
             extra["prediction"]["why"] += ", at the settings of trial 0"
     fields = {"kind": "sweep", "packages": packages, "extra": extra}
     return fields if settings.trains_here else fields | {"device": f"{settings.device or 'auto'} (of a cluster)"}

@@ -71,6 +71,7 @@ def run_info(
         "num_parameters": built.num_parameters,
         "compile_why": built.engine.reason,
     }
+    settings = flatten(plain(experiment))
     return {
         **describe_environment(command=command, packages=packages),
         "description": experiment.description or None,
@@ -78,9 +79,9 @@ def run_info(
         "threads": num_threads(),
         "precision": experiment.precision,
         "compile": built.compile,
-        "seeds": {"seed": experiment.seed},
+        "seeds": experiment.seeds.model_dump() if "seed.data" in settings else {"seed": experiment.seed},
         "config_hash": hashlib.sha256((loaded.resolved_text() if config is None else config).encode()).hexdigest(),
-        "settings": flatten(plain(experiment)),
+        "settings": settings,
         "plugins": plugin_hashes(loaded),
         "data": dict(built.files),
         "warnings": built.warnings,

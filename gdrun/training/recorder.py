@@ -25,10 +25,12 @@ _NOT_AT_0 = ("loss_before", "loss_epoch")
 
 def has_value(built: Built, name: str, steps: np.ndarray) -> np.ndarray:
     """Return at which of `steps` a recorded column of a run, or of a sweep's trials, has a value, bool (R,)."""
-    per_epoch = built.steps_per_epoch
-    there = steps > 0 if name in (*_NOT_AT_0, *built.experiment.record.after) else np.ones(len(steps), bool)
-    if per_epoch > 1 and (name == "loss_epoch" or name in built.assess.names):
-        there = there & (steps % per_epoch == 0)
+    record = built.experiment.record
+    there = steps > 0 if name in (*_NOT_AT_0, *record.after, *record.means) else np.ones(len(steps), bool)
+    if name in built.assess.names:
+        there = there & built.rows.assesses(steps)
+    elif name == "loss_epoch" or name in record.means:
+        there = there & (steps % built.steps_per_epoch == 0)
     return there
 
 

@@ -357,9 +357,31 @@ def test_derived_inputs_see_inputs_target_and_those_above_for_each_part_by_itsel
         assert part.inputs["noise"].shape == (2,)
 
 
+def test_a_derived_target_takes_the_targets_place_for_each_part_and_for_classes(config: Any):
+    more = "twice: 2 * target, target: target > 2, again: 3 * target"
+    parts = derived(config, more, "validation: {last: 2}")
+    assert (parts.train.target.tolist(), parts.validation.target.tolist()) == ([0, 0], [1, 1])
+    assert list(parts.train.inputs) == ["x", "twice", "again"]
+    assert (parts.validation.inputs["twice"].tolist(), parts.validation.inputs["again"].tolist()) == ([6, 8], [3, 3])
+    encoded = derived(config, "target: (target > 2) + (target > 3)", "classes: 3")
+    assert encoded.train.target.tolist() == np.eye(3)[[0, 0, 1, 2]].tolist()
+
+
+def test_a_derived_target_of_text_and_of_a_library_is_numbers_of_no_name(config: Any, tmp_path: Path):
+    (tmp_path / "pets.csv").write_text("x,kind\n1,dog\n2,cat\n3,emu\n")
+    pets = "{kind: csv, path: pets.csv, inputs: [x], target: kind, derived: {target: target == 1}}"
+    train = data_of(config, pets).train
+    assert (train.target.tolist(), train.labels) == ([1, 0, 0], ())
+    pytest.importorskip("sklearn")
+    iris = data_of(config, "{kind: sklearn, name: iris, derived: {target: target == 2}}").train
+    assert iris.target.tolist() == [0] * 100 + [1] * 50
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        ("target: sum(target)", "'target' has shape \\(\\), but there are 4 examples"),
+        ("target: y", "unknown name 'y'"),
         ("z: sum(x)", "'z' has shape \\(\\), but there are 4 examples"),
         ('z: "x[:2]"', "'z' has shape \\(2, 2\\), but there are 4 examples"),
         ('z: "log(x - 1)"', "not finite"),
@@ -371,3 +393,8 @@ def test_derived_inputs_see_inputs_target_and_those_above_for_each_part_by_itsel
 def test_derived_inputs_that_do_not_fit_are_refused(config: Any, more: str, message: str):
     with pytest.raises(ConfigError, match=message):
         derived(config, more)
+
+
+def test_a_derived_target_without_a_target_is_refused(config: Any):
+    with pytest.raises(ConfigError, match=r"derived\.target is a formula of the target, but there is no target"):
+        data_of(config, "{kind: values, inputs: {x: [1, 2]}, derived: {target: 2 * x}}")

@@ -46,8 +46,9 @@ def test_steps_that_are_expected_have_rows():
     assert Rows(10, 25, extra=(3, 17)).rows(0, 25).tolist() == [3, 10, 17, 20, 25]
 
 
-def test_where_data_sets_are_assessed_ends_of_epochs_have_rows_unless_the_steps_are_listed():
-    assert Rows(10, 12, 5, assess=True).rows(0, 12).tolist() == [5, 10, 12]
+def test_where_data_sets_are_assessed_ends_of_epochs_have_rows_unless_the_steps_are_counted_or_listed():
+    assert Rows("auto", 4096, 1000, assess=True).rows(1990, 2010).tolist() == [1992, 2000, 2008]
+    assert Rows(5, 12, 4, assess=True).rows(0, 12).tolist() == [5, 10, 12]
     assert Rows((2,), 12, 5, assess=True).rows(0, 12).tolist() == [2, 12]
 
 
@@ -56,9 +57,11 @@ def test_events_are_rows_and_the_chunks_end_and_watched_epochs():
     assert Rows(10, 25, 4, every_epoch=True).events(0, 13).tolist() == [4, 8, 10, 12, 13]
 
 
-def test_only_ends_of_epochs_are_assessed():
+def test_ends_of_epochs_are_assessed_and_every_so_many_steps():
     steps = np.asarray([0, 3, 4, 8, 9])
-    assert Rows(1, 10, 4, assess=True).assesses(steps).tolist() == [True, False, True, True, False]
+    assert Rows("auto", 10, 4, assess=True).assesses(steps).tolist() == [True, False, True, True, False]
+    assert Rows(3, 10, 4, assess=True).assesses(steps).tolist() == [True, True, True, True, True]
+    assert Rows(5, 10, 4, assess=True).assesses(steps).tolist() == [True, False, True, True, False]
     assert not Rows(1, 10, 4).assesses(steps).any()
 
 

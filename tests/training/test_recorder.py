@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import gdrun
 from gdrun.training.signals import Abandoned, StopRequests
@@ -82,3 +83,39 @@ def test_a_config_of_the_gallery_is_kept_under_a_name_that_readers_know(tmp_path
     run = gdrun.train("gallery:pi", ["compile=graph"], runs_dir=tmp_path)
     assert [path.name for path in (run.directory / "source").glob("*.yaml")] == ["gallery_pi.yaml"]
     assert "optimizer.learning_rate" in gdrun.describe_run(run)["written"]
+
+
+COUNTED = """
+precision: float64
+data: {kind: formula, inputs: {x: "linspace(-1, 1, 40)"}, target: x**3, validation: {last: 8}}
+model: {kind: formula, formula: a * x + b, parameters: {a: 0, b: 0}}
+metrics: [mae]
+optimizer: {kind: sgd, learning_rate: 0.02}
+schedule: {epochs: 30, batch_size: 5, order: shuffled}
+record: {every: 50}
+"""
+
+
+def assert_validated_at_each_row(columns):
+    assert columns["step"].tolist() == [0, 50, 100, 150, 200, 210]
+    x = np.linspace(-1, 1, 40)
+    for name, part in (("mae", x[:32]), ("validation_mae", x[32:])):
+        errors = np.outer(columns["parameters.a"], part) + columns["parameters.b"][:, None] - part**3
+        np.testing.assert_allclose(columns[name], np.abs(errors).mean(axis=1), rtol=1e-12)
+
+
+@pytest.mark.parametrize("compile", ["xla", "graph", "eager"])
+def test_a_number_of_steps_has_rows_and_validation_at_these_steps_alone(lab, compile):
+    """7 updates an epoch, so that no row but the first and the last ends one."""
+    assert_validated_at_each_row(lab.train(COUNTED, [f"compile={compile}"]).metrics)
+
+
+def test_trials_of_a_sweep_have_the_rows_and_the_validation_of_a_number_of_steps(lab):
+    from gdrun.sweeping.run import sweep
+
+    path = lab.folder / "counted.yaml"
+    path.write_text(COUNTED)
+    swept = sweep(str(path), ["lr=0.02,0.05", "record.parameters=true"], runs_dir=lab.runs)
+    for trial in range(2):
+        curves = {name: values if name == "step" else values[trial] for name, values in swept.curves.items()}
+        assert_validated_at_each_row(curves)
