@@ -25,6 +25,7 @@ from ..test_docs import ROOT, blocks
 from . import slurm_cluster
 
 FILES = ("trials.csv", "curves.npz", "parameters.npz")
+LONG = 20_000_000
 CONFIG = """\
 compile: graph
 data: {kind: formula, inputs: {x: "linspace(0, 1, 24)"}, target: sin(6*x)}
@@ -97,13 +98,14 @@ def test_a_submitted_sweep_is_seen_and_gathered_with_the_bytes_of_one_process(
     assert not (directory / "jobs").exists()
 
 
-@pytest.mark.skipif("GDRUN_TEST_PREEMPTION" not in os.environ, reason="takes a minute: GDRUN_TEST_PREEMPTION=1")
 @pytest.mark.usefixtures("tensorflow", "slurm")
 def test_a_run_that_is_preempted_saves_is_queued_again_and_can_be_resumed_elsewhere(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (config / "long.yaml").write_text(CONFIG.partition("sweep:")[0] + "record: {every: 500000}\n")
-    assert main(["train", "long.yaml", "steps=50000000", "--cluster", "slurm", "--detach"]) == ExitCode.DONE
+    # Long enough to be caught, and short enough to be ended: ten million steps a second with XLA.
+    text = CONFIG.partition("sweep:")[0].replace("graph", "xla").replace("steps: 20", f"steps: {LONG}")
+    (config / "long.yaml").write_text(text + "record: {every: 500000}\n")
+    assert main(["train", "long.yaml", "--cluster", "slurm", "--detach"]) == ExitCode.DONE
     directory = Path(capsys.readouterr().out.strip())
     job = Run(directory).value("jobs")["id"]
     assert Run(directory).status is Status.SUBMITTED
@@ -113,11 +115,12 @@ def test_a_run_that_is_preempted_saves_is_queued_again_and_can_be_resumed_elsewh
     until(lambda: Run(directory).status is Status.SUBMITTED)
     saved = Run(directory).info
     assert saved.signal == signal.SIGUSR1
-    assert 0 < (saved.steps or 0) < 50_000_000
+    assert 0 < (saved.steps or 0) < LONG
     # SLURM lets a job rest for two minutes before it begins again: it is resumed here instead.
     assert is_queued(job)
     subprocess.run(["scancel", job], check=True)
-    subprocess.run([sys.executable, "-m", "gdrun", "resume", "-q", str(directory)], check=True, capture_output=True)
+    until(lambda: not is_queued(job))
+    assert main(["resume", str(directory)]) == ExitCode.DONE
     assert Run(directory).status is Status.COMPLETED
     assert [entry["step"] for entry in Run(directory).info.resumed] == [0, saved.steps]
     assert main(["verify", str(directory)]) == ExitCode.DONE
