@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from gdrun.cli.arguments import cluster_of
 from gdrun.errors import ConfigError, ExitCode, UsageError
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
-from gdrun.sweeping.run import sweep
+from gdrun.sweeping.run import resume, sweep
 from gdrun.sweeping.slurm import SlurmOptions, is_queued, read_options
 
 from ..test_docs import ROOT, blocks
@@ -180,6 +181,26 @@ def test_a_partition_that_does_not_exist_is_refused_and_nothing_is_left(
     assert not (config / "runs").exists()
 
 
+@pytest.mark.usefixtures("tensorflow", "slurm")
+def test_jobs_that_fail_before_they_begin_are_said_to_have_ended(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["sweep", "rates.yaml", "--cluster", "slurm", "--slurm", "setup=[exit 3]", "--detach"]) == ExitCode.DONE
+    directory = Path(capsys.readouterr().out.strip())
+    why = f"its jobs have ended without 8 trials: see {directory}/jobs/slurm, then `gdrun resume {directory}`"
+    # Watching ends with the jobs.
+    assert main(["watch", str(directory)]) == ExitCode.DONE
+    assert why in capsys.readouterr().err
+    assert main(["show", "--json", str(directory)]) == ExitCode.DONE
+    assert json.loads(capsys.readouterr().out)["run"]["why"] == why
+    # Where SLURM cannot be asked, nothing is said, and nothing submitted.
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert main(["show", "--json", str(directory)]) == ExitCode.DONE
+    assert json.loads(capsys.readouterr().out)["run"]["why"] is None
+    assert main(["resume", str(directory)]) == ExitCode.RESOURCE
+    assert "there is no SLURM here" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("tensorflow")
 def test_without_slurm_or_its_extra_it_says_so(
     config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -218,6 +239,13 @@ def test_a_file_of_a_dask_scheduler_names_its_address(tmp_path: Path, capsys: py
         cluster_of(None, tmp_path / "none", None, detach=False)
     with pytest.raises(UsageError, match="two ways"):
         cluster_of("local:2", file, None, detach=False)
+
+
+def test_python_leaves_slurm_to_the_command_line(config: Path) -> None:
+    for call in (sweep, resume):
+        with pytest.raises(UsageError, match="from the command line"):
+            call("rates.yaml", cluster="slurm")
+    assert not (config / "runs").exists()
 
 
 def test_options_of_jobs_without_slurm_are_refused(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
