@@ -17,6 +17,7 @@ from gdrun.reporting import sections
 from gdrun.reporting.sections import Facts, attempt
 from gdrun.rundir.describing import describe_run, files_of
 from gdrun.rundir.run import Run, load_run
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.settings import labels
 from gdrun.rundir.tail import Tail
 from gdrun.sweeping.summary import summarize
@@ -91,6 +92,10 @@ def command(
         terminal.document("\n".join(f"{size}\t{safe_text(name)}" for name, size in files_of(loaded)))
     else:
         facts = describe_run(loaded)
+        if loaded.status is Status.SUBMITTED:
+            from gdrun.sweeping.slurm import why_unfinished
+
+            facts["why"] = why_unfinished(loaded) or None
         if as_json:
             print_json({"files": facts["files"]} if files else {"run": facts})
         else:

@@ -7,6 +7,8 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ _SPEED_SECONDS = 10.0
 """The speed is that of the last so many seconds."""
 
 _PAUSE_SECONDS = 0.25
+_ASK_SECONDS = 5.0
 
 
 def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir = None, as_json: Json = False) -> int:
@@ -51,6 +54,8 @@ def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir
             terminal.message(f"{ended.status.value}: {ended.problem}")
         else:
             summary_of(ended).show(picture=False)
+        if why := _why_unfinished(ended):
+            terminal.message(why)
     terminal.data(str(ended.directory))
     return ExitCode.DONE
 
@@ -77,8 +82,24 @@ def _goes_on(run: Run) -> bool:
     """Return whether a run is being trained, or jobs are to train what is missing."""
     if run.status is not Status.SUBMITTED:
         return run.status is Status.RUNNING
+    if _why_unfinished_at(run.directory, int(time.monotonic() / _ASK_SECONDS)):
+        return False
     trials = run.value("trials")
     return not run.is_sweep or not isinstance(trials, dict) or len(run.trials) < trials.get("total", 0)
+
+
+@lru_cache(maxsize=1)
+def _why_unfinished_at(directory: Path, tick: int) -> str:
+    """Return `_why_unfinished`, for which SLURM is asked once a tick."""
+    return _why_unfinished(Run(directory))
+
+
+def _why_unfinished(run: Run) -> str:
+    if run.status is not Status.SUBMITTED:
+        return ""
+    from gdrun.sweeping.slurm import why_unfinished
+
+    return why_unfinished(run)
 
 
 def _info(run: Run) -> RunInfo | None:
@@ -110,7 +131,7 @@ def _run_reports(run: Run) -> Iterator[Progress | None]:
     """Yield the newest row whenever there are new ones, and None between."""
     began = time.monotonic()
     reached: deque[tuple[float, int]] = deque()
-    while Run(run.directory).status is Status.SUBMITTED:
+    while (waiting := Run(run.directory)).status is Status.SUBMITTED and _goes_on(waiting):
         yield None
         time.sleep(_PAUSE_SECONDS)
     for rows in follow(run.directory, pause_seconds=_PAUSE_SECONDS):

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, 
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.section import Count, Formula, Identifier, PositiveInteger, Section, Whole
+from gdrun.config.section import Count, Formula, Identifier, PositiveInteger, Section, Whole, by_form
 from gdrun.data import Data
 from gdrun.errors import ConfigPath, FormulaError, Problem
 from gdrun.formula.nodes import FunctionDefinition

@@ -112,6 +112,8 @@ def sweep(
         ResourceError: the device, an extra or the cluster is not there.
         RunDirectoryError: the disk refused.
     """
+    if submit is None:
+        _refuse_jobs(cluster)
     spec = plan_trials(
         source, arguments, trials=trials, search=search, metric=metric, maximize=maximize, lanes=lanes, plugins=plugins
     )
@@ -125,7 +127,7 @@ def sweep(
     with closing(settings.executor(listener)) as executor:
         first = _first(spec, settings)
         spec = _with_estimates(spec, first)
-        _check_groups(spec, groups)
+        _check_groups(spec, groups, first.device.name)
         fields = _sweep_fields(spec, groups, first, settings, chosen, part)
         with new_run(
             runs_dir, run_name, first, listener, command=command, config=spec.config_text(), **fields
@@ -146,6 +148,11 @@ def hand_over(store: RunStore, submit: Callable[[Path], dict[str, Any]]) -> Run:
         raise
     store.close(Status.SUBMITTED, finished=None, extra={JOBS: jobs})
     return Run(store.directory)
+
+
+def _refuse_jobs(cluster: str | None) -> None:
+    if cluster == SLURM:
+        raise UsageError("jobs of SLURM are submitted from the command line", hint="gdrun sweep CONFIG --cluster slurm")
 
 
 def _trials_of(spec: SweepSpec, groups: Sequence[TrialGroup], part: str | None) -> np.ndarray:
@@ -180,6 +187,7 @@ def gather(
         runs_dir, name, listener, command, log: as for `sweep`.
     Raises:
         UsageError: they are not all the parts of one sweep, each once.
+        ResourceError: the device or the number of threads of the parts cannot be had.
         RunDirectoryError: another process writes or gathers one of them, one lacks trials, or the disk refused.
     """
     listener = listener or Listener()
@@ -238,6 +246,7 @@ def resume(
         RunDirectoryError: another process writes the run, it is damaged, or the disk refuses.
     """
     listener = listener or default_listener()
+    _refuse_jobs(cluster)
     directory = find_resumable(run, more=bool(overrides), failed=failed, runs_dir=runs_dir)
     if Run(directory).is_sweep:
         return resume_sweep(
@@ -413,18 +422,20 @@ MOST_CHECKED = 64
 """So many programs are tried before anything is on disk."""
 
 
-def _check_groups(spec: SweepSpec, groups: Sequence[TrialGroup]) -> None:
+def _check_groups(spec: SweepSpec, groups: Sequence[TrialGroup], device: str) -> None:
     """Build what the first trial of each group starts from, as far as that needs no program: sizes, files, shapes.
 
     Raises:
         ConfigError: with the number of the trial.
     """
+    import tensorflow as tf
+
     from gdrun.assembly import build_parts
 
     for group in groups[1:MOST_CHECKED]:
         trial = int(group.trials[0])
         loaded = spec.load(trial)
-        with with_source_places(loaded, trial):
+        with with_source_places(loaded, trial), tf.device(device):
             build_parts(loaded.experiment, directory=loaded.directory)
 
 
@@ -465,9 +476,12 @@ def _sweep_fields(
         extra["search"] = {"kind": spec.search.kind, "batch": batch_size(spec), "prune": spec.search.prune}
         packages = (*PACKAGES, "optuna")
     if any(axis.path[-1] == "learning_rate" for axis in spec.axes):
+        import tensorflow as tf
+
         from gdrun.analysis.stability import predicted_limit
 
-        extra["prediction"] = predicted_limit(first.built).as_dict()
+        with tf.device(first.device.name):
+            extra["prediction"] = predicted_limit(first.built).as_dict()
         if any(axis.path[-1] != "learning_rate" and not is_seed(axis.key) for axis in spec.axes):
             extra["prediction"]["why"] += ", at the settings of trial 0"
     fields = {"kind": "sweep", "packages": packages, "extra": extra}
@@ -489,11 +503,14 @@ def _train_into_store(
     failed_again: bool = False,
 ) -> Run:
     """Train the groups, keeping each block as it comes, and close the store and the executor."""
+    import tensorflow as tf
+
     sizes = tuple(map(len, groups))
     plan = plan_of(first, store.directory, store.info.name, num_trials=table.total, group_sizes=sizes)
     sweep_store = SweepStore(store, spec, table)
     reporter = _Reporter(spec, listener, table)
-    with training_into(store, plan, listener, log) as requests:
+    # What is built for the groups, and not only the steps, belongs on the device.
+    with training_into(store, plan, listener, log) as requests, tf.device(first.device.name):
         hooks = Hooks(
             should_stop=lambda: requests.signal is not None,
             call=requests.calls_on(first.device.name),
@@ -519,7 +536,8 @@ def _train_into_store(
         sweep_store.close(Status.INTERRUPTED, signal=requests.signal, seconds=time.monotonic() - reporter.began)
     else:
         sweep_store.spec = spec
-        sweep_store.finish(partial(_retrain_best, spec), settings.prepare, command)
+        with tf.device(first.device.name):
+            sweep_store.finish(partial(_retrain_best, spec), settings.prepare, command)
         counts = table.counts()
         why = f"{plural(counts['total'], 'trial')}, {counts['diverged']} diverged, {counts['failed']} failed"
         sweep_store.close(Status.COMPLETED, why=why, seconds=time.monotonic() - reporter.began)

@@ -36,7 +36,7 @@ from gdrun.rundir.lock import BEAT_SECONDS, is_locked
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
-from gdrun.text import safe_text
+from gdrun.text import plural, safe_text
 from gdrun.training.listener import Listener
 from gdrun.training.new_run import new_run
 from gdrun.training.prepare import Prepared
@@ -207,7 +207,13 @@ def _submit(directory: Path, jobs: Sequence[Job], options: SlurmOptions) -> str:
 
 
 def is_queued(job: str) -> bool:
-    """Return whether jobs of an array wait or run, as far as SLURM says so."""
+    """Return whether jobs of an array wait or run, as far as SLURM says so.
+
+    Raises:
+        ResourceError: there is no SLURM here to be asked.
+    """
+    if shutil.which("squeue") is None:
+        raise ResourceError(f"there is no SLURM here to say whether job {job} is queued", hint="ask on its login node")
     done = subprocess.run(["squeue", "--noheader", "--jobs", job], capture_output=True, text=True, check=False)
     # It refuses ids that it has forgotten; for any other reason it is asked again.
     return bool(done.stdout.strip()) if done.returncode == 0 else "Invalid job id" not in done.stderr
@@ -301,6 +307,20 @@ def resume_there(directory: Path, plugins: PluginSources, options: SlurmOptions 
     with RunStore.open(directory) as store:
         store.close(Status.SUBMITTED, extra={JOBS: jobs})
     return Run(directory)
+
+
+def why_unfinished(run: Run) -> str:
+    """Return why a submitted run or sweep has not ended though no job of it is queued; "" where one is, as far as
+    SLURM can be asked from here."""
+    with suppress(ResourceError):
+        if run.status is Status.SUBMITTED and not is_queued(run.value(JOBS)["id"]):
+            run, name = Run(run.directory), safe_text(run.directory)
+            missing = run.value("trials")["total"] - len(run.trials) if run.is_sweep else None
+            if missing == 0:
+                return f"its jobs are through: `gdrun gather {name}`"
+            lacks = "" if missing is None else f" without {plural(missing, 'trial')}"
+            return f"its jobs have ended{lacks}: see {name}/{layout.JOBS}/{LOGS}, then `gdrun resume {name}`"
+    return ""
 
 
 def wait_for(run: Run) -> Run:

@@ -152,6 +152,7 @@ def position_at(checkpoint: SavedCheckpoint, prepared: Prepared, run_id: str) ->
     Raises:
         RunDirectoryError: it is not one of this run.
     """
+    from gdrun.engine.device import import_tensorflow
     from gdrun.engine.drive import Report
     from gdrun.engine.loop import flat_record
     from gdrun.engine.state import Reason, from_arrays, to_arrays
@@ -162,7 +163,8 @@ def position_at(checkpoint: SavedCheckpoint, prepared: Prepared, run_id: str) ->
     state = _part(checkpoint, _STATE, {name: np.asarray(value) for name, value in to_arrays(built.state).items()})
     first_record = flat_record(built.program.first_record)
     record = _part(checkpoint, _RECORD, {name: value.numpy() for name, value in first_record.items()})
-    restored = from_arrays(built.state, state)
+    with import_tensorflow().device(prepared.device.name):
+        restored = from_arrays(built.state, state)
     if int(restored.step) != checkpoint.step or int(restored.reason) != int(Reason.NONE):
         raise RunDirectoryError(f"the checkpoint of step {checkpoint.step} holds another state")
     step = np.asarray([checkpoint.step])

@@ -131,8 +131,8 @@ class Recorder:
         # An interrupted run ends now; what compiles in another thread would hold it up.
         if outcome.status in (Status.DIVERGED, Status.INTERRUPTED):
             return {"loss" if is_whole else "batch_loss": last["loss"], **final}
-        moment = built.program.feed.moment(built.windows.at(report.step), state.step)
         with tf.device(self._prepared.device.name):
+            moment = built.program.feed.moment(built.windows.at(report.step), state.step)
             values = final_values(built, state, built.setting, built.data, moment)
         return {name: value.numpy() for name, value in values.items()} | final
 

@@ -82,8 +82,9 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
                 assert time.monotonic() < deadline, (folder / "daemons.log").read_text()[-2000:]
                 time.sleep(0.2)
             yield environment
-            subprocess.run(["scancel", "-u", "root"], env=everything, check=False, capture_output=True)
         finally:
+            # Jobs are no children of the daemons: they would outlive them.
+            _cancel_jobs(everything)
             for process in reversed(processes):
                 process.terminate()
             for process in processes:
@@ -91,6 +92,17 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
                     process.wait(3)
                 if process.poll() is None:
                     os.kill(process.pid, signal.SIGKILL)
+
+
+def _cancel_jobs(environment: dict[str, str]) -> None:
+    """Cancel all jobs, and wait until they have ended."""
+    deadline = time.monotonic() + 30
+    subprocess.run(["scancel", "-u", "root"], env=environment, check=False, capture_output=True)
+    while time.monotonic() < deadline:
+        queue = subprocess.run(["squeue", "-h"], env=environment, check=False, capture_output=True)
+        if queue.returncode or not queue.stdout.strip():
+            return
+        time.sleep(0.2)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,13 +19,14 @@ from gdrun.cli.arguments import cluster_of
 from gdrun.errors import ConfigError, ExitCode, UsageError
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
-from gdrun.sweeping.run import sweep
+from gdrun.sweeping.run import resume, sweep
 from gdrun.sweeping.slurm import SlurmOptions, is_queued, read_options
 
 from ..test_docs import ROOT, blocks
 from . import slurm_cluster
 
 FILES = ("trials.csv", "curves.npz", "parameters.npz")
+LONG = 20_000_000
 CONFIG = """\
 compile: graph
 data: {kind: formula, inputs: {x: "linspace(0, 1, 24)"}, target: sin(6*x)}
@@ -97,13 +99,14 @@ def test_a_submitted_sweep_is_seen_and_gathered_with_the_bytes_of_one_process(
     assert not (directory / "jobs").exists()
 
 
-@pytest.mark.skipif("GDRUN_TEST_PREEMPTION" not in os.environ, reason="takes a minute: GDRUN_TEST_PREEMPTION=1")
 @pytest.mark.usefixtures("tensorflow", "slurm")
 def test_a_run_that_is_preempted_saves_is_queued_again_and_can_be_resumed_elsewhere(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (config / "long.yaml").write_text(CONFIG.partition("sweep:")[0] + "record: {every: 500000}\n")
-    assert main(["train", "long.yaml", "steps=50000000", "--cluster", "slurm", "--detach"]) == ExitCode.DONE
+    # Long enough to be caught, and short enough to be ended: ten million steps a second with XLA.
+    text = CONFIG.partition("sweep:")[0].replace("graph", "xla").replace("steps: 20", f"steps: {LONG}")
+    (config / "long.yaml").write_text(text + "record: {every: 500000}\n")
+    assert main(["train", "long.yaml", "--cluster", "slurm", "--detach"]) == ExitCode.DONE
     directory = Path(capsys.readouterr().out.strip())
     job = Run(directory).value("jobs")["id"]
     assert Run(directory).status is Status.SUBMITTED
@@ -113,11 +116,12 @@ def test_a_run_that_is_preempted_saves_is_queued_again_and_can_be_resumed_elsewh
     until(lambda: Run(directory).status is Status.SUBMITTED)
     saved = Run(directory).info
     assert saved.signal == signal.SIGUSR1
-    assert 0 < (saved.steps or 0) < 50_000_000
+    assert 0 < (saved.steps or 0) < LONG
     # SLURM lets a job rest for two minutes before it begins again: it is resumed here instead.
     assert is_queued(job)
     subprocess.run(["scancel", job], check=True)
-    subprocess.run([sys.executable, "-m", "gdrun", "resume", "-q", str(directory)], check=True, capture_output=True)
+    until(lambda: not is_queued(job))
+    assert main(["resume", str(directory)]) == ExitCode.DONE
     assert Run(directory).status is Status.COMPLETED
     assert [entry["step"] for entry in Run(directory).info.resumed] == [0, saved.steps]
     assert main(["verify", str(directory)]) == ExitCode.DONE
@@ -177,6 +181,26 @@ def test_a_partition_that_does_not_exist_is_refused_and_nothing_is_left(
     assert not (config / "runs").exists()
 
 
+@pytest.mark.usefixtures("tensorflow", "slurm")
+def test_jobs_that_fail_before_they_begin_are_said_to_have_ended(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["sweep", "rates.yaml", "--cluster", "slurm", "--slurm", "setup=[exit 3]", "--detach"]) == ExitCode.DONE
+    directory = Path(capsys.readouterr().out.strip())
+    why = f"its jobs have ended without 8 trials: see {directory}/jobs/slurm, then `gdrun resume {directory}`"
+    # Watching ends with the jobs.
+    assert main(["watch", str(directory)]) == ExitCode.DONE
+    assert why in capsys.readouterr().err
+    assert main(["show", "--json", str(directory)]) == ExitCode.DONE
+    assert json.loads(capsys.readouterr().out)["run"]["why"] == why
+    # Where SLURM cannot be asked, nothing is said, and nothing submitted.
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert main(["show", "--json", str(directory)]) == ExitCode.DONE
+    assert json.loads(capsys.readouterr().out)["run"]["why"] is None
+    assert main(["resume", str(directory)]) == ExitCode.RESOURCE
+    assert "there is no SLURM here" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("tensorflow")
 def test_without_slurm_or_its_extra_it_says_so(
     config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -215,6 +239,13 @@ def test_a_file_of_a_dask_scheduler_names_its_address(tmp_path: Path, capsys: py
         cluster_of(None, tmp_path / "none", None, detach=False)
     with pytest.raises(UsageError, match="two ways"):
         cluster_of("local:2", file, None, detach=False)
+
+
+def test_python_leaves_slurm_to_the_command_line(config: Path) -> None:
+    for call in (sweep, resume):
+        with pytest.raises(UsageError, match="from the command line"):
+            call("rates.yaml", cluster="slurm")
+    assert not (config / "runs").exists()
 
 
 def test_options_of_jobs_without_slurm_are_refused(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
