@@ -1,6 +1,6 @@
 """How fast gdrun sweeps, beside its peers in the same run.
 
-    python benchmarks/sweep.py [--quick] [--only lanes,command,many,network,overhead] [--rounds N] [--json FILE]
+    python benchmarks/sweep.py [--quick] [--only lanes,command,many,network,overhead,engines] [--rounds N] [--json FILE]
 
 lanes     1000 learning rates x 1000 steps of a linear regression: nanoseconds a lane-step, compiling left out, beside
           JAX's vmap(scan), and a few trials of Keras's fit and of a compiled tape step, extrapolated
@@ -9,6 +9,8 @@ many      100,000 rates: seconds and peak memory
 network   64 rates of a 64-32-10 network as lanes, against 64 runs with one program, one after the other
 overhead  seconds a trial where the work is nothing, the start included: Hydra's multirun with its basic launcher and
           Optuna's own loop
+engines   10,000 trials of one step on each engine: the whole command, and milliseconds a trial beyond that of 16
+          trials; SLURM where its commands are
 
 Prints a table each; repetitions of peers alternate; numbers are medians. Needs the `bench` extra; peers whose library
 is missing are left out and said so.
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -29,7 +32,7 @@ from typing import Any
 
 from measure import environment
 
-PARTS = ("lanes", "command", "many", "network", "overhead")
+PARTS = ("lanes", "command", "many", "network", "overhead", "engines")
 LINE = """
 data: {kind: formula, inputs: {x: "linspace(-1, 1, 100)"}, target: 3*x + 2, noise: "normal(0, 0.1)"}
 model: {kind: formula, formula: w*x + b, parameters: {w: 0, b: 0}}
@@ -303,6 +306,33 @@ def overhead(count: int) -> dict[str, Any]:
     return results
 
 
+def engines(count: int) -> dict[str, Any]:
+    """Many short trials on each engine."""
+    choices: dict[str, list[str]] = {
+        "one process": [],
+        "--jobs 2": ["--jobs", "2"],
+        "Dask, local:2": ["--cluster", "local:2"],
+    }
+    if shutil.which("sbatch"):
+        choices["SLURM, two jobs"] = ["--cluster", "slurm", "--slurm", "array=2"]
+    results: dict[str, Any] = {}
+    print(f"\n## {count:,} trials of one step\n")
+    print("| engine | seconds | of 16 trials | milliseconds a trial |\n|---|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "line.yaml").write_text(LINE.replace("STEPS", "1"))
+        for engine, options in choices.items():
+            few, whole = (
+                seconds_of(
+                    [sys.executable, "-m", "gdrun", "sweep", "line.yaml", f"lr=log:1e-5:1:{n}", "-q", *options], folder
+                )[0]
+                for n in (16, count)
+            )
+            results[engine] = {"seconds": whole, "few": few}
+            print(f"| {engine} | {whole:.1f} | {few:.1f} | {1e3 * (whole - few) / count:.3g} |", flush=True)
+    return results
+
+
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -318,6 +348,7 @@ def main() -> None:
         "many": lambda: many(100_000 // scale, 200),
         "network": lambda: network(given.rounds, 64),
         "overhead": lambda: overhead(200 // scale),
+        "engines": lambda: engines(10_000 // scale),
     }
     results = {part: calls[part]() for part in given.only.split(",")}
     if given.json:

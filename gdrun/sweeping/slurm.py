@@ -58,8 +58,8 @@ class SlurmOptions(Section):
 
     partition: str | None = None
     """Partition; null: SLURM's default."""
-    minutes: Count = 60
-    """Time limit of a job; one that needs more is queued again and goes on."""
+    minutes: Annotated[int, Field(ge=3)] = 60
+    """Time limit of a job; one that needs more is queued again and goes on. The signal before it takes 1.5 of them."""
     cpus: Count = 1
     """Processor cores of a job, and its threads."""
     gpus: Annotated[int, Field(ge=0)] = 0

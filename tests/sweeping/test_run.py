@@ -152,7 +152,7 @@ def test_a_sweep_whose_first_trial_cannot_be_built_leaves_no_trace(tmp_path):
 
 def test_a_trial_that_cannot_be_built_fails_alone_and_runs_again_on_resume(tmp_path, monkeypatch):
     """The file of the third one is gone between the look before the sweep, left out here, and the trial."""
-    monkeypatch.setattr("gdrun.sweeping.run._check_groups", lambda spec, groups: None)
+    monkeypatch.setattr("gdrun.sweeping.run._check_groups", lambda *arguments: None)
     for name in ("a", "b"):
         np.savez(tmp_path / f"{name}.npz", x=np.arange(6.0), y=2 * np.arange(6.0))
     path = tmp_path / "short.yaml"
