@@ -30,6 +30,8 @@ BUCKETS = 320
 _GRID_SIDE = 200
 _FRAME_SIDE = 100
 """Points on each side of a grid, and of a grid that is computed for each frame."""
+_CONTOUR_SIDE = 61
+"""The same of contours: plotly draws a line between points, so that more of them only make a page large."""
 _MOST_NUMBERS = 12
 """Columns of a heat map whose cells are wide enough for their numbers."""
 _DIGITS = 9
@@ -197,6 +199,7 @@ def _grid_traces(figure: Figure, side: int) -> Iterator[dict[str, Any]]:
     if figure.grid.kind == "cells":
         yield from _cells(figure, figure.grid)
     else:
+        side = min(side, _CONTOUR_SIDE) if figure.grid.kind == "contours" else side
         rows, columns = (evenly(size, side) for size in figure.grid.values.shape)
         x, y, values = figure.grid.x[columns], figure.grid.y[rows], figure.grid.values[np.ix_(rows, columns)]
         place = {"x": _numbers(x), "y": _numbers(y), "showscale": False, "uid": "grid"}
@@ -227,12 +230,13 @@ def _contours(grid: Grid, values: np.ndarray) -> dict[str, Any]:
     """Return contours at the grid's levels: plotly's are evenly spaced, so it gets each value's place among ours."""
     levels = grid.contour_levels(12)
     places = np.interp(values, levels, np.arange(len(levels))) if len(levels) > 1 else np.zeros(values.shape)
-    places[~np.isfinite(values)] = np.nan
+    shown = np.round(places, 3).astype(object)
+    shown[~np.isfinite(values)] = None
     stops = np.linspace(0, 1, STOPS)
     colours = [[float(stop), hex_colour(colour)] for stop, colour in zip(stops, graded(1 - 0.85 * stops), strict=True)]
     return {
-        "type": "contour", "z": _rows(places, 4), "colorscale": colours, "opacity": 0.35,
-        "customdata": _rows(values, 4), "contours": {"start": 0, "end": max(len(levels) - 1, 1), "size": 1},
+        "type": "contour", "z": shown.tolist(), "colorscale": colours, "opacity": 0.35,
+        "customdata": _rows(values, 3), "contours": {"start": 0, "end": max(len(levels) - 1, 1), "size": 1},
         "line": {"color": "var(--quiet)", "width": 1},
         "hovertemplate": f"%{{x}}, %{{y}}<br>{_text(grid.label)} %{{customdata}}<extra></extra>",
     }  # fmt: skip
