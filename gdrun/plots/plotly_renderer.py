@@ -123,6 +123,8 @@ def _axis(axis: FigureAxis, limits: tuple[float, float], fixed: bool) -> dict[st
         made["range"] = _numbers(ends)
     if axis.scale == "log" and np.ptp(ends) > 2:
         made["dtick"] = int(np.ceil(np.ptp(ends) / 8))
+    elif axis.scale == "log" and np.ptp(ends) > 0.7:
+        made["dtick"] = "D2"  # at 1, 2, 5: plotly's own are evenly spaced numbers, which crowd at the upper end
     if axis.ticks is not None:
         made |= {"tickvals": [_number(at) for at, _ in axis.ticks], "ticktext": [_text(text) for _, text in axis.ticks]}
     elif axis.whole:
@@ -290,7 +292,8 @@ def _shapes(figure: Figure, frame: Frame) -> list[dict[str, Any]]:
     for region in figure.regions:
         ends = low if region.start is None else region.start, high if region.stop is None else region.stop
         font = quiet | {"color": "var(--bad)"}
-        label: dict[str, Any] = {"text": _text(region.label), "textposition": "top left", "font": font}
+        side = "right" if frame.across(ends[0]) > 0.6 else "left"
+        label: dict[str, Any] = {"text": _text(region.label), "textposition": f"middle {side}", "font": font}
         place = {"x0": _number(ends[0]), "x1": _number(ends[1]), "y0": 0, "y1": 1, "yref": "y domain"}
         look = {"fillcolor": "var(--shade)", "line": {"width": 0}, "layer": "below", "label": label}
         shapes.append({"type": "rect"} | place | look)
@@ -299,8 +302,8 @@ def _shapes(figure: Figure, frame: Frame) -> list[dict[str, Any]]:
         if rule.x is None:
             place = {"y0": _number(rule.y), "y1": _number(rule.y), "x0": 0, "x1": 1, "xref": "x domain"}
         line = {"color": "var(--quiet)", "width": 1.2, "dash": "5px,4px"}
-        # At the right end of a horizontal line, above it; at the top of a vertical one, beside it.
-        sides = ("right", "bottom") if rule.x is None else ("right" if frame.across(rule.x) > 0.6 else "left", "top")
+        # Above the line: of a horizontal one at its right end, of a vertical one outside, where no other line crosses.
+        sides = ("right" if rule.x is None or frame.across(rule.x) > 0.6 else "left", "bottom")
         label = {"text": _text(rule.label), "textposition": "end", "font": quiet, "textangle": 0}
         label |= {"xanchor": sides[0], "yanchor": sides[1]}
         shapes.append({"type": "line", "line": line, "label": label} | place)
