@@ -108,4 +108,7 @@ def harmless(value: Any) -> Any:
         return safe_text(value, limit=500)
     if isinstance(value, dict):
         return {key: harmless(item) for key, item in value.items()}
-    return [harmless(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        # Most items are numbers, and there are many: a call for each would take longer than all else.
+        return [harmless(item) if isinstance(item, (str, dict, list)) else item for item in value]
+    return value

@@ -21,7 +21,7 @@ function themed(value) {
 const axis = { gridcolor: "var(--grid)", linecolor: "var(--rule)", zeroline: false, exponentformat: "power", automargin: true,
   minor: { ticks: "" }, tickfont: { color: "var(--quiet)" }, title: { standoff: 8, font: { color: "var(--quiet)" } } };
 const base = { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, xaxis: axis, yaxis: axis,
-  margin: { l: 48, r: 12, t: 14, b: 40 }, dragmode: "zoom", font: { color: "var(--text)", size: 12, family: "system-ui, sans-serif" },
+  margin: { l: 48, r: 12, t: 20, b: 40 }, dragmode: "zoom", font: { color: "var(--text)", size: 12, family: "system-ui, sans-serif" },
   hoverlabel: { bgcolor: "var(--panel)", bordercolor: "var(--rule)", font: { color: "var(--text)" } },
   modebar: { bgcolor: "rgba(0,0,0,0)", color: "var(--quiet)", activecolor: "var(--text)" } };
 const config = { displaylogo: false, responsive: true, doubleClick: "reset+autosize",

@@ -30,6 +30,8 @@ BUCKETS = 320
 _GRID_SIDE = 200
 _FRAME_SIDE = 100
 """Points on each side of a grid, and of a grid that is computed for each frame."""
+_CONTOUR_SIDE = 61
+"""The same of contours: plotly draws a line between points, so that more of them only make a page large."""
 _MOST_NUMBERS = 12
 """Columns of a heat map whose cells are wide enough for their numbers."""
 _DIGITS = 9
@@ -121,6 +123,8 @@ def _axis(axis: FigureAxis, limits: tuple[float, float], fixed: bool) -> dict[st
         made["range"] = _numbers(ends)
     if axis.scale == "log" and np.ptp(ends) > 2:
         made["dtick"] = int(np.ceil(np.ptp(ends) / 8))
+    elif axis.scale == "log" and np.ptp(ends) > 0.7:
+        made["dtick"] = "D2"  # at 1, 2, 5: plotly's own are evenly spaced numbers, which crowd at the upper end
     if axis.ticks is not None:
         made |= {"tickvals": [_number(at) for at, _ in axis.ticks], "ticktext": [_text(text) for _, text in axis.ticks]}
     elif axis.whole:
@@ -197,6 +201,7 @@ def _grid_traces(figure: Figure, side: int) -> Iterator[dict[str, Any]]:
     if figure.grid.kind == "cells":
         yield from _cells(figure, figure.grid)
     else:
+        side = min(side, _CONTOUR_SIDE) if figure.grid.kind == "contours" else side
         rows, columns = (evenly(size, side) for size in figure.grid.values.shape)
         x, y, values = figure.grid.x[columns], figure.grid.y[rows], figure.grid.values[np.ix_(rows, columns)]
         place = {"x": _numbers(x), "y": _numbers(y), "showscale": False, "uid": "grid"}
@@ -227,12 +232,13 @@ def _contours(grid: Grid, values: np.ndarray) -> dict[str, Any]:
     """Return contours at the grid's levels: plotly's are evenly spaced, so it gets each value's place among ours."""
     levels = grid.contour_levels(12)
     places = np.interp(values, levels, np.arange(len(levels))) if len(levels) > 1 else np.zeros(values.shape)
-    places[~np.isfinite(values)] = np.nan
+    shown = np.round(places, 3).astype(object)
+    shown[~np.isfinite(values)] = None
     stops = np.linspace(0, 1, STOPS)
     colours = [[float(stop), hex_colour(colour)] for stop, colour in zip(stops, graded(1 - 0.85 * stops), strict=True)]
     return {
-        "type": "contour", "z": _rows(places, 4), "colorscale": colours, "opacity": 0.35,
-        "customdata": _rows(values, 4), "contours": {"start": 0, "end": max(len(levels) - 1, 1), "size": 1},
+        "type": "contour", "z": shown.tolist(), "colorscale": colours, "opacity": 0.35,
+        "customdata": _rows(values, 3), "contours": {"start": 0, "end": max(len(levels) - 1, 1), "size": 1},
         "line": {"color": "var(--quiet)", "width": 1},
         "hovertemplate": f"%{{x}}, %{{y}}<br>{_text(grid.label)} %{{customdata}}<extra></extra>",
     }  # fmt: skip
@@ -286,7 +292,8 @@ def _shapes(figure: Figure, frame: Frame) -> list[dict[str, Any]]:
     for region in figure.regions:
         ends = low if region.start is None else region.start, high if region.stop is None else region.stop
         font = quiet | {"color": "var(--bad)"}
-        label: dict[str, Any] = {"text": _text(region.label), "textposition": "top left", "font": font}
+        side = "right" if frame.across(ends[0]) > 0.6 else "left"
+        label: dict[str, Any] = {"text": _text(region.label), "textposition": f"middle {side}", "font": font}
         place = {"x0": _number(ends[0]), "x1": _number(ends[1]), "y0": 0, "y1": 1, "yref": "y domain"}
         look = {"fillcolor": "var(--shade)", "line": {"width": 0}, "layer": "below", "label": label}
         shapes.append({"type": "rect"} | place | look)
@@ -295,8 +302,8 @@ def _shapes(figure: Figure, frame: Frame) -> list[dict[str, Any]]:
         if rule.x is None:
             place = {"y0": _number(rule.y), "y1": _number(rule.y), "x0": 0, "x1": 1, "xref": "x domain"}
         line = {"color": "var(--quiet)", "width": 1.2, "dash": "5px,4px"}
-        # At the right end of a horizontal line, above it; at the top of a vertical one, beside it.
-        sides = ("right", "bottom") if rule.x is None else ("right" if frame.across(rule.x) > 0.6 else "left", "top")
+        # Above the line: of a horizontal one at its right end, of a vertical one outside, where no other line crosses.
+        sides = ("right" if rule.x is None or frame.across(rule.x) > 0.6 else "left", "bottom")
         label = {"text": _text(rule.label), "textposition": "end", "font": quiet, "textangle": 0}
         label |= {"xanchor": sides[0], "yanchor": sides[1]}
         shapes.append({"type": "line", "line": line, "label": label} | place)

@@ -18,7 +18,7 @@ from gdrun.plots.html_page import PLOTLY_FILE, document, own_file, plotly_script
 from gdrun.plots.markup import Html, harmless, joined, table, tag
 from gdrun.plots.plotly_renderer import plotly_figure
 from gdrun.plots.run_pictures import loss_figure
-from gdrun.rundir.files import disk_error
+from gdrun.rundir.files import disk_error, disk_errors
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.settings import differing, labels
@@ -30,8 +30,11 @@ from .page import footer, report_html, status_cell
 
 INDEX = "index.html"
 _PAGES = "runs"
-_STAMP = ".gdrun-site.json"
-"""What each page was written from: run id -> the newest change of its files."""
+_STAMPS = ".gdrun-site.jsonl"
+"""For each page that is complete the run's id, the version of gdrun and the newest change of the run's files.
+
+A line is added as soon as its page is there, so that a call that is killed keeps what it wrote.
+"""
 _NOT_SHOWN = ("loss", "gradient_norm", "learning_rate")
 _MOST_FINALS, _MOST_SETTINGS = 3, 6
 
@@ -56,34 +59,44 @@ def write_site(folder: Path, runs: Sequence[Run]) -> SiteReport:
     """
     pages = folder / _PAGES
     stamps = _read_stamps(folder)
-    if not (folder / PLOTLY_FILE).is_file() or not stamps:
+    if not (folder / PLOTLY_FILE).is_file() or __version__ not in {version for version, _ in stamps.values()}:
         write_whole(folder / PLOTLY_FILE, plotly_script().encode("utf-8"))
-    new: dict[str, int] = {}
-    written = 0
-    for run in runs:
-        stamp = _newest_change(run.directory)
-        if stamps.get(run.id) != stamp or run.status in (Status.RUNNING, Status.LOST):
-            text = report_html(run, plotly=f"../{PLOTLY_FILE}", home=f"../{INDEX}")
-            write_whole(pages / f"{run.id}.html", text.encode("utf-8", "backslashreplace"))
-            write_whole(pages / f"{run.id}.js", _comparable(run).encode("utf-8", "backslashreplace"))
-            written += 1
-        new[run.id] = stamp
-    gone = stamps.keys() - new.keys()
+    gone = stamps.keys() - {run.id for run in runs}
     for name in gone:
         for suffix in (".html", ".js"):
             (pages / f"{name}{suffix}").unlink(missing_ok=True)
+        del stamps[name]
+    written = 0
+    write_whole(folder / _STAMPS, "".join(_line(name, *stamp) for name, stamp in stamps.items()).encode("utf-8"))
+    with disk_errors("write", folder / _STAMPS), (folder / _STAMPS).open("a", encoding="utf-8") as complete:
+        for run in runs:
+            stamp = (__version__, _newest_change(run.directory))
+            if stamps.get(run.id) == stamp and run.status not in (Status.RUNNING, Status.LOST):
+                continue
+            text = report_html(run, plotly=f"../{PLOTLY_FILE}", home=f"../{INDEX}")
+            write_whole(pages / f"{run.id}.html", text.encode("utf-8", "backslashreplace"))
+            write_whole(pages / f"{run.id}.js", _comparable(run).encode("utf-8", "backslashreplace"))
+            complete.write(_line(run.id, *stamp))
+            complete.flush()
+            written += 1
     index = write_whole(folder / INDEX, _index(runs).encode("utf-8", "backslashreplace"))
-    write_whole(folder / _STAMP, json.dumps({"version": __version__, "runs": new}).encode("utf-8"))
-    return SiteReport(index, written, len(new) - written, len(gone))
+    return SiteReport(index, written, len(runs) - written, len(gone))
 
 
-def _read_stamps(folder: Path) -> dict[str, int]:
-    """Return run id -> what its page was written from; nothing where another version of gdrun wrote it."""
-    with suppress(OSError, ValueError, TypeError, AttributeError):
-        known = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
-        if known.get("version") == __version__:
-            return {str(name): int(stamp) for name, stamp in known["runs"].items() if os.sep not in name}
-    return {}
+def _line(name: str, version: str, stamp: int) -> str:
+    return json.dumps([name, version, stamp]) + "\n"
+
+
+def _read_stamps(folder: Path) -> dict[str, tuple[str, int]]:
+    """Return run id -> the version of gdrun that wrote its page, and what from."""
+    stamps = {}
+    with suppress(OSError, ValueError):
+        for line in (folder / _STAMPS).read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError, TypeError):  # the last line is torn where a call was killed
+                name, version, stamp = json.loads(line)
+                if os.sep not in name:
+                    stamps[str(name)] = str(version), int(stamp)
+    return stamps
 
 
 def _newest_change(directory: Path) -> int:

@@ -153,3 +153,22 @@ def test_a_page_follows_the_scheme_and_fits_a_phone(show: Open, scheme: str, tmp
         for element, name in (("document.body", "backgroundColor"), ("document.querySelector('.xtick text')", "fill"))
     )
     assert (ground < 200 < 450 < text) if scheme == "dark" else (text < 400 < 700 < ground)
+
+
+_TEXTS_THAT_OVERLAP = """() => {
+    const texts = [...document.querySelector(".plot").querySelectorAll(".xtick text, .shape-label text")];
+    const boxes = texts.map((text) => [text.textContent, text.getBoundingClientRect()]);
+    const cross = ([, p], [, q]) => p.left < q.right && q.left < p.right && p.top < q.bottom && q.top < p.bottom;
+    return boxes.flatMap((p, k) => boxes.slice(k + 1).filter((q) => cross(p, q)).map((q) => [p[0], q[0]]));
+}"""
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.025, 0.4), (0.25, 0.4), (0.05, 0.8), (0.001, 5.0)])
+def test_the_labels_of_a_sensitivity_picture_do_not_overlap(
+    show: Open, low: float, high: float, tmp_path: Path
+) -> None:
+    rates = np.geomspace(low, high, 9).tolist()
+    sweep = write_sweep(tmp_path / "s", {"optimizer.learning_rate": rates}, prediction={"limit": 0.35})
+    page = show(gdrun.report(sweep), width=400)
+    assert page.get_by_text("predicted limit").count() >= 1
+    assert page.evaluate(_TEXTS_THAT_OVERLAP) == []

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from gdrun.cli import main
+from gdrun.reporting.page import report_html
 from gdrun.reporting.site import write_site
 from gdrun.rundir.listing import runs as all_runs
 from gdrun.rundir.run import Run
@@ -63,8 +64,35 @@ def test_only_what_changed_is_written_and_what_is_gone_is_removed(three: list[Ru
     shutil.rmtree(three[0].directory)
     assert write_site(tmp_path, three[1:])[1:] == (0, 2, 1)
     assert not (tmp_path / "runs" / f"{three[0].id}.html").exists()
-    (tmp_path / ".gdrun-site.json").write_text("rubbish")
+    (tmp_path / ".gdrun-site.jsonl").write_text("rubbish")
     assert write_site(tmp_path, three[1:]).written == 2
+
+
+def test_a_call_that_is_killed_keeps_the_pages_that_it_wrote(
+    three: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(run: Run, **_: object) -> str:
+        if run.id == three[2].id:
+            raise KeyboardInterrupt
+        return report_html(run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gdrun.reporting.site.report_html", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_site(tmp_path, three)
+    with (tmp_path / ".gdrun-site.jsonl").open("a") as stamps:
+        stamps.write('["torn')
+    assert write_site(tmp_path, three)[1:] == (1, 2, 0)
+    assert write_site(tmp_path, three)[1:] == (0, 3, 0)
+
+
+def test_another_version_writes_all_pages_and_removes_what_is_gone(
+    three: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_site(tmp_path, three)
+    monkeypatch.setattr("gdrun.reporting.site.__version__", "another")
+    assert write_site(tmp_path, three[1:])[1:] == (2, 0, 1)
+    assert write_site(tmp_path, three[1:])[1:] == (0, 2, 0)
 
 
 def test_a_corrupt_run_has_its_row_with_the_reason_and_stops_nothing(
