@@ -18,7 +18,8 @@ NAMED = re.compile(r"\s*([A-Za-z][A-Za-z0-9_.]*)\s*=(?!=)(.*)", re.DOTALL)
 def is_source(target: str | Path) -> bool:
     """Return whether `target` means a config or a run and not a formula.
 
-    It does if it is - (stdin) or gallery:NAME, ends in .yaml or .yml, exists, or begins like a run's id or with "latest".
+    It does if it is - (stdin) or gallery:NAME, ends in .yaml or .yml, exists, or begins like a run's id or with
+    "latest".
     """
     text = str(target)
     if isinstance(target, Path) or is_config_name(text):

@@ -11,8 +11,8 @@ import pytest
 
 import gdrun
 from gdrun.errors import ConfigError
-from gdrun.exports.models import export_model
 from gdrun.experiment.loading import load_config
+from gdrun.exports.models import export_model
 from gdrun.training.predict import load_trained, predict
 from gdrun.training.prepare import prepare
 
