@@ -13,6 +13,8 @@ from gdrun.experiment.gallery import descriptions, gallery
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
+NUM_COLUMNS = 4
+"""Of pictures on the gallery's page."""
 _OUTSIDE = re.compile(r"\]\(\.\./([^)#\s]+)")
 
 
@@ -35,13 +37,18 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def _gallery() -> str:
-    """Return the page with every shipped config, its line and its text."""
+    """Return the page with a picture of every shipped config, its line and its text."""
     texts = descriptions()
     parts = [
         "# Gallery\n",
         "Configs that are installed with gdrun. `gdrun train gallery:NAME` runs one, `gdrun init NAME` copies it, and\n"
         "`gdrun check gallery:NAME` holds it to the results that it states.\n",
     ]
+    # scripts/thumbnails.py draws the pictures; the build refuses a config that has none.
+    cells = [f"[![{name}](images/gallery/{name}.png){{width=180}}<br>{name}](#{name})" for name in texts]
+    cells += [" "] * (-len(cells) % NUM_COLUMNS)
+    rows = [f"| {' | '.join(row)} |" for row in zip(*[iter(cells)] * NUM_COLUMNS, strict=True)]
+    parts += ["\n".join([f"|{' |' * NUM_COLUMNS}", f"|{'---|' * NUM_COLUMNS}", *rows, ""])]
     for name, path in gallery().items():
         parts += [f"## {name}\n", f"{texts[name]}\n", f"```yaml\n{path.read_text(encoding='utf-8')}```\n"]
     return "\n".join(parts)

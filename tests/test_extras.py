@@ -55,6 +55,7 @@ READING = [
 ]
 COMPUTING = [
     ["train", "pi.yaml"],
+    ["validate", "pi.yaml", "--plugin", "losses.py"],
     ["sweep", "pi.yaml", "lr=1e-5,2e-5"],
     ["check", "pi.yaml"],
     ["predict", "latest", "x=3"],
@@ -73,6 +74,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, st
     folder = tmp_path_factory.mktemp("without")
     config = (ROOT / "configs" / "pi.yaml").read_text()
     (folder / "pi.yaml").write_text(config)
+    (folder / "losses.py").write_text("import tensorflow as tf\n")
     for name in ("a", "b"):
         with RunStore.create(folder / "runs", name, settings={"seed": 0}) as store:
             store.write_text("config.yaml", config)

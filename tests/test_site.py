@@ -36,6 +36,11 @@ def test_the_gallery_shows_every_shipped_config(site: Path) -> None:
     assert headings == list(gallery())
 
 
+def test_every_picture_of_the_gallery_is_of_a_shipped_config(site: Path) -> None:
+    # The strict build refuses the other way round: a config without a picture.
+    assert {path.stem for path in (site / "images/gallery").iterdir()} == set(gallery())
+
+
 def test_every_public_function_is_on_the_page_of_the_api(site: Path) -> None:
     text = unescape((site / "api.html").read_text(encoding="utf-8"))
     names = {match.rpartition(".")[2] for match in re.findall(r'id="(gdrun\.[\w.]+)"', text)}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.experiment.gallery import is_config_name
 from gdrun.rundir.layout import RUN_INFO
 from gdrun.rundir.run import Run, load_run
 from gdrun.text import safe_text
@@ -38,7 +39,7 @@ def config_or_run(source: str | Path, runs_dir: str | Path | None = None) -> str
     """
     text = str(source)
     path = Path(text)
-    if text == "-" or text.endswith((".yaml", ".yml")) or path.is_file():
+    if is_config_name(text) or path.is_file():
         return source
     run = load_run(source, runs_dir)
     if not (run.directory / RUN_INFO).is_file():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gdrun.errors import UsageError
+from gdrun.experiment.gallery import is_config_name
 from gdrun.text import safe_text
 
 NAMED = re.compile(r"\s*([A-Za-z][A-Za-z0-9_.]*)\s*=(?!=)(.*)", re.DOTALL)
@@ -17,10 +18,11 @@ NAMED = re.compile(r"\s*([A-Za-z][A-Za-z0-9_.]*)\s*=(?!=)(.*)", re.DOTALL)
 def is_source(target: str | Path) -> bool:
     """Return whether `target` means a config or a run and not a formula.
 
-    It does if it is - (stdin), ends in .yaml or .yml, exists, or begins like a run's id or with "latest".
+    It does if it is - (stdin) or gallery:NAME, ends in .yaml or .yml, exists, or begins like a run's id or with
+    "latest".
     """
     text = str(target)
-    if isinstance(target, Path) or text == "-" or text.endswith((".yaml", ".yml")):
+    if isinstance(target, Path) or is_config_name(text):
         return True
     if re.match(r"latest(~\d+)?\Z|\d{4}-\d\d-\d\dT\d", text):
         return True

@@ -113,8 +113,10 @@ class Commands(TyperGroup):
         """Find the command that the arguments begin with; a misspelt one is refused with the name that was meant."""
         name, names = args[0], self.list_commands(ctx)
         if name not in names and not name.startswith("-") and not ctx.resilient_parsing:
-            is_file = "/" in name or name.endswith((".yaml", ".yml"))
-            hint = f"did you mean 'gdrun train {name}'?" if is_file else did_you_mean(name, names) or ""
+            from gdrun.experiment.gallery import is_config_name
+
+            is_config = "/" in name or is_config_name(name)
+            hint = f"did you mean 'gdrun train {name}'?" if is_config else did_you_mean(name, names) or ""
             ctx.fail(safe_text(f"No such command '{name[:100]}'; {hint}".rstrip("; "), limit=400))
         return super().resolve_command(ctx, args)
 

@@ -75,7 +75,9 @@ def _config_files(incomplete: str) -> Iterator[str]:
 
 
 def _is_config(word: str) -> bool:
-    return word.endswith((".yaml", ".yml")) or os.path.isfile(os.path.join(word, "config.yaml"))
+    from gdrun.experiment.gallery import is_config_name  # only here: each command imports this module
+
+    return is_config_name(word) or os.path.isfile(os.path.join(word, "config.yaml"))
 
 
 def keys_of(config: str, incomplete: str) -> list[str]:

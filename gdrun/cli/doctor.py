@@ -32,6 +32,7 @@ OPTIONAL = {
     "sklearn": ("scikit-learn", "its data sets"),
     "parquet": ("pyarrow", "Parquet files"),
     "mlflow": ("mlflow", "MLflow export"),
+    "wandb": ("wandb", "W&B export"),
     "shell": ("prompt_toolkit", "the prompt of gdrun shell"),
 }
 """Extra of gdrun -> (the package that it brings, what for); one that this gdrun does not offer is not looked for."""

@@ -16,6 +16,7 @@ from gdrun.config.plugins import Plugins as LoadedPlugins
 from gdrun.config.scalars import in_flow
 from gdrun.config.source import Node
 from gdrun.errors import ConfigPath, UsageError
+from gdrun.experiment.gallery import is_config_name
 from gdrun.experiment.loading import EXPERIMENT, LoadedConfig, load_config
 from gdrun.experiment.reference import describe
 from gdrun.formula.table import describe_functions
@@ -74,7 +75,7 @@ def _sort(words: Sequence[str]) -> tuple[str | None, list[str], list[str]]:
     configs: list[str] = []
     keys: list[str] = []
     for word in (word for word in words if not is_setting(word)):
-        is_file = word == "-" or "/" in word or word.endswith((".yaml", ".yml")) or os.path.exists(word)
+        is_file = is_config_name(word) or "/" in word or os.path.exists(word)
         (configs if is_file else keys).append(word)
     if len(configs) > 1:
         raise UsageError("one config at a time", hint="explain them one after the other")

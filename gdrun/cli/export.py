@@ -46,7 +46,8 @@ def command(
         str | None,
         typer.Option(
             "-o", "--output", metavar="PATH", show_default=False,
-            help="Default: the run's name here; of tensorboard the folder tensorboard; of mlflow its address.",
+            help="Default: the run's name here; of tensorboard the folder tensorboard; of mlflow its address; of "
+            "wandb a folder to write without a network.",
         ),
     ] = None,
     runs_dir: RunsDir = None,
@@ -57,7 +58,7 @@ def command(
 
     --to csv, parquet: a row for each recorded step; of a sweep, for each trial; `-o -` prints CSV. curves: CSV of
     sweeps with a row for each trial and recorded step. tensorboard: event files. mlflow: runs in MLflow's tracking
-    store.
+    store. wandb: runs of Weights & Biases.
 
     --model npz: the parameters, as NumPy arrays by name. keras: a Keras model, for models of Keras layers. savedmodel:
     a TensorFlow SavedModel whose function `predict` takes the inputs by name.

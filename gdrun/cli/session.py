@@ -5,6 +5,7 @@ Configs and training are imported by the functions that need them, since `show` 
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from gdrun.experiment.inputs import Inputs
     from gdrun.experiment.loading import LoadedConfig
     from gdrun.training.prepare import Prepared
+
+PLUGINS_VARIABLE = "GDRUN_PLUGINS"
+"""Where it is "off", no pyproject.toml is read: for checkouts that may be a stranger's."""
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:\d{1,4})?")
 
@@ -61,9 +65,18 @@ def load_plugins(plugins: Sequence[str] | None) -> Plugins:
 
 
 def project_sources() -> list[str]:
-    """Return the plugins that pyproject.toml in the current directory names, and say so: their code will run."""
+    """Return the plugins that pyproject.toml in the current directory names, and say so: their code will run.
+
+    Raises:
+        UsageError: the file's table cannot be read, or GDRUN_PLUGINS is misspelt: then nobody's code may run.
+    """
     from gdrun.config.project import PROJECT_FILE, project_plugins
 
+    switch = os.environ.get(PLUGINS_VARIABLE) or "on"
+    if switch not in ("on", "off"):
+        raise UsageError(f"{PLUGINS_VARIABLE} is on or off, not '{safe_text(switch, limit=80)}'")
+    if switch == "off":
+        return []
     if plugins := project_plugins():
         terminal.message(safe_text(f"plugins of {PROJECT_FILE}: {', '.join(plugins)}", limit=400))
     return plugins

@@ -25,7 +25,8 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from gdrun import plugin as registry
-from gdrun.errors import GdrunError, PluginError, Problem, UsageError
+from gdrun.errors import GdrunError, PluginError, Problem, ResourceError, UsageError
+from gdrun.extras import install_hint
 from gdrun.plugin import Part, Registration
 from gdrun.suggest import closest, did_you_mean
 from gdrun.text import safe_text
@@ -161,6 +162,7 @@ def load_plugins(sources: PluginSources, *, output: Output | None = None) -> Plu
     Raises:
         UsageError: there is no such file or module.
         PluginError: it cannot be loaded, registers nothing, or a name is registered twice.
+        ResourceError: it imports TensorFlow, which is not installed.
     """
     if isinstance(sources, Plugins):
         return sources
@@ -294,6 +296,11 @@ def _executing(written: str, file: str, module: str, output: Output) -> Iterator
     except BaseException as error:
         registry.forget(module)
         sys.modules.pop(module, None)
+        if isinstance(error, ModuleNotFoundError) and error.name in ("tensorflow", "keras"):
+            raise ResourceError(
+                f"the plugin {safe_text(written)} needs the package {error.name}, which is not installed",
+                hint=install_hint("tensorflow"),
+            ) from error
         what = f"the plugin {safe_text(written)} cannot be loaded: {describe_failure(error, file)}"
         raise PluginError(what, hint=error.hint if isinstance(error, GdrunError) else None) from error
     finally:

@@ -12,6 +12,11 @@ from gdrun.suggest import did_you_mean
 PREFIX = "gallery:"
 
 
+def is_config_name(text: str) -> bool:
+    """Return whether a text names a config by its form alone: - (stdin), *.yaml, *.yml, gallery:NAME."""
+    return text == "-" or text.startswith(PREFIX) or text.endswith((".yaml", ".yml"))
+
+
 def gallery_folder() -> Path:
     """Return the folder of the shipped configs: inside an installed package, beside the package in a checkout."""
     package = Path(__file__).resolve().parent.parent

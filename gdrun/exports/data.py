@@ -10,7 +10,7 @@ from gdrun.rundir.run import Run, load_run
 from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
 
-from . import tables, tensorboard, tracking
+from . import tables, tensorboard, tracking, wandb_runs
 from .exporter import Exporter
 
 EXPORTERS: tuple[Exporter, ...] = (
@@ -19,6 +19,7 @@ EXPORTERS: tuple[Exporter, ...] = (
     tables.export_parquet,
     tensorboard.export_tensorboard,
     tracking.export_mlflow,
+    wandb_runs.export_wandb,
 )
 """A line here and a decorated function add a format."""
 
@@ -37,11 +38,12 @@ def export(
     Args:
         runs: one or several: `Run`s, paths, ids, the beginnings of ids, "latest".
         to: one of `FORMATS`.
-        output: the file; of tensorboard the folder for `--logdir`; of mlflow the address of the tracking store.
-            Default: the run's name with .csv or .parquet, "tensorboard", what MLflow's own settings say.
+        output: the file; of tensorboard the folder for `--logdir`; of mlflow the address of the tracking store;
+            of wandb a folder to write without a network. Default: the run's name with .csv or .parquet, "tensorboard",
+            what the settings of MLflow and W&B say.
         runs_dir: where ids are looked up; default $GDRUN_RUNS or "runs".
     Returns:
-        the paths that were written; of mlflow its ids of the runs.
+        the paths that were written; of mlflow its ids of the runs, of wandb their addresses.
     Raises:
         UsageError: there is no such run or format, or the output is there already.
         ResourceError: an optional package is not installed.

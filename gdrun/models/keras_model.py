@@ -20,15 +20,18 @@ from gdrun.random_streams import integer_seed
 @contextmanager
 def making(*, seed: int, dtype: str) -> Iterator[None]:
     """Let Keras make layers of this precision, with weights drawn from this seed and the same names in each process."""
-    state, floatx = random.getstate(), keras.config.floatx()
+    state, floatx, policy = random.getstate(), keras.config.floatx(), keras.config.dtype_policy()
     # Keras takes the seeds of initializers and of dropout from Python's own generator.
     random.seed(integer_seed(seed, "keras"))
     keras.config.set_floatx(dtype)
+    # Keras keeps the policy of the first layer that the process made; floatx does not change it afterwards.
+    keras.config.set_dtype_policy(dtype)
     reset_uids()
     try:
         yield
     finally:
         keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
         random.setstate(state)
 
 

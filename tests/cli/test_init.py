@@ -37,6 +37,16 @@ def test_every_config_of_the_gallery_has_a_line_on_what_it_shows():
     assert descriptions()["pi"] == load_config("gallery:pi").experiment.description
 
 
+def test_a_config_of_the_gallery_is_named_wherever_a_config_is(gdrun):
+    from gdrun.analysis.evaluation_point import config_or_run
+    from gdrun.analysis.grad_arguments import is_source
+
+    assert "(gallery:pi:" in gdrun("explain", "gallery:pi", "optimizer.kind").out
+    assert config_or_run("gallery:pi") == "gallery:pi"  # `stability`, `plot --from`
+    assert is_source("gallery:pi")  # `grad`
+    assert "gdrun train gallery:pi" in gdrun("gallery:pi").err
+
+
 def test_a_config_of_the_gallery_comes_with_its_data(gdrun):
     assert gdrun("init", "rents", "-o", "mine/flats.yaml").out == "mine/flats.yaml\n"
     assert gdrun("validate", "mine/flats.yaml").code == 0

@@ -79,6 +79,20 @@ def test_the_plugins_of_a_project_are_loaded_and_named(gdrun, tmp_path):
         assert (result.code, result.err) == (0, "plugins of pyproject.toml: zero.py\n")
 
 
+def test_a_stranger_s_project_runs_no_code_where_the_environment_says_so(gdrun, tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / "zero.py").write_text("open('ran', 'w')\n" + (tmp_path / "zero.py").read_text())
+    monkeypatch.setenv("GDRUN_PLUGINS", "off")
+    refused = gdrun("check", "zero.yaml")
+    assert (refused.code, "none is loaded" in refused.err) == (2, True)
+    monkeypatch.setenv("GDRUN_PLUGINS", "of")
+    refused = gdrun("check", "zero.yaml")
+    assert (refused.code, "GDRUN_PLUGINS is on or off, not 'of'" in refused.err) == (2, True)
+    assert not (tmp_path / "ran").exists()
+    monkeypatch.setenv("GDRUN_PLUGINS", "off")
+    assert gdrun("validate", "zero.yaml", "--plugin", "zero.py").code == 0  # what the command line brings is meant
+
+
 def test_no_other_folder_is_looked_into_for_a_project(gdrun, tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     (tmp_path / "below").mkdir()

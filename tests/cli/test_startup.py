@@ -9,7 +9,7 @@ import pytest
 
 from gdrun.rundir.store import RunStore
 
-HEAVY = ("tensorflow", "keras", "matplotlib", "optuna", "distributed", "plotly", "pandas", "sklearn", "mlflow")
+HEAVY = ("tensorflow", "keras", "matplotlib", "optuna", "distributed", "plotly", "pandas", "sklearn", "mlflow", "wandb")
 PROGRAM = """\
 import sys
 from gdrun.cli import main
