@@ -210,7 +210,7 @@ class Program:
                     records[-1] |= evaluation
             # Where a rule fires on the way, the last step is observed as if it had been an event.
             step = int(state.step)
-            assesses = tf.constant((assesses or step < target) and step % self.feed.steps_per_epoch == 0)
+            assesses = tf.constant((assesses or step < target) and self.feed.position(step) == 0)
             state, record = self._observe_event(state, setting, data, window, assesses, functions, joint=self._joint)
             records.append(flat_record(record))
         if self._joint:
@@ -246,7 +246,7 @@ class Program:
             # Where a rule fires on the way, the last step is observed as if it had been an event.
             step = shared_step(state)
             assesses = tf.logical_or(tf.gather(event_assesses, event), step < target)
-            assesses = tf.logical_and(assesses, step % self.feed.steps_per_epoch == 0)
+            assesses = tf.logical_and(assesses, self.feed.position(step) == 0)
             state, record = self._observe_event(state, setting, data, window, assesses, self._plain, joint=self._joint)
             flat = flat_record(record)
             # What the first update evaluated belongs to the event before; before the first event, it is written over.
@@ -368,8 +368,7 @@ class Program:
             whole = self._map(lambda state, setting, data, order: assess(state, setting, data, moment))
             blank = self.assess.blank(self._lanes.count if self._lanes else None)
             record |= tf.cond(assesses, lambda: whole(state, setting, data, window.order), lambda: blank)
-        per_epoch = self.feed.steps_per_epoch
-        is_epoch_end = tf.logical_and(step > 0, step % per_epoch == 0)
+        is_epoch_end = tf.logical_and(step > self.feed.first_step, self.feed.position(step) == 0)
         if self.step.patience is not None or self.step.plateau is not None:
             finish = self._map(lambda state, record: self.step.end_epoch(state, record, is_epoch_end))
             state = finish(state, record)
