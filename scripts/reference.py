@@ -102,6 +102,8 @@ class _Writer:
 
     def whole(self) -> None:
         """Write the file itself, then each of its parts."""
+        self.anchors[Experiment] = anchor("The whole file")
+        self.written.add(Experiment)
         for key, of in fields(Experiment).items():
             self._announce((key,), of)
         extends = "| `extends` | a file's path | `null` | A config that this one extends: beside it or below. |"

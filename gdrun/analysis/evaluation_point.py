@@ -77,6 +77,7 @@ def point_of(
     if precision is not None:
         given = {**given, "precision": precision} if isinstance(given, dict) else [*given, f"precision={precision}"]
     loaded = load_config(run.directory if run else source, given)  # type: ignore[arg-type]
+    loaded = loaded.last if run else loaded
     prepared = prepare(loaded, device=device, requires_gradients=requires_gradients)
     if prepared.built.windows.stream is not None:
         raise UsageError(

@@ -1,6 +1,6 @@
 """Assembly of a program: the sections of an experiment built, put together, and tried once."""
 
-from .assemble import Built, assemble, build
+from .assemble import Begin, Built, assemble, build, start
 from .parts import Parts, build_parts
 
-__all__ = ["Built", "Parts", "assemble", "build", "build_parts"]
+__all__ = ["Begin", "Built", "Parts", "assemble", "build", "build_parts", "start"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -52,6 +53,13 @@ _LANE_ARITHMETIC = 150_000
 long enough for its overhead not to count, and products that differ between lanes are slower than those of one."""
 
 
+class Begin(NamedTuple):
+    """Beginning of a run or of a phase of it."""
+
+    step: int = 0
+    epoch: int = 0
+
+
 @dataclass(frozen=True)
 class Built:
     """An experiment, ready to run."""
@@ -71,6 +79,7 @@ class Built:
     rows: Rows
     windows: Windows
     total_steps: int
+    """The step at which the schedule ends."""
     engine: Engine
     seconds_per_step: float
     """Estimate from the first step, an upper bound: it includes overheads that later steps do not have."""
@@ -80,6 +89,20 @@ class Built:
     def steps_per_epoch(self) -> int:
         """Number of updates in an epoch."""
         return self.rows.steps_per_epoch
+
+    @property
+    def begin(self) -> Begin:
+        """Step and epoch that it begins with."""
+        feed = self.program.feed
+        return Begin(feed.first_step, feed.first_epoch)
+
+    def epochs(self, step: int) -> float:
+        """Return how many epochs are begun at `step`, fractions included."""
+        return self.begin.epoch + (step - self.begin.step) / self.steps_per_epoch
+
+    def end_at(self, step: int) -> Begin:
+        """Return the beginning of a phase that follows where this one ends at `step`: with an epoch of its own."""
+        return Begin(step, math.ceil(self.epochs(step)))
 
     @property
     def compile(self) -> Compile:
@@ -105,6 +128,7 @@ def build(
     max_steps: int | None = None,
     inputs: Inputs | None = None,
     requires_gradients: bool = True,
+    begin: Begin = Begin(),  # noqa: B008 (a tuple)
 ) -> Built:
     """Build an experiment and try its first step.
 
@@ -114,21 +138,28 @@ def build(
         max_steps: bound on the number of updates.
         inputs: as of `build_parts`.
         requires_gradients: refuse a parameter without a gradient; else its gradient is 0.
+        begin: step and epoch that it begins with.
     Raises:
         ConfigError: for mistakes that only building shows: shapes, data, a parameter without a gradient.
     """
     parts = build_parts(experiment, directory=directory, inputs=inputs)
-    return assemble(parts, max_steps=max_steps, requires_gradients=requires_gradients)
+    return assemble(parts, max_steps=max_steps, requires_gradients=requires_gradients, begin=begin)
 
 
-def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: bool = True) -> Built:
+def assemble(
+    parts: Parts,
+    *,
+    max_steps: int | None = None,
+    requires_gradients: bool = True,
+    begin: Begin = Begin(),  # noqa: B008 (a tuple)
+) -> Built:
     """Build the program of the parts that `build_parts` returned, and try its first step. See `build`."""
     experiment, constants, datasets, objective = parts.experiment, parts.constants, parts.datasets, parts.objective
     dtype = tf.as_dtype(experiment.precision)
     data, validation, state, setting, batches = parts.data, parts.validation, parts.state, parts.setting, parts.batches
     per_epoch = parts.steps_per_epoch
     scheduled = experiment.schedule.total_steps(per_epoch)
-    steps = scheduled if max_steps is None else min(scheduled, max_steps)
+    steps = begin.step + (scheduled if max_steps is None else min(scheduled, max_steps))
     # The schedule's own length, not `steps`: a run cut by max_steps has the first rates of the whole one.
     factor = build_factor(experiment.schedule, constants, steps_per_epoch=per_epoch, total_steps=scheduled)
     check_conditions(experiment.optimizer, constants, steps_per_epoch=per_epoch, total_steps=scheduled)
@@ -136,7 +167,8 @@ def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: 
     metrics = build_metrics(experiment, dtype)
     stream, whole_loss = None, None
     if datasets is not None and batches is not None and datasets.train.mapped:
-        stream = open_stream(datasets, batches, data, experiment.precision, steps)
+        offset = begin.epoch * per_epoch - begin.step
+        stream = open_stream(datasets, batches, data, experiment.precision, steps, offset)
         whole_loss = stream.whole_loss(objective, is_sum=experiment.objective_loss.adds_up)
     assess = Assess(objective, metrics, validation, whole_loss=whole_loss)
     # The checks of the config know it, but for data whose number of examples only loading shows.
@@ -168,7 +200,7 @@ def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: 
         plateau=plateau,
         requires_gradients=requires_gradients,
     )
-    state = start(step, state, steps_per_epoch=per_epoch)
+    state = start(step, state._replace(step=tf.constant(begin.step, tf.int64)), steps_per_epoch=per_epoch)
     every: Any = experiment.record.every
     rows = Rows(
         every,
@@ -177,11 +209,12 @@ def assemble(parts: Parts, *, max_steps: int | None = None, requires_gradients: 
         extra=tuple(row.step for row in experiment.expect.trace if row.step <= steps),
         assess=bool(assess.names),
         every_epoch=patience is not None or plateau is not None,
+        first_step=begin.step,
     )
-    feed = Feed(batches, has_factor=factor is not None, streamed=stream is not None)
+    feed = Feed(batches, factor is not None, stream is not None, *begin)
     cheap = _size(state.parameters) * feed.examples_per_step <= _CHEAP_EVALUATION
     windows = Windows(feed, factor, steps, stream)
-    data = windows.examples(0, data)
+    data = windows.examples(begin.step, data)
     program = Program(
         step,
         feed,
@@ -232,7 +265,7 @@ def _try_step(
     Raises:
         ConfigError: for mistakes that only this shows, such as a parameter without a gradient.
     """
-    window = windows.at(0)
+    window = windows.at(int(state.step))
     try:
         program.prepare(state, setting, data, window)
     except NoGradientError as error:

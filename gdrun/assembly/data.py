@@ -58,17 +58,19 @@ def as_tensors(datasets: Datasets | None, experiment: Experiment) -> tuple[Batch
         return as_batch(train, precision), None if validation is None else as_batch(validation, precision)
 
 
-def open_stream(datasets: Datasets, batches: Batches, like: Batch, precision: str, total_steps: int) -> Stream:
+def open_stream(
+    datasets: Datasets, batches: Batches, like: Batch, precision: str, total_steps: int, offset: int
+) -> Stream:
     """Return the reader of training data that stays on disk.
 
     Args:
         batches: the examples of each step.
         like: examples in the shapes that the model takes.
-        total_steps: the schedule's length.
+        total_steps, offset: as of `Stream`.
     """
 
     def read(index: np.ndarray) -> Batch:
         with at_config_path("data"):
             return to_batch(datasets, datasets.train.take(index), precision, like=like)
 
-    return Stream(batches, read, total_steps)
+    return Stream(batches, read, total_steps, offset)

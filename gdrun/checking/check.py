@@ -85,8 +85,8 @@ def check_prepared(prepared: Prepared, *, runs_dir: str | Path | None = None, **
     run = execute(prepared, runs_dir=runs_dir, keep=runs_dir is not None, **options)
     values = RunValues.of_run(
         run,
-        gradients=lambda: gradients(prepared, run),
-        predict=lambda inputs: predict(prepared, run, inputs),
+        gradients=lambda: gradients(prepared.last, run),
+        predict=lambda inputs: predict(prepared.last, run, inputs),
     )
     try:
         rows = (*compare(expect, values), *_of_trials(prepared, runs_dir))

@@ -15,6 +15,7 @@ from .forms import Form, arm, below, expanded, places, section_of, takes_mapping
 from .merge import put
 from .problems import unknown_key
 from .scalars import in_flow
+from .section import PartOf
 from .source import Node, Source, Span
 
 
@@ -154,17 +155,21 @@ def _by_path(override: Override, root: Node, form: Form) -> ConfigPath:
     steps = override.key.split(".")
     path: ConfigPath = ()
     node: Node | None = root
-    current = form
+    current, part = form, None
     while steps:
         node = expanded(node, current) if node is not None else None
         step, taken = _next_step(steps, node)
         inner = below(current, node, step)
+        if inner is None and part is not None:
+            # A part of a section may leave out the kind, which the whole one has.
+            inner = below(current, root.at(path[part:]), step)
         if inner is None:
             raise _wrong_step(override, path, step, current, node, root, form)
         if isinstance(step, int) and (node is None or node.child(step) is None):
             size = len(node.value) if node is not None and isinstance(node.value, list) else 0
             raise _refused(override, f"{dotted(path)} has {size} entries; there is no {step}", "they count from 0")
         path, current = (*path, step), inner
+        part = len(path) if inner.mark(PartOf) else part
         node = node.child(step) if node is not None else None
         steps = steps[taken:]
     return path

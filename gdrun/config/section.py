@@ -119,6 +119,16 @@ class LaterUnion:
         return TypeAdapter(self.union())
 
 
+class PartOf(LaterUnion):
+    """Mark of a mapping with some of the keys of a section, which is checked once it is merged over others."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return handler(source)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"$ref": f"#/$defs/{self.union().__name__}Part"}
+
+
 def by_form(*forms: str) -> Discriminator:
     """Return the discriminator that chooses a member of a union by the value's form: "mapping", "sequence" or "scalar".
 

@@ -58,8 +58,8 @@ class Windows:
 
     Args:
         feed: gives orders.
-        factors: steps, int64 (S,) -> factors, float64 (S,); None: there are none.
-        total_steps: the schedule's length.
+        factors: steps since the beginning of the phase, int64 (S,) -> factors, float64 (S,); None: there are none.
+        total_steps: the step at which the schedule ends.
         stream: reads the examples, where they are not in memory.
     """
 
@@ -84,8 +84,8 @@ class Windows:
         if self.stream is not None:
             last = min(last, self.stream.first_step(first) + self.stream.num_steps - 1)
         if self.feed.ordered:
-            epoch = self._epoch(first)
-            last = min(last, (epoch + self.num_epochs - 1) * self.feed.steps_per_epoch)
+            epochs = self._epoch(first) - self.feed.first_epoch + self.num_epochs - 1
+            last = min(last, self.feed.first_step + epochs * self.feed.steps_per_epoch)
         return last
 
     def at(self, first: int) -> Window:
@@ -94,7 +94,7 @@ class Windows:
         if self.factors is not None:
             # Beyond the end there is no factor: a formula may have none there.
             steps = np.minimum(np.arange(first, first + self.num_factors, dtype=np.int64), self.total_steps)
-            factors = self.factors(steps)
+            factors = self.factors(steps - self.feed.first_step)
         epoch = self._epoch(first)
         if self._order is None or self._order[0] != epoch:
             count = self.num_epochs if self.feed.ordered else 0
@@ -113,7 +113,7 @@ class Windows:
 
     def _epoch(self, first: int) -> int:
         """The window's first epoch: the one in use, while another chunk fits into it."""
-        epoch = first // self.feed.steps_per_epoch
+        epoch = self.feed.epoch(first)
         if self._order is not None:
             used = self._order[0]
             if used <= epoch < used + self.num_epochs - 1:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,11 +26,14 @@ class Feed:
         batches: the order of the examples; None where there is no data (each step is an epoch).
         has_factor: whether the learning rate has a factor.
         streamed: whether the data holds the batches of a window's steps one after the other, as `stream` reads them.
+        first_step, first_epoch: where a phase of a run begins: with an epoch.
     """
 
     batches: Batches | None
     has_factor: bool = False
     streamed: bool = False
+    first_step: int = 0
+    first_epoch: int = 0
 
     @property
     def steps_per_epoch(self) -> int:
@@ -55,18 +59,29 @@ class Feed:
         """Return when `step` (int64 scalar, updates done) is; `behind`: it may be the one before the window."""
         per_epoch = self.steps_per_epoch
         if per_epoch == 1:
-            epoch, starts = step, None
+            epoch, starts = self.epoch(step), None
         else:
-            epoch, starts = step // per_epoch, step % per_epoch == 0
+            epoch, starts = self.epoch(step), self.position(step) == 0
         # gather, not [...]: XLA wants to know a slice's begin when it compiles, and compiles again for each.
         place = step - window.first_step
         factor = tf.gather(window.factors, _at_least_0(place) if behind else place) if self.has_factor else None
         return Moment(step, epoch, factor, starts)
 
+    def epoch(self, step: Any) -> Any:
+        """Return the number, from 0, of the epoch that the update after `step` belongs to."""
+        per_epoch = self.steps_per_epoch
+        # Nothing is added where nothing has to be, so that a run without phases has the program that it had.
+        if self.first_step == 0 == self.first_epoch:
+            return step if per_epoch == 1 else step // per_epoch
+        return (step - self.first_step) // per_epoch + self.first_epoch
+
+    def position(self, step: Any) -> Any:
+        """Return the place, from 0, that the update after `step` has in its epoch."""
+        return (step - self.first_step if self.first_step else step) % self.steps_per_epoch
+
     def is_remainder(self, step: tf.Tensor) -> tf.Tensor:
         """Return whether `step` sees the smaller batch."""
-        per_epoch = self.steps_per_epoch
-        return step % per_epoch == per_epoch - 1
+        return self.position(step) == self.steps_per_epoch - 1
 
     def batch(
         self,
@@ -92,10 +107,10 @@ class Feed:
             first = tf.cast(step - window.first_batch, tf.int32) * batches.batch_size
             index = (_at_least_0(first) if behind else first) + tf.range(size)
             return _of_each(data, lambda value: tf.gather(value, index))
-        start = tf.cast(step % self.steps_per_epoch, tf.int32) * batches.batch_size
+        start = tf.cast(self.position(step), tf.int32) * batches.batch_size
         if not self.ordered:
             return cut(data, start, size)
-        place = step // self.steps_per_epoch - window.first_epoch
+        place = self.epoch(step) - window.first_epoch
         row = tf.gather(order, _at_least_0(place) if behind else place)
         index = tf.slice(row, [start], [size])
         return _of_each(data, lambda value: tf.gather(value, index))

@@ -210,7 +210,7 @@ class Program:
                     records[-1] |= evaluation
             # Where a rule fires on the way, the last step is observed as if it had been an event.
             step = int(state.step)
-            assesses = tf.constant(step % self.feed.steps_per_epoch == 0 if step < target else assesses, tf.bool)
+            assesses = tf.constant(self.feed.position(step) == 0 if step < target else assesses, tf.bool)
             state, record = self._observe_event(state, setting, data, window, assesses, functions, joint=self._joint)
             records.append(flat_record(record))
         if self._joint:
@@ -245,7 +245,7 @@ class Program:
             state, evaluation = self._advance(state, evaluation, setting, data, window, target)
             # Where a rule fires on the way, the last step is observed as if it had been an event.
             step = shared_step(state)
-            is_epoch_end = step % self.feed.steps_per_epoch == 0
+            is_epoch_end = self.feed.position(step) == 0
             assesses = tf.where(step < target, is_epoch_end, tf.gather(event_assesses, event))
             state, record = self._observe_event(state, setting, data, window, assesses, self._plain, joint=self._joint)
             flat = flat_record(record)
@@ -368,8 +368,7 @@ class Program:
             whole = self._map(lambda state, setting, data, order: assess(state, setting, data, moment))
             blank = self.assess.blank(self._lanes.count if self._lanes else None)
             record |= tf.cond(assesses, lambda: whole(state, setting, data, window.order), lambda: blank)
-        per_epoch = self.feed.steps_per_epoch
-        is_epoch_end = tf.logical_and(step > 0, step % per_epoch == 0)
+        is_epoch_end = tf.logical_and(step > self.feed.first_step, self.feed.position(step) == 0)
         if self.step.patience is not None or self.step.plateau is not None:
             finish = self._map(lambda state, record: self.step.end_epoch(state, record, is_epoch_end))
             state = finish(state, record)

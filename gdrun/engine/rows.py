@@ -35,11 +35,12 @@ class Rows:
 
     Args:
         every: "auto", "epoch", a number of steps, or the steps themselves.
-        total_steps: the schedule's length; its end always has a row.
+        total_steps: the step at which the schedule ends, which always has a row.
         steps_per_epoch: updates an epoch.
         extra: further steps that have a row.
         assess: whether whole data sets are looked at: at epochs' ends, and at each multiple of a number of steps.
         every_epoch: look at the end of every epoch, whether it has a row or not; for rules that watch a metric.
+        first_step: the step at which a phase of a run begins; epochs and `auto` count from it.
     """
 
     every: Literal["auto", "epoch"] | int | Sequence[int]
@@ -48,14 +49,16 @@ class Rows:
     extra: tuple[int, ...] = ()
     assess: bool = False
     every_epoch: bool = False
+    first_step: int = 0
 
     def rows(self, first: int, last: int) -> np.ndarray:
         """Return the steps in (first, last] that have a row, int64, rising."""
-        per_epoch = self.steps_per_epoch
+        per_epoch, begin = self.steps_per_epoch, self.first_step
         epochs = np.zeros(0, np.int64)
         if isinstance(self.every, str):
-            epochs = auto_rows(first // per_epoch, last // per_epoch) * per_epoch
-            steps = auto_rows(first, last) if self.every == "auto" else self._multiples(per_epoch, first, last)
+            epochs = auto_rows((first - begin) // per_epoch, (last - begin) // per_epoch) * per_epoch + begin
+            is_auto = self.every == "auto"
+            steps = auto_rows(first - begin, last - begin) + begin if is_auto else self._epoch_ends(first, last)
         elif isinstance(self.every, int):
             steps = self._multiples(self.every, first, last)
         else:
@@ -70,14 +73,14 @@ class Rows:
         """Return the steps in (first, last] to observe, int64: rows, ends of watched epochs, and `last` itself."""
         parts = [self.rows(first, last), np.asarray([last], np.int64)]
         if self.every_epoch:
-            parts.append(self._multiples(self.steps_per_epoch, first, last))
+            parts.append(self._epoch_ends(first, last))
         return np.unique(np.concatenate(parts))
 
     def assesses(self, steps: np.ndarray) -> np.ndarray:
         """Return for each step whether whole data sets are looked at there, bool."""
         if not self.assess:
             return np.zeros(len(steps), bool)
-        ends = steps % self.steps_per_epoch == 0
+        ends = (steps - self.first_step) % self.steps_per_epoch == 0
         return ends | (steps % self.every == 0) if isinstance(self.every, int) else ends
 
     def is_row(self, steps: np.ndarray) -> np.ndarray:
@@ -85,7 +88,11 @@ class Rows:
         if not len(steps):
             return np.zeros(0, bool)
         rows = self.rows(int(steps[0]) - 1, int(steps[-1]))
-        return np.isin(steps, rows) | (steps == 0)
+        return np.isin(steps, rows) | (steps == self.first_step)
+
+    def _epoch_ends(self, first: int, last: int) -> np.ndarray:
+        begin = self.first_step
+        return self._multiples(self.steps_per_epoch, first - begin, last - begin) + begin
 
     @staticmethod
     def _multiples(stride: int, first: int, last: int) -> np.ndarray:

@@ -32,11 +32,13 @@ class Stream:
         batches: which examples each step sees.
         read: positions, int (R,) -> these examples as tensors, as the model takes them.
         total_steps: the schedule's length.
+        offset: what is added to a step, where a phase of a run begins with an epoch at another.
     """
 
     batches: Batches
     read: Callable[[np.ndarray], Batch]
     total_steps: int
+    offset: int = 0
     num_steps: int = field(init=False)
     """K."""
     _window: tuple[int, Batch] | None = field(default=None, init=False)
@@ -63,7 +65,7 @@ class Stream:
         if self._window is None or self._window[0] != first:
             index = np.zeros((self.num_steps, self.batches.batch_size), np.int64)
             for row in range(self.num_steps):
-                batch = self.batches.batch(first + row)
+                batch = self.batches.batch(first + row + self.offset)
                 index[row, : len(batch)] = batch
             # The old one is let go before the new one is read.
             self._window = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from .experiment import Experiment
 _WIDTH = 100
 
 
-def dump(experiment: Experiment, directory: Path | None = None) -> str:
+def dump(experiment: Experiment, directory: Path | None = None, *, phases: Sequence[Experiment] = ()) -> str:
     """Return `experiment` as YAML: every setting that has a value, defaults included.
 
     Floats have the digits that give the same bits. Settings that are null, and empty mappings and lists that are so by
@@ -23,8 +23,16 @@ def dump(experiment: Experiment, directory: Path | None = None) -> str:
 
     Args:
         directory: what relative paths of files count from; they are made absolute. None leaves them.
+        phases: those that are trained after it. What one of them has of its own is written in each of them, whole, and
+            not above them, where phases would inherit from each other.
     """
-    return dump_values(_plain(experiment), directory)
+    whole = _plain(experiment)
+    if not experiment.phases:
+        return dump_values(whole, directory)
+    own = {key for phase in experiment.phases for key in phase}
+    parts = [{key: value for key, value in _plain(phase).items() if key in own} for phase in (experiment, *phases)]
+    base = {key: value for key, value in whole.items() if key not in own}
+    return dump_values(base | {"phases": [_absolute(part, directory) for part in parts]}, directory)
 
 
 def dump_values(values: Mapping[str, Any], directory: Path | None = None) -> str:
@@ -33,7 +41,11 @@ def dump_values(values: Mapping[str, Any], directory: Path | None = None) -> str
     Args:
         directory: as in `dump`.
     """
-    plain = _plain(values)
+    return "\n".join(_mapping_lines(_absolute(_plain(values), directory), 0)) + "\n"
+
+
+def _absolute(plain: dict[str, Any], directory: Path | None) -> dict[str, Any]:
+    """Return plain values whose paths of files are absolute, changed in place."""
     data, model = plain.get("data"), plain.get("model")
     blocks = [(data, "path"), (data.get("validation") if isinstance(data, dict) else None, "path"), (model, "from")]
     networks = model.get("networks") if isinstance(model, dict) else None
@@ -42,7 +54,7 @@ def dump_values(values: Mapping[str, Any], directory: Path | None = None) -> str
         if directory is not None and isinstance(block, dict) and isinstance(block.get(key), str):
             absolute = os.path.realpath if key == "from" else os.path.abspath  # runs/latest is another run tomorrow
             block[key] = absolute(os.path.join(directory, block[key]))
-    return "\n".join(_mapping_lines(plain, 0)) + "\n"
+    return plain
 
 
 def plain(experiment: Experiment) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, 
 from pydantic_core import PydanticCustomError
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.section import Count, Formula, Identifier, PositiveInteger, Section, Whole, by_form
+from gdrun.config.section import Count, Formula, Identifier, PartOf, PositiveInteger, Section, Whole, by_form
 from gdrun.data import Data
 from gdrun.errors import ConfigPath, FormulaError, Problem
 from gdrun.formula.nodes import FunctionDefinition
@@ -126,6 +126,12 @@ Definition = Annotated[
 ]
 
 
+PHASE_KEYS = ("define", "model", "loss", "metrics", "optimizer", "gradients", "schedule", "record")
+"""What a phase may have otherwise than the whole file."""
+
+Phase = Annotated[dict[str, Any], PartOf(lambda: Experiment)]
+
+
 class Experiment(Section):
     """A gradient-descent experiment: data, model, loss, optimizer, schedule."""
 
@@ -166,6 +172,9 @@ class Experiment(Section):
     """Derivatives written by hand, which `gdrun check-grad` checks; null: none."""
     schedule: Schedule
     """Length, batches, learning rates and stopping rules of the training."""
+    phases: tuple[Phase, ...] = ()
+    """Partial configs that are trained one after the other, each merged over the whole file: its optimizer, schedule,
+    loss, record, and what is trainable. Empty: there is one phase."""
     record: Record = Field(default_factory=Record)
     """Rows and columns that are written while training."""
     checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings)

@@ -27,6 +27,7 @@ from gdrun.errors import ConfigError, ConfigPath, Place, Problem
 from .checks import check
 from .experiment import Experiment
 from .gallery import PREFIX, gallery_path
+from .phases import phase_problems, phase_roots
 
 EXPERIMENT = Form(Experiment)
 
@@ -46,6 +47,8 @@ class LoadedConfig:
         overrides: as given, KEY=VALUE.
         root: the values with their places.
         plugins: those among which parts of kind custom were looked up.
+        phases: those that are trained after it, where it is the first phase of several.
+        number: of the phase, from 0.
     """
 
     experiment: Experiment
@@ -55,10 +58,17 @@ class LoadedConfig:
     overrides: tuple[str, ...]
     root: Node = field(repr=False, compare=False)
     plugins: Plugins = field(default=NO_PLUGINS, repr=False, compare=False)
+    phases: tuple[LoadedConfig, ...] = field(default=(), repr=False)
+    number: int = 0
+
+    @property
+    def last(self) -> LoadedConfig:
+        """The last phase, which a trained model is of; itself where there are none."""
+        return self.phases[-1] if self.phases else self
 
     def locate(self, problem: Problem) -> Problem:
         """Return `problem` with the place of its path in the config, for problems that only building shows."""
-        return locate(problem, self.root)
+        return locate(_of_phase(problem, self.number), self.root)
 
     def origin(self, path: ConfigPath) -> Place | None:
         """Return the place of the value at `path`, in a file or an override; None where it is a default."""
@@ -72,7 +82,7 @@ class LoadedConfig:
         """
         from .dump import dump
 
-        return dump(self.experiment, self.directory)
+        return dump(self.experiment, self.directory, phases=[phase.experiment for phase in self.phases])
 
 
 def load_config(
@@ -109,10 +119,19 @@ def load_config(
     order = [*(file for file, _ in files), *(override.span.source.name for override in parsed)]
     _refuse_long_texts(root, name)
     directory = path.parent if path is not None else Path()
-    experiment = _check(root, [*problems, *key_problems], name, order, loaded_plugins, directory)
-    if experiment.name is None:
-        experiment = experiment.model_copy(update={"name": default_name(name)})
-    return LoadedConfig(experiment, name, directory, tuple(files), _as_texts(overrides), root, loaded_plugins)
+    problems += key_problems
+    configs = []
+    for number, phase in enumerate(phase_roots(root, EXPERIMENT)):
+        experiment = _check(phase, problems, name, order, loaded_plugins, directory, number)
+        if experiment.name is None:
+            experiment = experiment.model_copy(update={"name": default_name(name)})
+        texts = _as_texts(overrides)
+        configs.append(
+            LoadedConfig(experiment, name, directory, tuple(files), texts, phase, loaded_plugins, number=number)
+        )
+    if problems := list(phase_problems([config.experiment for config in configs])):
+        raise ConfigError(in_order([locate(problem, root) for problem in problems], order), source=name)
+    return replace(configs[0], phases=tuple(configs[1:]))
 
 
 def revise(
@@ -122,7 +141,7 @@ def revise(
     texts: Sequence[str] = (),
     without: Sequence[str] = (),
 ) -> LoadedConfig:
-    """Return `loaded` with other values at some places, checked again from the top; no file is read.
+    """Return `loaded`, of several phases the first, with other values at some places, checked again; no file is read.
 
     Args:
         changes: (path, value, span of the path). A mapping replaces the old value; anything else is merged in like an
@@ -134,7 +153,8 @@ def revise(
     """
     root = loaded.root
     assert isinstance(root.value, dict)
-    if without:
+    without = (*without, "phases")
+    if not root.value.keys().isdisjoint(without):
         kept = {key: value for key, value in root.value.items() if key not in without}
         root = replace(root, value=kept, keys={key: span for key, span in (root.keys or {}).items() if key in kept})
     for path, value, span in sorted(changes, key=lambda change: (len(change[0]), change[0][-1] != "kind")):
@@ -147,7 +167,7 @@ def revise(
     experiment = _check(root, [], loaded.source, order, loaded.plugins, loaded.directory)
     if experiment.name is None:
         experiment = experiment.model_copy(update={"name": loaded.experiment.name})
-    return replace(loaded, experiment=experiment, overrides=(*loaded.overrides, *texts), root=root)
+    return replace(loaded, experiment=experiment, overrides=(*loaded.overrides, *texts), root=root, phases=())
 
 
 def _refuse_long_texts(root: Node, name: str) -> None:
@@ -167,7 +187,13 @@ def _refuse_long_texts(root: Node, name: str) -> None:
 
 
 def _check(
-    root: Node, problems: list[Problem], name: str, order: list[str], plugins: Plugins, directory: Path
+    root: Node,
+    problems: list[Problem],
+    name: str,
+    order: list[str],
+    plugins: Plugins,
+    directory: Path,
+    number: int = 0,
 ) -> Experiment:
     """Return the checked experiment; raise the problems of form, or those between settings, all together."""
     experiment = None
@@ -179,8 +205,14 @@ def _check(
         problems = [*problems, *check(experiment, root)]
     if experiment is None or problems:
         assert problems
-        raise ConfigError(in_order([locate(problem, root) for problem in problems], order), source=name)
+        problems = [locate(_of_phase(problem, number), root) for problem in problems]
+        raise ConfigError(in_order(problems, order), source=name)
     return experiment
+
+
+def _of_phase(problem: Problem, number: int) -> Problem:
+    """Return the problem of a phase, which may be about a line that all of them have, with its number."""
+    return replace(problem, message=f"in phases.{number}: {problem.message}") if number else problem
 
 
 def _read(source: str | Path | bytes | bytearray | memoryview) -> tuple[str, Path | None, bytes]:

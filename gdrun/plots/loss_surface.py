@@ -89,7 +89,7 @@ def formula_grid(run: Run, names: Sequence[str], x: np.ndarray, y: np.ndarray) -
 
 def _formula(run: Run, names: Sequence[str]) -> Callable[[Any, Any], Any] | None:
     """Return (x, y) -> loss by NumPy, None where the config holds anything but a formula of the two."""
-    experiment = load_config(run.directory).experiment
+    experiment = load_config(run.directory).last.experiment
     model, loss, define = experiment.model, experiment.objective_loss, experiment.define
     is_output = loss.is_the_models_output and loss.penalty is None
     outputs = model.output_formulas()

@@ -14,6 +14,7 @@ from gdrun.config.source import Node, Source, Span
 from gdrun.errors import ConfigError, Problem, UsageError
 from gdrun.experiment.axes import AxisEntry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
 from gdrun.experiment.loading import EXPERIMENT, LoadedConfig, load_config, revise
+from gdrun.experiment.phases import SWEEP_HINT
 from gdrun.experiment.spaces import LISTED, Space, read_argument, read_space
 from gdrun.random_streams import stream
 
@@ -69,6 +70,8 @@ def plan_trials(
             base = load_config(source, settings, plugins=plugins)
     except ConfigError as error:
         raise _hinted(error, fixed) from None
+    if base.phases:
+        _raise([Problem("an experiment with phases cannot be swept", ("phases",), SWEEP_HINT, key=True)], base)
     if not entries:
         base, entries = _of_file(base)
     if not entries:

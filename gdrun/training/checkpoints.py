@@ -7,7 +7,7 @@ depend on (seed, step). So a checkpoint holds the state, what the newest row wou
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 
 from .outcome import Outcome
+from .phases import PhaseRecord, phase_at
 from .prepare import Prepared
 from .recorder import has_value, named_arrays
 
@@ -34,6 +35,8 @@ BEST_CHECKPOINTS = "best_checkpoints"
 
 _STATE = "state."
 _RECORD = "record."
+_FIXED = "fixed."
+"""What a phase does not train may have been trained by one before it."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ class Position:
     """Of wall clock until then, over all the times it was resumed."""
     compute_seconds: float
     """Of those, in compiled code."""
+    phase: Prepared
+    """What is trained from there on: the run, or the phase of it."""
+    phases: PhaseRecord
 
     @property
     def step(self) -> int:
@@ -67,7 +73,8 @@ class Saver:
 
     def __init__(self, store: RunStore, prepared: Prepared, position: Position | None = None) -> None:
         section = prepared.loaded.experiment.checkpoint
-        self._store, self._built = store, prepared.built
+        self._store, self._prepared = store, position.phase if position else prepared
+        self._phases = position.phases if position else PhaseRecord()
         self._best, self._metric = section.best, section.metric or "loss"
         self._files = store.checkpoints(keep=section.keep)
         self._every_seconds = section.every_seconds
@@ -85,6 +92,20 @@ class Saver:
     def compute_seconds(self, report: Report) -> float:
         """Return the seconds in compiled code until `report`, over all the times the run was resumed."""
         return self._compute_seconds + report.seconds
+
+    def begin_phase(
+        self, phase: Prepared, phases: PhaseRecord, before: Report, start: Report, *, resumable: bool
+    ) -> None:
+        """Save the start of a phase.
+
+        Args:
+            before, start: the last report of the phase before, and that of its start.
+            resumable: write a checkpoint.
+        """
+        self._compute_seconds += before.seconds
+        self._prepared, self._phases, self._step = phase, phases, -1
+        if resumable:
+            self.save(start)
 
     def save_if_due(self, report: Report) -> None:
         """Save the state of a report that is not the last one, if it is time to; of any its parameters, if among the
@@ -105,7 +126,7 @@ class Saver:
         After a resumption the same steps come again, with the same bits, and take the place of the entries they left.
         """
         value = float(report.records[self._metric][-1])
-        if not np.isfinite(value) or not has_value(self._built, self._metric, np.asarray([report.step]))[0]:
+        if not np.isfinite(value) or not has_value(self._prepared.built, self._metric, np.asarray([report.step]))[0]:
             return
         before = {item["step"]: item for item in self._store.info.extra.get(BEST_CHECKPOINTS, ())}
         name = f"{layout.CHECKPOINTS}/best-{report.step:012d}.npz"
@@ -114,7 +135,7 @@ class Saver:
         ranking = sorted(items.values(), key=lambda item: (sign * item[self._metric], item["step"]))
         if items[report.step] not in ranking[:count]:
             return
-        self._store.write_arrays(name, named_arrays(self._built, report.state))
+        self._store.write_arrays(name, named_arrays(self._prepared.built, report.state))
         self._store.update_info(extra={BEST_CHECKPOINTS: ranking[:count]})
         for item in ranking[count:]:
             self._store.remove(item["file"])
@@ -133,8 +154,13 @@ class Saver:
             return  # It is there already, or it is the start, which costs nothing.
         state = {_STATE + name: value for name, value in to_arrays(report.state).items()}
         record = {_RECORD + name: values[-1] for name, values in report.records.items()}
+        if self._phases.number:
+            built = self._prepared.built
+            fixed = zip(built.objective.fixed_names, built.setting.fixed, strict=True)
+            state |= {_FIXED + name: value.numpy() for name, value in fixed}
         meta = {
             "format": FORMAT,
+            "phases": self._phases.begun,
             "run": self._store.info.id,
             "seconds": self.seconds,
             "compute_seconds": self.compute_seconds(report),
@@ -152,18 +178,29 @@ def position_at(checkpoint: SavedCheckpoint, prepared: Prepared, run_id: str) ->
     Raises:
         RunDirectoryError: it is not one of this run.
     """
+    from gdrun.assembly import Begin
     from gdrun.engine.device import import_tensorflow
     from gdrun.engine.drive import Report
     from gdrun.engine.loop import flat_record
     from gdrun.engine.state import Reason, from_arrays, to_arrays
 
-    built, meta = prepared.built, checkpoint.meta
+    tf = import_tensorflow()
+    meta = checkpoint.meta
     if meta.get("format") != FORMAT or meta.get("run") != run_id:
         raise RunDirectoryError(f"the checkpoint of step {checkpoint.step} is not one of this run")
+    phases = PhaseRecord(tuple(meta["phases"]))
+    phase = phase_at(prepared, phases.number, Begin(phases.begun[-1]["begins"], phases.begun[-1]["epoch"]))
+    built = phase.built
+    if phases.number:
+        names, values = built.objective.fixed_names, built.setting.fixed
+        fixed = _part(checkpoint, _FIXED, {name: value.numpy() for name, value in zip(names, values, strict=True)})
+        setting = built.setting._replace(fixed=tuple(tf.constant(fixed[name]) for name in names))
+        built = replace(built, setting=setting)
+        phase = replace(phase, built=built)
     state = _part(checkpoint, _STATE, {name: np.asarray(value) for name, value in to_arrays(built.state).items()})
     first_record = flat_record(built.program.first_record)
     record = _part(checkpoint, _RECORD, {name: value.numpy() for name, value in first_record.items()})
-    with import_tensorflow().device(prepared.device.name):
+    with tf.device(prepared.device.name):
         restored = from_arrays(built.state, state)
     if int(restored.step) != checkpoint.step or int(restored.reason) != int(Reason.NONE):
         raise RunDirectoryError(f"the checkpoint of step {checkpoint.step} holds another state")
@@ -178,7 +215,7 @@ def position_at(checkpoint: SavedCheckpoint, prepared: Prepared, run_id: str) ->
         0.0,
         0.0,
     )
-    return Position(report, float(meta["seconds"]), float(meta["compute_seconds"]))
+    return Position(report, float(meta["seconds"]), float(meta["compute_seconds"]), phase, phases)
 
 
 def _part(checkpoint: SavedCheckpoint, prefix: str, template: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -16,6 +16,7 @@ from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
 
 from .listener import Listener
+from .phases import PhaseRecord
 from .prepare import Prepared, plugin_hashes, used_plugins
 
 
@@ -66,7 +67,7 @@ def run_info(
     built, loaded = prepared.built, prepared.loaded
     experiment = loaded.experiment
     extra = {
-        "total_steps": built.total_steps,
+        "total_steps": prepared.last.built.total_steps,
         "steps_per_epoch": built.steps_per_epoch,
         "num_parameters": built.num_parameters,
         "compile_why": built.engine.reason,
@@ -84,7 +85,8 @@ def run_info(
         "settings": settings,
         "plugins": plugin_hashes(loaded),
         "data": dict(built.files),
-        "warnings": built.warnings,
+        "warnings": _warnings(prepared),
+        "phases": PhaseRecord().begun if prepared.phases else (),
         "extra": extra,
         **more,
     }
@@ -106,7 +108,12 @@ def write_first_files(store: RunStore, prepared: Prepared, listener: Listener, c
     _write_plugins(store, loaded)
     if loaded.overrides:
         store.write_text(f"{layout.SOURCE}/overrides.txt", "".join(f"{line}\n" for line in loaded.overrides))
-    warn(store, listener, (*prepared.built.warnings, *store.warnings))
+    warn(store, listener, (*_warnings(prepared), *store.warnings))
+
+
+def _warnings(prepared: Prepared) -> tuple[str, ...]:
+    """Return the warnings of building a run and its phases, each once."""
+    return tuple(dict.fromkeys(text for phase in (prepared, *prepared.phases) for text in phase.built.warnings))
 
 
 def warn(store: RunStore, listener: Listener, messages: Iterable[str]) -> None:

@@ -108,8 +108,7 @@ def _why(prepared: Prepared, report: Report, end: Ending, best: dict[str, Any], 
     if end.status is Status.COMPLETED:
         if prepared.smoke:
             return f"a smoke run, {plural(step, 'step')}"
-        per_epoch = prepared.built.steps_per_epoch
-        done = plural(step // per_epoch, "epoch") if end.stopped_by == "epochs" else plural(step, "step")
+        done = plural(int(prepared.built.epochs(step)), "epoch") if end.stopped_by == "epochs" else plural(step, "step")
         rules = prepared.loaded.experiment.schedule.stop.goals()
         missed = f"; no stop rule fired before: {', '.join(rules)}" if rules else ""
         return f"the schedule's end, {done}{missed}"
@@ -163,14 +162,16 @@ def _loss_in_float64(prepared: Prepared, report: Report) -> float | None:
     except GdrunError:
         return None  # a file that is gone by now; the run is to end as it did
 
-    def widened(name: str) -> tuple[Any, ...]:
-        pairs = zip(getattr(report.state, name), getattr(parts.state, name), strict=True)
-        return tuple(tf.cast(value, like.dtype) for value, like in pairs)
+    def widened(values: Any, likes: Any) -> tuple[Any, ...]:
+        return tuple(tf.cast(value, like.dtype) for value, like in zip(values, likes, strict=True))
 
-    wider = {name: widened(name) for name in ("parameters", "model_state")}
+    names = ("parameters", "model_state")
+    wider = {name: widened(getattr(report.state, name), getattr(parts.state, name)) for name in names}
+    # What a phase does not train has been trained by the phases before it.
+    setting = parts.setting._replace(fixed=widened(built.setting.fixed, parts.setting.fixed))
     step = replace(built.step, objective=parts.objective, recorded=Recorded(parameters=False), requires_gradients=False)
     program = Program(step, built.program.feed, compile="eager")
-    record = program.prepare(report.state._replace(**wider), parts.setting, parts.data, built.windows.at(report.step))
+    record = program.prepare(report.state._replace(**wider), setting, parts.data, built.windows.at(report.step))
     loss, norm = float(record["loss"]), float(record["gradient_norm"])
     bound = abs(float(built.program.first_record["loss"])) if report.step else float(np.finfo(np.float32).max)
     return loss if abs(loss) <= bound and np.isfinite(norm) else None

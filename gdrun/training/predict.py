@@ -44,7 +44,7 @@ def load_trained(run: Run, *, device: str | None = None, plugins: PluginSources 
     """
     if not (run.directory / "config.yaml").is_file():
         raise RunDirectoryError(f"{run.directory} has no config.yaml")
-    return prepare(load_config(run.directory, plugins=plugins), device=device)
+    return prepare(load_config(run.directory, plugins=plugins).last, device=device)
 
 
 def read_examples(prepared: Prepared, path: Path, *, target: bool) -> Dataset:
@@ -228,7 +228,7 @@ def final_moment(prepared: Prepared, run: Run) -> Any:
     from gdrun.engine.step import Moment
 
     step = run.info.steps or 0
-    return Moment.at(step, step // prepared.built.steps_per_epoch)
+    return Moment.at(step, int(prepared.built.program.feed.epoch(step)))
 
 
 def trained_state(prepared: Prepared, run: Run) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:

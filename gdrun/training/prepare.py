@@ -17,7 +17,7 @@ from gdrun.rundir.run import Run
 from gdrun.text import safe_text
 
 if TYPE_CHECKING:
-    from gdrun.assembly import Built
+    from gdrun.assembly import Begin, Built
     from gdrun.config.plugins import Plugin
     from gdrun.engine.device import Device
 
@@ -33,6 +33,13 @@ class Prepared:
     built: Built
     device: Device
     smoke: bool = False
+    phases: tuple[Prepared, ...] = ()
+    """Those that are trained after it, built as if each ran to its schedule's end."""
+
+    @property
+    def last(self) -> Prepared:
+        """The last phase; itself where there are none."""
+        return self.phases[-1] if self.phases else self
 
 
 def read(loaded: LoadedConfig) -> Inputs:
@@ -60,21 +67,23 @@ def prepare(
     threads: int | None = None,
     smoke: bool = False,
     requires_gradients: bool = True,
+    begin: Begin | None = None,
 ) -> Prepared:
-    """Build an experiment and try its first step. Raises as `gdrun.train`.
+    """Build an experiment, and its phases, and try the first step of each. Raises as `gdrun.train`.
 
     Args:
         inputs: what `read` returned, for this one call; None: it is read now.
         device, threads: as of `gdrun.train`.
         smoke: plan a few steps only.
         requires_gradients: refuse a parameter without a gradient.
+        begin: step and epoch that it begins with, where it is not the first phase.
     """
     inputs = inputs or read(loaded)
     from gdrun.engine.device import configure, import_tensorflow
 
     tf = import_tensorflow()
     chosen = configure(device=device or loaded.experiment.device, threads=threads)
-    from gdrun.assembly import build
+    from gdrun.assembly import Begin, build
 
     with with_source_places(loaded), tf.device(chosen.name):
         built = build(
@@ -83,9 +92,23 @@ def prepare(
             max_steps=SMOKE_STEPS if smoke else None,
             inputs=inputs,
             requires_gradients=requires_gradients,
+            begin=begin or Begin(),
         )
     _check_files(loaded, built)
-    return Prepared(loaded, built, chosen, smoke)
+    phases = list[Prepared]()
+    for phase in loaded.phases:
+        before = phases[-1].built if phases else built
+        phases.append(
+            prepare(
+                phase,
+                device=device,
+                threads=threads,
+                smoke=smoke,
+                requires_gradients=requires_gradients,
+                begin=before.end_at(before.total_steps),
+            )
+        )
+    return Prepared(loaded, built, chosen, smoke, tuple(phases))
 
 
 @contextmanager
@@ -144,7 +167,8 @@ def _check_plugins(loaded: LoadedConfig) -> None:
 
 def used_plugins(loaded: LoadedConfig) -> list[Plugin]:
     """Return the plugins that the config's parts of kind custom come from."""
-    used = {section.entry.plugin.digest for _, section in loaded.experiment.custom_parts()}
+    parts = [part for phase in (loaded, *loaded.phases) for _, part in phase.experiment.custom_parts()]
+    used = {section.entry.plugin.digest for section in parts}
     return [plugin for plugin in loaded.plugins.loaded if plugin.digest in used]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdrun.rundir import layout
-from gdrun.rundir.run_info import Status
+from gdrun.rundir.run_info import Status, Values
 from gdrun.rundir.store import RunStore
 
 from .outcome import Outcome
@@ -30,7 +30,7 @@ def has_value(built: Built, name: str, steps: np.ndarray) -> np.ndarray:
     if name in built.assess.names:
         there = there & built.rows.assesses(steps)
     elif name == "loss_epoch" or name in record.means:
-        there = there & (steps % built.steps_per_epoch == 0)
+        there = there & (built.program.feed.position(steps) == 0)
     return there
 
 
@@ -65,21 +65,24 @@ class Recorder:
         A chunk observes more than its rows (its own end, ends of watched epochs); `is_row` says which belong there.
         """
         records = {name: values[report.is_row] for name, values in report.records.items() if name not in _NOT_IN_ROWS}
-        per_epoch = self._prepared.built.steps_per_epoch
+        feed = self._prepared.built.program.feed
         columns = {"step": records.pop("step")}
-        if per_epoch > 1:
-            columns["epoch"] = columns["step"] // per_epoch
+        if feed.steps_per_epoch > 1:
+            columns["epoch"] = feed.epoch(columns["step"])
         before = records.pop("loss_before").astype(records["loss"].dtype)
         columns |= {"loss": records.pop("loss"), "loss_before": before}
         return columns | records
 
-    def finish(self, outcome: Outcome, *, seconds: float, compute_seconds: float) -> None:
+    def finish(
+        self, outcome: Outcome, *, seconds: float, compute_seconds: float, phases: tuple[Values, ...] = ()
+    ) -> None:
         """Write final and best parameters and close the record.
 
         Args:
             outcome: how the run ended.
             seconds: of wall clock.
             compute_seconds: of these, those in compiled code.
+            phases: of run.json.
         """
         from .final import best_memory, final_state
 
@@ -103,7 +106,8 @@ class Recorder:
             signal=outcome.signal_number,
             seconds=seconds,
             steps=step,
-            epochs=step / built.steps_per_epoch,
+            phases=phases,
+            epochs=built.epochs(step),
             final=self._final(outcome, state, is_last=is_last),
             best=outcome.best,
             diverged=outcome.diverged,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,11 @@ def prepare_again(
     check_environment(directory, record, own_machine=own_machine)
     _check_overrides(overrides)
     before = load_config(directory, plugins=plugins)
+    if before.phases and overrides:
+        raise UsageError(
+            "a run with phases is resumed with the lengths that it has",
+            hint="`gdrun train RUN KEY=VALUE` makes another run",
+        )
     loaded = load_config(directory, overrides, plugins=before.plugins)
     _check_factor(loaded, before)
     device = (record.device or "auto").partition(" ")[0]
@@ -144,6 +150,8 @@ def prepare_again(
     check_built(directory, record, prepared, own_machine=own_machine)
     was = before.experiment.schedule.total_steps(prepared.built.steps_per_epoch)
     total = prepared.built.total_steps
+    if prepared.phases:
+        was = total = record.steps or 0
     if total < was:
         raise UsageError(f"the run was to have {plural(was, 'step')}; it can have more, but not {total}")
     if record.status == Status.COMPLETED and total == was:
@@ -315,8 +323,14 @@ def _find_position(store: RunStore, prepared: Prepared) -> tuple[Position | None
 
 def _check_rows(recorded: np.ndarray, prepared: Prepared, position: Position) -> None:
     """Refuse a position before which rows are missing or damaged: they would never be recorded again."""
-    rows, step = prepared.built.rows, position.step
-    needed = np.concatenate([np.zeros(1, np.int64), rows.rows(0, step)])
+    step, steps = position.step, [np.zeros(1, np.int64)]
+    begins = [phase["begins"] for phase in position.phases.begun]
+    for phase, begin, end in zip((prepared, *prepared.phases), begins, [*begins[1:], step], strict=False):
+        moved = begin - phase.built.rows.first_step
+        rows = replace(phase.built.rows, first_step=begin, total_steps=phase.built.rows.total_steps + moved)
+        # The end of a phase has a row, whatever ended it.
+        steps += [rows.rows(begin, end), np.asarray([begin])]
+    needed = np.unique(np.concatenate(steps))
     has_row = rows.is_row(np.asarray([step]))[0]
     recorded = recorded[recorded <= step if has_row else recorded < step]
     if not np.array_equal(recorded, needed):
@@ -333,14 +347,16 @@ def _reopen(store: RunStore, prepared: Prepared, position: Position | None) -> N
     settings = {key: value for key, value in record.settings.items() if key not in lengths}
     settings |= {key: value for key, value in new["settings"].items() if key in lengths}
     machine = {} if record.resumed else {name: new[name] for name in ("host", "device", "threads", "variables")}
+    phases = position.phases.begun if position and prepared.phases else new["phases"]
     store.update_info(
         **running_again(record, step=step),
         **machine,
+        phases=phases,
         final={},
         best={},
         diverged=None,
         steps=step,
-        epochs=step / prepared.built.steps_per_epoch,
+        epochs=(position.phase if position else prepared).built.epochs(step),
         seconds=position.seconds if position else 0.0,
         # A kill before the new config is written leaves the old one, which is then as good.
         extra={**new["extra"], PREVIOUS_HASH: record.config_hash},

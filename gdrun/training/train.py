@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from gdrun.experiment.loading import load_config
 from gdrun.rundir import layout
 from gdrun.rundir.environment import git_diff
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 
 from .checkpoints import Position, Saver
@@ -30,9 +31,13 @@ from .listener import Listener, Plan, plan_of, progress_of
 from .new_run import new_run
 from .notebook import default_listener
 from .outcome import Outcome, describe_outcome
+from .phases import PhaseRecord, next_phase
 from .prepare import Prepared, prepare
 from .recorder import Recorder
 from .signals import Abandoned, StopRequests, time_limit
+
+if TYPE_CHECKING:
+    from gdrun.engine.drive import Report
 
 
 def train(
@@ -123,15 +128,29 @@ def train_into_store(
         resumable: write checkpoints.
         log: returns TensorFlow's messages, for log.txt.
     """
-    recorder = Recorder(store, prepared)
     saver = Saver(store, prepared, position)
+    phase, phases = (position.phase, position.phases) if position else (prepared, PhaseRecord())
+    report = position.report if position else None
     plan = plan_of(prepared, store.directory, name, first_step=position.step if position else 0)
     with training_into(store, plan, listener, log) as requests:
-        outcome = _train(prepared, recorder, listener, position, saver if resumable else None, requests)
+        while True:
+            recorder = Recorder(store, phase)
+            outcome = _train(phase, recorder, listener, report, saver if resumable else None, requests)
+            if outcome.status not in (Status.COMPLETED, Status.STOPPED) or phases.number == len(prepared.phases):
+                break
+            phase, report = next_phase(prepared, phases.number + 1, phase, outcome)
+            phases = phases.followed(outcome.stopped_by, phase.built.begin)
+            store.update_info(phases=phases.begun)
+            saver.begin_phase(phase, phases, outcome.report, report, resumable=resumable)
     # First of all: what follows may take long, and if it is interrupted the state is there.
     if resumable:
         saver.finish(outcome)
-    recorder.finish(outcome, seconds=saver.seconds, compute_seconds=saver.compute_seconds(outcome.report))
+    recorder.finish(
+        outcome,
+        seconds=saver.seconds,
+        compute_seconds=saver.compute_seconds(outcome.report),
+        phases=phases.ended(outcome.stopped_by) if prepared.phases else (),
+    )
     run = Run(store.directory)
     listener.finished(run)
     return run
@@ -155,18 +174,23 @@ def _train(
     prepared: Prepared,
     recorder: Recorder,
     listener: Listener,
-    position: Position | None,
+    start: Report | None,
     saver: Saver | None,
     requests: StopRequests,
 ) -> Outcome:
-    """Train, and give each report to the recorder, the saver and the listener."""
+    """Train, and give each report to the recorder, the saver and the listener.
+
+    Args:
+        prepared: the run, or the phase of it.
+        start: report of the state that it is trained from, where that was recorded already.
+    """
     from gdrun.engine.device import import_tensorflow
     from gdrun.engine.drive import drive, first_report
 
     tf = import_tensorflow()
     built = prepared.built
     is_over = time_limit(prepared.loaded.experiment.schedule.stop.seconds)
-    last = first_report(built.state, built.program.first_record) if position is None else position.report
+    last = first_report(built.state, built.program.first_record) if start is None else start
     with tf.device(prepared.device.name):
         reports = drive(
             built.program,
@@ -178,7 +202,7 @@ def _train(
             seconds_per_step=built.seconds_per_step,
             should_stop=lambda: requests.signal is not None or is_over(),
             call=requests.calls_on(prepared.device.name),
-            resumed=position is not None,
+            resumed=start is not None,
             pause_every=saver.every_steps if saver is not None else None,
         )
         try:

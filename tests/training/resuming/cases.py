@@ -97,6 +97,30 @@ CASES = {
     "it diverges": line("{kind: sgd, learning_rate: 40}", "{steps: 500}", compile="xla"),
     "it diverges, seen late": line("{kind: sgd, learning_rate: 40}", "{steps: 500}"),
     "one operation at a time": line("adam", "{epochs: 3, batch_size: 5}", compile="eager"),
+    "phases that freeze, by batches": line(
+        "{kind: adam, learning_rate: 0.05}",
+        SHUFFLED.replace("20", "5"),
+        model="{kind: layers, layers: [{kind: dense, units: 5, name: a}, batch_normalization, relu, "
+        "{kind: dropout, rate: 0.3}, {kind: dense, units: 1, name: z}]}",
+        more="""
+phases:
+- optimizer: {groups: [{parameters: [a], frozen: true}]}
+- schedule: {batch_size: 7}
+  optimizer: {groups: [{parameters: [z], frozen: true}]}
+- optimizer: {kind: sgd, learning_rate: 0.01, momentum: 0.9}
+""",
+    ),
+    "phases that rules end": line(
+        "{kind: adam, learning_rate: 0.05, use_ema: true}",
+        model=_NETWORK,
+        more="""
+phases:
+- schedule: {steps: 50, stop: {formula: "step >= 13"}}
+- schedule: {steps: 50, stop: {patience: {epochs: 4, metric: validation_loss, restore_best: true}}}
+- optimizer: {kind: lbfgs}
+  schedule: {steps: 12}
+""",
+    ),
     "data on disk": """
 data: {kind: npz, path: d.npz, inputs: [x], target: y, memory: mapped, validation: {last: 13}}
 model: {kind: mlp, hidden: [5], activation: tanh, outputs: 1}

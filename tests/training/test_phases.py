@@ -1,0 +1,200 @@
+"""Phases: partial configs that are trained one after the other in one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gdrun.errors import ConfigError, UsageError
+from gdrun.experiment.loading import load_config
+from gdrun.rundir.run import Run
+from gdrun.rundir.verifying import verify
+from gdrun.sweeping.plan import plan_trials
+from gdrun.training.predict import load_trained, predict
+from gdrun.training.resume import prepare_again
+
+FIT = """
+data: {kind: formula, inputs: {x: "linspace(-1, 1, 20)"}, target: x**2}
+model: {kind: mlp, hidden: [4], activation: tanh, outputs: 1}
+precision: float64
+compile: graph
+record: {every: 1}
+"""
+ADAM = "optimizer: {kind: adam, learning_rate: 0.03}\nschedule: {steps: 12}\n"
+LBFGS = "optimizer: lbfgs\nschedule: {steps: 8}\n"
+
+PAIR = """
+data: {kind: formula, inputs: {x: "linspace(-1, 2, 7)"}, target: 3*x + 2}
+model: {kind: formula, formula: w*x + b, parameters: {w: 0.5, b: 0}}
+optimizer: {kind: sgd, learning_rate: 0.1}
+schedule: {steps: 5}
+precision: float64
+record: {every: 1, parameters: true}
+compile: graph
+"""
+SWAP = """
+phases:
+- model: {parameters: {b: {value: 0, trainable: false}}}
+- model: {parameters: {w: {value: 0.5, trainable: false}}}
+  schedule: {steps: 3}
+- optimizer: {learning_rate: 0.05}
+"""
+
+BATCHES = """
+data:
+  {kind: formula, inputs: {x: "linspace(-1, 1, 13)"}, target: x - x**3, noise: "normal(0, 0.1)", validation: {last: 3}}
+model: {kind: formula, formula: "a*x + b*x**2 + normal(0, 0.1)*step/10", parameters: {a: 0.1, b: 0}}
+metrics: [mae]
+optimizer: {kind: sgd, learning_rate: 0.05}
+schedule: {epochs: 7, batch_size: 4}
+record: {every: 1, parameters: true}
+compile: graph
+"""
+
+
+def begins(run: Run) -> list[tuple[Any, ...]]:
+    return [(phase["begins"], phase["epoch"], phase["ended"]) for phase in run.info.phases]
+
+
+@pytest.fixture(scope="module")
+def adam_then_lbfgs(shared_lab: Any) -> Run:
+    first, second = (text.replace("\n", "\n  ").rstrip() for text in (ADAM, LBFGS))
+    run: Run = shared_lab.train(f"{FIT}\nphases:\n- {first}\n- {second}\n")
+    return run
+
+
+@pytest.fixture(scope="module")
+def swapped(shared_lab: Any) -> Run:
+    run: Run = shared_lab.train(PAIR + SWAP)
+    return run
+
+
+def test_two_optimizers_end_where_two_runs_end_of_which_one_starts_from_the_other(
+    adam_then_lbfgs: Run, shared_lab: Any
+) -> None:
+    adam = shared_lab.train(FIT + ADAM)
+    lbfgs = shared_lab.train(FIT + LBFGS, [f"model.from={adam.directory}"])
+    assert adam_then_lbfgs.parameters.keys() == lbfgs.parameters.keys()
+    for name, value in lbfgs.parameters.items():
+        np.testing.assert_array_equal(adam_then_lbfgs.parameters[name], value)
+    apart = np.concatenate([adam.metrics["loss"], lbfgs.metrics["loss"][1:]])
+    np.testing.assert_array_equal(adam_then_lbfgs.metrics["loss"], apart)
+
+
+def test_a_run_has_one_record_in_which_steps_count_on_and_phases_meet_in_one_row(adam_then_lbfgs: Run) -> None:
+    assert list(adam_then_lbfgs.metrics["step"]) == list(range(21))
+    assert begins(adam_then_lbfgs) == [(0, 0, "steps"), (12, 12, "steps")]
+    assert adam_then_lbfgs.info.steps == 20
+    assert verify(adam_then_lbfgs).ok
+
+
+def test_parameters_freeze_and_thaw_as_in_a_loop_by_hand(swapped: Run) -> None:
+    x = np.linspace(-1, 2, 7)
+    w, b, rows = 0.5, 0.0, [(0.5, 0.0)]
+    for steps, rate, trains_w, trains_b in ((5, 0.1, 1, 0), (3, 0.1, 0, 1), (5, 0.05, 1, 1)):
+        for _ in range(steps):
+            error = w * x + b - (3 * x + 2)
+            w, b = w - trains_w * rate * 2 * np.mean(error * x), b - trains_b * rate * 2 * np.mean(error)
+            rows.append((w, b))
+    np.testing.assert_allclose(swapped.metrics["loss"], [np.mean((w * x + b - 3 * x - 2) ** 2) for w, b in rows])
+    np.testing.assert_allclose([swapped.parameters["w"], swapped.parameters["b"]], rows[-1])
+
+
+def test_its_config_trains_the_same_run_again(swapped: Run, shared_lab: Any) -> None:
+    again = shared_lab.train((swapped.directory / "config.yaml").read_text())
+    for name in ("metrics.jsonl", "parameters.npz"):
+        assert (again.directory / name).read_bytes() == (swapped.directory / name).read_bytes()
+    assert again.info.phases == swapped.info.phases
+
+
+def test_predictions_are_those_of_the_last_phase(swapped: Run) -> None:
+    x = np.asarray([0.0, 2.0])
+    expected = swapped.parameters["w"] * x + swapped.parameters["b"]
+    np.testing.assert_allclose(predict(load_trained(swapped), swapped, {"x": x}), expected)
+
+
+def test_orders_draws_and_epochs_of_phases_are_those_of_one_run_of_their_length(shared_lab: Any) -> None:
+    whole = shared_lab.train(BATCHES)
+    parts = shared_lab.train(BATCHES + "phases: [{schedule: {epochs: 3}}, {schedule: {epochs: 4}}]")
+    assert (parts.directory / "metrics.jsonl").read_bytes() == (whole.directory / "metrics.jsonl").read_bytes()
+    assert (parts.directory / "parameters.npz").read_bytes() == (whole.directory / "parameters.npz").read_bytes()
+    assert begins(parts) == [(0, 0, "epochs"), (9, 3, "epochs")]
+
+
+def test_a_phase_with_other_batches_begins_an_epoch(lab: Any) -> None:
+    phases = "phases: [{schedule: {epochs: null, steps: 4}}, {schedule: {epochs: 3, batch_size: 2}}]"
+    run = lab.train(BATCHES, [phases.replace(": ", "=", 1)])
+    # 10 examples: epochs of 3 steps, of which the second is begun, then of 5.
+    assert begins(run) == [(0, 0, "steps"), (4, 2, "epochs")]
+    columns = run.metrics
+    epochs = dict(zip(columns["step"], columns["epoch"], strict=True))
+    assert [epochs[step] for step in (3, 4, 8, 9, 14, 19)] == [1, 1, 2, 3, 4, 5]
+    known = np.asarray(columns["step"])[np.isfinite(np.asarray(columns["mae"], float))]
+    assert set(known) == {0, 3, 9, 14, 19}
+    assert run.info.epochs == 5
+
+
+def test_a_rule_ends_a_phase_and_factors_count_from_its_beginning(lab: Any) -> None:
+    phases = """
+phases:
+- schedule: {steps: 50, stop: {formula: "step >= 7"}}
+- schedule: {steps: 4, learning_rate_factor: {kind: formula, formula: "1/(1 + step)"}}
+"""
+    run = lab.train(PAIR + phases)
+    assert begins(run) == [(0, 0, "formula"), (7, 7, "steps")]
+    rates = np.asarray(run.metrics["learning_rate"])
+    np.testing.assert_allclose(rates[8:], 0.1 / (1 + np.arange(1, 5)))
+    assert run.info.status == "completed"
+
+
+def test_divergence_ends_the_run(lab: Any) -> None:
+    run = lab.train(PAIR + "phases: [{optimizer: {learning_rate: 1e+200}}, {schedule: {steps: 2}}]")
+    assert run.info.status == "diverged"
+    assert begins(run) == [(0, 0, "non_finite")]
+
+
+@pytest.mark.parametrize(
+    ("phases", "message", "mend"),
+    [
+        ("phases: []", "has no phase", "leave it out"),
+        ("phases: [3]", "mapping", None),
+        ("phases: [{seed: 3}]", "a phase cannot have its own 'seed'", "write it above phases"),
+        ("phases: [{optimiser: sgd}]", "a phase cannot have its own 'optimiser'", "optimizer"),
+        ("phases: [{}, {optimizer: {rate: 3}}]", "rate", "learning_rate"),
+        ("phases: [{}, {model: {formula: b*x + w}}]", "all phases have one model", "trainable"),
+        ("phases: [{model: {formula: b*x + w}}, {}]", "all phases have one model", "trainable"),
+        ("phases: [{}, {schedule: {steps: 3}}]\nsweep: {over: {seed: [1, 2]}}", "cannot be swept", "one by one"),
+    ],
+)
+def test_what_cannot_be_a_phase_is_refused_at_its_place(phases: str, message: str, mend: str | None) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config((PAIR + phases).encode())
+    problem = caught.value.problems[0]
+    assert message in problem.message + str(problem.hint)
+    assert problem.place is not None
+    assert problem.place.line > PAIR.count("\n")
+    if mend is not None:
+        assert mend in str(problem.hint)
+
+
+def test_a_phase_that_trains_nothing_is_refused_before_anything_is_written(lab: Any) -> None:
+    frozen = "model: {parameters: {w: {value: 0.5, trainable: false}, b: {value: 0, trainable: false}}}"
+    with pytest.raises(ConfigError, match=r"in phases\.1: the model has no parameter to train"):
+        lab.train(PAIR + f"phases:\n- {{}}\n- {frozen}\n")
+    assert not Path(lab.runs).exists() or not any(Path(lab.runs).iterdir())
+
+
+def test_overrides_reach_into_phases_and_sweeps_do_not(lab: Any) -> None:
+    loaded = load_config((PAIR + SWAP).encode(), ["phases.2.optimizer.kind=adam", "phases.1.schedule.steps=4"])
+    assert [phase.experiment.optimizer.kind for phase in loaded.phases] == ["sgd", "adam"]
+    assert loaded.phases[0].experiment.schedule.steps == 4
+    with pytest.raises(ConfigError, match="cannot be swept"):
+        plan_trials((PAIR + SWAP).encode(), ["seed=1,2"])
+
+
+def test_it_is_not_resumed_with_another_length(swapped: Run) -> None:
+    with pytest.raises(UsageError, match="lengths that it has"):
+        prepare_again(swapped.directory, ["steps=100"])
