@@ -126,7 +126,7 @@ class PartOf(LaterUnion):
         return handler(source)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"$ref": f"#/$defs/{self.union().__name__}Part"}
+        return {"type": "object"}
 
 
 def by_form(*forms: str) -> Discriminator:

@@ -23,13 +23,14 @@ _REFERENCE = "#/definitions/{model}"
 def schema(plugins: Plugins = NO_PLUGINS) -> dict[str, Any]:
     """Return the JSON Schema (draft-07, which editors know) of a config file; of plugins, with their names and options.
 
-    Short forms are allowed as in the language itself. A file that extends another may leave out required keys. The
-    schema checks neither formulas nor settings against each other; `gdrun validate` does.
+    Short forms are allowed as in the language itself. A file that extends another or has phases may leave out required
+    keys. The schema checks neither formulas nor settings against each other; `gdrun validate` does.
     """
     whole = Experiment.model_json_schema(schema_generator=_Generator, ref_template=_REFERENCE)
     definitions: dict[str, Any] = whole.pop("$defs")
     definitions = {name: _with_members(definition, definitions) for name, definition in definitions.items()}
     definitions["Experiment"] = whole
+    whole["properties"]["phases"]["items"] = {"$ref": f"#/definitions/Experiment{_PART}"}
     whole["properties"] = {"extends": _EXTENDS, **whole["properties"]}
     for section in CustomSection.__subclasses__():
         _add_plugins(definitions, section, plugins)
@@ -42,7 +43,7 @@ def schema(plugins: Plugins = NO_PLUGINS) -> dict[str, Any]:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "gdrun config",
         "description": summary(Experiment),
-        "if": {"required": ["extends"]},
+        "if": {"anyOf": [{"required": ["extends"]}, {"required": ["phases"]}]},
         "then": {"$ref": f"#/definitions/Experiment{_PART}"},
         "else": {"$ref": "#/definitions/Experiment"},
         "definitions": dict(sorted(definitions.items())),

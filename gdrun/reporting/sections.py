@@ -79,6 +79,8 @@ def overview(facts: Facts) -> list[tuple[str, str]]:
         epochs = facts["epochs"]
         several = isinstance(epochs, int | float) and epochs != facts["steps"]
         rows.append(("steps", f"{facts['steps']:,}" + (f" ({plural_number(epochs, 'epoch')})" if several else "")))
+    if phases := facts["phases"]:
+        rows.append(("phases begin", ", ".join(f"step {phase['begins']:,}" for phase in phases)))
     if facts["diverged"]:
         rows.append(
             ("diverged", f"{exact(facts['diverged'].get('quantity'))} at step {exact(facts['diverged'].get('step'))}")

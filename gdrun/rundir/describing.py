@@ -40,7 +40,7 @@ def describe_run(run: Run) -> dict[str, Any]:
     values |= {"settings": settings, "written": sorted(written_settings(run, settings))}
     values |= {"final": run.final} | {name: run.value(name) or {} for name in ("best", "data")}
     values |= {"diverged": run.value("diverged"), "warnings": list(run.value("warnings") or [])}
-    values |= {name: list(run.value(name) or ()) for name in ("tags", "notes")}
+    values |= {name: list(run.value(name) or ()) for name in ("tags", "notes", "phases")}
     values["num_parameters"] = run.value("num_parameters")
     try:
         columns = run.metrics

@@ -247,7 +247,8 @@ def test_the_config_declares_keras_settings_and_defaults():
     """But for what Muon asks of layers: parameters have their own names here."""
     left_out = {"exclude_layers", "exclude_embeddings"}
     for name, section in KERAS.items():
-        declared = {key: field.default for key, field in section.model_fields.items() if key not in ("kind", "groups")}
+        ours = ("kind", "groups", "project")
+        declared = {key: field.default for key, field in section.model_fields.items() if key not in ours}
         expected = {"learning_rate": keras_learning_rate(name), **keras_settings(name)}
         assert {k: v for k, v in expected.items() if k not in left_out} == declared, name
 

@@ -10,6 +10,8 @@ import pytest
 
 from gdrun.errors import ConfigError, UsageError
 from gdrun.experiment.loading import load_config
+from gdrun.reporting.sections import overview
+from gdrun.rundir.describing import describe_run
 from gdrun.rundir.run import Run
 from gdrun.rundir.verifying import verify
 from gdrun.sweeping.plan import plan_trials
@@ -80,6 +82,7 @@ def test_two_optimizers_end_where_two_runs_end_of_which_one_starts_from_the_othe
     assert adam_then_lbfgs.parameters.keys() == lbfgs.parameters.keys()
     for name, value in lbfgs.parameters.items():
         np.testing.assert_array_equal(adam_then_lbfgs.parameters[name], value)
+    assert "phases begin" not in dict(overview(describe_run(lbfgs)))
     apart = np.concatenate([adam.metrics["loss"], lbfgs.metrics["loss"][1:]])
     np.testing.assert_array_equal(adam_then_lbfgs.metrics["loss"], apart)
 
@@ -88,6 +91,7 @@ def test_a_run_has_one_record_in_which_steps_count_on_and_phases_meet_in_one_row
     assert list(adam_then_lbfgs.metrics["step"]) == list(range(21))
     assert begins(adam_then_lbfgs) == [(0, 0, "steps"), (12, 12, "steps")]
     assert adam_then_lbfgs.info.steps == 20
+    assert ("phases begin", "step 0, step 12") in overview(describe_run(adam_then_lbfgs))
     assert verify(adam_then_lbfgs).ok
 
 
