@@ -130,7 +130,7 @@ def test_orders_draws_and_epochs_of_phases_are_those_of_one_run_of_their_length(
 
 def test_a_phase_with_other_batches_begins_an_epoch(lab: Any) -> None:
     phases = "phases: [{schedule: {epochs: null, steps: 4}}, {schedule: {epochs: 3, batch_size: 2}}]"
-    run = lab.train(BATCHES, [phases.replace(": ", "=", 1)])
+    run = lab.train(BATCHES, [phases.replace(": ", "=", 1), "record.every=auto"])
     # 10 examples: epochs of 3 steps, of which the second is begun, then of 5.
     assert begins(run) == [(0, 0, "steps"), (4, 2, "epochs")]
     columns = run.metrics
