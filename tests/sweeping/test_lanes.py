@@ -412,7 +412,7 @@ schedule: {steps: 20}
 STOPPED = "{{epochs: 40, {batch}, stop: {{loss_below: {below}}}}}\nrecord: {{every: {every}}}"
 
 
-@pytest.mark.parametrize(("batch", "below", "every"), [("batch_size: 7", 0.3, "10"), ("order: sequential", 1, "16")])
+@pytest.mark.parametrize(("batch", "below", "every"), [("batch_size: 7", 0.3, "12"), ("order: sequential", 1, "16")])
 def test_a_lane_that_stops_between_rows_shows_its_own_last_step(batch, below, every):
     """Its examples, and no others that went on saw; the best trial's last row is that of its run."""
     schedule = STOPPED.format(batch=batch, below=below, every=every)
