@@ -41,6 +41,7 @@ FULL = RunInfo(
     settings={"optimizer.learning_rate": 0.1, "model.hidden": [16, 16]},
     plugins={"p.py": "sha256:00"},
     data={"/d.csv": "sha256:00"},
+    phases=({"begins": 0, "epoch": 0, "ended": "steps"},),
     final={"loss": "nan", "gradient": missing("unused")},
     best={"step": 1, "value": 0.5},
     diverged={"step": 3, "quantity": "loss"},
