@@ -19,7 +19,7 @@ from gdrun.plots.rendering import draw
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "images" / "gallery"
 KINDS = ("decisions", "trajectory", "fit", "loss")
-"""What shows most of a run comes first."""
+"""The first of these that fits a run is drawn."""
 SIZE = (2.6, 1.7)
 """Inches."""
 NUM_COLOURS = 32

@@ -84,6 +84,10 @@ Slurm = Annotated[
         help="Of jobs: partition, minutes, cpus, gpus, memory, array, at_once, account, setup; or a YAML file of them.",
     ),
 ]  # fmt: skip
+Wait = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", min=0, help="How long a cluster may have no worker; default: as it takes."),
+]
 Detach = Annotated[bool, typer.Option("--detach", help="Submit to SLURM and return; `gdrun watch` follows.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no table; warnings and errors only.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")]

@@ -38,10 +38,7 @@ def command(
     scheduler_file: arguments.SchedulerFile = None,
     slurm: arguments.Slurm = None,
     detach: arguments.Detach = False,
-    wait: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", min=0, help="How long a cluster may have no worker; default: as it takes."),
-    ] = None,
+    wait: arguments.Wait = None,
     failed: Annotated[bool, typer.Option("--failed", help="Train the trials of a sweep that failed, too.")] = False,
     plugins: Plugins = None,
     runs_dir: RunsDir = None,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gdrun.training.prepare import Prepared
 
 PLUGINS_VARIABLE = "GDRUN_PLUGINS"
-"""Where it is "off", no pyproject.toml is read: for checkouts that may be a stranger's."""
+"""Environment variable that keeps pyproject.toml unread where it is "off": for checkouts that may be a stranger's."""
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:\d{1,4})?")
 

@@ -58,10 +58,7 @@ def command(
     scheduler_file: arguments.SchedulerFile = None,
     slurm: arguments.Slurm = None,
     detach: arguments.Detach = False,
-    wait: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", min=0, help="How long a cluster may have no worker; default: as it takes."),
-    ] = None,
+    wait: arguments.Wait = None,
     part: Annotated[
         str | None, typer.Option(metavar="K/N", help="Train part K of N alone; `gdrun gather` joins the parts.")
     ] = None,

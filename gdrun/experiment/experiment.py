@@ -127,7 +127,7 @@ Definition = Annotated[
 
 
 PHASE_KEYS = ("define", "model", "loss", "metrics", "optimizer", "gradients", "schedule", "record")
-"""What a phase may have otherwise than the whole file."""
+"""Keys that a phase may have; the others are those of the whole file."""
 
 Phase = Annotated[dict[str, Any], PartOf(lambda: Experiment)]
 

@@ -250,7 +250,7 @@ def cut(groups: Sequence[TrialGroup], size: Callable[[TrialGroup], int]) -> list
 PIECE_OPERATIONS = 1e10
 """Floating-point operations of a piece, by estimate: some seconds of a core."""
 _LANE_STEP, _SINGLE_STEP = 1e3, 2e5
-"""What a step costs besides its arithmetic, in operations: as one of many lanes, and for itself."""
+"""Costs of a step besides its arithmetic, in operations: as one of many lanes, and for itself."""
 
 
 def piece_size(spec: SweepSpec, share: int, group: TrialGroup) -> int:

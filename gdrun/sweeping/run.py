@@ -59,7 +59,7 @@ from .trials import SweepSpec
 SLURM = "slurm"
 """The engine whose jobs `slurm.py` submits."""
 JOBS = "jobs"
-"""What run.json says of jobs."""
+"""Key of run.json about jobs."""
 
 
 def sweep(

@@ -36,7 +36,7 @@ BEST_CHECKPOINTS = "best_checkpoints"
 _STATE = "state."
 _RECORD = "record."
 _FIXED = "fixed."
-"""What a phase does not train may have been trained by one before it."""
+"""Parameters that a phase does not train are kept too: one before it may have trained them."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Position:
     compute_seconds: float
     """Of those, in compiled code."""
     phase: Prepared
-    """What is trained from there on: the run, or the phase of it."""
+    """The run that goes on there, or the phase of it."""
     phases: PhaseRecord
 
     @property

@@ -1,4 +1,4 @@
-"""What is logged to Weights & Biases, given to a stand-in with the functions that its client documents."""
+"""Logs for Weights & Biases, given to a stand-in with the functions that its client documents."""
 
 from __future__ import annotations
 

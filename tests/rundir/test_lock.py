@@ -134,11 +134,12 @@ def test_what_was_reported_before_a_real_kill_is_there_after_it(tmp_path: Path, 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run that a process of another machine is writing, whose kernel's lock is not seen here."""
+    before = time.time()
     with RunStore.create(tmp_path, "pi") as store:
         name = store.directory / HEARTBEAT
         writer = json.loads(name.read_text())
         assert writer["process"] == os.getpid()
-        assert abs(writer["time"] - time.time()) < 3600
+        assert before <= writer["time"] <= time.time()
         store.close("interrupted")
     assert not name.exists()
     info = store.directory / "run.json"
@@ -205,10 +206,13 @@ def test_a_writer_touches_its_heartbeat_until_it_lets_go(tmp_path: Path, monkeyp
     monkeypatch.setattr("gdrun.rundir.lock.BEAT_SECONDS", 0.01)
     lock = WriterLock(tmp_path)
     silence(tmp_path, 100)
-    deadline = time.monotonic() + 30
-    while time.time() - (tmp_path / HEARTBEAT).stat().st_mtime > 50 and time.monotonic() < deadline:
+    silent = (tmp_path / HEARTBEAT).stat().st_mtime_ns
+    silence(tmp_path, 200)
+    for _ in range(100_000):  # a hang alone comes to the end
+        if (tmp_path / HEARTBEAT).stat().st_mtime_ns > silent:
+            break
         time.sleep(0.01)
-    assert time.time() - (tmp_path / HEARTBEAT).stat().st_mtime < 50
+    assert (tmp_path / HEARTBEAT).stat().st_mtime_ns > silent
     lock.release()
     assert not (tmp_path / HEARTBEAT).exists()
 

@@ -76,7 +76,7 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
             for command in daemons:
                 processes.append(subprocess.Popen(command, env=everything, stdout=log, stderr=log))
                 time.sleep(0.3)
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 600  # which only a hang reaches
             asking = ["sinfo", "-h", "-t", "idle", "-o", "%D"]
             while subprocess.run(asking, env=everything, capture_output=True, check=False).stdout.strip() != b"2":
                 assert time.monotonic() < deadline, (folder / "daemons.log").read_text()[-2000:]

@@ -60,8 +60,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def until(condition: Callable[[], object], seconds: float = 120) -> None:
-    """Wait for what jobs do."""
+def until(condition: Callable[[], object], seconds: float = 900) -> None:
+    """Wait for what jobs do, so long that only a hang reaches the limit."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
