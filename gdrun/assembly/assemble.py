@@ -29,7 +29,7 @@ from gdrun.experiment.formulas import loop_formulas
 from gdrun.experiment.inputs import Datasets, Inputs
 from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_without_lanes
-from gdrun.optimizers.base import AppliesAtPoint
+from gdrun.optimizers.base import PointUpdate
 
 from .custom import operation_without_xla
 from .data import open_stream
@@ -272,7 +272,7 @@ def _try_step(
         path = experiment.model.parameter_path(error.name)
         why = NoGradientError(error.name, unconnected_reason(experiment, program.step.objective, error.name))
         raise why.at(("model", *path), key=bool(path)) from error
-    if isinstance(program.step.optimizer, AppliesAtPoint):
+    if isinstance(program.step.optimizer, PointUpdate):
         with at_config_path("optimizer"):
             program.try_update(state, setting, data, window)
     elif program.step.recorded.means:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from gdrun.engine.step import Moment
+from gdrun.optimizers.base import Update
 
 if TYPE_CHECKING:
     from .parts import Parts
@@ -30,7 +31,7 @@ def operation_without_xla(parts: Parts, optimizer: Any, metrics: Mapping[str, An
             )
         results: list[Any] = [metric(evaluation, parts.data.target) for metric in metrics.values()]
         gradients = tape.gradient(evaluation.loss, state.parameters)
-        if hasattr(optimizer, "apply"):
+        if isinstance(optimizer, Update):
             memory, rate = optimizer.initial_state(state.parameters), tf.constant(0.0, tf.float64)
             results.append(optimizer.apply(memory, gradients, state.parameters, rate))
         return [value for value in tf.nest.flatten([results, gradients, evaluation.loss]) if value is not None]

@@ -30,4 +30,4 @@ def build_optimizer(
         raw = initial[name].raw
         specs[name] = tf.TensorSpec(raw.shape, complex_dtype if raw.dtype.kind == "c" else objective.dtype)
     with at_config_path("optimizer"):
-        return section.build(Parameters(specs, objective.dtype, objective.constants, objective.ops), per_lane)
+        return section.build(Parameters(specs, objective.dtype, objective.constants, objective.ops, per_lane))

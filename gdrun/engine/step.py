@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import tensorflow as tf
 
 from gdrun.errors import ComponentError
-from gdrun.optimizers.base import AppliesAtPoint, PointUpdate, RejectsSteps, ScalesLoss, Update
+from gdrun.optimizers.base import PointUpdate, Update
 
 from .local_objective import local_objective
 from .metric_rules import Record, Watch, apply_patience, apply_plateau
@@ -149,7 +149,7 @@ class Step:
             or recorded.after
             or recorded.gradients
             or recorded.norms
-            or _loss_scale(self.optimizer) is not None
+            or self.optimizer.loss_scale_factor is not None
         )
         return not more and all(rule.metric != "loss" for rule in rules)
 
@@ -158,7 +158,7 @@ class Step:
     ) -> tuple[TrainState, Evaluation, tuple[tf.Tensor, ...], tf.Tensor]:
         """Return (the state after one update; loss and gradients at `state`; the Reason not to update there)."""
         optimizer = self._optimizer(setting)
-        scale = _loss_scale(optimizer)
+        scale = optimizer.loss_scale_factor
         evaluation, gradients = self._differentiate(state, setting, batch, moment, scale=scale)
         check_gradient = self.guard == "each" or self.check_gradient
         # Before the update: a rule that holds at these parameters ends the run at the row that is about them.
@@ -166,16 +166,16 @@ class Step:
             evaluation, gradients, moment, check_gradient=check_gradient, scale=scale
         )
         rate = self._rate(state, setting, moment)
-        if isinstance(optimizer, AppliesAtPoint):
+        if isinstance(optimizer, PointUpdate):
             norm = gradient_norm(gradients) if gradients else None
             point = local_objective(self.objective, state, setting, batch, moment, evaluation, gradients, norm)
             memory, parameters = optimizer.apply_at(state.optimizer, point, rate)
         else:
             memory, parameters = optimizer.apply(state.optimizer, gradients, state.parameters, rate)
         after = self._reason_after_update(state.parameters, parameters)
-        if isinstance(optimizer, RejectsSteps):
+        if (undecided := optimizer.is_undecided(memory)) is not None:
             # A step that was tried and rejected leaves the parameters alone, and says nothing about having arrived.
-            after = tf.where(optimizer.is_undecided(memory), int(Reason.NONE), after)
+            after = tf.where(undecided, int(Reason.NONE), after)
         blocked = reason != Reason.NONE
         new = state._replace(
             step=state.step + 1,
@@ -302,7 +302,7 @@ class Step:
         # What a parameter is looked up in, by rows, has its gradient by rows.
         return evaluation, tuple(tf.convert_to_tensor(gradient) for gradient in gradients)
 
-    def _optimizer(self, setting: Setting) -> Any:
+    def _optimizer(self, setting: Setting) -> Update | PointUpdate:
         if not setting.optimizer:
             return self.optimizer
         assert self.optimizer_with is not None
@@ -365,10 +365,6 @@ class Step:
 
     def _not_finite(self, parameters: Sequence[tf.Tensor]) -> tf.Tensor | None:
         return tf.logical_not(all_finite(parameters)) if self.rules.non_finite else None
-
-
-def _loss_scale(optimizer: Any) -> float | None:
-    return optimizer.loss_scale_factor if isinstance(optimizer, ScalesLoss) else None
 
 
 def _first(rates: tf.Tensor) -> tf.Tensor:

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 from gdrun.config.name_scopes import Use
 from gdrun.config.section import Section
@@ -29,24 +28,36 @@ if TYPE_CHECKING:
     from gdrun.schedules.sections import Schedule
 
 State: TypeAlias = "tuple[tf.Tensor, ...]"
-NO_LANES: Mapping[str, Any] = MappingProxyType({})
 
 
-class AnyUpdate(Protocol):
+class AnyUpdate:
     """An update. Nothing is kept between calls but what shapes and names imply."""
+
+    loss_scale_factor: float | None = None
+    """Factor of the loss before it is differentiated, against underflow; the update divides the gradients by it."""
 
     def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
         """Return the state before the first update, for parameters of static shapes."""
+        return ()
 
     def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters to report when training ends, such as their moving average."""
+        """Return the parameters to report when training ends: as they are, or such as their moving average."""
+        return tuple(parameters)
 
     @property
     def state_names(self) -> tuple[str, ...]:
         """One unique name a state tensor, stable between processes; known once a method above was called."""
+        return ()
+
+    def is_undecided(self, state: State) -> tf.Tensor | None:
+        """Return whether the last step was rejected and a shorter one may still lower the loss, bool ().
+
+        Parameters that stayed as they are then do not mean that the run has come to rest. None: no step is rejected.
+        """
+        return None
 
 
-class Update(AnyUpdate, Protocol):
+class Update(AnyUpdate):
     """An update by gradients."""
 
     def apply(
@@ -65,44 +76,17 @@ class Update(AnyUpdate, Protocol):
             learning_rate: scalar of any float dtype; it is cast to each parameter's dtype, so give float64 where the
                 parameters are float64.
         """
+        raise NotImplementedError
 
 
-class PointUpdate(AnyUpdate, Protocol):
+class PointUpdate(AnyUpdate):
     """An update that is given the objective around the parameters, for more than its gradient."""
 
     def apply_at(
         self, state: State, point: LocalObjective, learning_rate: tf.Tensor
     ) -> tuple[State, tuple[tf.Tensor, ...]]:
         """Return the state and the parameters after one update. `learning_rate` is a scalar of any float dtype."""
-
-
-@runtime_checkable
-class AppliesAtPoint(Protocol):
-    """Capability of a PointUpdate."""
-
-    def apply_at(
-        self, state: State, point: LocalObjective, learning_rate: tf.Tensor
-    ) -> tuple[State, tuple[tf.Tensor, ...]]:
-        """Return what `PointUpdate.apply_at` does."""
-
-
-@runtime_checkable
-class RejectsSteps(Protocol):
-    """Capability of an update that tries steps and may reject them."""
-
-    def is_undecided(self, state: State) -> tf.Tensor:
-        """Return whether the last step was rejected and a shorter one may still lower the loss, bool ().
-
-        Parameters that stayed as they are then do not mean that the run has come to rest.
-        """
-
-
-@runtime_checkable
-class ScalesLoss(Protocol):
-    """Capability of an update that divides gradients by a factor, by which the loss has to be multiplied before."""
-
-    loss_scale_factor: float | None
-    """Against underflow of small gradients; None: it is not scaled."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -168,12 +152,15 @@ class Parameters:
         dtype: real dtype of the program.
         constants: named constants of the config.
         ops: function table of formulas.
+        per_lane: settings of the optimizer that differ between lanes (`is_lane_setting`), by the last key of their
+            path, as scalar tensors; the update is then for the trace that they belong to.
     """
 
     specs: Mapping[str, tf.TensorSpec]
     dtype: tf.DType
     constants: Mapping[str, Any] = field(default_factory=dict)
     ops: Any = None
+    per_lane: Mapping[str, tf.Tensor] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -260,12 +247,9 @@ class OptimizerSection(Section):
         """True where an infinite gradient may give finite parameters, so that every update must look for it."""
         return True
 
-    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> Update | PointUpdate:
+    def build(self, parameters: Parameters) -> Update | PointUpdate:
         """Return the update of these parameters.
 
-        Args:
-            per_lane: settings that differ between lanes (`is_lane_setting`), by the last key of their path, as scalar
-                tensors; the update is then for the trace that they belong to.
         Raises:
             ComponentError: the settings or the parameters do not suit the update; located within the section.
         """

@@ -16,7 +16,7 @@ from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.failures import inside
 from gdrun.formula.parse import parse
 
-from .base import AppliesAtPoint, LocalObjective, LocatedFormula, PointUpdate, State, Update
+from .base import LocalObjective, LocatedFormula, PointUpdate, State, Update
 from .formula_update import like
 
 
@@ -43,7 +43,7 @@ class GroupUpdate:
         """Return the state and the parameters after the group's turn; `point` has its parameters alone."""
         before = tuple(point.parameters)
         with located_within(*self.within):
-            if isinstance(self.update, AppliesAtPoint):
+            if isinstance(self.update, PointUpdate):
                 memory, moved = self.update.apply_at(state, point, learning_rate)
             else:
                 memory, moved = self.update.apply(state, point.gradients, before, learning_rate)
@@ -69,7 +69,7 @@ class GroupUpdate:
         return tuple(map(select, memory, state)), tuple(map(select, moved, before))
 
 
-class CombinedUpdate:
+class CombinedUpdate(PointUpdate):
     """Updates that move each group of parameters by an update of its own.
 
     `apply_at` takes one learning rate for all groups, or one a group: a tensor (number of groups,) or a sequence of

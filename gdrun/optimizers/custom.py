@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from gdrun.config.custom import CustomSection
 from gdrun.config.plugin_calls import bound_function
 from gdrun.config.section import NonNegative
 
-from .base import NO_LANES, OptimizerSection, Parameters, Update
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from .base import OptimizerSection, Parameters, Update
 
 
 class CustomOptimizer(CustomSection, OptimizerSection):
@@ -24,7 +20,7 @@ class CustomOptimizer(CustomSection, OptimizerSection):
     learning_rate: NonNegative = 0.01
     """Step size; the schedule's factor multiplies it."""
 
-    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> Update:
+    def build(self, parameters: Parameters) -> Update:
         """Return what the plugin makes, tried once on the parameters' shapes."""
         from .custom_update import custom_update
 

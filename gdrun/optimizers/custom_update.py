@@ -55,7 +55,7 @@ def _update_of(made: Any, caller: Caller, names: tuple[str, ...]) -> Update:
     )
 
 
-class RuleUpdate:
+class RuleUpdate(Update):
     """Updates by a plugin's `Rule`: each parameter by itself, its state the values of a dict, in sorted order."""
 
     def __init__(self, rule: Rule, caller: Caller, parameter_names: Sequence[str]) -> None:
@@ -108,10 +108,6 @@ class RuleUpdate:
                 ]
                 moved.append(self._same(result[1], parameter, f"parameter '{name}'"))
         return tuple(new_state), tuple(moved)
-
-    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters as they are."""
-        return tuple(parameters)
 
     @property
     def state_names(self) -> tuple[str, ...]:

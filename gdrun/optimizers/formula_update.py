@@ -20,13 +20,13 @@ from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.failures import inside
 from gdrun.formula.nodes import Expression
 
-from .base import LocalObjective, State
+from .base import LocalObjective, PointUpdate, State
 
 PARAMETER = "parameter"
 DERIVATIVES: Mapping[str, Callable[..., tf.Tensor]] = {"curvature": curvature, "hessian": hessian, "third": third}
 
 
-class FormulaUpdate:
+class FormulaUpdate(PointUpdate):
     """The optimizer of a config's `update`; gdrun.optimizers.update_rule names what its lines may use.
 
     Its errors are LocatedFormulaErrors inside ("state", NAME) or ("update", NAME).
@@ -83,10 +83,6 @@ class FormulaUpdate:
             new_state += [after[name] for name in self._state]
             moved.append(after[PARAMETER])
         return tuple(new_state), tuple(moved)
-
-    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters as they are."""
-        return tuple(parameters)
 
     def _start(self, parameter: tf.Tensor) -> Iterator[tf.Tensor]:
         names = {**self._constants, **self._settings, PARAMETER: parameter}

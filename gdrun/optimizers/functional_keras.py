@@ -31,7 +31,7 @@ from keras.src.optimizers.base_optimizer import BaseOptimizer
 
 from gdrun.errors import ComponentError
 
-from .base import State
+from .base import State, Update
 from .hyperparameter import Hyperparameter
 
 
@@ -246,7 +246,7 @@ def functional(keras_class: type[BaseOptimizer]) -> type[FunctionalOptimizer]:
     return type(f"Functional{keras_class.__name__}", (keras_class, FunctionalOptimizer), {})
 
 
-class KerasUpdate:
+class KerasUpdate(Update):
     """Updates by a Keras optimizer's class, run on slots.
 
     Args:
@@ -279,8 +279,7 @@ class KerasUpdate:
         self._shapes: list[Any] = []
         optimizer = self._construct()
         self._counts = bool(counts or optimizer.use_ema or optimizer.gradient_accumulation_steps)
-        self.loss_scale_factor: float | None = optimizer.loss_scale_factor
-        """What the caller multiplies the loss by before it takes gradients, which `apply` divides by it; or None."""
+        self.loss_scale_factor = optimizer.loss_scale_factor
 
     @tf.autograph.experimental.do_not_convert
     def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:

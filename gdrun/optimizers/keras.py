@@ -32,7 +32,6 @@ from gdrun.errors import ComponentError, ConfigPath, Problem, ResourceError
 from gdrun.suggest import unknown
 
 from .base import (
-    NO_LANES,
     GivenNames,
     LocatedFormula,
     Moved,
@@ -53,7 +52,6 @@ from .update_rule import UpdateRule
 
 if TYPE_CHECKING:
     import numpy as np
-    import tensorflow as tf
 
 Decay = Annotated[Number, Field(ge=0, lt=1)]
 
@@ -188,7 +186,7 @@ class KerasOptimizer(OptimizerSection):
             for group in self.groups
         )
 
-    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> Update | PointUpdate:
+    def build(self, parameters: Parameters) -> Update | PointUpdate:
         """Return Keras's own update; with groups, one for each, of which those of this section vary with the lane."""
         from .combined import CombinedUpdate, GroupUpdate
 
@@ -196,21 +194,22 @@ class KerasOptimizer(OptimizerSection):
         for moved in self.moved(parameters.names):
             subset = parameters.subset(moved.indices)
             with located_within(*moved.within):
-                update = self._update(subset, per_lane) if moved.section is self else moved.section.build(subset)
+                own = moved.section is self
+                update = self._update(subset) if own else moved.section.build(replace(subset, per_lane={}))
             groups.append(GroupUpdate(moved.indices, update, moved.when, moved.project, moved.within))
         if len(groups) == 1 and groups[0].when is groups[0].project is None:
             return groups[0].update
         return CombinedUpdate(groups, parameters.names, parameters.ops)
 
-    def _update(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor]) -> Update:
+    def _update(self, parameters: Parameters) -> Update:
         from .functional_keras import KerasUpdate
 
-        assert per_lane.keys() <= self.lane_settings(), sorted(per_lane)
+        assert parameters.per_lane.keys() <= self.lane_settings(), sorted(parameters.per_lane)
         return KerasUpdate(
             self.keras_class(),
             # Without the learning rate, which the engine gives with each step (`Step._rate`).
             settings={name: value for name, value in self if name not in _NOT_KERAS},
-            per_lane=per_lane,
+            per_lane=parameters.per_lane,
             counts=self.counts,
             parameter_names=parameters.names,
         )

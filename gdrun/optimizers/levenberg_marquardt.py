@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from gdrun.derivatives import flattened, jacobian, second_along, unflattened
 
-from .base import LocalObjective, State
+from .base import LocalObjective, PointUpdate, State
 from .least_squares import factor, solve
 from .newton import check_parameters, flat_residuals
 
@@ -36,7 +36,7 @@ class DampingState(NamedTuple):
     """bool (): whether the last step was tried and rejected, and a shorter one is worth trying."""
 
 
-class LevenbergMarquardtUpdate:
+class LevenbergMarquardtUpdate(PointUpdate):
     """One trial step an update, taken or rejected:
 
         step = argmin_s |J s + r|**2 + mu |D s|**2
@@ -121,10 +121,6 @@ class LevenbergMarquardtUpdate:
     def is_undecided(self, state: State) -> tf.Tensor:
         """Return whether the last step was rejected and a shorter one may still lower the loss, bool ()."""
         return DampingState(*state).undecided
-
-    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters as they are."""
-        return tuple(parameters)
 
     def _bend(
         self,

@@ -14,7 +14,7 @@ import tensorflow as tf
 from gdrun.derivatives import flattened, unflattened, value_and_gradient
 from gdrun.errors import ComponentError
 
-from .base import LocalObjective, State
+from .base import LocalObjective, PointUpdate, State
 
 MOST_EVALUATIONS = 30
 """Evaluations of one search."""
@@ -152,7 +152,7 @@ class Direction(Protocol):
         """Return the memory after a `step`, (P,), between two gradients."""
 
 
-class LineSearchUpdate:
+class LineSearchUpdate(PointUpdate):
     """parameters + distance * direction, the distance by a line search of its own.
 
     Where no distance lowers the loss, the parameters stay as they are, and the memory begins anew: the next direction
@@ -163,7 +163,11 @@ class LineSearchUpdate:
 
     def __init__(self, method: Direction) -> None:
         self._method = method
-        self.state_names = (*method.names, "undecided", "evaluations")
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Those of the method's memory, then this update's own."""
+        return (*self._method.names, "undecided", "evaluations")
 
     def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
         """Return the state before the first step. Raises ComponentError for parameters that it is not for."""
@@ -193,10 +197,6 @@ class LineSearchUpdate:
     def is_undecided(self, state: State) -> tf.Tensor:
         """Return whether the last search failed and the steepest direction is still to be tried, bool ()."""
         return state[-2]
-
-    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters as they are."""
-        return tuple(parameters)
 
 
 def _first_distance(gradient: tf.Tensor) -> tf.Tensor:

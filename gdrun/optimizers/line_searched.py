@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from gdrun.config.section import PositiveInteger
 from gdrun.errors import Problem
 
-from .base import NO_LANES, GivenNames, OptimizerSection, OtherSections, Parameters, PointUpdate
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from .base import GivenNames, OptimizerSection, OtherSections, Parameters, PointUpdate
 
 
 class LineSearched(OptimizerSection):
@@ -51,7 +48,7 @@ class Lbfgs(LineSearched):
     memory: Annotated[PositiveInteger, Field(le=50)] = 10
     """Number of steps that it remembers."""
 
-    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> PointUpdate:
+    def build(self, parameters: Parameters) -> PointUpdate:
         from .line_search import LbfgsDirection, LineSearchUpdate
 
         return LineSearchUpdate(LbfgsDirection(self.memory))
@@ -62,7 +59,7 @@ class ConjugateGradients(LineSearched):
 
     kind: Literal["cg"]
 
-    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> PointUpdate:
+    def build(self, parameters: Parameters) -> PointUpdate:
         from .line_search import ConjugateDirection, LineSearchUpdate
 
         return LineSearchUpdate(ConjugateDirection())

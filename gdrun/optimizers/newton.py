@@ -12,21 +12,19 @@ import tensorflow as tf
 from gdrun.derivatives import flattened, hessian, jacobian, unflattened
 from gdrun.errors import ComponentError
 
-from .base import LocalObjective, State
+from .base import LocalObjective, PointUpdate, State
 from .least_squares import factor, solve
 
 MOST_PARAMETERS = 4096
 """A method that solves for all parameters at once holds a matrix of this many rows and columns."""
 
 
-class FullStepUpdate:
+class FullStepUpdate(PointUpdate):
     """parameters - learning_rate * step, for all parameters together; there is no state.
 
     Args:
         step: (point, parameters as one vector (P,)) -> step (P,).
     """
-
-    state_names: tuple[str, ...] = ()
 
     def __init__(self, step: Callable[[LocalObjective, tf.Tensor], tf.Tensor]) -> None:
         self._step = step
@@ -43,10 +41,6 @@ class FullStepUpdate:
         flat = flattened(point.parameters)
         step = self._step(point, flat)
         return (), unflattened(flat - tf.cast(learning_rate, flat.dtype) * step, point.parameters)
-
-    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters as they are."""
-        return tuple(parameters)
 
 
 def newton_step(point: LocalObjective, flat: tf.Tensor, *, damping: float = 0.0) -> tf.Tensor:

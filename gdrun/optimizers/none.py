@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from gdrun.errors import Problem
 
-from .base import NO_LANES, GivenNames, OptimizerSection, OtherSections, Parameters, State, Update
+from .base import GivenNames, OptimizerSection, OtherSections, Parameters, State, Update
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -21,7 +21,7 @@ class NoOptimizer(OptimizerSection):
 
     kind: Literal["none"]
 
-    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> Update:
+    def build(self, parameters: Parameters) -> Update:
         return NoUpdate()
 
     def problems(self, experiment: OtherSections, names: GivenNames) -> Iterator[Problem]:
@@ -38,14 +38,8 @@ class NoOptimizer(OptimizerSection):
         return frozenset(names)
 
 
-class NoUpdate:
+class NoUpdate(Update):
     """No change and no state."""
-
-    state_names: tuple[str, ...] = ()
-
-    def initial_state(self, parameters: Sequence[tf.Tensor]) -> State:
-        """Return nothing: there is no state."""
-        return ()
 
     def apply(
         self,
@@ -56,7 +50,3 @@ class NoUpdate:
     ) -> tuple[State, tuple[tf.Tensor, ...]]:
         """Return the parameters as they are."""
         return state, tuple(parameters)
-
-    def finalize(self, state: State, parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Return the parameters as they are."""
-        return tuple(parameters)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Literal
 from gdrun.config.section import NonNegative, PositiveNumber
 from gdrun.errors import Problem
 
-from .base import NO_LANES, GivenNames, OptimizerSection, OtherSections, Parameters, PointUpdate
+from .base import GivenNames, OptimizerSection, OtherSections, Parameters, PointUpdate
 from .line_searched import full_batch_problems
 from .stability_limit import StabilityLimit
 
 if TYPE_CHECKING:
     import numpy as np
-    import tensorflow as tf
 
 
 def _full_step_limit(damping: float, step: str) -> StabilityLimit | None:
@@ -39,7 +38,7 @@ class Newton(OptimizerSection):
     damping: NonNegative = 0.0
     """Added to the Hessian's diagonal."""
 
-    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> PointUpdate:
+    def build(self, parameters: Parameters) -> PointUpdate:
         from .newton import FullStepUpdate, newton_step
 
         return FullStepUpdate(partial(newton_step, damping=self.damping))
@@ -71,7 +70,7 @@ class GaussNewton(SquaresOptimizer):
     damping: NonNegative = 0.0
     """Added to the diagonal of J'J, J the Jacobian of residuals whose squares add up to the loss."""
 
-    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> PointUpdate:
+    def build(self, parameters: Parameters) -> PointUpdate:
         from .newton import FullStepUpdate, gauss_newton_step
 
         return FullStepUpdate(partial(gauss_newton_step, damping=self.damping))
@@ -93,7 +92,7 @@ class LevenbergMarquardt(SquaresOptimizer):
     """Steps are bent by the residuals' second derivative along them (geodesic acceleration), and rejected where twice
     the bent part is more than this share of the straight one; 0: straight steps only."""
 
-    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> PointUpdate:
+    def build(self, parameters: Parameters) -> PointUpdate:
         from .levenberg_marquardt import LevenbergMarquardtUpdate
 
         return LevenbergMarquardtUpdate(initial_damping=self.initial_damping, acceleration=self.acceleration)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -13,10 +13,7 @@ from gdrun.config.section import Formula, Identifier, NonNegative, Number
 from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import parse
 
-from .base import NO_LANES, GivenNames, OptimizerSection, OtherSections, Parameters, PointUpdate
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from .base import GivenNames, OptimizerSection, OtherSections, Parameters, PointUpdate
 
 RULE_NAMES = (
     "parameter",
@@ -59,12 +56,12 @@ class UpdateRule(OptimizerSection):
             )
         return self
 
-    def build(self, parameters: Parameters, per_lane: Mapping[str, tf.Tensor] = NO_LANES) -> PointUpdate:
+    def build(self, parameters: Parameters) -> PointUpdate:
         import tensorflow as tf
 
         from .formula_update import FormulaUpdate
 
-        varying = {name: tf.cast(value, parameters.dtype) for name, value in per_lane.items()}
+        varying = {name: tf.cast(value, parameters.dtype) for name, value in parameters.per_lane.items()}
         return FormulaUpdate(
             {name: parse(text) for name, text in self.update.items()},
             state={name: parse(text) for name, text in self.state.items()},
