@@ -94,7 +94,7 @@ def at_step(
     Args:
         keep: parameters that have their initial values in any case.
     """
-    from gdrun.engine.step import Moment
+    from gdrun.engine.state import Moment
     from gdrun.training.predict import trained_state
 
     built = prepared.built

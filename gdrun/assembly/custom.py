@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gdrun.engine.step import Moment
+from gdrun.engine.state import Moment
 from gdrun.optimizers.base import Update
 
 if TYPE_CHECKING:

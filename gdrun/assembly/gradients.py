@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from gdrun.config.located import at_config_path, formula_at, refuse
 from gdrun.engine.objective import Objective
-from gdrun.engine.state import Batch, Setting, TrainState
-from gdrun.engine.step import Moment
+from gdrun.engine.state import Batch, Moment, Setting, TrainState
 from gdrun.errors import ConfigError, ConfigPath, ShapeError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.evaluate import Scope

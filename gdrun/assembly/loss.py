@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from gdrun.config.located import at_config_path, formula_at
 from gdrun.engine.assess import MetricFunction
-from gdrun.engine.objective import Evaluation, LossFunction, Residuals
+from gdrun.engine.objective import Evaluation, Residuals
 from gdrun.errors import ConfigPath, ShapeError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.evaluate import Scope
-from gdrun.losses.base import LossSection
+from gdrun.losses.base import LossFunction, LossSection
 
 
 def build_loss(section: LossSection, dtype: tf.DType) -> LossFunction:

@@ -12,8 +12,7 @@ import numpy as np
 
 from gdrun.config.located import refuse
 from gdrun.engine.objective import Objective
-from gdrun.engine.state import Batch, Setting, TrainState
-from gdrun.engine.step import Moment
+from gdrun.engine.state import Batch, Moment, Setting, TrainState
 from gdrun.experiment.experiment import Experiment
 from gdrun.experiment.inputs import Datasets, Inputs, read_inputs
 from gdrun.schedules.batches import Batches

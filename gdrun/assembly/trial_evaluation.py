@@ -7,8 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from gdrun.engine.objective import Evaluation, Objective
-from gdrun.engine.state import Batch, Setting, TrainState
-from gdrun.engine.step import Moment
+from gdrun.engine.state import Batch, Moment, Setting, TrainState
 from gdrun.errors import ComponentError, ConfigError
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula.parse import parse

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import tensorflow as tf
 
 from .objective import Evaluation, Objective
-from .state import Batch, Setting, TrainState
-from .step import Moment
+from .state import Batch, Moment, Setting, TrainState
 
 MetricFunction = Callable[[Evaluation, tf.Tensor | None], tf.Tensor]
 """(evaluation over all examples, target) -> real scalar."""

@@ -14,8 +14,7 @@ import tensorflow as tf
 
 from gdrun.schedules.batches import Batches
 
-from .state import Batch, Window
-from .step import Moment
+from .state import Batch, Moment, Window
 
 
 @dataclass(frozen=True)

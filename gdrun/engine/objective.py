@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from gdrun.formula.evaluate import Scope
 from gdrun.formula.nodes import FunctionDefinition
+from gdrun.losses.base import LossFunction, ValuesByName
 from gdrun.models.base import BoundModel, ModelFunction
 from gdrun.models.transforms import transformed
+from gdrun.optimizers.base import LocalObjective
 
-from .state import Batch, Setting
-
-
-class NamedValues(Protocol):
-    """Values by name: a scope, or a dict of parameters."""
-
-    def __getitem__(self, name: str, /) -> Any: ...
-    def __contains__(self, name: object, /) -> bool: ...
-
-
-LossFunction = Callable[[Scope, Any, tf.Tensor | None], tf.Tensor]
-"""(scope, prediction, target) -> scalar."""
+from .state import Batch, Moment, Setting, TrainState
 
 
 class Evaluation(NamedTuple):
@@ -76,7 +67,7 @@ class Objective:
 
     model: ModelFunction
     loss: LossFunction
-    penalty: Callable[[NamedValues], tf.Tensor] | None
+    penalty: Callable[[ValuesByName], tf.Tensor] | None
     trainable_names: tuple[str, ...]
     fixed_names: tuple[str, ...]
     transforms: Mapping[str, str]
@@ -90,15 +81,15 @@ class Objective:
     functions: Mapping[str, FunctionDefinition] = field(default_factory=dict)
     kept: Mapping[str, KeptValue] = field(default_factory=dict)
 
+    def raw(self, parameters: Sequence[tf.Tensor], setting: Setting) -> dict[str, tf.Tensor]:
+        """Return every parameter by name, before its transform."""
+        trained = zip(self.trainable_names, parameters, strict=True)
+        return {**dict(trained), **dict(zip(self.fixed_names, setting.fixed, strict=True))}
+
     def named(self, parameters: Sequence[tf.Tensor], setting: Setting) -> dict[str, tf.Tensor]:
         """Return every parameter by name, each in its own domain (after its transform)."""
-        raw = {
-            **dict(zip(self.trainable_names, parameters, strict=True)),
-            **dict(zip(self.fixed_names, setting.fixed, strict=True)),
-        }
+        raw = self.raw(parameters, setting)
         return {name: transformed(value, self.transforms.get(name)) for name, value in raw.items()}
-
-    reported = named
 
     def evaluate(
         self,
@@ -106,15 +97,12 @@ class Objective:
         model_state: Sequence[tf.Tensor],
         setting: Setting,
         batch: Batch,
-        moment: Any,
+        moment: Moment,
         *,
         training: bool,
     ) -> Evaluation:
         """Return loss and prediction at `parameters` (before transforms) on `batch`."""
-        state = dict(zip(self.state_names, model_state, strict=True))
-        call = self.model.bind(state, inputs=tuple(batch.inputs), training=training)
-        values = {**self.named(parameters, setting), **{name: state[name] for name in self.kept}}
-        scope = self._scope(values, setting, batch, moment, call)
+        state, call, scope = self._bound(parameters, model_state, setting, batch, moment, training=training)
         prediction, loss = call(scope), scope.outputs["loss"](scope)
         following = scope.adding({"loss": loss})
         updates = {name: kept.next(following, state[name]) for name, kept in self.kept.items()} if training else {}
@@ -152,13 +140,11 @@ class Objective:
         model_state: Sequence[tf.Tensor],
         setting: Setting,
         batch: Batch,
-        moment: Any,
+        moment: Moment,
     ) -> Any:
         """Return the prediction alone, the model in inference mode: a tensor, or a dict of named outputs."""
-        state = dict(zip(self.state_names, model_state, strict=True))
-        call = self.model.bind(state, inputs=tuple(batch.inputs), training=False)
-        values = {**self.named(parameters, setting), **{name: state[name] for name in self.kept}}
-        return call(self._scope(values, setting, batch, moment, call))
+        _, call, scope = self._bound(parameters, model_state, setting, batch, moment, training=False)
+        return call(scope)
 
     def at(
         self,
@@ -168,7 +154,42 @@ class Objective:
         model_state: Sequence[tf.Tensor],
     ) -> tf.Tensor:
         """Return the loss at step 0, the model in training mode."""
-        return self.evaluate(parameters, model_state, setting, batch, _START, training=True).loss
+        return self.evaluate(parameters, model_state, setting, batch, Moment.at(0), training=True).loss
+
+    def around(
+        self,
+        state: TrainState,
+        setting: Setting,
+        batch: Batch,
+        moment: Moment,
+        evaluation: Evaluation,
+        gradients: Sequence[tf.Tensor],
+        gradient_norm: tf.Tensor | None,
+    ) -> LocalObjective:
+        """Return the objective around the state of an update whose loss and gradients are known.
+
+        Other parameters are tried on the same batch, with the same draws and the same state of the model.
+        """
+
+        def evaluate(parameters: Sequence[tf.Tensor]) -> Evaluation:
+            return self.evaluate(parameters, state.model_state, setting, batch, moment, training=True)
+
+        def residuals_at(parameters: Sequence[tf.Tensor]) -> tf.Tensor:
+            assert self.residuals is not None
+            return self.residuals(evaluate(parameters), batch.target)
+
+        return LocalObjective(
+            parameters=state.parameters,
+            loss=evaluation.loss,
+            gradients=gradients,
+            step=moment.step,
+            loss_at=lambda parameters: evaluate(parameters).loss,
+            residuals_at=None if self.residuals is None else residuals_at,
+            constants={**self.constants, **setting.constants},
+            draws=evaluation.scope.draws,
+            epoch=moment.epoch,
+            gradient_norm=gradient_norm,
+        )
 
     def probe(
         self,
@@ -185,18 +206,34 @@ class Objective:
             formulas: are evaluated beside the loss.
         """
         call = replace(self.model.bind({}, inputs=tuple(batch.inputs), training=False), functions=functions)
-        scope = self._scope(self.named(parameters, setting), setting, batch, _START, call)
+        scope = self._scope(self.named(parameters, setting), setting, batch, Moment.at(0), call)
         scope.outputs = {**weights, **scope.outputs}
         call(scope)
         for formula in (scope.outputs["loss"], *formulas):
             formula(scope)
+
+    def _bound(
+        self,
+        parameters: Sequence[tf.Tensor],
+        model_state: Sequence[tf.Tensor],
+        setting: Setting,
+        batch: Batch,
+        moment: Moment,
+        *,
+        training: bool,
+    ) -> tuple[dict[str, tf.Tensor], BoundModel, Scope]:
+        """Return the model's state by name, the model bound to it, and the scope of one evaluation."""
+        state = dict(zip(self.state_names, model_state, strict=True))
+        call = self.model.bind(state, inputs=tuple(batch.inputs), training=training)
+        values = {**self.named(parameters, setting), **{name: state[name] for name in self.kept}}
+        return state, call, self._scope(values, setting, batch, moment, call)
 
     def _scope(
         self,
         values: Mapping[str, tf.Tensor],
         setting: Setting,
         batch: Batch,
-        moment: Any,
+        moment: Moment,
         call: BoundModel,
     ) -> Scope:
         names: dict[str, Any] = {
@@ -226,11 +263,3 @@ class Objective:
             ops=self.ops,
             draws=draws,
         )
-
-
-class _Start(NamedTuple):
-    step: int = 0
-    epoch: int = 0
-
-
-_START = _Start()

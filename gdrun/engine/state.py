@@ -135,6 +135,24 @@ class Batch(NamedTuple):
         return 1 if self.target is None else int(self.target.shape[0])
 
 
+class Moment(NamedTuple):
+    """Point in time of an evaluation."""
+
+    step: tf.Tensor
+    """int64 (): updates done."""
+    epoch: tf.Tensor
+    """int64 (): epochs done."""
+    factor: tf.Tensor | None
+    """float64 (): learning-rate factor; None where there is none."""
+    starts_epoch: tf.Tensor | None
+    """bool (): whether this is an epoch's first step; None where an epoch is one step."""
+
+    @classmethod
+    def at(cls, step: Any, epoch: Any = 0) -> Moment:
+        """Return the moment of an evaluation outside the loop, after so many updates and epochs."""
+        return cls(tf.cast(step, tf.int64), tf.cast(epoch, tf.int64), None, None)
+
+
 class Window(NamedTuple):
     """Orders and factors that the steps of one chunk look up."""
 

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import tensorflow as tf
 
 from gdrun.errors import ComponentError
 from gdrun.optimizers.base import PointUpdate, Update
 
-from .local_objective import local_objective
 from .metric_rules import Record, Watch, apply_patience, apply_plateau
 from .objective import Evaluation, Objective
-from .state import Batch, Mean, Reason, Setting, TrainState
+from .state import Batch, Mean, Moment, Reason, Setting, TrainState
 
 
 class NoGradientError(ComponentError):
@@ -31,24 +30,6 @@ class NoGradientError(ComponentError):
     def __init__(self, name: str, why: str = "the tape finds no way back to it") -> None:
         super().__init__(f"parameter '{name}' gets no gradient: {why}", hint="set trainable: false, or change that")
         self.name = name
-
-
-class Moment(NamedTuple):
-    """Point in time of an evaluation."""
-
-    step: tf.Tensor
-    """int64 (): updates done."""
-    epoch: tf.Tensor
-    """int64 (): epochs done."""
-    factor: tf.Tensor | None
-    """float64 (): learning-rate factor; None where there is none."""
-    starts_epoch: tf.Tensor | None
-    """bool (): whether this is an epoch's first step; None where an epoch is one step."""
-
-    @classmethod
-    def at(cls, step: Any, epoch: Any = 0) -> Moment:
-        """Return the moment of an evaluation outside the loop, after so many updates and epochs."""
-        return cls(tf.cast(step, tf.int64), tf.cast(epoch, tf.int64), None, None)
 
 
 @dataclass(frozen=True)
@@ -168,7 +149,7 @@ class Step:
         rate = self._rate(state, setting, moment)
         if isinstance(optimizer, PointUpdate):
             norm = gradient_norm(gradients) if gradients else None
-            point = local_objective(self.objective, state, setting, batch, moment, evaluation, gradients, norm)
+            point = self.objective.around(state, setting, batch, moment, evaluation, gradients, norm)
             memory, parameters = optimizer.apply_at(state.optimizer, point, rate)
         else:
             memory, parameters = optimizer.apply(state.optimizer, gradients, state.parameters, rate)
@@ -235,7 +216,7 @@ class Step:
         means = zip(self.recorded.means, state.epoch_means, strict=True)
         record |= {name: total / weight for name, (total, weight) in means}
         if self.recorded.parameters:
-            record["parameters"] = dict(self.objective.reported(state.parameters, setting))
+            record["parameters"] = dict(self.objective.named(state.parameters, setting))
         if self.recorded.state:
             record["state"] = dict(zip(self.optimizer.state_names, state.optimizer, strict=True))
         return record

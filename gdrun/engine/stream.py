@@ -17,8 +17,7 @@ from gdrun.schedules.batches import Batches
 
 from .feed import cut
 from .objective import Objective
-from .state import Batch, Setting, TrainState
-from .step import Moment
+from .state import Batch, Moment, Setting, TrainState
 
 WINDOW_BYTES = 32 << 20
 """What a window may take; one is in use while the next is read."""

@@ -15,8 +15,7 @@ from gdrun.assembly import Built
 from gdrun.engine.drive import Report, Windows
 from gdrun.engine.lane_drive import LaneReport, picked, single
 from gdrun.engine.lanes import Lanes
-from gdrun.engine.state import Reason, TrainState
-from gdrun.engine.step import Moment
+from gdrun.engine.state import Moment, Reason, TrainState
 from gdrun.rundir.run_info import Status
 from gdrun.training.final import final_state, final_values
 from gdrun.training.outcome import Ending, ending, quantity_not_finite

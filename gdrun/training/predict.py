@@ -225,7 +225,7 @@ def gradients(prepared: Prepared, run: Run) -> dict[str, np.ndarray]:
 
 def final_moment(prepared: Prepared, run: Run) -> Any:
     """Return when the run ended, which formulas of `step` and `epoch` see."""
-    from gdrun.engine.step import Moment
+    from gdrun.engine.state import Moment
 
     step = run.info.steps or 0
     return Moment.at(step, int(prepared.built.program.feed.epoch(step)))

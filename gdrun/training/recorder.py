@@ -149,10 +149,8 @@ def _is_whole(built: Built) -> bool:
 
 def _raw_arrays(built: Built, state: TrainState) -> dict[str, np.ndarray]:
     """Return the parameters that have a transform, before it: a sigmoid that has reached 1 cannot be undone."""
-    objective = built.objective
-    values = dict(zip(objective.trainable_names, state.parameters, strict=True))
-    values |= dict(zip(objective.fixed_names, built.setting.fixed, strict=True))
-    return {name: values[name].numpy() for name in objective.transforms}
+    values = built.objective.raw(state.parameters, built.setting)
+    return {name: values[name].numpy() for name in built.objective.transforms}
 
 
 def named_arrays(built: Built, state: TrainState) -> dict[str, np.ndarray]:
