@@ -16,9 +16,10 @@ from gdrun.engine.drive import Windows
 from gdrun.engine.lanes import Lanes, in_lanes
 from gdrun.engine.loop import Program
 from gdrun.engine.state import Reason, Setting, TrainState
-from gdrun.engine.step import Recorded, Rules, Step
+from gdrun.engine.step import Recorded, Step
 from gdrun.errors import GdrunError, UsageError
 from gdrun.formula.nodes import LoopDefinition
+from gdrun.schedules.sections import Stop
 
 from .stability import configured_rate
 
@@ -169,9 +170,8 @@ _COLUMNS = ("losses", "diverged_at", "final")
 
 def _without_stop_rules(built: Built, start: TrainState | None = None) -> tuple[Step, TrainState]:
     """Return the step and the state that it begins with, where only divergence ends a run and nothing is recorded."""
-    step = replace(
-        built.step, guard="each", rules=Rules(), recorded=Recorded(parameters=False), patience=None, plateau=None
-    )
+    recorded = Recorded(parameters=False)
+    step = replace(built.step, guard="each", stop=Stop(), stop_formula=None, recorded=recorded, plateau=None)
     return step, (built.state if start is None else start)._replace(patience=(), plateau=())
 
 

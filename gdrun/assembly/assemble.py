@@ -21,7 +21,7 @@ from gdrun.engine.feed import Feed
 from gdrun.engine.loop import Compile, Program
 from gdrun.engine.objective import Objective
 from gdrun.engine.rows import Rows
-from gdrun.engine.state import Batch, Setting, TrainState
+from gdrun.engine.state import Batch, PatienceState, PlateauState, Setting, TrainState
 from gdrun.engine.step import NoGradientError, Recorded, Step
 from gdrun.errors import ConfigError
 from gdrun.experiment.experiment import Experiment
@@ -34,11 +34,10 @@ from gdrun.optimizers.base import PointUpdate
 from .custom import operation_without_xla
 from .data import open_stream
 from .engine import Engine, choose_engine
-from .initial import initial_patience, initial_plateau
 from .loss import build_metrics, scalar_formula, tensor_formula
 from .optimizer import build_optimizer
 from .parts import Parts, build_parts, released
-from .schedule import build_factor, build_patience, build_plateau, build_rules, check_conditions
+from .schedule import build_factor, check_conditions
 from .unconnected import unconnected_reason
 
 FEW_NUMBERS = 10
@@ -181,7 +180,6 @@ def assemble(
             ("checkpoint", "every_steps"),
             f"give a multiple of it: every_steps: {per_epoch}",
         )
-    patience, plateau = build_patience(experiment.schedule), build_plateau(experiment.schedule)
     engine = choose_engine(parts, partial(operation_without_xla, parts, optimizer, metrics), total_steps=steps)
     small = _size(state.parameters) <= _SMALL_STATE
     warnings = (*engine.warnings, *parts.warnings, *experiment.optimizer.warnings(experiment.precision))
@@ -190,14 +188,14 @@ def assemble(
         objective,
         optimizer,
         optimizer_with=partial(build_optimizer, experiment.optimizer, objective),
-        rules=build_rules(experiment.schedule.stop, _stop_formula(experiment)),
+        stop=experiment.schedule.stop,
+        stop_formula=_stop_formula(experiment),
         recorded=_recorded(experiment, state),
         # In a graph every operation costs a microsecond, and in XLA a large state's selects cost time.
         guard="each" if engine.compile == "xla" and small else "late",
         # A loop on the host takes the last record of a chunk from an update, too.
         check_gradient=experiment.optimizer.hides_gradients or engine.host_loop,
-        patience=patience,
-        plateau=plateau,
+        plateau=experiment.schedule.plateau,
         requires_gradients=requires_gradients,
     )
     state = start(step, state._replace(step=tf.constant(begin.step, tf.int64)), steps_per_epoch=per_epoch)
@@ -208,7 +206,7 @@ def assemble(
         per_epoch,
         extra=tuple(row.step for row in experiment.expect.trace if row.step <= steps),
         assess=bool(assess.names),
-        every_epoch=patience is not None or plateau is not None,
+        every_epoch=bool(list(experiment.schedule.watches())),
         first_step=begin.step,
     )
     feed = Feed(batches, factor is not None, stream is not None, *begin)
@@ -301,14 +299,16 @@ def start(step: Step, state: TrainState, *, steps_per_epoch: int) -> TrainState:
     """Return `state` with the initial memory of the optimizer and the rules of `step`."""
     with at_config_path("optimizer"):
         optimizer_state = tuple(step.optimizer.initial_state(state.parameters))
-    patience, plateau = step.patience, step.plateau
     mean = (tf.zeros([], tf.float64), tf.zeros([], tf.float64))
+    none, best = tf.constant(0, tf.int64), tf.constant(float("inf"), tf.float64)
+    patience = step.stop.patience
+    kept = (state.parameters, state.model_state) if patience is not None and patience.restore_best else ((), ())
     return state._replace(
         optimizer=optimizer_state,
         epoch_loss=mean if steps_per_epoch > 1 else (),
         epoch_means=(mean,) * len(step.recorded.means),
-        patience=initial_patience(patience is not None, bool(patience and patience.restore_best), state),
-        plateau=initial_plateau(plateau is not None),
+        patience=PatienceState(best, none, none, *kept) if patience is not None else (),
+        plateau=PlateauState(tf.constant(1.0, tf.float64), best, none, none) if step.plateau is not None else (),
     )
 
 

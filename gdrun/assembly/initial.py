@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from gdrun.config.located import refuse
 from gdrun.engine.objective import Objective
-from gdrun.engine.state import PatienceState, PlateauState, Reason, Setting, TrainState
+from gdrun.engine.state import Reason, Setting, TrainState
 from gdrun.experiment.experiment import Experiment
 from gdrun.models.initial import Initial
 
@@ -65,28 +65,3 @@ def initial_state(
     )
     of_model = (tf.constant(value) for value in {**objective.model.state, **objective.model.started}.values())
     return state._replace(model_state=(*of_model, *objective.start_kept(parameters, setting))), setting
-
-
-def initial_patience(has_rule: bool, restores: bool, state: TrainState) -> PatienceState | tuple[()]:
-    """Return the memory of a patience rule before its first check; empty without one."""
-    if not has_rule:
-        return ()
-    return PatienceState(
-        best=tf.constant(float("inf"), tf.float64),
-        wait=tf.constant(0, tf.int64),
-        best_step=tf.constant(0, tf.int64),
-        parameters=state.parameters if restores else (),
-        model_state=state.model_state if restores else (),
-    )
-
-
-def initial_plateau(has_factor: bool) -> PlateauState | tuple[()]:
-    """Return the memory of a plateau factor before its first check; empty without one."""
-    if not has_factor:
-        return ()
-    return PlateauState(
-        factor=tf.constant(1.0, tf.float64),
-        best=tf.constant(float("inf"), tf.float64),
-        wait=tf.constant(0, tf.int64),
-        cooldown=tf.constant(0, tf.int64),
-    )

@@ -1,25 +1,21 @@
-"""Batches, factors and stopping rules of `schedule:`."""
+"""Batches and factors of `schedule:`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
 from gdrun.config.located import at_config_path, refuse
-from gdrun.engine.metric_rules import Watch
-from gdrun.engine.step import Rules
 from gdrun.experiment.experiment import Experiment
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import parse
 from gdrun.formula.table import TABLE
-from gdrun.metric_names import higher_is_better
 from gdrun.optimizers.base import OptimizerSection
 from gdrun.random_streams import RandomSource
 from gdrun.schedules.batches import Batches
-from gdrun.schedules.sections import Schedule, Stop
+from gdrun.schedules.sections import Schedule
 
 FactorFunction = Callable[[np.ndarray], np.ndarray]
 _MOST_STEPS = 1_000_000
@@ -73,40 +69,3 @@ def check_conditions(
         if total_steps <= _MOST_STEPS and not np.any(value):
             hint = f"step goes from 0 to {total_steps - 1}; frozen: true leaves the parameters as they are"
             raise refuse("this is true at no step of the run", path, hint)
-
-
-def build_rules(stop: Stop, formula: Callable[[Any], Any] | None) -> Rules:
-    """Return the rules that are tried after every update."""
-    return Rules(
-        loss_below=stop.loss_below,
-        gradient_norm_below=stop.gradient_norm_below,
-        parameter_change_below=stop.parameter_change_below,
-        parameters_unchanged=stop.parameters_unchanged,
-        formula=formula,
-        non_finite=stop.non_finite,
-    )
-
-
-def build_patience(schedule: Schedule) -> Watch | None:
-    """Return the patience rule, if there is one."""
-    rule = schedule.stop.patience
-    if rule is None:
-        return None
-    higher = higher_is_better(rule.metric) if rule.mode == "auto" else rule.mode == "max"
-    return Watch(rule.metric, higher, rule.min_delta, rule.epochs, restore_best=rule.restore_best)
-
-
-def build_plateau(schedule: Schedule) -> Watch | None:
-    """Return the plateau factor as a rule, if there is one."""
-    section = schedule.plateau
-    if section is None:
-        return None
-    return Watch(
-        section.metric,
-        higher_is_better(section.metric),
-        section.min_delta,
-        section.patience,
-        factor=section.factor,
-        cooldown=section.cooldown,
-        floor=section.floor,
-    )

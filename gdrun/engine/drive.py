@@ -247,7 +247,7 @@ def _settle(
     if program.step.guard == "each":
         return after, records
     reason, stop = Reason(int(after.reason)), int(after.step)
-    finite = not program.step.rules.non_finite or bool(all_finite(after.parameters))
+    finite = not program.step.stop.non_finite or bool(all_finite(after.parameters))
     if finite and reason in (Reason.NONE, Reason.PARAMETER_CHANGE_BELOW, Reason.PARAMETERS_UNCHANGED, Reason.PATIENCE):
         return after, records
 
@@ -260,7 +260,7 @@ def _settle(
 
     judged = reason not in (Reason.NONE, Reason.PARAMETER_CHANGE_BELOW, Reason.PARAMETERS_UNCHANGED, Reason.PATIENCE)
     good = stop - 1 if judged else stop
-    if program.step.rules.non_finite and not bool(all_finite(replay(good)[0].parameters)):
+    if program.step.stop.non_finite and not bool(all_finite(replay(good)[0].parameters)):
         reason, low, high = Reason.PARAMETERS_NOT_FINITE, int(before.step), good
         while high - low > 1:
             middle = (low + high) // 2

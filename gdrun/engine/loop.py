@@ -369,7 +369,7 @@ class Program:
             blank = self.assess.blank(self._lanes.count if self._lanes else None)
             record |= tf.cond(assesses, lambda: whole(state, setting, data, window.order), lambda: blank)
         is_epoch_end = tf.logical_and(step > self.feed.first_step, self.feed.position(step) == 0)
-        if self.step.patience is not None or self.step.plateau is not None:
+        if self.step.stop.patience is not None or self.step.plateau is not None:
             finish = self._map(lambda state, record: self.step.end_epoch(state, record, is_epoch_end))
             state = finish(state, record)
         if self.step.plateau is not None and not joint:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
+
+from gdrun.schedules.factors import PlateauFactor
+from gdrun.schedules.sections import Patience
 
 from .state import PatienceState, PlateauState, Reason, TrainState
 
@@ -13,28 +15,12 @@ Record = dict[str, Any]
 """What a row holds, by name: tensors, or dicts of them."""
 
 
-@dataclass(frozen=True)
-class Watch:
-    """A rule on a metric, applied once an epoch."""
-
-    metric: str
-    higher_is_better: bool
-    min_delta: float
-    epochs: int
-    """Epochs without improvement that it allows."""
-    restore_best: bool = False
-    factor: float = 0.1
-    """Plateau only: multiplies the rate."""
-    cooldown: int = 0
-    floor: float = 0.0
-
-
-def _watched(watch: Watch, record: Record) -> tf.Tensor:
+def _watched(watch: Patience | PlateauFactor, record: Record) -> tf.Tensor:
     value = tf.cast(record[watch.metric], tf.float64)
     return -value if watch.higher_is_better else value
 
 
-def apply_patience(watch: Watch, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
+def apply_patience(watch: Patience, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
     """Return the state after a patience rule at a `record`; the semantics of Keras's EarlyStopping."""
     old = state.patience
     assert isinstance(old, PatienceState)
@@ -59,7 +45,7 @@ def apply_patience(watch: Watch, state: TrainState, record: Record, is_epoch_end
     )
 
 
-def apply_plateau(watch: Watch, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
+def apply_plateau(watch: PlateauFactor, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
     """Return the state after a plateau factor at a `record`, in the order of Keras's ReduceLROnPlateau."""
     old = state.plateau
     assert isinstance(old, PlateauState)
@@ -70,7 +56,7 @@ def apply_plateau(watch: Watch, state: TrainState, record: Record, is_epoch_end:
     better = value < old.best - watch.min_delta
     idle = tf.logical_and(tf.logical_not(better), cooldown == 0)
     wait = tf.where(better, tf.zeros_like(wait), tf.where(idle, wait + 1, wait))
-    lowers = tf.logical_and(idle, wait >= watch.epochs)
+    lowers = tf.logical_and(idle, wait >= watch.patience)
     new = PlateauState(
         factor=tf.where(lowers, tf.maximum(old.factor * watch.factor, watch.floor), old.factor),
         best=tf.where(better, value, old.best),

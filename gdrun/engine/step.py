@@ -18,8 +18,10 @@ import tensorflow as tf
 
 from gdrun.errors import ComponentError
 from gdrun.optimizers.base import PointUpdate, Update
+from gdrun.schedules.factors import PlateauFactor
+from gdrun.schedules.sections import Stop
 
-from .metric_rules import Record, Watch, apply_patience, apply_plateau
+from .metric_rules import Record, apply_patience, apply_plateau
 from .objective import Evaluation, Objective
 from .state import Batch, Mean, Moment, Reason, Setting, TrainState
 
@@ -30,19 +32,6 @@ class NoGradientError(ComponentError):
     def __init__(self, name: str, why: str = "the tape finds no way back to it") -> None:
         super().__init__(f"parameter '{name}' gets no gradient: {why}", hint="set trainable: false, or change that")
         self.name = name
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Stop rules. See gdrun.schedules.sections.Stop."""
-
-    loss_below: float | None = None
-    gradient_norm_below: float | None = None
-    parameter_change_below: float | None = None
-    parameters_unchanged: bool = False
-    formula: Callable[..., tf.Tensor] | None = None
-    """(scope) -> bool ()."""
-    non_finite: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,14 +72,15 @@ class Step:
     Args:
         objective: parameters and batch -> loss.
         optimizer: gradients, or the point they belong to, -> parameters.
-        rules: when to stop.
+        stop: the rules that end the run; patience is applied once an epoch, as plateau is.
+        stop_formula: the one of `stop`, (scope) -> bool ().
         recorded: what rows hold.
         guard: "each" keeps the last finite state by a select in every update; "late" keeps whatever came out
             and only remembers that something did, for states so large that the select costs time: `loop` then goes
             back. With lanes the guard is "each".
         check_gradient: check for gradients that are not finite in every update. Where they always show in the next
             parameters ("late" only), that is a pass over all of them for nothing.
-        patience, plateau: rules that are applied once an epoch.
+        plateau: the factor of the learning rate, where it follows a metric.
         requires_gradients: refuse a parameter without a gradient; else its gradient is 0.
         optimizer_with: settings of the optimizer that differ between lanes, by name -> the optimizer that has them;
             for the trace that the tensors belong to.
@@ -98,12 +88,12 @@ class Step:
 
     objective: Objective
     optimizer: Update | PointUpdate
-    rules: Rules = Rules()
+    stop: Stop = field(default_factory=Stop)
+    stop_formula: Callable[..., tf.Tensor] | None = None
     recorded: Recorded = Recorded()
     guard: Guard = "each"
     check_gradient: bool = True
-    patience: Watch | None = None
-    plateau: Watch | None = None
+    plateau: PlateauFactor | None = None
     requires_gradients: bool = True
     optimizer_with: Callable[[Mapping[str, tf.Tensor]], Update | PointUpdate] | None = None
 
@@ -124,7 +114,7 @@ class Step:
     @property
     def update_evaluates_rows(self) -> bool:
         """True where an update evaluates all that a row needs of an evaluation, and no rule needs it before."""
-        recorded, rules = self.recorded, [rule for rule in (self.patience, self.plateau) if rule is not None]
+        recorded, rules = self.recorded, [rule for rule in (self.stop.patience, self.plateau) if rule is not None]
         more = (
             recorded.formulas
             or recorded.after
@@ -256,8 +246,8 @@ class Step:
 
     def end_epoch(self, state: TrainState, record: Record, is_epoch_end: tf.Tensor) -> TrainState:
         """Return the state after the rules that are applied once an epoch, to `record`."""
-        if self.patience is not None:
-            state = apply_patience(self.patience, state, record, is_epoch_end)
+        if self.stop.patience is not None:
+            state = apply_patience(self.stop.patience, state, record, is_epoch_end)
         if self.plateau is not None:
             state = apply_plateau(self.plateau, state, record, is_epoch_end)
         return state
@@ -311,21 +301,21 @@ class Step:
         scale: float | None = None,
     ) -> tf.Tensor:
         """Return the Reason not to make the update that comes next; of several the most serious."""
-        rules, loss = self.rules, evaluation.loss
+        stop, loss = self.stop, evaluation.loss
         reason = tf.constant(Reason.NONE, tf.int32)
         norm: tf.Tensor = None
-        if rules.gradient_norm_below is not None or rules.formula is not None:
+        if stop.gradient_norm_below is not None or self.stop_formula is not None:
             norm = gradient_norm(gradients) if gradients else tf.zeros_like(loss)
             norm = norm if scale is None else norm / scale
-        if rules.formula is not None:
+        if self.stop_formula is not None:
             scope = evaluation.scope.adding({"loss": loss, "gradient_norm": norm})
-            reason = tf.where(rules.formula(scope), int(Reason.FORMULA), reason)
-        if rules.gradient_norm_below is not None:
-            below = norm < tf.cast(rules.gradient_norm_below, norm.dtype)
+            reason = tf.where(self.stop_formula(scope), int(Reason.FORMULA), reason)
+        if stop.gradient_norm_below is not None:
+            below = norm < tf.cast(stop.gradient_norm_below, norm.dtype)
             reason = tf.where(below, int(Reason.GRADIENT_NORM_BELOW), reason)
-        if rules.loss_below is not None:
-            reason = tf.where(loss < tf.cast(rules.loss_below, loss.dtype), int(Reason.LOSS_BELOW), reason)
-        if rules.non_finite:
+        if stop.loss_below is not None:
+            reason = tf.where(loss < tf.cast(stop.loss_below, loss.dtype), int(Reason.LOSS_BELOW), reason)
+        if stop.non_finite:
             if check_gradient:
                 reason = tf.where(all_finite(gradients), reason, int(Reason.GRADIENT_NOT_FINITE))
             reason = tf.where(all_finite([loss]), reason, int(Reason.LOSS_NOT_FINITE))
@@ -334,18 +324,18 @@ class Step:
     def _reason_after_update(self, old: Sequence[tf.Tensor], new: Sequence[tf.Tensor]) -> tf.Tensor:
         """Return the Reason to stop after an update has been made."""
         reason = tf.constant(Reason.NONE, tf.int32)
-        if self.rules.parameter_change_below is not None:
+        if self.stop.parameter_change_below is not None:
             changes = [tf.reduce_max(tf.abs(b - a)) for a, b in zip(old, new, strict=True) if a.shape.num_elements()]
-            bound = tf.cast(self.rules.parameter_change_below, changes[0].dtype)
+            bound = tf.cast(self.stop.parameter_change_below, changes[0].dtype)
             still = tf.reduce_all(tf.stack([change < bound for change in changes]))
             reason = tf.where(still, int(Reason.PARAMETER_CHANGE_BELOW), reason)
-        if self.rules.parameters_unchanged:
+        if self.stop.parameters_unchanged:
             same = tf.reduce_all(tf.stack([tf.reduce_all(a == b) for a, b in zip(old, new, strict=True)]))
             reason = tf.where(same, int(Reason.PARAMETERS_UNCHANGED), reason)
         return reason
 
     def _not_finite(self, parameters: Sequence[tf.Tensor]) -> tf.Tensor | None:
-        return tf.logical_not(all_finite(parameters)) if self.rules.non_finite else None
+        return tf.logical_not(all_finite(parameters)) if self.stop.non_finite else None
 
 
 def _first(rates: tf.Tensor) -> tf.Tensor:

@@ -36,6 +36,7 @@ from gdrun.errors import ComponentError
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import parse
+from gdrun.metric_names import higher_is_better
 
 Unit = Literal["step", "epoch"]
 
@@ -292,6 +293,11 @@ class PlateauFactor(FactorSection):
     """Epochs to wait after lowering."""
     floor: NonNegative = 0.0
     """Smallest factor."""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """True where the metric should rise."""
+        return higher_is_better(self.metric)
 
     def build(self, constants: Mapping[str, np.ndarray]) -> None:
         return None

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import Count, Formula, NonNegative, Number, PositiveInteger, PositiveNumber, Section
 from gdrun.errors import ConfigPath
+from gdrun.metric_names import higher_is_better
 
 from .factors import LearningRateFactor, PlateauFactor
 
@@ -25,6 +26,11 @@ class Patience(Section):
     """Smallest change that counts as an improvement."""
     restore_best: bool = False
     """End with the parameters of the best epoch."""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """True where the metric should rise."""
+        return higher_is_better(self.metric) if self.mode == "auto" else self.mode == "max"
 
 
 class Stop(Section):

@@ -14,7 +14,7 @@ from gdrun.engine.step import Step
 def best_memory(step: Step, state: TrainState) -> PatienceState | None:
     """Return the memory of the best parameters, where patience restores them; they are there once `best` is finite."""
     memory = state.patience
-    restores = step.patience is not None and step.patience.restore_best
+    restores = step.stop.patience is not None and step.stop.patience.restore_best
     return memory if restores and isinstance(memory, PatienceState) else None
 
 

@@ -119,7 +119,7 @@ def _why(prepared: Prepared, report: Report, end: Ending, best: dict[str, Any], 
     if not report.reason.diverged:
         return f"the {quantity} was not finite at the end, step {step}; schedule.stop.non_finite is false"
     rate = human_number(float(report.records["learning_rate"][-1]))
-    watch = prepared.built.step.patience
+    watch = prepared.built.step.stop.patience
     kept = f"step {best['step']}, the best," if best and watch and watch.restore_best else f"step {step}"
     seen = {
         "loss": f"the loss became {float(report.records['loss'][-1])} at step {step}",
@@ -203,7 +203,7 @@ def _why_stopped(prepared: Prepared, report: Report) -> str:
 
 
 def _best(prepared: Prepared, report: Report) -> dict[str, Any]:
-    watch = prepared.built.step.patience
+    watch = prepared.built.step.stop.patience
     if watch is None or not report.state.patience:
         return {}
     value = float(report.state.patience.best)

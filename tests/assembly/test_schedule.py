@@ -39,14 +39,14 @@ def test_every_factor_of_the_config_is_here():
 
 @pytest.mark.parametrize("kind", FACTORS)
 def test_a_factor_has_the_settings_of_the_config_and_the_schedules_length(tensorflow, lab, kind):
-    from gdrun.assembly.schedule import build_factor, build_plateau
+    from gdrun.assembly.schedule import build_factor
 
     settings, expected = FACTORS[kind]
     schedule = lab.load(TEXT, [f"schedule.learning_rate_factor={{kind: {kind}, {settings}}}"]).experiment.schedule
     factor = build_factor(schedule, {"c": np.asarray(3.0)}, steps_per_epoch=2, total_steps=8)
     if expected is None:
         assert factor is None
-        assert build_plateau(schedule).epochs == 1
+        assert schedule.plateau.patience == 1
     else:
         np.testing.assert_allclose(factor(np.arange(8)), [factor(np.asarray([step]))[0] for step in range(8)])
         np.testing.assert_allclose(factor(np.arange(8))[3], expected, rtol=1e-14)
@@ -87,10 +87,6 @@ def test_a_small_batch_is_shuffled_unless_the_order_is_given(lab):
         ("validation_loss", "max", True),
     ],
 )
-def test_patience_knows_which_way_is_better(tensorflow, lab, metric, mode, higher):
-    from gdrun.assembly.schedule import build_patience
-
+def test_patience_knows_which_way_is_better(lab, metric, mode, higher):
     stop = f"schedule.stop.patience={{epochs: 3, metric: {metric}, mode: {mode}, min_delta: 0.5}}"
-    schedule = lab.load(TEXT, [stop]).experiment.schedule
-    watch = build_patience(schedule)
-    assert (watch.metric, watch.higher_is_better, watch.epochs, watch.min_delta) == (metric, higher, 3, 0.5)
+    assert lab.load(TEXT, [stop]).experiment.schedule.stop.patience.higher_is_better == higher

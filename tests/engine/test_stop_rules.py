@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gdrun.engine.metric_rules import Watch
 from gdrun.engine.state import PatienceState, PlateauState, Reason, TrainState
 from gdrun.engine.step import Step
+from gdrun.schedules.factors import PlateauFactor
+from gdrun.schedules.sections import Patience, Stop
 
 # Keras's own, for NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -102,11 +103,11 @@ def test_gradient_norm_below_means_the_gradient_of_the_loss_that_was_not_scaled(
 # Patience and plateau: Keras's callbacks, given the same values.
 
 
-def looks(step, state, values):
+def looks(step, state, values, metric="m"):
     """Look at each value as the end of an epoch; yield the state after it."""
     for epoch, value in enumerate(values):
         state = state._replace(step=tf.constant(epoch + 1, tf.int64), parameters=(tf.constant(float(epoch)),))
-        state = step.end_epoch(state, {"m": tf.constant(value, tf.float64)}, tf.constant(True))
+        state = step.end_epoch(state, {metric: tf.constant(value, tf.float64)}, tf.constant(True))
         yield state
 
 
@@ -151,7 +152,8 @@ class Recorder:
 @pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize(("patience", "min_delta"), [(1, 0.0), (3, 0.0), (4, 0.5)])
 def test_patience_is_that_of_keras_early_stopping(tensorflow, mode, patience, min_delta):
-    step = Step(None, None, patience=Watch("m", mode == "max", min_delta, patience, restore_best=True))
+    rule = Patience(epochs=patience, metric="m", mode=mode, min_delta=min_delta, restore_best=True)
+    step = Step(None, None, stop=Stop(patience=rule))
     for values in sequences():
         callback = keras.callbacks.EarlyStopping(
             "m", min_delta=min_delta, patience=patience, mode=mode, restore_best_weights=True
@@ -173,10 +175,13 @@ def test_patience_is_that_of_keras_early_stopping(tensorflow, mode, patience, mi
             assert float(state.patience.best) * (-1 if mode == "max" else 1) == values[model.weights]
 
 
-@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize(("metric", "mode"), [("mse", "min"), ("accuracy", "max")])
 @pytest.mark.parametrize(("patience", "min_delta", "cooldown", "floor"), [(1, 0.0, 0, 0.0), (2, 0.5, 2, 0.125)])
-def test_a_plateau_is_that_of_keras_reduce_lr_on_plateau(tensorflow, mode, patience, min_delta, cooldown, floor):
-    watch = Watch("m", mode == "max", min_delta, patience, factor=0.5, cooldown=cooldown, floor=floor)
+def test_a_plateau_is_that_of_keras_reduce_lr_on_plateau(
+    tensorflow, metric, mode, patience, min_delta, cooldown, floor
+):
+    settings = {"patience": patience, "min_delta": min_delta, "cooldown": cooldown, "floor": floor}
+    factor = PlateauFactor(kind="plateau", metric=metric, factor=0.5, **settings)
     for values in sequences():
         callback = keras.callbacks.ReduceLROnPlateau(
             "m", factor=0.5, patience=patience, mode=mode, min_delta=min_delta, cooldown=cooldown, min_lr=floor
@@ -185,7 +190,7 @@ def test_a_plateau_is_that_of_keras_reduce_lr_on_plateau(tensorflow, mode, patie
         callback.set_model(model)
         callback.on_train_begin()
         memory = PlateauState(float64(1.0), float64(math.inf), integer(0), integer(0))
-        for epoch, state in enumerate(looks(Step(None, None, plateau=watch), start(plateau=memory), values)):
+        for epoch, state in enumerate(looks(Step(None, None, plateau=factor), start(plateau=memory), values, metric)):
             callback.on_epoch_end(epoch, {"m": values[epoch]})
             assert float(state.plateau.factor) == float(model.optimizer.learning_rate)
 
@@ -195,7 +200,9 @@ def test_between_ends_of_epochs_and_after_the_end_no_rule_looks(tensorflow, rule
     memory = PatienceState(float64(1.0), integer(0), integer(0), (), ())
     if rule == "plateau":
         memory = PlateauState(float64(1.0), float64(1.0), integer(0), integer(0))
-    step = Step(None, None, **{rule: Watch("m", False, 0.0, 1)})
+    patience = Patience(epochs=1, metric="m") if rule == "patience" else None
+    plateau = PlateauFactor(kind="plateau", patience=1, metric="m") if rule == "plateau" else None
+    step = Step(None, None, stop=Stop(patience=patience), plateau=plateau)
     for reason, is_epoch_end in ((0, False), (1, True)):
         state = start(step=integer(3), reason=tf.constant(reason), **{rule: memory})
         after = step.end_epoch(state, {"m": float64(5.0)}, tf.constant(is_epoch_end))
