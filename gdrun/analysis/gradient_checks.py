@@ -126,8 +126,8 @@ class _GradientChecker:
         self.names = built.objective.trainable_names
         self.start = [np.asarray(value, np.float64) for value in at.parameters]
         feed, window = built.program.feed, built.windows.at(0)
-        first = tf.constant(0, tf.int64)
-        remainder = feed.steps_per_epoch == 1 and bool(feed.remainder_size)
+        first = feed.moment(window, tf.constant(0, tf.int64))
+        remainder = feed.epochs.length == 1 and bool(feed.remainder_size)
         self.batch = feed.batch(built.data, window.order, window, first, remainder=remainder)
         self._at = at
         self._loss = tf.function(lambda parameters: self._evaluate(parameters, built.data).loss, autograph=False)

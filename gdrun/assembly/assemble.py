@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +17,7 @@ import tensorflow as tf
 from gdrun.config.located import at_config_path, refuse
 from gdrun.engine.assess import Assess
 from gdrun.engine.drive import Windows
+from gdrun.engine.epochs import Begin
 from gdrun.engine.feed import Feed
 from gdrun.engine.loop import Compile, Program
 from gdrun.engine.objective import Objective
@@ -52,13 +53,6 @@ _LANE_ARITHMETIC = 150_000
 long enough for its overhead not to count, and products that differ between lanes are slower than those of one."""
 
 
-class Begin(NamedTuple):
-    """Beginning of a run or of a phase of it."""
-
-    step: int = 0
-    epoch: int = 0
-
-
 @dataclass(frozen=True)
 class Built:
     """An experiment, ready to run."""
@@ -87,21 +81,16 @@ class Built:
     @property
     def steps_per_epoch(self) -> int:
         """Number of updates in an epoch."""
-        return self.rows.steps_per_epoch
+        return self.rows.epochs.length
 
     @property
     def begin(self) -> Begin:
         """Step and epoch that it begins with."""
-        feed = self.program.feed
-        return Begin(feed.first_step, feed.first_epoch)
-
-    def epochs(self, step: int) -> float:
-        """Return how many epochs are begun at `step`, fractions included."""
-        return self.begin.epoch + (step - self.begin.step) / self.steps_per_epoch
+        return self.rows.epochs.begin
 
     def end_at(self, step: int) -> Begin:
         """Return the beginning of a phase that follows where this one ends at `step`: with an epoch of its own."""
-        return Begin(step, math.ceil(self.epochs(step)))
+        return Begin(step, math.ceil(self.rows.epochs.done(step)))
 
     @property
     def compile(self) -> Compile:
@@ -127,7 +116,7 @@ def build(
     max_steps: int | None = None,
     inputs: Inputs | None = None,
     requires_gradients: bool = True,
-    begin: Begin = Begin(),  # noqa: B008 (a tuple)
+    begin: Begin = Begin(),
 ) -> Built:
     """Build an experiment and try its first step.
 
@@ -150,7 +139,7 @@ def assemble(
     *,
     max_steps: int | None = None,
     requires_gradients: bool = True,
-    begin: Begin = Begin(),  # noqa: B008 (a tuple)
+    begin: Begin = Begin(),
 ) -> Built:
     """Build the program of the parts that `build_parts` returned, and try its first step. See `build`."""
     experiment, constants, datasets, objective = parts.experiment, parts.constants, parts.datasets, parts.objective
@@ -199,17 +188,16 @@ def assemble(
         requires_gradients=requires_gradients,
     )
     state = start(step, state._replace(step=tf.constant(begin.step, tf.int64)), steps_per_epoch=per_epoch)
+    feed = Feed(batches, factor is not None, stream is not None, begin)
     every: Any = experiment.record.every
     rows = Rows(
         every,
         steps,
-        per_epoch,
+        feed.epochs,
         extra=tuple(row.step for row in experiment.expect.trace if row.step <= steps),
         assess=bool(assess.names),
         every_epoch=bool(list(experiment.schedule.watches())),
-        first_step=begin.step,
     )
-    feed = Feed(batches, factor is not None, stream is not None, *begin)
     cheap = _size(state.parameters) * feed.examples_per_step <= _CHEAP_EVALUATION
     windows = Windows(feed, factor, steps, stream)
     data = windows.examples(begin.step, data)
@@ -225,7 +213,7 @@ def assemble(
     everything = replace(assess, loss=True)
     # Mistakes that only a whole data set or a metric shows are raised here and not at the end of an epoch.
     assessed = everything if stream is None else assess
-    whole = bool(assess.names) or not (batches is None or batches.full_batch)
+    whole = bool(assess.names) or not feed.full_batch
     began = time.perf_counter()
     _try_step(program, experiment, state, setting, data, windows, assessed if whole else None)
     seconds = time.perf_counter() - began
@@ -276,9 +264,9 @@ def _try_step(
     elif program.step.recorded.means:
         program.try_update(state, setting, data, window)
     if assess is not None:
-        batches = program.feed.batches
-        with _about_all_examples(None if batches is None or batches.full_batch else batches.num_examples):
-            assess(state, setting, data, program.feed.moment(window, state.step))
+        feed = program.feed
+        with _about_all_examples(None if feed.full_batch or feed.batches is None else feed.batches.num_examples):
+            assess(state, setting, data, feed.moment(window, state.step))
 
 
 @contextmanager

@@ -70,9 +70,8 @@ class Windows:
     _order: tuple[int, tf.Tensor] | None = field(default=None)
 
     def __post_init__(self) -> None:
-        per_epoch = self.feed.steps_per_epoch
         examples = self.feed.batches.examples_per_epoch if self.feed.batches is not None else 1
-        all_epochs = self.total_steps // per_epoch + 2
+        all_epochs = self.total_steps // self.feed.epochs.length + 2
         self.num_epochs = int(max(2, min(all_epochs, _WINDOW_ENTRIES // max(1, examples))))
         self.num_factors = int(min(self.total_steps + 1, _WINDOW_FACTORS))
 
@@ -84,8 +83,9 @@ class Windows:
         if self.stream is not None:
             last = min(last, self.stream.first_step(first) + self.stream.num_steps - 1)
         if self.feed.ordered:
-            epochs = self._epoch(first) - self.feed.first_epoch + self.num_epochs - 1
-            last = min(last, self.feed.first_step + epochs * self.feed.steps_per_epoch)
+            epochs = self.feed.epochs
+            count = self._epoch(first) - epochs.begin.epoch + self.num_epochs - 1
+            last = min(last, epochs.begin.step + count * epochs.length)
         return last
 
     def at(self, first: int) -> Window:
@@ -94,7 +94,7 @@ class Windows:
         if self.factors is not None:
             # Beyond the end there is no factor: a formula may have none there.
             steps = np.minimum(np.arange(first, first + self.num_factors, dtype=np.int64), self.total_steps)
-            factors = self.factors(steps - self.feed.first_step)
+            factors = self.factors(steps - self.feed.begin.step)
         epoch = self._epoch(first)
         if self._order is None or self._order[0] != epoch:
             count = self.num_epochs if self.feed.ordered else 0
@@ -113,7 +113,7 @@ class Windows:
 
     def _epoch(self, first: int) -> int:
         """The window's first epoch: the one in use, while another chunk fits into it."""
-        epoch = self.feed.epoch(first)
+        epoch = self.feed.epochs.number(first)
         if self._order is not None:
             used = self._order[0]
             if used <= epoch < used + self.num_epochs - 1:

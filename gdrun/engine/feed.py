@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
 
 from gdrun.schedules.batches import Batches
 
+from .epochs import Begin, Epochs
 from .state import Batch, Moment, Window
 
 
@@ -25,19 +26,23 @@ class Feed:
         batches: the order of the examples; None where there is no data (each step is an epoch).
         has_factor: whether the learning rate has a factor.
         streamed: whether the data holds the batches of a window's steps one after the other, as `stream` reads them.
-        first_step, first_epoch: where a phase of a run begins: with an epoch.
+        begin: of the run, or of the phase of it.
     """
 
     batches: Batches | None
     has_factor: bool = False
     streamed: bool = False
-    first_step: int = 0
-    first_epoch: int = 0
+    begin: Begin = Begin()
+
+    @cached_property
+    def epochs(self) -> Epochs:
+        """Epochs of the examples."""
+        return Epochs(1 if self.batches is None else self.batches.steps_per_epoch, self.begin)
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Updates an epoch."""
-        return 1 if self.batches is None else self.batches.steps_per_epoch
+    def full_batch(self) -> bool:
+        """True where each step sees all examples in their order, and where there are none."""
+        return self.batches is None or self.batches.full_batch
 
     @property
     def examples_per_step(self) -> int:
@@ -56,45 +61,28 @@ class Feed:
 
     def moment(self, window: Window, step: tf.Tensor, *, behind: bool = False) -> Moment:
         """Return when `step` (int64 scalar, updates done) is; `behind`: it may be the one before the window."""
-        per_epoch = self.steps_per_epoch
-        if per_epoch == 1:
-            epoch, starts = self.epoch(step), None
-        else:
-            epoch, starts = self.epoch(step), self.position(step) == 0
         # gather, not [...]: XLA wants to know a slice's begin when it compiles, and compiles again for each.
         place = step - window.first_step
         factor = tf.gather(window.factors, _at_least_0(place) if behind else place) if self.has_factor else None
-        return Moment(step, epoch, factor, starts)
-
-    def epoch(self, step: Any) -> Any:
-        """Return the number, from 0, of the epoch that the update after `step` belongs to."""
-        per_epoch = self.steps_per_epoch
-        # Nothing is added where nothing has to be, so that a run without phases has the program that it had.
-        if self.first_step == 0 == self.first_epoch:
-            return step if per_epoch == 1 else step // per_epoch
-        return (step - self.first_step) // per_epoch + self.first_epoch
-
-    def position(self, step: Any) -> Any:
-        """Return the place, from 0, that the update after `step` has in its epoch."""
-        return (step - self.first_step if self.first_step else step) % self.steps_per_epoch
+        return Moment(step, self.epochs.number(step), factor, self.epochs.position(step))
 
     def is_remainder(self, step: tf.Tensor) -> tf.Tensor:
         """Return whether `step` sees the smaller batch."""
-        return self.position(step) == self.steps_per_epoch - 1
+        return self.epochs.position(step) == self.epochs.length - 1
 
     def batch(
         self,
         data: Batch,
         order: tf.Tensor,
         window: Window,
-        step: tf.Tensor,
+        moment: Moment,
         *,
         remainder: bool,
         behind: bool = False,
     ) -> Batch:
-        """Return the examples that `step` sees; `remainder` says (statically) that it is the smaller batch.
+        """Return the examples that a step sees; `remainder` says (statically) that it is the smaller batch.
 
-        With `behind`, `step` may be the one before the window, for which any examples do.
+        With `behind`, the step may be the one before the window, for which any examples do.
         """
         batches = self.batches
         if batches is None or batches.full_batch:
@@ -103,13 +91,13 @@ class Feed:
         if self.streamed:
             # gather, not slice: XLA wants to know a slice's begin when it compiles, if that is not new in every step,
             # and would compile again for each window.
-            first = tf.cast(step - window.first_batch, tf.int32) * batches.batch_size
+            first = tf.cast(moment.step - window.first_batch, tf.int32) * batches.batch_size
             index = (_at_least_0(first) if behind else first) + tf.range(size)
             return _of_each(data, lambda value: tf.gather(value, index))
-        start = tf.cast(self.position(step), tf.int32) * batches.batch_size
+        start = tf.cast(moment.position, tf.int32) * batches.batch_size
         if not self.ordered:
             return cut(data, start, size)
-        place = self.epoch(step) - window.first_epoch
+        place = moment.epoch - window.first_epoch
         row = tf.gather(order, _at_least_0(place) if behind else place)
         index = tf.slice(row, [start], [size])
         return _of_each(data, lambda value: tf.gather(value, index))

@@ -210,7 +210,7 @@ class Program:
                     records[-1] |= evaluation
             # Where a rule fires on the way, the last step is observed as if it had been an event.
             step = int(state.step)
-            assesses = tf.constant(self.feed.position(step) == 0 if step < target else assesses, tf.bool)
+            assesses = tf.constant(self.feed.epochs.position(step) == 0 if step < target else assesses, tf.bool)
             state, record = self._observe_event(state, setting, data, window, assesses, functions, joint=self._joint)
             records.append(flat_record(record))
         if self._joint:
@@ -245,7 +245,7 @@ class Program:
             state, evaluation = self._advance(state, evaluation, setting, data, window, target)
             # Where a rule fires on the way, the last step is observed as if it had been an event.
             step = shared_step(state)
-            is_epoch_end = self.feed.position(step) == 0
+            is_epoch_end = self.feed.epochs.position(step) == 0
             assesses = tf.where(step < target, is_epoch_end, tf.gather(event_assesses, event))
             state, record = self._observe_event(state, setting, data, window, assesses, self._plain, joint=self._joint)
             flat = flat_record(record)
@@ -316,7 +316,7 @@ class Program:
 
             return tf.while_loop(goes_on, update, (state, evaluation), parallel_iterations=1)
 
-        if not self.feed.remainder_size or self.feed.steps_per_epoch == 1:
+        if not self.feed.remainder_size or self.feed.epochs.length == 1:
             return updates(state, evaluation)
         return tf.while_loop(
             before_target,
@@ -368,7 +368,8 @@ class Program:
             whole = self._map(lambda state, setting, data, order: assess(state, setting, data, moment))
             blank = self.assess.blank(self._lanes.count if self._lanes else None)
             record |= tf.cond(assesses, lambda: whole(state, setting, data, window.order), lambda: blank)
-        is_epoch_end = tf.logical_and(step > self.feed.first_step, self.feed.position(step) == 0)
+        epochs = self.feed.epochs
+        is_epoch_end = tf.logical_and(step > epochs.begin.step, epochs.position(step) == 0)
         if self.step.stop.patience is not None or self.step.plateau is not None:
             finish = self._map(lambda state, record: self.step.end_epoch(state, record, is_epoch_end))
             state = finish(state, record)
@@ -397,14 +398,14 @@ class Program:
 
         def branch(remainder: bool) -> Any:
             def one(state: TrainState, setting: Setting, data: Batch, order: tf.Tensor) -> Any:
-                batch = self.feed.batch(data, order, window, step, remainder=remainder, behind=behind)
+                batch = self.feed.batch(data, order, window, moment, remainder=remainder, behind=behind)
                 return function(state, setting, batch, moment)
 
             return self._map(one)(state, setting, data, window.order)
 
         if remainder is not None or not self.feed.remainder_size:
             return branch(bool(remainder))
-        if self.feed.steps_per_epoch == 1:
+        if self.feed.epochs.length == 1:
             return branch(True)
         return tf.cond(self.feed.is_remainder(step), lambda: branch(True), lambda: branch(False))
 

@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from .epochs import Epochs, multiples
+
 _DENSE = 512
 """So many first steps all have a row: most of what goes wrong goes wrong early."""
 _PER_OCTAVE = 128
@@ -36,51 +38,49 @@ class Rows:
     Args:
         every: "auto", "epoch", a number of steps, or the steps themselves.
         total_steps: the step at which the schedule ends, which always has a row.
-        steps_per_epoch: updates an epoch.
+        epochs: those of the run, or of the phase of it; `auto` counts from its beginning too.
         extra: further steps that have a row.
         assess: whether whole data sets are looked at: at epochs' ends, and at each multiple of a number of steps.
         every_epoch: look at the end of every epoch, whether it has a row or not; for rules that watch a metric.
-        first_step: the step at which a phase of a run begins; epochs and `auto` count from it.
     """
 
     every: Literal["auto", "epoch"] | int | Sequence[int]
     total_steps: int
-    steps_per_epoch: int = 1
+    epochs: Epochs = Epochs()
     extra: tuple[int, ...] = ()
     assess: bool = False
     every_epoch: bool = False
-    first_step: int = 0
 
     def rows(self, first: int, last: int) -> np.ndarray:
         """Return the steps in (first, last] that have a row, int64, rising."""
-        per_epoch, begin = self.steps_per_epoch, self.first_step
-        epochs = np.zeros(0, np.int64)
+        per_epoch, begin = self.epochs.length, self.epochs.begin.step
+        ends = np.zeros(0, np.int64)
         if isinstance(self.every, str):
-            epochs = auto_rows((first - begin) // per_epoch, (last - begin) // per_epoch) * per_epoch + begin
+            ends = auto_rows((first - begin) // per_epoch, (last - begin) // per_epoch) * per_epoch + begin
             is_auto = self.every == "auto"
-            steps = auto_rows(first - begin, last - begin) + begin if is_auto else self._epoch_ends(first, last)
+            steps = auto_rows(first - begin, last - begin) + begin if is_auto else self.epochs.ends(first, last)
         elif isinstance(self.every, int):
-            steps = self._multiples(self.every, first, last)
+            steps = multiples(self.every, first, last)
         else:
             steps = np.asarray([step for step in self.every if first < step <= last], np.int64)
         extra = np.asarray([step for step in (*self.extra, self.total_steps) if first < step <= last], np.int64)
         parts = [steps, extra]
         if self.assess and per_epoch > 1:
-            parts.append(epochs[epochs > first])
+            parts.append(ends[ends > first])
         return np.unique(np.concatenate(parts))
 
     def events(self, first: int, last: int) -> np.ndarray:
         """Return the steps in (first, last] to observe, int64: rows, ends of watched epochs, and `last` itself."""
         parts = [self.rows(first, last), np.asarray([last], np.int64)]
         if self.every_epoch:
-            parts.append(self._epoch_ends(first, last))
+            parts.append(self.epochs.ends(first, last))
         return np.unique(np.concatenate(parts))
 
     def assesses(self, steps: np.ndarray) -> np.ndarray:
         """Return for each step whether whole data sets are looked at there, bool."""
         if not self.assess:
             return np.zeros(len(steps), bool)
-        ends = (steps - self.first_step) % self.steps_per_epoch == 0
+        ends = self.epochs.position(steps) == 0
         return ends | (steps % self.every == 0) if isinstance(self.every, int) else ends
 
     def is_row(self, steps: np.ndarray) -> np.ndarray:
@@ -88,12 +88,4 @@ class Rows:
         if not len(steps):
             return np.zeros(0, bool)
         rows = self.rows(int(steps[0]) - 1, int(steps[-1]))
-        return np.isin(steps, rows) | (steps == self.first_step)
-
-    def _epoch_ends(self, first: int, last: int) -> np.ndarray:
-        begin = self.first_step
-        return self._multiples(self.steps_per_epoch, first - begin, last - begin) + begin
-
-    @staticmethod
-    def _multiples(stride: int, first: int, last: int) -> np.ndarray:
-        return np.arange((first // stride + 1) * stride, last + 1, stride, dtype=np.int64)
+        return np.isin(steps, rows) | (steps == self.epochs.begin.step)

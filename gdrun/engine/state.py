@@ -144,8 +144,8 @@ class Moment(NamedTuple):
     """int64 (): epochs done."""
     factor: tf.Tensor | None
     """float64 (): learning-rate factor; None where there is none."""
-    starts_epoch: tf.Tensor | None
-    """bool (): whether this is an epoch's first step; None where an epoch is one step."""
+    position: tf.Tensor | None
+    """int64 (): place in its epoch of the update that follows; None outside the loop."""
 
     @classmethod
     def at(cls, step: Any, epoch: Any = 0) -> Moment:

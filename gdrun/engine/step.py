@@ -381,6 +381,5 @@ def _add_epoch_loss(state: TrainState, evaluation: Evaluation, batch: Batch, mom
 
 def _added(mean: Sequence[tf.Tensor], value: tf.Tensor, weight: int, moment: Moment) -> Mean:
     """Return the sum and the weight of a mean over an epoch, with those of one more update."""
-    starts = True if moment.starts_epoch is None else moment.starts_epoch
-    total, weights = (tf.where(starts, tf.zeros([], tf.float64), part) for part in mean)
+    total, weights = (tf.where(moment.position == 0, tf.zeros([], tf.float64), part) for part in mean)
     return total + value * weight, weights + weight

@@ -131,7 +131,7 @@ def progress_of(prepared: Prepared, report: Report) -> Progress:
         seconds=report.seconds,
         steps_per_second=report.steps_per_second,
         step=report.step,
-        epoch=int(prepared.built.program.feed.epoch(report.step)),
+        epoch=int(prepared.built.rows.epochs.number(report.step)),
         loss=float(row["loss"]),
         learning_rate=float(row["learning_rate"]),
         parameters=few if sum(value.size for value in few.values()) <= _MOST_NUMBERS else {},

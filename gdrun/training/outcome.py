@@ -108,7 +108,8 @@ def _why(prepared: Prepared, report: Report, end: Ending, best: dict[str, Any], 
     if end.status is Status.COMPLETED:
         if prepared.smoke:
             return f"a smoke run, {plural(step, 'step')}"
-        done = plural(int(prepared.built.epochs(step)), "epoch") if end.stopped_by == "epochs" else plural(step, "step")
+        epochs = plural(int(prepared.built.rows.epochs.done(step)), "epoch")
+        done = epochs if end.stopped_by == "epochs" else plural(step, "step")
         rules = prepared.loaded.experiment.schedule.stop.goals()
         missed = f"; no stop rule fired before: {', '.join(rules)}" if rules else ""
         return f"the schedule's end, {done}{missed}"

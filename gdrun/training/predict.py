@@ -228,7 +228,7 @@ def final_moment(prepared: Prepared, run: Run) -> Any:
     from gdrun.engine.state import Moment
 
     step = run.info.steps or 0
-    return Moment.at(step, int(prepared.built.program.feed.epoch(step)))
+    return Moment.at(step, int(prepared.built.rows.epochs.number(step)))
 
 
 def trained_state(prepared: Prepared, run: Run) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:

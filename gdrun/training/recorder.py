@@ -30,7 +30,7 @@ def has_value(built: Built, name: str, steps: np.ndarray) -> np.ndarray:
     if name in built.assess.names:
         there = there & built.rows.assesses(steps)
     elif name == "loss_epoch" or name in record.means:
-        there = there & (built.program.feed.position(steps) == 0)
+        there = there & (built.rows.epochs.position(steps) == 0)
     return there
 
 
@@ -65,10 +65,10 @@ class Recorder:
         A chunk observes more than its rows (its own end, ends of watched epochs); `is_row` says which belong there.
         """
         records = {name: values[report.is_row] for name, values in report.records.items() if name not in _NOT_IN_ROWS}
-        feed = self._prepared.built.program.feed
+        epochs = self._prepared.built.rows.epochs
         columns = {"step": records.pop("step")}
-        if feed.steps_per_epoch > 1:
-            columns["epoch"] = feed.epoch(columns["step"])
+        if epochs.length > 1:
+            columns["epoch"] = epochs.number(columns["step"])
         before = records.pop("loss_before").astype(records["loss"].dtype)
         columns |= {"loss": records.pop("loss"), "loss_before": before}
         return columns | records
@@ -107,7 +107,7 @@ class Recorder:
             seconds=seconds,
             steps=step,
             phases=phases,
-            epochs=built.epochs(step),
+            epochs=built.rows.epochs.done(step),
             final=self._final(outcome, state, is_last=is_last),
             best=outcome.best,
             diverged=outcome.diverged,
@@ -143,8 +143,7 @@ class Recorder:
 
 def _is_whole(built: Built) -> bool:
     """Return whether each row's loss is that over all training data, the model in inference mode."""
-    batches = built.program.feed.batches
-    return (batches is None or batches.full_batch) and not built.state.model_state
+    return built.program.feed.full_batch and not built.state.model_state
 
 
 def _raw_arrays(built: Built, state: TrainState) -> dict[str, np.ndarray]:

@@ -22,6 +22,7 @@ import numpy as np
 from gdrun.config.document import MAX_BYTES
 from gdrun.config.plugins import PluginSources
 from gdrun.engine.device import set_compiler_flags
+from gdrun.engine.epochs import Begin
 from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.experiment.loading import LoadedConfig, load_config
 from gdrun.rundir import layout
@@ -326,8 +327,10 @@ def _check_rows(recorded: np.ndarray, prepared: Prepared, position: Position) ->
     step, steps = position.step, [np.zeros(1, np.int64)]
     begins = [phase["begins"] for phase in position.phases.begun]
     for phase, begin, end in zip((prepared, *prepared.phases), begins, [*begins[1:], step], strict=False):
-        moved = begin - phase.built.rows.first_step
-        rows = replace(phase.built.rows, first_step=begin, total_steps=phase.built.rows.total_steps + moved)
+        planned = phase.built.rows
+        moved = begin - planned.epochs.begin.step
+        epochs = replace(planned.epochs, begin=Begin(begin))
+        rows = replace(planned, epochs=epochs, total_steps=planned.total_steps + moved)
         # The end of a phase has a row, whatever ended it.
         steps += [rows.rows(begin, end), np.asarray([begin])]
     needed = np.unique(np.concatenate(steps))
@@ -356,7 +359,7 @@ def _reopen(store: RunStore, prepared: Prepared, position: Position | None) -> N
         best={},
         diverged=None,
         steps=step,
-        epochs=(position.phase if position else prepared).built.epochs(step),
+        epochs=(position.phase if position else prepared).built.rows.epochs.done(step),
         seconds=position.seconds if position else 0.0,
         # A kill before the new config is written leaves the old one, which is then as good.
         extra={**new["extra"], PREVIOUS_HASH: record.config_hash},
