@@ -1,23 +1,13 @@
-"""The named metrics. No TensorFlow, so that configs can be checked without it.
+"""Names of the metrics that are functions of their own. Apart from the family, so that reading runs does not load it.
 
-One name here and a function of this name in `gdrun.metrics.functions` add one; a loss needs no function: its mean is
-the metric. Apart from the family, so that reading runs does not load it.
+One name here and a function of this name in `gdrun.metrics.functions` add one. Losses whose mean is a metric too say so
+in their classes (`LossSection.is_metric`).
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
-LowerIsBetter = Literal[
-    "mse",
-    "rmse",
-    "mae",
-    "max_error",
-    "binary_crossentropy",
-    "categorical_crossentropy",
-    "sparse_categorical_crossentropy",
-]
-HigherIsBetter = Literal[
+LOWER_IS_BETTER = ("mse", "rmse", "mae", "max_error")
+HIGHER_IS_BETTER = (
     "r2",
     "accuracy",
     "binary_accuracy",
@@ -26,12 +16,7 @@ HigherIsBetter = Literal[
     "cosine_similarity",
     "precision",
     "recall",
-]
-MetricName = Literal[LowerIsBetter, HigherIsBetter]
-"""Every named metric."""
-
-TAKES_LABELS = frozenset({"sparse_categorical_crossentropy", "sparse_categorical_accuracy"})
-"""The metrics whose target is one class number an example; "accuracy" takes both, as the shapes say."""
+)
 
 
 def higher_is_better(name: str) -> bool:
@@ -39,4 +24,4 @@ def higher_is_better(name: str) -> bool:
 
     "validation_accuracy" is judged as "accuracy".
     """
-    return name.removeprefix("validation_") in get_args(HigherIsBetter)
+    return name.removeprefix("validation_") in HIGHER_IS_BETTER

@@ -23,7 +23,7 @@ from gdrun.config.section import Section
 from gdrun.experiment.experiment import Experiment
 from gdrun.experiment.reference import describe
 from gdrun.formula.table import describe_functions
-from gdrun.metric_names import MetricName
+from gdrun.metrics import MetricName
 from gdrun.models.initial import Initializer
 from gdrun.models.layers.base import Activation
 

@@ -14,8 +14,7 @@ from gdrun.formula.nodes import FunctionDefinition
 from gdrun.formula.parse import check_name, parse_function
 from gdrun.losses import Loss, default_loss
 from gdrun.losses.base import LossSection
-from gdrun.metric_names import MetricName
-from gdrun.metrics import Metric
+from gdrun.metrics import Metric, MetricName
 from gdrun.models import Model
 from gdrun.optimizers import Optimizer
 from gdrun.schedules.sections import Schedule

@@ -1,6 +1,6 @@
 """Losses between predictions and targets. One line here and one class in this package add one."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field
 
@@ -43,6 +43,11 @@ Loss = Annotated[
     Field(discriminator="kind"),
     BareKind,
 ]
+
+METRICS: dict[str, type[LossSection]] = {
+    get_args(loss.model_fields["kind"].annotation)[0]: loss for loss in get_args(get_args(Loss)[0]) if loss.is_metric
+}
+"""Kind -> class of the losses whose mean is a metric too."""
 
 
 def default_loss(has_target: bool) -> LossSection:

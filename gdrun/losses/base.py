@@ -82,6 +82,8 @@ class LossSection(Section):
     """True where it applies the weights of examples by itself; formulas have to name them."""
     is_the_models_output: ClassVar[bool] = False
     """True where the objective is the model's own output."""
+    is_metric: ClassVar[bool] = False
+    """True where its mean is a metric, called as the kind."""
     takes_labels: ClassVar[bool] = False
     """True where targets are class numbers 0, 1, ..., one an example."""
     signed: ClassVar[bool] = False

@@ -1,7 +1,6 @@
 """Losses between prediction and target, each as Keras computes it.
 
 One class here, the function in `functions` that has the name of its kind, and one line in the package's table add one.
-One more line, its name in `gdrun.metric_names`, makes it a metric.
 """
 
 from __future__ import annotations
@@ -139,6 +138,8 @@ class LogCosh(NamedLoss):
 
 class Crossentropy(NamedLoss):
     """A cross-entropy."""
+
+    is_metric = True
 
     if TYPE_CHECKING:
         from_logits: bool

@@ -1,13 +1,11 @@
 """Metrics reported beside the loss. A name in `gdrun.metric_names` and a function of this name in `functions` add one;
-a loss has its function already."""
+so does a loss that says so."""
 
 from typing import Annotated
 
 from pydantic import Discriminator, Tag, ValidateAs
 
-from gdrun.metric_names import MetricName
-
-from .sections import CustomMetric, FormulaMetric, NamedMetric, metric_form
+from .sections import CustomMetric, FormulaMetric, MetricName, NamedMetric, metric_form
 
 Metric = Annotated[
     Annotated[NamedMetric, ValidateAs(MetricName, NamedMetric.of), Tag("<scalar>")]

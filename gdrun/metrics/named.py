@@ -7,16 +7,19 @@ from inspect import signature
 
 import tensorflow as tf
 
+from gdrun.losses import METRICS
 from gdrun.losses import functions as losses
 from gdrun.losses.shapes import check_shapes
-from gdrun.metric_names import TAKES_LABELS, MetricName
 
 from . import functions
+
+_TAKES_LABELS = {"sparse_categorical_accuracy", *(kind for kind, loss in METRICS.items() if loss.takes_labels)}
+"""The metrics whose target is one class number an example; "accuracy" takes both, as the shapes say."""
 
 Metric = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def named_metric(name: MetricName, *, from_logits: bool = False, signed: bool = False) -> Metric:
+def named_metric(name: str, *, from_logits: bool = False, signed: bool = False) -> Metric:
     """Return the metric as a function of (prediction, target) with a scalar value.
 
     Args:
@@ -31,7 +34,7 @@ def named_metric(name: MetricName, *, from_logits: bool = False, signed: bool = 
     settings = {key: value for key, value in known.items() if key in signature(function).parameters}
 
     def metric(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        labels = name in TAKES_LABELS or (name == "accuracy" and _are_labels(prediction, target))
+        labels = name in _TAKES_LABELS or (name == "accuracy" and _are_labels(prediction, target))
         shown = "sparse_categorical_accuracy" if name == "accuracy" else name
         check_shapes(shown, prediction.shape, target.shape, takes_labels=labels)
         value = function(prediction, target if labels else tf.cast(target, prediction.dtype), **settings)
@@ -40,7 +43,7 @@ def named_metric(name: MetricName, *, from_logits: bool = False, signed: bool = 
     return metric
 
 
-def metric_function(name: MetricName) -> Callable[..., tf.Tensor]:
+def metric_function(name: str) -> Callable[..., tf.Tensor]:
     """Return the function of a metric: of (prediction, target), with a scalar value or one number an example."""
     return getattr(functions, name, None) or getattr(losses, name)
 

@@ -11,11 +11,17 @@ from gdrun.config.section import Formula, Identifier, Section
 from gdrun.errors import ConfigPath
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import parse
+from gdrun.losses import METRICS
 from gdrun.losses.base import LossSection, one_or_named, one_prediction, scalar
-from gdrun.metric_names import MetricName
+from gdrun.metric_names import HIGHER_IS_BETTER, LOWER_IS_BETTER
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+    MetricName = str
+else:
+    MetricName = Literal[(*LOWER_IS_BETTER, *METRICS, *HIGHER_IS_BETTER)]
+"""Every named metric."""
 
 MetricFunction: TypeAlias = "Callable[[Scope, Any, tf.Tensor, tf.Tensor | None], tf.Tensor]"
 """(scope, prediction, loss, target) -> scalar."""
@@ -47,7 +53,7 @@ class MetricSection(Section):
 
 
 class NamedMetric(MetricSection):
-    """A metric of `gdrun.metric_names`, written as its name alone."""
+    """A metric of `MetricName`, written as its name alone."""
 
     short = "name"
     written_short = True
