@@ -1,11 +1,10 @@
 """Batches: the examples of each update.
 
-Shape letters: N examples, B batch size, S steps.
+Shape letters: N examples, B batch size.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -17,20 +16,6 @@ Order = Literal["sequential", "shuffled", "shuffled_batches", "sampled"]
 
 _GROUP_EXAMPLES = 8192
 """Epochs are drawn in groups of about so many examples: creating a stream costs as much as shuffling 2000."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """The examples of consecutive steps.
-
-    `full` holds a row for each step with a whole batch, int32 (S_full, B); `remainder` one for each step with the
-    smaller batch that ends an epoch, int32 (S_remainder, N mod B); both in the order of the steps. `is_remainder`,
-    bool (S,), is True for each step whose row comes from `remainder`.
-    """
-
-    full: np.ndarray
-    remainder: np.ndarray
-    is_remainder: np.ndarray
 
 
 class Batches:
@@ -104,26 +89,6 @@ class Batches:
         epoch, position = divmod(step, self.steps_per_epoch)
         return self.indices(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
 
-    def block(self, first_step: int, num_steps: int) -> Block:
-        """Return the examples of the steps first_step, ..., first_step + num_steps - 1 (counted from 0)."""
-        is_remainder = np.zeros(num_steps, dtype=bool)
-        if self.remainder_size:
-            is_remainder[(self.steps_per_epoch - 1 - first_step) % self.steps_per_epoch :: self.steps_per_epoch] = True
-        whole, cut = self.full_batches_per_epoch, self.full_batches_per_epoch * self.batch_size
-        first_epoch, first_position = divmod(first_step, self.steps_per_epoch)
-        stop_epoch, stop_position = divmod(first_step + num_steps, self.steps_per_epoch)
-        # Every epoch has `whole` rows of the one kind and at most one of the other: number the rows through the run.
-        first_row, stop_row = first_epoch * whole + first_position, stop_epoch * whole + stop_position
-        full = np.empty((stop_row - first_row, self.batch_size), dtype=np.int32)
-        remainder = np.empty((stop_epoch - first_epoch if self.remainder_size else 0, self.remainder_size), np.int32)
-        size = self._group_size
-        for group in range(first_epoch // size, -(-(stop_epoch + (stop_position > 0)) // size)):
-            epochs = self._epochs(group)
-            _copy_rows(epochs[:, :cut].reshape(-1, self.batch_size), group * size * whole, full, first_row)
-            if len(remainder):
-                _copy_rows(epochs[:, cut:], group * size, remainder, first_epoch)
-        return Block(full, remainder, is_remainder)
-
     def _epochs(self, group: int) -> np.ndarray:
         """Return the orders of the epochs of a group, int32 (_group_size, examples_per_epoch)."""
         if self.order == "sequential":
@@ -151,14 +116,6 @@ class Batches:
         whole = orders[:, :, None] * self.batch_size + np.arange(self.batch_size)
         last = np.arange(self.full_batches_per_epoch * self.batch_size, self.num_examples)
         return np.concatenate([whole.reshape(len(orders), -1), np.tile(last, (len(orders), 1))], axis=1)
-
-
-def _copy_rows(source: np.ndarray, source_first: int, target: np.ndarray, target_first: int) -> None:
-    """Copy the rows that both have; rows are numbered from `source_first` and `target_first`."""
-    low = max(source_first, target_first)
-    high = min(source_first + len(source), target_first + len(target))
-    if low < high:
-        target[low - target_first : high - target_first] = source[low - source_first : high - source_first]
 
 
 class _LegacyOrder:
