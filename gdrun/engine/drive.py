@@ -67,7 +67,7 @@ class Windows:
     factors: Callable[[np.ndarray], np.ndarray] | None
     total_steps: int
     stream: Stream | None = None
-    _order: tuple[int, tf.Tensor] | None = field(default=None)
+    _order: tuple[int, tf.Tensor] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         examples = self.feed.batches.examples_per_epoch if self.feed.batches is not None else 1

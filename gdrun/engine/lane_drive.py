@@ -233,33 +233,27 @@ def _retired(inputs: LaneInputs, lanes: np.ndarray, places: np.ndarray) -> tuple
 
 def picked(inputs: LaneInputs, places: np.ndarray) -> LaneInputs:
     """Return the lanes at `places`."""
-
-    def pick(structure: Any, varies: Any) -> Any:
-        leaves = zip(tf.nest.flatten(structure), tf.nest.flatten(varies), strict=True)
-        return tf.nest.pack_sequence_as(structure, [tf.gather(leaf, places) if flag else leaf for leaf, flag in leaves])
-
-    return replace(
-        inputs,
-        state=tf.nest.map_structure(lambda leaf: tf.gather(leaf, places), inputs.state),
-        setting=pick(inputs.setting, inputs.setting_varies),
-        data=pick(inputs.data, inputs.data_varies),
-        feeds=tuple(inputs.feeds[place] for place in places) if inputs.own_order else inputs.feeds,
-    )
+    feeds = tuple(inputs.feeds[place] for place in places) if inputs.own_order else inputs.feeds
+    return replace(_each_varying(inputs, lambda leaf: tf.gather(leaf, places)), feeds=feeds)
 
 
 def single(lanes: LaneInputs, place: int) -> LaneInputs:
     """Return what one lane starts from, without the axis of lanes."""
+    feed = lanes.feeds[place if lanes.own_order else 0]
+    return replace(_each_varying(lanes, lambda leaf: leaf[place]), feeds=(feed,))
 
-    def pick(structure: Any, varies: Any) -> Any:
-        leaves = zip(tf.nest.flatten(structure), tf.nest.flatten(varies), strict=True)
-        return tf.nest.pack_sequence_as(structure, [leaf[place] if flag else leaf for leaf, flag in leaves])
 
-    everywhere = tf.nest.map_structure(lambda _: True, lanes.state)
+def _each_varying(inputs: LaneInputs, pick: Callable[[tf.Tensor], tf.Tensor]) -> LaneInputs:
+    """Return the inputs with `pick` applied to each leaf that has the axis of lanes."""
+
+    def apply(structure: Any, varies: Any) -> Any:
+        return tf.nest.map_structure(lambda leaf, flag: pick(leaf) if flag else leaf, structure, varies)
+
     return replace(
-        lanes,
-        state=pick(lanes.state, everywhere),
-        setting=pick(lanes.setting, lanes.setting_varies),
-        data=pick(lanes.data, lanes.data_varies),
+        inputs,
+        state=tf.nest.map_structure(pick, inputs.state),
+        setting=apply(inputs.setting, inputs.setting_varies),
+        data=apply(inputs.data, inputs.data_varies),
     )
 
 

@@ -79,6 +79,12 @@ class Lanes:
         return [everything] * len(tf.nest.flatten(argument))
 
 
-def in_lanes(structure: Any, count: int) -> Any:
-    """Return `structure` with every tensor repeated along a new leading axis L = `count`."""
-    return tf.nest.map_structure(lambda leaf: tf.repeat(leaf[None], count, axis=0), structure)
+def in_lanes(structure: Any, count: int, varies: Any = None) -> Any:
+    """Return `structure` with every tensor repeated along a new leading axis L = `count`.
+
+    Args:
+        varies: the structure with a flag at each leaf: it has the axis already. None: no leaf has it.
+    """
+    flags = tf.nest.map_structure(lambda _: False, structure) if varies is None else varies
+    repeated = lambda leaf, flag: leaf if flag else tf.repeat(leaf[None], count, axis=0)  # noqa: E731
+    return tf.nest.map_structure(repeated, structure, flags)

@@ -20,6 +20,7 @@ from gdrun.assembly.optimizer import build_optimizer
 from gdrun.assembly.parts import Parts
 from gdrun.engine.feed import Feed
 from gdrun.engine.lane_drive import LaneInputs
+from gdrun.engine.lanes import in_lanes
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import GdrunError
 from gdrun.experiment.experiment import Experiment
@@ -175,9 +176,9 @@ def _lane_inputs(
                   steps_per_epoch=per_epoch)
             for part in parts
         ]  # fmt: skip
-        state = with_lane_axis(*_stacked(started, place), len(trials))
+        state = _stacked_state(started, place)
     else:
-        state = with_lane_axis(*_stacked([part.state for part in parts], place), len(trials))
+        state = _stacked_state([part.state for part in parts], place)
         state = _start_lanes(built, state, per_epoch, setting.optimizer)
     data, data_varies = _stacked([_with_validation(part, parts) for part in parts], place)
     own_order = len(parts) > 1 and built.program.feed.ordered
@@ -200,15 +201,14 @@ def _stacked(structures: Sequence[Any], place: np.ndarray) -> tuple[Any, Any]:
     return pack(structures[0], leaves), pack(structures[0], varies)
 
 
+def _stacked_state(states: Sequence[TrainState], place: np.ndarray) -> TrainState:
+    """Return the states as one, every leaf of which has a leading axis L."""
+    state, varies = _stacked(states, place)
+    return in_lanes(state, len(place), varies)
+
+
 def _same(one: Any, other: Any) -> bool:
     return one is other or (one is not None and np.array_equal(one.numpy(), other.numpy(), equal_nan=True))
-
-
-def with_lane_axis(structure: Any, varies: Any, count: int) -> Any:
-    """Give every leaf the axis of lanes."""
-    leaves = zip(tf.nest.flatten(structure), tf.nest.flatten(varies), strict=True)
-    repeated = [leaf if flag else tf.repeat(leaf[None], count, axis=0) for leaf, flag in leaves]
-    return tf.nest.pack_sequence_as(structure, repeated)
 
 
 def _start_lanes(built: Built, state: TrainState, per_epoch: int, per_lane: Mapping[str, tf.Tensor]) -> TrainState:

@@ -12,16 +12,16 @@ import numpy as np
 import tensorflow as tf
 
 from gdrun.assembly import Built
-from gdrun.engine.drive import Report, Windows
+from gdrun.engine.drive import Report
 from gdrun.engine.lane_drive import LaneReport, picked, single
-from gdrun.engine.lanes import Lanes
+from gdrun.engine.lanes import Lanes, in_lanes
 from gdrun.engine.state import Moment, Reason, TrainState
 from gdrun.rundir.run_info import Status
 from gdrun.training.final import final_state, final_values
 from gdrun.training.outcome import Ending, ending, quantity_not_finite
 from gdrun.training.recorder import has_value
 
-from .inputs import GroupInputs, with_lane_axis
+from .inputs import GroupInputs
 from .results import BestTrial, BlockProgress, BlockResult, best_place
 from .trials import SweepSpec
 
@@ -269,7 +269,7 @@ def _bests(
 def _named(block: GroupInputs, final: TrainState) -> dict[str, np.ndarray]:
     """Return the final parameters by name, in their own domains, each (n, ...)."""
     lanes = block.lanes
-    fixed = with_lane_axis(lanes.setting.fixed, lanes.setting_varies.fixed, len(block.trials))
+    fixed = in_lanes(lanes.setting.fixed, len(block.trials), lanes.setting_varies.fixed)
     named = block.built.objective.named(final.parameters, lanes.setting._replace(fixed=fixed))
     return {name: value.numpy() for name, value in named.items()}
 
@@ -299,10 +299,8 @@ def last_record(block: GroupInputs, state: TrainState, place: int) -> dict[str, 
     # Held where it is: a look, and no update.
     reason = tf.constant(int(Reason.PATIENCE), tf.int32)
     held = tf.nest.map_structure(lambda leaf: leaf[place], state)._replace(reason=reason)
-    feed = lanes.feeds[place] if lanes.own_order else lanes.feeds[0]
-    windows = Windows(feed, built.windows.factors, built.rows.total_steps, built.windows.stream)
     step = np.asarray([int(held.step)], np.int64)
-    window = windows.at(int(step[0]))
+    window = replace(built.windows, feed=one.feeds[0]).at(int(step[0]))
     _, records = built.program.run(held, one.setting, one.data, window, step, built.rows.assesses(step))
     return records
 

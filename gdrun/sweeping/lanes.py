@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from gdrun.assembly import Built
 from gdrun.assembly.assemble import lanes_disadvantage, lanes_obstacle
-from gdrun.engine.drive import Report, Windows, drive
+from gdrun.engine.drive import Report, drive
 from gdrun.engine.lane_drive import Finals, LaneProgram, drive_lanes, padded, picked, single
 from gdrun.engine.rows import Rows, auto_rows
 from gdrun.engine.state import TrainState
@@ -204,8 +204,7 @@ def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> 
     for place in range(len(trials)):
         is_over = time_limit(built.experiment.schedule.stop.seconds)
         one = single(lanes, place)
-        feed = lanes.feeds[place] if lanes.own_order else lanes.feeds[0]
-        windows = Windows(feed, built.windows.factors, built.rows.total_steps, built.windows.stream)
+        windows = replace(built.windows, feed=one.feeds[0])
         report: Report | None = None
         for report in drive(
             built.program,
