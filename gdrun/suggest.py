@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from .errors import ConfigPath, Problem
 
@@ -56,6 +58,16 @@ def closest(name: str, names: Iterable[str]) -> str | None:
 
 def _folded(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "").replace(" ", "")
+
+
+def closest_file(path: Path, *endings: str) -> Path | None:
+    """Return the file with one of `endings` in the folder of `path` that was probably meant, or None."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(path.parent) if entry.name.endswith(endings or ("",)))
+    except (OSError, ValueError):
+        return None
+    near = closest(path.name, names[:1000])
+    return path.parent / near if near else None
 
 
 def did_you_mean(name: str, names: Iterable[str], *, allowed: str | None = None, most: int = 12) -> str | None:

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from gdrun.config.scalars import is_number
 from gdrun.errors import FormulaError, RunDirectoryError, ShapeError
 from gdrun.experiment.expect import Bound, Expect, ExpectedTrials
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import parse
 from gdrun.rundir.run import Run
-from gdrun.sweeping.axis import is_number
 from gdrun.text import human_number, safe_text
 
 Arrays = Mapping[str, np.ndarray]

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from gdrun.config.overrides import Override, dotted, find
+from gdrun.config.scalars import is_number
 from gdrun.errors import ConfigError
 from gdrun.experiment.expect import Bound, Expect, ExpectedTrials
 from gdrun.experiment.loading import EXPERIMENT, LoadedConfig
 from gdrun.rundir.run import Run
-from gdrun.sweeping.axis import is_number
 from gdrun.text import plural, safe_text
 
 from .comparison import ExpectationResult, RunValues, Tolerances, compare_value, compare_values, value_text

@@ -51,14 +51,10 @@ def _near(path: Path, error: Exception) -> str | None:
     """Return the hint that names the file that was probably meant."""
     if getattr(error, "errno", None) != errno.ENOENT:
         return None
-    from gdrun.suggest import closest
+    from gdrun.suggest import closest_file
 
-    try:
-        names = sorted(entry.name for entry in os.scandir(path.parent) if entry.name.endswith((".yaml", ".yml")))
-    except OSError:
-        return None
-    near = closest(path.name, names[:1000])
-    return f"did you mean {path.parent / near}?" if near else None
+    near = closest_file(path, ".yaml", ".yml")
+    return f"did you mean {near}?" if near else None
 
 
 def _kind(mode: int) -> str:

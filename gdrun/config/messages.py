@@ -7,6 +7,8 @@ from typing import Any
 
 from gdrun.suggest import did_you_mean
 
+from .scalars import reads_as_number
+
 SYNONYMS = {
     "lr": "learning_rate",
     "eta": "learning_rate",
@@ -112,13 +114,13 @@ def _type_hint(kind: str, value: Any) -> str | None:
             return "write true"
         if kind.startswith("bool") and value.lower() in ("no", "off", "n", "false"):
             return "write false"
-        if kind in _NUMBERS and _is_number(value):
+        if kind in _NUMBERS and reads_as_number(value):
             return "write it without quotes and underscores"
         if kind == "tuple_type":
             return f"write [{value}]"
         if kind in _NUMBERS and value.isidentifier():
             return f"this key takes a plain number, such as {100 if kind.startswith('int') else 0.1}"
-        if kind in _NUMBERS and value.count(":") == 2 and _is_number(value.partition(":")[0]):
+        if kind in _NUMBERS and value.count(":") == 2 and reads_as_number(value.partition(":")[0]):
             return f"for several values write lin:{value} or log:{value}"
         if kind in _NUMBERS:
             return "this key takes a number, or a formula of numbers alone: 1 / 3"
@@ -127,14 +129,6 @@ def _type_hint(kind: str, value: Any) -> str | None:
     if kind == "tuple_type" and isinstance(value, int | float):
         return f"write [{value}]"
     return None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _literal(context: Mapping[str, Any], value: Any) -> tuple[str, str | None]:

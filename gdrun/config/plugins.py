@@ -28,7 +28,7 @@ from gdrun import plugin as registry
 from gdrun.errors import GdrunError, PluginError, Problem, ResourceError, UsageError
 from gdrun.extras import install_hint
 from gdrun.plugin import Part, Registration
-from gdrun.suggest import closest, did_you_mean
+from gdrun.suggest import closest, closest_file, did_you_mean
 from gdrun.text import safe_text
 
 from .messages import reword
@@ -224,11 +224,8 @@ def _read(path: Path, written: str) -> bytes:
 
 
 def _suggestion(path: Path) -> str | None:
-    names: list[str] = []
-    with contextlib.suppress(OSError):
-        names = sorted(entry.name for entry in os.scandir(path.parent) if entry.name.endswith(".py"))[:1000]
-    near = closest(path.name, names)
-    return f"did you mean {safe_text(path.parent / near)}?" if near else None
+    near = closest_file(path, ".py")
+    return f"did you mean {safe_text(near)}?" if near else None
 
 
 def _load_module(name: str, output: Output) -> Plugin:

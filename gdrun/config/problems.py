@@ -126,7 +126,7 @@ def _missing_key_meant(name: str, missing: list[str]) -> str | None:
 
 def _unknown(fault: _Fault, root: Node, form: Form, meant: str | None) -> Problem:
     name, path = str(fault.path[-1]), fault.path[:-1]
-    node = _node_at(root, path)
+    node = root.at(path)
     problem = unknown_key(name, path, at(form, root, path) or Form(None), node)
     if meant is not None:
         return replace(problem, hint=f"did you mean '{meant}'?")
@@ -145,7 +145,7 @@ def _elsewhere(name: str, root: Node, form: Form) -> ConfigPath | None:
     of_sections = [
         path
         for path in paths
-        if (owner := section_of(at(form, root, path[:-1]) or Form(None), _node_at(root, path[:-1])))
+        if (owner := section_of(at(form, root, path[:-1]) or Form(None), root.at(path[:-1])))
         and path[-1] in fields(owner)
     ]
     return min(of_sections, key=len, default=None)
@@ -193,7 +193,7 @@ def _where(path: ConfigPath, node: Node | None) -> str:
 
 
 def _problem(fault: _Fault, root: Node, form: Form) -> Problem:
-    node = _node_at(root, fault.path)
+    node = root.at(fault.path)
     context = fault.context
     if fault.kind == "missing":
         name = str(fault.missing[-1]) if fault.missing else "?"
@@ -234,7 +234,7 @@ def _as_list(word: str, of: Form | None) -> str | None:
 def _meaning(fault: _Fault, form: Form, root: Node) -> str | None:
     """Return the hint that explains a missing key."""
     owner = at(form, root, fault.path)
-    node = _node_at(root, fault.path)
+    node = root.at(fault.path)
     section = section_of(owner, node) if owner is not None else None
     text = meaning(section, str(fault.missing[-1])) if section is not None and fault.missing else None
     return f"{fault.missing[-1]}: {text}" if text else None
@@ -254,13 +254,6 @@ def _unknown_kind(fault: _Fault, node: Node | None, allowed: list[str]) -> Probl
     near = closest(kind, allowed)
     kinds = f"kinds: {listed(allowed, 20)}"
     return Problem(f"unknown kind '{kind}' of {what}", written, f"did you mean '{near}'? {kinds}" if near else kinds)
-
-
-def _node_at(root: Node, path: ConfigPath) -> Node | None:
-    node: Node | None = root
-    for step in path:
-        node = node.child(step) if node is not None else None
-    return node
 
 
 def locate(problem: Problem, root: Node) -> Problem:

@@ -19,6 +19,20 @@ _MAX_INTEGER = 2**63
 Scalar = str | int | float | bool | None
 
 
+def is_number(value: Any) -> bool:
+    """Return whether a value of YAML is a number: there, true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def reads_as_number(text: str) -> bool:
+    """Return whether Python reads a text as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 class ScalarError(ValueError):
     """A number that cannot be represented."""
 

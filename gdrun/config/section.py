@@ -28,6 +28,8 @@ from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import check_name, parse
 
+from .scalars import reads_as_number
+
 STRICT = ConfigDict(
     extra="forbid",
     strict=True,
@@ -146,7 +148,7 @@ def by_form(*forms: str) -> Discriminator:
 
 def check_number(value: Any) -> Any:
     """Return the value of a constant formula, 1 / 3 or 2 * pi, and anything else as it is."""
-    if not isinstance(value, str) or is_number(value):
+    if not isinstance(value, str) or reads_as_number(value):
         return value
     try:
         expression = parse(value)
@@ -156,15 +158,6 @@ def check_number(value: Any) -> Any:
     except FormulaError:
         return value
     return float(result) if np.ndim(result) == 0 and np.isrealobj(result) and np.isfinite(result) else value
-
-
-def is_number(text: str) -> bool:
-    """Return whether Python reads a text as a number."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def check_integer(value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Annotated, BinaryIO, Literal, TextIO
 import numpy as np
 from pydantic import Field
 
+from gdrun.config.scalars import reads_as_number
 from gdrun.config.section import Count
 from gdrun.errors import DataError
 from gdrun.text import plural, safe_text
@@ -326,11 +327,7 @@ def _numbered_rows(text: TextIO, separator: str, skip: int) -> Iterator[tuple[in
 
 
 def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell
+    return "_" not in cell and reads_as_number(cell)
 
 
 def _is_finite(cell: str) -> bool:

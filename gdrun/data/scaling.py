@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Discriminator, Tag
 
+from gdrun.config.scalars import is_number
 from gdrun.config.section import PositiveNumber, ShortSection
 from gdrun.errors import DataError
 
 from .dataset import Dataset
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a value of YAML is a number: there, true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
 
 Method = Literal["none", "standardize", "minmax"] | float
 _MethodSetting = Annotated[

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from gdrun.config.name_scopes import ConfigNames, Use
+from gdrun.config.scalars import is_number
 from gdrun.config.section import DerivedName, Formula, LaterUnion, NonNegative, Section, Share, Whole, by_form
 from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import parse
@@ -19,7 +20,7 @@ from gdrun.random_streams import RandomNumbers, RandomSource, Streams
 from .columns import is_range
 from .dataset import Dataset
 from .memory import Memory
-from .scaling import Scale, is_number
+from .scaling import Scale
 from .split import ValidationSplit
 from .weights import weights_by_formula
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from gdrun.errors import ConfigError, ConfigPath, Problem
-from gdrun.suggest import closest
+from gdrun.suggest import closest_file
 
 from .loading import LoadedConfig
 from .start import start_files
@@ -41,10 +41,9 @@ def _problem(file: Path, written: str, path: ConfigPath) -> Problem | None:
         if file.is_file():
             return None
         what = "this is a folder, not a file" if file.is_dir() else f"there is no file {file}"
-        names = sorted(entry.name for entry in os.scandir(file.parent))[:1000] if file.parent.is_dir() else []
     except (OSError, ValueError):
         return Problem(f"the file {written[:200]} cannot be looked at", path)
-    near = closest(file.name, names)
-    folder = os.path.dirname(written)
-    hint = f"did you mean '{os.path.join(folder, near)}'?" if near else "paths count from the config's folder"
-    return Problem(what, path, hint)
+    near = closest_file(file)
+    if near is None:
+        return Problem(what, path, "paths count from the config's folder")
+    return Problem(what, path, f"did you mean '{os.path.join(os.path.dirname(written), near.name)}'?")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from gdrun.config.document import read_text
-from gdrun.config.scalars import ScalarError, resolve, written
+from gdrun.config.scalars import ScalarError, is_number, resolve, written
 from gdrun.config.source import Node, Source, Span
 from gdrun.errors import ConfigError, Place, Problem
 from gdrun.suggest import closest
@@ -178,7 +178,7 @@ def _number(text: str, name: str, span: Span, hint: str) -> float:
         value = resolve(text.strip())
     except ScalarError as error:
         _refuse(str(error), span, hint)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         _refuse(f"{name} must be a number" if text.strip() else f"{name} is missing", span, hint)
     return value
 

@@ -191,7 +191,7 @@ class LoopDefinition:
         keep_all: the value is all values, the first one included, along a new first axis of length rounds + 1; where
             the condition ends the loop early, the last one is repeated.
     Raises:
-        FormulaError: if neither or both ways to end are given, or one allows more than a million rounds.
+        FormulaError: if there may be more than a million rounds.
     """
 
     start: Expression
@@ -203,12 +203,6 @@ class LoopDefinition:
     keep_all: bool = False
 
     def __post_init__(self) -> None:
-        if (self.while_ is None) == (self.times is None):
-            raise FormulaError("a loop needs either 'while' with 'at_most', or 'times'")
-        if (self.while_ is None) != (self.at_most is None):
-            raise FormulaError(
-                "'while' and 'at_most' go together", hint="at_most is the number of rounds to give up after"
-            )
         if not 0 <= self.rounds <= MAX_ROUNDS:
             raise FormulaError(f"a loop of {self.rounds} rounds; at most {MAX_ROUNDS:,} are run")
 
@@ -242,11 +236,6 @@ class LoopDefinition:
     def draws(self) -> bool:
         """True where one of its formulas draws random numbers."""
         return any(part.draws for part in self.parts)
-
-    @property
-    def differentiates(self) -> bool:
-        """True where one of its formulas holds a derivative."""
-        return any(part.differentiates for part in self.parts)
 
 
 @dataclass(frozen=True)

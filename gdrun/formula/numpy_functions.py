@@ -296,22 +296,21 @@ def check_einsum(subscripts: str, shapes: Sequence[Sequence[int]]) -> None:
 
 
 def conv1d(x: Array, filters: Array, stride: int = 1, same: bool = False) -> Array:
-    if x.ndim != 3 or filters.ndim != 3:
-        raise ValueError("needs x of 3 axes and filters of 3")
-    return convolved(x, filters, stride, same, np.pad)
+    return convolved(x, filters, 3, stride, same, np.pad)
 
 
 def conv2d(x: Array, filters: Array, stride: int = 1, same: bool = False) -> Array:
-    if x.ndim != 4 or filters.ndim != 4:
-        raise ValueError("needs x of 4 axes and filters of 4")
-    return convolved(x, filters, stride, same, np.pad)
+    return convolved(x, filters, 4, stride, same, np.pad)
 
 
-def convolved(x: Any, filters: Any, stride: int, same: bool, padded: Callable[..., Any]) -> Any:
+def convolved(x: Any, filters: Any, axes: int, stride: int, same: bool, padded: Callable[..., Any]) -> Any:
     """Return the convolution of arrays or tensors, (B, L..., C) by (K..., C, O), as Keras defines it (no flip).
 
-    A sum of products of slices, one a position of the filter: it has derivatives of any order, in XLA and in lanes too.
+    Both have `axes` axes. A sum of products of slices, one a position of the filter: it has derivatives of any order,
+    in XLA and in lanes too.
     """
+    if len(x.shape) != axes or len(filters.shape) != axes:
+        raise ValueError(f"needs x of {axes} axes and filters of {axes}")
     lengths, widths = tuple(x.shape)[1:-1], tuple(filters.shape)[:-2]
     if stride < 1 or tuple(x.shape)[-1] != tuple(filters.shape)[-2]:
         raise ValueError(f"{x.shape[-1]} channels meet filters of {filters.shape[-2]}; the stride is at least 1")

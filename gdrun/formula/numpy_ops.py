@@ -45,7 +45,8 @@ NUMPY_FUNCTIONS = implementations("numpy", {"np": np, "": numpy_functions}, _ada
 """Every function of the table but derivatives and draws, which NumpyOps answers itself."""
 
 
-def _static_index(value: Any) -> bool:
+def is_static_index(value: Any) -> bool:
+    """Return whether an index is known where a formula is written, and not an array of places."""
     return value is None or value is Ellipsis or isinstance(value, slice | int)
 
 
@@ -92,7 +93,7 @@ class NumpyOps:
 
     def index(self, value: Any, items: tuple[Any, ...]) -> Any:
         """Return value[items]; items are integers, slices, None, ... or arrays of whole numbers."""
-        return _numeric(value)[tuple(item if _static_index(item) else whole(item) for item in items)]
+        return _numeric(value)[tuple(item if is_static_index(item) else whole(item) for item in items)]
 
     def draw(self, function: str, parameters: list[Any], shape: tuple[int, ...] | None, key: Any) -> np.ndarray:
         """Draw from `random`. Without a shape, the parameters' own; `key` is for TensorFlow."""

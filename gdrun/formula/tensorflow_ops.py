@@ -140,7 +140,7 @@ class TensorFlowOps:
 
     def index(self, value: Any, items: tuple[Any, ...]) -> Any:
         """Return value[items]; items are integers, slices, None, ... or arrays of whole numbers."""
-        moving = [position for position, item in enumerate(items) if not _static_index(item)]
+        moving = [position for position, item in enumerate(items) if not numpy_ops.is_static_index(item)]
         if not is_tensor(value) and not any(is_tensor(items[position]) for position in moving):
             return self.numpy.index(value, items)
         tensor = value if is_tensor(value) else self.promotion.tensor(value)
@@ -150,7 +150,7 @@ class TensorFlowOps:
             return tensor[items]
         if len(moving) == 1 and all(item == slice(None) for item in items[: moving[0]] + items[moving[0] + 1 :]):
             return self._take(tensor, items[moving[0]], moving[0])
-        if all(isinstance(item, int) or not _static_index(item) for item in items):
+        if all(isinstance(item, int) or not numpy_ops.is_static_index(item) for item in items):
             if len(items) > tensor.shape.rank:
                 raise FormulaError(f"{len(items)} indices for an array with {tensor.shape.rank} axes")
             indices = [self._positions(item, tensor.shape[axis]) for axis, item in enumerate(items)]
@@ -166,7 +166,7 @@ class TensorFlowOps:
         rest = tensor.shape.rank - sum(item is not None and item is not Ellipsis for item in items)
         axis, cut = 0, []
         for item in items:
-            if not _static_index(item):
+            if not numpy_ops.is_static_index(item):
                 if axis >= tensor.shape.rank:
                     raise FormulaError(f"an index for axis {axis} of an array with {tensor.shape.rank} axes")
                 position = tf.reshape(self._positions(item, tensor.shape[axis]), [1])
@@ -266,10 +266,6 @@ class TensorFlowOps:
 
         # Eagerly, tf.while_loop would be a loop in Python.
         return tf.function(run, autograph=False)() if self.concrete else run()
-
-
-def _static_index(value: Any) -> bool:
-    return value is None or value is Ellipsis or isinstance(value, slice | int)
 
 
 def _derivative(function: str, value: tf.Tensor, compute: Callable[[tf.Tensor], Any]) -> tf.Tensor:

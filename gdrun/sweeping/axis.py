@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from gdrun.config.overrides import node_of
+from gdrun.config.scalars import is_number
 from gdrun.config.source import Node, Span
 from gdrun.errors import ConfigPath, Place
 from gdrun.experiment.axes import WrittenAxis
@@ -96,7 +98,7 @@ class Axis:
         """Return `value`, which is number `index` of those listed, with its place."""
         if index is not None and self.space.kind == LISTED and index < len(self.space.nodes):
             return self.space.nodes[index]
-        return _as_node(value, self.space.span)
+        return node_of(value, self.space.span)
 
 
 def make_axis(written: WrittenAxis) -> Axis:
@@ -148,20 +150,6 @@ def column(values: Sequence[Any]) -> np.ndarray:
     return array
 
 
-def is_number(value: Any) -> bool:
-    """Return whether `value` is an int or a float, and no bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _number_of(value: Any, integer: bool) -> Any:
     """Return a value as an int where whole numbers stand: YAML reads 1e4 as a float."""
     return int(value) if integer and isinstance(value, float) and value.is_integer() else value
-
-
-def _as_node(value: Any, span: Span) -> Node:
-    """Return a value as a node whose parts all stand at `span`."""
-    if isinstance(value, dict):
-        return Node({key: _as_node(item, span) for key, item in value.items()}, span, dict.fromkeys(value, span))
-    if isinstance(value, tuple | list):
-        return Node([_as_node(item, span) for item in value], span)
-    return Node(value, span)

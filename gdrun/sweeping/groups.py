@@ -19,12 +19,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gdrun.config.scalars import is_number
 from gdrun.errors import ConfigPath
 from gdrun.experiment.experiment import Experiment
 from gdrun.experiment.formulas import uses
 from gdrun.formula.parse import parse
 
-from .axis import is_number
 from .trials import SweepSpec
 
 Change = Literal["rate", "optimizer", "loss", "constant", "initial", "parts", "program"]

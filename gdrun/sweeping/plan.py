@@ -145,10 +145,8 @@ def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[AxisEntry]]:
 def _is_fixed(entry: AxisEntry, base: LoadedConfig) -> bool:
     """Return whether an override gives the value of what the file would vary."""
     path = _path(entry, base)
-    node: Node | None = base.root
-    for step in path or ():
-        node = node.child(step) if node is not None else None
-    return path is not None and node is not None and node.span.source.is_override
+    node = None if path is None else base.root.at(path)
+    return node is not None and node.span.source.is_override
 
 
 def _path(entry: AxisEntry, base: LoadedConfig) -> Any:
