@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal, TextIO
@@ -18,11 +18,10 @@ from gdrun.config.section import Count
 from gdrun.errors import DataError
 from gdrun.text import plural, safe_text
 
-from .columns import Column, Columns, beyond_rows, expanded, find_column, listed, named_within, row_range
-from .dataset import Dataset, dataset
+from .columns import ChosenColumns, Column, Columns, TableColumns, beyond_rows, row_range
+from .dataset import Dataset
 from .files import TableData, open_data, path_text
-from .labels import encode_labels
-from .memory import Growing, Memory, is_mapped, side_by_side
+from .memory import Growing, Memory, is_mapped
 
 _BLOCK_ROWS = 4096
 """Rows that are held as text at one time: a cell as text takes ten times the memory of a number."""
@@ -112,21 +111,8 @@ def csv_data(
         try:
             mapped = memory != "all" and is_mapped(memory, _guessed_bytes(file, separator))
             table = _Table(name, file, separator, header, skip, mapped)
-            if isinstance(inputs, Mapping):
-                inputs = {key: table.expanded(columns) for key, columns in inputs.items()}
-            else:
-                inputs = listed(table.expanded(inputs))
-            target = None if target is None else table.expanded(target)
-            named_within(table.position, inputs, target, weights)
-            if not isinstance(inputs, Mapping):
-                inputs = table.by_own_name(inputs)
-            columns = [column for group in inputs.values() for column in listed(group)]
-            if target is not None:
-                columns += listed(target)
-            if weights is not None:
-                columns.append(weights)
-            text = target if isinstance(target, (str, int)) else None
-            readers = table.read(columns, rows, text_allowed=text, labelled=bool(labels))
+            chosen = table.choose(inputs, target, weights)
+            readers = table.read(chosen, rows, labelled=bool(labels))
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} cannot be read",
@@ -135,22 +121,13 @@ def csv_data(
         except csv.Error as error:
             raise DataError(f"{name} cannot be read as separated values: {error}") from None
 
-    def array(columns: Columns) -> np.ndarray:
-        parts = [readers[table.position(column)].values() for column in listed(columns)]
-        if isinstance(columns, (str, int)):
-            return parts[0]
-        return side_by_side(parts) if mapped else np.stack(parts, axis=1)
+    def texts(position: int) -> list[str] | None:
+        reader = readers[position]
+        return reader.texts if isinstance(reader, _Labels) else None
 
-    arrays = {key: array(columns) for key, columns in inputs.items()}
-    files = {str(path): digest}
-    counts = None if weights is None else array(weights)
-    if target is None:
-        return dataset(arrays, files=files, weights=counts, mapped=mapped)
-    reader = readers[table.position(text)] if text is not None else None
-    if isinstance(reader, _Labels):
-        values, labels = encode_labels(reader.texts, labels)
-        return dataset(arrays, values, labels=labels, files=files, weights=counts, mapped=mapped)
-    return dataset(arrays, array(target), files=files, weights=counts, mapped=mapped)
+    return chosen.dataset(
+        lambda position: readers[position].values(), texts, labels=labels, files={str(path): digest}, mapped=mapped
+    )
 
 
 def _guessed_bytes(file: BinaryIO, separator: str) -> int:
@@ -218,52 +195,32 @@ class _Labels:
         raise self._table.column_error(self._position, "holds text; only a target may be text")
 
 
-class _Table:
+class _Table(TableColumns):
     """The header and the rows of a file; finds columns and says where a cell is wrong."""
 
     def __init__(
         self, file_name: str, file: BinaryIO, separator: str, header: bool, skip: int, mapped: bool = False
     ) -> None:
-        self._file_name = file_name
         self.mapped = mapped
         # newline="": the csv module finds the ends of lines itself, those within quotes too.
         self._rows = _numbered_rows(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), separator, skip)
         first = next(self._rows, None)
         if first is None:
             raise DataError(f"{file_name} is empty" if not skip else f"{file_name} has nothing after line {skip}")
-        self._header = [cell.strip() for cell in first[1]] if header else None
-        self._width = len(first[1])
         self._first = [] if header else [first]
-
-    def by_own_name(self, columns: Iterable[Column]) -> dict[str, Columns]:
-        """Return the columns as inputs that are called as in the header."""
-        inputs: dict[str, Columns] = {}
-        for position in map(self.position, columns):
-            name = self._header[position] if self._header is not None else f"column{position}"
-            if name in inputs:
-                raise self.column_error(position, "is listed twice")
-            inputs[name] = position
-        return inputs
-
-    def expanded(self, columns: Columns | Sequence[Column] | Mapping[str, Columns]) -> Columns:
-        """Return the columns with ranges written out."""
-        return expanded(columns, self._header, self._width)
+        super().__init__(file_name, len(first[1]), [cell.strip() for cell in first[1]] if header else None)
 
     def position(self, column: Column) -> int:
-        """Return the position of a column that exists."""
-        if self._header is None and isinstance(column, str):
+        if self.names is None and isinstance(column, str):
             raise DataError(
-                f"{self._file_name} is read without a header, so no column is called '{safe_text(column, limit=60)}'",
-                hint=f"give positions, 0 to {self._width - 1}, or header: true",
+                f"{self.where} is read without a header, so no column is called '{safe_text(column, limit=60)}'",
+                hint=f"give positions, 0 to {self.width - 1}, or header: true",
             )
-        return find_column(column, self._header, self._width, self._file_name)
+        return super().position(column)
 
-    def read(
-        self, columns: Iterable[Column], rows: str | None, *, text_allowed: Column | None, labelled: bool
-    ) -> dict[int, _Numbers | _Labels]:
-        """Read the columns, by position. The one that may be text is if its first cell is, or if `labelled`."""
-        positions = sorted({self.position(column) for column in columns})
-        label_position = None if text_allowed is None else self.position(text_allowed)
+    def read(self, chosen: ChosenColumns, rows: str | None, *, labelled: bool) -> dict[int, _Numbers | _Labels]:
+        """Read the columns, by position. A single target is text if its first cell is, or if `labelled`."""
+        positions = chosen.positions()
         first_row, stop_row = row_range(rows)
         readers: dict[int, _Numbers | _Labels] = {}
         remaining = self._data_rows()
@@ -276,7 +233,7 @@ class _Table:
             for position in positions:
                 cells = [row[position] for _, row in block]
                 if position not in readers:
-                    as_text = position == label_position and (
+                    as_text = position == chosen.target and (
                         labelled or (cells[0].strip() and not _is_number(cells[0]))
                     )
                     readers[position] = (
@@ -284,34 +241,29 @@ class _Table:
                     )
                 readers[position].add(lines, cells)
         if num_rows == 0:
-            raise DataError(f"{self._file_name} has no data rows")
+            raise DataError(f"{self.where} has no data rows")
         if num_rows < (stop_row or 0) or num_rows <= first_row:
-            raise beyond_rows(rows, self._file_name, num_rows)
+            raise beyond_rows(rows, self.where, num_rows)
         return readers
 
     def _data_rows(self) -> Iterator[tuple[int, list[str]]]:
         yield from self._first
         for line, row in self._rows:
-            if len(row) != self._width:
-                first = "first row" if self._header is None else "header"
+            if len(row) != self.width:
+                first = "first row" if self.names is None else "header"
                 raise DataError(
-                    f"{self._file_name}:{line} has {plural(len(row), 'cell')}, the {first} has {self._width}",
-                    hint="check the separator" if 1 in (len(row), self._width) else None,
+                    f"{self.where}:{line} has {plural(len(row), 'cell')}, the {first} has {self.width}",
+                    hint="check the separator" if 1 in (len(row), self.width) else None,
                 )
             yield line, row
 
     def cell_error(self, line: int, position: int, what: str) -> DataError:
         """Return the error about a cell."""
-        return DataError(f"{self._file_name}:{line}: {self._column(position)} {what}")
+        return DataError(f"{self.where}:{line}: {self.called(position)} {what}")
 
     def column_error(self, position: int, what: str) -> DataError:
         """Return the error about a column."""
-        return DataError(f"{self._file_name}: {self._column(position)} {what}")
-
-    def _column(self, position: int) -> str:
-        return (
-            f"column {position}" if self._header is None else f"column '{safe_text(self._header[position], limit=60)}'"
-        )
+        return DataError(f"{self.where}: {self.called(position)} {what}")
 
 
 def _numbered_rows(text: TextIO, separator: str, skip: int) -> Iterator[tuple[int, list[str]]]:

@@ -11,7 +11,7 @@ from pydantic import Field
 from gdrun.config.section import Identifier
 from gdrun.errors import DataError
 
-from .columns import Columns, Rows, beyond_rows, column_names, find_column, listed, named_within, row_range
+from .columns import Columns, Rows, TableColumns, beyond_rows, column_names, row_range
 from .dataset import Dataset, dataset
 from .section import DataSection
 
@@ -72,9 +72,8 @@ def _chosen(
             within=("inputs",),
         )
 
-    def array(columns: Columns) -> np.ndarray:
-        places = [find_column(column, names, features.shape[1], where) for column in listed(columns)]
-        return features[:, places[0] if isinstance(columns, (str, int)) else places]
-
-    named_within(lambda column: find_column(column, names, features.shape[1], where), inputs)
-    return {name: array(columns) for name, columns in inputs.items()}
+    chosen = TableColumns(where, features.shape[1], names).choose(inputs)
+    return {
+        name: features[:, position if isinstance(position, int) else list(position)]
+        for name, position in chosen.inputs.items()
+    }
