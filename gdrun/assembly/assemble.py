@@ -32,7 +32,6 @@ from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_without_lanes
 from gdrun.optimizers.base import PointUpdate
 
-from .custom import operation_without_xla
 from .data import open_stream
 from .engine import Engine, choose_engine
 from .loss import build_metrics, scalar_formula, tensor_formula
@@ -169,7 +168,7 @@ def assemble(
             ("checkpoint", "every_steps"),
             f"give a multiple of it: every_steps: {per_epoch}",
         )
-    engine = choose_engine(parts, partial(operation_without_xla, parts, optimizer, metrics), total_steps=steps)
+    engine = choose_engine(parts, optimizer, metrics, total_steps=steps)
     small = _size(state.parameters) <= _SMALL_STATE
     warnings = (*engine.warnings, *parts.warnings, *experiment.optimizer.warnings(experiment.precision))
     warnings += experiment.objective_loss.warnings(experiment.model.last_activation)

@@ -21,8 +21,7 @@ def as_batch(data: Dataset, precision: str) -> Batch:
         DataError: a value does not fit into it.
     """
     cast = data.cast(precision)  # type: ignore[arg-type]
-    target, weights = (None if value is None else tf.constant(value) for value in (cast.target, cast.weights))
-    return Batch({name: tf.constant(value) for name, value in cast.inputs.items()}, target, weights)
+    return Batch(cast.inputs, cast.target, cast.weights).map(tf.constant)
 
 
 def to_batch(datasets: Datasets, examples: Dataset, precision: str, *, like: Batch) -> Batch:

@@ -18,8 +18,7 @@ EVALUATION_ERRORS = (ConfigError, ComponentError, tf.errors.InvalidArgumentError
 
 def head(data: Batch, count: int | None) -> Batch:
     """Return the first `count` examples; None: all."""
-    target, weights = (None if value is None else value[:count] for value in (data.target, data.weights))
-    return Batch({name: value[:count] for name, value in data.inputs.items()}, target, weights)
+    return data.map(lambda value: value[:count])
 
 
 def evaluate_once(

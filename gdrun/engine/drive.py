@@ -97,8 +97,7 @@ class Windows:
             factors = self.factors(steps - self.feed.begin.step)
         epoch = self._epoch(first)
         if self._order is None or self._order[0] != epoch:
-            count = self.num_epochs if self.feed.ordered else 0
-            self._order = (epoch, tf.constant(self.feed.order(epoch, count), tf.int32))
+            self._order = (epoch, tf.constant(self._order_from(epoch), tf.int32))
         return Window(
             first_step=tf.constant(first, tf.int64),
             first_epoch=tf.constant(epoch, tf.int64),
@@ -106,6 +105,10 @@ class Windows:
             factors=tf.constant(factors, tf.float64),
             first_batch=tf.constant(first if self.stream is None else self.stream.first_step(first), tf.int64),
         )
+
+    def _order_from(self, epoch: int) -> np.ndarray:
+        """Return the order of the examples in the window's epochs, int32 (E, N)."""
+        return self.feed.order(epoch, self.num_epochs)
 
     def examples(self, first: int, data: Batch) -> Batch:
         """Return what the window that begins at `first` sees: `data`, or what is read for it."""

@@ -5,7 +5,6 @@ Shape letters: N examples, B batch size, E epochs in a window.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -93,14 +92,14 @@ class Feed:
             # and would compile again for each window.
             first = tf.cast(moment.step - window.first_batch, tf.int32) * batches.batch_size
             index = (_at_least_0(first) if behind else first) + tf.range(size)
-            return _of_each(data, lambda value: tf.gather(value, index))
+            return data.map(lambda value: tf.gather(value, index))
         start = tf.cast(moment.position, tf.int32) * batches.batch_size
         if not self.ordered:
             return cut(data, start, size)
         place = moment.epoch - window.first_epoch
         row = tf.gather(order, _at_least_0(place) if behind else place)
         index = tf.slice(row, [start], [size])
-        return _of_each(data, lambda value: tf.gather(value, index))
+        return data.map(lambda value: tf.gather(value, index))
 
     def order(self, first_epoch: int, num_epochs: int) -> np.ndarray:
         """Return the order of the examples in consecutive epochs, int32 (E, examples an epoch); (0, 0) if none."""
@@ -115,12 +114,7 @@ def _at_least_0(value: tf.Tensor) -> tf.Tensor:
 
 def cut(data: Batch, start: tf.Tensor, size: int) -> Batch:
     """Return `size` examples from row `start`, int32 (), on."""
-    return _of_each(data, lambda value: _slice(value, start, size))
-
-
-def _of_each(data: Batch, pick: Callable[[tf.Tensor], tf.Tensor]) -> Batch:
-    target, weights = (None if value is None else pick(value) for value in (data.target, data.weights))
-    return Batch({name: pick(value) for name, value in data.inputs.items()}, target, weights)
+    return data.map(lambda value: _slice(value, start, size))
 
 
 def _slice(value: tf.Tensor, start: tf.Tensor, size: int) -> tf.Tensor:

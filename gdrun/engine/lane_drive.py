@@ -263,19 +263,11 @@ class LaneWindows(Windows):
     def __init__(self, feeds: tuple[Feed, ...], factors: Any, total_steps: int) -> None:
         super().__init__(feeds[0], factors, total_steps)
         self._feeds = feeds
-        self._orders: tuple[int, tf.Tensor] | None = None
         self.num_epochs = max(2, self.num_epochs // len(feeds))
 
-    def at(self, first: int) -> Window:
-        """Return the window that begins at `first`; its order is int32 (l, E, N)."""
-        window = super().at(first)
-        if not self.feed.ordered:
-            return window
-        epoch = int(window.first_epoch)
-        if self._orders is None or self._orders[0] != epoch:
-            orders = np.stack([feed.order(epoch, self.num_epochs) for feed in self._feeds])
-            self._orders = (epoch, tf.constant(orders, tf.int32))
-        return window._replace(order=self._orders[1])
+    def _order_from(self, epoch: int) -> np.ndarray:
+        """Return the orders, int32 (l, E, N)."""
+        return np.stack([feed.order(epoch, self.num_epochs) for feed in self._feeds])
 
 
 def _windows(shared: LaneProgram, inputs: LaneInputs) -> Windows:

@@ -5,6 +5,7 @@ Shape letters: L lanes (absent in a single run), B batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -126,6 +127,11 @@ class Batch(NamedTuple):
     """(B,): how much each example counts in the loss; None: all alike."""
     validation: Any = None
     """The validation data, a Batch, beside the whole training data where it differs between lanes; None elsewhere."""
+
+    def map(self, function: Callable[[tf.Tensor], tf.Tensor]) -> Batch:
+        """Return the examples with `function` applied to inputs, target and weights."""
+        target, weights = (None if value is None else function(value) for value in (self.target, self.weights))
+        return Batch({name: function(value) for name, value in self.inputs.items()}, target, weights)
 
     @property
     def num_examples(self) -> int:

@@ -1,4 +1,4 @@
-"""Losses of plugins, checked for their form.
+"""Losses and metrics of plugins, checked for their form.
 
 Shape letters: B batch.
 """
@@ -25,7 +25,7 @@ def custom_loss(
     """
 
     def loss(prediction: Any, target: tf.Tensor | None, weights: tf.Tensor | None, dtype: tf.DType) -> tf.Tensor:
-        value = plugin_value(function, target, prediction, caller, dtype)
+        value = _plugin_value(function, target, prediction, caller, dtype)
         if value.shape.rank == 0:
             if weights is not None:
                 raise caller.error(
@@ -43,7 +43,19 @@ def custom_loss(
     return loss
 
 
-def plugin_value(function: Any, target: Any, prediction: Any, caller: Caller, dtype: tf.DType) -> tf.Tensor:
+def custom_metric(function: Callable[[Any, Any], Any], caller: Caller) -> Callable[..., tf.Tensor]:
+    """Return (prediction, target, dtype) -> scalar, of a plugin's (target, prediction) -> scalar."""
+
+    def metric(prediction: Any, target: tf.Tensor | None, dtype: tf.DType) -> tf.Tensor:
+        value = _plugin_value(function, target, prediction, caller, dtype)
+        if value.shape.num_elements() != 1:
+            raise caller.error(f"must give one number, it gives shape {tuple(value.shape)}")
+        return tf.reshape(value, [])
+
+    return metric
+
+
+def _plugin_value(function: Any, target: Any, prediction: Any, caller: Caller, dtype: tf.DType) -> tf.Tensor:
     """Return the result of a plugin's function as a tensor of `dtype`. Raises: PluginError."""
     with caller.calling():
         value = function(target, prediction)

@@ -107,7 +107,7 @@ class CustomMetric(CustomSection, MetricSection):
     """The name that the plugin registers it under, which is also its name in rows and summaries."""
 
     def build(self, loss: LossSection, dtype: tf.DType, owner: str) -> MetricFunction:
-        from .custom_functions import custom_metric
+        from gdrun.losses.custom_functions import custom_metric
 
         function = custom_metric(*bound_function(self))
         return lambda scope, prediction, loss, target: function(one_or_named(prediction, dtype), target, dtype)
