@@ -95,7 +95,7 @@ def at_step(
         keep: parameters that have their initial values in any case.
     """
     from gdrun.engine.state import Moment
-    from gdrun.training.predict import trained_state
+    from gdrun.training.predict import trained_point
 
     built = prepared.built
     parameters, model_state, setting = built.state.parameters, built.state.model_state, built.setting
@@ -104,8 +104,7 @@ def at_step(
         count = (run.info.steps or 0) if step is None else step
         names = built.objective.trainable_names
         if step is None or step == run.info.steps:
-            trained, fixed, model_state = trained_state(prepared, run)
-            setting = setting._replace(fixed=fixed)
+            trained, setting, model_state, _ = trained_point(prepared, run)
         else:
             trained = recorded(prepared, run, step)
         parameters = tuple(

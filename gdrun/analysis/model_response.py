@@ -12,7 +12,7 @@ import numpy as np
 
 from gdrun.errors import UsageError
 from gdrun.text import plural, safe_text
-from gdrun.training.predict import answers_target, predict
+from gdrun.training.predict import TrainedPoint, answers_target, predict
 
 from .evaluation_point import at_step
 
@@ -250,7 +250,7 @@ def _ends(inputs: np.ndarray, validation: Examples | None) -> list[tuple[float, 
 def _predicted(prepared: Prepared, run: Run, points: np.ndarray, step: int | None) -> np.ndarray:
     """Return the prediction of the target at points, (M, inputs), after `step` updates: (M,) or (M, K)."""
     point = None if step is None else at_step(prepared, run, step)
-    state = None if point is None else (point.parameters, point.setting, point.model_state, point.moment)
+    at = None if point is None else TrainedPoint(point.parameters, point.setting, point.model_state, point.moment)
     inputs, begin_column = {}, 0
     for name, value in prepared.built.data.inputs.items():
         size = int(np.prod(value.shape[1:]))
@@ -259,7 +259,7 @@ def _predicted(prepared: Prepared, run: Run, points: np.ndarray, step: int | Non
     parts = []
     for begin in range(0, len(points), _TOGETHER):
         rows = slice(begin, begin + _TOGETHER)
-        outputs = predict(prepared, run, {name: value[rows] for name, value in inputs.items()}, state)
+        outputs = predict(prepared, run, {name: value[rows] for name, value in inputs.items()}, at)
         parts.append(_output_array(prepared, outputs, len(points[rows])))
     whole = np.concatenate(parts)
     return whole[:, 0] if whole.shape[1] == 1 else whole

@@ -11,7 +11,7 @@ from typing import Any
 from gdrun.config.plugins import PluginSources
 from gdrun.errors import ComponentError, ConfigError, RunDirectoryError, UsageError
 from gdrun.rundir.run import Run
-from gdrun.training.predict import final_moment, load_trained, trained_state
+from gdrun.training.predict import load_trained, trained_point
 from gdrun.training.prepare import Prepared
 
 Load = Callable[[], Prepared]
@@ -73,9 +73,7 @@ def _write_saved_model(run: Run, output: Path, load: Load) -> None:
     prepared = load()
     tf = import_tensorflow()
     built = prepared.built
-    parameters, fixed, model_state = trained_state(prepared, run)
-    setting = built.setting._replace(fixed=fixed)
-    moment = final_moment(prepared, run)
+    parameters, setting, model_state, moment = trained_point(prepared, run)
     inputs = built.data.inputs.items()
     signature = {name: tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name) for name, value in inputs}
     if not signature:

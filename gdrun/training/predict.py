@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,16 @@ if TYPE_CHECKING:
 
 Predictions = np.ndarray | dict[str, np.ndarray]
 """(B, ...), or one array for each named output."""
+
+
+class TrainedPoint(NamedTuple):
+    """What a trained model is evaluated at: tensors of the engine, parameters before transforms."""
+
+    parameters: tuple[Any, ...]
+    setting: Any
+    model_state: tuple[Any, ...]
+    moment: Any
+    """When training ended, which formulas of `step` and `epoch` see."""
 
 
 def load_trained(run: Run, *, device: str | None = None, plugins: PluginSources = ()) -> Prepared:
@@ -99,16 +109,14 @@ def named_examples(prepared: Prepared, texts: Mapping[str, str]) -> dict[str, np
     return {name: np.repeat(value, count, axis=0) if len(value) == 1 else value for name, value in values.items()}
 
 
-def predict(
-    prepared: Prepared, run: Run, inputs: Mapping[str, Any], state: tuple[Any, Any, Any, Any] | None = None
-) -> Predictions:
+def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any], point: TrainedPoint | None = None) -> Predictions:
     """Return the trained model's predictions, in the units of the config's data.
 
     Args:
         prepared: the run's experiment, built.
         run: gives the parameters.
         inputs: name -> values, the leading axis counting the examples; a number stands for one example.
-        state: the engine's (parameters, setting, model state, moment) of another step; None: the end.
+        point: another step's; None: the end.
     Returns:
         (B, ...) in the run's precision, or one array for each named output. Where the target was scaled, the scaling
         is taken back: of the output that answers the target (`answers_target`), the others are as the formulas see
@@ -131,12 +139,9 @@ def predict(
     given = dataset({name: np.atleast_1d(np.asarray(inputs[name])) for name in names})
     scaling = built.datasets.scaling
     batch = to_batch(built.datasets, given, prepared.loaded.experiment.precision, like=built.data)
-    if state is None:
-        trained, fixed, kept = trained_state(prepared, run)
-        state = trained, built.setting._replace(fixed=fixed), kept, final_moment(prepared, run)
-    parameters, setting, model_state, moment = state
+    at = trained_point(prepared, run) if point is None else point
     with tf.device(prepared.device.name):
-        output = built.objective.predict(parameters, model_state, setting, batch, moment)
+        output = built.objective.predict(at.parameters, at.model_state, at.setting, batch, at.moment)
 
     def array(value: Any, answers: bool = True) -> np.ndarray:
         result = value.numpy() if tf.is_tensor(value) else np.asarray(value)
@@ -177,17 +182,15 @@ def evaluate(prepared: Prepared, run: Run, examples: Dataset | None = None) -> d
 
     tf = import_tensorflow()
     built = prepared.built
-    parameters, fixed, model_state = trained_state(prepared, run)
-    state = built.state._replace(parameters=parameters, model_state=model_state)
-    setting = built.setting._replace(fixed=fixed)
-    moment = final_moment(prepared, run)
+    at = trained_point(prepared, run)
+    state = built.state._replace(parameters=at.parameters, model_state=at.model_state)
     assess, data = built.assess, built.data
     if examples is not None:
         assess = Assess(built.objective, built.assess.metrics, None, loss=True)
         assert built.datasets is not None
         data = to_batch(built.datasets, examples, prepared.loaded.experiment.precision, like=data)
     with tf.device(prepared.device.name):
-        values = assess(state, setting, data, moment)
+        values = assess(state, at.setting, data, at.moment)
     numbers = {name: float(value) for name, value in values.items()}
     return {"loss": numbers.pop("loss_all"), **numbers}
 
@@ -209,13 +212,14 @@ def gradients(prepared: Prepared, run: Run) -> dict[str, np.ndarray]:
     built = prepared.built
     if built.windows.stream is not None:
         raise UsageError("the gradient is over all training examples, which are not in memory", hint="memory: all")
-    parameters, fixed, model_state = trained_state(prepared, run)
-    setting, moment = built.setting._replace(fixed=fixed), final_moment(prepared, run)
+    at = trained_point(prepared, run)
 
     def evaluate(watch: derivatives.Watch) -> derivatives.TargetValues:
-        watch(parameters)
-        evaluation = built.objective.evaluate(parameters, model_state, setting, built.data, moment, training=True)
-        variables = dict(zip(built.objective.trainable_names, parameters, strict=True))
+        watch(at.parameters)
+        evaluation = built.objective.evaluate(
+            at.parameters, at.model_state, at.setting, built.data, at.moment, training=True
+        )
+        variables = dict(zip(built.objective.trainable_names, at.parameters, strict=True))
         return derivatives.TargetValues({"loss": evaluation.loss}, variables)
 
     with tf.device(prepared.device.name):
@@ -223,16 +227,8 @@ def gradients(prepared: Prepared, run: Run) -> dict[str, np.ndarray]:
     return {name: slope.numpy() for name, slope in slopes.items() if slope is not None}
 
 
-def final_moment(prepared: Prepared, run: Run) -> Any:
-    """Return when the run ended, which formulas of `step` and `epoch` see."""
-    from gdrun.engine.state import Moment
-
-    step = run.info.steps or 0
-    return Moment.at(step, int(prepared.built.rows.epochs.number(step)))
-
-
-def trained_state(prepared: Prepared, run: Run) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
-    """Return the run's (trainable, fixed, model state) as tensors before transforms.
+def trained_point(prepared: Prepared, run: Run) -> TrainedPoint:
+    """Return the end of a run.
 
     Raises:
         RunDirectoryError: a parameter is missing.
@@ -240,8 +236,10 @@ def trained_state(prepared: Prepared, run: Run) -> tuple[tuple[Any, ...], tuple[
     from gdrun.engine.device import import_tensorflow
 
     tf = import_tensorflow()
-    objective, template = prepared.built.objective, prepared.built
+    from gdrun.engine.state import Moment
 
+    built, step = prepared.built, run.info.steps or 0
+    objective = built.objective
     has_raw = bool(objective.transforms) and (run.directory / RAW).is_file()
     raw_values = run.arrays(RAW) if has_raw else {}
 
@@ -255,11 +253,12 @@ def trained_state(prepared: Prepared, run: Run) -> tuple[tuple[Any, ...], tuple[
         raw = value if transform is None else raw_value(np.asarray(value, np.float64), transform)
         return tf.constant(raw, like.dtype)
 
-    trainable = zip(objective.trainable_names, template.state.parameters, strict=True)
-    fixed = zip(objective.fixed_names, template.setting.fixed, strict=True)
-    kept = zip(objective.state_names, template.state.model_state, strict=True)
-    return (
+    trainable = zip(objective.trainable_names, built.state.parameters, strict=True)
+    fixed = zip(objective.fixed_names, built.setting.fixed, strict=True)
+    kept = zip(objective.state_names, built.state.model_state, strict=True)
+    return TrainedPoint(
         tuple(tensor(name, like) for name, like in trainable),
-        tuple(tensor(name, like) for name, like in fixed),
+        built.setting._replace(fixed=tuple(tensor(name, like) for name, like in fixed)),
         tuple(tensor(name, like) if like.dtype.is_floating else like for name, like in kept),
+        Moment.at(step, int(built.rows.epochs.number(step))),
     )

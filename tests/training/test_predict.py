@@ -8,7 +8,7 @@ import pytest
 from gdrun.errors import DataError, UsageError
 from gdrun.formula.name_checks import compared_with
 from gdrun.formula.parse import parse
-from gdrun.training.predict import evaluate, final_moment, load_trained, named_examples, predict, read_examples
+from gdrun.training.predict import evaluate, load_trained, named_examples, predict, read_examples, trained_point
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ schedule: {epochs: 3, batch_size: 2}
 def test_predictions_see_the_step_and_the_epoch_that_the_run_ended_at(lab):
     run = lab.train(AT_THE_END)
     prepared = load_trained(run)
-    moment = final_moment(prepared, run)
+    moment = trained_point(prepared, run).moment
     assert (int(moment.step), int(moment.epoch)) == (6, 3)
     np.testing.assert_array_equal(predict(prepared, run, {"x": [7.0]}), [36.0])
     assert evaluate(prepared, run)["loss"] == run.info.final["loss"] == 36.0**2
