@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal, TextIO
@@ -18,7 +18,7 @@ from gdrun.config.section import Count
 from gdrun.errors import DataError
 from gdrun.text import plural, safe_text
 
-from .columns import ChosenColumns, Column, Columns, TableColumns, beyond_rows, row_range
+from .columns import ChosenColumns, Column, TableColumns, beyond_rows, row_range
 from .dataset import Dataset
 from .files import TableData, open_data, path_text
 from .memory import Growing, Memory, is_mapped
@@ -41,17 +41,31 @@ class SeparatedData(TableData):
     """Lines to pass over before the header."""
 
     def read(self, path: Path, *, labels: tuple[str, ...] = (), memory: Memory | None = None) -> Dataset:
-        return csv_data(
-            path,
-            inputs=self.inputs,
-            target=self.target,
-            separator=self.separator,
-            header=self.header,
-            skip=self.skip,
-            rows=self.rows,
-            labels=labels,
-            weights=self.example_weights,
-            memory=memory or self.memory,
+        """Return the examples in a file: UTF-8 with or without a byte order mark, cells quoted or not.
+
+        Blank lines do not count. Labels are kept in memory in any case.
+        """
+        name, memory = path_text(path), memory or self.memory
+        with open_data(path) as (file, digest):
+            try:
+                mapped = memory != "all" and is_mapped(memory, _guessed_bytes(file, self.separator))
+                table = _Table(name, file, self.separator, self.header, self.skip, mapped)
+                chosen = table.choose(self.inputs, self.target, self.example_weights)
+                readers = table.read(chosen, self.rows, labelled=bool(labels))
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} cannot be read",
+                    hint="save it as UTF-8",
+                ) from None
+            except csv.Error as error:
+                raise DataError(f"{name} cannot be read as separated values: {error}") from None
+
+        def texts(position: int) -> list[str] | None:
+            reader = readers[position]
+            return reader.texts if isinstance(reader, _Labels) else None
+
+        return chosen.dataset(
+            lambda position: readers[position].values(), texts, labels=labels, files={str(path): digest}, mapped=mapped
         )
 
 
@@ -69,65 +83,6 @@ class TsvData(SeparatedData):
     kind: Literal["tsv"]
     separator: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
     """One character."""
-
-
-def csv_data(
-    path: str | Path,
-    *,
-    inputs: Sequence[Column] | Mapping[str, Columns],
-    target: Columns | None = None,
-    separator: str = ",",
-    header: bool = True,
-    skip: int = 0,
-    rows: str | None = None,
-    labels: tuple[str, ...] = (),
-    weights: Column | None = None,
-    memory: Memory = "all",
-) -> Dataset:
-    """Read columns of a file of separated values, UTF-8 with or without a byte order mark, cells quoted or not.
-
-    Args:
-        path: the file.
-        inputs: a sequence: each column is an input of its own name ("column3" for position 3 without a header), (N,);
-            a mapping: input name -> a column, (N,), or several, (N, k).
-        target: a column, (N,), or several, (N, k). A column whose first cell is text holds labels: they become
-            0, 1, ... in sorted order.
-        separator: one character.
-        header: whether the first row names the columns.
-        skip: lines to pass over first.
-        rows: half-open range of data rows, "0:1500", "100:", ":20"; blank lines do not count.
-        labels: the target's classes, where they are known already (those of the training data).
-        weights: the column of the examples' weights.
-        memory: "mapped" keeps the numbers in a temporary file and reads them from there as they are needed; labels are
-            kept in memory. "auto" does so where they seem too large.
-    Returns:
-        the data set, float64, with the file's hash.
-    Raises:
-        DataError: for an unreadable file, an unknown column, a row of another length, a cell that is no finite number,
-            a range beyond the rows; with file and line.
-    """
-    name = path_text(path)
-    with open_data(path) as (file, digest):
-        try:
-            mapped = memory != "all" and is_mapped(memory, _guessed_bytes(file, separator))
-            table = _Table(name, file, separator, header, skip, mapped)
-            chosen = table.choose(inputs, target, weights)
-            readers = table.read(chosen, rows, labelled=bool(labels))
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} cannot be read",
-                hint="save it as UTF-8",
-            ) from None
-        except csv.Error as error:
-            raise DataError(f"{name} cannot be read as separated values: {error}") from None
-
-    def texts(position: int) -> list[str] | None:
-        reader = readers[position]
-        return reader.texts if isinstance(reader, _Labels) else None
-
-    return chosen.dataset(
-        lambda position: readers[position].values(), texts, labels=labels, files={str(path): digest}, mapped=mapped
-    )
 
 
 def _guessed_bytes(file: BinaryIO, separator: str) -> int:
@@ -198,9 +153,7 @@ class _Labels:
 class _Table(TableColumns):
     """The header and the rows of a file; finds columns and says where a cell is wrong."""
 
-    def __init__(
-        self, file_name: str, file: BinaryIO, separator: str, header: bool, skip: int, mapped: bool = False
-    ) -> None:
+    def __init__(self, file_name: str, file: BinaryIO, separator: str, header: bool, skip: int, mapped: bool) -> None:
         self.mapped = mapped
         # newline="": the csv module finds the ends of lines itself, those within quotes too.
         self._rows = _numbered_rows(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), separator, skip)

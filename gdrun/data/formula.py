@@ -11,7 +11,7 @@ from pydantic import Field
 
 from gdrun.config.name_scopes import ConfigNames, Use, in_order
 from gdrun.config.section import Formula, Identifier
-from gdrun.errors import ConfigPath, DataError, FormulaError, Problem
+from gdrun.errors import ConfigPath, FormulaError, Problem
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.failures import inside
@@ -47,63 +47,38 @@ class FormulaData(DataSection):
             yield Problem("noise is added to the target, but there is no target", ("data", "noise"), key=True)
 
     def examples(self, context: LoadContext) -> Dataset:
-        return formula_data(
-            inputs={name: parse(text) for name, text in self.inputs.items()},
-            target=None if self.target is None else parse(self.target),
-            noise=None if self.noise is None else parse(self.noise),
-            constants=context.constants,
-            random=context.generator(),
-        )
+        """Evaluate inputs, target and noise, in this order, in float64.
+
+        Raises:
+            FormulaError: a formula that cannot be evaluated, inside ("inputs", name), ("target",) or ("noise",).
+            DataError: noise of another shape, or a failed check of `dataset`.
+        """
+        ops = numpy_ops.table(context.generator())
+        names: dict[str, np.ndarray] = dict(context.constants)
+        arrays: dict[str, np.ndarray] = {}
+        for name, formula in self.inputs.items():
+            with inside("inputs", name):
+                arrays[name] = names[name] = _value(parse(formula), Scope(names, ops=ops), f"data.inputs.{name}")
+        if self.target is None:
+            return dataset(arrays)
+        with inside("target"):
+            target = _value(parse(self.target), Scope(names, ops=ops), "data.target")
+        if self.noise is not None:
+            with inside("noise"):
+                noise = _value(parse(self.noise), Scope(names, ops=ops, draw_shape=target.shape), "data.noise")
+                if not _fits(noise.shape, target.shape):
+                    raise FormulaError(
+                        f"the noise has shape {noise.shape}, the target {target.shape}",
+                        hint="a draw without a count, such as normal(0, 0.1), takes the target's shape",
+                    )
+            target = target + noise
+        return dataset(arrays, target)
 
     def uses(self, path: ConfigPath, names: ConfigNames) -> Iterator[Use]:
         yield from in_order((*path, "inputs"), self.inputs, names.constants)
         for key, text in (("target", self.target), ("noise", self.noise)):
             yield Use((*path, key), text, (*names.constants, *self.inputs), phase="start")
         yield from super().uses(path, names)
-
-
-def formula_data(
-    *,
-    inputs: Mapping[str, Expression],
-    target: Expression | None = None,
-    noise: Expression | None = None,
-    constants: Mapping[str, np.ndarray] | None = None,
-    random: RandomNumbers | None = None,
-) -> Dataset:
-    """Evaluate inputs, target and noise, in this order, in float64.
-
-    Args:
-        inputs: each sees the constants and the inputs before it; its leading axis counts the examples.
-        target: sees the constants and the inputs.
-        noise: is added to the target; sees what the target sees. Draws that give no shape take the target's.
-        constants: values by name.
-        random: where draws come from; None refuses them.
-    Raises:
-        FormulaError: a formula that cannot be evaluated, inside ("inputs", name), ("target",) or ("noise",).
-        DataError: noise without a target or of another shape, or a failed check of `dataset`.
-    """
-    ops = numpy_ops.table(random)
-    names: dict[str, np.ndarray] = dict(constants or {})
-    arrays: dict[str, np.ndarray] = {}
-    for name, expression in inputs.items():
-        with inside("inputs", name):
-            arrays[name] = names[name] = _value(expression, Scope(names, ops=ops), f"data.inputs.{name}")
-    if target is None:
-        if noise is not None:
-            raise DataError("noise is added to the target, but there is no target")
-        return dataset(arrays)
-    with inside("target"):
-        values = _value(target, Scope(names, ops=ops), "data.target")
-    if noise is not None:
-        with inside("noise"):
-            added = _value(noise, Scope(names, ops=ops, draw_shape=values.shape), "data.noise")
-            if not _fits(added.shape, values.shape):
-                raise FormulaError(
-                    f"the noise has shape {added.shape}, the target {values.shape}",
-                    hint="a draw without a count, such as normal(0, 0.1), takes the target's shape",
-                )
-        values = values + added
-    return dataset(arrays, values)
 
 
 def with_derived(

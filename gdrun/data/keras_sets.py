@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -12,13 +11,10 @@ import numpy as np
 
 from gdrun.errors import DataError, GdrunError, ResourceError
 
-from .columns import Columns
 from .dataset import Dataset
 from .files import open_data, path_text
-from .library import LibraryData, library_dataset
+from .library import LibraryData
 from .section import LoadContext
-
-Part = Literal["train", "test"]
 
 
 class KerasData(LibraryData):
@@ -32,56 +28,43 @@ class KerasData(LibraryData):
     kind: Literal["keras"]
     name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "boston_housing", "california_housing"]
     """Name of the data set in keras.datasets."""
-    part: Part = "train"
+    part: Literal["train", "test"] = "train"
     """The part to read; `validation: {part: test}` holds the other."""
 
     def examples(self, context: LoadContext) -> Dataset:
-        return keras_data(self.name, part=self.part, inputs=self.inputs, rows=self.rows)
+        """Return a part of a data set, as Keras's own `load_data` reads it, in the types of its files.
 
+        Images are (N, 28, 28) or (N, 32, 32, 3), houses (N, features), labels and prices (N,).
 
-def keras_data(
-    name: str, *, part: Part = "train", inputs: Mapping[str, Columns] | None = None, rows: str | None = None
-) -> Dataset:
-    """Return a part of a data set of keras.datasets, as Keras's own `load_data` reads it, in the types of its files.
+        Raises:
+            ResourceError: a file is not there; the message names it and says how to get it.
+            DataError: a file is not what it should be.
+        """
+        from unittest.mock import patch
 
-    Args:
-        name: of a module of keras.datasets.
-        part: "train" or "test".
-        inputs: input name -> a column, (N,), or several, (N, k), by position; None: everything as `x`: images
-            (N, 28, 28) or (N, 32, 32, 3), houses (N, features).
-        rows: half-open range of examples.
-    Returns:
-        inputs; labels (N,) or prices (N,) as target; and the files' hashes.
-    Raises:
-        ResourceError: a file is not there; the message names it and says how to get it.
-        DataError: a file is not what it should be.
-    """
-    from unittest.mock import patch
+        load_data = import_module(f"keras.datasets.{self.name}").load_data
+        files: dict[str, str] = {}
 
-    load_data = import_module(f"keras.datasets.{name}").load_data
-    files: dict[str, str] = {}
+        def cached_file(fname: str, *_: Any, cache_subdir: str = "datasets", **__: Any) -> str:
+            return str(_cached(self.name, Path(cache_subdir), fname, files))
 
-    def cached_file(fname: str, *_: Any, cache_subdir: str = "datasets", **__: Any) -> str:
-        return str(_cached(name, Path(cache_subdir), fname, files))
-
-    try:
-        # Keras's reader with a `get_file` that only looks into the cache. Keras's own would download what is missing,
-        # and anew what differs from the file of its release; if that fails, it deletes the user's file.
-        with patch.dict(load_data.__globals__, get_file=cached_file):
-            parts = load_data()
-    except GdrunError:
-        raise
-    except Exception as error:  # a damaged archive, gzip stream or pickle can fail in any way
-        folder = path_text(_keras_home() / "datasets")
-        raise DataError(
-            f"the files of {name} in {folder} cannot be read: they are damaged, or something else"
-        ) from error
-    features, target = parts[0 if part == "train" else 1]
-    if len(features) != len(target):
-        raise DataError(f"{name} has {len(features)} examples and {len(target)} labels; its files are damaged")
-    # Keras has CIFAR's labels in a column.
-    target = np.reshape(target, -1)
-    return library_dataset(features, target, inputs=inputs, rows=rows, what=f"the {part} part of {name}", files=files)
+        try:
+            # Keras's reader with a `get_file` that only looks into the cache. Keras's own would download what is
+            # missing, and anew what differs from the file of its release; if that fails, it deletes the user's file.
+            with patch.dict(load_data.__globals__, get_file=cached_file):
+                parts = load_data()
+        except GdrunError:
+            raise
+        except Exception as error:  # a damaged archive, gzip stream or pickle can fail in any way
+            folder = path_text(_keras_home() / "datasets")
+            raise DataError(
+                f"the files of {self.name} in {folder} cannot be read: they are damaged, or something else"
+            ) from error
+        features, target = parts[0 if self.part == "train" else 1]
+        if len(features) != len(target):
+            raise DataError(f"{self.name} has {len(features)} examples and {len(target)} labels; its files are damaged")
+        # Keras has CIFAR's labels in a column.
+        return self.chosen(features, np.reshape(target, -1), what=f"the {self.part} part of {self.name}", files=files)
 
 
 def _keras_home() -> Path:

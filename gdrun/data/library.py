@@ -31,49 +31,40 @@ class LibraryData(DataSection):
     def column_names(self, name: str) -> tuple[str, ...]:
         return column_names(self.inputs, name)
 
+    def chosen(
+        self,
+        features: np.ndarray,
+        target: np.ndarray,
+        *,
+        what: str,
+        names: Sequence[str] | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> Dataset:
+        """Return the chosen rows and columns of features (N, F), or (N, ...) where there are no columns to choose from.
 
-def library_dataset(
-    features: np.ndarray,
-    target: np.ndarray,
-    *,
-    inputs: Mapping[str, Columns] | None,
-    rows: str | None,
-    what: str,
-    names: Sequence[str] | None = None,
-    files: Mapping[str, str] | None = None,
-) -> Dataset:
-    """Return the chosen rows and columns of features (N, F), or (N, ...) where there are no columns to choose from.
-
-    Args:
-        target: (N, ...).
-        inputs: input name -> a column, (N,), or several, (N, k); None: everything as `x`.
-        rows: half-open range of examples.
-        what: the data set's name in messages.
-        names: of the columns; None: they have none.
-        files: path -> SHA-256 of each file that was read.
-    Raises:
-        DataError: a column does not exist, an example is no row of features, or the range goes beyond the examples.
-    """
-    first, stop = row_range(rows)
-    if len(features) < (stop or 0) or len(features) <= first:
-        raise beyond_rows(rows, what, len(features))
-    return dataset(_chosen(features[first:stop], names, inputs, what), target[first:stop], files=files)
-
-
-def _chosen(
-    features: np.ndarray, names: Sequence[str] | None, inputs: Mapping[str, Columns] | None, where: str
-) -> dict[str, np.ndarray]:
-    if inputs is None:
-        return {"x": features}
-    if features.ndim != 2:
-        raise DataError(
-            f"an example of {where} has shape {features.shape[1:]}, which has no columns to choose from",
-            hint="leave inputs out: everything is the input x",
-            within=("inputs",),
-        )
-
-    chosen = TableColumns(where, features.shape[1], names).choose(inputs)
-    return {
-        name: features[:, position if isinstance(position, int) else list(position)]
-        for name, position in chosen.inputs.items()
-    }
+        Args:
+            target: (N, ...).
+            what: the data set's name in messages.
+            names: of the columns; None: they have none.
+            files: path -> SHA-256 of each file that was read.
+        Raises:
+            DataError: a column does not exist, an example is no row of features, or the range goes beyond the examples.
+        """
+        first, stop = row_range(self.rows)
+        if len(features) < (stop or 0) or len(features) <= first:
+            raise beyond_rows(self.rows, what, len(features))
+        features, target = features[first:stop], target[first:stop]
+        if self.inputs is None:
+            return dataset({"x": features}, target, files=files)
+        if features.ndim != 2:
+            raise DataError(
+                f"an example of {what} has shape {features.shape[1:]}, which has no columns to choose from",
+                hint="leave inputs out: everything is the input x",
+                within=("inputs",),
+            )
+        chosen = TableColumns(what, features.shape[1], names).choose(self.inputs)
+        columns = {
+            name: features[:, position if isinstance(position, int) else list(position)]
+            for name, position in chosen.inputs.items()
+        }
+        return dataset(columns, target, files=files)

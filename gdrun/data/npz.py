@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal
 
@@ -50,59 +50,38 @@ class NpzData(FileData):
         return named_inputs(self.inputs)
 
     def read(self, path: Path, *, labels: tuple[str, ...] = (), memory: Memory | None = None) -> Dataset:
-        return npz_data(
-            path,
-            inputs=self.inputs,
-            target=self.target,
-            labels=labels,
-            weights=self.example_weights,
-            memory=memory or self.memory,
-        )
+        """Return the arrays in the type they are stored in. Nothing in the file is ever unpickled.
 
+        Compressed arrays that are mapped are read from a copy on disk; labels and weights are kept in memory.
 
-def npz_data(
-    path: str | Path,
-    *,
-    inputs: Sequence[str] | Mapping[str, str],
-    target: str | None = None,
-    labels: tuple[str, ...] = (),
-    weights: str | None = None,
-    memory: Memory = "all",
-) -> Dataset:
-    """Read arrays of an .npz file in the type they are stored in. Nothing in it is ever unpickled.
-
-    Args:
-        path: the file.
-        inputs: names of arrays, or input name -> name of array.
-        target: name of an array; one of text holds labels, which become 0, 1, ... in sorted order.
-        labels: the target's classes, where they are known already (those of the training data).
-        weights: name of the array of the examples' weights.
-        memory: "mapped" reads the arrays from the file as they are needed, compressed ones from a copy on disk; labels
-            and weights are kept in memory. "auto" does so where they are too large.
-    Raises:
-        DataError: for an unreadable file, an unknown array, an array of objects, or a failed check of `dataset`.
-    """
-    if not isinstance(inputs, Mapping):
-        inputs = {name: name for name in inputs}
-    with open_data(path) as (file, digest):
-        keys = [*inputs.values(), *(key for key in (target, weights) if key is not None)]
-        mapped = memory != "all" and is_mapped(memory, _num_bytes(file, keys))
-        arrays_of = _mapped_arrays if mapped else npz_arrays
-        read = dict(zip(keys, arrays_of(file, keys, path), strict=True))
-    arrays = {name: read[key] for name, key in inputs.items()}
-    values = None if target is None else read[target]
-    counts = None if weights is None else read[weights]
-    if values is not None and values.dtype.kind in "US":
-        if values.ndim != 1:
-            raise DataError(f"{path_text(path)}: the labels of array '{target}' have shape {values.shape}, not (N,)")
-        values, labels = encode_labels([str(text) for text in values.astype(str)], labels)
-    else:
-        labels = ()
-    if counts is not None:
-        if counts.dtype.kind not in "iuf":
-            raise DataError(f"{path_text(path)}: array '{weights}' does not hold weights (its type is {counts.dtype})")
-        counts = counts.astype(np.float64)
-    return dataset(arrays, values, labels=labels, files={str(path): digest}, weights=counts, mapped=mapped)
+        Raises:
+            DataError: the file is unreadable, an array is not there or one of objects, or a failed check of `dataset`.
+        """
+        inputs = self.inputs if isinstance(self.inputs, Mapping) else {name: name for name in self.inputs}
+        memory = memory or self.memory
+        with open_data(path) as (file, digest):
+            keys = [*inputs.values(), *(key for key in (self.target, self.example_weights) if key is not None)]
+            mapped = memory != "all" and is_mapped(memory, _num_bytes(file, keys))
+            arrays_of = _mapped_arrays if mapped else npz_arrays
+            read = dict(zip(keys, arrays_of(file, keys, path), strict=True))
+        target = None if self.target is None else read[self.target]
+        weights = None if self.example_weights is None else read[self.example_weights]
+        classes: tuple[str, ...] = ()
+        if target is not None and target.dtype.kind in "US":
+            if target.ndim != 1:
+                raise DataError(
+                    f"{path_text(path)}: the labels of array '{self.target}' have shape {target.shape}, not (N,)"
+                )
+            target, classes = encode_labels([str(text) for text in target.astype(str)], labels)
+        if weights is not None:
+            if weights.dtype.kind not in "iuf":
+                raise DataError(
+                    f"{path_text(path)}: array '{self.example_weights}' does not hold weights "
+                    f"(its type is {weights.dtype})"
+                )
+            weights = weights.astype(np.float64)
+        arrays = {name: read[key] for name, key in inputs.items()}
+        return dataset(arrays, target, labels=classes, files={str(path): digest}, weights=weights, mapped=mapped)
 
 
 def _num_bytes(file: BinaryIO, keys: Iterable[str]) -> int:
@@ -155,7 +134,7 @@ def npz_arrays(file: BinaryIO, keys: Iterable[str], path: str | Path) -> list[np
     """Return arrays of an open archive in the type they are stored in, truth values as numbers.
 
     Raises:
-        DataError: as `npz_data`; `path` is what the file is called.
+        DataError: as `NpzData.read`; `path` is what the file is called.
     """
     with _opened(file, path) as archive:
         return [_array(archive, key, path) for key in keys]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ from gdrun.errors import DataError
 from gdrun.extras import require
 from gdrun.text import plural, safe_text
 
-from .columns import Column, Columns, TableColumns, beyond_rows, row_range
+from .columns import TableColumns, beyond_rows, row_range
 from .dataset import Dataset
 from .files import TableData, open_data, path_text
 from .memory import Memory
@@ -25,71 +24,40 @@ class ParquetData(TableData):
     kind: Literal["parquet"]
 
     def read(self, path: Path, *, labels: tuple[str, ...] = (), memory: Memory | None = None) -> Dataset:
-        return parquet_data(
-            path,
-            inputs=self.inputs,
-            target=self.target,
-            rows=self.rows,
-            labels=labels,
-            weights=self.example_weights,
-        )
+        """Return the examples in a file, of which only the columns asked for are read.
 
+        Raises:
+            DataError: it is unreadable, a value is missing, or a column holds no numbers.
+            ResourceError: pyarrow is not installed.
+        """
+        pyarrow = require("pyarrow", extra="parquet", what="reading Parquet files")
+        from pyarrow import parquet
 
-def parquet_data(
-    path: str | Path,
-    *,
-    inputs: Sequence[Column] | Mapping[str, Columns],
-    target: Columns | None = None,
-    rows: str | None = None,
-    labels: tuple[str, ...] = (),
-    weights: Column | None = None,
-) -> Dataset:
-    """Read columns of a Parquet file; only these are read.
+        name = path_text(path)
+        with open_data(path) as (file, digest):
+            try:
+                source = parquet.ParquetFile(file)
+                names = source.schema_arrow.names
+                first, stop = row_range(self.rows)
+                num_rows = source.metadata.num_rows
+                if num_rows < (stop or 0) or num_rows <= first:
+                    raise beyond_rows(self.rows, name, num_rows) if self.rows else DataError(f"{name} has no data rows")
+                columns = TableColumns(name, len(names), names)
+                chosen = columns.choose(self.inputs, self.target, self.example_weights)
+                positions = chosen.positions()
+                table = source.read(columns=[names[k] for k in positions])
+                table = table.slice(first, None if stop is None else stop - first)
+            except (pyarrow.ArrowException, OSError) as error:
+                raise DataError(f"{name} cannot be read as Parquet: {safe_text(error, limit=200)}") from None
+        read = dict(zip(positions, table.columns, strict=True))
 
-    Args:
-        path: the file.
-        inputs: a sequence: each column is an input of its own name, (N,); a mapping: input name -> a column, (N,), or
-            several, (N, k).
-        target: a column, (N,), or several, (N, k). A single column of text holds labels: they become 0, 1, ... in
-            sorted order.
-        rows: half-open range of rows, "0:1500", "100:", ":20".
-        labels: the target's classes, where they are known already (those of the training data).
-        weights: the column of the examples' weights.
-    Returns:
-        the data set, float64, with the file's hash.
-    Raises:
-        DataError: for an unreadable file, an unknown column, a missing value, a column that holds no numbers.
-        ResourceError: pyarrow is not installed.
-    """
-    pyarrow = require("pyarrow", extra="parquet", what="reading Parquet files")
-    from pyarrow import parquet
+        def numbers(position: int) -> np.ndarray:
+            return _numbers(read[position], columns.called(position), first, name)
 
-    name = path_text(path)
-    with open_data(path) as (file, digest):
-        try:
-            source = parquet.ParquetFile(file)
-            names = source.schema_arrow.names
-            first, stop = row_range(rows)
-            num_rows = source.metadata.num_rows
-            if num_rows < (stop or 0) or num_rows <= first:
-                raise beyond_rows(rows, name, num_rows) if rows else DataError(f"{name} has no data rows")
+        def texts(position: int) -> list[str] | None:
+            return _texts(pyarrow, read[position], columns.called(position), first, name)
 
-            columns = TableColumns(name, len(names), names)
-            chosen = columns.choose(inputs, target, weights)
-            positions = chosen.positions()
-            table = source.read(columns=[names[k] for k in positions])
-            table = table.slice(first, None if stop is None else stop - first)
-        except (pyarrow.ArrowException, OSError) as error:
-            raise DataError(f"{name} cannot be read as Parquet: {safe_text(error, limit=200)}") from None
-    read = dict(zip(positions, table.columns, strict=True))
-
-    def numbers(position: int) -> np.ndarray:
-        return _numbers(read[position], columns.called(position), first, name)
-
-    def texts(position: int) -> list[str] | None:
-        return _texts(pyarrow, read[position], columns.called(position), first, name)
-
-    return chosen.dataset(numbers, texts, labels=labels, files={str(path): digest})
+        return chosen.dataset(numbers, texts, labels=labels, files={str(path): digest})
 
 
 def _numbers(column: Any, called: str, first: int, where: str) -> np.ndarray:

@@ -17,9 +17,9 @@ from gdrun.random_streams import RandomNumbers
 from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
 
-from .columns import Columns
 from .dataset import Dataset
-from .library import LibraryData, library_dataset
+from .generators import MAX_NUMBERS
+from .library import LibraryData
 from .section import LoadContext
 
 BUNDLED = ("iris", "wine", "digits", "breast_cancer", "diabetes", "linnerud")
@@ -116,63 +116,36 @@ class SklearnData(LibraryData):
                 yield Problem(message, (*path, key), near, key=True)
 
     def examples(self, context: LoadContext) -> Dataset:
-        return sklearn_data(
-            self.name, inputs=self.inputs, rows=self.rows, settings=self.settings, random=context.generator()
-        )
+        """Return features as inputs; labels (N,), numbers (N,), or rows of numbers (N, K) as target; float64.
+
+        Raises:
+            ResourceError: scikit-learn is not installed.
+            DataError: for settings that the generator refuses, an unknown column, a range beyond the examples.
+        """
+        sets = require("sklearn.datasets", extra="sklearn", what=f"the data set {self.name}")
+        names = None
+        if self.name in BUNDLED:
+            bunch = getattr(sets, f"load_{self.name}")()
+            features, target, names = bunch.data, bunch.target, [str(feature) for feature in bunch.feature_names]
+        else:
+            features, target = _drawn(getattr(sets, self.name), self.name, dict(self.settings), context.generator())
+        features, target = np.asarray(features, np.float64), np.asarray(target, np.float64)
+        return self.chosen(features, target, what=self.name, names=names)
 
 
-MAX_NUMBERS = 2**27
-"""Most numbers that a generated data set may hold."""
+def _drawn(generator: Any, name: str, settings: dict[str, Any], random: RandomNumbers) -> tuple[Any, Any]:
+    """Return what a generator draws, from `random` where the settings give no random_state.
 
-
-def sklearn_data(
-    name: str,
-    *,
-    inputs: Mapping[str, Columns] | None = None,
-    rows: str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    random: RandomNumbers | None = None,
-) -> Dataset:
-    """Return a data set of scikit-learn, float64.
-
-    Args:
-        name: of a bundled data set ("iris"), or of a generator ("make_moons").
-        inputs: input name -> a column, (N,), or several, (N, k), by feature name or position; None: all as `x`, (N, F).
-        rows: half-open range of examples.
-        settings: of a generator, under scikit-learn's names.
-        random: draws where the settings give no random_state. A RandomState goes to the generator as it is, so that
-            it draws what it draws after `np.random.seed`; a Generator gives it a seed.
-    Returns:
-        features as inputs; labels (N,), numbers (N,), or rows of numbers (N, K) as target.
-    Raises:
-        ResourceError: scikit-learn is not installed.
-        DataError: for settings that the generator refuses, an unknown column, a range beyond the examples.
+    A RandomState goes to the generator as it is, so that it draws what it draws after `np.random.seed`; a Generator
+    gives it a seed.
     """
-    sets = require("sklearn.datasets", extra="sklearn", what=f"the data set {name}")
-    names = None
-    if name.startswith("make_"):
-        features, target = _drawn(getattr(sets, name), name, dict(settings or {}), random)
-    else:
-        bunch = getattr(sets, f"load_{name}")()
-        features, target, names = bunch.data, bunch.target, [str(feature) for feature in bunch.feature_names]
-    return library_dataset(
-        np.asarray(features, np.float64),
-        np.asarray(target, np.float64),
-        inputs=inputs,
-        rows=rows,
-        what=name,
-        names=names,
-    )
-
-
-def _drawn(generator: Any, name: str, settings: dict[str, Any], random: RandomNumbers | None) -> tuple[Any, Any]:
     size, width = settings.get("n_samples", 100), settings.get("n_features", 100)
     if isinstance(size, (int, float)) and isinstance(width, (int, float)) and size * max(width, 1) > MAX_NUMBERS:
         raise DataError(
             f"{size:,} examples of {width:,} features are more than the {MAX_NUMBERS:,} numbers allowed",
             within=("settings", "n_samples"),
         )
-    if settings.get("random_state") is None and random is not None:
+    if settings.get("random_state") is None:
         is_state = isinstance(random, np.random.RandomState)
         settings["random_state"] = random if is_state else int(random.integers(2**32))  # type: ignore[union-attr]
     settings = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}

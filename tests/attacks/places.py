@@ -290,9 +290,10 @@ def data_cases() -> Iterator[Case]:
 
 
 def _npz(folder: Path, data: bytes) -> object:
-    from gdrun.data.npz import npz_data
+    from gdrun.data.npz import NpzData
 
-    return npz_data(_written(folder / "d.npz", data), inputs=["a"])
+    path = _written(folder / "d.npz", data)
+    return NpzData(kind="npz", path=str(path), inputs=("a",)).read(path)
 
 
 def _csv(folder: Path, table: bytes | str) -> object:
@@ -300,9 +301,9 @@ def _csv(folder: Path, table: bytes | str) -> object:
 
 
 def _read_csv(path: Path) -> object:
-    from gdrun.data.csv import csv_data
+    from gdrun.data.csv import CsvData
 
-    return csv_data(path, inputs=["x"], target="y")
+    return CsvData(kind="csv", path=str(path), inputs=("x",), target="y").read(path)
 
 
 def reference_cases() -> Iterator[Case]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import partial
 
 import numpy as np
 import pytest
 
-from gdrun.data.csv import csv_data
+from gdrun.data.csv import CsvData
 from gdrun.errors import DataError
+
+from .kinds import read
+
+csv_data = partial(read, CsvData)
 
 
 @pytest.fixture

@@ -12,10 +12,16 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from gdrun.data.keras_sets import KerasData, keras_data
+from gdrun.data.keras_sets import KerasData
 from gdrun.errors import DataError, ResourceError
 
+from .kinds import examples
+
 RANDOM = np.random.default_rng(0)
+
+
+def keras_data(name, **settings):
+    return examples(KerasData, name=name, **settings)
 
 
 @pytest.fixture

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import tempfile
+from functools import partial
 
 import numpy as np
 import pytest
 
 from gdrun.data import memory
-from gdrun.data.csv import csv_data
-from gdrun.data.npz import npz_data
+from gdrun.data.csv import CsvData
+from gdrun.data.npz import NpzData
 from gdrun.errors import DataError, ResourceError
 
+from .kinds import read
+
+csv_data, npz_data = partial(read, CsvData), partial(read, NpzData)
 RANDOM = np.random.default_rng(0)
 ARRAYS = {
     "x": RANDOM.normal(size=(1000, 3)),
@@ -32,7 +36,7 @@ def are_equal(one, other):
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_mapped_arrays_are_those_of_the_archive(tmp_path, save):
     save(tmp_path / "d.npz", **ARRAYS)
-    settings = {"inputs": ["x", "columns", "small", "flag"], "target": "y", "weights": "small"}
+    settings = {"inputs": ["x", "columns", "small", "flag"], "target": "y", "example_weights": "small"}
     mapped = npz_data(tmp_path / "d.npz", memory="mapped", **settings)
     are_equal(mapped, npz_data(tmp_path / "d.npz", **settings))
     assert mapped.mapped
@@ -44,7 +48,7 @@ def test_mapped_columns_are_those_of_the_file(tmp_path):
     path = tmp_path / "d.csv"
     rows = np.c_[ARRAYS["x"], ARRAYS["y"]]
     np.savetxt(path, rows, delimiter=",", header="a,b,c,y", comments="", fmt="%.17g")
-    settings = {"inputs": {"x": ["a", 2, "b"], "z": "a"}, "target": "y", "weights": None, "rows": "10:990"}
+    settings = {"inputs": {"x": ["a", 2, "b"], "z": "a"}, "target": "y", "example_weights": None, "rows": "10:990"}
     mapped = csv_data(path, memory="mapped", **settings)
     are_equal(mapped, csv_data(path, **settings))
     np.testing.assert_array_equal(mapped.inputs["x"], rows[10:990, [0, 2, 1]])

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 
 import numpy as np
 import pytest
 
-from gdrun.data.npz import npz_data
+from gdrun.data.npz import NpzData
 from gdrun.errors import DataError
+
+from .kinds import read
+
+npz_data = partial(read, NpzData)
 
 
 @pytest.fixture

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
-from gdrun.data.parquet import parquet_data
+from gdrun.data.parquet import ParquetData
 from gdrun.errors import DataError, ResourceError
+
+from .kinds import read
+
+parquet_data = partial(read, ParquetData)
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is an extra")
 TABLE = {
@@ -32,7 +37,7 @@ def path(tmp_path):
 
 
 def test_columns_by_name_and_position_and_several_under_one_name(path):
-    data = parquet_data(path, inputs=["a", 1], target="flag", weights="w")
+    data = parquet_data(path, inputs=["a", 1], target="flag", example_weights="w")
     assert {name: list(array) for name, array in data.arrays().items()} == {
         "inputs.a": [1, 4, 7, 10],
         "inputs.b": [2, 5, 8, 11],
@@ -66,7 +71,7 @@ def test_rows_are_a_half_open_range(path):
         ({"inputs": ["A"]}, "there is no column in .*d.parquet called 'A'", ("inputs", 0)),
         ({"inputs": {"x": 9}}, "has no column 9", ("inputs", "x")),
         ({"inputs": ["a"], "target": "y"}, "called 'y'", ("target",)),
-        ({"inputs": ["a"], "weights": "y"}, "called 'y'", ("example_weights",)),
+        ({"inputs": ["a"], "example_weights": "y"}, "called 'y'", ("example_weights",)),
         ({"inputs": ["kind"]}, "column 'kind' holds string, not numbers", ()),
         ({"inputs": ["gap"]}, r"2 values are missing in column 'gap', the first in row 1 \(from 0\)", ()),
         ({"inputs": ["gap"], "rows": "2:4"}, "1 value is missing in column 'gap', the first in row 3", ()),

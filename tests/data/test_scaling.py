@@ -7,7 +7,6 @@ import pytest
 
 from gdrun.data.dataset import dataset
 from gdrun.data.scaling import Scaling, fit_scaling, scale_parts
-from gdrun.data.values import values_data
 from gdrun.errors import DataError
 
 RANDOM = np.random.default_rng(0)
@@ -61,8 +60,9 @@ def test_no_method_changes_nothing():
 @pytest.mark.parametrize("method", ["standardize", "minmax"])
 def test_a_constant_column_is_refused_by_name(method):
     with pytest.raises(DataError, match=r"inputs\.m\[:, 1\] is 0\.1 in every example"):
-        fit_scaling(values_data({"m": [[1, 0.1]] * 3 + [[2, 0.1]]}), inputs=method)
-    train, held_out = values_data({"x": [1, 2]}, [4, 5]), values_data({"x": [1, 2]}, [4, 4])
+        fit_scaling(dataset({"m": np.array([[1, 0.1]] * 3 + [[2, 0.1]])}), inputs=method)
+    x = {"x": np.array([1.0, 2.0])}
+    train, held_out = dataset(x, np.array([4.0, 5.0])), dataset(x, np.array([4.0, 4.0]))
     with pytest.raises(DataError, match=r"validation target is 4 in every example"):
         scale_parts(train, held_out, target=method, fit="each")
 

@@ -8,10 +8,16 @@ import sys
 import numpy as np
 import pytest
 
-from gdrun.data.sklearn_sets import BUNDLED, GENERATORS, sklearn_data
+from gdrun.data.sklearn_sets import BUNDLED, GENERATORS, SklearnData
 from gdrun.errors import DataError, ResourceError
 
+from .kinds import examples
+
 sets = pytest.importorskip("sklearn.datasets", reason="scikit-learn is an extra")
+
+
+def sklearn_data(name, **settings):
+    return examples(SklearnData, name=name, **{"random": np.random.default_rng(0), **settings})
 
 
 @pytest.mark.parametrize("name", BUNDLED)

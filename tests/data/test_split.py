@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gdrun.data.dataset import dataset
 from gdrun.data.split import ValidationSplit
-from gdrun.data.values import values_data
 from gdrun.errors import DataError
 from gdrun.random_streams import stream
 
-DATA = values_data({"x": list(range(10))}, list(range(0, 100, 10)))
+DATA = dataset({"x": np.arange(10.0)}, np.arange(0.0, 100.0, 10.0))
 
 
 def split(data, random=None, **how):
