@@ -53,53 +53,14 @@ class Hyperparameter(float):
     def __hash__(self) -> int:
         return id(self)
 
-    def __gt__(self, other: object) -> bool:
+    def _is_on(self, other: object) -> bool:
         return True
 
-    def __ge__(self, other: object) -> bool:
-        return True
-
-    def __ne__(self, other: object) -> bool:
-        return True
-
-    def __lt__(self, other: object) -> bool:
+    def _is_off(self, other: object) -> bool:
         return False
 
-    def __le__(self, other: object) -> bool:
-        return False
-
-    def __eq__(self, other: object) -> bool:
-        return False
-
-    def __add__(self, other: Any) -> Any:
-        return self._combine(tf.add, self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return self._combine(tf.add, other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return self._combine(tf.subtract, self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return self._combine(tf.subtract, other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return self._combine(tf.multiply, self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return self._combine(tf.multiply, other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return self._combine(tf.divide, self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return self._combine(tf.divide, other, self)
-
-    def __pow__(self, other: Any, modulo: None = None) -> Any:
-        return self._combine(tf.pow, self, other)
-
-    def __rpow__(self, other: Any, modulo: None = None) -> Any:
-        return self._combine(tf.pow, other, self)
+    __gt__ = __ge__ = __ne__ = _is_on
+    __lt__ = __le__ = __eq__ = _is_off
 
     def __neg__(self) -> Hyperparameter:
         return Hyperparameter(-self.tensor)
@@ -110,16 +71,28 @@ class Hyperparameter(float):
     def __abs__(self) -> Hyperparameter:
         return Hyperparameter(tf.abs(self.tensor))
 
-    @staticmethod
-    def _combine(operation: Callable[[Any, Any], tf.Tensor], left: Any, right: Any) -> Any:
-        """Apply a binary operation as Python would to a float and whatever the other side is."""
-        other = right if isinstance(left, Hyperparameter) else left
-        if isinstance(other, (int, float)):
-            return Hyperparameter(operation(_float64(left), _float64(right)))
-        if not tf.is_tensor(other):
-            return NotImplemented
-        dtype = tf.as_dtype(other.dtype)
-        return operation(_cast(left, dtype), _cast(right, dtype))
+
+def _combine(operation: Callable[[Any, Any], tf.Tensor], left: Any, right: Any) -> Any:
+    """Apply a binary operation as Python would to a float and whatever the other side is."""
+    other = right if isinstance(left, Hyperparameter) else left
+    if isinstance(other, (int, float)):
+        return Hyperparameter(operation(_float64(left), _float64(right)))
+    if not tf.is_tensor(other):
+        return NotImplemented
+    dtype = tf.as_dtype(other.dtype)
+    return operation(_cast(left, dtype), _cast(right, dtype))
+
+
+def _add_operator(name: str, operation: Callable[[Any, Any], tf.Tensor]) -> None:
+    """Give Hyperparameter an arithmetic operator, from the left and from the right."""
+    setattr(Hyperparameter, f"__{name}__", lambda self, other: _combine(operation, self, other))
+    setattr(Hyperparameter, f"__r{name}__", lambda self, other: _combine(operation, other, self))
+
+
+for _name, _operation in (
+    ("add", tf.add), ("sub", tf.subtract), ("mul", tf.multiply), ("truediv", tf.divide), ("pow", tf.pow),
+):  # fmt: skip
+    _add_operator(_name, _operation)
 
 
 def _float64(number: float) -> tf.Tensor:

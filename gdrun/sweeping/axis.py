@@ -40,10 +40,6 @@ class Distribution:
     high: float
     integer: bool = False
 
-    def sample(self, rng: np.random.Generator, count: int) -> list[float] | list[int]:
-        """Return `count` values."""
-        return self.at(rng.random(count))
-
     def at(self, share: np.ndarray) -> list[float] | list[int]:
         """Return the values below which `share` of all draws are: float64 (n,) in [0, 1) -> n values."""
         low, high = self.low, self.high + (1 if self.integer else 0)

@@ -45,7 +45,7 @@ def test_whole_numbers_are_rounded_for_an_integer():
 
 @pytest.mark.parametrize(("kind", "low", "high"), [("uniform", -2.0, 3.0), ("loguniform", 1e-5, 10.0)])
 def test_draws_are_within_the_ends_and_evenly_spread(kind, low, high):
-    drawn = np.array(Distribution(kind, low, high).sample(np.random.default_rng(1), 20_000))
+    drawn = np.array(Distribution(kind, low, high).at(np.random.default_rng(1).random(20_000)))
     assert drawn.min() >= low
     assert drawn.max() <= high
     scale = np.log if kind == "loguniform" else np.asarray
@@ -55,11 +55,11 @@ def test_draws_are_within_the_ends_and_evenly_spread(kind, low, high):
 
 
 def test_both_ends_of_whole_numbers_are_drawn():
-    drawn = Distribution("uniform", 1, 4, integer=True).sample(np.random.default_rng(1), 1000)
+    drawn = Distribution("uniform", 1, 4, integer=True).at(np.random.default_rng(1).random(1000))
     counts = np.bincount(drawn)
     assert counts[0] == 0
     assert counts[1:].min() > 200
-    whole = Distribution("loguniform", 1, 8, integer=True).sample(np.random.default_rng(1), 1000)
+    whole = Distribution("loguniform", 1, 8, integer=True).at(np.random.default_rng(1).random(1000))
     assert (min(whole), max(whole)) == (1, 8)
 
 
