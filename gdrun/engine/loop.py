@@ -34,6 +34,14 @@ _CAPACITIES = (8, 2048)
 """Least and most events of a chunk: fewer cost more calls than the memory is worth, more are not faster."""
 
 
+class _Given(NamedTuple):
+    """What a chunk computes with beside the state."""
+
+    setting: Setting
+    data: Batch
+    window: Window
+
+
 class _Functions(NamedTuple):
     """The functions of one lane that a program is made of: as they are, or each compiled by itself."""
 
@@ -117,7 +125,9 @@ class Program:
         Returns:
             the record of the first row.
         """
-        _, record = self._observe_event(state, setting, data, window, tf.constant(False), self._plain, joint=False)
+        _, record = self._observe_event(
+            state, _Given(setting, data, window), tf.constant(False), self._plain, joint=False
+        )
         self.first_record = record
         self._specs = {key: tf.TensorSpec(leaf.shape, leaf.dtype) for key, leaf in flat_record(record).items()}
         if self._buffer_bytes is not None:
@@ -128,10 +138,10 @@ class Program:
     def try_update(self, state: TrainState, setting: Setting, data: Batch, window: Window) -> None:
         """Trace an update without making it: fails where the optimizer fails for its own reasons, such as shapes."""
 
-        def update(state: TrainState, setting: Setting, data: Batch, window: Window) -> TrainState:
-            return self._update_once(state, setting, data, window, self._plain)[0]
+        def update(state: TrainState, given: _Given) -> TrainState:
+            return self._update_once(state, given, self._plain)[0]
 
-        tf.function(update, autograph=False).get_concrete_function(state, setting, data, window)
+        tf.function(update, autograph=False).get_concrete_function(state, _Given(setting, data, window))
 
     def run(
         self,
@@ -151,16 +161,15 @@ class Program:
             the state after the last event; and the records by name, NumPy arrays with a leading axis of events. Events
             that were not reached are left out.
         """
+        given = _Given(setting, data, window)
         if self._host_loop:
-            return self._run_on_host(state, setting, data, window, event_steps, event_assesses)
+            return self._run_on_host(state, given, event_steps, event_assesses)
         num_events = len(event_steps)
         padding = (0, self.capacity - num_events)  # one size serves every chunk
         try:
             state, reached, buffers = self._chunk(
                 state,
-                setting,
-                data,
-                window,
+                given,
                 tf.constant(np.pad(event_steps, padding), tf.int64),
                 tf.constant(np.pad(event_assesses, padding), tf.bool),
                 tf.constant(num_events, tf.int32),
@@ -177,23 +186,16 @@ class Program:
         return state, {key: buffer.numpy()[:reached].copy() for key, buffer in buffers.items()}
 
     def _run_on_host(
-        self,
-        state: TrainState,
-        setting: Setting,
-        data: Batch,
-        window: Window,
-        event_steps: np.ndarray,
-        event_assesses: np.ndarray,
+        self, state: TrainState, given: _Given, event_steps: np.ndarray, event_assesses: np.ndarray
     ) -> tuple[TrainState, Record]:
         """Do what `_run_chunk` does, by a loop in Python over compiled steps. See `run`."""
         functions, records = self._functions, list[dict[str, Any]]()
 
         def following(state: TrainState) -> tuple[TrainState, Record]:
             # The update that the last row of a chunk was taken from is the first one of the next chunk.
-            if self._ahead is None or any(
-                a is not b for a, b in zip(self._ahead, (state, setting, data), strict=False)
-            ):
-                self._ahead = (state, setting, data, self._update_once(state, setting, data, window, functions))
+            now = (state, given.setting, given.data)
+            if self._ahead is None or any(a is not b for a, b in zip(self._ahead, now, strict=False)):
+                self._ahead = (*now, self._update_once(state, given, functions))
             return self._ahead[3]
 
         for target, assesses in zip(event_steps, event_assesses, strict=True):
@@ -203,29 +205,20 @@ class Program:
             start = int(state.step)
             while int(state.step) < target and bool(state.active):
                 before = int(state.step)
-                state, evaluation = (
-                    following(state) if self._joint else self._update_once(state, setting, data, window, functions)
-                )
+                state, evaluation = following(state) if self._joint else self._update_once(state, given, functions)
                 if records and before == start:
                     records[-1] |= evaluation
             # Where a rule fires on the way, the last step is observed as if it had been an event.
             step = int(state.step)
             assesses = tf.constant(self.feed.epochs.position(step) == 0 if step < target else assesses, tf.bool)
-            state, record = self._observe_event(state, setting, data, window, assesses, functions, joint=self._joint)
+            state, record = self._observe_event(state, given, assesses, functions, joint=self._joint)
             records.append(flat_record(record))
         if self._joint:
             records[-1] |= following(state)[1]
         return state, {key: np.stack([record[key].numpy() for record in records]) for key in records[0]}
 
     def _run_chunk(
-        self,
-        state: TrainState,
-        setting: Setting,
-        data: Batch,
-        window: Window,
-        event_steps: tf.Tensor,
-        event_assesses: tf.Tensor,
-        num_events: tf.Tensor,
+        self, state: TrainState, given: _Given, event_steps: tf.Tensor, event_assesses: tf.Tensor, num_events: tf.Tensor
     ) -> tuple[TrainState, tf.Tensor, dict[str, tf.Tensor]]:
         specs = self._specs
         assert specs is not None, "prepare() comes first"
@@ -242,12 +235,12 @@ class Program:
             event: tf.Tensor, state: TrainState, evaluation: Record, *buffers: tf.TensorArray
         ) -> tuple[Any, ...]:
             target = tf.gather(event_steps, event)
-            state, evaluation = self._advance(state, evaluation, setting, data, window, target)
+            state, evaluation = self._advance(state, evaluation, given, target)
             # Where a rule fires on the way, the last step is observed as if it had been an event.
             step = shared_step(state)
             is_epoch_end = self.feed.epochs.position(step) == 0
             assesses = tf.where(step < target, is_epoch_end, tf.gather(event_assesses, event))
-            state, record = self._observe_event(state, setting, data, window, assesses, self._plain, joint=self._joint)
+            state, record = self._observe_event(state, given, assesses, self._plain, joint=self._joint)
             flat = flat_record(record)
             # What the first update evaluated belongs to the event before; before the first event, it is written over.
             written = [
@@ -269,7 +262,7 @@ class Program:
             end = shared_step(state)
 
             def observe_last(step: tf.Tensor, *buffers: tf.TensorArray) -> tuple[Any, ...]:
-                last = self._on_batch(self._plain.observe, state, setting, data, window, step)
+                last = self._on_batch(self._plain.observe, state, given, step)
                 written = [
                     buffer.write(event - 1, last[key]) if key in OF_EVALUATION else buffer
                     for key, buffer in zip(specs, buffers, strict=True)
@@ -284,13 +277,7 @@ class Program:
         return state, event, {key: buffer.stack() for key, buffer in zip(specs, buffers, strict=True)}
 
     def _advance(
-        self,
-        state: TrainState,
-        evaluation: Record,
-        setting: Setting,
-        data: Batch,
-        window: Window,
-        target: tf.Tensor,
+        self, state: TrainState, evaluation: Record, given: _Given, target: tf.Tensor
     ) -> tuple[TrainState, Record]:
         """Update until `target`. Return the state, and with `joint` the evaluation of the first update.
 
@@ -311,7 +298,7 @@ class Program:
 
             def update(state: TrainState, evaluation: Record) -> tuple[TrainState, Record]:
                 step = shared_step(state)
-                new, fresh = self._update_once(state, setting, data, window, self._plain, remainder=remainder)
+                new, fresh = self._update_once(state, given, self._plain, remainder=remainder)
                 return new, {key: tf.where(step == start, fresh[key], value) for key, value in evaluation.items()}
 
             return tf.while_loop(goes_on, update, (state, evaluation), parallel_iterations=1)
@@ -326,28 +313,13 @@ class Program:
         )
 
     def _update_once(
-        self,
-        state: TrainState,
-        setting: Setting,
-        data: Batch,
-        window: Window,
-        functions: _Functions,
-        *,
-        remainder: bool | None = None,
+        self, state: TrainState, given: _Given, functions: _Functions, *, remainder: bool | None = None
     ) -> tuple[TrainState, Record]:
         step = shared_step(state)
-        return self._on_batch(functions.update, state, setting, data, window, step, remainder=remainder)
+        return self._on_batch(functions.update, state, given, step, remainder=remainder)
 
     def _observe_event(
-        self,
-        state: TrainState,
-        setting: Setting,
-        data: Batch,
-        window: Window,
-        assesses: tf.Tensor,
-        functions: _Functions,
-        *,
-        joint: bool,
+        self, state: TrainState, given: _Given, assesses: tf.Tensor, functions: _Functions, *, joint: bool
     ) -> tuple[TrainState, Record]:
         """Return the state after the rules that are applied once an epoch, and the record.
 
@@ -355,19 +327,21 @@ class Program:
         """
         step = shared_step(state)
         record = (
-            self.step.observe_state(state, setting)
+            self.step.observe_state(state, given.setting)
             if joint
-            else self._on_batch(functions.observe, state, setting, data, window, step)
+            else self._on_batch(functions.observe, state, given, step)
         )
         if self.step.recorded.after:
             # Of the step alone: what also depended on the window would be compiled again for each chunk.
             before = tf.maximum(step - 1, 0)
-            record |= self._on_batch(functions.observe_after, state, setting, data, window, before, behind=True)
+            record |= self._on_batch(functions.observe_after, state, given, before, behind=True)
         if self.assess is not None and (assess := functions.assess) is not None:
-            moment = self.feed.moment(window, step)
+            moment = self.feed.moment(given.window, step)
             whole = self._map(lambda state, setting, data, order: assess(state, setting, data, moment))
             blank = self.assess.blank(self._lanes.count if self._lanes else None)
-            record |= tf.cond(assesses, lambda: whole(state, setting, data, window.order), lambda: blank)
+            record |= tf.cond(
+                assesses, lambda: whole(state, given.setting, given.data, given.window.order), lambda: blank
+            )
         epochs = self.feed.epochs
         is_epoch_end = tf.logical_and(step > epochs.begin.step, epochs.position(step) == 0)
         if self.step.stop.patience is not None or self.step.plateau is not None:
@@ -375,16 +349,14 @@ class Program:
             state = finish(state, record)
         if self.step.plateau is not None and not joint:
             # The rate may have fallen, and a row holds the one that the next update uses.
-            record |= self._on_batch(functions.observe, state, setting, data, window, step)
+            record |= self._on_batch(functions.observe, state, given, step)
         return state, record
 
     def _on_batch(
         self,
         function: Callable[..., Any],
         state: TrainState,
-        setting: Setting,
-        data: Batch,
-        window: Window,
+        given: _Given,
         step: tf.Tensor,
         *,
         remainder: bool | None = None,
@@ -394,14 +366,14 @@ class Program:
 
         With `behind`, `step` may be the one before the window. `remainder` says which copy, where that is known.
         """
-        moment = self.feed.moment(window, step, behind=behind)
+        moment = self.feed.moment(given.window, step, behind=behind)
 
         def branch(remainder: bool) -> Any:
             def one(state: TrainState, setting: Setting, data: Batch, order: tf.Tensor) -> Any:
-                batch = self.feed.batch(data, order, window, moment, remainder=remainder, behind=behind)
+                batch = self.feed.batch(data, order, given.window, moment, remainder=remainder, behind=behind)
                 return function(state, setting, batch, moment)
 
-            return self._map(one)(state, setting, data, window.order)
+            return self._map(one)(state, given.setting, given.data, given.window.order)
 
         if remainder is not None or not self.feed.remainder_size:
             return branch(bool(remainder))
