@@ -21,7 +21,7 @@ def as_batch(data: Dataset, precision: str) -> Batch:
         DataError: a value does not fit into it.
     """
     cast = data.cast(precision)  # type: ignore[arg-type]
-    return Batch(cast.inputs, cast.target, cast.weights).map(tf.constant)
+    return Batch(dict(cast.inputs), cast.target, cast.weights).map(tf.constant)
 
 
 def to_batch(datasets: Datasets, examples: Dataset, precision: str, *, like: Batch) -> Batch:

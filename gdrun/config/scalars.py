@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE = frozenset({"true", "True", "TRUE"})
@@ -19,7 +19,7 @@ _MAX_INTEGER = 2**63
 Scalar = str | int | float | bool | None
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Return whether a value of YAML is a number: there, true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 

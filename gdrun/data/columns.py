@@ -94,6 +94,7 @@ class ChosenColumns(NamedTuple):
         inputs = {name: array(positions) for name, positions in self.inputs.items()}
         weights = None if self.weights is None else array(self.weights)
         labelled = texts(self.target) if isinstance(self.target, int) else None
+        target: np.ndarray | None
         if labelled is not None:
             target, labels = encode_labels(labelled, labels)
         else:
@@ -241,6 +242,15 @@ def row_range(rows: str | None) -> tuple[int, int | None]:
     return int(first or 0), int(stop) if stop else None
 
 
-def beyond_rows(rows: str | None, name: str, num_rows: int) -> DataError:
-    """Return the error for a range that goes beyond the rows that there are."""
-    return DataError(f"rows {rows} goes beyond the end of {name}, which has {plural(num_rows, 'data row')}")
+def check_rows(rows: str | None, name: str, num_rows: int) -> slice:
+    """Return the rows of a table of `num_rows` that a range means; None: all.
+
+    Raises:
+        DataError: the table has none, or the range goes beyond its end.
+    """
+    first, stop = row_range(rows)
+    if num_rows == 0:
+        raise DataError(f"{name} has no data rows")
+    if num_rows < (stop or 0) or num_rows <= first:
+        raise DataError(f"rows {rows} goes beyond the end of {name}, which has {plural(num_rows, 'data row')}")
+    return slice(first, num_rows if stop is None else stop)

@@ -18,7 +18,7 @@ from gdrun.config.section import Count
 from gdrun.errors import DataError
 from gdrun.text import plural, safe_text
 
-from .columns import ChosenColumns, Column, TableColumns, beyond_rows, row_range
+from .columns import ChosenColumns, Column, TableColumns, check_rows, row_range
 from .dataset import Dataset
 from .files import TableData, open_data, path_text
 from .memory import Growing, Memory, is_mapped
@@ -193,10 +193,7 @@ class _Table(TableColumns):
                         _Labels(self, position, numbers_allowed=labelled) if as_text else _Numbers(self, position)
                     )
                 readers[position].add(lines, cells)
-        if num_rows == 0:
-            raise DataError(f"{self.where} has no data rows")
-        if num_rows < (stop_row or 0) or num_rows <= first_row:
-            raise beyond_rows(rows, self.where, num_rows)
+        check_rows(rows, self.where, num_rows)
         return readers
 
     def _data_rows(self) -> Iterator[tuple[int, list[str]]]:

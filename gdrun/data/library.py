@@ -11,7 +11,7 @@ from pydantic import Field
 from gdrun.config.section import Identifier
 from gdrun.errors import DataError
 
-from .columns import Columns, Rows, TableColumns, beyond_rows, column_names, row_range
+from .columns import Columns, Rows, TableColumns, check_rows, column_names
 from .dataset import Dataset, dataset
 from .section import DataSection
 
@@ -50,10 +50,8 @@ class LibraryData(DataSection):
         Raises:
             DataError: a column does not exist, an example is no row of features, or the range goes beyond the examples.
         """
-        first, stop = row_range(self.rows)
-        if len(features) < (stop or 0) or len(features) <= first:
-            raise beyond_rows(self.rows, what, len(features))
-        features, target = features[first:stop], target[first:stop]
+        rows = check_rows(self.rows, what, len(features))
+        features, target = features[rows], target[rows]
         if self.inputs is None:
             return dataset({"x": features}, target, files=files)
         if features.ndim != 2:

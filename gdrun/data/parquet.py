@@ -11,7 +11,7 @@ from gdrun.errors import DataError
 from gdrun.extras import require
 from gdrun.text import plural, safe_text
 
-from .columns import TableColumns, beyond_rows, row_range
+from .columns import TableColumns, check_rows
 from .dataset import Dataset
 from .files import TableData, open_data, path_text
 from .memory import Memory
@@ -38,24 +38,21 @@ class ParquetData(TableData):
             try:
                 source = parquet.ParquetFile(file)
                 names = source.schema_arrow.names
-                first, stop = row_range(self.rows)
-                num_rows = source.metadata.num_rows
-                if num_rows < (stop or 0) or num_rows <= first:
-                    raise beyond_rows(self.rows, name, num_rows) if self.rows else DataError(f"{name} has no data rows")
+                rows = check_rows(self.rows, name, source.metadata.num_rows)
                 columns = TableColumns(name, len(names), names)
                 chosen = columns.choose(self.inputs, self.target, self.example_weights)
                 positions = chosen.positions()
                 table = source.read(columns=[names[k] for k in positions])
-                table = table.slice(first, None if stop is None else stop - first)
+                table = table.slice(rows.start, rows.stop - rows.start)
             except (pyarrow.ArrowException, OSError) as error:
                 raise DataError(f"{name} cannot be read as Parquet: {safe_text(error, limit=200)}") from None
         read = dict(zip(positions, table.columns, strict=True))
 
         def numbers(position: int) -> np.ndarray:
-            return _numbers(read[position], columns.called(position), first, name)
+            return _numbers(read[position], columns.called(position), rows.start, name)
 
         def texts(position: int) -> list[str] | None:
-            return _texts(pyarrow, read[position], columns.called(position), first, name)
+            return _texts(pyarrow, read[position], columns.called(position), rows.start, name)
 
         return chosen.dataset(numbers, texts, labels=labels, files={str(path): digest})
 

@@ -35,7 +35,7 @@ _CAPACITIES = (8, 2048)
 
 
 class _Given(NamedTuple):
-    """What a chunk computes with beside the state."""
+    """Arguments of a chunk beside the state."""
 
     setting: Setting
     data: Batch

@@ -34,7 +34,7 @@ Predictions = np.ndarray | dict[str, np.ndarray]
 
 
 class TrainedPoint(NamedTuple):
-    """What a trained model is evaluated at: tensors of the engine, parameters before transforms."""
+    """Point that a trained model is evaluated at: tensors of the engine, parameters before transforms."""
 
     parameters: tuple[Any, ...]
     setting: Any
