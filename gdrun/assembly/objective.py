@@ -32,7 +32,7 @@ from gdrun.random_streams import RandomNumbers
 from .gradients import build_gradients, check_gradients, gradient_formulas, parameters_by_hand
 from .initial import initial_state
 from .loss import build_loss, build_residuals
-from .trial_evaluation import EVALUATION_ERRORS, broadcast_warning, compares_by_formula, evaluate_once, head, unreached
+from .trial_evaluation import EVALUATION_ERRORS, broadcast_warning, compares_by_formula, evaluate_once, unreached
 
 
 def _definitions(experiment: Experiment, *, probing: bool) -> dict[str, Definition]:
@@ -236,7 +236,7 @@ def with_own_gradients(
     by_hand = build_gradients(experiment, objective)
     if by_hand is None or experiment.gradients is None:
         return objective
-    check_gradients(by_hand, objective, state, setting, head(data, experiment.schedule.batch_size))
+    check_gradients(by_hand, objective, state, setting, data.head(experiment.schedule.batch_size))
     return replace(objective, own_gradients=by_hand) if experiment.gradients.use else objective
 
 
@@ -260,7 +260,7 @@ def _probe(experiment: Experiment, objective: Objective, data: Batch, context: I
     # One example is enough to see the shapes of the calls, unless a formula needs a whole batch.
     for count in (1, experiment.schedule.batch_size):
         try:
-            objective.probe(state.parameters, setting, head(data, count), functions, weights, by_hand)
+            objective.probe(state.parameters, setting, data.head(count), functions, weights, by_hand)
             break
         except EVALUATION_ERRORS:
             # Once all are built, the first evaluation with them shows what is wrong.

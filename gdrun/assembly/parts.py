@@ -21,7 +21,7 @@ from .data import as_tensors
 from .initial import initial_state
 from .objective import as_rows, build_objective, with_own_gradients, without_unreached
 from .schedule import build_batches
-from .trial_evaluation import EVALUATION_ERRORS, head
+from .trial_evaluation import EVALUATION_ERRORS
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _check_outputs(
         if part is not None and part.target is not None
     ]
     try:
-        prediction = objective.predict(state.parameters, state.model_state, setting, head(data, 1), Moment.at(0))
+        prediction = objective.predict(state.parameters, state.model_state, setting, data.head(1), Moment.at(0))
     except EVALUATION_ERRORS:
         return  # trying the first step reports it, or a whole batch has no such mistake
     if isinstance(prediction, dict) or prediction.shape.rank < 2:

@@ -16,11 +16,6 @@ EVALUATION_ERRORS = (ConfigError, ComponentError, tf.errors.InvalidArgumentError
 """Errors that an evaluation of too few examples may raise: some formulas need a whole batch."""
 
 
-def head(data: Batch, count: int | None) -> Batch:
-    """Return the first `count` examples; None: all."""
-    return data.map(lambda value: value[:count])
-
-
 def evaluate_once(
     objective: Objective, state: TrainState, setting: Setting, data: Batch, batch_size: int | None
 ) -> tuple[Evaluation, tuple[Any, ...]] | None:
@@ -34,7 +29,7 @@ def evaluate_once(
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(state.parameters)
                 evaluation = objective.evaluate(
-                    state.parameters, state.model_state, setting, head(data, count), Moment.at(0), training=True
+                    state.parameters, state.model_state, setting, data.head(count), Moment.at(0), training=True
                 )
             return evaluation, tuple(tape.gradient(evaluation.loss, state.parameters))
         except EVALUATION_ERRORS:

@@ -76,29 +76,34 @@ class Feed:
         window: Window,
         moment: Moment,
         *,
-        remainder: bool,
+        remainder: bool | None,
         behind: bool = False,
     ) -> Batch:
         """Return the examples that a step sees; `remainder` says (statically) that it is the smaller batch.
 
+        With `remainder` None it may be either, and the batch is a whole one, which begins with those of the smaller.
         With `behind`, the step may be the one before the window, for which any examples do.
         """
         batches = self.batches
         if batches is None or batches.full_batch:
             return data
         size = batches.remainder_size if remainder else batches.batch_size
+        start = tf.cast(moment.position, tf.int32) * batches.batch_size
         if self.streamed:
-            # gather, not slice: XLA wants to know a slice's begin when it compiles, if that is not new in every step,
-            # and would compile again for each window.
             first = tf.cast(moment.step - window.first_batch, tf.int32) * batches.batch_size
             index = (_at_least_0(first) if behind else first) + tf.range(size)
-            return data.map(lambda value: tf.gather(value, index))
-        start = tf.cast(moment.position, tf.int32) * batches.batch_size
-        if not self.ordered:
+        elif self.ordered:
+            epoch = tf.cast(moment.epoch - window.first_epoch, tf.int32)
+            place = (_at_least_0(epoch) if behind else epoch) * batches.examples_per_epoch + start + tf.range(size)
+            # From all epochs in one: the row of one, as long as the data, would be copied in every step.
+            flat = tf.reshape(order, [-1])
+            index = tf.gather(flat, place if remainder is not None else tf.minimum(place, tf.size(flat) - 1))
+        elif remainder is not None:
             return cut(data, start, size)
-        place = moment.epoch - window.first_epoch
-        row = tf.gather(order, _at_least_0(place) if behind else place)
-        index = tf.slice(row, [start], [size])
+        else:
+            index = tf.minimum(start + tf.range(size), batches.num_examples - 1)
+        # gather, not slice: XLA wants to know a slice's begin when it compiles, if that is not new in every step,
+        # and would compile again for each window.
         return data.map(lambda value: tf.gather(value, index))
 
     def order(self, first_epoch: int, num_epochs: int) -> np.ndarray:

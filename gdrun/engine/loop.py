@@ -339,9 +339,14 @@ class Program:
             moment = self.feed.moment(given.window, step)
             whole = self._map(lambda state, setting, data, order: assess(state, setting, data, moment))
             blank = self.assess.blank(self._lanes.count if self._lanes else None)
-            record |= tf.cond(
-                assesses, lambda: whole(state, given.setting, given.data, given.window.order), lambda: blank
+            # A loop of at most one round: of a condition XLA computes both branches and selects, at every event.
+            _, assessed = tf.while_loop(
+                lambda assesses, _: assesses,
+                lambda *_: (tf.constant(False), whole(state, given.setting, given.data, given.window.order)),
+                (assesses, blank),
+                parallel_iterations=1,
             )
+            record |= assessed
         epochs = self.feed.epochs
         is_epoch_end = tf.logical_and(step > epochs.begin.step, epochs.position(step) == 0)
         if self.step.stop.patience is not None or self.step.plateau is not None:
@@ -379,7 +384,17 @@ class Program:
             return branch(bool(remainder))
         if self.feed.epochs.length == 1:
             return branch(True)
-        return tf.cond(self.feed.is_remainder(step), lambda: branch(True), lambda: branch(False))
+        if self._lanes is not None:
+            return tf.cond(self.feed.is_remainder(step), lambda: branch(True), lambda: branch(False))
+        # Picked before the condition, whose branches would else see all the data: four times the time of a row.
+        window = given.window
+        batch = self.feed.batch(given.data, window.order, window, moment, remainder=None, behind=behind)
+        smaller = batch.head(self.feed.remainder_size)
+        return tf.cond(
+            self.feed.is_remainder(step),
+            lambda: function(state, given.setting, smaller, moment),
+            lambda: function(state, given.setting, batch, moment),
+        )
 
 
 def shared_step(state: TrainState) -> tf.Tensor:

@@ -133,6 +133,10 @@ class Batch(NamedTuple):
         target, weights = (None if value is None else function(value) for value in (self.target, self.weights))
         return Batch({name: function(value) for name, value in self.inputs.items()}, target, weights)
 
+    def head(self, count: int | None) -> Batch:
+        """Return the first `count` examples; None: all."""
+        return self.map(lambda value: value[:count])
+
     @property
     def num_examples(self) -> int:
         """B; 1 where there is no data."""
