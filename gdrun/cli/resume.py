@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from gdrun.errors import UsageError
+from gdrun.errors import ResourceError, UsageError
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.sweeping.run import SLURM, resume
-from gdrun.sweeping.slurm import read_options, resume_there
+from gdrun.sweeping.slurm import check_not_queued, read_options, resume_there
 from gdrun.training.resume import find_resumable
 
 from . import arguments, progress, session, terminal
@@ -64,7 +64,6 @@ def command(
     with session.quiet() as noise:
         try:
             listener.wait("starting TensorFlow")
-            run = None
             directory = find_resumable(
                 runs[0] if runs else None, more=bool(overrides), failed=failed, runs_dir=runs_dir
             )
@@ -72,21 +71,24 @@ def command(
             if cluster == SLURM or began_there:
                 if overrides or failed:
                     raise UsageError("jobs train what is missing, and nothing else", hint="--jobs N trains it here")
-                run = resume_there(directory, loaded_plugins, read_options(slurm) if slurm else None)
-                if run is not None:
+                run = resume_there(directory, loaded_plugins, read_options(slurm) if slurm else None, listener)
+                if run.status is Status.SUBMITTED:
                     run = follow(run, plugins=loaded_plugins, listener=listener, detach=detach)
-            run = run or resume(
-                directory,
-                overrides,
-                plugins=loaded_plugins,
-                runs_dir=runs_dir,
-                jobs=jobs,
-                cluster=None if cluster == SLURM else cluster,
-                wait=wait,
-                failed=failed,
-                listener=listener,
-                log=noise.take,
-            )
+            else:
+                with suppress(ResourceError):
+                    check_not_queued(Run(directory))
+                run = resume(
+                    directory,
+                    overrides,
+                    plugins=loaded_plugins,
+                    runs_dir=runs_dir,
+                    jobs=jobs,
+                    cluster=cluster,
+                    wait=wait,
+                    failed=failed,
+                    listener=listener,
+                    log=noise.take,
+                )
         finally:
             listener.close()
     ended = summary_of(run)
