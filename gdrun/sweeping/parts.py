@@ -24,11 +24,9 @@ from gdrun.text import plural, safe_text
 
 from .groups import TrialGroup
 from .results import TrialTable
-from .store import read_blocks
+from .store import PART, read_blocks
 from .trials import SweepSpec
 
-PART = "part"
-"""The name of a part in run.json."""
 MAX_PARTS = 100_000
 _TEXT = re.compile(r"(\d{1,6})/(\d{1,6})")
 

@@ -49,11 +49,11 @@ from gdrun.training.train import training_into
 from .executors import Executor, InProcess, make_executor
 from .groups import TrialGroup, group_trials, parts_of
 from .optuna_sampler import batch_size, check_installed
-from .parts import PART, Part, differing_hosts, gathered_table, locked_parts
+from .parts import Part, differing_hosts, gathered_table, locked_parts
 from .plan import plan_trials
 from .results import BestTrial, BlockProgress, BlockResult, Hooks, TrialTable
 from .search import group_batch, search
-from .store import SweepStore, load_parts, read_blocks
+from .store import PART, SweepStore, load_parts, read_blocks
 from .trials import SweepSpec
 
 SLURM = "slurm"

@@ -44,10 +44,10 @@ from gdrun.training.resume import OF_A_JOB, check_environment
 from gdrun.training.signals import StopRequests
 
 from .groups import TrialGroup, group_trials, parts_of
-from .parts import PART, Part
+from .parts import Part
 from .plan import plan_trials
 from .run import JOBS, SLURM, add_jobs, hand_over, resume, resume_sweep, sweep, trials_of_part
-from .store import SweepStore, load_parts
+from .store import PART, SweepStore, load_parts
 from .trials import SweepSpec
 
 LOGS = "slurm"

@@ -1,4 +1,4 @@
-"""Reasons to stop from outside: the clock, and SIGINT, SIGTERM, SIGHUP and SIGUSR1, of which the second ends a run."""
+"""Reasons to stop from outside: the clock, and SIGINT, SIGTERM, SIGHUP and SIGUSR1."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ class Abandoned(Exception):
 
 
 class StopRequests:
-    """While the block runs, the first of the signals is noted in `signal`; the second ends the process.
+    """While the block runs, the first of the signals is noted in `signal`; another one, or a second Ctrl-C, ends the
+    process.
 
-    A SIGHUP that is ignored stays so: that is how `nohup` lets a run outlive its terminal. Batch systems send
-    SIGUSR1 some time before they kill a job. In threads other than the
-    main one nothing is changed, since Python runs signal handlers in the main one only.
+    A SIGHUP that is ignored stays so: that is how `nohup` lets a run outlive its terminal. Batch systems send SIGUSR1
+    some time before they kill a job. When SLURM preempts one, its SIGTERM comes twice within milliseconds, from the
+    node and from srun, so that the same again is no second request. In threads other than the main one nothing is
+    changed, since Python runs signal handlers in the main one only.
     """
 
     def __init__(self) -> None:
@@ -95,4 +97,4 @@ class StopRequests:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
         for each in self._before:
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, signal.SIG_IGN if each == number != signal.SIGINT else signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""A SLURM cluster of two nodes on this machine's loopback, with one core and two GPUs each that are files.
+"""A SLURM cluster of two nodes on this machine's loopback, with one core and two GPUs each that are none.
 
 python -m tests.sweeping.slurm_cluster COMMAND...    run a command that finds it
 """
@@ -39,6 +39,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
 MpiDefault=none
+SchedulerParameters=sched_interval=2,bf_interval=2
 GresTypes=gpu
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=1 Gres=gpu:2 State=UNKNOWN
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=1 Gres=gpu:2 State=UNKNOWN
@@ -64,7 +65,7 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
     for name in ("state", "spool.n1", "spool.n2"):
         (folder / name).mkdir()
     for name in ("gpu0", "gpu1"):
-        (folder / name).touch()
+        (folder / name).symlink_to("/dev/null")  # SLURM wants a device
     (folder / "gres.conf").write_text(f"NodeName=n[1-2] Name=gpu File={folder}/gpu[0-1]\n")
     # munged insists on a path that nobody else may write to, and runs as whom owns its key.
     key = folder / "munge.key"

@@ -98,6 +98,12 @@ def test_some_trials_by_their_numbers_are_a_part_that_has_those_alone(tmp_path: 
     assert not (tmp_path / "none").exists()
 
 
+def test_a_part_of_all_trials_is_gathered_as_others_are(tmp_path: Path) -> None:
+    part = sweep(CONFIG, ["optimizer.kind=sgd", "lr=0.1,0.2"], part="1/1", runs_dir=tmp_path / "runs")
+    gathered = gather([part.directory], runs_dir=tmp_path / "gathered")
+    assert gathered.trials == part.trials
+
+
 def test_parts_are_gathered_on_a_machine_without_their_device(copied: list[Path], tmp_path: Path) -> None:
     for part in copied:
         record = json.loads((part / "run.json").read_text())

@@ -40,7 +40,7 @@ from . import slurm_cluster
 
 RUN = InProcess.run
 FILES = ("trials.csv", "curves.npz", "parameters.npz")
-LONG = 60_000_000
+LONG = 40_000_000
 CONFIG = """\
 compile: graph
 data: {kind: formula, inputs: {x: "linspace(0, 1, 24)"}, target: sin(6*x)}
@@ -49,6 +49,19 @@ optimizer: sgd
 schedule: {steps: 20}
 sweep:
   over: {lr: "log:1e-3:1:8"}
+"""
+
+LOOKING = """\
+import os, pathlib
+import gdrun.plugin as gd
+
+if "SLURM_JOB_ID" in os.environ:
+    pathlib.Path({file!r}).write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+
+
+@gd.loss("unused")
+def unused(prediction, target):
+    return target
 """
 
 
@@ -176,11 +189,7 @@ def test_a_sweep_whose_jobs_are_waited_for_ends_gathered_and_its_job_has_the_gpu
     config: Path, one: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Imported by the job, which has a folder of this machine in common with this process.
-    (config / "look.py").write_text(
-        "import os, pathlib\n"
-        "if 'SLURM_JOB_ID' in os.environ:\n"
-        f"    pathlib.Path({str(config / 'gpus')!r}).write_text(os.environ['CUDA_VISIBLE_DEVICES'])\n"
-    )
+    (config / "look.py").write_text(LOOKING.format(file=str(config / "gpus")))
     options = ["--slurm", "array=1", "--slurm", "gpus=1", "--plugin", "look.py"]
     assert main(["sweep", "rates.yaml", "--cluster", "slurm", *options]) == ExitCode.DONE
     assert_same(Path(capsys.readouterr().out.strip()), one)

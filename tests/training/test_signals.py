@@ -28,6 +28,19 @@ def test_the_first_signal_is_noted_and_the_handlers_come_back(number):
     assert {name: signal.getsignal(name) for name in before} == before
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_the_same_signal_again_is_no_second_request_but_ctrl_c_is(number):
+    before = signal.getsignal(number)
+    with StopRequests() as requests:
+        os.kill(os.getpid(), number)
+        assert requests.signal == number
+        assert signal.getsignal(number) is (signal.SIG_DFL if number == signal.SIGINT else signal.SIG_IGN)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+        if number != signal.SIGINT:
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
 def test_a_call_gives_back_its_result_or_its_error():
     with StopRequests() as requests:
         assert requests.call(divmod, 7, 2) == (3, 1)
