@@ -197,7 +197,7 @@ def test_a_sweep_whose_jobs_are_waited_for_ends_gathered_and_its_job_has_the_gpu
 
 
 @pytest.mark.usefixtures("tensorflow", "slurm")
-def test_a_run_that_is_preempted_saves_and_goes_on_when_it_is_queued_again(
+def test_a_run_that_is_preempted_saves_is_queued_again_and_can_be_resumed_elsewhere(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Long enough to be caught, and short enough to be ended: ten million steps a second with XLA.
@@ -221,7 +221,10 @@ def test_a_run_that_is_preempted_saves_and_goes_on_when_it_is_queued_again(
         assert steps[-1] < (saved.steps or 0) < LONG
         assert is_queued(job)
         steps.append(saved.steps or 0)
-    until(lambda: Run(directory).status is Status.COMPLETED)
+    # It has begun again by itself once; now it is resumed here.
+    subprocess.run(["scancel", job], check=True)
+    until(lambda: not is_queued(job))
+    assert resume(directory).status is Status.COMPLETED
     assert [entry["step"] for entry in Run(directory).info.resumed] == steps
     assert main(["verify", str(directory)]) == ExitCode.DONE
 

@@ -88,8 +88,7 @@ optimizer: {kind: sgd, learning_rate: 0.1}
 schedule: {steps: 10}
 """)
     release = threading.Event()
-    monkeypatch.setattr(prepared.built.program, "run", lambda *arguments: release.wait())
-    send()
+    monkeypatch.setattr(prepared.built.program, "run", lambda *arguments: send() or release.wait())
     # The chunk returns only after this line: a run that waited for it would hang.
     run = execute(prepared, runs_dir=lab.runs)
     release.set()
