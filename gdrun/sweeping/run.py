@@ -463,7 +463,7 @@ def _sweep_fields(
     first: Prepared,
     settings: _Settings,
     trials: np.ndarray,
-    part: str | None = None,
+    part: str | Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Return what run.json has of a sweep and not of a run, before the first trial."""
     extra: dict[str, Any] = {

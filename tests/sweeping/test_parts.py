@@ -120,12 +120,13 @@ def test_a_part_that_lost_results_is_refused_and_can_be_trained_again(copied: li
     with pytest.raises(RunDirectoryError, match=r"part 2/2 in .* lacks 5 trials \(parts/0") as caught:
         gather(copied, runs_dir=tmp_path / "none")
     assert not (tmp_path / "none").exists()
-    again = f"`gdrun sweep {part} --part 2/2 --runs-dir {part.parent}`, then `gdrun rm {part.name} --runs-dir {part.parent}`"
+    folder = part.parent
+    again = f"`gdrun sweep {part} --part 2/2 --runs-dir {folder}`, then `gdrun rm {part.name} --runs-dir {folder}`"
     assert caught.value.hint == again
     for command in re.findall("`gdrun (.*?)`", again):
         assert main([*command.split(), *(["--yes"] if command.startswith("rm") else [])]) == ExitCode.DONE
     assert not part.exists()
-    assert gather([part.parent], runs_dir=tmp_path / "gathered").status is Status.COMPLETED
+    assert gather([folder], runs_dir=tmp_path / "gathered").status is Status.COMPLETED
 
 
 def test_parts_that_are_missing_overlap_or_belong_elsewhere_are_refused(copied: list[Path], tmp_path: Path) -> None:
