@@ -41,6 +41,15 @@ def test_the_same_signal_again_is_no_second_request_but_ctrl_c_is(number):
     assert signal.getsignal(number) is before
 
 
+def test_what_was_noted_before_training_begins_counts_in_it():
+    with StopRequests():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with StopRequests() as inner:
+            assert inner.signal == signal.SIGTERM
+    with StopRequests() as requests:
+        assert requests.signal is None
+
+
 def test_a_call_gives_back_its_result_or_its_error():
     with StopRequests() as requests:
         assert requests.call(divmod, 7, 2) == (3, 1)
