@@ -58,6 +58,8 @@ def command(
     overrides = [text for text in targets or () if is_setting(text)]
     if len(runs) > 1:
         raise UsageError("one run at a time can be resumed", hint="gdrun resume RUN")
+    if slurm or detach:
+        cluster = cluster or SLURM
     cluster = arguments.cluster_of(cluster, scheduler_file, slurm, detach=detach)
     loaded_plugins = session.load_plugins(plugins)
     listener = progress.listener(quiet=quiet, verbose=verbose)

@@ -149,10 +149,12 @@ def numbers(run: Run) -> list[int]:
 
 @pytest.mark.usefixtures("slurm")
 def test_what_a_killed_sweep_lacks_is_an_array_of_jobs_seen_from_elsewhere_and_has_the_bytes_of_one_process(
-    killed: Run, one: Path, capsys: pytest.CaptureFixture[str]
+    killed: Run, one: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     directory = killed.directory
-    resume_there = ["resume", str(directory), "--cluster", "slurm", "--detach"]
+    # Imported by the jobs, which have a folder of this machine in common with this process.
+    (config / "look.py").write_text(LOOKING.format(file=str(config / "gpus")))
+    resume_there = ["resume", str(directory), "--cluster", "slurm", "--detach", "--plugin", "look.py"]
     assert main([*resume_there, "--slurm", "setup=[exit 3]"]) == ExitCode.DONE
     said = capsys.readouterr()
     assert said.out.strip() == str(directory)
@@ -167,13 +169,15 @@ def test_what_a_killed_sweep_lacks_is_an_array_of_jobs_seen_from_elsewhere_and_h
     assert main(["gather", str(directory)]) == ExitCode.DISK
     assert "lacks 5 trials" in capsys.readouterr().err
 
-    assert main([*resume_there, "--slurm", "array=2"]) == ExitCode.DONE
+    options = ["--slurm", "array=2", "--slurm", "gpus=1", "--plugin", "look.py"]
+    assert main(["resume", str(directory), *options, "--detach"]) == ExitCode.DONE
     for arguments in (resume_there, ["resume", str(directory), "--jobs", "2"]):
         assert main(arguments) == ExitCode.REFUSED
         assert "are still queued" in capsys.readouterr().err
     until(lambda: not is_queued(Run(directory).value("jobs")["id"]))
     assert [part.value("part") for part in sorted(Run(directory).parts, key=numbers)] == [[3, 4], [5, 6, 7]]
     assert numbers(killed) == list(range(8))
+    assert (config / "gpus").read_text() == "0", "as SLURM says"
     assert main(["watch", str(directory)]) == main(["verify", str(directory)]) == ExitCode.DONE
     assert f"its jobs are through: `gdrun gather {directory}`" in capsys.readouterr().err
     assert main(["show", str(directory)]) == ExitCode.DONE
@@ -182,18 +186,6 @@ def test_what_a_killed_sweep_lacks_is_an_array_of_jobs_seen_from_elsewhere_and_h
     assert main(["resume", str(directory)]) == ExitCode.DONE
     assert_same(directory, one)
     assert not (directory / "jobs").exists()
-
-
-@pytest.mark.usefixtures("slurm")
-def test_a_sweep_whose_jobs_are_waited_for_ends_gathered_and_its_job_has_the_gpu_that_slurm_gives(
-    config: Path, one: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    # Imported by the job, which has a folder of this machine in common with this process.
-    (config / "look.py").write_text(LOOKING.format(file=str(config / "gpus")))
-    options = ["--slurm", "array=1", "--slurm", "gpus=1", "--plugin", "look.py"]
-    assert main(["sweep", "rates.yaml", "--cluster", "slurm", *options]) == ExitCode.DONE
-    assert_same(Path(capsys.readouterr().out.strip()), one)
-    assert (config / "gpus").read_text() == "0"
 
 
 @pytest.mark.usefixtures("tensorflow", "slurm")
@@ -355,11 +347,18 @@ def test_a_partition_that_does_not_exist_is_refused_and_nothing_is_left(
 
 
 @pytest.mark.usefixtures("tensorflow", "slurm")
-def test_a_job_that_fails_before_it_begins_is_said_to_have_ended(
+def test_jobs_that_fail_before_they_begin_are_said_to_have_ended(
     config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(["train", "rates.yaml", "--cluster", "slurm", "--slurm", "setup=[exit 3]"]) == ExitCode.DISK
-    (directory,) = (path for path in Path("runs").glob("2*"))
+    """Without --detach the commands wait for them."""
+    failing = ["rates.yaml", "--cluster", "slurm", "--slurm", "setup=[exit 3]"]
+    assert main(["sweep", *failing, "--runs-dir", "sweeps"]) == ExitCode.DISK
+    (directory,) = Path("sweeps").glob("2*")
+    error = capsys.readouterr().err
+    assert f"{directory} lacks 8 trials" in error
+    assert f"gdrun resume {directory}" in error
+    assert main(["train", *failing]) == ExitCode.DISK
+    (directory,) = Path("runs").glob("2*")
     error = capsys.readouterr().err
     assert f"the job of {directory} has ended before the run did" in error
     assert f"see {directory}/jobs/slurm, then `gdrun resume {directory} --cluster slurm`" in error
