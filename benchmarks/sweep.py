@@ -9,7 +9,9 @@ many      100,000 rates: seconds and peak memory
 network   64 rates of a 64-32-10 network as lanes, against 64 runs with one program, one after the other
 overhead  seconds a trial where the work is nothing, the start included: Hydra's multirun with its basic launcher and
           Optuna's own loop
-engines   10,000 trials of one step on each engine, and 16 of them: the whole command; SLURM where its commands are
+engines   10,000 trials of one step on each engine, and 16 of them, the engines taking turns: the whole command, what a
+          trial adds, and the tables compared byte by byte; SLURM where its commands are, for which
+          `python -m tests.sweeping.slurm_cluster python benchmarks/sweep.py --only engines` makes a cluster
 
 Prints a table each; repetitions of peers alternate; numbers are medians. Needs the `bench` extra; peers whose library
 is missing are left out and said so.
@@ -26,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -305,8 +308,12 @@ def overhead(count: int) -> dict[str, Any]:
     return results
 
 
-def engines(count: int) -> dict[str, Any]:
-    """Many short trials on each engine."""
+def engines(rounds: int, count: int) -> dict[str, Any]:
+    """Many short trials on each engine, and few, so that what a trial adds is known besides the start.
+
+    Raises:
+        RuntimeError: the tables of two engines differ.
+    """
     choices: dict[str, list[str]] = {
         "one process": [],
         "--jobs 2": ["--jobs", "2"],
@@ -314,22 +321,32 @@ def engines(count: int) -> dict[str, Any]:
     }
     if shutil.which("sbatch"):
         choices["SLURM, two jobs"] = ["--cluster", "slurm", "--slurm", "array=2"]
-    results: dict[str, Any] = {}
-    print(f"\n## {count:,} trials of one step\n")
-    print("| engine | seconds | of 16 trials |\n|---|---:|---:|")
+    files: dict[str, dict[str, bytes]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "line.yaml").write_text(LINE.replace("STEPS", "1"))
-        for engine, options in choices.items():
-            few, whole = (
-                seconds_of(
-                    [sys.executable, "-m", "gdrun", "sweep", "line.yaml", f"lr=log:1e-5:1:{n}", "-q", *options], folder
-                )[0]
-                for n in (16, count)
-            )
-            results[engine] = {"seconds": whole, "few": few}
-            print(f"| {engine} | {whole:.1f} | {few:.1f} |", flush=True)
-    return results
+
+        def seconds(number: int, engine: str) -> float:
+            command = [sys.executable, "-m", "gdrun", "sweep", "line.yaml", f"lr=log:1e-5:1:{number}", "-q"]
+            taken, _ = seconds_of([*command, *choices[engine]], folder)
+            newest = (folder / "runs" / "latest").resolve()
+            if number == count:
+                files[engine] = {file: (newest / file).read_bytes() for file in ("trials.csv", "curves.npz")}
+            shutil.rmtree(newest)
+            return taken
+
+        few = alternating({engine: partial(seconds, 16, engine) for engine in choices}, rounds)
+        many = alternating({engine: partial(seconds, count, engine) for engine in choices}, rounds)
+    print(f"\n## {count:,} trials of one step, seconds of the whole command")
+    shown(many, "s", "one process")
+    print("\n| engine | s, of 16 trials | us that a trial adds | bytes of one process |\n|---|---:|---:|---|")
+    for engine in choices:
+        start, whole = statistics.median(few[engine]), statistics.median(many[engine])
+        same = files[engine] == files["one process"]
+        print(f"| {engine} | {start:.1f} | {1e6 * (whole - start) / (count - 16):.0f} | {'yes' if same else 'NO'} |")
+    if any(table != files["one process"] for table in files.values()):
+        raise RuntimeError("the tables of two engines differ")
+    return {"many": many, "few": few}
 
 
 def main() -> None:
@@ -347,7 +364,7 @@ def main() -> None:
         "many": lambda: many(100_000 // scale, 200),
         "network": lambda: network(given.rounds, 64),
         "overhead": lambda: overhead(200 // scale),
-        "engines": lambda: engines(10_000 // scale),
+        "engines": lambda: engines(given.rounds, 10_000 // scale),
     }
     results = {part: calls[part]() for part in given.only.split(",")}
     if given.json:

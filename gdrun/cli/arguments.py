@@ -110,7 +110,9 @@ def cluster_of(
         cluster = address_in(scheduler_file)
     if cluster != "slurm" and (detach or slurm):
         option = "--detach" if detach else "--slurm"
-        raise UsageError(f"{option} goes with --cluster slurm", hint="on this machine: nohup gdrun ... &")
+        raise UsageError(
+            f"{option} goes with --cluster slurm", hint="--cluster slurm; on this machine nohup gdrun ... &"
+        )
     return cluster
 
 

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from gdrun.errors import UsageError
+from gdrun.errors import ResourceError, UsageError
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.sweeping.run import SLURM, resume
-from gdrun.sweeping.slurm import read_options, resume_there
+from gdrun.sweeping.slurm import check_not_queued, read_options, resume_there
 from gdrun.training.resume import find_resumable
 
 from . import arguments, progress, session, terminal
@@ -58,13 +58,14 @@ def command(
     overrides = [text for text in targets or () if is_setting(text)]
     if len(runs) > 1:
         raise UsageError("one run at a time can be resumed", hint="gdrun resume RUN")
+    if slurm or detach:
+        cluster = cluster or SLURM
     cluster = arguments.cluster_of(cluster, scheduler_file, slurm, detach=detach)
     loaded_plugins = session.load_plugins(plugins)
     listener = progress.listener(quiet=quiet, verbose=verbose)
     with session.quiet() as noise:
         try:
             listener.wait("starting TensorFlow")
-            run = None
             directory = find_resumable(
                 runs[0] if runs else None, more=bool(overrides), failed=failed, runs_dir=runs_dir
             )
@@ -72,21 +73,24 @@ def command(
             if cluster == SLURM or began_there:
                 if overrides or failed:
                     raise UsageError("jobs train what is missing, and nothing else", hint="--jobs N trains it here")
-                run = resume_there(directory, loaded_plugins, read_options(slurm) if slurm else None)
-                if run is not None:
+                run = resume_there(directory, loaded_plugins, read_options(slurm) if slurm else None, listener)
+                if run.status is Status.SUBMITTED:
                     run = follow(run, plugins=loaded_plugins, listener=listener, detach=detach)
-            run = run or resume(
-                directory,
-                overrides,
-                plugins=loaded_plugins,
-                runs_dir=runs_dir,
-                jobs=jobs,
-                cluster=None if cluster == SLURM else cluster,
-                wait=wait,
-                failed=failed,
-                listener=listener,
-                log=noise.take,
-            )
+            else:
+                with suppress(ResourceError):
+                    check_not_queued(Run(directory))
+                run = resume(
+                    directory,
+                    overrides,
+                    plugins=loaded_plugins,
+                    runs_dir=runs_dir,
+                    jobs=jobs,
+                    cluster=cluster,
+                    wait=wait,
+                    failed=failed,
+                    listener=listener,
+                    log=noise.take,
+                )
         finally:
             listener.close()
     ended = summary_of(run)

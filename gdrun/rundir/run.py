@@ -347,18 +347,24 @@ class Run:
 
     @cached_property
     def _trials_table(self) -> tuple[list[str], list[list[str]]]:
-        """The header and the rows of trials.csv, as texts; nothing where the file is not there yet."""
+        """The header and the rows of trials.csv, and of the parts that jobs train, as texts; nothing before there are
+        any."""
+        own, tables = self._read_trials(), [part._trials_table for part in self.parts if part.is_sweep]
+        if not tables:
+            return own
+        tables = [table for table in (own, *tables) if table[0]]
+        header = list(dict.fromkeys(name for names, _ in tables for name in names))
+        cells = {int(row[0]): dict(zip(names, row, strict=True)) for names, rows in tables for row in rows}
+        return header, [[cells[trial].get(name, "") for name in header] for trial in sorted(cells)]
+
+    def _read_trials(self) -> tuple[list[str], list[list[str]]]:
         path = self.directory / layout.TRIALS
         try:
             text = read_file(path, limit=_TABLE_LIMIT).decode("utf-8")
         except UnicodeDecodeError as error:
             raise _corrupt(path, "it is not UTF-8") from error
         except FileNotFoundError:
-            tables = [part._trials_table for part in self.parts if part.is_sweep]
-            header = list(dict.fromkeys(name for names, _ in tables for name in names))
-            cells = [dict(zip(names, row, strict=True)) for names, table in tables for row in table]
-            cells.sort(key=lambda row: int(row[_TRIAL]))
-            return header, [[row.get(name, "") for name in header] for row in cells]
+            return [], []
         before = csv.field_size_limit(_CELL_LIMIT)
         try:
             rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))

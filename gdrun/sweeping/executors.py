@@ -51,12 +51,21 @@ class Executor(Protocol):
 
 
 class InProcess:
-    """Executor that trains the groups in this process, one after the other."""
+    """Executor that trains the groups in this process, one after the other.
+
+    Args:
+        in_pieces: cut them as for workers, so that a job that is stopped loses one piece and not a group.
+    """
+
+    def __init__(self, *, in_pieces: bool = False) -> None:
+        self._in_pieces = in_pieces
 
     def run(self, spec: SweepSpec, groups: Sequence[TrialGroup], hooks: Hooks) -> Iterator[BlockResult]:
         """See `Executor`."""
         from .lanes import run_group
 
+        if self._in_pieces:
+            groups = cut(groups, partial(piece_size, spec, len(spec)))
         for group in groups:
             if hooks.should_stop():
                 return
@@ -74,6 +83,7 @@ def make_executor(
     device: str | None = None,
     threads: int | None = None,
     warn: Callable[[str], None] = lambda message: None,
+    in_pieces: bool = False,
 ) -> Executor:
     """Return an executor; its workers, if there are any, are being started.
 
@@ -84,12 +94,13 @@ def make_executor(
         device: as for `train`.
         threads: CPU threads of each worker; None: this machine's are divided between its workers.
         warn: called with what is being waited for.
+        in_pieces: cut groups where this process trains, too.
     Raises:
         UsageError: both kinds of workers, or an address that is none.
         ResourceError: Dask is not installed, the cluster does not answer, or its workers have other versions.
     """
     if cluster is None:
-        return InProcess() if jobs == 1 else Workers(LocalPool(jobs, device or "auto", threads))
+        return InProcess(in_pieces=in_pieces) if jobs == 1 else Workers(LocalPool(jobs, device or "auto", threads))
     if jobs != 1:
         raise UsageError("--jobs and --cluster are two ways to have workers", hint=f"--cluster local:{jobs}")
     from .dask_pool import DaskPool

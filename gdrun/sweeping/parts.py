@@ -24,11 +24,9 @@ from gdrun.text import plural, safe_text
 
 from .groups import TrialGroup
 from .results import TrialTable
-from .store import read_blocks
+from .store import PART, read_blocks
 from .trials import SweepSpec
 
-PART = "part"
-"""The name of a part in run.json."""
 MAX_PARTS = 100_000
 _TEXT = re.compile(r"(\d{1,6})/(\d{1,6})")
 
@@ -134,13 +132,13 @@ def _check_parts(runs: Sequence[Run]) -> None:
             )
         if part.number in by_number:
             other = safe_text(by_number[part.number].directory)
-            raise UsageError(f"part {part} is there twice: {other} and {name}", hint=f"gdrun rm {name}")
+            raise UsageError(f"part {part} is there twice: {other} and {name}", hint=_removal(run))
         by_number[part.number] = run
     if missing := [str(Part(of, number)) for number in range(1, of + 1) if number not in by_number]:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise UsageError(
             f"{plural(len(missing), 'part')} missing: {', '.join(missing[:5])}{more}",
-            hint=f"gdrun sweep CONFIG --part {missing[0]}",
+            hint=_train_again(first, missing[0]),
         )
 
 
@@ -148,6 +146,18 @@ def _part(run: Run) -> Part:
     part = part_of(run)
     assert part is not None
     return part
+
+
+def _removal(run: Run) -> str:
+    """Return the command that removes a part, which need not be in the folder of runs."""
+    return f"gdrun rm {safe_text(run.directory.name)} --runs-dir {safe_text(run.directory.parent)}"
+
+
+def _train_again(run: Run, part: Part | str) -> str:
+    """Return the command that trains a part beside another one of its sweep, whose directory is a config."""
+    plugins = "".join(f" --plugin {safe_text(name)}" for name in run.info.plugins)
+    name, folder = safe_text(run.directory), safe_text(run.directory.parent)
+    return f"gdrun sweep {name} --part {part} --runs-dir {folder}{plugins}"
 
 
 def gathered_table(runs: Sequence[Run], spec: SweepSpec, groups: Sequence[TrialGroup]) -> TrialTable:
@@ -165,7 +175,7 @@ def gathered_table(runs: Sequence[Run], spec: SweepSpec, groups: Sequence[TrialG
         if count := len(results.unknown()):
             why = f" ({damages[0]})" if damages else ""
             # A part that ended whole and was damaged afterwards is nothing that could be resumed.
-            again = f"`gdrun rm {name}`, then `gdrun sweep CONFIG --part {part}`"
+            again = f"`{_train_again(run, part)}`, then `{_removal(run)}`"
             hint = again if run.status is Status.COMPLETED else f"gdrun resume {name}"
             raise RunDirectoryError(f"part {part} in {name} lacks {plural(count, 'trial')}{why}", hint=hint)
         for block in results.blocks:

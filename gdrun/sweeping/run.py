@@ -49,11 +49,11 @@ from gdrun.training.train import training_into
 from .executors import Executor, InProcess, make_executor
 from .groups import TrialGroup, group_trials, parts_of
 from .optuna_sampler import batch_size, check_installed
-from .parts import PART, Part, differing_hosts, gathered_table, locked_parts
+from .parts import Part, differing_hosts, gathered_table, locked_parts
 from .plan import plan_trials
 from .results import BestTrial, BlockProgress, BlockResult, Hooks, TrialTable
 from .search import group_batch, search
-from .store import SweepStore, load_parts, read_blocks
+from .store import PART, SweepStore, load_parts, read_blocks
 from .trials import SweepSpec
 
 SLURM = "slurm"
@@ -74,7 +74,7 @@ def sweep(
     jobs: int = 1,
     cluster: str | None = None,
     wait: float | None = None,
-    part: str | None = None,
+    part: str | Sequence[int] | None = None,
     search: str | None = None,
     metric: str | None = None,
     maximize: bool | None = None,
@@ -83,7 +83,7 @@ def sweep(
     listener: Listener | None = None,
     command: Sequence[str] | None = None,
     log: Callable[[], str] | None = None,
-    submit: Callable[[SweepSpec, Path], dict[str, Any]] | None = None,
+    submit: Callable[[SweepSpec, Sequence[TrialGroup], Path], dict[str, Any]] | None = None,
 ) -> Run:
     """Train many trials of one experiment and return their sweep.
 
@@ -98,7 +98,7 @@ def sweep(
         jobs: worker processes; 1: this process.
         cluster: "tcp://HOST:PORT" of a Dask scheduler, or "local:N".
         wait: seconds that the cluster may be without a worker; None: as long as it takes.
-        part: "3/50", the third of fifty parts of the trials, for `gather`; None: all of them.
+        part: "3/50", the third of fifty parts of the trials, for `gather`; or the numbers of some; None: all of them.
         search: how trials are proposed: "tpe", "random", ...; None: as the config says.
         metric, maximize: what trials are ranked by; None: as the config says.
         lanes: most trials in one program, "auto" or "off"; None: as the config says.
@@ -106,7 +106,8 @@ def sweep(
         listener: of its progress; default: in a notebook a bar with a live curve, else none.
         command: what to record as the command line; default `sys.argv`.
         log: returns TensorFlow's messages, for log.txt.
-        submit: called with the sweep and its directory in place of training; returns what run.json says of the jobs.
+        submit: called with the sweep, its groups and its directory in place of training; returns what run.json says of
+            the jobs.
     Raises:
         ConfigError: the config, a space or a value in it is refused; nothing was written.
         ResourceError: the device, an extra or the cluster is not there.
@@ -120,11 +121,11 @@ def sweep(
     settings = _Settings(device, threads, jobs, cluster, wait)
     listener = listener or default_listener()
     groups = [] if spec.search is not None else group_trials(spec)
-    chosen = _trials_of(spec, groups, part)
+    chosen = trials_of_part(spec, groups, part)
     groups = parts_of(groups, chosen)
     run_name = name or spec.base.experiment.name or "sweep"
     # A cluster that is not there leaves no directory, and workers start while the first trial is built.
-    with closing(settings.executor(listener)) as executor:
+    with closing(settings.executor(listener, part)) as executor:
         first = _first(spec, settings)
         spec = _with_estimates(spec, first)
         _check_groups(spec, groups, first.device.name)
@@ -133,7 +134,7 @@ def sweep(
             runs_dir, run_name, first, listener, command=command, config=spec.config_text(), **fields
         ) as store:
             if submit is not None:
-                return hand_over(store, partial(submit, spec))
+                return hand_over(store, partial(submit, spec, groups))
             table = TrialTable(chosen)
             return _train_into_store(store, spec, groups, settings, table, executor, first, listener, command, log)
 
@@ -155,8 +156,8 @@ def _refuse_jobs(cluster: str | None) -> None:
         raise UsageError("jobs of SLURM are submitted from the command line", hint="gdrun sweep CONFIG --cluster slurm")
 
 
-def _trials_of(spec: SweepSpec, groups: Sequence[TrialGroup], part: str | None) -> np.ndarray:
-    """Return the trials of a part of a sweep, or all.
+def trials_of_part(spec: SweepSpec, groups: Sequence[TrialGroup], part: str | Sequence[int] | None) -> np.ndarray:
+    """Return the trials of a part of a sweep, or all, int64, rising.
 
     Raises:
         UsageError: there is no such part.
@@ -165,7 +166,12 @@ def _trials_of(spec: SweepSpec, groups: Sequence[TrialGroup], part: str | None) 
         return np.arange(len(spec))
     if spec.search is not None:
         raise UsageError("a search cannot be cut in parts: it proposes by what came out", hint="--cluster or --jobs")
-    return Part.read(part).trials(groups)
+    if isinstance(part, str):
+        return Part.read(part).trials(groups)
+    trials = np.unique(part)
+    if len(trials) and trials[0] >= 0 and trials[-1] < len(spec):
+        return trials
+    raise UsageError(f"a part of {plural(len(spec), 'trial')} is some of 0 to {len(spec) - 1}")
 
 
 def gather(
@@ -193,15 +199,16 @@ def gather(
     listener = listener or Listener()
     if len(directories) == 1 and Run(Path(directories[0])).value(JOBS):
         directory = find_resumable(Path(directories[0]), runs_dir=runs_dir)
-        return resume_sweep(directory, plugins=plugins, jobs=1, gathers=True, listener=listener, log=log)
+        return resume_sweep(directory, plugins=plugins, cluster=SLURM, listener=listener, log=log)
     with locked_parts([Path(directory) for directory in directories]) as parts:
         record = parts[0].info
-        settings = replace(_recorded_settings(record), jobs=1, cluster=None)
+        # Nothing is trained, so that this machine need not have the device.
+        settings = replace(_recorded_settings(record), jobs=1, cluster=None, device="cpu")
         spec = plan_trials(parts[0].directory, plugins=plugins)
         groups = group_trials(spec)
         table = gathered_table(parts, spec, groups)
         first = _first(spec, settings)
-        fields = _sweep_fields(spec, groups, first, settings, table.trials)
+        fields = _sweep_fields(spec, groups, first, settings, table.trials) | {"device": record.device}
         run_name = name or spec.base.experiment.name or "sweep"
         with new_run(
             runs_dir, run_name, first, listener, command=command, config=spec.config_text(), **fields
@@ -267,7 +274,6 @@ def resume_sweep(
     cluster: str | None = None,
     wait: float | None = None,
     failed: bool = False,
-    gathers: bool = False,
     listener: Listener | None = None,
     log: Callable[[], str] | None = None,
 ) -> Run:
@@ -275,7 +281,7 @@ def resume_sweep(
 
     Args:
         directory: as `find_resumable` returned it.
-        gathers: none is to be trained; where one would have to be, it is refused.
+        cluster: SLURM where its jobs have trained all trials: if one is missing, that is refused.
     Raises:
         as `resume`.
     """
@@ -283,19 +289,20 @@ def resume_sweep(
         raise UsageError("a resumed sweep cannot be changed", hint="gdrun resume RUN")
     record = Run(directory).info
     begun = settings = _recorded_settings(record)
-    if jobs is not None or cluster is not None:
+    if jobs is not None or cluster is not None or settings.cluster == SLURM:
         settings = replace(settings, jobs=jobs or 1, cluster=cluster)
     settings = replace(settings, wait=wait if wait is not None else settings.wait)
     # Results of other versions or devices are not to end in one table. A cluster asks its workers for their versions.
     check_environment(directory, record, own_machine=settings.trains_here)
     spec = plan_trials(directory, plugins=plugins)
     listener = listener or Listener()
-    with RunStore.open(directory) as store, closing(settings.executor(listener)) as executor:
+    part = record.extra.get(PART)
+    with RunStore.open(directory) as store, closing(settings.executor(listener, part)) as executor:
         groups = [] if spec.search is not None else group_trials(spec)
-        table = load_parts(store, _trials_of(spec, groups, record.extra.get(PART)))
-        _add_jobs(store, table, listener)
+        table = load_parts(store, trials_of_part(spec, groups, part))
+        add_jobs(store, table, listener)
         missing = table.missing() if failed else table.unknown()
-        if gathers and len(missing):
+        if cluster == SLURM and len(missing):
             name = safe_text(directory)
             raise RunDirectoryError(f"{name} lacks {plural(len(missing), 'trial')}", hint=f"gdrun resume {name}")
         first = _first(spec, settings)
@@ -308,12 +315,13 @@ def resume_sweep(
         )
 
 
-def _add_jobs(store: RunStore, table: TrialTable, listener: Listener) -> None:
+def add_jobs(store: RunStore, table: TrialTable, listener: Listener) -> None:
     """Add the results of a sweep's parts that jobs have trained.
 
     Raises:
         RunDirectoryError: a job is still training one.
     """
+    trained_here = [Run(store.directory)] if table.blocks and _recorded_settings(store.info).trains_here else []
     parts = [part for part in Run(store.directory).parts if part.is_sweep]
     for part in parts:
         WriterLock(part.directory).release()
@@ -322,7 +330,7 @@ def _add_jobs(store: RunStore, table: TrialTable, listener: Listener) -> None:
             continue
         for block in read_blocks(part.directory, lambda message: store.log(f"warning: {message}")):
             table.add(block)
-    if parts and (warning := differing_hosts(parts)):
+    if parts and (warning := differing_hosts([*trained_here, *parts])):
         warn(store, listener, [warning])
 
 
@@ -347,11 +355,12 @@ class _Settings:
         """True where trials are trained on this machine."""
         return self.cluster is None or self.cluster.startswith("local")
 
-    def executor(self, listener: Listener) -> Executor:
-        """Return the executor that trains the groups; what it waits for is a warning of `listener`."""
+    def executor(self, listener: Listener, part: str | Sequence[int] | None) -> Executor:
+        """Return the executor that trains the groups; what it waits for is a warning of `listener`. A part is trained
+        in a job, which may be stopped at any time."""
         if self.cluster == SLURM:
             return InProcess()  # its jobs train
-        return make_executor(**asdict(self), warn=listener.warned)
+        return make_executor(**asdict(self), warn=listener.warned, in_pieces=part is not None)
 
     def prepare(self, loaded: LoadedConfig) -> Prepared:
         """Build a trial. Where a cluster trains, this machine need not have its device."""
@@ -454,7 +463,7 @@ def _sweep_fields(
     first: Prepared,
     settings: _Settings,
     trials: np.ndarray,
-    part: str | None = None,
+    part: str | Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Return what run.json has of a sweep and not of a run, before the first trial."""
     extra: dict[str, Any] = {

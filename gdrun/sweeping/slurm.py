@@ -1,10 +1,10 @@
 """Jobs of SLURM: a run, or the parts of a sweep, trained where the scheduler puts them.
 
 A submitted directory has status "submitted" and all that a job needs. A run is resumed by its job, from its start or
-from its newest checkpoint. Each part of a sweep has a run directory of its own in `jobs/`, which other machines read
-while it grows; `gather` and `resume` put them together. A job that gets SIGUSR1, 90 s before
-its time is over, saves what it has and asks to be queued again; one that SLURM preempts gets SIGTERM, saves, and is
-queued again by SLURM.
+from its newest checkpoint. The trials that a sweep lacks, wherever it began, are cut in parts. Each has a run directory
+of its own in `jobs/`, which other machines read while it grows; `gather` and `resume` put them together. A job that
+gets SIGUSR1, 90 s before its time is over, saves what it has and asks to be queued again; one that SLURM preempts gets
+SIGTERM, saves, and is queued again by SLURM.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +40,14 @@ from gdrun.text import plural, safe_text
 from gdrun.training.listener import Listener
 from gdrun.training.new_run import new_run
 from gdrun.training.prepare import Prepared
+from gdrun.training.resume import OF_A_JOB, check_environment
 from gdrun.training.signals import StopRequests
 
-from .parts import PART, Part
-from .run import JOBS, SLURM, hand_over, resume, resume_sweep, sweep
+from .groups import TrialGroup, group_trials, parts_of
+from .parts import Part
+from .plan import plan_trials
+from .run import JOBS, SLURM, add_jobs, hand_over, resume, resume_sweep, sweep, trials_of_part
+from .store import PART, SweepStore, load_parts
 from .trials import SweepSpec
 
 LOGS = "slurm"
@@ -108,44 +112,53 @@ class Job:
 
     Args:
         directory: absolute, of the run or the sweep.
-        part: of the sweep; None: the whole run, or what a sweep lacks.
-        cpus: of the job.
+        trials: of the sweep; None: the whole run, or what a search lacks.
     """
 
     directory: Path
-    part: str | None
+    trials: list[int] | None
     plugins: Plugins
     device: str | None
-    cpus: int
+    options: SlurmOptions
 
     def __call__(self) -> None:
         """Train until the end or a signal; after SIGUSR1 be queued again."""
         with StopRequests() as requests:
             try:
-                run = self._train() if self.part is None else self._train_part(self.part)
+                run = self._train() if self.trials is None else self._train_part(self.trials)
             except GdrunError as error:
                 # The scheduler's log has it too, but nobody looks there first.
                 with suppress(GdrunError), RunStore.open(self.directory) as store:
-                    if self.part is None:
+                    if self.trials is None:
                         store.abandon(error.message)
                     else:
-                        store.log(f"part {self.part}: {error.message}")
+                        store.log(f"job of {plural(len(self.trials), 'trial')} from {self.trials[0]}: {error.message}")
                         store.leave()
                 raise
-        if signal.SIGUSR1 in (requests.signal, run.info.signal if run.status is Status.INTERRUPTED else None):
-            if self.part is None:
-                with RunStore.open(self.directory) as store:
-                    store.close(Status.SUBMITTED)
+        interrupted = run.status is Status.INTERRUPTED
+        if interrupted and self.trials is None:
+            # By whatever signal: whether SLURM has queued it again, SLURM is asked.
+            with RunStore.open(self.directory) as store:
+                store.close(Status.SUBMITTED, finished=None)
+        if signal.SIGUSR1 in (requests.signal, run.info.signal if interrupted else None):
             subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=True)
+
+    @property
+    def _workers(self) -> int:
+        # SLURM says in CUDA_VISIBLE_DEVICES which GPUs are this job's; workers take one each.
+        return max(1, self.options.gpus)
 
     def _train(self) -> Run:
         self._wait_for_writer(self.directory)
-        jobs = self.cpus if (run := Run(self.directory)).is_sweep else None
-        return run if run.status in _ENDED else resume(self.directory, plugins=self.plugins, jobs=jobs)
+        run = Run(self.directory)
+        if run.status in _ENDED:
+            return run
+        jobs = max(self._workers, self.options.cpus) if run.is_sweep else None
+        return resume(self.directory, plugins=self.plugins, jobs=jobs)
 
-    def _train_part(self, part: str) -> Run:
+    def _train_part(self, trials: list[int]) -> Run:
         for run in Run(self.directory).parts:
-            if run.value(PART) != part:
+            if run.value(PART) != trials:
                 continue
             self._wait_for_writer(run.directory)
             if run.status in _ENDED:
@@ -156,8 +169,8 @@ class Job:
                 # On another kind of node it is trained anew: one part has the bits of one processor.
                 shutil.rmtree(run.directory)
         return sweep(
-            self.directory, part=part, runs_dir=self.directory / layout.JOBS, plugins=self.plugins,
-            device=self.device, threads=self.cpus,
+            self.directory, part=trials, runs_dir=self.directory / layout.JOBS, plugins=self.plugins,
+            device=self.device, jobs=self._workers, threads=max(1, self.options.cpus // self._workers),
         )  # fmt: skip
 
     @staticmethod
@@ -170,8 +183,8 @@ class Job:
 _ENDED = (Status.COMPLETED, Status.STOPPED, Status.DIVERGED)
 
 
-def _submit(directory: Path, jobs: Sequence[Job], options: SlurmOptions) -> str:
-    """Submit jobs as an array and return its id.
+def _submit(directory: Path, jobs: Sequence[Job], options: SlurmOptions) -> dict[str, Any]:
+    """Submit jobs as an array, and return what run.json says of them.
 
     Raises:
         ResourceError: submitit or SLURM is not there, or SLURM refuses; with its words.
@@ -203,7 +216,7 @@ def _submit(directory: Path, jobs: Sequence[Job], options: SlurmOptions) -> str:
     except (FailedJobError, OSError) as error:
         why = safe_text(str(error).strip().splitlines()[-1].partition("error: ")[2] or str(error), limit=300)
         raise ResourceError(f"SLURM refuses the jobs: {why}", hint="sinfo lists its partitions") from None
-    return str(submitted[0].job_id).partition("_")[0]
+    return {"id": str(submitted[0].job_id).partition("_")[0], "options": options.model_dump(mode="json")}
 
 
 def is_queued(job: str) -> bool:
@@ -229,24 +242,23 @@ def submit_sweep(source: Any, arguments: Any, options: SlurmOptions, **how: Any)
         as `sweep`; ResourceError: SLURM is not there or refuses; nothing was written.
     """
 
-    def submit(spec: SweepSpec, directory: Path) -> dict[str, Any]:
+    def submit(spec: SweepSpec, groups: Sequence[TrialGroup], directory: Path) -> dict[str, Any]:
         if spec.search is not None:
             raise UsageError(
                 "a search cannot be cut in jobs: it proposes by what came out",
                 hint="give it workers that Dask starts on SLURM, or put `gdrun sweep` itself into a job",
             )
-        of = min(options.array, len(spec))
-        return _submit_parts(directory, range(1, of + 1), of, spec.base.plugins, how.get("device"), options)
+        return _submit_parts(directory, groups, spec.base.plugins, how.get("device"), options)
 
     return sweep(source, arguments, cluster=SLURM, submit=submit, **how)
 
 
 def _submit_parts(
-    directory: Path, numbers: Iterable[int], of: int, plugins: Plugins, device: str | None, options: SlurmOptions
+    directory: Path, groups: Sequence[TrialGroup], plugins: Plugins, device: str | None, options: SlurmOptions
 ) -> dict[str, Any]:
-    path = directory.absolute()
-    jobs = [Job(path, str(Part(of, number)), plugins, device, options.cpus) for number in numbers]
-    return {"id": _submit(path, jobs, options), "parts": of, "options": options.model_dump(mode="json")}
+    path, of = directory.absolute(), min(options.array, sum(map(len, groups)))
+    parts = [Part(of, number).trials(groups).tolist() for number in range(1, of + 1)]
+    return _submit(path, [Job(path, part, plugins, device, options) for part in parts], options)
 
 
 def submit_run(
@@ -267,45 +279,59 @@ def submit_run(
         ResourceError: SLURM is not there or refuses; nothing was written.
     """
     run_name = name or prepared.loaded.experiment.name or "run"
-    described = f"{device or prepared.loaded.experiment.device} (of a job)"
+    described = f"{device or prepared.loaded.experiment.device} {OF_A_JOB}"
     with new_run(runs_dir, run_name, prepared, listener or Listener(), command=None, device=described) as store:
         return hand_over(store, lambda directory: _submit_one(directory, prepared.loaded.plugins, options))
 
 
 def _submit_one(directory: Path, plugins: Plugins, options: SlurmOptions) -> dict[str, Any]:
     path = directory.absolute()
-    job = Job(path, None, plugins, None, options.cpus)
-    return {"id": _submit(path, [job], options), "options": options.model_dump(mode="json")}
+    return _submit(path, [Job(path, None, plugins, None, options)], options)
 
 
-def resume_there(directory: Path, plugins: PluginSources, options: SlurmOptions | None) -> Run | None:
-    """Submit what a run or a sweep lacks, and return it; None where nothing is missing but the table of its parts.
+def check_not_queued(run: Run) -> None:
+    """Refuse to resume what jobs are to train, or are training.
+
+    Raises:
+        UsageError: they are still queued; ResourceError: there is no SLURM here to be asked.
+    """
+    if (before := run.value(JOBS)) and is_queued(before["id"]):
+        raise UsageError(
+            f"jobs of {safe_text(run.directory)} are still queued",
+            hint=f"gdrun watch, or `scancel {before['id']}` first",
+        )
+
+
+def resume_there(directory: Path, plugins: PluginSources, options: SlurmOptions | None, listener: Listener) -> Run:
+    """Submit what a run or a sweep lacks, and return it; where nothing is missing but the table of its parts, write it.
 
     Args:
         directory: as `find_resumable` returned it.
         options: of the jobs; None: as before.
     Raises:
-        UsageError: jobs for it are still queued.
+        UsageError: jobs for it are still queued, or its config or the versions have changed.
         ResourceError: SLURM is not there or refuses.
     """
     run, loaded = Run(directory), load_plugins(plugins)
-    before = run.value(JOBS) or {}
-    if before and is_queued(before["id"]):
-        raise UsageError(
-            f"jobs of {safe_text(directory)} are still queued", hint=f"gdrun watch, or `scancel {before['id']}` first"
-        )
-    options = options or SlurmOptions.model_validate_json(json.dumps(before.get("options", {})))
-    if "parts" in before:
-        of, ended = before["parts"], {part.value(PART) for part in run.parts if part.status in _ENDED}
-        numbers = [number for number in range(1, of + 1) if str(Part(of, number)) not in ended]
-        if not numbers:
-            return None
-        device = run.info.extra["settings_of_sweep"]["device"]
-        jobs = _submit_parts(directory, numbers, of, loaded, device, options)
-    else:
-        jobs = _submit_one(directory, loaded, options)
+    check_not_queued(run)
+    options = options or SlurmOptions.model_validate_json(json.dumps((run.value(JOBS) or {}).get("options", {})))
+    check_environment(directory, run.info, own_machine=False)
+    spec = plan_trials(directory, plugins=loaded) if run.is_sweep else None
     with RunStore.open(directory) as store:
-        store.close(Status.SUBMITTED, extra={JOBS: jobs})
+        if spec is None or spec.search is not None:
+            jobs = _submit_one(directory, loaded, options)
+        else:
+            groups = group_trials(spec)
+            table = load_parts(store, trials_of_part(spec, groups, run.value(PART)))
+            add_jobs(store, table, listener)
+            # For readers: the table of a sweep that was killed may be older than its results.
+            SweepStore(store, spec, table).write_table()
+            groups = parts_of(groups, table.unknown())
+            if not groups:
+                store.leave()
+                return resume_sweep(directory, plugins=loaded, cluster=SLURM, listener=listener)
+            jobs = _submit_parts(directory, groups, loaded, run.info.extra["settings_of_sweep"]["device"], options)
+        store.close(Status.SUBMITTED, finished=None, extra={JOBS: jobs})
     return Run(directory)
 
 

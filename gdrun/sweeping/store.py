@@ -31,6 +31,8 @@ from .trials import SweepSpec
 if TYPE_CHECKING:
     import numpy as np
 
+PART = "part"
+"""Key of run.json about the part of a sweep that a directory holds."""
 PARTS = "parts"
 _PROPOSALS = "asked-"
 _TABLE_SECONDS = 2.0
@@ -140,7 +142,7 @@ class SweepStore:
         # The record first: without parts it is all that says that nothing is missing.
         self._store.update_info(status=str(status), **fields)
         # Those of a part are what its results are gathered from.
-        if signal is None and not len(table.missing()) and len(table.trials) == len(spec):
+        if signal is None and not len(table.missing()) and PART not in self._store.info.extra:
             for name in (*_block_names(self._store.directory), *_proposal_names(self._store.directory)):
                 self._store.remove(f"{PARTS}/{name}")
             shutil.rmtree(self._store.directory / layout.JOBS, ignore_errors=True)

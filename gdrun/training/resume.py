@@ -44,6 +44,9 @@ from .train import train_into_store
 PREVIOUS_HASH = "previous_config_hash"
 """The record's name of the hash that config.yaml may still have, when a kill came between the record and the config."""
 
+OF_A_JOB = "(of a job)"
+"""End of a run's device until its job begins."""
+
 _LENGTHS = ("epochs", "steps", "schedule.epochs", "schedule.steps")
 _UNFINISHED = (Status.SUBMITTED, Status.INTERRUPTED, Status.LOST, Status.FAILED)
 
@@ -134,7 +137,7 @@ def prepare_again(
 
     record = Run(directory).info
     # A run that was submitted begins on the machine of its job.
-    own_machine = bool(record.resumed) or record.status != Status.SUBMITTED
+    own_machine = not (record.device or "").endswith(OF_A_JOB)
     check_environment(directory, record, own_machine=own_machine)
     _check_overrides(overrides)
     before = load_config(directory, plugins=plugins)

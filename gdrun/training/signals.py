@@ -1,4 +1,4 @@
-"""Reasons to stop from outside: the clock, and SIGINT, SIGTERM, SIGHUP and SIGUSR1, of which the second ends a run."""
+"""Reasons to stop from outside: the clock, and SIGINT, SIGTERM, SIGHUP and SIGUSR1."""
 
 from __future__ import annotations
 
@@ -28,25 +28,34 @@ class Abandoned(Exception):
 
 
 class StopRequests:
-    """While the block runs, the first of the signals is noted in `signal`; the second ends the process.
+    """While the block runs, the first of the signals is noted in `signal`; another one, or a second Ctrl-C, ends the
+    process.
 
-    A SIGHUP that is ignored stays so: that is how `nohup` lets a run outlive its terminal. Batch systems send
-    SIGUSR1 some time before they kill a job. In threads other than the
-    main one nothing is changed, since Python runs signal handlers in the main one only.
+    A SIGHUP that is ignored stays so: that is how `nohup` lets a run outlive its terminal. Batch systems send SIGUSR1
+    some time before they kill a job. When SLURM preempts one, its SIGTERM comes twice within milliseconds, from the
+    node and from srun, so that the same again is no second request. Within another one, what that has noted counts. In
+    threads other than the main one nothing is changed, since Python runs signal handlers in the main one only.
     """
+
+    _innermost: StopRequests | None = None
 
     def __init__(self) -> None:
         self.signal: int | None = None
         self._before: dict[int, Any] = {}
+        self._outer: StopRequests | None = None
 
     def __enter__(self) -> StopRequests:
         if threading.current_thread() is threading.main_thread():
+            self._outer, StopRequests._innermost = StopRequests._innermost, self
+            self.signal = self._outer.signal if self._outer else None
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
                 if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
+        if StopRequests._innermost is self:
+            StopRequests._innermost = self._outer
         for number, handler in self._before.items():
             # None: the handler before was not Python's, and cannot be put back from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
@@ -95,4 +104,4 @@ class StopRequests:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
         for each in self._before:
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, signal.SIG_IGN if each == number != signal.SIGINT else signal.SIG_DFL)

@@ -1,4 +1,7 @@
-"""A SLURM cluster of two nodes of one core each on this machine's loopback."""
+"""A SLURM cluster of two nodes on this machine's loopback, with one core and two GPUs each that are none.
+
+python -m tests.sweeping.slurm_cluster COMMAND...    run a command that finds it
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +26,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmctldPort={ports[0]}
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool.%n
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -34,10 +39,14 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
 MpiDefault=none
-KillWait=2
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=1 State=UNKNOWN
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=1 State=UNKNOWN
+SchedulerParameters=sched_interval=2,bf_interval=2
+GresTypes=gpu
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=1 Gres=gpu:2 State=UNKNOWN
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=1 Gres=gpu:2 State=UNKNOWN
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+PartitionName=urgent Nodes=n1,n2 MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
 """
 
 
@@ -55,6 +64,9 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
     config = folder / "slurm.conf"
     for name in ("state", "spool.n1", "spool.n2"):
         (folder / name).mkdir()
+    for name in ("gpu0", "gpu1"):
+        (folder / name).symlink_to("/dev/null")  # SLURM wants a device
+    (folder / "gres.conf").write_text(f"NodeName=n[1-2] Name=gpu File={folder}/gpu[0-1]\n")
     # munged insists on a path that nobody else may write to, and runs as whom owns its key.
     key = folder / "munge.key"
     key.write_bytes(secrets.token_bytes(128))
@@ -114,3 +126,8 @@ def free_ports(count: int) -> Iterator[list[int]]:
     finally:
         for each in sockets:
             each.close()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name, cluster(Path(name)) as environment:
+        sys.exit(subprocess.call(sys.argv[1:], env=os.environ | environment))

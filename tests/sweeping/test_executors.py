@@ -272,6 +272,14 @@ def test_the_more_a_trial_costs_the_fewer_are_in_a_piece() -> None:
     assert pieces_of(replace(half, steps_per_trial=10**9), 70) == [ALIGNMENT] * 4 + [6]
 
 
+@pytest.mark.usefixtures("tensorflow")
+def test_a_job_trains_pieces_so_that_it_loses_one_when_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = replace(plan_trials(LINE, ["lr=log:1e-3:1:40"]), steps_per_trial=10**9)
+    monkeypatch.setattr("gdrun.sweeping.lanes.run_group", lambda spec, group, hooks: [whole(group.trials)])
+    for executor, sizes in ((make_executor(in_pieces=True), [16, 16, 8]), (make_executor(), [40])):
+        assert [len(block) for block in executor.run(spec, group_trials(spec), Hooks())] == sizes
+
+
 def test_workers_get_the_gpus_in_turn() -> None:
     assert [gpu_of_worker(number, ["0", "3"]) for number in range(5)] == ["0", "3", "0", "3", "0"]
     assert gpu_of_worker(2, []) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from gdrun.cli import main
 from gdrun.errors import ExitCode, RunDirectoryError, UsageError
 from gdrun.rundir.lock import WriterLock
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.verifying import verify
 from gdrun.sweeping.groups import group_trials
 from gdrun.sweeping.parts import Part
@@ -84,14 +87,46 @@ def test_gathered_parts_have_the_bytes_of_one_process(copied: list[Path], tmp_pa
     assert not verify(gathered.directory).problems
 
 
-def test_a_part_that_lost_results_is_refused(copied: list[Path], tmp_path: Path) -> None:
+def test_some_trials_by_their_numbers_are_a_part_that_has_those_alone(tmp_path: Path) -> None:
+    some = sweep(CONFIG, runs_dir=tmp_path / "runs", part=[7, 2])
+    assert [trial["trial"] for trial in some.trials] == [2, 7]
+    for numbers in ([], [-1], [10]):
+        with pytest.raises(UsageError, match="a part of 10 trials is some of 0 to 9"):
+            sweep(CONFIG, runs_dir=tmp_path / "none", part=numbers)
+    with pytest.raises(UsageError, match="no part of a sweep"):
+        gather([some.directory], runs_dir=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_part_of_all_trials_is_gathered_as_others_are(tmp_path: Path) -> None:
+    part = sweep(CONFIG, ["optimizer.kind=sgd", "lr=0.1,0.2"], part="1/1", runs_dir=tmp_path / "runs")
+    gathered = gather([part.directory], runs_dir=tmp_path / "gathered")
+    assert gathered.trials == part.trials
+
+
+def test_parts_are_gathered_on_a_machine_without_their_device(copied: list[Path], tmp_path: Path) -> None:
+    for part in copied:
+        record = json.loads((part / "run.json").read_text())
+        record["settings_of_sweep"]["device"] = "gpu"
+        (part / "run.json").write_text(json.dumps(record | {"device": "gpu:0 (a card)"}))
+    gathered = gather(copied, runs_dir=tmp_path / "gathered")
+    assert (gathered.status, gathered.info.device) == (Status.COMPLETED, "gpu:0 (a card)")
+
+
+def test_a_part_that_lost_results_is_refused_and_can_be_trained_again(copied: list[Path], tmp_path: Path) -> None:
     part = copied[1]
     (block, *_) = sorted((part / "parts").glob("0*.npz"))
     block.write_bytes(block.read_bytes()[:-100])
     with pytest.raises(RunDirectoryError, match=r"part 2/2 in .* lacks 5 trials \(parts/0") as caught:
         gather(copied, runs_dir=tmp_path / "none")
-    assert caught.value.hint == f"`gdrun rm {part}`, then `gdrun sweep CONFIG --part 2/2`"
     assert not (tmp_path / "none").exists()
+    folder = part.parent
+    again = f"`gdrun sweep {part} --part 2/2 --runs-dir {folder}`, then `gdrun rm {part.name} --runs-dir {folder}`"
+    assert caught.value.hint == again
+    for command in re.findall("`gdrun (.*?)`", again):
+        assert main([*command.split(), *(["--yes"] if command.startswith("rm") else [])]) == ExitCode.DONE
+    assert not part.exists()
+    assert gather([folder], runs_dir=tmp_path / "gathered").status is Status.COMPLETED
 
 
 def test_parts_that_are_missing_overlap_or_belong_elsewhere_are_refused(copied: list[Path], tmp_path: Path) -> None:
@@ -104,9 +139,11 @@ def test_parts_that_are_missing_overlap_or_belong_elsewhere_are_refused(copied: 
     first, second = copied
     error = refused(first)
     assert error.message == "1 part missing: 2/2"
-    assert error.hint == "gdrun sweep CONFIG --part 2/2"
+    assert error.hint == f"gdrun sweep {first} --part 2/2 --runs-dir {first.parent}"
     twice = shutil.copytree(second, tmp_path / "twice")
-    assert "part 2/2 is there twice" in refused(first, second, twice).message
+    error = refused(first, second, twice)
+    assert "part 2/2 is there twice" in error.message
+    assert error.hint == f"gdrun rm twice --runs-dir {tmp_path}"
     record = (twice / "run.json").read_text()
     (twice / "run.json").write_text(record.replace('"2/2"', '"2/3"'))
     assert "overlap" in refused(first, twice).message

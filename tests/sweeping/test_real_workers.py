@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from gdrun.errors import ExitCode, ResourceError
+from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
 from gdrun.sweeping import dask_pool, local_pool
 from gdrun.sweeping.executors import make_executor
-from gdrun.sweeping.run import sweep
-from gdrun.training.listener import Listener
+from gdrun.sweeping.run import resume, sweep
+from gdrun.training.listener import Listener, Progress
 
 FILES = ("trials.csv", "curves.npz", "parameters.npz")
 
@@ -66,11 +68,23 @@ class Warnings(Listener):
         self.warnings.append(message)
 
 
+class Interrupting(Listener):
+    """Sends Ctrl-C as soon as the first of two groups is done."""
+
+    sent = False
+
+    def progress(self, progress: Progress) -> None:
+        if progress.trials_done >= 9 and not self.sent:
+            self.sent = True
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 @pytest.mark.usefixtures("tensorflow")
 def test_the_same_table_comes_out_wherever_trials_run_and_whoever_dies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In this process; in two workers and in a Dask cluster, where a worker is killed each time: the same bytes."""
+    """In this process; in two workers and in a Dask cluster, where a worker is killed each time; begun here and, after
+    a kill, resumed on the Dask cluster: the same bytes."""
     pytest.importorskip("distributed")
     config, plugin = tmp_path / "line.yaml", tmp_path / "mine.py"
     config.write_text(CONFIG)
@@ -85,6 +99,9 @@ def test_the_same_table_comes_out_wherever_trials_run_and_whoever_dies(
     def assert_same_after_a_death(run: Any) -> None:
         assert (tmp_path / "dead").exists()
         assert not _lives(int((tmp_path / "dead").read_text()))
+        assert_same(run)
+
+    def assert_same(run: Any) -> None:
         for name in FILES:
             assert (run.directory / name).read_bytes() == (here.directory / name).read_bytes(), name
         assert run.info.extra["trials"] == here.info.extra["trials"]
@@ -100,10 +117,20 @@ def test_the_same_table_comes_out_wherever_trials_run_and_whoever_dies(
     assert "killed by SIGKILL; once more: " in warnings[0]
     assert_same_after_a_death(there)
 
+    (tmp_path / "deadly").unlink(missing_ok=True)
+    killed = sweep(config, runs_dir=tmp_path / "runs", plugins=[plugin], listener=Interrupting()).directory
+    # As a kill leaves it.
+    (killed / "run.json").write_text((killed / "run.json").read_text().replace('"interrupted"', '"running"'))
+    assert Run(killed).status is Status.LOST
+
     with closing(make_executor(cluster="local:1")) as cluster:
         address = cluster.pool.address  # type: ignore[attr-defined]
         there, _ = run(cluster=address)
         assert_same_after_a_death(there)
+        # A sweep that began in this process and was killed there.
+        resumed = resume(killed, cluster=address, plugins=[plugin])
+        assert [entry["trials"] for entry in resumed.info.resumed] == [9]
+        assert_same(resumed)
         # And while there is a cluster: one that has other versions is refused, before there is a directory.
         monkeypatch.setattr(dask_pool, "versions", lambda: {"gdrun": "0.0.7"})
         with pytest.raises(ResourceError, match=r"has gdrun .* instead of 0\.0\.7") as caught:

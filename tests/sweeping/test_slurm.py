@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from gdrun.cli import main
 from gdrun.cli.arguments import cluster_of
-from gdrun.errors import ConfigError, ExitCode, UsageError
+from gdrun.config.plugins import load_plugins
+from gdrun.engine import device
+from gdrun.errors import ConfigError, ExitCode, RunDirectoryError, UsageError
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
-from gdrun.sweeping.run import resume, sweep
-from gdrun.sweeping.slurm import SlurmOptions, is_queued, read_options
+from gdrun.rundir.store import RunStore
+from gdrun.sweeping import slurm as slurm_module
+from gdrun.sweeping.executors import InProcess
+from gdrun.sweeping.groups import TrialGroup, parts_of
+from gdrun.sweeping.results import BlockResult, Hooks
+from gdrun.sweeping.run import gather, resume, sweep
+from gdrun.sweeping.slurm import Job, SlurmOptions, is_queued, read_options
+from gdrun.sweeping.trials import SweepSpec
 
 from ..test_docs import ROOT, blocks
 from . import slurm_cluster
 
+RUN = InProcess.run
 FILES = ("trials.csv", "curves.npz", "parameters.npz")
-LONG = 20_000_000
+LONG = 40_000_000
 CONFIG = """\
 compile: graph
 data: {kind: formula, inputs: {x: "linspace(0, 1, 24)"}, target: sin(6*x)}
@@ -35,6 +49,19 @@ optimizer: sgd
 schedule: {steps: 20}
 sweep:
   over: {lr: "log:1e-3:1:8"}
+"""
+
+LOOKING = """\
+import os, pathlib
+import gdrun.plugin as gd
+
+if "SLURM_JOB_ID" in os.environ:
+    pathlib.Path({file!r}).write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+
+
+@gd.loss("unused")
+def unused(prediction, target):
+    return target
 """
 
 
@@ -68,34 +95,96 @@ def until(condition: Callable[[], object], seconds: float = 900) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.usefixtures("tensorflow", "slurm")
-def test_a_submitted_sweep_is_seen_and_gathered_with_the_bytes_of_one_process(
-    config: Path, capsys: pytest.CaptureFixture[str]
+def in_two(trials: Sequence[int], then: Callable[[], object]) -> Callable[..., Iterator[BlockResult]]:
+    """Return `InProcess.run` that trains these trials, calls `then`, and unless it is to stop trains the others."""
+
+    def run(self: InProcess, spec: SweepSpec, groups: Sequence[TrialGroup], hooks: Hooks) -> Iterator[BlockResult]:
+        yield from RUN(self, spec, parts_of(groups, np.asarray(trials)), hooks)
+        then()
+        others = np.setdiff1d(np.concatenate([group.trials for group in groups]), trials)
+        yield from RUN(self, spec, parts_of(groups, others), hooks)
+
+    return run
+
+
+def signalling(number: int) -> Callable[[], None]:
+    return lambda: os.kill(os.getpid(), number)
+
+
+@pytest.fixture(scope="module")
+def killed_once(tensorflow: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(InProcess, "run", in_two(range(3), signalling(signal.SIGINT)))
+        directory = sweep(CONFIG.encode(), runs_dir=tmp_path_factory.mktemp("killed")).directory
+    # As a kill leaves it: the table may be older than the results.
+    (directory / "trials.csv").unlink()
+    info = directory / "run.json"
+    info.write_text(info.read_text().replace('"status": "interrupted"', '"status": "running"'))
+    return directory
+
+
+@pytest.fixture
+def killed(config: Path, killed_once: Path) -> Run:
+    """A sweep that began in this process, without a scheduler, and was killed when it had three of its eight trials."""
+    run = Run(shutil.copytree(killed_once, config / "runs" / killed_once.name))
+    assert run.status is Status.LOST
+    return run
+
+
+@pytest.fixture(scope="module")
+def one(tensorflow: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same sweep, trained by one process."""
+    return sweep(CONFIG.encode(), runs_dir=tmp_path_factory.mktemp("one")).directory
+
+
+def assert_same(directory: Path, other: Path) -> None:
+    assert Run(directory).status is Status.COMPLETED
+    for name in FILES:
+        assert (directory / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def numbers(run: Run) -> list[int]:
+    return [trial["trial"] for trial in Run(run.directory).trials]
+
+
+@pytest.mark.usefixtures("slurm")
+def test_what_a_killed_sweep_lacks_is_an_array_of_jobs_seen_from_elsewhere_and_has_the_bytes_of_one_process(
+    killed: Run, one: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["rates.yaml", "--cluster", "slurm", "--slurm", "array=2", "--detach"]
-    assert main(["sweep", *arguments]) == ExitCode.DONE
+    directory = killed.directory
+    # Imported by the jobs, which have a folder of this machine in common with this process.
+    (config / "look.py").write_text(LOOKING.format(file=str(config / "gpus")))
+    resume_there = ["resume", str(directory), "--cluster", "slurm", "--detach", "--plugin", "look.py"]
+    assert main([*resume_there, "--slurm", "setup=[exit 3]"]) == ExitCode.DONE
     said = capsys.readouterr()
-    directory = Path(said.out.strip())
+    assert said.out.strip() == str(directory)
     assert "submitted as job " in said.err
     assert f"`gdrun gather {directory}`" in said.err
-    submitted = Run(directory)
-    # Before its jobs are through it is no sweep that could be gathered.
+    assert Run(directory).status is Status.SUBMITTED
+    assert numbers(killed) == [0, 1, 2]
+    # Watching ends with the jobs; these failed before they began.
+    assert main(["watch", str(directory)]) == ExitCode.DONE
+    why = f"its jobs have ended without 5 trials: see {directory}/jobs/slurm, then `gdrun resume {directory}`"
+    assert why in capsys.readouterr().err
     assert main(["gather", str(directory)]) == ExitCode.DISK
-    assert "gdrun resume" in capsys.readouterr().err
-    until(lambda: not is_queued(submitted.value("jobs")["id"]))
-    submitted = Run(directory)
-    assert submitted.status is Status.SUBMITTED
-    assert [trial["trial"] for trial in submitted.trials] == list(range(8))
-    assert sorted(part.value("part") for part in submitted.parts) == ["1/2", "2/2"]
+    assert "lacks 5 trials" in capsys.readouterr().err
+
+    options = ["--slurm", "array=2", "--slurm", "gpus=1", "--plugin", "look.py"]
+    assert main(["resume", str(directory), *options, "--detach"]) == ExitCode.DONE
+    for arguments in (resume_there, ["resume", str(directory), "--jobs", "2"]):
+        assert main(arguments) == ExitCode.REFUSED
+        assert "are still queued" in capsys.readouterr().err
+    until(lambda: not is_queued(Run(directory).value("jobs")["id"]))
+    assert [part.value("part") for part in sorted(Run(directory).parts, key=numbers)] == [[3, 4], [5, 6, 7]]
+    assert numbers(killed) == list(range(8))
+    assert (config / "gpus").read_text() == "0", "as SLURM says"
     assert main(["watch", str(directory)]) == main(["verify", str(directory)]) == ExitCode.DONE
-    capsys.readouterr()
+    assert f"its jobs are through: `gdrun gather {directory}`" in capsys.readouterr().err
     assert main(["show", str(directory)]) == ExitCode.DONE
     assert "8 total, 8 completed" in capsys.readouterr().out
+    # Nothing is left to submit.
     assert main(["resume", str(directory)]) == ExitCode.DONE
-    one = sweep("rates.yaml", runs_dir="one")
-    for name in FILES:
-        assert (directory / name).read_bytes() == (one.directory / name).read_bytes(), name
-    assert Run(directory).status is Status.COMPLETED
+    assert_same(directory, one)
     assert not (directory / "jobs").exists()
 
 
@@ -110,21 +199,96 @@ def test_a_run_that_is_preempted_saves_is_queued_again_and_can_be_resumed_elsewh
     directory = Path(capsys.readouterr().out.strip())
     job = Run(directory).value("jobs")["id"]
     assert Run(directory).status is Status.SUBMITTED
-    until(lambda: (Run(directory).get("steps") or 0) > 0)
-    assert Run(directory).status is Status.RUNNING
-    subprocess.run(["scancel", "--signal=USR1", job], check=True)
-    until(lambda: Run(directory).status is Status.SUBMITTED)
-    saved = Run(directory).info
-    assert saved.signal == signal.SIGUSR1
-    assert 0 < (saved.steps or 0) < LONG
-    # SLURM lets a job rest for two minutes before it begins again: it is resumed here instead.
-    assert is_queued(job)
+    steps = [0]
+    # For another job SLURM preempts it, by SIGTERM, and queues it again; after SIGUSR1, in good time, gdrun does.
+    for preempt, number in (
+        (["sbatch", "--partition=urgent", "--nodes=2", "--output=/dev/null", "--wrap=true"], signal.SIGTERM),
+        (["scancel", "--signal=USR1", job], signal.SIGUSR1),
+    ):
+        until(lambda: Run(directory).status is Status.RUNNING and (Run(directory).get("steps") or 0) > steps[-1])
+        subprocess.run(preempt, check=True)
+        until(lambda: Run(directory).status is Status.SUBMITTED)
+        saved = Run(directory).info
+        assert saved.signal == number
+        assert steps[-1] < (saved.steps or 0) < LONG
+        assert is_queued(job)
+        steps.append(saved.steps or 0)
+    # It has begun again by itself once; now it is resumed here.
     subprocess.run(["scancel", job], check=True)
     until(lambda: not is_queued(job))
-    assert main(["resume", str(directory)]) == ExitCode.DONE
-    assert Run(directory).status is Status.COMPLETED
-    assert [entry["step"] for entry in Run(directory).info.resumed] == [0, saved.steps]
+    assert resume(directory).status is Status.COMPLETED
+    assert [entry["step"] for entry in Run(directory).info.resumed] == steps
     assert main(["verify", str(directory)]) == ExitCode.DONE
+
+
+def submitted(run: Run, monkeypatch: pytest.MonkeyPatch) -> Job:
+    """Return the job for what is left of a sweep, as if SLURM had it."""
+    with RunStore.open(run.directory) as store:
+        store.close(Status.SUBMITTED, extra={"jobs": {"id": "1", "options": {}}})
+    # Threads cannot be set any more in this process.
+    monkeypatch.setitem(device._configured, "threads", 1)
+    return Job(run.directory.absolute(), [3, 4, 5, 6, 7], load_plugins(()), None, SlurmOptions())
+
+
+def test_a_part_that_is_preempted_goes_on_with_what_it_has(
+    killed: Run, one: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job of what is left of a sweep, called here: SIGTERM comes after its first two trials; it is called again."""
+    directory, job = killed.directory, submitted(killed, monkeypatch)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(InProcess, "run", in_two([3, 4], signalling(signal.SIGTERM)))
+        job()
+    (part,) = Run(directory).parts
+    assert (part.status, part.info.signal) == (Status.INTERRUPTED, signal.SIGTERM)
+    assert Run(directory).status is Status.SUBMITTED
+    assert numbers(killed) == [3, 4]
+    job()
+    (part,) = Run(directory).parts
+    assert [entry["trials"] for entry in part.info.resumed] == [2]
+    assert_same(gather([directory]).directory, one)
+
+
+def test_a_job_with_several_gpus_has_a_worker_for_each(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, Any]] = []
+    stub = SimpleNamespace(status=Status.COMPLETED)
+    monkeypatch.setattr(slurm_module, "sweep", lambda *arguments, **how: calls.append(how) or stub)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    for cpus, gpus in ((8, 2), (8, 0), (1, 2)):
+        Job(config, [0, 1], load_plugins(()), "gpu", SlurmOptions(cpus=cpus, gpus=gpus))()
+    assert [(how["jobs"], how["threads"], how["device"]) for how in calls] == [
+        (2, 4, "gpu"),
+        (1, 8, "gpu"),
+        (2, 1, "gpu"),
+    ]
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,6"
+
+
+@pytest.mark.parametrize("logs", [True, False], ids=["of the part", "of all"])
+def test_a_job_whose_disk_is_full_fails_and_what_it_kept_is_not_trained_again_elsewhere(
+    killed: Run, one: Path, monkeypatch: pytest.MonkeyPatch, logs: bool
+) -> None:
+    directory, write, written = killed.directory, os.write, list[str]()
+
+    def refused(descriptor: int, data: bytes) -> int:
+        written.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        if logs and "/jobs/" not in written[-1]:
+            return write(descriptor, data)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    job = submitted(killed, monkeypatch)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(InProcess, "run", in_two([3, 4], lambda: patch.setattr(os, "write", refused)))
+        with pytest.raises(RunDirectoryError, match="No space left on device") as caught:
+            job()
+    assert caught.value.exit_code == ExitCode.DISK
+    assert written
+    assert (caught.value.message in (directory / "log.txt").read_text()) == logs
+    assert Run(directory).status is Status.SUBMITTED
+    assert [part.status for part in Run(directory).parts] == [Status.LOST]
+    with pytest.raises(RunDirectoryError, match="lacks 3 trials"):
+        gather([directory])
+    assert_same(resume(directory, jobs=1).directory, one)
+    assert [entry["trials"] for entry in Run(directory).info.resumed] == [5]
 
 
 def block(first_line: str) -> str:
@@ -157,9 +321,10 @@ def test_the_matrix_of_the_page_trains_parts_that_are_gathered(
         name: [step["run"].split() for step in job["steps"] if step.get("run", "").startswith("gdrun")]
         for name, job in jobs.items()
     }
-    for part in jobs["part"]["strategy"]["matrix"]["part"]:
-        (line,) = lines["part"]
-        text = " ".join(line).replace("${{ matrix.part }}", str(part)).replace("--threads 2", "-q")
+    (line,) = lines["part"]
+    assert jobs["part"]["strategy"]["matrix"]["part"] == [1, 2, 3, 4]
+    for part in (1, 2):  # of as many: each traces its program
+        text = " ".join(line).replace("${{ matrix.part }}/4", f"{part}/2").replace("--threads 2", "-q")
         assert main(text.replace("parts", f"parts/{part}").split()[1:]) == ExitCode.DONE
     capsys.readouterr()
     (line,) = lines["gather"]
@@ -185,13 +350,20 @@ def test_a_partition_that_does_not_exist_is_refused_and_nothing_is_left(
 def test_jobs_that_fail_before_they_begin_are_said_to_have_ended(
     config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(["sweep", "rates.yaml", "--cluster", "slurm", "--slurm", "setup=[exit 3]", "--detach"]) == ExitCode.DONE
-    directory = Path(capsys.readouterr().out.strip())
-    why = f"its jobs have ended without 8 trials: see {directory}/jobs/slurm, then `gdrun resume {directory}`"
-    # Watching ends with the jobs.
-    assert main(["watch", str(directory)]) == ExitCode.DONE
-    assert why in capsys.readouterr().err
+    """Without --detach the commands wait for them."""
+    failing = ["rates.yaml", "--cluster", "slurm", "--slurm", "setup=[exit 3]"]
+    assert main(["sweep", *failing, "--runs-dir", "sweeps"]) == ExitCode.DISK
+    (directory,) = Path("sweeps").glob("2*")
+    error = capsys.readouterr().err
+    assert f"{directory} lacks 8 trials" in error
+    assert f"gdrun resume {directory}" in error
+    assert main(["train", *failing]) == ExitCode.DISK
+    (directory,) = Path("runs").glob("2*")
+    error = capsys.readouterr().err
+    assert f"the job of {directory} has ended before the run did" in error
+    assert f"see {directory}/jobs/slurm, then `gdrun resume {directory} --cluster slurm`" in error
     assert main(["show", "--json", str(directory)]) == ExitCode.DONE
+    why = f"its jobs have ended: see {directory}/jobs/slurm, then `gdrun resume {directory}`"
     assert json.loads(capsys.readouterr().out)["run"]["why"] == why
     # Where SLURM cannot be asked, nothing is said, and nothing submitted.
     monkeypatch.setenv("PATH", "/nowhere")

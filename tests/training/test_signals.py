@@ -28,6 +28,28 @@ def test_the_first_signal_is_noted_and_the_handlers_come_back(number):
     assert {name: signal.getsignal(name) for name in before} == before
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_the_same_signal_again_is_no_second_request_but_ctrl_c_is(number):
+    before = signal.getsignal(number)
+    with StopRequests() as requests:
+        os.kill(os.getpid(), number)
+        assert requests.signal == number
+        assert signal.getsignal(number) is (signal.SIG_DFL if number == signal.SIGINT else signal.SIG_IGN)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+        if number != signal.SIGINT:
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_what_was_noted_before_training_begins_counts_in_it():
+    with StopRequests():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with StopRequests() as inner:
+            assert inner.signal == signal.SIGTERM
+    with StopRequests() as requests:
+        assert requests.signal is None
+
+
 def test_a_call_gives_back_its_result_or_its_error():
     with StopRequests() as requests:
         assert requests.call(divmod, 7, 2) == (3, 1)
@@ -75,8 +97,7 @@ optimizer: {kind: sgd, learning_rate: 0.1}
 schedule: {steps: 10}
 """)
     release = threading.Event()
-    monkeypatch.setattr(prepared.built.program, "run", lambda *arguments: release.wait())
-    send()
+    monkeypatch.setattr(prepared.built.program, "run", lambda *arguments: send() or release.wait())
     # The chunk returns only after this line: a run that waited for it would hang.
     run = execute(prepared, runs_dir=lab.runs)
     release.set()
