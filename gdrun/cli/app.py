@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as build_command
 
+from gdrun.config.messages import reword
 from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
 from gdrun.version import __version__
@@ -81,16 +82,21 @@ def module_of(name: str) -> str:
 
 
 class Command(TyperCommand):
-    """A command that knows how settings of a config are written."""
+    """A command whose errors have the words of configs, and that knows how settings of a config are written."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments; add a hint to the error about an unknown option that could be meant as a setting."""
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
-            name = str(getattr(error, "option_name", "")).lstrip("-").replace("-", "_")
-            if name.isidentifier() and hasattr(error, "message"):
-                error.message = f"{error.message} Settings of a config are written {name}=VALUE, without dashes."
+            if hasattr(error, "possibilities"):  # of options that were meant
+                name = error.option_name.lstrip("-").replace("-", "_")
+                if name.isidentifier():
+                    error.message += f". Settings of a config are written {name}=VALUE, without dashes."
+            elif hasattr(error, "message") and (details := getattr(error.__cause__, "errors", None)):
+                detail = details()[0]  # newer versions of typer convert values by pydantic
+                message, _ = reword(detail["type"], detail.get("ctx") or {}, detail["input"], detail["msg"])
+                error.message = message.replace("got the text ", "got ")  # all is text here
             raise
 
 
