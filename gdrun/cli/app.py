@@ -6,6 +6,7 @@ with thirty commands as with one.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -164,6 +165,7 @@ def app_command() -> Any:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` (default: the process's) ask for and return its exit code."""
     terminal.make_robust()
+    _enter_next_word()
     try:
         app(args=None if arguments is None else list(arguments), prog_name="gdrun")
         code = 0
@@ -174,6 +176,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         code = show_error(error)
     return terminal.flush() or int(code)
+
+
+def _enter_next_word() -> None:
+    """Let bash's place in the line be behind : or = where it is on one: bash takes both for words of their own."""
+    words, place = os.environ.get("COMP_WORDS", "").split("\n"), os.environ.get("COMP_CWORD", "")
+    if place.isdecimal() and words[int(place) :] in ([":"], ["="]):
+        os.environ["COMP_CWORD"] = str(int(place) + 1)
 
 
 if __name__ == "__main__":
