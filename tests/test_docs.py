@@ -4,7 +4,7 @@ Conventions of the pages:
 
 - every ```yaml block is a whole config that runs; one that begins with the comment `# NAME.yaml` is also a file of that
   name for the command lines and configs below it on the page; a ```yml block is such a file with mistakes in it
-- every `$ gdrun ...` line of a ```console block is run, in a folder that holds `configs/`; `$ echo $?` says which exit
+- every `$ gdrun ...` line of a ```console block is run, in a folder that is empty at first; `$ echo $?` says which exit
   code is expected of it (0 where it is left out); the lines below it must be printed, in this order. `...` stands for
   any lines. Numbers, run ids and spaces may differ.
 - a picture of a page that a command of the page draws shows what it drew; `python scripts/pictures.py` brings
@@ -18,7 +18,6 @@ import importlib.util
 import io
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -120,12 +119,11 @@ def assert_shown(shown: list[str], printed: str, where: str) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current directory: an empty one with a copy of the shipped configs, and no settings of the person's own."""
+    """The current directory: an empty one, as outside of a checkout, and no settings of the person's own."""
     for name in ("NO_COLOR", "FORCE_COLOR", "GDRUN_RUNS", "GDRUN_TRACEBACK"):
         monkeypatch.delenv(name, raising=False)
     # The help wraps to the terminal's width.
     monkeypatch.setenv("COLUMNS", "100")
-    shutil.copytree(ROOT / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
