@@ -105,11 +105,17 @@ def test_every_package_that_is_imported_is_declared() -> None:
 
 
 def _imported(path: Path) -> set[str]:
-    """Return the top-level names of what a file imports, inside functions too."""
+    """Return the top-level names of what a file imports, inside functions and by `require`, too."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
             names.add(node.module.partition(".")[0])
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "require"
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            names.add(str(node.args[0].value).partition(".")[0])
     return names
