@@ -89,7 +89,8 @@ class Command(TyperCommand):
         """Read the arguments; add a hint to the error about an unknown option that could be meant as a setting."""
         try:
             return super().parse_args(ctx, args)
-        except Exception as error:
+        except Exception as raised:
+            error: Any = raised  # of a class that typer does not export
             if hasattr(error, "possibilities"):  # of options that were meant
                 name = error.option_name.lstrip("-").replace("-", "_")
                 if name.isidentifier():
