@@ -2,7 +2,7 @@
 
     import gdrun
 
-    run = gdrun.train("configs/pi.yaml", {"optimizer.learning_rate": 1e-5})
+    run = gdrun.train("gallery:pi", {"optimizer.learning_rate": 1e-5})
     run.parameters["a"], run.metrics["loss"], run.status
 
 Names are loaded when they are first used, so `import gdrun` costs nothing; TensorFlow is imported by what computes. The

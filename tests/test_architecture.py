@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "gdrun"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "text", "version", "extras"),
+    ("errors", "text", "version", "extras", "machine"),
     ("suggest", "plugin", "derivatives", "random_streams", "metric_names"),
     ("formula",),
     ("config",),

@@ -4,7 +4,7 @@ Conventions of the pages:
 
 - every ```yaml block is a whole config that runs; one that begins with the comment `# NAME.yaml` is also a file of that
   name for the command lines and configs below it on the page; a ```yml block is such a file with mistakes in it
-- every `$ gdrun ...` line of a ```console block is run, in a folder that holds `configs/`; `$ echo $?` says which exit
+- every `$ gdrun ...` line of a ```console block is run, in a folder that is empty at first; `$ echo $?` says which exit
   code is expected of it (0 where it is left out); the lines below it must be printed, in this order. `...` stands for
   any lines. Numbers, run ids and spaces may differ.
 - a picture of a page that a command of the page draws shows what it drew; `python scripts/pictures.py` brings
@@ -18,7 +18,6 @@ import importlib.util
 import io
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -120,12 +119,11 @@ def assert_shown(shown: list[str], printed: str, where: str) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current directory: an empty one with a copy of the shipped configs, and no settings of the person's own."""
+    """The current directory: an empty one, as outside of a checkout, and no settings of the person's own."""
     for name in ("NO_COLOR", "FORCE_COLOR", "GDRUN_RUNS", "GDRUN_TRACEBACK"):
         monkeypatch.delenv(name, raising=False)
     # The help wraps to the terminal's width.
     monkeypatch.setenv("COLUMNS", "100")
-    shutil.copytree(ROOT / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -278,12 +276,15 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in headings(other), f"{page.name} links to {target}"
 
 
-def test_the_readme_links_to_every_page() -> None:
-    links = set(re.findall(r"\]\(docs/([\w./-]+\.md)", prose(README)))
-    # The site's home says what README says.
-    assert links == {
-        page.relative_to(ROOT / "docs").as_posix() for page in PAGES if page not in (README, ROOT / "docs" / "index.md")
-    }
+def test_the_home_page_links_to_every_page_and_the_readme_to_the_home_page() -> None:
+    home = ROOT / "docs" / "index.md"
+    links = set(re.findall(r"\]\(([\w/-]+\.md)", prose(home))) - {"api.md", "gallery.md"}
+    assert links == {page.relative_to(ROOT / "docs").as_posix() for page in PAGES if page not in (README, home)}
+    assert "](docs/index.md)" in prose(README)
+
+
+def test_the_readme_fits_on_a_screen() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 45
 
 
 @pytest.fixture(scope="module")

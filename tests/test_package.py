@@ -10,11 +10,9 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
-from hatchling.builders.wheel import WheelBuilder
 
 from gdrun.version import __version__
 
@@ -33,23 +31,28 @@ NAMES = {
 """Import name -> name of the distribution, where they differ."""
 
 
+build = runpy.run_path(str(ROOT / "scripts" / "build.py"))["build"]
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel without network."""
-    return _build(tmp_path_factory.mktemp("first"))
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Build sdist, wheel and the wheel of gdrun-core, without network."""
+    return build(tmp_path_factory.mktemp("first"))
 
 
-def _build(folder: Path) -> Path:
-    return Path(next(iter(WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"]))))
+@pytest.fixture(scope="module")
+def wheel(distributions: list[Path]) -> Path:
+    return distributions[1]
 
 
 def test_the_wheel_has_the_version_of_the_one_place_that_says_it(wheel: Path) -> None:
     assert wheel.name == f"gdrun-{__version__}-py3-none-any.whl"
 
 
-def test_two_builds_have_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
-    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (wheel, _build(tmp_path))]
-    assert digests[0] == digests[1]
+def test_two_builds_have_the_same_bytes(distributions: list[Path], tmp_path: Path) -> None:
+    for first, second in zip(distributions, build(tmp_path), strict=True):
+        assert first.name == second.name
+        assert hashlib.sha256(first.read_bytes()).digest() == hashlib.sha256(second.read_bytes()).digest()
 
 
 def test_it_holds_the_gallery_the_starters_the_schema_the_type_marker_and_the_licence(wheel: Path) -> None:
@@ -68,23 +71,16 @@ def test_its_gallery_is_used_outside_a_checkout(wheel: Path, tmp_path: Path) -> 
     assert (done.returncode, done.stdout) == (0, "gallery:pi: ok\ngallery:rents: ok\n")
 
 
-def test_gdrun_core_is_the_same_files_with_tensorflow_as_an_extra(wheel: Path, tmp_path: Path) -> None:
-    module = runpy.run_path(str(ROOT / "scripts" / "build.py"))
-    builder = WheelBuilder(str(ROOT), config=module["core_config"]())
-    core = zipfile.ZipFile(next(iter(builder.build(directory=str(tmp_path), versions=["standard"]))))
-    files = [{name for name in each.namelist() if name.startswith("gdrun/")} for each in (zipfile.ZipFile(wheel), core)]
+def test_gdrun_core_is_the_same_files_with_tensorflow_as_an_extra(distributions: list[Path]) -> None:
+    wheel, core = map(zipfile.ZipFile, distributions[1:])
+    files = [{name for name in each.namelist() if name.startswith("gdrun/")} for each in (wheel, core)]
     assert files[0] == files[1]
-    needed = Distribution.from_name("gdrun").requires or []  # of the checkout
-    (metadata,) = (name for name in core.namelist() if name.endswith("/METADATA"))
-    lines = core.read(metadata).decode().splitlines()
-    training = [
-        line.replace("'", '"')
-        for line in lines
-        if line.startswith(("Requires-Dist: tensorflow<", "Requires-Dist: keras<"))
-    ]
+    texts = [each.read(next(name for name in each.namelist() if name.endswith("/METADATA"))) for each in (wheel, core)]
+    needed, lines = (text.decode().replace("'", '"').splitlines() for text in texts)
     assert "Name: gdrun-core" in lines
-    assert training == [
-        f'Requires-Dist: {line}; extra == "tensorflow"' for line in needed if line.startswith(("keras<", "tensorflow<"))
+    training = ("Requires-Dist: tensorflow<", "Requires-Dist: keras<")
+    assert [line for line in lines if line.startswith(training)] == [
+        f'{line}; extra == "tensorflow"' for line in needed if line.startswith(training)
     ]
 
 
@@ -103,11 +99,17 @@ def test_every_package_that_is_imported_is_declared() -> None:
 
 
 def _imported(path: Path) -> set[str]:
-    """Return the top-level names of what a file imports, inside functions too."""
+    """Return the top-level names of what a file imports, inside functions and by `require`, too."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
             names.add(node.module.partition(".")[0])
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "require"
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            names.add(str(node.args[0].value).partition(".")[0])
     return names

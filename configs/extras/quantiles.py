@@ -1,6 +1,6 @@
 """A plugin with one of everything: fit a quantile of noisy data by a sum of bumps.
 
-    gdrun train configs/extras/quantiles.yaml --plugin configs/extras/quantiles.py
+    gdrun train quantiles.yaml --plugin quantiles.py
 
 docs/plugins.md goes through it line by line.
 """

@@ -164,8 +164,8 @@ def grad(
     """Return derivatives of formulas at given values, or of what a config or a run computes.
 
         grad("x**2 + b", {"x": 100, "b": 10}).gradients["x"]                  # 200
-        grad("configs/pi.yaml").gradients["a"]                                # of the loss, at the initial values
-        grad(["configs/pi.yaml", "prediction"], jacobian=True)                # of the prediction
+        grad("gallery:pi").gradients["a"]                                     # of the loss, at the initial values
+        grad(["gallery:pi", "prediction"], jacobian=True)                     # of the prediction
 
     Args:
         target: a formula, or several; or a config's or run directory's path (or a run's id), which further formulas of

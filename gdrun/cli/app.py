@@ -6,6 +6,7 @@ with thirty commands as with one.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as build_command
 
+from gdrun.config.messages import reword
 from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
 from gdrun.version import __version__
@@ -81,16 +83,22 @@ def module_of(name: str) -> str:
 
 
 class Command(TyperCommand):
-    """A command that knows how settings of a config are written."""
+    """A command whose errors have the words of configs, and that knows how settings of a config are written."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments; add a hint to the error about an unknown option that could be meant as a setting."""
         try:
             return super().parse_args(ctx, args)
-        except Exception as error:
-            name = str(getattr(error, "option_name", "")).lstrip("-").replace("-", "_")
-            if name.isidentifier() and hasattr(error, "message"):
-                error.message = f"{error.message} Settings of a config are written {name}=VALUE, without dashes."
+        except Exception as raised:
+            error: Any = raised  # of a class that typer does not export
+            if hasattr(error, "possibilities"):  # of options that were meant
+                name = error.option_name.lstrip("-").replace("-", "_")
+                if name.isidentifier():
+                    error.message += f". Settings of a config are written {name}=VALUE, without dashes."
+            elif hasattr(error, "message") and (details := getattr(error.__cause__, "errors", None)):
+                detail = details()[0]  # newer versions of typer convert values by pydantic
+                message, _ = reword(detail["type"], detail.get("ctx") or {}, detail["input"], detail["msg"])
+                error.message = message.replace("got the text ", "got ")  # all is text here
             raise
 
 
@@ -158,6 +166,7 @@ def app_command() -> Any:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` (default: the process's) ask for and return its exit code."""
     terminal.make_robust()
+    _enter_next_word()
     try:
         app(args=None if arguments is None else list(arguments), prog_name="gdrun")
         code = 0
@@ -168,6 +177,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         code = show_error(error)
     return terminal.flush() or int(code)
+
+
+def _enter_next_word() -> None:
+    """Let bash's place in the line be behind : or = where it is on one: bash takes both for words of their own."""
+    words, place = os.environ.get("COMP_WORDS", "").split("\n"), os.environ.get("COMP_CWORD", "")
+    if place.isdecimal() and words[int(place) :] in ([":"], ["="]):
+        os.environ["COMP_CWORD"] = str(int(place) + 1)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Shell completion: runs, configs, and the keys of the config that the line names.
+"""Shell completion: runs, configs, names of the gallery, and the keys of the config that the line names.
 
 An empty offer lets bash complete file names as it always does, folders with their slash; so files are left to it unless
 only some of them make sense.
@@ -23,7 +23,7 @@ MOST_RUNS = 40
 def complete_runs(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the ids of runs, newest first, and `latest`; their short ends where no id begins as the word does."""
     runs_dir: Path | None = ctx.params.get("runs_dir")
-    if "/" in incomplete or _is_in_a_value(_words(ctx)):
+    if "/" in incomplete or _words(ctx)[-1:] in (["="], [":"]):
         return []
     with suppress(GdrunError, OSError):  # an error has no place while the shell completes
         ids = run_names(root_of(runs_dir))[::-1]
@@ -36,15 +36,18 @@ def complete_runs(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_configs(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the config files of the folder that the word begins with, or the keys of the config on the line."""
-    words = _words(ctx)
-    if _is_in_a_value(words):
+    """Return the configs that the word begins, of a folder or of the gallery, or the keys of the config on the line."""
+    from gdrun.experiment.gallery import PREFIX  # only here: each command imports this module
+
+    *words, word = "\n".join([*_words(ctx), incomplete]).replace("\n:\n", ":").split("\n")
+    if words[-1:] == ["="]:
         return []
     with suppress(GdrunError, OSError):
         config = next((word for word in words if _is_config(word)), None)
-        if config is not None and "/" not in incomplete:
+        if config is not None and "/" not in word and not word.startswith(PREFIX):
             return [f"{key}=" for key in keys_of(config, incomplete)]
-        return list(_config_files(incomplete))
+        names = _config_names(word)
+        return list(names) if word == incomplete else [name.removeprefix(PREFIX) for name in names]
     return []
 
 
@@ -58,17 +61,17 @@ def _words(ctx: typer.Context) -> list[str]:
     return [word for value in ctx.params.values() if isinstance(value, list | tuple) for word in map(str, value)]
 
 
-def _is_in_a_value(words: list[str]) -> bool:
-    """Return whether the word is what follows KEY= : bash takes the = for a word of its own."""
-    return words[-1:] == ["="] or os.environ.get("COMP_WORDS", "").endswith("\n=")
+def _config_names(incomplete: str) -> Iterator[str]:
+    """Yield the config files that a word begins; nothing where folders fit; of the gallery where no file does."""
+    from gdrun.experiment.gallery import PREFIX, gallery
 
-
-def _config_files(incomplete: str) -> Iterator[str]:
     folder, _, begun = incomplete.rpartition("/")
     with os.scandir(folder or ("/" if incomplete.startswith("/") else ".")) as entries:
         near = [entry for entry in entries if entry.name.startswith(begun) and (begun or entry.name[0] != ".")]
     if any(entry.is_dir() for entry in near):
         return
+    if not near:
+        yield from (PREFIX + name for name in gallery() if f"{PREFIX}{name}".startswith(incomplete))
     for name in sorted(entry.name for entry in near):
         if name.endswith((".yaml", ".yml")) and name.isprintable():
             yield f"{folder}/{name}" if "/" in incomplete else name

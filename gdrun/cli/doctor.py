@@ -15,6 +15,7 @@ from rich.text import Text
 
 from gdrun.errors import ExitCode
 from gdrun.extras import distribution, install_hint
+from gdrun.machine import num_nvidia_gpus
 from gdrun.text import human_bytes, human_seconds
 
 from . import session, terminal
@@ -29,7 +30,9 @@ OPTIONAL = {
     "search": ("optuna", "searches"),
     "tensorboard": ("tensorboard", "TensorBoard files"),
     "dask": ("distributed", "clusters"),
+    "slurm": ("submitit", "jobs of SLURM"),
     "sklearn": ("scikit-learn", "its data sets"),
+    "pandas": ("pandas", "data frames"),
     "parquet": ("pyarrow", "Parquet files"),
     "mlflow": ("mlflow", "MLflow export"),
     "wandb": ("wandb", "W&B export"),
@@ -166,7 +169,7 @@ def _tensorflow() -> list[Diagnosis]:
         checks.append(Diagnosis(f"gpu:{number}", OK, str(details.get("device_name", gpu.name))))
     if not gpus:
         built = tf.test.is_built_with_cuda()
-        fix = "" if not os.path.exists("/dev/nvidia0") else "pip install 'gdrun[gpu]'"
+        fix = "" if not num_nvidia_gpus() else "pip install 'gdrun[gpu]'"
         state = "none seen by TensorFlow" + ("" if built else ", which is built without CUDA")
         checks.append(Diagnosis("gpu", NOTE if fix else OK, state, fix))
     return checks

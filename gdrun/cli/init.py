@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from gdrun.errors import UsageError
-from gdrun.experiment.gallery import PREFIX, descriptions, gallery
+from gdrun.experiment.gallery import PREFIX, descriptions, gallery, gallery_folder
 from gdrun.rundir.strict_json import dumps
 from gdrun.suggest import did_you_mean
 
@@ -30,12 +30,18 @@ KINDS = {
     "mlp": "a small neural network",
     "classifier": "classification with Keras layers",
 }
+PLUGIN = "quantiles"
+"""The config that comes with a plugin."""
 
 
 def command(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help=f"{', '.join(KINDS)}; or a config of the gallery, which --list shows."),
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=lambda: [*KINDS, PLUGIN, *gallery()],
+            help=f"{', '.join(KINDS)}; or a config of the gallery, which --list shows.",
+        ),
     ] = "formula",
     output: Annotated[
         Path | None,
@@ -51,7 +57,8 @@ def command(
     """
     if show_list:
         shipped = [(PREFIX + shipped_name, text) for shipped_name, text in descriptions().items()]
-        return terminal.data(*table([*KINDS.items(), *shipped]))
+        plugin = (PLUGIN, "data, model, loss, metric and optimizer of your own, in Python")
+        return terminal.data(*table([*KINDS.items(), plugin, *shipped]))
     text, beside = _content(name)
     if str(output) == "-":
         return terminal.document(text)
@@ -67,13 +74,14 @@ def command(
 
         write_file(path.parent / SCHEMA_FILE, dumps(schema()).encode(), new=True)
     terminal.data(str(path))
-    terminal.message(f"now: gdrun train {path}")
+    option = f" --plugin {path.parent / f'{PLUGIN}.py'}" if name == PLUGIN else ""
+    terminal.message(f"now: gdrun train {path}{option}")
     return None
 
 
 def _content(name: str) -> tuple[str, dict[str, str]]:
     """Return the text of the config `name`, and of the files that it reads by their relative paths."""
-    shipped = gallery()
+    shipped = gallery() | {PLUGIN: gallery_folder() / "extras" / f"{PLUGIN}.yaml"}
     if name in KINDS:
         folder = Path(str(files("gdrun.cli"))) / "starters"
         path = folder / f"{name}.yaml"
@@ -86,5 +94,5 @@ def _content(name: str) -> tuple[str, dict[str, str]]:
         )
     text = path.read_text(encoding="utf-8")
     data = yaml.safe_load(text).get("data") or {}
-    beside = [data["path"]] if isinstance(data.get("path"), str) else []
+    beside = [data["path"]] if isinstance(data.get("path"), str) else [f"{PLUGIN}.py"] if name == PLUGIN else []
     return text, {file: (path.parent / file).read_text(encoding="utf-8") for file in beside}

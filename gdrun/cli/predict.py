@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,24 +67,25 @@ def command(
             inputs = _training_inputs(prepared)
         predictions = predict(prepared, trained, inputs)
     named = predictions if isinstance(predictions, dict) else {"prediction": predictions}
+    labels = prepared.built.datasets.train.labels if prepared.built.datasets else ()
     report = {"run": str(trained.directory), "predictions": named}
     if output is not None:
-        write_file(output, _content(output.suffix, named, report))
+        write_file(output, _content(output.suffix, named, labels, report))
         terminal.data(str(output))
     elif as_json:
         print_json(report)
     else:
-        terminal.document(_csv(named))
+        terminal.document(_csv(named, labels))
     return ExitCode.DONE
 
 
-def _content(suffix: str, named: dict[str, np.ndarray], report: dict[str, Any]) -> bytes:
+def _content(suffix: str, named: dict[str, np.ndarray], labels: tuple[str, ...], report: dict[str, Any]) -> bytes:
     """Return what is written to a file of this suffix."""
     if suffix == ".npz":
         file = io.BytesIO()
         np.savez(file, **named)  # type: ignore[arg-type]
         return file.getvalue()
-    return (dumps(report, indent=2) if suffix == ".json" else _csv(named)).encode()
+    return (dumps(report, indent=2) if suffix == ".json" else _csv(named, labels)).encode()
 
 
 def _training_inputs(prepared: Any) -> dict[str, np.ndarray]:
@@ -97,12 +99,20 @@ def _training_inputs(prepared: Any) -> dict[str, np.ndarray]:
     return {name: scalers[name].invert(value) if name in scalers else value for name, value in values.items()}
 
 
-def _csv(named: dict[str, np.ndarray]) -> str:
-    header, columns = [], []
+def _csv(named: dict[str, np.ndarray], labels: tuple[str, ...]) -> str:
+    """Return a column for each number of an example's predictions; a classifier's have its labels."""
+    header: list[str] = []
+    columns: list[np.ndarray] = []
     for name, values in named.items():
         flat = np.asarray(values).reshape(len(values) if np.ndim(values) else 1, -1)
-        header += [name] if flat.shape[1] == 1 else [f"{name}{number}" for number in range(1, flat.shape[1] + 1)]
+        count = flat.shape[1]
+        if count > 1 and count == len(labels):
+            header += [f"{name}.{label}" for label in labels]
+        else:
+            header += [f"{name}{number}" for number in range(1, count + 1)] if count > 1 else [name]
         columns += list(flat.T)
-    rows = zip(*columns, strict=True)
-    lines = [",".join(header), *(",".join(str(value) for value in row) for row in rows)]
-    return "".join(f"{line}\n" for line in lines)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(zip(*columns, strict=True))
+    return text.getvalue()

@@ -1,16 +1,16 @@
-"""Data that stays on disk: how much memory there is, and arrays that are read from files as they are needed."""
+"""Data that stays on disk: arrays that are read from files as they are needed."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from gdrun.errors import DataError, ResourceError
+from gdrun.machine import available_bytes
 from gdrun.text import human_bytes
 
 Memory = Literal["auto", "all", "mapped"]
@@ -20,23 +20,6 @@ SHARE = 1 / 3
 """Of the memory that is free: examples are held as read, as cast and as tensors, for a moment all three."""
 BLOCK_BYTES = 16 << 20
 """What is looked at in one go of an array that may be larger than memory."""
-
-
-def available_bytes() -> int:
-    """Return the memory that this process can have: what is free, within its control group's limit."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError, IndexError):
-        pass
-    try:
-        group = Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
-        free = min(free, max(limit, 0))
-    except (OSError, ValueError):
-        pass
-    return free
 
 
 def is_mapped(memory: Memory, num_bytes: int) -> bool:

@@ -28,7 +28,7 @@ from gdrun.config.section import (
     UnitInterval,
     Whole,
 )
-from gdrun.errors import ComponentError, ConfigPath, Problem, ResourceError
+from gdrun.errors import ComponentError, ConfigPath, Problem
 from gdrun.suggest import unknown
 
 from .base import (
@@ -155,13 +155,10 @@ class KerasOptimizer(OptimizerSection):
 
     @classmethod
     def keras_class(cls) -> type:
-        """Return Keras's class. Raises ResourceError where the installed Keras is too old to have it."""
+        """Return Keras's class."""
         import keras
 
-        name = cls.keras_name or cls.__name__
-        if not hasattr(keras.optimizers, name):
-            raise ResourceError(f"Keras {keras.__version__} has no {name}", hint="install a newer Keras")
-        return getattr(keras.optimizers, name)
+        return getattr(keras.optimizers, cls.keras_name or cls.__name__)
 
     @classmethod
     def lane_settings(cls) -> frozenset[str]:

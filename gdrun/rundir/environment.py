@@ -17,6 +17,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from gdrun.machine import memory_bytes, processor, usable_cores
+
 PACKAGES = ("gdrun", "tensorflow", "keras", "numpy")
 """Packages that decide a run's digits."""
 
@@ -29,7 +31,6 @@ VARIABLES = (
 
 _CACHE_FLAG = re.compile(r"--tf_xla_persistent_cache_directory=\S*")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
-_CPU_CHARACTERS = 4096
 _GIT_SECONDS = 2.0
 """How long a run waits for git: a work tree of a million files on a slow disk can take minutes."""
 
@@ -113,28 +114,13 @@ def describe_host() -> dict[str, Any]:
     return {
         "name": system.nodename,
         "system": f"{system.sysname} {system.release} {system.machine}",
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
-        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_bytes": _memory_bytes(),
+        "usable_cores": usable_cores(),
+        "memory_bytes": memory_bytes(),
         "process": os.getpid(),
         "folder": os.getcwd(),
     }
-
-
-def _processor() -> str | None:
-    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-        # The first core's lines are enough, and all of a large machine's take milliseconds.
-        if match := re.search(r"^model name\s*:\s*(.+)$", file.read(_CPU_CHARACTERS), re.MULTILINE):
-            return match[1].strip()
-    return platform.machine() or None
-
-
-def _memory_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return None
 
 
 def git_state(folder: Path | None = None) -> dict[str, Any] | None:

@@ -176,8 +176,9 @@ def find_run(runs_root: Path, reference: str) -> Path:
     if reference and os.path.isdir(reference):
         return _at_path(Path(reference))
     # Of ten thousand ids, difflib finds the nearest in a tenth of the time that `closest` needs.
-    near = difflib.get_close_matches(reference, names, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else "give a run's path, its id or the beginning of it, or latest"
+    near = [name for name in names if is_run_id(name) and name_in(name) == reference]
+    near = near or difflib.get_close_matches(reference, names, n=1)
+    hint = f"did you mean '{near[-1]}'?" if near else "give a run's path, its id or the beginning of it, or latest"
     raise UsageError(f"no run {reference!r} in {runs_root}", hint=hint)
 
 

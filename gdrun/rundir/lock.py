@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from gdrun.errors import RunDirectoryError
+from gdrun.machine import kernel_id
 from gdrun.text import safe_text
 
 from .files import disk_errors
@@ -104,12 +105,7 @@ def _take(descriptor: int) -> bool:
 
 def _writer() -> dict[str, Any]:
     """Return what a heartbeat says of this process."""
-    # The kernel's own id: machines and containers may share a name, and one may have changed its name.
-    try:
-        kernel = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        kernel = platform.node()
-    return {"host": platform.node(), "process": os.getpid(), "kernel": kernel, "time": time.time()}
+    return {"host": platform.node(), "process": os.getpid(), "kernel": kernel_id(), "time": time.time()}
 
 
 def _beat(path: Path, ended: threading.Event) -> None:

@@ -22,10 +22,11 @@ from typing import Any
 
 from gdrun.errors import ResourceError, UsageError
 from gdrun.extras import require
+from gdrun.machine import usable_cores
 from gdrun.text import safe_text
 
 from .groups import TrialGroup
-from .local_pool import MAX_JOBS, spawning, usable_cores
+from .local_pool import MAX_JOBS, spawning
 from .results import BlockProgress, BlockResult
 from .worker import OtherVersions, Work, difference, train, use_one_gpu, versions
 

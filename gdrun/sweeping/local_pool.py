@@ -19,6 +19,7 @@ from multiprocessing.queues import SimpleQueue
 from typing import Any
 
 from gdrun.errors import UsageError
+from gdrun.machine import usable_cores
 
 from .groups import TrialGroup
 from .results import BlockProgress, BlockResult
@@ -169,8 +170,3 @@ def _train(work: Work, group: TrialGroup) -> list[BlockResult]:
     queue, first = _progress_queue, int(group.trials[0])
     assert queue is not None
     return train(work, group, lambda progress: queue.put((first, progress)))
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

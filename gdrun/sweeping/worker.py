@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gdrun.machine import num_nvidia_gpus
+
 from .groups import TrialGroup
 from .results import BlockProgress, BlockResult, Hooks
 from .trials import SweepSpec
@@ -150,8 +152,7 @@ def _gpus() -> list[str]:
     """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [name.strip() for name in visible.split(",") if name.strip()]
-    # The driver's list: to ask TensorFlow would take the GPUs.
-    return [str(number) for number in range(len(list(Path("/proc/driver/nvidia/gpus").glob("*"))))]
+    return [str(number) for number in range(num_nvidia_gpus())]
 
 
 def versions() -> dict[str, str | None]:

@@ -83,7 +83,8 @@ def meet(case: Case) -> dict[str, Any]:
         "code": code,
         "said": said[:2000],
         "seconds": round(time.process_time() - began, 3),
-        "megabytes": round((after.ru_maxrss - before.ru_maxrss) / 1024, 1),
+        # macOS counts bytes, Linux kilobytes.
+        "megabytes": round((after.ru_maxrss - before.ru_maxrss) / 2 ** (20 if sys.platform == "darwin" else 10), 1),
         "events": list(_events),
     }
 

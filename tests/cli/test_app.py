@@ -47,6 +47,25 @@ def test_version(gdrun):
     assert gdrun("--version").out == f"gdrun {__version__}\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("compare", "a", "b", "--format", "nonsense"),
+            "'--format': 'nonsense' is not one of 'text', 'markdown', 'csv'",
+        ),
+        (("ls", "--limit", "x"), "'--limit': expected an integer, got 'x'"),
+        (("sweep", "a.yaml", "--jobs", "-4"), "'--jobs': must be at least 1, got '-4'"),
+        (("watch", "--wait", "3"), "No such option: --wait. Settings of a config are written wait=VALUE, without"),
+        (("pack", "-o"), "Option '-o' requires an argument.\n"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_the_words_of_configs(gdrun, arguments, message):
+    result = gdrun(*arguments)
+    assert result.code == 2
+    assert message in result.err
+
+
 def test_a_misspelt_command_is_refused_with_the_one_that_was_meant(gdrun):
     result = gdrun("trian", "a.yaml")
     assert result.code == 2

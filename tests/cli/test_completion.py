@@ -53,6 +53,22 @@ def test_config_files_are_offered_unless_folders_fit_too(complete, config):
     assert complete("train", "l") == [], "bash completes folders better"
 
 
+def test_names_of_the_gallery_are_offered_in_full_and_behind_the_colon_that_bash_splits_off(complete, config):
+    assert complete("train", "gallery:quad") == ["gallery:quadratic-minimum"]
+    assert complete("train", "gallery", ":", "quad") == ["quadratic-minimum"]
+    assert {"pi", "moons"} < set(complete("stability", "gallery", ":"))
+    assert "gallery:pi" in complete("validate", "g")
+    assert complete("init", "quad") == ["quadratic-minimum"]
+    Path("games").mkdir()
+    assert complete("validate", "g") == [], "bash completes folders better"
+    assert "lr=" in complete("train", "gallery", ":", "pi", "l")
+    assert "lr=" in complete("train", "gallery:pi", "l")
+
+
+def test_no_run_is_offered_behind_a_colon(complete, two_runs):
+    assert complete("grad", "gallery", ":", "moons") == ["moons"]
+
+
 def test_keys_of_the_config_on_the_line_are_offered(complete, config):
     config("line")
     assert "lr=" in complete("train", "line.yaml", "")

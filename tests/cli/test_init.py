@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import gdrun.cli.init
-from gdrun.cli.init import KINDS, MODELINE
+from gdrun.cli.init import KINDS, MODELINE, PLUGIN
 from gdrun.experiment.gallery import descriptions, gallery
 from gdrun.experiment.loading import load_config
 
@@ -29,7 +29,7 @@ def test_every_starter_file_has_a_kind():
 
 def test_the_list_names_every_kind(gdrun):
     names = [line.split()[0] for line in gdrun("init", "--list").out.splitlines()]
-    assert names == [*KINDS, *(f"gallery:{name}" for name in gallery())]
+    assert names == [*KINDS, PLUGIN, *(f"gallery:{name}" for name in gallery())]
 
 
 def test_every_config_of_the_gallery_has_a_line_on_what_it_shows():
@@ -51,6 +51,12 @@ def test_a_config_of_the_gallery_comes_with_its_data(gdrun):
     assert gdrun("init", "rents", "-o", "mine/flats.yaml").out == "mine/flats.yaml\n"
     assert gdrun("validate", "mine/flats.yaml").code == 0
     assert load_config("mine/flats.yaml").experiment.model == load_config("gallery:rents").experiment.model
+
+
+def test_a_config_with_a_plugin_comes_with_it_and_the_line_that_trains_it_works(gdrun):
+    result = gdrun("init", PLUGIN, "-o", "mine/q.yaml")
+    assert (result.out, result.err) == ("mine/q.yaml\n", "now: gdrun train mine/q.yaml --plugin mine/quantiles.py\n")
+    assert gdrun("validate", *result.err.split()[3:]).code == 0
 
 
 @pytest.mark.parametrize("name", ["gallery:pie", "gallery:", "gallery:../../etc/passwd"])

@@ -54,6 +54,21 @@ def test_predictions_in_a_file_print_its_path(gdrun, config):
     assert Path("p.csv").read_text().startswith("prediction\n")
 
 
+LABELLED = """\
+data: {{kind: csv, path: pets.csv, inputs: [x], target: pet, classes: 2}}
+model: {{kind: formula, formula: "stack([w * x, x - 3], axis=1)", parameters: {{w: 2}}}}
+loss: mse
+optimizer: {{kind: sgd, learning_rate: 0}}
+schedule: {{steps: 1}}
+"""
+
+
+def test_columns_of_a_classifier_have_its_labels(gdrun, config):
+    Path("pets.csv").write_text("x,pet\n1,dog\n2,cat\n")
+    run = gdrun("train", config(text=LABELLED)).out.strip()
+    assert gdrun("predict", run, "x=10,5").out == "prediction.cat,prediction.dog\n20.0,7.0\n10.0,2.0\n"
+
+
 SOFTMAX = """\
 precision: float64
 define: {{h: {{start: W, repeat: "softmax(h * W, axis=0)", times: 11}}}}

@@ -297,3 +297,52 @@ def test_validation_data_of_a_plugin_inherits_name_and_options(tmp_path, name, c
 def test_problems_of_plugins_come_with_those_of_form(plugin, config):
     path = config("{kind: custom, name: pinbal}", "schdule: 3\n")
     assert len(problems(path, [plugin])) == 2
+
+
+JUDGE = """\
+import gdrun.plugin as gd
+from pydantic import BaseModel, field_validator, model_validator
+
+
+class Window(BaseModel):
+    size: int = 3
+    low: float = 0.0
+    high: float = 1.0
+
+    @field_validator("size")
+    @classmethod
+    def odd(cls, size):
+        if size % 2 == 0:
+            raise ValueError(f"The window needs a middle: {size} is even")
+        return size
+
+    @field_validator("low")
+    @classmethod
+    def positive(cls, low):
+        assert low >= 0
+        return low
+
+    @model_validator(mode="after")
+    def ordered(self):
+        assert self.low < self.high, "low must lie below high"
+        return self
+
+
+@gd.loss("window", options=Window)
+def window(target, prediction, options):
+    raise AssertionError
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("{size: 4}", "The window needs a middle: 4 is even"),
+        ("{low: -1}", "-1 is refused"),
+        ("{low: 2}", "low must lie below high"),
+    ],
+)
+def test_what_a_validator_raises_is_the_message(tmp_path, config, options, message):
+    (tmp_path / "judge.py").write_text(JUDGE)
+    path = config(f"{{kind: custom, name: window, options: {options}}}")
+    assert [problem.message for problem in problems(path, [tmp_path / "judge.py"])] == [message]

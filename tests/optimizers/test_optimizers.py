@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gdrun.errors import ComponentError, ResourceError
+from gdrun.errors import ComponentError
 from gdrun.optimizers.base import LocalObjective
 from gdrun.optimizers.combined import CombinedUpdate, GroupUpdate
 from gdrun.optimizers.functional_keras import KerasUpdate
@@ -372,12 +372,6 @@ def test_complex_parameters_descend():
 def test_what_keras_refuses_is_a_component_error(name, settings):
     with pytest.raises(ComponentError, match=KERAS[name].keras_class().__name__):
         keras_update(name, settings=settings)
-
-
-def test_a_keras_without_the_optimizer_is_a_resource_error(monkeypatch):
-    monkeypatch.delattr(keras.optimizers, "Lion")
-    with pytest.raises(ResourceError, match="Lion"):
-        KERAS["lion"].keras_class()
 
 
 def test_an_integer_does_for_a_float():

@@ -113,6 +113,7 @@ def test_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         ("latest~", "no run"),
         ("", "no run"),
         ("./absent", "no run directory"),
+        ("pi", "no run 'pi'"),
         ("\x1b[31m", "no run"),
         ("a\0b/c", "no run directory"),
     ],
@@ -123,7 +124,7 @@ def test_a_reference_that_means_nothing_or_too_much_is_a_usage_error(tmp_path: P
     with pytest.raises(UsageError, match=message) as caught:
         find_run(tmp_path, reference)
     assert caught.value.message.isprintable()
-    if reference.endswith("ccc0"):
+    if reference.endswith("ccc0") or reference == "pi":
         assert caught.value.hint == "did you mean '2026-11-23T000001-pi-cccc'?"
 
 
