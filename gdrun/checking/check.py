@@ -26,7 +26,7 @@ from gdrun.training.predict import gradients, predict
 from gdrun.training.prepare import Prepared, prepare
 from gdrun.training.train import execute
 
-from .comparison import ExpectationResult, RunValues, Tolerances, bound_of, compare_value, compare_values, value_text
+from .comparison import ExpectationResult, RunValues, Tolerances, bound_of, bound_text, compare_value, compare_values
 from .trials import compare_trials
 
 
@@ -131,7 +131,7 @@ def _compare_row(trace: TraceRow, expect: Expect, values: RunValues) -> Iterator
         what = f"trace[step {trace.step}].{safe_text(name, limit=64)}"
         if row is None:
             note = f"the run ended at step {values.end['steps']}"
-            yield ExpectationResult(what, value_text(bound_of(expected).value), "", "no such row", False, note)
+            yield ExpectationResult(what, bound_text(bound_of(expected)), "", "no such row", False, note)
         else:
             yield from compare_value(what, expected, row, name, tolerances, values.dtype)
 

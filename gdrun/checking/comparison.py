@@ -73,10 +73,8 @@ def compare_value(
     values = _with_parts(values, name)
     if name not in values or values[name] is None:
         known = ", ".join(safe_text(key, limit=64) for key in list(values)[:20]) or "nothing"
-        expected_text = value_text(bound.value) if bound.value is not None else _limits(bound)
-        yield ExpectationResult(
-            what, expected_text, "", "none", False, f"the run has no '{safe_text(name, limit=64)}' here; it has {known}"
-        )
+        note = f"the run has no '{safe_text(name, limit=64)}' here; it has {known}"
+        yield ExpectationResult(what, bound_text(bound), "", "none", False, note)
         return
     got = np.asarray(values[name])
     if bound.value is not None:
@@ -144,7 +142,10 @@ def _near(tolerances: Tolerances) -> str:
     return ", ".join(f"{name} {human_number(value)}" for name, value in named if value) or "exact"
 
 
-def _limits(bound: Bound) -> str:
+def bound_text(bound: Bound) -> str:
+    """Return the expected value, or else its bounds, for a person to read."""
+    if bound.value is not None:
+        return value_text(bound.value)
     limits = ((bound.below, "<"), (bound.above, ">"))
     return ", ".join(f"{sign} {human_number(limit)}" for limit, sign in limits if limit is not None)
 

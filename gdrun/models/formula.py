@@ -204,12 +204,21 @@ class FormulaFunction(ModelFunction):
         return any(network.convolutional for network in self.networks.values())
 
     def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> BoundModel:
+        import tensorflow as tf
+
         from .keras_network import call_with
 
         updates: dict[str, tf.Tensor] = {}
 
         def caller(name: str, network: KerasNetwork) -> Callable[..., tf.Tensor]:
             def call(scope: Scope, *arguments: Any, weights: Any = None) -> tf.Tensor:
+                if _are_rows(weights):
+                    if network.state:
+                        raise ShapeError(f"{name} has dropout or batch normalization: it takes one vector of weights")
+                    rows = _rows(weights, arguments)
+                    # Refused here: vectorized_map wraps our errors in one of its own.
+                    scope.split(name, rows[0][0])
+                    return tf.vectorized_map(lambda row: call(scope, *row[1:], weights=row[0]), rows)
                 prefix = f"{name}."
                 # A derivative repeats an evaluation with the same state; tensors made inside a loop cannot leave it.
                 again = scope.varied or bool(scope.rounds)
@@ -274,6 +283,29 @@ class FormulaFunction(ModelFunction):
             others = scope.split(names[0], weights)
             values = {key: others.get(f"{names[0]}.{key}", value) for key, value in values.items()}
         return call_with(arguments, lambda x: first.call(values, {}, x, training=training), dtype=first.dtype)[0]
+
+
+def _are_rows(weights: Any) -> bool:
+    """Return True for a table of weights, each row of which calls a network."""
+    return weights is not None and len(weights.shape) == 2
+
+
+def _rows(weights: Any, arguments: Sequence[Any]) -> tuple[tf.Tensor, ...]:
+    """Return a table of weights and the arguments, to be taken apart by their rows.
+
+    Raises:
+        ShapeError: an argument has not as many rows.
+    """
+    import tensorflow as tf
+
+    rows, *others = (tf.convert_to_tensor(each) for each in (weights, *arguments))
+    for tensor in others:
+        if not tensor.shape.rank or tensor.shape[0] != rows.shape[0]:
+            raise ShapeError(
+                f"weights is a table of {rows.shape[0]} rows, an argument has shape {tuple(tensor.shape)}",
+                hint="each row of the weights works on a row of each argument",
+            )
+    return rows, *others
 
 
 def _called(
@@ -347,7 +379,13 @@ def probe_networks(
             state = {key: tf.constant(value) for key, value in net.state.items()}
             return net.call(values, state, x, training=False)
 
-        return lambda scope, *arguments, weights=None: call_with(arguments, run, dtype=precision)[0]
+        def call(scope: Scope, *arguments: Any, weights: Any = None) -> Any:
+            if _are_rows(weights):
+                rows, *others = _rows(weights, arguments)
+                return tf.stack([call(scope, *[other[0] for other in others])] * len(rows))
+            return call_with(arguments, run, dtype=precision)[0]
+
+        return call
 
     def joined(names: Sequence[str]) -> Callable[[Scope], Any]:
         def weights(scope: Scope) -> Any:

@@ -209,8 +209,8 @@ def test_a_row_s_own_tolerance(judge):
 
 
 def test_a_step_without_a_row_is_a_miss_that_says_where_the_run_ended(judge):
-    row = one(judge(trace=[{"step": 11, "loss": 1}]))
-    assert (row.ok, row.note) == (False, "the run ended at step 10")
+    row = one(judge(trace=[{"step": 11, "loss": {"above": 1}}]))
+    assert (row.ok, row.expected, row.note) == (False, "> 1", "the run ended at step 10")
 
 
 def test_predictions_may_be_written_flat_or_as_a_column(judge):

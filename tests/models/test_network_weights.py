@@ -22,6 +22,17 @@ record: {every: 1, formulas: {fooled: fooled, size: norm(gen)}}
 NET = "model: {kind: formula, formula: net(x), networks: {net: {kind: mlp, hidden: [3], activation: tanh}}}\n"
 DATA = "precision: float64\ndata: {kind: values, inputs: {x: [0.5, -1, 2]}, target: [1, 2, 4.5]}\n"
 END = "optimizer: {kind: sgd, learning_rate: 0.1}\nschedule: {steps: 2}\nrecord: {every: 1, gradients: true}\n"
+TASKS = """
+precision: float64
+data:
+  kind: values
+  inputs: {x: [[0.5, -1], [2, 1], [0, 1]], x2: [[1, 2], [-1, 0], [0.5, -2]]}
+  target: [[1, 4], [1, 0], [0.25, 4]]
+define:
+  copies: "tile([net], [length(x), 1])"
+  fast: "copies - 0.05*grad(sum(mean((net(x, weights=copies) - x**2)**2, axis=1)), copies)"
+model: {kind: formula, formula: "net(x2, weights=fast)", networks: {net: {kind: mlp, hidden: [3], activation: tanh}}}
+"""
 MAML = "define: {inner: 'mean((net(x[:2]) - target[:2])**2)', fast: 'net - 0.05*grad(inner, net)'}\n"
 
 
@@ -82,25 +93,50 @@ def test_the_wrong_gradient_of_an_own_objective_is_found(lab):
 
 @pytest.mark.parametrize("compile", ["xla", "graph"])
 def test_a_gradient_goes_through_a_gradient_step(lab, tensorflow, compile):
-    tf = tensorflow
     text = DATA + NET.replace("net(x)", "'net(x, weights=fast)'") + MAML + END
     rows = lab.rows(lab.build(text, [f"compile={compile}"]))
-    x, y = tf.constant([[0.5], [-1], [2]], tf.float64), tf.constant([[1], [2], [4.5]], tf.float64)
+    x, y = np.array([0.5, -1, 2]), np.array([1, 2, 4.5])
+    assert_gradients_of_fast_weights(tensorflow, rows, [(x[:2], y[:2], x, y)])
+
+
+@pytest.mark.parametrize("compile", ["xla", "graph"])
+def test_each_row_of_a_table_of_weights_works_on_its_own_row(lab, tensorflow, compile):
+    rows = lab.rows(lab.build(TASKS + END, [f"compile={compile}"]))
+    x, x2 = np.array([[0.5, -1], [2, 1], [0, 1]]), np.array([[1, 2], [-1, 0], [0.5, -2]])
+    assert_gradients_of_fast_weights(tensorflow, rows, list(zip(x, x**2, x2, x2**2, strict=True)))
+
+
+def test_tables_of_weights_are_trained_as_lanes(lab):
+    from gdrun.sweeping.run import sweep
+
+    lanes = sweep(lab.load(TASKS + END), ["lr=0.1,0.2"], lanes=2, runs_dir=lab.runs)
+    for trial, rate in enumerate((0.1, 0.2)):
+        rows = lab.rows(lab.build(TASKS + END, [f"lr={rate}"]))
+        kernel = rows["parameters.net.dense1.kernel"][-1]
+        np.testing.assert_allclose(lanes.trial_parameters()[trial]["net.dense1.kernel"], kernel, rtol=1e-12)
+
+
+def assert_gradients_of_fast_weights(tf, rows, tasks):
+    """The rows' losses and gradients are those of nested tapes, for the mean over tasks of (x, y, x2, y2)."""
     names = [f"net.dense{layer}.{part}" for layer in (1, 2) for part in ("kernel", "bias")]
 
-    def net(weights, x):
-        return tf.tanh(x @ weights[0] + weights[1]) @ weights[2] + weights[3]
+    def error(weights, x, y):
+        return tf.reduce_mean(
+            ((tf.tanh(x[:, None] @ weights[0] + weights[1]) @ weights[2])[:, 0] + weights[3] - y) ** 2
+        )
 
     for step in range(3):
         weights = [tf.constant(rows[f"parameters.{name}"][step]) for name in names]
+        losses = []
         with tf.GradientTape() as outer:
             outer.watch(weights)
-            with tf.GradientTape() as tape:
-                tape.watch(weights)
-                inner = tf.reduce_mean((net(weights, x[:2]) - y[:2]) ** 2)
-            slopes = tape.gradient(inner, weights)
-            fast = [weight - 0.05 * slope for weight, slope in zip(weights, slopes, strict=True)]
-            loss = tf.reduce_mean((net(fast, x) - y) ** 2)
+            for x, y, x2, y2 in tasks:
+                with tf.GradientTape() as tape:
+                    tape.watch(weights)
+                    inner = error(weights, x, y)
+                slopes = tape.gradient(inner, weights)
+                losses.append(error([w - 0.05 * slope for w, slope in zip(weights, slopes, strict=True)], x2, y2))
+            loss = tf.reduce_mean(losses)
         np.testing.assert_allclose(rows["loss"][step], loss, rtol=1e-12)
         for name, gradient in zip(names, outer.gradient(loss, weights), strict=True):
             np.testing.assert_allclose(rows[f"gradients.{name}"][step], gradient, rtol=1e-10, atol=1e-13)
@@ -136,6 +172,12 @@ def test_networks_of_a_list_are_called_with_other_weights(lab):
     ("old", "new", "message"),
     [
         ("formula: critic(fake)", "formula: 'critic(fake, weights=[1, 2, 3])'", "are a vector of shape (2,), not (3,)"),
+        (
+            "formula: critic(fake)",
+            "formula: 'critic(fake, weights=[[1, 2]])'",
+            "a table of 1 rows, an argument has shape (3,)",
+        ),
+        ("formula: critic(fake)", "formula: 'critic([fake], weights=[[1, 2, 3]])'", "of shape (2,), not (3,)"),
         ("formula: critic(fake)", "formula: 'critic(fake, w=critic)'", "a network has no argument 'w'"),
         ('"grad(fooled, gen)"', '"grad(fooled, gen)[:1]"', "this gradient has shape (1,), but 'gen' has (2,)"),
         ('"grad(fooled, gen)"', '"grad(fooled, gen)", gen.bias: "[0]"', "'gen.bias' is of 'gen' as well"),
