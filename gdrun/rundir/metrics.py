@@ -5,7 +5,7 @@ shortest digits that give the value back **in its own precision**: float32 0.1 i
 0.1 and which becomes the same float32 again. So `read_metrics(..., precision="float32")` has the run's exact values.
 
 Columns and rows both can be encoded; columns of arrays are what the training loop has, and cost about 1 us a row plus
-0.5 us a number.
+1 us a number.
 """
 
 from __future__ import annotations
