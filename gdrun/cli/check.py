@@ -14,6 +14,7 @@ from rich.text import Text
 
 from gdrun.checking.check import Checked, check_prepared
 from gdrun.errors import ExitCode, GdrunError
+from gdrun.rundir.files import write_file
 from gdrun.rundir.layout import default_runs_root
 from gdrun.text import human_seconds, plural
 
@@ -30,7 +31,7 @@ from .check_formats import (
     places_of,
     refusal_annotations,
 )
-from .output import print_json, write_file
+from .output import print_json
 from .proposal import propose
 from .summary import summary_of
 from .tables import table

@@ -27,14 +27,14 @@ from gdrun.plots.rendering import (
     movie,
     suffix_of,
 )
-from gdrun.rundir.files import replacing
+from gdrun.rundir.files import write_file, write_whole
 from gdrun.rundir.run import Run, load_run
 from gdrun.rundir.seeds import checked_band
 
 from . import session, terminal
 from .arguments import BandOption, Device, Json, Plugins, RunsDir
 from .completion import complete_runs
-from .output import print_json, write_file
+from .output import print_json
 
 
 def _kinds(incomplete: str) -> list[tuple[str, str]]:
@@ -210,18 +210,11 @@ def _write(drawn: Figure | Animation, runs: list[Run], output: Path | None, size
                 raise
             raise ResourceError(error.message, hint=f"{error.hint}; --term draws in the terminal") from error
         if path is not None:
-            write_file(path, data)
-            return path
-        return _write_into(runs[0], f"plots/{name}", data)
-
-
-def _write_into(run: Run, name: str, data: bytes) -> Path:
-    try:
-        with replacing(run.directory / name) as file:
-            file.write(data)
-    except RunDirectoryError as error:
-        raise RunDirectoryError(error.message, hint="-o FILE writes the picture elsewhere") from error
-    return run.directory / name
+            return write_file(path, data)
+        try:
+            return write_whole(runs[0].directory / "plots" / name, data)
+        except RunDirectoryError as error:
+            raise RunDirectoryError(error.message, hint="-o FILE writes the picture elsewhere") from error
 
 
 def _file_name(figure: Figure | Animation, runs: list[Run]) -> str:

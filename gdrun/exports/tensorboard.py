@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.errors import RunDirectoryError
 from gdrun.extras import require
-from gdrun.rundir.files import disk_error
+from gdrun.rundir.files import disk_error, refuse_existing
 from gdrun.rundir.run import Run
-from gdrun.text import safe_text
 
 from .exporter import exporter
 from .recorded import (
@@ -162,8 +161,7 @@ def export_tensorboard(runs: Sequence[Run], output: str | None) -> list[str]:
     folder = Path("tensorboard" if output is None else output)
     targets = [folder / run.id for run in runs]
     for target in targets:
-        if target.exists():
-            raise UsageError(f"{safe_text(target)} exists; it is not replaced", hint="name another folder with -o")
+        refuse_existing(target, "folder")
     for run, target in zip(runs, targets, strict=True):
         if run.is_sweep:
             _write_sweep(run, target)

@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.errors import ResourceError, RunDirectoryError, UsageError
+from gdrun.errors import ResourceError, UsageError
 from gdrun.extras import install_hint
+from gdrun.rundir.files import write_file
 from gdrun.suggest import closest
 from gdrun.text import safe_text
 
@@ -245,14 +246,8 @@ def save(figure: Figure | Animation, path: Path | str, *, size: tuple[float, flo
         ResourceError: what draws this format is not installed.
         RunDirectoryError: the file cannot be written.
     """
-    path = Path(path)
     if isinstance(figure, Animation):
         data = movie(figure, suffix_of(path, MOVIES), size)
     else:
         data = content(figure, suffix_of(path), size)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        raise RunDirectoryError(f"cannot write {safe_text(path)}: {error.strerror}") from error
-    return path
+    return write_file(Path(path), data)

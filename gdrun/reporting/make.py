@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir.files import replacing
+from gdrun.rundir.files import write_whole
 
 if TYPE_CHECKING:
     from gdrun.rundir.run import Run
@@ -45,25 +45,11 @@ def report(
     loaded = [run if isinstance(run, Run) else load_run(run, runs_dir) for run in references]
     several = len(loaded) > 1
     text = comparison_html(loaded, refresh=refresh) if several else report_html(loaded[0], refresh=refresh)
-    data = text.encode("utf-8", "backslashreplace")
     if output is not None:
         # A person's own folders may be links; only the last name is taken as it is.
-        write_whole(Path(output).parent.resolve() / Path(output).name, data)
+        write_whole(Path(output).parent.resolve() / Path(output).name, text)
         return Path(output)
     try:
-        return write_whole(loaded[0].directory / (COMPARISON if several else REPORT), data)
+        return write_whole(loaded[0].directory / (COMPARISON if several else REPORT), text)
     except RunDirectoryError as error:
         raise RunDirectoryError(error.message, hint="-o FILE writes the page elsewhere") from error
-
-
-def write_whole(path: Path, data: bytes) -> Path:
-    """Write a file that is complete or not there, whatever happens; folders above it are made.
-
-    Raises:
-        RunDirectoryError: the disk refuses, or a folder has this name.
-    """
-    if path.is_dir():
-        raise RunDirectoryError(f"cannot write {path}: it is a folder")
-    with replacing(path) as file:
-        file.write(data)
-    return path

@@ -18,14 +18,13 @@ from gdrun.plots.html_page import PLOTLY_FILE, document, own_file, plotly_script
 from gdrun.plots.markup import Html, harmless, joined, table, tag
 from gdrun.plots.plotly_renderer import plotly_figure
 from gdrun.plots.run_pictures import loss_figure
-from gdrun.rundir.files import disk_error, disk_errors
+from gdrun.rundir.files import disk_error, disk_errors, write_whole
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.settings import differing, labels
 from gdrun.text import exact, human_age, human_seconds, plural, short
 from gdrun.version import __version__
 
-from .make import write_whole
 from .page import footer, report_html, status_cell
 
 INDEX = "index.html"
@@ -60,26 +59,26 @@ def write_site(folder: Path, runs: Sequence[Run]) -> SiteReport:
     pages = folder / _PAGES
     stamps = _read_stamps(folder)
     if not (folder / PLOTLY_FILE).is_file() or __version__ not in {version for version, _ in stamps.values()}:
-        write_whole(folder / PLOTLY_FILE, plotly_script().encode("utf-8"))
+        write_whole(folder / PLOTLY_FILE, plotly_script())
     gone = stamps.keys() - {run.id for run in runs}
     for name in gone:
         for suffix in (".html", ".js"):
             (pages / f"{name}{suffix}").unlink(missing_ok=True)
         del stamps[name]
     written = 0
-    write_whole(folder / _STAMPS, "".join(_line(name, *stamp) for name, stamp in stamps.items()).encode("utf-8"))
+    write_whole(folder / _STAMPS, "".join(_line(name, *stamp) for name, stamp in stamps.items()))
     with disk_errors("write", folder / _STAMPS), (folder / _STAMPS).open("a", encoding="utf-8") as complete:
         for run in runs:
             stamp = (__version__, _newest_change(run.directory))
             if stamps.get(run.id) == stamp and run.status not in (Status.RUNNING, Status.LOST):
                 continue
-            text = report_html(run, plotly=f"../{PLOTLY_FILE}", home=f"../{INDEX}")
-            write_whole(pages / f"{run.id}.html", text.encode("utf-8", "backslashreplace"))
-            write_whole(pages / f"{run.id}.js", _comparable(run).encode("utf-8", "backslashreplace"))
+            page = report_html(run, plotly=f"../{PLOTLY_FILE}", home=f"../{INDEX}")
+            write_whole(pages / f"{run.id}.html", page)
+            write_whole(pages / f"{run.id}.js", _comparable(run))
             complete.write(_line(run.id, *stamp))
             complete.flush()
             written += 1
-    index = write_whole(folder / INDEX, _index(runs).encode("utf-8", "backslashreplace"))
+    index = write_whole(folder / INDEX, _index(runs))
     return SiteReport(index, written, len(runs) - written, len(gone))
 
 
