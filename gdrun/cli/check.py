@@ -18,7 +18,7 @@ from gdrun.rundir.files import write_file
 from gdrun.rundir.layout import default_runs_root
 from gdrun.text import human_seconds, plural
 
-from . import arguments, failures, progress, session, terminal
+from . import arguments, progress, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
 from .check_formats import (
     Case,
@@ -31,8 +31,8 @@ from .check_formats import (
     places_of,
     refusal_annotations,
 )
-from .output import print_json
 from .proposal import propose
+from .results import Results
 from .summary import summary_of
 from .tables import table
 
@@ -68,9 +68,8 @@ def command(
     # GDRUN_RUNS alone says where runs go, not that checks are to be kept.
     keep = keep or (runs_dir is not None and str(runs_dir) != os.environ.get("GDRUN_RUNS"))
     kept_in = (runs_dir or default_runs_root()) if keep else None
-    results: list[dict[str, Any]] = []
+    results = Results("configs", as_json=as_json)
     cases: list[Case] = []
-    codes: list[int] = []
     with session.quiet() as noise:
         with _annotating(form):
             prepared = session.prepare_all(loaded, device=device, threads=threads)
@@ -85,8 +84,7 @@ def command(
             except Exception as error:  # a bug too: the others are to run
                 session.add_output(error, noise)
                 listener.close()
-                codes.append(failures.show_error(error))
-                results.append({"config": config, "ok": False, "error": failures.describe(error)})
+                results.add_error(error, {"config": config, "ok": False})
                 cases.append(Case(config, name, time.monotonic() - began, error=str(error)))
                 continue
             finally:
@@ -94,10 +92,9 @@ def command(
             seconds = time.monotonic() - began
             interrupted = str(checked.run.status) == "interrupted"
             missed = summary_of(checked.run).exit_code if interrupted else ExitCode.EXPECTATION
-            codes.append(ExitCode.DONE if checked.ok else missed)
+            results.add(ExitCode.DONE if checked.ok else missed, _describe(checked, config, seconds, kept=keep))
             places = places_of(experiment.loaded, checked.missed)
             cases.append(Case(config, name, seconds, checked.rows, places=places))
-            results.append(_describe(checked, config, seconds, kept=keep))
             if not (checked.ok and quiet):
                 _show(checked, config, seconds, verbose=verbose, kept=keep)
             if update and not as_json and not interrupted:
@@ -113,14 +110,12 @@ def command(
         append_summary(cases)
     elif form is not Format.TEXT:
         terminal.document(markdown(cases) if form is Format.MARKDOWN else junit_xml(cases).decode())
-    code = failures.worst(codes)
     if not quiet:
+        codes = results.codes
         met = sum(code == ExitCode.DONE for code in codes)
         style = "bold green" if met == len(codes) else "bold red"
         terminal.message(Text(f"{plural(len(codes), 'config')}: {met} met, {len(codes) - met} not", style))
-    if as_json:
-        print_json({"configs": results, "exit_code": int(code)})
-    return code
+    return results.finish()
 
 
 @contextmanager

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from gdrun.errors import ExitCode, UsageError
+from gdrun.errors import UsageError
 from gdrun.exports.live import TensorBoardListener
 from gdrun.exports.tensorboard import require_tensorboard
 from gdrun.sweeping.slurm import read_options, submit_run
 from gdrun.training import train
 
-from . import arguments, dry_run, failures, progress, saves, session, terminal
+from . import arguments, dry_run, progress, saves, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
 from .jobs import follow
-from .output import print_json
-from .summary import summary_of
+from .results import Results
 
 if TYPE_CHECKING:
     from gdrun.experiment.loading import LoadedConfig
@@ -88,8 +86,7 @@ def command(
         files.update(Path(name) for config in loaded for name, _ in config.files)
         if not quiet:
             _note_ignored_sections(loaded, configs)
-        results: list[dict[str, Any]] = []
-        codes: list[int] = []
+        results = Results("runs", as_json=as_json)
         with session.quiet() as noise:
             prepared = session.prepare_all(
                 loaded, device=device if cluster is None else "cpu", threads=threads, smoke=smoke, silent=quiet
@@ -124,25 +121,16 @@ def command(
                 except Exception as error:  # a bug too: the others are to run
                     session.add_output(error, noise)
                     display.close()
-                    codes.append(failures.show_error(error))
-                    results.append({"config": config, "error": failures.describe(error)})
+                    results.add_error(error, {"config": config})
                     continue
                 finally:
                     listener.close()
-                ended = summary_of(run)
-                codes.append(ended.exit_code)
-                results.append({"config": config, **ended.as_dict()})
-                if not quiet and not detach:
-                    ended.show(label=label, verbose=verbose)
-                if not smoke and not as_json:
-                    with suppress(terminal.OutputClosed):
-                        terminal.data(str(run.directory))
-                if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+                results.add_run(
+                    run, {"config": config}, quiet=quiet or detach, label=label, verbose=verbose, kept=not smoke
+                )
+                if results.is_interrupted:
                     break
-        code = failures.worst(codes)
-        if as_json:
-            print_json({"runs": results, "exit_code": int(code)})
-        return code
+        return results.finish()
 
     if not watch:
         return once()
