@@ -1,8 +1,10 @@
-"""JSON as every command prints it."""
+"""The result of a command: one JSON document, or lines of text."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from gdrun.errors import ExitCode
 
 from . import terminal
 
@@ -12,3 +14,12 @@ def print_json(value: Any) -> None:
     from gdrun.rundir.strict_json import dumps
 
     terminal.document(dumps(value, indent=2))
+
+
+def print_result(value: Any, *lines: terminal.Line, as_json: bool) -> int:
+    """Print `value` as JSON, or lines that say the same; return the exit code of a command that is done."""
+    if as_json:
+        print_json(value)
+    else:
+        terminal.data(*lines)
+    return ExitCode.DONE

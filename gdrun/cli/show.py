@@ -25,7 +25,7 @@ from gdrun.text import exact, human_age, plural, safe_text, short
 
 from . import session, terminal
 from .arguments import Json, RunArgument, RunsDir
-from .output import print_json
+from .output import print_json, print_result
 from .sparkline import sparkline
 from .summary import parameters_of
 from .tables import Cell, screen_width, status_cell, table, text_of
@@ -75,18 +75,13 @@ def command(
     elif at is not None:
         rows = _rows_at(loaded, at)
         names = list(dict.fromkeys(name for row in rows for name in row))
-        if as_json:
-            print_json({"rows": rows})
-        else:
-            terminal.data(*table([[exact(row.get(name)) for name in names] for row in rows], names))
+        lines = table([[exact(row.get(name)) for name in names] for row in rows], names)
+        print_result({"rows": rows}, *lines, as_json=as_json)
     elif over is not None:
         statistics = _statistics(loaded, over)
-        if as_json:
-            print_json({"statistics": statistics})
-        else:
-            titles = ["", "rows", *_STATISTICS]
-            lines = [[name, *(exact(of[title]) for title in titles[1:])] for name, of in statistics.items()]
-            terminal.data(*table(lines, titles))
+        titles = ["", "rows", *_STATISTICS]
+        cells = [[name, *(exact(of[title]) for title in titles[1:])] for name, of in statistics.items()]
+        print_result({"statistics": statistics}, *table(cells, titles), as_json=as_json)
     elif files and not as_json:
         # For programs: the tab is no part of a name, so what is in a name is escaped here.
         terminal.document("\n".join(f"{size}\t{safe_text(name)}" for name, size in files_of(loaded)))
@@ -280,10 +275,7 @@ def _show_convergence(run: Run, *, as_json: bool) -> None:
     except GdrunError as error:
         terminal.warn(f"without the curvature: {error.message}")
         report = convergence_report(run)
-    if as_json:
-        print_json({"convergence": report.as_dict()})
-    else:
-        terminal.data(*report.lines())
+    print_result({"convergence": report.as_dict()}, *report.lines(), as_json=as_json)
 
 
 def _trials(run: Run, facts: Facts, width: int) -> list[Line]:
