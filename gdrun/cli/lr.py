@@ -10,7 +10,6 @@ import typer
 
 from gdrun.analysis.learning_rate import RateSearch, find_learning_rate
 from gdrun.errors import ExitCode
-from gdrun.plots import as_text
 from gdrun.plots.figure import Figure, FigureAxis, Mark, ReferenceLine, Region, Series
 from gdrun.text import short
 
@@ -38,9 +37,8 @@ def command(
     if as_json:
         print_json(search.as_dict())
         return ExitCode.DONE
-    width = min(shutil.get_terminal_size((80, 24)).columns, 100)
-    picture = as_text(figure(search), width, 18, colour=terminal.has_colour("stdout"))
-    terminal.data(*terminal.styled(picture), "", *table(_rows(search)), *(f"- {c}" for c in search.prediction.caveats))
+    picture = terminal.picture(figure(search), min(shutil.get_terminal_size().columns, 100), 18)
+    terminal.data(*picture, "", *table(_rows(search)), *(f"- {caveat}" for caveat in search.prediction.caveats))
     return ExitCode.DONE
 
 

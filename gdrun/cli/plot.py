@@ -13,7 +13,7 @@ import typer
 
 from gdrun.errors import ExitCode, ResourceError, RunDirectoryError, UsageError
 from gdrun.extras import install_hint
-from gdrun.plots import animate, as_text, can_show, plot
+from gdrun.plots import animate, plot
 from gdrun.plots.animation import FRAMES_PER_SECOND, SECONDS, Animation
 from gdrun.plots.choose import KINDS, RUN_KINDS, SWEEP_KINDS
 from gdrun.plots.figure import Figure, plain
@@ -142,7 +142,10 @@ def command(
         drawn = animate(loaded, **options, seconds=seconds, fps=fps) if moving else plot(loaded, **options, at=at)
     figure = drawn.frames[-1] if isinstance(drawn, Animation) else drawn
     if not as_json and not moving and (term or (output is None and not has_matplotlib())):
-        terminal.data(*terminal.styled(_text(figure, measure if term else None)))
+        screen = shutil.get_terminal_size((100, 30))
+        fitting = min(screen.columns, MOST_COLUMNS), max(min(screen.lines - 2, 32), 16)
+        width, height = map(int, (measure if term else None) or fitting)
+        terminal.data(*terminal.picture(figure, width, height))
         if not term:
             terminal.message(f"pictures as files need matplotlib: {install_hint('plot')}")
         return ExitCode.DONE
@@ -186,14 +189,6 @@ def _size(text: str | None, *, characters: bool) -> tuple[float, float] | None:
             hint=f"width and height in {what}; each from {low:g} to {high:g}",
         )
     return float(match[1]), float(match[2])
-
-
-def _text(figure: Figure, size: tuple[float, float] | None) -> str:
-    """Return the picture as the terminal can show it."""
-    screen = shutil.get_terminal_size((100, 30))
-    width, height = size or (min(screen.columns, MOST_COLUMNS), max(min(screen.lines - 2, 32), 16))
-    ascii_only = not can_show(getattr(terminal.stream("stdout"), "encoding", None))
-    return as_text(figure, int(width), int(height), terminal.has_colour("stdout"), ascii_only=ascii_only)
 
 
 def _write(drawn: Figure | Animation, runs: list[Run], output: Path | None, size: tuple[float, float] | None) -> Path:

@@ -206,12 +206,10 @@ class SweepEnd(RunEnd):
     def _show_picture(self) -> None:
         """Print the sensitivity picture, where there is an axis of numbers to draw it over."""
         with suppress(ImportError, GdrunError):
-            from gdrun.plots import as_text, can_show, sensitivity_figure
+            from gdrun.plots import sensitivity_figure
 
             width = min(shutil.get_terminal_size().columns, PICTURE_COLUMNS)
-            plain = not can_show(terminal.stream("stderr").encoding)
-            text = as_text(sensitivity_figure(self.run), width, PICTURE_ROWS, terminal.has_colour(), ascii_only=plain)
-            terminal.message(*terminal.styled(text))
+            terminal.message(*terminal.picture(sensitivity_figure(self.run), width, PICTURE_ROWS, "stderr"))
 
 
 def parameters_of(run: Run) -> dict[str, np.ndarray]:
