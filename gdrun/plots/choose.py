@@ -95,23 +95,15 @@ def plot(
     if at is not None and (kind not in KINDS or "at" not in KINDS[kind].options):
         kinds = listed([name for name, picture in KINDS.items() if "at" in picture.options], 9)
         raise UsageError(f"--at chooses the step of a picture that is computed at one: {kinds}", hint="--kind KIND")
-    return _chosen_picture(runs, kind, x, scale, x_scale, columns, title, band, device, plugins).at(at)
+    chosen = _chosen_picture(
+        runs, kind=kind, x=x, scale=scale, x_scale=x_scale, columns=columns, title=title, band=band, device=device,
+        plugins=plugins,
+    )  # fmt: skip
+    return chosen.at(at)
 
 
 def animate(
-    runs: Runs = "latest",
-    *,
-    kind: str | None = None,
-    x: str = "step",
-    scale: Scale | None = None,
-    x_scale: Scale | None = None,
-    columns: Sequence[str] = (),
-    title: str | None = None,
-    band: Band | None = "quartiles",
-    device: str | None = None,
-    plugins: PluginSources = (),
-    seconds: float = SECONDS,
-    fps: float = FRAMES_PER_SECOND,
+    runs: Runs = "latest", *, seconds: float = SECONDS, fps: float = FRAMES_PER_SECOND, **options: Any
 ) -> Animation:
     """Return a picture that moves over the steps of training: more frames where more happens.
 
@@ -119,12 +111,12 @@ def animate(
 
     Args:
         seconds, fps: how long it runs, at so many frames a second.
-        others: as in `plot`.
+        options: as `plot` takes them, but for `at`.
     Raises:
         UsageError: the run recorded no parameters, or the picture has no steps; else as `plot`.
     """
     num_frames = max(min(round(seconds * fps), MOST_FRAMES), 2)
-    chosen = _chosen_picture(runs, kind, x, scale, x_scale, columns, title, band, device, plugins)
+    chosen = _chosen_picture(runs, **options)
     if "at" not in chosen.picture.options:
         return revealed(chosen.at(None), num_frames, seconds)
     from gdrun.analysis.evaluation_point import recorded_steps
@@ -167,15 +159,16 @@ class _ChosenPicture:
 
 def _chosen_picture(
     runs: Runs,
-    kind: str | None,
-    x: str,
-    scale: Scale | None,
-    x_scale: Scale | None,
-    columns: Sequence[str],
-    title: str | None,
-    band: Band | None,
-    device: str | None,
-    plugins: PluginSources,
+    *,
+    kind: str | None = None,
+    x: str = "step",
+    scale: Scale | None = None,
+    x_scale: Scale | None = None,
+    columns: Sequence[str] = (),
+    title: str | None = None,
+    band: Band | None = "quartiles",
+    device: str | None = None,
+    plugins: PluginSources = (),
 ) -> _ChosenPicture:
     if kind is not None and kind not in KINDS:
         raise UsageError(

@@ -194,6 +194,13 @@ class Figure:
         rows = {None if slot < 0 else slot: row for row, slot in enumerate(slots)}
         return rows if len(rows) <= MOST_MARK_ROWS else dict.fromkeys(rows, 0)
 
+    def alike_marks(self) -> dict[tuple[MarkKind, int | None, bool], list[Mark]]:
+        """Return (kind, slot, whether at the picture's edge) -> marks, which look alike: a sweep can have thousands."""
+        alike: dict[tuple[MarkKind, int | None, bool], list[Mark]] = {}
+        for mark in self.marks:
+            alike.setdefault((mark.kind, mark.slot, mark.y is None), []).append(mark)
+        return alike
+
     def __str__(self) -> str:
         return RENDERERS["text"](self)
 

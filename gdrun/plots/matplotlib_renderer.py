@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import ListedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure as Drawing
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -17,9 +17,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from gdrun.text import safe_text
 
 from .downsampling import downsampled, evenly
-from .figure import Figure, FigureAxis, Grid, Mark, Region, Series
+from .figure import Figure, FigureAxis, Grid, Region, Series
 from .palette import LINES, graded
-from .scales import Frame, axis_ticks, colour_limits, minor_log_ticks, number_text, position, spread_out, ticks
+from .scales import Frame, axis_ticks, colour_limits, colour_ticks, minor_log_ticks, number_text, position, spread_out
 
 _TEXT, _QUIET, _GRID, _SHADE, _SHADE_TEXT, _CROSS = "#222222", "#6b6b6b", "#e6e6e6", "#f1e4e0", "#8c3b2e", "#9a9a9a"
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1)))
@@ -141,9 +141,7 @@ class _Canvas:
         classes = np.unique(labels.compressed()).astype(int)
         colours = np.ones((*grid.values.shape, 3))
         for label in classes:
-            tone = LINES[label % len(LINES)].lstrip("#")
-            rgb = np.array([int(tone[start : start + 2], 16) / 255 for start in (0, 2, 4)])
-            colours[np.rint(grid.values) == label] = 1 - 0.22 * (1 - rgb)
+            colours[np.rint(grid.values) == label] = 1 - 0.22 * (1 - np.array(to_rgb(LINES[label % len(LINES)])))
         half_x, half_y = ((axis[-1] - axis[0]) / max(len(axis) - 1, 1) / 2 for axis in (grid.x, grid.y))
         self._image(colours, grid, half_x, half_y, zorder=0.5)
         levels = (classes[:-1] + classes[1:]) / 2
@@ -157,12 +155,10 @@ class _Canvas:
 
     def _colour_bar(self, axis: FigureAxis) -> None:
         """Explain the colours of cells or points."""
-        limits = colour_limits(self.figure)
         scalars = ScalarMappable(Normalize(0, 1), _COLOURS)
         bar = self.drawing.colorbar(scalars, ax=self.axes, fraction=0.04, pad=0.02, aspect=28)
-        shown = ticks(limits, axis.scale, 6) if limits[0] < limits[1] else [(limits[0], number_text(limits[0]))]
-        inside = position(np.array([value for value, _ in shown]), axis.scale, limits)
-        bar.set_ticks(inside.tolist(), labels=[safe_text(text) for _, text in shown])
+        places, texts = colour_ticks(self.figure, axis.scale)
+        bar.set_ticks(places.tolist(), labels=texts)
         bar.ax.minorticks_off()
         bar.outline.set_visible(False)  # type: ignore[operator]
         bar.ax.tick_params(length=2, color=_QUIET, labelcolor=_TEXT, labelsize=8)
@@ -171,13 +167,8 @@ class _Canvas:
     # --- lines and points -----------------------------------------------------------------------------------------
 
     def _regions_and_rules(self) -> None:
-        low, high = self.frame.x_limits
         for region in self.figure.regions:
-            start, stop = (
-                (low if region.start is None else region.start),
-                (high if region.stop is None else region.stop),
-            )
-            self.axes.axvspan(start, stop, color=_SHADE, linewidth=0, zorder=0.5)
+            self.axes.axvspan(*self.frame.ends(region), color=_SHADE, linewidth=0, zorder=0.5)
         style: dict[str, Any] = {"color": _QUIET, "linewidth": 0.9, "linestyle": (0, (4, 2)), "zorder": 1.5}
         for rule in self.figure.rules:
             if rule.x is not None:
@@ -222,12 +213,9 @@ class _Canvas:
         }
 
     def _marks(self) -> None:
-        """Draw all marks, those that look alike at once: a sweep can have thousands."""
+        """Draw all marks, those that look alike at once."""
         rows = self.figure.mark_rows()
-        alike: dict[tuple[Any, ...], list[Mark]] = {}
-        for mark in self.figure.marks:
-            alike.setdefault((mark.kind, mark.slot, mark.y is None), []).append(mark)
-        for (kind, slot, at_edge), marks in alike.items():
+        for (kind, slot, at_edge), marks in self.figure.alike_marks().items():
             colour = self._colour(slot) if slot is not None else "#B03A2E" if kind == "diverged" else _TEXT
             shape = {"color": colour, "linestyle": "none", "zorder": 4, "clip_on": False} | _SHAPES[kind]
             if kind == "end" and slot is not None and not self.figure.graded:
@@ -277,8 +265,7 @@ class _Canvas:
         ]
         for line in self.figure.rules:
             if line.y is not None and line.label:
-                up = float(self.frame.up(line.y))
-                labels.append((min(max(up, 0.0), 1.0) if np.isfinite(up) else 0.0, line.label, _QUIET))
+                labels.append((self.frame.height(line), line.label, _QUIET))
         apart = _ROW / (72 * max(self.height - 1.0, 0.5))
         beside = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center", "fontsize": 8}
         for (_, label, colour), up in zip(labels, spread_out([up for up, *_ in labels], apart), strict=True):
@@ -360,8 +347,11 @@ class _Canvas:
         label = _fitting(region.label, max(self.height - 1.0, 0.5), 8)
         lines = label.replace(" ", "\n", 1)
         below = 14 + 0.032 * 72 * (self.height - 1) * max(len(self.figure.mark_rows()) - 1, 0)
-        start = self.frame.x_limits[0] if region.start is None else region.start
-        place: dict[str, Any] = {"xy": (start, 1), "xycoords": ("data", "axes fraction"), "va": "top"}
+        place: dict[str, Any] = {
+            "xy": (self.frame.ends(region)[0], 1),
+            "xycoords": ("data", "axes fraction"),
+            "va": "top",
+        }
         place |= {"textcoords": "offset points", "color": _SHADE_TEXT, "fontsize": 8}
         if wide > max(map(len, lines.split("\n"))) * 8 * _LETTER + 8:
             self.axes.annotate(lines, xytext=(5, -below), **place)

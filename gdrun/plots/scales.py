@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .figure import Figure, FigureAxis, Region, Scale
+from .figure import Figure, FigureAxis, ReferenceLine, Region, Scale
 
 LOG_DECADES = 2.0
 """Positive values that span more than this are shown on a log axis."""
@@ -136,11 +136,20 @@ class Frame:
         """Return the places of y values, of their shape; nan has none."""
         return position(np.asarray(values, np.float64), self._scales[1], self.y_limits)
 
+    def ends(self, region: Region) -> tuple[float, float]:
+        """Return the x values at both ends of a region."""
+        low, high = self.x_limits
+        return low if region.start is None else region.start, high if region.stop is None else region.stop
+
     def span(self, region: Region) -> tuple[float, float]:
         """Return the places of both ends of a region, cut to the frame."""
-        pairs = zip((region.start, region.stop), self.x_limits, strict=True)
-        low, high = np.clip(self.across([limit if end is None else end for end, limit in pairs]), 0, 1).tolist()
+        low, high = np.clip(self.across(self.ends(region)), 0, 1).tolist()
         return low, high
+
+    def height(self, rule: ReferenceLine) -> float:
+        """Return the place of a horizontal line within the frame."""
+        place = float(self.up(rule.y))
+        return min(max(place, 0.0), 1.0) if math.isfinite(place) else 0.0
 
 
 def colour_limits(figure: Figure) -> tuple[float, float]:
@@ -150,6 +159,13 @@ def colour_limits(figure: Figure) -> tuple[float, float]:
     assert figure.colours is not None
     values = [item.values for item in figure.series if item.values is not None]
     return figure.colours.limits or limits_of(values, figure.colours.scale, margin=0)
+
+
+def colour_ticks(figure: Figure, scale: Scale) -> tuple[np.ndarray, list[str]]:
+    """Return the places, from 0 to 1, and the texts of the ticks of a figure's bar of colours."""
+    limits = colour_limits(figure)
+    marks = ticks(limits, scale, 6) if limits[0] < limits[1] else [(limits[0], number_text(limits[0]))]
+    return position(np.array([value for value, _ in marks]), scale, limits), [text for _, text in marks]
 
 
 def position(values: np.ndarray, scale: Scale, limits: tuple[float, float]) -> np.ndarray:

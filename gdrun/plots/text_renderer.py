@@ -331,8 +331,7 @@ class _Drawing:
             labels.append((min(max(float(good[-1]), 0.0), 1.0), text, slot))
         for rule in self.figure.rules:
             if rule.y is not None and rule.label:
-                up = float(self.frame.up(rule.y))
-                labels.append((min(max(up, 0.0), 1.0) if np.isfinite(up) else 0.0, rule.label, QUIET))
+                labels.append((self.frame.height(rule), rule.label, QUIET))
         places = spread_out([up for up, _, _ in labels], 1.001 / self.rows)
         by_row: dict[int, tuple[str, int]] = {}
         for place, (_, text, owner) in sorted(zip(places, labels, strict=True), key=lambda pair: -pair[0]):
