@@ -11,7 +11,7 @@ from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.seeds import FEWEST_SEEDS, Band, seed_groups
-from gdrun.text import plural, safe_text
+from gdrun.text import plural, plural_count, safe_text
 
 from .columns import GRADIENT_NORMS, PARAMETERS, WEIGHT_NORMS, components, few, metric_names, named_components, steps_of
 from .downsampling import evenly
@@ -214,10 +214,10 @@ def subtitle(run: Run) -> str:
     if run.problem:
         return ""
     record = run.info
-    words = [f"{record.steps:,} {'step' if record.steps == 1 else 'steps'}"] if record.steps is not None else []
+    words = [plural_count(record.steps, "step")] if record.steps is not None else []
     status = str(run.status)
-    if record.diverged and isinstance(record.diverged.get("step"), int):
-        words.append(f"diverged at step {record.diverged['step']:,}")
+    if (step := run.get("diverged_at")) is not None:
+        words.append(f"diverged at step {step:,}")
     elif status != "completed":
         words.append(status)
     loss = record.final.get("loss")
@@ -333,24 +333,18 @@ def _aligned(runs: Sequence[Run], values: Callable[[Run], np.ndarray]) -> tuple[
 
 def _diverged(run: Run, x: str, slot: int | None) -> tuple[Mark, ...]:
     """Return the mark of the step at which a run diverged."""
-    if run.problem or not run.info.diverged:
+    if (step := run.get("diverged_at")) is None:
         return ()
-    step = run.info.diverged.get("step")
-    if not isinstance(step, int) or isinstance(step, bool):
-        return ()
-    per_epoch = run.info.extra.get("steps_per_epoch", 1) if x == "epoch" else 1
-    place = step / per_epoch if isinstance(per_epoch, int) and per_epoch > 0 else step
+    place = step / (run.value("steps_per_epoch") or 1) if x == "epoch" else step
     return (Mark(float(place), None, "diverged", "diverged" if slot is None else "", slot, step),)
 
 
 def _best(run: Run, x: np.ndarray, series: Sequence[Series]) -> tuple[Mark, ...]:
     """Return the mark of the best validation loss, where that chose the parameters."""
-    best = {} if run.problem else run.info.best
+    best = run.value("best") or {}
     step, value = best.get("step"), best.get("value")
-    if best.get("metric") != "validation_loss" or not isinstance(value, int | float) or not isinstance(step, int):
-        return ()
     rows = np.flatnonzero(run.table.steps == step)
-    if not len(rows):
+    if best.get("metric") != "validation_loss" or not isinstance(value, int | float) or not len(rows):
         return ()
     return (Mark(float(x[rows[0]]), float(value), "best", f"best {number_text(value)}", series[-1].slot, step),)
 

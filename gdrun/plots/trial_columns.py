@@ -12,7 +12,7 @@ from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
 from gdrun.rundir.seeds import is_seed
 from gdrun.suggest import did_you_mean
-from gdrun.text import safe_text
+from gdrun.text import plural_count, safe_text
 
 from .figure import Scale, numbers
 from .names import axis_labels, value_text
@@ -156,14 +156,12 @@ def metric_label(trials: TrialColumns) -> str:
 def counts(sweep: Run, trials: TrialColumns) -> str:
     """Return a line about a sweep: how many trials there are, how many diverged and failed."""
     done = len(trials.value) + trials.failed
-    words = [f"{done:,} trial{'' if done == 1 else 's'}"]
+    words = [plural_count(done, "trial")]
     if count := int(trials.diverged.sum()):
         words.append(f"{count:,} diverged")
     if trials.failed:
         words.append(f"{trials.failed:,} failed")
-    planned = {} if sweep.problem else sweep.info.extra.get("trials")
-    total = planned.get("total") if isinstance(planned, dict) else None
-    if isinstance(total, int) and total > done:
+    if (total := sweep.planned_trials or 0) > done:
         words[0] += f" of {total:,}"
     return ", ".join(words)
 

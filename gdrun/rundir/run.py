@@ -292,6 +292,11 @@ class Run:
         header = self._trials_table[0]
         return header[1 : header.index(_STATUS)] if _STATUS in header else []
 
+    @property
+    def planned_trials(self) -> int | None:
+        """The number of all trials of a sweep; None of a run, and where it is not known yet."""
+        return (self.value("trials") or {}).get("total")
+
     @cached_property
     def curves(self) -> dict[str, np.ndarray]:
         """Curves of a sweep: step int64 (R,), trial int64 (T,), each recorded column (T, R); {} while there are none.
