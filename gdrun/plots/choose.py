@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdrun.config.plugins import PluginSources
 from gdrun.errors import UsageError
-from gdrun.rundir.run import Run, load_run
+from gdrun.rundir.run import Run, Runs, load_runs
 from gdrun.rundir.seeds import Band
 from gdrun.suggest import did_you_mean, listed
 from gdrun.text import plural, safe_text
@@ -51,9 +50,6 @@ SWEEP_KINDS = [picture.kind for picture in PICTURES if picture.of in ("sweep", "
 RUN_KINDS = [picture.kind for picture in PICTURES if picture.of != "sweep"]
 
 AXES = ("step", "epoch")
-
-
-Runs = Run | str | Path | Sequence[Run | str | Path]
 
 
 def plot(
@@ -177,10 +173,7 @@ def _chosen_picture(
         )
     if x not in AXES:
         raise UsageError(f"x can be step or epoch, not '{safe_text(x, limit=60)}'")
-    references = [runs] if not isinstance(runs, Sequence) or isinstance(runs, str) else list(runs)
-    loaded = [run if isinstance(run, Run) else load_run(run) for run in references]
-    if not loaded:
-        raise UsageError("no run is named")
+    loaded = load_runs(runs)
 
     @cache
     def load() -> Prepared:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir.files import write_whole
-
-if TYPE_CHECKING:
-    from gdrun.rundir.run import Run
+from gdrun.rundir.run import Runs, load_runs
 
 REPORT, COMPARISON = "report.html", "comparison.html"
 
 
 def report(
-    runs: Run | str | Path | Sequence[Run | str | Path] = "latest",
+    runs: Runs = "latest",
     output: str | Path | None = None,
     *,
     runs_dir: str | Path | None = None,
@@ -37,12 +33,9 @@ def report(
         ResourceError: plotly is not installed.
         RunDirectoryError: the disk refuses. (A broken run gets a page that says what is wrong with it.)
     """
-    from gdrun.rundir.run import Run, load_run
-
     from .page import comparison_html, report_html
 
-    references = [runs] if not isinstance(runs, Sequence) or isinstance(runs, str) else list(runs)
-    loaded = [run if isinstance(run, Run) else load_run(run, runs_dir) for run in references]
+    loaded = load_runs(runs, runs_dir)
     several = len(loaded) > 1
     text = comparison_html(loaded, refresh=refresh) if several else report_html(loaded[0], refresh=refresh)
     if output is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -457,3 +457,20 @@ def load_run(reference: Path | str, runs_root: Path | str | None = None) -> Run:
     if isinstance(reference, Path) and "/" not in str(reference):
         reference = f"./{reference}"
     return Run(layout.find_run(readable_root(runs_root), str(reference)))
+
+
+Runs = Run | str | Path | Sequence[Run | str | Path]
+"""One or several: `Run`s, paths, ids, the beginnings of ids, "latest"."""
+
+
+def load_runs(runs: Runs, runs_root: Path | str | None = None) -> list[Run]:
+    """Return the runs that are named. Raises: as `load_run`; UsageError where none is named."""
+    references = [runs] if isinstance(runs, Run | str | Path) else runs
+    if not references:
+        raise UsageError("no run is named")
+    return [run if isinstance(run, Run) else load_run(run, runs_root) for run in references]
+
+
+def opened(run: Run | Path | str) -> Run:
+    """Return a run that is given as such or by its directory."""
+    return run if isinstance(run, Run) else Run(run)

@@ -22,7 +22,7 @@ from . import layout
 from .claim import LatestPointer
 from .files import disk_errors, flush_folder
 from .lock import WriterLock, busy, is_locked
-from .run import Run
+from .run import Run, opened
 
 TRASH = ".trash"
 
@@ -38,7 +38,7 @@ def remove(runs: Sequence[Run | str | Path], runs_root: Path | str | None = None
         RunDirectoryError: one is being written, or the disk refuses. Those before it have been moved.
     """
     root = layout.root_of(runs_root)
-    names = [name_below(root, run.directory if isinstance(run, Run) else Path(run)) for run in runs]
+    names = [name_below(root, opened(run).directory) for run in runs]
     for name in names:
         if is_locked(root / name):
             raise busy(root / name, hint="stop it first (Ctrl-C where it runs)")

@@ -23,7 +23,7 @@ from . import layout, strict_json
 from .checkpoint import Checkpoints
 from .files import TEMPORARY, names_in, read_file, walk
 from .lock import is_locked
-from .run import Run
+from .run import Run, opened
 from .run_info import RunInfo, Status
 
 _CONFIG_LIMIT = 64 << 20
@@ -81,7 +81,7 @@ def verify(run: Run | str | Path) -> Verdict:
     A run that is being written can be verified; what is only known at its end is left out then.
     """
     # A new Run: the one that was given may have been read a while ago.
-    run = Run(run.directory if isinstance(run, Run) else run)
+    run = Run(opened(run).directory)
     verdict = Verdict(run.directory, run.status.value)
     try:
         if not layout.is_run_directory(run.directory):
