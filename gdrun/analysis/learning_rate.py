@@ -83,7 +83,7 @@ class RateSearch:
             "observed_edge": None if self.observed is None else self.observed.as_dict(),
             "blew_up_at": self.blew_up_at,
             "prediction": self.prediction.as_dict(),
-            "suggestion": {"rate": self.suggestion.rate, "reason": self.suggestion.reason},
+            "suggestion": vars(self.suggestion),
         }
 
 

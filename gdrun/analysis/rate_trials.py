@@ -17,7 +17,7 @@ from gdrun.engine.lanes import Lanes, in_lanes
 from gdrun.engine.loop import Program
 from gdrun.engine.state import Reason, Setting, TrainState
 from gdrun.engine.step import Recorded, Rules, Step
-from gdrun.errors import GdrunError, UsageError
+from gdrun.errors import GdrunError
 from gdrun.formula.nodes import LoopDefinition
 
 from .stability import configured_rate
@@ -59,13 +59,9 @@ class RateRunner:
     Args:
         built: the experiment. steps: updates of each trial. count: lanes of a program, fixed.
         start: where to begin; None: where the experiment does.
-    Raises:
-        UsageError: the data is not in memory.
     """
 
     def __init__(self, built: Built, *, steps: int, count: int, start: TrainState | None = None) -> None:
-        if built.windows.stream is not None:
-            raise UsageError("trials over learning rates need the training data in memory", hint="memory: all")
         self.built, self.steps, self.count = built, steps, count
         self._step, self._start = _without_stop_rules(built, start)
         self._windows = Windows(built.program.feed, _held(built), steps)
@@ -200,8 +196,6 @@ def ramp_losses(built: Built, rates: np.ndarray) -> np.ndarray:
 
     The schedule's own factor is left out. From where the run diverges on, it is nan.
     """
-    if built.windows.stream is not None:
-        raise UsageError("a ramp of learning rates needs the training data in memory", hint="memory: all")
     feed = replace(built.program.feed, has_factor=True)
     base = configured_rate(built)
     factors = lambda steps: rates[np.minimum(steps, len(rates) - 1)] / base  # noqa: E731
