@@ -222,8 +222,5 @@ def _write_end(
 
 
 def _write_curve(file: EventFile, curve: RecordedCurve) -> None:
-    """Write a value where a row has one; a column that has values in some rows only is nan in the others."""
-    columns = {name: values.tolist() for name, values in curve.numeric().items()}
-    for index, (step, time_) in enumerate(zip(curve.steps.tolist(), curve.times.tolist(), strict=True)):
-        row = {name: values[index] for name, values in columns.items() if values[index] == values[index]}
+    for step, time_, row in curve.rows():
         file.scalars(row, step=step, at=time_)
