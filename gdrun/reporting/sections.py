@@ -122,14 +122,14 @@ def metrics(run: Run, names: Sequence[str], most: int) -> PageTable:
     columns = run.metrics
     picked = round_steps(columns["step"], most)
     names = ["step", *(name for name in names if name != "step")]
-    rows = [[_cell(columns[name][index].item()) for name in names] for index in picked]
+    cells = [[columns[name][index].item() for name in names] for index in picked]
+    rows = [["" if value != value else brief(value, 7) for value in row] for row in cells]
     return PageTable(names, rows, range(len(names)))
 
 
-def _cell(value: Any) -> str:
-    if value != value:
-        return ""
-    return f"{value:,}" if type(value) is int else short(value, 7)
+def brief(value: Any, digits: int = 5) -> str:
+    """Return any value in few characters: whole numbers with commas, others as `short` has them."""
+    return f"{value:,}" if type(value) is int else short(value, digits)
 
 
 def round_steps(steps: np.ndarray, most: int) -> list[int]:
@@ -284,7 +284,7 @@ def trials(sweep: Run, facts: Facts) -> Trials:
 
 def trial_cell(name: str, value: Any) -> str:
     """Return a cell of the table of trials."""
-    return f"{value:,}" if type(value) is int and name != "trial" else short(value)
+    return str(value) if name == "trial" else brief(value, 6)
 
 
 def is_finite(value: Any) -> bool:
