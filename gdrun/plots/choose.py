@@ -88,14 +88,14 @@ def plot(
         ConfigError: what is to be computed cannot be built any more.
         RunDirectoryError: a directory is damaged.
     """
-    if at is not None and (kind not in KINDS or "at" not in KINDS[kind].options):
-        kinds = listed([name for name, picture in KINDS.items() if "at" in picture.options], 9)
+    if at is not None and (kind not in KINDS or "step" not in KINDS[kind].options):
+        kinds = listed([name for name, picture in KINDS.items() if "step" in picture.options], 9)
         raise UsageError(f"--at chooses the step of a picture that is computed at one: {kinds}", hint="--kind KIND")
     chosen = _chosen_picture(
         runs, kind=kind, x=x, scale=scale, x_scale=x_scale, columns=columns, title=title, band=band, device=device,
         plugins=plugins,
     )  # fmt: skip
-    return chosen.at(at)
+    return chosen.at(_step(at))
 
 
 def animate(
@@ -113,7 +113,7 @@ def animate(
     """
     num_frames = max(min(round(seconds * fps), MOST_FRAMES), 2)
     chosen = _chosen_picture(runs, **options)
-    if "at" not in chosen.picture.options:
+    if "step" not in chosen.picture.options:
         return revealed(chosen.at(None), num_frames, seconds)
     from gdrun.analysis.evaluation_point import recorded_steps
 
@@ -125,9 +125,18 @@ def animate(
             f"{safe_text(run.id)} recorded no parameters, so there is nothing to compute between its start and its end",
             hint="train it again with `record: {parameters: true}` in the config",
         )
-    return computed(
-        lambda step: chosen.at(str(step)), spaced(run_pictures.loss_figure(run), num_frames, known), seconds
-    )
+    return computed(chosen.at, spaced(run_pictures.loss_figure(run), num_frames, known), seconds)
+
+
+def _step(at: str | None) -> int | None:
+    """Return the step that "start", "end" or a number mean, None for the end."""
+    if at is None or at == "end":
+        return None
+    if at == "start":
+        return 0
+    if at.isascii() and at.isdigit() and len(at) < 19:
+        return int(at)
+    raise UsageError(f"there is no place '{safe_text(at, limit=40)}'", hint="--at start, end or a step")
 
 
 @dataclass(frozen=True)
@@ -142,9 +151,9 @@ class _ChosenPicture:
     x_scale: Scale | None
     title: str | None
 
-    def at(self, step: str | None) -> Figure:
-        """Return the figure; `step` is for those that are computed at one."""
-        options = self.options | {"at": step, "load": self.load}
+    def at(self, step: int | None) -> Figure:
+        """Return the figure; `step` is for those that are computed at one, None is the end."""
+        options = self.options | {"step": step, "load": self.load}
         figure = self.picture(
             self.subject, **{name: option for name, option in options.items() if name in self.picture.options}
         )
