@@ -20,6 +20,7 @@ from .picture import picture
 from .run_pictures import FEW_POINTS, subtitle
 from .scales import natural_scale, number_text
 from .trajectory import Load
+from .trial_columns import ticks_of
 
 if TYPE_CHECKING:
     from gdrun.training.prepare import Prepared
@@ -88,17 +89,14 @@ def run_confusion(run: Run, *, load: Load, step: int | None = None) -> Figure:
     confusion = confusion_of(_finished(run, load), run, step)
     counts, total = confusion.counts, int(confusion.counts.sum())
     places = np.arange(len(counts))
-    ticks = tuple((float(place), name) for place, name in zip(places, confusion.names, strict=True))
     # The first class stands at the top, as in a table.
     grid = Grid(places, places, counts[::-1], "cells", "count")
     examples = plural_count(total, f"{'validation' if confusion.validation else 'training'} example")
     when = "" if step is None else f", {_subtitle(run, step)}"
     return Figure(
         title_of(run, "confusion"),
-        FigureAxis("decided", ticks=ticks),
-        FigureAxis(
-            "true", ticks=tuple((float(place), name) for place, name in zip(places[::-1], confusion.names, strict=True))
-        ),
+        FigureAxis("decided", ticks=ticks_of(confusion.names)),
+        FigureAxis("true", ticks=ticks_of(reversed(confusion.names))),
         f"{100 * np.trace(counts) / total:.3g} % of {examples} are decided right{when}",
         grid=grid,
         name="confusion",
