@@ -145,7 +145,6 @@ def _show(checked: Checked, config: str, seconds: float, *, verbose: bool, kept:
 
 def _describe(checked: Checked, config: str, seconds: float, *, kept: bool) -> dict[str, Any]:
     """Return what `--json` says of one config."""
-    names = ("what", "expected", "bound", "got", "ok", "note")
     return {
         "config": config,
         "ok": checked.ok,
@@ -153,5 +152,5 @@ def _describe(checked: Checked, config: str, seconds: float, *, kept: bool) -> d
         "status": str(checked.run.status),
         "seconds": seconds,
         "directory": str(checked.run.directory.absolute()) if kept else None,
-        "rows": [{name: getattr(row, name) for name in names} for row in checked.rows],
+        "rows": [vars(row) for row in checked.rows],
     }

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,7 +25,6 @@ from . import session, terminal
 from .arguments import Json, RunArgument, RunsDir
 from .output import print_json, print_result
 from .sparkline import sparkline
-from .summary import parameters_of
 from .tables import Cell, screen_width, status_cell, table, text_of
 from .terminal import Line
 
@@ -166,12 +163,8 @@ def _page(run: Run, facts: Facts, width: int) -> list[Line]:
 
 def _overview(run: Run, facts: Facts, width: int) -> list[Line]:
     rows = sections.overview(facts)
-    with suppress(ValueError, TypeError):
-        age = datetime.now(UTC) - datetime.fromisoformat(facts["started"])
-        rows = [
-            (name, f"{text}, {human_age(age.total_seconds())} ago" if name == "started" else text)
-            for name, text in rows
-        ]
+    if (age := run.get("age")) is not None:
+        rows = [(name, f"{text}, {human_age(age)} ago" if name == "started" else text) for name, text in rows]
     return [*table(rows, indent=2), *(f"  warning: {text}" for text in sections.warnings(facts))]
 
 
@@ -207,7 +200,7 @@ def _values(run: Run, facts: Facts, width: int) -> list[Line]:
 
 
 def _parameters(run: Run) -> list[Line]:
-    arrays = parameters_of(run)
+    arrays = run.known_parameters
     titles, rows, _ = sections.parameters(dict(list(arrays.items())[:_MOST_PARAMETERS]))
     lines = table(rows, ["parameter", *titles[1:]], indent=2) if rows else []
     if len(arrays) > _MOST_PARAMETERS:
@@ -289,11 +282,11 @@ def _trials(run: Run, facts: Facts, width: int) -> list[Line]:
     titles, rows, _ = sections.seed_medians(summary)
     if rows:
         lines += ["", *table(rows[:_MOST_PARAMETERS], titles, indent=2)]
-    names, titles, trials = sections.trials(run, facts)
+    names, titles, trials = sections.trials(run, summary)
     if trials:
         kept = [index for index, name in enumerate(names) if name != "best_step"]
         names, titles = [names[index] for index in kept], [titles[index] for index in kept]
-        lines += ["", f"  the best of {len(trials):,} by {facts.get('metric') or 'loss'}"]
+        lines += ["", f"  the best of {len(trials):,} by {summary.metric}"]
         cells = [[_trial_cell(name, row.get(name)) for name in names] for row in trials[:_BEST_TRIALS]]
         lines += _fitting(titles, cells, width, least=names.index("status"))
     return lines

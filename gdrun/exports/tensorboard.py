@@ -195,12 +195,8 @@ def _write_sweep(run: Run, target: Path) -> None:
 def finish(file: EventFile, run: Run) -> None:
     """Write the end of a run: final values, the distribution of each parameter, its status."""
     end = seconds_of(run.info.finished) or seconds_of(run.info.started) or 0.0
-    try:
-        parameters = run.parameters
-    except RunDirectoryError:
-        parameters = {}
     results = finite_numbers(run.info.final)
-    _write_end(file, results, parameters, str(run.status), step=run.info.steps or 0, at=end)
+    _write_end(file, results, run.known_parameters, str(run.status), step=run.info.steps or 0, at=end)
 
 
 def _write_end(

@@ -39,8 +39,6 @@ _LEGEND_HEIGHT = 0.25
 """Share of the height that a legend may take."""
 _ROW = 11.5
 """Points."""
-_ENDS_BEFORE = 0.8
-"""A line that ends further left than this cannot be labelled at the right edge."""
 
 
 def render(figure: Figure, size: tuple[float, float]) -> Any:
@@ -278,14 +276,7 @@ class _Canvas:
         longest = max(len(item.label) for item, _ in named)
         if longest * 8 * _LETTER / 72 > 0.3 * self.width or len(named) * 0.15 > self.height - 1.2:
             return []
-        ends: list[float] = []
-        for item, _ in named:
-            x, y = self.frame.across(item.x), self.frame.up(item.y)
-            good = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & (y <= 1.001) & (y >= -0.001))
-            if not len(good) or item.style == "points" or x[good].max() < _ENDS_BEFORE:
-                return []
-            ends.append(float(y[good[np.argmax(x[good])]]))
-        return ends
+        return self.frame.line_ends(item for item, _ in named)
 
     def _legend(self, named: list[tuple[Series, int]]) -> float:
         """Write a legend in rows above the axes; return its height in points."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .figure import Figure, FigureAxis, ReferenceLine, Region, Scale
+from .figure import Figure, FigureAxis, ReferenceLine, Region, Scale, Series
 
 LOG_DECADES = 2.0
 """Positive values that span more than this are shown on a log axis."""
@@ -17,6 +17,8 @@ LOG_DECADES = 2.0
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _MARGIN = 0.04
+_ENDS_BEFORE = 0.8
+"""A line that ends further left than this cannot be labelled at the right edge."""
 _LEAST_ROOM = 1e-300
 """Among denormal numbers there are too few to divide an axis by."""
 _BY_FACTORS = 15.0
@@ -145,6 +147,17 @@ class Frame:
         """Return the places of both ends of a region, cut to the frame."""
         low, high = np.clip(self.across(self.ends(region)), 0, 1).tolist()
         return low, high
+
+    def line_ends(self, lines: Iterable[Series]) -> list[float]:
+        """Return the place at which each line ends; [] where one ends too far left to have its label at the right."""
+        ends: list[float] = []
+        for line in lines:
+            x, y = self.across(line.x), self.up(line.y)
+            good = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & (y <= 1.001) & (y >= -0.001))
+            if not len(good) or line.style == "points" or x[good].max() < _ENDS_BEFORE:
+                return []
+            ends.append(float(y[good[np.argmax(x[good])]]))
+        return ends
 
     def height(self, rule: ReferenceLine) -> float:
         """Return the place of a horizontal line within the frame."""

@@ -33,8 +33,6 @@ _NUMBER = 7
 """Columns that a number takes in a cell, with the gap."""
 _SIDE = 0.35
 """Share of the width that labels at the right may take."""
-_ENDS_BEFORE = 0.8
-"""A line that ends further left than this cannot be labelled at the right."""
 _MOST_AT_ENDS, _MOST_IN_LEGEND = 7, 12
 _CONTOURS = 8
 """Fewer than in a picture of matplotlib's: dots are coarse."""
@@ -78,7 +76,7 @@ class _Drawing:
         self.cells = figure.grid if figure.grid is not None and figure.grid.kind == "cells" else None
         self.named = [(item, slot) for item, slot in figure.slotted() if item.label]
         self.several = len(figure.series) > 1
-        self.at_ends = self._ends_have_room()
+        self.ends = self._ends()
         self.right = self._width_at_the_right()
         self.head = [self._styled(self._cut(figure.title), _BOLD)] if figure.title else []
         if figure.subtitle:
@@ -298,23 +296,18 @@ class _Drawing:
 
     # --- labels ---------------------------------------------------------------------------------------------------
 
-    def _ends_have_room(self) -> bool:
-        """Return whether the names of all series fit right of their ends."""
+    def _ends(self) -> list[float]:
+        """Return the height at which each named line ends; [] where the names do not fit there."""
         longest = max((cell_len(item.label) for item, _ in self.named), default=0) + 3
         if not 0 < len(self.named) <= _MOST_AT_ENDS or longest > _SIDE * self.width:
-            return False
+            return []
         if self.figure.grid is not None or self.figure.colours is not None:
-            return False
-        for item, _ in self.named:
-            x = self.frame.across(item.x)
-            good = np.isfinite(x) & np.isfinite(self.frame.up(item.y))
-            if item.style == "points" or not good.any() or x[good].max() < _ENDS_BEFORE:
-                return False
-        return True
+            return []
+        return self.frame.line_ends(item for item, _ in self.named)
 
     def _width_at_the_right(self) -> int:
         """Return the number of columns that labels right of the canvas take."""
-        sizes = [cell_len(item.label) + (3 if self.several else 1) for item, _ in self.named if self.at_ends]
+        sizes = [cell_len(item.label) + (3 if self.several else 1) for item, _ in self.named if self.ends]
         sizes += [cell_len(rule.label) + 1 for rule in self.figure.rules if rule.y is not None and rule.label]
         return min(max(sizes, default=0), int(_SIDE * self.width))
 
@@ -323,12 +316,10 @@ class _Drawing:
         if not self.right:
             return {}
         labels: list[tuple[float, str, int]] = []
-        for item, slot in self.named if self.at_ends else []:
-            y = self.frame.up(item.y)
-            good = y[np.isfinite(y) & np.isfinite(self.frame.across(item.x))]
+        for (item, slot), end in zip(self.named, self.ends, strict=False):
             sign = "·" if item.weight == "faint" else _marker(slot)
             text = f"{sign} {item.label}" if self.several and not self.figure.graded else item.label
-            labels.append((min(max(float(good[-1]), 0.0), 1.0), text, slot))
+            labels.append((end, text, slot))
         for rule in self.figure.rules:
             if rule.y is not None and rule.label:
                 labels.append((self.frame.height(rule), rule.label, QUIET))
@@ -349,7 +340,7 @@ class _Drawing:
         figure = self.figure
         parts = [(f"░ {region.label}", QUIET) for region in figure.regions if region.label]
         parts += [(f"┊ {rule.label}", QUIET) for rule in figure.rules if rule.x is not None and rule.label]
-        named = [] if self.at_ends else self.named
+        named = [] if self.ends else self.named
         if figure.graded and len(named) > 2:
             (first, start), (last, stop) = named[0], named[-1]
             parts += [(f"{len(named)} lines: {first.label}", start), (f"to {last.label}", stop)]

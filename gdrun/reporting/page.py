@@ -283,7 +283,7 @@ def best_settings(run: Run, facts: Facts) -> Html:
 
 def trials(run: Run, facts: Facts) -> Html:
     """Return the table of trials, the best first; the script sorts it by any column."""
-    names, titles, rows = sections.trials(run, facts)
+    names, titles, rows = sections.trials(run, summarize(run))
     if not rows:
         return tag("p", "No trial is done yet.", class_="quiet")
     shown = rows[:MOST_TRIALS]

@@ -262,10 +262,9 @@ class Trials(NamedTuple):
     rows: list[dict[str, Any]]
 
 
-def trials(sweep: Run, facts: Facts) -> Trials:
+def trials(sweep: Run, summary: SweepSummary) -> Trials:
     """Return the trials of a sweep by the metric, diverged ones and those without a finite result last."""
-    metric = str(facts.get("metric") or "loss")
-    sign = -1 if facts.get("direction") == "maximize" else 1
+    metric, sign = summary.metric, -1 if summary.maximize else 1
 
     def rank(row: dict[str, Any]) -> tuple[bool, bool, float]:
         value: Any = row.get(metric)

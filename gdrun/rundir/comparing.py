@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.errors import UsageError
 from gdrun.metric_names import higher_is_better
 from gdrun.text import safe_text
 
@@ -69,10 +69,7 @@ def _parameters(run: Run) -> dict[str, Any]:
     from .column_parts import parameter_parts
 
     source = run.best_run if run.is_sweep else run
-    try:
-        arrays = {} if source is None else source.parameters
-    except RunDirectoryError:
-        return {}
+    arrays = {} if source is None else source.known_parameters
     return {name: column[0] for name, column in parameter_parts({name: a[None] for name, a in arrays.items()})}
 
 

@@ -240,6 +240,14 @@ class Run:
         """Name -> array of the final parameters. Raises RunDirectoryError where there are none (yet)."""
         return self.arrays(layout.PARAMETERS)
 
+    @property
+    def known_parameters(self) -> dict[str, np.ndarray]:
+        """The final parameters; {} where there are none, or they cannot be read."""
+        try:
+            return self.parameters
+        except RunDirectoryError:
+            return {}
+
     @cached_property
     def best(self) -> dict[str, np.ndarray] | None:
         """Name -> array of the best parameters, None unless a metric chose some."""
