@@ -130,7 +130,7 @@ def _trials(source: str, built: Built) -> RateSearch:
     prediction = predicted_limit(built)
     rates = candidate_rates(configured_rate(built), prediction)
     looks = np.unique(np.geomspace(1, built.total_steps, 24).astype(np.int64))
-    trials = RateRunner(built, steps=built.total_steps, count=NUM_RATES).run(rates, looks.tolist())
+    trials = RateRunner(built, steps=built.total_steps).run(rates, looks.tolist())
     first = float(built.objective.at(built.state.parameters, built.setting, built.data, built.state.model_state))
     losses = np.where(trials.diverged, np.nan, trials.final)
     observed = observed_between(rates, losses, first, steps=built.total_steps, slack=rounding_slack(built))
