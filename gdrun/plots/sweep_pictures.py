@@ -205,7 +205,7 @@ def _choices(sweep: Run, trials: TrialColumns, key: str | None, scale: Scale | N
         levels, label = Levels([safe_text(sweep.id)], np.zeros(len(trials.value), int)), ""
     else:
         levels, label = levels_of(trials, key), trials.labels[key]
-    results = np.where(trials.diverged, np.nan, trials.value)
+    results = trials.results
     top = len(levels.texts) - 1
     points = Series(results, (top - levels.index).astype(float), style="points", slot=0)
     ticks = tuple((float(top - index), text) for index, text in enumerate(levels.texts))
@@ -253,7 +253,7 @@ def heatmap_figure(
             f"a heat map takes two axes; {safe_text(sweep.id)} varies {safe_text(', '.join(trials.axes) or 'nothing')}",
             hint="--kind sensitivity" if trials.axes else None,
         )
-    results = np.where(trials.diverged, np.nan, trials.value)
+    results = trials.results
     start = start_of(sweep, trials)
     within = results if start is None else results[~(results > start * BEYOND_START)]
     chosen = scale or natural_scale([within])
@@ -335,7 +335,7 @@ def history_figure(sweep: Run, *, metric: str | None = None, scale: Scale | None
     """
     trials = read_trials(sweep, metric)
     order = np.argsort(trials.numbers)
-    x, results = numbers(trials.numbers)[order], np.where(trials.diverged, np.nan, trials.value)[order]
+    x, results = numbers(trials.numbers)[order], trials.results[order]
     best = (np.fmax if trials.maximize else np.fmin).accumulate(results)
     points, line = Series(x, results, "trials", "points", slot=0), Series(x, best, "best so far", slot=1)
     diverged = x[trials.diverged[order]]
@@ -360,8 +360,7 @@ def parallel_figure(sweep: Run, *, metric: str | None = None, most: int = 200) -
     trials = read_trials(sweep, metric)
     if not trials.axes:
         raise UsageError(f"{safe_text(sweep.id)} varies nothing, so there are no coordinates")
-    ranks = _ranks(trials)
-    results = np.where(trials.diverged, np.nan, trials.value)
+    ranks, results = _ranks(trials), trials.results
     columns = [*(_coordinate(trials, key) for key in trials.axes)]
     columns.append(_numeric_coordinate(results, loss_scale(trials.metric, [results]), metric_label(trials)))
     places = np.stack([place for *_, place in columns], axis=1)

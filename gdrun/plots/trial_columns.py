@@ -41,6 +41,11 @@ class TrialColumns:
     failed: int
     labels: dict[str, str]
 
+    @property
+    def results(self) -> np.ndarray:
+        """The values of the trials that did not diverge, nan for the others."""
+        return np.where(self.diverged, np.nan, self.value)
+
     def is_numeric(self, key: str) -> bool:
         """Return whether all values of an axis are numbers."""
         return all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.axes[key])
@@ -53,6 +58,10 @@ class TrialColumns:
         """Return the scale on which a numeric axis's values were listed, or drawn where nearly all are different."""
         values = self.column(key)
         return sampling_scale(values) if len(np.unique(values)) > len(values) / 2 else spacing_scale(values)
+
+    def setting(self, row: int, keys: Iterable[str]) -> str:
+        """Return a trial's values of some axes: "lr 0.1, momentum 0.9"."""
+        return ", ".join(f"{self.labels[key]} {value_text(self.axes[key][row])}" for key in keys)
 
     def axis_label(self, key: str) -> str:
         """Return the label of an axis: in full where a legend says lr."""
@@ -123,20 +132,13 @@ def groups(trials: TrialColumns, keys: Sequence[str]) -> list[tuple[str, np.ndar
         return [(0, float(trials.axes[key][first])) if trials.is_numeric(key) else (1, first) for key in keys]
 
     return [
-        (
-            ", ".join(f"{trials.labels[key]} {value_text(trials.axes[key][members[0]])}" for key in keys),
-            np.array(members),
-        )
-        for members in sorted(combinations.values(), key=rank)
+        (trials.setting(members[0], keys), np.array(members)) for members in sorted(combinations.values(), key=rank)
     ]
 
 
 def trial_labels(trials: TrialColumns) -> dict[Any, str]:
     """Return trial -> its settings: "lr 0.1, momentum 0.9"."""
-    return {
-        number: ", ".join(f"{trials.labels[key]} {value_text(values[row])}" for key, values in trials.axes.items())
-        for row, number in enumerate(trials.numbers)
-    }
+    return {number: trials.setting(row, trials.axes) for row, number in enumerate(trials.numbers)}
 
 
 def named_axis(sweep: Run, trials: TrialColumns, name: str) -> str:
