@@ -16,7 +16,7 @@ from gdrun.text import plural, plural_count, safe_text
 from .columns import GRADIENT_NORMS, PARAMETERS, WEIGHT_NORMS, components, few, metric_names, named_components, steps_of
 from .downsampling import evenly
 from .figure import Figure, FigureAxis, Mark, Scale, Series, SeriesStyle, numbers
-from .names import run_labels, title_of
+from .names import heading_of, run_labels, title_of
 from .palette import LINES
 from .picture import always, only_column, picture
 from .scales import natural_scale, number_text
@@ -307,9 +307,8 @@ def _several(
     figure = _finished(runs[0], label, label, unit, series, scale, marks, name=name, notes=notes)
     if len(runs) == 1:
         return figure
-    alike = len({"" if run.problem else run.info.name for run in runs}) == 1
-    title = figure.title if alike else f"{label} of {plural(len(runs), 'run')}"
-    return replace(figure, title=title, subtitle=f"{len(runs)} runs" if alike else "", graded=len(runs) > len(LINES))
+    title, below = heading_of(runs, label)
+    return replace(figure, title=title, subtitle=below, graded=len(runs) > len(LINES))
 
 
 def _over_seeds(runs: Sequence[Run]) -> list[list[Run]]:

@@ -34,7 +34,7 @@ from .loss_surface import (
     share_text,
     slice_grid,
 )
-from .names import run_labels, title_of
+from .names import heading_of, run_labels, title_of
 from .palette import LINES
 from .picture import picture
 from .run_pictures import FEW_POINTS, subtitle, with_rows
@@ -359,10 +359,7 @@ def _heading(subject: Run | Sequence[Run], tracks: Sequence[Track]) -> tuple[str
     runs = [subject] if isinstance(subject, Run) else subject
     if len(tracks) == 1:
         return title_of(with_rows(runs)[0], "trajectory"), subtitle(with_rows(runs)[0])
-    alike = len({"" if run.problem else run.info.name for run in runs}) == 1
-    return (title_of(runs[0], "trajectories"), plural(len(tracks), "run")) if alike else (
-        f"trajectories of {plural(len(tracks), 'run')}", ""
-    )  # fmt: skip
+    return heading_of(with_rows(runs), "trajectories")
 
 
 def _until_it_leaves(
