@@ -13,7 +13,7 @@ from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.rundir.comparing import compare
 from gdrun.rundir.layout import run_names
 from gdrun.rundir.listing import check_names, select
-from gdrun.rundir.roots import readable_root
+from gdrun.rundir.packing import readable_root
 from gdrun.rundir.run import Run
 from gdrun.rundir.seeds import SAID, SEED, Band, checked_band, is_seed
 from gdrun.rundir.settings import differing, labels

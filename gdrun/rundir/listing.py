@@ -13,7 +13,7 @@ from gdrun.suggest import did_you_mean
 
 from . import layout
 from .filter import Filter
-from .roots import readable_root
+from .packing import readable_root
 from .run import ALWAYS_KNOWN, Run, opened
 from .settings import differing
 from .tables import RowTable

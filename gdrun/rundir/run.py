@@ -22,7 +22,7 @@ from gdrun.text import human_number, human_seconds, plural, safe_text
 from . import layout
 from .files import read_file, reading
 from .lock import is_locked
-from .roots import readable_root
+from .packing import readable_root
 from .run_info import RunInfo, Status, read_run_info
 from .settings import ending_in, settings_of
 from .strict_json import not_finite
