@@ -19,8 +19,7 @@ from gdrun.formula.unconnected import NO_WAY
 from gdrun.text import safe_text, split_points
 
 from .evaluation_point import config_or_run, point_of
-from .grad_arguments import assignments, is_source
-from .grad_formulas import GradFormulas, placed, read_targets
+from .grad_arguments import GradFormulas, assignments, is_source, placed, read_targets
 
 if TYPE_CHECKING:
     from .differentiable_points import DifferentiablePoint
