@@ -62,7 +62,6 @@ class Classes:
     y: np.ndarray
     labels: np.ndarray
     train: Examples
-    validation: Examples | None
     """Targets are class numbers, int (N,)."""
     axes: tuple[str, str]
     names: tuple[str, ...]
@@ -129,7 +128,6 @@ def classes_of(prepared: Prepared, run: Run, step: int | None = None) -> Classes
     return Classes(
         x, y, labels.reshape(SIDE, SIDE),
         Examples(train.inputs, _class_numbers(train.target, num_classes)),
-        None if validation is None else Examples(validation.inputs, _class_numbers(validation.target, num_classes)),
         (names[0], names[1]),
         _class_names(prepared, train.target),
     )  # fmt: skip

@@ -6,7 +6,7 @@ Values that are not finite are gaps. Texts may come from anywhere: renderers esc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -215,14 +215,15 @@ class Figure:
         return {mime: content for mime, content in drawn.items() if content is not None}
 
 
-def plain(value: Any) -> Any:
-    """Return a figure as dicts and lists, for `--json`; what is not set is left out."""
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+def plain(figure: Figure) -> dict[str, Any]:
+    """Return a figure as dicts and tuples, for `--json`; what is not set is left out."""
+
+    def without_unset(parts: list[tuple[str, Any]]) -> dict[str, Any]:
         # Compared by identity: an array has no truth value, and a 0 is set although it equals False.
-        given = {name: part for name, part in parts.items() if part is not None and part is not False}
-        return {name: part for name, part in given.items() if not (isinstance(part, str | list | dict) and not part)}
-    return [plain(item) for item in value] if isinstance(value, tuple) else value
+        known = [(name, part) for name, part in parts if part is not None and part is not False]
+        return {name: part for name, part in known if not (isinstance(part, str | tuple | dict) and not part)}
+
+    return asdict(figure, dict_factory=without_unset)
 
 
 def numbers(values: Sequence[Any] | np.ndarray) -> np.ndarray:

@@ -26,7 +26,6 @@ from .scales import limits_of, loss_scale, natural_scale, number_text, position,
 from .seed_bands import band_series, seeds_note
 from .trial_columns import (
     BEYOND_START,
-    Levels,
     TrialColumns,
     counts,
     groups,
@@ -202,18 +201,17 @@ def _scaled(figure: Figure, sweep: Run, trials: TrialColumns, scale: Scale | Non
 def _choices(sweep: Run, trials: TrialColumns, key: str | None, scale: Scale | None) -> Figure:
     """Return a row for each value of an axis that has no numbers, a point for each trial."""
     if key is None:
-        levels, label = Levels([safe_text(sweep.id)], np.zeros(len(trials.value), int)), ""
+        texts, index, label = [safe_text(sweep.id)], np.zeros(len(trials.value), int), ""
     else:
-        levels, label = levels_of(trials, key), trials.labels[key]
+        (texts, index), label = levels_of(trials, key), trials.labels[key]
     results = trials.results
-    top = len(levels.texts) - 1
-    points = Series(results, (top - levels.index).astype(float), style="points", slot=0)
-    ticks = tuple((float(top - index), text) for index, text in enumerate(levels.texts))
+    top = len(texts) - 1
+    points = Series(results, (top - index).astype(float), style="points", slot=0)
     num_diverged = int(trials.diverged.sum())
     return Figure(
         title_of(sweep, f"{metric_label(trials)}{' by ' + label if label else ''}"),
         FigureAxis(metric_label(trials), scale or natural_scale([results])),
-        FigureAxis("", limits=(-0.6, top + 0.6), ticks=ticks),
+        FigureAxis("", limits=(-0.6, top + 0.6), ticks=ticks_of(reversed(texts))),
         counts(sweep, trials),
         (points,),
         notes=(f"{plural(num_diverged, 'diverged trial')} not shown",) if num_diverged else (),
@@ -263,21 +261,22 @@ def heatmap_figure(
     others = [trials.labels[key] for key in trials.axes if key not in keys]
     note = (f"best over {', '.join(others)}",) if others else ()
     figure = Figure(title, subtitle=counts(sweep, trials), notes=note, name="heatmap")
-    across, up = (levels_of(trials, key) for key in keys)
-    if len(across.texts) * len(up.texts) > 4 * len(trials.value) and all(trials.is_numeric(key) for key in keys):
+    (across, column), (up, row) = (levels_of(trials, key) for key in keys)
+    if len(across) * len(up) > 4 * len(trials.value) and all(trials.is_numeric(key) for key in keys):
         return _scatter(figure, trials, keys, results, chosen, limits)
-    values = np.full((len(up.texts), len(across.texts)), np.nan)
+    values = np.full((len(up), len(across)), np.nan)
     blocked = np.zeros(values.shape, bool)
     pick = np.fmax if trials.maximize else np.fmin
-    pick.at(values, (up.index, across.index), results)
-    np.logical_or.at(blocked, (up.index, across.index), trials.diverged)
+    pick.at(values, (row, column), results)
+    np.logical_or.at(blocked, (row, column), trials.diverged)
     blocked &= np.isnan(values)
-    x, y = np.arange(len(across.texts)), np.arange(len(up.texts))
-    grid = Grid(x, y, values, "cells", metric_label(trials), chosen, blocked, limits)
+    grid = Grid(
+        np.arange(len(across)), np.arange(len(up)), values, "cells", metric_label(trials), chosen, blocked, limits
+    )
     return replace(
         figure,
-        x=FigureAxis(trials.axis_label(keys[0]), ticks=across.ticks),
-        y=FigureAxis(trials.axis_label(keys[1]), ticks=up.ticks),
+        x=FigureAxis(trials.axis_label(keys[0]), ticks=ticks_of(across)),
+        y=FigureAxis(trials.axis_label(keys[1]), ticks=ticks_of(up)),
         grid=grid,
     )
 
@@ -403,8 +402,8 @@ def _coordinate(trials: TrialColumns, key: str) -> tuple[str, str, np.ndarray]:
     label = trials.axis_label(key)
     if trials.is_numeric(key):
         return _numeric_coordinate(trials.column(key), trials.scale(key), label)
-    levels = levels_of(trials, key)
-    return label, ", ".join(levels.texts), levels.index / max(len(levels.texts) - 1, 1)
+    texts, index = levels_of(trials, key)
+    return label, ", ".join(texts), index / max(len(texts) - 1, 1)
 
 
 def _numeric_coordinate(values: np.ndarray, scale: Scale, label: str) -> tuple[str, str, np.ndarray]:

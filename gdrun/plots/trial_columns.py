@@ -182,29 +182,19 @@ def start_of(sweep: Run, trials: TrialColumns) -> float | None:
     return float(first[0]) if len(first) and first[0] > 0 and np.ptp(first) <= 0.01 * first[0] else None
 
 
-@dataclass(frozen=True, eq=False)
-class Levels:
-    """The different values of an axis, as texts, and the index of each trial's."""
-
-    texts: list[str]
-    index: np.ndarray
-
-    @property
-    def ticks(self) -> tuple[tuple[float, str], ...]:
-        """The texts at 0, 1, 2, ..."""
-        return ticks_of(self.texts)
-
-
 def ticks_of(texts: Iterable[str]) -> tuple[tuple[float, str], ...]:
     """Return an axis's ticks with texts at 0, 1, 2, ..."""
     return tuple((float(index), text) for index, text in enumerate(texts))
 
 
-def levels_of(trials: TrialColumns, key: str) -> Levels:
-    """Return the different values of an axis, numbers in increasing order, others as in the table."""
+def levels_of(trials: TrialColumns, key: str) -> tuple[list[str], np.ndarray]:
+    """Return the texts of the different values of an axis, and the index of each trial's.
+
+    Numbers are in increasing order, others as in the table.
+    """
     if trials.is_numeric(key):
         values, index = np.unique(trials.column(key), return_inverse=True)
-        return Levels([number_text(value, 3) for value in values.tolist()], index)
+        return [number_text(value, 3) for value in values.tolist()], index
     texts = [value_text(value) for value in trials.axes[key]]
     levels = list(dict.fromkeys(texts))
-    return Levels(levels, np.array([levels.index(text) for text in texts]))
+    return levels, np.array([levels.index(text) for text in texts])
