@@ -123,8 +123,10 @@ def _chunk(built: Built) -> int:
 def _in_batches(loss: Callable[[tf.Tensor], tf.Tensor], points: tf.Tensor, size: int) -> np.ndarray:
     """Return the losses, `size` points at a time."""
     # vectorized_map would rewrite what it calls, and wrap our errors in its own.
-    one = tf.autograph.experimental.do_not_convert(loss)
-    mapped = tf.function(lambda part: tf.vectorized_map(one, part, fallback_to_while_loop=False), autograph=False)
+    single_loss = tf.autograph.experimental.do_not_convert(loss)
+    mapped = tf.function(
+        lambda part: tf.vectorized_map(single_loss, part, fallback_to_while_loop=False), autograph=False
+    )
     count = int(points.shape[0])
     size = min(size, max(count, 1))
     values = [np.zeros(0)]

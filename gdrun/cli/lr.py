@@ -72,8 +72,8 @@ def figure(search: RateSearch) -> Figure:
     # What grows for ever is off the picture long before it diverges.
     ceiling = 10 * abs(search.first_loss)
     off = search.diverged | ~(search.losses <= ceiling)
-    shown = ~off
-    positive = bool(np.all(search.losses[shown] > 0)) if shown.any() else False
+    kept = ~off
+    positive = bool(np.all(search.losses[kept] > 0)) if kept.any() else False
     limit = search.prediction.limit
     is_shown = limit is not None and search.rates[0] <= limit <= search.rates[-1]
     rules = [ReferenceLine(x=limit, label="predicted limit")] if is_shown else []
@@ -88,7 +88,7 @@ def figure(search: RateSearch) -> Figure:
         "loss along a ramp of learning rates" if search.range_test else f"loss after {search.steps:,} steps",
         FigureAxis("learning rate", "log"),
         FigureAxis("smoothed loss" if search.range_test else "loss", "log" if positive else "linear"),
-        series=(Series(search.rates[shown], search.losses[shown]),),
+        series=(Series(search.rates[kept], search.losses[kept]),),
         marks=tuple(Mark(float(rate), None, "diverged") for rate in search.rates[off][:1]),
         regions=regions,
         rules=tuple(rules),

@@ -62,16 +62,16 @@ def _restated(expect: Expect, run_values: RunValues) -> dict[str, Any]:
         predicted = run_values.predictions(stated.inputs)
         shape = np.shape(stated.value)
         predicted = predicted[..., 0] if predicted.shape == (*shape, 1) else predicted
-        own = {name: getattr(stated, name) for name in _TOLERANCES if getattr(stated, name) is not None}
-        values["predictions"] = {**stated.inputs, "value": predicted, **own}
+        tolerances = {name: getattr(stated, name) for name in _TOLERANCES if getattr(stated, name) is not None}
+        values["predictions"] = {**stated.inputs, "value": predicted, **tolerances}
     return values
 
 
 def _trace_row(row: Any, run_values: RunValues) -> dict[str, Any]:
     recorded = run_values.row(row.step) or {}
     values = {name: _with_bounds(item, recorded.get(name)) for name, item in row.values.items()}
-    own = {name: getattr(row, name) for name in _TOLERANCES if getattr(row, name) is not None}
-    return {"step": row.step, **values, **own}
+    tolerances = {name: getattr(row, name) for name in _TOLERANCES if getattr(row, name) is not None}
+    return {"step": row.step, **values, **tolerances}
 
 
 def _with_bounds(stated: Any, got: Any) -> Any:
@@ -81,8 +81,8 @@ def _with_bounds(stated: Any, got: Any) -> Any:
     if not isinstance(stated, Bound):
         return got
     values = {name: getattr(stated, name) for name in ("rtol", "atol", "below", "above")}
-    own = {name: value for name, value in values.items() if value is not None}
-    return own if stated.value is None else {"value": got, **own}
+    bounds = {name: value for name, value in values.items() if value is not None}
+    return bounds if stated.value is None else {"value": got, **bounds}
 
 
 def _lines(values: Mapping[str, Any], level: int) -> list[str]:

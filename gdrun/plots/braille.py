@@ -38,9 +38,9 @@ class Canvas:
             share = np.arange(count + 1) / count
             columns = np.rint(ends[0] + share * (ends[2] - ends[0])).astype(np.int64)
             rows = np.rint(ends[1] + share * (ends[3] - ends[1])).astype(np.int64)
-            shown = (np.arange(travelled, travelled + count + 1) % (on + off)) < on
+            dotted = (np.arange(travelled, travelled + count + 1) % (on + off)) < on
             travelled += count
-            self.set(rows[shown], columns[shown], owner)
+            self.set(rows[dotted], columns[dotted], owner)
 
     def points(self, x: np.ndarray, y: np.ndarray, owner: int) -> None:
         """Set one dot a point; what lies outside is left out."""
@@ -98,11 +98,11 @@ def clipped(
             if room < 0:
                 return None
             continue
-        at = room / step
+        share = room / step
         if step < 0:
-            first = max(first, at)
+            first = max(first, share)
         else:
-            last = min(last, at)
+            last = min(last, share)
     if first > last:
         return None
     return x0 + first * dx, y0 + first * dy, x0 + last * dx, y0 + last * dy

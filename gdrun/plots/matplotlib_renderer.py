@@ -77,13 +77,13 @@ class _Canvas:
             part = getattr(axes, f"{name}axis")
             getattr(axes, f"set_{name}scale")(axis.scale, **({"nonpositive": "mask"} if axis.scale == "log" else {}))
             getattr(axes, f"set_{name}lim")(*limits)
-            shown = axis_ticks(axis, limits, count)
-            width = max((len(text) for _, text in shown), default=1) * 9 * _LETTER * 1.25
-            if name == "x" and width * len(shown) > room:
-                shown = axis_ticks(axis, limits, max(int(room / width), 2))
-            part.set_major_locator(FixedLocator([value for value, _ in shown]))
-            part.set_ticklabels([_fitting(text, 1.6, 8) for _, text in shown])
-            plain_log = axis.scale == "log" and axis.ticks is None and len(shown) > 2
+            labelled = axis_ticks(axis, limits, count)
+            width = max((len(text) for _, text in labelled), default=1) * 9 * _LETTER * 1.25
+            if name == "x" and width * len(labelled) > room:
+                labelled = axis_ticks(axis, limits, max(int(room / width), 2))
+            part.set_major_locator(FixedLocator([value for value, _ in labelled]))
+            part.set_ticklabels([_fitting(text, 1.6, 8) for _, text in labelled])
+            plain_log = axis.scale == "log" and axis.ticks is None and len(labelled) > 2
             part.set_minor_locator(FixedLocator(minor_log_ticks(limits)) if plain_log else NullLocator())
             getattr(axes, f"set_{name}label")(_fitting(axis.label, length, 9), color=_TEXT, labelpad=5)
         axes.tick_params(which="major", length=3, color=_QUIET, labelcolor=_TEXT, labelsize=8, width=0.6)
@@ -283,17 +283,17 @@ class _Canvas:
         longest = max(len(_fitting(item.label, 0.8 * self.width, 8)) for item, _ in named)
         columns = max(1, min(len(named), int((self.width - 0.8) * 72 / (longest * 8 * 0.6 + 34))))
         most = min(_MOST_LABELS, columns * max(int(self.height * 72 * _LEGEND_HEIGHT / _ROW), 1))
-        shown = named
+        entries = named
         if len(named) > most:
-            shown = [named[index] for index in evenly(len(named), max(min(most, 9) - 1, 1))]
-        labels = [_fitting(item.label, 0.8 * self.width, 8) for item, _ in shown]
+            entries = [named[index] for index in evenly(len(named), max(min(most, 9) - 1, 1))]
+        labels = [_fitting(item.label, 0.8 * self.width, 8) for item, _ in entries]
         handles = [
             Line2D([], [], markersize=4, alpha=1 if item.weight == "strong" else 0.5, **self._line_style(item, slot))
-            for item, slot in shown
+            for item, slot in entries
         ]
-        if len(shown) < len(named):
+        if len(entries) < len(named):
             handles.append(Line2D([], [], linestyle="none"))
-            labels.append(f"and {len(named) - len(shown)} more")
+            labels.append(f"and {len(named) - len(entries)} more")
         columns = min(columns, len(labels))
         self.axes.legend(
             handles, labels, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, frameon=False, fontsize=8,

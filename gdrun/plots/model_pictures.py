@@ -236,8 +236,8 @@ def decision_figure(
     series = []
     if points is not None:
         x, y = np.asarray(points, np.float64).reshape(-1, 2).T
-        given = np.zeros(len(x), int) if labels is None else np.asarray(labels).reshape(-1).astype(int)
-        for label in np.unique(given).tolist():
+        classes = np.zeros(len(x), int) if labels is None else np.asarray(labels).reshape(-1).astype(int)
+        for label in np.unique(classes).tolist():
             name = names[label] if 0 <= label < len(names) else f"class {label}"
-            series.append(Series(x[given == label], y[given == label], name, "points", slot=label))
+            series.append(Series(x[classes == label], y[classes == label], name, "points", slot=label))
     return Figure(title, FigureAxis(x_label), FigureAxis(y_label), subtitle, tuple(series), grid=grid, name="decisions")

@@ -231,12 +231,12 @@ def _contours(grid: Grid, values: np.ndarray) -> dict[str, Any]:
     """Return contours at the grid's levels: plotly's are evenly spaced, so it gets each value's place among ours."""
     levels = grid.contour_levels(12)
     places = np.interp(values, levels, np.arange(len(levels))) if len(levels) > 1 else np.zeros(values.shape)
-    shown = np.round(places, 3).astype(object)
-    shown[~np.isfinite(values)] = None
+    rounded = np.round(places, 3).astype(object)
+    rounded[~np.isfinite(values)] = None
     stops = np.linspace(0, 1, STOPS)
     colours = [[float(stop), hex_colour(colour)] for stop, colour in zip(stops, graded(1 - 0.85 * stops), strict=True)]
     return {
-        "type": "contour", "z": shown.tolist(), "colorscale": colours, "opacity": 0.35,
+        "type": "contour", "z": rounded.tolist(), "colorscale": colours, "opacity": 0.35,
         "customdata": _rows(values, 3), "contours": {"start": 0, "end": max(len(levels) - 1, 1), "size": 1},
         "line": {"color": "var(--quiet)", "width": 1},
         "hovertemplate": f"%{{x}}, %{{y}}<br>{_text(grid.label)} %{{customdata}}<extra></extra>",
@@ -260,8 +260,8 @@ def _mark_traces(figure: Figure, frame: Frame) -> Iterator[dict[str, Any]]:
     """Yield all marks, those that look alike as one trace."""
     rows = figure.mark_rows()
     for (kind, slot, at_edge), marks in figure.alike_marks().items():
-        own = "var(--bad)" if kind == "diverged" else "var(--text)"
-        colour = own if slot is None else _colour(figure, slot)
+        plain = "var(--bad)" if kind == "diverged" else "var(--text)"
+        colour = plain if slot is None else _colour(figure, slot)
         shape: dict[str, Any] = {"color": colour} | _MARKS[kind]
         shape["line"] = shape.get("line", {}) | {"color": colour}
         if kind == "end" and slot is not None and not figure.graded:

@@ -203,12 +203,12 @@ def _mp4(images: Sequence[Any], seconds: float) -> bytes:
     if program is None:
         raise ResourceError("ffmpeg is not installed, so there is no .mp4", hint="-o descent.gif needs none")
     width, height = (side - side % 2 for side in images[0].size)  # yuv420p has one colour for two dots
-    given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{len(images) / seconds:.6g}"]
-    made = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-y"]
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{len(images) / seconds:.6g}"]
+    target = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-y"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "movie.mp4"
         done = subprocess.run(
-            [program, "-loglevel", "error", *given, "-i", "-", *made, str(path)],
+            [program, "-loglevel", "error", *source, "-i", "-", *target, str(path)],
             input=b"".join(image.crop((0, 0, width, height)).tobytes() for image in images),
             capture_output=True,
             check=False,

@@ -45,10 +45,10 @@ def loss_figure(
     Raises:
         UsageError: there is nothing to draw.
     """
-    shown = with_rows(runs)
-    if len(shown) > 1:
-        return _several(shown, _best_loss, "loss", "loss", x, scale, band)
-    run = shown[0]
+    recorded = with_rows(runs)
+    if len(recorded) > 1:
+        return _several(recorded, _best_loss, "loss", "loss", x, scale, band)
+    run = recorded[0]
     places, unit = steps_of(run, x)
     if _has_epochs(run):
         batches = replace(_line(run, places, run.metrics["loss"], "single batches", slot=0), weight="faint")
@@ -92,13 +92,13 @@ def metrics_figure(
 
     See `loss_figure`.
     """
-    shown = with_rows(runs)
-    names = metric_names(shown[0])
+    recorded = with_rows(runs)
+    names = metric_names(recorded[0])
     if not names:
-        raise UsageError(f"{safe_text(shown[0].id)} recorded no metrics", hint=_has(shown[0]))
-    if len(shown) > 1:
-        return _several(shown, _column(names[0]), names[0], "metrics", x, scale, band)
-    return _columns(shown[0], names, x, scale, name="metrics", title="metrics")
+        raise UsageError(f"{safe_text(recorded[0].id)} recorded no metrics", hint=_has(recorded[0]))
+    if len(recorded) > 1:
+        return _several(recorded, _column(names[0]), names[0], "metrics", x, scale, band)
+    return _columns(recorded[0], names, x, scale, name="metrics", title="metrics")
 
 
 @picture("parameters", of="run", on_page=lambda run: any(name.startswith(PARAMETERS) for name in run.metrics))
@@ -232,21 +232,21 @@ def with_rows(runs: Run | Sequence[Run]) -> list[Run]:
     Raises:
         UsageError: none has.
     """
-    given = list(runs) if isinstance(runs, Sequence) else [runs]
-    shown = [run for run in given if len(run.table)]
-    if not shown:
-        names = ", ".join(safe_text(run.id) for run in given[:3]) + (", ..." if len(given) > 3 else "")
+    everything = list(runs) if isinstance(runs, Sequence) else [runs]
+    recorded = [run for run in everything if len(run.table)]
+    if not recorded:
+        names = ", ".join(safe_text(run.id) for run in everything[:3]) + (", ..." if len(everything) > 3 else "")
         raise UsageError(f"{names or 'no run'}: no row was recorded, so there is nothing to draw")
-    return shown
+    return recorded
 
 
 def _line(run: Run, x: np.ndarray, y: np.ndarray, label: str, *, slot: int | None = None) -> Series:
     """Return a line through the rows that have a value; a value that is not finite breaks it."""
     values = numbers(y)
     # A metric that only ends of epochs have is nan between them; what overflowed is inf.
-    given = ~np.isnan(values)
-    style: SeriesStyle = "both" if given.sum() <= FEW_POINTS else "line"
-    return Series(x[given], values[given], label, style, slot=slot, steps=run.table.steps[given])
+    present = ~np.isnan(values)
+    style: SeriesStyle = "both" if present.sum() <= FEW_POINTS else "line"
+    return Series(x[present], values[present], label, style, slot=slot, steps=run.table.steps[present])
 
 
 def _column(name: str) -> Callable[[Run], np.ndarray]:

@@ -77,9 +77,9 @@ def limits_of(values: Iterable[np.ndarray], scale: Scale, *, margin: float = _MA
     """
     low, high = math.inf, -math.inf
     for array in values:
-        shown = array[np.isfinite(array) & ((array > 0) | (scale == "linear"))]
-        if len(shown):
-            low, high = min(low, float(shown.min())), max(high, float(shown.max()))
+        usable = array[np.isfinite(array) & ((array > 0) | (scale == "linear"))]
+        if len(usable):
+            low, high = min(low, float(usable.min())), max(high, float(usable.max()))
     if low > high:
         return (0.1, 10.0) if scale == "log" else (0.0, 1.0)
     if scale == "log":
@@ -198,9 +198,9 @@ def axis_ticks(axis: FigureAxis, limits: tuple[float, float], at_most: int) -> l
     """Return (value, text) of at most `at_most` (2 or more) ticks of an axis, in order."""
     if axis.ticks is None:
         return ticks(limits, axis.scale, at_most, whole=axis.whole)
-    shown = [tick for tick in axis.ticks if limits[0] <= tick[0] <= limits[1]]
-    every = -(-len(shown) // max(at_most, 2))
-    return shown[::every] if every else shown
+    inside = [tick for tick in axis.ticks if limits[0] <= tick[0] <= limits[1]]
+    every = -(-len(inside) // max(at_most, 2))
+    return inside[::every] if every else inside
 
 
 def ticks(limits: tuple[float, float], scale: Scale, at_most: int, *, whole: bool = False) -> list[tuple[float, str]]:
@@ -279,10 +279,10 @@ def number_text(value: float, digits: int = 4) -> str:
         return "0"
     if 1e-3 * (1 - 1e-9) <= abs(value) < 1e7:
         text = f"{value:.{max(digits - 1 - math.floor(math.log10(abs(value))), 0)}f}"
-        whole, _, rest = text.partition(".")
-        rest = rest.rstrip("0")
+        whole, _, decimals = text.partition(".")
+        decimals = decimals.rstrip("0")
         whole = f"{int(whole):,}" if len(whole.lstrip("-")) > 4 else whole
-        return f"{whole}.{rest}" if rest else whole
+        return f"{whole}.{decimals}" if decimals else whole
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{mantissa}e{int(exponent)}"

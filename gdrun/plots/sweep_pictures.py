@@ -122,8 +122,8 @@ def _line_of(trials: TrialColumns, key: str, members: np.ndarray, label: str, ba
     """Return the middle over seeds at each value of the axis; a diverged trial counts as worse than any other."""
     x, worst = trials.column(key)[members], -np.inf if trials.maximize else np.inf
     value = np.where(trials.diverged[members], worst, trials.value[members])
-    given = np.isfinite(x) & ~np.isnan(value)
-    x, value = x[given], value[given]
+    known = np.isfinite(x) & ~np.isnan(value)
+    x, value = x[known], value[known]
     levels = np.unique(x)
     results = [value[x == level] for level in levels]
     middle, low, high = np.array([spread(part, band, worst=worst) for part in results]).reshape(-1, 3).T
@@ -530,13 +530,13 @@ def curves_figure(
     else:
         label, names, ranks = _order(trials)
         order = np.array(sorted(range(len(ids)), key=lambda row: ranks.get(ids[row], float(row))), int)
-        shown = order[evenly(len(order), most)]
+        drawn = order[evenly(len(order), most)]
         series = tuple(
             Series(curves["step"], numbers(values[row]), names.get(ids[row], f"trial {ids[row]}"), slot=slot,
                    steps=curves["step"])
-            for slot, row in enumerate(shown.tolist())
+            for slot, row in enumerate(drawn.tolist())
         )  # fmt: skip
-        notes = [f"{len(shown)} of {len(order)} trials are drawn"] if len(shown) < len(order) else []
+        notes = [f"{len(drawn)} of {len(order)} trials are drawn"] if len(drawn) < len(order) else []
     start = start_of(sweep, trials) if column == "loss" else None
     high = np.inf if start is None else start * BEYOND_START
     within = [np.where(item.y <= high, item.y, np.nan) for item in series]

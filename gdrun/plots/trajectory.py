@@ -407,13 +407,13 @@ def trajectory_figure(
         paths: label -> path, for several.
     """
     grid = Grid(np.asarray(grid_x), np.asarray(grid_y), np.asarray(losses), "contours", "loss")
-    given = dict(paths or {}) | ({"": path} if path is not None else {})
+    trajectories = dict(paths or {}) | ({"": path} if path is not None else {})
     series, marks = [], []
-    for slot, (label, points) in enumerate(given.items()):
+    for slot, (label, points) in enumerate(trajectories.items()):
         x, y = np.asarray(points, np.float64).reshape(-1, 2).T
         series.append(Series(x, y, label, "both" if len(x) <= 8 * FEW_POINTS else "line", slot=slot))
         good = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-        alone = len(given) == 1
+        alone = len(trajectories) == 1
         if len(good):
             first, last = good[0], good[-1]
             marks.append(Mark(float(x[first]), float(y[first]), "start", "start" if alone else "", slot))

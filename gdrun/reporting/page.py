@@ -286,12 +286,12 @@ def trials(run: Run, facts: Facts) -> Html:
     names, titles, rows = sections.trials(run, summarize(run))
     if not rows:
         return tag("p", "No trial is done yet.", class_="quiet")
-    shown = rows[:MOST_TRIALS]
-    cells = [[_trial_cell(name, row.get(name)) for name in names] for row in shown]
-    numeric = [index for index, name in enumerate(names) if all(not isinstance(row.get(name), str) for row in shown)]
+    best = rows[:MOST_TRIALS]
+    cells = [[_trial_cell(name, row.get(name)) for name in names] for row in best]
+    numeric = [index for index, name in enumerate(names) if all(not isinstance(row.get(name), str) for row in best)]
     grid = table(titles, cells, numeric=numeric, label="trials", class_="sortable")
-    note = f"The best {len(shown):,} of {len(rows):,} trials; all of them are in {layout.TRIALS}."
-    return joined([grid, tag("p", note, class_="quiet") if len(shown) < len(rows) else ""])
+    note = f"The best {len(best):,} of {len(rows):,} trials; all of them are in {layout.TRIALS}."
+    return joined([grid, tag("p", note, class_="quiet") if len(best) < len(rows) else ""])
 
 
 def _trial_cell(name: str, value: Any) -> Html:
