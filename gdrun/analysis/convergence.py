@@ -231,7 +231,7 @@ def with_curvature(run: Run, *, device: str | None = None) -> Convergence:
     """
     from .curvature import MOST_EXACT, Curvature
     from .evaluation_point import at_step, point_of
-    from .stability import configured_rate, sharpness
+    from .stability import configured_rate, is_gradient_descent, sharpness, takes_all_data
 
     convergence = report(run)
     start = point_of(run, step=0, device=device)
@@ -271,20 +271,6 @@ def with_curvature(run: Run, *, device: str | None = None) -> Convergence:
             "minimum": minimum if minimum.size <= 100 else None,
         }
     return replace(convergence, curvature=values)
-
-
-def takes_all_data(built: Any) -> bool:
-    """Return whether each update sees all training examples, or there are none."""
-    batches = built.program.feed.batches
-    return batches is None or batches.full_batch
-
-
-def is_gradient_descent(built: Any) -> bool:
-    """Return whether each update takes the whole gradient of the loss at a constant rate.
-
-    The optimizer's own part of the answer is `OptimizerSection.contraction`.
-    """
-    return takes_all_data(built) and built.windows.factors is None and built.objective.own_gradients is None
 
 
 def decades(steps: np.ndarray, losses: np.ndarray, highs: np.ndarray | None = None) -> tuple[tuple[int, int], ...]:

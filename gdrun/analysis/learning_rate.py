@@ -122,10 +122,9 @@ def find_learning_rate(
 
 
 def _trials(source: str, built: Built) -> RateSearch:
-    from .convergence import takes_all_data
     from .observed_limit import rounding_slack
     from .rate_trials import RateRunner
-    from .stability import configured_rate, predicted_limit
+    from .stability import configured_rate, predicted_limit, takes_all_data
 
     prediction = predicted_limit(built)
     rates = candidate_rates(configured_rate(built), prediction)

@@ -13,7 +13,6 @@ from gdrun.optimizers.base import Moved
 from gdrun.optimizers.stability_limit import StabilityLimit
 from gdrun.text import human_number
 
-from .convergence import takes_all_data
 from .curvature import Curvature, spectrum
 
 if TYPE_CHECKING:
@@ -85,6 +84,20 @@ def share_text(share: float) -> str:
 def configured_rate(built: Built) -> float:
     """Return the learning rate of the config, of its first group of parameters."""
     return float(np.ravel(built.setting.learning_rate.numpy())[0])
+
+
+def takes_all_data(built: Built) -> bool:
+    """Return whether each update sees all training examples, or there are none."""
+    batches = built.program.feed.batches
+    return batches is None or batches.full_batch
+
+
+def is_gradient_descent(built: Built) -> bool:
+    """Return whether each update takes the whole gradient of the loss at a constant rate.
+
+    The optimizer's own part of the answer is `OptimizerSection.contraction`.
+    """
+    return takes_all_data(built) and built.windows.factors is None and built.objective.own_gradients is None
 
 
 def predicted_limit(built: Built) -> Prediction:

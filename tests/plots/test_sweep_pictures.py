@@ -150,7 +150,7 @@ def test_settings_that_were_drawn_are_a_cloud_of_points(tmp_path):
 
 def test_kinds_alone_are_rows_of_points(tmp_path):
     figure = sensitivity_figure(write_sweep(tmp_path / "s", {"optimizer.kind": ["sgd", "adam"]}))
-    assert figure.y.ticks == ((1.0, "sgd"), (0.0, "adam"))
+    assert figure.y.ticks == ((0.0, "adam"), (1.0, "sgd"))
     assert figure.series[0].style == "points"
     figure = sensitivity_figure(write_sweep(tmp_path / "t", {"optimizer": [{"kind": "sgd"}, {"kind": "adam"}]}))
     assert figure.y.ticks is not None
