@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,18 +77,16 @@ def command(
         for config in configs:
             experiment = prepared.pop()
             name = experiment.loaded.experiment.name or "run"
-            listener = progress.listener(config, quiet=quiet, first_line_seconds=progress.MANY_FIRST_LINE_SECONDS)
+            display = progress.listener(config, quiet=quiet, first_line_seconds=progress.MANY_FIRST_LINE_SECONDS)
             began = time.monotonic()
             try:
-                checked = check_prepared(experiment, runs_dir=kept_in, listener=listener, log=noise.take)
+                with closing(display) as listener:
+                    checked = check_prepared(experiment, runs_dir=kept_in, listener=listener, log=noise.take)
             except Exception as error:  # a bug too: the others are to run
                 session.add_output(error, noise)
-                listener.close()
                 results.add_error(error, {"config": config, "ok": False})
                 cases.append(Case(config, name, time.monotonic() - began, error=str(error)))
                 continue
-            finally:
-                listener.close()
             seconds = time.monotonic() - began
             interrupted = str(checked.run.status) == "interrupted"
             missed = summary_of(checked.run).exit_code if interrupted else ExitCode.EXPECTATION

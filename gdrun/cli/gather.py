@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -38,15 +39,11 @@ def command(
     """
     arguments.check_name(name)
     loaded_plugins = session.load_plugins(plugins)
-    listener = progress.listener(quiet=quiet, verbose=verbose)
-    with session.quiet() as noise:
-        try:
-            listener.wait("starting TensorFlow")
-            run = gather(
-                directories, plugins=loaded_plugins, runs_dir=runs_dir, name=name, listener=listener, log=noise.take
-            )
-        finally:
-            listener.close()
+    with session.quiet() as noise, closing(progress.listener(quiet=quiet, verbose=verbose)) as listener:
+        listener.wait("starting TensorFlow")
+        run = gather(
+            directories, plugins=loaded_plugins, runs_dir=runs_dir, name=name, listener=listener, log=noise.take
+        )
     results = Results("sweeps", as_json=as_json)
     results.add_run(run, {}, quiet=quiet, verbose=verbose)
     return results.finish()

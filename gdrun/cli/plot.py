@@ -24,7 +24,6 @@ from gdrun.plots.rendering import (
     SUFFIXES,
     content,
     has_matplotlib,
-    movie,
     suffix_of,
 )
 from gdrun.rundir.files import write_file, write_whole
@@ -199,7 +198,7 @@ def _write(drawn: Figure | Animation, runs: list[Run], output: Path | None, size
     suffix = path.suffix.lower().removeprefix(".") if path is not None else default
     with session.quiet(), session.waiting("drawing the frames") if isinstance(drawn, Animation) else nullcontext():
         try:
-            data = movie(drawn, suffix, size) if isinstance(drawn, Animation) else content(drawn, suffix, size)
+            data = content(drawn, suffix, size)
         except ResourceError as error:
             if path is not None or isinstance(drawn, Animation):
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated, Any
 
 import typer
@@ -104,9 +105,9 @@ def command(
     results = Results("sweeps", as_json=as_json)
     for config in configs:
         label = name or default_name("experiment" if config == "-" else config)
-        listener = progress.listener(label, quiet=quiet, verbose=verbose)
-        with session.quiet() as noise:
-            try:
+        display = progress.listener(label, quiet=quiet, verbose=verbose)
+        try:
+            with session.quiet() as noise, closing(display) as listener:
                 listener.wait("starting TensorFlow")
                 if cluster == "slurm":
                     run = submit_sweep(config, spaces, read_options(slurm or ()), listener=listener, **options)
@@ -114,12 +115,9 @@ def command(
                 else:
                     how: dict[str, Any] = {"jobs": jobs, "cluster": cluster, "wait": wait, "part": part}
                     run = sweeping.sweep(config, spaces, listener=listener, log=noise.take, **options, **how)
-            except GdrunError as error:
-                listener.close()
-                results.add_error(error, {"config": config})
-                continue
-            finally:
-                listener.close()
+        except GdrunError as error:
+            results.add_error(error, {"config": config})
+            continue
         results.add_run(run, {"config": config}, quiet=quiet or detach)
         if results.is_interrupted:
             break

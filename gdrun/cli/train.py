@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from gdrun.rundir.run import Run
     from gdrun.training.listener import Listener
     from gdrun.training.prepare import Prepared
+
+    from .noise import Noise
 
 
 def command(
@@ -77,8 +80,16 @@ def command(
         require_tensorboard()
     files = {Path(config, "config.yaml") if Path(config).is_dir() else Path(config) for config in configs}
 
-    def submitted(prepared: Prepared, listener: Listener) -> Run:
-        run = submit_run(prepared, options, runs_dir=runs_dir, name=name, device=device, listener=listener)
+    def trained(waiting: list[Prepared], listener: Listener, noise: Noise) -> Run:
+        """Train the last of the experiments that wait, here or as a job."""
+        # Popped: a finished experiment's data need not stay in memory while the others run.
+        experiment = waiting.pop()
+        if cluster is None:
+            return train.execute(
+                experiment, runs_dir=runs_dir, name=name, keep=not smoke, listener=listener, log=noise.take,
+                save_diff=save_diff,
+            )  # fmt: skip
+        run = submit_run(experiment, options, runs_dir=runs_dir, name=name, device=device, listener=listener)
         return follow(run, detach=detach, plugins=plugins, listener=listener)
 
     def once() -> int:
@@ -104,27 +115,12 @@ def command(
                 )
                 listener = display if tensorboard is None else TensorBoardListener(tensorboard, display)
                 try:
-                    # Popped: a finished experiment's data need not stay in memory while the others run.
-                    run = (
-                        train.execute(
-                            prepared.pop(),
-                            runs_dir=runs_dir,
-                            name=name,
-                            keep=not smoke,
-                            listener=listener,
-                            log=noise.take,
-                            save_diff=save_diff,
-                        )
-                        if cluster is None
-                        else submitted(prepared.pop(), listener)
-                    )
+                    with closing(listener):
+                        run = trained(prepared, listener, noise)
                 except Exception as error:  # a bug too: the others are to run
                     session.add_output(error, noise)
-                    display.close()
                     results.add_error(error, {"config": config})
                     continue
-                finally:
-                    listener.close()
                 results.add_run(
                     run, {"config": config}, quiet=quiet or detach, label=label, verbose=verbose, kept=not smoke
                 )

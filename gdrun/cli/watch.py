@@ -6,7 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,8 @@ def _follow(run: Run, *, quiet: bool) -> None:
     """Show how far the run or the sweep is until nothing writes it any more."""
     if not _goes_on(run):
         return
-    listener = progress.listener(quiet=quiet)
     planned = False
-    try:
+    with closing(progress.listener(quiet=quiet)) as listener:
         for report in _sweep_reports(run) if run.is_sweep else _run_reports(run):
             begun = Run(run.directory)
             # Without a problem: the writer may be about to make its first run info.
@@ -75,8 +74,6 @@ def _follow(run: Run, *, quiet: bool) -> None:
                 planned = True
             if planned and report is not None:
                 listener.progress(report)
-    finally:
-        listener.close()
 
 
 def _goes_on(run: Run) -> bool:

@@ -219,14 +219,16 @@ def _mp4(images: Sequence[Any], seconds: float) -> bytes:
         return path.read_bytes()
 
 
-def content(figure: Figure, suffix: str, size: tuple[float, float] | None = None) -> bytes:
-    """Return the bytes of a figure's file.
+def content(figure: Figure | Animation, suffix: str, size: tuple[float, float] | None = None) -> bytes:
+    """Return the bytes of a figure's or an animation's file.
 
     Args:
         size: inches, or for "txt" columns and rows of characters; None is the default. A page is as wide as its window.
     Raises:
         ResourceError: matplotlib, or for "html" plotly, is not installed.
     """
+    if isinstance(figure, Animation):
+        return movie(figure, suffix, size)
     if suffix == "html":
         return figure_page(figure).encode("utf-8", "backslashreplace")
     if suffix != "txt":
@@ -246,8 +248,5 @@ def save(figure: Figure | Animation, path: Path | str, *, size: tuple[float, flo
         ResourceError: what draws this format is not installed.
         RunDirectoryError: the file cannot be written.
     """
-    if isinstance(figure, Animation):
-        data = movie(figure, suffix_of(path, MOVIES), size)
-    else:
-        data = content(figure, suffix_of(path), size)
-    return write_file(Path(path), data)
+    suffix = suffix_of(path, MOVIES if isinstance(figure, Animation) else SUFFIXES)
+    return write_file(Path(path), content(figure, suffix, size))
