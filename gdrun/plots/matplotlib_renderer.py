@@ -263,7 +263,7 @@ class _Canvas:
         ]
         for line in self.figure.rules:
             if line.y is not None and line.label:
-                labels.append((self.frame.height(line), line.label, _QUIET))
+                labels.append((self.frame.height(line.y), line.label, _QUIET))
         apart = _ROW / (72 * max(self.height - 1.0, 0.5))
         beside = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center", "fontsize": 8}
         for (_, label, colour), up in zip(labels, spread_out([up for up, *_ in labels], apart), strict=True):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .figure import Figure, FigureAxis, ReferenceLine, Region, Scale, Series
+from .figure import Figure, FigureAxis, Region, Scale, Series
 
 LOG_DECADES = 2.0
 """Positive values that span more than this are shown on a log axis."""
@@ -159,9 +159,9 @@ class Frame:
             ends.append(float(y[good[np.argmax(x[good])]]))
         return ends
 
-    def height(self, rule: ReferenceLine) -> float:
-        """Return the place of a horizontal line within the frame."""
-        place = float(self.up(rule.y))
+    def height(self, y: float) -> float:
+        """Return the place of a y value, of what lies outside the nearest edge; the lower one where it has none."""
+        place = float(self.up(y))
         return min(max(place, 0.0), 1.0) if math.isfinite(place) else 0.0
 
 

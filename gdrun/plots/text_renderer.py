@@ -322,7 +322,7 @@ class _Drawing:
             labels.append((end, text, slot))
         for rule in self.figure.rules:
             if rule.y is not None and rule.label:
-                labels.append((self.frame.height(rule), rule.label, QUIET))
+                labels.append((self.frame.height(rule.y), rule.label, QUIET))
         places = spread_out([up for up, _, _ in labels], 1.001 / self.rows)
         by_row: dict[int, tuple[str, int]] = {}
         for place, (_, text, owner) in sorted(zip(places, labels, strict=True), key=lambda pair: -pair[0]):
