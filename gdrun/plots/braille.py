@@ -56,12 +56,18 @@ class Canvas:
         self.dots[rows, columns] = True
         self.owner[rows // 4, columns // 2] = owner
 
+    def row(self, y: float) -> int:
+        """Return the row of characters in which a height lies; of one outside the nearest row."""
+        return min(max(int((1 - y) * self.rows), 0), self.rows - 1)
+
+    def column(self, x: float) -> int:
+        """Return the column of characters in which a place across lies; of one outside the nearest column."""
+        return min(max(int(x * self.columns), 0), self.columns - 1)
+
     def put(self, x: float, y: float, character: str, owner: int) -> None:
         """Put a character where the point lies, in place of the dots there."""
         if math.isfinite(x) and math.isfinite(y):
-            row = min(max(int((1 - y) * self.rows), 0), self.rows - 1)
-            column = min(max(int(x * self.columns), 0), self.columns - 1)
-            self.characters[row, column] = (character, owner)
+            self.characters[self.row(y), self.column(x)] = (character, owner)
 
     def write(self, row: int, column: int, text: str, owner: int) -> bool:
         """Write `text` over what is there, where it fits into the row; return whether it does."""

@@ -119,7 +119,7 @@ class _Drawing:
             if rule.y is not None:
                 canvas.line(np.array([0.0, 1.0]), self.frame.up([rule.y, rule.y]), QUIET, on=2, off=4)
             if rule.x is not None and np.isfinite(x := float(self.frame.across(rule.x))):
-                column = min(max(int(x * self.columns), 0), self.columns - 1)
+                column = canvas.column(x)
                 canvas.characters |= {(row, column): ("┊", QUIET) for row in range(self.rows)}
         # The faint ones first: what is drawn later lies above.
         for item, slot in sorted(figure.slotted(), key=lambda pair: pair[0].weight == "strong"):
@@ -213,8 +213,7 @@ class _Drawing:
     def _label_beside(self, x: float, y: float, mark: Mark) -> None:
         """Write a mark's label beside it, where nothing is; else over what is there."""
         text = safe_text(mark.label, limit=self.columns // 2)
-        row = min(max(int((1 - y) * self.rows), 0), self.rows - 1)
-        column = min(max(int(x * self.columns), 0), self.columns - 1)
+        row, column = self.canvas.row(y), self.canvas.column(x)
         sides = [column - len(text) - 1, column + 2]
         if x < 0.5:
             sides.reverse()
@@ -230,7 +229,7 @@ class _Drawing:
         labels = self._labels_at_the_right()
         ticks: dict[int, str] = {}
         for up, (_, text) in zip(self.frame.up([value for value, _ in self.y_ticks]), self.y_ticks, strict=True):
-            ticks.setdefault(min(max(int((1 - up) * self.rows), 0), self.rows - 1), text)
+            ticks.setdefault(self.canvas.row(up), text)
         for row in range(self.rows):
             cells = []
             for column in range(self.columns):
@@ -326,7 +325,7 @@ class _Drawing:
         places = spread_out([up for up, _, _ in labels], 1.001 / self.rows)
         by_row: dict[int, tuple[str, int]] = {}
         for place, (_, text, owner) in sorted(zip(places, labels, strict=True), key=lambda pair: -pair[0]):
-            row = min(max(int((1 - place) * self.rows), 0), self.rows - 1)
+            row = self.canvas.row(place)
             while row in by_row and row < self.rows - 1:
                 row += 1
             by_row[row] = (safe_text(text, limit=max(self.right - 1, 1)), owner)
@@ -366,7 +365,7 @@ class _Drawing:
         """Return the x axis, the texts of its ticks and its label."""
         line, texts, free = ["─"] * self.columns, [" "] * (self.width + 1), -1
         for value, text in self._x_ticks():
-            column = min(max(int(float(self.frame.across(value)) * self.columns), 0), self.columns - 1)
+            column = self.canvas.column(float(self.frame.across(value)))
             text = safe_text(text, limit=max(self.columns // 2, 4))
             start = min(max(self.left + column - len(text) // 2, 0), self.width - len(text))
             if start <= free:
