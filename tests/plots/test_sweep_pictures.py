@@ -154,7 +154,7 @@ def test_kinds_alone_are_rows_of_points(tmp_path):
     assert figure.series[0].style == "points"
     figure = sensitivity_figure(write_sweep(tmp_path / "t", {"optimizer": [{"kind": "sgd"}, {"kind": "adam"}]}))
     assert figure.y.ticks is not None
-    assert [text for _, text in figure.y.ticks] == ["sgd", "adam"]
+    assert [text for _, text in figure.y.ticks] == ["adam", "sgd"]
 
 
 def test_a_grid_of_many_by_many_is_a_map_and_a_few_lines_are_not(tmp_path):
