@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -273,8 +273,7 @@ def _show_convergence(run: Run, *, as_json: bool) -> None:
 
 def _trials(run: Run, facts: Facts, width: int) -> list[Line]:
     """Return how many trials have which status, the observed and the predicted limit, and the best trials."""
-    counts = facts["trials"] if isinstance(facts["trials"], Mapping) else {}
-    words = ", ".join(f"{exact(number)} {name}" for name, number in counts.items() if number)
+    words = ", ".join(f"{exact(number)} {name}" for name, number in (facts["trials"] or {}).items() if number)
     lines: list[Line] = [f"  {words}"] if words else []
     summary = summarize(run)
     for sentence in sections.edges(summary):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -150,8 +150,8 @@ def tiles(run: Run, facts: Facts) -> Html:
     final, steps, epochs, seconds = (facts[name] for name in ("final", "steps", "epochs", "seconds"))
     numbers: list[tuple[str, str, str]] = []
     if run.is_sweep:
-        best, counts = facts["best"], facts["trials"] if isinstance(facts["trials"], Mapping) else {}
-        values = best.get("values") if isinstance(best.get("values"), Mapping) else {}
+        best, counts = facts["best"], facts["trials"] or {}
+        values = best.get("values") or {}
         setting = ", ".join(f"{str(key).rpartition('.')[2]} {short(value, 4)}" for key, value in values.items())
         numbers.append((f"best {exact(facts.get('metric')) or 'loss'}", brief(best.get("value")), setting))
         outcomes = [f"{brief(counts[name])} {name}" for name in _OUTCOMES if counts.get(name)]

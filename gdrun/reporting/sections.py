@@ -172,9 +172,7 @@ def parameters(arrays: Mapping[str, np.ndarray]) -> PageTable:
 def environment(facts: Facts) -> list[tuple[str, str]]:
     """Return on what a run ran and how to run it again; what is not known is left out."""
     known = facts["environment"]
-    host, git, versions, seeds = (
-        known[name] if isinstance(known[name], dict) else {} for name in ("host", "git", "versions", "seeds")
-    )
+    host, git, versions, seeds = (known[name] or {} for name in ("host", "git", "versions", "seeds"))
     machine = [str(host[name]) for name in ("name", "processor", "system") if host.get(name)]
     if isinstance(host.get("memory_bytes"), int):
         machine.append(f"{human_bytes(host['memory_bytes'])} memory")
@@ -185,9 +183,9 @@ def environment(facts: Facts) -> list[tuple[str, str]]:
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
         ("git", " ".join(str(git[name]) for name in ("commit", "branch") if git.get(name))),
         ("seeds", exact(seeds)),
-        ("data", ", ".join(map(str, facts["data"])) if isinstance(facts["data"], Mapping) else ""),
-        ("plugins", ", ".join(map(str, known["plugins"] or ()))),
-        ("command", " ".join(map(str, known["command"])) if isinstance(known["command"], list | tuple) else ""),
+        ("data", ", ".join(facts["data"])),
+        ("plugins", ", ".join(known["plugins"] or ())),
+        ("command", " ".join(known["command"] or ())),
     ]
     return [row for row in rows if row[1]]
 
@@ -199,8 +197,7 @@ def files(facts: Facts) -> list[tuple[str, str]]:
 
 def warnings(facts: Facts) -> list[str]:
     """Return what the run warned of, and what cannot be read."""
-    warned = facts["warnings"] if isinstance(facts["warnings"], list | tuple) else []
-    return [*map(str, warned), *facts["problems"]]
+    return [*facts["warnings"], *facts["problems"]]
 
 
 def best_settings(summary: SweepSummary) -> PageTable:
