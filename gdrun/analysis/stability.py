@@ -221,7 +221,7 @@ def largest_stable(built: Built, prediction: Prediction) -> float | None:
 def _share(built: Built) -> float:
     """Return the part of the whole loss that a batch's is, where it is a sum over examples."""
     batches = built.program.feed.batches
-    if takes_all_data(built) or not built.experiment.objective_loss.adds_up:
+    if batches is None or batches.full_batch or not built.experiment.objective_loss.adds_up:
         return 1.0
     return batches.batch_size / batches.num_examples
 
