@@ -56,13 +56,14 @@ def make_robust() -> None:
 
 
 def data(*lines: Line) -> None:
-    """Write lines to stdout, at once.
+    """Write lines to stdout, at once; none for none.
 
     Raises:
         OutputClosed: the reader has gone away.
         RunDirectoryError: stdout cannot be written, e.g. a full disk.
     """
-    document("\n".join(_escaped(lines, "stdout")))
+    if lines:
+        document("\n".join(_escaped(lines, "stdout")))
 
 
 def document(text: str) -> None:
