@@ -19,7 +19,7 @@ import io
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,8 @@ import pytest
 from gdrun.cli import main
 from gdrun.cli.app import GROUPS
 from gdrun.errors import ExitCode
+from gdrun.exports.data import FORMATS
+from gdrun.plots import KINDS
 from gdrun.rundir.run_info import RunInfo, Status
 
 ROOT = Path(__file__).parents[1]
@@ -333,6 +335,12 @@ def test_every_option_of_a_command_is_documented(name: str, capsys: pytest.Captu
     options = {option for entry in entries for option in re.findall(r"(?<!\S)-{1,2}[\w-]+", entry)}
     known = set(re.findall(r"`(-{1,2}[\w-]+)", section[1]))
     assert options - {"-h", "--help"} == known
+
+
+@pytest.mark.parametrize(("page", "names"), [("pictures.md", KINDS), ("command-line.md", FORMATS)])
+def test_every_kind_of_picture_and_every_format_is_documented(page: str, names: Mapping[str, Any]) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert not [name for name in names if f"`{name}`" not in text and f"--kind {name}" not in text]
 
 
 def test_exit_codes_are_listed() -> None:

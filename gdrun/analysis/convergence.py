@@ -78,7 +78,7 @@ class Convergence:
     """Over all data, at the final parameters."""
     decades: tuple[tuple[int, int], ...] = ()
     """(k, step): the first row from which on the loss is at most the first one's over 10**k."""
-    linear: LinearRate | None = None
+    linear_rate: LinearRate | None = None
     plateaus: tuple[Plateau, ...] = ()
     growth: float | None = None
     """Of a run that diverged: the factor by which its loss grew each step, at the end."""
@@ -87,25 +87,11 @@ class Convergence:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
-        linear = (
-            None if self.linear is None else {**vars(self.linear), "steps_per_decade": self.linear.steps_per_decade}
-        )
-        return {
-            "status": self.status,
-            "stopped_by": self.stopped_by,
-            "why": self.why,
-            "steps": self.steps,
-            "first_loss": self.first_loss,
-            "last_loss": self.last_loss,
-            "best_loss": self.best_loss,
-            "best_step": self.best_step,
-            "of_epochs": self.of_epochs,
-            "final_loss": self.final_loss,
+        fitted = self.linear_rate
+        return vars(self) | {
             "decades": [{"factor": 10.0**-k, "step": step} for k, step in self.decades],
-            "linear_rate": linear,
+            "linear_rate": None if fitted is None else {**vars(fitted), "steps_per_decade": fitted.steps_per_decade},
             "plateaus": [vars(plateau) for plateau in self.plateaus],
-            "growth": self.growth,
-            "diverged": None if self.diverged is None else dict(self.diverged),
             "curvature": dict(self.curvature) or None,
         }
 
@@ -145,8 +131,7 @@ class Convergence:
             reached = [f"1e-{k} at {step:,}" for k, step in _thinned(self.decades)]
             what = self._loss.removeprefix("the ")
             lines.append(f"{what} over its first value, in every row from there on: {', '.join(reached)}")
-        if self.linear is not None:
-            fitted = self.linear
+        if (fitted := self.linear_rate) is not None:
             lines.append(
                 f"converges linearly: the gradient shrinks by {fitted.rate:.6g} a step, a tenth in "
                 f"{_number(fitted.steps_per_decade)} steps (steps {fitted.first_step:,} to {fitted.last_step:,})"
@@ -225,7 +210,7 @@ def report(run: Run) -> Convergence:
         best_step=int(steps_seen[best]),
         of_epochs=of_batches,
         decades=() if diverged else decades(steps_seen, losses, highs),
-        linear=None if diverged else linear_rate(steps, norms, info.precision or "float64"),
+        linear_rate=None if diverged else linear_rate(steps, norms, info.precision or "float64"),
         plateaus=() if diverged else plateaus(steps_seen, losses, lows, highs),
         growth=growth(steps_seen, losses) if diverged and not of_batches else None,
     )
@@ -246,7 +231,7 @@ def with_curvature(run: Run, *, device: str | None = None) -> Convergence:
     """
     from .curvature import MOST_EXACT, Curvature
     from .evaluation_point import at_step, point_of
-    from .stability import configured_rate, sharpness
+    from .stability import configured_rate, is_gradient_descent, sharpness, takes_all_data
 
     convergence = report(run)
     start = point_of(run, step=0, device=device)
@@ -267,7 +252,7 @@ def with_curvature(run: Run, *, device: str | None = None) -> Convergence:
     is_quadratic = curvature.is_quadratic()
     predicted = built.experiment.optimizer.contraction(rate, point.eigenvalues)
     # Far from a minimum the curvature of one point says nothing about steps to come.
-    near = is_quadratic or convergence.linear is not None
+    near = is_quadratic or convergence.linear_rate is not None
     if kappa is not None and np.isfinite(kappa) and predicted is not None and near and is_gradient_descent(built):
         values["best_rate"] = (kappa - 1) / (kappa + 1)
         if at_end:
@@ -286,20 +271,6 @@ def with_curvature(run: Run, *, device: str | None = None) -> Convergence:
             "minimum": minimum if minimum.size <= 100 else None,
         }
     return replace(convergence, curvature=values)
-
-
-def takes_all_data(built: Any) -> bool:
-    """Return whether each update sees all training examples, or there are none."""
-    batches = built.program.feed.batches
-    return batches is None or batches.full_batch
-
-
-def is_gradient_descent(built: Any) -> bool:
-    """Return whether each update takes the whole gradient of the loss at a constant rate.
-
-    The optimizer's own part of the answer is `OptimizerSection.contraction`.
-    """
-    return takes_all_data(built) and built.windows.factors is None and built.objective.own_gradients is None
 
 
 def decades(steps: np.ndarray, losses: np.ndarray, highs: np.ndarray | None = None) -> tuple[tuple[int, int], ...]:

@@ -127,32 +127,16 @@ def spectrum(
     def product(vector: np.ndarray) -> np.ndarray:
         return curvature.product(vector) if root is None else root * curvature.product(root * vector)
 
-    return lanczos(product, curvature.size, tolerance=1e-6 if curvature.dtype == tf.float64 else 1e-4), False
+    return lanczos(product, curvature.size, tolerance=1e-6 if curvature.dtype == tf.float64 else 1e-4)[0], False
 
 
 def lanczos(
-    product: Callable[[np.ndarray], np.ndarray], size: int, *, tolerance: float = 1e-6, seed: int = 0
-) -> np.ndarray:
-    """Return Ritz values of a symmetric matrix, ascending: the extreme ones are its extreme eigenvalues.
-
-    Args:
-        product: v -> A v, float64 (size,).
-        tolerance: on the largest value's residual, relative to it.
-    """
-    return lanczos_bounds(product, size, tolerance=tolerance, seed=seed)[0]
-
-
-def lanczos_bounds(
-    product: Callable[[np.ndarray], np.ndarray],
-    size: int,
-    *,
-    tolerance: float = 1e-6,
-    num_values: int = 1,
-    seed: int = 0,
+    product: Callable[[np.ndarray], np.ndarray], size: int, *, tolerance: float = 1e-6, num_values: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return Ritz values of a symmetric matrix, ascending, and how far each may be from an eigenvalue.
 
-    Each new vector is made orthogonal to all before it, twice, so that no eigenvalue comes out more than once.
+    The extreme ones are near its extreme eigenvalues. Each new vector is made orthogonal to all before it, twice, so
+    that no eigenvalue comes out more than once.
 
     Args:
         product: v -> A v, float64 (size,).
@@ -162,7 +146,7 @@ def lanczos_bounds(
     """
     most = int(min(size, _MOST_VECTORS, max(8, _STORED // size)))
     basis = np.zeros((most, size))
-    vector = np.random.default_rng(seed).normal(size=size)
+    vector = np.random.default_rng(0).normal(size=size)
     basis[0] = vector / np.linalg.norm(vector)
     diagonal, beside = np.zeros(most), np.zeros(most)
     values, bounds = np.zeros(1), np.zeros(1)

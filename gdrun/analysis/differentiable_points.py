@@ -23,7 +23,7 @@ from gdrun.formula.unconnected import counts, reason
 from gdrun.text import safe_text
 
 from .evaluation_point import EvaluationPoint
-from .grad_formulas import COUNT, GradFormulas, placed
+from .grad_arguments import COUNT, GradFormulas, placed
 from .nonfinite import WatchingOps
 
 

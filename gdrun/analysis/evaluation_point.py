@@ -73,17 +73,19 @@ def point_of(
     run = source if isinstance(source, Run) else None
     if run is None and step not in (None, 0):
         raise UsageError("--step is for runs; a config has only its start")
-    given: Any = dict(overrides) if isinstance(overrides, Mapping) else list(overrides)
+    changes: Any = dict(overrides) if isinstance(overrides, Mapping) else list(overrides)
     if precision is not None:
-        given = {**given, "precision": precision} if isinstance(given, dict) else [*given, f"precision={precision}"]
-    loaded = load_config(run.directory if run else source, given)  # type: ignore[arg-type]
+        changes = (
+            {**changes, "precision": precision} if isinstance(changes, dict) else [*changes, f"precision={precision}"]
+        )
+    loaded = load_config(run.directory if run else source, changes)  # type: ignore[arg-type]
     loaded = loaded.last if run else loaded
     prepared = prepare(loaded, device=device, requires_gradients=requires_gradients)
     if prepared.built.windows.stream is not None:
         raise UsageError(
             "the loss is looked at over all training examples, which are not in memory", hint="memory: all"
         )
-    return at_step(prepared, run, step, keep=_named(given))
+    return at_step(prepared, run, step, keep=_named(changes))
 
 
 def at_step(

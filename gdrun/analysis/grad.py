@@ -19,8 +19,7 @@ from gdrun.formula.unconnected import NO_WAY
 from gdrun.text import safe_text, split_points
 
 from .evaluation_point import config_or_run, point_of
-from .grad_arguments import assignments, is_source
-from .grad_formulas import GradFormulas, placed, read_targets
+from .grad_arguments import GradFormulas, assignments, is_source, placed, read_targets
 
 if TYPE_CHECKING:
     from .differentiable_points import DifferentiablePoint
@@ -200,7 +199,7 @@ def grad(
         if define:
             raise UsageError("--define is for formulas; a config has its own `define:`")
         targets, constants = read_targets([str(text) for text in texts[1:]]), _names(constant)
-        at = point_of(
+        start = point_of(
             config_or_run(texts[0], runs_dir),
             values,
             step=step,
@@ -212,7 +211,7 @@ def grad(
 
         from .differentiable_points import ConfigPoints
 
-        points = ConfigPoints(at, targets, wrt=wrt, constant=constants)
+        points = ConfigPoints(start, targets, wrt=wrt, constant=constants)
         with tf.device(points.device):
             derivatives = [_differentiate(point, requested) for point in points.each()]
         return Derivatives(tuple(derivatives), points.precision, str(texts[0]), tuple(points.notes()))
@@ -248,10 +247,10 @@ def _given(values: Mapping[str, Any] | Sequence[str], what: str, *, alone: bool 
 
 
 def _names(constant: Mapping[str, Any] | Sequence[str]) -> list[str]:
-    given = _given(constant, "--constant", alone=True)
-    if valued := [name for name, value in given.items() if value is not None]:
+    values = _given(constant, "--constant", alone=True)
+    if valued := [name for name, value in values.items() if value is not None]:
         raise UsageError(f"{safe_text(valued[0])}=...: give a config's values as they are, without --constant")
-    return list(given)
+    return list(values)
 
 
 def _differentiate(point: DifferentiablePoint, requested: Requested) -> PointDerivatives:

@@ -98,13 +98,13 @@ def check_grad(
     """
     from .evaluation_point import config_or_run, point_of
 
-    at = point_of(config_or_run(source), overrides, precision="float64", device=device)
+    point = point_of(config_or_run(source), overrides, precision="float64", device=device)
     import tensorflow as tf
 
-    with tf.device(at.prepared.device.name):
-        checker = _GradientChecker(at.prepared.built, at)
+    with tf.device(point.prepared.device.name):
+        checker = _GradientChecker(point.prepared.built, point)
         if not np.isfinite(loss := checker.loss(checker.start)):
-            place = "the start" if at.run is None or not at.step else f"step {at.step:,}"
+            place = "the start" if point.run is None or not point.step else f"step {point.step:,}"
             raise UsageError(
                 f"the loss at {place} is {loss}: it has no gradient to check",
                 hint="check at other values: give them as NAME=VALUE",

@@ -83,7 +83,7 @@ class RateSearch:
             "observed_edge": None if self.observed is None else self.observed.as_dict(),
             "blew_up_at": self.blew_up_at,
             "prediction": self.prediction.as_dict(),
-            "suggestion": {"rate": self.suggestion.rate, "reason": self.suggestion.reason},
+            "suggestion": vars(self.suggestion),
         }
 
 
@@ -108,11 +108,11 @@ def find_learning_rate(
     """
     from .evaluation_point import config_or_run, point_of
 
-    at = point_of(config_or_run(source), overrides, step=0, device=device)
-    built = at.prepared.built
+    point = point_of(config_or_run(source), overrides, step=0, device=device)
+    built = point.prepared.built
     import tensorflow as tf
 
-    with tf.device(at.prepared.device.name):
+    with tf.device(point.prepared.device.name):
         optimizer = built.experiment.optimizer
         if not optimizer.has_learning_rate or not optimizer.rate:
             raise UsageError(f"the learning rate of {optimizer.kind} is not there or 0: there is nothing to find")
@@ -122,15 +122,14 @@ def find_learning_rate(
 
 
 def _trials(source: str, built: Built) -> RateSearch:
-    from .convergence import takes_all_data
     from .observed_limit import rounding_slack
     from .rate_trials import RateRunner
-    from .stability import configured_rate, predicted_limit
+    from .stability import configured_rate, predicted_limit, takes_all_data
 
     prediction = predicted_limit(built)
     rates = candidate_rates(configured_rate(built), prediction)
     looks = np.unique(np.geomspace(1, built.total_steps, 24).astype(np.int64))
-    trials = RateRunner(built, steps=built.total_steps, count=NUM_RATES).run(rates, looks.tolist())
+    trials = RateRunner(built, steps=built.total_steps).run(rates, looks.tolist())
     first = float(built.objective.at(built.state.parameters, built.setting, built.data, built.state.model_state))
     losses = np.where(trials.diverged, np.nan, trials.final)
     observed = observed_between(rates, losses, first, steps=built.total_steps, slack=rounding_slack(built))
@@ -209,8 +208,8 @@ def suggest(
     usable = np.isfinite(losses)
     if not usable.any():
         return Suggestion(None, "every trial diverged: try smaller rates, lr=... moves the range")
-    at = int(np.argmin(np.where(usable, losses, np.inf)))
-    best = float(losses[at])
+    index = int(np.argmin(np.where(usable, losses, np.inf)))
+    best = float(losses[index])
     if not best < first:
         return Suggestion(None, f"no rate came below the first loss, {_number(first)}, in {steps:,} steps")
     if usable.sum() > 1 and not np.ptp(losses[usable]):
@@ -219,16 +218,16 @@ def suggest(
     good = usable & (losses <= enough)
     what = f"comes to the lowest loss, {_number(best)}, in {steps:,} steps"
     if good.sum() > 1 and on_the_way is not None:
-        at = _first_there(np.flatnonzero(good), on_the_way, enough)
+        index = _first_there(np.flatnonzero(good), on_the_way, enough)
         low, high = _number(float(rates[good][0])), _number(float(rates[good][-1]))
         which = f"of the {good.sum()} rates" if np.any(np.diff(np.flatnonzero(good)) > 1) else "of the rates"
         what = f"the first to be there {which} from {low} to {high} that come to {_number(enough)} or less"
-    rate = float(rates[at])
+    rate = float(rates[index])
     if edge is not None and not certain and rate > edge / _MARGIN:
         reason = f"half of the edge at {_number(edge)}: {_number(rate)} {what}, but so near the edge"
         return Suggestion(float(edge / _MARGIN), f"{reason} that another start may diverge")
-    if at in (0, len(rates) - 1):
-        side = ("smallest", "smaller") if at == 0 else ("largest", "larger")
+    if index in (0, len(rates) - 1):
+        side = ("smallest", "smaller") if index == 0 else ("largest", "larger")
         what = f"{what}; it is the {side[0]} that was tried, {side[1]} ones may be better"
     return Suggestion(rate, what)
 

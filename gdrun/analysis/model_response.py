@@ -62,7 +62,6 @@ class Classes:
     y: np.ndarray
     labels: np.ndarray
     train: Examples
-    validation: Examples | None
     """Targets are class numbers, int (N,)."""
     axes: tuple[str, str]
     names: tuple[str, ...]
@@ -129,7 +128,6 @@ def classes_of(prepared: Prepared, run: Run, step: int | None = None) -> Classes
     return Classes(
         x, y, labels.reshape(SIDE, SIDE),
         Examples(train.inputs, _class_numbers(train.target, num_classes)),
-        None if validation is None else Examples(validation.inputs, _class_numbers(validation.target, num_classes)),
         (names[0], names[1]),
         _class_names(prepared, train.target),
     )  # fmt: skip
@@ -199,9 +197,9 @@ def _examples(
         raise UsageError(f"this run's data has no target, so there is no picture of {what}", hint="--kind loss")
     if any(value.dtype.is_complex for value in (*built.data.inputs.values(), built.data.target)):
         raise UsageError(f"{what} of complex data cannot be drawn")
-    given = built.data.validation if built.data.validation is not None else built.assess.validation
+    validation = built.data.validation if built.data.validation is not None else built.assess.validation
     names = _names(prepared)
-    return names, _raw(built, built.data), None if given is None else _raw(built, given)
+    return names, _raw(built, built.data), None if validation is None else _raw(built, validation)
 
 
 def _raw(built: Built, batch: Any) -> Examples:

@@ -121,10 +121,10 @@ def _at(array: np.ndarray, place: tuple[int, ...]) -> Any:
     """Return the entry that broadcasting meets at `place`."""
     if array.size == 1:
         return array.reshape(-1)[0]
-    own = place[len(place) - array.ndim :]
-    if len(own) != array.ndim:
+    index = place[len(place) - array.ndim :]
+    if len(index) != array.ndim:
         return array.reshape(-1)[0]
-    return array[tuple(0 if size == 1 else min(at, size - 1) for at, size in zip(own, array.shape, strict=True))]
+    return array[tuple(0 if size == 1 else min(at, size - 1) for at, size in zip(index, array.shape, strict=True))]
 
 
 def _finite(value: Any) -> bool:

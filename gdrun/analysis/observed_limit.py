@@ -89,7 +89,7 @@ def observed_limit(
     begin = built.state if start is None else start
     if quadratic:
         begin = begin._replace(parameters=tuple(_moved(at, value) for at, value in enumerate(begin.parameters)))
-    runner = RateRunner(built, steps=steps, count=_LANES, start=begin)
+    runner = RateRunner(built, steps=steps, start=begin)
     low, high = around / 4, around * 4
     stable: float | None = None
     unstable: float | None = None

@@ -7,7 +7,6 @@ Shape letters: P real numbers, N points.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import tensorflow as tf
 
 from gdrun.assembly.assemble import lanes_obstacle
 from gdrun.errors import UsageError
+from gdrun.rundir.column_parts import column_parts
 
 if TYPE_CHECKING:
     from gdrun.assembly import Built
@@ -29,14 +29,6 @@ _NUMBERS = 1 << 22
 _MOST_TOGETHER = 4096
 
 
-@dataclass(frozen=True, eq=False)
-class Plane:
-    """origin + a * directions[0] + b * directions[1]: `origin` float64 (P,), `directions` float64 (2, P)."""
-
-    origin: np.ndarray
-    directions: np.ndarray
-
-
 def real_vector(values: Sequence[Any]) -> np.ndarray:
     """Return the entries of arrays or tensors one after the other, float64 (P,)."""
     parts = []
@@ -49,12 +41,8 @@ def real_vector(values: Sequence[Any]) -> np.ndarray:
 
 def number_names(built: Built) -> list[str]:
     """Return what each of the P numbers is called: "a", "W[0,1]", "c.re"."""
-    names = []
-    for name, like in zip(built.objective.trainable_names, built.state.parameters, strict=True):
-        for element in np.ndindex(*like.shape):
-            label = f"{name}[{','.join(map(str, element))}]" if element else name
-            names += [f"{label}.re", f"{label}.im"] if like.dtype.is_complex else [label]
-    return names
+    parameters = zip(built.objective.trainable_names, built.state.parameters, strict=True)
+    return [label for name, value in parameters for label, _ in column_parts(name, value.numpy()[None])]
 
 
 def side_of(built: Built) -> int:
@@ -64,11 +52,14 @@ def side_of(built: Built) -> int:
     return min(side, 41) if lanes_obstacle(built) else side
 
 
-def plane_losses(at: EvaluationPoint, plane: Plane, coordinates: np.ndarray) -> np.ndarray:
+def plane_losses(
+    at: EvaluationPoint, origin: np.ndarray, directions: np.ndarray, coordinates: np.ndarray
+) -> np.ndarray:
     """Return the loss at points of a plane; the model is in training mode, draws are those of one step.
 
     Args:
         at: where everything else is taken from: fixed parameters, the model's state, the step that formulas see.
+        origin, directions: of the plane, float64 (P,) and (2, P).
         coordinates: (N, 2), of the two directions.
     Returns:
         float64 (N,); nan where coordinates are, and where the loss cannot be computed.
@@ -80,7 +71,7 @@ def plane_losses(at: EvaluationPoint, plane: Plane, coordinates: np.ndarray) -> 
         raise UsageError("the loss is over all training examples, which are not in memory", hint="memory: all")
     values = np.full(len(coordinates), np.nan)
     good = np.flatnonzero(np.isfinite(coordinates).all(axis=1))
-    loss, dtype = _loss_function(at, plane), built.objective.dtype
+    loss, dtype = _loss_function(at, origin, directions), built.objective.dtype
     with tf.device(at.prepared.device.name):
         if lanes_obstacle(built) is None:
             try:
@@ -94,14 +85,13 @@ def plane_losses(at: EvaluationPoint, plane: Plane, coordinates: np.ndarray) -> 
     return values
 
 
-def _loss_function(at: EvaluationPoint, plane: Plane) -> Callable[[tf.Tensor], tf.Tensor]:
-    """(2,) coordinates -> scalar loss, to be traced."""
+def _loss_function(at: EvaluationPoint, origin: np.ndarray, directions: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return the function (2,) coordinates -> scalar loss, to be traced."""
     built, like = at.prepared.built, at.parameters
-    dtype = built.objective.dtype
-    origin, directions = (tf.constant(part, dtype) for part in (plane.origin, plane.directions))
+    start, axes = (tf.constant(part, built.objective.dtype) for part in (origin, directions))
 
     def loss(where: tf.Tensor) -> tf.Tensor:
-        flat = origin + tf.linalg.matvec(directions, where, transpose_a=True)
+        flat = start + tf.linalg.matvec(axes, where, transpose_a=True)
         parameters = _tensors(flat, like)
         return built.objective.evaluate(
             parameters, at.model_state, at.setting, built.data, at.moment, training=True
@@ -133,8 +123,10 @@ def _chunk(built: Built) -> int:
 def _in_batches(loss: Callable[[tf.Tensor], tf.Tensor], points: tf.Tensor, size: int) -> np.ndarray:
     """Return the losses, `size` points at a time."""
     # vectorized_map would rewrite what it calls, and wrap our errors in its own.
-    one = tf.autograph.experimental.do_not_convert(loss)
-    mapped = tf.function(lambda part: tf.vectorized_map(one, part, fallback_to_while_loop=False), autograph=False)
+    single_loss = tf.autograph.experimental.do_not_convert(loss)
+    mapped = tf.function(
+        lambda part: tf.vectorized_map(single_loss, part, fallback_to_while_loop=False), autograph=False
+    )
     count = int(points.shape[0])
     size = min(size, max(count, 1))
     values = [np.zeros(0)]

@@ -5,19 +5,22 @@ Shape letters: R rates, E moments at which the loss is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
-from gdrun.engine.drive import Windows
-from gdrun.engine.lanes import Lanes, in_lanes
+from gdrun.engine.drive import Windows, drive
+from gdrun.engine.lane_drive import Finals, LaneInputs, LaneProgram, drive_lanes
+from gdrun.engine.lanes import in_lanes
 from gdrun.engine.loop import Program
+from gdrun.engine.rows import Rows
 from gdrun.engine.state import Reason, Setting, TrainState
 from gdrun.engine.step import Recorded, Step
-from gdrun.errors import GdrunError, UsageError
+from gdrun.errors import GdrunError
 from gdrun.formula.nodes import LoopDefinition
 from gdrun.schedules.sections import Stop
 
@@ -58,23 +61,16 @@ class RateRunner:
     and the rate given is the first group's.
 
     Args:
-        built: the experiment. steps: updates of each trial. count: lanes of a program, fixed.
+        built: the experiment, its data in memory. steps: updates of each trial.
         start: where to begin; None: where the experiment does.
-    Raises:
-        UsageError: the data is not in memory.
     """
 
-    def __init__(self, built: Built, *, steps: int, count: int, start: TrainState | None = None) -> None:
-        if built.windows.stream is not None:
-            raise UsageError("trials over learning rates need the training data in memory", hint="memory: all")
-        self.built, self.steps, self.count = built, steps, count
-        self._step, self._start = _without_stop_rules(built, start)
-        self._windows = Windows(built.program.feed, _held(built), steps)
-        self._host_loop = built.objective.model.convolutional
+    def __init__(self, built: Built, *, steps: int, start: TrainState | None = None) -> None:
+        self.built, self.steps = built, steps
+        step, self._start = _without_stop_rules(built, start)
+        self._in_common = LaneProgram(step, None, Rows((), steps), _held(built), built.compile)
         loops = any(isinstance(d, LoopDefinition) and not d.fits_lanes for d in built.objective.definitions.values())
-        fits = built.num_parameters * count <= _MOST_LANE_NUMBERS
-        self._lanes = fits and not self._host_loop and not loops
-        self._program: Program | None = None
+        self._lanes = not built.objective.model.convolutional and not loops
         evaluate = lambda parameters, state: built.objective.at(parameters, built.setting, built.data, state)  # noqa: E731
         self._loss = tf.function(evaluate, autograph=False)
         base = np.atleast_1d(built.setting.learning_rate.numpy())
@@ -82,90 +78,86 @@ class RateRunner:
         self._is_grouped = built.setting.learning_rate.shape.rank > 0
 
     def run(self, rates: Sequence[float] | np.ndarray, looks: Sequence[int] = ()) -> RateTrials:
-        """Return what came out at `rates`, at most `count` of them.
+        """Return what came out at `rates`.
 
         Args:
             looks: steps at which the loss is looked at, beside the end.
         """
         rates = np.asarray(rates, np.float64)
-        assert len(rates) <= self.count
-        events = np.unique([*(step for step in looks if 0 <= step <= self.steps), self.steps]).astype(np.int64)
-        # One program for every call: where there are fewer rates, the last one is run again.
-        padded = np.concatenate([rates, np.repeat(rates[-1:], self.count - len(rates))]) if self._lanes else rates
-        if self._lanes:
+        events = np.unique([*(step for step in looks if 0 <= step <= self.steps), self.steps])
+        if self._lanes and self.built.num_parameters * len(rates) <= _MOST_LANE_NUMBERS:
             try:
-                return _cut(self._in_lanes(padded, events), len(rates))
+                return self._in_lanes(rates, events)
             except (tf.errors.OpError, ValueError, NotImplementedError, TypeError) as error:
                 if isinstance(error, GdrunError):
                     raise
-                self._lanes, self._program = False, None
-        parts = [self._run_alone(float(rate), events) for rate in rates]
-        return RateTrials(
-            rates, events, *(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS)
-        )
+                self._lanes = False
+        return self._one_by_one(rates, events)
 
-    def _setting(self, rates: np.ndarray) -> tf.Tensor:
+    def _setting(self, rates: np.ndarray) -> Setting:
         values = rates[..., None] * self._ratio if self._is_grouped else rates
-        return tf.constant(values, tf.float64)
+        return self.built.setting._replace(learning_rate=tf.constant(values, tf.float64))
 
     def _in_lanes(self, rates: np.ndarray, events: np.ndarray) -> RateTrials:
         built = self.built
-        setting = built.setting._replace(learning_rate=self._setting(rates))
-        flags: Setting = tf.nest.map_structure(lambda _: False, built.setting)._replace(learning_rate=True)
-        state = in_lanes(self._start, self.count)
-        if self._program is None:
-            lanes = Lanes(self.count, flags)
-            self._program = Program(self._step, built.program.feed, compile=built.compile, lanes=lanes)
-            self._program.prepare(state, setting, built.data, self._windows.at(0))
-        state, losses = self._advance(self._program, state, setting, events)
-        reason = state.reason.numpy()
-        final = [
-            float(self._loss([p[lane] for p in state.parameters], [s[lane] for s in state.model_state]))
-            for lane in range(self.count)
-        ]
-        return _trials(rates, events, losses, reason, state.step.numpy(), np.asarray(final))
+        inputs = LaneInputs(
+            in_lanes(self._start, len(rates)),
+            self._setting(rates),
+            built.data,
+            tf.nest.map_structure(lambda _: False, built.setting)._replace(learning_rate=True),
+            tf.nest.map_structure(lambda _: False, built.data),
+            (built.program.feed,),
+        )
+        finals, losses = Finals(len(rates)), np.full((len(rates), len(events)), np.nan)
+        for report in drive_lanes(replace(self._in_common, rows=_rows(events)), inputs, finals):
+            steps = report.records["step"]
+            record, place = np.nonzero(report.is_row & np.isin(steps, events))
+            columns = np.searchsorted(events, steps[record, place])
+            losses[report.lanes[place], columns] = report.records["loss"][record, place]
+        states = finals.state(self._start)
+        ends = [tf.nest.map_structure(lambda leaf: leaf[lane], states) for lane in range(len(rates))]  # noqa: B023
+        return self._trials(rates, events, losses, ends)
 
-    def _run_alone(self, rate: float, events: np.ndarray) -> RateTrials:
-        built = self.built
-        setting = built.setting._replace(learning_rate=self._setting(np.asarray(rate)))
-        if self._program is None:
-            self._program = Program(self._step, built.program.feed, compile=built.compile, host_loop=self._host_loop)
-            self._program.prepare(self._start, setting, built.data, self._windows.at(0))
-        state, losses = self._advance(self._program, self._start, setting, events)
-        final = np.asarray([float(self._loss(list(state.parameters), list(state.model_state)))])
-        reason, step = np.atleast_1d(state.reason.numpy()), np.atleast_1d(state.step.numpy())
-        return _trials(np.asarray([rate]), events, losses[:, None], reason, step, final)
+    def _one_by_one(self, rates: np.ndarray, events: np.ndarray) -> RateTrials:
+        program, windows = self._alone
+        driven = [_driven(program, self._start, self._setting(rate), self.built, events, windows) for rate in rates]
+        return self._trials(rates, events, np.stack([losses for losses, _ in driven]), [end for _, end in driven])
 
-    def _advance(
-        self, program: Program, state: TrainState, setting: Setting, events: np.ndarray
-    ) -> tuple[TrainState, np.ndarray]:
-        """Return the state after the last event, and the losses at each, (E,) or (E, R); nan where all had ended."""
-        losses: list[np.ndarray] = []
-        for first, stops in self._pieces(events, program.capacity):
-            window = self._windows.at(first)
-            state, records = program.run(state, setting, self.built.data, window, stops, np.zeros(len(stops), bool))
-            losses += list(records["loss"].astype(np.float64)[np.isin(stops[: len(records["loss"])], events)])
-            if len(records["loss"]) < len(stops):
-                break
-        shape = losses[0].shape
-        return state, np.stack([*losses, *[np.full(shape, np.nan)] * (len(events) - len(losses))])
+    @cached_property
+    def _alone(self) -> tuple[Program, Windows]:
+        """The program of a single run, and its windows."""
+        built, common = self.built, self._in_common
+        windows = Windows(built.program.feed, common.factors, self.steps)
+        host_loop = built.objective.model.convolutional
+        program = Program(common.step, built.program.feed, compile=built.compile, host_loop=host_loop)
+        program.prepare(self._start, built.setting, built.data, windows.at(0))
+        return program, windows
 
-    def _pieces(self, events: np.ndarray, capacity: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield steps to go to, cut where a window of orders and factors ends."""
-        first = 0
-        while first <= self.steps:
-            last = min(self._windows.last_step(first), self.steps)
-            stops = events[(events >= first) & (events <= last)][:capacity]
-            stops = stops[stops > first] if first else stops
-            if not len(stops) or (stops[-1] < last and len(stops) < capacity):
-                stops = np.append(stops, last)
-            yield first, stops
-            if stops[-1] >= self.steps:
-                return
-            first = int(stops[-1])
+    def _trials(
+        self, rates: np.ndarray, events: np.ndarray, losses: np.ndarray, ends: Sequence[TrainState]
+    ) -> RateTrials:
+        """Return trials that end in the states `ends`, with the losses (R, E) that they had at `events`."""
+        diverged_at = np.array([int(end.step) if Reason(int(end.reason)).diverged else -1 for end in ends])
+        losses[(diverged_at >= 0)[:, None] & (events >= diverged_at[:, None])] = np.nan
+        final = np.array([float(self._loss(list(end.parameters), list(end.model_state))) for end in ends])
+        return RateTrials(rates, events, losses, diverged_at, final)
 
 
-_COLUMNS = ("losses", "diverged_at", "final")
+def _rows(events: np.ndarray) -> Rows:
+    return Rows(events.tolist(), int(events[-1]))
+
+
+def _driven(
+    program: Program, state: TrainState, setting: Setting, built: Built, events: np.ndarray, windows: Windows
+) -> tuple[np.ndarray, TrainState]:
+    """Train one run to the last of `events`; return its loss at each, (E,), nan where it had ended, and its end."""
+    losses = np.full(len(events), np.nan)
+    for report in drive(program, state, setting, built.data, _rows(events), windows):
+        steps = report.records["step"]
+        known = np.isin(steps, events)
+        losses[np.searchsorted(events, steps[known])] = report.records["loss"][known]
+        state = report.state
+    return losses, state
 
 
 def _without_stop_rules(built: Built, start: TrainState | None = None) -> tuple[Step, TrainState]:
@@ -181,46 +173,17 @@ def _held(built: Built) -> Callable[[np.ndarray], np.ndarray] | None:
     return None if factors is None else lambda steps: factors(np.minimum(steps, built.total_steps))
 
 
-def _trials(
-    rates: np.ndarray, events: np.ndarray, losses: np.ndarray, reason: np.ndarray, step: np.ndarray, final: np.ndarray
-) -> RateTrials:
-    ended = np.asarray([Reason(int(code)).diverged for code in reason])
-    diverged_at = np.where(ended, step, -1)
-    seen = losses.T.copy()
-    seen[ended[:, None] & (events[None, :] >= step[:, None])] = np.nan
-    return RateTrials(rates, events, seen, diverged_at, final)
-
-
-def _cut(trials: RateTrials, count: int) -> RateTrials:
-    return RateTrials(trials.rates[:count], trials.steps, *(getattr(trials, name)[:count] for name in _COLUMNS))
-
-
 def ramp_losses(built: Built, rates: np.ndarray) -> np.ndarray:
     """Return the loss that each update of one run saw, float64 (S,), whose rate goes through `rates`, (S,).
 
     The schedule's own factor is left out. From where the run diverges on, it is nan.
     """
-    if built.windows.stream is not None:
-        raise UsageError("a ramp of learning rates needs the training data in memory", hint="memory: all")
     feed = replace(built.program.feed, has_factor=True)
     base = configured_rate(built)
     factors = lambda steps: rates[np.minimum(steps, len(rates) - 1)] / base  # noqa: E731
-    windows = Windows(feed, factors, len(rates))
+    windows = Windows(feed, factors, len(rates) - 1)
     step, state = _without_stop_rules(built)
     host_loop = built.objective.model.convolutional
-    program = Program(step, feed, compile=built.compile, host_loop=host_loop, capacity=len(rates))
+    program = Program(step, feed, compile=built.compile, host_loop=host_loop)
     program.prepare(state, built.setting, built.data, windows.at(0))
-    seen: list[float] = []
-    while len(seen) < len(rates):
-        first = len(seen)
-        last = min(windows.last_step(first), len(rates) - 1)
-        events = np.arange(first, max(last, first) + 1)
-        state, records = program.run(
-            state, built.setting, built.data, windows.at(first), events, np.zeros(len(events), bool)
-        )
-        seen += [float(loss) for loss in records["loss"]]
-        if len(records["loss"]) < len(events) or Reason(int(state.reason)).diverged:
-            break
-    losses = np.full(len(rates), np.nan)
-    losses[: len(seen)] = seen[: len(rates)]
-    return losses
+    return _driven(program, state, built.setting, built, np.arange(len(rates)), windows)[0]

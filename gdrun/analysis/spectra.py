@@ -10,7 +10,7 @@ import numpy as np
 from gdrun.errors import UsageError
 from gdrun.text import human_number
 
-from .curvature import MOST_EXACT, Curvature, lanczos_bounds, spectrum
+from .curvature import MOST_EXACT, Curvature, lanczos, spectrum
 from .stability import Prediction, configured_rate, largest_stable, prediction_at, share_text
 from .stability_report import second_moment
 
@@ -58,7 +58,7 @@ def spectrum_at(at: EvaluationPoint) -> Spectrum:
                 values = np.where(np.abs(values) < least, 0.0, values)
                 notes.append(f"what is smaller than {human_number(least, digits=2)} is rounding, and taken as 0")
         else:
-            extreme, bounds = lanczos_bounds(curvature.product, curvature.size, tolerance=1e-3, num_values=_NUM_VALUES)
+            extreme, bounds = lanczos(curvature.product, curvature.size, tolerance=1e-3, num_values=_NUM_VALUES)
             plain = (extreme, False)
             far = bounds[::-1] > _NEAR * extreme[::-1]
             values = extreme[::-1][: max(int(np.argmax(far)) if far.any() else len(extreme), 1)][:_NUM_VALUES]
@@ -70,18 +70,11 @@ def spectrum_at(at: EvaluationPoint) -> Spectrum:
                 f"the Hessian is not finite at step {at.step}", hint="--at start, or a step before it diverged"
             )
         last = at.run is not None and at.step == at.run.info.steps
-        prediction = _prediction(curvature, second_moment(prepared, at.run) if last else None, plain)
+        prediction = prediction_at(curvature, second_moment(prepared, at.run) if last else None, plain)
     limit = largest_stable(built, prediction)
     if limit is None:
         notes.append(_about(built, prediction))
     return Spectrum(at.step, values, curvature.size, limit, prediction, tuple(notes))
-
-
-def _prediction(curvature: Curvature, moment: np.ndarray | None, plain: tuple[np.ndarray, bool]) -> Prediction:
-    try:
-        return prediction_at(curvature, moment, plain)
-    except UsageError as error:
-        return Prediction(None, error.message, False, None)
 
 
 def _about(built: Built, prediction: Prediction) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gdrun.errors import UsageError
+from gdrun.optimizers.base import Moved
 from gdrun.optimizers.stability_limit import StabilityLimit
 from gdrun.text import human_number
 
@@ -84,21 +86,28 @@ def configured_rate(built: Built) -> float:
     return float(np.ravel(built.setting.learning_rate.numpy())[0])
 
 
-def predicted_limit(
-    built: Built, at: EvaluationPoint | None = None, *, second_moment: np.ndarray | None = None
-) -> Prediction:
+def takes_all_data(built: Built) -> bool:
+    """Return whether each update sees all training examples, or there are none."""
+    batches = built.program.feed.batches
+    return batches is None or batches.full_batch
+
+
+def is_gradient_descent(built: Built) -> bool:
+    """Return whether each update takes the whole gradient of the loss at a constant rate.
+
+    The optimizer's own part of the answer is `OptimizerSection.contraction`.
+    """
+    return takes_all_data(built) and built.windows.factors is None and built.objective.own_gradients is None
+
+
+def predicted_limit(built: Built) -> Prediction:
     """Return the learning rate at which `built` stops being stable, from the curvature at its start.
 
-    Args:
-        built: the experiment. Where groups of parameters have rates of their own, the limit is of the first one, all
-            of them changed alike.
-        at: another point.
-        second_moment: the optimizer's moving mean of squared gradients there, (P,), for Adam and the like.
-    Returns:
-        Prediction. It never fails for reasons of the experiment: where nothing can be predicted it says why.
+    Where groups of parameters have rates of their own, the limit is of the first one, all of them changed alike. It
+    never fails for reasons of the experiment: where nothing can be predicted it says why.
     """
     try:
-        return prediction_at(Curvature(built, at), second_moment)
+        return prediction_at(Curvature(built))
     except UsageError as error:
         return Prediction(None, error.message, False, None)
 
@@ -127,19 +136,23 @@ def sharpness(built: Built, at: EvaluationPoint | None = None, *, second_moment:
 def prediction_at(
     curvature: Curvature, second_moment: np.ndarray | None = None, plain: tuple[np.ndarray, bool] | None = None
 ) -> Prediction:
-    """Return the prediction at a point whose curvature is known; `plain`: what `spectrum` returned there.
+    """Return the prediction at a point whose curvature is known.
 
-    Raises:
-        UsageError: groups of parameters with optimizers of different kinds.
+    Args:
+        second_moment: the optimizer's moving mean of squared gradients there, (P,), for Adam and the like.
+        plain: what `spectrum` returned there.
     """
     built = curvature.built
     section = built.experiment.optimizer
-    gradient = curvature.gradient()
-    rule = section.stability_limit(gradient, second_moment)
+    rule = section.stability_limit(curvature.gradient(), second_moment)
     if rule is None:
         return Prediction(None, f"no limit is known for optimizer {section.kind}", False, None)
+    moved = section.moved(built.objective.trainable_names)
+    if len({type(group.section) for group in moved}) > 1:
+        why = "no limit is known for groups of parameters with optimizers of different kinds"
+        return Prediction(None, why, False, None)
     quadratic = curvature.is_quadratic()
-    scale, notes = _group_scale(curvature)
+    scale, notes = _group_scale(curvature, moved)
     if rule.divides_by is not None:
         scale = (1 if scale is None else scale) / rule.divides_by
     if not rule.by_curvature:
@@ -174,8 +187,7 @@ def _finish(
         caveats.append("the schedule changes the rate: the limit is that of its largest one")
     if rule.divides_by is not None:
         why = f"{why} of the Hessian divided by what the optimizer divides by"
-    batches = built.program.feed.batches
-    full = batches is None or batches.full_batch
+    full = takes_all_data(built)
     if not full:
         caveats.append("the eigenvalue is over all examples; batches differ, and the edge of batches may lie lower")
     if not quadratic:
@@ -224,14 +236,10 @@ def _factors(built: Built) -> tuple[float, float]:
     return float(np.min(values)), float(np.max(values))
 
 
-def _group_scale(curvature: Curvature) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def _group_scale(curvature: Curvature, moved: Sequence[Moved]) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Return the groups' learning rates over the first one, by entry; notes."""
-    built = curvature.built
-    moved = built.experiment.optimizer.moved(built.objective.trainable_names)
     rates = {index: group.learning_rate for group in moved for index in group.indices}
     base = moved[0].learning_rate
-    if len({type(group.section) for group in moved}) > 1:
-        raise UsageError("no limit is known for groups of parameters with optimizers of different kinds")
     notes = ("groups are taken to act at every step",) if any(group.when for group in moved) else ()
     if not base or len(set(rates.values())) == 1:
         return None, notes

@@ -51,15 +51,8 @@ class Stability:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
-        return {
-            "source": self.source,
-            "optimizer": self.optimizer,
-            "learning_rate": self.learning_rate,
-            "num_parameters": self.num_parameters,
-            "points": [_plain(point) for point in self.points],
-            "edge": None if self.edge is None else self.edge.as_dict(),
-            "notes": list(self.notes),
-        }
+        points = [_plain(point) for point in self.points]
+        return vars(self) | {"points": points, "edge": None if self.edge is None else self.edge.as_dict()}
 
 
 def _plain(point: Sharpness) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +14,11 @@ from rich.text import Text
 
 from gdrun.checking.check import Checked, check_prepared
 from gdrun.errors import ExitCode, GdrunError
+from gdrun.rundir.files import write_file
 from gdrun.rundir.layout import default_runs_root
 from gdrun.text import human_seconds, plural
 
-from . import arguments, failures, progress, session, terminal
+from . import arguments, progress, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
 from .check_formats import (
     Case,
@@ -30,8 +31,8 @@ from .check_formats import (
     places_of,
     refusal_annotations,
 )
-from .output import print_json, write_file
 from .proposal import propose
+from .results import Results
 from .summary import summary_of
 from .tables import table
 
@@ -67,9 +68,8 @@ def command(
     # GDRUN_RUNS alone says where runs go, not that checks are to be kept.
     keep = keep or (runs_dir is not None and str(runs_dir) != os.environ.get("GDRUN_RUNS"))
     kept_in = (runs_dir or default_runs_root()) if keep else None
-    results: list[dict[str, Any]] = []
+    results = Results("configs", as_json=as_json)
     cases: list[Case] = []
-    codes: list[int] = []
     with session.quiet() as noise:
         with _annotating(form):
             prepared = session.prepare_all(loaded, device=device, threads=threads)
@@ -77,26 +77,22 @@ def command(
         for config in configs:
             experiment = prepared.pop()
             name = experiment.loaded.experiment.name or "run"
-            listener = progress.listener(config, quiet=quiet, first_line_seconds=progress.MANY_FIRST_LINE_SECONDS)
+            display = progress.listener(config, quiet=quiet, first_line_seconds=progress.MANY_FIRST_LINE_SECONDS)
             began = time.monotonic()
             try:
-                checked = check_prepared(experiment, runs_dir=kept_in, listener=listener, log=noise.take)
+                with closing(display) as listener:
+                    checked = check_prepared(experiment, runs_dir=kept_in, listener=listener, log=noise.take)
             except Exception as error:  # a bug too: the others are to run
                 session.add_output(error, noise)
-                listener.close()
-                codes.append(failures.show_error(error))
-                results.append({"config": config, "ok": False, "error": failures.describe(error)})
+                results.add_error(error, {"config": config, "ok": False})
                 cases.append(Case(config, name, time.monotonic() - began, error=str(error)))
                 continue
-            finally:
-                listener.close()
             seconds = time.monotonic() - began
             interrupted = str(checked.run.status) == "interrupted"
             missed = summary_of(checked.run).exit_code if interrupted else ExitCode.EXPECTATION
-            codes.append(ExitCode.DONE if checked.ok else missed)
+            results.add(ExitCode.DONE if checked.ok else missed, _describe(checked, config, seconds, kept=keep))
             places = places_of(experiment.loaded, checked.missed)
             cases.append(Case(config, name, seconds, checked.rows, places=places))
-            results.append(_describe(checked, config, seconds, kept=keep))
             if not (checked.ok and quiet):
                 _show(checked, config, seconds, verbose=verbose, kept=keep)
             if update and not as_json and not interrupted:
@@ -112,14 +108,12 @@ def command(
         append_summary(cases)
     elif form is not Format.TEXT:
         terminal.document(markdown(cases) if form is Format.MARKDOWN else junit_xml(cases).decode())
-    code = failures.worst(codes)
     if not quiet:
+        codes = results.codes
         met = sum(code == ExitCode.DONE for code in codes)
         style = "bold green" if met == len(codes) else "bold red"
         terminal.message(Text(f"{plural(len(codes), 'config')}: {met} met, {len(codes) - met} not", style))
-    if as_json:
-        print_json({"configs": results, "exit_code": int(code)})
-    return code
+    return results.finish()
 
 
 @contextmanager
@@ -149,7 +143,6 @@ def _show(checked: Checked, config: str, seconds: float, *, verbose: bool, kept:
 
 def _describe(checked: Checked, config: str, seconds: float, *, kept: bool) -> dict[str, Any]:
     """Return what `--json` says of one config."""
-    names = ("what", "expected", "bound", "got", "ok", "note")
     return {
         "config": config,
         "ok": checked.ok,
@@ -157,5 +150,5 @@ def _describe(checked: Checked, config: str, seconds: float, *, kept: bool) -> d
         "status": str(checked.run.status),
         "seconds": seconds,
         "directory": str(checked.run.directory.absolute()) if kept else None,
-        "rows": [{name: getattr(row, name) for name in names} for row in checked.rows],
+        "rows": [vars(row) for row in checked.rows],
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from gdrun.analysis.gradient_checks import check_grad, describe
 from gdrun.errors import ExitCode
 
-from . import failures, session, terminal
+from . import session, terminal
 from .arguments import Device, Json, Targets, split
-from .output import print_json
+from .results import Results
 
 
 def command(configs: Targets, device: Device = None, as_json: Json = False) -> int:
@@ -16,22 +16,17 @@ def command(configs: Targets, device: Device = None, as_json: Json = False) -> i
     Exit code 4 where one is wrong.
     """
     sources, overrides = split(configs)
-    results, codes = [], []
+    results = Results("configs", as_json=as_json)
     for source in sources:
         try:
             with session.quiet():
                 check = check_grad(source, overrides, device=device)
         except Exception as error:  # a bug too: the others are to be checked
-            codes.append(failures.show_error(error))
-            results.append({"config": source, "ok": False, "error": failures.describe(error)})
+            results.add_error(error, {"config": source, "ok": False})
             continue
-        codes.append(ExitCode.DONE if check.ok else ExitCode.EXPECTATION)
-        results.append(check.as_dict())
+        results.add(ExitCode.DONE if check.ok else ExitCode.EXPECTATION, check.as_dict())
         prefix = f"{check.config}: " if len(sources) > 1 else ""
         if not as_json:
             verdicts = ("ok    " if row.ok else "WRONG " for row in check.comparisons)
             terminal.data(*(f"{v} {prefix}{describe(row)}" for v, row in zip(verdicts, check.comparisons, strict=True)))
-    code = failures.worst(codes)
-    if as_json:
-        print_json({"configs": results, "exit_code": int(code)})
-    return code
+    return results.finish()

@@ -8,14 +8,13 @@ from typing import Annotated
 import typer
 
 from gdrun.data import file_suffixes
-from gdrun.errors import ExitCode
 from gdrun.rundir.run import load_run
 from gdrun.text import short
 from gdrun.training.predict import evaluate, load_trained, read_examples
 
-from . import session, terminal
+from . import session
 from .arguments import Device, Json, Plugins, RunArgument, RunsDir
-from .output import print_json
+from .output import print_result
 from .tables import table
 
 
@@ -36,8 +35,5 @@ def command(
         prepared = load_trained(trained, device=device, plugins=session.load_plugins(plugins))
         examples = read_examples(prepared, data, target=True) if data else None
         values = evaluate(prepared, trained, examples)
-    if as_json:
-        print_json({"run": str(trained.directory), "values": values})
-    else:
-        terminal.data(*table([(name, short(value, 9)) for name, value in values.items()]))
-    return ExitCode.DONE
+    lines = table([(name, short(value, 9)) for name, value in values.items()])
+    return print_result({"run": str(trained.directory), "values": values}, *lines, as_json=as_json)

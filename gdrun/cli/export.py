@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import ExitCode, UsageError
-from gdrun.exports.data import FORMATS, check_format, export, load_runs
+from gdrun.exports.data import FORMATS, check_format, distinct_runs, export
 from gdrun.exports.models import FORMATS as MODEL_FORMATS
 from gdrun.exports.models import export_model
 from gdrun.exports.tables import csv_text
@@ -73,7 +73,7 @@ def command(
         if output == "-":
             if to != "csv":
                 raise UsageError(f"{to} cannot be printed; only csv can", hint="name a file with -o")
-            terminal.document(csv_text(load_runs(runs, runs_dir)))
+            terminal.document(csv_text(distinct_runs(runs, runs_dir)))
             return ExitCode.DONE
         with session.quiet():
             written = export(runs, to, output, runs_dir=runs_dir)

@@ -24,8 +24,10 @@ MESSAGE_LIMIT = 4000
 
 TRACEBACK_VARIABLE = "GDRUN_TRACEBACK"
 
+INTERRUPTS = (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
+
 _ORDER = (
-    *(ExitCode.INTERRUPTED, ExitCode.TERMINATED),
+    *INTERRUPTS,
     *(ExitCode.BUG, ExitCode.DISK, ExitCode.RESOURCE, ExitCode.REFUSED, ExitCode.DIVERGED),
     *(ExitCode.EXPECTATION, ExitCode.INCOMPLETE),
 )
@@ -160,10 +162,10 @@ def _show_plugin_traceback(error: BaseException, *, verbose: bool) -> None:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, PluginError):
         cause = cause.__cause__
-    own = cause.__cause__ if cause is not None else None
-    if own is None or isinstance(own, GdrunError):
+    origin = cause.__cause__ if cause is not None else None
+    if origin is None or isinstance(origin, GdrunError):
         return
     if verbose:
-        terminal.message(*"".join(traceback.format_exception(own))[-MESSAGE_LIMIT:].rstrip("\n").split("\n"))
+        terminal.message(*"".join(traceback.format_exception(origin))[-MESSAGE_LIMIT:].rstrip("\n").split("\n"))
     else:
         terminal.message(f"  {TRACEBACK_VARIABLE}=1, or -v where a command has it, shows the plugin's traceback")

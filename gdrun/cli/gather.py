@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing
 from typing import Annotated
 
 import typer
 
 from gdrun.sweeping.run import gather
 
-from . import arguments, progress, session, terminal
+from . import arguments, progress, session
 from .arguments import Json, Plugins, Quiet, RunsDir, Verbose
 from .completion import complete_runs
-from .output import print_json
-from .summary import summary_of
+from .results import Results
 
 
 def command(
@@ -40,21 +39,11 @@ def command(
     """
     arguments.check_name(name)
     loaded_plugins = session.load_plugins(plugins)
-    listener = progress.listener(quiet=quiet, verbose=verbose)
-    with session.quiet() as noise:
-        try:
-            listener.wait("starting TensorFlow")
-            run = gather(
-                directories, plugins=loaded_plugins, runs_dir=runs_dir, name=name, listener=listener, log=noise.take
-            )
-        finally:
-            listener.close()
-    ended = summary_of(run)
-    if not quiet:
-        ended.show(verbose=verbose)
-    if as_json:
-        print_json({"sweeps": [ended.as_dict()], "exit_code": int(ended.exit_code)})
-    else:
-        with suppress(terminal.OutputClosed):
-            terminal.data(str(run.directory))
-    return ended.exit_code
+    with session.quiet() as noise, closing(progress.listener(quiet=quiet, verbose=verbose)) as listener:
+        listener.wait("starting TensorFlow")
+        run = gather(
+            directories, plugins=loaded_plugins, runs_dir=runs_dir, name=name, listener=listener, log=noise.take
+        )
+    results = Results("sweeps", as_json=as_json)
+    results.add_run(run, {}, quiet=quiet, verbose=verbose)
+    return results.finish()

@@ -109,8 +109,8 @@ def _table(points: Sequence[PointDerivatives], numbers: Sequence[int]) -> list[t
         for name, _ in derivatives[0]:
             columns[name] = [dict(each)[name] for each in derivatives]
     missing = {name: values for name, values in columns.items() if all(isinstance(v, Missing) for v in values)}
-    shown = {name: map(_text, values) for name, values in columns.items() if name not in missing}
-    lines = table(list(zip(*shown.values(), strict=True)), list(shown), right=range(len(shown)))
+    texts = {name: map(_text, values) for name, values in columns.items() if name not in missing}
+    lines = table(list(zip(*texts.values(), strict=True)), list(texts), right=range(len(texts)))
     return [*lines, *table([(name, _text(values[0])) for name, values in missing.items()], indent=2)]
 
 

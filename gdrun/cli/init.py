@@ -12,11 +12,11 @@ import yaml
 
 from gdrun.errors import UsageError
 from gdrun.experiment.gallery import PREFIX, descriptions, gallery, gallery_folder
+from gdrun.rundir.files import refuse_existing, write_file
 from gdrun.rundir.strict_json import dumps
 from gdrun.suggest import did_you_mean
 
 from . import terminal
-from .output import write_file
 from .tables import table
 
 SCHEMA_FILE = "gdrun.schema.json"
@@ -65,8 +65,7 @@ def command(
     path = output or Path(f"{name.removeprefix(PREFIX)}.yaml")
     files_to_write = {path: f"{MODELINE}{text}"} | {path.parent / file: content for file, content in beside.items()}
     for file in files_to_write:  # all of them first: a refusal leaves nothing half done
-        if os.path.lexists(file):
-            raise UsageError(f"{file} exists; it is not replaced", hint="name another file with -o")
+        refuse_existing(file)
     for file, content in files_to_write.items():
         write_file(file, content.encode(), new=True)
     if not os.path.lexists(path.parent / SCHEMA_FILE):

@@ -10,7 +10,6 @@ import typer
 
 from gdrun.analysis.learning_rate import RateSearch, find_learning_rate
 from gdrun.errors import ExitCode
-from gdrun.plots import as_text
 from gdrun.plots.figure import Figure, FigureAxis, Mark, ReferenceLine, Region, Series
 from gdrun.text import short
 
@@ -38,9 +37,8 @@ def command(
     if as_json:
         print_json(search.as_dict())
         return ExitCode.DONE
-    width = min(shutil.get_terminal_size((80, 24)).columns, 100)
-    picture = as_text(figure(search), width, 18, colour=terminal.has_colour("stdout"))
-    terminal.data(*terminal.styled(picture), "", *table(_rows(search)), *(f"- {c}" for c in search.prediction.caveats))
+    picture = terminal.picture(figure(search), min(shutil.get_terminal_size().columns, 100), 18)
+    terminal.data(*picture, "", *table(_rows(search)), *(f"- {caveat}" for caveat in search.prediction.caveats))
     return ExitCode.DONE
 
 
@@ -74,8 +72,8 @@ def figure(search: RateSearch) -> Figure:
     # What grows for ever is off the picture long before it diverges.
     ceiling = 10 * abs(search.first_loss)
     off = search.diverged | ~(search.losses <= ceiling)
-    shown = ~off
-    positive = bool(np.all(search.losses[shown] > 0)) if shown.any() else False
+    kept = ~off
+    positive = bool(np.all(search.losses[kept] > 0)) if kept.any() else False
     limit = search.prediction.limit
     is_shown = limit is not None and search.rates[0] <= limit <= search.rates[-1]
     rules = [ReferenceLine(x=limit, label="predicted limit")] if is_shown else []
@@ -90,7 +88,7 @@ def figure(search: RateSearch) -> Figure:
         "loss along a ramp of learning rates" if search.range_test else f"loss after {search.steps:,} steps",
         FigureAxis("learning rate", "log"),
         FigureAxis("smoothed loss" if search.range_test else "loss", "log" if positive else "linear"),
-        series=(Series(search.rates[shown], search.losses[shown]),),
+        series=(Series(search.rates[kept], search.losses[kept]),),
         marks=tuple(Mark(float(rate), None, "diverged") for rate in search.rates[off][:1]),
         regions=regions,
         rules=tuple(rules),

@@ -13,7 +13,7 @@ from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.rundir.comparing import compare
 from gdrun.rundir.layout import run_names
 from gdrun.rundir.listing import check_names, select
-from gdrun.rundir.roots import readable_root
+from gdrun.rundir.packing import readable_root
 from gdrun.rundir.run import Run
 from gdrun.rundir.seeds import SAID, SEED, Band, checked_band, is_seed
 from gdrun.rundir.settings import differing, labels
@@ -199,14 +199,13 @@ def _difference(run: Run, paths: Sequence[str], names: dict[str, str]) -> Cell:
 
 
 def _sweep_words(run: Run) -> str:
-    trials, axes = run.value("trials"), run.value("axes")
-    trials = trials if isinstance(trials, dict) else {}
-    words = f"sweep of {trials.get('total', '?')}"
-    if isinstance(axes, list):
-        keys = [str(axis.get("key", "?")) for axis in axes if isinstance(axis, dict)]
+    words = f"sweep of {run.planned_trials or '?'}"
+    if axes := run.value("axes"):
+        keys = [axis["key"] for axis in axes]
         words += f" over {', '.join(labels(keys, keys).values())}"
         words += _over_seed_alone(run) if len(keys) == 1 and is_seed(keys[0]) else ""
-    return words + (f" ({trials['diverged']} diverged)" if trials.get("diverged") else "")
+    diverged = (run.value("trials") or {}).get("diverged")
+    return words + (f" ({diverged} diverged)" if diverged else "")
 
 
 def _over_seed_alone(run: Run) -> str:

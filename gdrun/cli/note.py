@@ -9,9 +9,8 @@ import typer
 from gdrun.rundir.annotations import note
 from gdrun.rundir.run import load_run
 
-from . import terminal
 from .arguments import Json, RunArgument, RunsDir
-from .output import print_json
+from .output import print_result
 
 
 def command(
@@ -28,7 +27,5 @@ def command(
     if text is not None:
         note(opened, text)
         return
-    if as_json:
-        print_json({"id": opened.id, "notes": opened.info.notes})
-    for entry in () if as_json else opened.info.notes:
-        terminal.data(f"{entry.get('when')}  {entry.get('text')}")
+    lines = (f"{entry.get('when')}  {entry.get('text')}" for entry in opened.info.notes)
+    print_result({"id": opened.id, "notes": opened.info.notes}, *lines, as_json=as_json)

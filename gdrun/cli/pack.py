@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gdrun.errors import UsageError
+from gdrun.rundir.files import refuse_existing
 from gdrun.rundir.packing import pack
 from gdrun.rundir.run import load_run
 from gdrun.text import plural
@@ -29,8 +30,7 @@ def command(
     """
     if output.suffix != ".zip":
         raise UsageError(f"{output} does not end in .zip", hint=f"-o {output}.zip")
-    if output.exists():
-        raise UsageError(f"{output} exists; it is not replaced", hint="name another file with -o")
+    refuse_existing(output)
     directories = list(dict.fromkeys(load_run(reference, runs_dir).directory for reference in runs))
     pack(directories, output)
     terminal.message(f"{plural(len(directories), 'run')}; read them with `--runs-dir {output}`")

@@ -13,7 +13,7 @@ import typer
 
 from gdrun.errors import ExitCode, ResourceError, RunDirectoryError, UsageError
 from gdrun.extras import install_hint
-from gdrun.plots import animate, as_text, can_show, plot
+from gdrun.plots import animate, plot
 from gdrun.plots.animation import FRAMES_PER_SECOND, SECONDS, Animation
 from gdrun.plots.choose import KINDS, RUN_KINDS, SWEEP_KINDS
 from gdrun.plots.figure import Figure, plain
@@ -24,17 +24,16 @@ from gdrun.plots.rendering import (
     SUFFIXES,
     content,
     has_matplotlib,
-    movie,
     suffix_of,
 )
-from gdrun.rundir.files import replacing
+from gdrun.rundir.files import write_file, write_whole
 from gdrun.rundir.run import Run, load_run
 from gdrun.rundir.seeds import checked_band
 
 from . import session, terminal
 from .arguments import BandOption, Device, Json, Plugins, RunsDir
 from .completion import complete_runs
-from .output import print_json, write_file
+from .output import print_json
 
 
 def _kinds(incomplete: str) -> list[tuple[str, str]]:
@@ -142,7 +141,10 @@ def command(
         drawn = animate(loaded, **options, seconds=seconds, fps=fps) if moving else plot(loaded, **options, at=at)
     figure = drawn.frames[-1] if isinstance(drawn, Animation) else drawn
     if not as_json and not moving and (term or (output is None and not has_matplotlib())):
-        terminal.data(*terminal.styled(_text(figure, measure if term else None)))
+        screen = shutil.get_terminal_size((100, 30))
+        fitting = min(screen.columns, MOST_COLUMNS), max(min(screen.lines - 2, 32), 16)
+        width, height = map(int, (measure if term else None) or fitting)
+        terminal.data(*terminal.picture(figure, width, height))
         if not term:
             terminal.message(f"pictures as files need matplotlib: {install_hint('plot')}")
         return ExitCode.DONE
@@ -188,14 +190,6 @@ def _size(text: str | None, *, characters: bool) -> tuple[float, float] | None:
     return float(match[1]), float(match[2])
 
 
-def _text(figure: Figure, size: tuple[float, float] | None) -> str:
-    """Return the picture as the terminal can show it."""
-    screen = shutil.get_terminal_size((100, 30))
-    width, height = size or (min(screen.columns, MOST_COLUMNS), max(min(screen.lines - 2, 32), 16))
-    ascii_only = not can_show(getattr(terminal.stream("stdout"), "encoding", None))
-    return as_text(figure, int(width), int(height), terminal.has_colour("stdout"), ascii_only=ascii_only)
-
-
 def _write(drawn: Figure | Animation, runs: list[Run], output: Path | None, size: tuple[float, float] | None) -> Path:
     """Write the picture to `output`, else into the first run's directory; return its path."""
     default = "gif" if isinstance(drawn, Animation) else "png"
@@ -204,24 +198,17 @@ def _write(drawn: Figure | Animation, runs: list[Run], output: Path | None, size
     suffix = path.suffix.lower().removeprefix(".") if path is not None else default
     with session.quiet(), session.waiting("drawing the frames") if isinstance(drawn, Animation) else nullcontext():
         try:
-            data = movie(drawn, suffix, size) if isinstance(drawn, Animation) else content(drawn, suffix, size)
+            data = content(drawn, suffix, size)
         except ResourceError as error:
             if path is not None or isinstance(drawn, Animation):
                 raise
             raise ResourceError(error.message, hint=f"{error.hint}; --term draws in the terminal") from error
         if path is not None:
-            write_file(path, data)
-            return path
-        return _write_into(runs[0], f"plots/{name}", data)
-
-
-def _write_into(run: Run, name: str, data: bytes) -> Path:
-    try:
-        with replacing(run.directory / name) as file:
-            file.write(data)
-    except RunDirectoryError as error:
-        raise RunDirectoryError(error.message, hint="-o FILE writes the picture elsewhere") from error
-    return run.directory / name
+            return write_file(path, data)
+        try:
+            return write_whole(runs[0].directory / "plots" / name, data)
+        except RunDirectoryError as error:
+            raise RunDirectoryError(error.message, hint="-o FILE writes the picture elsewhere") from error
 
 
 def _file_name(figure: Figure | Animation, runs: list[Run]) -> str:

@@ -13,13 +13,14 @@ import typer
 from gdrun.analysis.grad_arguments import NAMED, assignments
 from gdrun.data import file_suffixes
 from gdrun.errors import ExitCode, UsageError
+from gdrun.rundir.files import write_file
 from gdrun.rundir.run import load_run
 from gdrun.rundir.strict_json import dumps
 from gdrun.training.predict import load_trained, named_examples, predict, read_examples
 
 from . import session, terminal
 from .arguments import Device, Json, Plugins, RunArgument, RunsDir
-from .output import print_json, write_file
+from .output import print_json
 
 Examples = Annotated[
     list[str],

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdrun.text import human_number
+from gdrun.config.scalars import in_flow, written
+from gdrun.rundir.strict_json import plain
 
 if TYPE_CHECKING:
     from gdrun.checking.comparison import RunValues
@@ -19,8 +18,6 @@ FEW_NUMBERS = 20
 """Where nothing was expected yet, parameters are proposed up to so many numbers."""
 
 _WIDTH = 100
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
-_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off"})
 _TOLERANCES = ("rtol", "atol")
 
 
@@ -31,7 +28,7 @@ def propose(expect: Expect, run_values: RunValues) -> str:
     they are. Where it states nothing, the status, the steps, the loss and the parameters, while they are few, are.
     """
     values = _restated(expect, run_values) if expect.model_fields_set - {*_TOLERANCES} else _first(run_values)
-    return "\n".join(["expect:", *_lines(values, 1)]) + "\n"
+    return "\n".join(["expect:", *_lines(plain(values), 1)]) + "\n"
 
 
 def _first(run_values: RunValues) -> dict[str, Any]:
@@ -65,16 +62,16 @@ def _restated(expect: Expect, run_values: RunValues) -> dict[str, Any]:
         predicted = run_values.predictions(stated.inputs)
         shape = np.shape(stated.value)
         predicted = predicted[..., 0] if predicted.shape == (*shape, 1) else predicted
-        own = {name: getattr(stated, name) for name in _TOLERANCES if getattr(stated, name) is not None}
-        values["predictions"] = {**stated.inputs, "value": predicted, **own}
+        tolerances = {name: getattr(stated, name) for name in _TOLERANCES if getattr(stated, name) is not None}
+        values["predictions"] = {**stated.inputs, "value": predicted, **tolerances}
     return values
 
 
 def _trace_row(row: Any, run_values: RunValues) -> dict[str, Any]:
     recorded = run_values.row(row.step) or {}
     values = {name: _with_bounds(item, recorded.get(name)) for name, item in row.values.items()}
-    own = {name: getattr(row, name) for name in _TOLERANCES if getattr(row, name) is not None}
-    return {"step": row.step, **values, **own}
+    tolerances = {name: getattr(row, name) for name in _TOLERANCES if getattr(row, name) is not None}
+    return {"step": row.step, **values, **tolerances}
 
 
 def _with_bounds(stated: Any, got: Any) -> Any:
@@ -84,38 +81,19 @@ def _with_bounds(stated: Any, got: Any) -> Any:
     if not isinstance(stated, Bound):
         return got
     values = {name: getattr(stated, name) for name in ("rtol", "atol", "below", "above")}
-    own = {name: value for name, value in values.items() if value is not None}
-    return own if stated.value is None else {"value": got, **own}
+    bounds = {name: value for name, value in values.items() if value is not None}
+    return bounds if stated.value is None else {"value": got, **bounds}
 
 
 def _lines(values: Mapping[str, Any], level: int) -> list[str]:
     lines = []
     for name, value in values.items():
-        lead = "  " * level + f"{_name(name)}:"
-        flow = f"{lead} {_flow(value)}"
+        lead = "  " * level + f"{written(name)}:"
+        flow = f"{lead} {in_flow(value)}"
         if isinstance(value, Mapping) and len(flow) > _WIDTH:
             lines += [lead, *_lines(value, level + 1)]
         elif isinstance(value, list):
-            lines += [lead, *(f"{'  ' * (level + 1)}- {_flow(item)}" for item in value)]
+            lines += [lead, *(f"{'  ' * (level + 1)}- {in_flow(item)}" for item in value)]
         else:
             lines.append(flow)
     return lines
-
-
-def _flow(value: Any) -> str:
-    """Return a value in YAML's flow style, on one line, numbers with all digits of their precision."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_name(name)}: {_flow(item)}" for name, item in value.items()) + "}"
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    if isinstance(value, list | tuple | np.ndarray):
-        return "[" + ", ".join(_flow(item) for item in value) + "]"
-    if value is None:
-        return "null"
-    if isinstance(value, str):
-        return value if _PLAIN.match(value) and value.lower() not in _WORDS else json.dumps(value)
-    return human_number(value)
-
-
-def _name(name: str) -> str:
-    return name if _PLAIN.match(name) and name.lower() not in _WORDS else json.dumps(name)

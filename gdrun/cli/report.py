@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gdrun.errors import ExitCode, UsageError
+from gdrun.errors import UsageError
 from gdrun.reporting.make import report
 from gdrun.rundir.layout import root_of
 from gdrun.rundir.listing import runs as all_runs
@@ -18,7 +18,7 @@ from gdrun.rundir.run_info import Status
 from . import session, terminal
 from .arguments import Json, RunsDir
 from .completion import complete_runs
-from .output import print_json
+from .output import print_result
 
 REFRESH_SECONDS = 5
 
@@ -55,11 +55,7 @@ def command(
         facts = _write_site(output or Path("site"), runs_dir, watch=watch)
     else:
         facts = _write_page([load_run(name, runs_dir) for name in runs or ["latest"]], output, watch=watch)
-    if as_json:
-        print_json(facts)
-    else:
-        terminal.data(str(facts["file"]))
-    return ExitCode.DONE
+    return print_result(facts, str(facts["file"]), as_json=as_json)
 
 
 def _write_page(loaded: list[Run], output: Path | None, *, watch: bool) -> dict[str, object]:

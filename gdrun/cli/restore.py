@@ -12,7 +12,7 @@ from gdrun.rundir.trash import removed, restore
 
 from . import ls, terminal
 from .arguments import Json, RunsDir
-from .output import print_json
+from .output import print_result
 
 
 def command(
@@ -31,18 +31,11 @@ def command(
     root = runs_dir or default_runs_root()
     if not runs and not everything:
         entries = removed(root)
-        if as_json:
-            names = ("id", "name", "directory")
-            print_json({"trash": [{name: run.get(name) for name in names} for run in entries]})
-        elif entries:
-            terminal.data(*ls.default_table(entries))
-        else:
+        if not entries and not as_json:
             terminal.message(f"the trash of {root} is empty")
-        return ExitCode.DONE
+            return ExitCode.DONE
+        facts = [{name: run.get(name) for name in ("id", "name", "directory")} for run in entries]
+        return print_result({"trash": facts}, *ls.default_table(entries), as_json=as_json)
     references = [run.id for run in removed(root)] if everything else list(runs or ())
     restored = restore(references, root)
-    if as_json:
-        print_json({"restored": [str(path) for path in restored]})
-    else:
-        terminal.data(*map(str, restored))
-    return ExitCode.DONE
+    return print_result({"restored": restored}, *map(str, restored), as_json=as_json)

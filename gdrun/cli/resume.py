@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -14,12 +13,11 @@ from gdrun.sweeping.run import SLURM, resume
 from gdrun.sweeping.slurm import check_not_queued, read_options, resume_there
 from gdrun.training.resume import find_resumable
 
-from . import arguments, progress, session, terminal
+from . import arguments, progress, session
 from .arguments import Json, Plugins, Quiet, RunsDir, Verbose, is_setting
 from .completion import complete_runs
 from .jobs import follow
-from .output import print_json
-from .summary import summary_of
+from .results import Results
 
 
 def command(
@@ -93,12 +91,6 @@ def command(
                 )
         finally:
             listener.close()
-    ended = summary_of(run)
-    if not quiet and not detach:
-        ended.show(verbose=verbose)
-    if as_json:
-        print_json({"runs": [ended.as_dict()], "exit_code": int(ended.exit_code)})
-    else:
-        with suppress(terminal.OutputClosed):
-            terminal.data(str(run.directory))
-    return ended.exit_code
+    results = Results("runs", as_json=as_json)
+    results.add_run(run, {}, quiet=quiet or detach, verbose=verbose)
+    return results.finish()

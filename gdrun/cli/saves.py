@@ -37,7 +37,7 @@ def repeat(command: Callable[[], int], files: Collection[Path]) -> int:
             code = command()
         except GdrunError as error:
             code = failures.show_error(error)
-        if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+        if code in failures.INTERRUPTS:
             return code
         if not any(before.values()):
             if code == ExitCode.DONE:

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from gdrun.experiment.schema import schema
+from gdrun.rundir.files import write_file
 from gdrun.rundir.strict_json import dumps
 
 from . import session, terminal
 from .arguments import Plugins
-from .output import write_file
 
 
 def command(

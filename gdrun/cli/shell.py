@@ -20,8 +20,6 @@ from . import failures, session, terminal
 
 PROMPT = "gdrun> "
 
-_INTERRUPTS = (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
-
 _ENDS = ("exit", "quit")
 
 
@@ -56,7 +54,7 @@ def _read() -> int:
             else:
                 continue
             terminal.message(Text(f"exit code {int(codes[-1])}: {line.strip()}", "dim"))
-            if codes[-1] in _INTERRUPTS:
+            if codes[-1] in failures.INTERRUPTS:
                 break
     finally:
         sys.stdin = source

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,9 +23,8 @@ from gdrun.text import exact, human_age, plural, safe_text, short
 
 from . import session, terminal
 from .arguments import Json, RunArgument, RunsDir
-from .output import print_json
+from .output import print_json, print_result
 from .sparkline import sparkline
-from .summary import parameters_of
 from .tables import Cell, screen_width, status_cell, table, text_of
 from .terminal import Line
 
@@ -75,18 +72,13 @@ def command(
     elif at is not None:
         rows = _rows_at(loaded, at)
         names = list(dict.fromkeys(name for row in rows for name in row))
-        if as_json:
-            print_json({"rows": rows})
-        else:
-            terminal.data(*table([[exact(row.get(name)) for name in names] for row in rows], names))
+        lines = table([[exact(row.get(name)) for name in names] for row in rows], names)
+        print_result({"rows": rows}, *lines, as_json=as_json)
     elif over is not None:
         statistics = _statistics(loaded, over)
-        if as_json:
-            print_json({"statistics": statistics})
-        else:
-            titles = ["", "rows", *_STATISTICS]
-            lines = [[name, *(exact(of[title]) for title in titles[1:])] for name, of in statistics.items()]
-            terminal.data(*table(lines, titles))
+        titles = ["", "rows", *_STATISTICS]
+        cells = [[name, *(exact(of[title]) for title in titles[1:])] for name, of in statistics.items()]
+        print_result({"statistics": statistics}, *table(cells, titles), as_json=as_json)
     elif files and not as_json:
         # For programs: the tab is no part of a name, so what is in a name is escaped here.
         terminal.document("\n".join(f"{size}\t{safe_text(name)}" for name, size in files_of(loaded)))
@@ -171,12 +163,8 @@ def _page(run: Run, facts: Facts, width: int) -> list[Line]:
 
 def _overview(run: Run, facts: Facts, width: int) -> list[Line]:
     rows = sections.overview(facts)
-    with suppress(ValueError, TypeError):
-        age = datetime.now(UTC) - datetime.fromisoformat(facts["started"])
-        rows = [
-            (name, f"{text}, {human_age(age.total_seconds())} ago" if name == "started" else text)
-            for name, text in rows
-        ]
+    if (age := run.get("age")) is not None:
+        rows = [(name, f"{text}, {human_age(age)} ago" if name == "started" else text) for name, text in rows]
     return [*table(rows, indent=2), *(f"  warning: {text}" for text in sections.warnings(facts))]
 
 
@@ -212,7 +200,7 @@ def _values(run: Run, facts: Facts, width: int) -> list[Line]:
 
 
 def _parameters(run: Run) -> list[Line]:
-    arrays = parameters_of(run)
+    arrays = run.known_parameters
     titles, rows, _ = sections.parameters(dict(list(arrays.items())[:_MOST_PARAMETERS]))
     lines = table(rows, ["parameter", *titles[1:]], indent=2) if rows else []
     if len(arrays) > _MOST_PARAMETERS:
@@ -280,16 +268,12 @@ def _show_convergence(run: Run, *, as_json: bool) -> None:
     except GdrunError as error:
         terminal.warn(f"without the curvature: {error.message}")
         report = convergence_report(run)
-    if as_json:
-        print_json({"convergence": report.as_dict()})
-    else:
-        terminal.data(*report.lines())
+    print_result({"convergence": report.as_dict()}, *report.lines(), as_json=as_json)
 
 
 def _trials(run: Run, facts: Facts, width: int) -> list[Line]:
     """Return how many trials have which status, the observed and the predicted limit, and the best trials."""
-    counts = facts["trials"] if isinstance(facts["trials"], Mapping) else {}
-    words = ", ".join(f"{exact(number)} {name}" for name, number in counts.items() if number)
+    words = ", ".join(f"{exact(number)} {name}" for name, number in (facts["trials"] or {}).items() if number)
     lines: list[Line] = [f"  {words}"] if words else []
     summary = summarize(run)
     for sentence in sections.edges(summary):
@@ -297,11 +281,11 @@ def _trials(run: Run, facts: Facts, width: int) -> list[Line]:
     titles, rows, _ = sections.seed_medians(summary)
     if rows:
         lines += ["", *table(rows[:_MOST_PARAMETERS], titles, indent=2)]
-    names, titles, trials = sections.trials(run, facts)
+    names, titles, trials = sections.trials(run, summary)
     if trials:
         kept = [index for index, name in enumerate(names) if name != "best_step"]
         names, titles = [names[index] for index in kept], [titles[index] for index in kept]
-        lines += ["", f"  the best of {len(trials):,} by {facts.get('metric') or 'loss'}"]
+        lines += ["", f"  the best of {len(trials):,} by {summary.metric}"]
         cells = [[_trial_cell(name, row.get(name)) for name in names] for row in trials[:_BEST_TRIALS]]
         lines += _fitting(titles, cells, width, least=names.index("status"))
     return lines

@@ -35,15 +35,15 @@ def sparkline(values: np.ndarray, width: int = 24) -> str:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         counts = np.add.reduceat(finite.astype(float), bounds[:-1])
         means = np.add.reduceat(kept, bounds[:-1]) / counts
-        shown = np.isfinite(means) & (counts > 0)
-        low, high = (means[shown].min(), means[shown].max()) if shown.any() else (0.0, 0.0)
+        known = np.isfinite(means) & (counts > 0)
+        low, high = (means[known].min(), means[known].max()) if known.any() else (0.0, 0.0)
         # Halved, so that the difference of two huge numbers is finite.
         span = high / 2 - low / 2
         heights = (means / 2 - low / 2) / span if span > 0 else np.zeros(len(means))
     marks = _marks()
-    levels = np.where(shown, np.nan_to_num(heights) * (len(marks) - 1) + 0.5, 0).astype(int)
+    levels = np.where(known, np.nan_to_num(heights) * (len(marks) - 1) + 0.5, 0).astype(int)
     return "".join(
-        marks[min(level, len(marks) - 1)] if there else "x" for level, there in zip(levels, shown, strict=True)
+        marks[min(level, len(marks) - 1)] if there else "x" for level, there in zip(levels, known, strict=True)
     )
 
 

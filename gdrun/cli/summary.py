@@ -6,11 +6,11 @@ import shutil
 import signal
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.text import Text
 
-from gdrun.errors import ExitCode, GdrunError, RunDirectoryError
+from gdrun.errors import ExitCode, GdrunError
 from gdrun.reporting import sections
 from gdrun.rundir.run import Run
 from gdrun.sweeping.summary import summarize
@@ -18,9 +18,6 @@ from gdrun.text import exact, human_seconds, plural_count, plural_number
 
 from . import terminal
 from .tables import status_style, table
-
-if TYPE_CHECKING:
-    import numpy as np
 
 FEW_NUMBERS = 20
 """Parameters are printed up to so many numbers."""
@@ -69,7 +66,7 @@ class RunEnd:
     def _facts(self) -> dict[str, Any]:
         names = ("stopped_by", "why", "steps", "epochs", "seconds", "device", "precision", "compile")
         values = {name: getattr(self.info, name) for name in (*names, "final", "best", "diverged", "warnings")}
-        parameters = parameters_of(self.run)
+        parameters = self.run.known_parameters
         size = sum(array.size for array in parameters.values())
         return values | {"num_parameters": size, "parameters": parameters if size <= FEW_NUMBERS else None}
 
@@ -136,7 +133,7 @@ class RunEnd:
         rows += [(name, exact(value)) for name, value in info.final.items() if verbose or name not in _DETAILS]
         if info.best:
             rows.append(("best", exact(info.best)))
-        parameters = parameters_of(self.run)
+        parameters = self.run.known_parameters
         size = sum(array.size for array in parameters.values())
         # Beside a network's weights, the numbers that a formula names are what was asked for.
         few = parameters if size <= FEW_NUMBERS else {name: a for name, a in parameters.items() if not a.ndim}
@@ -206,17 +203,7 @@ class SweepEnd(RunEnd):
     def _show_picture(self) -> None:
         """Print the sensitivity picture, where there is an axis of numbers to draw it over."""
         with suppress(ImportError, GdrunError):
-            from gdrun.plots import as_text, can_show, sensitivity_figure
+            from gdrun.plots import sensitivity_figure
 
             width = min(shutil.get_terminal_size().columns, PICTURE_COLUMNS)
-            plain = not can_show(terminal.stream("stderr").encoding)
-            text = as_text(sensitivity_figure(self.run), width, PICTURE_ROWS, terminal.has_colour(), ascii_only=plain)
-            terminal.message(*terminal.styled(text))
-
-
-def parameters_of(run: Run) -> dict[str, np.ndarray]:
-    """Return the final parameters, {} where the run has none to show."""
-    try:
-        return run.parameters
-    except RunDirectoryError:
-        return {}
+            terminal.message(*terminal.picture(sensitivity_figure(self.run), width, PICTURE_ROWS, "stderr"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing
 from typing import Annotated, Any
 
 import typer
@@ -13,12 +13,12 @@ from gdrun.sweeping import run as sweeping
 from gdrun.sweeping.plan import plan_trials
 from gdrun.sweeping.slurm import read_options, submit_sweep
 
-from . import arguments, failures, progress, session, sweep_table, terminal
+from . import arguments, failures, progress, session, sweep_table
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Threads, Verbose
 from .completion import complete_configs
 from .jobs import follow
 from .output import print_json
-from .summary import summary_of
+from .results import Results
 
 Targets = Annotated[
     list[str],
@@ -102,13 +102,12 @@ def command(
         return ExitCode.DONE
     options = planned | ({"plugins": plugins} if plugins else {})
     options |= {"runs_dir": runs_dir, "name": name, "device": device, "threads": threads}
-    results: list[dict[str, Any]] = []
-    codes: list[int] = []
+    results = Results("sweeps", as_json=as_json)
     for config in configs:
         label = name or default_name("experiment" if config == "-" else config)
-        listener = progress.listener(label, quiet=quiet, verbose=verbose)
-        with session.quiet() as noise:
-            try:
+        display = progress.listener(label, quiet=quiet, verbose=verbose)
+        try:
+            with session.quiet() as noise, closing(display) as listener:
                 listener.wait("starting TensorFlow")
                 if cluster == "slurm":
                     run = submit_sweep(config, spaces, read_options(slurm or ()), listener=listener, **options)
@@ -116,24 +115,10 @@ def command(
                 else:
                     how: dict[str, Any] = {"jobs": jobs, "cluster": cluster, "wait": wait, "part": part}
                     run = sweeping.sweep(config, spaces, listener=listener, log=noise.take, **options, **how)
-            except GdrunError as error:
-                listener.close()
-                codes.append(failures.show_error(error))
-                results.append({"config": config, "error": failures.describe(error)})
-                continue
-            finally:
-                listener.close()
-        ended = summary_of(run)
-        codes.append(ended.exit_code)
-        results.append({"config": config, **ended.as_dict()})
-        if not quiet and not detach:
-            ended.show()
-        if not as_json:
-            with suppress(terminal.OutputClosed):
-                terminal.data(str(run.directory))
-        if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+        except GdrunError as error:
+            results.add_error(error, {"config": config})
+            continue
+        results.add_run(run, {"config": config}, quiet=quiet or detach)
+        if results.is_interrupted:
             break
-    code = failures.worst(codes)
-    if as_json:
-        print_json({"sweeps": results, "exit_code": int(code)})
-    return code
+    return results.finish()

@@ -83,12 +83,12 @@ def show(spec: SweepSpec) -> None:
             space = f"{drawn.kind} {exact(drawn.low)} to {exact(drawn.high)}" if drawn else ""
             terminal.message(f"  {axis.key}  {space or ', '.join(cell(value) for value in (axis.values or ())[:12])}")
         return
-    shown = _shown(spec)
+    numbers = _shown(spec)
     rows: list[tuple[str, ...]] = []
-    for number in shown:
+    for number in numbers:
         rows.append((str(number), *map(cell, spec.values(number))))
-        if number == FIRST_ROWS - 1 and len(shown) < len(spec):
-            rows.append(("...", f"and {len(spec) - len(shown):,} more"))
+        if number == FIRST_ROWS - 1 and len(numbers) < len(spec):
+            rows.append(("...", f"and {len(spec) - len(numbers):,} more"))
     terminal.message(*table(rows, ["trial", *(axis.key for axis in spec.axes)], indent=2))
     groups = groups_of(spec) or []
     if len(groups) == 1:

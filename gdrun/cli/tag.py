@@ -9,9 +9,8 @@ import typer
 from gdrun.rundir.annotations import tag
 from gdrun.rundir.run import load_run
 
-from . import terminal
 from .arguments import Json, RunArgument, RunsDir
-from .output import print_json
+from .output import print_result
 
 
 def command(
@@ -29,7 +28,4 @@ def command(
     """
     opened = load_run(run, runs_dir)
     known = tag(opened, tags or (), remove or ()) if tags or remove else opened.info.tags
-    if as_json:
-        print_json({"id": opened.id, "tags": known})
-    elif known:
-        terminal.data(" ".join(known))
+    print_result({"id": opened.id, "tags": known}, *([" ".join(known)] if known else []), as_json=as_json)

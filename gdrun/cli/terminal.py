@@ -22,6 +22,8 @@ from gdrun.text import safe_text
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gdrun.plots import Figure
+
 Line = str | Text
 """A line of output, styled where it is a `Text`. A line break in it is escaped as every control character is."""
 
@@ -54,13 +56,14 @@ def make_robust() -> None:
 
 
 def data(*lines: Line) -> None:
-    """Write lines to stdout, at once.
+    """Write lines to stdout, at once; none for none.
 
     Raises:
         OutputClosed: the reader has gone away.
         RunDirectoryError: stdout cannot be written, e.g. a full disk.
     """
-    document("\n".join(_escaped(lines, "stdout")))
+    if lines:
+        document("\n".join(_escaped(lines, "stdout")))
 
 
 def document(text: str) -> None:
@@ -80,8 +83,12 @@ def document(text: str) -> None:
         raise RunDirectoryError(f"cannot write to stdout: {error.strerror}") from error
 
 
-def styled(text: str) -> list[Text]:
-    """Return the lines of a picture in characters, whose colours are escape sequences of our own."""
+def picture(figure: Figure, width: int, height: int, name: str = "stdout") -> list[Text]:
+    """Return the lines of a picture in characters, with the characters and colours that the stream `name` has."""
+    from gdrun.plots import as_text, can_show
+
+    ascii_only = not can_show(getattr(stream(name), "encoding", None))
+    text = as_text(figure, width, height, has_colour(name), ascii_only=ascii_only)
     return list(Text.from_ansi(text.rstrip("\n")).split())
 
 

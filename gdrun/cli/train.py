@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from gdrun.errors import ExitCode, UsageError
+from gdrun.errors import UsageError
 from gdrun.exports.live import TensorBoardListener
 from gdrun.exports.tensorboard import require_tensorboard
 from gdrun.sweeping.slurm import read_options, submit_run
 from gdrun.training import train
 
-from . import arguments, dry_run, failures, progress, saves, session, terminal
+from . import arguments, dry_run, progress, saves, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
 from .jobs import follow
-from .output import print_json
-from .summary import summary_of
+from .results import Results
 
 if TYPE_CHECKING:
     from gdrun.experiment.loading import LoadedConfig
     from gdrun.rundir.run import Run
     from gdrun.training.listener import Listener
     from gdrun.training.prepare import Prepared
+
+    from .noise import Noise
 
 
 def command(
@@ -79,8 +80,16 @@ def command(
         require_tensorboard()
     files = {Path(config, "config.yaml") if Path(config).is_dir() else Path(config) for config in configs}
 
-    def submitted(prepared: Prepared, listener: Listener) -> Run:
-        run = submit_run(prepared, options, runs_dir=runs_dir, name=name, device=device, listener=listener)
+    def trained(waiting: list[Prepared], listener: Listener, noise: Noise) -> Run:
+        """Train the last of the experiments that wait, here or as a job."""
+        # Popped: a finished experiment's data need not stay in memory while the others run.
+        experiment = waiting.pop()
+        if cluster is None:
+            return train.execute(
+                experiment, runs_dir=runs_dir, name=name, keep=not smoke, listener=listener, log=noise.take,
+                save_diff=save_diff,
+            )  # fmt: skip
+        run = submit_run(experiment, options, runs_dir=runs_dir, name=name, device=device, listener=listener)
         return follow(run, detach=detach, plugins=plugins, listener=listener)
 
     def once() -> int:
@@ -88,8 +97,7 @@ def command(
         files.update(Path(name) for config in loaded for name, _ in config.files)
         if not quiet:
             _note_ignored_sections(loaded, configs)
-        results: list[dict[str, Any]] = []
-        codes: list[int] = []
+        results = Results("runs", as_json=as_json)
         with session.quiet() as noise:
             prepared = session.prepare_all(
                 loaded, device=device if cluster is None else "cpu", threads=threads, smoke=smoke, silent=quiet
@@ -107,42 +115,18 @@ def command(
                 )
                 listener = display if tensorboard is None else TensorBoardListener(tensorboard, display)
                 try:
-                    # Popped: a finished experiment's data need not stay in memory while the others run.
-                    run = (
-                        train.execute(
-                            prepared.pop(),
-                            runs_dir=runs_dir,
-                            name=name,
-                            keep=not smoke,
-                            listener=listener,
-                            log=noise.take,
-                            save_diff=save_diff,
-                        )
-                        if cluster is None
-                        else submitted(prepared.pop(), listener)
-                    )
+                    with closing(listener):
+                        run = trained(prepared, listener, noise)
                 except Exception as error:  # a bug too: the others are to run
                     session.add_output(error, noise)
-                    display.close()
-                    codes.append(failures.show_error(error))
-                    results.append({"config": config, "error": failures.describe(error)})
+                    results.add_error(error, {"config": config})
                     continue
-                finally:
-                    listener.close()
-                ended = summary_of(run)
-                codes.append(ended.exit_code)
-                results.append({"config": config, **ended.as_dict()})
-                if not quiet and not detach:
-                    ended.show(label=label, verbose=verbose)
-                if not smoke and not as_json:
-                    with suppress(terminal.OutputClosed):
-                        terminal.data(str(run.directory))
-                if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+                results.add_run(
+                    run, {"config": config}, quiet=quiet or detach, label=label, verbose=verbose, kept=not smoke
+                )
+                if results.is_interrupted:
                     break
-        code = failures.worst(codes)
-        if as_json:
-            print_json({"runs": results, "exit_code": int(code)})
-        return code
+        return results.finish()
 
     if not watch:
         return once()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.text import Text
 
 from gdrun.errors import ConfigError, ExitCode, GdrunError, ResourceError
@@ -13,7 +11,7 @@ from gdrun.training.prepare import read
 
 from . import arguments, failures, session, terminal
 from .arguments import Json, Plugins, Quiet, Targets
-from .output import print_json
+from .results import Results
 
 
 def command(targets: Targets, plugins: Plugins = None, quiet: Quiet = False, as_json: Json = False) -> int:
@@ -24,25 +22,20 @@ def command(targets: Targets, plugins: Plugins = None, quiet: Quiet = False, as_
     """
     configs, overrides = arguments.split(targets)
     loaded_plugins = session.load_plugins(plugins)
-    results: list[dict[str, Any]] = []
-    codes: list[int] = []
+    results = Results("configs", as_json=as_json)
     for config in configs:
         try:
             _look_at(load_config(config, overrides, plugins=loaded_plugins), config)
         except GdrunError as error:
-            codes.append(failures.show_error(error))
             described = failures.describe(error)
             if isinstance(error, ConfigError):
                 described.pop("kind")
-            results.append({"config": config, "ok": False} | described)
+            results.add(failures.show_error(error), {"config": config, "ok": False} | described)
             continue
-        codes.append(ExitCode.DONE)
-        results.append({"config": config, "ok": True})
+        results.add(ExitCode.DONE, {"config": config, "ok": True})
         if not as_json and not quiet:
             terminal.data(Text.assemble(f"{config}: ", ("ok", "green")))
-    if as_json:
-        print_json({"configs": results, "exit_code": int(failures.worst(codes))})
-    return failures.worst(codes)
+    return results.finish()
 
 
 def _look_at(loaded: LoadedConfig, config: str) -> None:

@@ -6,7 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 
 from gdrun.errors import ExitCode, RunDirectoryError
 from gdrun.rundir.run import Run, load_run
-from gdrun.rundir.run_info import RunInfo, Status
+from gdrun.rundir.run_info import Status
 from gdrun.rundir.strict_json import not_finite
 from gdrun.rundir.tail import follow
 from gdrun.training.listener import Plan, Progress
@@ -64,18 +64,16 @@ def _follow(run: Run, *, quiet: bool) -> None:
     """Show how far the run or the sweep is until nothing writes it any more."""
     if not _goes_on(run):
         return
-    listener = progress.listener(quiet=quiet)
     planned = False
-    try:
+    with closing(progress.listener(quiet=quiet)) as listener:
         for report in _sweep_reports(run) if run.is_sweep else _run_reports(run):
-            info = None if planned else _info(Run(run.directory))
-            if info is not None:
-                listener.planned(_plan(run, info))
+            begun = Run(run.directory)
+            # Without a problem: the writer may be about to make its first run info.
+            if not planned and not begun.problem:
+                listener.planned(_plan(begun))
                 planned = True
             if planned and report is not None:
                 listener.progress(report)
-    finally:
-        listener.close()
 
 
 def _goes_on(run: Run) -> bool:
@@ -84,8 +82,7 @@ def _goes_on(run: Run) -> bool:
         return run.status is Status.RUNNING
     if _why_unfinished_at(run.directory, int(time.monotonic() / _ASK_SECONDS)):
         return False
-    trials = run.value("trials")
-    return not run.is_sweep or not isinstance(trials, dict) or len(run.trials) < trials.get("total", 0)
+    return run.planned_trials is None or len(run.trials) < run.planned_trials
 
 
 @lru_cache(maxsize=1)
@@ -102,20 +99,12 @@ def _why_unfinished(run: Run) -> str:
     return why_unfinished(run)
 
 
-def _info(run: Run) -> RunInfo | None:
-    # The writer may be about to make its first one.
-    with suppress(RunDirectoryError):
-        return run.info
-    return None
-
-
-def _plan(run: Run, info: RunInfo) -> Plan:
-    total, trials = info.extra.get("total_steps"), info.extra.get("trials")
-    num_trials = trials.get("total") if isinstance(trials, dict) else None
+def _plan(run: Run) -> Plan:
+    info = run.info
     return Plan(
         name=info.name,
         description=info.description or "",
-        total_steps=total if isinstance(total, int) else 0,
+        total_steps=run.value("total_steps") or 0,
         steps_per_epoch=1,
         num_parameters=0,
         parameter_names=(),
@@ -123,7 +112,7 @@ def _plan(run: Run, info: RunInfo) -> Plan:
         compile=info.compile or "",
         precision=info.precision or "",
         directory=run.directory,
-        num_trials=num_trials if isinstance(num_trials, int) else 0 if info.is_sweep else None,
+        num_trials=(run.planned_trials or 0) if info.is_sweep else None,
     )
 
 
@@ -181,8 +170,6 @@ def _sweep_reports(run: Run) -> Iterator[Progress | None]:
 
 
 def _sweep_report(sweep: Run, seconds: float) -> Progress:
-    counts = sweep.info.extra.get("trials")
-    total = counts.get("total") if isinstance(counts, dict) else None
     losses = [
         (trial["loss"], trial.get("trial"))
         for trial in sweep.trials
@@ -194,7 +181,7 @@ def _sweep_report(sweep: Run, seconds: float) -> Progress:
     return Progress(
         seconds=seconds,
         trials_done=len(sweep.trials),
-        num_trials=total if isinstance(total, int) else len(sweep.trials),
+        num_trials=sweep.planned_trials or len(sweep.trials),
         diverged=sum(trial.get("status") == "diverged" for trial in sweep.trials),
         best_value=best,
         best_trial=number,

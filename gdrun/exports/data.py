@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from gdrun.errors import UsageError
-from gdrun.rundir.run import Run, load_run
+from gdrun.rundir.run import Run, Runs, load_runs
 from gdrun.suggest import did_you_mean
 from gdrun.text import safe_text
 
@@ -26,13 +25,7 @@ EXPORTERS: tuple[Exporter, ...] = (
 FORMATS = {exporter.format: exporter for exporter in EXPORTERS}
 
 
-def export(
-    runs: Run | str | Path | Sequence[Run | str | Path],
-    to: str,
-    output: str | Path | None = None,
-    *,
-    runs_dir: str | Path | None = None,
-) -> list[str]:
+def export(runs: Runs, to: str, output: str | Path | None = None, *, runs_dir: str | Path | None = None) -> list[str]:
     """Write what runs or sweeps recorded for another program. Nothing is replaced.
 
     Args:
@@ -50,7 +43,7 @@ def export(
         RunDirectoryError: a run is damaged, or the disk refuses.
     """
     check_format(to)
-    return FORMATS[to].write(load_runs(runs, runs_dir), None if output is None else str(output))
+    return FORMATS[to].write(distinct_runs(runs, runs_dir), None if output is None else str(output))
 
 
 def check_format(to: str) -> None:
@@ -62,13 +55,6 @@ def check_format(to: str) -> None:
         )
 
 
-def load_runs(
-    runs: Run | str | Path | Sequence[Run | str | Path], runs_dir: str | Path | None = None
-) -> list[Run]:  # fmt: skip
-    """Return the runs that are named. Raises UsageError where there is none."""
-    references = [runs] if isinstance(runs, Run | str | Path) else list(runs)
-    if not references:
-        raise UsageError("no run is named")
-    loaded = [run if isinstance(run, Run) else load_run(run, runs_dir) for run in references]
-    # The same run under two names is one.
-    return list({str(run.directory.resolve()): run for run in loaded}.values())
+def distinct_runs(runs: Runs, runs_dir: str | Path | None = None) -> list[Run]:
+    """Return the runs that are named; the same run under two names is one. Raises: as `load_runs`."""
+    return list({str(run.directory.resolve()): run for run in load_runs(runs, runs_dir)}.values())

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gdrun.errors import UsageError
-from gdrun.rundir.files import disk_error
+from gdrun.rundir.files import refuse_existing, write_file
 from gdrun.rundir.run import Run
-from gdrun.text import safe_text
 
 
 @dataclass(frozen=True)
@@ -39,16 +37,5 @@ def write_new(runs: Sequence[Run], output: str | None, suffix: str, content: Cal
     """
     name = runs[0].info.name or runs[0].id if len(runs) == 1 else "runs"
     path = Path(output if output is not None else f"{name}{suffix}")
-    exists = UsageError(f"{safe_text(path)} exists; it is not replaced", hint="name another file with -o")
-    if path.exists() or path.is_symlink():
-        raise exists
-    data = content()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            file.write(data)
-    except FileExistsError:
-        raise exists from None
-    except OSError as error:
-        raise disk_error("write", path, error) from error
-    return [str(path)]
+    refuse_existing(path)
+    return [str(write_file(path, content(), new=True))]

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gdrun.errors import RunDirectoryError
+from gdrun.rundir.column_parts import column_parts
+from gdrun.rundir.metrics import column_of
 from gdrun.rundir.run import Run
-from gdrun.rundir.strict_json import not_finite
 from gdrun.rundir.tail import Tail
 from gdrun.training.listener import Listener, Plan, Progress
 
@@ -109,21 +108,9 @@ def numbers_in(row: dict[str, Any]) -> dict[str, float]:
     """Return the numbers in a row of metrics.jsonl by name: "loss", "parameters.W[0,1]", "parameters.c.re"."""
     numbers: dict[str, float] = {}
     for name, value in row.items():
-        if name not in ("step", "epoch"):
-            _collect(name, value, numbers)
+        has_value = value is not None and not (isinstance(value, dict) and "reason" in value)
+        if name not in ("step", "epoch") and has_value:
+            column = column_of([value])
+            if column.dtype.kind in "iufc" and column.size <= MOST_NUMBERS:
+                numbers |= {label: float(part[0]) for label, part in column_parts(name, column)}
     return numbers
-
-
-def _collect(name: str, value: Any, numbers: dict[str, float]) -> None:
-    if isinstance(value, str):
-        value = not_finite(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        numbers[name] = float(value) if isinstance(value, float) or abs(value) < 1 << 1000 else float("inf")
-    elif isinstance(value, dict) and value.keys() == {"re", "im"}:
-        for part, number in value.items():
-            _collect(f"{name}.{part}", number, numbers)
-    elif isinstance(value, list):
-        array = np.array(value, object)
-        if array.size <= MOST_NUMBERS:
-            for index in np.ndindex(array.shape):
-                _collect(f"{name}[{','.join(map(str, index))}]", array[index], numbers)

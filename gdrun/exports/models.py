@@ -10,6 +10,7 @@ from typing import Any
 
 from gdrun.config.plugins import PluginSources
 from gdrun.errors import ComponentError, ConfigError, RunDirectoryError, UsageError
+from gdrun.rundir.files import refuse_existing
 from gdrun.rundir.run import Run
 from gdrun.training.predict import load_trained, trained_point
 from gdrun.training.prepare import Prepared
@@ -36,8 +37,7 @@ def export_model(
         ConfigError: the run's data is not there any more.
         RunDirectoryError: the run has no parameters, or the disk refuses.
     """
-    if output.exists():
-        raise UsageError(f"{output} exists; it is not replaced", hint="name another one with -o")
+    refuse_existing(output, "one")
 
     def load() -> Prepared:
         return load_trained(run, device=device, plugins=plugins)

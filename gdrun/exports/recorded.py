@@ -52,6 +52,13 @@ class RecordedCurve:
             if name not in ("step", "epoch") and values.dtype.kind in "iuf"
         }
 
+    def rows(self) -> Iterator[tuple[int, float, dict[str, float]]]:
+        """Yield the step, the time and the numbers of each row; what is nan has no value there, or is that."""
+        columns = {name: values.tolist() for name, values in self.numeric().items()}
+        for index, (step, time) in enumerate(zip(self.steps.tolist(), self.times.tolist(), strict=True)):
+            values = {name: column[index] for name, column in columns.items()}
+            yield step, time, {name: value for name, value in values.items() if value == value}
+
 
 def curve_of(run: Run) -> RecordedCurve:
     """Return a run's rows. Raises RunDirectoryError where they are damaged."""

@@ -83,8 +83,8 @@ def curves_text(sweeps: Sequence[Run]) -> str:
         for place, trial in enumerate(trials):
             row = by_number[trial]
             reached = np.flatnonzero(steps <= row["steps"])
-            own = {"trial": trial} | {key: cell(row[key]) for key in sweep.axes}
-            columns = {name: [value] * len(reached) for name, value in own.items()}
+            fixed = {"trial": trial} | {key: cell(row[key]) for key in sweep.axes}
+            columns = {name: [value] * len(reached) for name, value in fixed.items()}
             columns |= {"step": steps[reached]} | {name: values[place][reached] for name, values in parts.items()}
             tables.append(({"sweep": sweep.id} if len(sweeps) > 1 else {}, columns, len(reached)))
     names = list(dict.fromkeys(name for ids, columns, _ in tables for name in (*ids, *columns)))

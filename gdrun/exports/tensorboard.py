@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.errors import RunDirectoryError
 from gdrun.extras import require
-from gdrun.rundir.files import disk_error
+from gdrun.rundir.files import disk_error, refuse_existing
 from gdrun.rundir.run import Run
-from gdrun.text import safe_text
 
 from .exporter import exporter
 from .recorded import (
@@ -162,8 +161,7 @@ def export_tensorboard(runs: Sequence[Run], output: str | None) -> list[str]:
     folder = Path("tensorboard" if output is None else output)
     targets = [folder / run.id for run in runs]
     for target in targets:
-        if target.exists():
-            raise UsageError(f"{safe_text(target)} exists; it is not replaced", hint="name another folder with -o")
+        refuse_existing(target, "folder")
     for run, target in zip(runs, targets, strict=True):
         if run.is_sweep:
             _write_sweep(run, target)
@@ -197,12 +195,8 @@ def _write_sweep(run: Run, target: Path) -> None:
 def finish(file: EventFile, run: Run) -> None:
     """Write the end of a run: final values, the distribution of each parameter, its status."""
     end = seconds_of(run.info.finished) or seconds_of(run.info.started) or 0.0
-    try:
-        parameters = run.parameters
-    except RunDirectoryError:
-        parameters = {}
     results = finite_numbers(run.info.final)
-    _write_end(file, results, parameters, str(run.status), step=run.info.steps or 0, at=end)
+    _write_end(file, results, run.known_parameters, str(run.status), step=run.info.steps or 0, at=end)
 
 
 def _write_end(
@@ -224,8 +218,5 @@ def _write_end(
 
 
 def _write_curve(file: EventFile, curve: RecordedCurve) -> None:
-    """Write a value where a row has one; a column that has values in some rows only is nan in the others."""
-    columns = {name: values.tolist() for name, values in curve.numeric().items()}
-    for index, (step, time_) in enumerate(zip(curve.steps.tolist(), curve.times.tolist(), strict=True)):
-        row = {name: values[index] for name, values in columns.items() if values[index] == values[index]}
+    for step, time_, row in curve.rows():
         file.scalars(row, step=step, at=time_)

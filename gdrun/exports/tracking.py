@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gdrun.errors import ResourceError, RunDirectoryError
@@ -117,15 +118,8 @@ class _Log:
         self._metrics(identity, [(name, value, self._end, step) for name, value in named.items()])
 
     def _curve(self, identity: str, curve: RecordedCurve) -> None:
-        self._metrics(
-            identity,
-            [
-                (name, value, time, step)
-                for name, values in _named(curve.numeric()).items()
-                for value, time, step in zip(values.tolist(), curve.times.tolist(), curve.steps.tolist(), strict=True)
-                if value == value
-            ],
-        )
+        rows = replace(curve, columns=_named(curve.numeric())).rows()
+        self._metrics(identity, [(name, value, time, step) for step, time, row in rows for name, value in row.items()])
 
     def _metrics(self, identity: str, metrics: Sequence[tuple[str, float, float, int]]) -> None:
         made = [self._entities.Metric(name, value, _milliseconds(at), step) for name, value, at, step in metrics]

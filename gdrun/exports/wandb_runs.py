@@ -75,10 +75,8 @@ def _log(wandb: Any, run: Run, output: str | None) -> list[str]:
 def _finish(logged: Any, curve: RecordedCurve | None, results: Mapping[str, float], status: str) -> str:
     """Write rows and final values, and return where they are."""
     if curve is not None:
-        columns = curve.numeric()
-        for row, step in enumerate(curve.steps.tolist()):
-            values = {name: values[row].item() for name, values in columns.items()}
-            logged.log({name: value for name, value in values.items() if value == value}, step=step)
+        for step, _, row in curve.rows():
+            logged.log(row, step=step)
     logged.summary.update({"status": status, **{f"final/{name}": value for name, value in results.items()}})
     logged.finish(exit_code=0 if status in _ENDED_WELL else 1)
     return str(logged.url or Path(logged.dir).parent)

@@ -9,7 +9,10 @@ choose.py picture.py             the table of pictures, and a row of it
 run_pictures.py columns.py names.py            of recorded columns
 trajectory.py loss_surface.py model_pictures.py     computed from a run's config
 sweep_pictures.py trial_columns.py             of a sweep's table
+seed_bands.py                    curves over seeds, of runs and of sweeps
+animation.py                     a figure for each step
 rendering.py                     files, and the renderers: matplotlib_renderer.py, text_renderer.py with braille.py
+html_page.py markup.py plotly_renderer.py      pages, page.css and page.js
 scales.py downsampling.py palette.py           shared by the renderers
 """
 

@@ -38,9 +38,9 @@ class Canvas:
             share = np.arange(count + 1) / count
             columns = np.rint(ends[0] + share * (ends[2] - ends[0])).astype(np.int64)
             rows = np.rint(ends[1] + share * (ends[3] - ends[1])).astype(np.int64)
-            shown = (np.arange(travelled, travelled + count + 1) % (on + off)) < on
+            dotted = (np.arange(travelled, travelled + count + 1) % (on + off)) < on
             travelled += count
-            self.set(rows[shown], columns[shown], owner)
+            self.set(rows[dotted], columns[dotted], owner)
 
     def points(self, x: np.ndarray, y: np.ndarray, owner: int) -> None:
         """Set one dot a point; what lies outside is left out."""
@@ -56,12 +56,18 @@ class Canvas:
         self.dots[rows, columns] = True
         self.owner[rows // 4, columns // 2] = owner
 
+    def row(self, y: float) -> int:
+        """Return the row of characters in which a height lies; of one outside the nearest row."""
+        return min(max(int((1 - y) * self.rows), 0), self.rows - 1)
+
+    def column(self, x: float) -> int:
+        """Return the column of characters in which a place across lies; of one outside the nearest column."""
+        return min(max(int(x * self.columns), 0), self.columns - 1)
+
     def put(self, x: float, y: float, character: str, owner: int) -> None:
         """Put a character where the point lies, in place of the dots there."""
         if math.isfinite(x) and math.isfinite(y):
-            row = min(max(int((1 - y) * self.rows), 0), self.rows - 1)
-            column = min(max(int(x * self.columns), 0), self.columns - 1)
-            self.characters[row, column] = (character, owner)
+            self.characters[self.row(y), self.column(x)] = (character, owner)
 
     def write(self, row: int, column: int, text: str, owner: int) -> bool:
         """Write `text` over what is there, where it fits into the row; return whether it does."""
@@ -98,11 +104,11 @@ def clipped(
             if room < 0:
                 return None
             continue
-        at = room / step
+        share = room / step
         if step < 0:
-            first = max(first, at)
+            first = max(first, share)
         else:
-            last = min(last, at)
+            last = min(last, share)
     if first > last:
         return None
     return x0 + first * dx, y0 + first * dy, x0 + last * dx, y0 + last * dy

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdrun.config.plugins import PluginSources
 from gdrun.errors import UsageError
-from gdrun.rundir.run import Run, load_run
+from gdrun.rundir.run import Run, Runs, load_runs
 from gdrun.rundir.seeds import Band
 from gdrun.suggest import did_you_mean, listed
 from gdrun.text import plural, safe_text
@@ -53,9 +52,6 @@ RUN_KINDS = [picture.kind for picture in PICTURES if picture.of != "sweep"]
 AXES = ("step", "epoch")
 
 
-Runs = Run | str | Path | Sequence[Run | str | Path]
-
-
 def plot(
     runs: Runs = "latest",
     *,
@@ -92,26 +88,18 @@ def plot(
         ConfigError: what is to be computed cannot be built any more.
         RunDirectoryError: a directory is damaged.
     """
-    if at is not None and (kind not in KINDS or "at" not in KINDS[kind].options):
-        kinds = listed([name for name, picture in KINDS.items() if "at" in picture.options], 9)
+    if at is not None and (kind not in KINDS or "step" not in KINDS[kind].options):
+        kinds = listed([name for name, picture in KINDS.items() if "step" in picture.options], 9)
         raise UsageError(f"--at chooses the step of a picture that is computed at one: {kinds}", hint="--kind KIND")
-    return _chosen_picture(runs, kind, x, scale, x_scale, columns, title, band, device, plugins).at(at)
+    chosen = _chosen_picture(
+        runs, kind=kind, x=x, scale=scale, x_scale=x_scale, columns=columns, title=title, band=band, device=device,
+        plugins=plugins,
+    )  # fmt: skip
+    return chosen.at(_step(at))
 
 
 def animate(
-    runs: Runs = "latest",
-    *,
-    kind: str | None = None,
-    x: str = "step",
-    scale: Scale | None = None,
-    x_scale: Scale | None = None,
-    columns: Sequence[str] = (),
-    title: str | None = None,
-    band: Band | None = "quartiles",
-    device: str | None = None,
-    plugins: PluginSources = (),
-    seconds: float = SECONDS,
-    fps: float = FRAMES_PER_SECOND,
+    runs: Runs = "latest", *, seconds: float = SECONDS, fps: float = FRAMES_PER_SECOND, **options: Any
 ) -> Animation:
     """Return a picture that moves over the steps of training: more frames where more happens.
 
@@ -119,13 +107,13 @@ def animate(
 
     Args:
         seconds, fps: how long it runs, at so many frames a second.
-        others: as in `plot`.
+        options: as `plot` takes them, but for `at`.
     Raises:
         UsageError: the run recorded no parameters, or the picture has no steps; else as `plot`.
     """
     num_frames = max(min(round(seconds * fps), MOST_FRAMES), 2)
-    chosen = _chosen_picture(runs, kind, x, scale, x_scale, columns, title, band, device, plugins)
-    if "at" not in chosen.picture.options:
+    chosen = _chosen_picture(runs, **options)
+    if "step" not in chosen.picture.options:
         return revealed(chosen.at(None), num_frames, seconds)
     from gdrun.analysis.evaluation_point import recorded_steps
 
@@ -137,9 +125,18 @@ def animate(
             f"{safe_text(run.id)} recorded no parameters, so there is nothing to compute between its start and its end",
             hint="train it again with `record: {parameters: true}` in the config",
         )
-    return computed(
-        lambda step: chosen.at(str(step)), spaced(run_pictures.loss_figure(run), num_frames, known), seconds
-    )
+    return computed(chosen.at, spaced(run_pictures.loss_figure(run), num_frames, known), seconds)
+
+
+def _step(at: str | None) -> int | None:
+    """Return the step that "start", "end" or a number mean, None for the end."""
+    if at is None or at == "end":
+        return None
+    if at == "start":
+        return 0
+    if at.isascii() and at.isdigit() and len(at) < 19:
+        return int(at)
+    raise UsageError(f"there is no place '{safe_text(at, limit=40)}'", hint="--at start, end or a step")
 
 
 @dataclass(frozen=True)
@@ -154,9 +151,9 @@ class _ChosenPicture:
     x_scale: Scale | None
     title: str | None
 
-    def at(self, step: str | None) -> Figure:
-        """Return the figure; `step` is for those that are computed at one."""
-        options = self.options | {"at": step, "load": self.load}
+    def at(self, step: int | None) -> Figure:
+        """Return the figure; `step` is for those that are computed at one, None is the end."""
+        options = self.options | {"step": step, "load": self.load}
         figure = self.picture(
             self.subject, **{name: option for name, option in options.items() if name in self.picture.options}
         )
@@ -167,15 +164,16 @@ class _ChosenPicture:
 
 def _chosen_picture(
     runs: Runs,
-    kind: str | None,
-    x: str,
-    scale: Scale | None,
-    x_scale: Scale | None,
-    columns: Sequence[str],
-    title: str | None,
-    band: Band | None,
-    device: str | None,
-    plugins: PluginSources,
+    *,
+    kind: str | None = None,
+    x: str = "step",
+    scale: Scale | None = None,
+    x_scale: Scale | None = None,
+    columns: Sequence[str] = (),
+    title: str | None = None,
+    band: Band | None = "quartiles",
+    device: str | None = None,
+    plugins: PluginSources = (),
 ) -> _ChosenPicture:
     if kind is not None and kind not in KINDS:
         raise UsageError(
@@ -184,10 +182,7 @@ def _chosen_picture(
         )
     if x not in AXES:
         raise UsageError(f"x can be step or epoch, not '{safe_text(x, limit=60)}'")
-    references = [runs] if not isinstance(runs, Sequence) or isinstance(runs, str) else list(runs)
-    loaded = [run if isinstance(run, Run) else load_run(run) for run in references]
-    if not loaded:
-        raise UsageError("no run is named")
+    loaded = load_runs(runs)
 
     @cache
     def load() -> Prepared:

@@ -109,8 +109,7 @@ def steps_of(run: Run, unit: str) -> tuple[np.ndarray, str]:
     steps = run.metrics.get("step", np.zeros(0)).astype(np.float64)
     if unit == "step":
         return steps, "step"
-    per_epoch = None if run.problem else run.info.extra.get("steps_per_epoch")
-    if isinstance(per_epoch, int) and per_epoch > 0:
+    if per_epoch := run.value("steps_per_epoch"):
         return steps / per_epoch, "epoch"
     if "epoch" in run.metrics:
         return numbers(run.metrics["epoch"]), "epoch"

@@ -23,26 +23,26 @@ def downsampled(series: Series, scale: Scale, limits: tuple[float, float], bucke
     if len(series.x) <= 6 * buckets or series.values is not None or not (np.diff(series.x) >= 0).all():
         return series
     places = position(series.x, scale, limits)
-    shown = np.flatnonzero(np.isfinite(places))
-    bucket = np.clip((places[shown] * buckets).astype(np.int64), 0, buckets - 1)
+    visible = np.flatnonzero(np.isfinite(places))
+    bucket = np.clip((places[visible] * buckets).astype(np.int64), 0, buckets - 1)
     starts = np.flatnonzero(np.diff(bucket, prepend=-1))
-    kept = [shown[starts], shown[np.append(starts[1:], len(shown)) - 1]]
+    kept = [visible[starts], visible[np.append(starts[1:], len(visible)) - 1]]
     for column, largest in ((series.y, True), (series.y, False), (series.upper, True), (series.lower, False)):
         if column is not None:
-            kept.append(_extremes(column, shown, starts, largest=largest))
-    gaps = np.flatnonzero(~np.isfinite(series.y[shown]))
+            kept.append(_extremes(column, visible, starts, largest=largest))
+    gaps = np.flatnonzero(~np.isfinite(series.y[visible]))
     if len(gaps):
         first_of_bucket = np.unique(np.searchsorted(starts, gaps, side="right"), return_index=True)[1]
-        kept.append(shown[gaps[first_of_bucket]])
+        kept.append(visible[gaps[first_of_bucket]])
     return series.kept(np.unique(np.concatenate(kept)))
 
 
-def _extremes(column: np.ndarray, shown: np.ndarray, starts: np.ndarray, *, largest: bool) -> np.ndarray:
+def _extremes(column: np.ndarray, visible: np.ndarray, starts: np.ndarray, *, largest: bool) -> np.ndarray:
     """Return the index of the largest (smallest) finite value of each stretch."""
     worst = -np.inf if largest else np.inf
-    values = np.where(np.isfinite(column[shown]), column[shown], worst)
+    values = np.where(np.isfinite(column[visible]), column[visible], worst)
     reduce = np.maximum if largest else np.minimum
-    best = np.repeat(reduce.reduceat(values, starts), np.diff(np.append(starts, len(shown))))
+    best = np.repeat(reduce.reduceat(values, starts), np.diff(np.append(starts, len(visible))))
     hits = np.flatnonzero(values == best)
     first = np.unique(np.searchsorted(starts, hits, side="right"), return_index=True)[1]
-    return shown[hits[first]]
+    return visible[hits[first]]

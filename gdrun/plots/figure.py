@@ -6,7 +6,7 @@ Values that are not finite are gaps. Texts may come from anywhere: renderers esc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -194,6 +194,13 @@ class Figure:
         rows = {None if slot < 0 else slot: row for row, slot in enumerate(slots)}
         return rows if len(rows) <= MOST_MARK_ROWS else dict.fromkeys(rows, 0)
 
+    def alike_marks(self) -> dict[tuple[MarkKind, int | None, bool], list[Mark]]:
+        """Return (kind, slot, whether at the picture's edge) -> marks, which look alike: a sweep can have thousands."""
+        alike: dict[tuple[MarkKind, int | None, bool], list[Mark]] = {}
+        for mark in self.marks:
+            alike.setdefault((mark.kind, mark.slot, mark.y is None), []).append(mark)
+        return alike
+
     def __str__(self) -> str:
         return RENDERERS["text"](self)
 
@@ -208,14 +215,15 @@ class Figure:
         return {mime: content for mime, content in drawn.items() if content is not None}
 
 
-def plain(value: Any) -> Any:
-    """Return a figure as dicts and lists, for `--json`; what is not set is left out."""
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+def plain(figure: Figure) -> dict[str, Any]:
+    """Return a figure as dicts and tuples, for `--json`; what is not set is left out."""
+
+    def without_unset(parts: list[tuple[str, Any]]) -> dict[str, Any]:
         # Compared by identity: an array has no truth value, and a 0 is set although it equals False.
-        given = {name: part for name, part in parts.items() if part is not None and part is not False}
-        return {name: part for name, part in given.items() if not (isinstance(part, str | list | dict) and not part)}
-    return [plain(item) for item in value] if isinstance(value, tuple) else value
+        known = [(name, part) for name, part in parts if part is not None and part is not False]
+        return {name: part for name, part in known if not (isinstance(part, str | tuple | dict) and not part)}
+
+    return asdict(figure, dict_factory=without_unset)
 
 
 def numbers(values: Sequence[Any] | np.ndarray) -> np.ndarray:

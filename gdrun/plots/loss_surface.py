@@ -129,7 +129,7 @@ def slice_grid(
         x, y: their values along the trajectory, (R,).
     """
     from gdrun.analysis.evaluation_point import at_step
-    from gdrun.analysis.plane import Plane, number_names, real_vector, side_of
+    from gdrun.analysis.plane import number_names, real_vector, side_of
 
     names = number_names(prepared.built)
     # A complex parameter whose recorded values are all real has a column of real numbers.
@@ -147,7 +147,7 @@ def slice_grid(
         _raw_values(values, prepared.built.objective.transforms.get(part.column.removeprefix(PARAMETERS)))
         for values, part in zip((grid_x, grid_y), parts, strict=True)
     )
-    grid = _contours(grid_x, grid_y, _losses(end, Plane(origin, directions), raw_x, raw_y))
+    grid = _contours(grid_x, grid_y, _losses(end, origin, directions, raw_x, raw_y))
     others = len(names) - 2
     note = f"the loss where the other {'number' if others == 1 else f'{others:,} numbers'} ended"
     return grid, (note,) if others > 0 else ()
@@ -218,20 +218,22 @@ def share_text(share: float) -> str:
 
 def plane_grid(at: EvaluationPoint, plane: TrajectoryPlane, points: np.ndarray) -> Grid | None:
     """Return the loss on a plane, around points in it, (N, 2)."""
-    from gdrun.analysis.plane import Plane, side_of
+    from gdrun.analysis.plane import side_of
 
     side = side_of(at.prepared.built)
     x, y = (around(axis, side) for axis in points.T)
     x, y = _at_least(x, np.ptp(y) / _FLATTEST), _at_least(y, np.ptp(x) / _FLATTEST)
-    return _contours(x, y, _losses(at, Plane(plane.origin, plane.directions), x, y))
+    return _contours(x, y, _losses(at, plane.origin, plane.directions, x, y))
 
 
-def _losses(at: EvaluationPoint, plane: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _losses(
+    at: EvaluationPoint, origin: np.ndarray, directions: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> np.ndarray:
     """Return the loss at each point of a grid on a plane, float64 (len(y), len(x))."""
     from gdrun.analysis.plane import plane_losses
 
     coordinates = np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=1)
-    return plane_losses(at, plane, coordinates).reshape(len(y), len(x))
+    return plane_losses(at, origin, directions, coordinates).reshape(len(y), len(x))
 
 
 def _at_least(axis: np.ndarray, span: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import ListedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure as Drawing
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -17,9 +17,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from gdrun.text import safe_text
 
 from .downsampling import downsampled, evenly
-from .figure import Figure, FigureAxis, Grid, Mark, Region, Series
+from .figure import Figure, FigureAxis, Grid, Region, Series
 from .palette import LINES, graded
-from .scales import Frame, axis_ticks, colour_limits, minor_log_ticks, number_text, position, spread_out, ticks
+from .scales import Frame, axis_ticks, colour_limits, colour_ticks, minor_log_ticks, number_text, position, spread_out
 
 _TEXT, _QUIET, _GRID, _SHADE, _SHADE_TEXT, _CROSS = "#222222", "#6b6b6b", "#e6e6e6", "#f1e4e0", "#8c3b2e", "#9a9a9a"
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1)))
@@ -39,8 +39,6 @@ _LEGEND_HEIGHT = 0.25
 """Share of the height that a legend may take."""
 _ROW = 11.5
 """Points."""
-_ENDS_BEFORE = 0.8
-"""A line that ends further left than this cannot be labelled at the right edge."""
 
 
 def render(figure: Figure, size: tuple[float, float]) -> Any:
@@ -79,13 +77,13 @@ class _Canvas:
             part = getattr(axes, f"{name}axis")
             getattr(axes, f"set_{name}scale")(axis.scale, **({"nonpositive": "mask"} if axis.scale == "log" else {}))
             getattr(axes, f"set_{name}lim")(*limits)
-            shown = axis_ticks(axis, limits, count)
-            width = max((len(text) for _, text in shown), default=1) * 9 * _LETTER * 1.25
-            if name == "x" and width * len(shown) > room:
-                shown = axis_ticks(axis, limits, max(int(room / width), 2))
-            part.set_major_locator(FixedLocator([value for value, _ in shown]))
-            part.set_ticklabels([_fitting(text, 1.6, 8) for _, text in shown])
-            plain_log = axis.scale == "log" and axis.ticks is None and len(shown) > 2
+            labelled = axis_ticks(axis, limits, count)
+            width = max((len(text) for _, text in labelled), default=1) * 9 * _LETTER * 1.25
+            if name == "x" and width * len(labelled) > room:
+                labelled = axis_ticks(axis, limits, max(int(room / width), 2))
+            part.set_major_locator(FixedLocator([value for value, _ in labelled]))
+            part.set_ticklabels([_fitting(text, 1.6, 8) for _, text in labelled])
+            plain_log = axis.scale == "log" and axis.ticks is None and len(labelled) > 2
             part.set_minor_locator(FixedLocator(minor_log_ticks(limits)) if plain_log else NullLocator())
             getattr(axes, f"set_{name}label")(_fitting(axis.label, length, 9), color=_TEXT, labelpad=5)
         axes.tick_params(which="major", length=3, color=_QUIET, labelcolor=_TEXT, labelsize=8, width=0.6)
@@ -141,9 +139,7 @@ class _Canvas:
         classes = np.unique(labels.compressed()).astype(int)
         colours = np.ones((*grid.values.shape, 3))
         for label in classes:
-            tone = LINES[label % len(LINES)].lstrip("#")
-            rgb = np.array([int(tone[start : start + 2], 16) / 255 for start in (0, 2, 4)])
-            colours[np.rint(grid.values) == label] = 1 - 0.22 * (1 - rgb)
+            colours[np.rint(grid.values) == label] = 1 - 0.22 * (1 - np.array(to_rgb(LINES[label % len(LINES)])))
         half_x, half_y = ((axis[-1] - axis[0]) / max(len(axis) - 1, 1) / 2 for axis in (grid.x, grid.y))
         self._image(colours, grid, half_x, half_y, zorder=0.5)
         levels = (classes[:-1] + classes[1:]) / 2
@@ -157,12 +153,10 @@ class _Canvas:
 
     def _colour_bar(self, axis: FigureAxis) -> None:
         """Explain the colours of cells or points."""
-        limits = colour_limits(self.figure)
         scalars = ScalarMappable(Normalize(0, 1), _COLOURS)
         bar = self.drawing.colorbar(scalars, ax=self.axes, fraction=0.04, pad=0.02, aspect=28)
-        shown = ticks(limits, axis.scale, 6) if limits[0] < limits[1] else [(limits[0], number_text(limits[0]))]
-        inside = position(np.array([value for value, _ in shown]), axis.scale, limits)
-        bar.set_ticks(inside.tolist(), labels=[safe_text(text) for _, text in shown])
+        places, texts = colour_ticks(self.figure, axis.scale)
+        bar.set_ticks(places.tolist(), labels=texts)
         bar.ax.minorticks_off()
         bar.outline.set_visible(False)  # type: ignore[operator]
         bar.ax.tick_params(length=2, color=_QUIET, labelcolor=_TEXT, labelsize=8)
@@ -171,13 +165,8 @@ class _Canvas:
     # --- lines and points -----------------------------------------------------------------------------------------
 
     def _regions_and_rules(self) -> None:
-        low, high = self.frame.x_limits
         for region in self.figure.regions:
-            start, stop = (
-                (low if region.start is None else region.start),
-                (high if region.stop is None else region.stop),
-            )
-            self.axes.axvspan(start, stop, color=_SHADE, linewidth=0, zorder=0.5)
+            self.axes.axvspan(*self.frame.ends(region), color=_SHADE, linewidth=0, zorder=0.5)
         style: dict[str, Any] = {"color": _QUIET, "linewidth": 0.9, "linestyle": (0, (4, 2)), "zorder": 1.5}
         for rule in self.figure.rules:
             if rule.x is not None:
@@ -222,12 +211,9 @@ class _Canvas:
         }
 
     def _marks(self) -> None:
-        """Draw all marks, those that look alike at once: a sweep can have thousands."""
+        """Draw all marks, those that look alike at once."""
         rows = self.figure.mark_rows()
-        alike: dict[tuple[Any, ...], list[Mark]] = {}
-        for mark in self.figure.marks:
-            alike.setdefault((mark.kind, mark.slot, mark.y is None), []).append(mark)
-        for (kind, slot, at_edge), marks in alike.items():
+        for (kind, slot, at_edge), marks in self.figure.alike_marks().items():
             colour = self._colour(slot) if slot is not None else "#B03A2E" if kind == "diverged" else _TEXT
             shape = {"color": colour, "linestyle": "none", "zorder": 4, "clip_on": False} | _SHAPES[kind]
             if kind == "end" and slot is not None and not self.figure.graded:
@@ -277,8 +263,7 @@ class _Canvas:
         ]
         for line in self.figure.rules:
             if line.y is not None and line.label:
-                up = float(self.frame.up(line.y))
-                labels.append((min(max(up, 0.0), 1.0) if np.isfinite(up) else 0.0, line.label, _QUIET))
+                labels.append((self.frame.height(line.y), line.label, _QUIET))
         apart = _ROW / (72 * max(self.height - 1.0, 0.5))
         beside = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center", "fontsize": 8}
         for (_, label, colour), up in zip(labels, spread_out([up for up, *_ in labels], apart), strict=True):
@@ -291,31 +276,24 @@ class _Canvas:
         longest = max(len(item.label) for item, _ in named)
         if longest * 8 * _LETTER / 72 > 0.3 * self.width or len(named) * 0.15 > self.height - 1.2:
             return []
-        ends: list[float] = []
-        for item, _ in named:
-            x, y = self.frame.across(item.x), self.frame.up(item.y)
-            good = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & (y <= 1.001) & (y >= -0.001))
-            if not len(good) or item.style == "points" or x[good].max() < _ENDS_BEFORE:
-                return []
-            ends.append(float(y[good[np.argmax(x[good])]]))
-        return ends
+        return self.frame.line_ends(item for item, _ in named)
 
     def _legend(self, named: list[tuple[Series, int]]) -> float:
         """Write a legend in rows above the axes; return its height in points."""
         longest = max(len(_fitting(item.label, 0.8 * self.width, 8)) for item, _ in named)
         columns = max(1, min(len(named), int((self.width - 0.8) * 72 / (longest * 8 * 0.6 + 34))))
         most = min(_MOST_LABELS, columns * max(int(self.height * 72 * _LEGEND_HEIGHT / _ROW), 1))
-        shown = named
+        entries = named
         if len(named) > most:
-            shown = [named[index] for index in evenly(len(named), max(min(most, 9) - 1, 1))]
-        labels = [_fitting(item.label, 0.8 * self.width, 8) for item, _ in shown]
+            entries = [named[index] for index in evenly(len(named), max(min(most, 9) - 1, 1))]
+        labels = [_fitting(item.label, 0.8 * self.width, 8) for item, _ in entries]
         handles = [
             Line2D([], [], markersize=4, alpha=1 if item.weight == "strong" else 0.5, **self._line_style(item, slot))
-            for item, slot in shown
+            for item, slot in entries
         ]
-        if len(shown) < len(named):
+        if len(entries) < len(named):
             handles.append(Line2D([], [], linestyle="none"))
-            labels.append(f"and {len(named) - len(shown)} more")
+            labels.append(f"and {len(named) - len(entries)} more")
         columns = min(columns, len(labels))
         self.axes.legend(
             handles, labels, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, frameon=False, fontsize=8,
@@ -360,8 +338,11 @@ class _Canvas:
         label = _fitting(region.label, max(self.height - 1.0, 0.5), 8)
         lines = label.replace(" ", "\n", 1)
         below = 14 + 0.032 * 72 * (self.height - 1) * max(len(self.figure.mark_rows()) - 1, 0)
-        start = self.frame.x_limits[0] if region.start is None else region.start
-        place: dict[str, Any] = {"xy": (start, 1), "xycoords": ("data", "axes fraction"), "va": "top"}
+        place: dict[str, Any] = {
+            "xy": (self.frame.ends(region)[0], 1),
+            "xycoords": ("data", "axes fraction"),
+            "va": "top",
+        }
         place |= {"textcoords": "offset points", "color": _SHADE_TEXT, "fontsize": 8}
         if wide > max(map(len, lines.split("\n"))) * 8 * _LETTER + 8:
             self.axes.annotate(lines, xytext=(5, -below), **place)

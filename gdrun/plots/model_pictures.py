@@ -20,6 +20,7 @@ from .picture import picture
 from .run_pictures import FEW_POINTS, subtitle
 from .scales import natural_scale, number_text
 from .trajectory import Load
+from .trial_columns import ticks_of
 
 if TYPE_CHECKING:
     from gdrun.training.prepare import Prepared
@@ -29,17 +30,16 @@ _MOST_POINTS = 2000
 
 
 @picture("fit", of="run", computes=True)
-def run_fit(run: Run, *, load: Load, at: str | None = None) -> Figure:
+def run_fit(run: Run, *, load: Load, step: int | None = None) -> Figure:
     """Return the data of a run with one input and the curve that its model has through it.
 
     Args:
-        at: "start", "end" (the default), or a step whose row holds the parameters.
+        step: 0 is the start, None the end; else one whose row holds the parameters.
     Raises:
         UsageError: the run is not of that kind, or has not ended.
     """
     from gdrun.analysis.model_response import curve_of
 
-    step = _step(at)
     response = curve_of(_finished(run, load), run, step)
     (x, y), more = _some(response.train.inputs[:, 0], response.train.target.reshape(-1))
     validation = None
@@ -55,17 +55,16 @@ def run_fit(run: Run, *, load: Load, at: str | None = None) -> Figure:
 
 
 @picture("decisions", of="run", computes=True)
-def run_decisions(run: Run, *, load: Load, at: str | None = None) -> Figure:
+def run_decisions(run: Run, *, load: Load, step: int | None = None) -> Figure:
     """Return the classes that the model of a run with two inputs decides for, with the examples.
 
     Args:
-        at: "start", "end" (the default), or a step whose row holds the parameters.
+        step: 0 is the start, None the end; else one whose row holds the parameters.
     Raises:
         UsageError: the run is not of that kind, or has not ended.
     """
     from gdrun.analysis.model_response import classes_of
 
-    step = _step(at)
     response = classes_of(_finished(run, load), run, step)
     (x, y, labels), more = _some(*response.train.inputs.T, response.train.target)
     figure = decision_figure(
@@ -77,31 +76,27 @@ def run_decisions(run: Run, *, load: Load, at: str | None = None) -> Figure:
 
 
 @picture("confusion", of="run", computes=True)
-def run_confusion(run: Run, *, load: Load, at: str | None = None) -> Figure:
+def run_confusion(run: Run, *, load: Load, step: int | None = None) -> Figure:
     """Return how many examples of each class a run's model takes for which: a confusion matrix.
 
     Args:
-        at: as in `run_fit`.
+        step: as in `run_fit`.
     Raises:
         UsageError: the run is no classifier, or has not ended.
     """
     from gdrun.analysis.model_response import confusion_of
 
-    step = _step(at)
     confusion = confusion_of(_finished(run, load), run, step)
     counts, total = confusion.counts, int(confusion.counts.sum())
     places = np.arange(len(counts))
-    ticks = tuple((float(place), name) for place, name in zip(places, confusion.names, strict=True))
     # The first class stands at the top, as in a table.
     grid = Grid(places, places, counts[::-1], "cells", "count")
     examples = plural_count(total, f"{'validation' if confusion.validation else 'training'} example")
     when = "" if step is None else f", {_subtitle(run, step)}"
     return Figure(
         title_of(run, "confusion"),
-        FigureAxis("decided", ticks=ticks),
-        FigureAxis(
-            "true", ticks=tuple((float(place), name) for place, name in zip(places[::-1], confusion.names, strict=True))
-        ),
+        FigureAxis("decided", ticks=ticks_of(confusion.names)),
+        FigureAxis("true", ticks=ticks_of(reversed(confusion.names))),
         f"{100 * np.trace(counts) / total:.3g} % of {examples} are decided right{when}",
         grid=grid,
         name="confusion",
@@ -109,18 +104,17 @@ def run_confusion(run: Run, *, load: Load, at: str | None = None) -> Figure:
 
 
 @picture("spectrum", of="run", computes=True)
-def run_spectrum(run: Run, *, load: Load, at: str | None = None) -> Figure:
+def run_spectrum(run: Run, *, load: Load, step: int | None = None) -> Figure:
     """Return the eigenvalues of the Hessian of one run's loss, with the largest one at which it is stable.
 
     Args:
-        at: "start", "end" (the default), or a step whose row holds the parameters.
+        step: 0 is the start, None the end; else one whose row holds the parameters.
     Raises:
         UsageError: there is no such place, parameters are complex, the data is not in memory.
     """
     from gdrun.analysis.evaluation_point import at_step
     from gdrun.analysis.spectra import spectrum_at
 
-    step = _step(at)
     prepared = load() if step == 0 else _finished(run, load)
     spectrum = spectrum_at(at_step(prepared, run, step))
     rate = float(np.ravel(prepared.built.setting.learning_rate.numpy())[0])
@@ -132,16 +126,6 @@ def run_spectrum(run: Run, *, load: Load, at: str | None = None) -> Figure:
         limit=spectrum.limit,
     )
     return replace(figure, notes=(*figure.notes, *spectrum.notes))
-
-
-def _step(at: str | None) -> int | None:
-    if at is None or at == "end":
-        return None
-    if at == "start":
-        return 0
-    if at.isascii() and at.isdigit() and len(at) < 19:
-        return int(at)
-    raise UsageError(f"there is no place '{safe_text(at, limit=40)}'", hint="--at start, end or a step")
 
 
 def _subtitle(run: Run, step: int | None) -> str:
@@ -252,8 +236,8 @@ def decision_figure(
     series = []
     if points is not None:
         x, y = np.asarray(points, np.float64).reshape(-1, 2).T
-        given = np.zeros(len(x), int) if labels is None else np.asarray(labels).reshape(-1).astype(int)
-        for label in np.unique(given).tolist():
+        classes = np.zeros(len(x), int) if labels is None else np.asarray(labels).reshape(-1).astype(int)
+        for label in np.unique(classes).tolist():
             name = names[label] if 0 <= label < len(names) else f"class {label}"
-            series.append(Series(x[given == label], y[given == label], name, "points", slot=label))
+            series.append(Series(x[classes == label], y[classes == label], name, "points", slot=label))
     return Figure(title, FigureAxis(x_label), FigureAxis(y_label), subtitle, tuple(series), grid=grid, name="decisions")

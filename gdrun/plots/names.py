@@ -9,6 +9,7 @@ from typing import Any
 from gdrun.rundir import settings as run_settings
 from gdrun.rundir.run import Run
 from gdrun.rundir.seeds import without_seed
+from gdrun.text import plural
 
 from .scales import number_text
 
@@ -26,6 +27,14 @@ def name_of(run: Run) -> str:
 def title_of(run: Run, subject: str) -> str:
     """Return the title of a picture of a run or a sweep."""
     return f"{name_of(run)}: {subject}"
+
+
+def heading_of(runs: Sequence[Run], subject: str) -> tuple[str, str]:
+    """Return the title and the subtitle of a picture of several runs."""
+    count = plural(len(runs), "run")
+    if len({"" if run.problem else run.info.name for run in runs}) == 1:
+        return title_of(runs[0], subject), count
+    return f"{subject} of {count}", ""
 
 
 def run_labels(groups: Sequence[Sequence[Run]]) -> list[str]:

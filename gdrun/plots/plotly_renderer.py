@@ -17,9 +17,9 @@ from gdrun.text import safe_text
 
 from .animation import Animation
 from .downsampling import downsampled, evenly
-from .figure import Figure, FigureAxis, Grid, Mark, MarkKind, Series
+from .figure import Figure, FigureAxis, Grid, MarkKind, Series
 from .palette import LINES, graded
-from .scales import Frame, colour_limits, limits_of, number_text, position, ticks
+from .scales import Frame, colour_limits, colour_ticks, limits_of, number_text, position
 
 STOPS = 16
 """Colours of series in an order."""
@@ -170,9 +170,8 @@ def _coloured(figure: Figure, values: np.ndarray, axis: FigureAxis) -> dict[str,
     limits = colour_limits(figure)
     stops = np.linspace(0, 1, STOPS)
     scale = [[float(stop), hex_colour(colour)] for stop, colour in zip(stops, graded(stops), strict=True)]
-    marks = ticks(limits, axis.scale, 6) if limits[0] < limits[1] else [(limits[0], number_text(limits[0]))]
-    places = position(np.array([value for value, _ in marks]), axis.scale, limits)
-    bar = {"title": {"text": _text(axis.label)}, "tickvals": _numbers(places), "ticktext": [text for _, text in marks]}
+    places, texts = colour_ticks(figure, axis.scale)
+    bar = {"title": {"text": _text(axis.label)}, "tickvals": _numbers(places), "ticktext": texts}
     shares = {"cmin": 0, "cmax": 1, "colorscale": scale, "colorbar": bar | {"thickness": 12, "outlinewidth": 0}}
     return {"color": _numbers(position(values, axis.scale, limits)), "showscale": True} | shares
 
@@ -232,12 +231,12 @@ def _contours(grid: Grid, values: np.ndarray) -> dict[str, Any]:
     """Return contours at the grid's levels: plotly's are evenly spaced, so it gets each value's place among ours."""
     levels = grid.contour_levels(12)
     places = np.interp(values, levels, np.arange(len(levels))) if len(levels) > 1 else np.zeros(values.shape)
-    shown = np.round(places, 3).astype(object)
-    shown[~np.isfinite(values)] = None
+    rounded = np.round(places, 3).astype(object)
+    rounded[~np.isfinite(values)] = None
     stops = np.linspace(0, 1, STOPS)
     colours = [[float(stop), hex_colour(colour)] for stop, colour in zip(stops, graded(1 - 0.85 * stops), strict=True)]
     return {
-        "type": "contour", "z": shown.tolist(), "colorscale": colours, "opacity": 0.35,
+        "type": "contour", "z": rounded.tolist(), "colorscale": colours, "opacity": 0.35,
         "customdata": _rows(values, 3), "contours": {"start": 0, "end": max(len(levels) - 1, 1), "size": 1},
         "line": {"color": "var(--quiet)", "width": 1},
         "hovertemplate": f"%{{x}}, %{{y}}<br>{_text(grid.label)} %{{customdata}}<extra></extra>",
@@ -260,12 +259,9 @@ def _areas(values: np.ndarray) -> dict[str, Any]:
 def _mark_traces(figure: Figure, frame: Frame) -> Iterator[dict[str, Any]]:
     """Yield all marks, those that look alike as one trace."""
     rows = figure.mark_rows()
-    alike: dict[tuple[Any, ...], list[Mark]] = {}
-    for mark in figure.marks:
-        alike.setdefault((mark.kind, mark.slot, mark.y is None), []).append(mark)
-    for (kind, slot, at_edge), marks in alike.items():
-        own = "var(--bad)" if kind == "diverged" else "var(--text)"
-        colour = own if slot is None else _colour(figure, slot)
+    for (kind, slot, at_edge), marks in figure.alike_marks().items():
+        plain = "var(--bad)" if kind == "diverged" else "var(--text)"
+        colour = plain if slot is None else _colour(figure, slot)
         shape: dict[str, Any] = {"color": colour} | _MARKS[kind]
         shape["line"] = shape.get("line", {}) | {"color": colour}
         if kind == "end" and slot is not None and not figure.graded:
@@ -288,9 +284,9 @@ def _mark_traces(figure: Figure, frame: Frame) -> Iterator[dict[str, Any]]:
 def _shapes(figure: Figure, frame: Frame) -> list[dict[str, Any]]:
     """Return the shapes of regions and reference lines, with their labels."""
     shapes: list[dict[str, Any]] = []
-    (low, high), quiet = frame.x_limits, {"color": "var(--quiet)", "size": 11}
+    quiet = {"color": "var(--quiet)", "size": 11}
     for region in figure.regions:
-        ends = low if region.start is None else region.start, high if region.stop is None else region.stop
+        ends = frame.ends(region)
         font = quiet | {"color": "var(--bad)"}
         side = "right" if frame.across(ends[0]) > 0.6 else "left"
         label: dict[str, Any] = {"text": _text(region.label), "textposition": f"middle {side}", "font": font}

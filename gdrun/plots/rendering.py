@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.errors import ResourceError, RunDirectoryError, UsageError
+from gdrun.errors import ResourceError, UsageError
 from gdrun.extras import install_hint
+from gdrun.rundir.files import write_file
 from gdrun.suggest import closest
 from gdrun.text import safe_text
 
@@ -202,12 +203,12 @@ def _mp4(images: Sequence[Any], seconds: float) -> bytes:
     if program is None:
         raise ResourceError("ffmpeg is not installed, so there is no .mp4", hint="-o descent.gif needs none")
     width, height = (side - side % 2 for side in images[0].size)  # yuv420p has one colour for two dots
-    given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{len(images) / seconds:.6g}"]
-    made = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-y"]
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{len(images) / seconds:.6g}"]
+    target = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-y"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "movie.mp4"
         done = subprocess.run(
-            [program, "-loglevel", "error", *given, "-i", "-", *made, str(path)],
+            [program, "-loglevel", "error", *source, "-i", "-", *target, str(path)],
             input=b"".join(image.crop((0, 0, width, height)).tobytes() for image in images),
             capture_output=True,
             check=False,
@@ -218,14 +219,16 @@ def _mp4(images: Sequence[Any], seconds: float) -> bytes:
         return path.read_bytes()
 
 
-def content(figure: Figure, suffix: str, size: tuple[float, float] | None = None) -> bytes:
-    """Return the bytes of a figure's file.
+def content(figure: Figure | Animation, suffix: str, size: tuple[float, float] | None = None) -> bytes:
+    """Return the bytes of a figure's or an animation's file.
 
     Args:
         size: inches, or for "txt" columns and rows of characters; None is the default. A page is as wide as its window.
     Raises:
         ResourceError: matplotlib, or for "html" plotly, is not installed.
     """
+    if isinstance(figure, Animation):
+        return movie(figure, suffix, size)
     if suffix == "html":
         return figure_page(figure).encode("utf-8", "backslashreplace")
     if suffix != "txt":
@@ -245,14 +248,5 @@ def save(figure: Figure | Animation, path: Path | str, *, size: tuple[float, flo
         ResourceError: what draws this format is not installed.
         RunDirectoryError: the file cannot be written.
     """
-    path = Path(path)
-    if isinstance(figure, Animation):
-        data = movie(figure, suffix_of(path, MOVIES), size)
-    else:
-        data = content(figure, suffix_of(path), size)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        raise RunDirectoryError(f"cannot write {safe_text(path)}: {error.strerror}") from error
-    return path
+    suffix = suffix_of(path, MOVIES if isinstance(figure, Animation) else SUFFIXES)
+    return write_file(Path(path), content(figure, suffix, size))

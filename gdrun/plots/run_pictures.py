@@ -11,12 +11,12 @@ from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.seeds import FEWEST_SEEDS, Band, seed_groups
-from gdrun.text import plural, safe_text
+from gdrun.text import plural, plural_count, safe_text
 
 from .columns import GRADIENT_NORMS, PARAMETERS, WEIGHT_NORMS, components, few, metric_names, named_components, steps_of
 from .downsampling import evenly
 from .figure import Figure, FigureAxis, Mark, Scale, Series, SeriesStyle, numbers
-from .names import run_labels, title_of
+from .names import heading_of, run_labels, title_of
 from .palette import LINES
 from .picture import always, only_column, picture
 from .scales import natural_scale, number_text
@@ -45,10 +45,10 @@ def loss_figure(
     Raises:
         UsageError: there is nothing to draw.
     """
-    shown = with_rows(runs)
-    if len(shown) > 1:
-        return _several(shown, _best_loss, "loss", "loss", x, scale, band)
-    run = shown[0]
+    recorded = with_rows(runs)
+    if len(recorded) > 1:
+        return _several(recorded, _best_loss, "loss", "loss", x, scale, band)
+    run = recorded[0]
     places, unit = steps_of(run, x)
     if _has_epochs(run):
         batches = replace(_line(run, places, run.metrics["loss"], "single batches", slot=0), weight="faint")
@@ -92,13 +92,13 @@ def metrics_figure(
 
     See `loss_figure`.
     """
-    shown = with_rows(runs)
-    names = metric_names(shown[0])
+    recorded = with_rows(runs)
+    names = metric_names(recorded[0])
     if not names:
-        raise UsageError(f"{safe_text(shown[0].id)} recorded no metrics", hint=_has(shown[0]))
-    if len(shown) > 1:
-        return _several(shown, _column(names[0]), names[0], "metrics", x, scale, band)
-    return _columns(shown[0], names, x, scale, name="metrics", title="metrics")
+        raise UsageError(f"{safe_text(recorded[0].id)} recorded no metrics", hint=_has(recorded[0]))
+    if len(recorded) > 1:
+        return _several(recorded, _column(names[0]), names[0], "metrics", x, scale, band)
+    return _columns(recorded[0], names, x, scale, name="metrics", title="metrics")
 
 
 @picture("parameters", of="run", on_page=lambda run: any(name.startswith(PARAMETERS) for name in run.metrics))
@@ -214,10 +214,10 @@ def subtitle(run: Run) -> str:
     if run.problem:
         return ""
     record = run.info
-    words = [f"{record.steps:,} {'step' if record.steps == 1 else 'steps'}"] if record.steps is not None else []
+    words = [plural_count(record.steps, "step")] if record.steps is not None else []
     status = str(run.status)
-    if record.diverged and isinstance(record.diverged.get("step"), int):
-        words.append(f"diverged at step {record.diverged['step']:,}")
+    if (step := run.get("diverged_at")) is not None:
+        words.append(f"diverged at step {step:,}")
     elif status != "completed":
         words.append(status)
     loss = record.final.get("loss")
@@ -232,21 +232,21 @@ def with_rows(runs: Run | Sequence[Run]) -> list[Run]:
     Raises:
         UsageError: none has.
     """
-    given = list(runs) if isinstance(runs, Sequence) else [runs]
-    shown = [run for run in given if len(run.table)]
-    if not shown:
-        names = ", ".join(safe_text(run.id) for run in given[:3]) + (", ..." if len(given) > 3 else "")
+    everything = list(runs) if isinstance(runs, Sequence) else [runs]
+    recorded = [run for run in everything if len(run.table)]
+    if not recorded:
+        names = ", ".join(safe_text(run.id) for run in everything[:3]) + (", ..." if len(everything) > 3 else "")
         raise UsageError(f"{names or 'no run'}: no row was recorded, so there is nothing to draw")
-    return shown
+    return recorded
 
 
 def _line(run: Run, x: np.ndarray, y: np.ndarray, label: str, *, slot: int | None = None) -> Series:
     """Return a line through the rows that have a value; a value that is not finite breaks it."""
     values = numbers(y)
     # A metric that only ends of epochs have is nan between them; what overflowed is inf.
-    given = ~np.isnan(values)
-    style: SeriesStyle = "both" if given.sum() <= FEW_POINTS else "line"
-    return Series(x[given], values[given], label, style, slot=slot, steps=run.table.steps[given])
+    present = ~np.isnan(values)
+    style: SeriesStyle = "both" if present.sum() <= FEW_POINTS else "line"
+    return Series(x[present], values[present], label, style, slot=slot, steps=run.table.steps[present])
 
 
 def _column(name: str) -> Callable[[Run], np.ndarray]:
@@ -307,9 +307,8 @@ def _several(
     figure = _finished(runs[0], label, label, unit, series, scale, marks, name=name, notes=notes)
     if len(runs) == 1:
         return figure
-    alike = len({"" if run.problem else run.info.name for run in runs}) == 1
-    title = figure.title if alike else f"{label} of {plural(len(runs), 'run')}"
-    return replace(figure, title=title, subtitle=f"{len(runs)} runs" if alike else "", graded=len(runs) > len(LINES))
+    title, below = heading_of(runs, label)
+    return replace(figure, title=title, subtitle=below, graded=len(runs) > len(LINES))
 
 
 def _over_seeds(runs: Sequence[Run]) -> list[list[Run]]:
@@ -333,24 +332,18 @@ def _aligned(runs: Sequence[Run], values: Callable[[Run], np.ndarray]) -> tuple[
 
 def _diverged(run: Run, x: str, slot: int | None) -> tuple[Mark, ...]:
     """Return the mark of the step at which a run diverged."""
-    if run.problem or not run.info.diverged:
+    if (step := run.get("diverged_at")) is None:
         return ()
-    step = run.info.diverged.get("step")
-    if not isinstance(step, int) or isinstance(step, bool):
-        return ()
-    per_epoch = run.info.extra.get("steps_per_epoch", 1) if x == "epoch" else 1
-    place = step / per_epoch if isinstance(per_epoch, int) and per_epoch > 0 else step
+    place = step / (run.value("steps_per_epoch") or 1) if x == "epoch" else step
     return (Mark(float(place), None, "diverged", "diverged" if slot is None else "", slot, step),)
 
 
 def _best(run: Run, x: np.ndarray, series: Sequence[Series]) -> tuple[Mark, ...]:
     """Return the mark of the best validation loss, where that chose the parameters."""
-    best = {} if run.problem else run.info.best
+    best = run.value("best") or {}
     step, value = best.get("step"), best.get("value")
-    if best.get("metric") != "validation_loss" or not isinstance(value, int | float) or not isinstance(step, int):
-        return ()
     rows = np.flatnonzero(run.table.steps == step)
-    if not len(rows):
+    if best.get("metric") != "validation_loss" or not isinstance(value, int | float) or not len(rows):
         return ()
     return (Mark(float(x[rows[0]]), float(value), "best", f"best {number_text(value)}", series[-1].slot, step),)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .figure import Figure, FigureAxis, Region, Scale
+from .figure import Figure, FigureAxis, Region, Scale, Series
 
 LOG_DECADES = 2.0
 """Positive values that span more than this are shown on a log axis."""
@@ -17,6 +17,8 @@ LOG_DECADES = 2.0
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _MARGIN = 0.04
+_ENDS_BEFORE = 0.8
+"""A line that ends further left than this cannot be labelled at the right edge."""
 _LEAST_ROOM = 1e-300
 """Among denormal numbers there are too few to divide an axis by."""
 _BY_FACTORS = 15.0
@@ -75,9 +77,9 @@ def limits_of(values: Iterable[np.ndarray], scale: Scale, *, margin: float = _MA
     """
     low, high = math.inf, -math.inf
     for array in values:
-        shown = array[np.isfinite(array) & ((array > 0) | (scale == "linear"))]
-        if len(shown):
-            low, high = min(low, float(shown.min())), max(high, float(shown.max()))
+        usable = array[np.isfinite(array) & ((array > 0) | (scale == "linear"))]
+        if len(usable):
+            low, high = min(low, float(usable.min())), max(high, float(usable.max()))
     if low > high:
         return (0.1, 10.0) if scale == "log" else (0.0, 1.0)
     if scale == "log":
@@ -136,11 +138,31 @@ class Frame:
         """Return the places of y values, of their shape; nan has none."""
         return position(np.asarray(values, np.float64), self._scales[1], self.y_limits)
 
+    def ends(self, region: Region) -> tuple[float, float]:
+        """Return the x values at both ends of a region."""
+        low, high = self.x_limits
+        return low if region.start is None else region.start, high if region.stop is None else region.stop
+
     def span(self, region: Region) -> tuple[float, float]:
         """Return the places of both ends of a region, cut to the frame."""
-        pairs = zip((region.start, region.stop), self.x_limits, strict=True)
-        low, high = np.clip(self.across([limit if end is None else end for end, limit in pairs]), 0, 1).tolist()
+        low, high = np.clip(self.across(self.ends(region)), 0, 1).tolist()
         return low, high
+
+    def line_ends(self, lines: Iterable[Series]) -> list[float]:
+        """Return the place at which each line ends; [] where one ends too far left to have its label at the right."""
+        ends: list[float] = []
+        for line in lines:
+            x, y = self.across(line.x), self.up(line.y)
+            good = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & (y <= 1.001) & (y >= -0.001))
+            if not len(good) or line.style == "points" or x[good].max() < _ENDS_BEFORE:
+                return []
+            ends.append(float(y[good[np.argmax(x[good])]]))
+        return ends
+
+    def height(self, y: float) -> float:
+        """Return the place of a y value, of what lies outside the nearest edge; the lower one where it has none."""
+        place = float(self.up(y))
+        return min(max(place, 0.0), 1.0) if math.isfinite(place) else 0.0
 
 
 def colour_limits(figure: Figure) -> tuple[float, float]:
@@ -150,6 +172,13 @@ def colour_limits(figure: Figure) -> tuple[float, float]:
     assert figure.colours is not None
     values = [item.values for item in figure.series if item.values is not None]
     return figure.colours.limits or limits_of(values, figure.colours.scale, margin=0)
+
+
+def colour_ticks(figure: Figure, scale: Scale) -> tuple[np.ndarray, list[str]]:
+    """Return the places, from 0 to 1, and the texts of the ticks of a figure's bar of colours."""
+    limits = colour_limits(figure)
+    marks = ticks(limits, scale, 6) if limits[0] < limits[1] else [(limits[0], number_text(limits[0]))]
+    return position(np.array([value for value, _ in marks]), scale, limits), [text for _, text in marks]
 
 
 def position(values: np.ndarray, scale: Scale, limits: tuple[float, float]) -> np.ndarray:
@@ -169,9 +198,9 @@ def axis_ticks(axis: FigureAxis, limits: tuple[float, float], at_most: int) -> l
     """Return (value, text) of at most `at_most` (2 or more) ticks of an axis, in order."""
     if axis.ticks is None:
         return ticks(limits, axis.scale, at_most, whole=axis.whole)
-    shown = [tick for tick in axis.ticks if limits[0] <= tick[0] <= limits[1]]
-    every = -(-len(shown) // max(at_most, 2))
-    return shown[::every] if every else shown
+    inside = [tick for tick in axis.ticks if limits[0] <= tick[0] <= limits[1]]
+    every = -(-len(inside) // max(at_most, 2))
+    return inside[::every] if every else inside
 
 
 def ticks(limits: tuple[float, float], scale: Scale, at_most: int, *, whole: bool = False) -> list[tuple[float, str]]:
@@ -250,10 +279,10 @@ def number_text(value: float, digits: int = 4) -> str:
         return "0"
     if 1e-3 * (1 - 1e-9) <= abs(value) < 1e7:
         text = f"{value:.{max(digits - 1 - math.floor(math.log10(abs(value))), 0)}f}"
-        whole, _, rest = text.partition(".")
-        rest = rest.rstrip("0")
+        whole, _, decimals = text.partition(".")
+        decimals = decimals.rstrip("0")
         whole = f"{int(whole):,}" if len(whole.lstrip("-")) > 4 else whole
-        return f"{whole}.{rest}" if rest else whole
+        return f"{whole}.{decimals}" if decimals else whole
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{mantissa}e{int(exponent)}"

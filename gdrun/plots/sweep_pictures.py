@@ -26,7 +26,6 @@ from .scales import limits_of, loss_scale, natural_scale, number_text, position,
 from .seed_bands import band_series, seeds_note
 from .trial_columns import (
     BEYOND_START,
-    Levels,
     TrialColumns,
     counts,
     groups,
@@ -123,8 +122,8 @@ def _line_of(trials: TrialColumns, key: str, members: np.ndarray, label: str, ba
     """Return the middle over seeds at each value of the axis; a diverged trial counts as worse than any other."""
     x, worst = trials.column(key)[members], -np.inf if trials.maximize else np.inf
     value = np.where(trials.diverged[members], worst, trials.value[members])
-    given = np.isfinite(x) & ~np.isnan(value)
-    x, value = x[given], value[given]
+    known = np.isfinite(x) & ~np.isnan(value)
+    x, value = x[known], value[known]
     levels = np.unique(x)
     results = [value[x == level] for level in levels]
     middle, low, high = np.array([spread(part, band, worst=worst) for part in results]).reshape(-1, 3).T
@@ -202,18 +201,17 @@ def _scaled(figure: Figure, sweep: Run, trials: TrialColumns, scale: Scale | Non
 def _choices(sweep: Run, trials: TrialColumns, key: str | None, scale: Scale | None) -> Figure:
     """Return a row for each value of an axis that has no numbers, a point for each trial."""
     if key is None:
-        levels, label = Levels([safe_text(sweep.id)], np.zeros(len(trials.value), int)), ""
+        texts, index, label = [safe_text(sweep.id)], np.zeros(len(trials.value), int), ""
     else:
-        levels, label = levels_of(trials, key), trials.labels[key]
-    results = np.where(trials.diverged, np.nan, trials.value)
-    top = len(levels.texts) - 1
-    points = Series(results, (top - levels.index).astype(float), style="points", slot=0)
-    ticks = tuple((float(top - index), text) for index, text in enumerate(levels.texts))
+        (texts, index), label = levels_of(trials, key), trials.labels[key]
+    results = trials.results
+    top = len(texts) - 1
+    points = Series(results, (top - index).astype(float), style="points", slot=0)
     num_diverged = int(trials.diverged.sum())
     return Figure(
         title_of(sweep, f"{metric_label(trials)}{' by ' + label if label else ''}"),
         FigureAxis(metric_label(trials), scale or natural_scale([results])),
-        FigureAxis("", limits=(-0.6, top + 0.6), ticks=ticks),
+        FigureAxis("", limits=(-0.6, top + 0.6), ticks=ticks_of(reversed(texts))),
         counts(sweep, trials),
         (points,),
         notes=(f"{plural(num_diverged, 'diverged trial')} not shown",) if num_diverged else (),
@@ -253,7 +251,7 @@ def heatmap_figure(
             f"a heat map takes two axes; {safe_text(sweep.id)} varies {safe_text(', '.join(trials.axes) or 'nothing')}",
             hint="--kind sensitivity" if trials.axes else None,
         )
-    results = np.where(trials.diverged, np.nan, trials.value)
+    results = trials.results
     start = start_of(sweep, trials)
     within = results if start is None else results[~(results > start * BEYOND_START)]
     chosen = scale or natural_scale([within])
@@ -263,21 +261,22 @@ def heatmap_figure(
     others = [trials.labels[key] for key in trials.axes if key not in keys]
     note = (f"best over {', '.join(others)}",) if others else ()
     figure = Figure(title, subtitle=counts(sweep, trials), notes=note, name="heatmap")
-    across, up = (levels_of(trials, key) for key in keys)
-    if len(across.texts) * len(up.texts) > 4 * len(trials.value) and all(trials.is_numeric(key) for key in keys):
+    (across, column), (up, row) = (levels_of(trials, key) for key in keys)
+    if len(across) * len(up) > 4 * len(trials.value) and all(trials.is_numeric(key) for key in keys):
         return _scatter(figure, trials, keys, results, chosen, limits)
-    values = np.full((len(up.texts), len(across.texts)), np.nan)
+    values = np.full((len(up), len(across)), np.nan)
     blocked = np.zeros(values.shape, bool)
     pick = np.fmax if trials.maximize else np.fmin
-    pick.at(values, (up.index, across.index), results)
-    np.logical_or.at(blocked, (up.index, across.index), trials.diverged)
+    pick.at(values, (row, column), results)
+    np.logical_or.at(blocked, (row, column), trials.diverged)
     blocked &= np.isnan(values)
-    x, y = np.arange(len(across.texts)), np.arange(len(up.texts))
-    grid = Grid(x, y, values, "cells", metric_label(trials), chosen, blocked, limits)
+    grid = Grid(
+        np.arange(len(across)), np.arange(len(up)), values, "cells", metric_label(trials), chosen, blocked, limits
+    )
     return replace(
         figure,
-        x=FigureAxis(trials.axis_label(keys[0]), ticks=across.ticks),
-        y=FigureAxis(trials.axis_label(keys[1]), ticks=up.ticks),
+        x=FigureAxis(trials.axis_label(keys[0]), ticks=ticks_of(across)),
+        y=FigureAxis(trials.axis_label(keys[1]), ticks=ticks_of(up)),
         grid=grid,
     )
 
@@ -335,7 +334,7 @@ def history_figure(sweep: Run, *, metric: str | None = None, scale: Scale | None
     """
     trials = read_trials(sweep, metric)
     order = np.argsort(trials.numbers)
-    x, results = numbers(trials.numbers)[order], np.where(trials.diverged, np.nan, trials.value)[order]
+    x, results = numbers(trials.numbers)[order], trials.results[order]
     best = (np.fmax if trials.maximize else np.fmin).accumulate(results)
     points, line = Series(x, results, "trials", "points", slot=0), Series(x, best, "best so far", slot=1)
     diverged = x[trials.diverged[order]]
@@ -360,8 +359,7 @@ def parallel_figure(sweep: Run, *, metric: str | None = None, most: int = 200) -
     trials = read_trials(sweep, metric)
     if not trials.axes:
         raise UsageError(f"{safe_text(sweep.id)} varies nothing, so there are no coordinates")
-    ranks = _ranks(trials)
-    results = np.where(trials.diverged, np.nan, trials.value)
+    ranks, results = _ranks(trials), trials.results
     columns = [*(_coordinate(trials, key) for key in trials.axes)]
     columns.append(_numeric_coordinate(results, loss_scale(trials.metric, [results]), metric_label(trials)))
     places = np.stack([place for *_, place in columns], axis=1)
@@ -404,8 +402,8 @@ def _coordinate(trials: TrialColumns, key: str) -> tuple[str, str, np.ndarray]:
     label = trials.axis_label(key)
     if trials.is_numeric(key):
         return _numeric_coordinate(trials.column(key), trials.scale(key), label)
-    levels = levels_of(trials, key)
-    return label, ", ".join(levels.texts), levels.index / max(len(levels.texts) - 1, 1)
+    texts, index = levels_of(trials, key)
+    return label, ", ".join(texts), index / max(len(texts) - 1, 1)
 
 
 def _numeric_coordinate(values: np.ndarray, scale: Scale, label: str) -> tuple[str, str, np.ndarray]:
@@ -532,13 +530,13 @@ def curves_figure(
     else:
         label, names, ranks = _order(trials)
         order = np.array(sorted(range(len(ids)), key=lambda row: ranks.get(ids[row], float(row))), int)
-        shown = order[evenly(len(order), most)]
+        drawn = order[evenly(len(order), most)]
         series = tuple(
             Series(curves["step"], numbers(values[row]), names.get(ids[row], f"trial {ids[row]}"), slot=slot,
                    steps=curves["step"])
-            for slot, row in enumerate(shown.tolist())
+            for slot, row in enumerate(drawn.tolist())
         )  # fmt: skip
-        notes = [f"{len(shown)} of {len(order)} trials are drawn"] if len(shown) < len(order) else []
+        notes = [f"{len(drawn)} of {len(order)} trials are drawn"] if len(drawn) < len(order) else []
     start = start_of(sweep, trials) if column == "loss" else None
     high = np.inf if start is None else start * BEYOND_START
     within = [np.where(item.y <= high, item.y, np.nan) for item in series]

@@ -33,8 +33,6 @@ _NUMBER = 7
 """Columns that a number takes in a cell, with the gap."""
 _SIDE = 0.35
 """Share of the width that labels at the right may take."""
-_ENDS_BEFORE = 0.8
-"""A line that ends further left than this cannot be labelled at the right."""
 _MOST_AT_ENDS, _MOST_IN_LEGEND = 7, 12
 _CONTOURS = 8
 """Fewer than in a picture of matplotlib's: dots are coarse."""
@@ -78,7 +76,7 @@ class _Drawing:
         self.cells = figure.grid if figure.grid is not None and figure.grid.kind == "cells" else None
         self.named = [(item, slot) for item, slot in figure.slotted() if item.label]
         self.several = len(figure.series) > 1
-        self.at_ends = self._ends_have_room()
+        self.ends = self._ends()
         self.right = self._width_at_the_right()
         self.head = [self._styled(self._cut(figure.title), _BOLD)] if figure.title else []
         if figure.subtitle:
@@ -121,7 +119,7 @@ class _Drawing:
             if rule.y is not None:
                 canvas.line(np.array([0.0, 1.0]), self.frame.up([rule.y, rule.y]), QUIET, on=2, off=4)
             if rule.x is not None and np.isfinite(x := float(self.frame.across(rule.x))):
-                column = min(max(int(x * self.columns), 0), self.columns - 1)
+                column = canvas.column(x)
                 canvas.characters |= {(row, column): ("┊", QUIET) for row in range(self.rows)}
         # The faint ones first: what is drawn later lies above.
         for item, slot in sorted(figure.slotted(), key=lambda pair: pair[0].weight == "strong"):
@@ -215,8 +213,7 @@ class _Drawing:
     def _label_beside(self, x: float, y: float, mark: Mark) -> None:
         """Write a mark's label beside it, where nothing is; else over what is there."""
         text = safe_text(mark.label, limit=self.columns // 2)
-        row = min(max(int((1 - y) * self.rows), 0), self.rows - 1)
-        column = min(max(int(x * self.columns), 0), self.columns - 1)
+        row, column = self.canvas.row(y), self.canvas.column(x)
         sides = [column - len(text) - 1, column + 2]
         if x < 0.5:
             sides.reverse()
@@ -232,7 +229,7 @@ class _Drawing:
         labels = self._labels_at_the_right()
         ticks: dict[int, str] = {}
         for up, (_, text) in zip(self.frame.up([value for value, _ in self.y_ticks]), self.y_ticks, strict=True):
-            ticks.setdefault(min(max(int((1 - up) * self.rows), 0), self.rows - 1), text)
+            ticks.setdefault(self.canvas.row(up), text)
         for row in range(self.rows):
             cells = []
             for column in range(self.columns):
@@ -298,23 +295,18 @@ class _Drawing:
 
     # --- labels ---------------------------------------------------------------------------------------------------
 
-    def _ends_have_room(self) -> bool:
-        """Return whether the names of all series fit right of their ends."""
+    def _ends(self) -> list[float]:
+        """Return the height at which each named line ends; [] where the names do not fit there."""
         longest = max((cell_len(item.label) for item, _ in self.named), default=0) + 3
         if not 0 < len(self.named) <= _MOST_AT_ENDS or longest > _SIDE * self.width:
-            return False
+            return []
         if self.figure.grid is not None or self.figure.colours is not None:
-            return False
-        for item, _ in self.named:
-            x = self.frame.across(item.x)
-            good = np.isfinite(x) & np.isfinite(self.frame.up(item.y))
-            if item.style == "points" or not good.any() or x[good].max() < _ENDS_BEFORE:
-                return False
-        return True
+            return []
+        return self.frame.line_ends(item for item, _ in self.named)
 
     def _width_at_the_right(self) -> int:
         """Return the number of columns that labels right of the canvas take."""
-        sizes = [cell_len(item.label) + (3 if self.several else 1) for item, _ in self.named if self.at_ends]
+        sizes = [cell_len(item.label) + (3 if self.several else 1) for item, _ in self.named if self.ends]
         sizes += [cell_len(rule.label) + 1 for rule in self.figure.rules if rule.y is not None and rule.label]
         return min(max(sizes, default=0), int(_SIDE * self.width))
 
@@ -323,20 +315,17 @@ class _Drawing:
         if not self.right:
             return {}
         labels: list[tuple[float, str, int]] = []
-        for item, slot in self.named if self.at_ends else []:
-            y = self.frame.up(item.y)
-            good = y[np.isfinite(y) & np.isfinite(self.frame.across(item.x))]
+        for (item, slot), end in zip(self.named, self.ends, strict=False):
             sign = "·" if item.weight == "faint" else _marker(slot)
             text = f"{sign} {item.label}" if self.several and not self.figure.graded else item.label
-            labels.append((min(max(float(good[-1]), 0.0), 1.0), text, slot))
+            labels.append((end, text, slot))
         for rule in self.figure.rules:
             if rule.y is not None and rule.label:
-                up = float(self.frame.up(rule.y))
-                labels.append((min(max(up, 0.0), 1.0) if np.isfinite(up) else 0.0, rule.label, QUIET))
+                labels.append((self.frame.height(rule.y), rule.label, QUIET))
         places = spread_out([up for up, _, _ in labels], 1.001 / self.rows)
         by_row: dict[int, tuple[str, int]] = {}
         for place, (_, text, owner) in sorted(zip(places, labels, strict=True), key=lambda pair: -pair[0]):
-            row = min(max(int((1 - place) * self.rows), 0), self.rows - 1)
+            row = self.canvas.row(place)
             while row in by_row and row < self.rows - 1:
                 row += 1
             by_row[row] = (safe_text(text, limit=max(self.right - 1, 1)), owner)
@@ -350,7 +339,7 @@ class _Drawing:
         figure = self.figure
         parts = [(f"░ {region.label}", QUIET) for region in figure.regions if region.label]
         parts += [(f"┊ {rule.label}", QUIET) for rule in figure.rules if rule.x is not None and rule.label]
-        named = [] if self.at_ends else self.named
+        named = [] if self.ends else self.named
         if figure.graded and len(named) > 2:
             (first, start), (last, stop) = named[0], named[-1]
             parts += [(f"{len(named)} lines: {first.label}", start), (f"to {last.label}", stop)]
@@ -376,7 +365,7 @@ class _Drawing:
         """Return the x axis, the texts of its ticks and its label."""
         line, texts, free = ["─"] * self.columns, [" "] * (self.width + 1), -1
         for value, text in self._x_ticks():
-            column = min(max(int(float(self.frame.across(value)) * self.columns), 0), self.columns - 1)
+            column = self.canvas.column(float(self.frame.across(value)))
             text = safe_text(text, limit=max(self.columns // 2, 4))
             start = min(max(self.left + column - len(text) // 2, 0), self.width - len(text))
             if start <= free:

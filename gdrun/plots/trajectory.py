@@ -34,7 +34,7 @@ from .loss_surface import (
     share_text,
     slice_grid,
 )
-from .names import run_labels, title_of
+from .names import heading_of, run_labels, title_of
 from .palette import LINES
 from .picture import picture
 from .run_pictures import FEW_POINTS, subtitle, with_rows
@@ -216,18 +216,17 @@ def _of_two(
     ]
     extent = _extent(tracks, points)
     x, y = extent.T
-    if not all(part.column.startswith(PARAMETERS) for part in parts[0]):
-        return _figure(subject, tracks, points, labels, None)
     grid: Grid | None = None
+    note: tuple[str, ...] = ()
+    problem = None
     if all(part.column == PARAMETERS + part.label for part in parts[0]):
         grid = formula_grid(tracks[0].surface, labels, x, y)
-    note: tuple[str, ...] = ()
-    if grid is None:
+    if grid is None and all(part.column.startswith(PARAMETERS) for part in parts[0]):
         try:
             grid, note = slice_grid(load(), tracks[0].surface, parts[0], x, y)
         except GdrunError as error:
-            return _without_contours(_figure(subject, tracks, points, labels, None), error)
-    return _with_contours(_figure(subject, tracks, points, labels, grid, note), grid)
+            problem = error
+    return _figure(subject, tracks, points, labels, grid, note, problem)
 
 
 def _extent(tracks: Sequence[Track], points: Sequence[np.ndarray]) -> np.ndarray:
@@ -278,9 +277,7 @@ def _in_plane(
     count, several = len(parts[0]), len(tracks) > 1
     note = f"the {'trajectories' if several else 'trajectory'} of {count:,} numbers in {plane.words}"
     notes = (f"{note}; {_shares(plane, finite_ways)}",)
-    figure = _figure(subject, tracks, points, plane.labels, grid, notes)
-    figure = replace(figure, square=True)
-    return _with_contours(figure, grid) if problem is None else _without_contours(figure, problem)
+    return replace(_figure(subject, tracks, points, plane.labels, grid, notes, problem), square=True)
 
 
 def _shares(plane: TrajectoryPlane, ways: Sequence[np.ndarray]) -> str:
@@ -292,17 +289,15 @@ def _shares(plane: TrajectoryPlane, ways: Sequence[np.ndarray]) -> str:
     return f"{low} of each way lies in it" if low == high else f"{low} to {high} of their ways lie in it"
 
 
-def _with_contours(figure: Figure, grid: Grid | None) -> Figure:
-    """Return the figure with a note of the range of the loss."""
+def _about_contours(grid: Grid | None, problem: GdrunError | None) -> tuple[str, ...]:
+    """Return a note of the range of the loss, or of why there are no contours."""
+    if problem is not None:
+        return (f"no contours: {safe_text(problem.message, limit=200)}",)
     if grid is None:
-        return figure
+        return ()
     values = finite(grid.values)
     low, high = number_text(float(values.min()), 3), number_text(float(values.max()), 3)
-    return replace(figure, notes=(*figure.notes, f"contours of the loss, from {low} to {high}"))
-
-
-def _without_contours(figure: Figure, error: GdrunError) -> Figure:
-    return replace(figure, notes=(*figure.notes, f"no contours: {safe_text(error.message, limit=200)}"))
+    return (f"contours of the loss, from {low} to {high}",)
 
 
 # --- the figure -------------------------------------------------------------------------------------------------------
@@ -314,7 +309,8 @@ def _figure(
     points: Sequence[np.ndarray],
     labels: Sequence[str],
     grid: Grid | None,
-    notes: Sequence[str] = (),
+    notes: Sequence[str],
+    problem: GdrunError | None,
 ) -> Figure:
     """Return trajectories through a plane, their starts and ends marked; points are (R, 2) each."""
     several, extent = len(tracks) > 1, _extent(tracks, points)
@@ -352,7 +348,8 @@ def _figure(
     title, under = _heading(subject, tracks)
     return Figure(
         title, FigureAxis(labels[0]), FigureAxis(labels[1]), under, tuple(series), tuple(marks), grid=grid,
-        notes=(*notes, *cut, *away), name="trajectory", graded=len(tracks) > len(LINES),
+        notes=(*notes, *cut, *away, *_about_contours(grid, problem)), name="trajectory",
+        graded=len(tracks) > len(LINES),
     )  # fmt: skip
 
 
@@ -362,10 +359,7 @@ def _heading(subject: Run | Sequence[Run], tracks: Sequence[Track]) -> tuple[str
     runs = [subject] if isinstance(subject, Run) else subject
     if len(tracks) == 1:
         return title_of(with_rows(runs)[0], "trajectory"), subtitle(with_rows(runs)[0])
-    alike = len({"" if run.problem else run.info.name for run in runs}) == 1
-    return (title_of(runs[0], "trajectories"), plural(len(tracks), "run")) if alike else (
-        f"trajectories of {plural(len(tracks), 'run')}", ""
-    )  # fmt: skip
+    return heading_of(with_rows(runs), "trajectories")
 
 
 def _until_it_leaves(
@@ -413,13 +407,13 @@ def trajectory_figure(
         paths: label -> path, for several.
     """
     grid = Grid(np.asarray(grid_x), np.asarray(grid_y), np.asarray(losses), "contours", "loss")
-    given = dict(paths or {}) | ({"": path} if path is not None else {})
+    trajectories = dict(paths or {}) | ({"": path} if path is not None else {})
     series, marks = [], []
-    for slot, (label, points) in enumerate(given.items()):
+    for slot, (label, points) in enumerate(trajectories.items()):
         x, y = np.asarray(points, np.float64).reshape(-1, 2).T
         series.append(Series(x, y, label, "both" if len(x) <= 8 * FEW_POINTS else "line", slot=slot))
         good = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-        alone = len(given) == 1
+        alone = len(trajectories) == 1
         if len(good):
             first, last = good[0], good[-1]
             marks.append(Mark(float(x[first]), float(y[first]), "start", "start" if alone else "", slot))

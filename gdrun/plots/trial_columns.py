@@ -12,7 +12,7 @@ from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
 from gdrun.rundir.seeds import is_seed
 from gdrun.suggest import did_you_mean
-from gdrun.text import safe_text
+from gdrun.text import plural_count, safe_text
 
 from .figure import Scale, numbers
 from .names import axis_labels, value_text
@@ -41,6 +41,11 @@ class TrialColumns:
     failed: int
     labels: dict[str, str]
 
+    @property
+    def results(self) -> np.ndarray:
+        """The values of the trials that did not diverge, nan for the others."""
+        return np.where(self.diverged, np.nan, self.value)
+
     def is_numeric(self, key: str) -> bool:
         """Return whether all values of an axis are numbers."""
         return all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.axes[key])
@@ -53,6 +58,10 @@ class TrialColumns:
         """Return the scale on which a numeric axis's values were listed, or drawn where nearly all are different."""
         values = self.column(key)
         return sampling_scale(values) if len(np.unique(values)) > len(values) / 2 else spacing_scale(values)
+
+    def setting(self, row: int, keys: Iterable[str]) -> str:
+        """Return a trial's values of some axes: "lr 0.1, momentum 0.9"."""
+        return ", ".join(f"{self.labels[key]} {value_text(self.axes[key][row])}" for key in keys)
 
     def axis_label(self, key: str) -> str:
         """Return the label of an axis: in full where a legend says lr."""
@@ -123,20 +132,13 @@ def groups(trials: TrialColumns, keys: Sequence[str]) -> list[tuple[str, np.ndar
         return [(0, float(trials.axes[key][first])) if trials.is_numeric(key) else (1, first) for key in keys]
 
     return [
-        (
-            ", ".join(f"{trials.labels[key]} {value_text(trials.axes[key][members[0]])}" for key in keys),
-            np.array(members),
-        )
-        for members in sorted(combinations.values(), key=rank)
+        (trials.setting(members[0], keys), np.array(members)) for members in sorted(combinations.values(), key=rank)
     ]
 
 
 def trial_labels(trials: TrialColumns) -> dict[Any, str]:
     """Return trial -> its settings: "lr 0.1, momentum 0.9"."""
-    return {
-        number: ", ".join(f"{trials.labels[key]} {value_text(values[row])}" for key, values in trials.axes.items())
-        for row, number in enumerate(trials.numbers)
-    }
+    return {number: trials.setting(row, trials.axes) for row, number in enumerate(trials.numbers)}
 
 
 def named_axis(sweep: Run, trials: TrialColumns, name: str) -> str:
@@ -156,14 +158,12 @@ def metric_label(trials: TrialColumns) -> str:
 def counts(sweep: Run, trials: TrialColumns) -> str:
     """Return a line about a sweep: how many trials there are, how many diverged and failed."""
     done = len(trials.value) + trials.failed
-    words = [f"{done:,} trial{'' if done == 1 else 's'}"]
+    words = [plural_count(done, "trial")]
     if count := int(trials.diverged.sum()):
         words.append(f"{count:,} diverged")
     if trials.failed:
         words.append(f"{trials.failed:,} failed")
-    planned = {} if sweep.problem else sweep.info.extra.get("trials")
-    total = planned.get("total") if isinstance(planned, dict) else None
-    if isinstance(total, int) and total > done:
+    if (total := sweep.planned_trials or 0) > done:
         words[0] += f" of {total:,}"
     return ", ".join(words)
 
@@ -182,29 +182,19 @@ def start_of(sweep: Run, trials: TrialColumns) -> float | None:
     return float(first[0]) if len(first) and first[0] > 0 and np.ptp(first) <= 0.01 * first[0] else None
 
 
-@dataclass(frozen=True, eq=False)
-class Levels:
-    """The different values of an axis, as texts, and the index of each trial's."""
-
-    texts: list[str]
-    index: np.ndarray
-
-    @property
-    def ticks(self) -> tuple[tuple[float, str], ...]:
-        """The texts at 0, 1, 2, ..."""
-        return ticks_of(self.texts)
-
-
 def ticks_of(texts: Iterable[str]) -> tuple[tuple[float, str], ...]:
     """Return an axis's ticks with texts at 0, 1, 2, ..."""
     return tuple((float(index), text) for index, text in enumerate(texts))
 
 
-def levels_of(trials: TrialColumns, key: str) -> Levels:
-    """Return the different values of an axis, numbers in increasing order, others as in the table."""
+def levels_of(trials: TrialColumns, key: str) -> tuple[list[str], np.ndarray]:
+    """Return the texts of the different values of an axis, and the index of each trial's.
+
+    Numbers are in increasing order, others as in the table.
+    """
     if trials.is_numeric(key):
         values, index = np.unique(trials.column(key), return_inverse=True)
-        return Levels([number_text(value, 3) for value in values.tolist()], index)
+        return [number_text(value, 3) for value in values.tolist()], index
     texts = [value_text(value) for value in trials.axes[key]]
     levels = list(dict.fromkeys(texts))
-    return Levels(levels, np.array([levels.index(text) for text in texts]))
+    return levels, np.array([levels.index(text) for text in texts])

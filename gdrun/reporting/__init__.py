@@ -1,8 +1,9 @@
-"""One HTML page about a run or a sweep: a file that needs nothing else, no network and no gdrun.
+"""HTML pages about runs and sweeps, one or a folder of all: files that need nothing else, no network, no gdrun.
 
-make.py                           run -> page -> file
-page.py page.css script/          the document; the script draws the curves and sorts the table
-sections.py                       facts as titles and rows, for the page and for `gdrun show`
-figures.py                        the curves as data for the script
-markup.py                         HTML from texts that may hold anything
+make.py                run -> page -> file
+page.py                the sections of a page
+sections.py            facts as titles and rows, for the page and for `gdrun show`
+site.py                a page for each run, and an index
+
+The document itself, its style, its script and the pictures are in `gdrun.plots`.
 """

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir.files import replacing
-
-if TYPE_CHECKING:
-    from gdrun.rundir.run import Run
+from gdrun.rundir.files import write_whole
+from gdrun.rundir.run import Runs, load_runs
 
 REPORT, COMPARISON = "report.html", "comparison.html"
 
 
 def report(
-    runs: Run | str | Path | Sequence[Run | str | Path] = "latest",
+    runs: Runs = "latest",
     output: str | Path | None = None,
     *,
     runs_dir: str | Path | None = None,
@@ -37,33 +33,16 @@ def report(
         ResourceError: plotly is not installed.
         RunDirectoryError: the disk refuses. (A broken run gets a page that says what is wrong with it.)
     """
-    from gdrun.rundir.run import Run, load_run
-
     from .page import comparison_html, report_html
 
-    references = [runs] if not isinstance(runs, Sequence) or isinstance(runs, str) else list(runs)
-    loaded = [run if isinstance(run, Run) else load_run(run, runs_dir) for run in references]
+    loaded = load_runs(runs, runs_dir)
     several = len(loaded) > 1
     text = comparison_html(loaded, refresh=refresh) if several else report_html(loaded[0], refresh=refresh)
-    data = text.encode("utf-8", "backslashreplace")
     if output is not None:
         # A person's own folders may be links; only the last name is taken as it is.
-        write_whole(Path(output).parent.resolve() / Path(output).name, data)
+        write_whole(Path(output).parent.resolve() / Path(output).name, text)
         return Path(output)
     try:
-        return write_whole(loaded[0].directory / (COMPARISON if several else REPORT), data)
+        return write_whole(loaded[0].directory / (COMPARISON if several else REPORT), text)
     except RunDirectoryError as error:
         raise RunDirectoryError(error.message, hint="-o FILE writes the page elsewhere") from error
-
-
-def write_whole(path: Path, data: bytes) -> Path:
-    """Write a file that is complete or not there, whatever happens; folders above it are made.
-
-    Raises:
-        RunDirectoryError: the disk refuses, or a folder has this name.
-    """
-    if path.is_dir():
-        raise RunDirectoryError(f"cannot write {path}: it is a folder")
-    with replacing(path) as file:
-        file.write(data)
-    return path

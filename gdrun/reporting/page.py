@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from gdrun.text import exact, human_bytes, human_seconds, plural, plural_number,
 from gdrun.version import __version__
 
 from . import sections
-from .sections import Facts, PageTable, attempt
+from .sections import Facts, PageTable, attempt, brief
 
 if TYPE_CHECKING:
     from gdrun.plots.figure import Figure
@@ -58,13 +58,13 @@ def comparison_html(runs: Sequence[Run], *, refresh: int | None = None) -> str:
     figures = []
     for picture in PICTURES:
         if picture.of == "runs":
-            with suppress(*_UNREADABLE):
+            with suppress(*UNREADABLE):
                 if any(picture.on_page(run) for run in runs):
                     figures.append(picture(runs))
     facts = compare(runs)
     titles = ["", *facts["runs"]]
     parts = [
-        (name, [[row["name"], *map(_brief, row["values"])] for row in facts[part]])
+        (name, [[row["name"], *map(brief, row["values"])] for row in facts[part]])
         for name, part in (("Results", "results"), ("Settings that differ", "settings"))
     ]
     sections_ = [tag("section", tag("h2", name), table(titles, rows, label=name)) for name, rows in parts if rows]
@@ -74,7 +74,7 @@ def comparison_html(runs: Sequence[Run], *, refresh: int | None = None) -> str:
     return document("comparison", tag("main", head, *broken, *curves, *sections_, footer()), figures, refresh=refresh)
 
 
-_UNREADABLE = (GdrunError, ValueError, TypeError, LookupError, ArithmeticError)
+UNREADABLE = (GdrunError, ValueError, TypeError, LookupError, ArithmeticError)
 """What pictures of files that say anything can raise; the page says elsewhere what is wrong with them."""
 
 
@@ -82,7 +82,7 @@ def page_figures(run: Run) -> Iterator[Figure]:
     """Yield the figures that the page of a run or a sweep shows, as far as its files allow."""
     for picture in PICTURES:
         if picture.fits(run):
-            with suppress(*_UNREADABLE):
+            with suppress(*UNREADABLE):
                 if picture.on_page(run):
                     yield picture(run, **({"load": _refuse} if picture.computes else {}))
 
@@ -150,20 +150,20 @@ def tiles(run: Run, facts: Facts) -> Html:
     final, steps, epochs, seconds = (facts[name] for name in ("final", "steps", "epochs", "seconds"))
     numbers: list[tuple[str, str, str]] = []
     if run.is_sweep:
-        best, counts = facts["best"], facts["trials"] if isinstance(facts["trials"], Mapping) else {}
-        values = best.get("values") if isinstance(best.get("values"), Mapping) else {}
+        best, counts = facts["best"], facts["trials"] or {}
+        values = best.get("values") or {}
         setting = ", ".join(f"{str(key).rpartition('.')[2]} {short(value, 4)}" for key, value in values.items())
-        numbers.append((f"best {exact(facts.get('metric')) or 'loss'}", _brief(best.get("value")), setting))
-        outcomes = [f"{_brief(counts[name])} {name}" for name in _OUTCOMES if counts.get(name)]
-        numbers.append(("trials", _brief(counts.get("total")), ", ".join(outcomes)))
+        numbers.append((f"best {exact(facts.get('metric')) or 'loss'}", brief(best.get("value")), setting))
+        outcomes = [f"{brief(counts[name])} {name}" for name in _OUTCOMES if counts.get(name)]
+        numbers.append(("trials", brief(counts.get("total")), ", ".join(outcomes)))
     else:
         loss = facts.get("metrics", {}).get("loss") or {}
-        least = "" if loss.get("best") is None else f"least {_brief(loss['best'])} at step {_brief(loss['best_step'])}"
-        numbers.append(("final loss", _brief(final.get("loss")), least))
+        least = "" if loss.get("best") is None else f"least {brief(loss['best'])} at step {brief(loss['best_step'])}"
+        numbers.append(("final loss", brief(final.get("loss")), least))
         names = [name for name in final if name not in ("loss", "gradient_norm", "learning_rate", "step", "epoch")]
-        numbers += [(name, _brief(final[name]), "") for name in names[:3]]
+        numbers += [(name, brief(final[name]), "") for name in names[:3]]
     several = isinstance(epochs, int | float) and epochs != steps
-    numbers.append(("steps", _brief(steps), plural_number(epochs, "epoch") if several else ""))
+    numbers.append(("steps", brief(steps), plural_number(epochs, "epoch") if several else ""))
     if isinstance(seconds, int | float):
         rate = f"{short(steps / seconds, 2)} steps a second" if isinstance(steps, int) and steps and seconds > 0 else ""
         numbers.append(("time", human_seconds(seconds), rate))
@@ -176,10 +176,6 @@ def tiles(run: Run, facts: Facts) -> Html:
 
 
 _OUTCOMES = ("stopped", "diverged", "failed", "missing")
-
-
-def _brief(value: Any) -> str:
-    return f"{value:,}" if type(value) is int else short(value, 5)
 
 
 def convergence(run: Run, facts: Facts) -> Html:
@@ -287,25 +283,27 @@ def best_settings(run: Run, facts: Facts) -> Html:
 
 def trials(run: Run, facts: Facts) -> Html:
     """Return the table of trials, the best first; the script sorts it by any column."""
-    names, titles, rows = sections.trials(run, facts)
+    names, titles, rows = sections.trials(run, summarize(run))
     if not rows:
         return tag("p", "No trial is done yet.", class_="quiet")
-    shown = rows[:MOST_TRIALS]
-    cells = [[_trial_cell(name, row.get(name)) for name in names] for row in shown]
-    numeric = [index for index, name in enumerate(names) if all(not isinstance(row.get(name), str) for row in shown)]
+    best = rows[:MOST_TRIALS]
+    cells = [[_trial_cell(name, row.get(name)) for name in names] for row in best]
+    numeric = [index for index, name in enumerate(names) if all(not isinstance(row.get(name), str) for row in best)]
     grid = table(titles, cells, numeric=numeric, label="trials", class_="sortable")
-    note = f"The best {len(shown):,} of {len(rows):,} trials; all of them are in {layout.TRIALS}."
-    return joined([grid, tag("p", note, class_="quiet") if len(shown) < len(rows) else ""])
+    note = f"The best {len(best):,} of {len(rows):,} trials; all of them are in {layout.TRIALS}."
+    return joined([grid, tag("p", note, class_="quiet") if len(best) < len(rows) else ""])
 
 
 def _trial_cell(name: str, value: Any) -> Html:
     text = sections.trial_cell(name, value)
-    if name == "status":
-        return tag("td", status_cell(text))
+    return tag("td", status_cell(text)) if name == "status" else value_cell(value, text)
+
+
+def value_cell(value: object, text: str | None = None) -> Html:
+    """Return a cell that sorts by its number, where it is a finite one; other numbers sort last, as what is missing."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    # What is not finite sorts last, as what is missing does.
     sort = repr(value) if sections.is_finite(value) else None
-    return tag("td", text, class_="n" if number else None, data_sort=sort)
+    return tag("td", brief(value, 6) if text is None else text, class_="n" if number else None, data_sort=sort)
 
 
 def status_cell(status: str) -> Html:

@@ -122,14 +122,14 @@ def metrics(run: Run, names: Sequence[str], most: int) -> PageTable:
     columns = run.metrics
     picked = round_steps(columns["step"], most)
     names = ["step", *(name for name in names if name != "step")]
-    rows = [[_cell(columns[name][index].item()) for name in names] for index in picked]
+    cells = [[columns[name][index].item() for name in names] for index in picked]
+    rows = [["" if value != value else brief(value, 7) for value in row] for row in cells]
     return PageTable(names, rows, range(len(names)))
 
 
-def _cell(value: Any) -> str:
-    if value != value:
-        return ""
-    return f"{value:,}" if type(value) is int else short(value, 7)
+def brief(value: Any, digits: int = 5) -> str:
+    """Return any value in few characters: whole numbers with commas, others as `short` has them."""
+    return f"{value:,}" if type(value) is int else short(value, digits)
 
 
 def round_steps(steps: np.ndarray, most: int) -> list[int]:
@@ -172,9 +172,7 @@ def parameters(arrays: Mapping[str, np.ndarray]) -> PageTable:
 def environment(facts: Facts) -> list[tuple[str, str]]:
     """Return on what a run ran and how to run it again; what is not known is left out."""
     known = facts["environment"]
-    host, git, versions, seeds = (
-        known[name] if isinstance(known[name], dict) else {} for name in ("host", "git", "versions", "seeds")
-    )
+    host, git, versions, seeds = (known[name] or {} for name in ("host", "git", "versions", "seeds"))
     machine = [str(host[name]) for name in ("name", "processor", "system") if host.get(name)]
     if isinstance(host.get("memory_bytes"), int):
         machine.append(f"{human_bytes(host['memory_bytes'])} memory")
@@ -185,9 +183,9 @@ def environment(facts: Facts) -> list[tuple[str, str]]:
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
         ("git", " ".join(str(git[name]) for name in ("commit", "branch") if git.get(name))),
         ("seeds", exact(seeds)),
-        ("data", ", ".join(map(str, facts["data"])) if isinstance(facts["data"], Mapping) else ""),
-        ("plugins", ", ".join(map(str, known["plugins"] or ()))),
-        ("command", " ".join(map(str, known["command"])) if isinstance(known["command"], list | tuple) else ""),
+        ("data", ", ".join(facts["data"])),
+        ("plugins", ", ".join(known["plugins"] or ())),
+        ("command", " ".join(known["command"] or ())),
     ]
     return [row for row in rows if row[1]]
 
@@ -199,8 +197,7 @@ def files(facts: Facts) -> list[tuple[str, str]]:
 
 def warnings(facts: Facts) -> list[str]:
     """Return what the run warned of, and what cannot be read."""
-    warned = facts["warnings"] if isinstance(facts["warnings"], list | tuple) else []
-    return [*map(str, warned), *facts["problems"]]
+    return [*facts["warnings"], *facts["problems"]]
 
 
 def best_settings(summary: SweepSummary) -> PageTable:
@@ -262,10 +259,9 @@ class Trials(NamedTuple):
     rows: list[dict[str, Any]]
 
 
-def trials(sweep: Run, facts: Facts) -> Trials:
+def trials(sweep: Run, summary: SweepSummary) -> Trials:
     """Return the trials of a sweep by the metric, diverged ones and those without a finite result last."""
-    metric = str(facts.get("metric") or "loss")
-    sign = -1 if facts.get("direction") == "maximize" else 1
+    metric, sign = summary.metric, -1 if summary.maximize else 1
 
     def rank(row: dict[str, Any]) -> tuple[bool, bool, float]:
         value: Any = row.get(metric)
@@ -284,7 +280,7 @@ def trials(sweep: Run, facts: Facts) -> Trials:
 
 def trial_cell(name: str, value: Any) -> str:
     """Return a cell of the table of trials."""
-    return f"{value:,}" if type(value) is int and name != "trial" else short(value)
+    return str(value) if name == "trial" else brief(value, 6)
 
 
 def is_finite(value: Any) -> bool:

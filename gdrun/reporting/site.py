@@ -11,22 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from gdrun.errors import GdrunError
 from gdrun.plots.html_page import PLOTLY_FILE, document, own_file, plotly_script
 from gdrun.plots.markup import Html, harmless, joined, table, tag
 from gdrun.plots.plotly_renderer import plotly_figure
 from gdrun.plots.run_pictures import loss_figure
-from gdrun.rundir.files import disk_error, disk_errors
+from gdrun.rundir.files import disk_error, disk_errors, write_whole
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.settings import differing, labels
-from gdrun.text import exact, human_age, human_seconds, plural, short
+from gdrun.text import exact, human_age, human_seconds, plural
 from gdrun.version import __version__
 
-from .make import write_whole
-from .page import footer, report_html, status_cell
+from .page import UNREADABLE, footer, report_html, status_cell, value_cell
 
 INDEX = "index.html"
 _PAGES = "runs"
@@ -60,26 +56,26 @@ def write_site(folder: Path, runs: Sequence[Run]) -> SiteReport:
     pages = folder / _PAGES
     stamps = _read_stamps(folder)
     if not (folder / PLOTLY_FILE).is_file() or __version__ not in {version for version, _ in stamps.values()}:
-        write_whole(folder / PLOTLY_FILE, plotly_script().encode("utf-8"))
+        write_whole(folder / PLOTLY_FILE, plotly_script())
     gone = stamps.keys() - {run.id for run in runs}
     for name in gone:
         for suffix in (".html", ".js"):
             (pages / f"{name}{suffix}").unlink(missing_ok=True)
         del stamps[name]
     written = 0
-    write_whole(folder / _STAMPS, "".join(_line(name, *stamp) for name, stamp in stamps.items()).encode("utf-8"))
+    write_whole(folder / _STAMPS, "".join(_line(name, *stamp) for name, stamp in stamps.items()))
     with disk_errors("write", folder / _STAMPS), (folder / _STAMPS).open("a", encoding="utf-8") as complete:
         for run in runs:
             stamp = (__version__, _newest_change(run.directory))
             if stamps.get(run.id) == stamp and run.status not in (Status.RUNNING, Status.LOST):
                 continue
-            text = report_html(run, plotly=f"../{PLOTLY_FILE}", home=f"../{INDEX}")
-            write_whole(pages / f"{run.id}.html", text.encode("utf-8", "backslashreplace"))
-            write_whole(pages / f"{run.id}.js", _comparable(run).encode("utf-8", "backslashreplace"))
+            page = report_html(run, plotly=f"../{PLOTLY_FILE}", home=f"../{INDEX}")
+            write_whole(pages / f"{run.id}.html", page)
+            write_whole(pages / f"{run.id}.js", _comparable(run))
             complete.write(_line(run.id, *stamp))
             complete.flush()
             written += 1
-    index = write_whole(folder / INDEX, _index(runs).encode("utf-8", "backslashreplace"))
+    index = write_whole(folder / INDEX, _index(runs))
     return SiteReport(index, written, len(runs) - written, len(gone))
 
 
@@ -111,7 +107,7 @@ def _newest_change(directory: Path) -> int:
 def _comparable(run: Run) -> str:
     """Return a script that gives the index what it needs to compare a run: its loss, final values, settings."""
     trace: dict[str, Any] = {"x": [], "y": []}
-    with suppress(GdrunError, ValueError, TypeError, LookupError, ArithmeticError):
+    with suppress(*UNREADABLE):
         drawn = plotly_figure(loss_figure(run.best_run or run))["data"]
         trace = next(
             each for each in reversed(drawn) if each["uid"].startswith("line") and each["name"] != "validation"
@@ -136,18 +132,8 @@ def _index(runs: Sequence[Run]) -> str:
         varied.update(dict.fromkeys(differing(group), len(group)))
     paths = [path for path, _ in varied.most_common(_MOST_SETTINGS)]
     short_names = labels(paths, set().union(*(run.settings for run in runs)))
-    titles = [
-        "",
-        "run",
-        "kind",
-        "status",
-        "age",
-        "steps",
-        "time",
-        "loss",
-        *finals,
-        *(short_names[path] for path in paths),
-    ]
+    titles = ["", "run", "kind", "status", "age", "steps", "time", "loss", *finals]
+    titles += [short_names[path] for path in paths]
     now = datetime.now(UTC)
     cells = [_row(run, finals, paths, now) for run in runs]
     numeric = [4, 5, 6, *range(7, 8 + len(finals))]
@@ -178,18 +164,10 @@ def _row(run: Run, finals: Sequence[str], paths: Sequence[str], now: datetime) -
     status = tag("td", status_cell(str(run.status.value)), why)
     age, seconds = run.get("age", now=now), run.get("seconds")
     facts = [
-        _number(age, human_age(age) if age is not None else ""),
-        _number(run.get("steps")),
-        _number(seconds, human_seconds(seconds) if isinstance(seconds, int | float) else ""),
-        _number(run.get("loss")),
+        value_cell(age, human_age(age) if age is not None else ""),
+        value_cell(run.get("steps")),
+        value_cell(seconds, human_seconds(seconds) if isinstance(seconds, int | float) else ""),
+        value_cell(run.get("loss")),
     ]
     values = [*(run.final.get(name) for name in finals), *(run.settings.get(path) for path in paths)]
-    return [joined([box]), link, "sweep" if run.is_sweep else "run", status, *facts, *map(_number, values)]
-
-
-def _number(value: object, text: str | None = None) -> Html:
-    """Return a cell that sorts by its number, where it is a finite one."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    sort = repr(value) if is_number and np.isfinite(float(value)) else None  # type: ignore[arg-type]
-    shown = text if text is not None else f"{value:,}" if type(value) is int else short(value, 6)
-    return tag("td", shown, class_="n" if is_number else None, data_sort=sort)
+    return [joined([box]), link, "sweep" if run.is_sweep else "run", status, *facts, *map(value_cell, values)]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from gdrun.errors import UsageError
 
 from . import layout
-from .files import replacing
+from .files import write_whole
 from .lock import WriterLock
 from .run import Run
 from .run_info import RunInfo, now_text, read_run_info
@@ -57,8 +57,7 @@ def _change(run: Run, change: Callable[[RunInfo], RunInfo]) -> RunInfo:
     lock = WriterLock(run.directory)
     try:
         info = change(read_run_info(run.directory))
-        with replacing(run.directory / layout.RUN_INFO) as file:
-            file.write(info.to_text().encode())
+        write_whole(run.directory / layout.RUN_INFO, info.to_text())
     finally:
         lock.release()
     return info

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.errors import UsageError
 from gdrun.metric_names import higher_is_better
 from gdrun.text import safe_text
 
-from .run import Run
+from .run import Run, opened
 from .seeds import SEED, Band, Member, members_of, seed_groups, spread, without_seed
 from .settings import differing, flatten, read_config
 
@@ -41,24 +41,24 @@ def compare(runs: Sequence[Run | str | Path], *, over: str | None = None, band: 
     Raises:
         UsageError: `over` is not "seed".
     """
-    opened = [run if isinstance(run, Run) else Run(run) for run in runs]
+    loaded = [opened(run) for run in runs]
     if over is not None:
-        return _compare_over(opened, over, band)
-    finals = dict.fromkeys(f"final.{name}" for run in opened for name in run.final)
+        return _compare_over(loaded, over, band)
+    finals = dict.fromkeys(f"final.{name}" for run in loaded for name in run.final)
     results = [
-        _result(name.removeprefix("final."), [run.get(name) for run in opened])
+        _result(name.removeprefix("final."), [run.get(name) for run in loaded])
         for name in (*_FACTS[:4], *finals, "best")
     ]
-    metrics = {best["metric"] for run in opened if (best := run.value("best")) and "metric" in best}
+    metrics = {best["metric"] for run in loaded if (best := run.value("best")) and "metric" in best}
     if len(metrics) == 1:
         results[-1] = _result(f"best {metrics.pop()}", results[-1]["values"])
-    parameters = [_parameters(run) for run in opened]
+    parameters = [_parameters(run) for run in loaded]
     names = dict.fromkeys(name for numbers in parameters for name in numbers)
     results += [{"name": name, "values": [of.get(name) for of in parameters], "best": None} for name in names]
-    settings = [run.settings for run in opened]
+    settings = [run.settings for run in loaded]
     return {
-        "runs": [run.id for run in opened],
-        "directories": [str(run.directory) for run in opened],
+        "runs": [run.id for run in loaded],
+        "directories": [str(run.directory) for run in loaded],
         "results": [row for row in results if any(value is not None for value in row["values"])],
         "settings": [{"name": path, "values": [each.get(path) for each in settings]} for path in differing(settings)],
     }
@@ -69,10 +69,7 @@ def _parameters(run: Run) -> dict[str, Any]:
     from .column_parts import parameter_parts
 
     source = run.best_run if run.is_sweep else run
-    try:
-        arrays = {} if source is None else source.parameters
-    except RunDirectoryError:
-        return {}
+    arrays = {} if source is None else source.known_parameters
     return {name: column[0] for name, column in parameter_parts({name: a[None] for name, a in arrays.items()})}
 
 
@@ -145,7 +142,7 @@ def diff(a: Run | str | Path, b: Run | str | Path) -> dict[str, Any]:
     Raises:
         RunDirectoryError: a run has no config, or its files are damaged.
     """
-    first, second = (run if isinstance(run, Run) else Run(run) for run in (a, b))
+    first, second = opened(a), opened(b)
     configs = [flatten(read_config(run.directory), most=None) for run in (first, second)]
     environments = [_environment(run) for run in (first, second)]
     return {

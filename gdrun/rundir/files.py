@@ -1,4 +1,7 @@
-"""Durable files: replaced whole, or only ever appended to; both flushed to the disk. POSIX only."""
+"""Durable files: replaced whole, or only ever appended to; both flushed to the disk. POSIX only.
+
+Files that the user names outside of run directories are written as other programs write them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from gdrun.errors import RunDirectoryError
+from gdrun.errors import RunDirectoryError, UsageError
 
 TEMPORARY = ".tmp-"
 """Beginning of the name of a file that is being written. One left behind by a crash may be deleted."""
@@ -153,6 +156,13 @@ def replacing(path: Path) -> Iterator[NewFile]:
             raise
 
 
+def write_whole(path: Path, data: bytes | str) -> Path:
+    """Write a file, a text as UTF-8, by `replacing`; return its path."""
+    with replacing(path) as file:
+        file.write(data if isinstance(data, bytes) else data.encode("utf-8", "backslashreplace"))
+    return path
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it that are missing, each flushed into the one that holds it."""
     if not folder.is_dir():
@@ -185,6 +195,36 @@ def remove_leftovers(folder: Path) -> None:
     for name in names_in(folder):
         if name.startswith(TEMPORARY):
             remove_file(folder / name)
+
+
+# --- files of the user's ------------------------------------------------------------------------------------------
+
+
+def refuse_existing(path: Path, what: str = "file") -> None:
+    """Raise UsageError where there is something of this name; `what` is what to name instead."""
+    if os.path.lexists(path):
+        raise UsageError(f"{path} exists; it is not replaced", hint=f"name another {what} with -o")
+
+
+def write_file(path: Path, data: bytes, *, new: bool = False) -> Path:
+    """Write a file that the user named, which may be a device or a link, and return its path; make folders above it.
+
+    Args:
+        new: refuse to replace a file.
+    Raises:
+        UsageError: `new`, and there is one.
+        RunDirectoryError: the disk refuses.
+    """
+    if new:
+        refuse_existing(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # "x" closes the gap between looking and writing.
+        with path.open("xb" if new else "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise RunDirectoryError(f"cannot write {path}: {error.strerror}") from error
+    return path
 
 
 # --- files that only grow ----------------------------------------------------------------------------------------

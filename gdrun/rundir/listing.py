@@ -13,8 +13,8 @@ from gdrun.suggest import did_you_mean
 
 from . import layout
 from .filter import Filter
-from .roots import readable_root
-from .run import ALWAYS_KNOWN, Run
+from .packing import readable_root
+from .run import ALWAYS_KNOWN, Run, opened
 from .settings import differing
 from .tables import RowTable
 
@@ -112,11 +112,11 @@ def table(runs: Iterable[Run | str | Path], columns: Sequence[str] | None = None
     Raises:
         UsageError: no run has a column.
     """
-    opened = [run if isinstance(run, Run) else Run(run) for run in runs]
+    loaded = [opened(run) for run in runs]
     now = datetime.now(UTC)
     if columns is None:
-        finals = dict.fromkeys(name for run in opened for name in run.final if name not in _COLUMNS)
-        columns = [*_COLUMNS, *finals, *differing([run.settings for run in opened])]
+        finals = dict.fromkeys(name for run in loaded for name in run.final if name not in _COLUMNS)
+        columns = [*_COLUMNS, *finals, *differing([run.settings for run in loaded])]
     else:
-        check_names(opened, columns)
-    return RowTable({name: run.get(name, now=now) for name in columns} for run in opened)
+        check_names(loaded, columns)
+    return RowTable({name: run.get(name, now=now) for name in columns} for run in loaded)

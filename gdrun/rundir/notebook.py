@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from gdrun.text import human_number, safe_text
+from gdrun.text import exact, human_number, safe_text, short
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,20 +44,12 @@ def table_html(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cell(value: Any, *, digits: int | None = None) -> str:
-    return html.escape(safe_text(_text(value, digits), limit=300))
-
-
-def _text(value: Any, digits: int | None) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_text(item, digits)}" for name, item in value.items())
-    return human_number(value, digits=digits) if isinstance(value, int | float) else str(value)
+    return html.escape(safe_text(exact(value) if digits is None else short(value, digits), limit=300))
 
 
 def progress_html(title: str, share: float, facts: Mapping[str, Any], curve: str) -> str:
     """Return how far a run or sweep is: a bar, values by name, the curve so far."""
-    words = ", ".join(f"{name} {_text(value, 4)}" for name, value in facts.items() if value is not None)
+    words = ", ".join(f"{name} {short(value, 4)}" for name, value in facts.items() if value is not None)
     bar = f"<progress max='1' value='{min(max(share, 0.0), 1.0):.4f}'></progress>"
     return f"<div><strong>{_cell(title)}</strong> {bar} {_cell(words)}<br>{curve}</div>"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from gdrun.text import human_number, human_seconds, plural, safe_text
 from . import layout
 from .files import read_file, reading
 from .lock import is_locked
-from .roots import readable_root
+from .packing import readable_root
 from .run_info import RunInfo, Status, read_run_info
 from .settings import ending_in, settings_of
 from .strict_json import not_finite
@@ -240,6 +240,14 @@ class Run:
         """Name -> array of the final parameters. Raises RunDirectoryError where there are none (yet)."""
         return self.arrays(layout.PARAMETERS)
 
+    @property
+    def known_parameters(self) -> dict[str, np.ndarray]:
+        """The final parameters; {} where there are none, or they cannot be read."""
+        try:
+            return self.parameters
+        except RunDirectoryError:
+            return {}
+
     @cached_property
     def best(self) -> dict[str, np.ndarray] | None:
         """Name -> array of the best parameters, None unless a metric chose some."""
@@ -291,6 +299,11 @@ class Run:
             return [axis["key"] for axis in axes]
         header = self._trials_table[0]
         return header[1 : header.index(_STATUS)] if _STATUS in header else []
+
+    @property
+    def planned_trials(self) -> int | None:
+        """The number of all trials of a sweep; None of a run, and where it is not known yet."""
+        return (self.value("trials") or {}).get("total")
 
     @cached_property
     def curves(self) -> dict[str, np.ndarray]:
@@ -458,3 +471,20 @@ def load_run(reference: Path | str, runs_root: Path | str | None = None) -> Run:
     if isinstance(reference, Path) and "/" not in str(reference):
         reference = f"./{reference}"
     return Run(layout.find_run(readable_root(runs_root), str(reference)))
+
+
+Runs = Run | str | Path | Sequence[Run | str | Path]
+"""One or several: `Run`s, paths, ids, the beginnings of ids, "latest"."""
+
+
+def load_runs(runs: Runs, runs_root: Path | str | None = None) -> list[Run]:
+    """Return the runs that are named. Raises: as `load_run`; UsageError where none is named."""
+    references = [runs] if isinstance(runs, Run | str | Path) else runs
+    if not references:
+        raise UsageError("no run is named")
+    return [run if isinstance(run, Run) else load_run(run, runs_root) for run in references]
+
+
+def opened(run: Run | Path | str) -> Run:
+    """Return a run that is given as such or by its directory."""
+    return run if isinstance(run, Run) else Run(run)

@@ -22,7 +22,7 @@ from . import layout
 from .claim import LatestPointer
 from .files import disk_errors, flush_folder
 from .lock import WriterLock, busy, is_locked
-from .run import Run
+from .run import Run, opened
 
 TRASH = ".trash"
 
@@ -38,7 +38,7 @@ def remove(runs: Sequence[Run | str | Path], runs_root: Path | str | None = None
         RunDirectoryError: one is being written, or the disk refuses. Those before it have been moved.
     """
     root = layout.root_of(runs_root)
-    names = [name_below(root, run.directory if isinstance(run, Run) else Path(run)) for run in runs]
+    names = [name_below(root, opened(run).directory) for run in runs]
     for name in names:
         if is_locked(root / name):
             raise busy(root / name, hint="stop it first (Ctrl-C where it runs)")
@@ -104,31 +104,28 @@ def restore(references: Sequence[str], runs_root: Path | str | None = None) -> l
     return restored
 
 
-def empty_trash(runs_root: Path | str | None = None, names: Sequence[str] | None = None) -> int:
-    """Delete what is in the trash for good; return how many runs it was.
+def empty_trash(runs_root: Path | str | None = None) -> int:
+    """Delete what is in the trash for good, whatever it is; return how many runs it was.
 
     Args:
         runs_root: default $GDRUN_RUNS or `runs`.
-        names: of the directories to delete; None deletes all, whatever it is.
     Raises:
         RunDirectoryError: the disk refuses.
     """
     trash = _trash_of(layout.root_of(runs_root))
     if not trash.exists():
         return 0
-    count = 0
-    for name in sorted(os.listdir(trash)) if names is None else names:
-        path = trash / name
+    paths = sorted(trash.iterdir())
+    for path in paths:
         with disk_errors("delete", path):
             # A link is removed, and what it points at is not; rmtree follows none either.
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
-        count += 1
     with suppress(OSError):
         trash.rmdir()
-    return count
+    return len(paths)
 
 
 def _trash_of(root: Path) -> Path:

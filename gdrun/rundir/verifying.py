@@ -10,6 +10,8 @@ import hashlib
 import itertools
 import math
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from . import layout, strict_json
 from .checkpoint import Checkpoints
 from .files import TEMPORARY, names_in, read_file, walk
 from .lock import is_locked
-from .run import Run
+from .run import Run, opened
 from .run_info import RunInfo, Status
 
 _CONFIG_LIMIT = 64 << 20
@@ -69,6 +71,14 @@ class Verdict:
         if len(self.problems) < _MOST_FINDINGS:
             self.problems.append(FileFinding(file, str(message)))
 
+    @contextmanager
+    def finding(self, file: str) -> Iterator[None]:
+        """Make a problem of what cannot be read in the block, which ends there."""
+        try:
+            yield
+        except RunDirectoryError as error:
+            self.problem(file, error.message)
+
     def note(self, file: str, message: object) -> None:
         """Add a note."""
         if len(self.notes) < _MOST_FINDINGS:
@@ -81,14 +91,12 @@ def verify(run: Run | str | Path) -> Verdict:
     A run that is being written can be verified; what is only known at its end is left out then.
     """
     # A new Run: the one that was given may have been read a while ago.
-    run = Run(run.directory if isinstance(run, Run) else run)
+    run = Run(opened(run).directory)
     verdict = Verdict(run.directory, run.status.value)
-    try:
+    with verdict.finding(""):
         if not layout.is_run_directory(run.directory):
             raise RunDirectoryError(f"{run.directory} is not a run directory")
         _verify(run, verdict)
-    except RunDirectoryError as error:
-        verdict.problem("", error.message)
     return verdict
 
 
@@ -108,13 +116,16 @@ def _verify(run: Run, verdict: Verdict) -> None:
             verdict.problem(layout.RUN_INFO, error.message)
         return
     _verify_status(info, verdict, locked=locked)
-    _verify_config(run, info, verdict)
+    with verdict.finding(layout.CONFIG):
+        _verify_config(run, info, verdict)
     _verify_sources(run.directory, verdict)
     _verify_checkpoints(run.directory, info, verdict)
     if info.is_sweep:
-        _verify_sweep(run, info, verdict)
+        with verdict.finding(layout.TRIALS):
+            _verify_sweep(run, info, verdict)
     else:
-        _verify_metrics(run, info, verdict)
+        with verdict.finding(layout.METRICS):
+            _verify_metrics(run, info, verdict)
         _verify_parameters(run, info, verdict)
 
 
@@ -168,9 +179,6 @@ def _verify_config(run: Run, info: RunInfo, verdict: Verdict) -> None:
         elif info.status != Status.FAILED:
             verdict.problem(name, "missing")
         return
-    except RunDirectoryError as error:
-        verdict.problem(name, error.message)
-        return
     expected = (info.config_hash or "").removeprefix("sha256:")
     if expected and hashlib.sha256(data).hexdigest() != expected:
         verdict.problem(name, f"its bytes do not have the hash that {layout.RUN_INFO} gives")
@@ -209,31 +217,22 @@ def _verify_checkpoints(directory: Path, info: RunInfo, verdict: Verdict) -> Non
     checkpoints = Checkpoints(directory)
     items = checkpoints.list()
     for item in items:
-        try:
+        with verdict.finding(item.name):
             checkpoints.load(item)
-        except RunDirectoryError as error:
-            verdict.problem(item.name, error.message)
         if info.status in _ENDED and info.steps is not None and item.step > info.steps:
             verdict.problem(item.name, f"of step {item.step}, but the run ended at step {info.steps}")
     known = {item.name for item in items}
     for best in info.extra.get("best_checkpoints", ()):
         known.add(best["file"])
-        try:
+        with verdict.finding(best["file"]):
             Run(directory).arrays(best["file"])
-        except RunDirectoryError as error:
-            verdict.problem(best["file"], error.message)
     for leaf in names_in(directory / layout.CHECKPOINTS):
         if f"{layout.CHECKPOINTS}/{leaf}" not in known and not leaf.startswith(TEMPORARY):
             verdict.note(f"{layout.CHECKPOINTS}/{leaf}", "no checkpoint by its name; nothing reads it")
 
 
 def _verify_metrics(run: Run, info: RunInfo, verdict: Verdict) -> None:
-    name = layout.METRICS
-    try:
-        table = run.table
-    except RunDirectoryError as error:
-        verdict.problem(name, error.message)
-        return
+    name, table = layout.METRICS, run.table
     steps = table.steps
     if not steps.size and info.status in _SUCCESSES:
         there = (run.directory / name).exists()
@@ -295,11 +294,7 @@ def _arrays(run: Run, name: str, verdict: Verdict) -> dict[str, np.ndarray] | No
 
 def _verify_sweep(sweep: Run, info: RunInfo, verdict: Verdict) -> None:
     """Check a sweep's own files: one row a trial with a status that fits, curves and parameters of those trials."""
-    try:
-        rows = sweep.trials
-    except RunDirectoryError as error:
-        verdict.problem(layout.TRIALS, error.message)
-        return
+    rows = sweep.trials
     numbers = [number for row in rows if type(number := row["trial"]) is int]
     if len(numbers) < len(rows):
         verdict.problem(layout.TRIALS, "a trial has no number")
@@ -310,7 +305,8 @@ def _verify_sweep(sweep: Run, info: RunInfo, verdict: Verdict) -> None:
     if info.status not in _UNFINISHED:
         _verify_counts(rows, info, verdict)
     for name in (layout.CURVES, layout.PARAMETERS):
-        _verify_trial_arrays(sweep, name, numbers, info, verdict)
+        with verdict.finding(name):
+            _verify_trial_arrays(sweep, name, numbers, info, verdict)
     if best := sweep.best_run:
         for finding in verify(best).problems:
             verdict.problem(f"{layout.BEST_RUN}/{finding.file}", finding.message)
@@ -356,11 +352,7 @@ def _verify_trial_arrays(sweep: Run, name: str, numbers: list[int], info: RunInf
         if info.status == Status.COMPLETED:
             verdict.problem(name, "missing from a sweep that is completed")
         return
-    try:
-        arrays = sweep.curves if name == layout.CURVES else sweep.arrays(name)
-    except RunDirectoryError as error:
-        verdict.problem(name, error.message)
-        return
+    arrays = sweep.curves if name == layout.CURVES else sweep.arrays(name)
     if "trial" not in arrays:
         verdict.problem(name, "it does not say which trials it is about")
         return

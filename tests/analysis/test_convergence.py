@@ -122,7 +122,7 @@ def run_with(tmp_path, rows, status="completed", **record):
 def test_a_report_needs_the_rows_alone(tmp_path):
     rows = [{"step": k, "loss": 4 * 0.81**k, "gradient_norm": 4 * 0.9**k} for k in range(60)]
     found = report(run_with(tmp_path, rows, stopped_by="steps", why="the schedule ended"))
-    assert found.linear.rate == pytest.approx(0.9)
+    assert found.linear_rate.rate == pytest.approx(0.9)
     assert found.first_loss == 4
     assert dict(found.decades)[1] == int(np.ceil(np.log(0.1) / np.log(0.81)))
     text = "\n".join(found.lines())
@@ -137,7 +137,7 @@ def test_a_run_without_rows_and_one_that_diverged_have_reports_too(tmp_path):
     diverged = {"step": 20, "what": "loss"}
     found = report(run_with(tmp_path / "b", rows, "diverged", diverged=diverged, why="the loss is inf at step 20"))
     assert found.growth == pytest.approx(3)
-    assert found.linear is None
+    assert found.linear_rate is None
     assert "the loss grew 3-fold a step" in "\n".join(found.lines())
 
 
@@ -159,7 +159,7 @@ def test_the_fitted_rate_of_least_squares_is_the_predicted_one(lab):
     predicted = np.max(np.abs(1 - 0.2 * values))
     assert found.curvature["best_rate"] == pytest.approx((kappa - 1) / (kappa + 1))
     assert found.curvature["predicted_rate"] == pytest.approx(predicted)
-    assert found.linear.rate == pytest.approx(predicted, rel=1e-3)
+    assert found.linear_rate.rate == pytest.approx(predicted, rel=1e-3)
     minimum = np.linalg.lstsq(X, Y, rcond=None)[0]
     assert found.curvature["distance"] == pytest.approx(np.linalg.norm(run.parameters["w"] - minimum), rel=1e-6)
     assert found.curvature["first_distance"] == pytest.approx(np.linalg.norm([4, -3] - minimum))

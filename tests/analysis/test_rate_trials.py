@@ -62,7 +62,7 @@ def test_momentum_moves_the_edge_as_it_should(lab, settings, limit):
 def test_trials_at_many_rates_are_the_closed_form(lab):
     """x_n = (1 - rate)**n, y_n = 0.3 (1 - 10 rate)**n."""
     rates = np.asarray([0.01, 0.05, 0.19, 0.21, 1e30])
-    trials = RateRunner(lab.build(BOWL), steps=50, count=8).run(rates, [0, 10])
+    trials = RateRunner(lab.build(BOWL), steps=50).run(rates, [0, 10])
     assert trials.steps.tolist() == [0, 10, 50]
     for lane, rate in enumerate(rates[:4]):
         for column, step in enumerate((0, 10, 50)):
@@ -76,8 +76,8 @@ def test_trials_at_many_rates_are_the_closed_form(lab):
 def test_without_lanes_the_same_comes_out(lab):
     built = lab.build(BOWL)
     rates = np.asarray([0.01, 0.21, 1e30])
-    in_lanes = RateRunner(built, steps=50, count=3).run(rates, [0, 10])
-    runner = RateRunner(built, steps=50, count=3)
+    in_lanes = RateRunner(built, steps=50).run(rates, [0, 10])
+    runner = RateRunner(built, steps=50)
     runner._lanes = False
     one_by_one = runner.run(rates, [0, 10])
     np.testing.assert_allclose(one_by_one.losses, in_lanes.losses, rtol=1e-10)
@@ -92,7 +92,7 @@ model: {kind: formula, formula: (y - 2)**2, parameters: {a: 0}}
 optimizer: {kind: sgd, learning_rate: 0.1}
 schedule: {steps: 5}
 """
-    runner = RateRunner(lab.build(text), steps=5, count=3)
+    runner = RateRunner(lab.build(text), steps=5)
     assert not runner._lanes
     share = 1 - 0.9**12
     wanted = [(0.9**12 - 2) ** 2 * (1 - 2 * rate * share**2) ** 10 for rate in (0.1, 0.5)]
@@ -107,7 +107,7 @@ model: {kind: formula, formula: a * x, parameters: {a: 0}}
 optimizer: {kind: sgd, learning_rate: 0.1}
 schedule: {steps: 6, batch_size: 5, order: shuffled, learning_rate_factor: {kind: exponential, rate: 0.5, every: 3}}
 """
-    trials = RateRunner(lab.build(text), steps=400, count=2).run([0.1, 0.2], [3])
+    trials = RateRunner(lab.build(text), steps=400).run([0.1, 0.2], [3])
     assert trials.losses.shape == (2, 2)
     assert np.all(trials.final < trials.losses[:, 0])
 

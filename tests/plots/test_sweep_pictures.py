@@ -150,11 +150,11 @@ def test_settings_that_were_drawn_are_a_cloud_of_points(tmp_path):
 
 def test_kinds_alone_are_rows_of_points(tmp_path):
     figure = sensitivity_figure(write_sweep(tmp_path / "s", {"optimizer.kind": ["sgd", "adam"]}))
-    assert figure.y.ticks == ((1.0, "sgd"), (0.0, "adam"))
+    assert figure.y.ticks == ((0.0, "adam"), (1.0, "sgd"))
     assert figure.series[0].style == "points"
     figure = sensitivity_figure(write_sweep(tmp_path / "t", {"optimizer": [{"kind": "sgd"}, {"kind": "adam"}]}))
     assert figure.y.ticks is not None
-    assert [text for _, text in figure.y.ticks] == ["sgd", "adam"]
+    assert [text for _, text in figure.y.ticks] == ["adam", "sgd"]
 
 
 def test_a_grid_of_many_by_many_is_a_map_and_a_few_lines_are_not(tmp_path):

@@ -43,7 +43,7 @@ def test_an_older_page_is_replaced_and_a_link_is_not_followed(run: Run, tmp_path
 def test_another_file_may_be_named(run: Run, tmp_path: Path) -> None:
     assert gdrun.report(run.id, tmp_path / "new" / "page.html", runs_dir=run.directory.parent).is_file()
     assert not (run.directory / "report.html").exists()
-    with pytest.raises(RunDirectoryError, match="folder"):
+    with pytest.raises(RunDirectoryError, match="directory"):
         gdrun.report(run, tmp_path)
 
 
