@@ -91,10 +91,17 @@ def _name_problems(use: Use, expression: Expression, known: ConfigNames, root: N
         problem = error.problem(use.path)
         if use.key:
             problem = replace(problem, offset=None, length=None, key=True)
-        early = next(
-            (name for name in use.later if error.message.startswith("unknown ") and f"'{name}'" in error.message), None
-        )
-        if early is None:
+
+        def is_unknown(name: str, message: str = error.message) -> bool:
+            return message.startswith("unknown ") and f"'{name}'" in message
+
+        early = next(filter(is_unknown, use.later), None)
+        defined = next(filter(is_unknown, (*known.definitions, *known.functions)), None)
+        if early is None and defined is not None and use.path[0] in ("constants", "data"):
+            message = f"'{defined}' is a line of define, which {use.path[0]} cannot use"
+            hint = "they are evaluated once, before the first step; write the formula itself here"
+            yield replace(problem, message=message, hint=hint)
+        elif early is None:
             yield problem
         elif early in (str(step).partition("(")[0] for step in use.path[1:]):
             yield replace(problem, message=f"'{early}' is defined by itself", hint=None)

@@ -1,10 +1,18 @@
-"""Recipes: averages, projections, policies and samples that a notebook writes a loop for."""
+"""Recipes: averages, projections, policies, samples, equations and sequences that a notebook writes a loop for."""
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
+import yaml
+from scipy.integrate import solve_ivp
+from scipy.optimize import least_squares
 
 from .descent import Values, adam, oracle
+
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 @oracle("nonnegative-factors")
@@ -169,3 +177,71 @@ def skip_gram() -> Values:
     shares = counts / counts.sum()
     information = np.log(shares / np.outer(shares.sum(axis=1), shares.sum(axis=0)))
     return Values({"U @ transpose(V)": information - np.log(2)})
+
+
+@oracle("lotka-volterra")
+def lotka_volterra() -> Values:
+    """SciPy integrates the equations, the products in place of the network."""
+
+    def rates(time: float, state: np.ndarray) -> list[float]:
+        prey, predators = state
+        return [prey - 0.5 * prey * predators, 0.25 * prey * predators - 0.75 * predators]
+
+    states = solve_ivp(rates, (0, 16), [2, 1], t_eval=np.arange(33) / 2, rtol=1e-10, atol=1e-12).y.T
+    shown = yaml.safe_load((CONFIGS / "lotka-volterra.yaml").read_text())["constants"]["states"]
+    np.testing.assert_allclose(shown, states[:19], rtol=0, atol=5.1e-5)
+    return Values(trace={500: {"orbit": states[32]}})
+
+
+def waves(x: np.ndarray, t: np.ndarray | float, nu: float = 0.1) -> np.ndarray:
+    """Return -2 nu p_x / p of p = 1 + 2 exp((t - 1) / (4 nu)) cosh(x / (2 nu)), which solves p_t = nu p_xx."""
+    growth = 2 * np.exp((t - 1) / (4 * nu))
+    return -2 * nu * growth * np.sinh(x / (2 * nu)) / (2 * nu) / (1 + growth * np.cosh(x / (2 * nu)))
+
+
+@oracle("burgers")
+def burgers() -> Values:
+    """Finite differences in x and SciPy in t come to the waves that the config measures its error by."""
+    x, times = np.linspace(-1, 1, 101), np.linspace(0, 2, 21)
+    width = x[1] - x[0]
+
+    def rates(time: float, within: np.ndarray) -> np.ndarray:
+        u = np.r_[waves(x[0], time), within, waves(x[-1], time)]
+        return -np.diff(u[1:] ** 2 + u[:-1] ** 2) / (4 * width) + 0.1 * np.diff(u, 2) / width**2
+
+    solution = solve_ivp(rates, (0, 2), waves(x[1:-1], 0), t_eval=times, rtol=1e-6, atol=1e-8).y.T
+    return Values(metrics={"error": np.sqrt(np.mean((solution - waves(x[1:-1], times[:, None])) ** 2))})
+
+
+@oracle("burgers-viscosity")
+def burgers_viscosity() -> Values:
+    """The waves themselves, fitted to values of other draws by SciPy."""
+    random = np.random.default_rng(0)
+    x, t = random.uniform(-1, 1, 300), random.uniform(0, 2, 300)
+    seen = waves(x, t) + random.normal(0, 0.01, 300)
+    return Values({"nu": least_squares(lambda nu: waves(x, t, nu[0]) - seen, 0.5, bounds=(0.02, 1)).x[0]})
+
+
+@oracle("characters")
+def characters() -> Values:
+    """The shares of the letters that follow the same beginning: their mean -log, and the largest one's accuracy."""
+    text = "she sells sea shells "
+    windows = [(text + text)[start : start + 9] for start in range(len(text))]
+    loss, right = 0.0, 0
+    for known in range(1, 9):
+        beginnings = Counter(window[:known] for window in windows)
+        longer = Counter(window[: known + 1] for window in windows)
+        loss -= sum(n * np.log(n / beginnings[beginning[:-1]]) for beginning, n in longer.items())
+        right += sum(max(n for letters, n in longer.items() if letters[:-1] == beginning) for beginning in beginnings)
+    count = 8 * len(windows)
+    return Values(loss=loss / count, metrics={"accuracy": right / count})
+
+
+@oracle("reversed-sequence")
+def reversed_sequence() -> Values:
+    """Attention by hand: place k asks for place 7 - k, and has the symbol that is there."""
+    symbols = np.random.default_rng(0).integers(0, 10, (500, 8))
+    scores = 50 * np.eye(8)[::-1]
+    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    logits = np.einsum("qk,nkc->nqc", shares, np.eye(10)[symbols])
+    return Values(metrics={"validation_accuracy": np.mean(logits.argmax(axis=-1) == symbols[:, ::-1])})

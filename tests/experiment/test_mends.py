@@ -115,6 +115,21 @@ def test_a_child_changes_one_line_and_the_others_stay_in_order(tmp_path, section
 
 
 @pytest.mark.parametrize(
+    ("define", "target", "mended"), [('{"line(p)": 2*p}', "line(x)", "2*x"), ("{line: 2*pi}", "x + line", "x + 2*pi")]
+)
+def test_data_that_use_a_line_of_define_are_to_have_its_formula_written_out(tmp_path, define, target, mended):
+    text = f"""
+define: {define}
+data: {{kind: formula, inputs: {{x: "range(4)"}}, target: TARGET}}
+model: {{kind: formula, formula: a*x, parameters: {{a: 1}}}}
+"""
+    (problem,) = refused(tmp_path, text.replace("TARGET", target) + REST)
+    assert problem.message == "'line' is a line of define, which data cannot use"
+    assert (problem.hint or "").endswith("write the formula itself here")
+    accepted(tmp_path, text.replace("TARGET", mended) + REST)
+
+
+@pytest.mark.parametrize(
     ("define", "formula", "message"),
     [
         ('{"f(p)": p**2}', "f(x, 2)", "f takes at most 1 arguments"),
