@@ -38,7 +38,7 @@ from .initial import initial_patience, initial_plateau
 from .loss import build_metrics, scalar_formula, tensor_formula
 from .optimizer import build_optimizer
 from .parts import Parts, build_parts, released
-from .schedule import build_factor, build_patience, build_plateau, build_rules, check_conditions
+from .schedule import MOST_TRIED_STEPS, build_factor, build_patience, build_plateau, build_rules, check_conditions
 from .unconnected import unconnected_reason
 
 FEW_NUMBERS = 10
@@ -58,6 +58,8 @@ class Begin(NamedTuple):
 
     step: int = 0
     epoch: int = 0
+    planned: bool = True
+    """False where a rule has ended a phase before it, which only training could show."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ def assemble(
     steps = begin.step + (scheduled if max_steps is None else min(scheduled, max_steps))
     # The schedule's own length, not `steps`: a run cut by max_steps has the first rates of the whole one.
     factor = build_factor(experiment.schedule, constants, steps_per_epoch=per_epoch, total_steps=scheduled)
-    check_conditions(experiment.optimizer, constants, steps_per_epoch=per_epoch, total_steps=scheduled)
+    tried = np.arange(min(scheduled, MOST_TRIED_STEPS + 1) if begin.planned else 0)
+    check_conditions(experiment.optimizer, constants, begin.step + tried, begin.epoch + tried // per_epoch)
     optimizer = build_optimizer(experiment.optimizer, objective)
     metrics = build_metrics(experiment, dtype)
     stream, whole_loss = None, None
@@ -211,7 +214,7 @@ def assemble(
         every_epoch=patience is not None or plateau is not None,
         first_step=begin.step,
     )
-    feed = Feed(batches, factor is not None, stream is not None, *begin)
+    feed = Feed(batches, factor is not None, stream is not None, begin.step, begin.epoch)
     cheap = _size(state.parameters) * feed.examples_per_step <= _CHEAP_EVALUATION
     windows = Windows(feed, factor, steps, stream)
     data = windows.examples(begin.step, data)

@@ -13,9 +13,19 @@ from gdrun.rundir.run_info import Status
 from gdrun.rundir.seeds import FEWEST_SEEDS, Band, seed_groups
 from gdrun.text import plural, safe_text
 
-from .columns import GRADIENT_NORMS, PARAMETERS, WEIGHT_NORMS, components, few, metric_names, named_components, steps_of
+from .columns import (
+    GRADIENT_NORMS,
+    PARAMETERS,
+    WEIGHT_NORMS,
+    components,
+    epochs_at,
+    few,
+    metric_names,
+    named_components,
+    steps_of,
+)
 from .downsampling import evenly
-from .figure import Figure, FigureAxis, Mark, Scale, Series, SeriesStyle, numbers
+from .figure import Figure, FigureAxis, Mark, ReferenceLine, Scale, Series, SeriesStyle, numbers
 from .names import run_labels, title_of
 from .palette import LINES
 from .picture import always, only_column, picture
@@ -26,6 +36,7 @@ FEW_POINTS = 30
 """Lines through so few points show the points."""
 MOST_MARKS = 40
 """Of zeros of one line."""
+MOST_PHASE_LABELS = 8
 
 
 @picture("loss", of="runs", default=always, on_page=always)
@@ -309,7 +320,8 @@ def _several(
         return figure
     alike = len({"" if run.problem else run.info.name for run in runs}) == 1
     title = figure.title if alike else f"{label} of {plural(len(runs), 'run')}"
-    return replace(figure, title=title, subtitle=f"{len(runs)} runs" if alike else "", graded=len(runs) > len(LINES))
+    subtitle = f"{len(runs)} runs" if alike else ""
+    return replace(figure, title=title, subtitle=subtitle, rules=(), graded=len(runs) > len(LINES))
 
 
 def _over_seeds(runs: Sequence[Run]) -> list[list[Run]]:
@@ -338,9 +350,12 @@ def _diverged(run: Run, x: str, slot: int | None) -> tuple[Mark, ...]:
     step = run.info.diverged.get("step")
     if not isinstance(step, int) or isinstance(step, bool):
         return ()
-    per_epoch = run.info.extra.get("steps_per_epoch", 1) if x == "epoch" else 1
-    place = step / per_epoch if isinstance(per_epoch, int) and per_epoch > 0 else step
-    return (Mark(float(place), None, "diverged", "diverged" if slot is None else "", slot, step),)
+    epochs = epochs_at(run, np.asarray(step)) if x == "epoch" else None
+    return (
+        Mark(
+            float(step if epochs is None else epochs), None, "diverged", "diverged" if slot is None else "", slot, step
+        ),
+    )
 
 
 def _best(run: Run, x: np.ndarray, series: Sequence[Series]) -> tuple[Mark, ...]:
@@ -353,6 +368,14 @@ def _best(run: Run, x: np.ndarray, series: Sequence[Series]) -> tuple[Mark, ...]
     if not len(rows):
         return ()
     return (Mark(float(x[rows[0]]), float(value), "best", f"best {number_text(value)}", series[-1].slot, step),)
+
+
+def _phase_begins(run: Run, unit: str) -> tuple[ReferenceLine, ...]:
+    """Return a line where each phase of a run begins, but for the first."""
+    begins = [] if run.problem else [phase["begins"] for phase in run.info.phases[1:]]
+    places = np.interp(begins, run.table.steps, steps_of(run, unit)[0])
+    labels = [f"phases.{number}" if len(begins) <= MOST_PHASE_LABELS else "" for number in range(1, len(begins) + 1)]
+    return tuple(map(ReferenceLine, places.tolist(), [None] * len(begins), labels))
 
 
 def _finished(
@@ -383,5 +406,6 @@ def _finished(
             notes.append(f"{plural(negative, 'negative value')} {'is' if negative == 1 else 'are'} left out")
     x, y = FigureAxis(unit, whole=unit == "step"), FigureAxis(label, chosen)
     return Figure(
-        title_of(run, title), x, y, subtitle(run), tuple(series), tuple(marks), name=name, notes=tuple(notes)
+        title_of(run, title), x, y, subtitle(run), tuple(series), tuple(marks), rules=_phase_begins(run, unit),
+        name=name, notes=tuple(notes),
     )  # fmt: skip
