@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, Tag, model_validator
@@ -86,6 +86,9 @@ class FormulaModel(ModelSection):
     """A prediction by formula."""
 
     needs_data = False
+    hints: ClassVar[Mapping[str, str]] = {
+        "trainable": "freeze each network or parameter by parameters: {NAME: {trainable: false}}"
+    }
 
     kind: Literal["formula"]
     formula: Annotated[

@@ -38,7 +38,7 @@ def played(steps, rate=0.1):
     return np.array(rows).T
 
 
-@pytest.mark.parametrize("compile", ["xla", "graph"])
+@pytest.mark.parametrize("compile", ["xla", "graph", "eager"])
 def test_each_player_descends_its_own_objective(lab, compile):
     rows = lab.rows(lab.build(GAME, [f"compile={compile}"]))
     a, b, c, d, fooled = played(3)
@@ -80,7 +80,7 @@ def test_the_wrong_gradient_of_an_own_objective_is_found(lab):
     assert rows["gen.bias"].ok
 
 
-@pytest.mark.parametrize("compile", ["xla", "graph"])
+@pytest.mark.parametrize("compile", ["xla", "graph", "eager"])
 def test_a_gradient_goes_through_a_gradient_step(lab, tensorflow, compile):
     tf = tensorflow
     text = DATA + NET.replace("net(x)", "'net(x, weights=fast)'") + MAML + END
