@@ -134,12 +134,13 @@ class Scope:
             return self.ops.lift(self.values[name])
         if name in self._memory:
             return self._memory[name]
-        if name in self.definitions:
-            self._memory[name] = value = self._define(name)
-            return value
-        if name in self.outputs:
-            with self.opened(name):
-                self._memory[name] = value = self.ops.lift(self.outputs[name](self))
+        if name in self.definitions or name in self.outputs:
+            # What is defined outside of a loop draws the same in each round, also where a derivative evaluates it again.
+            rounds, self.rounds = self.rounds, self.rounds if name in self._loops else ()
+            try:
+                self._memory[name] = value = self._define(name) if name in self.definitions else self._output(name)
+            finally:
+                self.rounds = rounds
             return value
         if name in self.joined:
             parts = tuple(self.ops.call("ravel", {"x": self[part]}) for part in self.joined[name])
@@ -158,6 +159,10 @@ class Scope:
             if isinstance(definition, LoopDefinition):
                 return run_loop(name, definition, self)
             return evaluate(definition, self, owner=name if loop is None else f"{loop}.{name}")
+
+    def _output(self, name: str) -> Any:
+        with self.opened(name):
+            return self.ops.lift(self.outputs[name](self))
 
     @contextmanager
     def opened(self, name: str) -> Iterator[None]:
