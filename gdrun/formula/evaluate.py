@@ -135,7 +135,7 @@ class Scope:
         if name in self._memory:
             return self._memory[name]
         if name in self.definitions or name in self.outputs:
-            # What is defined outside of a loop draws the same in each round, also where a derivative evaluates it again.
+            # What is defined outside of a loop draws the same in each round, and where a derivative evaluates it again.
             rounds, self.rounds = self.rounds, self.rounds if name in self._loops else ()
             try:
                 self._memory[name] = value = self._define(name) if name in self.definitions else self._output(name)
@@ -178,12 +178,13 @@ class Scope:
         """Return a scope where the overridden names have other values; what depends on them is evaluated again."""
         given = {name: value for name, value in self.values.items() if name not in self.outputs}
         for name, value in overrides.items():
-            given |= self.split(name, value) if self._joins(name) else {name: value}
+            given |= self.split(name, value) if self.joins(name) else {name: value}
         scope = self._copy(given, memory={})
         scope.varied = True
         return scope
 
-    def _joins(self, name: str) -> bool:
+    def joins(self, name: str) -> bool:
+        """Return whether `name` is that of a network or layer, and so the vector of its weights."""
         return name in self.joined and not any(name in table for table in (self.values, self.definitions, self.outputs))
 
     def split(self, name: str, vector: Any) -> dict[str, Any]:
@@ -198,7 +199,10 @@ class Scope:
         shapes = {part: tuple(length or 0 for length in self.ops.shape(self[part])) for part in self.joined[name]}
         size = sum(map(prod, shapes.values()))
         if self.ops.shape(vector) != (size,):
-            raise ShapeError(f"the weights of {name} are a vector of shape {(size,)}, not {self.ops.shape(vector)}")
+            raise ShapeError(
+                f"the weights of {name} are a vector of shape {(size,)}, not {self.ops.shape(vector)}",
+                hint=f"make it of {name} itself, or of a network with the same layers",
+            )
         parts, start = {}, 0
         for part, shape in shapes.items():
             end = start + prod(shape)
@@ -356,6 +360,12 @@ class _Evaluator:
             verb = "fails on" if isinstance(error, np.linalg.LinAlgError) else "does not fit"
             fit = f"{verb} shape{'s' if len(shapes) > 1 else ''} {' and '.join(shapes)}" if shapes else "fails"
             reason = (_DEVICE_NOTE.sub("", str(error)).strip() or type(error).__name__).splitlines()[0][:200]
+            joined = [
+                part.name for part in getattr(node, "operands", ()) if self.scope.joins(getattr(part, "name", ""))
+            ]
+            if joined and hint is None:
+                sizes = " and ".join(f"{name} has {self.ops.shape(self.scope[name])[0]}" for name in joined)
+                hint = f"weights fit where networks have the same layers; {sizes}"
             raise self.error(node, f"{what} {fit}: {reason}", hint) from error
 
     def operation(self, node: nodes.OperationNode) -> Any:

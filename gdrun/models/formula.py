@@ -174,7 +174,9 @@ class FormulaModel(ModelSection):
         trained = [name for name, parameter in self.parameters.items() if parameter.trainable and trains]
         if trains and not trained and not any(network.trainable for network in self.networks.values()):
             path: ConfigPath = ("model", "parameters") if "parameters" in self.model_fields_set else ("model",)
-            yield Problem("the model has no parameter to train", path, "model.parameters: {a: 1.0}", key=True)
+            none = not self.parameters and not self.networks
+            hint = "model.parameters: {a: 1.0}" if none else "set trainable: true for one of them, or optimizer: none"
+            yield Problem("the model has no parameter to train", path, hint, key=True)
         for name, network in self.networks.items():
             yield from network.network_problems(("model", "networks", name))
             if name not in used:

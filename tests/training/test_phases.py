@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -198,11 +197,22 @@ def test_what_cannot_be_a_phase_is_refused_at_its_place(phases: str, message: st
         assert mend in str(problem.hint)
 
 
-def test_a_phase_that_trains_nothing_is_refused_before_anything_is_written(lab: Any) -> None:
-    frozen = "model: {parameters: {w: {value: 0.5, trainable: false}, b: {value: 0, trainable: false}}}"
-    with pytest.raises(ConfigError, match=r"in phases\.1: the model has no parameter to train"):
-        lab.train(PAIR + f"phases:\n- {{}}\n- {frozen}\n")
-    assert not Path(lab.runs).exists() or not any(Path(lab.runs).iterdir())
+NOTHING = {
+    "parameters": ("model: {parameters: {w: {trainable: false}, b: {trainable: false}}}", "has no parameter to train"),
+    "groups": ("optimizer: {groups: [{parameters: [w, b], frozen: true}]}", "there is no trainable parameter"),
+}
+
+
+@pytest.mark.parametrize("frozen", NOTHING)
+def test_a_phase_that_trains_nothing_is_refused_until_its_mend_is_followed(lab: Any, frozen: str) -> None:
+    text, message = NOTHING[frozen]
+    problem = lab.refused(PAIR + f"phases:\n- {{}}\n- {text}\n")
+    assert problem.message.startswith("in phases.1: ")
+    assert message in problem.message
+    assert str(problem.hint).endswith("optimizer: none")
+    one = text.replace("[w, b]", "[w]").replace("b: {trainable: false}", "b: {trainable: true}")
+    for mended in (one, "optimizer: none\n  " + text * (frozen == "parameters")):
+        lab.prepare(PAIR + f"phases:\n- {{}}\n- {mended}\n")
 
 
 def test_overrides_reach_into_phases_by_paths_and_by_names() -> None:
