@@ -189,8 +189,11 @@ class Objective:
         call = replace(self.model.bind({}, inputs=tuple(batch.inputs), training=False), functions=functions)
         scope = self._scope(self.named(parameters, setting), setting, batch, _START, call)
         scope.outputs = {**weights, **scope.outputs}
-        for evaluate in (*first, call, scope.outputs["loss"], *formulas):
-            evaluate(scope)
+        for formula in first:
+            formula(scope)
+        call(scope)
+        for formula in (scope.outputs["loss"], *formulas):
+            formula(scope)
 
     def _scope(
         self,
