@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
+import platform
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,11 @@ import numpy as np
 import pytest
 
 from gdrun.errors import ConfigError, Problem
+
+# XLA's programs are kept from test to test and from process to process: many tests train the same config. They are
+# machine code, for this machine and this TensorFlow.
+PROGRAMS = Path(__file__).parents[1] / "build" / "programs" / f"{version('tensorflow')}-{platform.node()}"
+os.environ.setdefault("TF_XLA_FLAGS", f"--tf_xla_persistent_cache_directory={PROGRAMS}")
 
 
 def pytest_collection_finish() -> None:

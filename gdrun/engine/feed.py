@@ -90,29 +90,34 @@ class Feed:
         window: Window,
         step: tf.Tensor,
         *,
-        remainder: bool,
+        remainder: bool | None,
         behind: bool = False,
     ) -> Batch:
         """Return the examples that `step` sees; `remainder` says (statically) that it is the smaller batch.
 
+        With `remainder` None it may be either, and the batch is a whole one, which begins with those of the smaller.
         With `behind`, `step` may be the one before the window, for which any examples do.
         """
         batches = self.batches
         if batches is None or batches.full_batch:
             return data
         size = batches.remainder_size if remainder else batches.batch_size
+        start = tf.cast(self.position(step), tf.int32) * batches.batch_size
         if self.streamed:
-            # gather, not slice: XLA wants to know a slice's begin when it compiles, if that is not new in every step,
-            # and would compile again for each window.
             first = tf.cast(step - window.first_batch, tf.int32) * batches.batch_size
             index = (_at_least_0(first) if behind else first) + tf.range(size)
-            return _of_each(data, lambda value: tf.gather(value, index))
-        start = tf.cast(self.position(step), tf.int32) * batches.batch_size
-        if not self.ordered:
+        elif self.ordered:
+            epoch = tf.cast(self.epoch(step) - window.first_epoch, tf.int32)
+            place = (_at_least_0(epoch) if behind else epoch) * batches.examples_per_epoch + start + tf.range(size)
+            # From all epochs in one: the row of one, as long as the data, would be copied in every step.
+            flat = tf.reshape(order, [-1])
+            index = tf.gather(flat, place if remainder is not None else tf.minimum(place, tf.size(flat) - 1))
+        elif remainder is not None:
             return cut(data, start, size)
-        place = self.epoch(step) - window.first_epoch
-        row = tf.gather(order, _at_least_0(place) if behind else place)
-        index = tf.slice(row, [start], [size])
+        else:
+            index = tf.minimum(start + tf.range(size), batches.num_examples - 1)
+        # gather, not slice: XLA wants to know a slice's begin when it compiles, if that is not new in every step,
+        # and would compile again for each window.
         return _of_each(data, lambda value: tf.gather(value, index))
 
     def order(self, first_epoch: int, num_epochs: int) -> np.ndarray:
@@ -129,6 +134,11 @@ def _at_least_0(value: tf.Tensor) -> tf.Tensor:
 def cut(data: Batch, start: tf.Tensor, size: int) -> Batch:
     """Return `size` examples from row `start`, int32 (), on."""
     return _of_each(data, lambda value: _slice(value, start, size))
+
+
+def beginning(batch: Batch, size: int) -> Batch:
+    """Return the first `size` examples."""
+    return _of_each(batch, lambda value: value[:size])
 
 
 def _of_each(data: Batch, pick: Callable[[tf.Tensor], tf.Tensor]) -> Batch:

@@ -24,7 +24,7 @@ import tensorflow as tf
 from gdrun.errors import ComponentError
 
 from .assess import Assess
-from .feed import Feed
+from .feed import Feed, beginning
 from .lanes import Lanes
 from .state import Batch, Setting, TrainState, Window
 from .step import OF_EVALUATION, Record, Step
@@ -367,7 +367,14 @@ class Program:
             moment = self.feed.moment(window, step)
             whole = self._map(lambda state, setting, data, order: assess(state, setting, data, moment))
             blank = self.assess.blank(self._lanes.count if self._lanes else None)
-            record |= tf.cond(assesses, lambda: whole(state, setting, data, window.order), lambda: blank)
+            # A loop of at most one round: of a condition XLA computes both branches and selects, at every event.
+            _, assessed = tf.while_loop(
+                lambda assesses, _: assesses,
+                lambda *_: (tf.constant(False), whole(state, setting, data, window.order)),
+                (assesses, blank),
+                parallel_iterations=1,
+            )
+            record |= assessed
         is_epoch_end = tf.logical_and(step > self.feed.first_step, self.feed.position(step) == 0)
         if self.step.patience is not None or self.step.plateau is not None:
             finish = self._map(lambda state, record: self.step.end_epoch(state, record, is_epoch_end))
@@ -406,7 +413,16 @@ class Program:
             return branch(bool(remainder))
         if self.feed.steps_per_epoch == 1:
             return branch(True)
-        return tf.cond(self.feed.is_remainder(step), lambda: branch(True), lambda: branch(False))
+        if self._lanes is not None:
+            return tf.cond(self.feed.is_remainder(step), lambda: branch(True), lambda: branch(False))
+        # Picked before the condition, whose branches would else see all the data: four times the time of a row.
+        batch = self.feed.batch(data, window.order, window, step, remainder=None, behind=behind)
+        smaller = beginning(batch, self.feed.remainder_size)
+        return tf.cond(
+            self.feed.is_remainder(step),
+            lambda: function(state, setting, smaller, moment),
+            lambda: function(state, setting, batch, moment),
+        )
 
 
 def shared_step(state: TrainState) -> tf.Tensor:

@@ -27,6 +27,7 @@ VARIABLES = (
 )
 """Environment variables by which TensorFlow, XLA and oneDNN choose other kernels or other orders of sums."""
 
+_CACHE_FLAG = re.compile(r"--tf_xla_persistent_cache_directory=\S*")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
 _CPU_CHARACTERS = 4096
 _GIT_SECONDS = 2.0
@@ -72,8 +73,9 @@ def package_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str | None
 
 
 def digit_variables() -> dict[str, str]:
-    """Return those of VARIABLES that are set, and their values."""
-    return {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    """Return those of VARIABLES that are set, and their values; where TensorFlow keeps programs changes no digit."""
+    values = {name: _CACHE_FLAG.sub("", os.environ.get(name, "")).strip() for name in VARIABLES}
+    return {name: value for name, value in values.items() if value}
 
 
 def imported_distributions() -> dict[str, str]:

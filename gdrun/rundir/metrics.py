@@ -27,12 +27,13 @@ from .tail import decode_row, is_row
 STEP = "step"
 
 
-def encode_columns(columns: Mapping[str, Any]) -> bytes:
+def encode_columns(columns: Mapping[str, Any], present: Mapping[str, np.ndarray] | None = None) -> bytes:
     """Return the lines of rows given by column.
 
     Args:
         columns: name -> array or list with one entry a row, at least one column; entries of arrays may be arrays
             (a parameter of shape (3, 1) makes a column of shape (rows, 3, 1)).
+        present: name -> which rows have the value, bool (rows,); a column that is not named here is in all of them.
     Raises:
         ValueError: the columns are not of one length.
         TypeError: a value has no JSON form.
@@ -40,6 +41,25 @@ def encode_columns(columns: Mapping[str, Any]) -> bytes:
     counts = {len(values) for values in columns.values()}
     if len(counts) != 1:
         raise ValueError(f"columns of different lengths: {sorted(counts)}")
+    count = counts.pop()
+    if not present:
+        return "".join(_lines(columns, count)).encode()
+    # Rows of the same names are written together, however they alternate.
+    masks = np.stack([present.get(name, np.ones(count, bool)) for name in columns])
+    patterns, kinds = np.unique(masks, axis=1, return_inverse=True)
+    lines = np.empty(count, object)
+    for kind, pattern in enumerate(patterns.T):
+        rows = np.flatnonzero(kinds.reshape(-1) == kind)
+        names = [name for name, there in zip(columns, pattern, strict=True) if there]
+        lines[rows] = _lines({name: _entries(columns[name], rows) for name in names}, len(rows))
+    return "".join(lines).encode()
+
+
+def _entries(values: Any, rows: np.ndarray) -> Any:
+    return values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows]
+
+
+def _lines(columns: Mapping[str, Any], count: int) -> list[str]:
     parts, slots = [], []
     for name, values in columns.items():
         form, texts = _column_texts(values)
@@ -47,9 +67,9 @@ def encode_columns(columns: Mapping[str, Any]) -> bytes:
         slots.extend(texts)
     template = "{" + ",".join(parts) + "}\n"
     if not slots:
-        return (template % () * counts.pop()).encode()
+        return [template % ()] * count
     # One % a row with the places already laid out is the fastest way from numbers to text without a C extension.
-    return "".join(map(template.__mod__, zip(*slots, strict=True))).encode()
+    return [*map(template.__mod__, zip(*slots, strict=True))]
 
 
 def encode_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:

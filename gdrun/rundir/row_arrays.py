@@ -25,15 +25,21 @@ def is_large(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.size > MOST_NUMBERS and value.dtype.kind in "biufc"
 
 
-def split_columns(columns: Mapping[str, Any], offset: int) -> tuple[dict[str, Any], bytes]:
-    """Return columns with references in place of large arrays, and the bytes of these arrays for a file of `offset`."""
+def split_columns(
+    columns: Mapping[str, Any], present: Mapping[str, np.ndarray], offset: int
+) -> tuple[dict[str, Any], bytes]:
+    """Return columns with references in place of large arrays, and the bytes of these arrays for a file of `offset`.
+
+    `present` says which rows have a value, as for `encode_columns`; in the others there is no reference.
+    """
     large = [name for name, values in columns.items() if len(values) and is_large(values[0])]
     if not large:
         return dict(columns), b""
     file, split = io.BytesIO(), {**columns, **{name: [] for name in large}}
     for index in range(len(columns[large[0]])):
         for name in large:
-            split[name].append(_append(file, columns[name][index], offset))
+            there = name not in present or present[name][index]
+            split[name].append(_append(file, columns[name][index], offset) if there else None)
     return split, file.getvalue()
 
 

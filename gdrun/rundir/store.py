@@ -190,10 +190,10 @@ class RunStore:
         self._append(layout.ROW_ARRAYS, arrays)
         self._append(layout.METRICS, data)
 
-    def append_columns(self, columns: Mapping[str, Any]) -> None:
-        """Append rows given by column (name -> array with an entry a row); much faster. Raises: as `append_rows`."""
-        split, arrays = row_arrays.split_columns(columns, self._arrays_size)
-        data = encode_columns(split)
+    def append_columns(self, columns: Mapping[str, Any], present: Mapping[str, np.ndarray] | None = None) -> None:
+        """Append rows given by column, much faster. See `encode_columns`. Raises: as `append_rows`."""
+        split, arrays = row_arrays.split_columns(columns, present or {}, self._arrays_size)
+        data = encode_columns(split, present)
         self._append(layout.ROW_ARRAYS, arrays)
         self._append(layout.METRICS, data)
 

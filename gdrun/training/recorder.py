@@ -44,20 +44,8 @@ class Recorder:
     def write(self, report: Report) -> None:
         """Append the report's rows to the metrics."""
         columns = self._columns(report)
-        steps = columns["step"]
-        there = {name: has_value(self._prepared.built, name, steps) for name in columns}
-        # The row of the start apart: those after it may have all the same columns, which are written much faster.
-        for part in (steps == 0, steps > 0):
-            if not part.any():
-                continue
-            names = [name for name in columns if there[name][part].any()]
-            if all(there[name][part].all() for name in names):
-                self._store.append_columns({name: columns[name][part] for name in names})
-            else:
-                rows = np.flatnonzero(part)
-                self._store.append_rows(
-                    [{name: columns[name][row] for name in names if there[name][row]} for row in rows]
-                )
+        built, steps = self._prepared.built, columns["step"]
+        self._store.append_columns(columns, {name: has_value(built, name, steps) for name in columns})
 
     def _columns(self, report: Report) -> dict[str, np.ndarray]:
         """Return the columns of the report's rows in the order of metrics.jsonl.

@@ -92,7 +92,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], C
     code = "import sys, pathlib, tests.engine.test_compilations as t; t.train_all(pathlib.Path(sys.argv[1]))"
     done = subprocess.run(
         [sys.executable, "-c", code, str(folder)],
-        env={**os.environ, "XLA_FLAGS": flags, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**os.environ, "XLA_FLAGS": flags, "TF_XLA_FLAGS": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

@@ -148,6 +148,13 @@ def test_only_variables_that_change_digits_are_recorded(monkeypatch):
     assert not {"TF_SECRET", "NVIDIA_TF32_OVERRIDE"} & variables.keys()
 
 
+def test_where_programs_are_kept_is_not_among_them(monkeypatch):
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=/a/b")
+    assert "TF_XLA_FLAGS" not in digit_variables()
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=2 --tf_xla_persistent_cache_directory=/a/b")
+    assert digit_variables()["TF_XLA_FLAGS"] == "--tf_xla_auto_jit=2"
+
+
 def test_the_difference_from_the_commit_is_that_of_git(tmp_path):
     assert git_diff(tmp_path) is None
     git(tmp_path, "init", "-q")

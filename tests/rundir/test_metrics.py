@@ -52,6 +52,18 @@ def test_the_digits_are_the_shortest_of_the_rows_precision():
     assert columns["seconds"][0] == 0.30000000000000004
 
 
+@pytest.mark.parametrize("count", [0, 1, 9])
+def test_rows_leave_out_what_they_do_not_have_however_they_alternate(count: int):
+    step, whole = np.arange(count), np.linspace(0, 1, count, dtype=np.float32)
+    columns = {"step": step, "loss": whole, "mae": whole / 3, "note": ["text"] * count}
+    present = {"mae": step % 3 == 2, "note": step > 0, "loss": step >= 0}
+    rows = [
+        {name: values[row] for name, values in columns.items() if name not in present or present[name][row]}
+        for row in range(count)
+    ]
+    assert encode_columns(columns, present) == encode_rows(rows)
+
+
 def test_rows_and_columns_give_the_same_bytes():
     rng = np.random.default_rng(0)
     columns: dict[str, Any] = {

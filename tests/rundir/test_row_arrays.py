@@ -55,6 +55,14 @@ def test_large_arrays_come_back_bit_for_bit(tmp_path: Path, by_row: bool):
     assert Run(store.directory).metrics["parameters.W"].dtype == np.float32
 
 
+def test_a_row_without_a_large_array_refers_to_none(tmp_path: Path):
+    store = RunStore.create(tmp_path, "large", precision="float32")
+    store.append_columns(COLUMNS, {"parameters.W": np.array([False, True, True])})
+    metrics = read_metrics(files(store)[0], precision="float32")
+    assert metrics.missing["parameters.W"].tolist() == [True, False, False]
+    np.testing.assert_array_equal(metrics.columns["parameters.W"][1:], COLUMNS["parameters.W"][1:])
+
+
 def test_numpy_reads_the_arrays_in_the_order_of_the_rows(store: RunStore):
     with open(files(store)[1], "rb") as file:
         for row in range(ROWS):
