@@ -211,7 +211,7 @@ def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> 
     built, trials, lanes = block.built, block.trials, block.lanes
     recorder = LaneRecorder(trials, built)
     states: list[TrainState] = []
-    spent = 0.0
+    spent, seconds_per_step = 0.0, built.seconds_per_step
     for place in range(len(trials)):
         is_over = time_limit(built.experiment.schedule.stop.seconds)
         one = single(lanes, place)
@@ -225,12 +225,15 @@ def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> 
             one.data,
             built.rows,
             windows,
-            seconds_per_step=built.seconds_per_step,
+            seconds_per_step=seconds_per_step,
             should_stop=lambda: hooks.should_stop() or is_over(),  # noqa: B023
             call=hooks.call,
         ):
             recorder.take_single(place, report)
             hooks.progress(recorder.progress())
+            if report.steps_per_second:
+                # What one trial took is the guess for the next: fewer chunks, of which each has a cost of its own.
+                seconds_per_step = 1 / report.steps_per_second
         assert report is not None
         if not report.finished and hooks.should_stop():
             return None
