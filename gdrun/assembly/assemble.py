@@ -37,7 +37,7 @@ from .engine import Engine, choose_engine
 from .loss import build_metrics, scalar_formula, tensor_formula
 from .optimizer import build_optimizer
 from .parts import Parts, build_parts, released
-from .schedule import build_factor, check_conditions
+from .schedule import MOST_TRIED_STEPS, build_factor, check_conditions
 from .unconnected import unconnected_reason
 
 FEW_NUMBERS = 10
@@ -149,7 +149,8 @@ def assemble(
     steps = begin.step + (scheduled if max_steps is None else min(scheduled, max_steps))
     # The schedule's own length, not `steps`: a run cut by max_steps has the first rates of the whole one.
     factor = build_factor(experiment.schedule, constants, steps_per_epoch=per_epoch, total_steps=scheduled)
-    check_conditions(experiment.optimizer, constants, steps_per_epoch=per_epoch, total_steps=scheduled)
+    tried = np.arange(min(scheduled, MOST_TRIED_STEPS + 1) if begin.planned else 0)
+    check_conditions(experiment.optimizer, constants, begin.step + tried, begin.epoch + tried // per_epoch)
     optimizer = build_optimizer(experiment.optimizer, objective)
     metrics = build_metrics(experiment, dtype)
     stream, whole_loss = None, None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -15,11 +16,12 @@ from gdrun.engine.objective import KeptValue, Objective
 from gdrun.engine.state import Batch, Setting, TrainState
 from gdrun.errors import ConfigError, ConfigPath
 from gdrun.experiment.experiment import Experiment, RepeatedDefinition, StateDefinition, is_function
+from gdrun.experiment.formulas import loop_formulas
 from gdrun.experiment.start import Start, started
 from gdrun.formula import tensorflow_ops
-from gdrun.formula.evaluate import Scope
+from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.failures import Unconnected
-from gdrun.formula.nodes import Definition, LoopDefinition
+from gdrun.formula.nodes import Definition, Expression, LoopDefinition, NamedCallNode, walk
 from gdrun.formula.parse import parse
 from gdrun.models.base import ModelContext, ModelFunction
 from gdrun.models.formula import never_called, probe_networks
@@ -148,9 +150,11 @@ def build_objective(
     model = started(build_model(experiment, constants, data, networks=networks, random=random), starts)
     objective = _objective(experiment, constants, model)
     if not objective.trainable_names and experiment.optimizer.trains:
-        raise refuse(
-            "there is no trainable parameter", ("model",), "give the model a parameter, or set trainable: true"
-        )
+        hint = "set trainable: true for one of the model's, or optimizer: none"
+        if experiment.optimizer.frozen(tuple(model.initial)):
+            hint = "leave one out of the frozen groups, or set optimizer: none"
+            raise refuse("there is no trainable parameter", ("optimizer", "groups"), hint)
+        raise refuse("there is no trainable parameter", ("model",), hint)
     return objective
 
 
@@ -257,12 +261,14 @@ def _probe(experiment: Experiment, objective: Objective, data: Batch, context: I
     every = [entry for name, network in networks.items() for entry in entries(name, network)]
     state, setting = initial_state(experiment, objective, objective.model.initial)
     by_hand = tuple(gradient_formulas(experiment).values())
+    calls: list[Callable[[Scope], None]] = []
     # One example is enough to see the shapes of the calls, unless a formula needs a whole batch.
     for count in (1, experiment.schedule.batch_size):
         try:
-            objective.probe(state.parameters, setting, data.head(count), functions, weights, by_hand)
+            objective.probe(state.parameters, setting, data.head(count), functions, weights, by_hand, calls)
             break
         except EVALUATION_ERRORS:
+            calls = list(_calls(experiment, networks))
             # Once all are built, the first evaluation with them shows what is wrong.
             if count != 1 and len(built) < len(every):
                 raise
@@ -270,3 +276,19 @@ def _probe(experiment: Experiment, objective: Objective, data: Batch, context: I
         if missing := [entry for entry in entries(name, network) if entry not in built]:
             raise ConfigError((never_called(name, missing[0], network),))
     return built
+
+
+def _calls(experiment: Experiment, networks: Mapping[str, Any]) -> Iterator[Callable[[Scope], None]]:
+    """Yield the calls of networks one by one, as far as they can be evaluated, without `weights`: these may be made of
+    weights that are not there yet."""
+    for text in loop_formulas(experiment):
+        expression = parse(text)
+        for node in walk(expression.root):
+            if isinstance(node, NamedCallNode) and node.name in networks:
+                call = replace(expression, root=replace(node, keywords=()), elements=())
+
+                def attempt(scope: Scope, call: Expression = call) -> None:
+                    with suppress(*EVALUATION_ERRORS):
+                        evaluate(call, scope)
+
+                yield attempt

@@ -18,7 +18,7 @@ from gdrun.schedules.batches import Batches
 from gdrun.schedules.sections import Schedule
 
 FactorFunction = Callable[[np.ndarray], np.ndarray]
-_MOST_STEPS = 1_000_000
+MOST_TRIED_STEPS = 1_000_000
 """Steps at which conditions of groups are tried; of a longer run nothing is said."""
 
 
@@ -53,19 +53,22 @@ def build_factor(
 
 
 def check_conditions(
-    optimizer: OptimizerSection, constants: Mapping[str, np.ndarray], *, steps_per_epoch: int, total_steps: int
+    optimizer: OptimizerSection, constants: Mapping[str, np.ndarray], steps: np.ndarray, epochs: np.ndarray
 ) -> None:
-    """Refuse a `when` of the optimizer's groups that is no truth value, or true at no step of the run."""
-    steps = np.arange(min(total_steps, _MOST_STEPS), dtype=np.float64)
+    """Refuse a `when` of the optimizer's groups that is no truth value, or true at no step of the run or phase.
+
+    Args:
+        steps, epochs: of its updates, (S,); of none, or of too many, only the shape is looked at.
+    """
     for place, formula in optimizer.conditions():
         expression, path = parse(formula), ("optimizer", *place)
         if any(TABLE[name].kind == "draw" for name in expression.functions if name in TABLE):
             continue  # what the run draws, only the run knows
-        names = {**constants, "step": steps, "epoch": steps // steps_per_epoch}
+        names = {**constants, "step": steps.astype(np.float64), "epoch": epochs.astype(np.float64)}
         with at_config_path(*path):
             value = evaluate(expression, Scope(names, ops=numpy_ops.table()), owner=".".join(map(str, path)))
         if np.shape(value) not in ((), steps.shape):
             raise refuse(f"a condition must be one value, this has shape {np.shape(value)}", path)
-        if total_steps <= _MOST_STEPS and not np.any(value):
-            hint = f"step goes from 0 to {total_steps - 1}; frozen: true leaves the parameters as they are"
-            raise refuse("this is true at no step of the run", path, hint)
+        if 0 < len(steps) <= MOST_TRIED_STEPS and not np.any(value):
+            hint = f"step goes from {steps[0]} to {steps[-1]}; frozen: true leaves the parameters as they are"
+            raise refuse("this is true at no step", path, hint)

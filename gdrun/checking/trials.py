@@ -54,7 +54,7 @@ class _SweepTable:
         """Return the column that a key of `where` or `values` means."""
         if key in self._run.axes:
             return key
-        root = self._loaded.root
+        root = self._loaded.whole
         try:
             return dotted(find(Override(key, root, root.span), root, EXPERIMENT))
         except ConfigError:

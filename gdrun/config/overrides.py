@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -11,8 +11,8 @@ from gdrun.errors import ConfigError, ConfigPath, Problem
 from gdrun.suggest import ALIASES, closest, listed
 
 from .document import is_forbidden, read_text
-from .forms import Form, arm, below, expanded, places, section_of, takes_mapping
-from .merge import put
+from .forms import Form, arm, at, below, expanded, places, section_of, takes_mapping
+from .merge import merge, put
 from .problems import unknown_key
 from .scalars import in_flow
 from .section import PartOf
@@ -26,6 +26,8 @@ class Override:
     key: str
     value: Node
     span: Span
+    within: str = ""
+    """The part of a config that `key` counts from, with a point, as in "phases.1."; "": the whole."""
 
     @property
     def text(self) -> str:
@@ -146,7 +148,7 @@ def _by_name(override: Override, root: Node, form: Form) -> ConfigPath:
     if len(nearest) == 1:
         return nearest[0]
     if nearest:
-        written = ", ".join(dotted(path) for path in nearest[:8])
+        written = ", ".join(override.within + dotted(path) for path in nearest[:8])
         raise _refused(override, f"'{name}' could be {len(nearest)} settings of this config", f"write one of {written}")
     raise _unknown(override, name, root, form)
 
@@ -155,24 +157,40 @@ def _by_path(override: Override, root: Node, form: Form) -> ConfigPath:
     steps = override.key.split(".")
     path: ConfigPath = ()
     node: Node | None = root
-    current, part = form, None
+    current = form
     while steps:
         node = expanded(node, current) if node is not None else None
         step, taken = _next_step(steps, node)
         inner = below(current, node, step)
-        if inner is None and part is not None:
-            # A part of a section may leave out the kind, which the whole one has.
-            inner = below(current, root.at(path[part:]), step)
         if inner is None:
             raise _wrong_step(override, path, step, current, node, root, form)
         if isinstance(step, int) and (node is None or node.child(step) is None):
             size = len(node.value) if node is not None and isinstance(node.value, list) else 0
-            raise _refused(override, f"{dotted(path)} has {size} entries; there is no {step}", "they count from 0")
+            name = override.within + dotted(path)
+            raise _refused(override, f"{name} has {size} entries; there is no {step}", "they count from 0")
         path, current = (*path, step), inner
-        part = len(path) if inner.mark(PartOf) else part
         node = node.child(step) if node is not None else None
         steps = steps[taken:]
+        if steps and node is not None and inner.mark(PartOf):
+            return (*path, *_in_part(override, path, ".".join(steps), node, root, inner))
     return path
+
+
+def _in_part(override: Override, path: ConfigPath, key: str, part: Node, root: Node, form: Form) -> ConfigPath:
+    """Return the path that `key` means in a part of the config at `path`, which is merged over all of it."""
+    assert isinstance(root.value, dict)
+    whole = merge(replace(root, value={name: item for name, item in root.value.items() if name != path[0]}), part, form)
+    span = replace(override.span, start=override.span.end - len(key))
+    inner = replace(override, key=key, span=span, within=f"{override.within}{dotted(path)}.")
+    place = find(inner, whole, form)
+    for depth, step in enumerate(place):
+        if isinstance(step, int) and part.at(place[:depth]) is None:
+            name, items = dotted(place[:depth]), whole.at(place[:depth])
+            assert items is not None
+            changed = put(items, place[depth:], override.value, span, at(form, whole, place[:depth]) or Form(object))
+            message = f"{dotted(path)} has no {name} of its own, and a list is replaced as a whole"
+            raise _refused(inner, message, f"write {inner.within}{name}={in_flow(changed.plain())}")
+    return place
 
 
 def _next_step(steps: list[str], node: Node | None) -> tuple[str | int, int]:
@@ -189,8 +207,8 @@ def _next_step(steps: list[str], node: Node | None) -> tuple[str | int, int]:
 def _wrong_step(
     override: Override, path: ConfigPath, step: str | int, current: Form, node: Node | None, root: Node, form: Form
 ) -> ConfigError:
+    key = override.within + dotted(path)
     if takes_mapping(current) and node is not None and not isinstance(node.value, dict):
-        key = dotted(path)
         return _refused(
             override, f"{key} is {in_flow(node.plain())} here, no mapping", f"write {key}={{{step}: ...}} in its place"
         )
@@ -201,9 +219,9 @@ def _wrong_step(
         start = len(".".join(map(str, path))) + bool(path)
         return _refused(override, problem.message, problem.hint, start, len(str(step)))
     if current.kinds is not None:
-        return _refused(override, f"{dotted(path)} has no kind yet", f"give {dotted(path)}.kind too")
+        return _refused(override, f"{key} has no kind yet", f"give {key}.kind too")
     if node is not None and isinstance(node.value, list):
-        return _refused(override, f"{dotted(path)} is a list; '{step}' is no position in it", "they count from 0")
+        return _refused(override, f"{key} is a list; '{step}' is no position in it", "they count from 0")
     return _unknown(override, str(step), root, form)
 
 
@@ -213,8 +231,10 @@ def _unknown(override: Override, name: str, root: Node, form: Form) -> ConfigErr
     if near is None:
         named = closest(name, [str(path[-1]) for path in settings.values()])
         near = next((text for text, path in settings.items() if path[-1] == named), None)
-    hint = f"did you mean '{near}'?" if near else f"settings: {listed([text for text in settings if '.' in text], 8)}"
-    return _refused(override, f"there is no setting '{override.key}' in this config", hint)
+    within = override.within
+    inner = [within + text for text in settings if "." in text]
+    hint = f"did you mean '{within}{near}'?" if near else f"settings: {listed(inner, 8)}"
+    return _refused(override, f"there is no setting '{within}{override.key}' in this config", hint)
 
 
 def _refused(

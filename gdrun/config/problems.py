@@ -159,8 +159,10 @@ def unknown_key(name: str, path: ConfigPath, form: Form, node: Node | None) -> P
     unused = [key for key in keys if node is None or node.child(key) is None]
     message = f"unknown key '{name[:64]}'{_where(path, node)}"
     others = _kinds_with(name, form, node)
-    if SYNONYMS.get(name) in keys:
-        hint: str | None = f"did you mean '{SYNONYMS[name]}'?"
+    if section is not None and name in section.hints:
+        hint: str | None = section.hints[name]
+    elif SYNONYMS.get(name) in keys:
+        hint = f"did you mean '{SYNONYMS[name]}'?"
     elif others and all(distance(name, key) > 2 for key in keys):
         hint = f"'{name}' belongs to {_and(others)}"
     elif closest(name, unused) is None and closest(name, keys) is not None:
@@ -220,14 +222,17 @@ def _problem(fault: _Fault, root: Node, form: Form) -> Problem:
             )
         return Problem(f"'kind' is missing{_where(fault.path, node)}", fault.path, f"kinds: {listed(kinds.names, 20)}")
     message, hint = reword(fault.kind, context, fault.value, fault.message)
-    if fault.kind == "tuple_type" and isinstance(fault.value, str):
-        hint = _as_list(fault.value, at(form, root, fault.path)) or hint
+    items = arm(place, node).items if place is not None and fault.kind == "tuple_type" else None
+    if items is not None and items.section is not None:
+        hint = "write a list of mappings: [{...}, {...}]"
+    elif items is not None and isinstance(fault.value, str):
+        hint = _as_list(fault.value, items) or hint
     return Problem(message, fault.path, hint, key=fault.key or context.get("key", False))
 
 
-def _as_list(word: str, of: Form | None) -> str | None:
+def _as_list(word: str, items: Form) -> str | None:
     """Return the hint that writes a word as a list, its spelling mended."""
-    near = closest(word, allowed(of.items)) if of is not None and of.items is not None else None
+    near = closest(word, allowed(items))
     return f"write [{near}]" if near else None
 
 

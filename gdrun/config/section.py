@@ -63,6 +63,8 @@ class Section(BaseModel):
     """The field that may hold a section of the same kind, which inherits the settings that it leaves out."""
     aliases: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Further words for `kind`, each with the settings it stands for; the annotation of `kind` lists them, too."""
+    hints: ClassVar[Mapping[str, str]] = {}
+    """Keys that it does not have -> the hint of what is written in their place."""
 
 
 class ShortSection(Section):

@@ -13,6 +13,8 @@ class Begin(NamedTuple):
 
     step: int = 0
     epoch: int = 0
+    planned: bool = True
+    """False where a rule has ended a phase before it, which only training could show."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Epochs:
     def number(self, step: Any) -> Any:
         """Return the number of the epoch that the update after `step` belongs to."""
         # Nothing is added where nothing has to be, so that a run without phases has the program that it had.
-        if self.begin == (0, 0):
+        if self.begin.step == 0 == self.begin.epoch:
             return step if self.length == 1 else step // self.length
         return (step - self.begin.step) // self.length + self.begin.epoch
 

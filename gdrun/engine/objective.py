@@ -199,15 +199,19 @@ class Objective:
         functions: Mapping[str, Callable[..., Any]],
         weights: Mapping[str, Callable[[Scope], Any]],
         formulas: Sequence[Callable[[Scope], Any]] = (),
+        first: Sequence[Callable[[Scope], Any]] = (),
     ) -> None:
         """Evaluate once with other functions and weights in place of the networks', to see what they are called with.
 
         Args:
-            formulas: are evaluated beside the loss.
+            formulas: are evaluated after the loss.
+            first: before all else.
         """
         call = replace(self.model.bind({}, inputs=tuple(batch.inputs), training=False), functions=functions)
         scope = self._scope(self.named(parameters, setting), setting, batch, Moment.at(0), call)
         scope.outputs = {**weights, **scope.outputs}
+        for formula in first:
+            formula(scope)
         call(scope)
         for formula in (scope.outputs["loss"], *formulas):
             formula(scope)

@@ -37,8 +37,12 @@ _ROW = ("loss", "loss_before", "loss_epoch", "gradient_norm", "learning_rate", "
 """Columns of every row."""
 
 
-def check(experiment: Experiment, root: Node) -> list[Problem]:
-    """Return the problems of `experiment`, which was read from `root`."""
+def check(experiment: Experiment, root: Node, *, is_whole: bool = True) -> list[Problem]:
+    """Return the problems of `experiment`, which was read from `root`.
+
+    Args:
+        is_whole: False for a later phase of one, which is not swept by itself.
+    """
     names = names_of(experiment)
     parsed: list[tuple[Use, Expression]] = []
     for use in islice(uses(experiment), MAX_FORMULAS):
@@ -64,7 +68,7 @@ def check(experiment: Experiment, root: Node) -> list[Problem]:
         _rates(experiment, names),
         _parameters(experiment, names),
         _expect(experiment, names, root),
-        sweep_problems(experiment, root, names.parameters),
+        sweep_problems(experiment, root, names.parameters) if is_whole else (),
     )
     return list(islice(problems, MAX_PROBLEMS))
 

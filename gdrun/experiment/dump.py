@@ -32,11 +32,11 @@ def dump(experiment: Experiment, directory: Path | None = None, *, phases: Seque
     own = {key for phase in experiment.phases for key in phase}
     parts = [{key: value for key, value in _plain(phase).items() if key in own} for phase in (experiment, *phases)]
     base = {key: value for key, value in whole.items() if key not in own}
-    return dump_values(base | {"phases": [_absolute(part, directory) for part in parts]}, directory)
+    return dump_values(base | {"phases": parts}, directory)
 
 
 def dump_values(values: Mapping[str, Any], directory: Path | None = None) -> str:
-    """Return a config's plain values, those of `LoadedConfig.root`, as YAML, without defaults.
+    """Return a config's plain values, those of `LoadedConfig.whole`, as YAML, without defaults.
 
     Args:
         directory: as in `dump`.
@@ -46,6 +46,8 @@ def dump_values(values: Mapping[str, Any], directory: Path | None = None) -> str
 
 def _absolute(plain: dict[str, Any], directory: Path | None) -> dict[str, Any]:
     """Return plain values whose paths of files are absolute, changed in place."""
+    for phase in plain.get("phases", ()):
+        _absolute(phase, directory)
     data, model = plain.get("data"), plain.get("model")
     blocks = [(data, "path"), (data.get("validation") if isinstance(data, dict) else None, "path"), (model, "from")]
     networks = model.get("networks") if isinstance(model, dict) else None

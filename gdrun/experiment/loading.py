@@ -27,7 +27,7 @@ from gdrun.errors import ConfigError, ConfigPath, Place, Problem
 from .checks import check
 from .experiment import Experiment
 from .gallery import PREFIX, gallery_path
-from .phases import phase_problems, phase_roots
+from .phases import phase_problems, phase_roots, unseen_problems
 
 EXPERIMENT = Form(Experiment)
 
@@ -46,6 +46,7 @@ class LoadedConfig:
         files: (name, bytes) of the config and its parents, as written.
         overrides: as given, KEY=VALUE.
         root: the values with their places.
+        whole: those of the whole file: of one with phases, each of them where it is written.
         plugins: those among which parts of kind custom were looked up.
         phases: those that are trained after it, where it is the first phase of several.
         number: of the phase, from 0.
@@ -57,6 +58,7 @@ class LoadedConfig:
     files: tuple[tuple[str, bytes], ...]
     overrides: tuple[str, ...]
     root: Node = field(repr=False, compare=False)
+    whole: Node = field(repr=False, compare=False)
     plugins: Plugins = field(default=NO_PLUGINS, repr=False, compare=False)
     phases: tuple[LoadedConfig, ...] = field(default=(), repr=False)
     number: int = 0
@@ -116,22 +118,18 @@ def load_config(
     root = inherit(root, path, name, EXPERIMENT, files)
     parsed, problems = parse_overrides(overrides)
     root, key_problems = apply_overrides(root, parsed, EXPERIMENT)
-    order = [*(file for file, _ in files), *(override.span.source.name for override in parsed)]
     _refuse_long_texts(root, name)
-    directory = path.parent if path is not None else Path()
-    problems += key_problems
-    configs = []
-    for number, phase in enumerate(phase_roots(root, EXPERIMENT)):
-        experiment = _check(phase, problems, name, order, loaded_plugins, directory, number)
-        if experiment.name is None:
-            experiment = experiment.model_copy(update={"name": default_name(name)})
-        texts = _as_texts(overrides)
-        configs.append(
-            LoadedConfig(experiment, name, directory, tuple(files), texts, phase, loaded_plugins, number=number)
-        )
-    if problems := list(phase_problems([config.experiment for config in configs])):
-        raise ConfigError(in_order([locate(problem, root) for problem in problems], order), source=name)
-    return replace(configs[0], phases=tuple(configs[1:]))
+    return _checked(
+        root,
+        [(override.value, override.span) for override in parsed],
+        default_name(name),
+        [*problems, *key_problems],
+        source=name,
+        directory=path.parent if path is not None else Path(),
+        files=tuple(files),
+        overrides=_as_texts(overrides),
+        plugins=loaded_plugins,
+    )
 
 
 def revise(
@@ -141,7 +139,7 @@ def revise(
     texts: Sequence[str] = (),
     without: Sequence[str] = (),
 ) -> LoadedConfig:
-    """Return `loaded`, of several phases the first, with other values at some places, checked again; no file is read.
+    """Return `loaded` with other values at some places, checked again; no file is read.
 
     Args:
         changes: (path, value, span of the path). A mapping replaces the old value; anything else is merged in like an
@@ -151,9 +149,8 @@ def revise(
     Raises:
         ConfigError: with every problem of the result.
     """
-    root = loaded.root
+    root = loaded.whole
     assert isinstance(root.value, dict)
-    without = (*without, "phases")
     if not root.value.keys().isdisjoint(without):
         kept = {key: value for key, value in root.value.items() if key not in without}
         root = replace(root, value=kept, keys={key: span for key, span in (root.keys or {}).items() if key in kept})
@@ -163,11 +160,54 @@ def revise(
             root = put(root, path, Node(None, value.span), span, EXPERIMENT)
         root = put(root, path, value, span, EXPERIMENT)
     _refuse_long_texts(root, loaded.source)
-    order = [name for name, _ in loaded.files]
-    experiment = _check(root, [], loaded.source, order, loaded.plugins, loaded.directory)
-    if experiment.name is None:
-        experiment = experiment.model_copy(update={"name": loaded.experiment.name})
-    return replace(loaded, experiment=experiment, overrides=(*loaded.overrides, *texts), root=root, phases=())
+    return _checked(
+        root,
+        [(value, span) for _, value, span in changes],
+        loaded.experiment.name,
+        source=loaded.source,
+        directory=loaded.directory,
+        files=loaded.files,
+        overrides=(*loaded.overrides, *texts),
+        plugins=loaded.plugins,
+    )
+
+
+def _checked(
+    root: Node,
+    changes: Sequence[tuple[Node, Span]],
+    name: str | None,
+    problems: Sequence[Problem] = (),
+    *,
+    source: str,
+    directory: Path,
+    files: tuple[tuple[str, bytes], ...],
+    overrides: tuple[str, ...],
+    plugins: Plugins,
+) -> LoadedConfig:
+    """Return the checked config of `root`, with its phases.
+
+    Args:
+        changes: (value, where its key stands) of each override and of each axis of a trial.
+        name: of an experiment that gives none.
+        problems: of the overrides.
+        source, directory, files, overrides, plugins: of the LoadedConfig.
+    Raises:
+        ConfigError: with the problems of form of one phase; else those between its settings; else those between phases.
+    """
+    order = list(dict.fromkeys([*(file for file, _ in files), *(span.source.name for _, span in changes)]))
+    configs = []
+    roots = phase_roots(root, EXPERIMENT)
+    for number, phase in enumerate(roots):
+        experiment = _check(phase, list(problems), source, order, plugins, directory, number)
+        if experiment.name is None:
+            experiment = experiment.model_copy(update={"name": name})
+        configs.append(
+            LoadedConfig(experiment, source, directory, files, overrides, phase, root, plugins, number=number)
+        )
+    problems = [*phase_problems([config.experiment for config in configs]), *unseen_problems(changes, roots)]
+    if problems:
+        raise ConfigError(in_order([locate(problem, root) for problem in problems], order), source=source)
+    return replace(configs[0], phases=tuple(configs[1:]))
 
 
 def _refuse_long_texts(root: Node, name: str) -> None:
@@ -202,7 +242,7 @@ def _check(
     except ValidationError as error:
         problems = [*problems, *validation_problems(error, root, EXPERIMENT)]
     if experiment is not None:
-        problems = [*problems, *check(experiment, root)]
+        problems = [*problems, *check(experiment, root, is_whole=not number)]
     if experiment is None or problems:
         assert problems
         problems = [locate(_of_phase(problem, number), root) for problem in problems]

@@ -8,8 +8,8 @@ from typing import Any
 
 from gdrun.config.forms import Form
 from gdrun.config.merge import merge
-from gdrun.config.source import Node
-from gdrun.errors import ConfigPath, Problem
+from gdrun.config.source import Node, Span
+from gdrun.errors import Problem
 
 from .experiment import PHASE_KEYS, Experiment
 
@@ -51,14 +51,35 @@ def phase_problems(experiments: Sequence[Experiment]) -> Iterator[Problem]:
     for number, experiment in enumerate(experiments[1:], 1):
         if _untrained(experiment.model.model_dump()) != _untrained(first.model.model_dump()):
             of = number if "model" in first.phases[number] else 0
-            hint = "a phase changes only which of its parameters are trainable"
+            hint = "leave it out of the phase, but for what is trainable"
             yield Problem("all phases have one model", ("phases", of, "model"), hint, key=True)
-    if first.phases and ("sweep" in first.model_fields_set or first.expect.trials):
-        place: ConfigPath = ("sweep",) if "sweep" in first.model_fields_set else ("expect", "trials")
-        yield Problem("an experiment with phases cannot be swept", place, SWEEP_HINT, key=True)
 
 
-SWEEP_HINT = "train it with other settings one by one: gdrun train CONFIG phases.1.optimizer.learning_rate=0.1"
+def unseen_problems(changes: Sequence[tuple[Node, Span]], roots: Sequence[Node]) -> Iterator[Problem]:
+    """Yield overrides, or axes of a trial, that no phase sees, since each has a value of its own there.
+
+    Args:
+        changes: (value, where its key stands).
+        roots: the config of each phase.
+    """
+    if roots[0].child("phases") is None:
+        return
+    seen = {id(leaf) for root in roots for leaf in _leaves(root)}
+    for value, span in changes:
+        leaves = {id(leaf) for leaf in _leaves(value) if leaf.value is not None}
+        if leaves and not leaves & seen:
+            key = span.source.text[span.start : span.end]
+            hint = f"give one of them another: phases.0.{key}"
+            yield Problem(f"each phase has its own '{key[:64]}'", hint=hint, place=span.place())
+
+
+def _leaves(node: Node) -> Iterator[Node]:
+    """Yield the values below `node` that are neither mappings nor lists."""
+    if isinstance(node.value, dict | list):
+        for item in node.value.values() if isinstance(node.value, dict) else node.value:
+            yield from _leaves(item)
+    else:
+        yield node
 
 
 def _untrained(value: Any) -> Any:

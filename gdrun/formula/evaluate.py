@@ -134,12 +134,13 @@ class Scope:
             return self.ops.lift(self.values[name])
         if name in self._memory:
             return self._memory[name]
-        if name in self.definitions:
-            self._memory[name] = value = self._define(name)
-            return value
-        if name in self.outputs:
-            with self.opened(name):
-                self._memory[name] = value = self.ops.lift(self.outputs[name](self))
+        if name in self.definitions or name in self.outputs:
+            # What is defined outside of a loop draws the same in each round, and where a derivative evaluates it again.
+            rounds, self.rounds = self.rounds, self.rounds if name in self._loops else ()
+            try:
+                self._memory[name] = value = self._define(name) if name in self.definitions else self._output(name)
+            finally:
+                self.rounds = rounds
             return value
         if name in self.joined:
             parts = tuple(self.ops.call("ravel", {"x": self[part]}) for part in self.joined[name])
@@ -159,6 +160,10 @@ class Scope:
                 return run_loop(name, definition, self)
             return evaluate(definition, self, owner=name if loop is None else f"{loop}.{name}")
 
+    def _output(self, name: str) -> Any:
+        with self.opened(name):
+            return self.ops.lift(self.outputs[name](self))
+
     @contextmanager
     def opened(self, name: str) -> Iterator[None]:
         if name in self._open:
@@ -173,12 +178,13 @@ class Scope:
         """Return a scope where the overridden names have other values; what depends on them is evaluated again."""
         given = {name: value for name, value in self.values.items() if name not in self.outputs}
         for name, value in overrides.items():
-            given |= self.split(name, value) if self._joins(name) else {name: value}
+            given |= self.split(name, value) if self.joins(name) else {name: value}
         scope = self._copy(given, memory={})
         scope.varied = True
         return scope
 
-    def _joins(self, name: str) -> bool:
+    def joins(self, name: str) -> bool:
+        """Return whether `name` is that of a network or layer, and so the vector of its weights."""
         return name in self.joined and not any(name in table for table in (self.values, self.definitions, self.outputs))
 
     def split(self, name: str, vector: Any) -> dict[str, Any]:
@@ -193,7 +199,10 @@ class Scope:
         shapes = {part: tuple(length or 0 for length in self.ops.shape(self[part])) for part in self.joined[name]}
         size = sum(map(prod, shapes.values()))
         if self.ops.shape(vector) != (size,):
-            raise ShapeError(f"the weights of {name} are a vector of shape {(size,)}, not {self.ops.shape(vector)}")
+            raise ShapeError(
+                f"the weights of {name} are a vector of shape {(size,)}, not {self.ops.shape(vector)}",
+                hint=f"make it of {name} itself, or of a network with the same layers",
+            )
         parts, start = {}, 0
         for part, shape in shapes.items():
             end = start + prod(shape)
@@ -351,6 +360,12 @@ class _Evaluator:
             verb = "fails on" if isinstance(error, np.linalg.LinAlgError) else "does not fit"
             fit = f"{verb} shape{'s' if len(shapes) > 1 else ''} {' and '.join(shapes)}" if shapes else "fails"
             reason = (_DEVICE_NOTE.sub("", str(error)).strip() or type(error).__name__).splitlines()[0][:200]
+            joined = [
+                part.name for part in getattr(node, "operands", ()) if self.scope.joins(getattr(part, "name", ""))
+            ]
+            if joined and hint is None:
+                sizes = " and ".join(f"{name} has {self.ops.shape(self.scope[name])[0]}" for name in joined)
+                hint = f"weights fit where networks have the same layers; {sizes}"
             raise self.error(node, f"{what} {fit}: {reason}", hint) from error
 
     def operation(self, node: nodes.OperationNode) -> Any:

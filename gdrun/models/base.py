@@ -131,6 +131,9 @@ class ModelSection(Section):
 
     needs_data: ClassVar[bool] = True
     """True where the model cannot do without inputs."""
+    hints: ClassVar[Mapping[str, str]] = {
+        "trainable": "freeze parameters or layers by optimizer: {groups: [{parameters: [NAME], frozen: true}]}"
+    }
 
     from_: StartPath | None = Field(default=None, alias="from")
     """A run directory or an .npz file whose parameters the model starts with, relative to the config's folder; null:

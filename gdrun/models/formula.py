@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, Tag, model_validator
@@ -86,6 +86,9 @@ class FormulaModel(ModelSection):
     """A prediction by formula."""
 
     needs_data = False
+    hints: ClassVar[Mapping[str, str]] = {
+        "trainable": "freeze each network or parameter by parameters: {NAME: {trainable: false}}"
+    }
 
     kind: Literal["formula"]
     formula: Annotated[
@@ -171,7 +174,9 @@ class FormulaModel(ModelSection):
         trained = [name for name, parameter in self.parameters.items() if parameter.trainable and trains]
         if trains and not trained and not any(network.trainable for network in self.networks.values()):
             path: ConfigPath = ("model", "parameters") if "parameters" in self.model_fields_set else ("model",)
-            yield Problem("the model has no parameter to train", path, "model.parameters: {a: 1.0}", key=True)
+            none = not self.parameters and not self.networks
+            hint = "model.parameters: {a: 1.0}" if none else "set trainable: true for one of them, or optimizer: none"
+            yield Problem("the model has no parameter to train", path, hint, key=True)
         for name, network in self.networks.items():
             yield from network.network_problems(("model", "networks", name))
             if name not in used:

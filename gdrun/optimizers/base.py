@@ -236,6 +236,8 @@ class OptimizerSection(Section):
     has_learning_rate: ClassVar[bool] = True
     """False: `learning_rate` is no setting, the update ignores it, and no factor of the schedule acts."""
 
+    hints: ClassVar[Mapping[str, str]] = {"groups": "trainable: false of a parameter, layer or network freezes it"}
+
     trains: ClassVar[bool] = True
     """False: no parameter is trained, and the model needs none that could be."""
 

@@ -109,8 +109,20 @@ def steps_of(run: Run, unit: str) -> tuple[np.ndarray, str]:
     steps = run.metrics.get("step", np.zeros(0)).astype(np.float64)
     if unit == "step":
         return steps, "step"
-    if per_epoch := run.value("steps_per_epoch"):
-        return steps / per_epoch, "epoch"
+    if (epochs := epochs_at(run, steps)) is not None:
+        return epochs, "epoch"
     if "epoch" in run.metrics:
         return numbers(run.metrics["epoch"]), "epoch"
     raise UsageError(f"{safe_text(run.id)} does not say how many steps an epoch has", hint="--x step")
+
+
+def epochs_at(run: Run, steps: np.ndarray) -> np.ndarray | None:
+    """Return the passes over the data begun at `steps`, (S,); None where the run does not say how long one is."""
+    per_epoch = None if run.problem else run.info.extra.get("steps_per_epoch")
+    if not isinstance(per_epoch, int) or per_epoch <= 0:
+        return None
+    epochs = steps / per_epoch
+    for phase in run.info.phases[1:]:
+        own = phase["epoch"] + (steps - phase["begins"]) / phase.get("steps_per_epoch", per_epoch)
+        epochs = np.where(steps > phase["begins"], own, epochs)
+    return epochs

@@ -13,9 +13,19 @@ from gdrun.rundir.run_info import Status
 from gdrun.rundir.seeds import FEWEST_SEEDS, Band, seed_groups
 from gdrun.text import plural, plural_count, safe_text
 
-from .columns import GRADIENT_NORMS, PARAMETERS, WEIGHT_NORMS, components, few, metric_names, named_components, steps_of
+from .columns import (
+    GRADIENT_NORMS,
+    PARAMETERS,
+    WEIGHT_NORMS,
+    components,
+    epochs_at,
+    few,
+    metric_names,
+    named_components,
+    steps_of,
+)
 from .downsampling import evenly
-from .figure import Figure, FigureAxis, Mark, Scale, Series, SeriesStyle, numbers
+from .figure import Figure, FigureAxis, Mark, ReferenceLine, Scale, Series, SeriesStyle, numbers
 from .names import heading_of, run_labels, title_of
 from .palette import LINES
 from .picture import always, only_column, picture
@@ -26,6 +36,7 @@ FEW_POINTS = 30
 """Lines through so few points show the points."""
 MOST_MARKS = 40
 """Of zeros of one line."""
+MOST_PHASE_LABELS = 8
 
 
 @picture("loss", of="runs", default=always, on_page=always)
@@ -308,7 +319,7 @@ def _several(
     if len(runs) == 1:
         return figure
     title, below = heading_of(runs, label)
-    return replace(figure, title=title, subtitle=below, graded=len(runs) > len(LINES))
+    return replace(figure, title=title, subtitle=below, rules=(), graded=len(runs) > len(LINES))
 
 
 def _over_seeds(runs: Sequence[Run]) -> list[list[Run]]:
@@ -334,8 +345,9 @@ def _diverged(run: Run, x: str, slot: int | None) -> tuple[Mark, ...]:
     """Return the mark of the step at which a run diverged."""
     if (step := run.get("diverged_at")) is None:
         return ()
-    place = step / (run.value("steps_per_epoch") or 1) if x == "epoch" else step
-    return (Mark(float(place), None, "diverged", "diverged" if slot is None else "", slot, step),)
+    epochs = epochs_at(run, np.asarray(step)) if x == "epoch" else None
+    place = float(step if epochs is None else epochs)
+    return (Mark(place, None, "diverged", "diverged" if slot is None else "", slot, step),)
 
 
 def _best(run: Run, x: np.ndarray, series: Sequence[Series]) -> tuple[Mark, ...]:
@@ -346,6 +358,14 @@ def _best(run: Run, x: np.ndarray, series: Sequence[Series]) -> tuple[Mark, ...]
     if best.get("metric") != "validation_loss" or not isinstance(value, int | float) or not len(rows):
         return ()
     return (Mark(float(x[rows[0]]), float(value), "best", f"best {number_text(value)}", series[-1].slot, step),)
+
+
+def _phase_begins(run: Run, unit: str) -> tuple[ReferenceLine, ...]:
+    """Return a line where each phase of a run begins, but for the first."""
+    begins = [] if run.problem else [phase["begins"] for phase in run.info.phases[1:]]
+    places = np.interp(begins, run.table.steps, steps_of(run, unit)[0])
+    labels = [f"phases.{number}" if len(begins) <= MOST_PHASE_LABELS else "" for number in range(1, len(begins) + 1)]
+    return tuple(map(ReferenceLine, places.tolist(), [None] * len(begins), labels))
 
 
 def _finished(
@@ -376,5 +396,6 @@ def _finished(
             notes.append(f"{plural(negative, 'negative value')} {'is' if negative == 1 else 'are'} left out")
     x, y = FigureAxis(unit, whole=unit == "step"), FigureAxis(label, chosen)
     return Figure(
-        title_of(run, title), x, y, subtitle(run), tuple(series), tuple(marks), name=name, notes=tuple(notes)
+        title_of(run, title), x, y, subtitle(run), tuple(series), tuple(marks), rules=_phase_begins(run, unit),
+        name=name, notes=tuple(notes),
     )  # fmt: skip

@@ -90,7 +90,8 @@ class RunInfo(BaseModel):
     epochs: Number | None = None
     """Passes over the data begun, fractions included."""
     phases: tuple[Values, ...] = ()
-    """Of a run with phases, one mapping for each that has begun: begins (a step), epoch, and ended, the rule."""
+    """Of a run with phases, one mapping for each that has begun: begins (a step), epoch, steps_per_epoch of those after
+    the first, and ended, the rule."""
     resumed: tuple[Values, ...] = ()
     """One mapping for each time it was resumed: when, step (of a sweep: trials, those that had a result), command."""
     command: tuple[str, ...] = ()

@@ -280,4 +280,4 @@ def chunk_of(spec: SweepSpec, group: TrialGroup) -> int:
         return 1
     experiment = spec.load(int(group.trials[0])).experiment
     apart = experiment.compile == "eager" or experiment.model.convolves or experiment.sweep.lanes == "off"
-    return 1 if apart else ALIGNMENT
+    return 1 if apart or spec.base.phases else ALIGNMENT

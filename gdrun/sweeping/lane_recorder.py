@@ -216,7 +216,7 @@ def finished_block(
         diverged_at=np.asarray([each["step"] for each in diverged], np.int64),
         diverged=[each["quantity"] for each in diverged],
         why=[""] * len(trials),
-        values=values | _bests(spec, curve_steps, curves, steps, last),
+        values=values | best_values(spec, curve_steps, curves, steps, last),
         parameters=_named(block, final),
         curve_steps=curve_steps,
         curves=curves,
@@ -235,7 +235,7 @@ def finished_block(
     return result
 
 
-def _bests(
+def best_values(
     spec: SweepSpec,
     steps: np.ndarray,
     curves: dict[str, np.ndarray],

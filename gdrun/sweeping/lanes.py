@@ -29,6 +29,7 @@ from .groups import TrialGroup, switches
 from .halving import Halving
 from .inputs import GroupInputs, build_group, leaf_forms
 from .lane_recorder import LANE_BYTES, LaneRecorder, activation_bytes, finished_block
+from .phased_trials import train_phases
 from .results import BlockResult, Hooks, failed
 from .trials import SweepSpec
 
@@ -47,6 +48,16 @@ def run_group(spec: SweepSpec, group: TrialGroup, hooks: Hooks) -> Iterator[Bloc
 
     What cannot be built or trained fails with its reason and takes no other group with it.
     """
+    if spec.base.phases:
+        for trial in group.trials.tolist() if not hooks.should_stop() else ():
+            try:
+                result = train_phases(spec, trial, hooks)
+            except _FAILURES as error:
+                result = failed(np.asarray([trial]), _reason(error))
+            if result is None:
+                return
+            yield result
+        return
     failures: list[tuple[np.ndarray, GdrunError]] = []
     try:
         built = build_group(spec, group, failures)

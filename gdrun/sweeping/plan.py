@@ -14,7 +14,6 @@ from gdrun.config.source import Node, Source, Span
 from gdrun.errors import ConfigError, Problem, UsageError
 from gdrun.experiment.axes import AxisEntry, WrittenAxis, resolve_axes, too_many, value_problems, written_in
 from gdrun.experiment.loading import EXPERIMENT, LoadedConfig, load_config, revise
-from gdrun.experiment.phases import SWEEP_HINT
 from gdrun.experiment.spaces import LISTED, Space, read_argument, read_space
 from gdrun.random_streams import stream
 
@@ -70,14 +69,12 @@ def plan_trials(
             base = load_config(source, settings, plugins=plugins)
     except ConfigError as error:
         raise _hinted(error, fixed) from None
-    if base.phases:
-        _raise([Problem("an experiment with phases cannot be swept", ("phases",), SWEEP_HINT, key=True)], base)
     if not entries:
         base, entries = _of_file(base)
     if not entries:
         entries = [default_entry(base, drawn=trials is not None or base.experiment.sweep.search is not None)]
     base = _ranked_by(base, metric)
-    written, problems = resolve_axes(entries, base.root, EXPERIMENT)
+    written, problems = resolve_axes(entries, base.whole, EXPERIMENT)
     written = [_with_absolute_files(axis, base.directory) for axis in written]
     _raise(problems, base)
     samples = _num_samples(base, written, asked=trials)
@@ -125,15 +122,15 @@ def _with(loaded: LoadedConfig, settings: Sequence[Override]) -> LoadedConfig:
     """Return a loaded config with further settings."""
     if not settings:
         return loaded
-    root, problems = apply_overrides(loaded.root, settings, EXPERIMENT)
+    root, problems = apply_overrides(loaded.whole, settings, EXPERIMENT)
     _raise(problems, loaded)
     texts = [setting.text for setting in settings]
-    return revise(replace(loaded, root=root), [], texts=texts)
+    return revise(replace(loaded, whole=root), [], texts=texts)
 
 
 def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[AxisEntry]]:
     """Return (the config with those axes of its own `sweep:` that have one value; the other axes)."""
-    entries, problems = written_in(base.root)
+    entries, problems = written_in(base.whole)
     _raise(problems, base)
     entries = [entry for entry in entries if not _is_fixed(entry, base)]
     single = [entry for entry in entries if entry.is_one_value and not entry.paired and _path(entry, base) is not None]
@@ -145,14 +142,14 @@ def _of_file(base: LoadedConfig) -> tuple[LoadedConfig, list[AxisEntry]]:
 def _is_fixed(entry: AxisEntry, base: LoadedConfig) -> bool:
     """Return whether an override gives the value of what the file would vary."""
     path = _path(entry, base)
-    node = None if path is None else base.root.at(path)
+    node = None if path is None else base.whole.at(path)
     return node is not None and node.span.source.is_override
 
 
 def _path(entry: AxisEntry, base: LoadedConfig) -> Any:
     """Return the path of an entry's key in the base; None where it has one only together with another axis."""
     try:
-        return find(Override(entry.key, entry.space.probes()[0], entry.span), base.root, EXPERIMENT)
+        return find(Override(entry.key, entry.space.probes()[0], entry.span), base.whole, EXPERIMENT)
     except ConfigError:
         return None
 

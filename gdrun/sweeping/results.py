@@ -160,12 +160,14 @@ class Hooks:
         call: calls compiled code; see `drive`.
         progress: called with the progress of the groups that are being trained.
         warn: called with a message.
+        device: "cpu", "gpu:1", ..., of trials that are built as runs; None: the config's.
     """
 
     should_stop: Callable[[], bool] = lambda: False
     call: Callable[..., Any] = lambda function, *arguments: function(*arguments)
     progress: Callable[[BlockProgress], None] = lambda progress: None
     warn: Callable[[str], None] = lambda message: None
+    device: str | None = None
 
 
 def failed(trials: np.ndarray, why: str) -> BlockResult:

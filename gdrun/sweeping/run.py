@@ -484,7 +484,7 @@ def _sweep_fields(
     if spec.search is not None:
         extra["search"] = {"kind": spec.search.kind, "batch": batch_size(spec), "prune": spec.search.prune}
         packages = (*PACKAGES, "optuna")
-    if any(axis.path[-1] == "learning_rate" for axis in spec.axes):
+    if any(axis.path[-1] == "learning_rate" for axis in spec.axes) and not spec.base.phases:
         import tensorflow as tf
 
         from gdrun.analysis.stability import predicted_limit
@@ -493,7 +493,7 @@ def _sweep_fields(
             extra["prediction"] = predicted_limit(first.built).as_dict()
         if any(axis.path[-1] != "learning_rate" and not is_seed(axis.key) for axis in spec.axes):
             extra["prediction"]["why"] += ", at the settings of trial 0"
-    fields = {"kind": "sweep", "packages": packages, "extra": extra}
+    fields = {"kind": "sweep", "packages": packages, "phases": (), "extra": extra}
     return fields if settings.trains_here else fields | {"device": f"{settings.device or 'auto'} (of a cluster)"}
 
 
@@ -525,6 +525,7 @@ def _train_into_store(
             call=requests.calls_on(first.device.name),
             progress=reporter.report,
             warn=lambda message: warn(store, listener, [message]),
+            device=settings.device,
         )
 
         def keep(block: BlockResult) -> None:

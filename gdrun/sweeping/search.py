@@ -67,8 +67,8 @@ def search(
                 keep(block)
         for block in executor.run(spec.with_rows(rows), parts_of(groups, trials), hooks):
             keep(block)
-            if prunes and len(block) > 1 and block.info.get("strategy") == "one after the other":
-                warn_once(f"nothing is pruned where trials run one after the other: {block.info.get('why')}")
+            if prunes and block.info.get("why", "a single trial") != "a single trial":
+                warn_once(f"nothing is pruned where trials run one after the other: {block.info['why']}")
 
     sampler = Sampler(spec)
     while len(rows) < total:

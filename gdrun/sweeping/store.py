@@ -24,6 +24,7 @@ from gdrun.training.new_run import run_info, write_first_files
 from gdrun.training.outcome import describe_outcome
 from gdrun.training.prepare import Prepared
 from gdrun.training.recorder import Recorder
+from gdrun.training.train import train_into_store
 
 from .results import BestTrial, BlockResult, TrialTable, csv_text, curve_arrays, parameter_arrays
 from .trials import SweepSpec
@@ -113,7 +114,9 @@ class SweepStore:
         self._store.write_arrays(layout.CURVES, curve_arrays(self.table))
         self._store.write_arrays(layout.PARAMETERS, parameter_arrays(self.table))
         best = self.table.best(self.spec.ranked, maximize=self.spec.maximize)
-        if best is not None:
+        if best is not None and self.spec.base.phases:
+            train_best(self._store.directory, prepare(self.spec.load(best[0])), command)
+        elif best is not None:
             best_trial = self.table.best_trial(best[0]) or retrain_best(best[0])
             if best_trial is not None:
                 write_best(self._store.directory, prepare(self.spec.load(best[0])), best_trial, command)
@@ -231,8 +234,7 @@ def write_best(directory: Path, prepared: Prepared, best_trial: BestTrial, comma
         seconds=best_trial.seconds,
         steps_per_second=0.0,
     )
-    fields = {"name": prepared.loaded.experiment.name or "best", **run_info(prepared, command)}
-    with _open_best(directory / layout.BEST_RUN, fields) as store:
+    with _open_best(directory / layout.BEST_RUN, prepared, command) as store:
         write_first_files(store, prepared, Listener())
         recorder = Recorder(store, prepared)
         recorder.write(report)
@@ -240,7 +242,20 @@ def write_best(directory: Path, prepared: Prepared, best_trial: BestTrial, comma
         recorder.finish(outcome, seconds=best_trial.seconds, compute_seconds=best_trial.seconds)
 
 
-def _open_best(path: Path, fields: dict[str, Any]) -> RunStore:
+def train_best(directory: Path, prepared: Prepared, command: Sequence[str] | None) -> None:
+    """Write best/ by training the best trial, which has phases, once more, to the same bits.
+
+    Args:
+        directory, prepared, command: as of `write_best`.
+    """
+    with _open_best(directory / layout.BEST_RUN, prepared, command) as store:
+        write_first_files(store, prepared, Listener())
+        run = train_into_store(store, prepared, Listener(), resumable=False)
+    if run.info.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
+
+
+def _open_best(path: Path, prepared: Prepared, command: Sequence[str] | None) -> RunStore:
     """Open a new run directory at `path`; what a killed writer left there is removed first."""
     try:
         os.mkdir(path)
@@ -251,7 +266,7 @@ def _open_best(path: Path, fields: dict[str, Any]) -> RunStore:
                     remove_file(path / folder / name)
     except OSError as error:
         raise disk_error("make", path, error) from error
-    info = RunInfo(id=path.name, started=now_text()).updated(**fields)
-    store = RunStore(path, WriterLock(path), info, None)
+    fields = {"name": prepared.loaded.experiment.name or "best", **run_info(prepared, command)}
+    store = RunStore(path, WriterLock(path), RunInfo(id=path.name, started=now_text()).updated(**fields), None)
     store.update_info()
     return store

@@ -139,7 +139,7 @@ class SweepSpec:
         """
         from gdrun.experiment.dump import dump_values, plain_section
 
-        values = self.base.root.plain()
+        values = self.base.whole.plain()
         assert isinstance(values, dict)
         experiment = self.base.experiment
         values |= {"name": experiment.name, "sweep": plain_section(experiment.sweep)}

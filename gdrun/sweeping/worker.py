@@ -86,7 +86,7 @@ def train(
         from .lanes import run_group
 
         progress = _GroupProgress(send)
-        hooks = Hooks(should_stop=should_stop, progress=progress.within)
+        hooks = Hooks(should_stop=should_stop, progress=progress.within, device=work.device)
         blocks = []
         with tf.device(name):
             for block in run_group(spec, group, hooks):

@@ -139,7 +139,7 @@ def train_into_store(
             if outcome.status not in (Status.COMPLETED, Status.STOPPED) or phases.number == len(prepared.phases):
                 break
             phase, report = next_phase(prepared, phases.number + 1, phase, outcome)
-            phases = phases.followed(outcome.stopped_by, phase.built.begin)
+            phases = phases.followed(outcome.stopped_by, phase.built)
             store.update_info(phases=phases.begun)
             saver.begin_phase(phase, phases, outcome.report, report, resumable=resumable)
     # First of all: what follows may take long, and if it is interrupted the state is there.

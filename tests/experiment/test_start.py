@@ -57,8 +57,9 @@ def test_a_run_from_a_run_begins_with_its_last_loss_and_records_the_file(lab: An
     assert f"from: {first.directory.resolve()}" in (second.directory / "config.yaml").read_text()
 
 
-def test_a_network_starts_with_a_models_arrays_and_stays_so_when_it_is_not_trainable(line: Any) -> None:
-    run = line.train(NETWORKS)
+@pytest.mark.parametrize("compile", ["xla", "graph", "eager"])
+def test_a_network_starts_with_a_models_arrays_and_stays_so_when_it_is_not_trainable(line: Any, compile: str) -> None:
+    run = line.train(NETWORKS, [f"compile={compile}"])
     assert np.array_equal(run.parameters["teacher.kernel"], KERNEL)
     assert not np.array_equal(run.parameters["other.kernel"], [[0.5], [0.5]])
 

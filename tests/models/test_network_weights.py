@@ -49,7 +49,7 @@ def played(steps, rate=0.1):
     return np.array(rows).T
 
 
-@pytest.mark.parametrize("compile", ["xla", "graph"])
+@pytest.mark.parametrize("compile", ["xla", "graph", "eager"])
 def test_each_player_descends_its_own_objective(lab, compile):
     rows = lab.rows(lab.build(GAME, [f"compile={compile}"]))
     a, b, c, d, fooled = played(3)
@@ -91,7 +91,7 @@ def test_the_wrong_gradient_of_an_own_objective_is_found(lab):
     assert rows["gen.bias"].ok
 
 
-@pytest.mark.parametrize("compile", ["xla", "graph"])
+@pytest.mark.parametrize("compile", ["xla", "graph", "eager"])
 def test_a_gradient_goes_through_a_gradient_step(lab, tensorflow, compile):
     text = DATA + NET.replace("net(x)", "'net(x, weights=fast)'") + MAML + END
     rows = lab.rows(lab.build(text, [f"compile={compile}"]))
@@ -168,6 +168,18 @@ def test_networks_of_a_list_are_called_with_other_weights(lab):
     np.testing.assert_allclose(rows["loss"][0], np.mean((fit - target) ** 2), rtol=1e-14)
 
 
+def test_a_network_is_called_with_weights_that_are_made_of_its_own(lab):
+    """Before the first call nothing has them: the network is built by what it is called on."""
+    text = DATA + (
+        "define: {k: net.kernel, normed: 'concat([reshape(k / norm(k), [-1]), net.bias])'}\n"
+        "model: {kind: formula, formula: 'net(x, weights=normed)', "
+        "networks: {net: {kind: linear, kernel: 3, bias: 0.5}}}\n"
+    )
+    rows = lab.rows(lab.build(text + END))
+    error = np.array([0.5, -1, 2]) + 0.5 - np.array([1, 2, 4.5])
+    np.testing.assert_allclose(rows["loss"][0], np.mean(error**2), rtol=1e-14)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -179,6 +191,7 @@ def test_networks_of_a_list_are_called_with_other_weights(lab):
         ),
         ("formula: critic(fake)", "formula: 'critic([fake], weights=[[1, 2, 3]])'", "of shape (2,), not (3,)"),
         ("formula: critic(fake)", "formula: 'critic(fake, w=critic)'", "a network has no argument 'w'"),
+        ("formula: critic(fake)", "formula: critic(fake) + sum(gen - deep) + deep(z)", "gen has 2 and deep has 10"),
         ('"grad(fooled, gen)"', '"grad(fooled, gen)[:1]"', "this gradient has shape (1,), but 'gen' has (2,)"),
         ('"grad(fooled, gen)"', '"grad(fooled, gen)", gen.bias: "[0]"', "'gen.bias' is of 'gen' as well"),
         ("of: {gen", "of: {gem", "there is no parameter 'gem'"),
@@ -186,4 +199,7 @@ def test_networks_of_a_list_are_called_with_other_weights(lab):
 )
 def test_weights_that_do_not_fit_are_refused(lab, old, new, message):
     assert old in GAME
-    assert message in lab.refused(GAME.replace(old, new, 1)).message
+    text = GAME.replace(old, new, 1)
+    text = text.replace("networks: {", "networks: {deep: {kind: mlp, hidden: [3]}, ") if "deep" in new else text
+    problem = lab.refused(text)
+    assert message in f"{problem.message} {problem.hint}"

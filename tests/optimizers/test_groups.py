@@ -53,7 +53,7 @@ def expected(period=3, radius=0.3):
     return {"a": a, "b": b, "c": np.array(c)}, count
 
 
-@pytest.mark.parametrize("compile", ["xla", "graph"])
+@pytest.mark.parametrize("compile", ["xla", "graph", "eager"])
 def test_groups_rest_are_projected_and_follow_rules(lab, compile):
     rows = lab.rows(lab.build(CASE, [f"compile={compile}"]))
     values, count = expected()

@@ -50,8 +50,9 @@ def assert_best(run: Run, metric: str, steps: range, count: int, sign: int) -> N
     assert verify(run).ok
 
 
-def test_the_best_by_loss_are_those_of_the_rows(lab: Any) -> None:
-    run = lab.train(SWINGING)
+@pytest.mark.parametrize("compile", ["xla", "graph", "eager"])
+def test_the_best_by_loss_are_those_of_the_rows(lab: Any, compile: str) -> None:
+    run = lab.train(SWINGING, [f"compile={compile}"])
     assert_best(run, "loss", range(4, 31, 4), 3, sign=1)
     assert ranking(run)[0]["step"] != 28  # else the newest would have done
 

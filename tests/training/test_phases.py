@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,12 @@ import pytest
 
 from gdrun.errors import ConfigError, UsageError
 from gdrun.experiment.loading import load_config
+from gdrun.plots.columns import steps_of
+from gdrun.plots.run_pictures import loss_figure, parameters_figure
 from gdrun.reporting.sections import overview
 from gdrun.rundir.describing import describe_run
 from gdrun.rundir.run import Run
 from gdrun.rundir.verifying import verify
-from gdrun.sweeping.plan import plan_trials
 from gdrun.training.predict import load_trained, predict
 from gdrun.training.resume import prepare_again
 
@@ -74,6 +75,18 @@ def swapped(shared_lab: Any) -> Run:
     return run
 
 
+def swapped_by_hand() -> tuple[list[tuple[float, float]], list[float]]:
+    """Return w and b after each step, and the losses there."""
+    x = np.linspace(-1, 2, 7)
+    w, b, rows = 0.5, 0.0, [(0.5, 0.0)]
+    for steps, rate, trains_w, trains_b in ((5, 0.1, 1, 0), (3, 0.1, 0, 1), (5, 0.05, 1, 1)):
+        for _ in range(steps):
+            error = w * x + b - (3 * x + 2)
+            w, b = w - trains_w * rate * 2 * np.mean(error * x), b - trains_b * rate * 2 * np.mean(error)
+            rows.append((w, b))
+    return rows, [float(np.mean((w * x + b - 3 * x - 2) ** 2)) for w, b in rows]
+
+
 def test_two_optimizers_end_where_two_runs_end_of_which_one_starts_from_the_other(
     adam_then_lbfgs: Run, shared_lab: Any
 ) -> None:
@@ -95,16 +108,12 @@ def test_a_run_has_one_record_in_which_steps_count_on_and_phases_meet_in_one_row
     assert verify(adam_then_lbfgs).ok
 
 
-def test_parameters_freeze_and_thaw_as_in_a_loop_by_hand(swapped: Run) -> None:
-    x = np.linspace(-1, 2, 7)
-    w, b, rows = 0.5, 0.0, [(0.5, 0.0)]
-    for steps, rate, trains_w, trains_b in ((5, 0.1, 1, 0), (3, 0.1, 0, 1), (5, 0.05, 1, 1)):
-        for _ in range(steps):
-            error = w * x + b - (3 * x + 2)
-            w, b = w - trains_w * rate * 2 * np.mean(error * x), b - trains_b * rate * 2 * np.mean(error)
-            rows.append((w, b))
-    np.testing.assert_allclose(swapped.metrics["loss"], [np.mean((w * x + b - 3 * x - 2) ** 2) for w, b in rows])
-    np.testing.assert_allclose([swapped.parameters["w"], swapped.parameters["b"]], rows[-1])
+@pytest.mark.parametrize("compile", ["xla", "graph", "eager"])
+def test_parameters_freeze_and_thaw_as_in_a_loop_by_hand(swapped: Run, lab: Any, compile: str) -> None:
+    run = swapped if compile == "graph" else lab.train(PAIR + SWAP, [f"compile={compile}"])
+    rows, losses = swapped_by_hand()
+    np.testing.assert_allclose(run.metrics["loss"], losses)
+    np.testing.assert_allclose([run.parameters["w"], run.parameters["b"]], rows[-1])
 
 
 def test_its_config_trains_the_same_run_again(swapped: Run, shared_lab: Any) -> None:
@@ -136,6 +145,10 @@ def test_a_phase_with_other_batches_begins_an_epoch(lab: Any) -> None:
     columns = run.metrics
     epochs = dict(zip(columns["step"], columns["epoch"], strict=True))
     assert [epochs[step] for step in (3, 4, 8, 9, 14, 19)] == [1, 1, 2, 3, 4, 5]
+    figure = loss_figure(run, x="epoch")
+    places = dict(zip(columns["step"], steps_of(run, "epoch")[0], strict=True))
+    np.testing.assert_allclose([places[step] for step in (3, 4, 5, 9, 19)], [1, 4 / 3, 2.2, 3, 5])
+    assert [rule.x for rule in figure.rules] == [places[4]]
     known = np.asarray(columns["step"])[np.isfinite(np.asarray(columns["mae"], float))]
     assert set(known) == {0, 3, 9, 14, 19}
     assert run.info.epochs == 5
@@ -165,12 +178,12 @@ def test_divergence_ends_the_run(lab: Any) -> None:
     [
         ("phases: []", "has no phase", "leave it out"),
         ("phases: [3]", "mapping", None),
+        ("phases: {schedule: {steps: 3}}", "expected a list", "a list of mappings: [{...}"),
         ("phases: [{seed: 3}]", "a phase cannot have its own 'seed'", "write it above phases"),
         ("phases: [{optimiser: sgd}]", "a phase cannot have its own 'optimiser'", "optimizer"),
         ("phases: [{}, {optimizer: {rate: 3}}]", "rate", "learning_rate"),
         ("phases: [{}, {model: {formula: b*x + w}}]", "all phases have one model", "trainable"),
         ("phases: [{model: {formula: b*x + w}}, {}]", "all phases have one model", "trainable"),
-        ("phases: [{}, {schedule: {steps: 3}}]\nsweep: {over: {seed: [1, 2]}}", "cannot be swept", "one by one"),
     ],
 )
 def test_what_cannot_be_a_phase_is_refused_at_its_place(phases: str, message: str, mend: str | None) -> None:
@@ -184,21 +197,156 @@ def test_what_cannot_be_a_phase_is_refused_at_its_place(phases: str, message: st
         assert mend in str(problem.hint)
 
 
-def test_a_phase_that_trains_nothing_is_refused_before_anything_is_written(lab: Any) -> None:
-    frozen = "model: {parameters: {w: {value: 0.5, trainable: false}, b: {value: 0, trainable: false}}}"
-    with pytest.raises(ConfigError, match=r"in phases\.1: the model has no parameter to train"):
-        lab.train(PAIR + f"phases:\n- {{}}\n- {frozen}\n")
-    assert not Path(lab.runs).exists() or not any(Path(lab.runs).iterdir())
+NOTHING = {
+    "parameters": ("model: {parameters: {w: {trainable: false}, b: {trainable: false}}}", "has no parameter to train"),
+    "groups": ("optimizer: {groups: [{parameters: [w, b], frozen: true}]}", "there is no trainable parameter"),
+}
 
 
-def test_overrides_reach_into_phases_and_sweeps_do_not(lab: Any) -> None:
-    loaded = load_config((PAIR + SWAP).encode(), ["phases.2.optimizer.kind=adam", "phases.1.schedule.steps=4"])
+@pytest.mark.parametrize("frozen", NOTHING)
+def test_a_phase_that_trains_nothing_is_refused_until_its_mend_is_followed(lab: Any, frozen: str) -> None:
+    text, message = NOTHING[frozen]
+    problem = lab.refused(PAIR + f"phases:\n- {{}}\n- {text}\n")
+    assert problem.message.startswith("in phases.1: ")
+    assert message in problem.message
+    assert str(problem.hint).endswith("optimizer: none")
+    one = text.replace("[w, b]", "[w]").replace("b: {trainable: false}", "b: {trainable: true}")
+    for mended in (one, "optimizer: none\n  " + text * (frozen == "parameters")):
+        lab.prepare(PAIR + f"phases:\n- {{}}\n- {mended}\n")
+
+
+def test_overrides_reach_into_phases_by_paths_and_by_names() -> None:
+    loaded = load_config((PAIR + SWAP).encode(), ["phases.2.optimizer.kind=adam", "phases.1.steps=4", "phases.2.lr=1"])
     assert [phase.experiment.optimizer.kind for phase in loaded.phases] == ["sgd", "adam"]
+    assert [phase.experiment.optimizer.learning_rate for phase in loaded.phases] == [0.1, 1]
     assert loaded.phases[0].experiment.schedule.steps == 4
-    with pytest.raises(ConfigError, match="cannot be swept"):
-        plan_trials((PAIR + SWAP).encode(), ["seed=1,2"])
+
+
+def test_a_value_that_every_phase_has_of_its_own_cannot_be_changed_above_them() -> None:
+    rates = "phases: [{optimizer: {learning_rate: 0.2}}, {optimizer: {learning_rate: 0.3}}]"
+    with pytest.raises(ConfigError, match="each phase has its own 'lr'") as caught:
+        load_config((PAIR + rates).encode(), ["lr=0.5"])
+    (problem,) = caught.value.problems
+    assert problem.place is not None
+    assert problem.place.source == "argument 1"
+    mend = str(problem.hint).rpartition(" ")[2]
+    assert load_config((PAIR + rates).encode(), [f"{mend}=0.5"]).experiment.optimizer.learning_rate == 0.5
+    assert load_config((PAIR + SWAP).encode(), ["lr=0.5"]).experiment.optimizer.learning_rate == 0.5
+
+
+FROZEN = {
+    "mlp": ("{kind: mlp, hidden: [3]}", "optimizer: {groups: [{parameters: [dense1], frozen: true}]}"),
+    "linear": ("linear", "optimizer: {groups: [{parameters: [bias], frozen: true}]}"),
+    "formula": (
+        "{kind: formula, formula: a*x + b, parameters: {a: 1, b: 0}}",
+        "model: {parameters: {b: {trainable: false}}}",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FROZEN)
+def test_what_freezes_a_part_of_a_model_is_named_and_freezes_it(kind: str) -> None:
+    model, mend = FROZEN[kind]
+    text = FIT.replace("{kind: mlp, hidden: [4], activation: tanh, outputs: 1}", model) + ADAM
+    phases = "phases: [{}, {schedule: {steps: 3}}]"
+    for extra, overrides in (
+        (phases[:-1] + ", {model: {trainable: false}}]", []),
+        (phases, ["phases.1.model.trainable=false"]),
+    ):
+        with pytest.raises(ConfigError, match="unknown key 'trainable' in model") as caught:
+            load_config((text + extra).encode(), overrides)
+        (problem,) = caught.value.problems
+        assert problem.hint is not None
+        named = re.sub("NAME", re.search(r"(\w+)(\]|: {tr)", mend)[1], problem.hint)  # type: ignore[index]
+        assert named.endswith(mend.removeprefix("model: {").removesuffix("}" * kind.startswith("form")))
+    loaded = load_config((text + phases[:-1] + f", {{{mend}}}]").encode())
+    assert loaded.last.experiment != loaded.experiment
+
+
+def test_a_list_that_a_phase_inherits_is_changed_as_a_whole_by_the_mend() -> None:
+    text = FIT.replace("mlp, hidden: [4], activation: tanh, outputs: 1", "layers, layers: [{kind: dense, units: 1}]")
+    text += ADAM + "phases: [{}, {}]"
+    with pytest.raises(ConfigError, match=r"has no model\.layers of its own") as caught:
+        load_config(text.encode(), ["phases.1.model.layers.0.trainable=false"])
+    mend = str(caught.value.problems[0].hint).removeprefix("write ")
+    first, second = ([layer.trainable for layer in phase.experiment.model.layers] for phase in both(text, mend))
+    assert (first, second) == ([True], [False])
+
+
+def both(text: str, override: str) -> tuple[Any, Any]:
+    loaded = load_config(text.encode(), [override])
+    return loaded, loaded.last
+
+
+AVERAGED = (
+    PAIR
+    + """
+define: {total: {start: 0, next: total + loss}, w2: {start: 2*w, next: w2}}
+phases:
+- {}
+- define:
+    mean_w: {start: w, next: mean_w + (w - mean_w)/(step - 4), final: true}
+    w2: {start: 3*w, next: w2}
+  record: {formulas: {total: total, w2: w2}}
+- define: {total: {start: 0, next: total + 1}}
+  schedule: {steps: 2}
+  record: {formulas: {total: total, w2: w2}}
+"""
+)
+
+
+def test_kept_values_stay_from_phase_to_phase_or_start_from_the_parameters_there(lab: Any) -> None:
+    """The second phase averages its own weights alone, as stochastic weight averaging does."""
+    run = lab.train(AVERAGED)
+    x, w, b, total = np.linspace(-1, 2, 7), 0.5, 0.0, 0.0
+    weights, totals = [], []
+    for step in range(12):
+        if step == 10:
+            w = np.mean(weights[5:10])
+        weights.append(w)
+        totals.append(total)
+        error = w * x + b - (3 * x + 2)
+        total += np.mean(error**2) if step < 10 else 1
+        w, b = w - 0.2 * np.mean(error * x), b - 0.2 * np.mean(error)
+    np.testing.assert_allclose(run.metrics["parameters.w"][:10], weights[:10])
+    np.testing.assert_allclose(run.metrics["total"][6:10], totals[6:10])
+    np.testing.assert_allclose(run.metrics["total"][11:], [*totals[11:], total])
+    np.testing.assert_allclose(run.metrics["w2"][6:10], 3 * weights[5])
+    np.testing.assert_allclose(run.metrics["w2"][11:], 2 * weights[10])
+    np.testing.assert_allclose([run.parameters["w"], run.parameters["b"]], [w, b])
+
+
+def test_curves_have_a_line_where_a_phase_begins(swapped: Run, adam_then_lbfgs: Run) -> None:
+    for figure in (loss_figure, parameters_figure):
+        rules = figure(swapped).rules
+        assert [(rule.x, rule.label) for rule in rules] == [(5, "phases.1"), (8, "phases.2")]
+    assert loss_figure([swapped, adam_then_lbfgs]).rules == ()
 
 
 def test_it_is_not_resumed_with_another_length(swapped: Run) -> None:
     with pytest.raises(UsageError, match="lengths that it has"):
         prepare_again(swapped.directory, ["steps=100"])
+
+
+TIMED = """
+phases:
+- {}
+- optimizer: {groups: [{parameters: [b], when: step >= 5}]}
+"""
+
+
+def test_a_condition_of_a_group_is_looked_at_in_the_steps_of_its_phase(lab: Any) -> None:
+    problem = lab.refused(PAIR + TIMED.replace(">=", "<"))
+    assert problem.message == "in phases.1: this is true at no step"
+    assert str(problem.hint).startswith("step goes from 5 to 9")
+    run = lab.train(PAIR + TIMED)
+    assert run.info.steps == 10
+
+
+def test_a_condition_that_a_rule_has_left_without_a_step_is_no_mistake(lab: Any) -> None:
+    run = lab.train(
+        PAIR + TIMED.replace("{}", "schedule: {steps: 500, stop: {formula: step >= 3}}").replace("5}", "502}")
+    )
+    assert begins(run)[1][0] == 3
+    frozen = run.metrics["parameters.b"][3:]
+    assert (frozen == frozen[0]).all()

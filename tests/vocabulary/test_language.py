@@ -43,6 +43,25 @@ def test_a_loop_that_ends_early_repeats_its_last_state(shared_lab, most):
     np.testing.assert_allclose(got["states"][0], np.r_[wanted, [wanted[-1]] * (most - 4)], rtol=1e-14)
 
 
+@pytest.mark.parametrize("times", [4, 40])
+def test_what_is_drawn_outside_of_a_loop_is_the_same_in_its_rounds_and_their_derivatives(shared_lab, times):
+    text = """
+precision: float64
+compile: graph
+define:
+  z: normal(0, 1, [3])
+  s: {start: w, repeat: "s - 0.1*grad(sum(s*z), s)", times: TIMES}
+  n: {start: w, repeat: "n + normal(0, 1)", times: 2, keep: all}
+model: {kind: formula, formula: sum(w*z), parameters: {w: [1, 2, 3]}}
+optimizer: sgd
+schedule: {steps: 0}
+record: {formulas: {moved: (w - s)/z, rounds: "n[1:, 0] - n[:-1, 0]"}}
+"""
+    rows = shared_lab.rows(shared_lab.build(text.replace("TIMES", str(times))))
+    np.testing.assert_allclose(rows["moved"][0], 0.1 * times, rtol=1e-12)
+    assert rows["rounds"][0][0] != rows["rounds"][0][1]
+
+
 def test_a_number_may_start_a_loop_of_vectors(shared_lab):
     text = """
 define: {y: {start: 0, repeat: "y + a * [1, 2]", times: 3, keep: all}}

@@ -90,6 +90,13 @@ CASES = {
         "loss: {kind: formula, formula: 'mean((prediction[:, 0] - target)**2) + 0.1*mean(seen)*sum(dense1.kernel)'}\n"
         "record: {formulas: {low: low, seen: seen}}",
     ),
+    "a network as a value, beside one from a file": line(
+        "{kind: sgd, learning_rate: 0.05, groups: [{parameters: [net], when: 'mod(step, 3) > 0'}]}",
+        compile="xla",
+        model="{kind: formula, formula: 'net(x, weights=fast) + fixed(x)', networks: "
+        "{net: {kind: mlp, hidden: [3], activation: tanh}, fixed: {kind: linear, from: w.npz, trainable: false}}}",
+        more="define: {fast: 'net - 0.1*grad(mean((net(x) - target)**2), net)'}\ncheckpoint: {best: 2, every_steps: 7}",
+    ),
     "levenberg_marquardt": line("levenberg_marquardt", "{steps: 30}", more="precision: float64"),
     "lbfgs": line("lbfgs", "{steps: 20}", model=_NETWORK, more="precision: float64"),
     "conjugate gradients": line("cg", "{steps: 20}", model=_NETWORK, more="precision: float64"),
@@ -107,6 +114,8 @@ phases:
 - optimizer: {groups: [{parameters: [a], frozen: true}]}
 - schedule: {batch_size: 7}
   optimizer: {groups: [{parameters: [z], frozen: true}]}
+  define: {low: {start: 9, next: "minimum(low, loss)"}, mean: {start: a.bias, next: (mean + a.bias)/2, final: true}}
+  record: {formulas: {low: low}}
 - optimizer: {kind: sgd, learning_rate: 0.01, momentum: 0.9}
 """,
     ),

@@ -81,6 +81,7 @@ def data(folder: Path) -> None:
     draw = np.random.default_rng(0)
     x = draw.normal(size=(63, 2))
     np.savez(folder / "d.npz", x=x, y=x @ [1, 2])
+    np.savez(folder / "w.npz", kernel=[[0.5]], bias=[0.1])
 
 
 def edit(run: Run, **changes: Any) -> None:
