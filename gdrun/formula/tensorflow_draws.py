@@ -104,7 +104,10 @@ def categorical(logits: tf.Tensor, n: int | None = None, *, key: Key) -> tf.Tens
     words, *_ = _words(key, math.prod(shape))
     numbers = tf.reshape(_unit(words, logits.dtype, half=True), shape)
     scores = (logits if n is None else logits[..., None, :]) - tf.math.log(-tf.math.log(numbers))
-    return tf.cast(tf.argmax(scores, axis=-1), logits.dtype)
+    # Not argmax: XLA takes minutes to compile one of numbers that are drawn. The first of the largest; nan has none.
+    largest = tf.reduce_max(scores, axis=-1, keepdims=True)
+    places = tf.where(scores == largest, tf.range(size), size - 1)
+    return tf.cast(tf.reduce_min(places, axis=-1), logits.dtype)
 
 
 def choice(n: int, k: int | None = None, *, dtype: tf.DType, key: Key) -> tf.Tensor:
