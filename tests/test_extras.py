@@ -12,6 +12,7 @@ import pytest
 from gdrun.errors import ResourceError
 from gdrun.extras import install_hint, require
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -79,7 +80,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, st
         with RunStore.create(folder / "runs", name, settings={"seed": 0}) as store:
             store.write_text("config.yaml", config)
             store.write_text("source/pi.yaml", config)
-            store.append_rows([{"step": step, "loss": 2.0**-step} for step in range(5)])
+            append_rows(store, [{"step": step, "loss": 2.0**-step} for step in range(5)])
             store.write_parameters({"a": 3.0})
             store.close("completed", steps=4, final={"loss": 0.0625})
     commands = READING + COMPUTING

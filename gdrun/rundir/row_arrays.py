@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -40,16 +40,6 @@ def split_columns(
         for name in large:
             there = name not in present or present[name][index]
             split[name].append(_append(file, columns[name][index], offset) if there else None)
-    return split, file.getvalue()
-
-
-def split_rows(rows: Sequence[Mapping[str, Any]], offset: int) -> tuple[list[dict[str, Any]], bytes]:
-    """Return rows with references in place of large arrays, and the bytes of these arrays for a file of `offset`."""
-    file = io.BytesIO()
-    split = [
-        {name: _append(file, value, offset) if is_large(value) else value for name, value in row.items()}
-        for row in rows
-    ]
     return split, file.getvalue()
 
 

@@ -8,7 +8,7 @@ further call repeats the error. One thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from .arrays import write_arrays
 from .checkpoint import Checkpoints
 from .files import TEMPORARY, AppendOnlyFiles, reading, remove_file, remove_leftovers, replacing
 from .lock import WriterLock
-from .metrics import encode_columns, encode_rows, offset_after
+from .metrics import encode_columns, offset_after
 from .run_info import RunInfo, Status, now_text, read_run_info
 
 FEW_NUMBERS = 1000
@@ -178,20 +178,16 @@ class RunStore:
 
     # --- append-only files ---------------------------------------------------------------------------------------
 
-    def append_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append rows to metrics.jsonl in one write; each has an integer `step`. Large arrays go to metrics.bin.
+    def append_columns(self, columns: Mapping[str, Any], present: Mapping[str, np.ndarray] | None = None) -> None:
+        """Append rows, given by column, to metrics.jsonl in one write; large arrays go to metrics.bin.
 
+        Args:
+            columns: see `encode_columns`; each row has an integer `step`.
+            present: see `encode_columns`.
         Raises:
             TypeError: a value has no JSON form; nothing was written.
             RunDirectoryError: the disk refused.
         """
-        split, arrays = row_arrays.split_rows(rows, self._arrays_size)
-        data = encode_rows(split)
-        self._append(layout.ROW_ARRAYS, arrays)
-        self._append(layout.METRICS, data)
-
-    def append_columns(self, columns: Mapping[str, Any], present: Mapping[str, np.ndarray] | None = None) -> None:
-        """Append rows given by column, much faster. See `encode_columns`. Raises: as `append_rows`."""
         split, arrays = row_arrays.split_columns(columns, present or {}, self._arrays_size)
         data = encode_columns(split, present)
         self._append(layout.ROW_ARRAYS, arrays)

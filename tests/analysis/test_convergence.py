@@ -7,6 +7,7 @@ import pytest
 
 from gdrun.analysis.convergence import decades, growth, linear_rate, plateaus, report, with_curvature
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 STEPS = np.arange(201)
 
@@ -114,7 +115,7 @@ def run_with(tmp_path, rows, status="completed", **record):
 
     facts = {"steps": rows[-1]["step"] if rows else 0, "precision": "float64"} | record
     with RunStore.create(tmp_path, "made") as store:
-        store.append_rows(rows)
+        append_rows(store, rows)
         store.close(status, **facts)
     return Run(store.directory)
 

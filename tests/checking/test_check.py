@@ -13,6 +13,7 @@ from gdrun.checking.comparison import ExpectationResult, RunValues
 from gdrun.experiment.expect import Expect
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 RECORD: dict[str, Any] = {"steps": 10, "final": {"loss": np.float32(0.1), "r2": 0.5}, "stopped_by": "steps"}
 PARAMETERS = {
@@ -45,7 +46,7 @@ def judge(tmp_path: Path):
 
 def a_run(folder: Path, status: str, record: dict[str, Any] | None) -> Run:
     with RunStore.create(folder, "case", precision="float32") as store:
-        store.append_rows(ROWS)
+        append_rows(store, ROWS)
         store.write_parameters(PARAMETERS)
         store.close(status, **(RECORD | (record or {})))
     return Run(store.directory)

@@ -17,6 +17,7 @@ from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
 from gdrun.training.listener import Plan, Progress
 from gdrun.training.prepare import Prepared
+from tests.rows import append_rows
 
 CONFIG = """\
 name: {name}
@@ -120,7 +121,7 @@ class FakeTraining:
             for report in self.progress:
                 listener.progress(report)
             self.logged.append(log() if log else "")
-            store.append_rows(self.rows)
+            append_rows(store, self.rows)
             store.write_parameters(self.parameters)
             store.close(self.status, **(facts | self.record))
         run = Run(store.directory)

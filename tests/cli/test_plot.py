@@ -13,6 +13,7 @@ import pytest
 from gdrun.errors import ExitCode
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 ROWS = [{"step": k, "loss": 0.5**k, "parameters.a": float(k), "parameters.b": -float(k)} for k in range(20)]
 
@@ -26,7 +27,7 @@ def a_run(name: str, rows: list | None = None, **record) -> Run:
     with RunStore.create(Path("runs"), name) as store:
         store.write_text("config.yaml", "optimizer: {kind: sgd, learning_rate: 0.1}\n")
         if rows != []:
-            store.append_rows(rows or ROWS)
+            append_rows(store, rows or ROWS)
         store.close("completed", steps=19, **record)
     return Run(store.directory)
 

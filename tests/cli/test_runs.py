@@ -22,6 +22,7 @@ from gdrun.experiment.loading import load_config
 from gdrun.reporting.sections import round_steps
 from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 EVIL = "\x1b[31m<b>[red]\u202e\nname"
@@ -42,7 +43,7 @@ def make(second: int = 0, name: str = "line", status: str = "completed", rows: A
     with RunStore.create(Path("runs"), name, now=START + timedelta(seconds=second), **fields) as store:
         store.write_text("config.yaml", loaded.resolved_text())
         store.write_text("source/line.yaml", CONFIG)
-        store.append_rows([{"step": step, "loss": 1 / (step + 1)} for step in range(4)] if rows is None else rows)
+        append_rows(store, [{"step": step, "loss": 1 / (step + 1)} for step in range(4)] if rows is None else rows)
         store.write_parameters({"a": 2.5})
         store.close(status, **({"steps": 3, "seconds": 0.25, "final": {"loss": 0.25}} | fields))
     return store.directory
@@ -234,7 +235,7 @@ def test_show_at_steps_has_their_rows_in_full_digits(gdrun):
         for step in (0, 10, 20)
     ]
     with RunStore.create(Path("runs"), "rows", precision="float32") as store:
-        store.append_rows(rows)
+        append_rows(store, rows)
         store.close("completed", steps=20)
     assert [line.split() for line in gdrun("show", "--at", "0,20").out.splitlines()] == [
         ["step", "loss", "W", "loss_before"],
@@ -253,7 +254,7 @@ def test_show_at_steps_has_their_rows_in_full_digits(gdrun):
 def test_show_over_steps_has_numpys_statistics_of_the_rows_that_have_the_column(gdrun):
     losses = [8.0, 1.0, 4.0, 2.5, 100.0]
     with RunStore.create(Path("runs"), "rows", precision="float64") as store:
-        store.append_rows([{"step": 10 * k, "loss": x} | ({"mae": x} if k % 2 else {}) for k, x in enumerate(losses)])
+        append_rows(store, [{"step": 10 * k, "loss": x} | ({"mae": x} if k % 2 else {}) for k, x in enumerate(losses)])
         store.close("completed", steps=40)
     found = json.loads(gdrun("show", "--over", "10:30", "--json").out)["statistics"]
     for name, values in (("loss", losses[1:4]), ("mae", [1.0, 2.5])):
@@ -381,7 +382,7 @@ def test_watch_of_a_run_that_has_ended_shows_its_end(gdrun):
 
 def test_watch_follows_until_the_end_and_ctrl_c_leaves_the_run_alone(gdrun, monkeypatch):
     with RunStore.create(Path("runs"), "live", extra={"total_steps": 10}) as store:
-        store.append_rows([{"step": 5, "loss": 0.5, "parameters.a": 1.5}])
+        append_rows(store, [{"step": 5, "loss": 0.5, "parameters.a": 1.5}])
         monkeypatch.setattr("gdrun.cli.progress.FIRST_LINE_SECONDS", 0.0)
         monkeypatch.setattr(time, "sleep", lambda seconds: (_ for _ in ()).throw(KeyboardInterrupt))
         # follow() has bound time.sleep as its default, so the interrupt is raised where the row is reported.

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 
 @pytest.fixture
 def made(tmp_path):
     with RunStore.create(tmp_path / "runs", "made") as store:
-        store.append_rows([{"step": k, "loss": 4 * 0.81**k, "gradient_norm": 4 * 0.9**k} for k in range(60)])
+        append_rows(store, [{"step": k, "loss": 4 * 0.81**k, "gradient_norm": 4 * 0.9**k} for k in range(60)])
         store.write_parameters({"a": np.float64(1)})
         store.close("completed", steps=59, precision="float64", final={"loss": 4 * 0.81**59})
     return store.directory

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 HEAVY = ("tensorflow", "keras", "matplotlib", "optuna", "distributed", "plotly", "pandas", "sklearn", "mlflow", "wandb")
 PROGRAM = """\
@@ -40,7 +41,7 @@ def test_a_command_without_training_loads_no_heavy_library(tmp_path, config, arg
         with RunStore.create(tmp_path / "runs", name, settings={"seed": 0}) as store:
             store.write_text("config.yaml", (tmp_path / "line.yaml").read_text())
             store.write_text("source/line.yaml", (tmp_path / "line.yaml").read_text())
-            store.append_rows([{"step": 0, "loss": 1.0}])
+            append_rows(store, [{"step": 0, "loss": 1.0}])
             store.write_parameters({"a": 1.0})
             store.close("completed", steps=0, final={"loss": 1.0})
     loaded = modules_of(tmp_path, *arguments)

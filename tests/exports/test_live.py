@@ -13,6 +13,7 @@ from gdrun.exports.live import TensorBoardListener, numbers_in
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
 from gdrun.training.listener import Listener, Plan
+from tests.rows import append_rows
 
 from .records import histograms, scalars, session
 
@@ -52,10 +53,10 @@ def test_rows_are_written_as_they_come(tmp_path: Path) -> None:
     with RunStore.create(tmp_path / "runs", "line", settings={"optimizer.learning_rate": 0.5}) as store:
         folder = tmp_path / "tb" / store.directory.name
         listener.planned(plan(store))
-        store.append_rows([{"step": 0, "loss": 2.0}, {"step": 1, "loss": float("nan")}])
+        append_rows(store, [{"step": 0, "loss": 2.0}, {"step": 1, "loss": float("nan")}])
         listener.progress(None)  # type: ignore[arg-type]
         assert [step for step, _ in scalars(folder)["loss"]] == [0, 1]
-        store.append_rows([{"step": 2, "loss": 1.0, "parameters.c": 1 + 2j}])
+        append_rows(store, [{"step": 2, "loss": 1.0, "parameters.c": 1 + 2j}])
         store.write_parameters({"a": np.arange(3.0)})
         store.close("completed", final={"loss": 1.0}, steps=2)
     listener.finished(Run(store.directory))
@@ -72,9 +73,9 @@ def test_rows_are_written_as_they_come(tmp_path: Path) -> None:
 def test_a_resumed_run_adds_only_what_is_new(tmp_path: Path) -> None:
     listener = TensorBoardListener(tmp_path / "tb")
     with RunStore.create(tmp_path / "runs", "line") as store:
-        store.append_rows([{"step": 0, "loss": 2.0}])
+        append_rows(store, [{"step": 0, "loss": 2.0}])
         listener.planned(plan(store, first_step=1))
-        store.append_rows([{"step": 1, "loss": 1.0}])
+        append_rows(store, [{"step": 1, "loss": 1.0}])
         listener.progress(None)  # type: ignore[arg-type]
         store.close("completed")
     listener.close()

@@ -10,6 +10,7 @@ import pytest
 
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
         with RunStore.create(tmp_path / "runs", name, precision="float64") as store:
             store.write_text("config.yaml", config)
             if rows:
-                store.append_rows(rows)
+                append_rows(store, rows)
             steps = rows[-1]["step"] if rows else 0
             store.close(status, **({"steps": steps} | record))
         return Run(store.directory)

@@ -16,6 +16,7 @@ from gdrun.rundir import (
     metrics,  # noqa: F401  (nothing is imported once faults are counted)
 )
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 MARK = "/gdrun-begins-here"
 CONFIG = """\
@@ -31,7 +32,7 @@ def live(root: Path) -> None:
         store.write_text("config.yaml", CONFIG)
         store.write_text("source/config.yaml", CONFIG)
         print("config", flush=True)
-        store.append_rows([{"step": step, "loss": 0.5} for step in range(5)])
+        append_rows(store, [{"step": step, "loss": 0.5} for step in range(5)])
         store.sync()
         print("rows 5", flush=True)
         for step in (1, 2, 3):

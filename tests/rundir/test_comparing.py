@@ -20,6 +20,7 @@ from gdrun.rundir.run import Run
 from gdrun.rundir.settings import flatten
 from gdrun.rundir.store import RunStore
 from gdrun.rundir.tail import Tail, follow, last_row
+from tests.rows import append_rows
 
 WRITTEN = """\
 name: line
@@ -40,7 +41,7 @@ def make(root: Path, losses: Sequence[Any] = (4, 2, 1), overrides: Sequence[str]
         store.write_text("config.yaml", loaded.resolved_text())
         store.write_text("source/line.yaml", WRITTEN)
         store.write_text("source/overrides.txt", "".join(f"{line}\n" for line in overrides))
-        store.append_rows([{"step": step, "loss": loss} for step, loss in enumerate(losses)])
+        append_rows(store, [{"step": step, "loss": loss} for step, loss in enumerate(losses)])
         store.close("completed", steps=len(losses) - 1, final={"loss": losses[-1]} | fields.get("final", {}))
     return Run(store.directory)
 
@@ -190,15 +191,15 @@ def test_new_rows_are_read_once_and_whole(tmp_path: Path):
 def test_following_ends_with_the_writer_and_misses_no_row(tmp_path: Path):
     seen, moments = [], []
     with RunStore.create(tmp_path, "live") as store:
-        store.append_rows([{"step": 0}])
+        append_rows(store, [{"step": 0}])
 
         def wait(seconds: float) -> None:
             moments.append(seconds)
             if len(moments) == 3:
-                store.append_rows([{"step": 99}])
+                append_rows(store, [{"step": 99}])
                 store.close("completed")
             elif len(moments) < 3:
-                store.append_rows([{"step": len(moments)}])
+                append_rows(store, [{"step": len(moments)}])
 
         for rows in follow(store.directory, pause_seconds=0.5, sleep=wait):
             seen += [row["step"] for row in rows]

@@ -16,6 +16,7 @@ from gdrun.rundir.metrics import decode_rows
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import RunInfo, Status
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 from .faults import CALLS, Faults, Killed, count_calls, outcome
 
@@ -26,7 +27,7 @@ def script(root: Path, reported: list[str]) -> None:
         store.write_text("config.yaml", "version: 1\n" * 50)
         store.write_bytes("source/parent.yaml", b"x" * 100)
         reported.append("config 1")
-        store.append_rows([{"step": step, "loss": 0.1 * step} for step in range(5)])
+        append_rows(store, [{"step": step, "loss": 0.1 * step} for step in range(5)])
         store.log("hello")
         store.sync()
         reported.append("rows 5")
@@ -84,7 +85,7 @@ def check_usable(root: Path, reported: list[str]) -> None:
             assert (newest.step if newest else 0) >= max(saved, default=0)
             assert newest is None or (newest.arrays["a"] == newest.step).all()
             assert not Run(run.directory).table.torn
-            store.append_rows([{"step": 100, "loss": 1.0}])
+            append_rows(store, [{"step": 100, "loss": 1.0}])
             store.close("completed")
         assert Run(run.directory).table.corrupt_lines == ()
         assert not [path for path in run.directory.rglob("*") if path.name.startswith(TEMPORARY)]
@@ -122,12 +123,12 @@ def test_an_error_at_any_system_call_is_reported_and_leaves_whole_files(memory_p
 
 def test_a_failed_flush_is_never_tried_again(tmp_path: Path):
     store = RunStore.create(tmp_path, "pi")
-    store.append_rows([{"step": 0, "loss": 1.0}])
+    append_rows(store, [{"step": 0, "loss": 1.0}])
     with pytest.MonkeyPatch.context() as monkeypatch:
         faults = Faults(monkeypatch, 1, "broken", ("fsync",))
         with pytest.raises(RunDirectoryError, match="cannot flush"):
             store.sync()
-        for call in (store.sync, lambda: store.append_rows([{"step": 1}]), lambda: store.close("completed")):
+        for call in (store.sync, lambda: append_rows(store, [{"step": 1}]), lambda: store.close("completed")):
             with pytest.raises(RunDirectoryError, match="cannot flush"):
                 call()
         assert faults.count == 1
@@ -139,10 +140,10 @@ def test_a_broken_store_still_tries_to_record_that_it_failed(tmp_path: Path):
 
     def fail() -> None:
         with store:
-            store.append_rows([{"step": 0, "loss": 1.0}])
+            append_rows(store, [{"step": 0, "loss": 1.0}])
             with pytest.MonkeyPatch.context() as monkeypatch:
                 Faults(monkeypatch, 1, "full", ("write",))
-                store.append_rows([{"step": 1, "loss": 1.0}])
+                append_rows(store, [{"step": 1, "loss": 1.0}])
 
     assert outcome(fail) is not None
     run = Run(store.directory)
@@ -154,12 +155,12 @@ def test_a_broken_store_still_tries_to_record_that_it_failed(tmp_path: Path):
 
 def test_a_full_disk_takes_back_the_part_of_a_row_that_it_took(tmp_path: Path):
     store = RunStore.create(tmp_path, "pi")
-    store.append_rows([{"step": 0, "loss": 1.0}])
+    append_rows(store, [{"step": 0, "loss": 1.0}])
     before = (store.directory / "metrics.jsonl").read_bytes()
     with pytest.MonkeyPatch.context() as monkeypatch:
         Faults(monkeypatch, 1, "full", ("write",))
         with pytest.raises(RunDirectoryError, match="No space left") as caught:
-            store.append_rows([{"step": 1, "loss": 1.0}])
+            append_rows(store, [{"step": 1, "loss": 1.0}])
     assert "free some space" in (caught.value.hint or "")
     assert (store.directory / "metrics.jsonl").read_bytes() == before
     store.abandon("full")
@@ -169,7 +170,7 @@ def test_short_writes_are_carried_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     real = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, memoryview(data)[:7]))
     with RunStore.create(tmp_path, "pi") as store:
-        store.append_rows([{"step": 0, "loss": 0.123456789}])
+        append_rows(store, [{"step": 0, "loss": 0.123456789}])
         store.write_arrays("parameters.npz", {"a": np.arange(100.0)})
         store.close("completed")
     run = Run(store.directory)
@@ -180,7 +181,7 @@ def test_short_writes_are_carried_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("cut", range(0, 70, 3))
 def test_a_torn_last_line_is_skipped_and_then_cut(tmp_path: Path, cut: int):
     with RunStore.create(tmp_path, "pi") as store:
-        store.append_rows([{"step": step, "loss": 1.0} for step in range(3)])
+        append_rows(store, [{"step": step, "loss": 1.0} for step in range(3)])
         store.close("interrupted")
     path = store.directory / "metrics.jsonl"
     whole = path.read_bytes()
@@ -194,7 +195,7 @@ def test_a_torn_last_line_is_skipped_and_then_cut(tmp_path: Path, cut: int):
 
 def test_a_torn_line_longer_than_a_block_is_cut(tmp_path: Path):
     with RunStore.create(tmp_path, "pi") as store:
-        store.append_rows([{"step": 0, "loss": 1.0}])
+        append_rows(store, [{"step": 0, "loss": 1.0}])
         store.close("interrupted")
     path = store.directory / "metrics.jsonl"
     whole = path.read_bytes()
@@ -227,7 +228,7 @@ def test_a_file_is_flushed_before_it_takes_its_name_and_the_name_after(tmp_path:
             assert faults.taken() == ["write", "fsync", "replace", "fsync"]
             store.write_text("source/config.yaml", "x")
             assert faults.taken() == ["mkdir", "fsync", "write", "fsync", "replace", "fsync"]
-            store.append_rows([{"step": 0}, {"step": 1}])
+            append_rows(store, [{"step": 0}, {"step": 1}])
             store.cut_rows(after_step=0)
             assert faults.taken() == ["write", "ftruncate", "fsync"]
             store.close("completed")

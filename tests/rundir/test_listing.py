@@ -17,6 +17,7 @@ from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.settings import differing, flatten, labels
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 SETTINGS = {"seed": 0, "optimizer.kind": "sgd", "optimizer.learning_rate": 0.1, "model.hidden": [16, 16]}
@@ -114,7 +115,7 @@ def test_every_state_of_a_run_is_listed_and_spoils_no_other(tmp_path: Path):
     (tmp_path / "2026-11-23T000009-empty-0000").mkdir()
     (tmp_path / "notes").mkdir()
     with RunStore.create(tmp_path, "live", now=START + timedelta(seconds=20)) as store:
-        store.append_rows([{"step": 4, "loss": 0.125}])
+        append_rows(store, [{"step": 4, "loss": 0.125}])
         found = runs(tmp_path)
         states = [entry.status.value for entry in found]
         assert states == ["completed", "diverged", "lost", *["corrupt"] * 4, "lost", "running"]

@@ -19,6 +19,7 @@ from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
 from gdrun.sweeping.run import resume
+from tests.rows import append_rows
 
 
 def in_child(action: Callable[[], object]) -> tuple[int, int]:
@@ -104,7 +105,7 @@ def test_what_was_reported_before_a_real_kill_is_there_after_it(tmp_path: Path, 
         try:
             store = RunStore.create(tmp_path, "pi")
             for step in range(10**6):
-                store.append_rows([{"step": step, "loss": step / 7}])
+                append_rows(store, [{"step": step, "loss": step / 7}])
                 if step % 20 == 0:
                     store.checkpoints().save(step, {}, {"step_too": step})
                 os.write(write, step.to_bytes(8, "big"))

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gdrun.errors import RunDirectoryError
-from gdrun.rundir.metrics import decode_rows, encode_columns, encode_rows, read_metrics
+from gdrun.rundir.metrics import decode_rows, encode_columns, read_metrics
+from tests.rows import encode_rows
 
 ROWS = [{"step": 0, "loss": 1.5}, {"step": 1, "loss": 0.1}]
 

@@ -13,12 +13,13 @@ from gdrun.rundir.lock import WriterLock
 from gdrun.rundir.packing import pack
 from gdrun.rundir.run import load_run
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 
 def make(root: Path, name: str) -> Path:
     with RunStore.create(root, name) as store:
         store.write_text("config.yaml", f"name: {name}\n")
-        store.append_rows([{"step": 0, "loss": 1.0}])
+        append_rows(store, [{"step": 0, "loss": 1.0}])
         store.close(status="completed", steps=0)
     return store.directory
 

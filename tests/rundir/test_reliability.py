@@ -14,6 +14,7 @@ from gdrun.errors import RunDirectoryError
 from gdrun.rundir import checkpoint, store, strict_json
 from gdrun.rundir.checkpoint import Checkpoints
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 from .faults import Faults, outcome
 
@@ -80,7 +81,7 @@ def second_writer_is_refused(folder: Path) -> None:
 def flush_is_not_repeated(folder: Path) -> None:
     """What tests/rundir/test_crash.py asserts of a failed flush."""
     written = RunStore.create(folder, "pi")
-    written.append_rows([{"step": 0}])
+    append_rows(written, [{"step": 0}])
     with pytest.MonkeyPatch.context() as patch:
         Faults(patch, 1, "broken", ("fsync",))
         assert outcome(written.sync) is not None

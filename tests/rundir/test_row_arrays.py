@@ -13,6 +13,7 @@ from gdrun.rundir.row_arrays import MOST_NUMBERS
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
 from gdrun.rundir.verifying import verify
+from tests.rows import append_rows
 
 ROWS = 3
 DRAW = np.random.default_rng(0)
@@ -47,7 +48,7 @@ def assert_rows(store: RunStore, rows: list[int]) -> None:
 def test_large_arrays_come_back_bit_for_bit(tmp_path: Path, by_row: bool):
     with RunStore.create(tmp_path, "large", precision="float32") as store:
         if by_row:
-            store.append_rows([{name: values[row] for name, values in COLUMNS.items()} for row in range(ROWS)])
+            append_rows(store, [{name: values[row] for name, values in COLUMNS.items()} for row in range(ROWS)])
         else:
             store.append_columns(COLUMNS)
         assert_rows(store, [0, 1, 2])

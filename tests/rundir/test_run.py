@@ -14,13 +14,14 @@ from gdrun.rundir.listing import runs
 from gdrun.rundir.run import Run, load_run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 
 @pytest.fixture
 def finished(tmp_path: Path) -> Run:
     with RunStore.create(tmp_path, "pi", precision="float32") as store:
         store.write_text("config.yaml", "name: pi\n")
-        store.append_rows([{"step": step, "loss": np.float32(0.1) * np.float32(step)} for step in range(3)])
+        append_rows(store, [{"step": step, "loss": np.float32(0.1) * np.float32(step)} for step in range(3)])
         store.write_parameters({"a": np.float32(3.1415927)})
         store.close("completed", steps=2, seconds=0.5, final={"loss": 0.2})
     return Run(store.directory)
@@ -133,7 +134,7 @@ def test_a_notebook_shows_the_values_and_the_curve_of_a_run(finished: Run):
 )  # fmt: skip
 def test_a_notebook_shows_any_run(tmp_path: Path, rows: list[dict[str, object]]):
     with RunStore.create(tmp_path, "pi", precision="float64") as store:
-        store.append_rows(rows)
+        append_rows(store, rows)
         store.close("completed", final={"<script>": "<script>"}, best={"<script>": "<script>"})
     page = Run(store.directory)._repr_html_()
     assert "<script>" not in page

@@ -17,6 +17,7 @@ from gdrun.rundir import lock
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
 from gdrun.rundir.verifying import verify
+from tests.rows import append_rows
 
 FOLDER = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
@@ -44,7 +45,7 @@ class Store(RuleBasedStateMachine):
     def append(self, count: int) -> None:
         assert self.store is not None
         first = self.rows[-1] + 1 if self.rows else 0
-        self.store.append_rows([{"step": step, "loss": 1 / (1 + step)} for step in range(first, first + count)])
+        append_rows(self.store, [{"step": step, "loss": 1 / (1 + step)} for step in range(first, first + count)])
         self.rows += range(first, first + count)
 
     @precondition(lambda self: self.store is not None and self.rows and self.rows[-1] > max(self.saved, default=0))

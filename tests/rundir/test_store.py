@@ -16,6 +16,7 @@ from gdrun.rundir.lock import is_locked
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.store import RunStore
+from tests.rows import append_rows
 
 from .faults import Faults, count_calls, outcome
 
@@ -43,7 +44,7 @@ def test_create_claims_a_locked_directory_with_a_record_and_points_latest_at_it(
 
 
 def test_close_writes_the_status_last_and_frees_the_lock(store: RunStore):
-    store.append_rows([{"step": 0, "loss": float("nan")}])
+    append_rows(store, [{"step": 0, "loss": float("nan")}])
     store.close("diverged", steps=3, diverged={"step": 3, "quantity": "loss"}, final={"loss": float("inf")})
     run = Run(store.directory)
     assert run.status is Status.DIVERGED
@@ -96,7 +97,7 @@ def test_open_refuses_a_foreign_directory_and_leaves_it_alone(tmp_path: Path):
 
 
 def test_a_reopened_run_goes_on_where_it_was_cut(store: RunStore):
-    store.append_rows([{"step": step, "loss": float(step)} for step in range(10)])
+    append_rows(store, [{"step": step, "loss": float(step)} for step in range(10)])
     store.close("interrupted", steps=9)
     with RunStore.open(store.directory) as again:
         assert again.info.steps == 9
@@ -129,7 +130,7 @@ def test_an_error_before_the_record_was_changed_leaves_the_run_and_after_it_fail
 def test_cut_rows_keeps_rows_without_later_steps_and_works_without_a_file(store: RunStore):
     store.cut_rows(after_step=5)
     assert not (store.directory / "metrics.jsonl").exists()
-    store.append_rows([{"step": 0}, {"step": 5}])
+    append_rows(store, [{"step": 0}, {"step": 5}])
     store.cut_rows(after_step=5)
     assert Run(store.directory).metrics["step"].tolist() == [0, 5]
     store.cut_rows(after_step=-1)
@@ -142,7 +143,7 @@ def test_discard_leaves_no_trace(tmp_path: Path):
     store.write_text("config.yaml", "x")
     store.write_text("source/deep/parent.yaml", "x")
     store.log("hello")
-    store.append_rows([{"step": 0}])
+    append_rows(store, [{"step": 0}])
     store.discard()
     assert os.listdir(tmp_path) == []
 
@@ -271,8 +272,8 @@ def test_the_log_takes_whole_lines(store: RunStore):
 def test_appended_rows_are_flushed_when_they_have_grown_old(store: RunStore, monkeypatch: pytest.MonkeyPatch):
     flushed: list[int] = []
     monkeypatch.setattr(os, "fsync", flushed.append)
-    store.append_rows([{"step": 0}])
+    append_rows(store, [{"step": 0}])
     assert not flushed
     store._appended._flushed_at -= 2
-    store.append_rows([{"step": 1}])
+    append_rows(store, [{"step": 1}])
     assert len(flushed) == 2  # the file and its directory

@@ -17,6 +17,7 @@ from gdrun.experiment.loading import load_config
 from gdrun.rundir.run import Run
 from gdrun.rundir.store import RunStore
 from gdrun.rundir.verifying import Verdict, verify
+from tests.rows import append_rows
 
 WRITTEN = """\
 name: line
@@ -35,7 +36,7 @@ def make(root: Path, status: str = "completed", steps: int = 10, **fields: Any) 
         store.write_text("config.yaml", resolved)
         store.write_text("source/line.yaml", WRITTEN)
         store.write_text("source/overrides.txt", "lr=0.1\n")
-        store.append_rows([{"step": step, "loss": 1 / (step + 1)} for step in range(steps + 1)])
+        append_rows(store, [{"step": step, "loss": 1 / (step + 1)} for step in range(steps + 1)])
         store.log("warning: none")
         store.checkpoints().save(5, {"a": np.float32(1)}, {"more": 1})
         store.write_parameters({"a": np.float32(0.1), "b": np.array([[1.5, 2.0]])})
@@ -57,7 +58,7 @@ def test_a_good_run_has_neither_problems_nor_notes(run: Path):
 def test_a_running_run_is_good_at_every_moment(tmp_path: Path):
     with RunStore.create(tmp_path, "line") as store:
         assert verify(store.directory).ok
-        store.append_rows([{"step": 0, "loss": 1}])
+        append_rows(store, [{"step": 0, "loss": 1}])
         with (store.directory / "metrics.jsonl").open("ab") as file:
             file.write(b'{"step":1,"lo')
         verdict = verify(store.directory)
