@@ -16,7 +16,7 @@ from .completion import complete_configs, complete_runs
 Targets = Annotated[
     list[str],
     typer.Argument(
-        metavar="CONFIG|KEY=VALUE", autocompletion=complete_configs, show_default=False,
+        metavar="CONFIG|KEY=VALUE", autocompletion=complete_configs,
         help="Config files, run directories, or - for stdin; then settings to change, e.g. lr=0.1 epochs=20. "
         "An argument with a slash before any = is a file.",
     ),
@@ -30,23 +30,16 @@ RunArgument = Annotated[
 RunsArgument = Annotated[
     list[str],
     typer.Argument(
-        metavar="RUN...", autocompletion=complete_runs, show_default=False,
-        help="Paths, ids or beginnings of ids, latest, latest~1, ...",
+        metavar="RUN...", autocompletion=complete_runs, help="Paths, ids or beginnings of ids, latest, latest~1, ..."
     ),
-]  # fmt: skip
+]
 FilterOption = Annotated[
-    str | None,
-    typer.Option(
-        "--filter", metavar="CONDITION", help="For example 'lr >= 0.1 and status == diverged'.", show_default=False
-    ),
+    str | None, typer.Option("--filter", metavar="CONDITION", help="For example 'lr >= 0.1 and status == diverged'.")
 ]
 Over = Annotated[
     str | None,
-    typer.Option(
-        "--over", metavar="seed", show_default=False,
-        help="Sum up runs, and trials of sweeps, that differ in the seed alone.",
-    ),
-]  # fmt: skip
+    typer.Option("--over", metavar="seed", help="Sum up runs, and trials of sweeps, that differ in the seed alone."),
+]
 BandOption = Annotated[
     str,
     typer.Option(
@@ -56,17 +49,14 @@ BandOption = Annotated[
 ]  # fmt: skip
 RunsDir = Annotated[
     Path | None,
-    typer.Option(
-        "--runs-dir", envvar="GDRUN_RUNS", metavar="DIR", help="Where run directories go (default: runs).",
-        show_default=False,
-    ),
-]  # fmt: skip
+    typer.Option("--runs-dir", envvar="GDRUN_RUNS", metavar="DIR", help="Where run directories go (default: runs)."),
+]
 Device = Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu, gpu or gpu:N; overrides the config.")]
 Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Processor threads (default: all).")]
 Plugins = Annotated[
     list[str] | None,
     typer.Option(
-        "--plugin", metavar="FILE_OR_MODULE", show_default=False,
+        "--plugin", metavar="FILE_OR_MODULE",
         help="Python code that brings what `kind: custom` names; may be given several times.",
     ),
 ]  # fmt: skip
@@ -80,10 +70,10 @@ SchedulerFile = Annotated[
 Slurm = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="KEY=VALUE|FILE", show_default=False,
+        metavar="KEY=VALUE|FILE",
         help="Of jobs: partition, minutes, cpus, gpus, memory, array, at_once, account, setup; or a YAML file of them.",
     ),
-]  # fmt: skip
+]
 Wait = Annotated[
     float | None,
     typer.Option(metavar="SECONDS", min=0, help="How long a cluster may have no worker; default: as it takes."),

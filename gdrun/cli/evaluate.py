@@ -21,8 +21,7 @@ from .tables import table
 def command(
     run: RunArgument,
     data: Annotated[
-        Path | None,
-        typer.Argument(metavar="[DATA]", help=f"A {file_suffixes()} file of examples.", show_default=False),
+        Path | None, typer.Argument(metavar="[DATA]", help=f"A {file_suffixes()} file of examples.")
     ] = None,
     runs_dir: RunsDir = None,
     device: Device = None,

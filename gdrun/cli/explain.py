@@ -40,7 +40,6 @@ def command(
             autocompletion=complete_configs,
             help="A config to resolve, keys to explain (optimizer.momentum, or a bare name such as momentum), "
             "settings to change in the config.",
-            show_default=False,
         ),
     ] = None,
     formulas: Annotated[

@@ -31,21 +31,19 @@ def command(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN", autocompletion=complete_runs,
+            metavar="RUN",
+            autocompletion=complete_runs,
             help="Paths, ids or the beginnings of ids, or latest; a model is of one.",
         ),
     ],
-    to: Annotated[
-        str | None,
-        typer.Option("--to", metavar="FORMAT", help=f"{_TO}.", show_default=False, autocompletion=_formats),
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="FORMAT", help=f"{_MODEL}.", show_default=False)
-    ] = None,
+    to: Annotated[str | None, typer.Option(metavar="FORMAT", help=f"{_TO}.", autocompletion=_formats)] = None,
+    model: Annotated[str | None, typer.Option(metavar="FORMAT", help=f"{_MODEL}.")] = None,
     output: Annotated[
         str | None,
         typer.Option(
-            "-o", "--output", metavar="PATH", show_default=False,
+            "-o",
+            "--output",
+            metavar="PATH",
             help="Default: the run's name here; of tensorboard the folder tensorboard; of mlflow its address; of "
             "wandb a folder to write without a network.",
         ),
@@ -53,7 +51,7 @@ def command(
     runs_dir: RunsDir = None,
     device: Device = None,
     plugins: Plugins = None,
-) -> int:  # fmt: skip
+) -> int:
     """Write what runs recorded, or a finished run's model, for other programs, and print where it is.
 
     --to csv, parquet: a row for each recorded step; of a sweep, for each trial; `-o -` prints CSV. curves: CSV of

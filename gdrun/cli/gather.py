@@ -19,8 +19,7 @@ def command(
     directories: Annotated[
         list[str],
         typer.Argument(
-            metavar="DIR...", autocompletion=complete_runs, show_default=False,
-            help="Directories of the parts, or folders that hold them.",
+            metavar="DIR...", autocompletion=complete_runs, help="Directories of the parts, or folders that hold them."
         ),
     ],
     plugins: Plugins = None,
@@ -29,7 +28,7 @@ def command(
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Write one sweep of the parts that `gdrun sweep --part` trained; the parts stay.
 
     Its table is, byte for byte, that of a sweep in one process on the same kind of processor.

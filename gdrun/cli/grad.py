@@ -26,7 +26,6 @@ Arguments = Annotated[
         autocompletion=complete_configs_and_runs,
         help="Formulas and the values of their names: x=3, x=[1,2] an array, x=1,2,3 three points, a table. Or a "
         "config or run, settings to change, and formulas of its names (default: loss).",
-        show_default=False,
     ),
 ]
 
@@ -38,10 +37,7 @@ def command(
     constant: Annotated[list[str], typer.Option(metavar="NAME[=VALUE]", help="Not to be differentiated by.")] = [],  # noqa: B006
     values_alone: Annotated[bool, typer.Option("--values", help="Values alone, no derivatives.")] = False,
     order: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="Derivatives up to the N-th, by nested tapes (default: 1).", show_default=False
-        ),
+        int | None, typer.Option(metavar="N", min=1, help="Derivatives up to the N-th, by nested tapes (default: 1).")
     ] = None,
     jacobian: Annotated[bool, typer.Option("--jacobian", help="Of every element of the target.")] = False,
     batch_jacobian: Annotated[bool, typer.Option("--batch-jacobian", help="Of each example, the first axis.")] = False,

@@ -42,16 +42,16 @@ def command(
     condition: FilterOption = None,
     sort: Annotated[
         str | None,
-        typer.Option("--sort", metavar="NAME", help="By loss, lr, ...; -NAME turns it round.", show_default=False),
+        typer.Option(metavar="NAME", help="By loss, lr, ...; -NAME turns it round."),
     ] = None,
     columns: Annotated[
         str | None,
-        typer.Option("--columns", metavar="A,B,...", help="Show these: names as in a filter.", show_default=False),
+        typer.Option(metavar="A,B,...", help="Show these: names as in a filter."),
     ] = None,
     limit: Annotated[
         int | None,
         typer.Option(
-            "-n", "--limit", metavar="N", min=0, show_default=False,
+            "-n", "--limit", metavar="N", min=0,
             help=f"At most N runs; 0 is all (default: {SCREENFUL} on a terminal, else all).",
         ),
     ] = None,

@@ -15,7 +15,7 @@ from .output import print_result
 
 def command(
     run: RunArgument,
-    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", show_default=False)] = None,
+    text: Annotated[str | None, typer.Argument(metavar="[TEXT]")] = None,
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> None:

@@ -17,15 +17,7 @@ from gdrun.plots import animate, plot
 from gdrun.plots.animation import FRAMES_PER_SECOND, SECONDS, Animation
 from gdrun.plots.choose import KINDS, RUN_KINDS, SWEEP_KINDS
 from gdrun.plots.figure import Figure, plain
-from gdrun.plots.rendering import (
-    LARGEST,
-    MOVIES,
-    SMALLEST,
-    SUFFIXES,
-    content,
-    has_matplotlib,
-    suffix_of,
-)
+from gdrun.plots.rendering import LARGEST, MOVIES, SMALLEST, SUFFIXES, content, has_matplotlib, suffix_of
 from gdrun.rundir.files import write_file, write_whole
 from gdrun.rundir.run import Run, load_run
 from gdrun.rundir.seeds import checked_band
@@ -46,36 +38,33 @@ Runs = Annotated[
         metavar="RUN",
         autocompletion=complete_runs,
         help="Runs or one sweep: paths, ids or the beginnings of ids, latest (the default), latest~1, ...",
-        show_default=False,
     ),
 ]
 Output = Annotated[
     Path | None,
     typer.Option(
-        "-o", "--output", metavar="FILE", show_default=False,
+        "-o",
+        "--output",
+        metavar="FILE",
         help=".png, .svg, .pdf, .txt, .html, or a folder. Default: plots/ of the (first) run.",
     ),
-]  # fmt: skip
+]
 Kind = Annotated[
     str | None,
     typer.Option(
-        metavar="KIND", show_default=False, autocompletion=_kinds,
-        help=f"{', '.join(RUN_KINDS)}; of a sweep {', '.join(SWEEP_KINDS)}.",
+        metavar="KIND", autocompletion=_kinds, help=f"{', '.join(RUN_KINDS)}; of a sweep {', '.join(SWEEP_KINDS)}."
     ),
-]  # fmt: skip
+]
 Columns = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME,...", show_default=False,
+        metavar="NAME,...",
         help="Recorded columns to show: loss, a for parameters.a, W[0,1]. Of a sweep: one axis, or two for a heat map.",
     ),
-]  # fmt: skip
+]
 Size = Annotated[
-    str | None,
-    typer.Option(
-        metavar="WxH", show_default=False, help="Inches (6.8x4.2); of text, columns and rows of characters (100x30)."
-    ),
-]  # fmt: skip
+    str | None, typer.Option(metavar="WxH", help="Inches (6.8x4.2); of text, columns and rows of characters (100x30).")
+]
 
 MOST_COLUMNS = 120
 _SIZE = re.compile(r"(\d{1,4}(?:\.\d{1,4})?)x(\d{1,4}(?:\.\d{1,4})?)")
@@ -86,20 +75,15 @@ def command(
     output: Output = None,
     kind: Kind = None,
     columns: Columns = None,
-    x: Annotated[str, typer.Option("--x", metavar="step|epoch", help="What the x axis counts.")] = "step",
-    log: Annotated[
-        bool | None, typer.Option("--log/--linear", help="The scale upward (default: chosen).", show_default=False)
-    ] = None,
+    x: Annotated[str, typer.Option(metavar="step|epoch", help="What the x axis counts.")] = "step",
+    log: Annotated[bool | None, typer.Option("--log/--linear", help="The scale upward (default: chosen).")] = None,
     log_x: Annotated[
-        bool | None, typer.Option("--log-x/--linear-x", help="The scale across (default: chosen).", show_default=False)
+        bool | None, typer.Option("--log-x/--linear-x", help="The scale across (default: chosen).")
     ] = None,
-    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Instead of its own.", show_default=False)] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Instead of its own.")] = None,
     size: Size = None,
     band: BandOption = "quartiles",
-    at: Annotated[
-        str | None,
-        typer.Option("--at", metavar="start|end|STEP", help="Where a spectrum is taken.", show_default=False),
-    ] = None,
+    at: Annotated[str | None, typer.Option(metavar="start|end|STEP", help="Where a spectrum is taken.")] = None,
     term: Annotated[bool, typer.Option("--term", help="Draw in the terminal, in characters.")] = False,
     moving: Annotated[
         bool, typer.Option("--animate", help="Let it move over the steps; -o .gif, .mp4 (by ffmpeg) or .html.")
@@ -108,7 +92,7 @@ def command(
         float, typer.Option(metavar="S", min=0.1, max=600, help="Of an animation, how long it runs.")
     ] = SECONDS,
     fps: Annotated[
-        float, typer.Option("--fps", metavar="N", min=0.1, max=60, help="Of an animation, frames a second.")
+        float, typer.Option(metavar="N", min=0.1, max=60, help="Of an animation, frames a second.")
     ] = FRAMES_PER_SECOND,
     runs_dir: RunsDir = None,
     device: Device = None,

@@ -27,7 +27,6 @@ Examples = Annotated[
     typer.Argument(
         metavar="[DATA|NAME=VALUE...]",
         help=f"A {file_suffixes()} file of examples, or values of the inputs: x=3, x=1,2,3 three points, X=[[5,2]].",
-        show_default=False,
     ),
 ]
 _FORMS = (".csv", ".npz", ".json")
@@ -37,8 +36,7 @@ def command(
     run: RunArgument,
     examples: Examples = [],  # noqa: B006
     output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write it there: .csv, .npz or .json.", show_default=False),
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there: .csv, .npz or .json.")
     ] = None,
     runs_dir: RunsDir = None,
     device: Device = None,

@@ -20,17 +20,10 @@ from .rm import Yes, agreed
 
 
 def command(
-    keep_best: Annotated[
-        int | None,
-        typer.Option("--keep-best", metavar="N", min=0, help="All but the best N of each name.", show_default=False),
-    ] = None,
-    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help="The final value that is judged.")] = "loss",
-    older: Annotated[
-        str | None, typer.Option("--older", metavar="TIME", help="Started longer ago: 30d, 12h.", show_default=False)
-    ] = None,
-    status: Annotated[
-        str | None, typer.Option("--status", metavar="A,B", help="Of this status.", show_default=False)
-    ] = None,
+    keep_best: Annotated[int | None, typer.Option(metavar="N", min=0, help="All but the best N of each name.")] = None,
+    metric: Annotated[str, typer.Option(metavar="NAME", help="The final value that is judged.")] = "loss",
+    older: Annotated[str | None, typer.Option(metavar="TIME", help="Started longer ago: 30d, 12h.")] = None,
+    status: Annotated[str | None, typer.Option(metavar="A,B", help="Of this status.")] = None,
     condition: FilterOption = None,
     trash: Annotated[bool, typer.Option("--trash", help="Delete what is in the trash for good.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, do nothing.")] = False,

@@ -27,14 +27,14 @@ def command(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="RUN", autocompletion=complete_runs, show_default=False,
+            metavar="RUN", autocompletion=complete_runs,
             help="Paths, ids or beginnings of ids, latest (the default), latest~1, ...; several are compared.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="PATH", show_default=False,
+            "-o", "--output", metavar="PATH",
             help="A file; default: report.html in the run directory. With --all a folder; default: site.",
         ),
     ] = None,

@@ -17,8 +17,7 @@ from .output import print_result
 
 def command(
     runs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Ids, or beginnings of them, of removed runs.", show_default=False),
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="Ids, or beginnings of them, of removed runs.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Bring back all that is in the trash.")] = False,
     runs_dir: RunsDir = None,

@@ -25,7 +25,7 @@ def command(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN] [epochs=N|steps=N]", autocompletion=complete_runs, show_default=False,
+            metavar="[RUN] [epochs=N|steps=N]", autocompletion=complete_runs,
             help="A run directory, its id or the beginning of it, or latest (default: the latest that can be resumed); "
             "then a new length, for a run that is to have more steps.",
         ),

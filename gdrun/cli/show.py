@@ -47,12 +47,10 @@ def command(
     config: Annotated[bool, typer.Option("--config", help="Print the resolved config alone; it runs again.")] = False,
     files: Annotated[bool, typer.Option("--files", help="List the files alone, with their sizes in bytes.")] = False,
     at: Annotated[
-        str | None,
-        typer.Option("--at", metavar="STEP,...", help="Print the rows of these steps alone, in full digits."),
+        str | None, typer.Option(metavar="STEP,...", help="Print the rows of these steps alone, in full digits.")
     ] = None,
     over: Annotated[
-        str | None,
-        typer.Option("--over", metavar="FIRST:LAST", help="Print mean, median, ... of the rows of these steps alone."),
+        str | None, typer.Option(metavar="FIRST:LAST", help="Print mean, median, ... of the rows of these steps alone.")
     ] = None,
     convergence: Annotated[
         bool, typer.Option("--convergence", help="How it converged, alone, with what its curvature says.")

@@ -25,14 +25,13 @@ Arguments = Annotated[
         metavar="CONFIG|RUN [KEY=VALUE]...",
         autocompletion=complete_configs_and_runs,
         help="A config, a run directory or a run's id; then settings to change.",
-        show_default=False,
     ),
 ]
 
 
 def command(
     arguments: Arguments,
-    at: Annotated[str | None, typer.Option("--at", metavar="start|end|all", help="Where along a run.")] = None,
+    at: Annotated[str | None, typer.Option(metavar="start|end|all", help="Where along a run.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Run trials around the prediction.")] = False,
     runs_dir: RunsDir = None,
     device: Device = None,

@@ -28,7 +28,6 @@ Targets = Annotated[
         help="Config files, run directories, or - for stdin; then what to vary: lr=log:1e-4:1:50, lr=lin:0:1:11, "
         "seed=range:0:5, lr=0.1,0.2, optimizer.kind=sgd,adam, with --trials lr=loguniform:1e-5:1. One value is a "
         "setting of all trials. Without any: the config's `sweep:`, else learning rates around the configured one.",
-        show_default=False,
     ),
 ]
 
@@ -45,7 +44,7 @@ def command(
         str | None, typer.Option(metavar="NAME", help="What trials are ranked by (default: loss).")
     ] = None,
     maximize: Annotated[
-        bool | None, typer.Option("--maximize/--minimize", help="Whether more of it is better.", show_default=False)
+        bool | None, typer.Option("--maximize/--minimize", help="Whether more of it is better.")
     ] = None,
     lanes: Annotated[
         str | None,

@@ -15,9 +15,9 @@ from .output import print_result
 
 def command(
     run: RunArgument,
-    tags: Annotated[list[str] | None, typer.Argument(metavar="[TAG]...", show_default=False)] = None,
+    tags: Annotated[list[str] | None, typer.Argument(metavar="[TAG]...")] = None,
     remove: Annotated[
-        list[str] | None, typer.Option("--remove", metavar="TAG", help="Take a tag away; may be given several times.")
+        list[str] | None, typer.Option(metavar="TAG", help="Take a tag away; may be given several times.")
     ] = None,
     runs_dir: RunsDir = None,
     as_json: Json = False,

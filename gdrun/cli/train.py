@@ -43,15 +43,12 @@ def command(
     smoke: Annotated[bool, typer.Option("--smoke", help="Run a few steps to see that it works; keep nothing.")] = False,
     rows: Annotated[bool, typer.Option("--table", help="Print the recorded rows as they come.")] = False,
     tensorboard: Annotated[
-        Path | None,
-        typer.Option("--tensorboard", metavar="DIR", help="Write TensorBoard's event files there while it runs."),
+        Path | None, typer.Option(metavar="DIR", help="Write TensorBoard's event files there while it runs.")
     ] = None,
     save_diff: Annotated[
         bool, typer.Option("--save-diff", help="Keep how the git work tree differs from its commit, in source/.")
     ] = False,
-    cluster: Annotated[
-        str | None, typer.Option(metavar="slurm", help="Train as a job of SLURM.", show_default=False)
-    ] = None,
+    cluster: Annotated[str | None, typer.Option(metavar="slurm", help="Train as a job of SLURM.")] = None,
     slurm: arguments.Slurm = None,
     detach: arguments.Detach = False,
     watch: Annotated[bool, typer.Option("--watch", help="Run again whenever a config is saved, until Ctrl-C.")] = False,

@@ -25,15 +25,14 @@ def command(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN]...", autocompletion=complete_runs, show_default=False,
-            help="Paths, ids or beginnings of ids, latest, ...",
+            metavar="[RUN]...", autocompletion=complete_runs, help="Paths, ids or beginnings of ids, latest, ..."
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All runs and sweeps there are.")] = False,
     quiet: Quiet = False,
     runs_dir: RunsDir = None,
     as_json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Check run directories: strict JSON, hashes, arrays, steps in order, a status that is true.
 
     Exit code 5 if there is a problem. What a killed run leaves behind is a note and no problem.
