@@ -52,7 +52,7 @@ def describe(what: str | ConfigPath | type[Section], root: Node | None = None) -
     path = tuple(int(step) if step.isdigit() else step for step in what.split(".")) if isinstance(what, str) else what
     if not path:
         return []
-    owners = dict.fromkeys(_owners(Form(Experiment), root, path))
+    owners = dict.fromkeys(_owners(root, path))
     descriptions = [_description(path, section, str(path[-1])) for section in owners]
     return descriptions if descriptions or root is None else _entry(path, root)
 
@@ -68,26 +68,24 @@ def _entry(path: ConfigPath, root: Node) -> list[Description]:
 NAMED_HERE = "none, the config names it"
 
 
-def _owners(of: Form, node: Node | None, path: ConfigPath) -> Iterator[type[Section]]:
+def _owners(root: Node | None, path: ConfigPath) -> Iterator[type[Section]]:
     """Yield every section that can stand at path[:-1] and has the key path[-1]."""
-    for section in _sections(of, node):
-        if len(path) == 1:
-            if path[0] in fields(section):
-                yield section
-        elif path[0] in fields(section):
-            inner = fields(section)[str(path[0])]
-            yield from _owners_within(inner, node.child(path[0]) if node is not None else None, path[1:])
+    places: list[tuple[Form, Node | None]] = [(Form(Experiment), root)]
+    for step in path[:-1]:
+        places = [
+            (inner, None if node is None else node.child(step))
+            for of, node in places
+            for inner in _entries(of, node, step)
+        ]
+    for of, node in places:
+        yield from (section for section in _sections(of, node) if path[-1] in fields(section))
 
 
-def _owners_within(of: Form, node: Node | None, path: ConfigPath) -> Iterator[type[Section]]:
-    """Yield the same below a list or a mapping of free names, which take a step of their own."""
-    if _sections(of, node):
-        yield from _owners(of, node, path)
-        return
-    for arm in choices(of):
-        inner = arm.items or arm.values
-        if inner is not None and len(path) > 1:
-            yield from _owners_within(inner, node.child(path[0]) if node is not None else None, path[1:])
+def _entries(of: Form, node: Node | None, step: str | int) -> list[Form]:
+    """Return the forms that the entry `step` can have: a key of a section, or what a list or free names hold."""
+    if sections := _sections(of, node):
+        return [fields(section)[str(step)] for section in sections if step in fields(section)]
+    return [inner for arm in choices(of) if (inner := arm.items or arm.values) is not None]
 
 
 def _sections(of: Form, node: Node | None) -> list[type[Section]]:
