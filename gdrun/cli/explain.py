@@ -23,8 +23,7 @@ from gdrun.formula.table import describe_functions
 from gdrun.suggest import ALIASES, closest
 
 from . import session, terminal
-from .arguments import Json, Plugins, is_setting
-from .completion import complete_configs
+from .arguments import Json, Plugins, config_names, is_setting
 from .output import print_json
 from .tables import table
 
@@ -35,10 +34,9 @@ _ANY_NAME = "<name>"
 def command(
     words: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="CONFIG|KEY|KEY=VALUE",
-            autocompletion=complete_configs,
-            help="A config to resolve, keys to explain (optimizer.momentum, or a bare name such as momentum), "
+        config_names(
+            "CONFIG|KEY|KEY=VALUE",
+            "A config to resolve, keys to explain (optimizer.momentum, or a bare name such as momentum), "
             "settings to change in the config.",
         ),
     ] = None,
@@ -136,15 +134,8 @@ def _paths(key: str, resolved: Resolved | None) -> list[ConfigPath]:
 
 def _value_at(path: ConfigPath, resolved: Resolved | None) -> dict[str, Any]:
     """Return the value at `path` in the config and where it came from; {} where there is none."""
-    node = None if resolved is None else _node_at(resolved.root, path)
+    node = None if resolved is None else resolved.root.at(path)
     return {} if node is None or resolved is None else {"value": node.plain(), "origin": resolved.origin(path)}
-
-
-def _node_at(root: Node, path: ConfigPath) -> Node | None:
-    node: Node | None = root
-    for step in path:
-        node = node.child(step) if node is not None else None
-    return node
 
 
 def _dotted(path: ConfigPath) -> str:
@@ -196,7 +187,7 @@ class Resolved:
 
     def _is_short_for(self, path: ConfigPath) -> bool:
         """Return whether a bare word or value one level up says the value at `path`: `sgd`, `mse`, a `scale`."""
-        node = _node_at(self.loaded.root, path[:-1])
+        node = self.loaded.root.at(path[:-1])
         form = at(EXPERIMENT, self.loaded.root, path[:-1])
         if node is None or form is None or node.is_mapping:
             return False

@@ -49,7 +49,8 @@ def read_document(data: bytes, source: str) -> Node:
         ConfigError: with every problem that could be found.
     """
     if len(data) > _MAX_BYTES:
-        raise _refuse(source, f"a config has at most {_MAX_BYTES:,} bytes; keep data in a CSV or NPZ file")
+        message = f"a config has at most {_MAX_BYTES:,} bytes; keep data in a CSV or NPZ file"
+        raise Span(Source(source, ""), 0, 0).refused(message)
     text = _decode(data, source)
     return read_text(Source(source, text), 0)
 
@@ -57,9 +58,7 @@ def read_document(data: bytes, source: str) -> Node:
 def read_text(source: Source, start: int) -> Node:
     """Read the document that begins at character `start` of `source`; raises as `read_document` does."""
     problems = [
-        Problem(
-            f"the character U+{ord(match.group()):04X} is not allowed in a config", place=source.place(*match.span())
-        )
+        Span(source, *match.span()).problem(f"the character U+{ord(match[0]):04X} is not allowed in a config")
         for match, _ in zip(_FORBIDDEN.finditer(source.text, start), range(MAX_PROBLEMS), strict=False)
     ]
     if problems:
@@ -82,16 +81,9 @@ def _decode(data: bytes, source: str) -> str:
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8")
         readable = Source(source, before + data[error.start : error.start + 80].decode("utf-8", "replace"))
-        place = readable.place(len(before), len(before) + 1)
-        problem = Problem(
-            f"the byte 0x{data[error.start]:02x} is not UTF-8", place=place, hint="save the file as UTF-8"
-        )
-        raise ConfigError((problem,), source=source) from None
+        message = f"the byte 0x{data[error.start]:02x} is not UTF-8"
+        raise Span(readable, len(before), len(before) + 1).refused(message, "save the file as UTF-8") from None
     return text.removeprefix("\ufeff")
-
-
-def _refuse(source: str, message: str) -> ConfigError:
-    return ConfigError((Problem(message, place=Source(source, "").place(0, 0)),), source=source)
 
 
 class _Stop(Exception):
@@ -151,7 +143,7 @@ class _Composer:
                 return
 
     def note(self, message: str, start: int, end: int, hint: str | None = None) -> None:
-        self.problems.append(Problem(message, hint=hint, place=self.source.place(start, end)))
+        self.problems.append(Span(self.source, start, end).problem(message, hint))
         if len(self.problems) >= MAX_PROBLEMS:
             raise _Stop
 

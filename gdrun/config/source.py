@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from gdrun.errors import ConfigPath, Place
+from gdrun.errors import ConfigError, ConfigPath, Place, Problem
 
 _BREAK = re.compile(r"\r\n|\r|\n")
 
@@ -62,6 +63,14 @@ class Span:
         """Return its place, with line and column, for a person."""
         return self.source.place(self.start, self.end)
 
+    def problem(self, message: str, hint: str | None = None) -> Problem:
+        """Return a problem of the text here."""
+        return Problem(message, hint=hint, place=self.place())
+
+    def refused(self, message: str, hint: str | None = None) -> ConfigError:
+        """Return the error that refuses the text here."""
+        return ConfigError((self.problem(message, hint),), source=self.source.name)
+
 
 @dataclass(slots=True)
 class Node:
@@ -90,6 +99,14 @@ class Node:
         if isinstance(value, list):
             return tuple([child.plain() for child in value])
         return value
+
+    def leaves(self) -> Iterator[Node]:
+        """Yield the values in it that are neither mappings nor lists."""
+        if isinstance(self.value, dict | list):
+            for child in self.value.values() if isinstance(self.value, dict) else self.value:
+                yield from child.leaves()
+        else:
+            yield self
 
     def child(self, step: str | int) -> Node | None:
         """Return the entry `step` of a dict or list, or None."""
@@ -121,71 +138,40 @@ class Node:
         return Span(self.span.source, start, max(stop, start + 1))
 
 
-_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
-_ESCAPED_BREAK = re.compile(r"\\(\r\n|\r|\n)[ \t]*")
-_SPACES = " \t\r\n"
+_BREAKS = r"[ \t]*(?:(?:\r\n|\r|\n)[ \t]*)+"
+"""A folded line break, with the spaces around it: one character of the value, or one less than there are breaks."""
+_UNITS = {
+    None: _BREAKS,
+    ">": _BREAKS,
+    "'": rf"''|{_BREAKS}",
+    '"': rf"(?P<nothing>\\(?:\r\n|\r|\n)[ \t]*)|\\(?:x..|u.{{4}}|U.{{8}}|.)|{_BREAKS}",
+}
+"""Style -> the stretches of its text, of several characters, that stand for another number of them."""
 
 
 def _origins(node: Node) -> list[int] | None:
     """Return the index in the source of each character of a scalar's value, and of its end; None where it fails."""
-    if node.style == "|":
-        return _literal_origins(node)
-    text, position, end = node.span.source.text, node.span.start, node.span.end
-    if node.style == ">":
-        position = text.find("\n", position) + 1
+    text, start, end = node.span.source.text, node.span.start, node.span.end
+    is_block = node.style in ("|", ">")
+    if is_block:
+        start = text.find("\n", start)
     elif node.style:
-        position += 1
+        start, end = start + 1, end - 1
+    unit = _UNITS.get(node.style)
+    if unit is None:
+        # A line of a literal block keeps its break; its indentation is no part of it.
+        first = re.search(r"\n( *)[^ \r\n]", text[start:end])
+        unit = rf"(?:\r\n|\r|\n) {{0,{len(first[1]) if first else 0}}}"
     origins: list[int] = []
-    folded = False
-    for character in str(node.value):
-        while node.style == '"' and (escaped := _ESCAPED_BREAK.match(text, position, end)):
-            position = escaped.end()
-        if character == "\n" and (folded or position >= end):
-            origins.append(position - 1)
-            continue
-        run = position
-        while run < end and text[run] in _SPACES:
-            run += 1
-        if character in " \n" and run > position:
-            origins.append(position)
-            # A folded line break is one character of the value; plain spaces are as many as there are.
-            folded = any(c in "\r\n" for c in text[position:run])
-            position = run if folded else position + 1
-            continue
-        folded = False
-        if node.style in (">", None) and character not in _SPACES:
-            position = run
-        if position >= end:
-            return None
-        origins.append(position)
-        if node.style == '"' and text[position] == "\\":
-            escape = _ESCAPE.match(text, position)
-            if escape is None:
-                return None
-            position = escape.end()
-        elif text[position] == character:
-            position += 2 if node.style == "'" and character == "'" else 1
-        else:
-            return None
-    return [*origins, position]
-
-
-def _literal_origins(node: Node) -> list[int] | None:
-    """Return the same for a literal block, whose lines are the source's without their indentation."""
-    source = node.span.source
-    line = source.line_of(node.span.start)
-    origins: list[int] = []
-    for number, written in enumerate(str(node.value).split("\n")):
-        if line + 1 + number >= source.line_count:
-            # Past the end of the text stands only the last line break's end.
-            origins.append(len(source.text))
-            break
-        start, end = source.line_span(line + 1 + number)
-        first = end - len(written)
-        if written and (first < start or source.text[first:end] != written):
-            return None
-        origins.extend(range(first if written else end, end + 1))
-    return origins
+    for match in re.compile(f"{unit}|.", re.DOTALL).finditer(text, start, end):
+        count = 0 if match.lastgroup == "nothing" else 1
+        if node.style != "|" and match[0].isspace():
+            count = max(1, len(_BREAK.findall(match[0])) - 1)
+        origins += [match.start()] * count
+    if is_block:
+        # The break before its first line is none of its own, and those at its end are not in its span.
+        origins = [*origins[1:], *[end] * max(0, len(str(node.value)) - len(origins) + 1)]
+    return [*origins, end] if len(origins) == len(str(node.value)) else None
 
 
 def balanced_length(text: str) -> int:

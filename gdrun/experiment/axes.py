@@ -63,7 +63,7 @@ class WrittenAxis:
 
     def refused(self, message: str, hint: str | None = None) -> Problem:
         """Return a problem of this axis."""
-        return Problem(message, hint=hint, place=self.span.place())
+        return self.span.problem(message, hint)
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,10 @@ def resolve_axes(entries: Sequence[AxisEntry], root: Node, form: Form) -> tuple[
             problems.extend(error.problems)
             continue
         if path[0] in _NOT_SWEPT:
-            problems.append(Problem(f"{path[0]} cannot be swept: {_NOT_SWEPT[path[0]]}", place=entry.span.place()))
+            problems.append(entry.span.problem(f"{path[0]} cannot be swept: {_NOT_SWEPT[path[0]]}"))
             continue
         if path in taken:
-            problems.append(Problem(f"{dotted(path)} is swept twice", place=entry.span.place()))
+            problems.append(entry.span.problem(f"{dotted(path)} is swept twice"))
             continue
         taken[path] = entry.span
         root = put(root, path, first, entry.span, form)
@@ -199,6 +199,6 @@ def _repeated_values(axis: WrittenAxis, nodes: Sequence[Node], plain: Sequence[A
     for index, value in enumerate(plain if axis.space.kind == LISTED and not axis.paired else ()):
         word = repr(value)
         if word in seen:
-            yield index, Problem(f"{word[:60]} is here twice", place=nodes[index].span.place())
+            yield index, nodes[index].span.problem(f"{word[:60]} is here twice")
             return
         seen.add(word)

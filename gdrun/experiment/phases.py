@@ -64,22 +64,12 @@ def unseen_problems(changes: Sequence[tuple[Node, Span]], roots: Sequence[Node])
     """
     if roots[0].child("phases") is None:
         return
-    seen = {id(leaf) for root in roots for leaf in _leaves(root)}
+    seen = {id(leaf) for root in roots for leaf in root.leaves()}
     for value, span in changes:
-        leaves = {id(leaf) for leaf in _leaves(value) if leaf.value is not None}
+        leaves = {id(leaf) for leaf in value.leaves() if leaf.value is not None}
         if leaves and not leaves & seen:
             key = span.source.text[span.start : span.end]
-            hint = f"give one of them another: phases.0.{key}"
-            yield Problem(f"each phase has its own '{key[:64]}'", hint=hint, place=span.place())
-
-
-def _leaves(node: Node) -> Iterator[Node]:
-    """Yield the values below `node` that are neither mappings nor lists."""
-    if isinstance(node.value, dict | list):
-        for item in node.value.values() if isinstance(node.value, dict) else node.value:
-            yield from _leaves(item)
-    else:
-        yield node
+            yield span.problem(f"each phase has its own '{key[:64]}'", f"give one of them another: phases.0.{key}")
 
 
 def _untrained(value: Any) -> Any:

@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
 
 from gdrun.config.document import read_text
 from gdrun.config.scalars import ScalarError, is_number, resolve, written
@@ -102,7 +101,7 @@ def read_space(node: Node) -> Space:
     """
     if isinstance(node.value, list):
         if not node.value:
-            _refuse("this space is empty", node.span, "a list of values, or log:1e-4:1:50")
+            raise node.span.refused("this space is empty", "a list of values, or log:1e-4:1:50")
         return Space(LISTED, node.span, tuple(node.value))
     if not isinstance(node.value, str):
         return Space(LISTED, node.span, (node,))
@@ -123,7 +122,7 @@ def _read(text: str, span: Span, locate: Locate) -> Space:
             return _formed(kind, text, head.end(), span, locate)
         near = _SYNONYMS.get(kind) or closest(kind, FORMS)
         if near is not None and _NUMBERS.match(text, head.end()):
-            _refuse(f"there is no space '{head[1]}:'", locate(*head.span(1)), f"for example {EXAMPLES[near]}")
+            raise locate(*head.span(1)).refused(f"there is no space '{head[1]}:'", f"for example {EXAMPLES[near]}")
     nodes = tuple(_value(text, start, end, locate) for start, end in pieces(text))
     return Space(LISTED, span, nodes)
 
@@ -138,11 +137,11 @@ def _formed(kind: str, text: str, start: int, span: Span, locate: Locate) -> Spa
         spans.append(locate(start, start + len(part)))
         start += len(part) + 1
     if not len(names) - (kind == "range") <= len(numbers) <= len(names):
-        _refuse(f"{kind}: takes {':'.join(names)}, got {plural(len(numbers), 'number')}", span, like)
+        raise span.refused(f"{kind}: takes {':'.join(names)}, got {plural(len(numbers), 'number')}", like)
     whole = range(len(numbers)) if kind == "range" else range(2, len(numbers))
     for position in whole:
         if not float(numbers[position]).is_integer():
-            _refuse(f"{names[position]} must be a whole number", spans[position], like)
+            raise spans[position].refused(f"{names[position]} must be a whole number", like)
     low, high, count = (*numbers, 1)[:3]
     space = Space(kind, span, (), low, high, int(count))
     _check_ends(space, spans)
@@ -154,32 +153,34 @@ def _check_ends(space: Space, spans: Sequence[Span]) -> None:
     if kind in ("log", "loguniform"):
         for end, place in zip((low, high), spans, strict=False):
             if end <= 0:
-                _refuse(f"{kind}: needs ends greater than 0", place, f"or lin:{written(low)}:{written(high)}:11")
+                raise place.refused(f"{kind}: needs ends greater than 0", f"or lin:{written(low)}:{written(high)}:11")
     if not math.isfinite(high - low):
-        _refuse("the ends are too far apart for a float64", spans[1])
+        raise spans[1].refused("the ends are too far apart for a float64")
     if kind == "range" and space.count < 1:
-        _refuse("a range's step is at least 1", spans[2])
+        raise spans[2].refused("a range's step is at least 1")
     if kind in ("lin", "log") and space.count < 1:
-        _refuse("a space has at least 1 value", spans[2])
+        raise spans[2].refused("a space has at least 1 value")
     if low > high:
         hint = ":".join([kind, written(high), written(low), *[written(space.count)] * (kind in ("lin", "log"))])
-        _refuse("the ends are the wrong way round", spans[0], f"write {hint}")
+        raise spans[0].refused("the ends are the wrong way round", f"write {hint}")
     if kind == "range" and low == high:
-        _refuse("this range is empty; it ends before its second number", spans[1], f"range:{written(low)}:{low + 1:g}")
+        raise spans[1].refused(
+            "this range is empty; it ends before its second number", f"range:{written(low)}:{low + 1:g}"
+        )
     if space.is_distribution and low == high:
-        _refuse("the ends are equal; there is nothing to draw", spans[1], f"as one value: {written(low)}")
+        raise spans[1].refused("the ends are equal; there is nothing to draw", f"as one value: {written(low)}")
     if kind in ("lin", "log") and (space.count == 1) != (low == high):
         message = "one value cannot have two ends" if space.count == 1 else "the ends are equal; all values would be"
-        _refuse(message, spans[2], f"as one value: {written(low)}")
+        raise spans[2].refused(message, f"as one value: {written(low)}")
 
 
 def _number(text: str, name: str, span: Span, hint: str) -> float:
     try:
         value = resolve(text.strip())
     except ScalarError as error:
-        _refuse(str(error), span, hint)
+        raise span.refused(str(error), hint) from None
     if not is_number(value):
-        _refuse(f"{name} must be a number" if text.strip() else f"{name} is missing", span, hint)
+        raise span.refused(f"{name} must be a number" if text.strip() else f"{name} is missing", hint)
     return value
 
 
@@ -224,7 +225,7 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
 def _value(text: str, start: int, end: int, locate: Locate) -> Node:
     """Return one value of a list, read as YAML by itself, with its place in the whole text."""
     if start == end and text.strip():
-        _refuse("a value is missing here", locate(max(start - 1, 0), start), "values are parted by single commas")
+        raise locate(max(start - 1, 0), start).refused("a value is missing here", "values are parted by single commas")
     whole = locate(0, len(text)).source
     piece = Source(whole.name, text[start:end], is_override=whole.is_override)
     try:
@@ -257,7 +258,3 @@ def _moved(problem: Problem, offset: int, locate: Locate) -> Problem:
     start = offset + place.column - 1
     moved: Place = locate(start, start + place.length).place()
     return replace(problem, place=moved)
-
-
-def _refuse(message: str, span: Span, hint: str | None = None) -> NoReturn:
-    raise ConfigError((Problem(message, hint=hint, place=span.place()),), source=span.source.name)
