@@ -19,7 +19,7 @@ from gdrun.config.forms import Form
 from gdrun.config.inherit import inherit
 from gdrun.config.merge import put
 from gdrun.config.overrides import Override, apply_overrides, parse_overrides
-from gdrun.config.plugins import NO_PLUGINS, Plugins, PluginSources, load_plugins
+from gdrun.config.plugins import Plugins, PluginSources, load_plugins
 from gdrun.config.problems import in_order, locate, validation_problems
 from gdrun.config.source import Node, Span
 from gdrun.errors import ConfigError, ConfigPath, Place, Problem
@@ -36,32 +36,41 @@ MAX_TEXT = 40_000
 
 
 @dataclass(frozen=True)
-class LoadedConfig:
-    """A checked experiment and its origins.
+class ConfigOrigin:
+    """The sources of a config.
 
     Args:
-        experiment: the checked values; its name is filled in.
         source: name of the config in messages: the path or gallery name as given, or "stdin".
         directory: the folder that relative data paths count from.
         files: (name, bytes) of the config and its parents, as written.
         overrides: as given, KEY=VALUE.
-        root: the values with their places.
-        whole: those of the whole file: of one with phases, each of them where it is written.
         plugins: those among which parts of kind custom were looked up.
-        phases: those that are trained after it, where it is the first phase of several.
-        number: of the phase, from 0.
     """
 
-    experiment: Experiment
     source: str
     directory: Path
     files: tuple[tuple[str, bytes], ...]
     overrides: tuple[str, ...]
+    plugins: Plugins = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class LoadedConfig(ConfigOrigin):
+    """A checked experiment and its origins.
+
+    Args:
+        experiment: the checked values; its name is filled in.
+        root: the values with their places.
+        whole: those of the whole file: of one with phases, each of them where it is written.
+        number: of the phase, from 0.
+        phases: those that are trained after it, where it is the first phase of several.
+    """
+
+    experiment: Experiment
     root: Node = field(repr=False, compare=False)
     whole: Node = field(repr=False, compare=False)
-    plugins: Plugins = field(default=NO_PLUGINS, repr=False, compare=False)
-    phases: tuple[LoadedConfig, ...] = field(default=(), repr=False)
     number: int = 0
+    phases: tuple[LoadedConfig, ...] = field(default=(), repr=False)
 
     @property
     def last(self) -> LoadedConfig:
@@ -109,27 +118,16 @@ def load_config(
     files = [(name, data)]
     root = read_document(data, name)
     if root.value is None:
-        raise ConfigError(
-            (Problem("the config is empty", place=root.span.place(), hint="gdrun init writes one"),), source=name
-        )
+        raise root.span.refused("the config is empty", "gdrun init writes one")
     if not isinstance(root.value, dict):
-        problem = Problem("a config is a mapping: key: value", place=root.span.place())
-        raise ConfigError((problem,), source=name)
+        raise root.span.refused("a config is a mapping: key: value")
     root = inherit(root, path, name, EXPERIMENT, files)
     parsed, problems = parse_overrides(overrides)
     root, key_problems = apply_overrides(root, parsed, EXPERIMENT)
-    _refuse_long_texts(root, name)
-    return _checked(
-        root,
-        [(override.value, override.span) for override in parsed],
-        default_name(name),
-        [*problems, *key_problems],
-        source=name,
-        directory=path.parent if path is not None else Path(),
-        files=tuple(files),
-        overrides=_as_texts(overrides),
-        plugins=loaded_plugins,
-    )
+    directory = path.parent if path is not None else Path()
+    origin = ConfigOrigin(name, directory, tuple(files), _as_texts(overrides), loaded_plugins)
+    changes = [(override.value, override.span) for override in parsed]
+    return _checked(root, changes, default_name(name), origin, [*problems, *key_problems])
 
 
 def revise(
@@ -159,30 +157,16 @@ def revise(
         if isinstance(value.value, dict) and old is not None and old.is_mapping:
             root = put(root, path, Node(None, value.span), span, EXPERIMENT)
         root = put(root, path, value, span, EXPERIMENT)
-    _refuse_long_texts(root, loaded.source)
-    return _checked(
-        root,
-        [(value, span) for _, value, span in changes],
-        loaded.experiment.name,
-        source=loaded.source,
-        directory=loaded.directory,
-        files=loaded.files,
-        overrides=(*loaded.overrides, *texts),
-        plugins=loaded.plugins,
-    )
+    origin = replace(loaded, overrides=(*loaded.overrides, *texts))
+    return _checked(root, [(value, span) for _, value, span in changes], loaded.experiment.name, origin)
 
 
 def _checked(
     root: Node,
     changes: Sequence[tuple[Node, Span]],
     name: str | None,
+    origin: ConfigOrigin,
     problems: Sequence[Problem] = (),
-    *,
-    source: str,
-    directory: Path,
-    files: tuple[tuple[str, bytes], ...],
-    overrides: tuple[str, ...],
-    plugins: Plugins,
 ) -> LoadedConfig:
     """Return the checked config of `root`, with its phases.
 
@@ -190,64 +174,36 @@ def _checked(
         changes: (value, where its key stands) of each override and of each axis of a trial.
         name: of an experiment that gives none.
         problems: of the overrides.
-        source, directory, files, overrides, plugins: of the LoadedConfig.
     Raises:
         ConfigError: with the problems of form of one phase; else those between its settings; else those between phases.
     """
-    order = list(dict.fromkeys([*(file for file, _ in files), *(span.source.name for _, span in changes)]))
+    # Before any formula is read: that takes time.
+    size = sum(len(leaf.value) for leaf in root.leaves() if isinstance(leaf.value, str))
+    if size > MAX_TEXT:
+        message = f"the texts of this config have {size:,} characters; {MAX_TEXT:,} are read"
+        raise ConfigError((root.span.problem(message),), source=origin.source)
+    order = list(dict.fromkeys([*(file for file, _ in origin.files), *(span.source.name for _, span in changes)]))
+    context = PluginContext(origin.plugins, origin.directory)
     configs = []
     roots = phase_roots(root, EXPERIMENT)
     for number, phase in enumerate(roots):
-        experiment = _check(phase, list(problems), source, order, plugins, directory, number)
+        of_phase = list(problems)
+        try:
+            experiment = Experiment.model_validate(phase.plain(), context=context)
+            of_phase += check(experiment, phase, is_whole=not number)
+        except ValidationError as error:
+            of_phase += validation_problems(error, phase, EXPERIMENT)
+        if of_phase:
+            located = [locate(_of_phase(problem, number), phase) for problem in of_phase]
+            raise ConfigError(in_order(located, order), source=origin.source)
         if experiment.name is None:
             experiment = experiment.model_copy(update={"name": name})
-        configs.append(
-            LoadedConfig(experiment, source, directory, files, overrides, phase, root, plugins, number=number)
-        )
+        own = {"experiment": experiment, "root": phase, "whole": root, "number": number, "phases": ()}
+        configs.append(LoadedConfig(**(vars(origin) | own)))
     problems = [*phase_problems([config.experiment for config in configs]), *unseen_problems(changes, roots)]
     if problems:
-        raise ConfigError(in_order([locate(problem, root) for problem in problems], order), source=source)
+        raise ConfigError(in_order([locate(problem, root) for problem in problems], order), source=origin.source)
     return replace(configs[0], phases=tuple(configs[1:]))
-
-
-def _refuse_long_texts(root: Node, name: str) -> None:
-    """Refuse configs with too much text, before any formula is read: that takes time."""
-    size, waiting = 0, [root]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node.value, str):
-            size += len(node.value)
-        elif isinstance(node.value, dict | list):
-            waiting.extend(node.value.values() if isinstance(node.value, dict) else node.value)
-    if size > MAX_TEXT:
-        problem = Problem(
-            f"the texts of this config have {size:,} characters; {MAX_TEXT:,} are read", place=root.span.place()
-        )
-        raise ConfigError((problem,), source=name)
-
-
-def _check(
-    root: Node,
-    problems: list[Problem],
-    name: str,
-    order: list[str],
-    plugins: Plugins,
-    directory: Path,
-    number: int = 0,
-) -> Experiment:
-    """Return the checked experiment; raise the problems of form, or those between settings, all together."""
-    experiment = None
-    try:
-        experiment = Experiment.model_validate(root.plain(), context=PluginContext(plugins, directory))
-    except ValidationError as error:
-        problems = [*problems, *validation_problems(error, root, EXPERIMENT)]
-    if experiment is not None:
-        problems = [*problems, *check(experiment, root, is_whole=not number)]
-    if experiment is None or problems:
-        assert problems
-        problems = [locate(_of_phase(problem, number), root) for problem in problems]
-        raise ConfigError(in_order(problems, order), source=name)
-    return experiment
 
 
 def _of_phase(problem: Problem, number: int) -> Problem:
