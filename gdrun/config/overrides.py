@@ -62,13 +62,11 @@ def _from_text(text: str, name: str) -> Override:
     source = Source(name, text, is_override=True)
     key, equals, _ = text.partition("=")
     if not equals or not key.strip():
-        problem = Problem(
-            "an override is KEY=VALUE", place=source.place(0, len(text)), hint="for example optimizer.learning_rate=0.1"
-        )
-        raise ConfigError((problem,), source=name)
+        hint = "for example optimizer.learning_rate=0.1"
+        raise Span(source, 0, len(text)).refused("an override is KEY=VALUE", hint)
     start = len(key) + 1
     if "\n" in text or "\r" in text:
-        raise ConfigError((Problem("an override is one line", place=source.place(0, len(key))),), source=name)
+        raise Span(source, 0, len(key)).refused("an override is one line")
     return Override(key.strip(), read_text(source, start), Span(source, 0, len(key)))
 
 
@@ -88,12 +86,12 @@ def node_of(value: Any, span: Span) -> Node:
     if isinstance(value, list | tuple):
         return Node([node_of(item, span) for item in value], span)
     if isinstance(value, float) and not isfinite(value):
-        raise ConfigError((Problem("a number must be finite", place=span.place()),))
+        raise span.refused("a number must be finite")
     if isinstance(value, str) and is_forbidden(value):
-        raise ConfigError((Problem("control characters are not allowed in a config", place=span.place()),))
+        raise span.refused("control characters are not allowed in a config")
     if value is None or isinstance(value, bool | int | float | str):
         return Node(value, span)
-    raise ConfigError((Problem(f"a config cannot hold a {type(value).__name__}", place=span.place()),))
+    raise span.refused(f"a config cannot hold a {type(value).__name__}")
 
 
 def apply_overrides(root: Node, overrides: Sequence[Override], form: Form) -> tuple[Node, list[Problem]]:
@@ -213,6 +211,12 @@ def _wrong_step(
             override, f"{key} is {in_flow(node.plain())} here, no mapping", f"write {key}={{{step}: ...}} in its place"
         )
     current = arm(current, node)
+    if current.items is not None and node is None:
+        hint = f"give it as a whole: {key}=[...]"
+        entry = f"{dotted((*path, step))}."
+        if current.items.mark(PartOf) and override.key.startswith(entry):
+            hint = f"write {replace(override, key=override.key.removeprefix(entry)).text}"
+        return _refused(override, f"this config has no {key}", hint)
     section = section_of(current, node)
     if section is not None:
         problem = unknown_key(str(step), path, current, node)
@@ -242,7 +246,7 @@ def _refused(
 ) -> ConfigError:
     span = override.span
     end = span.end if length is None else span.start + start + length
-    return ConfigError((Problem(message, hint=hint, place=span.source.place(span.start + start, end)),))
+    return Span(span.source, span.start + start, end).refused(message, hint)
 
 
 def dotted(path: ConfigPath) -> str:

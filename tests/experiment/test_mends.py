@@ -41,6 +41,16 @@ def test_a_drawn_parameter_takes_the_shapes_that_its_error_names(tmp_path, shape
     accepted(tmp_path, text.format(f", shape: {shape}") + REST)
 
 
+@pytest.mark.parametrize("key", ["phases.0.lr", "phases.1.schedule.steps"])
+def test_a_setting_of_a_phase_is_one_of_the_whole_config_where_it_has_no_phases(tmp_path, key):
+    (tmp_path / "config.yaml").write_text("model: {kind: formula, formula: s**2, parameters: {s: 1}}\n" + REST)
+    with pytest.raises(ConfigError, match="this config has no phases") as caught:
+        load_config(tmp_path, [f"{key}=1"])
+    (problem,) = caught.value.problems
+    assert problem.hint == f"write {key.split('.', 2)[2]}=1"
+    load_config(tmp_path, [problem.hint.removeprefix("write ")])
+
+
 def test_the_allowed_keys_are_all_of_them(tmp_path):
     text = "model: {kind: formula, formula: s, parameters: {s: 1}}\noptimizer: sgd\nschedule: {steps: 3, fiddle: 2}\n"
     (problem,) = refused(tmp_path, text)
