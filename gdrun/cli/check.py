@@ -30,6 +30,7 @@ from .check_formats import (
     missed_annotations,
     places_of,
     refusal_annotations,
+    refusal_markdown,
 )
 from .proposal import propose
 from .results import Results
@@ -105,7 +106,7 @@ def command(
     if form is Format.GITHUB:
         for line in missed_annotations(cases):
             terminal.data(line)
-        append_summary(cases)
+        append_summary(markdown(cases))
     elif form is not Format.TEXT:
         terminal.document(markdown(cases) if form is Format.MARKDOWN else junit_xml(cases).decode())
     if not quiet:
@@ -118,12 +119,13 @@ def command(
 
 @contextmanager
 def _annotating(form: Format) -> Iterator[None]:
-    """Print annotations of what is wrong with configs that are refused."""
+    """Print annotations of what is wrong with configs that are refused, and put it into the summary of the step."""
     try:
         yield
     except GdrunError as error:
         if form is Format.GITHUB:
             terminal.data(*refusal_annotations(error))
+            append_summary(refusal_markdown(error))
         raise
 
 

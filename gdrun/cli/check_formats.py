@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from gdrun.checking.comparison import ExpectationResult
-from gdrun.errors import ConfigError, GdrunError, Place
+from gdrun.errors import ConfigError, GdrunError, Place, Problem
 from gdrun.experiment.loading import LoadedConfig
 from gdrun.text import human_seconds, plural, safe_text
 
@@ -106,13 +106,28 @@ def missed_annotations(cases: Sequence[Case]) -> Iterator[str]:
 
 def refusal_annotations(error: GdrunError) -> Iterator[str]:
     """Yield GitHub's annotation of each problem of configs that are refused."""
+    for problem, source in _refusals(error):
+        message = f"{problem.message}\n{problem.hint}" if problem.hint else problem.message
+        yield _annotation(message, "config refused" if source else "gdrun check", problem.place, source)
+
+
+def refusal_markdown(error: GdrunError) -> str:
+    """Return a list of the problems of configs that are refused, so that none was run."""
+    lines = ["### gdrun check: nothing was run", ""]
+    for problem, source in _refusals(error):
+        place = f"{problem.place.source}:{problem.place.line}" if problem.place else source
+        texts = (text for text in (place, problem.message, problem.hint) if text)
+        lines.append(f"- {': '.join(map(markdown_cell, texts))}")
+    return "\n".join([*lines, ""])
+
+
+def _refusals(error: GdrunError) -> Iterator[tuple[Problem, str]]:
+    """Yield each problem and the config it is of, "" where it is of none."""
     for single in error.errors if isinstance(error, Several) else [error]:
         if isinstance(single, ConfigError):
-            for problem in single.problems:
-                message = f"{problem.message}\n{problem.hint}" if problem.hint else problem.message
-                yield _annotation(message, "config refused", problem.place, single.source)
+            yield from ((problem, single.source) for problem in single.problems)
         else:
-            yield _annotation(str(single), "gdrun check", None, "")
+            yield Problem(str(single)), ""
 
 
 def _annotation(message: str, title: str, place: Place | None, file: str) -> str:
@@ -152,8 +167,8 @@ def markdown(cases: Sequence[Case]) -> str:
     return "\n".join([*lines, *([""] if details else []), *details, ""])
 
 
-def append_summary(cases: Sequence[Case]) -> None:
-    """Append the table to the summary of the step, where GitHub Actions runs one."""
+def append_summary(text: str) -> None:
+    """Append Markdown to the summary of the step, where GitHub Actions runs one."""
     if path := os.environ.get(SUMMARY_VARIABLE):
         with Path(path).open("a", encoding="utf-8") as file:
-            file.write(markdown(cases))
+            file.write(text)

@@ -174,6 +174,14 @@ def test_the_summary_of_the_step_gets_a_table(gdrun, config, monkeypatch):
     assert lines[-1] == "- a.yaml: steps: expected 3 (exact), got 10"
 
 
+def test_the_summary_of_the_step_says_why_a_config_is_refused(gdrun, config, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+    assert gdrun("check", config("a", "expects: 1\n"), config("b"), "--format", "github").code == 2
+    lines = Path("summary.md").read_text().splitlines()
+    assert lines[0] == "### gdrun check: nothing was run"
+    assert lines[2:] == ["- a.yaml:7: unknown key 'expects': did you mean 'expect'?"]
+
+
 def test_the_table_alone_goes_to_stdout(gdrun, config):
     result = gdrun("check", config("a", "expect: {steps: 10}\n"), "--format", "markdown")
     assert result.out.startswith("### gdrun check: 1 of 1 config met\n\n| config |")
