@@ -5,34 +5,45 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from gdrun.errors import UsageError
 
-from .completion import complete_configs, complete_runs
+from .completion import complete_configs, complete_configs_and_runs, complete_runs
+
+
+def run_names(metavar: str, help: str) -> Any:
+    """Return typer's argument for runs, which the shell completes."""
+    return typer.Argument(metavar=metavar, help=help, autocompletion=complete_runs)
+
+
+def config_names(metavar: str, help: str) -> Any:
+    """Return typer's argument for configs and settings, which the shell completes."""
+    return typer.Argument(metavar=metavar, help=help, autocompletion=complete_configs)
+
+
+def config_or_run_names(metavar: str, help: str) -> Any:
+    """Return typer's argument for what is a config or a run, which the shell completes."""
+    return typer.Argument(metavar=metavar, help=help, autocompletion=complete_configs_and_runs)
+
+
+def output_option(metavar: str, help: str) -> Any:
+    """Return typer's option for where to write."""
+    return typer.Option("-o", "--output", metavar=metavar, help=help)
+
 
 Targets = Annotated[
     list[str],
-    typer.Argument(
-        metavar="CONFIG|KEY=VALUE", autocompletion=complete_configs,
-        help="Config files, run directories, or - for stdin; then settings to change, e.g. lr=0.1 epochs=20. "
+    config_names(
+        "CONFIG|KEY=VALUE",
+        "Config files, run directories, or - for stdin; then settings to change, e.g. lr=0.1 epochs=20. "
         "An argument with a slash before any = is a file.",
     ),
-]  # fmt: skip
-RunArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN", autocompletion=complete_runs, help="A run's path, id or the beginning of it, or latest."
-    ),
 ]
-RunsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="RUN...", autocompletion=complete_runs, help="Paths, ids or beginnings of ids, latest, latest~1, ..."
-    ),
-]
+RunArgument = Annotated[str, run_names("RUN", "A run's path, id or the beginning of it, or latest.")]
+RunsArgument = Annotated[list[str], run_names("RUN...", "Paths, ids or beginnings of ids, latest, latest~1, ...")]
 FilterOption = Annotated[
     str | None, typer.Option("--filter", metavar="CONDITION", help="For example 'lr >= 0.1 and status == diverged'.")
 ]

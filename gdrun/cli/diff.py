@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import typer
 from rich.text import Text
 
 from gdrun.rundir.comparing import diff
@@ -13,8 +12,7 @@ from gdrun.rundir.run import load_run
 from gdrun.text import exact, plural, short
 
 from . import terminal
-from .arguments import Json, RunArgument, RunsDir
-from .completion import complete_runs
+from .arguments import Json, RunArgument, RunsDir, run_names
 from .output import print_json
 from .tables import Cell, fitted, screen_width, short_ids, table
 
@@ -23,7 +21,7 @@ _SIDES = (("a", "red"), ("b", "green"))
 
 def command(
     a: RunArgument,
-    b: Annotated[str, typer.Argument(metavar="RUN", autocompletion=complete_runs, help="The other run.")],
+    b: Annotated[str, run_names("RUN", "The other run.")],
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> None:

@@ -20,6 +20,7 @@ from gdrun.text import human_bytes, human_seconds
 
 from . import session, terminal
 from .arguments import Json, RunsDir
+from .output import print_json
 
 TRAINING = ("tensorflow", "keras")
 NEEDED = (*TRAINING, "numpy", "typer", "pydantic", "pyyaml", "rich")
@@ -65,8 +66,6 @@ def command(runs_dir: RunsDir = None, as_json: Json = False) -> int:
             checks += _tensorflow()
     code = ExitCode.RESOURCE if any(check.verdict == BAD for check in checks) else ExitCode.DONE
     if as_json:
-        from .output import print_json
-
         print_json({"findings": [asdict(check) for check in checks], "exit_code": int(code)})
         return code
     width = max(len(check.subject) for check in checks)

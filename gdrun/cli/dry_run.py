@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from gdrun.errors import ExitCode
 from gdrun.text import human_bytes, plural
 from gdrun.training.listener import plan_of
 from gdrun.training.prepare import Prepared
@@ -55,7 +54,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def show_all(prepared: Sequence[Prepared], *, as_json: bool) -> int:
+def show_all(prepared: Sequence[Prepared], *, as_json: bool) -> None:
     """Print what would run, on stderr or as JSON."""
     plans = [describe(experiment) for experiment in prepared]
     if as_json:
@@ -63,7 +62,6 @@ def show_all(prepared: Sequence[Prepared], *, as_json: bool) -> int:
     else:
         for described in plans:
             _show(described)
-    return ExitCode.DONE
 
 
 def _show(plan: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ def command(
     device: Device = None,
     plugins: Plugins = None,
     as_json: Json = False,
-) -> int:
+) -> None:
     """Print a finished run's loss and metrics, on its own data or on other examples with a target."""
     trained = load_run(run, runs_dir)
     with session.quiet():
@@ -35,4 +35,4 @@ def command(
         examples = read_examples(prepared, data, target=True) if data else None
         values = evaluate(prepared, trained, examples)
     lines = table([(name, short(value, 9)) for name, value in values.items()])
-    return print_result({"run": str(trained.directory), "values": values}, *lines, as_json=as_json)
+    print_result({"run": str(trained.directory), "values": values}, *lines, as_json=as_json)

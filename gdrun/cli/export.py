@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gdrun.errors import ExitCode, UsageError
+from gdrun.errors import UsageError
 from gdrun.exports.data import FORMATS, check_format, distinct_runs, export
 from gdrun.exports.models import FORMATS as MODEL_FORMATS
 from gdrun.exports.models import export_model
@@ -15,8 +15,7 @@ from gdrun.exports.tables import csv_text
 from gdrun.rundir.run import load_run
 
 from . import session, terminal
-from .arguments import Device, Plugins, RunsDir
-from .completion import complete_runs
+from .arguments import Device, Plugins, RunsDir, output_option, run_names
 
 _DATA, _MODELS = list(FORMATS), list(MODEL_FORMATS)
 _TO = f"{', '.join(_DATA[:-1])} or {_DATA[-1]}"
@@ -28,30 +27,21 @@ def _formats(incomplete: str) -> list[tuple[str, str]]:
 
 
 def command(
-    runs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RUN",
-            autocompletion=complete_runs,
-            help="Paths, ids or the beginnings of ids, or latest; a model is of one.",
-        ),
-    ],
+    runs: Annotated[list[str], run_names("RUN", "Paths, ids or the beginnings of ids, or latest; a model is of one.")],
     to: Annotated[str | None, typer.Option(metavar="FORMAT", help=f"{_TO}.", autocompletion=_formats)] = None,
     model: Annotated[str | None, typer.Option(metavar="FORMAT", help=f"{_MODEL}.")] = None,
     output: Annotated[
         str | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="PATH",
-            help="Default: the run's name here; of tensorboard the folder tensorboard; of mlflow its address; of "
+        output_option(
+            "PATH",
+            "Default: the run's name here; of tensorboard the folder tensorboard; of mlflow its address; of "
             "wandb a folder to write without a network.",
         ),
     ] = None,
     runs_dir: RunsDir = None,
     device: Device = None,
     plugins: Plugins = None,
-) -> int:
+) -> None:
     """Write what runs recorded, or a finished run's model, for other programs, and print where it is.
 
     --to csv, parquet: a row for each recorded step; of a sweep, for each trial; `-o -` prints CSV. curves: CSV of
@@ -71,12 +61,10 @@ def command(
         if output == "-":
             if to != "csv":
                 raise UsageError(f"{to} cannot be printed; only csv can", hint="name a file with -o")
-            terminal.document(csv_text(distinct_runs(runs, runs_dir)))
-            return ExitCode.DONE
+            return terminal.document(csv_text(distinct_runs(runs, runs_dir)))
         with session.quiet():
             written = export(runs, to, output, runs_dir=runs_dir)
-        terminal.data(*map(str, written))
-        return ExitCode.DONE
+        return terminal.data(*map(str, written))
     if model is None or model not in MODEL_FORMATS:
         raise UsageError(f"there is no format '{model}'", hint=f"one of {', '.join(MODEL_FORMATS)}")
     if len(runs) > 1:
@@ -85,5 +73,4 @@ def command(
     path = Path(output or f"{trained.info.name}{MODEL_FORMATS[model].suffix}")
     with session.quiet():
         file = export_model(trained, path, format=model, device=device, plugins=session.load_plugins(plugins))
-    terminal.data(str(file))
-    return ExitCode.DONE
+    return terminal.data(str(file))

@@ -10,18 +10,12 @@ import typer
 from gdrun.sweeping.run import gather
 
 from . import arguments, progress, session
-from .arguments import Json, Plugins, Quiet, RunsDir, Verbose
-from .completion import complete_runs
+from .arguments import Json, Plugins, Quiet, RunsDir, Verbose, run_names
 from .results import Results
 
 
 def command(
-    directories: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="DIR...", autocompletion=complete_runs, help="Directories of the parts, or folders that hold them."
-        ),
-    ],
+    directories: Annotated[list[str], run_names("DIR...", "Directories of the parts, or folders that hold them.")],
     plugins: Plugins = None,
     runs_dir: RunsDir = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the sweep; default: the config's.")] = None,

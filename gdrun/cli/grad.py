@@ -10,21 +10,19 @@ import typer
 
 from gdrun.analysis.grad import Missing, PointDerivatives, TargetDerivatives, grad
 from gdrun.analysis.grad_arguments import NAMED, is_source
-from gdrun.errors import ExitCode, UsageError
+from gdrun.errors import UsageError
 from gdrun.text import exact
 
 from . import session, terminal
-from .arguments import Device, Json, RunsDir
-from .completion import complete_configs_and_runs
+from .arguments import Device, Json, RunsDir, config_or_run_names
 from .output import print_json
 from .tables import table
 
 Arguments = Annotated[
     list[str],
-    typer.Argument(
-        metavar="FORMULA... NAME=VALUE...|CONFIG|RUN",
-        autocompletion=complete_configs_and_runs,
-        help="Formulas and the values of their names: x=3, x=[1,2] an array, x=1,2,3 three points, a table. Or a "
+    config_or_run_names(
+        "FORMULA... NAME=VALUE...|CONFIG|RUN",
+        "Formulas and the values of their names: x=3, x=[1,2] an array, x=1,2,3 three points, a table. Or a "
         "config or run, settings to change, and formulas of its names (default: loss).",
     ),
 ]
@@ -49,7 +47,7 @@ def command(
     runs_dir: RunsDir = None,
     device: Device = None,
     as_json: Json = False,
-) -> int:
+) -> None:
     """Print derivatives of formulas at given values, or of what a config or a run computes.
 
     A derivative that does not exist is none, with the reason, and never 0. Several points make a table.
@@ -67,8 +65,7 @@ def command(
             runs_dir=runs_dir, device=device,
         )  # fmt: skip
     if as_json:
-        print_json(report.as_dict())
-        return ExitCode.DONE
+        return print_json(report.as_dict())
     is_table = len(report.points) > 1 and all(map(_is_scalar, report.points))
     if is_table:
         numbers = range(len(report.points[0].targets))
@@ -83,7 +80,7 @@ def command(
                 terminal.warn(f"{target.target}: {note}")
     for note in report.notes:
         terminal.warn(note)
-    return ExitCode.DONE
+    return None
 
 
 def _is_scalar(point: PointDerivatives) -> bool:

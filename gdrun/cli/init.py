@@ -17,6 +17,7 @@ from gdrun.rundir.strict_json import dumps
 from gdrun.suggest import did_you_mean
 
 from . import terminal
+from .arguments import output_option
 from .tables import table
 
 SCHEMA_FILE = "gdrun.schema.json"
@@ -44,8 +45,7 @@ def command(
         ),
     ] = "formula",
     output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Where to write it (default: NAME.yaml); - is stdout."),
+        Path | None, output_option("FILE", "Where to write it (default: NAME.yaml); - is stdout.")
     ] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the starters and the gallery.")] = False,
 ) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import typer
 
 from gdrun.analysis.learning_rate import RateSearch, find_learning_rate
-from gdrun.errors import ExitCode
 from gdrun.plots.figure import Figure, FigureAxis, Mark, ReferenceLine, Region, Series
 from gdrun.text import short
 
@@ -26,7 +25,7 @@ def command(
     ] = False,
     device: Device = None,
     as_json: Json = False,
-) -> int:
+) -> None:
     """Run a config at 61 learning rates in one program, show what they come to, and suggest one.
 
     Nothing is written.
@@ -35,11 +34,9 @@ def command(
     with session.quiet(), session.waiting("trying learning rates"):
         search = find_learning_rate(config, overrides, range_test=range_test, device=device)
     if as_json:
-        print_json(search.as_dict())
-        return ExitCode.DONE
+        return print_json(search.as_dict())
     picture = terminal.picture(figure(search), min(shutil.get_terminal_size().columns, 100), 18)
-    terminal.data(*picture, "", *table(_rows(search)), *(f"- {caveat}" for caveat in search.prediction.caveats))
-    return ExitCode.DONE
+    return terminal.data(*picture, "", *table(_rows(search)), *(f"- {caveat}" for caveat in search.prediction.caveats))
 
 
 def _rows(search: RateSearch) -> list[tuple[str, str]]:

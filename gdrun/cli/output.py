@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from gdrun.errors import ExitCode
-
 from . import terminal
 
 
@@ -16,10 +14,9 @@ def print_json(value: Any) -> None:
     terminal.document(dumps(value, indent=2))
 
 
-def print_result(value: Any, *lines: terminal.Line, as_json: bool) -> int:
-    """Print `value` as JSON, or lines that say the same; return the exit code of a command that is done."""
+def print_result(value: Any, *lines: terminal.Line, as_json: bool) -> None:
+    """Print `value` as JSON, or lines that say the same."""
     if as_json:
         print_json(value)
     else:
         terminal.data(*lines)
-    return ExitCode.DONE

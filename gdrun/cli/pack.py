@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from gdrun.errors import UsageError
 from gdrun.rundir.files import refuse_existing
 from gdrun.rundir.packing import pack
@@ -14,14 +12,12 @@ from gdrun.rundir.run import load_run
 from gdrun.text import plural
 
 from . import terminal
-from .arguments import RunsArgument, RunsDir
+from .arguments import RunsArgument, RunsDir, output_option
 
 
 def command(
     runs: RunsArgument,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE.zip", help="Where to write it; no file is replaced.")
-    ] = Path("runs.zip"),
+    output: Annotated[Path, output_option("FILE.zip", "Where to write it; no file is replaced.")] = Path("runs.zip"),
     runs_dir: RunsDir = None,
 ) -> None:
     """Pack runs and sweeps into one zip file.

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gdrun.errors import ExitCode, ResourceError, RunDirectoryError, UsageError
+from gdrun.errors import ResourceError, RunDirectoryError, UsageError
 from gdrun.extras import install_hint
 from gdrun.plots import animate, plot
 from gdrun.plots.animation import FRAMES_PER_SECOND, SECONDS, Animation
@@ -23,8 +23,7 @@ from gdrun.rundir.run import Run, load_run
 from gdrun.rundir.seeds import checked_band
 
 from . import session, terminal
-from .arguments import BandOption, Device, Json, Plugins, RunsDir
-from .completion import complete_runs
+from .arguments import BandOption, Device, Json, Plugins, RunsDir, output_option, run_names
 from .output import print_json
 
 
@@ -34,20 +33,11 @@ def _kinds(incomplete: str) -> list[tuple[str, str]]:
 
 Runs = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="RUN",
-        autocompletion=complete_runs,
-        help="Runs or one sweep: paths, ids or the beginnings of ids, latest (the default), latest~1, ...",
-    ),
+    run_names("RUN", "Runs or one sweep: paths, ids or the beginnings of ids, latest (the default), latest~1, ..."),
 ]
 Output = Annotated[
     Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help=".png, .svg, .pdf, .txt, .html, or a folder. Default: plots/ of the (first) run.",
-    ),
+    output_option("FILE", ".png, .svg, .pdf, .txt, .html, or a folder. Default: plots/ of the (first) run."),
 ]
 Kind = Annotated[
     str | None,
@@ -98,7 +88,7 @@ def command(
     device: Device = None,
     plugins: Plugins = None,
     as_json: Json = False,
-) -> int:
+) -> None:
     """Draw a run, several runs or a sweep, and print the picture's path.
 
     One run: its loss with the validation loss. Several runs: a line each. A sweep: what came out against the learning
@@ -131,14 +121,13 @@ def command(
         terminal.data(*terminal.picture(figure, width, height))
         if not term:
             terminal.message(f"pictures as files need matplotlib: {install_hint('plot')}")
-        return ExitCode.DONE
+        return
     written = _write(drawn, loaded, output, measure) if not term and (output or not as_json) else None
     if as_json:
         steps = {"steps": list(drawn.steps)} if isinstance(drawn, Animation) else {}
         print_json({"file": None if written is None else str(written), "figure": plain(figure)} | steps)
     elif written is not None:
         terminal.data(str(written))
-    return ExitCode.DONE
 
 
 @contextmanager

@@ -12,14 +12,14 @@ import typer
 
 from gdrun.analysis.grad_arguments import NAMED, assignments
 from gdrun.data import file_suffixes
-from gdrun.errors import ExitCode, UsageError
+from gdrun.errors import UsageError
 from gdrun.rundir.files import write_file
 from gdrun.rundir.run import load_run
 from gdrun.rundir.strict_json import dumps
 from gdrun.training.predict import load_trained, named_examples, predict, read_examples
 
 from . import session, terminal
-from .arguments import Device, Json, Plugins, RunArgument, RunsDir
+from .arguments import Device, Json, Plugins, RunArgument, RunsDir, output_option
 from .output import print_json
 
 Examples = Annotated[
@@ -35,14 +35,12 @@ _FORMS = (".csv", ".npz", ".json")
 def command(
     run: RunArgument,
     examples: Examples = [],  # noqa: B006
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there: .csv, .npz or .json.")
-    ] = None,
+    output: Annotated[Path | None, output_option("FILE", "Write it there: .csv, .npz or .json.")] = None,
     runs_dir: RunsDir = None,
     device: Device = None,
     plugins: Plugins = None,
     as_json: Json = False,
-) -> int:
+) -> None:
     """Print a finished run's predictions as CSV, a row an example, for its training data or for other examples.
 
     Examples are in the units of the config's data: what `scale` did is done to them, and taken back from the
@@ -75,7 +73,6 @@ def command(
         print_json(report)
     else:
         terminal.document(_csv(named, labels))
-    return ExitCode.DONE
 
 
 def _content(suffix: str, named: dict[str, np.ndarray], labels: tuple[str, ...], report: dict[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gdrun.errors import ExitCode, UsageError
+from gdrun.errors import UsageError
 from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.pruning import plan_pruning
 from gdrun.rundir.trash import empty_trash, remove, removed
@@ -30,7 +30,7 @@ def command(
     yes: Yes = False,
     runs_dir: RunsDir = None,
     as_json: Json = False,
-) -> int:
+) -> None:
     """Put the runs that fit all conditions given into the trash; running ones stay.
 
     Says what goes and asks. With --trash alone: empties the trash.
@@ -53,7 +53,7 @@ def command(
     elif dry_run:
         agreed(plan.chosen, "into the trash (a dry run: nothing is done)", yes=True)
     elif not agreed(plan.chosen, "into the trash", yes=yes):
-        return ExitCode.DONE
+        return None
     else:
         moved = remove(goes, root)
         terminal.message(
@@ -61,13 +61,11 @@ def command(
         )
     if as_json:
         running = [entry.directory for entry in plan.busy]
-        print_json(
-            {"goes": goes, "kept_among_the_best": plan.kept, "running": running, "removed": list(map(str, moved))}
-        )
-    return ExitCode.DONE
+        print_json({"goes": goes, "kept_among_the_best": plan.kept, "running": running, "removed": moved})
+    return None
 
 
-def _empty(root: Path, *, yes: bool, dry_run: bool, as_json: bool) -> int:
+def _empty(root: Path, *, yes: bool, dry_run: bool, as_json: bool) -> None:
     entries = removed(root)
     count = 0
     if not entries:
@@ -79,4 +77,3 @@ def _empty(root: Path, *, yes: bool, dry_run: bool, as_json: bool) -> int:
         terminal.message(f"{plural(count, 'run')} deleted")
     if as_json:
         print_json({"deleted": count})
-    return ExitCode.DONE

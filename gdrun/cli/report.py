@@ -16,8 +16,7 @@ from gdrun.rundir.run import Run, load_run
 from gdrun.rundir.run_info import Status
 
 from . import session, terminal
-from .arguments import Json, RunsDir
-from .completion import complete_runs
+from .arguments import Json, RunsDir, output_option, run_names
 from .output import print_result
 
 REFRESH_SECONDS = 5
@@ -26,23 +25,17 @@ REFRESH_SECONDS = 5
 def command(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="RUN", autocompletion=complete_runs,
-            help="Paths, ids or beginnings of ids, latest (the default), latest~1, ...; several are compared.",
-        ),
+        run_names("RUN", "Paths, ids or beginnings of ids, latest (the default), latest~1, ...; several are compared."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--output", metavar="PATH",
-            help="A file; default: report.html in the run directory. With --all a folder; default: site.",
-        ),
+        output_option("PATH", "A file; default: report.html in the run directory. With --all a folder; default: site."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every run: a folder, an index and a page each.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Write the page again and again while a run goes on.")] = False,
     runs_dir: RunsDir = None,
     as_json: Json = False,
-) -> int:  # fmt: skip
+) -> None:
     """Write a page about a run, a sweep, or several compared, and print where it is.
 
     One HTML file that opens in any browser and needs neither network nor other files: status, interactive curves,
@@ -55,7 +48,7 @@ def command(
         facts = _write_site(output or Path("site"), runs_dir, watch=watch)
     else:
         facts = _write_page([load_run(name, runs_dir) for name in runs or ["latest"]], output, watch=watch)
-    return print_result(facts, str(facts["file"]), as_json=as_json)
+    print_result(facts, str(facts["file"]), as_json=as_json)
 
 
 def _write_page(loaded: list[Run], output: Path | None, *, watch: bool) -> dict[str, object]:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from gdrun.errors import ExitCode
 from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.trash import removed, restore
 
@@ -22,7 +21,7 @@ def command(
     everything: Annotated[bool, typer.Option("--all", help="Bring back all that is in the trash.")] = False,
     runs_dir: RunsDir = None,
     as_json: Json = False,
-) -> int:
+) -> None:
     """Bring runs back from the trash and print where they are. Without a RUN: list what is in the trash.
 
     `gdrun prune --trash` deletes what is there for good.
@@ -31,8 +30,7 @@ def command(
     if not runs and not everything:
         entries = removed(root)
         if not entries and not as_json:
-            terminal.message(f"the trash of {root} is empty")
-            return ExitCode.DONE
+            return terminal.message(f"the trash of {root} is empty")
         facts = [{name: run.get(name) for name in ("id", "name", "directory")} for run in entries]
         return print_result({"trash": facts}, *ls.default_table(entries), as_json=as_json)
     references = [run.id for run in removed(root)] if everything else list(runs or ())

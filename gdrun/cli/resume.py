@@ -15,8 +15,7 @@ from gdrun.sweeping.slurm import check_not_queued, read_options, resume_there
 from gdrun.training.resume import find_resumable
 
 from . import arguments, progress, session
-from .arguments import Json, Plugins, Quiet, RunsDir, Verbose, is_setting
-from .completion import complete_runs
+from .arguments import Json, Plugins, Quiet, RunsDir, Verbose, is_setting, run_names
 from .jobs import follow
 from .results import Results
 
@@ -24,9 +23,9 @@ from .results import Results
 def command(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[RUN] [epochs=N|steps=N]", autocompletion=complete_runs,
-            help="A run directory, its id or the beginning of it, or latest (default: the latest that can be resumed); "
+        run_names(
+            "[RUN] [epochs=N|steps=N]",
+            "A run directory, its id or the beginning of it, or latest (default: the latest that can be resumed); "
             "then a new length, for a run that is to have more steps.",
         ),
     ] = None,
@@ -44,7 +43,7 @@ def command(
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Resume a run that was interrupted or killed, in its own directory.
 
     It ends with the same bits as a run that was never interrupted; what cannot is refused: a changed config, data file

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gdrun.errors import ExitCode, UsageError
+from gdrun.errors import UsageError
 from gdrun.rundir.layout import default_runs_root
 from gdrun.rundir.run import Run, load_run
 from gdrun.rundir.trash import name_below, remove
@@ -21,7 +21,7 @@ from .output import print_json
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where nobody can be asked.")]
 
 
-def command(runs: RunsArgument, yes: Yes = False, runs_dir: RunsDir = None, as_json: Json = False) -> int:
+def command(runs: RunsArgument, yes: Yes = False, runs_dir: RunsDir = None, as_json: Json = False) -> None:
     """Put runs into the trash, `.trash` in the runs root; `gdrun restore` brings them back.
 
     Says what goes and asks. A running run is refused.
@@ -31,13 +31,12 @@ def command(runs: RunsArgument, yes: Yes = False, runs_dir: RunsDir = None, as_j
     for directory in directories:
         name_below(root, directory)
     if not agreed([Run(directory) for directory in directories], "into the trash", yes=yes):
-        return ExitCode.DONE
+        return
     moved = remove(directories, root)
     if as_json:
-        print_json({"removed": [str(path) for path in moved]})
+        print_json({"removed": moved})
     else:
         terminal.message(f"{plural(len(moved), 'run')} in the trash; `gdrun restore` lists it and brings them back")
-    return ExitCode.DONE
 
 
 def agreed(entries: Sequence[Run], where: str, *, yes: bool) -> bool:

@@ -5,20 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from gdrun.experiment.schema import schema
 from gdrun.rundir.files import write_file
 from gdrun.rundir.strict_json import dumps
 
 from . import session, terminal
-from .arguments import Plugins
+from .arguments import Plugins, output_option
 
 
 def command(
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there, not to stdout.")
-    ] = None,
+    output: Annotated[Path | None, output_option("FILE", "Write it there, not to stdout.")] = None,
     plugin: Plugins = None,
 ) -> None:
     """Print the JSON Schema of configs, with the parts that plugins bring.

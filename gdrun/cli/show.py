@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from gdrun.analysis.convergence import report as convergence_report
-from gdrun.errors import ExitCode, GdrunError, UsageError
+from gdrun.errors import GdrunError, UsageError
 from gdrun.reporting import sections
 from gdrun.reporting.sections import Facts, attempt
 from gdrun.rundir.describing import describe_run, files_of
@@ -57,7 +57,7 @@ def command(
     ] = False,
     runs_dir: RunsDir = None,
     as_json: Json = False,
-) -> int:
+) -> None:
     """Show a run or a sweep: status, config, values, metrics, convergence, environment, files.
 
     RUN is a path, an id or the beginning of one, latest (the default), latest~1, ...
@@ -90,7 +90,6 @@ def command(
             print_json({"files": facts["files"]} if files else {"run": facts})
         else:
             terminal.data(*_page(loaded, facts, screen_width() or WIDTH))
-    return ExitCode.DONE
 
 
 def _statistics(run: Run, over: str) -> dict[str, dict[str, Any]]:

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gdrun.errors import ExitCode
 from gdrun.text import plural_count, short
 
 from . import session, terminal
-from .arguments import Device, Json, RunsDir, split_one
-from .completion import complete_configs_and_runs
+from .arguments import Device, Json, RunsDir, config_or_run_names, split_one
 from .output import print_json
 from .tables import table
 
@@ -21,10 +19,8 @@ if TYPE_CHECKING:
 
 Arguments = Annotated[
     list[str],
-    typer.Argument(
-        metavar="CONFIG|RUN [KEY=VALUE]...",
-        autocompletion=complete_configs_and_runs,
-        help="A config, a run directory or a run's id; then settings to change.",
+    config_or_run_names(
+        "CONFIG|RUN [KEY=VALUE]...", "A config, a run directory or a run's id; then settings to change."
     ),
 ]
 
@@ -36,7 +32,7 @@ def command(
     runs_dir: RunsDir = None,
     device: Device = None,
     as_json: Json = False,
-) -> int:
+) -> None:
     """Print the curvature of the loss and the learning rate at which the optimizer stops being stable."""
     config, overrides = split_one(arguments, "stability", "config or run")
     with session.quiet(), session.waiting("looking at the curvature"):
@@ -44,8 +40,7 @@ def command(
 
         report = stability(config, overrides, at=at, verify=verify, runs_dir=runs_dir, device=device)
     if as_json:
-        print_json(report.as_dict())
-        return ExitCode.DONE
+        return print_json(report.as_dict())
     if len(report.points) > 1:
         lines = table(_rows_along(report), ["step", "loss", "largest eigenvalue", "limit", "rate / limit"])
     else:
@@ -53,7 +48,7 @@ def command(
     terminal.data(*lines, *(f"- {caveat}" for caveat in report.prediction.caveats))
     for note in report.notes:
         terminal.warn(note)
-    return ExitCode.DONE
+    return None
 
 
 def _rows_along(report: Stability) -> list[list[str]]:

@@ -14,18 +14,16 @@ from gdrun.sweeping.plan import plan_trials
 from gdrun.sweeping.slurm import read_options, submit_sweep
 
 from . import arguments, failures, progress, session, sweep_table
-from .arguments import Device, Json, Plugins, Quiet, RunsDir, Threads, Verbose
-from .completion import complete_configs
+from .arguments import Device, Json, Plugins, Quiet, RunsDir, Threads, Verbose, config_names
 from .jobs import follow
 from .output import print_json
 from .results import Results
 
 Targets = Annotated[
     list[str],
-    typer.Argument(
-        metavar="CONFIG|KEY=SPACE",
-        autocompletion=complete_configs,
-        help="Config files, run directories, or - for stdin; then what to vary: lr=log:1e-4:1:50, lr=lin:0:1:11, "
+    config_names(
+        "CONFIG|KEY=SPACE",
+        "Config files, run directories, or - for stdin; then what to vary: lr=log:1e-4:1:50, lr=lin:0:1:11, "
         "seed=range:0:5, lr=0.1,0.2, optimizer.kind=sgd,adam, with --trials lr=loguniform:1e-5:1. One value is a "
         "setting of all trials. Without any: the config's `sweep:`, else learning rates around the configured one.",
     ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from gdrun.errors import UsageError
+from gdrun.errors import ExitCode, UsageError
 from gdrun.exports.live import TensorBoardListener
 from gdrun.exports.tensorboard import require_tensorboard
 from gdrun.sweeping.slurm import read_options, submit_run
@@ -100,7 +100,8 @@ def command(
                 loaded, device=device if cluster is None else "cpu", threads=threads, smoke=smoke, silent=quiet
             )
             if only_plan:
-                return dry_run.show_all(prepared, as_json=as_json)
+                dry_run.show_all(prepared, as_json=as_json)
+                return ExitCode.DONE
             names = [name or item.loaded.experiment.name for item in prepared]
             prepared.reverse()
             for config, own_name in zip(configs, names, strict=True):

@@ -16,18 +16,12 @@ from gdrun.rundir.verifying import Verdict, verify
 from gdrun.text import plural
 
 from . import terminal
-from .arguments import Json, Quiet, RunsDir
-from .completion import complete_runs
+from .arguments import Json, Quiet, RunsDir, run_names
 from .output import print_json
 
 
 def command(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[RUN]...", autocompletion=complete_runs, help="Paths, ids or beginnings of ids, latest, ..."
-        ),
-    ] = None,
+    runs: Annotated[list[str] | None, run_names("[RUN]...", "Paths, ids or beginnings of ids, latest, ...")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All runs and sweeps there are.")] = False,
     quiet: Quiet = False,
     runs_dir: RunsDir = None,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gdrun.errors import ExitCode, RunDirectoryError
+from gdrun.errors import RunDirectoryError
 from gdrun.rundir.run import Run, load_run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.strict_json import not_finite
@@ -32,7 +32,7 @@ _PAUSE_SECONDS = 0.25
 _ASK_SECONDS = 5.0
 
 
-def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir = None, as_json: Json = False) -> int:
+def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir = None, as_json: Json = False) -> None:
     """Follow a running run or sweep until it ends; Ctrl-C ends the watching, not the run.
 
     RUN is a path, an id or the beginning of one; default: latest. Ends with a short table on stderr and the run's
@@ -42,13 +42,11 @@ def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir
     try:
         _follow(watched, quiet=quiet or as_json)
     except KeyboardInterrupt:
-        terminal.message(f"{watched.id} is still running; `gdrun watch {watched.id}` follows it")
-        return ExitCode.DONE
+        return terminal.message(f"{watched.id} is still running; `gdrun watch {watched.id}` follows it")
     ended = Run(watched.directory)
     if as_json:
         facts = ended.summary() | {"directory": str(ended.directory)} if ended.problem else summary_of(ended).as_dict()
-        print_json({"run": facts})
-        return ExitCode.DONE
+        return print_json({"run": facts})
     if not quiet:
         if ended.problem:
             terminal.message(f"{ended.status.value}: {ended.problem}")
@@ -56,8 +54,7 @@ def command(run: RunArgument = "latest", quiet: Quiet = False, runs_dir: RunsDir
             summary_of(ended).show(picture=False)
         if why := _why_unfinished(ended):
             terminal.message(why)
-    terminal.data(str(ended.directory))
-    return ExitCode.DONE
+    return terminal.data(str(ended.directory))
 
 
 def _follow(run: Run, *, quiet: bool) -> None:
