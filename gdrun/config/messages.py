@@ -156,7 +156,7 @@ def _pattern(context: Mapping[str, Any], value: Any) -> tuple[str, str | None]:
 
 
 def _raised(context: Mapping[str, Any], value: Any) -> tuple[str, str | None]:
-    """Return what a validator of a plugin's options or of the command line says, without pydantic's own words."""
+    """Return what a check of a section, of a plugin's options or of the command line says, without pydantic's words."""
     return str(context["error"]) or f"{got(value)} is refused", None
 
 
@@ -178,7 +178,6 @@ _OTHERS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str | None]]] =
     "string_too_short": _size("least"),
     "string_too_long": _size("most"),
     "finite_number": lambda context, value: (f"must be finite, got {value}", None),
-    "array": lambda context, value: ("expected a number or nested lists of numbers", None),
     "option": lambda context, value: (context["reason"], context.get("hint")),
     "value_error": _raised,
     "assertion_error": _raised,

@@ -223,7 +223,7 @@ def num_texts(value: Any) -> int:
 def check_formula(value: Any) -> Any:
     """Return `value` if it is a formula; else raise an error of type "formula" with the token's place."""
     if isinstance(value, tuple | list) and num_texts(value) > MAX_LISTED_FORMULAS:
-        raise PydanticCustomError("formula_list", f"more than {MAX_LISTED_FORMULAS} formulas in one list")
+        raise ValueError(f"more than {MAX_LISTED_FORMULAS} formulas in one list")
     try:
         parse(value)
     except FormulaError as error:
@@ -248,12 +248,12 @@ def check_array(value: Any) -> Any:
 
     def shape(item: Any) -> tuple[int, ...]:
         if isinstance(item, bool) or not isinstance(item, int | float | tuple | list):
-            raise PydanticCustomError("array", "expected a number or nested lists of numbers")
+            raise ValueError("expected a number or nested lists of numbers")
         if not isinstance(item, tuple | list):
             return ()
         shapes = {shape(child) for child in item}
         if len(shapes) > 1:
-            raise PydanticCustomError("ragged_array", "the rows of this array have different lengths")
+            raise ValueError("the rows of this array have different lengths")
         return (len(item), *(shapes.pop() if shapes else ()))
 
     shape(value)

@@ -8,7 +8,6 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import AfterValidator, Field, Tag, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import by_form
 from gdrun.errors import ConfigPath, DataError
@@ -21,7 +20,7 @@ from .memory import side_by_side
 
 def _check_column(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (str, int)) or (isinstance(value, int) and value < 0):
-        raise PydanticCustomError("column", "a column is a name or a position counted from 0")
+        raise ValueError("a column is a name or a position counted from 0")
     return value
 
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
 from gdrun.config.messages import got
 from gdrun.errors import DataError, Problem
@@ -54,9 +53,7 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, (list, tuple)):
         return tuple(_plain(item) for item in value)
-    raise PydanticCustomError(
-        "plain", "expected a number, true, false, null or a list of numbers, got {got}", {"got": got(value)}
-    )
+    raise ValueError(f"expected a number, true, false, null or a list of numbers, got {got(value)}")
 
 
 Plain = Annotated[

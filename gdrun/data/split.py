@@ -7,7 +7,6 @@ from typing import Self
 
 import numpy as np
 from pydantic import model_validator
-from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import Count, PositiveInteger, Section, Share
 from gdrun.errors import DataError
@@ -36,9 +35,9 @@ class ValidationSplit(Section):
     def _check(self) -> Self:
         given = [name for name in ("share", "count", "last", "index") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise PydanticCustomError("validation", "give exactly one of share, count, last, index")
+            raise ValueError("give exactly one of share, count, last, index")
         if self.shuffle and given[0] in ("last", "index"):
-            raise PydanticCustomError("validation", "shuffle goes with share or count")
+            raise ValueError("shuffle goes with share or count")
         return self
 
     def num_held_out(self, num_examples: int) -> int:

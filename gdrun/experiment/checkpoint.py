@@ -3,7 +3,6 @@
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import PositiveInteger, PositiveNumber, Section, Whole
 
@@ -25,7 +24,7 @@ class CheckpointSettings(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.best is not None and self.every_steps is None:
-            raise PydanticCustomError("best", "best chooses among the states at each multiple of every_steps: give it")
+            raise ValueError("best chooses among the states at each multiple of every_steps: give it")
         if self.best is None and self.metric is not None:
-            raise PydanticCustomError("best", "metric chooses the best states: give best, their number")
+            raise ValueError("metric chooses the best states: give best, their number")
         return self

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, Tag, model_validator
-from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import Array, Count, Integer, NonNegative, Number, Section, ShortSection, by_form
 
@@ -25,7 +24,7 @@ class Bound(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.value is None and self.below is None and self.above is None:
-            raise PydanticCustomError("expectation", "give a value, below or above")
+            raise ValueError("give a value, below or above")
         return self
 
 
@@ -110,7 +109,7 @@ class ExpectedTrials(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not self.model_fields_set - {"where", "rtol", "atol"}:
-            raise PydanticCustomError("expectation", "say what is expected of these trials: a count, a loss, ...")
+            raise ValueError("say what is expected of these trials: a count, a loss, ...")
         return self
 
 

@@ -66,9 +66,9 @@ class RepeatedDefinition(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.while_ is None) == (self.times is None):
-            raise PydanticCustomError("loop", "give times, or while with at_most")
+            raise ValueError("give times, or while with at_most")
         if (self.while_ is None) != (self.at_most is None):
-            raise PydanticCustomError("loop", "while and at_most go together")
+            raise ValueError("while and at_most go together")
         return self
 
 

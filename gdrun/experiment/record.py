@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import Count, Formula, Identifier, Section, by_form, check_integer
 
@@ -12,7 +11,7 @@ def _interval(value: Any) -> Any:
     value = check_integer(value)
     if value in ("auto", "epoch") or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
-    raise PydanticCustomError("every", "every is auto, epoch, a number of steps, or a list of steps")
+    raise ValueError("every is auto, epoch, a number of steps, or a list of steps")
 
 
 Interval = Annotated[
@@ -62,5 +61,5 @@ class Record(Section):
     def _check(self) -> Self:
         names = [*self.formulas, *self.after, *self.batch_means, *self.example_means]
         if twice := [name for name in names if names.count(name) > 1]:
-            raise PydanticCustomError("twice", "the column '{name}' is given twice in record", {"name": twice[0]})
+            raise ValueError(f"the column '{twice[0]}' is given twice in record")
         return self

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import PositiveInteger, Section, ShortSection, Whole, check_integer
 
@@ -25,7 +24,7 @@ def _lane_count(value: Any) -> Any:
     value = check_integer(value)
     if value in ("auto", "off") or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
-    raise PydanticCustomError("lanes", "lanes is a number of trials from 1, auto, or off")
+    raise ValueError("lanes is a number of trials from 1, auto, or off")
 
 
 LaneCount = Annotated[

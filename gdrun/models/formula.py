@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, Tag, model_validator
-from pydantic_core import PydanticCustomError
 
 from gdrun.config.located import at_config_path, formula_at, located_within
 from gdrun.config.name_scopes import ConfigNames, Use
@@ -55,11 +54,11 @@ class Parameter(ShortSection):
     def _check(self) -> Self:
         given = [name for name in ("value", "raw", "init") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise PydanticCustomError("parameter", "give exactly one of value, raw, init")
+            raise ValueError("give exactly one of value, raw, init")
         if self.raw is not None and self.transform is None:
-            raise PydanticCustomError("parameter", "raw goes with a transform; without one write value")
+            raise ValueError("raw goes with a transform; without one write value")
         if self.init is not None and self.shape is None:
-            raise PydanticCustomError("parameter", "init needs a shape: shape: [] for a number, [3, 1] for an array")
+            raise ValueError("init needs a shape: shape: [] for a number, [3, 1] for an array")
         return self
 
     def initial(self, name: str, context: ModelContext) -> Initial:

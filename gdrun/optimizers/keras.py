@@ -92,13 +92,11 @@ class ParameterGroup(Section):
         given = [self.learning_rate is not None, self.frozen, self.optimizer is not None]
         acts = self.when is not None or self.project is not None
         if sum(given) > 1 or not (sum(given) or acts):
-            raise PydanticCustomError(
-                "group", "give one of learning_rate, frozen: true, optimizer; or when, or project"
-            )
+            raise ValueError("give one of learning_rate, frozen: true, optimizer; or when, or project")
         if self.frozen and acts:
-            raise PydanticCustomError("group", "frozen parameters have no updates: leave out when and project")
+            raise ValueError("frozen parameters have no updates: leave out when and project")
         if isinstance(self.optimizer, KerasOptimizer) and self.optimizer.groups:
-            raise PydanticCustomError("group", "the optimizer of a group has no groups of its own")
+            raise ValueError("the optimizer of a group has no groups of its own")
         return self
 
 
@@ -142,7 +140,7 @@ class KerasOptimizer(OptimizerSection):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.groups and self.loss_scale_factor is not None:
-            raise PydanticCustomError("groups", "loss_scale_factor is for all parameters together, without groups")
+            raise ValueError("loss_scale_factor is for all parameters together, without groups")
         if self.use_ema and (self.project or any(group.project for group in self.groups)):
             raise PydanticCustomError(
                 "project",
@@ -150,7 +148,7 @@ class KerasOptimizer(OptimizerSection):
                 {"hint": "average them in define: {mean_of_w: {start: w, next: 0.99*mean_of_w + 0.01*w, final: true}}"},
             )
         if sum(getattr(self, name) is not None for name in CLIPS) > 1:
-            raise PydanticCustomError("clip", "only one of clipnorm, clipvalue, global_clipnorm can be set")
+            raise ValueError("only one of clipnorm, clipvalue, global_clipnorm can be set")
         return self
 
     @classmethod

@@ -19,7 +19,6 @@ from typing import Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import (
     BareKind,
@@ -218,9 +217,9 @@ class PiecewiseFactor(FactorSection):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len(self.factors) != len(self.boundaries) + 1:
-            raise PydanticCustomError("piecewise", "factors has one entry more than boundaries")
+            raise ValueError("factors has one entry more than boundaries")
         if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
-            raise PydanticCustomError("piecewise", "boundaries must rise")
+            raise ValueError("boundaries must rise")
         return self
 
     def __call__(self, steps: np.ndarray, *, steps_per_epoch: int = 1, total_steps: int = 1) -> np.ndarray:

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
 from gdrun.config.section import Count, PositiveInteger
 from gdrun.models.initial import InitialWeights
@@ -17,7 +16,7 @@ def _sizes(value: Any) -> Any:
     for item in items:
         whole = isinstance(item, int) or (isinstance(item, float) and item.is_integer())
         if isinstance(item, bool) or not whole or item < 1:
-            raise PydanticCustomError("size", "expected a positive integer or a list of them, one a dimension")
+            raise ValueError("expected a positive integer or a list of them, one a dimension")
     return tuple(int(item) for item in items) if isinstance(value, (tuple, list)) else int(value)
 
 
