@@ -162,7 +162,7 @@ def split_points(text: str) -> list[str]:
     pieces, depth, start = [], 0, 0
     for index, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")
-        if character == "," and depth == 0:
+        if character == "," and depth <= 0:
             pieces.append(text[start:index])
             start = index + 1
     return [*pieces, text[start:]]

@@ -90,10 +90,11 @@ def keys_of(config: str, incomplete: str) -> list[str]:
         GdrunError: the config cannot be read.
     """
     from gdrun.config.forms import places  # only here: each command imports this module
+    from gdrun.config.overrides import dotted
     from gdrun.experiment.loading import EXPERIMENT, load_config
     from gdrun.suggest import ALIASES
 
-    paths = list(dict.fromkeys(".".join(map(str, path)) for path in places(load_config(config).root, EXPERIMENT)))
+    paths = list(dict.fromkeys(map(dotted, places(load_config(config).root, EXPERIMENT))))
     nearest: dict[str, list[int]] = {}
     for path in paths:
         nearest.setdefault(path.rpartition(".")[2], []).append(path.count("."))

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from gdrun.config.document import read_document
 from gdrun.config.forms import Form, arm, at, choices, fields, places
+from gdrun.config.overrides import dotted
 from gdrun.config.plugins import Plugins as LoadedPlugins
 from gdrun.config.scalars import in_flow
 from gdrun.config.source import Node
@@ -61,7 +62,7 @@ def command(
         return _show_keys(keys, resolved, as_json=as_json)
     assert resolved is not None
     if as_json:
-        origins = {_dotted(path): resolved.origin(path) for path in resolved.leaves()}
+        origins = {dotted(path): resolved.origin(path) for path in resolved.leaves()}
         return print_json({"config": resolved.root.plain(), "origins": origins})
     return terminal.data(*resolved.commented())
 
@@ -108,7 +109,7 @@ def _show_keys(keys: Sequence[str], resolved: Resolved | None, *, as_json: bool)
             rows.append(("allowed", ", ".join(key.allowed)))
         if here := _value_at(path, resolved):
             rows.append(("here", f"{in_flow(here['value'])}  ({here['origin']})"))
-        terminal.data(Text.assemble((_dotted(path), "bold"), kind), f"  {key.meaning}", *table(rows, indent=2))
+        terminal.data(Text.assemble((dotted(path), "bold"), kind), f"  {key.meaning}", *table(rows, indent=2))
     return None
 
 
@@ -127,7 +128,7 @@ def _paths(key: str, resolved: Resolved | None) -> list[ConfigPath]:
     matching = [place for place in known if place[-len(path) :] == path]
     if matching:
         return matching
-    near = closest(key, map(_dotted, known)) or closest(key, [str(place[-1]) for place in known])
+    near = closest(key, map(dotted, known)) or closest(key, [str(place[-1]) for place in known])
     hint = f"did you mean '{near}'?" if near else "gdrun schema prints the whole language"
     raise UsageError(f"there is no key '{key[:100]}'", hint=hint)
 
@@ -136,10 +137,6 @@ def _value_at(path: ConfigPath, resolved: Resolved | None) -> dict[str, Any]:
     """Return the value at `path` in the config and where it came from; {} where there is none."""
     node = None if resolved is None else resolved.root.at(path)
     return {} if node is None or resolved is None else {"value": node.plain(), "origin": resolved.origin(path)}
-
-
-def _dotted(path: ConfigPath) -> str:
-    return ".".join(map(str, path))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from gdrun.plots.rendering import LARGEST, MOVIES, SMALLEST, SUFFIXES, content, 
 from gdrun.rundir.files import write_file, write_whole
 from gdrun.rundir.run import Run, load_run
 from gdrun.rundir.seeds import checked_band
+from gdrun.text import split_points
 
 from . import session, terminal
 from .arguments import BandOption, Device, Json, Plugins, RunsDir, output_option, run_names
@@ -109,7 +110,7 @@ def command(
         "band": None if band == "none" else checked_band(band, "none"),
         # A project's plugins may start TensorFlow: only where something is computed.
         "plugins": session.load_plugins(plugins) if plugins else session.project_sources(),
-        "columns": [name.strip() for name in _split(columns)],
+        "columns": [name.strip() for name in split_points(columns)] if columns is not None else [],
     }  # fmt: skip
     with _computing(kind):
         drawn = animate(loaded, **options, seconds=seconds, fps=fps) if moving else plot(loaded, **options, at=at)
@@ -142,11 +143,6 @@ def _computing(kind: str | None) -> Iterator[None]:
 
 def _scale(log: bool | None) -> Any:
     return None if log is None else "log" if log else "linear"
-
-
-def _split(columns: str | None) -> list[str]:
-    """Return the names between commas that are not within brackets: a,W[0,1] are two."""
-    return [] if columns is None else re.split(r",(?![^\[]*\])", columns)
 
 
 def _size(text: str | None, *, characters: bool) -> tuple[float, float] | None:

@@ -16,7 +16,7 @@ from gdrun.config.scalars import ScalarError, is_number, resolve, written
 from gdrun.config.source import Node, Source, Span
 from gdrun.errors import ConfigError, Place, Problem
 from gdrun.suggest import closest
-from gdrun.text import plural
+from gdrun.text import plural, split_points
 
 LISTED = "list"
 FORMS = {
@@ -189,31 +189,16 @@ def pieces(text: str) -> list[tuple[int, int]]:
 
     Commas outside of brackets and quotes separate values.
     """
-    bounds, start, depth, position = [], 0, 0, 0
-    while position < len(text):
-        character = text[position]
-        if character in "\"'" and (quoted := _QUOTED.match(text, position)) and _opens(text[start:position]):
-            position = quoted.end()
-            continue
-        if character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-        elif character == "," and depth <= 0:
-            bounds.append((start, position))
-            start = position + 1
-        position += 1
-    bounds.append((start, len(text)))
-    return [_stripped(text, *piece) for piece in bounds]
+    # A quote begins a text where a value can begin, as in `["a"]`, but not in `it's`.
+    without_texts = _QUOTED.sub(lambda match: match[1] + "x" * len(match[2]), text)
+    bounds, start = [], 0
+    for piece in split_points(without_texts):
+        bounds.append(_stripped(text, start, start + len(piece)))
+        start += len(piece) + 1
+    return bounds
 
 
-_QUOTED = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^']|'')*' """, re.VERBOSE | re.DOTALL)
-
-
-def _opens(before: str) -> bool:
-    """Return whether a quote after `before` begins a text, as in `["a"]`, but not in `it's`."""
-    before = before.rstrip()
-    return not before or before[-1] in "[{(,:"
+_QUOTED = re.compile(r"""((?:^|[\[{(,:])\s*)("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')""", re.DOTALL)
 
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
