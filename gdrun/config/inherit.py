@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from gdrun.errors import ConfigError, Problem, UsageError
+from gdrun.errors import ConfigError, ConfigPath, Problem, UsageError
 
 from .document import MAX_BYTES, read_document
 from .files import read_regular_file
@@ -67,7 +68,7 @@ def inherit(
     assert isinstance(parent.value, dict)
     for key in NOT_INHERITED:
         parent.value.pop(key, None)
-    _move_data(parent, str(Path(str(extends.value)).parent))
+    _move_files(parent, str(Path(str(extends.value)).parent))
     return merge(parent, own, form)
 
 
@@ -114,10 +115,27 @@ def _refused(extends: Node, message: str, hint: str | None = None) -> ConfigErro
     return ConfigError((Problem(message, ("extends",), hint, place=place),), source=place.source)
 
 
-def _move_data(parent: Node, folder: str) -> None:
-    """Make the paths of a parent's data files relative to the child's folder, in place."""
-    data = parent.child("data")
-    for block in (data, data.child("validation") if data is not None else None):
-        path = block.child("path") if block is not None else None
-        if folder != "." and path is not None and isinstance(path.value, str) and not os.path.isabs(path.value):
-            path.value = os.path.join(folder, path.value)
+_FILES = (("data", "path"), ("data", "validation", "path"), ("model", "from"), ("model", "networks", "*", "from"))
+
+
+def file_places(config: object) -> Iterator[ConfigPath]:
+    """Yield the places of a config's plain values that name a file, whose relative path counts from its folder."""
+    for pattern in (*_FILES, *(("phases", "*", *steps) for steps in _FILES)):
+        places: list[tuple[ConfigPath, Any]] = [((), config)]
+        for step in pattern:
+            places = [((*path, key), value[key]) for path, value in places for key in _entries(value, step)]
+        yield from (path for path, value in places if isinstance(value, str))
+
+
+def _entries(value: Any, step: str) -> Iterable[str | int]:
+    if step == "*":
+        return value if isinstance(value, dict) else range(len(value)) if isinstance(value, tuple | list) else ()
+    return [step] if isinstance(value, dict) and step in value else ()
+
+
+def _move_files(parent: Node, folder: str) -> None:
+    """Make the paths of files that a parent names relative to the child's folder, in place."""
+    for place in file_places(parent.plain()) if folder != "." else ():
+        node = parent.at(place)
+        assert node is not None
+        node.value = os.path.join(folder, str(node.value))

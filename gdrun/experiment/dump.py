@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
+from gdrun.config.inherit import file_places
 from gdrun.config.scalars import written
 from gdrun.config.section import Section
 
@@ -46,16 +49,10 @@ def dump_values(values: Mapping[str, Any], directory: Path | None = None) -> str
 
 def _absolute(plain: dict[str, Any], directory: Path | None) -> dict[str, Any]:
     """Return plain values whose paths of files are absolute, changed in place."""
-    for phase in plain.get("phases", ()):
-        _absolute(phase, directory)
-    data, model = plain.get("data"), plain.get("model")
-    blocks = [(data, "path"), (data.get("validation") if isinstance(data, dict) else None, "path"), (model, "from")]
-    networks = model.get("networks") if isinstance(model, dict) else None
-    blocks += [(network, "from") for network in (networks.values() if isinstance(networks, dict) else ())]
-    for block, key in blocks:
-        if directory is not None and isinstance(block, dict) and isinstance(block.get(key), str):
-            absolute = os.path.realpath if key == "from" else os.path.abspath  # runs/latest is another run tomorrow
-            block[key] = absolute(os.path.join(directory, block[key]))
+    for *above, key in file_places(plain) if directory is not None else ():
+        block: Any = reduce(getitem, above, plain)
+        absolute = os.path.realpath if key == "from" else os.path.abspath  # runs/latest is another run tomorrow
+        block[key] = absolute(os.path.join(directory or "", block[key]))
     return plain
 
 

@@ -67,6 +67,13 @@ def test_data_files_of_a_parent_below_are_beside_the_parent(folder):
     assert load(folder, "extends: sub/base.yaml\n").experiment.data.path == "sub/d.csv"
 
 
+def test_parameters_that_a_parent_below_starts_from_are_beside_the_parent(folder):
+    (folder / "sub").mkdir()
+    model = "model: {kind: formula, formula: s**2, parameters: {s: 1}, from: start.npz}\n"
+    (folder / "sub" / "base.yaml").write_text(f"{model}optimizer: sgd\nschedule: {{steps: 3}}\n")
+    assert load(folder, "extends: sub/base.yaml\n").experiment.model.starts() == {("from",): "sub/start.npz"}
+
+
 @pytest.mark.parametrize(
     ("parent", "words"),
     [
