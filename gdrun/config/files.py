@@ -12,11 +12,16 @@ from gdrun.errors import UsageError
 from .document import MAX_BYTES
 
 
-def read_regular_file(path: Path) -> bytes:
-    """Return at most MAX_BYTES + 1 bytes of a regular file.
+def read_regular_file(
+    path: Path, name: str | None = None, *, limit: int = MAX_BYTES, endings: tuple[str, ...] = (".yaml", ".yml")
+) -> bytes:
+    """Return at most `limit` + 1 bytes of a regular file.
 
     A pipe, a device, a socket or a folder is refused without being opened, so that nothing waits and no device notices.
 
+    Args:
+        name: what to call it in errors; None: by its path.
+        endings: of files that may have been meant.
     Raises:
         UsageError: if it cannot be read; the message names the path and the reason.
     """
@@ -31,10 +36,10 @@ def read_regular_file(path: Path) -> bytes:
                 mode = os.fstat(handle).st_mode
                 if stat.S_ISREG(mode):
                     # Of what only looks like a file, in /proc, there may be nothing to read now: None.
-                    return file.read(MAX_BYTES + 1) or b""
+                    return file.read(limit + 1) or b""
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {path}: {_reason(error)}", hint=_near(path, error)) from None
-    raise UsageError(f"cannot read {path}: it is {_kind(mode)}, not a file")
+        raise UsageError(f"cannot read {name or path}: {_reason(error)}", hint=_near(path, error, endings)) from None
+    raise UsageError(f"cannot read {name or path}: it is {_kind(mode)}, not a file")
 
 
 def _reason(error: OSError | ValueError) -> str:
@@ -47,13 +52,13 @@ def _reason(error: OSError | ValueError) -> str:
     return (error.strerror or "it cannot be opened").lower()
 
 
-def _near(path: Path, error: Exception) -> str | None:
+def _near(path: Path, error: Exception, endings: tuple[str, ...]) -> str | None:
     """Return the hint that names the file that was probably meant."""
     if getattr(error, "errno", None) != errno.ENOENT:
         return None
     from gdrun.suggest import closest_file
 
-    near = closest_file(path, ".yaml", ".yml")
+    near = closest_file(path, *endings)
     return f"did you mean {near}?" if near else None
 
 

@@ -28,9 +28,10 @@ from gdrun import plugin as registry
 from gdrun.errors import GdrunError, PluginError, Problem, ResourceError, UsageError
 from gdrun.extras import install_hint
 from gdrun.plugin import Part, Registration
-from gdrun.suggest import closest, closest_file, did_you_mean
+from gdrun.suggest import closest, did_you_mean
 from gdrun.text import safe_text
 
+from .files import read_regular_file
 from .messages import reword
 
 MAX_BYTES = 8 << 20
@@ -210,22 +211,10 @@ def _load_file(path: Path, written: str, output: Output) -> Plugin:
 
 
 def _read(path: Path, written: str) -> bytes:
-    try:
-        if not path.is_file():
-            reason = "it is a folder" if path.is_dir() else "there is no such file"
-            raise UsageError(f"cannot read the plugin {safe_text(written)}: {reason}", hint=_suggestion(path))
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read the plugin {safe_text(written)}: {safe_text(error)}") from error
+    data = read_regular_file(path, f"the plugin {safe_text(written)}", limit=MAX_BYTES, endings=(".py",))
     if len(data) > MAX_BYTES:
         raise UsageError(f"the plugin {safe_text(written)} has more than {MAX_BYTES:,} bytes")
     return data
-
-
-def _suggestion(path: Path) -> str | None:
-    near = closest_file(path, ".py")
-    return f"did you mean {safe_text(near)}?" if near else None
 
 
 def _load_module(name: str, output: Output) -> Plugin:
