@@ -51,14 +51,9 @@ class Case:
 
 def places_of(loaded: LoadedConfig, rows: Sequence[ExpectationResult]) -> dict[str, Place]:
     """Return where the config states each expectation: the nearest place that its path has."""
-    places = {}
-    for row in rows:
-        parts = ("expect", *row.what.partition("[")[0].split(".", 1))
-        paths = (parts[:length] for length in range(len(parts), -1, -1))
-        place = next((place for path in paths if (place := loaded.origin(path)) is not None), None)
-        if place is not None:
-            places[row.what] = place
-    return places
+    paths = {row.what: ("expect", *row.what.partition("[")[0].split(".", 1)) for row in rows}
+    places = {what: loaded.locate(Problem("", path)).place for what, path in paths.items()}
+    return {what: place for what, place in places.items() if place is not None}
 
 
 def junit_xml(cases: Sequence[Case]) -> bytes:

@@ -92,14 +92,13 @@ def keys_of(config: str, incomplete: str) -> list[str]:
     from gdrun.config.forms import places  # only here: each command imports this module
     from gdrun.config.overrides import dotted
     from gdrun.experiment.loading import EXPERIMENT, load_config
+    from gdrun.rundir.settings import ending_in
     from gdrun.suggest import ALIASES
 
     paths = list(dict.fromkeys(map(dotted, places(load_config(config).root, EXPERIMENT))))
-    nearest: dict[str, list[int]] = {}
-    for path in paths:
-        nearest.setdefault(path.rpartition(".")[2], []).append(path.count("."))
     # As overrides have it: the last word alone means the one place that is nearest to the top.
-    names = [*ALIASES, *(end for end, depths in nearest.items() if depths.count(min(depths)) == 1)]
+    ends = dict.fromkeys(path.rpartition(".")[2] for path in paths)
+    names = [*ALIASES, *(end for end in ends if len(ending_in(end, paths)) == 1)]
     if incomplete:
         names += paths
     return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
+from textwrap import wrap
+
+from rich.cells import cell_len
 
 from gdrun.errors import Place, Problem
 from gdrun.text import plural, safe_text
@@ -49,18 +51,12 @@ def _lines(problem: Problem, source: str) -> list[str]:
     caret = " " * indent + "^" * length
     lines = [head, f"{number:>5} | {text}"]
     if hint and indent + length + len(hint) > _WIDTH:
-        return [*lines, f"      | {caret}", *(f"      | {part}" for part in _wrapped(hint))]
+        return [
+            *lines,
+            f"      | {caret}",
+            *(f"      | {part}" for part in wrap(hint, _WIDTH, break_long_words=False, break_on_hyphens=False)),
+        ]
     return [*lines, f"      | {caret} {hint}".rstrip()]
-
-
-def _wrapped(text: str) -> list[str]:
-    """Return a long hint in lines, broken at spaces."""
-    lines = [""]
-    for word in text.split(" "):
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > _WIDTH:
-            lines.append("")
-        lines[-1] += f" {word}" if lines[-1] else word
-    return lines
 
 
 def _window(place: Place) -> tuple[str, int, int]:
@@ -76,16 +72,8 @@ def _window(place: Place) -> tuple[str, int, int]:
     lead = before + _printable(place.text[first:start])
     marked = _printable(place.text[start : min(end, last)])
     tail = _printable(place.text[min(end, last) : last])
-    return f"{lead}{marked}{tail}{after}".rstrip(), _columns(lead), max(1, _columns(marked))
+    return f"{lead}{marked}{tail}{after}".rstrip(), cell_len(lead), max(1, cell_len(marked))
 
 
 def _printable(text: str) -> str:
     return safe_text(text.replace("\t", " "))
-
-
-def _columns(text: str) -> int:
-    """Return the number of columns that `text` takes on a terminal."""
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )

@@ -34,10 +34,6 @@ class Claim:
     """Folders above it that had to be made, outermost first."""
     pointer: LatestPointer
 
-    def point(self) -> list[str]:
-        """Point `latest` at the directory; return warnings. Raises: as LatestPointer.move."""
-        return self.pointer.move(self.path.name)
-
     def take_back(self) -> None:
         """Remove the lock file, the directory, the folders made for it, and the move of `latest`.
 

@@ -104,7 +104,7 @@ def _cut(text: str) -> str:
 
 def ending_in(word: str, settings: Iterable[str]) -> list[str]:
     """Return the paths that end in `word`; of several, those nearest to the top: a bare word in an override."""
-    paths = [path for path in settings if path.endswith(f".{word}")]
+    paths = [path for path in settings if f".{path}".endswith(f".{word}")]
     fewest = min((path.count(".") for path in paths), default=0)
     return [path for path in paths if path.count(".") == fewest]
 

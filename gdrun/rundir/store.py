@@ -73,7 +73,7 @@ class RunStore:
         store = cls(claimed.path, claimed.lock, info, claimed)
         try:
             store.update_info(**fields)
-            store.warnings += claimed.point()
+            store.warnings += claimed.pointer.move(claimed.path.name)
         except BaseException:
             with suppress(RunDirectoryError):
                 store.discard()
