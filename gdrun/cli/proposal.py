@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdrun.config.scalars import in_flow, written
+from gdrun.experiment.dump import dump_values
 from gdrun.rundir.strict_json import plain
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 FEW_NUMBERS = 20
 """Where nothing was expected yet, parameters are proposed up to so many numbers."""
 
-_WIDTH = 100
 _TOLERANCES = ("rtol", "atol")
 
 
@@ -28,7 +26,7 @@ def propose(expect: Expect, run_values: RunValues) -> str:
     they are. Where it states nothing, the status, the steps, the loss and the parameters, while they are few, are.
     """
     values = _restated(expect, run_values) if expect.model_fields_set - {*_TOLERANCES} else _first(run_values)
-    return "\n".join(["expect:", *_lines(plain(values), 1)]) + "\n"
+    return dump_values({"expect": plain(values)})
 
 
 def _first(run_values: RunValues) -> dict[str, Any]:
@@ -83,17 +81,3 @@ def _with_bounds(stated: Any, got: Any) -> Any:
     values = {name: getattr(stated, name) for name in ("rtol", "atol", "below", "above")}
     bounds = {name: value for name, value in values.items() if value is not None}
     return bounds if stated.value is None else {"value": got, **bounds}
-
-
-def _lines(values: Mapping[str, Any], level: int) -> list[str]:
-    lines = []
-    for name, value in values.items():
-        lead = "  " * level + f"{written(name)}:"
-        flow = f"{lead} {in_flow(value)}"
-        if isinstance(value, Mapping) and len(flow) > _WIDTH:
-            lines += [lead, *_lines(value, level + 1)]
-        elif isinstance(value, list):
-            lines += [lead, *(f"{'  ' * (level + 1)}- {in_flow(item)}" for item in value)]
-        else:
-            lines.append(flow)
-    return lines

@@ -39,7 +39,7 @@ def dump(experiment: Experiment, directory: Path | None = None, *, phases: Seque
 
 
 def dump_values(values: Mapping[str, Any], directory: Path | None = None) -> str:
-    """Return a config's plain values, those of `LoadedConfig.whole`, as YAML, without defaults.
+    """Return a config's values as YAML: sections with their defaults, plain values, as `LoadedConfig.whole` has them.
 
     Args:
         directory: as in `dump`.
@@ -60,16 +60,6 @@ def plain(experiment: Experiment) -> dict[str, Any]:
     """Return the content of `dump` as dicts, lists and scalars; paths of data files are as they were written."""
     tree: dict[str, Any] = _plain(experiment)
     return tree
-
-
-def plain_section(section: Section) -> dict[str, Any]:
-    """Return a section as a dict, as `dump` writes it."""
-    return _plain(section)
-
-
-def dump_part(name: str, section: Section) -> str:
-    """Return one section, under its name, as YAML."""
-    return "\n".join(_mapping_lines({name: _plain(section)}, 0)) + "\n"
 
 
 def _plain(value: Any, *, all_keys: bool = False) -> Any:

@@ -127,9 +127,9 @@ class SweepSpec:
 
     def text(self) -> str:
         """Return the `sweep:` section that gives this table again, as YAML."""
-        from gdrun.experiment.dump import dump_part
+        from gdrun.experiment.dump import dump_values
 
-        return dump_part("sweep", self.base.experiment.sweep)
+        return dump_values({"sweep": self.base.experiment.sweep})
 
     def config_text(self) -> str:
         """Return the swept config as YAML that gives this table again, bit for bit, by `plan_trials`.
@@ -137,12 +137,12 @@ class SweepSpec:
         It holds what was written, with `extends` and overrides merged in, and no defaults: where a kind is swept, the
         settings that were left out are each kind's own.
         """
-        from gdrun.experiment.dump import dump_values, plain_section
+        from gdrun.experiment.dump import dump_values
 
         values = self.base.whole.plain()
         assert isinstance(values, dict)
         experiment = self.base.experiment
-        values |= {"name": experiment.name, "sweep": plain_section(experiment.sweep)}
+        values |= {"name": experiment.name, "sweep": experiment.sweep}
         return dump_values(values, self.base.directory)
 
     def _cells(self, trial: int) -> Iterator[tuple[int, Any, int | None]]:
