@@ -178,7 +178,6 @@ _OTHERS: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str | None]]] =
     "string_too_short": _size("least"),
     "string_too_long": _size("most"),
     "finite_number": lambda context, value: (f"must be finite, got {value}", None),
-    "option": lambda context, value: (context["reason"], context.get("hint")),
     "value_error": _raised,
     "assertion_error": _raised,
 }

@@ -85,22 +85,10 @@ class Entry:
         """Return the options with their defaults, where these read back to the same; else as they were given.
 
         Raises:
-            pydantic.ValidationError: with every mistake, in the words of configs.
+            PydanticCustomError: of type "options", with every mistake, in the words of configs.
         """
         if problems := list(_option_problems(self, given)):
-            raise ValidationError.from_exception_data(
-                str(self),
-                [
-                    {
-                        "type": PydanticCustomError(
-                            "option", "{reason}", {"reason": problem.message, "hint": problem.hint, "key": problem.key}
-                        ),
-                        "loc": problem.path,
-                        "input": given,
-                    }
-                    for problem in problems
-                ],
-            )
+            raise PydanticCustomError("options", "the plugin refuses these options", {"problems": problems})
         options = self.options(given)
         if options is None:
             return {}

@@ -76,7 +76,9 @@ def validation_problems(error: ValidationError, root: Node, form: Form) -> list[
     for fault in faults:
         if fault.kind == "missing" and fault.missing and (fault.path, str(fault.missing[-1])) in misspelt:
             continue
-        if fault.kind != "extra_forbidden":
+        if fault.kind == "options":
+            problems += [replace(inner, path=(*fault.path, *inner.path)) for inner in fault.context["problems"]]
+        elif fault.kind != "extra_forbidden":
             problems.append(_problem(fault, root, form))
     return problems
 
@@ -227,7 +229,7 @@ def _problem(fault: _Fault, root: Node, form: Form) -> Problem:
         hint = "write a list of mappings: [{...}, {...}]"
     elif items is not None and isinstance(fault.value, str):
         hint = _as_list(fault.value, items) or hint
-    return Problem(message, fault.path, hint, key=fault.key or context.get("key", False))
+    return Problem(message, fault.path, hint, key=fault.key or "key" in context)
 
 
 def _as_list(word: str, items: Form) -> str | None:
