@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PrivateAttr, ValidationInfo, WithJsonSchema, field_validator
-from pydantic_core import PydanticCustomError
 
+from gdrun.errors import Problem
 from gdrun.plugin import Part
 from gdrun.suggest import did_you_mean, listed
 
 from .plugins import Entry, Plugins
-from .section import Section
+from .section import Section, refusal
 
 PluginName = Annotated[str, Field(min_length=1, max_length=64)]
 AnyValue = Annotated[Any, WithJsonSchema({"title": "whatever the plugin allows"})]
@@ -47,7 +47,7 @@ class PluginContext:
             is_run = (self.directory / "run.json").is_file()
             if is_run and (copies := sorted((self.directory / "source" / "plugins").glob("*.py"))):
                 hint += f"; the run's own copy is {copies[0]}"
-        raise PydanticCustomError("plugin", "{reason}", {"reason": message, "hint": hint})
+        raise refusal(Problem(message, hint=hint))
 
 
 class CustomSection(Section):

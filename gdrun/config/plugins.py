@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
-from pydantic_core import PydanticCustomError
 
 from gdrun import plugin as registry
 from gdrun.errors import GdrunError, PluginError, Problem, ResourceError, UsageError
@@ -33,6 +32,7 @@ from gdrun.text import safe_text
 
 from .files import read_regular_file
 from .messages import reword
+from .section import refusal
 
 MAX_BYTES = 8 << 20
 """Size limit of one file of a plugin."""
@@ -85,10 +85,10 @@ class Entry:
         """Return the options with their defaults, where these read back to the same; else as they were given.
 
         Raises:
-            PydanticCustomError: of type "options", with every mistake, in the words of configs.
+            PydanticCustomError: with every mistake, in the words of configs.
         """
         if problems := list(_option_problems(self, given)):
-            raise PydanticCustomError("options", "the plugin refuses these options", {"problems": problems})
+            raise refusal(*problems)
         options = self.options(given)
         if options is None:
             return {}

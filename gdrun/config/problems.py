@@ -50,9 +50,7 @@ def validation_problems(error: ValidationError, root: Node, form: Form) -> list[
     faults: list[_Fault] = []
     details = error.errors(include_url=False)
     for detail in details[:MAX_FAULTS]:
-        # A check of a whole section can name the key that it is about.
-        about = (detail.get("ctx") or {}).get("key")
-        path, below_path, key = _written_path(root, form, detail["loc"] if about is None else (*detail["loc"], about))
+        path, below_path, key = _written_path(root, form, detail["loc"])
         fault = _Fault(
             detail["type"], path, below_path, key, detail.get("input"), detail.get("ctx") or {}, detail["msg"]
         )
@@ -76,7 +74,7 @@ def validation_problems(error: ValidationError, root: Node, form: Form) -> list[
     for fault in faults:
         if fault.kind == "missing" and fault.missing and (fault.path, str(fault.missing[-1])) in misspelt:
             continue
-        if fault.kind == "options":
+        if "problems" in fault.context:
             problems += [replace(inner, path=(*fault.path, *inner.path)) for inner in fault.context["problems"]]
         elif fault.kind != "extra_forbidden":
             problems.append(_problem(fault, root, form))
@@ -198,17 +196,11 @@ def _where(path: ConfigPath, node: Node | None) -> str:
 
 def _problem(fault: _Fault, root: Node, form: Form) -> Problem:
     node = root.at(fault.path)
-    context = fault.context
     if fault.kind == "missing":
         name = str(fault.missing[-1]) if fault.missing else "?"
         return Problem(
             f"'{name}' is missing{_where(fault.path, node)}", (*fault.path, name), _meaning(fault, form, root)
         )
-    if fault.kind == "formula":
-        path = (*fault.path, *context.get("inside", ()))
-        return Problem(context["reason"], path, context.get("hint"), context.get("offset"), context.get("length"))
-    if fault.kind == "identifier":
-        return Problem(context["reason"], fault.path, context.get("hint"), key=True)
     place = at(form, root, fault.path)
     kinds = arm(place, node).kinds if place is not None else None
     if fault.kind == "union_tag_invalid" and kinds is not None:
@@ -223,13 +215,13 @@ def _problem(fault: _Fault, root: Node, form: Form) -> Problem:
                 f"unknown key '{near}'{_where(fault.path, node)}", (*fault.path, near), "did you mean 'kind'?", key=True
             )
         return Problem(f"'kind' is missing{_where(fault.path, node)}", fault.path, f"kinds: {listed(kinds.names, 20)}")
-    message, hint = reword(fault.kind, context, fault.value, fault.message)
+    message, hint = reword(fault.kind, fault.context, fault.value, fault.message)
     items = arm(place, node).items if place is not None and fault.kind == "tuple_type" else None
     if items is not None and items.section is not None:
         hint = "write a list of mappings: [{...}, {...}]"
     elif items is not None and isinstance(fault.value, str):
         hint = _as_list(fault.value, items) or hint
-    return Problem(message, fault.path, hint, key=fault.key or "key" in context)
+    return Problem(message, fault.path, hint, key=fault.key)
 
 
 def _as_list(word: str, items: Form) -> str | None:

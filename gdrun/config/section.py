@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from gdrun.errors import FormulaError
+from gdrun.errors import FormulaError, Problem
 from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.parse import check_name, parse
@@ -192,6 +192,14 @@ Share = Annotated[float, Field(gt=0, lt=1), Computed, _ConstantFormula()]
 UnitInterval = Annotated[float, Field(ge=0, le=1), Computed, _ConstantFormula()]
 
 
+def refusal(*problems: Problem) -> PydanticCustomError:
+    """Return the error by which a check refuses a value, with all that is to be said; paths count from the value."""
+    message = "; ".join(problem.message for problem in problems)
+    return PydanticCustomError(
+        "problems", "{message}", {"message": message, "hint": problems[0].hint, "problems": problems}
+    )
+
+
 def _network_name(value: Any) -> str:
     """Return a name that formulas can call, an identifier that is no function's; refuse any other."""
     return _identifier(value, called=True)
@@ -201,7 +209,7 @@ def _identifier(value: Any, *, called: bool = False) -> str:
     """Return a name that formulas can use: ASCII letters, digits, underscores; refuse names of the language itself."""
     problem = check_name(str(value), called=called)
     if problem is not None:
-        raise PydanticCustomError("identifier", "{reason}", {"reason": problem.message, "hint": problem.hint})
+        raise refusal(Problem(problem.message, hint=problem.hint, key=True))
     return value
 
 
@@ -221,20 +229,13 @@ def num_texts(value: Any) -> int:
 
 
 def check_formula(value: Any) -> Any:
-    """Return `value` if it is a formula; else raise an error of type "formula" with the token's place."""
+    """Return `value` if it is a formula; else refuse it at the token's place."""
     if isinstance(value, tuple | list) and num_texts(value) > MAX_LISTED_FORMULAS:
         raise ValueError(f"more than {MAX_LISTED_FORMULAS} formulas in one list")
     try:
         parse(value)
     except FormulaError as error:
-        context = {
-            "reason": error.message,
-            "offset": error.offset,
-            "length": error.length,
-            "hint": error.hint,
-            "inside": getattr(error, "inside", ()),
-        }
-        raise PydanticCustomError("formula", "{reason}", context) from None
+        raise refusal(error.problem(())) from None
     return value
 
 

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
 
 from gdrun.config.custom import CustomSection
-from gdrun.config.section import Count, Formula, Identifier, PartOf, PositiveInteger, Section, Whole, by_form
+from gdrun.config.section import Count, Formula, Identifier, PartOf, PositiveInteger, Section, Whole, by_form, refusal
 from gdrun.data import Data
 from gdrun.errors import ConfigPath, FormulaError, Problem
 from gdrun.formula.nodes import FunctionDefinition
@@ -98,7 +97,7 @@ def _definition_key(key: str) -> str:
     except FormulaError as error:
         problem = error
     if problem is not None:
-        raise PydanticCustomError("identifier", "{reason}", {"reason": problem.message, "hint": problem.hint})
+        raise refusal(Problem(problem.message, hint=problem.hint, key=True))
     return key
 
 
@@ -187,9 +186,8 @@ class Experiment(Section):
     def _check(self) -> Self:
         for key, value in self.define.items():
             if is_function(key) and isinstance(value, Section):
-                raise PydanticCustomError(
-                    "function", "a function of define is one formula, not a loop or a state: '{key}'", {"key": key}
-                )
+                message = f"a function of define is one formula, not a loop or a state: '{key}'"
+                raise refusal(Problem(message, ("define", key), key=True))
         return self
 
     def functions(self) -> dict[str, FunctionDefinition]:

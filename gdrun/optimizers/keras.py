@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from gdrun.config.located import located_within
 from gdrun.config.name_scopes import MOMENT, Use
@@ -27,6 +26,7 @@ from gdrun.config.section import (
     Section,
     UnitInterval,
     Whole,
+    refusal,
 )
 from gdrun.errors import ComponentError, ConfigPath, Problem
 from gdrun.suggest import unknown
@@ -142,11 +142,8 @@ class KerasOptimizer(OptimizerSection):
         if self.groups and self.loss_scale_factor is not None:
             raise ValueError("loss_scale_factor is for all parameters together, without groups")
         if self.use_ema and (self.project or any(group.project for group in self.groups)):
-            raise PydanticCustomError(
-                "project",
-                "use_ema averages parameters before project",
-                {"hint": "average them in define: {mean_of_w: {start: w, next: 0.99*mean_of_w + 0.01*w, final: true}}"},
-            )
+            hint = "average them in define: {mean_of_w: {start: w, next: 0.99*mean_of_w + 0.01*w, final: true}}"
+            raise refusal(Problem("use_ema averages parameters before project", hint=hint))
         if sum(getattr(self, name) is not None for name in CLIPS) > 1:
             raise ValueError("only one of clipnorm, clipvalue, global_clipnorm can be set")
         return self

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from gdrun.config.name_scopes import Use
-from gdrun.config.section import Formula, Identifier, NonNegative, Number
+from gdrun.config.section import Formula, Identifier, NonNegative, Number, refusal
 from gdrun.errors import ConfigPath, Problem
 from gdrun.formula.parse import parse
 
@@ -49,11 +48,8 @@ class UpdateRule(OptimizerSection):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if "parameter" not in self.update:
-            raise PydanticCustomError(
-                "update_rule",
-                "no line of update gives the parameter its new value",
-                {"hint": "parameter: parameter - learning_rate * gradient"},
-            )
+            hint = "parameter: parameter - learning_rate * gradient"
+            raise refusal(Problem("no line of update gives the parameter its new value", hint=hint))
         return self
 
     def build(self, parameters: Parameters) -> PointUpdate:

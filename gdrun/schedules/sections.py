@@ -4,10 +4,18 @@ from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from gdrun.config.section import Count, Formula, NonNegative, Number, PositiveInteger, PositiveNumber, Section
-from gdrun.errors import ConfigPath
+from gdrun.config.section import (
+    Count,
+    Formula,
+    NonNegative,
+    Number,
+    PositiveInteger,
+    PositiveNumber,
+    Section,
+    refusal,
+)
+from gdrun.errors import ConfigPath, Problem
 from gdrun.metric_names import higher_is_better
 
 from .factors import LearningRateFactor, PlateauFactor
@@ -88,8 +96,7 @@ class Schedule(Section):
             empty = [
                 name for name in ("epochs", "steps") if name in self.model_fields_set and getattr(self, name) is None
             ]
-            context = {"key": empty[0]} if empty else None
-            raise PydanticCustomError("schedule", "give epochs or steps, one of them", context)
+            raise refusal(Problem("give epochs or steps, one of them", tuple(empty[:1]), key=bool(empty)))
         return self
 
     def total_steps(self, steps_per_epoch: int) -> int:
