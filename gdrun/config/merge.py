@@ -63,8 +63,7 @@ def put(root: Node, path: ConfigPath, value: Node, key: Span, form: Form) -> Nod
     step, below_step = path[0], path[1:]
     root = expanded(root, form)
     inner = below(form, root, step) or Form(object)
-    if isinstance(root.value, list):
-        assert isinstance(step, int)
+    if isinstance(root.value, list) and isinstance(step, int):
         items = list(root.value)
         items[step] = put(items[step], below_step, value, key, inner)
         return replace(root, value=items)

@@ -40,6 +40,11 @@ def test_an_override_reaches_its_place(override, get, value):
     assert get(loaded(LINE, override)) == value
 
 
+@pytest.mark.parametrize("written", ["[]", "[1]", "3"])
+def test_a_setting_below_what_is_no_mapping_takes_its_place(written):
+    assert loaded(line(schedule=written), "schedule.steps=5").schedule.steps == 5
+
+
 def test_epochs_takes_the_place_of_steps_and_back():
     assert loaded(LINE, "epochs=3").schedule.steps is None
     assert loaded(line(schedule="{epochs: 2}"), "steps=3").schedule.epochs is None
