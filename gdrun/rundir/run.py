@@ -24,7 +24,7 @@ from .files import read_file, reading
 from .lock import is_locked
 from .packing import readable_root
 from .run_info import RunInfo, Status, read_run_info
-from .settings import ending_in, settings_of
+from .settings import config_bytes, ending_in, settings_of
 from .strict_json import not_finite
 from .tables import ColumnTable, RowTable
 from .tail import last_row
@@ -43,7 +43,6 @@ ALWAYS_KNOWN = frozenset({*_FACTS, *_NUMBERS, *_TEXTS, *ALIASES})
 
 _TABLE_LIMIT = 1 << 30
 _CELL_LIMIT = 1 << 20
-_CONFIG_LIMIT = 64 << 20
 _TRIAL, _STATUS = "trial", "status"
 """Columns of trials.csv: the first one, and the first one after the axes."""
 
@@ -221,7 +220,7 @@ class Run:
     @cached_property
     def config(self) -> str:
         """The text of config.yaml: the resolved config, which `gdrun train` runs again."""
-        return self._read(layout.CONFIG, limit=_CONFIG_LIMIT).decode("utf-8", "replace")
+        return config_bytes(self.directory).decode("utf-8", "replace")
 
     @cached_property
     def table(self) -> Metrics:
@@ -269,12 +268,6 @@ class Run:
             raise RunDirectoryError(f"the run has no {path}") from error
         except ArraysError as error:
             raise _corrupt(path, str(error)) from error
-
-    def _read(self, name: str, *, limit: int) -> bytes:
-        try:
-            return read_file(self.directory / name, limit=limit)
-        except FileNotFoundError as error:
-            raise RunDirectoryError(f"the run has no {self.directory / name}") from error
 
     # --- sweeps --------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,8 @@ MOST_SETTINGS = 400
 NOT_SETTINGS = frozenset({"name", "description", "expect", "sweep", "checkpoint"})
 """Top-level keys that change nothing in the computation of a run."""
 
-_CONFIG_LIMIT = 64 << 20
+CONFIG_LIMIT = 64 << 20
+"""Bytes of a config.yaml that are read."""
 
 
 def flatten(config: Mapping[str, Any], *, most: int | None = MOST_SETTINGS) -> dict[str, Any]:
@@ -57,15 +58,22 @@ def settings_of(directory: Path) -> dict[str, Any]:
     return flatten(read_config(directory))
 
 
+def config_bytes(directory: Path) -> bytes:
+    """Return what the config.yaml of a run directory holds. Raises: RunDirectoryError, where it cannot be read."""
+    path = directory / layout.CONFIG
+    try:
+        return read_file(path, limit=CONFIG_LIMIT)
+    except FileNotFoundError as error:
+        raise RunDirectoryError(f"the run has no {path}") from error
+
+
 def read_config(directory: Path) -> dict[str, Any]:
     """Return the whole resolved config of a run directory as plain values. Raises: as `settings_of`."""
     from gdrun.config.document import read_document
 
     path = directory / layout.CONFIG
     try:
-        tree = read_document(read_file(path, limit=_CONFIG_LIMIT), str(path)).plain()
-    except FileNotFoundError as error:
-        raise RunDirectoryError(f"the run has no {path}") from error
+        tree = read_document(config_bytes(directory), str(path)).plain()
     except ConfigError as error:
         raise RunDirectoryError(f"{path} is corrupt: {error.message}") from error
     if not isinstance(tree, dict):

@@ -27,8 +27,8 @@ from .files import TEMPORARY, names_in, read_file, walk
 from .lock import is_locked
 from .run import Run, opened
 from .run_info import RunInfo, Status
+from .settings import CONFIG_LIMIT
 
-_CONFIG_LIMIT = 64 << 20
 _MOST_FINDINGS = 100
 _UNFINISHED = (Status.SUBMITTED, Status.RUNNING)
 _SUCCESSES = frozenset({"completed", "stopped"})
@@ -172,7 +172,7 @@ def _verify_status(info: RunInfo, verdict: Verdict, *, locked: bool) -> None:
 def _verify_config(run: Run, info: RunInfo, verdict: Verdict) -> None:
     name = layout.CONFIG
     try:
-        data = read_file(run.directory / name, limit=_CONFIG_LIMIT)
+        data = read_file(run.directory / name, limit=CONFIG_LIMIT)
     except FileNotFoundError:
         if info.status in _UNFINISHED:
             verdict.note(name, "not written yet")
