@@ -7,7 +7,8 @@ import platform
 import sys
 import time
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
+from importlib import metadata
+from importlib.util import cache_from_source, find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from rich.text import Text
 from gdrun.errors import ExitCode
 from gdrun.extras import distribution, install_hint
 from gdrun.machine import num_nvidia_gpus
+from gdrun.rundir.environment import describe_host, package_versions
+from gdrun.rundir.layout import default_runs_root
 from gdrun.text import human_bytes, human_seconds
+from gdrun.version import __version__
 
 from . import session, terminal
 from .arguments import Json, RunsDir
@@ -85,35 +89,26 @@ def _python() -> Diagnosis:
 
 
 def _packages() -> list[Diagnosis]:
-    from importlib import metadata
-
-    from gdrun.rundir.environment import package_versions
-    from gdrun.version import __version__
-
     try:
         extras = metadata.metadata(distribution()).get_all("Provides-Extra") or []
     except metadata.PackageNotFoundError:  # run from a source tree
         extras = []
     checks = [Diagnosis("gdrun", OK, __version__)]
-    for name, version in package_versions(NEEDED).items():
-        if version is None and name in TRAINING and distribution() == "gdrun-core":
-            checks.append(Diagnosis(name, NOTE, "not installed", f"training: {install_hint('tensorflow')}"))
-        elif version is None:
-            checks.append(Diagnosis(name, BAD, "not installed", f"pip install {name}"))
-        elif name != "python":
-            checks.append(Diagnosis(name, OK, version))
+    missing = {name: (BAD, f"pip install {name}") for name in NEEDED}
+    if distribution() == "gdrun-core":
+        missing |= dict.fromkeys(TRAINING, (NOTE, f"training: {install_hint('tensorflow')}"))
     for extra, (name, use) in OPTIONAL.items():
         if extra in extras:
-            version = package_versions((name,))[name]
-            fix = f"{use}: {install_hint(extra)}"
-            checks.append(Diagnosis(name, OK, version) if version else Diagnosis(name, NOTE, "not installed", fix))
+            missing[name] = NOTE, f"{use}: {install_hint(extra)}"
+    versions = package_versions(tuple(missing))
+    for name, (verdict, fix) in missing.items():
+        version = versions[name]
+        checks.append(Diagnosis(name, OK, version) if version else Diagnosis(name, verdict, "not installed", fix))
     return checks
 
 
 def _bytecode() -> Diagnosis:
     """Look for compiled bytecode, without which TensorFlow takes 12 s to start instead of 4."""
-    from importlib.util import cache_from_source
-
     spec = find_spec("tensorflow")
     if spec is None or spec.origin is None:
         return Diagnosis("bytecode", NOTE, "unknown: no tensorflow")
@@ -126,8 +121,6 @@ def _bytecode() -> Diagnosis:
 
 
 def _machine() -> Diagnosis:
-    from gdrun.rundir.environment import describe_host
-
     host = describe_host()
     memory = human_bytes(host["memory_bytes"]) if host["memory_bytes"] else "unknown"
     cores = f"{host['usable_cores']} of {host['cores']} cores"
@@ -136,8 +129,6 @@ def _machine() -> Diagnosis:
 
 def _runs(runs_dir: Path | None) -> Diagnosis:
     """Look whether run directories can be written; leave nothing behind."""
-    from gdrun.rundir.layout import default_runs_root
-
     root = runs_dir or default_runs_root()
     place = root
     while not os.path.lexists(place) and place != place.parent:
