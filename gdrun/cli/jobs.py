@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from gdrun.config.plugins import PluginSources
 from gdrun.errors import RunDirectoryError
 from gdrun.rundir import layout
+from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.sweeping.run import JOBS, gather
 from gdrun.sweeping.slurm import LOGS, wait_for
 from gdrun.text import safe_text
+from gdrun.training.listener import Listener
 
 from . import terminal
-
-if TYPE_CHECKING:
-    from gdrun.config.plugins import PluginSources
-    from gdrun.rundir.run import Run
-    from gdrun.training.listener import Listener
 
 
 def follow(run: Run, *, detach: bool, plugins: PluginSources | None, listener: Listener) -> Run:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gdrun.rundir.run import Run
 from gdrun.rundir.tail import Tail
 from gdrun.text import human_number, human_seconds, plural, plural_count, safe_text, short
-from gdrun.training.listener import Listener
+from gdrun.training.listener import Listener, Plan, Progress
 
 from . import terminal
-
-if TYPE_CHECKING:
-    from gdrun.rundir.run import Run
-    from gdrun.training.listener import Plan, Progress
 
 FIRST_LINE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from gdrun.checking.comparison import RunValues
 from gdrun.experiment.dump import dump_values
+from gdrun.experiment.expect import Bound, Expect
 from gdrun.rundir.strict_json import plain
-
-if TYPE_CHECKING:
-    from gdrun.checking.comparison import RunValues
-    from gdrun.experiment.expect import Expect
 
 FEW_NUMBERS = 20
 """Where nothing was expected yet, parameters are proposed up to so many numbers."""
@@ -74,8 +72,6 @@ def _trace_row(row: Any, run_values: RunValues) -> dict[str, Any]:
 
 def _with_bounds(stated: Any, got: Any) -> Any:
     """Return the value that came out in the form that was stated; repeat bounds alone."""
-    from gdrun.experiment.expect import Bound
-
     if not isinstance(stated, Bound):
         return got
     values = {name: getattr(stated, name) for name in ("rtol", "atol", "below", "above")}

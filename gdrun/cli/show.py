@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.text import Text
 
@@ -27,9 +28,6 @@ from .output import print_json, print_result
 from .sparkline import sparkline
 from .tables import Cell, screen_width, status_cell, table, text_of
 from .terminal import Line
-
-if TYPE_CHECKING:
-    import numpy as np
 
 WIDTH = 100
 """Where stdout is no terminal."""
@@ -100,8 +98,6 @@ def _statistics(run: Run, over: str) -> dict[str, dict[str, Any]]:
     Raises:
         UsageError: the text is no range, or no row is in it.
     """
-    import numpy as np
-
     from gdrun.exports.recorded import flat_columns, missing_cells
 
     first, _, last = over.partition(":")
@@ -238,8 +234,6 @@ def _fitting(titles: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, 
 
 def _recorded(values: np.ndarray) -> np.ndarray:
     """Return a column without its gaps: metrics stand in the rows at ends of epochs alone, the gaps are no nans."""
-    import numpy as np
-
     present = np.flatnonzero(~np.isnan(values)) if values.dtype.kind == "f" else np.arange(len(values))
     return values[present] if len(present) else values[:0]
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
 
 from . import terminal
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII = "_.-~=^*#"
@@ -22,8 +19,6 @@ def sparkline(values: np.ndarray, width: int = 24) -> str:
     A share without a finite value is `x`; heights are logarithms where all values are positive and range widely. ASCII
     where stdout cannot write blocks.
     """
-    import numpy as np
-
     values = np.asarray(values, np.float64)
     if not len(values):
         return ""

@@ -5,29 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from gdrun.errors import ExitCode, UsageError
+from gdrun.experiment.loading import LoadedConfig
 from gdrun.exports.live import TensorBoardListener
 from gdrun.exports.tensorboard import require_tensorboard
+from gdrun.rundir.run import Run
 from gdrun.sweeping.slurm import read_options, submit_run
 from gdrun.training import train
+from gdrun.training.listener import Listener
+from gdrun.training.prepare import Prepared
 
 from . import arguments, dry_run, progress, saves, session, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Targets, Threads, Verbose
 from .jobs import follow
+from .noise import Noise
 from .results import Results
-
-if TYPE_CHECKING:
-    from gdrun.experiment.loading import LoadedConfig
-    from gdrun.rundir.run import Run
-    from gdrun.training.listener import Listener
-    from gdrun.training.prepare import Prepared
-
-    from .noise import Noise
 
 
 def command(

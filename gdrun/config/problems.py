@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pydantic import ValidationError
 
 from gdrun.errors import ConfigPath, Place, Problem
 from gdrun.suggest import closest, did_you_mean, distance, listed
@@ -17,9 +19,6 @@ from gdrun.suggest import closest, did_you_mean, distance, listed
 from .forms import Form, allowed, arm, at, below, fields, kind_of, meaning, places, section_of
 from .messages import SYNONYMS, got, reword
 from .source import Node, Span
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
 
 _ALLOWED = "allowed"
 MAX_FAULTS = 50
