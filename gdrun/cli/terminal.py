@@ -14,6 +14,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
+from rich.color import ColorSystem
+from rich.style import Style
 from rich.text import Text
 
 from gdrun.errors import ExitCode, RunDirectoryError
@@ -112,9 +114,7 @@ def _escaped(lines: tuple[Line, ...], name: str) -> list[str]:
 
 
 def _painted(line: Text) -> str:
-    from rich.color import ColorSystem
     from rich.console import Console
-    from rich.style import Style
 
     return "".join(
         # Style by style: an escape sequence in the text itself is not one of ours.

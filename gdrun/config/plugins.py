@@ -8,6 +8,7 @@ hashes of all its Python files.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import importlib.util
 import io
@@ -301,8 +302,6 @@ def _to_stderr(text: str) -> None:
 
 
 def _sha256(data: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(data).hexdigest()
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
 
+import numpy as np
+
 from gdrun.config.name_scopes import ConfigNames, Use
 from gdrun.config.section import MAX_LISTED_FORMULAS, num_texts
 from gdrun.config.source import Node
@@ -278,8 +280,6 @@ def _schedule(experiment: Experiment) -> Iterator[Problem]:
 
 def _rates(experiment: Experiment, names: ConfigNames) -> Iterator[Problem]:
     """Yield learning rates that are 0 or infinite in the run's precision, and not as written."""
-    import numpy as np
-
     dtype = np.dtype(experiment.precision)
     for moved in experiment.optimizer.moved(names.parameters or ()):
         with np.errstate(over="ignore", under="ignore"):
