@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
-from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +48,9 @@ def dump_values(values: Mapping[str, Any], directory: Path | None = None) -> str
 def _absolute(plain: dict[str, Any], directory: Path | None) -> dict[str, Any]:
     """Return plain values whose paths of files are absolute, changed in place."""
     for *above, key in file_places(plain) if directory is not None else ():
-        block: Any = reduce(getitem, above, plain)
+        block: Any = plain
+        for step in above:
+            block = block[step]
         absolute = os.path.realpath if key == "from" else os.path.abspath  # runs/latest is another run tomorrow
         block[key] = absolute(os.path.join(directory or "", block[key]))
     return plain
