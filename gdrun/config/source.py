@@ -138,7 +138,7 @@ class Node:
         return Span(self.span.source, start, max(stop, start + 1))
 
 
-_BREAKS = r"[ \t]*(?:(?:\r\n|\r|\n)[ \t]*)+"
+_BREAKS = r"[ \t]*+(?:(?:\r\n|\r|\n)[ \t]*+)+"
 """A folded line break, with the spaces around it: one character of the value, or one less than there are breaks."""
 _UNITS = {
     None: _BREAKS,
@@ -163,11 +163,12 @@ def _origins(node: Node) -> list[int] | None:
         first = re.search(r"\n( *)[^ \r\n]", text[start:end])
         unit = rf"(?:\r\n|\r|\n) {{0,{len(first[1]) if first else 0}}}"
     origins: list[int] = []
-    for match in re.compile(f"{unit}|.", re.DOTALL).finditer(text, start, end):
-        count = 0 if match.lastgroup == "nothing" else 1
-        if node.style != "|" and match[0].isspace():
-            count = max(1, len(_BREAK.findall(match[0])) - 1)
-        origins += [match.start()] * count
+    # Spaces as a whole: looked at from each of them, many would take long.
+    for match in re.compile(rf"{unit}|(?P<spaces>[ \t]+)|.", re.DOTALL).finditer(text, start, end):
+        if match.lastgroup == "spaces":
+            origins += range(*match.span())
+        elif match.lastgroup != "nothing":
+            origins += [match.start()] * max(1, len(_BREAK.findall(match[0])) - 1)
     if is_block:
         # The break before its first line is none of its own, and those at its end are not in its span.
         origins = [*origins[1:], *[end] * max(0, len(str(node.value)) - len(origins) + 1)]
