@@ -207,12 +207,10 @@ def expanded(node: Node, form: Form) -> Node:
     if isinstance(node.value, dict) or node.value is None:
         return node
     form = arm(form, node)
+    short = None if form.section is None else form.section.short
     if form.kinds is not None and isinstance(node.value, str):
-        return Node({"kind": node}, node.span, {"kind": node.span})
-    section = form.section
-    if section is not None and section.short is not None:
-        return Node({section.short: node}, node.span, {section.short: node.span})
-    return node
+        short = "kind"
+    return node if short is None else Node({short: node}, node.span, {short: node.span})
 
 
 _NOT_SEARCHED = frozenset({"expect", "gradients", "sweep"})

@@ -67,9 +67,9 @@ def put(root: Node, path: ConfigPath, value: Node, key: Span, form: Form) -> Nod
         items = list(root.value)
         items[step] = put(items[step], below_step, value, key, inner)
         return replace(root, value=items)
-    made = replace(root, value=dict(root.value), keys=dict(root.keys or {})) if isinstance(root.value, dict) else None
-    if made is None:
-        made = Node({}, key, {})
+    made = Node({}, key, {})
+    if isinstance(root.value, dict):
+        made = replace(root, value=dict(root.value), keys=dict(root.keys or {}))
     if below_step:
         old = made.child(step)
         value = put(old if old is not None else Node({}, key, {}), below_step, value, key, inner)

@@ -165,14 +165,9 @@ def decode_rows(data: bytes) -> tuple[list[dict[str, Any]], tuple[int, ...], boo
             return rows, (), torn
     except ValueError:
         pass
-    rows, corrupt = [], []
-    for number, line in enumerate(lines, start=1):
-        row = decode_row(line)
-        if row is None:
-            corrupt.append(number)
-        else:
-            rows.append(row)
-    return rows, tuple(corrupt), torn
+    decoded = [decode_row(line) for line in lines]
+    corrupt = tuple(number for number, row in enumerate(decoded, start=1) if row is None)
+    return [row for row in decoded if row is not None], corrupt, torn
 
 
 def column_of(values: list[Any]) -> np.ndarray:
