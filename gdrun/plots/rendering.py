@@ -139,11 +139,9 @@ def suffix_of(path: Path | str, suffixes: Sequence[str] = SUFFIXES) -> str:
         near = closest(suffix, suffixes)
         known = ", ".join(f".{name}" for name in suffixes)
         if suffix in MOVIES:
-            raise UsageError(f"{safe_text(path, limit=300)}: a .{suffix} moves", hint="--animate")
-        problem = f"pictures cannot be .{safe_text(suffix, limit=20)}" if suffix else "the suffix says what to write"
-        raise UsageError(
-            f"{safe_text(path, limit=300)}: {problem}", hint=f"did you mean .{near}?" if near else f"one of {known}"
-        )
+            raise UsageError(f"{path}: a .{suffix} moves", hint="--animate")
+        problem = f"pictures cannot be .{suffix}" if suffix else "the suffix says what to write"
+        raise UsageError(f"{path}: {problem}", hint=f"did you mean .{near}?" if near else f"one of {known}")
     return suffix
 
 
