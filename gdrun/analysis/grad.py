@@ -65,15 +65,12 @@ class TargetDerivatives:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON; a missing derivative is {"value": None, "reason": ...}."""
-        result: dict[str, Any] = {"target": self.target, "value": self.value, "gradients": _plain(self.gradients)}
-        for name in ("second", "higher", "jacobian", "batch_jacobian", "hessian", "hvp"):
-            if derivatives := getattr(self, name):
-                result[name] = _plain(derivatives)
-        if self.jvp is not None:
-            result["jvp"] = _plain(self.jvp)
-        if self.notes:
-            result["notes"] = list(self.notes)
-        return result
+        always = ("target", "value", "gradients")
+        return {
+            name: _plain(part)
+            for name, part in vars(self).items()
+            if name in always or not (part is None or (isinstance(part, Mapping | tuple) and not part))
+        }
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from gdrun.rundir.settings import differing
 from gdrun.suggest import listed
 from gdrun.text import exact, plural, safe_text
 
+from .braille import clipped
 from .columns import PARAMETERS, Component, RecordedColumns, components, named_components
 from .downsampling import evenly
 from .figure import Figure, FigureAxis, Grid, Mark, Series, SeriesStyle, numbers
@@ -374,11 +375,8 @@ def _until_it_leaves(
     before, after = points[row - 1], points[row]
     if not np.isfinite(after).all():
         return points[:row], steps[:row], row
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = np.where(after > high, (high - before) / (after - before), (low - before) / (after - before))
-    shares = np.where((after > high) | (after < low), shares, 1.0)
-    edge = before + float(shares.min()) * (after - before)
-    return np.append(points[:row], edge[None], axis=0), steps[: row + 1], row
+    _, edge = clipped(before[None] - low, after[None] - low, high - low)
+    return np.append(points[:row], low + edge, axis=0), steps[: row + 1], row
 
 
 # --- from arrays ------------------------------------------------------------------------------------------------------
