@@ -188,7 +188,9 @@ def _chosen_picture(runs: Runs, options: PictureOptions) -> _ChosenPicture:
     if columns and kind is None and not is_sweep:
         picture = run_pictures.columns_figure
     else:
-        picture = KINDS[kind] if kind is not None else _default(subject, columns)
+        # Of several defaults the last in the table is.
+        fitting = (picture for picture in reversed(PICTURES) if picture.fits(loaded[0]))
+        picture = KINDS[kind] if kind is not None else next(each for each in fitting if each.default(subject, columns))
         _check_fit(picture, loaded, is_sweep, columns)
     used = {"x": x, "scale": options.get("scale"), "columns": columns, "band": options.get("band", "quartiles")}
     return _ChosenPicture(
@@ -205,13 +207,6 @@ def _sweep(runs: Sequence[Run]) -> Run:
         )
     (run,) = runs
     return run
-
-
-def _default(subject: Run | Sequence[Run], columns: Sequence[str]) -> Picture[Any]:
-    """Return the last picture of the table that is the default of the sweep or of the runs."""
-    is_sweep = isinstance(subject, Run)
-    fitting = [picture for picture in PICTURES if picture.of == "any" or (picture.of == "sweep") == is_sweep]
-    return next(picture for picture in reversed(fitting) if picture.default(subject, columns))
 
 
 def _check_fit(picture: Picture[Any], runs: Sequence[Run], is_sweep: bool, columns: Sequence[str]) -> None:
