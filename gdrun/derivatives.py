@@ -71,18 +71,21 @@ def hessian(function: Scalar, point: tf.Tensor) -> tf.Tensor:
 
 def curvature(function: Scalar, point: tf.Tensor) -> tf.Tensor:
     """Return d2 f / dx_i**2 for each entry of `point`, of its shape."""
-    if _static_size(point) == 1:
-        return gradient(lambda x: tf.reduce_sum(gradient(function, x)), point)
-    return tf.reshape(tf.linalg.diag_part(hessian(function, point)), point.shape)
+    return _diagonal(lambda x: gradient(function, x), point)
 
 
 def third(function: Scalar, point: tf.Tensor) -> tf.Tensor:
     """Return d3 f / dx_i**3 for each entry of `point`, of its shape."""
+    return _diagonal(lambda x: curvature(function, x), point)
+
+
+def _diagonal(function: Callable[[tf.Tensor], tf.Tensor], point: tf.Tensor) -> tf.Tensor:
+    """Return dy_i / dx_i of a function whose value has the shape of `point`; zeros where it does not depend on x."""
     size = _static_size(point)
     if size == 1:
-        return gradient(lambda x: tf.reduce_sum(curvature(function, x)), point)
+        return gradient(lambda x: tf.reduce_sum(function(x)), point)
     flat = tf.reshape(point, [size])
-    matrix = value_and_jacobian(lambda x: tf.reshape(curvature(function, tf.reshape(x, point.shape)), [-1]), flat)[1]
+    matrix = value_and_jacobian(lambda x: tf.reshape(function(tf.reshape(x, point.shape)), [size]), flat)[1]
     return tf.zeros_like(point) if matrix is None else tf.reshape(tf.linalg.diag_part(matrix), point.shape)
 
 

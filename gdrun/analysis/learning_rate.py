@@ -37,29 +37,29 @@ class Suggestion:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RateSearch:
     """The report of `gdrun.find_learning_rate`."""
 
     source: str
     optimizer: str
     configured: float
+    range_test: bool
+    steps: int
+    """Of each trial; of the ramp."""
+    first_loss: float
     rates: np.ndarray
     """float64 (R,), rising. Of a range test: the rate of each step."""
     losses: np.ndarray
     """float64 (R,): final loss over all training data, nan where the trial diverged; of a range test smoothed."""
     diverged: np.ndarray
     """bool (R,)."""
-    first_loss: float
-    steps: int
-    """Of each trial; of the ramp."""
-    prediction: Prediction
     observed_edge: ObservedLimit | None
     """The limit as the trials show it; None of a range test."""
-    suggestion: Suggestion
-    range_test: bool = False
     blew_up_at: float | None = None
     """Of a range test: the rate at which the loss did."""
+    prediction: Prediction
+    suggestion: Suggestion
 
     @property
     def best(self) -> float | None:
