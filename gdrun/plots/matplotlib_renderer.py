@@ -309,10 +309,16 @@ class _Canvas:
         for region in self.figure.regions:
             if region.label:
                 self._region_label(region)
-        # Over contours and lines words need a ground of their own.
-        halo = {"path_effects": [withStroke(linewidth=2.2, foreground="white", alpha=0.85)], "zorder": 5}
-        vertical = {"xycoords": ("data", "axes fraction"), "rotation": 90, "va": "center", "color": _QUIET}
-        vertical |= common | halo
+        # Over lines words need a ground of their own.
+        ground = {"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.7, "linewidth": 0}
+        vertical = {
+            "xycoords": ("data", "axes fraction"),
+            "rotation": 90,
+            "va": "center",
+            "color": _QUIET,
+            "bbox": ground,
+        }
+        vertical |= common
         for line in self.figure.rules:
             if line.x is not None and line.label:
                 left = self.frame.across(line.x) > 0.95
@@ -320,7 +326,9 @@ class _Canvas:
                 self.axes.annotate(
                     text, (line.x, 0.5), (-3 if left else 3, 0), ha="right" if left else "left", **vertical
                 )
-        common |= {"color": _TEXT, "zorder": 5} | (halo if self.figure.grid is not None else {})
+        # Over contours and the line itself, too.
+        halo = [withStroke(linewidth=2.2, foreground="white", alpha=0.85)] if self.figure.grid is not None else None
+        common |= {"color": _TEXT, "path_effects": halo, "zorder": 5}
         for mark in self.figure.marks:
             if not mark.label:
                 continue
