@@ -199,8 +199,13 @@ class _Drawing:
             return
         x, y, every = x[good], y[good], 1 / 6
         for target in np.arange(every * (0.3 + 0.7 * (slot % 5) / 5), 1, every):
-            if x[0] <= target <= x[-1]:
-                self.canvas.put(float(target), float(np.interp(target, x, y)), _marker(slot), slot)
+            if not x[0] <= target <= x[-1]:
+                continue
+            following = int(np.searchsorted(x, target))
+            after, before = min(following, len(x) - 1), max(following - 1, 0)
+            span = x[after] - x[before]
+            share = (target - x[before]) / span if span > 0 else 0.0
+            self.canvas.put(float(target), float(y[before] + share * (y[after] - y[before])), _marker(slot), slot)
         if x[-1] - x[0] < every:
             self.canvas.put(float(x[-1]), float(y[-1]), _marker(slot), slot)
 
