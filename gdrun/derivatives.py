@@ -10,8 +10,7 @@ variables, B examples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,18 +71,21 @@ def hessian(function: Scalar, point: tf.Tensor) -> tf.Tensor:
 
 def curvature(function: Scalar, point: tf.Tensor) -> tf.Tensor:
     """Return d2 f / dx_i**2 for each entry of `point`, of its shape."""
-    if _static_size(point) == 1:
-        return gradient(lambda x: tf.reduce_sum(gradient(function, x)), point)
-    return tf.reshape(tf.linalg.diag_part(hessian(function, point)), point.shape)
+    return _diagonal(lambda x: gradient(function, x), point)
 
 
 def third(function: Scalar, point: tf.Tensor) -> tf.Tensor:
     """Return d3 f / dx_i**3 for each entry of `point`, of its shape."""
+    return _diagonal(lambda x: curvature(function, x), point)
+
+
+def _diagonal(function: Callable[[tf.Tensor], tf.Tensor], point: tf.Tensor) -> tf.Tensor:
+    """Return dy_i / dx_i of a function whose value has the shape of `point`; zeros where it does not depend on x."""
     size = _static_size(point)
     if size == 1:
-        return gradient(lambda x: tf.reduce_sum(curvature(function, x)), point)
+        return gradient(lambda x: tf.reduce_sum(function(x)), point)
     flat = tf.reshape(point, [size])
-    matrix = value_and_jacobian(lambda x: tf.reshape(curvature(function, tf.reshape(x, point.shape)), [-1]), flat)[1]
+    matrix = value_and_jacobian(lambda x: tf.reshape(function(tf.reshape(x, point.shape)), [size]), flat)[1]
     return tf.zeros_like(point) if matrix is None else tf.reshape(tf.linalg.diag_part(matrix), point.shape)
 
 
@@ -170,7 +172,8 @@ ByName = dict[str, Any]
 class TargetValues:
     """One evaluation: tensors, or host values where nothing was a tensor."""
 
-    targets: Mapping[str, Any]
+    targets: Mapping[Any, Any]
+    """By name; derivatives of targets that are targets again by (name, name of the variable)."""
     variables: Mapping[str, tf.Tensor]
     """What the targets are differentiated by."""
 
@@ -179,75 +182,80 @@ Evaluate = Callable[[Watch], TargetValues]
 """Computes the targets; calls its argument with each variable before anything is computed of it. Each derivative
 evaluates anew, with as many tapes around as it needs."""
 
-
-@contextmanager
-def _taped(evaluate: Evaluate, depth: int) -> Iterator[tuple[TargetValues, list[tf.GradientTape], Callable[[], None]]]:
-    """Yield an evaluation, its tapes, the innermost first, and a function that ends the innermost one's recording."""
-    tapes = [tf.GradientTape(persistent=True, watch_accessed_variables=False) for _ in range(depth)]
-    stacks = [ExitStack() for _ in tapes]
-    with ExitStack() as outermost:
-        for tape, stack in zip(reversed(tapes), reversed(stacks), strict=True):
-            outermost.enter_context(stack)
-            stack.enter_context(tape)
-
-        def watch(tensor: Any) -> None:
-            for tape in tapes:
-                tape.watch(tensor)
-
-        values = evaluate(watch)
-        recording = iter(stacks)
-
-        def end_innermost() -> None:
-            next(recording).close()
-
-        end_innermost()
-        yield values, tapes, end_innermost
+Slopes = dict[Any, ByName]
+"""Target -> its gradient by each name."""
 
 
-def gradients(evaluate: Evaluate) -> tuple[TargetValues, dict[str, ByName]]:
-    """Return the evaluation, and for each target the gradient of its sum by each name, (X)."""
-    with _taped(evaluate, 1) as (values, (tape,), _):
-        return values, {name: _by_each(tape, value, values) for name, value in values.targets.items()}
+def gradients(evaluate: Evaluate, watch: Watch = lambda _: None) -> tuple[TargetValues, Slopes]:
+    """Return the evaluation, and for each target the gradient of its sum by each name, (X).
+
+    Args:
+        watch: of a tape around this one, which differentiates what is returned.
+    """
+    with _tape() as tape:
+
+        def watch_both(tensor: Any) -> None:
+            tape.watch(tensor)
+            watch(tensor)
+
+        values = evaluate(watch_both)
+    return values, {name: _by_each(tape, value, values) for name, value in values.targets.items()}
+
+
+def _of_gradients(evaluate: Evaluate, targets: Callable[[TargetValues, Slopes], dict[Any, Any]]) -> Evaluate:
+    """Return the evaluation whose targets `targets` makes of another one's values and gradients."""
+
+    def run(watch: Watch) -> TargetValues:
+        values, slopes = gradients(evaluate, watch)
+        return TargetValues(targets(values, slopes), values.variables)
+
+    return run
+
+
+def _by_pair(_: TargetValues, slopes: Slopes) -> dict[tuple[str, str], Any]:
+    return {(name, x): slope for name, by_name in slopes.items() for x, slope in by_name.items()}
+
+
+def _nested(by_pair: Mapping[tuple[str, str], Any]) -> dict[str, dict[str, Any]]:
+    """Return result[target][x] of what pairs of them have."""
+    nested: dict[str, dict[str, Any]] = {}
+    for (name, x), value in by_pair.items():
+        nested.setdefault(name, {})[x] = value
+    return nested
 
 
 def second_gradients(evaluate: Evaluate) -> dict[str, dict[str, ByName]]:
     """Return result[target][x][y]: the gradient by y of the sum of the gradient by x, (Y)."""
-    with _taped(evaluate, 2) as (values, (inner, outer), end_innermost):
-        first = {name: _by_each(inner, value, values) for name, value in values.targets.items()}
-        end_innermost()
-        return {
-            name: {x: _by_each(outer, slope, values) for x, slope in slopes.items()} for name, slopes in first.items()
-        }
+    return _nested(gradients(_of_gradients(evaluate, _by_pair))[1])
 
 
 def nth_gradients(evaluate: Evaluate, order: int) -> dict[str, ByName]:
-    """Return for each target the derivative of `order` by each name alone, each gradient summed before the next."""
-    with _taped(evaluate, order) as (values, tapes, end_innermost):
-        slopes = {name: dict.fromkeys(values.variables, value) for name, value in values.targets.items()}
-        for tape in tapes:
-            slopes = {
-                name: {x: _gradient(tape, slope, values.variables[x]) for x, slope in by_name.items()}
-                for name, by_name in slopes.items()
-            }
-            if tape is not tapes[-1]:
-                end_innermost()
-        return slopes
+    """Return for each target the derivative of `order` by each name alone, each gradient summed before the next.
+
+    Args:
+        order: 2 or more.
+    """
+    evaluate = _of_gradients(evaluate, _by_pair)
+    for _ in range(order - 2):
+        evaluate = _of_gradients(evaluate, lambda _, slopes: {(name, x): by[x] for (name, x), by in slopes.items()})
+    return _nested({(name, x): by[x] for (name, x), by in gradients(evaluate)[1].items()})
 
 
-def jacobians(evaluate: Evaluate) -> dict[str, ByName]:
+def jacobians(evaluate: Evaluate) -> dict[Any, ByName]:
     """Return for each target the derivative of each of its elements by each name, (T, X).
 
     Raises:
         UsageError: a Jacobian too large to hold.
     """
-    with _taped(evaluate, 1) as (values, (tape,), _):
-        for name, value in values.targets.items():
-            for x, variable in values.variables.items():
-                _check_entries(_size(value) * _size(variable), f"the Jacobian of {name} by {x}", "--jvp")
-        return {
-            name: {x: _jacobian(tape, value, variable) for x, variable in values.variables.items()}
-            for name, value in values.targets.items()
-        }
+    with _tape() as tape:
+        values = evaluate(tape.watch)
+    for name, value in values.targets.items():
+        for x, variable in values.variables.items():
+            _check_entries(_size(value) * _size(variable), f"the Jacobian of {name} by {x}", "--jvp")
+    return {
+        name: {x: _jacobian(tape, value, variable) for x, variable in values.variables.items()}
+        for name, value in values.targets.items()
+    }
 
 
 def batch_jacobian(jacobian: np.ndarray, target_rank: int) -> np.ndarray:
@@ -279,35 +287,30 @@ def hessians(evaluate: Evaluate) -> dict[str, dict[str, ByName]]:
     Raises:
         UsageError: a Hessian too large to hold.
     """
-    with _taped(evaluate, 2) as (values, (inner, outer), end_innermost):
+
+    def checked(values: TargetValues, slopes: Slopes) -> dict[tuple[str, str], Any]:
         size = sum(_size(value) for value in values.variables.values())
         _check_entries(size**2, f"the Hessian of {size:,} numbers", "--hvp")
-        first = {name: _by_each(inner, value, values) for name, value in values.targets.items()}
-        end_innermost()
-        return {
-            name: {
-                x: {y: _jacobian(outer, slope, variable) for y, variable in values.variables.items()}
-                for x, slope in slopes.items()
-            }
-            for name, slopes in first.items()
-        }
+        return _by_pair(values, slopes)
+
+    return _nested(jacobians(_of_gradients(evaluate, checked)))
 
 
 def hessian_products(evaluate: Evaluate, direction: Mapping[str, np.ndarray]) -> dict[str, ByName]:
     """Return for each target the Hessian of its sum times `direction` (0 where a name is not given), (X)."""
-    with _taped(evaluate, 2) as (values, (inner, outer), end_innermost):
-        products = {
-            name: _inner_product(_by_each(inner, value, values), _tensors(direction, values))
-            for name, value in values.targets.items()
-        }
-        end_innermost()
-        return {name: _by_each(outer, product, values) for name, product in products.items()}
+
+    def products(values: TargetValues, slopes: Slopes) -> dict[str, Any]:
+        return {name: _inner_product(by_name, _tensors(direction, values)) for name, by_name in slopes.items()}
+
+    return gradients(_of_gradients(evaluate, products))[1]
 
 
 def jacobian_products(evaluate: Evaluate, direction: Mapping[str, np.ndarray]) -> ByName:
     """Return for each target its derivative along `direction`, the Jacobian times it, (T)."""
-    with _taped(evaluate, 2) as (values, (inner, outer), end_innermost):
-        weights, products = {}, {}
+    weights, products = {}, {}
+    with _tape() as outer:
+        with _tape() as inner:
+            values = evaluate(inner.watch)
         for name, value in values.targets.items():
             if is_differentiable(value):
                 # J'u is linear in u, so the gradient of (J'u)v by u is Jv.
@@ -315,11 +318,14 @@ def jacobian_products(evaluate: Evaluate, direction: Mapping[str, np.ndarray]) -
                 outer.watch(weights[name])
                 slopes = _by_each(inner, value, values, output_gradients=weights[name])
                 products[name] = _inner_product(slopes, _tensors(direction, values))
-        end_innermost()
-        return {
-            name: None if products.get(name) is None else _gradient(outer, products[name], weights[name])
-            for name in values.targets
-        }
+    return {
+        name: None if products.get(name) is None else _gradient(outer, products[name], weights[name])
+        for name in values.targets
+    }
+
+
+def _tape() -> tf.GradientTape:
+    return tf.GradientTape(persistent=True, watch_accessed_variables=False)
 
 
 def _by_each(tape: tf.GradientTape, target: Any, values: TargetValues, **options: Any) -> ByName:

@@ -101,14 +101,12 @@ class Convergence:
 
     def insights(self) -> list[str]:
         """Return the lines beyond status and loss."""
-        return [*self._growth(), *self._speed(), *self._stretches(), *self._curved()]
+        grew = [] if self.growth is None else [f"the loss grew {_number(self.growth)}-fold a step at the end"]
+        return [*grew, *self._speed(), *self._stretches(), *self._curved()]
 
     @property
     def _loss(self) -> str:
         return "an epoch's mean loss" if self.of_epochs else "the loss"
-
-    def _growth(self) -> list[str]:
-        return [] if self.growth is None else [f"the loss grew {_number(self.growth)}-fold a step at the end"]
 
     def _ends(self) -> list[str]:
         ended = f"{self.status} after {plural(self.steps, 'step')}"

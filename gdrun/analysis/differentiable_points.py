@@ -5,26 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
 from gdrun.assembly.unconnected import LOSS, unconnected_reason
 from gdrun.derivatives import Evaluate, TargetValues, Watch
-from gdrun.engine.objective import Evaluation, Objective
 from gdrun.errors import FormulaError, UsageError
 from gdrun.formula.evaluate import Scope, evaluate
 from gdrun.formula.nodes import Expression
-from gdrun.formula.parse import parse
 from gdrun.formula.tensorflow_functions import is_tensor
 from gdrun.formula.tensorflow_ops import TensorFlowOps
 from gdrun.formula.unconnected import counts, reason
-from gdrun.text import safe_text
 
 from .evaluation_point import EvaluationPoint
 from .grad_arguments import COUNT, GradFormulas, placed
-from .nonfinite import WatchingOps
+
+if TYPE_CHECKING:
+    from gdrun.assembly import Built
 
 
 @dataclass(frozen=True)
@@ -37,83 +37,67 @@ class DifferentiablePoint:
     """Names that are not differentiated by, and why."""
     names: tuple[str, ...]
     """Names to report derivatives by; constants are reported too."""
-    evaluate: Evaluate
-    watching: Callable[[], tuple[Evaluate, WatchingOps]]
-    """Returns the same evaluation with a table that remembers its operations."""
+    evaluate_by: Callable[[TensorFlowOps | None], Evaluate]
+    """Returns the evaluation by a table of functions, by its own for None."""
+    dtype: tf.DType
     explain: Callable[[str, str], str]
     """(target, name) -> why there is no derivative."""
+
+    @property
+    def evaluate(self) -> Evaluate:
+        """The evaluation."""
+        return self.evaluate_by(None)
 
 
 # --- formulas ---------------------------------------------------------------------------------------------------------
 
 
-class FormulaPoints:
-    """Formulas at the values that are given.
+def formula_points(formulas: GradFormulas, dtype: tf.DType) -> Iterator[DifferentiablePoint]:
+    """Yield the points of formulas at the values that are given, with arithmetic of `dtype`."""
 
-    Args:
-        formulas: read and checked.
-        dtype: of the arithmetic.
-    """
+    def explain(target: str, name: str) -> str:
+        definitions = {key: value for key, value in formulas.definitions.items() if key != name}
+        return reason(name, formulas.targets[target], definitions)
 
-    def __init__(self, formulas: GradFormulas, dtype: tf.DType) -> None:
-        self.dtype = dtype
-        self.points, self.definitions, self.targets = formulas.points, formulas.definitions, formulas.targets
-        self.names, self.constants, self.host = formulas.names, formulas.constants, formulas.host
+    for values in formulas.points:
+        evaluate_by = partial(_formula_evaluation, formulas, values, dtype)
+        yield DifferentiablePoint(values, formulas.constants, formulas.names, evaluate_by, dtype, explain)
 
-    def each(self) -> Iterator[DifferentiablePoint]:
-        """Yield the points."""
-        for values in self.points:
-            ops = DeepOps(self.dtype)
 
-            def watching(at: Mapping[str, np.ndarray] = values) -> tuple[Evaluate, WatchingOps]:
-                watched = WatchingOps(self.dtype)
-                return self._evaluate(at, watched), watched
+def _formula_evaluation(
+    formulas: GradFormulas, values: Mapping[str, np.ndarray], dtype: tf.DType, ops: TensorFlowOps | None
+) -> Evaluate:
+    complex_dtype = tf.complex64 if dtype == tf.float32 else tf.complex128
+    tensors: dict[str, Any] = {
+        name: value
+        if name in formulas.host
+        else tf.constant(value, complex_dtype if value.dtype.kind == "c" else dtype)
+        for name, value in values.items()
+    }
+    variables = [name for name in values if name not in formulas.constants and name in formulas.names]
+    table = DeepOps(dtype) if ops is None else ops
 
-            yield DifferentiablePoint(
-                at=values,
-                constants=self.constants,
-                names=self.names,
-                evaluate=self._evaluate(values, ops),
-                watching=watching,
-                explain=self._explain,
-            )
+    def placed_within(what: str, text: str) -> Any:
+        return placed(what, text, {name: expression.text for name, expression in formulas.definitions.items()})
 
-    def _evaluate(self, values: Mapping[str, np.ndarray], ops: Any) -> Evaluate:
-        tensors: dict[str, Any] = {}
-        for name, value in values.items():
-            if name in self.host:
-                tensors[name] = value
-            else:
-                complex_ = tf.complex64 if self.dtype == tf.float32 else tf.complex128
-                tensors[name] = tf.constant(value, complex_ if value.dtype.kind == "c" else self.dtype)
-        variables = [name for name in values if name not in self.constants and name in self.names]
-        inner = [name for name in self.definitions if name in self.names]
+    def run(watch: Watch) -> TargetValues:
+        for name in variables:
+            watch(tensors[name])
+        scope = Scope(tensors, definitions=formulas.definitions, ops=table, draws=tf.zeros([2], tf.int32))
+        by = {name: tensors[name] for name in variables}
+        for name in (name for name in formulas.definitions if name in formulas.names):
+            with placed_within(f"--define {name}", formulas.definitions[name].text):
+                value = scope[name]
+            by[name] = value if tf.is_tensor(value) else tf.constant(value, dtype)
+            watch(by[name])
+            scope = scope.adding({name: by[name]})
+        targets: dict[str, Any] = {}
+        for text, expression in formulas.targets.items():
+            with placed_within("the formula", text):
+                targets[text] = evaluate(expression, scope, owner=text)
+        return TargetValues(targets, by)
 
-        def run(watch: Watch) -> TargetValues:
-            for name in variables:
-                watch(tensors[name])
-            scope = Scope(tensors, definitions=self.definitions, ops=ops, draws=tf.zeros([2], tf.int32))
-            by = {name: tensors[name] for name in variables}
-            for name in inner:
-                with self._placed(f"--define {name}", self.definitions[name].text):
-                    value = scope[name]
-                by[name] = value if tf.is_tensor(value) else tf.constant(value, self.dtype)
-                watch(by[name])
-                scope = scope.adding({name: by[name]})
-            targets: dict[str, Any] = {}
-            for text, expression in self.targets.items():
-                with self._placed("the formula", text):
-                    targets[text] = evaluate(expression, scope, owner=text)
-            return TargetValues(targets, by)
-
-        return run
-
-    def _placed(self, what: str, text: str) -> Any:
-        return placed(what, text, {name: expression.text for name, expression in self.definitions.items()})
-
-    def _explain(self, target: str, name: str) -> str:
-        definitions = {key: value for key, value in self.definitions.items() if key != name}
-        return reason(name, self.targets[target], definitions)
+    return run
 
 
 _MOST_EXPONENT = 64
@@ -165,118 +149,105 @@ def _whole(exponent: Any) -> bool:
 # --- configs and runs -------------------------------------------------------------------------------------------------
 
 
-class ConfigPoints:
-    """A config at its initial values, or a run at the parameters of a step.
+def config_point(
+    at: EvaluationPoint,
+    targets: Mapping[str, Expression],
+    *,
+    wrt: Sequence[str] | None = None,
+    constant: Sequence[str] = (),
+) -> DifferentiablePoint:
+    """Return the point of a config at its initial values, or of a run at the parameters of a step.
 
     Args:
         at: the config's start, or the run's step.
-        targets: formulas of the config's names by their texts; none: the loss.
+        targets: formulas of the config's names by their texts.
         wrt: names to differentiate by: parameters, inputs, definitions, prediction; None: every trained parameter.
         constant: parameters not to differentiate by.
     """
+    built = at.prepared.built
+    objective, data = built.objective, built.data
+    parameters = dict(zip(objective.trainable_names, at.parameters, strict=True))
+    fixed = dict(zip(objective.fixed_names, at.setting.fixed, strict=True))
+    constants = dict.fromkeys(fixed, "constant: it is not trained") | dict.fromkeys(objective.constants, "constant")
+    _check_names(constant, (*parameters, *fixed), "--constant")
+    constants |= dict.fromkeys(constant, "constant")
+    others = (*data.inputs, *objective.definitions, "prediction", "target")
+    _check_names(wrt or (), (*parameters, *constants, *others), "--wrt")
+    names = tuple(wrt) if wrt is not None else (*parameters, *fixed)
+    for name in counts({**objective.definitions, **targets}) & set(objective.definitions):
+        constants[name] = COUNT
+    return DifferentiablePoint(
+        {name: value.numpy() for name, value in {**parameters, **fixed}.items()}, constants, names,
+        lambda ops: _config_evaluation(at, parameters, targets, names, constants, ops), objective.dtype,
+        lambda target, name: unconnected_reason(built.experiment, objective, name, targets[target]),
+    )  # fmt: skip
 
-    def __init__(
-        self,
-        at: EvaluationPoint,
-        targets: Mapping[str, Expression],
-        *,
-        wrt: Sequence[str] | None = None,
-        constant: Sequence[str] = (),
-    ) -> None:
-        self.at = at
-        built = self.at.prepared.built
-        self.built = built
-        self.device = self.at.prepared.device.name
-        self.precision = built.experiment.precision
-        self.objective = built.objective
-        self.targets = dict(targets) or {LOSS: parse(LOSS)}
-        self.parameters = dict(zip(self.objective.trainable_names, self.at.parameters, strict=True))
-        fixed = dict(zip(self.objective.fixed_names, self.at.setting.fixed, strict=True))
-        self.constants = dict.fromkeys(fixed, "constant: it is not trained")
-        self.constants |= dict.fromkeys(built.objective.constants, "constant")
-        self._check(constant, (*self.parameters, *fixed), "--constant")
-        self.constants |= dict.fromkeys(constant, "constant")
-        self.others = (*built.data.inputs, *self.objective.definitions, "prediction", "target")
-        if wrt is not None:
-            self._check(wrt, (*self.parameters, *self.constants, *self.others), "--wrt")
-        self.names = tuple(wrt) if wrt is not None else (*self.parameters, *fixed)
-        self.values = {**self.parameters, **fixed}
-        for name in counts({**self.objective.definitions, **self.targets}) & set(self.objective.definitions):
-            self.constants[name] = COUNT
 
-    @staticmethod
-    def _check(names: Sequence[str], allowed: Sequence[str], option: str) -> None:
-        for name in names:
-            if name not in allowed:
-                raise UsageError(f"{option}: there is no {safe_text(name)}", hint=f"names: {', '.join(allowed)}")
+def _check_names(names: Sequence[str], allowed: Sequence[str], option: str) -> None:
+    for name in names:
+        if name not in allowed:
+            raise UsageError(f"{option}: there is no {name}", hint=f"names: {', '.join(allowed)}")
 
-    def each(self) -> Iterator[DifferentiablePoint]:
-        """Yield the one point there is."""
-        yield DifferentiablePoint(
-            at={name: value.numpy() for name, value in self.values.items()},
-            constants=self.constants,
-            names=self.names,
-            evaluate=self._evaluate(self.objective),
-            watching=self._watching,
-            explain=self._explain,
-        )
 
-    def _watching(self) -> tuple[Evaluate, WatchingOps]:
-        ops = WatchingOps(self.objective.dtype)
-        return self._evaluate(replace(self.objective, ops=ops)), ops
+def _config_evaluation(
+    at: EvaluationPoint,
+    parameters: Mapping[str, tf.Tensor],
+    targets: Mapping[str, Expression],
+    names: Sequence[str],
+    constants: Mapping[str, str],
+    ops: TensorFlowOps | None,
+) -> Evaluate:
+    built = at.prepared.built
+    objective = built.objective if ops is None else replace(built.objective, ops=ops)
+    data = built.data
+    by_data = [name for name in names if name in (*data.inputs, "target")]
+    free = [name for name in names if name not in constants]
+    defined = [name for name in objective.definitions if name in free]
+    inner = [*defined, *(name for name in free if name == "prediction")]
 
-    def _evaluate(self, objective: Objective) -> Evaluate:
-        data = self.built.data
-        by_data = [name for name in self.names if name in (*data.inputs, "target")]
-        free = [name for name in self.names if name not in self.constants]
-        defined = [name for name in objective.definitions if name in free]
-        inner = [*defined, *(name for name in free if name == "prediction")]
+    def scope_with(setting: Any) -> Scope:
+        return objective.evaluate(at.parameters, at.model_state, setting, data, at.moment, training=True).scope
 
-        def run(watch: Watch) -> TargetValues:
-            setting = self.at.setting
-            for name, value in self.parameters.items():
-                if name not in self.constants:
-                    watch(value)
-            for value in (*data.inputs.values(), *(() if data.target is None else (data.target,))):
-                if inner or by_data:
-                    watch(value)
-            for name in defined:
-                # A tape follows no value that it was not shown, and a definition may hold no parameter: it is computed
-                # first, and everything else of it.
-                scope = self._at(objective, setting).scope
-                value = tf.convert_to_tensor(scope[name], objective.dtype if _host(scope[name]) else None)
+    def run(watch: Watch) -> TargetValues:
+        setting = at.setting
+        for name, value in parameters.items():
+            if name not in constants:
                 watch(value)
-                setting = setting._replace(constants={**setting.constants, name: value})
-            scope = self._at(objective, setting).scope
-            by = {name: value for name, value in self.parameters.items() if name in self.names}
-            by |= {name: data.target if name == "target" else data.inputs[name] for name in by_data}
-            by |= {name: tf.convert_to_tensor(scope[name]) for name in inner}
-            by = {name: value for name, value in by.items() if name not in self.constants}
-            targets: dict[str, Any] = {}
-            for text, expression in self.targets.items():
-                with placed("the formula", text):
-                    for used in sorted(expression.names - {"pi"}):
-                        if used not in scope:
-                            raise FormulaError(f"there is no {used!r} in this config")
-                    targets[text] = evaluate(expression, scope, owner=text)
-            return TargetValues(targets, {name: by[name] for name in self.names if name in by})
+        for value in (*data.inputs.values(), *(() if data.target is None else (data.target,))):
+            if inner or by_data:
+                watch(value)
+        for name in defined:
+            # A tape follows no value that it was not shown, and a definition may hold no parameter: it is computed
+            # first, and everything else of it.
+            defined_value = scope_with(setting)[name]
+            value = tf.convert_to_tensor(defined_value, objective.dtype if _host(defined_value) else None)
+            watch(value)
+            setting = setting._replace(constants={**setting.constants, name: value})
+        scope = scope_with(setting)
+        by = {name: value for name, value in parameters.items() if name in names}
+        by |= {name: data.target if name == "target" else data.inputs[name] for name in by_data}
+        by |= {name: tf.convert_to_tensor(scope[name]) for name in inner}
+        values: dict[str, Any] = {}
+        for text, expression in targets.items():
+            with placed("the formula", text):
+                for used in sorted(expression.names - {"pi"}):
+                    if used not in scope:
+                        raise FormulaError(f"there is no {used!r} in this config")
+                values[text] = evaluate(expression, scope, owner=text)
+        return TargetValues(values, {name: by[name] for name in free if name in by})
 
-        return run
+    return run
 
-    def _at(self, objective: Objective, setting: Any) -> Evaluation:
-        at = self.at
-        return objective.evaluate(at.parameters, at.model_state, setting, self.built.data, at.moment, training=True)
 
-    def _explain(self, target: str, name: str) -> str:
-        return unconnected_reason(self.built.experiment, self.objective, name, self.targets[target])
-
-    def notes(self) -> Iterator[str]:
-        """Yield what training does otherwise."""
-        section = self.built.experiment.gradients
-        by_hand = [name for name in self.names if section is not None and section.use and name in section.of]
-        if by_hand and LOSS in self.targets:
-            names = ", ".join(by_hand)
-            yield f"training uses the gradient by {names} that `gradients:` writes by hand; these are the tape's"
+def by_hand_notes(built: Built, targets: Mapping[str, Expression], names: Sequence[str]) -> tuple[str, ...]:
+    """Return a note on gradients that training takes otherwise."""
+    section = built.experiment.gradients
+    by_hand = [name for name in names if section is not None and section.use and name in section.of]
+    if not by_hand or LOSS not in targets:
+        return ()
+    return (
+        f"training uses the gradient by {', '.join(by_hand)} that `gradients:` writes by hand; these are the tape's",
+    )
 
 
 def _host(value: Any) -> bool:

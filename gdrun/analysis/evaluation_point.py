@@ -13,7 +13,6 @@ from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.experiment.gallery import is_config_name
 from gdrun.rundir.layout import RUN_INFO
 from gdrun.rundir.run import Run, load_run
-from gdrun.text import safe_text
 
 if TYPE_CHECKING:
     from gdrun.training.prepare import Prepared
@@ -43,7 +42,7 @@ def config_or_run(source: str | Path, runs_dir: str | Path | None = None) -> str
         return source
     run = load_run(source, runs_dir)
     if not (run.directory / RUN_INFO).is_file():
-        raise RunDirectoryError(f"{safe_text(run.directory)} is no finished run")
+        raise RunDirectoryError(f"{run.directory} is no finished run")
     return run
 
 
@@ -97,7 +96,7 @@ def at_step(
         keep: parameters that have their initial values in any case.
     """
     from gdrun.engine.state import Moment
-    from gdrun.training.predict import trained_point
+    from gdrun.training.predict import moment_at, trained_point
 
     built = prepared.built
     parameters, model_state, setting = built.state.parameters, built.state.model_state, built.setting
@@ -112,7 +111,7 @@ def at_step(
         parameters = tuple(
             old if name in keep else new for name, old, new in zip(names, parameters, trained, strict=True)
         )
-    moment = Moment.at(count, count // built.steps_per_epoch)
+    moment = Moment.at(0) if run is None else moment_at(prepared, run, count)
     return EvaluationPoint(prepared, tuple(parameters), setting, tuple(model_state), moment, count, run)
 
 

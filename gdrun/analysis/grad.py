@@ -16,7 +16,7 @@ from gdrun.errors import UsageError
 from gdrun.formula.evaluate import evaluate_constants
 from gdrun.formula.parse import parse
 from gdrun.formula.unconnected import NO_WAY
-from gdrun.text import safe_text, split_points
+from gdrun.text import split_points
 
 from .evaluation_point import config_or_run, point_of
 from .grad_arguments import GradFormulas, assignments, is_source, placed, read_targets
@@ -65,15 +65,12 @@ class TargetDerivatives:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON; a missing derivative is {"value": None, "reason": ...}."""
-        result: dict[str, Any] = {"target": self.target, "value": self.value, "gradients": _plain(self.gradients)}
-        for name in ("second", "higher", "jacobian", "batch_jacobian", "hessian", "hvp"):
-            if derivatives := getattr(self, name):
-                result[name] = _plain(derivatives)
-        if self.jvp is not None:
-            result["jvp"] = _plain(self.jvp)
-        if self.notes:
-            result["notes"] = list(self.notes)
-        return result
+        always = ("target", "value", "gradients")
+        return {
+            name: _plain(part)
+            for name, part in vars(self).items()
+            if name in always or not (part is None or (isinstance(part, Mapping | tuple) and not part))
+        }
 
 
 @dataclass(frozen=True)
@@ -191,30 +188,27 @@ def grad(
     if order == 0 and requested != Requested(0):
         raise UsageError("values alone have no derivatives: leave one of the two out")
     if precision not in (None, "float32", "float64"):
-        raise UsageError(f"there is no precision {safe_text(precision, limit=40)}", hint="float32 or float64")
+        raise UsageError(f"there is no precision {precision}", hint="float32 or float64")
     texts = [target] if isinstance(target, str | Path) else list(target)
     if texts and is_source(texts[0]):
         if len(texts) > 1 and is_source(texts[1]):
-            raise UsageError("grad takes one config or run", hint=f"gdrun grad {safe_text(texts[0])}")
+            raise UsageError("grad takes one config or run", hint=f"gdrun grad {texts[0]}")
         if define:
             raise UsageError("--define is for formulas; a config has its own `define:`")
-        targets, constants = read_targets([str(text) for text in texts[1:]]), _names(constant)
+        targets, constants = read_targets([str(text) for text in texts[1:]] or ["loss"]), _names(constant)
         start = point_of(
-            config_or_run(texts[0], runs_dir),
-            values,
-            step=step,
-            precision=precision,
-            device=device,
+            config_or_run(texts[0], runs_dir), values, step=step, precision=precision, device=device,
             requires_gradients=False,
-        )
+        )  # fmt: skip
         import tensorflow as tf
 
-        from .differentiable_points import ConfigPoints
+        from .differentiable_points import by_hand_notes, config_point
 
-        points = ConfigPoints(start, targets, wrt=wrt, constant=constants)
-        with tf.device(points.device):
-            derivatives = [_differentiate(point, requested) for point in points.each()]
-        return Derivatives(tuple(derivatives), points.precision, str(texts[0]), tuple(points.notes()))
+        point, built = config_point(start, targets, wrt=wrt, constant=constants), start.prepared.built
+        with tf.device(start.prepared.device.name):
+            derivatives = _differentiate(point, requested)
+        notes = by_hand_notes(built, targets, point.names)
+        return Derivatives((derivatives,), built.experiment.precision, str(texts[0]), notes)
     if step is not None:
         raise UsageError("--step is for runs")
     formulas = GradFormulas(
@@ -229,11 +223,12 @@ def grad(
 
     tf = import_tensorflow()
     chosen = configure(device="cpu")
-    from .differentiable_points import FormulaPoints
+    from .differentiable_points import formula_points
 
-    each = FormulaPoints(formulas, tf.as_dtype(precision or "float64")).each()
+    precision = precision or "float64"
     with tf.device(chosen.name):
-        return Derivatives(tuple(_differentiate(point, requested) for point in each), precision or "float64")
+        points = formula_points(formulas, tf.as_dtype(precision))
+        return Derivatives(tuple(_differentiate(point, requested) for point in points), precision)
 
 
 def _given(values: Mapping[str, Any] | Sequence[str], what: str, *, alone: bool = False) -> dict[str, Any]:
@@ -242,14 +237,14 @@ def _given(values: Mapping[str, Any] | Sequence[str], what: str, *, alone: bool 
         return dict(values)
     named = assignments(list(values), what)
     if not alone and (empty := [name for name, value in named.items() if value is None]):
-        raise UsageError(f"{safe_text(empty[0], limit=80)} has no value", hint="write NAME=VALUE")
+        raise UsageError(f"{empty[0]} has no value", hint="write NAME=VALUE")
     return named
 
 
 def _names(constant: Mapping[str, Any] | Sequence[str]) -> list[str]:
     values = _given(constant, "--constant", alone=True)
     if valued := [name for name, value in values.items() if value is not None]:
-        raise UsageError(f"{safe_text(valued[0])}=...: give a config's values as they are, without --constant")
+        raise UsageError(f"{valued[0]}=...: give a config's values as they are, without --constant")
     return list(values)
 
 
@@ -352,7 +347,7 @@ def _direction(given: Mapping[str, np.ndarray], variables: Mapping[str, Any], op
             directions |= {x: piece.reshape(shapes[x]) for x, piece in zip(variables, pieces, strict=True)}
         else:
             names = ", ".join(variables)
-            raise UsageError(f"{option}: {safe_text(name)} is nothing to differentiate by", hint=f"there are: {names}")
+            raise UsageError(f"{option}: {name} is nothing to differentiate by", hint=f"there are: {names}")
     return directions
 
 
@@ -373,11 +368,11 @@ def _notes(point: DifferentiablePoint, target: str, value: Any, slopes: Mapping[
         return ()
     import tensorflow as tf
 
-    from .nonfinite import slope_note, value_note
+    from .nonfinite import WatchingOps, slope_note, value_note
 
-    evaluate, ops = point.watching()
+    ops = WatchingOps(point.dtype)
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-        view = evaluate(tape.watch)
+        view = point.evaluate_by(ops)(tape.watch)
     notes = []
     if value_bad:
         cause = value_note(ops.seen) or "the values given are not"

@@ -21,7 +21,7 @@ from gdrun.formula.name_checks import check_name, check_names
 from gdrun.formula.nodes import Expression
 from gdrun.formula.parse import parse
 from gdrun.formula.unconnected import counts
-from gdrun.text import safe_text, split_points
+from gdrun.text import split_points
 
 NAMED = re.compile(r"\s*([A-Za-z][A-Za-z0-9_.]*)\s*=(?!=)(.*)", re.DOTALL)
 """NAME=TEXT, and not NAME==TEXT, which is a comparison."""
@@ -58,9 +58,9 @@ def assignments(texts: Sequence[str], what: str) -> dict[str, Any]:
         matched = NAMED.fullmatch(text)
         name, value = (matched[1], matched[2].strip()) if matched else (text.strip(), None)
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.]*", name) or value == "":
-            raise UsageError(f"{what} is NAME=VALUE, not {safe_text(text, limit=80)}")
+            raise UsageError(f"{what} is NAME=VALUE, not {text}")
         if name in named:
-            raise UsageError(f"{safe_text(name)} is given twice")
+            raise UsageError(f"{name} is given twice")
         named[name] = value
     return named
 
@@ -117,11 +117,11 @@ class GradFormulas:
             raise UsageError("there is no formula to differentiate", hint='gdrun grad "x**2" x=3')
         twice = sorted(set(values) & {name for name, value in constant.items() if value is not None})
         if twice:
-            raise UsageError(f"{safe_text(twice[0])} has two values")
+            raise UsageError(f"{twice[0]} has two values")
         self.points = _points({**values, **{k: v for k, v in constant.items() if v is not None}})
         given = tuple(self.points[0])
         if missing := sorted(name for name, value in constant.items() if value is None and name not in given):
-            raise UsageError(f"{safe_text(missing[0])} has no value", hint=f"--constant {safe_text(missing[0])}=1")
+            raise UsageError(f"{missing[0]} has no value", hint=f"--constant {missing[0]}=1")
         self.definitions: dict[str, Expression] = {}
         for name, text in define.items():
             with placed(f"--define {name}", str(text)):
@@ -139,9 +139,7 @@ class GradFormulas:
         every = (*given, *self.definitions)
         for name in wrt or ():
             if name not in every:
-                raise UsageError(
-                    f"there is no {safe_text(name)} to differentiate by", hint=f"names: {', '.join(every)}"
-                )
+                raise UsageError(f"there is no {name} to differentiate by", hint=f"names: {', '.join(every)}")
         self.names = tuple(wrt) if wrt is not None else given
         everything = {**self.definitions, **self.targets}
         whole = counts(everything) & set(given)

@@ -37,29 +37,29 @@ class Suggestion:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RateSearch:
     """The report of `gdrun.find_learning_rate`."""
 
     source: str
     optimizer: str
     configured: float
+    range_test: bool
+    steps: int
+    """Of each trial; of the ramp."""
+    first_loss: float
     rates: np.ndarray
     """float64 (R,), rising. Of a range test: the rate of each step."""
     losses: np.ndarray
     """float64 (R,): final loss over all training data, nan where the trial diverged; of a range test smoothed."""
     diverged: np.ndarray
     """bool (R,)."""
-    first_loss: float
-    steps: int
-    """Of each trial; of the ramp."""
-    prediction: Prediction
-    observed: ObservedLimit | None
+    observed_edge: ObservedLimit | None
     """The limit as the trials show it; None of a range test."""
-    suggestion: Suggestion
-    range_test: bool = False
     blew_up_at: float | None = None
     """Of a range test: the rate at which the loss did."""
+    prediction: Prediction
+    suggestion: Suggestion
 
     @property
     def best(self) -> float | None:
@@ -69,19 +69,9 @@ class RateSearch:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
-        return {
-            "source": self.source,
-            "optimizer": self.optimizer,
-            "configured": self.configured,
-            "range_test": self.range_test,
-            "steps": self.steps,
-            "first_loss": self.first_loss,
-            "rates": self.rates,
-            "losses": self.losses,
-            "diverged": self.diverged,
+        return vars(self) | {
             "best": self.best,
-            "observed_edge": None if self.observed is None else self.observed.as_dict(),
-            "blew_up_at": self.blew_up_at,
+            "observed_edge": None if self.observed_edge is None else self.observed_edge.as_dict(),
             "prediction": self.prediction.as_dict(),
             "suggestion": vars(self.suggestion),
         }
@@ -118,16 +108,22 @@ def find_learning_rate(
             raise UsageError(f"the learning rate of {optimizer.kind} is not there or 0: there is nothing to find")
         if built.total_steps < 1:
             raise UsageError("the schedule has no steps", hint="give it some: steps=100")
-        return _ramp(str(source), built) if range_test else _trials(str(source), built)
+        from .stability import configured_rate, predicted_limit
+
+        prediction = predicted_limit(built)
+        rates = candidate_rates(configured_rate(built), prediction)
+        return RateSearch(
+            source=str(source), optimizer=optimizer.kind, configured=configured_rate(built), prediction=prediction,
+            range_test=range_test, **(_ramp(built, rates) if range_test else _trials(built, rates, prediction)),
+        )  # fmt: skip
 
 
-def _trials(source: str, built: Built) -> RateSearch:
+def _trials(built: Built, rates: np.ndarray, prediction: Prediction) -> dict[str, Any]:
+    """Return what trials at `rates` came to, as fields of a RateSearch."""
     from .observed_limit import rounding_slack
     from .rate_trials import RateRunner
-    from .stability import configured_rate, predicted_limit, takes_all_data
+    from .stability import takes_all_data
 
-    prediction = predicted_limit(built)
-    rates = candidate_rates(configured_rate(built), prediction)
     looks = np.unique(np.geomspace(1, built.total_steps, 24).astype(np.int64))
     trials = RateRunner(built, steps=built.total_steps).run(rates, looks.tolist())
     first = float(built.objective.at(built.state.parameters, built.setting, built.data, built.state.model_state))
@@ -143,19 +139,10 @@ def _trials(source: str, built: Built) -> RateSearch:
         # On the way only the losses of batches are known.
         on_the_way=trials.losses if takes_all_data(built) else None,
     )
-    return RateSearch(
-        source=source,
-        optimizer=built.experiment.optimizer.kind,
-        configured=configured_rate(built),
-        rates=rates,
-        losses=losses,
-        diverged=trials.diverged,
-        first_loss=first,
-        steps=built.total_steps,
-        prediction=prediction,
-        observed=observed,
-        suggestion=suggestion,
-    )
+    return {
+        "rates": rates, "losses": losses, "diverged": trials.diverged, "first_loss": first, "steps": built.total_steps,
+        "observed_edge": observed, "suggestion": suggestion,
+    }  # fmt: skip
 
 
 def candidate_rates(configured: float, prediction: Prediction) -> np.ndarray:
@@ -240,36 +227,24 @@ def _first_there(among: np.ndarray, on_the_way: np.ndarray, enough: float) -> in
     return int(among[int(np.argmin(np.where(there == moment, seen[:, moment], np.inf)))])
 
 
-def _ramp(source: str, built: Built) -> RateSearch:
-    """Make one run of 50 to 300 steps whose rate grows from step to step.
+def _ramp(built: Built, rates: np.ndarray) -> dict[str, Any]:
+    """Return what one run of 50 to 300 steps came to whose rate grows from step to step, as fields of a RateSearch.
 
     Source: Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3; fast.ai's lr_find is one.
     """
     from .rate_trials import ramp_losses
-    from .stability import configured_rate, predicted_limit
 
-    prediction = predicted_limit(built)
-    tried = candidate_rates(configured_rate(built), prediction)
     steps = int(np.clip(built.total_steps, *_RAMP_STEPS))
-    rates = np.geomspace(tried[0], tried[-1] * 3, steps)
+    rates = np.geomspace(rates[0], rates[-1] * 3, steps)
     losses = smoothed(ramp_losses(built, rates))
     end = blown_up(losses)
     kept = slice(0, max(end + 1, 2))
-    return RateSearch(
-        source=source,
-        optimizer=built.experiment.optimizer.kind,
-        configured=configured_rate(built),
-        rates=rates[kept],
-        losses=losses[kept],
-        diverged=~np.isfinite(losses[kept]),
-        first_loss=float(losses[0]),
-        steps=steps,
-        prediction=prediction,
-        observed=None,
-        suggestion=suggest_from_ramp(rates[:end], losses[:end]),
-        range_test=True,
-        blew_up_at=float(rates[end]) if end < len(rates) else None,
-    )
+    return {
+        "rates": rates[kept], "losses": losses[kept], "diverged": ~np.isfinite(losses[kept]),
+        "first_loss": float(losses[0]), "steps": steps, "observed_edge": None,
+        "suggestion": suggest_from_ramp(rates[:end], losses[:end]),
+        "blew_up_at": float(rates[end]) if end < len(rates) else None,
+    }  # fmt: skip
 
 
 def smoothed(losses: np.ndarray) -> np.ndarray:

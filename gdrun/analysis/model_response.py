@@ -1,6 +1,6 @@
 """Outputs of a trained model over its inputs: the curve over one, the classes over two. In the units of the data.
 
-Shape letters: N examples, M points.
+Shape letters: N examples, M points, K classes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from gdrun.training.predict import TrainedPoint, answers_target, predict
 from .evaluation_point import at_step
 
 if TYPE_CHECKING:
-    from gdrun.assembly import Built
     from gdrun.rundir.run import Run
     from gdrun.training.prepare import Prepared
 
@@ -28,239 +27,193 @@ SIDE = 300
 _ROOM = 0.06
 """How much further than the data a picture goes, as a share of the data's extent."""
 _TOGETHER = 10_000
+_KINDS = {1: "fit", 2: "decisions"}
+"""Numbers that the inputs of an example are -> the picture of such a model."""
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Inputs as columns, float64 (N, 1) or (N, 2), with the target, (N, ...)."""
+    """Inputs as columns, float64 (N, C), with the target, (N, ...)."""
 
     inputs: np.ndarray
     target: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """A model of one input: its curve, (M,) and (M,), and the data."""
+class ModelResponse:
+    """A run's model with its data.
 
-    x: np.ndarray
-    y: np.ndarray
+    Args:
+        prepared: the run's experiment.
+        step: 0 is the start, None the end; else one whose row holds the parameters.
+        what: is made of it, for messages.
+        num_columns: numbers that the inputs of an example must be; None: any.
+    Raises:
+        UsageError: no data or not in memory, another number of inputs, no target.
+    """
+
+    names: list[str]
+    """Of the inputs' columns: as in the file they come from, or x, X[0], X[1]."""
     train: Examples
     validation: Examples | None
-    name: str
-    """Of the input."""
-    target: str
-    """Of the target."""
-    probability: bool
-    """Whether the curve is the probability of class 1, made from the model's score."""
 
+    def __init__(
+        self, prepared: Prepared, run: Run, step: int | None, what: str, num_columns: int | None = None
+    ) -> None:
+        self.prepared, self.run, self.step = prepared, run, step
+        built = prepared.built
+        shapes = [tuple(value.shape[1:]) for value in built.data.inputs.values()]
+        count = None if any(len(shape) > 1 for shape in shapes) else sum(int(np.prod(shape)) for shape in shapes)
+        if num_columns is None and count is None:
+            raise UsageError("this model's inputs have several axes", hint="gdrun evaluate gives its accuracy")
+        if built.datasets is None or not built.data.inputs:
+            raise UsageError(
+                f"this run has no data, so there is no picture of {what}", hint="--kind trajectory or loss"
+            )
+        if built.windows.stream is not None:
+            raise UsageError("this run's data is read from disk in pieces", hint="memory: all in the config's data")
+        if num_columns is not None and count != num_columns:
+            need = f"{what} {'is' if num_columns == 1 else 'are'} of {plural(num_columns, 'input')}"
+            have = "inputs of several axes" if count is None else plural(count, "input")
+            kind = None if built.data.target is None else _KINDS.get(count or 0)
+            hint = f"--kind {kind}" if kind else "gdrun predict prints what the model says"
+            raise UsageError(f"{need}; this model has {have}", hint=hint)
+        if built.data.target is None:
+            raise UsageError(f"this run's data has no target, so there is no picture of {what}", hint="--kind loss")
+        if any(value.dtype.is_complex for value in (*built.data.inputs.values(), built.data.target)):
+            raise UsageError(f"{what} of complex data cannot be drawn")
+        validation = built.data.validation if built.data.validation is not None else built.assess.validation
+        self.names, self.train = self._names(), self._raw(built.data)
+        self.validation = None if validation is None else self._raw(validation)
 
-@dataclass(frozen=True, eq=False)
-class Classes:
-    """A model of two inputs: the class at each point of a grid, int (M, M), a row for each y; and the data."""
+    @property
+    def is_probability(self) -> bool:
+        """True where the curve is the probability of class 1, made from the model's score."""
+        return self.prepared.built.experiment.objective_loss.predicts_sigmoid_logits
 
-    x: np.ndarray
-    y: np.ndarray
-    labels: np.ndarray
-    train: Examples
-    """Targets are class numbers, int (N,)."""
-    axes: tuple[str, str]
-    names: tuple[str, ...]
-    """Of the classes."""
+    @property
+    def target_name(self) -> str:
+        """The name of the target."""
+        data = self.prepared.built.experiment.data
+        assert data is not None
+        return data.target_name
 
+    def curve(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the curve over the one input, (M,) and (M,).
 
-@dataclass(frozen=True, eq=False)
-class Confusion:
-    """Counts of examples, int (K, K): a row for each true class, a column for each decided one."""
+        Raises:
+            UsageError: several outputs, or a target of several numbers an example.
+        """
+        x = np.linspace(*self._ends()[0], POINTS)
+        y = self._predicted(x[:, None])
+        if y.ndim > 1:
+            raise UsageError(
+                f"a fit shows one output, and this model has {y.shape[1]}", hint="gdrun predict prints all of them"
+            )
+        for part in (self.train, self.validation):
+            if part is not None and part.target.size != len(part.target):
+                raise UsageError(f"a fit shows one number an example, and the target has shape {part.target.shape}")
+        if self.is_probability:
+            with np.errstate(over="ignore"):
+                y = 1 / (1 + np.exp(-y))
+        return x, y
 
-    counts: np.ndarray
-    names: tuple[str, ...]
-    """Of the classes."""
-    validation: bool
-    """Whether they are validation examples."""
+    def regions(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return x and y of a grid over the two inputs, the class at each of its points, a row for each y; and the
+        classes of the training examples, int (N,).
 
+        Raises:
+            UsageError: a target that is no class.
+        """
+        x, y = (np.linspace(low, high, SIDE) for low, high in self._ends())
+        decided, num_classes = self._decided(np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=1))
+        return x, y, decided.reshape(SIDE, SIDE), _class_numbers(self.train.target, num_classes)
 
-def curve_of(prepared: Prepared, run: Run, step: int | None = None) -> Curve:
-    """Return the model's curve over its one input.
+    def confusion(self) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Return how many validation examples, or training ones where there are none, of each class the model takes
+        for which: int (K, K), a row for each true class, a column for each decided one; and the classes' names.
 
-    Args:
-        step: 0 is the start, None the end; else one whose row holds the parameters.
-    Raises:
-        UsageError: no data or not in memory, another number of inputs or outputs, no target.
-    """
-    built = prepared.built
-    names, train, validation = _examples(prepared, 1, "a fit", "decisions" if _num_columns(prepared) == 2 else None)
-    low, high = _ends(train.inputs, validation)[0]
-    x = np.linspace(low, high, POINTS)
-    y = _predicted(prepared, run, x[:, None], step)
-    if y.ndim > 1:
-        raise UsageError(
-            f"a fit shows one output, and this model has {y.shape[1]}", hint="gdrun predict prints all of them"
+        Raises:
+            UsageError: a target that is no class.
+        """
+        examples = self.train if self.validation is None else self.validation
+        decided, num_classes = self._decided(examples.inputs)
+        counts = np.zeros((num_classes, num_classes), int)
+        np.add.at(counts, (_class_numbers(examples.target, num_classes), decided), 1)
+        return counts, self.class_names or tuple(f"class {index}" for index in range(num_classes))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes; () where they have none."""
+        datasets = self.prepared.built.datasets
+        return (datasets.train.labels if datasets else ()) or (
+            ("class -1", "class 1") if float(self.train.target.min()) < 0 else ()
         )
-    for part in (train, validation):
-        if part is not None and part.target.size != len(part.target):
-            raise UsageError(f"a fit shows one number an example, and the target has shape {part.target.shape}")
-    data, score = built.experiment.data, built.experiment.objective_loss.predicts_sigmoid_logits
-    if score:
-        with np.errstate(over="ignore"):
-            y = 1 / (1 + np.exp(-y))
-    assert data is not None
-    return Curve(x, y, train, validation, names[0], data.target_name, score)
 
+    def _decided(self, points: np.ndarray) -> tuple[np.ndarray, int]:
+        """Return the class that the model decides for at points, int (M,), and the number of classes.
 
-def classes_of(prepared: Prepared, run: Run, step: int | None = None) -> Classes:
-    """Return which class the model decides for over its two inputs.
+        It is decided as the metric `accuracy` does: one output says 1 above 1/2 (a logit or a score above 0), of
+        several the largest one.
+        """
+        scores = self._predicted(points)
+        if scores.ndim > 1:
+            return np.argmax(scores, axis=1), scores.shape[1]
+        loss = self.prepared.built.experiment.objective_loss
+        return (scores > (0.0 if loss.predicts_logits or loss.signed else 0.5)).astype(int), 2
 
-    A class is decided for as the metric `accuracy` does: one output says 1 above 1/2 (a logit or a score above 0), of
-    several the largest one.
+    def _names(self) -> list[str]:
+        section = self.prepared.loaded.experiment.data
+        assert section is not None
+        names: list[str] = []
+        for name, value in self.prepared.built.data.inputs.items():
+            size = int(np.prod(value.shape[1:]))
+            columns = section.column_names(name)
+            if columns and len(columns) == size:
+                names += [safe_text(column, limit=60) for column in columns]
+            else:
+                names += [name] if size == 1 else [f"{name}[{index}]" for index in range(size)]
+        return names
 
-    Args:
-        step: as in `curve_of`.
-    Raises:
-        UsageError: no data or not in memory, another number of inputs, a target that is no class.
-    """
-    names, train, validation = _examples(
-        prepared, 2, "decision regions", "fit" if _num_columns(prepared) == 1 else None
-    )
-    (x_low, x_high), (y_low, y_high) = _ends(train.inputs, validation)
-    x, y = np.linspace(x_low, x_high, SIDE), np.linspace(y_low, y_high, SIDE)
-    points = np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=1)
-    labels, num_classes = _decided(prepared, _predicted(prepared, run, points, step))
-    return Classes(
-        x, y, labels.reshape(SIDE, SIDE),
-        Examples(train.inputs, _class_numbers(train.target, num_classes)),
-        (names[0], names[1]),
-        _class_names(prepared, train.target),
-    )  # fmt: skip
+    def _raw(self, batch: Any) -> Examples:
+        """Return a batch with its scaling taken back."""
+        datasets = self.prepared.built.datasets
+        assert datasets is not None
+        scaling = datasets.scaling
+        columns = []
+        for name, value in batch.inputs.items():
+            array = value.numpy().astype(np.float64)
+            array = scaling.inputs[name].invert(array) if name in scaling.inputs else array
+            columns.append(array.reshape(len(array), -1))
+        target = batch.target.numpy().astype(np.float64)
+        target = target if scaling.target is None else scaling.target.invert(target)
+        return Examples(np.concatenate(columns, axis=1), target)
 
+    def _ends(self) -> list[tuple[float, float]]:
+        parts = [part.inputs for part in (self.train, self.validation) if part is not None]
+        ends = []
+        for column in np.concatenate(parts).T:
+            room = _ROOM * float(np.ptp(column)) or 1.0
+            ends.append((float(column.min()) - room, float(column.max()) + room))
+        return ends
 
-def confusion_of(prepared: Prepared, run: Run, step: int | None = None) -> Confusion:
-    """Return how many examples of each class the model takes for which: validation examples, where there are any.
-
-    Args:
-        step: as in `curve_of`.
-    Raises:
-        UsageError: no data or not in memory, a target that is no class.
-    """
-    columns = _num_columns(prepared)
-    if columns is None:
-        raise UsageError("this model's inputs have several axes", hint="gdrun evaluate gives its accuracy")
-    _, train, validation = _examples(prepared, columns, "a confusion matrix", None)
-    examples = train if validation is None else validation
-    decided, num_classes = _decided(prepared, _predicted(prepared, run, examples.inputs, step))
-    counts = np.zeros((num_classes, num_classes), int)
-    np.add.at(counts, (_class_numbers(examples.target, num_classes), decided), 1)
-    names = _class_names(prepared, train.target) or tuple(f"class {index}" for index in range(num_classes))
-    return Confusion(counts, names, validation is not None)
-
-
-def _decided(prepared: Prepared, scores: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return the class that each row of scores decides for, int (M,), and the number of classes."""
-    if scores.ndim > 1:
-        return np.argmax(scores, axis=1), scores.shape[1]
-    return (scores > _threshold(prepared.built)).astype(int), 2
-
-
-def _class_names(prepared: Prepared, target: np.ndarray) -> tuple[str, ...]:
-    labelled = prepared.built.datasets.train.labels if prepared.built.datasets else ()
-    return labelled or (("class -1", "class 1") if float(target.min()) < 0 else ())
-
-
-# --- data -------------------------------------------------------------------------------------------------------------
-
-
-def _num_columns(prepared: Prepared) -> int | None:
-    """Return how many numbers the inputs of an example are; None where they are more than rows of numbers."""
-    shapes = [tuple(value.shape[1:]) for value in prepared.built.data.inputs.values()]
-    return None if any(len(shape) > 1 for shape in shapes) else sum(int(np.prod(shape)) for shape in shapes)
-
-
-def _examples(
-    prepared: Prepared, num_columns: int, what: str, other: str | None
-) -> tuple[list[str], Examples, Examples | None]:
-    """Return names of the input's columns, training and validation examples, in the units of the config's data."""
-    built = prepared.built
-    if built.datasets is None or not built.data.inputs:
-        raise UsageError(f"this run has no data, so there is no picture of {what}", hint="--kind trajectory or loss")
-    if built.windows.stream is not None:
-        raise UsageError("this run's data is read from disk in pieces", hint="memory: all in the config's data")
-    count = _num_columns(prepared)
-    if count != num_columns:
-        have = "inputs of several axes" if count is None else plural(count, "input")
-        hint = (
-            f"--kind {other}" if other and built.data.target is not None else "gdrun predict prints what the model says"
-        )
-        raise UsageError(
-            f"{what} {'is' if num_columns == 1 else 'are'} of {plural(num_columns, 'input')}; this model has {have}",
-            hint=hint,
-        )
-    if built.data.target is None:
-        raise UsageError(f"this run's data has no target, so there is no picture of {what}", hint="--kind loss")
-    if any(value.dtype.is_complex for value in (*built.data.inputs.values(), built.data.target)):
-        raise UsageError(f"{what} of complex data cannot be drawn")
-    validation = built.data.validation if built.data.validation is not None else built.assess.validation
-    names = _names(prepared)
-    return names, _raw(built, built.data), None if validation is None else _raw(built, validation)
-
-
-def _raw(built: Built, batch: Any) -> Examples:
-    """Return a batch with its scaling taken back."""
-    assert built.datasets is not None
-    scaling = built.datasets.scaling
-    columns = []
-    for name, value in batch.inputs.items():
-        array = value.numpy().astype(np.float64)
-        columns.append(
-            (scaling.inputs[name].invert(array) if name in scaling.inputs else array).reshape(len(array), -1)
-        )
-    target = batch.target.numpy().astype(np.float64)
-    return Examples(
-        np.concatenate(columns, axis=1), target if scaling.target is None else scaling.target.invert(target)
-    )
-
-
-def _names(prepared: Prepared) -> list[str]:
-    """Return the names of the inputs' columns: as in the file they come from, or x, X[0], X[1]."""
-    section = prepared.loaded.experiment.data
-    assert section is not None
-    names: list[str] = []
-    for name, value in prepared.built.data.inputs.items():
-        size = int(np.prod(value.shape[1:]))
-        columns = section.column_names(name)
-        if columns and len(columns) == size:
-            names += [safe_text(column, limit=60) for column in columns]
-        else:
-            names += [name] if size == 1 else [f"{name}[{index}]" for index in range(size)]
-    return names
-
-
-def _ends(inputs: np.ndarray, validation: Examples | None) -> list[tuple[float, float]]:
-    whole = inputs if validation is None else np.concatenate([inputs, validation.inputs])
-    ends = []
-    for column in whole.T:
-        room = _ROOM * float(np.ptp(column)) or 1.0
-        ends.append((float(column.min()) - room, float(column.max()) + room))
-    return ends
-
-
-# --- predictions ------------------------------------------------------------------------------------------------------
-
-
-def _predicted(prepared: Prepared, run: Run, points: np.ndarray, step: int | None) -> np.ndarray:
-    """Return the prediction of the target at points, (M, inputs), after `step` updates: (M,) or (M, K)."""
-    point = None if step is None else at_step(prepared, run, step)
-    at = None if point is None else TrainedPoint(point.parameters, point.setting, point.model_state, point.moment)
-    inputs, begin_column = {}, 0
-    for name, value in prepared.built.data.inputs.items():
-        size = int(np.prod(value.shape[1:]))
-        inputs[name] = points[:, begin_column : begin_column + size].reshape(len(points), *value.shape[1:])
-        begin_column += size
-    parts = []
-    for begin in range(0, len(points), _TOGETHER):
-        rows = slice(begin, begin + _TOGETHER)
-        outputs = predict(prepared, run, {name: value[rows] for name, value in inputs.items()}, at)
-        parts.append(_output_array(prepared, outputs, len(points[rows])))
-    whole = np.concatenate(parts)
-    return whole[:, 0] if whole.shape[1] == 1 else whole
+    def _predicted(self, points: np.ndarray) -> np.ndarray:
+        """Return the prediction of the target at points, (M, inputs): (M,) or (M, K)."""
+        prepared, point = self.prepared, None
+        if self.step is not None:
+            at = at_step(prepared, self.run, self.step)
+            point = TrainedPoint(at.parameters, at.setting, at.model_state, at.moment)
+        inputs, begin_column = {}, 0
+        for name, value in prepared.built.data.inputs.items():
+            size = int(np.prod(value.shape[1:]))
+            inputs[name] = points[:, begin_column : begin_column + size].reshape(len(points), *value.shape[1:])
+            begin_column += size
+        parts = []
+        for begin in range(0, len(points), _TOGETHER):
+            rows = slice(begin, begin + _TOGETHER)
+            outputs = predict(prepared, self.run, {name: value[rows] for name, value in inputs.items()}, point)
+            parts.append(_output_array(prepared, outputs, len(points[rows])))
+        whole = np.concatenate(parts)
+        return whole[:, 0] if whole.shape[1] == 1 else whole
 
 
 def _output_array(prepared: Prepared, outputs: Any, count: int) -> np.ndarray:
@@ -280,12 +233,6 @@ def _output_array(prepared: Prepared, outputs: Any, count: int) -> np.ndarray:
             hint="gdrun predict prints it",
         )
     return np.asarray(outputs, np.float64).reshape(count, -1)
-
-
-def _threshold(built: Built) -> float:
-    """Above which one output says class 1: as in metrics."""
-    loss = built.experiment.objective_loss
-    return 0.0 if loss.predicts_logits or loss.signed else 0.5
 
 
 def _class_numbers(target: np.ndarray, num_classes: int) -> np.ndarray:

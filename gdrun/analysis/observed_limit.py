@@ -65,10 +65,7 @@ class ObservedLimit:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
-        return {
-            "rate": self.rate, "stable": self.stable, "unstable": self.unstable, "alternates": self.alternates,
-            "steps": self.steps,
-        }  # fmt: skip
+        return {"rate": self.rate, **vars(self)}
 
 
 def observed_limit(

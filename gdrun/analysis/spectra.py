@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,12 +10,9 @@ from gdrun.errors import UsageError
 from gdrun.text import human_number
 
 from .curvature import MOST_EXACT, Curvature, lanczos, spectrum
-from .stability import Prediction, configured_rate, largest_stable, prediction_at, share_text
-from .stability_report import second_moment
+from .stability import configured_rate, largest_stable, prediction_at, share_text
 
 if TYPE_CHECKING:
-    from gdrun.assembly import Built
-
     from .evaluation_point import EvaluationPoint
 
 _NUM_VALUES = 20
@@ -24,23 +20,12 @@ _NEAR = 0.05
 """An eigenvalue that Lanczos knows to this share of itself is shown."""
 
 
-@dataclass(frozen=True, eq=False)
-class Spectrum:
-    """Eigenvalues of the Hessian at one point."""
-
-    step: int
-    eigenvalues: np.ndarray
-    """Descending, float64: all of them, or the largest ones."""
-    num_parameters: int
-    limit: float | None
-    """The largest eigenvalue at which the optimizer is stable at its learning rate; None where none is known."""
-    prediction: Prediction
-    notes: tuple[str, ...]
-
-
-def spectrum_at(at: EvaluationPoint) -> Spectrum:
+def spectrum_at(at: EvaluationPoint) -> tuple[np.ndarray, float | None, list[str]]:
     """Return the eigenvalues of the Hessian of the loss over all training data, exact up to 1000 parameters.
 
+    Returns:
+        the eigenvalues, descending, float64, all of them or the largest ones; the largest one at which the optimizer is
+        stable at its learning rate, None where none is known; and notes.
     Raises:
         UsageError: complex parameters, data that is not in memory, a Hessian that is not finite.
     """
@@ -69,19 +54,11 @@ def spectrum_at(at: EvaluationPoint) -> Spectrum:
             raise UsageError(
                 f"the Hessian is not finite at step {at.step}", hint="--at start, or a step before it diverged"
             )
-        last = at.run is not None and at.step == at.run.info.steps
-        prediction = prediction_at(curvature, second_moment(prepared, at.run) if last else None, plain)
+        prediction = prediction_at(curvature, at, plain)
     limit = largest_stable(built, prediction)
-    if limit is None:
-        notes.append(_about(built, prediction))
-    return Spectrum(at.step, values, curvature.size, limit, prediction, tuple(notes))
-
-
-def _about(built: Built, prediction: Prediction) -> str:
-    """Return why there is no line at the limit."""
-    section: Any = built.experiment.optimizer
-    rate = configured_rate(built)
     if prediction.limit is None:
-        return prediction.why
-    share = share_text(rate / prediction.limit)
-    return f"{section.kind} is stable by another matrix than the Hessian: its rate is {share} that limit"
+        notes.append(prediction.why)
+    elif limit is None:
+        kind, share = built.experiment.optimizer.kind, share_text(configured_rate(built) / prediction.limit)
+        notes.append(f"{kind} is stable by another matrix than the Hessian: its rate is {share} that limit")
+    return values, limit, notes

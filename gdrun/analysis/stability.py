@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdrun.errors import UsageError
+from gdrun.errors import RunDirectoryError, UsageError
 from gdrun.optimizers.base import Moved
 from gdrun.optimizers.stability_limit import StabilityLimit
 from gdrun.text import human_number
@@ -112,7 +112,7 @@ def predicted_limit(built: Built) -> Prediction:
         return Prediction(None, error.message, False, None)
 
 
-def sharpness(built: Built, at: EvaluationPoint | None = None, *, second_moment: np.ndarray | None = None) -> Sharpness:
+def sharpness(built: Built, at: EvaluationPoint | None = None) -> Sharpness:
     """Return the curvature at the start of `built`, or at another point, with what it means for the optimizer.
 
     Raises:
@@ -120,7 +120,7 @@ def sharpness(built: Built, at: EvaluationPoint | None = None, *, second_moment:
     """
     curvature = Curvature(built, at)
     values, all_known = spectrum(curvature)
-    prediction = prediction_at(curvature, second_moment, (values, all_known))
+    prediction = prediction_at(curvature, at, (values, all_known))
     return Sharpness(
         step=0 if at is None else at.step,
         largest=float(values[-1]),
@@ -134,17 +134,17 @@ def sharpness(built: Built, at: EvaluationPoint | None = None, *, second_moment:
 
 
 def prediction_at(
-    curvature: Curvature, second_moment: np.ndarray | None = None, plain: tuple[np.ndarray, bool] | None = None
+    curvature: Curvature, at: EvaluationPoint | None = None, plain: tuple[np.ndarray, bool] | None = None
 ) -> Prediction:
     """Return the prediction at a point whose curvature is known.
 
     Args:
-        second_moment: the optimizer's moving mean of squared gradients there, (P,), for Adam and the like.
+        at: the point, where it is not the start: Adam and the like had a moving mean of squared gradients there.
         plain: what `spectrum` returned there.
     """
     built = curvature.built
     section = built.experiment.optimizer
-    rule = section.stability_limit(curvature.gradient(), second_moment)
+    rule = section.stability_limit(curvature.gradient(), None if at is None else second_moment(at))
     if rule is None:
         return Prediction(None, f"no limit is known for optimizer {section.kind}", False, None)
     moved = section.moved(built.objective.trainable_names)
@@ -245,3 +245,25 @@ def _group_scale(curvature: Curvature, moved: Sequence[Moved]) -> tuple[np.ndarr
         return None, notes
     parts = [np.full(int(np.prod(value.shape)), rates[at] / base) for at, value in enumerate(curvature.like)]
     return np.concatenate(parts), (*notes, "the limit is of the first group's rate, the others' changed alike")
+
+
+def second_moment(at: EvaluationPoint) -> np.ndarray | None:
+    """Return the moving mean of squared gradients that the optimizer had at a run's end, (P,), where it was saved."""
+    from gdrun.rundir.checkpoint import Checkpoints
+
+    built, run = at.prepared.built, at.run
+    kept_as = built.experiment.optimizer.second_moment
+    if run is None or kept_as is None or at.step != run.info.steps:
+        return None
+    try:
+        saved = Checkpoints(run.directory).load_newest()
+    except (RunDirectoryError, OSError):
+        return None
+    if saved is None or saved.step != at.step:
+        return None
+    names = built.step.optimizer.state_names
+    keys = [f"state.optimizer.{at}" for at, name in enumerate(names) if kept_as in name]
+    if not keys or any(key not in saved.arrays for key in keys):
+        return None
+    flat = np.concatenate([np.ravel(saved.arrays[key]) for key in keys]).astype(np.float64)
+    return flat if flat.size == built.num_parameters else None

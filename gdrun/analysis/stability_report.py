@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdrun.errors import RunDirectoryError, UsageError
+from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
-from gdrun.text import safe_text
 
 if TYPE_CHECKING:
     from gdrun.training.prepare import Prepared
@@ -96,7 +95,7 @@ def stability(
     run = looked_at if isinstance(looked_at, Run) else None
     at = at or ("end" if run else "start")
     if at not in PLACES:
-        raise UsageError(f"there is no place '{safe_text(at, limit=40)}'", hint="--at start, end or all")
+        raise UsageError(f"there is no place '{at}'", hint="--at start, end or all")
     if run is None and at != "start":
         raise UsageError(f"a config has only a start; --at {at} is of a run", hint="train it, then give the run")
     first = point_of(looked_at, overrides, step=0 if run else None, device=device)
@@ -112,9 +111,7 @@ def stability(
     points = []
     with tf.device(prepared.device.name):
         for step in places:
-            here = first if step == 0 else at_step(prepared, run, step)
-            last = run is not None and here.step == run.info.steps
-            points.append(sharpness(built, here, second_moment=second_moment(prepared, run) if last else None))
+            points.append(sharpness(built, first if step == 0 else at_step(prepared, run, step)))
         edge = None
         if verify:
             here = first if places[0] == 0 else at_step(prepared, run, places[0])
@@ -151,25 +148,3 @@ def _steps(prepared: Prepared, run: Run | None, notes: list[str]) -> list[int | 
         )
         steps = [steps[index] for index in chosen]
     return list(steps)
-
-
-def second_moment(prepared: Prepared, run: Run | None) -> np.ndarray | None:
-    """Return the moving mean of squared gradients that the optimizer had at the run's end, (P,), where it was saved."""
-    from gdrun.rundir.checkpoint import Checkpoints
-
-    built = prepared.built
-    kept_as = built.experiment.optimizer.second_moment
-    if run is None or kept_as is None:
-        return None
-    try:
-        saved = Checkpoints(run.directory).load_newest()
-    except (RunDirectoryError, OSError):
-        return None
-    if saved is None or saved.step != run.info.steps:
-        return None
-    names = built.step.optimizer.state_names
-    keys = [f"state.optimizer.{at}" for at, name in enumerate(names) if kept_as in name]
-    if not keys or any(key not in saved.arrays for key in keys):
-        return None
-    flat = np.concatenate([np.ravel(saved.arrays[key]) for key in keys]).astype(np.float64)
-    return flat if flat.size == built.num_parameters else None

@@ -25,6 +25,8 @@ def describe(prepared: Prepared) -> dict[str, Any]:
     import tensorflow as tf
 
     chosen, built = plan_of(prepared, None), prepared.built
+    last = prepared.last.built
+    lengths = list(dict.fromkeys(phase.built.steps_per_epoch for phase in (prepared, *prepared.phases)))
     trained = set(built.objective.trainable_names)
     values = built.objective.named(built.state.parameters, built.setting)
     parameters = [
@@ -40,8 +42,8 @@ def describe(prepared: Prepared) -> dict[str, Any]:
         "name": chosen.name,
         "description": chosen.description,
         "steps": chosen.total_steps,
-        "steps_per_epoch": chosen.steps_per_epoch,
-        "epochs": chosen.total_epochs,
+        "steps_per_epoch": lengths if len(lengths) > 1 else lengths[0],
+        "epochs": last.rows.epochs.done(last.total_steps),
         "num_parameters": chosen.num_parameters,
         "parameters": parameters,
         "state_bytes": state,
@@ -65,7 +67,8 @@ def show_all(prepared: Sequence[Prepared], *, as_json: bool) -> None:
 
 
 def _show(plan: dict[str, Any]) -> None:
-    per_epoch = f" ({plural(plan['steps_per_epoch'], 'step')} an epoch)" if plan["steps_per_epoch"] > 1 else ""
+    lengths = np.atleast_1d(plan["steps_per_epoch"]).tolist()
+    per_epoch = f" ({', then '.join(map(str, lengths))} steps an epoch)" if lengths != [1] else ""
     data = "none"
     if plan["num_examples"] is not None:
         data = f"{plural(plan['num_examples'], 'example')}, {human_bytes(plan['data_bytes'])}"

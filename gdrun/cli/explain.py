@@ -98,10 +98,14 @@ def _show_functions(names: Sequence[str], *, as_json: bool) -> None:
 
 
 def _show_keys(keys: Sequence[str], resolved: Resolved | None, *, as_json: bool) -> None:
-    root = resolved.loaded.root if resolved else None
-    described = [(path, key) for text in keys for path in _paths(text, resolved) for key in describe(path, root)]
+    described = []
+    for path in (path for text in keys for path in _paths(text, resolved)):
+        loaded, inner = resolved.phase_of(path) if resolved else (None, path)
+        described += [(path, key) for key in describe(inner, None if loaded is None else loaded.root)]
     if as_json:
-        return print_json({"keys": [asdict(key) | _value_at(path, resolved) for path, key in described]})
+        return print_json(
+            {"keys": [asdict(key) | {"path": path} | _value_at(path, resolved) for path, key in described]}
+        )
     for path, key in described:
         kind = f" (kind: {key.kind})" if key.kind and path[-1] != "kind" else ""
         rows = [("type", key.type), ("default", "none, it is required" if key.default is None else key.default)]
@@ -173,26 +177,22 @@ class Resolved:
         walk(self.root, ())
         return lines
 
+    def phase_of(self, path: ConfigPath) -> tuple[LoadedConfig, ConfigPath]:
+        """Return the phase that a path leads into, merged over the whole file, and the path within it."""
+        phases = (self.loaded, *self.loaded.phases)
+        if len(path) > 2 and path[0] == "phases" and path[1] in range(len(phases)):
+            return phases[int(path[1])], path[2:]
+        return self.loaded, path
+
     def origin(self, path: ConfigPath) -> str:
         """Return where the value at `path` was written: "configs/pi.yaml:12", "argument 1"; or "default"."""
-        place = self.loaded.origin(path)
-        if place is None and self._is_short_for(path):
-            place = self.loaded.origin(path[:-1])
+        loaded, path = self.phase_of(path)
+        place = loaded.origin(path)
+        if place is None and _is_short_for(loaded, path):
+            place = loaded.origin(path[:-1])
         if place is None:
             return DEFAULT
         return place.source if place.source.startswith("argument ") else f"{place.source}:{place.line}"
-
-    def _is_short_for(self, path: ConfigPath) -> bool:
-        """Return whether a bare word or value one level up says the value at `path`: `sgd`, `mse`, a `scale`."""
-        node = self.loaded.root.at(path[:-1])
-        form = at(EXPERIMENT, self.loaded.root, path[:-1])
-        if node is None or form is None or node.is_mapping:
-            return False
-        form = arm(form, node)
-        if form.kinds is not None and isinstance(node.value, str):
-            section = form.kinds.section(node.value)
-            return section is not None and path[-1] in {"kind", *section.aliases.get(node.value, ())}
-        return form.section is not None and form.section.short == path[-1]
 
     def commented(self) -> list[terminal.Line]:
         """Return the lines of the resolved text, each with the origins of what it says."""
@@ -208,6 +208,19 @@ class Resolved:
             comment = Text.assemble(f"{text.ljust(width)}  ", (f"# {', '.join(names)}", "dim"))
             lines.append(comment if names else text)
         return lines
+
+
+def _is_short_for(loaded: LoadedConfig, path: ConfigPath) -> bool:
+    """Return whether a bare word or value one level up says the value at `path`: `sgd`, `mse`, a `scale`."""
+    node = loaded.root.at(path[:-1])
+    form = at(EXPERIMENT, loaded.root, path[:-1])
+    if node is None or form is None or node.is_mapping:
+        return False
+    form = arm(form, node)
+    if form.kinds is not None and isinstance(node.value, str):
+        section = form.kinds.section(node.value)
+        return section is not None and path[-1] in {"kind", *section.aliases.get(node.value, ())}
+    return form.section is not None and form.section.short == path[-1]
 
 
 def language() -> Iterator[ConfigPath]:

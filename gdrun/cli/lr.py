@@ -46,8 +46,8 @@ def _rows(search: RateSearch) -> list[tuple[str, str]]:
     rows = [
         ("predicted limit", f"{limit}: {prediction.why}"),
     ]
-    if search.observed is not None:
-        rows.append(("observed edge", search.observed.describe(prediction.limit)))
+    if search.observed_edge is not None:
+        rows.append(("observed edge", search.observed_edge.describe(prediction.limit)))
     else:
         blew_up = "nowhere" if search.blew_up_at is None else f"at {short(search.blew_up_at, 4)}"
         rows.append(("loss blew up", blew_up))

@@ -7,7 +7,6 @@ from pathlib import Path
 from gdrun.errors import UsageError
 from gdrun.rundir.run import Run, Runs, load_runs
 from gdrun.suggest import did_you_mean
-from gdrun.text import safe_text
 
 from . import tables, tensorboard, tracking, wandb_runs
 from .exporter import Exporter
@@ -49,10 +48,7 @@ def export(runs: Runs, to: str, output: str | Path | None = None, *, runs_dir: s
 def check_format(to: str) -> None:
     """Raise UsageError where `to` is no format."""
     if to not in FORMATS:
-        raise UsageError(
-            f"there is no format '{safe_text(to, limit=40)}' to export to",
-            hint=safe_text(did_you_mean(to, FORMATS, allowed="one of"), limit=200),
-        )
+        raise UsageError(f"there is no format '{to}' to export to", hint=did_you_mean(to, FORMATS, allowed="one of"))
 
 
 def distinct_runs(runs: Runs, runs_dir: str | Path | None = None) -> list[Run]:

@@ -15,7 +15,7 @@ from gdrun.rundir.run import Run
 from gdrun.rundir.tail import Tail
 from gdrun.training.listener import Listener, Plan, Progress
 
-from .recorded import hyperparameters
+from .recorded import exported, hyperparameters
 from .tensorboard import EventFile, finish, require_tensorboard
 
 MOST_NUMBERS = 64
@@ -71,7 +71,7 @@ class TensorBoardListener(Listener):
         self._follow()
         if self._file is not None:
             with self._warning():
-                finish(self._file, run)
+                finish(self._file, exported(run))
         self._end_file()
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from gdrun.rundir.column_parts import column_parts
 from gdrun.rundir.describing import written_settings
 from gdrun.rundir.run import Run
+from gdrun.rundir.run_info import Status
 
 MOST_TRIAL_ROWS = 1000
 """Of a trial's curve: more points are shown by none of the programs."""
@@ -60,48 +61,71 @@ class RecordedCurve:
             yield step, time, {name: value for name, value in values.items() if value == value}
 
 
-def curve_of(run: Run) -> RecordedCurve:
-    """Return a run's rows. Raises RunDirectoryError where they are damaged."""
-    return RecordedCurve(flat_columns(run), run.table.steps, _row_times(run, run.table.steps))
-
-
 @dataclass(frozen=True, eq=False)
-class ExportedTrial:
-    """One trial of a sweep: the settings of its axes, its results, its curve and parameters where they were kept."""
+class ExportedRun:
+    """A run, a sweep or a trial of one: its settings, its results, its curve and parameters where there are any.
 
+    Times are seconds since 1970.
+    """
+
+    id: str
+    name: str
     number: int
+    """Of a trial."""
     status: str
     num_steps: int
     settings: dict[str, Any]
     results: dict[str, float]
-    curve: RecordedCurve | None
     parameters: Mapping[str, np.ndarray]
+    start: float
+    end: float
+    curve: RecordedCurve | None = None
+
+    @property
+    def ended_well(self) -> bool:
+        """True where it made its steps, or a rule stopped it."""
+        return self.status in (Status.COMPLETED, Status.STOPPED)
 
 
-def trials_of(sweep: Run) -> Iterator[ExportedTrial]:
-    """Yield the trials of a sweep, their curves thinned to `MOST_TRIAL_ROWS`."""
-    curves = dict(sweep.curves)
+def exported(run: Run) -> ExportedRun:
+    """Return a run or a sweep without its curve."""
+    info = run.info
+    start = seconds_of(info.started) or 0.0
+    return ExportedRun(
+        run.id, run.id, 0, str(run.status), info.steps or 0, hyperparameters(run), finite_numbers(info.final),
+        {} if run.is_sweep else run.known_parameters, start, seconds_of(info.finished) or start,
+    )  # fmt: skip
+
+
+def with_trials(run: Run) -> Iterator[ExportedRun]:
+    """Yield a run with its curve; or a sweep and then its trials, their curves thinned to `MOST_TRIAL_ROWS`.
+
+    Raises:
+        RunDirectoryError: rows or trials are damaged.
+    """
+    whole = exported(run)
+    if not run.is_sweep:
+        yield replace(whole, curve=RecordedCurve(flat_columns(run), run.table.steps, _row_times(run, run.table.steps)))
+        return
+    yield whole
+    curves = dict(run.curves)
     steps = curves.pop("step", np.zeros(0, np.int64))
     curve_rows = {number: row for row, number in enumerate(curves.pop("trial", np.zeros(0)).tolist())}
     picked = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MOST_TRIAL_ROWS)).astype(int))
     steps = steps[picked]
-    times, parameters = _row_times(sweep, steps), sweep.trial_parameters()
-    for row in sweep.trials:
+    times, parameters = _row_times(run, steps), run.trial_parameters()
+    for row in run.trials:
         number, curve = row["trial"], None
         if number in curve_rows:
             columns = {name: values[curve_rows[number]][picked] for name, values in curves.items()}
-            curve = RecordedCurve(
-                dict(part for name, values in columns.items() for part in parts_of(name, values)), steps, times
-            )
-        yield ExportedTrial(
-            number,
-            str(row.get("status")),
+            curve = RecordedCurve(_flat(columns), steps, times)
+        yield ExportedRun(
+            f"{run.id}/{number}", f"trial {number}", number, str(row.get("status")),
             row["steps"] if isinstance(row.get("steps"), int) else 0,
-            {key: cell(row[key]) for key in sweep.axes if row.get(key) is not None},
-            finite_numbers({key: row[key] for key in row if key not in sweep.axes and _is_result(key)}),
-            curve,
-            parameters.get(number, {}),
-        )
+            {key: cell(row[key]) for key in run.axes if row.get(key) is not None},
+            finite_numbers({key: row[key] for key in row if key not in run.axes and _is_result(key)}),
+            parameters.get(number, {}), whole.start, whole.end, curve,
+        )  # fmt: skip
 
 
 def _is_result(column: str) -> bool:
@@ -113,7 +137,11 @@ def flat_columns(run: Run) -> dict[str, np.ndarray]:
 
     Numbers keep their type; nan where a row has no value. What is no number is a text (dtype object).
     """
-    return dict(part for name, values in run.metrics.items() for part in parts_of(name, values))
+    return _flat(run.metrics)
+
+
+def _flat(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return dict(part for name, values in columns.items() for part in parts_of(name, values))
 
 
 def missing_cells(run: Run) -> dict[str, np.ndarray]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,19 +46,7 @@ def csv_text(runs: Sequence[Run]) -> str:
         UsageError: runs and sweeps together.
         RunDirectoryError: a directory is damaged.
     """
-    tables = [(run, _columns(run)) for run in _alike(runs)]
-    names = list(dict.fromkeys(name for _, columns in tables for name in columns))
-    first = _id_column(runs)
-    file = io.StringIO(newline="")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*first, *names])
-    for run, columns in tables:
-        size = len(next(iter(columns.values()), ()))
-        missing = {} if run.is_sweep else missing_cells(run)
-        texts = [_texts(columns[name], missing.get(name)) if name in columns else [""] * size for name in names]
-        ids = [[run.id] * size] * len(first)
-        writer.writerows(zip(*ids, *texts, strict=True))
-    return file.getvalue()
+    return _csv(_of_runs(runs))
 
 
 def curves_text(sweeps: Sequence[Run]) -> str:
@@ -72,29 +60,24 @@ def curves_text(sweeps: Sequence[Run]) -> str:
     """
     if any(not run.is_sweep for run in sweeps):
         raise UsageError("curves are of sweeps, and a run is among them", hint="--to csv writes the rows of runs")
-    tables = []
-    for sweep in sweeps:
-        curves = dict(sweep.curves)
-        if not curves:
-            raise UsageError(f"{sweep.id} has no curves; they are written at its end")
-        steps, trials = curves.pop("step"), curves.pop("trial").tolist()
-        by_number = {row["trial"]: row for row in sweep.trials}
-        parts = {part: values for name, columns in curves.items() for part, values in _trial_parts(name, columns)}
-        for place, trial in enumerate(trials):
-            row = by_number[trial]
-            reached = np.flatnonzero(steps <= row["steps"])
-            fixed = {"trial": trial} | {key: cell(row[key]) for key in sweep.axes}
-            columns = {name: [value] * len(reached) for name, value in fixed.items()}
-            columns |= {"step": steps[reached]} | {name: values[place][reached] for name, values in parts.items()}
-            tables.append(({"sweep": sweep.id} if len(sweeps) > 1 else {}, columns, len(reached)))
-    names = list(dict.fromkeys(name for ids, columns, _ in tables for name in (*ids, *columns)))
-    file = io.StringIO(newline="")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(names)
-    for ids, columns, size in tables:
-        whole = {name: [value] * size for name, value in ids.items()} | columns
-        writer.writerows(zip(*(_texts(whole[name]) if name in whole else [""] * size for name in names), strict=True))
-    return file.getvalue()
+    return _csv(part for sweep in sweeps for part in _of_trials(sweep, several=len(sweeps) > 1))
+
+
+def _of_trials(sweep: Run, *, several: bool) -> Iterator[_TablePart]:
+    """Yield the curve of each trial of a sweep."""
+    curves = dict(sweep.curves)
+    if not curves:
+        raise UsageError(f"{sweep.id} has no curves; they are written at its end")
+    steps, trials = curves.pop("step"), curves.pop("trial").tolist()
+    by_number = {row["trial"]: row for row in sweep.trials}
+    parts = {part: values for name, columns in curves.items() for part, values in _trial_parts(name, columns)}
+    for place, trial in enumerate(trials):
+        row = by_number[trial]
+        reached = np.flatnonzero(steps <= row["steps"])
+        same = ({"sweep": sweep.id} if several else {}) | {"trial": trial} | {key: cell(row[key]) for key in sweep.axes}
+        columns = {name: [value] * len(reached) for name, value in same.items()}
+        columns |= {"step": steps[reached]} | {name: values[place][reached] for name, values in parts.items()}
+        yield _TablePart(columns, len(reached))
 
 
 def _trial_parts(name: str, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -113,37 +96,47 @@ def parquet_bytes(runs: Sequence[Run]) -> bytes:
     """
     pyarrow = require("pyarrow", extra="parquet", what="Parquet")
     require("pyarrow.parquet", extra="parquet", what="Parquet")
-    tables = []
-    for run in _alike(runs):
-        columns = _columns(run)
-        size = len(next(iter(columns.values()), ()))
-        missing = {} if run.is_sweep else missing_cells(run)
-        arrays = {name: pyarrow.array(_typed(values), mask=missing.get(name)) for name, values in columns.items()}
-        ids = {name: pyarrow.array([run.id] * size, pyarrow.string()) for name in _id_column(runs)}
-        tables.append(pyarrow.table(ids | arrays))
+    tables = [
+        pyarrow.table({name: pyarrow.array(_typed(values), mask=missing.get(name)) for name, values in columns.items()})
+        for columns, _, missing in _of_runs(runs)
+    ]
     whole = pyarrow.concat_tables(tables, promote_options="permissive")
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(whole, buffer, compression="zstd")
     return buffer.getvalue()
 
 
-def _alike(runs: Sequence[Run]) -> Sequence[Run]:
+class _TablePart(NamedTuple):
+    """The rows of one run, sweep or trial: columns of `size` each, and in which rows some have no value, bool."""
+
+    columns: dict[str, Any]
+    size: int
+    missing: Mapping[str, np.ndarray] = {}
+
+
+def _of_runs(runs: Sequence[Run]) -> Iterator[_TablePart]:
+    """Yield the rows of each run, or the trials of each sweep; those of several have its id in the first column."""
     if len({run.is_sweep for run in runs}) > 1:
         raise UsageError("runs have a row a step and sweeps a row a trial: they do not go into one table")
-    return runs
+    for run in runs:
+        rows = run.trials if run.is_sweep else []
+        columns: dict[str, Any] = {name: [cell(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+        columns = columns if run.is_sweep else dict(flat_columns(run))
+        size = len(next(iter(columns.values()), ()))
+        ids = {"sweep" if run.is_sweep else "run": [run.id] * size} if len(runs) > 1 else {}
+        yield _TablePart(ids | columns, size, {} if run.is_sweep else missing_cells(run))
 
 
-def _id_column(runs: Sequence[Run]) -> list[str]:
-    if len(runs) == 1:
-        return []
-    return ["sweep" if runs[0].is_sweep else "run"]
-
-
-def _columns(run: Run) -> dict[str, Any]:
-    if not run.is_sweep:
-        return dict(flat_columns(run))
-    rows = run.trials
-    return {name: [cell(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+def _csv(parts: Iterable[_TablePart]) -> str:
+    parts = list(parts)
+    names = list(dict.fromkeys(name for part in parts for name in part.columns))
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    for columns, size, missing in parts:
+        texts = [_texts(columns[name], missing.get(name)) if name in columns else [""] * size for name in names]
+        writer.writerows(zip(*texts, strict=True))
+    return file.getvalue()
 
 
 def _texts(values: Any, missing: np.ndarray | None = None) -> Sequence[str]:

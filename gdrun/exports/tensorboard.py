@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,13 @@ import numpy as np
 
 from gdrun.errors import RunDirectoryError
 from gdrun.extras import require
-from gdrun.rundir.files import disk_error, refuse_existing
+from gdrun.rundir.files import disk_errors, refuse_existing
 from gdrun.rundir.run import Run
 
 from .exporter import exporter
-from .recorded import (
-    RecordedCurve,
-    curve_of,
-    finite_numbers,
-    hyperparameters,
-    seconds_of,
-    trials_of,
-)
+from .recorded import ExportedRun, with_trials
 
 BUCKETS = 30
-GOOD = ("completed", "stopped")
 
 
 def require_tensorboard() -> None:
@@ -58,18 +51,16 @@ class EventFile:
         now = time.time() if now is None else now
         name = f"events.out.tfevents.{int(now)}.{socket.gethostname()}.{os.getpid()}.{time.monotonic_ns()}"
         self.path = folder / name
-        try:
+        with self._writing():
             folder.mkdir(parents=True, exist_ok=True)
             self._writer = RecordWriter(self.path.open("xb"))
-        except OSError as error:
-            raise disk_error("write", self.path, error) from error
-        self._write(Event(wall_time=now, step=0, file_version="brain.Event:2"))
+            self._writer.write(Event(wall_time=now, step=0, file_version="brain.Event:2").SerializeToString())
 
     def scalars(self, values: Mapping[str, float], *, step: int, at: float) -> None:
         """Write named numbers of one step; nan and infinities are what TensorBoard shows as such."""
         if values:
             parts = [self._summary.Value(tag=name, simple_value=_float32(value)) for name, value in values.items()]
-            self._write(self._event(wall_time=at, step=step, summary=self._summary(value=parts)))
+            self._write(self._summary(value=parts), step=step, at=at)
 
     def histogram(self, name: str, values: np.ndarray, *, step: int, at: float) -> None:
         """Write the distribution of an array's finite numbers."""
@@ -78,22 +69,13 @@ class EventFile:
         flat = np.asarray(values, np.float64).reshape(-1)
         flat = flat[np.isfinite(flat)]
         if len(flat):
-            self._write(self._event(wall_time=at, step=step, summary=histogram_pb(name, flat, buckets=BUCKETS)))
+            self._write(histogram_pb(name, flat, buckets=BUCKETS), step=step, at=at)
 
     def begin(self, settings: Mapping[str, Any], *, name: str, at: float) -> None:
         """Write the hyperparameters with which the run began: numbers, bools and texts."""
-        from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+        from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
-        info = plugin_data_pb2.SessionStartInfo(group_name=name, start_time_secs=at)
-        for key, value in settings.items():
-            if isinstance(value, bool):
-                info.hparams[key].bool_value = value
-            elif isinstance(value, int | float):
-                info.hparams[key].number_value = float(value)
-            else:
-                info.hparams[key].string_value = str(value)
-        data = plugin_data_pb2.HParamsPluginData(session_start_info=info)
-        self._session(metadata.SESSION_START_INFO_TAG, data, at)
+        self._write(hparams_pb(dict(settings), trial_id=name, start_time_secs=at), step=0, at=at)
 
     def end(self, *, at: float, good: bool) -> None:
         """Write when the run ended, and whether it completed."""
@@ -101,42 +83,32 @@ class EventFile:
 
         status = api_pb2.STATUS_SUCCESS if good else api_pb2.STATUS_FAILURE
         info = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=at)
-        data = plugin_data_pb2.HParamsPluginData(session_end_info=info)
-        self._session(metadata.SESSION_END_INFO_TAG, data, at)
+        content = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=info))
+        tag, tensor = metadata.SESSION_END_INFO_TAG, metadata.NULL_TENSOR
+        self._write(self._summary(value=[self._summary.Value(tag=tag, metadata=content, tensor=tensor)]), step=0, at=at)
 
     def flush(self) -> None:
         """Make readers see what was written."""
-        self._guard(self._writer.flush)
+        with self._writing():
+            self._writer.flush()
 
     def close(self) -> None:
         """Write what is left."""
         if not self._writer.closed:
-            self._guard(self._writer.close)
+            with self._writing():
+                self._writer.close()
 
-    def __enter__(self) -> EventFile:
-        return self
+    def _write(self, summary: Any, *, step: int, at: float) -> None:
+        with self._writing():
+            self._writer.write(self._event(wall_time=at, step=step, summary=summary).SerializeToString())
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _session(self, tag: str, data: Any, at: float) -> None:
-        from tensorboard.plugins.hparams import metadata
-
-        part = self._summary.Value(
-            tag=tag, metadata=metadata.create_summary_metadata(data), tensor=metadata.NULL_TENSOR
-        )
-        self._write(self._event(wall_time=at, step=0, summary=self._summary(value=[part])))
-
-    def _write(self, event: Any) -> None:
-        self._guard(lambda: self._writer.write(event.SerializeToString()))
-
-    def _guard(self, act: Any) -> None:
-        try:
-            act()
-        except OSError as error:
-            raise disk_error("write", self.path, error) from error
-        except ValueError as error:  # of a file that was closed after a failure
-            raise RunDirectoryError(f"cannot write {self.path}: {error}") from error
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with disk_errors("write", self.path):
+            try:
+                yield
+            except ValueError as error:  # of a file that was closed after a failure
+                raise RunDirectoryError(f"cannot write {self.path}: {error}") from error
 
 
 def _float32(value: float) -> float:
@@ -163,60 +135,31 @@ def export_tensorboard(runs: Sequence[Run], output: str | None) -> list[str]:
     for target in targets:
         refuse_existing(target, "folder")
     for run, target in zip(runs, targets, strict=True):
-        if run.is_sweep:
-            _write_sweep(run, target)
-        else:
-            _write_run(run, target)
+        whole, *trials = with_trials(run)
+        width = len(str(max((trial.number for trial in trials), default=0)))
+        for part in trials if run.is_sweep else [whole]:
+            _write_events(part, target / f"{part.number:0{width}d}" if run.is_sweep else target)
     return [str(target) for target in targets]
 
 
-def _write_run(run: Run, target: Path) -> None:
-    curve = curve_of(run)
-    start = float(curve.times[0]) if len(curve.times) else seconds_of(run.info.started) or 0.0
-    with EventFile(target, now=start) as file:
-        file.begin(hyperparameters(run), name=run.id, at=start)
-        _write_curve(file, curve)
+def _write_events(run: ExportedRun, folder: Path) -> None:
+    """Write the event file of a run or of a trial."""
+    rows = [] if run.curve is None else list(run.curve.rows())
+    start = rows[0][1] if rows else run.start
+    with closing(EventFile(folder, now=start)) as file:
+        file.begin(run.settings, name=run.id, at=start)
+        for step, at, row in rows:
+            file.scalars(row, step=step, at=at)
         finish(file, run)
 
 
-def _write_sweep(run: Run, target: Path) -> None:
-    start = seconds_of(run.info.started) or 0.0
-    end = seconds_of(run.info.finished) or start
-    trials = list(trials_of(run))
-    width = len(str(max((trial.number for trial in trials), default=0)))
-    for trial in trials:
-        with EventFile(target / f"{trial.number:0{width}d}", now=start) as file:
-            file.begin(trial.settings, name=f"{run.id}/{trial.number}", at=start)
-            if trial.curve is not None:
-                _write_curve(file, trial.curve)
-            _write_end(file, trial.results, trial.parameters, trial.status, step=trial.num_steps, at=end)
-
-
-def finish(file: EventFile, run: Run) -> None:
+def finish(file: EventFile, run: ExportedRun) -> None:
     """Write the end of a run: final values, the distribution of each parameter, its status."""
-    end = seconds_of(run.info.finished) or seconds_of(run.info.started) or 0.0
-    results = finite_numbers(run.info.final)
-    _write_end(file, results, run.known_parameters, str(run.status), step=run.info.steps or 0, at=end)
-
-
-def _write_end(
-    file: EventFile,
-    results: Mapping[str, float],
-    parameters: Mapping[str, np.ndarray],
-    status: str,
-    *,
-    step: int,
-    at: float,
-) -> None:
-    file.scalars({f"final/{name}": value for name, value in results.items()}, step=step, at=at)
-    for name, array in parameters.items():
+    step, at = run.num_steps, run.end
+    file.scalars({f"final/{name}": value for name, value in run.results.items()}, step=step, at=at)
+    for name, array in run.parameters.items():
         parts = {".re": array.real, ".im": array.imag} if array.dtype.kind == "c" else {"": array}
         for ending, part in parts.items():
             if part.dtype.kind in "iuf":
                 file.histogram(f"parameters/{name}{ending}", part, step=step, at=at)
-    file.end(at=at, good=status in GOOD)
-
-
-def _write_curve(file: EventFile, curve: RecordedCurve) -> None:
-    for step, time_, row in curve.rows():
-        file.scalars(row, step=step, at=time_)
+    file.end(at=at, good=run.ended_well)

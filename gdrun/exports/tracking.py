@@ -13,14 +13,7 @@ from gdrun.rundir.run import Run
 from gdrun.text import safe_text
 
 from .exporter import exporter
-from .recorded import (
-    RecordedCurve,
-    curve_of,
-    finite_numbers,
-    hyperparameters,
-    seconds_of,
-    trials_of,
-)
+from .recorded import ExportedRun, with_trials
 
 _METRICS_A_CALL, _SETTINGS_A_CALL = 1000, 100
 """What MLflow's server takes in one request."""
@@ -61,65 +54,52 @@ class _Log:
 
     def __init__(self, client: Any, entities: Any, run: Run) -> None:
         self._client, self._entities, self._run = client, entities, run
-        self._start = seconds_of(run.info.started) or 0.0
-        self._end = seconds_of(run.info.finished) or self._start
         name = run.info.name or "gdrun"
         experiment = client.get_experiment_by_name(name)
         self._experiment = experiment.experiment_id if experiment else client.create_experiment(name)
 
     def write(self) -> str:
-        """Log it and return MLflow's id of it."""
+        """Log it, with the trials of a sweep, and return MLflow's id of it."""
         run, info = self._run, self._run.info
-        tags = {"gdrun.id": run.id, "gdrun.status": str(run.status), "gdrun.kind": info.kind}
-        tags |= {"gdrun.why": info.why or "", "mlflow.note.content": info.description or ""}
-        identity = self._begin(run.id, tags)
-        self._settings(identity, hyperparameters(run))
-        self._results(identity, finite_numbers(info.final), info.steps or 0)
-        if run.is_sweep:
-            self._trials(identity)
-        else:
-            self._curve(identity, curve_of(run))
+        trials = with_trials(run)
+        whole = next(trials)
+        tags = {"gdrun.kind": info.kind, "gdrun.why": info.why or "", "mlflow.note.content": info.description or ""}
+        identity = self._log(whole, tags)
+        for trial in trials:
+            self._finish(self._log(trial, {"mlflow.parentRunId": identity}), trial)
         for name in _FILES:
             if (run.directory / name).is_file():
                 self._client.log_artifact(identity, str(run.directory / name))
-        self._finish(identity, str(run.status))
+        self._finish(identity, whole)
         return identity
 
-    def _trials(self, parent: str) -> None:
-        sweep = self._run
-        for trial in trials_of(sweep):
-            tags = {"mlflow.parentRunId": parent, "gdrun.id": f"{sweep.id}/{trial.number}"}
-            identity = self._begin(f"trial {trial.number}", tags | {"gdrun.status": trial.status})
-            self._settings(identity, trial.settings)
-            self._results(identity, trial.results, trial.num_steps)
-            if trial.curve is not None:
-                self._curve(identity, trial.curve)
-            self._finish(identity, trial.status)
-
-    def _begin(self, name: str, tags: Mapping[str, str]) -> str:
+    def _log(self, run: ExportedRun, tags: Mapping[str, str]) -> str:
+        """Begin a run of MLflow's, write settings, results and rows, and return its id."""
+        tags = {"gdrun.id": run.id, "gdrun.status": run.status, **tags}
         short = {key: safe_text(value, limit=_LONGEST_TAG, lines=True) for key, value in tags.items() if value}
         made = self._client.create_run(
-            self._experiment, start_time=_milliseconds(self._start), tags=short, run_name=name
-        )  # fmt: skip
-        return str(made.info.run_id)
+            self._experiment, start_time=_milliseconds(run.start), tags=short, run_name=run.name
+        )
+        identity = str(made.info.run_id)
+        self._settings(identity, run.settings)
+        named = _named({f"final/{name}": value for name, value in run.results.items()})
+        self._metrics(identity, [(name, value, run.end, run.num_steps) for name, value in named.items()])
+        if run.curve is not None:
+            rows = replace(run.curve, columns=_named(run.curve.numeric())).rows()
+            self._metrics(
+                identity, [(name, value, time, step) for step, time, row in rows for name, value in row.items()]
+            )
+        return identity
 
-    def _finish(self, identity: str, status: str) -> None:
-        state = _STATUS.get(status, "FAILED")
-        self._client.set_terminated(identity, state, end_time=_milliseconds(self._end))
+    def _finish(self, identity: str, run: ExportedRun) -> None:
+        state = _STATUS.get(run.status, "FAILED")
+        self._client.set_terminated(identity, state, end_time=_milliseconds(run.end))
 
     def _settings(self, identity: str, settings: Mapping[str, Any]) -> None:
         make = self._entities.Param
         made = [make(name, safe_text(value, limit=_LONGEST_VALUE)) for name, value in _named(settings).items()]
         for part in _parts(made, _SETTINGS_A_CALL):
             self._client.log_batch(identity, params=part)
-
-    def _results(self, identity: str, results: Mapping[str, float], step: int) -> None:
-        named = _named({f"final/{name}": value for name, value in results.items()})
-        self._metrics(identity, [(name, value, self._end, step) for name, value in named.items()])
-
-    def _curve(self, identity: str, curve: RecordedCurve) -> None:
-        rows = replace(curve, columns=_named(curve.numeric())).rows()
-        self._metrics(identity, [(name, value, time, step) for step, time, row in rows for name, value in row.items()])
 
     def _metrics(self, identity: str, metrics: Sequence[tuple[str, float, float, int]]) -> None:
         made = [self._entities.Metric(name, value, _milliseconds(at), step) for name, value, at, step in metrics]

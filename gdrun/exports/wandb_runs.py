@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,7 @@ from gdrun.rundir.run import Run
 from gdrun.text import safe_text
 
 from .exporter import exporter
-from .recorded import RecordedCurve, curve_of, finite_numbers, hyperparameters, trials_of
-
-_ENDED_WELL = ("completed", "stopped")
+from .recorded import with_trials
 
 
 @exporter("wandb")
@@ -46,37 +44,26 @@ def export_wandb(runs: Sequence[Run], output: str | None) -> list[str]:
         ) from error
 
 
-def _log(wandb: Any, run: Run, output: str | None) -> list[str]:
-    """Return where a run, or a sweep and its trials, were logged."""
-    info = run.info
-
-    def begin(name: str, settings: Mapping[str, Any], **more: Any) -> Any:
-        return wandb.init(
+def _log(wandb: Any, run: Run, output: str | None) -> Iterator[str]:
+    """Log a run, or a sweep and its trials; yield where they are."""
+    info, group = run.info, run.id if run.is_sweep else None
+    more: dict[str, Any] = {"tags": list(info.tags), "notes": info.description or None, "group": group}
+    for part in with_trials(run):
+        logged = wandb.init(
             project=info.name or "gdrun",
-            name=name,
-            config=dict(settings),
+            name=part.name,
+            config=part.settings,
             dir=output,
             mode=None if output is None else "offline",
             reinit="create_new",
             settings=wandb.Settings(silent=True, console="off", disable_git=True),
             **more,
         )
-
-    tags, notes = list(info.tags), info.description or None
-    logged = begin(run.id, hyperparameters(run), tags=tags, notes=notes, group=run.id if run.is_sweep else None)
-    curve = None if run.is_sweep else curve_of(run)
-    places = [_finish(logged, curve, finite_numbers(info.final), str(run.status))]
-    for trial in trials_of(run) if run.is_sweep else ():
-        logged = begin(f"trial {trial.number}", trial.settings, group=run.id, job_type="trial")
-        places.append(_finish(logged, trial.curve, trial.results, trial.status))
-    return places
-
-
-def _finish(logged: Any, curve: RecordedCurve | None, results: Mapping[str, float], status: str) -> str:
-    """Write rows and final values, and return where they are."""
-    if curve is not None:
-        for step, _, row in curve.rows():
+        for step, _, row in part.curve.rows() if part.curve is not None else ():
             logged.log(row, step=step)
-    logged.summary.update({"status": status, **{f"final/{name}": value for name, value in results.items()}})
-    logged.finish(exit_code=0 if status in _ENDED_WELL else 1)
-    return str(logged.url or Path(logged.dir).parent)
+        logged.summary.update(
+            {"status": part.status, **{f"final/{name}": value for name, value in part.results.items()}}
+        )
+        logged.finish(exit_code=0 if part.ended_well else 1)
+        more = {"group": group, "job_type": "trial"}
+        yield str(logged.url or Path(logged.dir).parent)

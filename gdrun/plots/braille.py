@@ -28,19 +28,17 @@ class Canvas:
         """Join points by straight lines, gaps where one is nan, `on` dots in a row and then `off` left out."""
         height, width = self.dots.shape
         # Further out than so many dots, float64 would lose the place where a line enters the canvas.
-        across, up = np.clip(x * (width - 1), -1e8, 1e8), np.clip((1 - y) * (height - 1), -1e8, 1e8)
-        travelled = 0
-        for index in np.flatnonzero(np.isfinite(across[:-1] + across[1:] + up[:-1] + up[1:])).tolist():
-            ends = clipped(across[index], up[index], across[index + 1], up[index + 1], width - 1, height - 1)
-            if ends is None:
-                continue
-            count = max(math.ceil(max(abs(ends[2] - ends[0]), abs(ends[3] - ends[1]))), 1)
-            share = np.arange(count + 1) / count
-            columns = np.rint(ends[0] + share * (ends[2] - ends[0])).astype(np.int64)
-            rows = np.rint(ends[1] + share * (ends[3] - ends[1])).astype(np.int64)
-            dotted = (np.arange(travelled, travelled + count + 1) % (on + off)) < on
-            travelled += count
-            self.set(rows[dotted], columns[dotted], owner)
+        joints = np.clip(np.stack([x * (width - 1), (1 - y) * (height - 1)], axis=1), -1e8, 1e8)
+        begin, end = clipped(joints[:-1], joints[1:], np.array([width - 1, height - 1]))
+        move = end - begin
+        counts = np.maximum(np.ceil(np.abs(move).max(axis=1)), 1).astype(np.int64)
+        # A segment of n steps has n + 1 dots, of which it shares the first with the one before.
+        segment = np.repeat(np.arange(len(counts)), counts + 1)
+        step = np.arange(len(segment)) - np.repeat(np.cumsum(counts + 1) - counts - 1, counts + 1)
+        dots = np.rint(begin[segment] + (step / counts[segment])[:, None] * move[segment]).astype(np.int64)
+        travelled = (np.cumsum(counts) - counts)[segment] + step
+        columns, rows = dots[travelled % (on + off) < on].T
+        self.set(rows, columns, owner)
 
     def points(self, x: np.ndarray, y: np.ndarray, owner: int) -> None:
         """Set one dot a point; what lies outside is left out."""
@@ -90,25 +88,21 @@ class Canvas:
         return (blocks * _BITS).sum(axis=(2, 3))
 
 
-def clipped(
-    x0: float, y0: float, x1: float, y1: float, right: float, bottom: float
-) -> tuple[float, float, float, float] | None:
-    """Return the part of a line between two points that lies in [0, right] x [0, bottom], None if no part does.
+def clipped(first: np.ndarray, second: np.ndarray, corner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of the parts of straight lines that lie between (0, 0) and a corner, each (N, 2).
 
+    Lines that have no such part, or a nan in them, are left out.
+
+    Args:
+        first, second: the ends of the lines, (S, 2).
     Source: Liang and Barsky 1984.
     """
-    first, last = 0.0, 1.0
-    dx, dy = x1 - x0, y1 - y0
-    for step, room in ((-dx, x0), (dx, right - x0), (-dy, y0), (dy, bottom - y0)):
-        if step == 0:
-            if room < 0:
-                return None
-            continue
-        share = room / step
-        if step < 0:
-            first = max(first, share)
-        else:
-            last = min(last, share)
-    if first > last:
-        return None
-    return x0 + first * dx, y0 + first * dy, x0 + last * dx, y0 + last * dy
+    move = second - first
+    with np.errstate(divide="ignore", invalid="ignore"):
+        enter, leave = np.sort([-first / move, (corner - first) / move], axis=0)
+    still, outside = move == 0, (first < 0) | (first > corner)
+    enter, leave = np.where(still, np.where(outside, np.inf, -np.inf), enter), np.where(still, np.inf, leave)
+    start, stop = np.maximum(enter.max(axis=1), 0)[:, None], np.minimum(leave.min(axis=1), 1)[:, None]
+    inside = (start <= stop)[:, 0]
+    first, move = first[inside], move[inside]
+    return first + start[inside] * move, first + stop[inside] * move

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from gdrun.config.plugins import PluginSources
 from gdrun.errors import UsageError
 from gdrun.rundir.run import Run, Runs, load_runs
 from gdrun.rundir.seeds import Band
 from gdrun.suggest import did_you_mean, listed
-from gdrun.text import plural, safe_text
+from gdrun.text import plural
 
 from . import model_pictures, run_pictures, sweep_pictures, trajectory
 from .animation import FRAMES_PER_SECOND, MOST_FRAMES, SECONDS, Animation, computed, revealed, spaced
@@ -52,20 +52,30 @@ RUN_KINDS = [picture.kind for picture in PICTURES if picture.of != "sweep"]
 AXES = ("step", "epoch")
 
 
-def plot(
-    runs: Runs = "latest",
-    *,
-    kind: str | None = None,
-    x: str = "step",
-    scale: Scale | None = None,
-    x_scale: Scale | None = None,
-    columns: Sequence[str] = (),
-    title: str | None = None,
-    band: Band | None = "quartiles",
-    at: str | None = None,
-    device: str | None = None,
-    plugins: PluginSources = (),
-) -> Figure:
+class PictureOptions(TypedDict, total=False):
+    """Options of pictures and animations; what is left out is None, but for `x`, `columns`, `band` and `plugins`."""
+
+    kind: str | None
+    """One of `KINDS`. Default: the loss; of a sweep the sensitivity, or a heat map where it varies two numbers."""
+    x: str
+    """"step" (the default) or "epoch"."""
+    scale: Scale | None
+    """Of what is shown (upward, or a heat map's colours); None chooses."""
+    x_scale: Scale | None
+    """Of the x axis; None chooses."""
+    columns: Sequence[str]
+    """Of a run, what to show; of a sweep, the axis of a sensitivity, or the two of a heat map."""
+    title: str | None
+    """Instead of the picture's own."""
+    band: Band | None
+    """Where three runs or trials or more differ in the seed alone, a line with a band: the median and the middle half
+    ("quartiles", the default), mean and standard deviation ("deviation"); None: a line each."""
+    device: str | None
+    plugins: PluginSources
+    """Where something is computed: as in `gdrun.train`."""
+
+
+def plot(runs: Runs = "latest", *, at: str | None = None, **options: Unpack[PictureOptions]) -> Figure:
     """Return a picture of a run, of several runs, or of a sweep.
 
     TensorFlow is imported for `fit`, `decisions`, `confusion` and `spectrum`, and for trajectories whose loss is not a
@@ -73,33 +83,26 @@ def plot(
 
     Args:
         runs: one or several: `Run`s, paths, ids, the beginnings of ids, "latest".
-        kind: one of `KINDS`. Default: the loss; of a sweep the sensitivity, or a heat map where it varies two numbers.
-        x: "step" or "epoch".
-        scale: of what is shown (upward, or a heat map's colours); None chooses.
-        x_scale: of the x axis; None chooses.
-        columns: of a run, what to show; of a sweep, the axis of a sensitivity, or the two of a heat map.
-        title: instead of the picture's own.
-        band: where three runs or trials or more differ in the seed alone, a line with a band: the median and the middle
-            half ("quartiles"), mean and standard deviation ("deviation"); None: a line each.
         at: of a fit, decisions, a spectrum: "start", "end" (the default), or a step whose parameters were recorded.
-        device, plugins: where something is computed: as in `gdrun.train`.
+        options: kind, x, scale, x_scale, columns, title, band, device, plugins: see `PictureOptions`.
     Raises:
         UsageError: there is no such run, kind or column, or nothing to show, or a kind that does not fit the run.
         ConfigError: what is to be computed cannot be built any more.
         RunDirectoryError: a directory is damaged.
     """
+    kind = options.get("kind")
     if at is not None and (kind not in KINDS or "step" not in KINDS[kind].options):
         kinds = listed([name for name, picture in KINDS.items() if "step" in picture.options], 9)
         raise UsageError(f"--at chooses the step of a picture that is computed at one: {kinds}", hint="--kind KIND")
-    chosen = _chosen_picture(
-        runs, kind=kind, x=x, scale=scale, x_scale=x_scale, columns=columns, title=title, band=band, device=device,
-        plugins=plugins,
-    )  # fmt: skip
-    return chosen.at(_step(at))
+    return _chosen_picture(runs, options).at(_step(at))
 
 
 def animate(
-    runs: Runs = "latest", *, seconds: float = SECONDS, fps: float = FRAMES_PER_SECOND, **options: Any
+    runs: Runs = "latest",
+    *,
+    seconds: float = SECONDS,
+    fps: float = FRAMES_PER_SECOND,
+    **options: Unpack[PictureOptions],
 ) -> Animation:
     """Return a picture that moves over the steps of training: more frames where more happens.
 
@@ -107,12 +110,12 @@ def animate(
 
     Args:
         seconds, fps: how long it runs, at so many frames a second.
-        options: as `plot` takes them, but for `at`.
+        options: as of `plot`.
     Raises:
         UsageError: the run recorded no parameters, or the picture has no steps; else as `plot`.
     """
     num_frames = max(min(round(seconds * fps), MOST_FRAMES), 2)
-    chosen = _chosen_picture(runs, **options)
+    chosen = _chosen_picture(runs, options)
     if "step" not in chosen.picture.options:
         return revealed(chosen.at(None), num_frames, seconds)
     from gdrun.analysis.evaluation_point import recorded_steps
@@ -122,7 +125,7 @@ def animate(
     known = recorded_steps(chosen.load(), run) if has_any else []
     if len(known) < 2:
         raise UsageError(
-            f"{safe_text(run.id)} recorded no parameters, so there is nothing to compute between its start and its end",
+            f"{run.id} recorded no parameters, so there is nothing to compute between its start and its end",
             hint="train it again with `record: {parameters: true}` in the config",
         )
     return computed(chosen.at, spaced(run_pictures.loss_figure(run), num_frames, known), seconds)
@@ -136,7 +139,7 @@ def _step(at: str | None) -> int | None:
         return 0
     if at.isascii() and at.isdigit() and len(at) < 19:
         return int(at)
-    raise UsageError(f"there is no place '{safe_text(at, limit=40)}'", hint="--at start, end or a step")
+    raise UsageError(f"there is no place '{at}'", hint="--at start, end or a step")
 
 
 @dataclass(frozen=True)
@@ -162,33 +165,22 @@ class _ChosenPicture:
         return figure if self.title is None else replace(figure, title=self.title)
 
 
-def _chosen_picture(
-    runs: Runs,
-    *,
-    kind: str | None = None,
-    x: str = "step",
-    scale: Scale | None = None,
-    x_scale: Scale | None = None,
-    columns: Sequence[str] = (),
-    title: str | None = None,
-    band: Band | None = "quartiles",
-    device: str | None = None,
-    plugins: PluginSources = (),
-) -> _ChosenPicture:
+def _chosen_picture(runs: Runs, options: PictureOptions) -> _ChosenPicture:
+    if unknown := options.keys() - PictureOptions.__annotations__.keys():
+        raise TypeError(f"pictures have no option {min(unknown)!r}")
+    kind, x, columns = options.get("kind"), options.get("x", "step"), options.get("columns", ())
     if kind is not None and kind not in KINDS:
-        raise UsageError(
-            f"there is no kind of picture '{safe_text(kind, limit=60)}'",
-            hint=safe_text(did_you_mean(kind, KINDS, allowed="one of"), limit=300),
-        )
+        raise UsageError(f"there is no kind of picture '{kind}'", hint=did_you_mean(kind, KINDS, allowed="one of"))
     if x not in AXES:
-        raise UsageError(f"x can be step or epoch, not '{safe_text(x, limit=60)}'")
+        raise UsageError(f"x can be step or epoch, not '{x}'")
     loaded = load_runs(runs)
 
     @cache
     def load() -> Prepared:
         from gdrun.training.predict import load_trained
 
-        return load_trained(loaded[0].best_run or loaded[0], device=device, plugins=plugins)
+        trained = loaded[0].best_run or loaded[0]
+        return load_trained(trained, device=options.get("device"), plugins=options.get("plugins", ()))
 
     # All records are read: one that cannot be is an error, since nothing can be drawn without it.
     is_sweep = True in {run.info.is_sweep for run in loaded}
@@ -196,10 +188,15 @@ def _chosen_picture(
     if columns and kind is None and not is_sweep:
         picture = run_pictures.columns_figure
     else:
-        picture = KINDS[kind] if kind is not None else _default(subject, columns)
+        # Of several defaults the last in the table is.
+        fitting = (picture for picture in reversed(PICTURES) if picture.fits(loaded[0]))
+        picture = KINDS[kind] if kind is not None else next(each for each in fitting if each.default(subject, columns))
         _check_fit(picture, loaded, is_sweep, columns)
-    options = {"x": x, "scale": scale, "columns": columns, "band": band}
-    return _ChosenPicture(loaded, picture, loaded[0] if picture.of == "run" else subject, options, load, x_scale, title)
+    used = {"x": x, "scale": options.get("scale"), "columns": columns, "band": options.get("band", "quartiles")}
+    return _ChosenPicture(
+        loaded, picture, loaded[0] if picture.of == "run" else subject, used, load, options.get("x_scale"),
+        options.get("title"),
+    )  # fmt: skip
 
 
 def _sweep(runs: Sequence[Run]) -> Run:
@@ -212,21 +209,13 @@ def _sweep(runs: Sequence[Run]) -> Run:
     return run
 
 
-def _default(subject: Run | Sequence[Run], columns: Sequence[str]) -> Picture[Any]:
-    """Return the last picture of the table that is the default of the sweep or of the runs."""
-    is_sweep = isinstance(subject, Run)
-    fitting = [picture for picture in PICTURES if picture.of == "any" or (picture.of == "sweep") == is_sweep]
-    return next(picture for picture in reversed(fitting) if picture.default(subject, columns))
-
-
 def _check_fit(picture: Picture[Any], runs: Sequence[Run], is_sweep: bool, columns: Sequence[str]) -> None:
     """Raise UsageError where a picture is not one of these runs."""
-    kind, first = picture.kind, safe_text(runs[0].id)
+    kind, first = picture.kind, runs[0].id
     if is_sweep and picture.of not in ("sweep", "any"):
         raise UsageError(
             f"{first} is a sweep, which has no picture '{kind}'",
-            hint=f"one of {', '.join(SWEEP_KINDS)}; or name the run of its best trial: "
-            f"{safe_text(runs[0].directory / 'best')}",
+            hint=f"one of {', '.join(SWEEP_KINDS)}; or name the run of its best trial: {runs[0].directory / 'best'}",
         )
     if picture.of == "sweep" and not is_sweep:
         raise UsageError(f"'{kind}' shows a sweep, and {first} is a single run", hint=f"one of {', '.join(RUN_KINDS)}")

@@ -13,7 +13,6 @@ from gdrun.errors import UsageError
 from gdrun.rundir.column_parts import column_parts
 from gdrun.rundir.run import Run
 from gdrun.suggest import did_you_mean, listed
-from gdrun.text import safe_text
 
 from .figure import numbers
 
@@ -68,20 +67,14 @@ def named_components(run: RecordedColumns, names: Sequence[str]) -> list[Compone
         column = next((full for stem in stems for full in (stem, PARAMETERS + stem) if full in run.metrics), None)
         if column is None:
             recorded = [name.removeprefix(PARAMETERS) for name in run.metrics if name != "step"]
-            raise UsageError(
-                f"{safe_text(run.id)} has no column '{safe_text(name, limit=100)}'",
-                hint=safe_text(did_you_mean(name, recorded, allowed="it has"), limit=500),
-            )
+            raise UsageError(f"{run.id} has no column '{name}'", hint=did_you_mean(name, recorded, allowed="it has"))
         parts = components(run, column)
         label = name.replace(" ", "").removeprefix(PARAMETERS)
         if label != column.removeprefix(PARAMETERS):
             parts = [part for part in parts if part.label == label]
         if not parts:
             labels = listed([part.label for part in components(run, column)], 6)
-            raise UsageError(
-                f"'{safe_text(column)}' has no component '{safe_text(name, limit=100)}'",
-                hint=f"it has: {safe_text(labels, limit=300)}",
-            )
+            raise UsageError(f"'{column}' has no component '{name}'", hint=f"it has: {labels}")
         chosen += parts
     return chosen
 
@@ -100,29 +93,17 @@ def metric_names(run: Run) -> list[str]:
     return [name for name in run.metrics if name not in _KNOWN and not name.startswith(special)]
 
 
-def steps_of(run: Run, unit: str) -> tuple[np.ndarray, str]:
-    """Return (x, label) of the rows: steps, or passes over the data begun.
+def places_of(run: Run, x: str) -> np.ndarray:
+    """Return the places of the rows on the x axis: steps, or passes over the data begun.
 
     Args:
-        unit: "step" or "epoch".
+        x: "step" or "epoch".
     """
     steps = run.metrics.get("step", np.zeros(0)).astype(np.float64)
-    if unit == "step":
-        return steps, "step"
-    if (epochs := epochs_at(run, steps)) is not None:
-        return epochs, "epoch"
+    if x == "step":
+        return steps
+    if (epochs := run.epochs_at(steps)) is not None:
+        return epochs
     if "epoch" in run.metrics:
-        return numbers(run.metrics["epoch"]), "epoch"
-    raise UsageError(f"{safe_text(run.id)} does not say how many steps an epoch has", hint="--x step")
-
-
-def epochs_at(run: Run, steps: np.ndarray) -> np.ndarray | None:
-    """Return the passes over the data begun at `steps`, (S,); None where the run does not say how long one is."""
-    per_epoch = None if run.problem else run.info.extra.get("steps_per_epoch")
-    if not isinstance(per_epoch, int) or per_epoch <= 0:
-        return None
-    epochs = steps / per_epoch
-    for phase in run.info.phases[1:]:
-        own = phase["epoch"] + (steps - phase["begins"]) / phase.get("steps_per_epoch", per_epoch)
-        epochs = np.where(steps > phase["begins"], own, epochs)
-    return epochs
+        return numbers(run.metrics["epoch"])
+    raise UsageError(f"{run.id} does not say how many steps an epoch has", hint="--x step")

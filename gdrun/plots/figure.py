@@ -206,11 +206,7 @@ class Figure:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Return the picture for notebooks, which show the best form that they know."""
-        forms = {
-            "text/plain": "text",
-            "image/png": "png",
-            "application/vnd.plotly.v1+json": "plotly",
-        }
+        forms = {"text/plain": "text", "image/png": "png", "application/vnd.plotly.v1+json": "plotly"}
         drawn = {mime: RENDERERS[renderer](self) for mime, renderer in forms.items()}
         return {mime: content for mime, content in drawn.items() if content is not None}
 

@@ -19,7 +19,6 @@ from gdrun.formula import numpy_ops
 from gdrun.formula.evaluate import Scope, evaluate, evaluate_constants
 from gdrun.formula.parse import parse
 from gdrun.rundir.run import Run
-from gdrun.text import safe_text
 
 from .columns import PARAMETERS, Component, RecordedColumns
 from .figure import Grid
@@ -250,9 +249,7 @@ def recorded_points(at: EvaluationPoint, run: RecordedColumns) -> np.ndarray:
     blocks = []
     for name, like in zip(objective.trainable_names, at.parameters, strict=True):
         if PARAMETERS + name not in columns:
-            raise UsageError(
-                f"{safe_text(run.id)} did not record '{safe_text(name)}'", hint="`record: {parameters: true}` does"
-            )
+            raise UsageError(f"{run.id} did not record '{name}'", hint="`record: {parameters: true}` does")
         values = columns[PARAMETERS + name].astype(np.complex128 if like.dtype.is_complex else np.float64)
         raw = _raw_values(values, objective.transforms.get(name))
         blocks.append(real_vector([raw]).reshape(len(values), -1))

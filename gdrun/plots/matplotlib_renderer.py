@@ -12,14 +12,14 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
 from gdrun.text import safe_text
 
 from .downsampling import downsampled, evenly
 from .figure import Figure, FigureAxis, Grid, Region, Series
 from .palette import LINES, graded
-from .scales import Frame, axis_ticks, colour_limits, colour_ticks, minor_log_ticks, number_text, position, spread_out
+from .scales import Frame, axis_ticks, colour_limits, colour_ticks, number_text, position, spread_out
 
 _TEXT, _QUIET, _GRID, _SHADE, _SHADE_TEXT, _CROSS = "#222222", "#6b6b6b", "#e6e6e6", "#f1e4e0", "#8c3b2e", "#9a9a9a"
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1)))
@@ -84,7 +84,9 @@ class _Canvas:
             part.set_major_locator(FixedLocator([value for value, _ in labelled]))
             part.set_ticklabels([_fitting(text, 1.6, 8) for _, text in labelled])
             plain_log = axis.scale == "log" and axis.ticks is None and len(labelled) > 2
-            part.set_minor_locator(FixedLocator(minor_log_ticks(limits)) if plain_log else NullLocator())
+            # At 2 to 9 times the powers of ten, of which many would be a grey smear.
+            few = plain_log and np.log10(limits[1]) - np.log10(limits[0]) <= 7
+            part.set_minor_locator(LogLocator(subs=range(2, 10), numticks=10) if few else NullLocator())
             getattr(axes, f"set_{name}label")(_fitting(axis.label, length, 9), color=_TEXT, labelpad=5)
         axes.tick_params(which="major", length=3, color=_QUIET, labelcolor=_TEXT, labelsize=8, width=0.6)
         axes.tick_params(which="minor", length=1.8, color="#bbbbbb", width=0.5)
@@ -307,7 +309,16 @@ class _Canvas:
         for region in self.figure.regions:
             if region.label:
                 self._region_label(region)
-        vertical = {"xycoords": ("data", "axes fraction"), "rotation": 90, "va": "center", "color": _QUIET} | common
+        # Over lines words need a ground of their own.
+        ground = {"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.7, "linewidth": 0}
+        vertical = {
+            "xycoords": ("data", "axes fraction"),
+            "rotation": 90,
+            "va": "center",
+            "color": _QUIET,
+            "bbox": ground,
+        }
+        vertical |= common
         for line in self.figure.rules:
             if line.x is not None and line.label:
                 left = self.frame.across(line.x) > 0.95
@@ -315,7 +326,7 @@ class _Canvas:
                 self.axes.annotate(
                     text, (line.x, 0.5), (-3 if left else 3, 0), ha="right" if left else "left", **vertical
                 )
-        # Over contours and the line itself words need a ground of their own.
+        # Over contours and the line itself, too.
         halo = [withStroke(linewidth=2.2, foreground="white", alpha=0.85)] if self.figure.grid is not None else None
         common |= {"color": _TEXT, "path_effects": halo, "zorder": 5}
         for mark in self.figure.marks:

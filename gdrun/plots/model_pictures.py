@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
-from gdrun.text import plural, plural_count, safe_text
+from gdrun.text import plural, plural_count
 
 from .downsampling import evenly
 from .figure import Figure, FigureAxis, Grid, ReferenceLine, Series, SeriesStyle
@@ -38,19 +38,20 @@ def run_fit(run: Run, *, load: Load, step: int | None = None) -> Figure:
     Raises:
         UsageError: the run is not of that kind, or has not ended.
     """
-    from gdrun.analysis.model_response import curve_of
+    from gdrun.analysis.model_response import ModelResponse
 
-    response = curve_of(_finished(run, load), run, step)
+    response = ModelResponse(_finished(run, load), run, step, "a fit", 1)
+    curve = response.curve()
     (x, y), more = _some(response.train.inputs[:, 0], response.train.target.reshape(-1))
     validation = None
     if response.validation is not None:
         (inputs, targets), note = _some(response.validation.inputs[:, 0], response.validation.target.reshape(-1))
         validation, more = (inputs, targets), more or note
     figure = fit_figure(
-        x, y, response.x, response.y, x_label=response.name, y_label=response.target, title=title_of(run, "fit"),
+        x, y, *curve, x_label=response.names[0], y_label=response.target_name, title=title_of(run, "fit"),
         subtitle=_subtitle(run, step), validation=validation,
     )  # fmt: skip
-    notes = ["the model's line is the probability of 1, sigmoid of its output"] if response.probability else []
+    notes = ["the model's line is the probability of 1, sigmoid of its output"] if response.is_probability else []
     return replace(figure, notes=(*notes, *more))
 
 
@@ -63,13 +64,14 @@ def run_decisions(run: Run, *, load: Load, step: int | None = None) -> Figure:
     Raises:
         UsageError: the run is not of that kind, or has not ended.
     """
-    from gdrun.analysis.model_response import classes_of
+    from gdrun.analysis.model_response import ModelResponse
 
-    response = classes_of(_finished(run, load), run, step)
-    (x, y, labels), more = _some(*response.train.inputs.T, response.train.target)
+    response = ModelResponse(_finished(run, load), run, step, "decision regions", 2)
+    grid_x, grid_y, decided, classes = response.regions()
+    (x, y, labels), more = _some(*response.train.inputs.T, classes)
     figure = decision_figure(
-        response.x, response.y, response.labels, np.stack([x, y], axis=1), labels, names=response.names,
-        x_label=response.axes[0], y_label=response.axes[1], title=title_of(run, "decisions"),
+        grid_x, grid_y, decided, np.stack([x, y], axis=1), labels, names=response.class_names,
+        x_label=response.names[0], y_label=response.names[1], title=title_of(run, "decisions"),
         subtitle=_subtitle(run, step),
     )  # fmt: skip
     return replace(figure, notes=more)
@@ -84,19 +86,19 @@ def run_confusion(run: Run, *, load: Load, step: int | None = None) -> Figure:
     Raises:
         UsageError: the run is no classifier, or has not ended.
     """
-    from gdrun.analysis.model_response import confusion_of
+    from gdrun.analysis.model_response import ModelResponse
 
-    confusion = confusion_of(_finished(run, load), run, step)
-    counts, total = confusion.counts, int(confusion.counts.sum())
-    places = np.arange(len(counts))
+    response = ModelResponse(_finished(run, load), run, step, "a confusion matrix")
+    counts, names = response.confusion()
+    total, places = int(counts.sum()), np.arange(len(counts))
     # The first class stands at the top, as in a table.
     grid = Grid(places, places, counts[::-1], "cells", "count")
-    examples = plural_count(total, f"{'validation' if confusion.validation else 'training'} example")
+    examples = plural_count(total, f"{'training' if response.validation is None else 'validation'} example")
     when = "" if step is None else f", {_subtitle(run, step)}"
     return Figure(
         title_of(run, "confusion"),
-        FigureAxis("decided", ticks=ticks_of(confusion.names)),
-        FigureAxis("true", ticks=ticks_of(reversed(confusion.names))),
+        FigureAxis("decided", ticks=ticks_of(names)),
+        FigureAxis("true", ticks=ticks_of(reversed(names))),
         f"{100 * np.trace(counts) / total:.3g} % of {examples} are decided right{when}",
         grid=grid,
         name="confusion",
@@ -116,16 +118,17 @@ def run_spectrum(run: Run, *, load: Load, step: int | None = None) -> Figure:
     from gdrun.analysis.spectra import spectrum_at
 
     prepared = load() if step == 0 else _finished(run, load)
-    spectrum = spectrum_at(at_step(prepared, run, step))
+    at = at_step(prepared, run, step)
+    eigenvalues, limit, notes = spectrum_at(at)
     rate = float(np.ravel(prepared.built.setting.learning_rate.numpy())[0])
-    place = {0: "at the start", run.info.steps: "at the end"}.get(spectrum.step, f"at step {spectrum.step:,}")
+    place = {0: "at the start", run.info.steps: "at the end"}.get(at.step, f"at step {at.step:,}")
     figure = spectrum_figure(
-        spectrum.eigenvalues,
+        eigenvalues,
         title=title_of(run, "spectrum of the Hessian"),
         subtitle=f"{place}, learning rate {number_text(rate)}",
-        limit=spectrum.limit,
+        limit=limit,
     )
-    return replace(figure, notes=(*figure.notes, *spectrum.notes))
+    return replace(figure, notes=(*figure.notes, *notes))
 
 
 def _subtitle(run: Run, step: int | None) -> str:
@@ -134,9 +137,7 @@ def _subtitle(run: Run, step: int | None) -> str:
 
 def _finished(run: Run, load: Load) -> Prepared:
     if run.info.steps is None:
-        raise UsageError(
-            f"{safe_text(run.id)} has not ended, so it has no parameters yet", hint="gdrun resume continues it"
-        )
+        raise UsageError(f"{run.id} has not ended, so it has no parameters yet", hint="gdrun resume continues it")
     return load()
 
 

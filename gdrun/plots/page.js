@@ -50,6 +50,8 @@ class Chart {
       if (this.ranges[name]) layout[name].range = [...this.ranges[name]];
       if (layout[name].type !== this.figure.layout[name].type || !this.log[name]) delete layout[name].dtick;
     }
+    // The label of a vertical line stands above the plot, and below plotly's buttons.
+    if (layout.shapes?.some((shape) => shape.type === "line" && shape.x0 === shape.x1 && shape.label.text)) layout.margin.t = 44;
     data.forEach((trace) => { trace.visible = !this.hidden.has(trace.legendgroup) });
     if (this.figure.frames) {
       const { traces, data: parts } = this.figure.frames[this.frame];

@@ -94,13 +94,10 @@ def _matplotlib() -> Iterator[Callable[[Figure, tuple[float, float]], Any]]:
             import matplotlib
 
             from .matplotlib_renderer import render
-        except ImportError as error:
-            missing = (error.name or "").split(".")[0] == "matplotlib"
-            reason = "matplotlib is not installed" if missing else f"matplotlib does not work: {safe_text(error)}"
-            raise ResourceError(f"{reason}, so there are no pictures", hint=install_hint("plot")) from error
-        except Exception as error:
-            reason = safe_text(error, limit=300)
-            raise ResourceError(f"matplotlib does not work here: {reason}", hint=install_hint("plot")) from error
+        except Exception as error:  # what it is built on may be broken in any way
+            missing = isinstance(error, ImportError) and (error.name or "").split(".")[0] == "matplotlib"
+            reason = "is not installed" if missing else f"does not work here: {safe_text(error, limit=300)}"
+            raise ResourceError(f"matplotlib {reason}, so there are no pictures", hint=install_hint("plot")) from error
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
             matplotlib.rcParams.update(_SETTINGS)
@@ -139,11 +136,9 @@ def suffix_of(path: Path | str, suffixes: Sequence[str] = SUFFIXES) -> str:
         near = closest(suffix, suffixes)
         known = ", ".join(f".{name}" for name in suffixes)
         if suffix in MOVIES:
-            raise UsageError(f"{safe_text(path, limit=300)}: a .{suffix} moves", hint="--animate")
-        problem = f"pictures cannot be .{safe_text(suffix, limit=20)}" if suffix else "the suffix says what to write"
-        raise UsageError(
-            f"{safe_text(path, limit=300)}: {problem}", hint=f"did you mean .{near}?" if near else f"one of {known}"
-        )
+            raise UsageError(f"{path}: a .{suffix} moves", hint="--animate")
+        problem = f"pictures cannot be .{suffix}" if suffix else "the suffix says what to write"
+        raise UsageError(f"{path}: {problem}", hint=f"did you mean .{near}?" if near else f"one of {known}")
     return suffix
 
 

@@ -11,21 +11,21 @@ from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.seeds import FEWEST_SEEDS, Band, seed_groups
-from gdrun.text import plural, plural_count, safe_text
+from gdrun.suggest import listed
+from gdrun.text import plural, plural_count
 
 from .columns import (
     GRADIENT_NORMS,
     PARAMETERS,
     WEIGHT_NORMS,
     components,
-    epochs_at,
     few,
     metric_names,
     named_components,
-    steps_of,
+    places_of,
 )
 from .downsampling import evenly
-from .figure import Figure, FigureAxis, Mark, ReferenceLine, Scale, Series, SeriesStyle, numbers
+from .figure import Figure, FigureAxis, Mark, ReferenceLine, Scale, Series, SeriesStyle, Weight, numbers
 from .names import heading_of, run_labels, title_of
 from .palette import LINES
 from .picture import always, only_column, picture
@@ -59,18 +59,17 @@ def loss_figure(
     recorded = with_rows(runs)
     if len(recorded) > 1:
         return _several(recorded, _best_loss, "loss", "loss", x, scale, band)
-    run = recorded[0]
-    places, unit = steps_of(run, x)
+    (run,) = recorded
+    lines, columns = _Lines(run, x, scale), run.metrics
     if _has_epochs(run):
-        batches = replace(_line(run, places, run.metrics["loss"], "single batches", slot=0), weight="faint")
-        series = [batches, _line(run, places, run.metrics["loss_epoch"], "mean of each epoch", slot=0)]
+        lines.add(columns["loss"], "single batches", 0, weight="faint")
+        lines.add(columns["loss_epoch"], "mean of each epoch", 0)
     else:
-        label = "training" if "validation_loss" in run.metrics else ""
-        series = [_line(run, places, run.metrics["loss"], label, slot=0)]
-    if "validation_loss" in run.metrics:
-        series.append(_line(run, places, run.metrics["validation_loss"], "validation", slot=1))
-    marks = (*_diverged(run, x, None), *_best(run, places, series))
-    return _finished(run, "loss", "loss", unit, series, scale, marks, name="loss")
+        lines.add(columns["loss"], "training" if "validation_loss" in columns else "", 0)
+    if "validation_loss" in columns:
+        lines.add(columns["validation_loss"], "validation", 1)
+    lines.marks += (*_diverged(run, x, None), *_best(run, lines.places, lines.series))
+    return lines.figure("loss", "loss", "loss")
 
 
 def _varies(column: str) -> Callable[[Run], bool]:
@@ -106,7 +105,7 @@ def metrics_figure(
     recorded = with_rows(runs)
     names = metric_names(recorded[0])
     if not names:
-        raise UsageError(f"{safe_text(recorded[0].id)} recorded no metrics", hint=_has(recorded[0]))
+        raise UsageError(f"{recorded[0].id} recorded no metrics", hint=_has(recorded[0]))
     if len(recorded) > 1:
         return _several(recorded, _column(names[0]), names[0], "metrics", x, scale, band)
     return _columns(recorded[0], names, x, scale, name="metrics", title="metrics")
@@ -121,9 +120,7 @@ def parameters_figure(run: Run, *, x: str = "step", scale: Scale | None = None) 
     """
     names = [name for name in with_rows(run)[0].metrics if name.startswith(PARAMETERS)]
     if not names:
-        raise UsageError(
-            f"{safe_text(run.id)} recorded no parameters", hint="`record: {parameters: true}` in the config does"
-        )
+        raise UsageError(f"{run.id} recorded no parameters", hint="`record: {parameters: true}` in the config does")
     return _columns(run, names, x, scale, name="parameters", title="parameters")
 
 
@@ -150,19 +147,16 @@ def norms_figure(run: Run, *, x: str = "step", scale: Scale | None = None) -> Fi
     columns = with_rows(run)[0].metrics
     layers = [name.removeprefix(GRADIENT_NORMS) for name in columns if name.startswith(GRADIENT_NORMS)]
     if not layers:
-        raise UsageError(f"{safe_text(run.id)} recorded no norms", hint="`record: {norms: true}` in the config does")
-    places, unit = steps_of(run, x)
+        raise UsageError(f"{run.id} recorded no norms", hint="`record: {norms: true}` in the config does")
     drawn = [layers[index] for index in evenly(len(layers), len(LINES))]
-    series = []
+    lines = _Lines(run, x, scale)
     for slot, layer in enumerate(drawn):
-        gradient, weights = columns[GRADIENT_NORMS + layer], columns[WEIGHT_NORMS + layer]
-        series.append(_line(run, places, gradient, f"{layer} gradient", slot=slot))
-        series.append(replace(_line(run, places, weights, f"{layer} weights", slot=slot), weight="faint"))
-    notes = [f"{len(drawn)} of {len(layers)} layers are drawn"] if len(drawn) < len(layers) else []
-    notes.append("pale: the norms of the weights")
-    return _finished(
-        run, "norms by layer", "Euclidean norm", unit, series, scale, _diverged(run, x, None), name="norms", notes=notes
-    )  # fmt: skip
+        lines.add(columns[GRADIENT_NORMS + layer], f"{layer} gradient", slot)
+        lines.add(columns[WEIGHT_NORMS + layer], f"{layer} weights", slot, weight="faint")
+    lines.marks += _diverged(run, x, None)
+    lines.notes += [f"{len(drawn)} of {len(layers)} layers are drawn"] if len(drawn) < len(layers) else []
+    lines.notes.append("pale: the norms of the weights")
+    return lines.figure("norms", "norms by layer", "Euclidean norm")
 
 
 @picture("learning_rate", of="runs", on_page=_varies("learning_rate"))
@@ -205,19 +199,16 @@ def columns_figure(
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
-def _columns(
-    run: Run, columns: Sequence[str], x: str, scale: Scale | None, *, name: str, title: str
-) -> Figure:  # fmt: skip
-    places, unit = steps_of(run, x)
+def _columns(run: Run, columns: Sequence[str], x: str, scale: Scale | None, *, name: str, title: str) -> Figure:
     groups = [named_components(run, [column]) for column in columns]
     chosen, total = few(groups, len(LINES)), sum(map(len, groups))
     alone = len(chosen) == 1
-    series = [
-        _line(run, places, part.values, "" if alone else part.label, slot=slot) for slot, part in enumerate(chosen)
-    ]
-    notes = (f"{len(chosen)} of {total} numbers are drawn",) if total > len(chosen) else ()
-    label = chosen[0].label if alone else ""
-    return _finished(run, title, label, unit, series, scale, _diverged(run, x, None), name=name, notes=notes)
+    lines = _Lines(run, x, scale)
+    for slot, part in enumerate(chosen):
+        lines.add(part.values, "" if alone else part.label, slot)
+    lines.marks += _diverged(run, x, None)
+    lines.notes += [f"{len(chosen)} of {total} numbers are drawn"] if total > len(chosen) else []
+    return lines.figure(name, title, chosen[0].label if alone else "")
 
 
 def subtitle(run: Run) -> str:
@@ -246,24 +237,60 @@ def with_rows(runs: Run | Sequence[Run]) -> list[Run]:
     everything = list(runs) if isinstance(runs, Sequence) else [runs]
     recorded = [run for run in everything if len(run.table)]
     if not recorded:
-        names = ", ".join(safe_text(run.id) for run in everything[:3]) + (", ..." if len(everything) > 3 else "")
+        names = ", ".join(run.id for run in everything[:3]) + (", ..." if len(everything) > 3 else "")
         raise UsageError(f"{names or 'no run'}: no row was recorded, so there is nothing to draw")
     return recorded
 
 
-def _line(run: Run, x: np.ndarray, y: np.ndarray, label: str, *, slot: int | None = None) -> Series:
-    """Return a line through the rows that have a value; a value that is not finite breaks it."""
-    values = numbers(y)
-    # A metric that only ends of epochs have is nan between them; what overflowed is inf.
-    present = ~np.isnan(values)
-    style: SeriesStyle = "both" if present.sum() <= FEW_POINTS else "line"
-    return Series(x[present], values[present], label, style, slot=slot, steps=run.table.steps[present])
+class _Lines:
+    """Lines through the rows of a run, or of several, of which `run` is the first, with marks and notes."""
+
+    def __init__(self, run: Run, x: str, scale: Scale | None) -> None:
+        self.run, self.x, self.scale = run, x, scale
+        self.places = places_of(run, x)
+        self.series: list[Series] = []
+        self.marks: list[Mark] = []
+        self.notes: list[str] = []
+
+    def add(
+        self, values: np.ndarray, label: str, slot: int, *, weight: Weight = "strong", run: Run | None = None
+    ) -> None:
+        """Add a line through the rows that have a value; a value that is not finite breaks it."""
+        values = numbers(values)
+        # A metric that only ends of epochs have is nan between them; what overflowed is inf.
+        present = ~np.isnan(values)
+        style: SeriesStyle = "both" if present.sum() <= FEW_POINTS else "line"
+        x, steps = self.places if run is None else places_of(run, self.x), (run or self.run).table.steps
+        self.series.append(Series(x[present], values[present], label, style, weight, slot, steps=steps[present]))
+
+    def figure(self, name: str, title: str, label: str) -> Figure:
+        """Return the figure with its scale of y chosen, and with marks and notes of what that scale hides."""
+        values = [item.y for item in self.series]
+        chosen = self.scale or natural_scale(values, zeros=True)
+        marks, notes = list(self.marks), list(self.notes)
+        if not any(np.isfinite(array).any() for array in values):
+            notes.append("no value is finite")
+        if chosen == "log":
+            zeros = [
+                (item.slot, item.x[item.y == 0]) for item in self.series if item.weight == "strong" and 0 in item.y
+            ]
+            for slot, x in zeros:
+                marks += [Mark(float(place), None, "zero", slot=slot) for place in x[evenly(len(x), MOST_MARKS)]]
+            if zeros:
+                notes.append("▽ is 0, which a logarithmic axis has no place for")
+            if negative := sum(int((array < 0).sum()) for array in values):
+                notes.append(f"{plural(negative, 'negative value')} {'is' if negative == 1 else 'are'} left out")
+        return Figure(
+            title_of(self.run, title), FigureAxis(self.x, whole=self.x == "step"), FigureAxis(label, chosen),
+            subtitle(self.run), tuple(self.series), tuple(marks), rules=_phase_begins(self.run, self.places),
+            name=name, notes=tuple(notes),
+        )  # fmt: skip
 
 
 def _column(name: str) -> Callable[[Run], np.ndarray]:
     def values(run: Run) -> np.ndarray:
         if name not in run.metrics:
-            raise UsageError(f"{safe_text(run.id)} recorded no {safe_text(name)}", hint=_has(run))
+            raise UsageError(f"{run.id} recorded no {name}", hint=_has(run))
         (part, *_) = components(run, name)
         return part.values
 
@@ -280,7 +307,7 @@ def _has_epochs(run: Run) -> bool:
 
 
 def _has(run: Run) -> str:
-    return f"it recorded: {safe_text(', '.join(name for name in run.metrics if name != 'step'), limit=300)}"
+    return f"it recorded: {listed([name for name in run.metrics if name != 'step'])}"
 
 
 def _several(
@@ -293,19 +320,14 @@ def _several(
     band: Band | None = None,
 ) -> Figure:
     """Return a picture with a line a run, or with a band for three or more that differ in the seed alone."""
-    unit = x
-    series: list[Series] = []
-    marks: list[Mark] = []
-    notes: list[str] = []
+    lines = _Lines(runs[0], x, scale)
     groups = _over_seeds(runs) if band is not None else [[run] for run in runs]
     for slot, (members, text) in enumerate(zip(groups, run_labels(groups), strict=True)):
         for run in members:
-            marks += _diverged(run, x, slot)
+            lines.marks += _diverged(run, x, slot)
         if band is None or len(members) == 1:
-            places, unit = steps_of(members[0], x)
-            series.append(_line(members[0], places, values(members[0]), text, slot=slot))
+            lines.add(values(members[0]), text, slot, run=members[0])
             continue
-        unit = steps_of(members[0], x)[1]
         steps, curves = _aligned(members, values)
         line = band_series(
             steps, curves, label.replace(" ", "_"), band, label=text, slot=slot,
@@ -313,9 +335,9 @@ def _several(
             ended=[run.status in (Status.COMPLETED, Status.STOPPED) for run in members],
         )  # fmt: skip
         longest = max(members, key=lambda run: int(run.table.steps[-1]))
-        series.append(replace(line, x=np.interp(line.x, longest.table.steps, steps_of(longest, x)[0])))
-        notes = [seeds_note(band, max(map(len, groups)))]
-    figure = _finished(runs[0], label, label, unit, series, scale, marks, name=name, notes=notes)
+        lines.series.append(replace(line, x=np.interp(line.x, longest.table.steps, places_of(longest, x))))
+        lines.notes = [seeds_note(band, max(map(len, groups)))]
+    figure = lines.figure(name, label, label)
     if len(runs) == 1:
         return figure
     title, below = heading_of(runs, label)
@@ -345,7 +367,7 @@ def _diverged(run: Run, x: str, slot: int | None) -> tuple[Mark, ...]:
     """Return the mark of the step at which a run diverged."""
     if (step := run.get("diverged_at")) is None:
         return ()
-    epochs = epochs_at(run, np.asarray(step)) if x == "epoch" else None
+    epochs = run.epochs_at(np.asarray(step)) if x == "epoch" else None
     place = float(step if epochs is None else epochs)
     return (Mark(place, None, "diverged", "diverged" if slot is None else "", slot, step),)
 
@@ -360,42 +382,9 @@ def _best(run: Run, x: np.ndarray, series: Sequence[Series]) -> tuple[Mark, ...]
     return (Mark(float(x[rows[0]]), float(value), "best", f"best {number_text(value)}", series[-1].slot, step),)
 
 
-def _phase_begins(run: Run, unit: str) -> tuple[ReferenceLine, ...]:
+def _phase_begins(run: Run, x: np.ndarray) -> tuple[ReferenceLine, ...]:
     """Return a line where each phase of a run begins, but for the first."""
     begins = [] if run.problem else [phase["begins"] for phase in run.info.phases[1:]]
-    places = np.interp(begins, run.table.steps, steps_of(run, unit)[0])
+    places = np.interp(begins, run.table.steps, x)
     labels = [f"phases.{number}" if len(begins) <= MOST_PHASE_LABELS else "" for number in range(1, len(begins) + 1)]
     return tuple(map(ReferenceLine, places.tolist(), [None] * len(begins), labels))
-
-
-def _finished(
-    run: Run,
-    title: str,
-    label: str,
-    unit: str,
-    series: Sequence[Series],
-    scale: Scale | None,
-    marks: Sequence[Mark],
-    *,
-    name: str,
-    notes: Sequence[str] = (),
-) -> Figure:
-    """Return the figure with its scale of y chosen, and with marks and notes of what that scale hides."""
-    values = [item.y for item in series]
-    chosen = scale or natural_scale(values, zeros=True)
-    marks, notes = list(marks), list(notes)
-    if not any(np.isfinite(array).any() for array in values):
-        notes.append("no value is finite")
-    if chosen == "log":
-        zeros = [(item.slot, item.x[item.y == 0]) for item in series if item.weight == "strong" and 0 in item.y]
-        for slot, x in zeros:
-            marks += [Mark(float(place), None, "zero", slot=slot) for place in x[evenly(len(x), MOST_MARKS)]]
-        if zeros:
-            notes.append("▽ is 0, which a logarithmic axis has no place for")
-        if negative := sum(int((array < 0).sum()) for array in values):
-            notes.append(f"{plural(negative, 'negative value')} {'is' if negative == 1 else 'are'} left out")
-    x, y = FigureAxis(unit, whole=unit == "step"), FigureAxis(label, chosen)
-    return Figure(
-        title_of(run, title), x, y, subtitle(run), tuple(series), tuple(marks), rules=_phase_begins(run, unit),
-        name=name, notes=tuple(notes),
-    )  # fmt: skip

@@ -210,7 +210,8 @@ def ticks(limits: tuple[float, float], scale: Scale, at_most: int, *, whole: boo
         on_powers = _log_ticks(limits, at_most)
         if len(on_powers) >= 2:
             return on_powers
-    return _linear_ticks(limits, at_most, 1.0 if whole else 0.0)
+    marks = _linear_ticks(limits, at_most, 1.0 if whole else 0.0)
+    return marks if scale == "linear" else [tick for tick in marks if tick[0] > 0]  # 0 has no place on a log axis
 
 
 def _linear_ticks(limits: tuple[float, float], at_most: int, least: float = 0.0) -> list[tuple[float, str]]:
@@ -286,16 +287,6 @@ def number_text(value: float, digits: int = 4) -> str:
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{mantissa}e{int(exponent)}"
-
-
-def minor_log_ticks(limits: tuple[float, float]) -> list[float]:
-    """Return 2, 3, ... 9 times the powers of ten between `limits`; none where they would be a grey smear."""
-    first, last = (math.log10(value) for value in limits)
-    if last - first > 7:
-        return []
-    powers = range(math.floor(first), math.floor(last) + 1)
-    values = [digit * 10.0**power for power in powers for digit in range(2, 10)]
-    return [value for value in values if limits[0] <= value <= limits[1]]
 
 
 def spread_out(places: Sequence[float], apart: float) -> list[float]:

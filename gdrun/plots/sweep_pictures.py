@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,30 +14,18 @@ from gdrun.errors import UsageError
 from gdrun.extras import require
 from gdrun.rundir.run import Run
 from gdrun.rundir.seeds import FEWEST_SEEDS, Band, is_seed, spread
-from gdrun.text import plural, safe_text
+from gdrun.suggest import listed
+from gdrun.text import plural
 
 from .downsampling import evenly
 from .figure import Figure, FigureAxis, Grid, Mark, ReferenceLine, Region, Scale, Series, SeriesStyle, numbers
-from .names import title_of, value_text
+from .names import value_text
 from .palette import LINES
 from .picture import always, only_column, picture
 from .run_pictures import FEW_POINTS
 from .scales import limits_of, loss_scale, natural_scale, number_text, position, sampling_scale, spacing_scale
 from .seed_bands import band_series, seeds_note
-from .trial_columns import (
-    BEYOND_START,
-    TrialColumns,
-    counts,
-    groups,
-    is_rate,
-    levels_of,
-    metric_label,
-    named_axis,
-    read_trials,
-    start_of,
-    ticks_of,
-    trial_labels,
-)
+from .trial_columns import BEYOND_START, TrialColumns, is_rate, read_trials, ticks_of
 
 MOST_CROSSES = 60
 """Of one line."""
@@ -74,33 +62,25 @@ def sensitivity_figure(
     name = only_column(columns, "sensitivity")
     # A few numbers beside several kinds (layers 1, 2, 3 of sgd, adam) are still an axis; kinds alone are not.
     numeric = trials.numeric_axes() or trials.numeric_axes(seeds=True)
-    key = named_axis(sweep, trials, name) if name is not None else next(iter(numeric or trials.axes), None)
+    key = trials.named_axis(name) if name is not None else next(iter(numeric or trials.axes), None)
     if key is None or not trials.is_numeric(key):
-        return _choices(sweep, trials, key, scale)
+        return _choices(trials, key, scale)
     seeds = [other for other in trials.axes if is_seed(other) and other != key and band is not None]
     others = [other for other in trials.axes if other != key and other not in seeds]
-    lines = [_line_of(trials, key, members, label, band or "quartiles") for label, members in groups(trials, others)]
-    x = trials.column(key)
+    lines = [_line_of(trials, key, members, label, band or "quartiles") for label, members in trials.groups(others)]
+    x, label = trials.column(key), trials.axis_label(key)
     x_scale = spacing_scale(x)
     many = len(lines) > len(LINES)
-    marks = [
-        Mark(float(x), None, "diverged", slot=None if many or len(lines) == 1 else slot)
-        for slot, line in enumerate(lines)
-        for x in line.diverged[evenly(len(line.diverged), MOST_CROSSES)]
-    ]
-    label = trials.axis_label(key)
-    note = seeds_note(band or "quartiles", max(line.seeds for line in lines))
-    figure = Figure(
-        title_of(sweep, f"{metric_label(trials)} by {label}"),
-        FigureAxis(label, x_scale),
-        FigureAxis(metric_label(trials)),
-        counts(sweep, trials),
-        tuple(replace(line.series, slot=slot) for slot, line in enumerate(lines)),
-        name="sensitivity",
-        graded=many,
+    marks: list[Mark] = []
+    for slot, (_, diverged, _) in enumerate(lines):
+        marks += _crosses(diverged, None if many or len(lines) == 1 else slot)
+    note = seeds_note(band or "quartiles", max(num_seeds for *_, num_seeds in lines))
+    figure = trials.figure(
+        "sensitivity", f"{trials.metric_label} by {label}", FigureAxis(label, x_scale), FigureAxis(trials.metric_label),
+        series=tuple(replace(series, slot=slot) for slot, (series, *_) in enumerate(lines)), graded=many,
         notes=(note,) if seeds else (),
-    )
-    figure = _scaled(figure, sweep, trials, scale)
+    )  # fmt: skip
+    figure = _scaled(figure, trials, scale)
     best = _best_mark(figure, trials, key, None if sweep.problem else sweep.info.best.get("trial"))
     return replace(
         figure,
@@ -110,16 +90,18 @@ def sensitivity_figure(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Line:
-    series: Series
-    diverged: np.ndarray
-    """The places on the x axis at which half of the trials or more diverged."""
-    seeds: int
+def _crosses(places: np.ndarray, slot: int | None = None) -> tuple[Mark, ...]:
+    """Return marks at the upper edge, at so many of `places`, (N,), as can be seen."""
+    return tuple(Mark(float(x), None, "diverged", slot=slot) for x in places[evenly(len(places), MOST_CROSSES)])
 
 
-def _line_of(trials: TrialColumns, key: str, members: np.ndarray, label: str, band: Band) -> _Line:
-    """Return the middle over seeds at each value of the axis; a diverged trial counts as worse than any other."""
+def _line_of(
+    trials: TrialColumns, key: str, members: np.ndarray, label: str, band: Band
+) -> tuple[Series, np.ndarray, int]:
+    """Return the middle over seeds at each value of the axis, in which a diverged trial is worse than any other.
+
+    Beside it are the places on the axis at which half of the trials or more diverged, and the number of seeds.
+    """
     x, worst = trials.column(key)[members], -np.inf if trials.maximize else np.inf
     value = np.where(trials.diverged[members], worst, trials.value[members])
     known = np.isfinite(x) & ~np.isnan(value)
@@ -132,7 +114,7 @@ def _line_of(trials: TrialColumns, key: str, members: np.ndarray, label: str, ba
     series = Series(levels, middle, label, style)
     if num_seeds > 1:
         series = replace(series, lower=low, upper=high)
-    return _Line(series, levels[np.isinf(middle)], num_seeds)
+    return series, levels[np.isinf(middle)], num_seeds
 
 
 def _diverged_regions(x: np.ndarray, diverged: np.ndarray, scale: Scale) -> tuple[Region, ...]:
@@ -180,10 +162,10 @@ def _best_mark(figure: Figure, trials: TrialColumns, key: str, best: object) -> 
     return (Mark(x, value, "best", label, slot),)
 
 
-def _scaled(figure: Figure, sweep: Run, trials: TrialColumns, scale: Scale | None) -> Figure:
+def _scaled(figure: Figure, trials: TrialColumns, scale: Scale | None) -> Figure:
     """Return the figure with its scale of y chosen, cut far above the loss at the start."""
     values = [part for item in figure.series for part in (item.y, item.lower, item.upper) if part is not None]
-    start = start_of(sweep, trials)
+    start = trials.start
     chosen = scale or loss_scale(trials.metric, values)
     if start is None:
         return replace(figure, y=replace(figure.y, scale=chosen))
@@ -198,25 +180,21 @@ def _scaled(figure: Figure, sweep: Run, trials: TrialColumns, scale: Scale | Non
     return replace(figure, y=replace(figure.y, scale=chosen, limits=limits))
 
 
-def _choices(sweep: Run, trials: TrialColumns, key: str | None, scale: Scale | None) -> Figure:
+def _choices(trials: TrialColumns, key: str | None, scale: Scale | None) -> Figure:
     """Return a row for each value of an axis that has no numbers, a point for each trial."""
     if key is None:
-        texts, index, label = [safe_text(sweep.id)], np.zeros(len(trials.value), int), ""
+        texts, index, label = [trials.sweep.id], np.zeros(len(trials.value), int), ""
     else:
-        (texts, index), label = levels_of(trials, key), trials.labels[key]
-    results = trials.results
-    top = len(texts) - 1
-    points = Series(results, (top - index).astype(float), style="points", slot=0)
+        (texts, index), label = trials.levels(key), trials.labels[key]
+    results, top = trials.results, len(texts) - 1
     num_diverged = int(trials.diverged.sum())
-    return Figure(
-        title_of(sweep, f"{metric_label(trials)}{' by ' + label if label else ''}"),
-        FigureAxis(metric_label(trials), scale or natural_scale([results])),
+    return trials.figure(
+        "choices", f"{trials.metric_label}{' by ' + label if label else ''}",
+        FigureAxis(trials.metric_label, scale or natural_scale([results])),
         FigureAxis("", limits=(-0.6, top + 0.6), ticks=ticks_of(reversed(texts))),
-        counts(sweep, trials),
-        (points,),
+        series=(Series(results, (top - index).astype(float), style="points", slot=0),),
         notes=(f"{plural(num_diverged, 'diverged trial')} not shown",) if num_diverged else (),
-        name="choices",
-    )
+    )  # fmt: skip
 
 
 # --- two axes ---------------------------------------------------------------------------------------------------------
@@ -243,27 +221,29 @@ def heatmap_figure(
     if columns and len(columns) != 2:
         raise UsageError(f"a heat map takes two axes, but {len(columns)} {'is' if len(columns) == 1 else 'are'} named")
     trials = read_trials(sweep, metric)
-    keys = [named_axis(sweep, trials, name) for name in columns] if columns else trials.numeric_axes()[:2]
+    keys = [trials.named_axis(name) for name in columns] if columns else trials.numeric_axes()[:2]
     if not columns and len(keys) < 2:
         keys += [key for key in trials.axes if key not in keys and not is_seed(key)][: 2 - len(keys)]
     if len(keys) != 2:
         raise UsageError(
-            f"a heat map takes two axes; {safe_text(sweep.id)} varies {safe_text(', '.join(trials.axes) or 'nothing')}",
+            f"a heat map takes two axes; {sweep.id} varies {', '.join(trials.axes) or 'nothing'}",
             hint="--kind sensitivity" if trials.axes else None,
         )
     results = trials.results
-    start = start_of(sweep, trials)
+    start = trials.start
     within = results if start is None else results[~(results > start * BEYOND_START)]
     chosen = scale or natural_scale([within])
     # A trial close to the edge has any loss; it gets the last colour, so that the others keep theirs apart.
     limits = limits_of([within], chosen, margin=0) if len(within) < len(results) else None
-    title = title_of(sweep, f"{metric_label(trials)} by {trials.axis_label(keys[0])} and {trials.axis_label(keys[1])}")
     others = [trials.labels[key] for key in trials.axes if key not in keys]
-    note = (f"best over {', '.join(others)}",) if others else ()
-    figure = Figure(title, subtitle=counts(sweep, trials), notes=note, name="heatmap")
-    (across, column), (up, row) = (levels_of(trials, key) for key in keys)
+    figure = trials.figure(
+        "heatmap", f"{trials.metric_label} by {' and '.join(map(trials.axis_label, keys))}",
+        *(FigureAxis(trials.axis_label(key)) for key in keys),
+        notes=(f"best over {', '.join(others)}",) if others else (),
+    )  # fmt: skip
+    (across, column), (up, row) = (trials.levels(key) for key in keys)
     if len(across) * len(up) > 4 * len(trials.value) and all(trials.is_numeric(key) for key in keys):
-        return _scatter(figure, trials, keys, results, chosen, limits)
+        return _scatter(figure, trials, keys, FigureAxis(trials.metric_label, chosen, limits))
     values = np.full((len(up), len(across)), np.nan)
     blocked = np.zeros(values.shape, bool)
     pick = np.fmax if trials.maximize else np.fmin
@@ -271,13 +251,10 @@ def heatmap_figure(
     np.logical_or.at(blocked, (row, column), trials.diverged)
     blocked &= np.isnan(values)
     grid = Grid(
-        np.arange(len(across)), np.arange(len(up)), values, "cells", metric_label(trials), chosen, blocked, limits
+        np.arange(len(across)), np.arange(len(up)), values, "cells", trials.metric_label, chosen, blocked, limits
     )
     return replace(
-        figure,
-        x=FigureAxis(trials.axis_label(keys[0]), ticks=ticks_of(across)),
-        y=FigureAxis(trials.axis_label(keys[1]), ticks=ticks_of(up)),
-        grid=grid,
+        figure, x=replace(figure.x, ticks=ticks_of(across)), y=replace(figure.y, ticks=ticks_of(up)), grid=grid
     )
 
 
@@ -291,28 +268,18 @@ def is_map(sweep: Run) -> bool:
     return all(len(np.unique(trials.column(key))) > 4 for key in keys)
 
 
-def _scatter(
-    figure: Figure,
-    trials: TrialColumns,
-    keys: Sequence[str],
-    results: np.ndarray,
-    scale: Scale,
-    limits: tuple[float, float] | None,
-) -> Figure:
+def _scatter(figure: Figure, trials: TrialColumns, keys: Sequence[str], colours: FigureAxis) -> Figure:
     """Return a point for each trial, for settings that were drawn at random."""
     x, y = (trials.column(key) for key in keys)
-    good = np.isfinite(results)
-    points = Series(x[good], y[good], style="points", values=results[good], slot=0)
-    marks = tuple(
-        Mark(float(a), float(b), "diverged") for a, b in zip(x[trials.diverged], y[trials.diverged], strict=True)
-    )
+    results = trials.results
+    good, diverged = np.isfinite(results), trials.diverged
     return replace(
         figure,
-        x=FigureAxis(trials.axis_label(keys[0]), sampling_scale(x)),
-        y=FigureAxis(trials.axis_label(keys[1]), sampling_scale(y)),
-        series=(points,),
-        marks=marks,
-        colours=FigureAxis(metric_label(trials), scale, limits),
+        x=replace(figure.x, scale=sampling_scale(x)),
+        y=replace(figure.y, scale=sampling_scale(y)),
+        series=(Series(x[good], y[good], style="points", values=results[good], slot=0),),
+        marks=tuple(Mark(*point, "diverged") for point in zip(x[diverged].tolist(), y[diverged].tolist(), strict=True)),
+        colours=colours,
     )
 
 
@@ -337,13 +304,11 @@ def history_figure(sweep: Run, *, metric: str | None = None, scale: Scale | None
     x, results = numbers(trials.numbers)[order], trials.results[order]
     best = (np.fmax if trials.maximize else np.fmin).accumulate(results)
     points, line = Series(x, results, "trials", "points", slot=0), Series(x, best, "best so far", slot=1)
-    diverged = x[trials.diverged[order]]
-    marks = tuple(Mark(float(place), None, "diverged") for place in diverged[evenly(len(diverged), MOST_CROSSES)])
-    figure = Figure(
-        title_of(sweep, f"{metric_label(trials)} by trial"), FigureAxis("trial", whole=True),
-        FigureAxis(metric_label(trials)), counts(sweep, trials), (points,), marks, name="history",
+    figure = trials.figure(
+        "history", f"{trials.metric_label} by trial", FigureAxis("trial", whole=True), FigureAxis(trials.metric_label),
+        series=(points,), marks=_crosses(x[trials.diverged[order]]),
     )  # fmt: skip
-    return replace(_scaled(figure, sweep, trials, scale), series=(points, line))
+    return replace(_scaled(figure, trials, scale), series=(points, line))
 
 
 @picture("parallel", of="sweep", on_page=lambda sweep: len(read_trials(sweep).axes) > 2)
@@ -358,10 +323,10 @@ def parallel_figure(sweep: Run, *, metric: str | None = None, most: int = 200) -
     """
     trials = read_trials(sweep, metric)
     if not trials.axes:
-        raise UsageError(f"{safe_text(sweep.id)} varies nothing, so there are no coordinates")
+        raise UsageError(f"{sweep.id} varies nothing, so there are no coordinates")
     ranks, results = _ranks(trials), trials.results
     columns = [*(_coordinate(trials, key) for key in trials.axes)]
-    columns.append(_numeric_coordinate(results, loss_scale(trials.metric, [results]), metric_label(trials)))
+    columns.append(_numeric_coordinate(results, loss_scale(trials.metric, [results]), trials.metric_label))
     places = np.stack([place for *_, place in columns], axis=1)
     edge = 0.0 if trials.maximize else 1.0
     places[:, -1] = np.where(trials.diverged, edge, places[:, -1])
@@ -376,13 +341,12 @@ def parallel_figure(sweep: Run, *, metric: str | None = None, most: int = 200) -
     ranges = "; ".join(f"{label} {text}" for label, text, _ in columns)
     notes += [f"from below: {ranges}", "the darker, the better"]
     notes += [f"× {plural(lost, 'trial')} diverged"] if lost else []
-    return Figure(
-        title_of(sweep, f"settings and {metric_label(trials)}"),
+    return trials.figure(
+        "parallel", f"settings and {trials.metric_label}",
         FigureAxis("", limits=(-0.3, len(columns) - 0.7), ticks=ticks_of(label for label, *_ in columns)),
-        FigureAxis("", limits=(-0.04, 1.06), ticks=()), counts(sweep, trials), series,
-        (Mark(float(x[-1]), edge, "diverged"),) if lost else (),
-        rules=tuple(ReferenceLine(x=float(place)) for place in x),
-        name="parallel", graded=True, notes=tuple(notes),
+        FigureAxis("", limits=(-0.04, 1.06), ticks=()), series=series,
+        marks=(Mark(float(x[-1]), edge, "diverged"),) if lost else (),
+        rules=tuple(ReferenceLine(x=float(place)) for place in x), graded=True, notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -402,7 +366,7 @@ def _coordinate(trials: TrialColumns, key: str) -> tuple[str, str, np.ndarray]:
     label = trials.axis_label(key)
     if trials.is_numeric(key):
         return _numeric_coordinate(trials.column(key), trials.scale(key), label)
-    texts, index = levels_of(trials, key)
+    texts, index = trials.levels(key)
     return label, ", ".join(texts), index / max(len(texts) - 1, 1)
 
 
@@ -429,7 +393,7 @@ def importance_figure(sweep: Run, *, metric: str | None = None) -> Figure:
     keys = [key for key in trials.axes if not is_seed(key)]
     if len(keys) < 2 or len(trials.value) < _FEWEST_TRIALS:
         raise UsageError(
-            f"{safe_text(sweep.id)} varies {plural(len(keys), 'setting')} in {plural(len(trials.value), 'trial')}",
+            f"{sweep.id} varies {plural(len(keys), 'setting')} in {plural(len(trials.value), 'trial')}",
             hint=f"importance compares two settings or more in {_FEWEST_TRIALS} trials or more",
         )
     shares, evaluator = _importances(trials, keys)
@@ -437,14 +401,14 @@ def importance_figure(sweep: Run, *, metric: str | None = None) -> Figure:
     height, share = np.arange(len(order), dtype=float), np.array([shares[key] for key in order])
     gaps = np.full(len(order), np.nan)
     bars = Series(np.stack([0 * share, share, gaps], 1), np.stack([height, height, gaps], 1), slot=0)
-    return Figure(
-        title_of(sweep, "importance of settings"),
+    return trials.figure(
+        "importance", "importance of settings",
         FigureAxis(
-            f"share of the differences in the rank of {metric_label(trials)}",
+            f"share of the differences in the rank of {trials.metric_label}",
             limits=(0.0, max(float(share.max()) * 1.08, 0.01)),
         ),
         FigureAxis("", limits=(-0.6, len(order) - 0.4), ticks=ticks_of(map(trials.axis_label, order))),
-        counts(sweep, trials), (bars, Series(share, height, style="points", slot=0)), name="importance",
+        series=(bars, Series(share, height, style="points", slot=0)),
         notes=(f"by {evaluator}; a diverged trial ranks last",),
     )  # fmt: skip
 
@@ -456,24 +420,20 @@ def _importances(trials: TrialColumns, keys: Sequence[str]) -> tuple[dict[str, f
     """Return setting -> share of the variance of the trials' ranks, and the evaluator's name."""
     optuna = require("optuna", extra="search", what="the picture of importance")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    columns: dict[str, list[Any]] = {}
     distributions: dict[str, Any] = {}
     for key in keys:
         if trials.is_numeric(key):
-            values = trials.column(key)
-            log = trials.scale(key) == "log"
+            columns[key] = trials.column(key).tolist()
             distributions[key] = optuna.distributions.FloatDistribution(
-                float(values.min()), float(values.max()), log=log
+                min(columns[key]), max(columns[key]), log=trials.scale(key) == "log"
             )
         else:
-            distributions[key] = optuna.distributions.CategoricalDistribution(
-                list(dict.fromkeys(map(value_text, trials.axes[key])))
-            )
+            columns[key] = list(map(value_text, trials.axes[key]))
+            distributions[key] = optuna.distributions.CategoricalDistribution(list(dict.fromkeys(columns[key])))
     study = optuna.create_study()
     for row, rank in enumerate(_ranks(trials).tolist()):
-        settings = {
-            key: float(trials.axes[key][row]) if trials.is_numeric(key) else value_text(trials.axes[key][row])
-            for key in keys
-        }
+        settings = {key: column[row] for key, column in columns.items()}
         study.add_trial(optuna.trial.create_trial(params=settings, distributions=distributions, value=float(rank)))
     evaluator: Any
     if find_spec("sklearn"):
@@ -511,21 +471,16 @@ def curves_figure(
     column = only_column(columns, "curves") or "loss"
     curves = sweep.curves
     if column not in curves or curves[column].ndim != 2:
-        kept = ", ".join(name for name in curves if name not in ("step", "trial"))
-        raise UsageError(
-            f"{safe_text(sweep.id)} has no curves of '{safe_text(column, limit=60)}'",
-            hint=f"it has: {safe_text(kept, limit=300)}" if kept else None,
-        )
+        kept = listed([name for name in curves if name not in ("step", "trial")])
+        raise UsageError(f"{sweep.id} has no curves of '{column}'", hint=f"it has: {kept}" if kept else None)
     values = curves[column]
     trials = read_trials(sweep)
     ids = curves["trial"].tolist()
     settings = [key for key in trials.axes if not is_seed(key)]
-    seeds = groups(trials, settings) if band is not None and len(settings) < len(trials.axes) else []
+    seeds = trials.groups(settings) if band is not None and len(settings) < len(trials.axes) else []
     if band is not None and max((len(members) for _, members in seeds), default=0) >= FEWEST_SEEDS:
         label = _order(replace(trials, axes={key: trials.axes[key] for key in settings}))[0] if settings else "seed"
-        series = tuple(
-            _banded(sweep, trials, members, column, band, text, slot) for slot, (text, members) in enumerate(seeds)
-        )
+        series = tuple(_banded(trials, members, column, band, text, slot) for slot, (text, members) in enumerate(seeds))
         notes = [seeds_note(band, max(len(members) for _, members in seeds))]
     else:
         label, names, ranks = _order(trials)
@@ -537,7 +492,7 @@ def curves_figure(
             for slot, row in enumerate(drawn.tolist())
         )  # fmt: skip
         notes = [f"{len(drawn)} of {len(order)} trials are drawn"] if len(drawn) < len(order) else []
-    start = start_of(sweep, trials) if column == "loss" else None
+    start = trials.start if column == "loss" else None
     high = np.inf if start is None else start * BEYOND_START
     within = [np.where(item.y <= high, item.y, np.nan) for item in series]
     chosen = scale or natural_scale(within, zeros=True)
@@ -545,20 +500,17 @@ def curves_figure(
     if start is not None and any((item.y > high).any() for item in series):
         limits = limits_of(within, chosen)
         notes.append(f"curves above {number_text(high, 2)} leave the picture")
-    return Figure(
-        title_of(sweep, f"{column} by {label}"), FigureAxis("step", whole=True), FigureAxis(column, chosen, limits),
-        counts(sweep, trials), series, name="curves", graded=len(series) > len(LINES), notes=tuple(notes),
+    return trials.figure(
+        "curves", f"{column} by {label}", FigureAxis("step", whole=True), FigureAxis(column, chosen, limits),
+        series=series, graded=len(series) > len(LINES), notes=tuple(notes),
     )  # fmt: skip
 
 
-def _banded(
-    sweep: Run, trials: TrialColumns, members: np.ndarray, column: str, band: Band, label: str, slot: int
-) -> Series:
+def _banded(trials: TrialColumns, members: np.ndarray, column: str, band: Band, label: str, slot: int) -> Series:
     """Return a line with a band for trials that differ in the seed alone."""
-    curves, rows = sweep.curves, {row["trial"]: row for row in sweep.trials}
-    numbers_of = [trials.numbers[member] for member in members.tolist()]
+    curves, rows = trials.sweep.curves, {row["trial"]: row for row in trials.sweep.trials}
     places = {trial: place for place, trial in enumerate(curves["trial"].tolist())}
-    kept = [trial for trial in numbers_of if trial in places]
+    kept = [trial for member in members.tolist() if (trial := trials.numbers[member]) in places]
     return band_series(
         curves["step"], curves[column][[places[trial] for trial in kept]], column, band, label=label, slot=slot,
         diverged=[rows[trial]["status"] == "diverged" for trial in kept],
@@ -572,4 +524,4 @@ def _order(trials: TrialColumns) -> tuple[str, dict[Any, str], dict[Any, float]]
         return "trial", {}, {}
     by = next(iter(trials.numeric_axes() or trials.axes))
     ranks = dict(zip(trials.numbers, trials.column(by).tolist(), strict=True)) if trials.is_numeric(by) else {}
-    return trials.axis_label(by), trial_labels(trials), ranks
+    return trials.axis_label(by), trials.trial_labels(), ranks

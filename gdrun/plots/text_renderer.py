@@ -37,10 +37,9 @@ _MOST_AT_ENDS, _MOST_IN_LEGEND = 7, 12
 _CONTOURS = 8
 """Fewer than in a picture of matplotlib's: dots are coarse."""
 
-_ASCII = str.maketrans(
-    "─│└┤┬┊×▽░▒▓█·∘•○◉●◎▲■◆△□…⁻⁰¹²³⁴⁵⁶⁷⁸⁹",
-    "-|++|:xv:+%#.:*o0@O*+#^%.-0123456789",
-) | {BLANK + dots: "." for dots in range(1, 256)}
+_ASCII = str.maketrans("─│└┤┬┊×▽░▒▓█·∘•○◉●◎▲■◆△□…⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-|++|:xv:+%#.:*o0@O*+#^%.-0123456789") | {
+    BLANK + dots: "." for dots in range(1, 256)
+}
 """Our own characters -> their substitutes in ASCII."""
 
 

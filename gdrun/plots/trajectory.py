@@ -20,6 +20,7 @@ from gdrun.rundir.settings import differing
 from gdrun.suggest import listed
 from gdrun.text import exact, plural, safe_text
 
+from .braille import clipped
 from .columns import PARAMETERS, Component, RecordedColumns, components, named_components
 from .downsampling import evenly
 from .figure import Figure, FigureAxis, Grid, Mark, Series, SeriesStyle, numbers
@@ -39,7 +40,7 @@ from .palette import LINES
 from .picture import picture
 from .run_pictures import FEW_POINTS, subtitle, with_rows
 from .scales import number_text
-from .trial_columns import counts, read_trials, trial_labels
+from .trial_columns import read_trials
 
 if TYPE_CHECKING:
     from gdrun.training.prepare import Prepared
@@ -126,8 +127,8 @@ def trajectory(subject: Run | Sequence[Run], *, columns: Sequence[str] = (), loa
     else:
         names = listed([part.label for part in parts[0]], 6)
         raise UsageError(
-            f"a trajectory takes two numbers; {safe_text(tracks[0].id)} has {len(parts[0])} "
-            + (f"({safe_text(names, limit=200)})" if parts[0] else "recorded"),
+            f"a trajectory takes two numbers; {tracks[0].id} has {len(parts[0])} "
+            + (f"({names})" if parts[0] else "recorded"),
             hint="--columns a,b chooses two" if parts[0] else _RECORDS,
         )
     return replace(figure, notes=(*notes, *figure.notes))
@@ -144,7 +145,7 @@ def _tracks(subject: Run | Sequence[Run]) -> tuple[list[Track], list[str]]:
         if any("data.kind" in run.settings for run in runs)
         else ()
     )
-    notes = [f"seeds differ: the contours are of the data of {safe_text(runs[0].id)}"] if len(seeds) > 1 else []
+    notes = [f"seeds differ: the contours are of the data of {runs[0].id}"] if len(seeds) > 1 else []
     tracks = [
         Track(run.id, label, run.metrics, not run.problem and bool(run.info.diverged), runs[0])
         for run, label in zip(runs, run_labels([[run] for run in runs]), strict=True)
@@ -157,9 +158,9 @@ def _trial_tracks(sweep: Run) -> tuple[list[Track], list[str]]:
     ids = curves.pop("trial", np.zeros(0, int)).tolist()
     steps = curves.pop("step", np.zeros(0, int))
     if not any(name.startswith(PARAMETERS) for name in curves):
-        raise UsageError(f"{safe_text(sweep.id)} recorded no parameters of its trials", hint=_RECORDS)
+        raise UsageError(f"{sweep.id} recorded no parameters of its trials", hint=_RECORDS)
     _check_one_problem([(f"trial {row['trial']}", {key: row[key] for key in trials.axes}) for row in sweep.trials])
-    labels, surface = trial_labels(trials), sweep.best_run or sweep
+    labels, surface = trials.trial_labels(), sweep.best_run or sweep
     diverged = dict(zip(trials.numbers, trials.diverged.tolist(), strict=True))
     known = [number for number in trials.numbers if number in ids]
     tracks = []
@@ -190,8 +191,8 @@ def _check_one_problem(settings: Sequence[tuple[str, Mapping[str, object]]]) -> 
         if paths:
             path = paths[0]
             raise UsageError(
-                f"{safe_text(first)} and {safe_text(name)} have different problems, so no surface has both ways: "
-                f"{safe_text(path)} is {exact(values.get(path, 'unset'))} and {exact(other.get(path, 'unset'))}",
+                f"{first} and {name} have different problems, so no surface has both ways: "
+                f"{path} is {exact(values.get(path, 'unset'))} and {exact(other.get(path, 'unset'))}",
                 hint="runs that differ in optimizer, schedule or initial values alone share a surface",
             )
 
@@ -261,7 +262,7 @@ def _in_plane(
     if any(len(way) < 3 or np.ptp(way, axis=0).max() == 0 for way in finite_ways):
         index = next(k for k, way in enumerate(finite_ways) if len(way) < 3 or np.ptp(way, axis=0).max() == 0)
         raise UsageError(
-            f"{safe_text(tracks[index].id)} recorded its parameters at {plural(len(finite_ways[index]), 'step')}, "
+            f"{tracks[index].id} recorded its parameters at {plural(len(finite_ways[index]), 'step')}, "
             "too few for a plane of their trajectory",
             hint="`record: {every: ...}` in the config records more rows; --columns a,b draws two numbers",
         )
@@ -355,7 +356,7 @@ def _figure(
 
 def _heading(subject: Run | Sequence[Run], tracks: Sequence[Track]) -> tuple[str, str]:
     if isinstance(subject, Run) and subject.is_sweep:
-        return title_of(subject, "trajectories"), counts(subject, read_trials(subject))
+        return title_of(subject, "trajectories"), read_trials(subject).counts
     runs = [subject] if isinstance(subject, Run) else subject
     if len(tracks) == 1:
         return title_of(with_rows(runs)[0], "trajectory"), subtitle(with_rows(runs)[0])
@@ -374,11 +375,8 @@ def _until_it_leaves(
     before, after = points[row - 1], points[row]
     if not np.isfinite(after).all():
         return points[:row], steps[:row], row
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = np.where(after > high, (high - before) / (after - before), (low - before) / (after - before))
-    shares = np.where((after > high) | (after < low), shares, 1.0)
-    edge = before + float(shares.min()) * (after - before)
-    return np.append(points[:row], edge[None], axis=0), steps[: row + 1], row
+    _, edge = clipped(before[None] - low, after[None] - low, high - low)
+    return np.append(points[:row], low + edge, axis=0), steps[: row + 1], row
 
 
 # --- from arrays ------------------------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from gdrun.errors import UsageError
 from gdrun.rundir.run import Run
 from gdrun.rundir.seeds import is_seed
 from gdrun.suggest import did_you_mean
-from gdrun.text import plural_count, safe_text
+from gdrun.text import plural_count
 
-from .figure import Scale, numbers
-from .names import axis_labels, value_text
+from .figure import Figure, FigureAxis, Scale, numbers
+from .names import axis_labels, title_of, value_text
 from .scales import number_text, sampling_scale, spacing_scale
 
 LEARNING_RATE = "learning_rate"
@@ -32,6 +32,7 @@ class TrialColumns:
     `diverged`: bool.
     """
 
+    sweep: Run
     axes: dict[str, list[Any]]
     numbers: list[Any]
     value: np.ndarray
@@ -72,6 +73,83 @@ class TrialColumns:
         keys = [key for key in self.axes if self.is_numeric(key) and (seeds or not is_seed(key))]
         return sorted(keys, key=lambda key: not is_rate(key))
 
+    @property
+    def metric_label(self) -> str:
+        """The label of the values on an axis."""
+        return {"loss": "final loss", "best_loss": "best loss"}.get(self.metric, self.metric.replace("_", " "))
+
+    @property
+    def counts(self) -> str:
+        """A line: how many trials there are, how many diverged and failed."""
+        done = len(self.value) + self.failed
+        words = [plural_count(done, "trial")]
+        if count := int(self.diverged.sum()):
+            words.append(f"{count:,} diverged")
+        if self.failed:
+            words.append(f"{self.failed:,} failed")
+        if (total := self.sweep.planned_trials or 0) > done:
+            words[0] += f" of {total:,}"
+        return ", ".join(words)
+
+    @property
+    def start(self) -> float | None:
+        """The loss at step 0 where all trials begin with about the same, else None."""
+        if self.metric not in ("loss", "best_loss", "validation_loss"):
+            return None
+        curves = self.sweep.curves
+        values = curves.get("validation_loss" if self.metric.startswith("validation") else "loss")
+        steps = curves.get("step")
+        if values is None or steps is None or not len(steps) or steps[0] != 0 or values.ndim != 2 or not len(values):
+            return None
+        first = numbers(values[:, 0])
+        first = first[np.isfinite(first)]
+        return float(first[0]) if len(first) and first[0] > 0 and np.ptp(first) <= 0.01 * first[0] else None
+
+    def named_axis(self, name: str) -> str:
+        """Return the axis that `name` means: its path, the end of it, its short name."""
+        for key in self.axes:
+            if name in (key, self.labels[key]) or key.endswith(f".{name}"):
+                return key
+        hint = did_you_mean(name, self.labels.values(), allowed="it varies")
+        raise UsageError(f"{self.sweep.id} does not vary '{name}'", hint=hint)
+
+    def groups(self, keys: Sequence[str]) -> list[tuple[str, np.ndarray]]:
+        """Return (label, index of the trials) for each combination of the values of `keys`, in order of values.
+
+        Numbers are in increasing order, other values in the table's.
+        """
+        combinations: dict[str, list[int]] = {}
+        for index in range(len(self.value)):
+            combinations.setdefault(repr([self.axes[key][index] for key in keys]), []).append(index)
+
+        def rank(members: list[int]) -> list[tuple[int, float]]:
+            first = members[0]
+            return [(0, float(self.axes[key][first])) if self.is_numeric(key) else (1, first) for key in keys]
+
+        return [
+            (self.setting(members[0], keys), np.array(members)) for members in sorted(combinations.values(), key=rank)
+        ]
+
+    def levels(self, key: str) -> tuple[list[str], np.ndarray]:
+        """Return the texts of the different values of an axis, and the index of each trial's.
+
+        Numbers are in increasing order, others as in the table.
+        """
+        if self.is_numeric(key):
+            values, index = np.unique(self.column(key), return_inverse=True)
+            return [number_text(value, 3) for value in values.tolist()], index
+        texts = [value_text(value) for value in self.axes[key]]
+        levels = list(dict.fromkeys(texts))
+        return levels, np.array([levels.index(text) for text in texts])
+
+    def trial_labels(self) -> dict[Any, str]:
+        """Return trial -> its settings: "lr 0.1, momentum 0.9"."""
+        return {number: self.setting(row, self.axes) for row, number in enumerate(self.numbers)}
+
+    def figure(self, name: str, subject: str, x: FigureAxis, y: FigureAxis, **parts: Any) -> Figure:
+        """Return a picture of the sweep; `parts` are further fields of a Figure."""
+        return Figure(title_of(self.sweep, subject), x, y, self.counts, name=name, **parts)
+
 
 def is_rate(key: str) -> bool:
     """Return whether an axis is a learning rate."""
@@ -89,7 +167,7 @@ def read_trials(sweep: Run, metric: str | None = None) -> TrialColumns:
     """
     rows = sweep.trials
     if not rows:
-        raise UsageError(f"{safe_text(sweep.id)}: no trial is done, so there is nothing to draw")
+        raise UsageError(f"{sweep.id}: no trial is done, so there is nothing to draw")
     extra = {} if sweep.problem else sweep.info.extra
     ranked_by = extra.get("metric")
     chosen = metric or (ranked_by if isinstance(ranked_by, str) and ranked_by in rows[0] else "loss")
@@ -99,14 +177,14 @@ def read_trials(sweep: Run, metric: str | None = None) -> TrialColumns:
         skipped = {"trial", "status", "stopped_by", "diverged", "why", *sweep.axes}
         metrics = [name for name in rows[0] if name not in skipped]
         raise UsageError(
-            f"the trials of {safe_text(sweep.id)} have no '{safe_text(chosen, limit=60)}'",
-            hint=safe_text(did_you_mean(chosen, metrics, allowed="they have"), limit=400),
+            f"the trials of {sweep.id} have no '{chosen}'", hint=did_you_mean(chosen, metrics, allowed="they have")
         )
     done = [row for row in rows if row.get("status") != "failed"]
     keys = [key for key in sweep.axes if key in rows[0]]
     axes = {key: [row[key] for row in done] for key in keys}
     varied = {key: values for key, values in axes.items() if len({repr(value) for value in values}) > 1}
     return TrialColumns(
+        sweep=sweep,
         axes=varied,
         numbers=[row["trial"] for row in done],
         value=numbers([row[chosen] for row in done]),
@@ -118,83 +196,6 @@ def read_trials(sweep: Run, metric: str | None = None) -> TrialColumns:
     )
 
 
-def groups(trials: TrialColumns, keys: Sequence[str]) -> list[tuple[str, np.ndarray]]:
-    """Return (label, index of the trials) for each combination of the values of `keys`, in order of values.
-
-    Numbers are in increasing order, other values in the table's.
-    """
-    combinations: dict[str, list[int]] = {}
-    for index in range(len(trials.value)):
-        combinations.setdefault(repr([trials.axes[key][index] for key in keys]), []).append(index)
-
-    def rank(members: list[int]) -> list[tuple[int, float]]:
-        first = members[0]
-        return [(0, float(trials.axes[key][first])) if trials.is_numeric(key) else (1, first) for key in keys]
-
-    return [
-        (trials.setting(members[0], keys), np.array(members)) for members in sorted(combinations.values(), key=rank)
-    ]
-
-
-def trial_labels(trials: TrialColumns) -> dict[Any, str]:
-    """Return trial -> its settings: "lr 0.1, momentum 0.9"."""
-    return {number: trials.setting(row, trials.axes) for row, number in enumerate(trials.numbers)}
-
-
-def named_axis(sweep: Run, trials: TrialColumns, name: str) -> str:
-    """Return the axis that `name` means: its path, the end of it, its short name."""
-    for key in trials.axes:
-        if name in (key, trials.labels[key]) or key.endswith(f".{name}"):
-            return key
-    hint = did_you_mean(name, trials.labels.values(), allowed="it varies")
-    raise UsageError(f"{safe_text(sweep.id)} does not vary '{safe_text(name, limit=60)}'", hint=safe_text(hint))
-
-
-def metric_label(trials: TrialColumns) -> str:
-    """Return the label of the trials' values on an axis."""
-    return {"loss": "final loss", "best_loss": "best loss"}.get(trials.metric, trials.metric.replace("_", " "))
-
-
-def counts(sweep: Run, trials: TrialColumns) -> str:
-    """Return a line about a sweep: how many trials there are, how many diverged and failed."""
-    done = len(trials.value) + trials.failed
-    words = [plural_count(done, "trial")]
-    if count := int(trials.diverged.sum()):
-        words.append(f"{count:,} diverged")
-    if trials.failed:
-        words.append(f"{trials.failed:,} failed")
-    if (total := sweep.planned_trials or 0) > done:
-        words[0] += f" of {total:,}"
-    return ", ".join(words)
-
-
-def start_of(sweep: Run, trials: TrialColumns) -> float | None:
-    """Return the loss at step 0 where all trials begin with about the same, else None."""
-    if trials.metric not in ("loss", "best_loss", "validation_loss"):
-        return None
-    curves = sweep.curves
-    values = curves.get("validation_loss" if trials.metric.startswith("validation") else "loss")
-    steps = curves.get("step")
-    if values is None or steps is None or not len(steps) or steps[0] != 0 or values.ndim != 2 or not len(values):
-        return None
-    first = numbers(values[:, 0])
-    first = first[np.isfinite(first)]
-    return float(first[0]) if len(first) and first[0] > 0 and np.ptp(first) <= 0.01 * first[0] else None
-
-
 def ticks_of(texts: Iterable[str]) -> tuple[tuple[float, str], ...]:
     """Return an axis's ticks with texts at 0, 1, 2, ..."""
     return tuple((float(index), text) for index, text in enumerate(texts))
-
-
-def levels_of(trials: TrialColumns, key: str) -> tuple[list[str], np.ndarray]:
-    """Return the texts of the different values of an axis, and the index of each trial's.
-
-    Numbers are in increasing order, others as in the table.
-    """
-    if trials.is_numeric(key):
-        values, index = np.unique(trials.column(key), return_inverse=True)
-        return [number_text(value, 3) for value in values.tolist()], index
-    texts = [value_text(value) for value in trials.axes[key]]
-    levels = list(dict.fromkeys(texts))
-    return levels, np.array([levels.index(text) for text in texts])

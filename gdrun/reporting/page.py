@@ -95,9 +95,9 @@ def _body(run: Run, facts: Facts, figures: list[Figure], home: str | None) -> Ht
     parts = [("Curves", pictures(figures))] if figures else []
     chosen = sections.of_kind(SECTIONS, run)
     parts += [(name, made) for name, section in chosen if (made := _attempt(section, run, facts))]
-    names = [(name, name.lower().replace(" ", "-")) for name, _ in parts]
+    anchors = [name.lower().replace(" ", "-") for name, _ in parts]
     links = [tag("a", "all runs", href=home)] if home else []
-    links += [tag("a", name, href=f"#{anchor}") for name, anchor in names]
+    links += [tag("a", name, href=f"#{anchor}") for (name, _), anchor in zip(parts, anchors, strict=True)]
     warnings = sections.warnings(facts)
     lead = [
         _head(run, facts),
@@ -108,9 +108,8 @@ def _body(run: Run, facts: Facts, figures: list[Figure], home: str | None) -> Ht
         tag("nav", *links, aria_label="sections"),
     ]
     blocks = [
-        tag("section", tag("h2", name), made, id=anchor)
-        for (name, made), (_, anchor) in zip(parts, names, strict=True)
-    ]  # fmt: skip
+        tag("section", tag("h2", name), made, id=anchor) for (name, made), anchor in zip(parts, anchors, strict=True)
+    ]
     return tag("main", *lead, *blocks, footer())
 
 

@@ -234,6 +234,22 @@ class Run:
         """Column -> array with an entry for each recorded row, `step` among them; nan where a row has no value."""
         return ColumnTable(self.table.columns)
 
+    def epochs_at(self, steps: np.ndarray) -> np.ndarray | None:
+        """Return the passes over the data begun at `steps`, of their shape, fractions included.
+
+        None where the run does not say how long one is.
+        """
+        import numpy as np
+
+        per_epoch = None if self.problem else self.info.extra.get("steps_per_epoch")
+        if not isinstance(per_epoch, int) or per_epoch <= 0:
+            return None
+        epochs = steps / per_epoch
+        for phase in self.info.phases[1:]:
+            own = phase["epoch"] + (steps - phase["begins"]) / phase.get("steps_per_epoch", per_epoch)
+            epochs = np.where(steps > phase["begins"], own, epochs)
+        return epochs
+
     @cached_property
     def parameters(self) -> dict[str, np.ndarray]:
         """Name -> array of the final parameters. Raises RunDirectoryError where there are none (yet)."""

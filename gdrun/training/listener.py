@@ -44,11 +44,6 @@ class Plan:
     group_sizes: tuple[int, ...] = ()
     """Trials of each group of a sweep that shares a program; empty for a search, which groups them as it goes."""
 
-    @property
-    def total_epochs(self) -> float:
-        """Passes over the data."""
-        return self.total_steps / self.steps_per_epoch
-
 
 @dataclass(frozen=True)
 class Progress:

@@ -236,8 +236,6 @@ def trained_point(prepared: Prepared, run: Run) -> TrainedPoint:
     from gdrun.engine.device import import_tensorflow
 
     tf = import_tensorflow()
-    from gdrun.engine.state import Moment
-
     built, step = prepared.built, run.info.steps or 0
     objective = built.objective
     has_raw = bool(objective.transforms) and (run.directory / RAW).is_file()
@@ -260,5 +258,13 @@ def trained_point(prepared: Prepared, run: Run) -> TrainedPoint:
         tuple(tensor(name, like) for name, like in trainable),
         built.setting._replace(fixed=tuple(tensor(name, like) for name, like in fixed)),
         tuple(tensor(name, like) if like.dtype.is_floating else like for name, like in kept),
-        Moment.at(step, int(built.rows.epochs.number(step))),
+        moment_at(prepared, run, step),
     )
+
+
+def moment_at(prepared: Prepared, run: Run, step: int) -> Any:
+    """Return the moment of an evaluation after `step` updates of a run, whose phases have epochs of their own."""
+    from gdrun.engine.state import Moment
+
+    epochs = run.epochs_at(np.asarray(step))
+    return Moment.at(step, step // prepared.built.steps_per_epoch if epochs is None else int(epochs))

@@ -115,8 +115,8 @@ def test_a_quadratics_best_rate_is_two_over_the_sum_of_its_curvatures(lab):
     """2 / (1 + 10), where both directions shrink alike; the edge is 0.2."""
     found = find(lab)
     assert found.best == pytest.approx(2 / 11, rel=0.1)
-    assert found.observed.rate == pytest.approx(0.2, rel=0.1)
-    assert found.observed.stable < 0.2 < found.observed.unstable
+    assert found.observed_edge.rate == pytest.approx(0.2, rel=0.1)
+    assert found.observed_edge.stable < 0.2 < found.observed_edge.unstable
     assert found.prediction.limit == pytest.approx(0.2)
     lane = int(np.argmin(np.abs(found.rates - 0.05)))
     wanted = 0.5 * ((1 - found.rates[lane]) ** 80 + 10 * 0.09 * (1 - 10 * found.rates[lane]) ** 80)

@@ -31,6 +31,19 @@ def test_each_value_says_where_it_came_from(gdrun, config, tmp_path):
     assert lines["momentum"] == "default"
 
 
+def test_a_phase_has_of_the_whole_file_what_it_does_not_say_itself(gdrun, config, tmp_path):
+    config("base")
+    (tmp_path / "phased.yaml").write_text("extends: base.yaml\nphases:\n- {schedule: {steps: 4}}\n- optimizer: adam\n")
+    whole = gdrun("explain", "phased.yaml").out
+    assert [line.split("# ")[1] for line in whole.splitlines() if "steps:" in line] == ["phased.yaml:3", "base.yaml:6"]
+    rates = [line.split("# ")[1] for line in whole.splitlines() if "learning_rate:" in line]
+    assert rates == ["base.yaml:5", "default"]
+    shown = gdrun("explain", "phased.yaml", "phases.0.optimizer.learning_rate").out
+    assert shown.startswith("phases.0.optimizer.learning_rate (kind: sgd)")
+    assert "adam" not in shown
+    assert "(base.yaml:5)" in shown
+
+
 def test_a_key_is_explained_with_the_value_it_has(gdrun, config):
     shown = gdrun("explain", config(), "optimizer.learning_rate").out
     assert "optimizer.learning_rate (kind: sgd)" in shown

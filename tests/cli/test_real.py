@@ -102,6 +102,14 @@ def test_a_dry_run_shows_parameters_memory_and_steps_and_runs_nothing(gdrun, con
     assert (plan["steps"], plan["num_examples"], plan["data_bytes"]) == (10, 5, 2 * 5 * 8)
 
 
+def test_a_dry_run_counts_the_epochs_of_each_phase(gdrun, config):
+    phases = "phases=[{schedule: {steps: 4, batch_size: 2}}, {schedule: {steps: 6, batch_size: 5}}]"
+    (plan,) = json.loads(gdrun("train", config(), phases, "--dry-run", "--json").out)["plans"]
+    # Five examples: three updates an epoch, of which the second is begun, then one.
+    assert (plan["steps"], plan["epochs"], plan["steps_per_epoch"]) == (10, 8, [3, 1])
+    assert "10 (3, then 1 steps an epoch)" in gdrun("train", config(), phases, "--dry-run").err
+
+
 def test_a_smoke_run_takes_a_few_steps_and_keeps_nothing(gdrun, config):
     result = gdrun("train", config(), "steps=1000000", "--smoke")
     assert result.code == 0

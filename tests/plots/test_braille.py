@@ -57,7 +57,8 @@ def test_a_line_is_cut_at_the_edges_and_broken_by_nan():
     ],
 )
 def test_clipping(line, part):
-    assert clipped(*line, 2, 2) == (None if part is None else pytest.approx(part))
+    begin, end = clipped(np.array([line[:2]]), np.array([line[2:]]), np.array([2, 2]))
+    assert [*begin.ravel(), *end.ravel()] == pytest.approx([] if part is None else part)
 
 
 def test_points_outside_are_left_out():

@@ -14,7 +14,6 @@ from gdrun.plots.scales import (
     axis_ticks,
     figure_limits,
     limits_of,
-    minor_log_ticks,
     natural_scale,
     number_text,
     position,
@@ -121,9 +120,10 @@ def test_of_categories_too_many_are_left_out_evenly():
     assert axis_ticks(axis, (-1, 11), 5) == [(0.0, "0"), (2.0, "2"), (4.0, "4"), (6.0, "6"), (8.0, "8")]
 
 
-def test_minor_ticks_are_those_between_powers_and_none_over_many_decades():
-    assert minor_log_ticks((1, 10)) == [2, 3, 4, 5, 6, 7, 8, 9]
-    assert minor_log_ticks((1e-10, 1)) == []
+def test_a_logarithmic_axis_has_no_tick_at_0_however_few_fit():
+    marks = ticks((1e-12, 0.1), "log", 2)
+    assert marks
+    assert all(value > 0 for value, _ in marks)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 
 import gdrun
 from gdrun.plots.animation import revealed
-from gdrun.plots.figure import Figure, FigureAxis, Series
+from gdrun.plots.figure import Figure, FigureAxis, ReferenceLine, Series
 from gdrun.reporting.site import write_site
 from gdrun.rundir.listing import runs as all_runs
 from gdrun.rundir.run import Run
@@ -172,3 +172,13 @@ def test_the_labels_of_a_sensitivity_picture_do_not_overlap(
     page = show(gdrun.report(sweep), width=400)
     assert page.get_by_text("predicted limit").count() >= 1
     assert page.evaluate(_TEXTS_THAT_OVERLAP) == []
+
+
+def test_the_label_of_a_vertical_line_is_clear_of_plotlys_buttons(show: Open, tmp_path: Path) -> None:
+    line = Series(np.arange(20.0), np.arange(20.0))
+    figure = Figure("line", series=(line,), rules=(ReferenceLine(x=18.5, label="phases.1"),))
+    page = show(gdrun.plots.save(figure, tmp_path / "line.html"))
+    label = page.locator("text", has_text="phases.1").bounding_box()
+    buttons = [button.bounding_box() for button in page.locator(".modebar-btn").all()]
+    assert label["x"] + label["width"] > min(button["x"] for button in buttons)
+    assert label["y"] >= max(button["y"] + button["height"] for button in buttons)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gdrun.analysis.evaluation_point import at_step
 from gdrun.errors import ConfigError, UsageError
 from gdrun.experiment.loading import load_config
-from gdrun.plots.columns import steps_of
+from gdrun.plots.columns import places_of
 from gdrun.plots.run_pictures import loss_figure, parameters_figure
 from gdrun.reporting.sections import overview
 from gdrun.rundir.describing import describe_run
@@ -146,9 +147,12 @@ def test_a_phase_with_other_batches_begins_an_epoch(lab: Any) -> None:
     epochs = dict(zip(columns["step"], columns["epoch"], strict=True))
     assert [epochs[step] for step in (3, 4, 8, 9, 14, 19)] == [1, 1, 2, 3, 4, 5]
     figure = loss_figure(run, x="epoch")
-    places = dict(zip(columns["step"], steps_of(run, "epoch")[0], strict=True))
+    places = dict(zip(columns["step"], places_of(run, "epoch"), strict=True))
     np.testing.assert_allclose([places[step] for step in (3, 4, 5, 9, 19)], [1, 4 / 3, 2.2, 3, 5])
     assert [rule.x for rule in figure.rules] == [places[4]]
+    prepared = load_trained(run)
+    for step in (3, 8, 14, 19):
+        assert int(at_step(prepared, run, step).moment.epoch) == epochs[step]
     known = np.asarray(columns["step"])[np.isfinite(np.asarray(columns["mae"], float))]
     assert set(known) == {0, 3, 9, 14, 19}
     assert run.info.epochs == 5

@@ -139,7 +139,7 @@ def test_a_listener_hears_the_plan_then_progress_then_the_run(lab):
     assert kinds == ["planned"] + ["progress"] * (len(kinds) - 2) + ["finished"]
     planned = notes.calls[0][1]
     assert (planned.name, planned.description) == ("line", "a line through ten points")
-    assert (planned.total_steps, planned.steps_per_epoch, planned.total_epochs, planned.num_parameters) == (12, 3, 4, 2)
+    assert (planned.total_steps, planned.steps_per_epoch, planned.num_parameters) == (12, 3, 2)
     assert planned.parameter_names == ("w", "b")
     assert (planned.device, planned.compile, planned.precision) == ("cpu", "graph", "float64")
     assert planned.directory == run.directory
