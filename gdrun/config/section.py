@@ -1,7 +1,5 @@
 """Sections of a config, as pydantic models, and the types of their values."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,15 +28,7 @@ from gdrun.formula.parse import check_name, parse
 
 from .scalars import reads_as_number
 
-STRICT = ConfigDict(
-    extra="forbid",
-    strict=True,
-    frozen=True,
-    allow_inf_nan=False,
-    loc_by_alias=True,
-    defer_build=True,
-    use_attribute_docstrings=True,
-)
+STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, loc_by_alias=True, defer_build=True)
 
 
 class Section(BaseModel):
