@@ -196,7 +196,8 @@ class ConfigPoints:
         self.constants |= dict.fromkeys(built.objective.constants, "constant")
         self._check(constant, (*self.parameters, *fixed), "--constant")
         self.constants |= dict.fromkeys(constant, "constant")
-        self.others = (*built.data.inputs, *self.objective.definitions, "prediction", "target")
+        self.data = built.data._replace(inputs=built.named_inputs)
+        self.others = (*self.data.inputs, *self.objective.definitions, "prediction", "target")
         if wrt is not None:
             self._check(wrt, (*self.parameters, *self.constants, *self.others), "--wrt")
         self.names = tuple(wrt) if wrt is not None else (*self.parameters, *fixed)
@@ -226,7 +227,7 @@ class ConfigPoints:
         return self._evaluate(replace(self.objective, ops=ops)), ops
 
     def _evaluate(self, objective: Objective) -> Evaluate:
-        data = self.built.data
+        data = self.data
         by_data = [name for name in self.names if name in (*data.inputs, "target")]
         free = [name for name in self.names if name not in self.constants]
         defined = [name for name in objective.definitions if name in free]
@@ -265,7 +266,7 @@ class ConfigPoints:
 
     def _at(self, objective: Objective, setting: Any) -> Evaluation:
         at = self.at
-        return objective.evaluate(at.parameters, at.model_state, setting, self.built.data, at.moment, training=True)
+        return objective.evaluate(at.parameters, at.model_state, setting, self.data, at.moment, training=True)
 
     def _explain(self, target: str, name: str) -> str:
         return unconnected_reason(self.built.experiment, self.objective, name, self.targets[target])

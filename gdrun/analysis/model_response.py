@@ -170,7 +170,7 @@ def _class_names(prepared: Prepared, target: np.ndarray) -> tuple[str, ...]:
 
 def _num_columns(prepared: Prepared) -> int | None:
     """Return how many numbers the inputs of an example are; None where they are more than rows of numbers."""
-    shapes = [tuple(value.shape[1:]) for value in prepared.built.data.inputs.values()]
+    shapes = [tuple(value.shape[1:]) for value in prepared.built.named_inputs.values()]
     return None if any(len(shape) > 1 for shape in shapes) else sum(int(np.prod(shape)) for shape in shapes)
 
 
@@ -195,7 +195,7 @@ def _examples(
         )
     if built.data.target is None:
         raise UsageError(f"this run's data has no target, so there is no picture of {what}", hint="--kind loss")
-    if any(value.dtype.is_complex for value in (*built.data.inputs.values(), built.data.target)):
+    if any(value.dtype.is_complex for value in (*built.named_inputs.values(), built.data.target)):
         raise UsageError(f"{what} of complex data cannot be drawn")
     validation = built.data.validation if built.data.validation is not None else built.assess.validation
     names = _names(prepared)
@@ -207,7 +207,7 @@ def _raw(built: Built, batch: Any) -> Examples:
     assert built.datasets is not None
     scaling = built.datasets.scaling
     columns = []
-    for name, value in batch.inputs.items():
+    for name, value in built.objective.named_inputs(batch).items():
         array = value.numpy().astype(np.float64)
         columns.append(
             (scaling.inputs[name].invert(array) if name in scaling.inputs else array).reshape(len(array), -1)
@@ -223,7 +223,7 @@ def _names(prepared: Prepared) -> list[str]:
     section = prepared.loaded.experiment.data
     assert section is not None
     names: list[str] = []
-    for name, value in prepared.built.data.inputs.items():
+    for name, value in prepared.built.named_inputs.items():
         size = int(np.prod(value.shape[1:]))
         columns = section.column_names(name)
         if columns and len(columns) == size:
@@ -250,7 +250,7 @@ def _predicted(prepared: Prepared, run: Run, points: np.ndarray, step: int | Non
     point = None if step is None else at_step(prepared, run, step)
     at = None if point is None else TrainedPoint(point.parameters, point.setting, point.model_state, point.moment)
     inputs, begin_column = {}, 0
-    for name, value in prepared.built.data.inputs.items():
+    for name, value in prepared.built.named_inputs.items():
         size = int(np.prod(value.shape[1:]))
         inputs[name] = points[:, begin_column : begin_column + size].reshape(len(points), *value.shape[1:])
         begin_column += size

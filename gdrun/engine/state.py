@@ -116,11 +116,15 @@ class Setting(NamedTuple):
     """Optimizer settings that vary between lanes, float64 ()."""
 
 
+SIDE_BY_SIDE = "(inputs side by side)"
+"""Name of all inputs as one, (B, F), in a batch for a model that takes them so: thirty columns are looked up as one."""
+
+
 class Batch(NamedTuple):
     """Examples for one evaluation."""
 
     inputs: dict[str, tf.Tensor]
-    """Each (B, ...)."""
+    """Each (B, ...); or all of them as SIDE_BY_SIDE, of which `Objective.named_inputs` gives each."""
     target: tf.Tensor | None
     """(B, ...), or None."""
     weights: tf.Tensor | None = None
