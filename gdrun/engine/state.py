@@ -175,7 +175,7 @@ class Window(NamedTuple):
     first_epoch: tf.Tensor
     """int64 (): the epoch that `order[0]` belongs to."""
     order: tf.Tensor
-    """int32 (E, examples an epoch): the examples of each epoch in order; (0, 0) where the order is sequential."""
+    """int32 (E, steps an epoch, B): the examples of each batch, as of `Feed.order`; empty where they are sequential."""
     factors: tf.Tensor
     """float64 (S,): the learning-rate factor of each step; (0,) where there is none."""
     first_batch: tf.Tensor
