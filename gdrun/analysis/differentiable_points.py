@@ -165,13 +165,13 @@ def config_point(
         constant: parameters not to differentiate by.
     """
     built = at.prepared.built
-    objective, data = built.objective, built.data
+    objective = built.objective
     parameters = dict(zip(objective.trainable_names, at.parameters, strict=True))
     fixed = dict(zip(objective.fixed_names, at.setting.fixed, strict=True))
     constants = dict.fromkeys(fixed, "constant: it is not trained") | dict.fromkeys(objective.constants, "constant")
     _check_names(constant, (*parameters, *fixed), "--constant")
     constants |= dict.fromkeys(constant, "constant")
-    others = (*data.inputs, *objective.definitions, "prediction", "target")
+    others = (*built.named_inputs, *objective.definitions, "prediction", "target")
     _check_names(wrt or (), (*parameters, *constants, *others), "--wrt")
     names = tuple(wrt) if wrt is not None else (*parameters, *fixed)
     for name in counts({**objective.definitions, **targets}) & set(objective.definitions):
@@ -199,7 +199,8 @@ def _config_evaluation(
 ) -> Evaluate:
     built = at.prepared.built
     objective = built.objective if ops is None else replace(built.objective, ops=ops)
-    data = built.data
+    # Each input by itself, so that a tape can follow it.
+    data = built.data._replace(inputs=built.named_inputs)
     by_data = [name for name in names if name in (*data.inputs, "target")]
     free = [name for name in names if name not in constants]
     defined = [name for name in objective.definitions if name in free]

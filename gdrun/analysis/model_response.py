@@ -61,7 +61,7 @@ class ModelResponse:
     ) -> None:
         self.prepared, self.run, self.step = prepared, run, step
         built = prepared.built
-        shapes = [tuple(value.shape[1:]) for value in built.data.inputs.values()]
+        shapes = [tuple(value.shape[1:]) for value in built.named_inputs.values()]
         count = None if any(len(shape) > 1 for shape in shapes) else sum(int(np.prod(shape)) for shape in shapes)
         if num_columns is None and count is None:
             raise UsageError("this model's inputs have several axes", hint="gdrun evaluate gives its accuracy")
@@ -79,7 +79,7 @@ class ModelResponse:
             raise UsageError(f"{need}; this model has {have}", hint=hint)
         if built.data.target is None:
             raise UsageError(f"this run's data has no target, so there is no picture of {what}", hint="--kind loss")
-        if any(value.dtype.is_complex for value in (*built.data.inputs.values(), built.data.target)):
+        if any(value.dtype.is_complex for value in (*built.named_inputs.values(), built.data.target)):
             raise UsageError(f"{what} of complex data cannot be drawn")
         validation = built.data.validation if built.data.validation is not None else built.assess.validation
         self.names, self.train = self._names(), self._raw(built.data)
@@ -165,7 +165,7 @@ class ModelResponse:
         section = self.prepared.loaded.experiment.data
         assert section is not None
         names: list[str] = []
-        for name, value in self.prepared.built.data.inputs.items():
+        for name, value in self.prepared.built.named_inputs.items():
             size = int(np.prod(value.shape[1:]))
             columns = section.column_names(name)
             if columns and len(columns) == size:
@@ -180,7 +180,7 @@ class ModelResponse:
         assert datasets is not None
         scaling = datasets.scaling
         columns = []
-        for name, value in batch.inputs.items():
+        for name, value in self.prepared.built.objective.named_inputs(batch).items():
             array = value.numpy().astype(np.float64)
             array = scaling.inputs[name].invert(array) if name in scaling.inputs else array
             columns.append(array.reshape(len(array), -1))
@@ -203,7 +203,7 @@ class ModelResponse:
             at = at_step(prepared, self.run, self.step)
             point = TrainedPoint(at.parameters, at.setting, at.model_state, at.moment)
         inputs, begin_column = {}, 0
-        for name, value in prepared.built.data.inputs.items():
+        for name, value in prepared.built.named_inputs.items():
             size = int(np.prod(value.shape[1:]))
             inputs[name] = points[:, begin_column : begin_column + size].reshape(len(points), *value.shape[1:])
             begin_column += size

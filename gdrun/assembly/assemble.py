@@ -92,6 +92,11 @@ class Built:
         return Begin(step, math.ceil(self.rows.epochs.done(step)))
 
     @property
+    def named_inputs(self) -> dict[str, tf.Tensor]:
+        """Each input of the training data by its name."""
+        return self.objective.named_inputs(self.data)
+
+    @property
     def compile(self) -> Compile:
         """The mode that is used."""
         return self.engine.compile

@@ -7,10 +7,11 @@ import tensorflow as tf
 
 from gdrun.config.located import at_config_path
 from gdrun.data.dataset import Dataset
-from gdrun.engine.state import Batch
+from gdrun.engine.state import SIDE_BY_SIDE, Batch
 from gdrun.engine.stream import Stream
 from gdrun.experiment.experiment import Experiment
 from gdrun.experiment.inputs import Datasets
+from gdrun.models.keras_network import joined
 from gdrun.schedules.batches import Batches
 
 
@@ -22,6 +23,11 @@ def as_batch(data: Dataset, precision: str) -> Batch:
     """
     cast = data.cast(precision)  # type: ignore[arg-type]
     return Batch(dict(cast.inputs), cast.target, cast.weights).map(tf.constant)
+
+
+def side_by_side(data: Batch) -> Batch:
+    """Return the data with its inputs as one, for a model that joins them: a batch is then one look-up."""
+    return data._replace(inputs={SIDE_BY_SIDE: joined(list(data.inputs.values()))})
 
 
 def to_batch(datasets: Datasets, examples: Dataset, precision: str, *, like: Batch) -> Batch:
@@ -39,7 +45,8 @@ def to_batch(datasets: Datasets, examples: Dataset, precision: str, *, like: Bat
     if weights is None and like.weights is not None:
         # Formulas may use them: other examples count alike.
         weights = tf.ones([examples.num_examples], like.weights.dtype)
-    return batch._replace(target=target, weights=weights)
+    batch = batch._replace(target=target, weights=weights)
+    return side_by_side(batch) if SIDE_BY_SIDE in like.inputs else batch
 
 
 def as_tensors(datasets: Datasets | None, experiment: Experiment) -> tuple[Batch, Batch | None]:

@@ -17,7 +17,7 @@ from gdrun.experiment.experiment import Experiment
 from gdrun.experiment.inputs import Datasets, Inputs, read_inputs
 from gdrun.schedules.batches import Batches
 
-from .data import as_tensors
+from .data import as_tensors, side_by_side
 from .initial import initial_state
 from .objective import as_rows, build_objective, with_own_gradients, without_unreached
 from .schedule import build_batches
@@ -75,6 +75,9 @@ def build_parts(experiment: Experiment, *, directory: Path, inputs: Inputs | Non
     if len(state.parameters) != len(objective.trainable_names):
         state, setting = initial_state(experiment, objective, objective.model.initial)
     objective = with_own_gradients(experiment, objective, state, setting, data)
+    if objective.model.joins_inputs and len(data.inputs) > 1:
+        objective = replace(objective, input_shapes={name: tuple(x.shape[1:]) for name, x in data.inputs.items()})
+        data, validation = side_by_side(data), None if validation is None else side_by_side(validation)
     _check_outputs(experiment, datasets, objective, state, setting, data)
     batches = build_batches(experiment, datasets.train.num_examples if datasets else None, source)
     size = experiment.schedule.batch_size

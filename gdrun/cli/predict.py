@@ -91,7 +91,7 @@ def _training_inputs(prepared: Any) -> dict[str, np.ndarray]:
         hint = "name the examples: gdrun predict RUN DATA"
         raise UsageError("this run's data is read from disk in pieces", hint=hint)
     scalers = built.datasets.scaling.inputs if built.datasets else {}
-    values = {name: value.numpy() for name, value in built.data.inputs.items()}
+    values = {name: value.numpy() for name, value in built.named_inputs.items()}
     return {name: scalers[name].invert(value) if name in scalers else value for name, value in values.items()}
 
 

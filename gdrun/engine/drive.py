@@ -107,7 +107,7 @@ class Windows:
         )
 
     def _order_from(self, epoch: int) -> np.ndarray:
-        """Return the order of the examples in the window's epochs, int32 (E, N)."""
+        """Return the batches of the window's epochs, as of `Feed.order`."""
         return self.feed.order(epoch, self.num_epochs)
 
     def examples(self, first: int, data: Batch) -> Batch:
@@ -126,25 +126,42 @@ class Windows:
 
 @dataclass
 class Pace:
-    """Number of steps of the next chunk, by the time that steps took."""
+    """Number of steps and events of the next chunk, by the time that each took."""
 
     seconds_per_step: float
     """A guess from above, before anything was measured."""
+    seconds_per_event: float = 0.0
+    """Of an observation: a formula that is recorded may take longer than a thousand steps."""
     _compiled: bool = False
-    _measured: bool = False
+    _last: tuple[int, int, float] | None = None
+    """Steps, events and seconds of the last chunk that was measured."""
 
     def next_steps(self) -> int:
         """Return the number of steps to try."""
-        steps = max(1, int(CHUNK_SECONDS / self.seconds_per_step))
+        # Each chunk ends with an observation, which may take half of the time.
+        steps = max(1, int(max(CHUNK_SECONDS, self.seconds_per_event) / self.seconds_per_step))
         # The first chunk compiles, so its time says nothing: the second is like it, to be measured. What is measured
         # holds the host's part too, so that the guess is from above and a chunk may be as long as it says.
-        return steps if self._measured else min(steps, 256)
+        return steps if self._last is not None else min(steps, 256)
 
-    def took(self, steps: int, seconds: float) -> None:
-        """Learn from a chunk."""
+    def next_events(self) -> int:
+        """Return the most events to try."""
+        return max(1, int(CHUNK_SECONDS / max(self.seconds_per_event, 1e-9)))
+
+    def took(self, steps: int, events: int, seconds: float) -> None:
+        """Learn from a chunk: with the one before it, these are two equations for the two times."""
         if self._compiled and steps:
-            self.seconds_per_step = max(seconds / steps, 1e-9)
-            self._measured = True
+            seconds = max(seconds, 1e-9 * steps)
+            before_steps, before_events, before_seconds = self._last or (0, 0, 0.0)
+            if determinant := before_steps * events - steps * before_events:
+                self.seconds_per_event = (before_steps * seconds - steps * before_seconds) / determinant
+            elif self._last is None and seconds > CHUNK_SECONDS:
+                # A chunk that could be no shorter: a longer one will show what took the time.
+                self.seconds_per_event = seconds / events
+            self.seconds_per_event = min(max(self.seconds_per_event, 0.0), seconds / events)
+            # Noise must not leave nothing for the steps: a chunk could last for minutes.
+            self.seconds_per_step = max(seconds - self.seconds_per_event * events, seconds / 4) / steps
+            self._last = (steps, events, seconds)
         self._compiled = True
 
 
@@ -187,19 +204,18 @@ def drive(
             events = np.concatenate([np.asarray([step], np.int64), events])
         if not len(events):
             return
-        events = events[: program.capacity]
+        events = events[: min(program.capacity, pace.next_events())]
         window, examples = windows.at(step), windows.examples(step, data)
         began = time.perf_counter()
         before = state
-        state, records = call(program.run, before, setting, examples, window, events, rows.assesses(events))
-        state, records = call(_settle, program, before, state, records, setting, examples, window, rows, events)
+        state, records = call(_run_and_settle, program, before, setting, examples, window, rows, events)
         reason = Reason(int(state.reason))
         reached = int(state.step)
         if reason is Reason.NONE and reached >= rows.total_steps:
             reason = Reason(int(records["reason"][-1]))
         elapsed = time.perf_counter() - began
         spent += elapsed
-        pace.took(reached - step, elapsed)
+        pace.took(reached - step, len(records["step"]), elapsed)
         finished = reason is not Reason.NONE or reached >= rows.total_steps
         # Asked here and not after the report, so that the state in which a run is stopped has a row.
         ends = finished or should_stop()
@@ -231,22 +247,21 @@ def first_report(state: TrainState, record: Record) -> Report:
     return Report(state, int(state.step), flat, np.zeros(1, bool), Reason.NONE, False, 0.0, 0.0)
 
 
-def _settle(
+def _run_and_settle(
     program: Program,
     before: TrainState,
-    after: TrainState,
-    records: Record,
     setting: Setting,
     data: Batch,
     window: Window,
     rows: Rows,
     events: np.ndarray,
 ) -> tuple[TrainState, Record]:
-    """With guard "late", go back to the last good state if something happened in this chunk.
+    """Run a chunk; with guard "late", go back to the last good state if something happened in it.
 
-    The chunk is run again from its start to the step before; the same program gives the same bits. Where parameters
+    It is run again from its start to the step before; the same program gives the same bits. Where parameters
     stopped being finite unnoticed, the step is found by bisection, since parameters that are not finite stay so.
     """
+    after, records = program.run(before, setting, data, window, events, rows.assesses(events))
     if program.step.guard == "each":
         return after, records
     reason, stop = Reason(int(after.reason)), int(after.step)

@@ -94,10 +94,11 @@ class Feed:
             index = (_at_least_0(first) if behind else first) + tf.range(size)
         elif self.ordered:
             epoch = tf.cast(moment.epoch - window.first_epoch, tf.int32)
-            place = (_at_least_0(epoch) if behind else epoch) * batches.examples_per_epoch + start + tf.range(size)
-            # From all epochs in one: the row of one, as long as the data, would be copied in every step.
-            flat = tf.reshape(order, [-1])
-            index = tf.gather(flat, place if remainder is not None else tf.minimum(place, tf.size(flat) - 1))
+            position = tf.cast(moment.position, tf.int32)
+            row = (_at_least_0(epoch) if behind else epoch) * batches.steps_per_epoch + position
+            # XLA makes a slice of the look-up of one row. Of several numbers it believes that all of the order is read,
+            # and gives each half of them to a thread, which costs more than looking them up.
+            index = tf.gather(tf.reshape(order, [-1, batches.batch_size]), row)[:size]
         elif remainder is not None:
             return cut(data, start, size)
         else:
@@ -107,10 +108,16 @@ class Feed:
         return data.map(lambda value: tf.gather(value, index))
 
     def order(self, first_epoch: int, num_epochs: int) -> np.ndarray:
-        """Return the order of the examples in consecutive epochs, int32 (E, examples an epoch); (0, 0) if none."""
-        if self.batches is None or not self.ordered:
-            return np.zeros((0, 0), np.int32)
-        return np.stack([self.batches.indices(epoch) for epoch in range(first_epoch, first_epoch + num_epochs)])
+        """Return the examples of each batch of consecutive epochs, int32 (E, steps an epoch, B).
+
+        A smaller batch is filled up. Empty where batches are not looked up by an order.
+        """
+        batches = self.batches
+        if batches is None or not self.ordered:
+            return np.zeros(0, np.int32)
+        orders = np.stack([batches.indices(epoch) for epoch in range(first_epoch, first_epoch + num_epochs)])
+        shape = (num_epochs, batches.steps_per_epoch, batches.batch_size)
+        return np.pad(orders, ((0, 0), (0, shape[1] * shape[2] - orders.shape[1]))).reshape(shape)
 
 
 def _at_least_0(value: tf.Tensor) -> tf.Tensor:

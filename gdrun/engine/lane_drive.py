@@ -162,7 +162,7 @@ def drive_lanes(
         until = min(step + pace.next_steps(), windows.last_step(step), *[at for at in pauses if at > step], total)
         events = rows.events(step, until) if until > step else np.zeros(0, np.int64)
         events = np.concatenate([np.asarray([step], np.int64), events]) if first else events
-        events = events[: program.capacity]
+        events = events[: min(program.capacity, pace.next_events())]
         began = time.perf_counter()
         state, records = call(
             program.run, inputs.state, inputs.setting, inputs.data, windows.at(step), events, rows.assesses(events)
@@ -173,7 +173,7 @@ def drive_lanes(
         spent += elapsed
         if fresh:
             compile_seconds = max(COMPILE_SECONDS, elapsed - (step - before) * pace.seconds_per_step)
-        pace.took(step - before, elapsed)
+        pace.took(step - before, len(records["step"]), elapsed)
         active = (state.reason.numpy() == Reason.NONE) & (lanes >= 0)
         inputs = replace(inputs, state=state)
         finished = step >= total or not active.any() or should_stop()
@@ -266,7 +266,7 @@ class LaneWindows(Windows):
         self.num_epochs = max(2, self.num_epochs // len(feeds))
 
     def _order_from(self, epoch: int) -> np.ndarray:
-        """Return the orders, int32 (l, E, N)."""
+        """Return the batches of each lane, int32 (l, E, steps an epoch, B)."""
         return np.stack([feed.order(epoch, self.num_epochs) for feed in self._feeds])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -15,7 +16,7 @@ from gdrun.models.base import BoundModel, ModelFunction
 from gdrun.models.transforms import transformed
 from gdrun.optimizers.base import LocalObjective
 
-from .state import Batch, Moment, Setting, TrainState
+from .state import SIDE_BY_SIDE, Batch, Moment, Setting, TrainState
 
 
 class Evaluation(NamedTuple):
@@ -63,6 +64,7 @@ class Objective:
             such a sum, or no update needs it.
         kept: values of `define` that are kept from step to step, the last of `state_names`.
         own_gradients: names -> gradients by parameter that take the place of the tape's; None: the tape's are used.
+        input_shapes: input -> shape of one example of it, in the order in which SIDE_BY_SIDE holds them.
     """
 
     model: ModelFunction
@@ -80,6 +82,33 @@ class Objective:
     own_gradients: Callable[[Scope], Mapping[str, tf.Tensor]] | None = None
     functions: Mapping[str, FunctionDefinition] = field(default_factory=dict)
     kept: Mapping[str, KeptValue] = field(default_factory=dict)
+    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def named_inputs(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Return each input of the batch by its name."""
+        if SIDE_BY_SIDE not in batch.inputs:
+            return batch.inputs
+        return {name: self._cut(batch.inputs[SIDE_BY_SIDE], name) for name in self.input_shapes}
+
+    def _cut(self, together: tf.Tensor, name: str) -> tf.Tensor:
+        names = list(self.input_shapes)
+        sizes = [prod(shape) for shape in self.input_shapes.values()]
+        start = sum(sizes[: names.index(name)])
+        return tf.reshape(together[:, start : start + prod(self.input_shapes[name])], [-1, *self.input_shapes[name]])
+
+    def _lazy_inputs(self, together: tf.Tensor) -> dict[str, Callable[[Scope], tf.Tensor]]:
+        """Return the inputs, by name and as one, as outputs of a scope: cut out where a formula names one."""
+
+        def as_one(scope: Scope) -> tf.Tensor:
+            # A derivative by an input gives it a value of its own, which the model is to see.
+            if not any(name in scope.values for name in self.input_shapes):
+                return together
+            from gdrun.models.keras_network import joined
+
+            return joined([scope[name] for name in self.input_shapes])
+
+        lazy = {name: lambda _, name=name: self._cut(together, name) for name in self.input_shapes}
+        return {SIDE_BY_SIDE: as_one, **lazy}
 
     def raw(self, parameters: Sequence[tf.Tensor], setting: Setting) -> dict[str, tf.Tensor]:
         """Return every parameter by name, before its transform."""
@@ -240,10 +269,12 @@ class Objective:
         moment: Moment,
         call: BoundModel,
     ) -> Scope:
+        inputs = dict(batch.inputs)
+        together = inputs.pop(SIDE_BY_SIDE, None)
         names: dict[str, Any] = {
             **self.constants,
             **setting.constants,
-            **batch.inputs,
+            **inputs,
             **values,
             "step": tf.cast(moment.step, self.dtype),
             "epoch": tf.cast(moment.epoch, self.dtype),
@@ -262,7 +293,12 @@ class Objective:
             names,
             definitions=self.definitions,
             functions={**self.functions, **call.functions},
-            outputs={"loss": loss, **call.outputs, **call.alone},
+            outputs={
+                "loss": loss,
+                **call.outputs,
+                **call.alone,
+                **({} if together is None else self._lazy_inputs(together)),
+            },
             joined=self.model.joined_names,
             ops=self.ops,
             draws=draws,

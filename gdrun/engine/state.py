@@ -116,11 +116,15 @@ class Setting(NamedTuple):
     """Optimizer settings that vary between lanes, float64 ()."""
 
 
+SIDE_BY_SIDE = "(inputs side by side)"
+"""Name of all inputs as one, (B, F), in a batch for a model that takes them so: thirty columns are looked up as one."""
+
+
 class Batch(NamedTuple):
     """Examples for one evaluation."""
 
     inputs: dict[str, tf.Tensor]
-    """Each (B, ...)."""
+    """Each (B, ...); or all of them as SIDE_BY_SIDE, of which `Objective.named_inputs` gives each."""
     target: tf.Tensor | None
     """(B, ...), or None."""
     weights: tf.Tensor | None = None
@@ -171,7 +175,7 @@ class Window(NamedTuple):
     first_epoch: tf.Tensor
     """int64 (): the epoch that `order[0]` belongs to."""
     order: tf.Tensor
-    """int32 (E, examples an epoch): the examples of each epoch in order; (0, 0) where the order is sequential."""
+    """int32 (E, steps an epoch, B): the examples of each batch, as of `Feed.order`; empty where they are sequential."""
     factors: tf.Tensor
     """float64 (S,): the learning-rate factor of each step; (0,) where there is none."""
     first_batch: tf.Tensor

@@ -74,7 +74,7 @@ def _write_saved_model(run: Run, output: Path, load: Load) -> None:
     tf = import_tensorflow()
     built = prepared.built
     parameters, setting, model_state, moment = trained_point(prepared, run)
-    inputs = built.data.inputs.items()
+    inputs = built.named_inputs.items()
     signature = {name: tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name) for name, value in inputs}
     if not signature:
         raise UsageError("this run has no data: its model is an objective, which predicts nothing")

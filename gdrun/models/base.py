@@ -81,6 +81,11 @@ class ModelFunction:
         return False
 
     @property
+    def joins_inputs(self) -> bool:
+        """True for a model that takes its inputs side by side, as `keras_network.joined` puts them."""
+        return False
+
+    @property
     def keras_network(self) -> KerasNetwork | KerasModel | None:
         """The layers of a model that is nothing but Keras layers; a Keras model of a plugin."""
         return None

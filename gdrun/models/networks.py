@@ -251,6 +251,10 @@ class NetworkFunction(ModelFunction):
         return self.network.convolutional
 
     @property
+    def joins_inputs(self) -> bool:
+        return self.join
+
+    @property
     def keras_network(self) -> KerasNetwork:
         return self.network
 

@@ -38,5 +38,6 @@ def shortest_texts(array: np.ndarray) -> list[str]:
     values = array.ravel()
     if values.size > 1 and (values == values[0]).all() and (np.signbit(values) == np.signbit(values[0])).all():
         return shortest_texts(values[:1]) * values.size  # a learning rate that never changes
-    # Not numpy's texts themselves, which have exponents where those of Python's float have zeros: 5.990656e+07.
-    return [_NOT_FINITE.get(text, text) for text in map(repr, shortest_float64(values).tolist())]
+    texts = map(repr, values.tolist()) if values.dtype == np.float64 else values.astype(str).tolist()
+    # numpy's texts of float32 are those of Python's float but for exponents in place of zeros: 5.990656e+07.
+    return [repr(float(text)) if "e" in text else _NOT_FINITE.get(text, text) for text in texts]

@@ -41,15 +41,18 @@ def encode_columns(columns: Mapping[str, Any], present: Mapping[str, np.ndarray]
     if len(counts) != 1:
         raise ValueError(f"columns of different lengths: {sorted(counts)}")
     count = counts.pop()
-    if not present:
+    if not count:
+        return b""
+    partial = {name: there for name, there in (present or {}).items() if name in columns and not there.all()}
+    if not partial:
         return "".join(_lines(columns, count)).encode()
     # Rows of the same names are written together, however they alternate.
-    masks = np.stack([present.get(name, np.ones(count, bool)) for name in columns])
-    patterns, kinds = np.unique(masks, axis=1, return_inverse=True)
+    patterns, kinds = np.unique(np.stack([*partial.values()]), axis=1, return_inverse=True)
     lines = np.empty(count, object)
     for kind, pattern in enumerate(patterns.T):
         rows = np.flatnonzero(kinds.reshape(-1) == kind)
-        names = [name for name, there in zip(columns, pattern, strict=True) if there]
+        absent = {name for name, there in zip(partial, pattern, strict=True) if not there}
+        names = [name for name in columns if name not in absent]
         lines[rows] = _lines({name: _entries(columns[name], rows) for name in names}, len(rows))
     return "".join(lines).encode()
 

@@ -130,7 +130,9 @@ def _signature(parts: Parts) -> Any:
         None if batches is None else (batches.num_examples, batches.batch_size, batches.order, batches.remainder_size)
     )
     shapes = leaf_forms((parts.state, parts.setting.fixed, parts.data, parts.validation))
-    names = (parts.objective.trainable_names, parts.objective.fixed_names, tuple(parts.data.inputs))
+    objective = parts.objective
+    inputs = (*parts.data.inputs, *objective.input_shapes)
+    names = (objective.trainable_names, objective.fixed_names, inputs)
     constants = tuple((name, np.shape(value)) for name, value in parts.constants.items())
     return (order, shapes, names, constants, parts.mapped, _of_factor(parts))
 

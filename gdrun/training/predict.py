@@ -69,7 +69,7 @@ def read_examples(prepared: Prepared, path: Path, *, target: bool) -> Dataset:
         DataError: a column is missing, a value is not finite, ...
         UsageError: another kind of file.
     """
-    shapes = {name: tuple(value.shape)[1:] for name, value in prepared.built.data.inputs.items()}
+    shapes = {name: tuple(value.shape)[1:] for name, value in prepared.built.named_inputs.items()}
     widths = {name: math.prod(shape) for name, shape in shapes.items()}
     reader = file_reader(path, like=prepared.loaded.experiment.data, widths=widths, target=target)
     labels = prepared.built.datasets.train.labels if prepared.built.datasets else ()
@@ -90,7 +90,7 @@ def named_examples(prepared: Prepared, texts: Mapping[str, str]) -> dict[str, np
     Raises:
         UsageError: a value that is no array of numbers, or has another shape.
     """
-    shapes = {name: tuple(value.shape)[1:] for name, value in prepared.built.data.inputs.items()}
+    shapes = {name: tuple(value.shape)[1:] for name, value in prepared.built.named_inputs.items()}
     values: dict[str, np.ndarray] = {}
     for name, text in texts.items():
         if name not in shapes:
@@ -131,7 +131,7 @@ def predict(prepared: Prepared, run: Run, inputs: Mapping[str, Any], point: Trai
     from gdrun.assembly.data import to_batch
 
     built = prepared.built
-    names = tuple(built.data.inputs)
+    names = tuple(built.named_inputs)
     if not names or built.datasets is None:
         raise UsageError("this run has no data: its model is an objective, which predicts nothing")
     if set(inputs) != set(names):

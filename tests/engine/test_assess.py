@@ -39,7 +39,7 @@ def test_dropout_is_off_and_moving_averages_are_used(lab):
     penalty = 0.125 * np.sum(w["dense2.kernel"] ** 2)
     validation = built.assess.validation
     for prefix, data in (("", built.data), ("validation_", validation)):
-        prediction, target = predict(data.inputs), data.target.numpy()
+        prediction, target = predict(built.objective.named_inputs(data)), data.target.numpy()
         expected = {
             "validation_loss" if prefix else "loss_all": np.mean((prediction - target) ** 2) + penalty,
             f"{prefix}mae": np.mean(np.abs(prediction - target)),

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from gdrun.engine.drive import CHUNK_SECONDS, Pace, Windows
 from gdrun.engine.loop import Program, shared_step
+from gdrun.engine.rows import Rows
 
 NETWORK = """
 precision: float32
@@ -239,10 +240,23 @@ def test_chunks_take_the_time_that_they_should_once_one_was_measured():
     sizes = []
     for _ in range(8):
         steps = pace.next_steps()
-        pace.took(steps, 1.0 + steps * 1e-6 if not sizes else steps * 1e-6)
+        pace.took(steps, 1, 1.0 + steps * 1e-6 if not sizes else steps * 1e-6)
         sizes.append(steps)
-    assert sizes == [256, 256, *[250000] * 6]
-    assert sizes[-1] * 1e-6 == CHUNK_SECONDS
+    assert sizes[:3] == [256, 256, 250000]
+    np.testing.assert_allclose(sizes[2:], CHUNK_SECONDS / 1e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize("guess", [1e-3, 1.5])
+@pytest.mark.parametrize("every", [1, 7, 1000])
+def test_slow_observations_do_not_shorten_chunks_for_long(every, guess):
+    """A step takes a millisecond and an observation a second: a chunk ends at a row, or has a second of steps."""
+    rows, pace, step, lengths = Rows(every, 10_000), Pace(guess), 0, []
+    while step < 10_000:
+        events = rows.events(step, min(step + pace.next_steps(), 10_000))[: pace.next_events()]
+        lengths.append(int(events[-1]) - step)
+        pace.took(lengths[-1], len(events), 1e-3 * lengths[-1] + 1.0 * len(events))
+        step = int(events[-1])
+    assert all(length == every or length >= 500 for length in lengths[10:-1])
 
 
 @pytest.mark.parametrize("schedule", ["{kind: exponential, rate: 0.99, every: 1}", "null"])

@@ -116,7 +116,7 @@ def test_layers_train_as_in_a_hand_written_keras_loop(lab):
         keras.layers.Dense(1),
     ]
     model = keras.Sequential([keras.Input((2,)), *layers])
-    x = np.stack([value.numpy() for value in built.data.inputs.values()], axis=1)
+    x = np.stack([value.numpy() for value in built.named_inputs.values()], axis=1)
     y = built.data.target.numpy()
     names = built.objective.trainable_names
     for variable, name in zip(model.trainable_variables, names, strict=True):

@@ -145,7 +145,7 @@ def test_a_network_moves_in_the_plane_of_its_first_two_principal_components(shar
     assert figure.square
 
     data = prepared.built.data
-    inputs = np.stack([value.numpy() for value in data.inputs.values()], axis=1)
+    inputs = np.stack([value.numpy() for value in prepared.built.named_inputs.values()], axis=1)
     grid = figure.grid
     for row, column in [(0, 0), (5, 60), (40, 40), (80, 3), (77, 80)]:
         flat = points[-1] + axes @ [grid.x[column], grid.y[row]]
