@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from gdrun.assembly import Built
-from gdrun.assembly.assemble import lanes_disadvantage, lanes_obstacle
+from gdrun.assembly.assemble import lanes_obstacle, lanes_pay
 from gdrun.engine.drive import Report, drive
 from gdrun.engine.lane_drive import Finals, LaneProgram, drive_lanes, padded, picked, single
 from gdrun.engine.loop import Program
@@ -34,6 +34,7 @@ from .phased_trials import train_phases
 from .results import BlockResult, Hooks, failed
 from .trials import SweepSpec
 
+LANES, SINGLY = "lanes", "one after the other"
 MAX_LANES = 16384
 _CACHE_BYTES = 8 << 20
 """What lanes' predictions and errors may take before a step leaves the processor's cache; but FEW_LANES always fit."""
@@ -78,8 +79,7 @@ def run_inputs(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs, hooks: H
     # Where the sweep has more of this program, even a single one runs as a lane, so that what is left of a sweep has
     # the bits that it would have had among the others.
     lanes, built = spec.base.experiment.sweep.lanes, inputs.built
-    obstacle = _lanes_obstacle(built, lanes) or built.experiment.optimizer.lanes_obstacle(built.compile)
-    obstacle = "a single trial" if group.alone else obstacle
+    strategy, why = how_trials_run(spec, group, built)
     size = max(1, min(lanes_that_fit(inputs), padded(lanes) if isinstance(lanes, int) else MAX_LANES))
     shared = _shared_program(spec, group, inputs, lambda: lane_program(spec, inputs.built))
     inputs = replace(inputs, built=replace(built, program=shared.single))
@@ -90,20 +90,34 @@ def run_inputs(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs, hooks: H
             block = GroupInputs(inputs.built, picked(inputs.lanes, places), inputs.trials[places])
         results: Iterable[BlockResult | None]
         try:
-            train = partial(_run_lanes, shared=shared) if obstacle is None else partial(_run_singly, why=obstacle)
+            train = partial(_run_lanes, shared=shared) if strategy == LANES else partial(_run_singly, why=why)
             results = [train(spec, block, hooks)]
         except _FAILURES as error:
-            results = _otherwise(spec, group, block, hooks, error, lanes=obstacle is None)
+            results = _otherwise(spec, group, block, hooks, error, lanes=strategy == LANES)
         yield from (result for result in results if result is not None)
         if hooks.should_stop():
             return
 
 
-def _lanes_obstacle(built: Built, lanes: int | str) -> str | None:
+def how_trials_run(spec: SweepSpec, group: TrialGroup, built: Built) -> tuple[str, str]:
+    """Return LANES or SINGLY, and why, in words: a rule of the config.
+
+    Args:
+        built: one of the group's trials.
+    """
+    lanes = spec.base.experiment.sweep.lanes
+    if spec.base.phases:
+        return SINGLY, "phases"
+    if group.alone:
+        return SINGLY, "a single trial"
     if lanes == "off":
-        return "lanes: off"
-    obstacle = lanes_obstacle(built)
-    return lanes_disadvantage(built) if obstacle is None and lanes == "auto" else obstacle
+        return SINGLY, "lanes: off"
+    if obstacle := lanes_obstacle(built):
+        return SINGLY, obstacle
+    if lanes != "auto":
+        return LANES, f"lanes: {lanes}"
+    pay, why = lanes_pay(built)
+    return LANES if pay else SINGLY, why
 
 
 def _otherwise(
@@ -195,7 +209,7 @@ def _run_lanes(spec: SweepSpec, block: GroupInputs, hooks: Hooks, shared: LanePr
     if hooks.should_stop() and bool(last.active.any()) and last.step < shared.rows.total_steps:
         return None
     state = finals.state(block.lanes.state)
-    info = {"strategy": "lanes", "lanes": padded(len(trials)), "seconds": last.seconds, "compile": built.compile}
+    info = {"strategy": LANES, "lanes": padded(len(trials)), "seconds": last.seconds, "compile": built.compile}
     return finished_block(spec, block, state, recorder, info, timed_out=is_over(), pruned=halving.pruned)
 
 
@@ -244,7 +258,7 @@ def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> 
         spent += report.seconds
         states.append(report.state)
     stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *states)
-    info = {"strategy": "one after the other", "why": why, "lanes": 1, "seconds": spent, "compile": built.compile}
+    info = {"strategy": SINGLY, "why": why, "lanes": 1, "seconds": spent, "compile": built.compile}
     return finished_block(spec, block, stacked, recorder, info, timed_out=True, pruned=np.zeros(len(trials), bool))
 
 
