@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.text import Text
@@ -16,6 +16,9 @@ from gdrun.training.prepare import Prepared
 from . import terminal
 from .output import print_json
 from .tables import table
+
+if TYPE_CHECKING:
+    from gdrun.assembly import Built
 
 MOST_PARAMETERS = 40
 """Lines of the table of parameters."""
@@ -42,6 +45,8 @@ def describe(prepared: Prepared) -> dict[str, Any]:
         "description": chosen.description,
         "steps": chosen.total_steps,
         "steps_per_epoch": chosen.steps_per_epoch,
+        "rows": _num_rows(built),
+        "record_every": built.rows.every if isinstance(built.rows.every, int | str) else list(built.rows.every),
         "epochs": chosen.total_epochs,
         "num_parameters": chosen.num_parameters,
         "parameters": parameters,
@@ -53,6 +58,15 @@ def describe(prepared: Prepared) -> dict[str, Any]:
         "why": built.engine.reason,
         "precision": chosen.precision,
     }
+
+
+MOST_COUNTED_STEPS = 10_000_000
+
+
+def _num_rows(built: Built) -> int | None:
+    """Return the number of rows if no rule ends the run early, the first one included; None of very long runs."""
+    begin, rows = built.begin.step, built.rows
+    return 1 + len(rows.rows(begin, rows.total_steps)) if rows.total_steps - begin <= MOST_COUNTED_STEPS else None
 
 
 def show_all(prepared: Sequence[Prepared], *, as_json: bool) -> int:
@@ -73,6 +87,7 @@ def _show(plan: dict[str, Any]) -> None:
         data = f"{plural(plan['num_examples'], 'example')}, {human_bytes(plan['data_bytes'])}"
     rows = [
         ("steps", f"{plan['steps']:,}{per_epoch}"),
+        *([("rows", f"{plan['rows']:,} (record.every: {plan['record_every']})")] if plan["rows"] is not None else []),
         ("runs as", f"{plan['compile']}, {plan['precision']}, {plan['device']}"),
         ("why", f"{plan['compile']}: {plan['why']}"),
         ("data", data),

@@ -44,6 +44,13 @@ def test_a_rule_chooses_and_says_why(shared_lab, text, compile, reason):
     assert bool(prepared.built.warnings) == ("det" in text)
 
 
+@pytest.mark.parametrize(("every", "rows"), [("auto", 5), ("3", 3), ("[1, 2]", 4)])
+def test_a_plan_counts_the_rows_of_the_run(shared_lab, every, rows):
+    text = f"compile: graph\nrecord: {{every: {every}}}\n{BOWL}"
+    assert dry_run.describe(shared_lab.prepare(text))["rows"] == rows
+    assert len(shared_lab.train(text).metrics["step"]) == rows
+
+
 def test_run_json_says_what_was_chosen_and_why(shared_lab):
     run = shared_lab.train(MATRIX.replace("FUNCTION", '"sum(inverse([[w, 1], [1, 2]]))"'))
     info = json.loads((run.directory / "run.json").read_text())
