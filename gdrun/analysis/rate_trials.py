@@ -68,7 +68,7 @@ class RateRunner:
     def __init__(self, built: Built, *, steps: int, start: TrainState | None = None) -> None:
         self.built, self.steps = built, steps
         step, self._start = _without_stop_rules(built, start)
-        self._in_common = LaneProgram(step, None, Rows((), steps), _held(built), built.compile)
+        self._in_common = LaneProgram(built.program, step, None, Rows((), steps), _held(built), built.compile)
         loops = any(isinstance(d, LoopDefinition) and not d.fits_lanes for d in built.objective.definitions.values())
         self._lanes = not built.objective.model.convolutional and not loops
         evaluate = lambda parameters, state: built.objective.at(parameters, built.setting, built.data, state)  # noqa: E731

@@ -31,6 +31,7 @@ from gdrun.experiment.inputs import Datasets, Inputs
 from gdrun.formula.parse import parse
 from gdrun.formula.table import functions_without_lanes
 from gdrun.optimizers.base import PointUpdate
+from gdrun.text import plural_count
 
 from .data import open_stream
 from .engine import Engine, choose_engine
@@ -349,12 +350,15 @@ def lanes_obstacle(built: Built) -> str | None:
         return f"the loop {loops[0]} is too long for lanes"
     called = frozenset().union(*(parse(formula).functions for formula in loop_formulas(built.experiment)))
     missing = sorted(functions_without_lanes(called))
-    return f"{missing[0]} does not work in lanes" if missing else None
+    if missing:
+        return f"{missing[0]} does not work in lanes"
+    return built.experiment.optimizer.lanes_obstacle(built.compile)
 
 
-def lanes_disadvantage(built: Built) -> str | None:
-    """Return the reason why trials of this program are slower as lanes than one after the other; None where not."""
+def lanes_pay(built: Built) -> tuple[bool, str]:
+    """Return whether trials of this program are faster as lanes than one after the other, and why, in words."""
     examples = built.program.feed.examples_per_step
-    if built.num_parameters * examples <= _LANE_ARITHMETIC:
-        return None
-    return f"a step has much arithmetic: {built.num_parameters:,} parameters times {examples:,} examples"
+    pay = built.num_parameters * examples <= _LANE_ARITHMETIC
+    amount = "little" if pay else "much"
+    size = f"{plural_count(built.num_parameters, 'parameter')} times {plural_count(examples, 'example')}"
+    return pay, f"a step has {amount} arithmetic: {size}"

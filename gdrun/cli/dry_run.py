@@ -43,6 +43,8 @@ def describe(prepared: Prepared) -> dict[str, Any]:
         "description": chosen.description,
         "steps": chosen.total_steps,
         "steps_per_epoch": lengths if len(lengths) > 1 else lengths[0],
+        "rows": _num_rows(prepared),
+        "record_every": built.rows.every if isinstance(built.rows.every, int | str) else list(built.rows.every),
         "epochs": last.rows.epochs.done(last.total_steps),
         "num_parameters": chosen.num_parameters,
         "parameters": parameters,
@@ -54,6 +56,17 @@ def describe(prepared: Prepared) -> dict[str, Any]:
         "why": built.engine.reason,
         "precision": chosen.precision,
     }
+
+
+MOST_COUNTED_STEPS = 10_000_000
+
+
+def _num_rows(prepared: Prepared) -> int | None:
+    """Return the number of rows if no rule ends the run early, the first one included; None of very long runs."""
+    if prepared.last.built.total_steps > MOST_COUNTED_STEPS:
+        return None
+    phases = (prepared.built, *(phase.built for phase in prepared.phases))
+    return 1 + sum(len(built.rows.rows(built.begin.step, built.rows.total_steps)) for built in phases)
 
 
 def show_all(prepared: Sequence[Prepared], *, as_json: bool) -> None:
@@ -74,6 +87,7 @@ def _show(plan: dict[str, Any]) -> None:
         data = f"{plural(plan['num_examples'], 'example')}, {human_bytes(plan['data_bytes'])}"
     rows = [
         ("steps", f"{plan['steps']:,}{per_epoch}"),
+        *([("rows", f"{plan['rows']:,} (record.every: {plan['record_every']})")] if plan["rows"] is not None else []),
         ("runs as", f"{plan['compile']}, {plan['precision']}, {plan['device']}"),
         ("why", f"{plan['compile']}: {plan['why']}"),
         ("data", data),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from gdrun.experiment.loading import default_name
 from gdrun.sweeping import run as sweeping
 from gdrun.sweeping.plan import plan_trials
 from gdrun.sweeping.slurm import read_options, submit_sweep
+from gdrun.sweeping.trials import SweepSpec
 
 from . import arguments, failures, progress, session, sweep_table
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Threads, Verbose, config_names
@@ -59,7 +61,9 @@ def command(
     part: Annotated[
         str | None, typer.Option(metavar="K/N", help="Train part K of N alone; `gdrun gather` joins the parts.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the table of trials, run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the table of trials and how they would run, run nothing.")
+    ] = False,
     plugins: Plugins = None,
     runs_dir: RunsDir = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the sweep; default: the config's.")] = None,
@@ -91,12 +95,7 @@ def command(
         loaded_plugins = session.load_plugins(plugins)
         specs = failures.for_all(configs, lambda config: plan_trials(config, spaces, plugins=loaded_plugins, **planned))
     if dry_run:
-        if as_json:
-            print_json({"plans": [sweep_table.describe(spec) for spec in specs]})
-        else:
-            for spec in specs:
-                sweep_table.show(spec)
-        return ExitCode.DONE
+        return _show_plans(specs, as_json=as_json, device="cpu" if cluster is not None else device, threads=threads)
     options = planned | ({"plugins": plugins} if plugins else {})
     options |= {"runs_dir": runs_dir, "name": name, "device": device, "threads": threads}
     results = Results("sweeps", as_json=as_json)
@@ -119,3 +118,21 @@ def command(
         if results.is_interrupted:
             break
     return results.finish()
+
+
+def _show_plans(specs: Sequence[SweepSpec], *, as_json: bool, device: str | None, threads: int | None) -> int:
+    """Print the table of each sweep, and then, since that takes TensorFlow, how its trials would run."""
+    plans = []
+    for spec in specs:
+        described = sweep_table.describe(spec)
+        if not as_json:
+            sweep_table.show(spec)
+        with session.quiet(), session.waiting(silent=as_json) as say:
+            say("building a trial")
+            execution = sweeping.execution_plan(spec, device=device, threads=threads)
+        if not as_json:
+            sweep_table.show_execution(execution, of_several=len(described["groups"] or ()) > 1)
+        plans.append(described | {"execution": execution})
+    if as_json:
+        print_json({"plans": plans})
+    return ExitCode.DONE

@@ -104,6 +104,21 @@ def show(spec: SweepSpec) -> None:
     terminal.message(*table(rows, indent=2))
 
 
+def show_execution(plan: dict[str, Any], *, of_several: bool) -> None:
+    """Print how trials would run, and why.
+
+    Args:
+        plan: as `execution_plan` returned it.
+        of_several: it is of the first of several groups.
+    """
+    rows = [
+        ("runs as", f"{plan['compile']}, {plan['precision']}, {plan['device']}"),
+        ("why", f"{plan['compile']}: {plan['compile_why']}"),
+        ("trials" + " of the first group" * of_several, f"{plan['strategy']}: {plan['why']}"),
+    ]
+    terminal.message(*table(rows, indent=2))
+
+
 def cell(value: Any) -> str:
     """Return a value of an axis as a cell of a table."""
     return exact(value) if isinstance(value, int | float | str) else in_flow(value)

@@ -60,12 +60,14 @@ class LaneProgram:
     """Program that all lanes share.
 
     Args:
+        single: the program of one trial, for those that run one after the other.
         step: what is done; its guard is "each".
         assess: what is computed at an epoch's end; None: nothing.
         rows: what to record.
         factors: steps, int64 (S,) -> learning-rate factors, float64 (S,); None: there are none.
     """
 
+    single: Program
     step: Step
     assess: Assess | None
     rows: Rows

@@ -208,8 +208,6 @@ class FormulaFunction(ModelFunction):
         return any(network.convolutional for network in self.networks.values())
 
     def bind(self, state: Mapping[str, tf.Tensor], *, inputs: Sequence[str], training: bool) -> BoundModel:
-        import tensorflow as tf
-
         from .keras_network import call_with
 
         updates: dict[str, tf.Tensor] = {}
@@ -222,7 +220,7 @@ class FormulaFunction(ModelFunction):
                     rows = _rows(weights, arguments)
                     # Refused here: vectorized_map wraps our errors in one of its own.
                     scope.split(name, rows[0][0])
-                    return tf.vectorized_map(lambda row: call(scope, *row[1:], weights=row[0]), rows)
+                    return _map_rows(lambda row: call(scope, *row[1:], weights=row[0]), rows)
                 prefix = f"{name}."
                 # A derivative repeats an evaluation with the same state; tensors made inside a loop cannot leave it.
                 again = scope.varied or bool(scope.rounds)
@@ -310,6 +308,22 @@ def _rows(weights: Any, arguments: Sequence[Any]) -> tuple[tf.Tensor, ...]:
                 hint="each row of the weights works on a row of each argument",
             )
     return rows, *others
+
+
+def _map_rows(function: Callable[[list[tf.Tensor]], tf.Tensor], rows: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return what `tf.vectorized_map` returns, without the function that it makes of its operations under XLA.
+
+    A derivative from outside takes shapes from that function's results, and of a call that has to be known when it
+    compiles XLA wants to know all arguments: weights and data became constants, and each chunk compiled anew.
+    """
+    import tensorflow as tf
+    from tensorflow.python.ops.parallel_for import control_flow_ops
+
+    if tf.executing_eagerly():
+        return tf.vectorized_map(function, rows)
+    return control_flow_ops._pfor_impl(
+        lambda index: function([tf.gather(row, index) for row in rows]), rows[0].shape[0], True
+    )
 
 
 def _called(

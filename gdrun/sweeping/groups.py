@@ -9,6 +9,9 @@ An axis decides by the part of a program that it changes:
     initial     initial values of a model's parameters            the initial state
     parts       seed, data, constants that these depend on        data and initial state, built anew for each value
     program     everything else                                   another program
+
+Trials with phases run one after the other, as `train` would run them: of their numbers only learning rates, also those
+of a phase, and initial values are tensors.
 """
 
 from __future__ import annotations
@@ -80,6 +83,8 @@ def group_trials(spec: SweepSpec) -> list[TrialGroup]:
             _change(experiment, axis.path, [columns[number][trial] for trial in trials[:2]], columns[number])
             for number, axis in enumerate(spec.axes)
         ]
+        if spec.base.phases:
+            changes = [change if change in ("rate", "initial") else "program" for change in changes]
         keys = []
         for axis, change in enumerate(changes):
             if change == "program":
@@ -138,6 +143,8 @@ def _partition(trials: np.ndarray, keys: Sequence[np.ndarray]) -> list[np.ndarra
 
 
 def _change(experiment: Experiment, path: ConfigPath, values: Sequence[Any], column: np.ndarray) -> Change:
+    if path[0] == "phases" and path[2:3] == ("optimizer",) and path[-1] == "learning_rate":
+        path = path[2:]
     head, rest = path[0], path[1:]
     numeric = column.dtype != object or all(value is None or is_number(value) for value in column.tolist())
     if head == "seed":

@@ -16,9 +16,10 @@ import numpy as np
 import tensorflow as tf
 
 from gdrun.assembly import Built
-from gdrun.assembly.assemble import lanes_disadvantage, lanes_obstacle
+from gdrun.assembly.assemble import lanes_obstacle, lanes_pay
 from gdrun.engine.drive import Report, drive
 from gdrun.engine.lane_drive import Finals, LaneProgram, drive_lanes, padded, picked, single
+from gdrun.engine.loop import Program
 from gdrun.engine.rows import Rows, auto_rows
 from gdrun.engine.state import TrainState
 from gdrun.errors import GdrunError
@@ -33,6 +34,7 @@ from .phased_trials import train_phases
 from .results import BlockResult, Hooks, failed
 from .trials import SweepSpec
 
+LANES, SINGLY = "lanes", "one after the other"
 MAX_LANES = 16384
 _CACHE_BYTES = 8 << 20
 """What lanes' predictions and errors may take before a step leaves the processor's cache; but FEW_LANES always fit."""
@@ -49,9 +51,11 @@ def run_group(spec: SweepSpec, group: TrialGroup, hooks: Hooks) -> Iterator[Bloc
     What cannot be built or trained fails with its reason and takes no other group with it.
     """
     if spec.base.phases:
-        for trial in group.trials.tolist() if not hooks.should_stop() else ():
+        for trial in group.trials.tolist():
+            if hooks.should_stop():
+                return
             try:
-                result = train_phases(spec, trial, hooks)
+                result = train_phases(spec, trial, hooks, partial(_program_of_phase, spec, group))
             except _FAILURES as error:
                 result = failed(np.asarray([trial]), _reason(error))
             if result is None:
@@ -75,10 +79,10 @@ def run_inputs(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs, hooks: H
     # Where the sweep has more of this program, even a single one runs as a lane, so that what is left of a sweep has
     # the bits that it would have had among the others.
     lanes, built = spec.base.experiment.sweep.lanes, inputs.built
-    obstacle = _lanes_obstacle(built, lanes) or built.experiment.optimizer.lanes_obstacle(built.compile)
-    obstacle = "a single trial" if group.alone else obstacle
+    strategy, why = how_trials_run(spec, group, built)
     size = max(1, min(lanes_that_fit(inputs), padded(lanes) if isinstance(lanes, int) else MAX_LANES))
     shared = _shared_program(spec, group, inputs, lambda: lane_program(spec, inputs.built))
+    inputs = replace(inputs, built=replace(built, program=shared.single))
     for begin in range(0, len(inputs.trials), size):
         places = np.arange(begin, min(begin + size, len(inputs.trials)))
         block = inputs
@@ -86,20 +90,34 @@ def run_inputs(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs, hooks: H
             block = GroupInputs(inputs.built, picked(inputs.lanes, places), inputs.trials[places])
         results: Iterable[BlockResult | None]
         try:
-            train = partial(_run_lanes, shared=shared) if obstacle is None else partial(_run_singly, why=obstacle)
+            train = partial(_run_lanes, shared=shared) if strategy == LANES else partial(_run_singly, why=why)
             results = [train(spec, block, hooks)]
         except _FAILURES as error:
-            results = _otherwise(spec, group, block, hooks, error, lanes=obstacle is None)
+            results = _otherwise(spec, group, block, hooks, error, lanes=strategy == LANES)
         yield from (result for result in results if result is not None)
         if hooks.should_stop():
             return
 
 
-def _lanes_obstacle(built: Built, lanes: int | str) -> str | None:
+def how_trials_run(spec: SweepSpec, group: TrialGroup, built: Built) -> tuple[str, str]:
+    """Return LANES or SINGLY, and why, in words: a rule of the config.
+
+    Args:
+        built: one of the group's trials.
+    """
+    lanes = spec.base.experiment.sweep.lanes
+    if spec.base.phases:
+        return SINGLY, "phases"
+    if group.alone:
+        return SINGLY, "a single trial"
     if lanes == "off":
-        return "lanes: off"
-    obstacle = lanes_obstacle(built)
-    return lanes_disadvantage(built) if obstacle is None and lanes == "auto" else obstacle
+        return SINGLY, "lanes: off"
+    if obstacle := lanes_obstacle(built):
+        return SINGLY, obstacle
+    if lanes != "auto":
+        return LANES, f"lanes: {lanes}"
+    pay, why = lanes_pay(built)
+    return LANES if pay else SINGLY, why
 
 
 def _otherwise(
@@ -159,6 +177,7 @@ def lane_rows(built: Built, total_trials: int) -> Rows:
 
 def lane_program(spec: SweepSpec, built: Built) -> LaneProgram:
     return LaneProgram(
+        single=built.program,
         step=replace(built.step, guard="each"),
         assess=built.program.assess,
         rows=lane_rows(built, spec.trials or len(spec)),
@@ -190,7 +209,7 @@ def _run_lanes(spec: SweepSpec, block: GroupInputs, hooks: Hooks, shared: LanePr
     if hooks.should_stop() and bool(last.active.any()) and last.step < shared.rows.total_steps:
         return None
     state = finals.state(block.lanes.state)
-    info = {"strategy": "lanes", "lanes": padded(len(trials)), "seconds": last.seconds, "compile": built.compile}
+    info = {"strategy": LANES, "lanes": padded(len(trials)), "seconds": last.seconds, "compile": built.compile}
     return finished_block(spec, block, state, recorder, info, timed_out=is_over(), pruned=halving.pruned)
 
 
@@ -239,14 +258,23 @@ def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> 
         spent += report.seconds
         states.append(report.state)
     stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *states)
-    info = {"strategy": "one after the other", "why": why, "lanes": 1, "seconds": spent, "compile": built.compile}
+    info = {"strategy": SINGLY, "why": why, "lanes": 1, "seconds": spent, "compile": built.compile}
     return finished_block(spec, block, stacked, recorder, info, timed_out=True, pruned=np.zeros(len(trials), bool))
 
 
 MAX_PROGRAMS = 8
 """Programs that are kept; the one that was not used for longest goes first."""
 
-_programs: OrderedDict[Any, LaneProgram] = OrderedDict()
+_programs: OrderedDict[Any, Any] = OrderedDict()
+
+
+def _kept(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    """Return the program that was made for `key`, if it is still there, else a new one."""
+    program = _programs.pop(key, None) or make()
+    _programs[key] = program
+    while len(_programs) > MAX_PROGRAMS:
+        _programs.popitem(last=False)
+    return program
 
 
 def _shared_program(
@@ -260,23 +288,25 @@ def _shared_program(
     """
     if "parts" in group.changes:
         return make()
-    key = _program_key(spec, group, inputs)
-    program = _programs.pop(key, None) or make()
-    _programs[key] = program
-    while len(_programs) > MAX_PROGRAMS:
-        _programs.popitem(last=False)
-    return program
-
-
-def _program_key(spec: SweepSpec, group: TrialGroup, inputs: GroupInputs) -> tuple[Any, ...]:
-    """Return what decides about a program: the config, values that are built into it, forms of its arguments."""
-    built, lanes = inputs.built, inputs.lanes
-    values = spec.values(int(group.trials[0]))
-    fixed = [repr(value) for value, change in zip(values, group.changes, strict=True) if change == "program"]
-    switched = tuple(switches(spec, group))
+    lanes = inputs.lanes
     everywhere = tf.nest.map_structure(lambda _: True, lanes.state)
     forms = leaf_forms((lanes.state, lanes.setting, lanes.data), (everywhere, lanes.setting_varies, lanes.data_varies))
     names = (*lanes.setting.constants, *lanes.setting.optimizer)
+    return _kept((*_program_key(spec, group, inputs.built), names, forms, lanes.own_order), make)
+
+
+def _program_of_phase(spec: SweepSpec, group: TrialGroup, number: int, built: Built) -> Program:
+    """Return the program of phase `number` of an earlier trial of the group, if there is one."""
+    if group.alone:
+        return built.program
+    forms = leaf_forms((built.state, built.setting, built.data))
+    return _kept((*_program_key(spec, group, built), number, built.begin, forms), lambda: built.program)
+
+
+def _program_key(spec: SweepSpec, group: TrialGroup, built: Built) -> tuple[Any, ...]:
+    """Return what decides about a program beside the forms of its arguments: the config and values built into it."""
+    values = spec.values(int(group.trials[0]))
+    fixed = [repr(value) for value, change in zip(values, group.changes, strict=True) if change == "program"]
     config = hashlib.sha256(spec.config_text().encode()).hexdigest()
     where = (str(spec.base.directory), repr(sorted(built.files.items())), repr(plugin_hashes(spec.base)))
-    return config, *where, group.changes, tuple(fixed), switched, names, forms, lanes.own_order
+    return config, *where, group.changes, tuple(fixed), tuple(switches(spec, group))

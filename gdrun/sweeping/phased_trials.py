@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
+from gdrun.assembly import Built
 from gdrun.engine.drive import drive, first_report
+from gdrun.engine.loop import Program
 from gdrun.rundir.run_info import Status
 from gdrun.training.final import final_state, final_values
 from gdrun.training.outcome import describe_outcome
@@ -19,16 +22,20 @@ from .results import BlockResult, Hooks
 from .trials import SweepSpec
 
 
-def train_phases(spec: SweepSpec, trial: int, hooks: Hooks) -> BlockResult | None:
+def train_phases(
+    spec: SweepSpec, trial: int, hooks: Hooks, shared_program: Callable[[int, Built], Program]
+) -> BlockResult | None:
     """Train the phases of a trial one after the other; None where that was stopped.
 
+    Args:
+        shared_program: (number of a phase, the phase) -> its program, which other trials may share.
     Raises:
         ConfigError: it cannot be built.
     """
     prepared = prepare(spec.load(trial), device=hooks.device)
     phase, report, recorders, seconds = prepared, None, list[LaneRecorder](), 0.0
     while True:
-        built = phase.built
+        built = replace(phase.built, program=shared_program(len(recorders), phase.built))
         recorder = LaneRecorder(np.asarray([trial]), built)
         recorders.append(recorder)
         is_over = time_limit(built.experiment.schedule.stop.seconds)

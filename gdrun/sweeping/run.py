@@ -420,6 +420,35 @@ def _first(spec: SweepSpec, settings: _Settings) -> Prepared:
     return replace(settings.prepare(listed.load(0)), loaded=spec.base)
 
 
+def execution_plan(spec: SweepSpec, *, device: str | None = None, threads: int | None = None) -> dict[str, Any]:
+    """Return how the first group of a sweep's trials would run, by building one.
+
+    Keys: compile, compile_why, precision, device, strategy, why.
+
+    Args:
+        device, threads: as for `train`.
+    Raises:
+        ConfigError: it cannot be built.
+        ResourceError: the device is not there.
+    """
+    if spec.search is not None:
+        first, last = (tuple(axis.candidates[end if axis.is_numeric else 0] for axis in spec.axes) for end in (0, -1))
+        spec = spec.with_rows([first, last])
+    (group, *_) = group_trials(spec)
+    prepared = prepare(spec.load(int(group.trials[0])), device=device, threads=threads)
+    from .lanes import how_trials_run
+
+    built, (strategy, why) = prepared.built, how_trials_run(spec, group, prepared.built)
+    return {
+        "compile": built.compile,
+        "compile_why": built.engine.reason,
+        "precision": built.experiment.precision,
+        "device": prepared.device.description,
+        "strategy": strategy,
+        "why": why,
+    }
+
+
 def _with_estimates(spec: SweepSpec, first: Prepared) -> SweepSpec:
     """Return the sweep with what a trial costs, by one that is built."""
     # Forward once, backward twice, a multiplication and an addition each.

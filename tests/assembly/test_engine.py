@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gdrun.assembly.assemble import lanes_disadvantage
+from gdrun.assembly.assemble import lanes_pay
 from gdrun.cli import dry_run
 from gdrun.schedules.batches import Batches
 
@@ -44,6 +44,13 @@ def test_a_rule_chooses_and_says_why(shared_lab, text, compile, reason):
     assert bool(prepared.built.warnings) == ("det" in text)
 
 
+@pytest.mark.parametrize(("every", "rows"), [("auto", 5), ("3", 3), ("[1, 2]", 4)])
+def test_a_plan_counts_the_rows_of_the_run(shared_lab, every, rows):
+    text = f"compile: graph\nrecord: {{every: {every}}}\n{BOWL}"
+    assert dry_run.describe(shared_lab.prepare(text))["rows"] == rows
+    assert len(shared_lab.train(text).metrics["step"]) == rows
+
+
 def test_run_json_says_what_was_chosen_and_why(shared_lab):
     run = shared_lab.train(MATRIX.replace("FUNCTION", '"sum(inverse([[w, 1], [1, 2]]))"'))
     info = json.loads((run.directory / "run.json").read_text())
@@ -53,8 +60,8 @@ def test_run_json_says_what_was_chosen_and_why(shared_lab):
 def test_lanes_are_for_steps_of_little_arithmetic(shared_lab):
     """The network has 26 numbers; the bound is 150,000 of them times examples."""
     built = shared_lab.build(DEEP.replace("STEPS", "4"))
-    assert lanes_disadvantage(built) is None
+    assert lanes_pay(built) == (True, "a step has little arithmetic: 26 parameters times 9 examples")
     built.program.feed = replace(built.program.feed, batches=Batches(6000, 5770))
-    assert lanes_disadvantage(built) == "a step has much arithmetic: 26 parameters times 5,770 examples"
+    assert lanes_pay(built) == (False, "a step has much arithmetic: 26 parameters times 5,770 examples")
     built.program.feed = replace(built.program.feed, batches=Batches(6000, 5769))
-    assert lanes_disadvantage(built) is None
+    assert lanes_pay(built)[0]

@@ -78,26 +78,40 @@ def sweeping(monkeypatch: pytest.MonkeyPatch) -> FakeSweep:
     return fake
 
 
-def test_a_dry_run_shows_the_table_and_starts_no_tensorflow(gdrun, config):
+EXECUTION = {"compile": "xla", "compile_why": "the fastest", "precision": "float64", "device": "cpu"}
+EXECUTION |= {"strategy": "lanes", "why": "lanes: 16"}
+
+
+@pytest.fixture(autouse=True)
+def no_building(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/sweeping/test_lanes.py compares what a dry run says with what runs."""
+    monkeypatch.setattr("gdrun.sweeping.run.execution_plan", lambda spec, *, device, threads: EXECUTION)
+
+
+def test_a_dry_run_shows_the_table_and_how_trials_would_run(gdrun, config):
     result = gdrun("sweep", config(), "lr=0.1,0.2", "seed=0,1", "--dry-run")
     assert (result.code, result.out) == (0, "")
     lines = [line.split() for line in result.err.splitlines()]
     assert lines[0] == ["line:", "4", "trials,", "ranked", "by", "the", "smallest", "loss"]
     assert lines[1] == ["trial", RATE, "seed"]
     assert lines[2:6] == [["0", "0.1", "0"], ["1", "0.1", "1"], ["2", "0.2", "0"], ["3", "0.2", "1"]]
+    assert [" ".join(line) for line in lines[-3:]] == [
+        "runs as xla, float64, cpu", "why xla: the fastest", "trials lanes: lanes: 16"
+    ]  # fmt: skip
 
 
 def test_a_dry_run_says_what_runs_together(gdrun, config):
     assert "all of them can share one program" in gdrun("sweep", config(), "lr=0.1,0.2", "--dry-run").err
     said = gdrun("sweep", config(), "lr=0.1,0.2", "optimizer.kind=sgd,adam", "--dry-run").err
     assert "2 groups share a program each:" in said
+    assert "trials of the first group" in said
     assert "  2 trials  optimizer.kind=sgd\n  2 trials  optimizer.kind=adam\n" in said
 
 
 def test_a_long_table_is_thinned(gdrun, config):
     result = gdrun("sweep", config(), "lr=log:1e-4:1:1000", "--dry-run")
     assert "and 984 more" in result.err
-    assert len(result.err.splitlines()) == 20
+    assert len(result.err.splitlines()) == 23
     assert shown_trials(17) == list(range(17))
     assert len(shown_trials(18)) == 16
 
@@ -109,6 +123,7 @@ def test_the_plan_as_json_has_axes_and_rows(gdrun, config):
     assert plan["groups"] == [{"trials": 2, "values": {}}]
     assert plan["axes"] == [{"key": RATE, "count": 2, "values": [0.1, 0.2], "distribution": None}]
     assert plan["rows"] == [{"trial": 0, RATE: 0.1}, {"trial": 1, RATE: 0.2}]
+    assert plan["execution"] == EXECUTION
 
 
 def test_a_search_shows_what_it_may_propose(gdrun, config):

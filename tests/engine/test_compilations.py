@@ -47,6 +47,19 @@ FAMILIES = {
     + 'define: {u: net(x), slope: "grad(u, x)"}\n'
     + "model: {kind: formula, formula: mean((slope - x)**2), networks: {net: {kind: mlp, hidden: [3]}}}\n"
     + TAIL.replace(", batch_size: 8", ""),
+    "a step for each row of weights": POINTS
+    + """
+define:
+  copies: tile([net], [20, 1])
+  points: expand_dims(x, 1)
+  fast: "copies - 0.1 * grad(sum((net(points, weights=copies) - points)**2), copies)"
+model:
+  kind: formula
+  formula: mean((net(points, weights=fast) - points)**2) + 0.01 * sum(many**2)
+  networks: {net: linear}
+  parameters: {many: {init: ones, shape: [110]}}
+"""
+    + TAIL.replace(", batch_size: 8", ""),
     "long loop": POINTS
     + "define: {z: {start: 1.0 * a, repeat: z - 0.01 * a * z, times: 20}}\n"
     + "model: {kind: formula, formula: z**2, parameters: {a: 1}}\n"

@@ -14,6 +14,7 @@ from gdrun.sweeping.lane_recorder import activation_bytes
 from gdrun.sweeping.lanes import run_group
 from gdrun.sweeping.plan import plan_trials
 from gdrun.sweeping.results import BlockResult, Hooks
+from gdrun.sweeping.run import execution_plan
 from gdrun.sweeping.trials import SweepSpec
 from tests.optimizers.family import KERAS
 from tests.optimizers.test_optimizers_lanes import VALUES
@@ -451,6 +452,25 @@ def test_lanes_are_turned_off_or_limited_where_that_is_asked_for():
     for one in results["off"]:
         for name, values in results["auto"][0].parameters.items():
             np.testing.assert_allclose(one.parameters[name], values, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("more", "axes", "strategy", "why"),
+    [
+        ("", ["lr=0.1,0.2"], "lanes", "a step has little arithmetic: 2 parameters times 40 examples"),
+        ("sweep: {lanes: off}", ["lr=0.1,0.2"], "one after the other", "lanes: off"),
+        ("sweep: {lanes: 16}", ["lr=0.1,0.2"], "lanes", "lanes: 16"),
+        ("phases: [{schedule: {steps: 2}}, {schedule: {steps: 2}}]", ["lr=0.1,0.2"], "one after the other", "phases"),
+        ("", ["schedule.steps=2,3"], "one after the other", "a single trial"),
+    ],
+)
+def test_a_plan_says_how_trials_run(more, axes, strategy, why):
+    spec = plan_trials(line(schedule="steps: 2") + f"{more}\n".encode(), axes)
+    plan = execution_plan(spec)
+    assert (plan["strategy"], plan["why"]) == (strategy, why)
+    ran = blocks(spec, group_trials(spec)[0])[0].info
+    assert (ran["strategy"], ran["compile"]) == (strategy, plan["compile"])
+    assert ran.get("why", why) == why
 
 
 def test_lanes_of_convolutions_are_counted_with_an_output_at_each_place_of_an_image(lab):

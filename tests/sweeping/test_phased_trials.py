@@ -14,6 +14,8 @@ from gdrun.errors import ConfigError
 from gdrun.rundir.run import Run
 from gdrun.rundir.run_info import Status
 from gdrun.rundir.verifying import verify
+from gdrun.sweeping import lanes
+from gdrun.sweeping.groups import group_trials
 from gdrun.sweeping.plan import plan_trials
 from gdrun.sweeping.run import resume, sweep
 from gdrun.training.listener import Listener, Progress
@@ -53,8 +55,35 @@ def by_hand(above: float, within: float) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def swept(shared_lab: Any) -> Run:
-    return sweep(shared_lab.load(CASE), runs_dir=shared_lab.runs)
+def swept_and_traces(shared_lab: Any) -> tuple[Run, list[int]]:
+    """The sweep, and how often each program that it made was traced."""
+    lanes._programs.clear()
+    run = sweep(shared_lab.load(CASE), runs_dir=shared_lab.runs)
+    return run, [program.num_traces for program in lanes._programs.values()]
+
+
+@pytest.fixture(scope="module")
+def swept(swept_and_traces: tuple[Run, list[int]]) -> Run:
+    return swept_and_traces[0]
+
+
+def test_trials_that_differ_in_learning_rates_share_a_program_for_each_phase(swept_and_traces: Any) -> None:
+    assert swept_and_traces[1] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("axis", "sizes"),
+    [
+        ("optimizer.learning_rate=0.1,0.2", [2]),
+        ("phases.1.optimizer.learning_rate=0.1,0.2", [2]),
+        ("model.parameters.w=1,2", [2]),
+        ("phases.1.schedule.steps=1,2", [1, 1]),
+        ("optimizer.momentum=0.1,0.2", [1, 1]),
+    ],
+)
+def test_only_trials_that_share_the_programs_of_their_phases_are_a_group(axis: str, sizes: list[int]) -> None:
+    groups = group_trials(plan_trials(CASE.partition("sweep:")[0].encode(), [axis]))
+    assert list(map(len, groups)) == sizes
 
 
 def test_each_trial_is_the_loop_by_hand(swept: Run) -> None:

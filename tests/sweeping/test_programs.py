@@ -1,10 +1,9 @@
-"""Programs that a search's batches share."""
+"""Programs that a search's batches, and pieces of a sweep, share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -61,11 +60,16 @@ def test_data_of_their_own_is_nothing_to_share(search):
     assert made == 3
 
 
+def test_trials_one_after_the_other_run_in_the_program_of_an_earlier_piece(tmp_path):
+    lanes._programs.clear()
+    runs = [sweep(LINE.encode(), ["lr=0.1,0.2"], lanes="off", runs_dir=tmp_path) for _ in range(2)]
+    (program,) = lanes._programs.values()
+    assert program.single.num_traces == 1
+    assert (runs[0].directory / "parameters.npz").read_bytes() == (runs[1].directory / "parameters.npz").read_bytes()
+
+
 def test_few_programs_are_kept(monkeypatch):
-    spec: Any = type("Spec", (), {"search": True})()
-    group: Any = type("TrialGroup", (), {"changes": ("rate",)})()
     monkeypatch.setattr(lanes, "_programs", lanes.OrderedDict())
     for number in range(20):
-        monkeypatch.setattr(lanes, "_program_key", lambda *_, number=number: number)
-        lanes._shared_program(spec, group, None, lambda number=number: number)  # type: ignore[arg-type]
-    assert list(lanes._programs) == list(range(12, 20))
+        lanes._kept((number,), object)
+    assert list(lanes._programs) == [(number,) for number in range(12, 20)]
