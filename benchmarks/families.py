@@ -4,19 +4,21 @@
 
 Prints a table a family: microseconds a step (of a sweep, a step of a trial), the ratio to gdrun's own choice, seconds
 of the first training, which compiles, seconds before it (imports, data, building), peak memory, and how gdrun ran it;
-then what was aimed at. "gdrun" is what gdrun chooses; the other rows of gdrun are the alternatives. Every peer has its
-own process, of which one trains at a time; repetitions of all peers alternate; numbers are medians. Needs the `bench`
-extra; a peer whose library is missing is left out and said so.
+below it the peak that is aimed at: that of importing TensorFlow, and three times data and state. Then all aims.
+"gdrun" is what gdrun chooses; the other rows of gdrun are the alternatives. Every peer has its own process, of which
+one trains at a time; repetitions of all peers alternate; numbers are medians. Needs the `bench` extra; a peer whose
+library is missing is left out and said so.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
-from measure import Measured, measure_peers
+from measure import Measured, measure_peers, peak_megabytes
 from peers.families import FAMILIES, PEERS
 from training import Aim, machine, table
 
@@ -30,7 +32,12 @@ def measure(name: str, *, rounds: int, quick: bool, clock: str) -> dict[str, Mea
     return {key.partition("/")[2]: result for key, result in measured.items()}
 
 
-def show(name: str, measured: dict[str, Measured]) -> None:
+def allowed_megabytes(measured: dict[str, Measured], imports: float) -> float:
+    """Return the peak memory that is aimed at; `imports` is that of importing TensorFlow."""
+    return imports + 3 * measured["gdrun"].samples[-1]["held_bytes"] / 1e6
+
+
+def show(name: str, measured: dict[str, Measured], imports: float) -> None:
     """Print the table of a family."""
     own = measured["gdrun"].microseconds
     rows = []
@@ -52,13 +59,17 @@ def show(name: str, measured: dict[str, Measured]) -> None:
             )
     head = ("peer", "us a step", "range", "times gdrun", "first, s", "before, s", "MB", "ran as")
     print(f"## {name}\n\n{table(head, rows)}", flush=True)
+    print(
+        f"Aimed at: {allowed_megabytes(measured, imports):.0f} MB, of which {imports:.0f} for importing TensorFlow.\n"
+    )
     for peer, result in measured.items():
         if result.missing:
             print(f"{peer} was left out: {result.missing}\n")
 
 
-def aims(name: str, measured: dict[str, Measured]) -> list[Aim]:
+def aims(name: str, measured: dict[str, Measured], imports: float) -> list[Aim]:
     """Return the ratios that are aimed at, of the peers that there are."""
+    peak = measured["gdrun"].samples[-1]["megabytes"] / allowed_megabytes(measured, imports)
     times = {peer: result.microseconds for peer, result in measured.items() if result.samples}
     own = times["gdrun"]
 
@@ -70,7 +81,8 @@ def aims(name: str, measured: dict[str, Measured]) -> list[Aim]:
     result += ratio("Keras fit", 0.2 if own < 1000 else 1.0) + ratio("JAX + optax", 0.8 if name == "mlp" else 1.0)
     result += ratio("gdrun, no rows", 1.1)
     loops = [times[peer] for peer in ("bare loop, graph", "bare loop, xla") if peer in times]
-    return result + ([Aim(f"{name}: gdrun / the bare loop", own / min(loops), 1.15, False)] if loops else [])
+    result += [Aim(f"{name}: gdrun / the bare loop", own / min(loops), 1.15, False)] if loops else []
+    return [*result, Aim(f"{name}: peak memory / that of the import and 3 times data and state", peak, 1.0, False)]
 
 
 def main() -> None:
@@ -91,10 +103,13 @@ def main() -> None:
     print(f"# Families of models\n\n{machine()}\n\n{what}{', few steps' * options.quick}.\n", flush=True)
     results: list[Aim] = []
     raw: dict[str, Any] = {"machine": machine()}
+    # As gdrun imports it: without what Keras and TensorFlow import for parts that it does not use.
+    imported = "from gdrun.engine.device import import_tensorflow; import_tensorflow()"
+    imports = peak_megabytes([sys.executable, "-c", imported])
     for name in options.only:
         measured = measure(name, rounds=options.rounds, quick=options.quick, clock=clock)
-        show(name, measured)
-        results += aims(name, measured)
+        show(name, measured, imports)
+        results += aims(name, measured, imports)
         raw[name] = {peer: vars(result) for peer, result in measured.items()}
     print("## Aims\n")
     print(table(("ratio", "aim", "measured", ""), [aim.row() for aim in results]))

@@ -7,10 +7,11 @@ in its place. All start from their own initial values and see the same examples 
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -293,7 +294,7 @@ FAMILIES = {
     "logistic": Family(partial(binary, 50_000, 30), LOGISTIC, 1000, 128, lambda L: [L.Dense(1)], jax_logistic),
     "mlp": Family(partial(normal, 20_000, 784, classes=10), MLP, 785, 128, keras_mlp, jax_mlp, loop_mlp),
     "cnn": Family(IMAGES, CNN, 64, 64, keras_cnn, jax_cnn),
-    "gan": Family(lambda: {"x": normal(512, 784)["x"], "y": normal(512, 16)["x"]}, GAN, 32, 64, loop=loop_gan),
+    "gan": Family(lambda: {"x": normal(512, 784)["x"], "y": normal(512, 16)["x"]}, GAN, 128, 64, loop=loop_gan),
     "lstm": Family(
         partial(binary, 2048, 20, 4), BINARY + LAYERS % "{kind: lstm, units: 32}, {kind: dense, units: 1}", 128, 64,
         keras=lambda L: [L.LSTM(32), L.Dense(1)],
@@ -327,8 +328,12 @@ class Peer:
     def __init__(self, family: Family, quick: bool) -> None:
         self.family = family
         self.steps = max(2, family.steps // 8) if quick else family.steps
-        self.arrays = family.data()
         self.folder = Path(tempfile.mkdtemp(prefix="gdrun-benchmark-"))
+
+    @cached_property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The data."""
+        return self.family.data()
 
     def indices(self) -> np.ndarray | None:
         """Return the examples of each step, int32 (steps, batch); None: all."""
@@ -354,24 +359,41 @@ class Gdrun(Peer):
         batch = f", batch_size: {family.batch}, order: shuffled" if family.batch else ""
         self.config = self.folder / "config.yaml"
         self.config.write_text(family.config + f"schedule: {{steps: {self.steps}{batch}}}\n")
-        if "kind: csv" in family.config:
+        # In a process of its own, so that the peak of this one's memory is gdrun's.
+        context = multiprocessing.get_context("fork")
+        size = context.Value("q")
+        writer = context.Process(target=self._write_data, args=(size,))
+        writer.start()
+        writer.join()
+        self.data_bytes = size.value
+        self.prepared = None if family.trials else gdrun.prepare(gdrun.load_config(self.config, list(self.overrides)))
+
+    def _write_data(self, size: Any) -> None:
+        """Write the data, and into `size` the bytes that they take in memory."""
+        size.value = sum(array.nbytes for array in self.arrays.values())
+        if "kind: csv" in self.family.config:
             table, head = np.column_stack([self.arrays["x"], self.arrays["y"]]), [*(f"x{k}" for k in range(30)), "y"]
             np.savetxt(self.folder / "data.csv", table, "%.9g", ",", header=",".join(head), comments="")
         else:
             np.savez(self.folder / "data.npz", **self.arrays)
-        self.arrays = {}
-        self.prepared = None if family.trials else gdrun.prepare(gdrun.load_config(self.config, list(self.overrides)))
 
     def run(self) -> Sample:
         import gdrun
 
+        trials = self.family.trials
         if self.prepared is not None:
-            return TrainingTime(self.prepared, self.folder / "runs").sample()
-        rates = f"optimizer.learning_rate=log:1e-4:1e-2:{self.family.trials}"
-        began = now()
-        swept = gdrun.sweep(self.config, [rates], runs_dir=self.folder / "runs", lanes=self.lanes)
-        ways = ", ".join(swept.info.extra["strategy"])
-        return Sample.since(began, self.steps * self.family.trials, float("nan"), f"{swept.info.compile}, {ways}")
+            sample = TrainingTime(self.prepared, self.folder / "runs").sample()
+            parameters = (np.asarray(value) for value in self.prepared.built.state.parameters)
+        else:
+            began = now()
+            rates = f"optimizer.learning_rate=log:1e-4:1e-2:{trials}"
+            swept = gdrun.sweep(self.config, [rates], runs_dir=self.folder / "runs", lanes=self.lanes)
+            ways = ", ".join(swept.info.extra["strategy"])
+            sample = Sample.since(began, self.steps * trials, float("nan"), f"{swept.info.compile}, {ways}")
+            parameters = swept.best_run.parameters.values()
+        moments = 2 * ("kind: adam" in self.family.config)
+        state = sum(value.nbytes for value in parameters) * (1 + moments) * max(1, trials)
+        return replace(sample, held_bytes=self.data_bytes + state)
 
 
 class Keras(Peer):
@@ -463,26 +485,28 @@ class Loop(Peer):
         order = self.indices()
         parameters = [tf.constant(value, x.dtype) for value in start]
 
-        def body(step: Any, p: Any, m: Any, v: Any, _: Any) -> Any:
-            index = None if order is None else tf.gather(order, step)
-            seen = (x, y) if index is None else (tf.gather(x, index), tf.gather(y, index))
-            with tf.GradientTape() as tape:
-                tape.watch(p)
-                value = loss(p, *seen)
-            gradients = tape.gradient(value, p)
-            m = [a + 0.1 * (g - a) for a, g in zip(m, gradients, strict=True)]
-            v = [a + 0.001 * (g * g - a) for a, g in zip(v, gradients, strict=True)]
-            count = tf.cast(step + 1, x.dtype)
-            rate = 0.001 * tf.sqrt(1 - 0.999**count) / (1 - 0.9**count)
-            p = [a - rate * b / (tf.sqrt(c) + 1e-7) for a, b, c in zip(p, m, v, strict=True)]
-            return step + 1, p, m, v, value
+        def train(parameters: Any, order: Any, x: Any, y: Any) -> Any:
+            def body(step: Any, p: Any, m: Any, v: Any, _: Any) -> Any:
+                index = None if order is None else tf.gather(order, step)
+                seen = (x, y) if index is None else (tf.gather(x, index), tf.gather(y, index))
+                with tf.GradientTape() as tape:
+                    tape.watch(p)
+                    value = loss(p, *seen)
+                gradients = tape.gradient(value, p)
+                m = [a + 0.1 * (g - a) for a, g in zip(m, gradients, strict=True)]
+                v = [a + 0.001 * (g * g - a) for a, g in zip(v, gradients, strict=True)]
+                count = tf.cast(step + 1, x.dtype)
+                rate = 0.001 * tf.sqrt(1 - 0.999**count) / (1 - 0.9**count)
+                p = [a - rate * b / (tf.sqrt(c) + 1e-7) for a, b, c in zip(p, m, v, strict=True)]
+                return step + 1, p, m, v, value
 
-        def train() -> Any:
             zeros = [tf.zeros_like(value) for value in parameters]
             carry = (tf.constant(0), parameters, zeros, zeros, tf.zeros([], x.dtype))
             return tf.while_loop(lambda step, *_: step < self.steps, body, carry, parallel_iterations=1)[-1]
 
-        self.call = tf.function(train, jit_compile=self.jit, autograph=False)
+        # Arguments: of data that it closes over, TensorFlow makes constants where they are small, and folds them.
+        function = tf.function(train, jit_compile=self.jit, autograph=False)
+        self.call = partial(function, parameters, None if order is None else tf.constant(order), x, y)
 
     def run(self) -> Sample:
         began = now()

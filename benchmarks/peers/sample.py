@@ -16,7 +16,7 @@ class Sample:
     """One timed training.
 
     `seconds` is wall-clock time of `steps` updates, `processor` the processor time of all threads; `loss` is of the
-    end, to show that the peers do the same work; `chose` is how gdrun ran it.
+    end, to show that the peers do the same work; `chose` is how gdrun ran it, `held_bytes` the size of data and state.
     """
 
     seconds: float
@@ -24,6 +24,7 @@ class Sample:
     loss: float
     chose: str = ""
     processor: float = 0.0
+    held_bytes: int = 0
 
     @classmethod
     def since(cls, began: tuple[float, float], steps: int, loss: float, chose: str = "") -> Sample:

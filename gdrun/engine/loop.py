@@ -8,7 +8,8 @@ Steps between rows cost nothing for being observed, and updates are the same cod
 neither the rows asked for nor the chunks that the host chooses change a bit of the result.
 
 With `joint`, every update also gives the loss and the gradient norm that it started from, and these are the row of that
-state: only the last row of a chunk needs an evaluation of its own. Every update is then made by that code, rows or not.
+state. Every update is then made by that code, rows or not. The last row of a chunk is that of the update with which the
+next chunk begins; under XLA, where two copies of an update may differ in last bits, it has an evaluation of its own.
 
 Shape letters: C events a chunk can hold, L lanes.
 """
@@ -16,6 +17,7 @@ Shape letters: C events a chunk can hold, L lanes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -95,6 +97,13 @@ class Program:
         self._host_loop = lanes is None and (host_loop or compile == "eager")
         self._joint = joint
         self._ahead: tuple[TrainState, Setting, Batch, tuple[TrainState, Record]] | None = None
+        """What a chunk ended with; the update that follows, and where the host loops the record before it."""
+        self._goes_ahead = joint and compile != "xla"
+        if self._goes_ahead:
+            # The row of a run's end says of a gradient, too, that it is not finite.
+            self._update_last: Callable[..., Any] = replace(step, check_gradient=True).update_and_observe
+        else:
+            self._update_last = lambda *arguments: ((), step.observe(*arguments))
 
         def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
             def traced(*arguments: Any) -> Any:
@@ -164,10 +173,13 @@ class Program:
         given = _Given(setting, data, window)
         if self._host_loop:
             return self._run_on_host(state, given, event_steps, event_assesses)
+        ahead = self._known(state, given)
+        if ahead is not None and event_steps[0] > int(state.step):
+            state = ahead[0]
         num_events = len(event_steps)
         padding = (0, self.capacity - num_events)  # one size serves every chunk
         try:
-            state, reached, buffers = self._chunk(
+            state, following, reached, buffers = self._chunk(
                 state,
                 given,
                 tf.constant(np.pad(event_steps, padding), tf.int64),
@@ -181,9 +193,18 @@ class Program:
             raise ComponentError(
                 f"XLA cannot compile this config: {reason}", hint="run it as a graph: compile=graph"
             ) from error
+        if following:
+            self._ahead = (state, setting, data, (following, {}))
         reached = int(reached)
         # Copied: a view would keep the whole buffer for as long as a few records are held.
         return state, {key: buffer.numpy()[:reached].copy() for key, buffer in buffers.items()}
+
+    def _known(self, state: TrainState, given: _Given) -> tuple[TrainState, Record] | None:
+        """Return the update from `state` on, if the chunk that ended with it made it."""
+        begins = (state, given.setting, given.data)
+        if self._ahead is None or any(a is not b for a, b in zip(self._ahead, begins, strict=False)):
+            return None
+        return self._ahead[3]
 
     def _run_on_host(
         self, state: TrainState, given: _Given, event_steps: np.ndarray, event_assesses: np.ndarray
@@ -193,10 +214,9 @@ class Program:
 
         def following(state: TrainState) -> tuple[TrainState, Record]:
             # The update that the last row of a chunk was taken from is the first one of the next chunk.
-            now = (state, given.setting, given.data)
-            if self._ahead is None or any(a is not b for a, b in zip(self._ahead, now, strict=False)):
-                self._ahead = (*now, self._update_once(state, given, functions))
-            return self._ahead[3]
+            updated = self._known(state, given) or self._update_once(state, given, functions)
+            self._ahead = (state, given.setting, given.data, updated)
+            return updated
 
         for target, assesses in zip(event_steps, event_assesses, strict=True):
             # The first event is always observed, so that a run of no steps has its row.
@@ -219,7 +239,7 @@ class Program:
 
     def _run_chunk(
         self, state: TrainState, given: _Given, event_steps: tf.Tensor, event_assesses: tf.Tensor, num_events: tf.Tensor
-    ) -> tuple[TrainState, tf.Tensor, dict[str, tf.Tensor]]:
+    ) -> tuple[TrainState, TrainState | tuple[()], tf.Tensor, dict[str, tf.Tensor]]:
         specs = self._specs
         assert specs is not None, "prepare() comes first"
         buffers = tuple(
@@ -258,23 +278,24 @@ class Program:
         event, state, _, *buffers = tf.while_loop(
             has_event, to_event, (tf.constant(0), state, blank, *buffers), parallel_iterations=1
         )
+        ahead: Any = state if self._goes_ahead else ()
         if self._joint:
             end = shared_step(state)
 
-            def observe_last(step: tf.Tensor, *buffers: tf.TensorArray) -> tuple[Any, ...]:
-                last = self._on_batch(self._plain.observe, state, given, step)
+            def update_last(step: tf.Tensor, _: Any, *buffers: tf.TensorArray) -> tuple[Any, ...]:
+                ahead, last = self._on_batch(self._update_last, state, given, step)
                 written = [
                     buffer.write(event - 1, last[key]) if key in OF_EVALUATION else buffer
                     for key, buffer in zip(specs, buffers, strict=True)
                 ]
-                return (step + 1, *written)
+                return (step + 1, ahead, *written)
 
             # A loop of one round that counts the step: where a batch is cut out at a step that does not change in a
             # loop, XLA wants to know it when it compiles, and would compile anew for each chunk.
-            _, *buffers = tf.while_loop(
-                lambda step, *_: step <= end, observe_last, (end, *buffers), parallel_iterations=1
+            _, ahead, *buffers = tf.while_loop(
+                lambda step, *_: step <= end, update_last, (end, ahead, *buffers), parallel_iterations=1
             )
-        return state, event, {key: buffer.stack() for key, buffer in zip(specs, buffers, strict=True)}
+        return state, ahead, event, {key: buffer.stack() for key, buffer in zip(specs, buffers, strict=True)}
 
     def _advance(
         self, state: TrainState, evaluation: Record, given: _Given, target: tf.Tensor

@@ -22,7 +22,7 @@ def table(random: np.random.Generator | np.random.RandomState | None = None) -> 
 
 _CONVERSIONS = {
     "number": number, "real": real, "matrix": number, "truth": truth, "order": real, "equality": number,
-    "finite": number,
+    "finite": number, "power": number,
 }  # fmt: skip
 
 

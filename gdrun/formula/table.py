@@ -14,6 +14,7 @@ named as text so that reading formulas imports neither library. The conversion s
     truth          booleans: true where it is not 0
     order          real, whole numbers in float64; equality: complex ones too
     finite         numpy's number, TensorFlow's real
+    power          numpy's number, TensorFlow's as_is
     as_is          none; a function of tensorflow_functions.py gets the run's Promotion before its arguments
 """
 
@@ -160,7 +161,7 @@ subtract(a, b) | | number np.subtract tf.subtract | a - b
 multiply(a, b) | | number np.multiply tf.multiply | a * b
 divide(a, b) | truediv true_divide div | number np.true_divide tf.truediv | a / b
 divide_no_nan(a, b) | | number divide_no_nan tf.math.divide_no_nan | a / b, and 0 where b is 0
-pow(a, b) | power | number np.power tf.pow | a ** b
+pow(a, b) | power | power np.power pow | a ** b
 mod(a, b) | floormod remainder floor_mod | real np.mod tf.math.floormod | remainder of a / b, with the sign of b
 negative(x) | neg | number np.negative tf.negative | -x
 exp(x) | | number np.exp tf.exp | e to the x

@@ -29,7 +29,7 @@ _COMPLEX = {tf.float32: tf.complex64, tf.float64: tf.complex128}
 
 def _adapted(row: Function, function: Callable[..., Any]) -> Callable[..., Any]:
     """Put the conversion of an entry before its implementation; the result takes a Promotion first."""
-    if row.conversion == "as_is":
+    if row.conversion in ("as_is", "power"):
         return function
 
     def apply(promotion: Promotion, *operands: Any, **options: Any) -> Any:

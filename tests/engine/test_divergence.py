@@ -90,6 +90,18 @@ def test_a_run_ends_at_the_last_finite_state(lab, with_guard, chunks_of, case, g
 
 
 @pytest.mark.parametrize("case", CASES)
+def test_a_graph_whose_chunks_begin_with_a_known_update_ends_there_too(lab, chunks_of, case):
+    text, (reason, step, w) = CASES[case]
+    built = lab.build(text, ["compile=graph"])
+    for steps in (1000, 5, 1, step):
+        chunks_of(steps)
+        rows = lab.rows(built)
+        assert (rows["reason"], int(rows["state"].step)) == (reason, step)
+        assert rows["state"].parameters[0].numpy() == w
+        assert rows["step"].tolist() == list(range(step + 1))
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_xla_agrees(lab, case):
     text, (reason, step, w) = CASES[case]
     rows = lab.rows(lab.build(text, ["compile=xla", "record.every=[0]"]))

@@ -213,6 +213,15 @@ def test_rows_from_updates_are_those_that_are_evaluated_anew(lab, chunks_of):
         np.testing.assert_array_equal(joint[name], separate[name], err_msg=name)
 
 
+def test_a_chunk_of_a_graph_begins_with_the_update_that_gave_the_last_row(lab, chunks_of):
+    built = lab.build(NETWORK, ["compile=graph", "steps=12"])
+    chunks_of(4)
+    begun, run = [], built.program._chunk
+    built.program._chunk = lambda state, *rest: begun.append(int(state.step)) or run(state, *rest)
+    assert lab.rows(built)["step"].tolist() == list(range(13))
+    assert begun == [0, 5, 9]
+
+
 def test_rows_change_no_bit_where_xla_takes_them_from_updates(lab, chunks_of):
     built = lab.build(NETWORK, ["compile=xla", "model.hidden=[64, 64]", "steps=11"])
     assert built.program._joint

@@ -68,6 +68,35 @@ def test_value_and_gradient_have_the_digits_of_tensorflow_code(text: str, by_han
         tf.nest.map_structure(np.testing.assert_array_equal, values[0], values[1])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_square_and_its_derivatives_have_the_bits_of_tensorflows_power(dtype: str):
+    draws = np.random.default_rng(3).normal(0, 3, 1000)
+    x = tf.constant([*draws, 0.0, -0.0, 1e-30, 1e30, np.inf, -np.inf, np.nan], dtype)
+
+    def derivatives(square: Callable[[Any], Any], x: Any) -> list[Any]:
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = square(x) * 3
+            slope = inner.gradient(y, x)
+        return [y, slope, outer.gradient(slope, x)]
+
+    def written(x: Any) -> Any:
+        return value("x**2", dtype, x=x)
+
+    for own, powers in zip(derivatives(written, x), derivatives(lambda x: tf.pow(x, 2), x), strict=True):
+        np.testing.assert_array_equal(own, powers)
+    # TensorFlow's own gradient has x ** 1 and x ** 0 beside it, which take most of its time.
+    graph = tf.function(derivatives, autograph=False).get_concrete_function(written, x).graph
+    assert [op.type for op in graph.get_operations()].count("Pow") == 1
+    exponent = tf.constant(2, x.dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(exponent)
+        power = value("3**p", dtype, p=exponent)
+    np.testing.assert_allclose(tape.gradient(power, exponent), 9 * np.log(3), rtol=1e-6)
+
+
 def test_host_values_take_the_tensors_dtype():
     constant = np.array([0.1, 0.2])
     assert value("c * x", x=X, c=constant).dtype == tf.float32
