@@ -12,6 +12,7 @@ from gdrun.rundir.seeds import is_seed, seed_groups
 
 LINE = """
 precision: float64
+compile: graph
 data: {kind: formula, inputs: {x: "uniform(-1, 1, [20, 1])"}, target: 2 * x + 1, noise: "normal(0, 0.1)"}
 model: {kind: mlp, hidden: [3], activation: tanh}
 loss: {kind: formula, formula: "mean((prediction - target + 0.1 * normal(0, 1))**2)"}
