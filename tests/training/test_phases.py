@@ -54,7 +54,7 @@ metrics: [mae]
 optimizer: {kind: sgd, learning_rate: 0.05}
 schedule: {epochs: 7, batch_size: 4}
 record: {every: 1, parameters: true}
-compile: graph
+compile: eager
 """
 
 
