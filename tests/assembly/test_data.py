@@ -88,6 +88,7 @@ loss: {loss}
 optimizer: {{kind: sgd, learning_rate: 0.1}}
 schedule: {{epochs: {schedule["epochs"]}, batch_size: {schedule["batch_size"]}, order: sequential}}
 precision: float64
+compile: eager
 record: {{every: epoch}}
 """
     path = tmp_path / "c.yaml"
@@ -171,6 +172,7 @@ model: {{kind: linear, outputs: 1}}
 optimizer: gauss_newton
 schedule: {{steps: 1}}
 precision: float64
+compile: eager
 """
     (tmp_path / "c.yaml").write_text(text)
     run = train(tmp_path / "c.yaml", runs_dir=tmp_path)
