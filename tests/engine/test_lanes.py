@@ -70,28 +70,25 @@ def lab_rows(built, setting):
     return reports[-1]
 
 
+def line(lab, compile, optimizer):
+    """Return the line alone and in 64 lanes."""
+    built = lab.build(LINE.replace("OPTIMIZER", OPTIMIZERS[optimizer]), lane_overrides(compile))
+    return built, LanesOf(built, 64)
+
+
 @pytest.fixture(scope="module")
 def sgd_by_xla(shared_lab):
-    """The line under XLA, alone and in 64 lanes."""
-    built = shared_lab.build(LINE.replace("OPTIMIZER", OPTIMIZERS["sgd"]), lane_overrides("xla"))
-    return built, LanesOf(built, 64)
+    return line(shared_lab, "xla", "sgd")
 
 
-@pytest.fixture(scope="module")
-def adam_in_a_graph(shared_lab):
-    """The line as a graph, alone and in 64 lanes."""
-    built = shared_lab.build(LINE.replace("OPTIMIZER", OPTIMIZERS["adam"]), lane_overrides("graph"))
-    return built, LanesOf(built, 64)
-
-
-@pytest.mark.parametrize("experiment", ["adam_in_a_graph", "sgd_by_xla"])
-def test_64_learning_rates_in_lanes_are_single_runs(request, experiment):
+@pytest.mark.parametrize(("compile", "optimizer"), [("graph", "adam"), ("xla", "sgd")])
+def test_64_learning_rates_in_lanes_are_single_runs(lab, sgd_by_xla, compile, optimizer):
     """Each fourth: the same step and reason, and parameters to 1e-9.
 
     A sum over a batch is ordered otherwise than over a table.
     """
-    built, lanes = request.getfixturevalue(experiment)
-    rates = RATES if experiment == "sgd_by_xla" else RATES / 100  # large rates make Adam chaotic
+    built, lanes = sgd_by_xla if compile == "xla" else line(lab, compile, optimizer)
+    rates = RATES if optimizer == "sgd" else RATES / 100  # large rates make Adam chaotic
     state, _ = lanes(rates)
     num_diverged = 0
     for lane, report in zip(range(0, 64, 4), single_runs(built, rates[::4]), strict=True):
@@ -99,15 +96,12 @@ def test_64_learning_rates_in_lanes_are_single_runs(request, experiment):
         num_diverged += report.reason.diverged
         for ours, single in zip(state.parameters, report.state.parameters, strict=True):
             np.testing.assert_allclose(ours[lane], single, rtol=1e-9, atol=1e-9, err_msg=str(rates[lane]))
-    assert (num_diverged > 1) is (experiment == "sgd_by_xla")
+    assert (num_diverged > 1) is (optimizer == "sgd")
 
 
-@pytest.mark.parametrize("compile", ["graph", "xla"])
-def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(lab, sgd_by_xla, compile):
-    if compile == "xla":
-        lanes = sgd_by_xla[1]
-    else:
-        lanes = LanesOf(lab.build(LINE.replace("OPTIMIZER", OPTIMIZERS["sgd"]), lane_overrides("graph")), 64)
+def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(sgd_by_xla):
+    """By XLA; in a graph, tests/sweeping/test_lanes.py has the same of whole trials."""
+    _, lanes = sgd_by_xla
     calm = lanes([0.01, 0.02, 0.05, 0.1] * 16)
     wild = lanes([0.01, 1e30, 0.05, 50.0] * 16)
     assert [Reason(int(reason)).diverged for reason in wild[0].reason] == [False, True, False, True] * 16
@@ -119,14 +113,6 @@ def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(lab, sgd_by_xla, 
     # A lane that diverged holds its last finite values.
     assert all(np.isfinite(value.numpy()).all() for value in wild[0].parameters)
     assert int(wild[0].step[1]) < int(wild[0].step[3]) < STEPS
-
-
-def test_a_lane_does_not_depend_on_how_many_there_are(adam_in_a_graph):
-    built, lanes = adam_in_a_graph
-    many, _ = lanes(RATES)
-    few, _ = LanesOf(built, 2)(RATES[[3, 40]])
-    for one, other in zip(many.parameters, few.parameters, strict=True):
-        np.testing.assert_allclose(one.numpy()[[3, 40]], other, rtol=1e-13, atol=1e-13)
 
 
 NETWORK = """
