@@ -184,28 +184,15 @@ schedule: {steps: 30}
     assert len(group_trials(plan_trials(text, ["start=1,2"]))) == 2
 
 
-NETWORK = """
-data: {kind: moons, size: 60, noise: 0.1}
-model: {kind: mlp, hidden: [12], activation: tanh, outputs: 1}
-loss: {kind: binary_crossentropy, from_logits: true}
-optimizer: {kind: adam, learning_rate: 0.01}
-schedule: {steps: 30, batch_size: 20}
-"""
+def test_a_lane_has_the_same_bits_however_many_there_are():
+    """Under XLA; in a graph TensorFlow's own kernels divide their work by its size.
 
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        (NETWORK.encode(), [[17]]),
-        (line(compile="xla", schedule="steps: 30, batch_size: 10"), [[17], list(range(40, 61))]),
-    ],
-)
-def test_a_lane_has_the_same_bits_however_many_there_are(text, parts):
-    """Under XLA; in a graph TensorFlow's own kernels divide their work by its size."""
-    spec = plan_trials(text, ["lr=log:1e-4:1:61"])
+    Of a network, test_executors.py has the same.
+    """
+    spec = plan_trials(line(compile="xla", schedule="steps: 30, batch_size: 10"), ["lr=log:1e-4:1:61"])
     (group,) = group_trials(spec)
     every = one(spec, group)
-    for trials in parts:
+    for trials in ([17], list(range(40, 61))):
         assert_same_bits(one(spec, group.subset(np.asarray(trials))), every, trials)
 
 

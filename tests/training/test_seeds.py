@@ -59,9 +59,8 @@ def test_a_sweep_over_one_seed_keeps_the_data_and_is_summed_up_over_it(lab):
     path.write_text(LINE)
     swept = sweep(str(path), ["seed.initial=0,1,2", "lr=0.05,0.1"], runs_dir=lab.runs)
     lost = {(row["seed.initial"], row["optimizer.learning_rate"]): row["loss"] for row in swept.trials}
-    for seed in (0, 2):
-        alone = lab.train(LINE, [f"seed.initial={seed}", "lr=0.05"])
-        assert lost[seed, 0.05] == pytest.approx(alone.final["loss"], rel=1e-12)
+    alone = lab.train(LINE, ["seed.initial=2", "lr=0.05"])
+    assert lost[2, 0.05] == pytest.approx(alone.final["loss"], rel=1e-12)
     assert alone.info.seeds == {"data": 0, "initial": 2, "batches": 0}
     assert len({loss for (_, rate), loss in lost.items() if rate == 0.05}) == 3
     (seeds,) = [row for row in compare([swept], over="seed")["results"] if row["name"] == "seeds"]
