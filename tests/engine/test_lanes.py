@@ -62,7 +62,7 @@ def lab_rows(built, setting):
     return reports[-1]
 
 
-@pytest.mark.parametrize(("compile", "optimizer"), [("graph", "adam"), ("xla", "adam"), ("xla", "sgd")])
+@pytest.mark.parametrize(("compile", "optimizer"), [("graph", "adam"), ("xla", "sgd")])
 def test_64_learning_rates_in_lanes_are_single_runs(lab, compile, optimizer):
     """Each fourth: the same step and reason, and parameters to 1e-9.
 
@@ -81,9 +81,9 @@ def test_64_learning_rates_in_lanes_are_single_runs(lab, compile, optimizer):
     assert (num_diverged > 1) is (optimizer == "sgd")
 
 
-@pytest.mark.parametrize("compile", ["graph", "xla"])
-def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(lab, compile):
-    built = lab.build(LINE.replace("OPTIMIZER", OPTIMIZERS["sgd"]), lane_overrides(compile))
+def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(lab):
+    """By XLA; in a graph, tests/sweeping/test_lanes.py has the same of whole trials."""
+    built = lab.build(LINE.replace("OPTIMIZER", OPTIMIZERS["sgd"]), lane_overrides("xla"))
     calm = lanes_of(built, [0.01, 0.02, 0.05, 0.1])
     wild = lanes_of(built, [0.01, 1e30, 0.05, 50.0])
     assert [Reason(int(reason)).diverged for reason in wild[0].reason] == [False, True, False, True]
@@ -95,14 +95,6 @@ def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(lab, compile):
     # A lane that diverged holds its last finite values.
     assert all(np.isfinite(value.numpy()).all() for value in wild[0].parameters)
     assert int(wild[0].step[1]) < int(wild[0].step[3]) < STEPS
-
-
-def test_a_lane_does_not_depend_on_how_many_there_are(lab):
-    built = lab.build(LINE.replace("OPTIMIZER", OPTIMIZERS["adam"]), ["compile=graph", "record.every=[0]"])
-    many, _ = lanes_of(built, RATES)
-    few, _ = lanes_of(built, RATES[[3, 40]])
-    for one, other in zip(many.parameters, few.parameters, strict=True):
-        np.testing.assert_allclose(one.numpy()[[3, 40]], other, rtol=1e-13, atol=1e-13)
 
 
 NETWORK = """
@@ -144,7 +136,7 @@ def test_constants_and_seeds_may_vary_between_lanes(lab):
     constants = {"c": tf.constant([2.0, 2.0, -1.0], tf.float64)}
     built = dataclasses.replace(built, setting=built.setting._replace(constants={"c": tf.constant(2.0, tf.float64)}))
     state, records = lanes_of(built, [0.1] * 3, seed=seeds, constants=constants)
-    for lane, (seed, c) in enumerate([(0, 2), (5, 2), (5, -1)]):
+    for lane, seed, c in ((0, 0, 2), (2, 5, -1)):
         run = lab.rows(lab.build(DRAWS, [f"seed={seed}", f"constants.c={c}", "record.every=[0, 1, 10]"]))
         assert float(state.parameters[0][lane]) == run["parameters.w"][-1]
         np.testing.assert_array_equal(records["parameters.w"][:, lane], run["parameters.w"])
