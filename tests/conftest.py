@@ -21,6 +21,36 @@ PROGRAMS = Path(__file__).parents[1] / "build" / "programs" / f"{version('tensor
 os.environ.setdefault("TF_XLA_FLAGS", f"--tf_xla_persistent_cache_directory={PROGRAMS}")
 
 
+LONG_FILES = (
+    "test_configs.py",
+    "test_docs.py",
+    "sweeping/test_lanes.py",
+    "training/resuming/test_same_bits.py",
+    "sweeping/test_slurm.py",
+    "optimizers/test_optimizers.py",
+    "optimizers/test_optimizers_lanes.py",
+    "engine/test_loop.py",
+    "formula/test_table.py",
+    "engine/test_lanes.py",
+    "engine/test_stream.py",
+    "engine/test_compilations.py",
+    "vocabulary/test_programs.py",
+    "sweeping/test_resuming.py",
+    "sweeping/test_real_workers.py",
+    "training/test_training.py",
+    "test_long.py",
+    "cli/test_real.py",
+)
+"""Files of some ten seconds and more, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first: whoever had one of them last would be waited for."""
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONG_FILES)}
+    assert all(path.exists() for path in ranks)
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
 def pytest_collection_finish() -> None:
     """Keep the garbage collector off TensorFlow's objects, which it would look at again in every program traced."""
     gc.freeze()
@@ -53,9 +83,14 @@ class Lab:
         self.runs = folder / "runs"
 
     def load(self, text: str, overrides: Sequence[str] = ()) -> Any:
-        """Return the checked config, read from a file so that relative paths count from the lab's folder."""
+        """Return the checked config, read from a file so that relative paths count from the lab's folder.
+
+        It runs as a graph where it does not say how to compile: XLA takes seconds for what a test runs in milliseconds.
+        """
         from gdrun.experiment.loading import load_config
 
+        if "compile" not in f"{text} {overrides}":
+            overrides = [*overrides, "compile=graph"]
         path = self.folder / "case.yaml"
         path.write_text(text)
         return load_config(path, overrides)

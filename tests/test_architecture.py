@@ -5,13 +5,10 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / "gdrun"
+from tests.sources import PACKAGE, nodes, nodes_of
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "text", "version", "extras", "machine"),
@@ -34,22 +31,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 QUESTION_WORDS = ("What", "Who", "Whom", "Whose", "Whether", "Where", "Which", "How", "When", "Why")
 
 
-@cache
-def _trees() -> dict[str, ast.Module]:
-    """Return the syntax tree of each module below gdrun, by its dotted name without "gdrun."."""
-    trees = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-        trees[name] = ast.parse(path.read_text())
-    return trees
-
-
-def _imports(module: str, tree: ast.Module) -> Iterator[str]:
+def _imports(module: str) -> Iterator[str]:
     """Yield the modules of gdrun that `module` imports: at its top, inside functions and for type checkers alike."""
     is_package = (PACKAGE / module.replace(".", "/")).is_dir()
     package = module.split(".") if is_package else module.split(".")[:-1]
-    for node in ast.walk(tree):
+    for node in nodes()[module]:
         if isinstance(node, ast.Import):
             sources = [
                 (alias.name.removeprefix("gdrun."), "") for alias in node.names if alias.name.startswith("gdrun.")
@@ -64,12 +50,12 @@ def _imports(module: str, tree: ast.Module) -> Iterator[str]:
             continue
         for source, name in sources:
             inner = f"{source}.{name}" if source else name
-            yield inner if inner in _trees() else source or "__init__"
+            yield inner if inner in nodes() else source or "__init__"
 
 
 def _arrows() -> Iterator[tuple[str, str]]:
-    for module, tree in _trees().items():
-        for target in _imports(module, tree):
+    for module in nodes():
+        for target in _imports(module):
             if target != module:
                 yield module, target
 
@@ -81,7 +67,7 @@ def _floor(module: str) -> int:
 
 def test_every_module_stands_on_a_floor() -> None:
     known = {name for names in FLOORS for name in names}
-    assert {module.split(".")[0] for module in _trees()} <= known
+    assert {module.split(".")[0] for module in nodes()} <= known
 
 
 def test_no_import_points_up() -> None:
@@ -134,22 +120,18 @@ def _strongly_connected(graph: dict[str, set[str]]) -> list[set[str]]:
 
 def test_a_class_name_means_one_thing() -> None:
     places: dict[str, list[str]] = defaultdict(list)
-    for module, tree in _trees().items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef):
-                places[node.name].append(module)
+    for module, node in nodes_of(ast.ClassDef):
+        places[node.name].append(module)
     doubled = {name: modules for name, modules in places.items() if len(modules) > 1}
     assert not doubled, "\n".join(f"{name}: {', '.join(modules)}" for name, modules in sorted(doubled.items()))
 
 
 def test_no_docstring_begins_with_a_question_word() -> None:
     wrong = []
-    for module, tree in _trees().items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                text = ast.get_docstring(node) or ""
-                if text.split(" ")[0].rstrip(",.:").strip() in QUESTION_WORDS:
-                    wrong.append(f"{module}: {text.splitlines()[0]}")
+    for module, node in nodes_of(ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef):
+        text = ast.get_docstring(node) or ""
+        if text.split(" ")[0].rstrip(",.:").strip() in QUESTION_WORDS:
+            wrong.append(f"{module}: {text.splitlines()[0]}")
     assert not wrong, "\n".join(wrong)
 
 
@@ -159,12 +141,11 @@ PLAIN = ("config", "experiment", "assembly", "losses", "metrics", "models", "dat
 
 def test_docstrings_of_functions_are_imperatives() -> None:
     wrong = []
-    for module, tree in _trees().items():
-        for node in ast.walk(tree) if module.split(".")[0] in PLAIN else ():
-            if isinstance(node, ast.FunctionDef) and not any(_is_property(item) for item in node.decorator_list):
-                first = (ast.get_docstring(node) or "Return").split()[0]
-                if first in ("The", "A", "An", "One", "Each", "See", "True") or first.endswith(("s", "'s")):
-                    wrong.append(f"{module}.{node.name}: {first} ...")
+    for module, node in nodes_of(ast.FunctionDef, packages=PLAIN):
+        if not any(_is_property(item) for item in node.decorator_list):
+            first = (ast.get_docstring(node) or "Return").split()[0]
+            if first in ("The", "A", "An", "One", "Each", "See", "True") or first.endswith(("s", "'s")):
+                wrong.append(f"{module}.{node.name}: {first} ...")
     assert not wrong, "\n".join(wrong)
 
 
@@ -175,10 +156,7 @@ def _is_property(decorator: ast.expr) -> bool:
 def test_no_text_of_a_field_begins_with_a_question_word() -> None:
     wrong = [
         f"{module}.{owner.name}: {below.value.value[:60]}"
-        for module, tree in _trees().items()
-        if module.split(".")[0] in PLAIN
-        for owner in ast.walk(tree)
-        if isinstance(owner, ast.ClassDef)
+        for module, owner in nodes_of(ast.ClassDef, packages=PLAIN)
         for below in owner.body[1:]
         if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
         if below.value.value.split(" ")[0].rstrip(",.:").strip() in QUESTION_WORDS
@@ -192,17 +170,14 @@ def test_no_text_of_a_field_begins_with_a_question_word() -> None:
 )
 def test_no_library_is_taken_by_its_inner_parts(package: str, allowed: set[str]) -> None:
     taken = []
-    for module, tree in _trees().items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                names = [(alias.name, alias.name) for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                names = [(node.module or "", alias.name) for alias in node.names]
-            else:
-                continue
-            for source, name in names:
-                if source.split(".")[0] == package:
-                    private = any(part.startswith("_") for part in (*source.split("."), name))
-                    if private or ("*" not in allowed and name not in allowed):
-                        taken.append(f"{module}: {source} {name}")
+    for module, node in nodes_of(ast.Import, ast.ImportFrom):
+        if isinstance(node, ast.Import):
+            names = [(alias.name, alias.name) for alias in node.names]
+        else:
+            names = [] if node.level else [(node.module or "", alias.name) for alias in node.names]
+        for source, name in names:
+            if source.split(".")[0] == package:
+                private = any(part.startswith("_") for part in (*source.split("."), name))
+                if private or ("*" not in allowed and name not in allowed):
+                    taken.append(f"{module}: {source} {name}")
     assert not taken, "\n".join(taken)

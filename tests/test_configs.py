@@ -1,4 +1,4 @@
-"""What the shipped configs expect is right: plain NumPy loops, written without gdrun, come to the same numbers.
+"""What the shipped configs expect is met, and right: NumPy loops, written without gdrun, come to the same numbers.
 
 Each oracle computes whatever its config's `expect:` names; a value counts as right within the wider of the config's
 tolerance and the oracle's.
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gdrun.checking.check import check
 from gdrun.experiment.expect import Bound
 from gdrun.experiment.loading import load_config
 from tests.config_oracles import ORACLES, Oracle, Values
@@ -31,6 +32,12 @@ def test_a_numpy_loop_comes_to_what_the_config_expects(path: Path) -> None:
         compared += 1
     assert compared, "a shipped config expects something"
     assert expect.steps in (None, values.steps)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_config_meets_what_it_expects(path: Path, tensorflow: Any) -> None:
+    missed = check(path).missed
+    assert not missed, missed
 
 
 def test_every_oracle_has_its_config() -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import functools
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +13,7 @@ from gdrun.models.base import ModelSection
 from gdrun.models.layers.base import KerasLayer
 from gdrun.optimizers.base import OptimizerSection
 from tests.families import members
-
-PACKAGE = Path(__file__).resolve().parents[1] / "gdrun"
+from tests.sources import nodes, nodes_of
 
 FAMILIES: dict[str, tuple[str, type]] = {
     "data": ("data", DataSection),
@@ -30,16 +27,9 @@ SHARED_WORDS = {"formula", "custom", "linear", "values", "reshape", "csv", "npz"
 """Kinds of several families, activations, functions, formats of files: comparing with one of these shows nothing."""
 
 
-def others(family: str) -> Iterator[tuple[str, ast.Module]]:
-    """Yield the modules outside a family."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if path.relative_to(PACKAGE).parts[0] != FAMILIES[family][0]:
-            yield str(path.relative_to(PACKAGE)), _parsed(path)
-
-
-@functools.cache
-def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def others(family: str) -> tuple[str, ...]:
+    """Return the top packages and modules that are not the family's."""
+    return tuple({module.split(".")[0] for module in nodes()} - {FAMILIES[family][0]})
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -49,9 +39,8 @@ def test_no_other_package_imports_a_kind(family: str) -> None:
     known = {part.__name__ for cls in members(family).values() for part in cls.__mro__ if issubclass(part, base)}
     imported = [
         f"{module}: {alias.name}"
-        for module, tree in others(family)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"gdrun.{FAMILIES[family][0]}")
+        for module, node in nodes_of(ast.ImportFrom, packages=others(family))
+        if (node.module or "").startswith(f"gdrun.{FAMILIES[family][0]}")
         for alias in node.names
         if alias.name in known - {base.__name__}
     ]
@@ -63,9 +52,7 @@ def test_no_other_package_compares_with_the_word_for_a_kind(family: str) -> None
     words = members(family).keys() - SHARED_WORDS
     compared = [
         f"{module}:{node.lineno}: {constant.value}"
-        for module, tree in others(family)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Compare | ast.MatchValue)
+        for module, node in nodes_of(ast.Compare, ast.MatchValue, packages=others(family))
         for constant in ast.walk(node)
         if isinstance(constant, ast.Constant) and constant.value in words
     ]

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from tests.hang import HANG_SECONDS
+
 ROOT = Path(__file__).resolve().parents[1]
 SEED = int(os.environ.get("GDRUN_TEST_SEED", "7"))
 
@@ -26,7 +28,7 @@ def script(name: str) -> ModuleType:
 def test_mutated_configs_end_in_refusals_or_are_what_they_say() -> None:
     trace = sys.gettrace()
     try:
-        counts, wrong = script("fuzz").fuzz(seconds=6, seed=SEED)
+        counts, wrong = script("fuzz").fuzz(seconds=HANG_SECONDS, seed=SEED, at_most=150)
     finally:
         sys.settrace(trace)
     assert not wrong, wrong[:3]

@@ -27,25 +27,25 @@ QUADRATIC = (
 )  # fmt: skip
 
 
-def test_every_shipped_config_with_an_exact_prediction_is_verified_below(lab):
+@pytest.fixture(scope="module")
+def shipped(tensorflow):
+    """Return the shipped configs whose optimizers have limits by closed forms, built, by their names."""
     from gdrun.experiment.loading import load_config
     from gdrun.training.prepare import prepare
 
     loaded = {path.stem: load_config(path, ["compile=graph"]) for path in CONFIGS.glob("*.yaml")}
     kinds = ("sgd", "newton", "gauss_newton")
-    linear = {name: one for name, one in loaded.items() if one.experiment.optimizer.kind in kinds}
-    exact = {name for name, one in linear.items() if predicted_limit(prepare(one).built).exact}
-    assert exact == set(QUADRATIC)
+    return {name: prepare(config).built for name, config in loaded.items() if config.experiment.optimizer.kind in kinds}
+
+
+def test_every_shipped_config_with_an_exact_prediction_is_verified_below(shipped):
+    assert {name for name, built in shipped.items() if predicted_limit(built).exact} == set(QUADRATIC)
 
 
 @pytest.mark.parametrize("name", QUADRATIC)
-def test_the_observed_edge_is_the_predicted_one_to_a_percent(tensorflow, name):
-    from gdrun.experiment.loading import load_config
-    from gdrun.training.prepare import prepare
-
-    built = prepare(load_config(CONFIGS / f"{name}.yaml")).built
-    limit = predicted_limit(built).limit
-    edge = observed_limit(built, limit, quadratic=True, steps=800)
+def test_the_observed_edge_is_the_predicted_one_to_a_percent(shipped, name):
+    limit = predicted_limit(shipped[name]).limit
+    edge = observed_limit(shipped[name], limit, quadratic=True, steps=800)
     assert edge.rate == pytest.approx(limit, rel=0.01)
 
 

@@ -88,6 +88,7 @@ loss: {loss}
 optimizer: {{kind: sgd, learning_rate: 0.1}}
 schedule: {{epochs: {schedule["epochs"]}, batch_size: {schedule["batch_size"]}, order: sequential}}
 precision: float64
+compile: eager
 record: {{every: epoch}}
 """
     path = tmp_path / "c.yaml"
@@ -139,6 +140,7 @@ loss: {kind: formula, formula: "sum(example_weights * (prediction - target)**2)"
 metrics: [{name: heaviest, formula: max(example_weights)}, mse]
 optimizer: {kind: sgd, learning_rate: 0.01}
 schedule: {steps: 0}
+compile: graph
 """
     (tmp_path / "c.yaml").write_text(text)
     run = train(tmp_path / "c.yaml", runs_dir=tmp_path)
@@ -154,6 +156,7 @@ model: {kind: formula, formula: a * x, parameters: {a: 2.0}}
 loss: {kind: formula, formula: "mean(example_weights * (prediction - target)**2)"}
 optimizer: sgd
 schedule: {steps: 0}
+compile: graph
 """
     (tmp_path / "c.yaml").write_text(text)
     final = train(tmp_path / "c.yaml", runs_dir=tmp_path).info.final
@@ -169,6 +172,7 @@ model: {{kind: linear, outputs: 1}}
 optimizer: gauss_newton
 schedule: {{steps: 1}}
 precision: float64
+compile: eager
 """
     (tmp_path / "c.yaml").write_text(text)
     run = train(tmp_path / "c.yaml", runs_dir=tmp_path)
@@ -201,6 +205,7 @@ class TestLegacy:
 random: legacy
 seed: 42
 precision: float64
+compile: graph
 data:
   kind: formula
   inputs: {x: "2 * uniform(0, 1, [100, 1])"}

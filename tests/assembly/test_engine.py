@@ -11,7 +11,7 @@ from gdrun.assembly.assemble import lanes_pay
 from gdrun.cli import dry_run
 from gdrun.schedules.batches import Batches
 
-END = "optimizer: {kind: sgd, learning_rate: 0.1}\n"
+END = "compile: auto\noptimizer: {kind: sgd, learning_rate: 0.1}\n"
 BOWL = "model: {kind: formula, formula: (w - 1)**2, parameters: {w: 3}}\nschedule: {steps: 4}\n" + END
 MATRIX = BOWL.replace("(w - 1)**2", "FUNCTION")
 DEEP = (
@@ -24,14 +24,18 @@ DEEP = (
     ("text", "compile", "reason"),
     [
         (BOWL, "xla", "the fastest for this config"),
-        ("compile: graph\n" + BOWL, "graph", "compile says so"),
+        (BOWL.replace("auto", "graph"), "graph", "compile says so"),
         (
             MATRIX.replace("FUNCTION", '"sum(cholesky([[w, 1], [1, 2]]))"'),
             "graph",
             "XLA is slower at cholesky on a CPU",
         ),
         (MATRIX.replace("FUNCTION", '"sum(inverse([[w, 1], [1, 2]]))"'), "graph", "XLA is slower at inverse on a CPU"),
-        ("compile: xla\n" + MATRIX.replace("FUNCTION", '"sum(inverse([[w, 1], [1, 2]]))"'), "xla", "compile says so"),
+        (
+            MATRIX.replace("FUNCTION", '"sum(inverse([[w, 1], [1, 2]]))"').replace("auto", "xla"),
+            "xla",
+            "compile says so",
+        ),
         (MATRIX.replace("FUNCTION", '"det([[w, 1], [1, 2]])"'), "graph", "XLA cannot compile det"),
         (DEEP.replace("STEPS", "999"), "graph", "compiling 26 trained tensors by XLA takes longer than 999 steps"),
         (DEEP.replace("STEPS", "1000"), "xla", "the fastest for this config"),

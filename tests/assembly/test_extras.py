@@ -26,7 +26,7 @@ def test_each_is_a_config_in_the_readme(path):
 
 def test_iris_is_learned(tmp_path):
     pytest.importorskip("sklearn", reason="scikit-learn is an extra")
-    run = train(CONFIGS / "iris.yaml", runs_dir=tmp_path)
+    run = train(CONFIGS / "iris.yaml", {"compile": "graph"}, runs_dir=tmp_path)
     for name, bounds in load_config(CONFIGS / "iris.yaml").experiment.expect.metrics.items():
         assert run.info.final[name] > bounds.above
 
@@ -50,6 +50,6 @@ def test_mnist_trains_on_a_file_of_that_form_and_names_the_one_that_is_missing(t
     np.savez(
         tmp_path / "datasets" / "mnist.npz", x_train=images, y_train=labels, x_test=images[:50], y_test=labels[:50]
     )
-    overrides = {"schedule.epochs": 20, "schedule.batch_size": 20}
+    overrides = {"schedule.epochs": 20, "schedule.batch_size": 20, "compile": "graph"}
     run = train(CONFIGS / "mnist.yaml", overrides, runs_dir=tmp_path)
     assert run.info.final["validation_accuracy"] > 0.9

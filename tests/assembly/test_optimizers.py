@@ -95,15 +95,15 @@ record: {{every: 1}}
 PARABOLA = '"p[0] + p[1]*t + p[2]*t**2"'
 
 
-@pytest.mark.parametrize("optimizer", ["newton", "gauss_newton"])
 @pytest.mark.parametrize(
-    ("loss", "ridge"),
+    ("optimizer", "loss", "ridge"),
     [
-        ("mse", 0.0),
-        ("half_sse", 0.0),
-        ("{kind: squared_error, reduction: sum, factor: 3}", 0.0),
-        ("{kind: squared_error, penalty: {l2: 0.1}}", 0.1 * 9),
-        ("{kind: squared_error, reduction: sum, factor: 2, penalty: {l2: 0.1, of: [p]}}", 0.1 / 2),
+        ("gauss_newton", "mse", 0.0),
+        ("gauss_newton", "half_sse", 0.0),
+        ("gauss_newton", "{kind: squared_error, reduction: sum, factor: 3}", 0.0),
+        ("gauss_newton", "{kind: squared_error, penalty: {l2: 0.1}}", 0.1 * 9),
+        ("gauss_newton", "{kind: squared_error, reduction: sum, factor: 2, penalty: {l2: 0.1, of: [p]}}", 0.1 / 2),
+        ("newton", "{kind: squared_error, penalty: {l2: 0.1}}", 0.1 * 9),
     ],
 )
 def test_a_linear_fit_ends_in_one_step_whatever_the_form_of_the_squares(lab, optimizer, loss, ridge):
@@ -125,17 +125,17 @@ DECAY = FIT.format(
 def test_levenberg_marquardt_takes_the_same_steps_eagerly(lab):
     """A few steps: each is a loop in Python over every column."""
     graph, eager = (
-        lab.rows(lab.build(DECAY, [f"compile={compile}", "schedule.steps=4"]))["parameters.p"]
+        lab.rows(lab.build(DECAY, [f"compile={compile}", "schedule.steps=2"]))["parameters.p"]
         for compile in ("graph", "eager")
     )
     np.testing.assert_allclose(eager, graph, rtol=1e-12)
 
 
-@pytest.mark.parametrize("compile", ["xla", "graph"])
-def test_levenberg_marquardt_comes_to_rest_at_scipys_minimum(lab, compile):
+def test_levenberg_marquardt_comes_to_rest_at_scipys_minimum(lab):
+    """As a graph; by XLA the shipped misra1a.yaml comes to NIST's digits."""
     from scipy.optimize import least_squares
 
-    rows = lab.rows(lab.build(DECAY, [f"compile={compile}"]))
+    rows = lab.rows(lab.build(DECAY))
     assert rows["reason"].name == "PARAMETERS_UNCHANGED"
 
     def residuals(p):

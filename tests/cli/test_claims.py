@@ -24,7 +24,7 @@ def awkward(tensorflow, tmp_path_factory):
     runs = {}
     for name, text in AWKWARD.items():
         config = folder / f"{name}.yaml"
-        config.write_text(text)
+        config.write_text("compile: graph\n" + text)
         runs[name] = SimpleNamespace(config=str(config), run=train(config, runs_dir=folder / "runs"))
     return runs
 
@@ -103,7 +103,7 @@ def test_of_batches_of_one_only_means_over_epochs_and_the_loss_over_all_data_are
 
 
 def test_one_epoch_of_batches_of_one_has_no_course(gdrun, tmp_path):
-    (tmp_path / "one.yaml").write_text(AWKWARD["batch-of-one"].replace("epochs: 40", "epochs: 1"))
+    (tmp_path / "one.yaml").write_text("compile: graph\n" + AWKWARD["batch-of-one"].replace("epochs: 40", "epochs: 1"))
     run = gdrun("train", "one.yaml").out.strip()
     lines = gdrun("show", run, "--convergence").out.splitlines()
     assert [line.split(" ")[0] for line in lines] == ["completed", "loss", "distance"]

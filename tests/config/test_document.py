@@ -179,7 +179,7 @@ HOSTILE = {
     "directives": "%TAG !a! b\n" * 50_000,
     "documents": "---\n" * 250_000,
     "open quote": 'x: "' + "\\\n" * 400_000,
-    "empty lines": "\n" * 1_000_000,
+    "empty lines": "\n" * 300_000,
     "block": "x: |\n" + " \n" * 300_000,
     "control characters": "\x01" * 1_000_000,
     "not utf-8": b"\xff" * 1_000_000,

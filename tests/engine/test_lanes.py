@@ -32,19 +32,27 @@ def lane_overrides(compile):
     return [f"compile={compile}", "record.every=[0]", *(["schedule.batch_size=10"] if compile == "xla" else [])]
 
 
-def lanes_of(built, rates, **varied):
-    """Run `built` once for each learning rate, in one program; return (state, records)."""
-    count = len(rates)
-    setting = built.setting._replace(learning_rate=tf.constant(rates, tf.float64), **varied)
-    flags = tf.nest.map_structure(lambda _: False, built.setting)._replace(learning_rate=True)
-    flags = flags._replace(**tf.nest.map_structure(lambda _: True, varied))
-    step = dataclasses.replace(built.step, guard="each")
-    program = Program(step, built.program.feed, compile=built.compile, lanes=Lanes(count, flags))
-    state, window = in_lanes(built.state, count), built.windows.at(0)
-    program.prepare(state, setting, built.data, window)
-    result = program.run(state, setting, built.data, window, EVENTS, np.zeros(len(EVENTS), bool))
-    assert program.num_traces == (0 if built.compile == "eager" else 1)
-    return result
+class LanesOf:
+    """Runs `built` once for each learning rate, in one program, which is traced once however often it is called."""
+
+    def __init__(self, built, count, **varied):
+        flags = tf.nest.map_structure(lambda _: False, built.setting)._replace(learning_rate=True)
+        flags = flags._replace(**tf.nest.map_structure(lambda _: True, varied))
+        step = dataclasses.replace(built.step, guard="each")
+        self.built, self.varied = built, varied
+        self.program = Program(step, built.program.feed, compile=built.compile, lanes=Lanes(count, flags))
+        self.state, self.window = in_lanes(built.state, count), built.windows.at(0)
+        self.program.prepare(self.state, self._setting([0.0] * count), built.data, self.window)
+
+    def _setting(self, rates):
+        return self.built.setting._replace(learning_rate=tf.constant(rates, tf.float64), **self.varied)
+
+    def __call__(self, rates):
+        """Return (state, records)."""
+        setting, assesses = self._setting(rates), np.zeros(len(EVENTS), bool)
+        result = self.program.run(self.state, setting, self.built.data, self.window, EVENTS, assesses)
+        assert self.program.num_traces == 1
+        return result
 
 
 def single_runs(built, rates):
@@ -62,16 +70,26 @@ def lab_rows(built, setting):
     return reports[-1]
 
 
-@pytest.mark.parametrize(("compile", "optimizer"), [("graph", "adam"), ("xla", "adam"), ("xla", "sgd")])
-def test_64_learning_rates_in_lanes_are_single_runs(lab, compile, optimizer):
+def line(lab, compile, optimizer):
+    """Return the line alone and in 64 lanes."""
+    built = lab.build(LINE.replace("OPTIMIZER", OPTIMIZERS[optimizer]), lane_overrides(compile))
+    return built, LanesOf(built, 64)
+
+
+@pytest.fixture(scope="module")
+def sgd_by_xla(shared_lab):
+    return line(shared_lab, "xla", "sgd")
+
+
+@pytest.mark.parametrize(("compile", "optimizer"), [("graph", "adam"), ("xla", "sgd")])
+def test_64_learning_rates_in_lanes_are_single_runs(lab, sgd_by_xla, compile, optimizer):
     """Each fourth: the same step and reason, and parameters to 1e-9.
 
     A sum over a batch is ordered otherwise than over a table.
     """
-    text = LINE.replace("OPTIMIZER", OPTIMIZERS[optimizer])
+    built, lanes = sgd_by_xla if compile == "xla" else line(lab, compile, optimizer)
     rates = RATES if optimizer == "sgd" else RATES / 100  # large rates make Adam chaotic
-    built = lab.build(text, lane_overrides(compile))
-    state, _ = lanes_of(built, rates)
+    state, _ = lanes(rates)
     num_diverged = 0
     for lane, report in zip(range(0, 64, 4), single_runs(built, rates[::4]), strict=True):
         assert (int(state.reason[lane]), int(state.step[lane])) == (report.reason, report.step), rates[lane]
@@ -81,13 +99,13 @@ def test_64_learning_rates_in_lanes_are_single_runs(lab, compile, optimizer):
     assert (num_diverged > 1) is (optimizer == "sgd")
 
 
-@pytest.mark.parametrize("compile", ["graph", "xla"])
-def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(lab, compile):
-    built = lab.build(LINE.replace("OPTIMIZER", OPTIMIZERS["sgd"]), lane_overrides(compile))
-    calm = lanes_of(built, [0.01, 0.02, 0.05, 0.1])
-    wild = lanes_of(built, [0.01, 1e30, 0.05, 50.0])
-    assert [Reason(int(reason)).diverged for reason in wild[0].reason] == [False, True, False, True]
-    for lane in (0, 2):
+def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(sgd_by_xla):
+    """By XLA; in a graph, tests/sweeping/test_lanes.py has the same of whole trials."""
+    _, lanes = sgd_by_xla
+    calm = lanes([0.01, 0.02, 0.05, 0.1] * 16)
+    wild = lanes([0.01, 1e30, 0.05, 50.0] * 16)
+    assert [Reason(int(reason)).diverged for reason in wild[0].reason] == [False, True, False, True] * 16
+    for lane in range(0, 64, 2):
         for one, other in zip(tf.nest.flatten(calm[0]), tf.nest.flatten(wild[0]), strict=True):
             np.testing.assert_array_equal(one[lane], other[lane])
         for name in calm[1]:
@@ -95,14 +113,6 @@ def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(lab, compile):
     # A lane that diverged holds its last finite values.
     assert all(np.isfinite(value.numpy()).all() for value in wild[0].parameters)
     assert int(wild[0].step[1]) < int(wild[0].step[3]) < STEPS
-
-
-def test_a_lane_does_not_depend_on_how_many_there_are(lab):
-    built = lab.build(LINE.replace("OPTIMIZER", OPTIMIZERS["adam"]), ["compile=graph", "record.every=[0]"])
-    many, _ = lanes_of(built, RATES)
-    few, _ = lanes_of(built, RATES[[3, 40]])
-    for one, other in zip(many.parameters, few.parameters, strict=True):
-        np.testing.assert_allclose(one.numpy()[[3, 40]], other, rtol=1e-13, atol=1e-13)
 
 
 NETWORK = """
@@ -121,7 +131,7 @@ record: {every: [0]}
 def test_layers_with_a_state_run_in_lanes(lab):
     built = lab.build(NETWORK)
     rates = [0.001, 0.01, 0.1]
-    state, _ = lanes_of(built, rates)
+    state, _ = LanesOf(built, 3)(rates)
     for lane, report in enumerate(single_runs(built, rates)):
         for name in ("parameters", "model_state"):
             for ours, single in zip(getattr(state, name), getattr(report.state, name), strict=True):
@@ -143,9 +153,11 @@ def test_constants_and_seeds_may_vary_between_lanes(lab):
     seeds = tf.constant([0, 5, 5], tf.int32)
     constants = {"c": tf.constant([2.0, 2.0, -1.0], tf.float64)}
     built = dataclasses.replace(built, setting=built.setting._replace(constants={"c": tf.constant(2.0, tf.float64)}))
-    state, records = lanes_of(built, [0.1] * 3, seed=seeds, constants=constants)
-    for lane, (seed, c) in enumerate([(0, 2), (5, 2), (5, -1)]):
-        run = lab.rows(lab.build(DRAWS, [f"seed={seed}", f"constants.c={c}", "record.every=[0, 1, 10]"]))
+    state, records = LanesOf(built, 3, seed=seeds, constants=constants)([0.1] * 3)
+    rows = dataclasses.replace(built.rows, every=(0, 1, 10))
+    for lane in range(3):
+        setting = built.setting._replace(seed=seeds[lane], constants={"c": constants["c"][lane]})
+        run = lab.rows(built, setting=setting, rows=rows)
         assert float(state.parameters[0][lane]) == run["parameters.w"][-1]
         np.testing.assert_array_equal(records["parameters.w"][:, lane], run["parameters.w"])
 

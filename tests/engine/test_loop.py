@@ -32,18 +32,33 @@ def assert_same_bits(one, other):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.fixture(scope="module")
+def graph(shared_lab):
+    """The network as a graph, built and traced once for all tests that only run it."""
+    return shared_lab.build(NETWORK, ["compile=graph"])
+
+
+@pytest.fixture(scope="module")
+def xla(shared_lab):
+    """The network under XLA."""
+    return shared_lab.build(NETWORK, ["compile=xla"])
+
+
 @pytest.mark.parametrize("compile", ["graph", "xla"])
-def test_rows_and_chunks_change_no_bit(lab, chunks_of, compile):
-    built = lab.build(NETWORK, [f"compile={compile}"])
-    expected = None
+def test_rows_and_chunks_change_no_bit_and_trace_once(request, lab, chunks_of, compile):
+    built = request.getfixturevalue(compile)
+    whole = None
     for every in ("auto", (0,), 1, 7):
         rows = dataclasses.replace(built.rows, every=every)
         for steps in (1000, 1, 9) if every == "auto" else (1000,):
             chunks_of(steps)
-            end = final(lab.rows(built, rows=rows))
-            expected = expected or end
-            assert_same_bits(end, expected)
-    assert built.program.num_traces == (1 if compile != "eager" else 0)
+            columns = lab.rows(built, rows=rows)
+            whole = whole or columns
+            assert_same_bits(final(columns), final(whole))
+            if every == "auto":
+                for name in whole.keys() - {"state", "reason"}:
+                    np.testing.assert_array_equal(columns[name], whole[name], err_msg=name)
+    assert built.program.num_traces == 1
 
 
 IMAGES = """
@@ -58,7 +73,7 @@ record: {every: 2}
 """
 
 
-@pytest.mark.parametrize(("compile", "order"), [("xla", "shuffled"), ("xla", "sequential"), ("graph", "shuffled")])
+@pytest.mark.parametrize(("compile", "order"), [("xla", "shuffled"), ("graph", "sequential")])
 def test_convolutions_are_compiled_once(lab, chunks_of, compile, order):
     """20 examples in batches of 8: the last batch of an epoch is smaller, and has a program of its own."""
     draw = np.random.default_rng(1)
@@ -74,8 +89,11 @@ def test_convolutions_are_compiled_once(lab, chunks_of, compile, order):
     assert_same_bits(*ends)
 
 
-def test_what_a_row_holds_changes_no_bit_of_what_is_trained(lab):
+@pytest.fixture(scope="module")
+def full_rows(shared_lab):
+    """Rows with all that they can hold, under XLA."""
     more = [
+        "compile=xla",
         "record.every=1",
         "record.parameters=true",
         "record.gradients=true",
@@ -84,12 +102,17 @@ def test_what_a_row_holds_changes_no_bit_of_what_is_trained(lab):
         "record.after={m: mean(prediction)}",
         "metrics=[accuracy, mse]",
     ]
-    few = lab.rows(lab.build(NETWORK, ["record.every=[0]", "record.parameters=false"]))
-    assert_same_bits(final(few), final(lab.rows(lab.build(NETWORK, more))))
+    return shared_lab.rows(shared_lab.build(NETWORK, more))
 
 
-def test_norms_are_those_of_the_recorded_gradients_and_weights_of_each_layer(lab):
-    rows = lab.rows(lab.build(NETWORK, ["record={every: 1, parameters: true, gradients: true, norms: true}"]))
+def test_what_a_row_holds_changes_no_bit_of_what_is_trained(lab, xla, full_rows):
+    few = lab.rows(xla, rows=dataclasses.replace(xla.rows, every=(0,)))
+    assert len(few) < len(full_rows)
+    assert_same_bits(final(few), final(full_rows))
+
+
+def test_norms_are_those_of_the_recorded_gradients_and_weights_of_each_layer(full_rows):
+    rows = full_rows
     layers = [name.removeprefix("gradient_norms.") for name in rows if name.startswith("gradient_norms.")]
     assert len(layers) > 1
     for kind, prefix in (("gradient_norms.", "gradients."), ("weight_norms.", "parameters.")):
@@ -102,24 +125,26 @@ def test_norms_are_those_of_the_recorded_gradients_and_weights_of_each_layer(lab
     np.testing.assert_allclose(rows["gradient_norm"], np.sqrt(squares), rtol=1e-5)
 
 
-def test_chunks_change_no_bit_of_any_row(lab, chunks_of):
-    built = lab.build(NETWORK, ["compile=graph", "record.every=3", "record.after={m: mean(prediction)}"])
+def test_chunks_change_no_bit_of_rows_that_look_back(lab, chunks_of):
+    built = lab.build(EPOCHS)
     chunks_of(1000)
     whole = lab.rows(built)
-    for steps in (1, 5, 12):
+    for steps in (1, 3):
         chunks_of(steps)
         pieces = lab.rows(built)
         for name in whole.keys() - {"state", "reason"}:
             np.testing.assert_array_equal(pieces[name], whole[name], err_msg=name)
 
 
-def test_a_chunk_holds_as_many_events_as_its_buffer(lab):
-    built = lab.build(NETWORK, ["compile=graph", "record.every=1", "steps=30"])
-    whole = lab.rows(built)
-    built.program.capacity = 8
-    reports = lab.reports(built)
+def test_a_chunk_holds_as_many_events_as_its_buffer(lab, graph):
+    small = Program(
+        graph.step, graph.program.feed, assess=graph.program.assess, compile="graph", capacity=8, joint=True
+    )
+    small.prepare(graph.state, graph.setting, graph.data, graph.windows.at(0))
+    reports = lab.reports(graph, program=small)
     assert max(len(report.records["step"]) for report in reports) == 8
-    np.testing.assert_array_equal(np.concatenate([report.records["loss"] for report in reports]), whole["loss"])
+    losses = np.concatenate([report.records["loss"] for report in reports])
+    np.testing.assert_array_equal(losses, lab.rows(graph)["loss"])
 
 
 QUADRATIC = """
@@ -186,28 +211,19 @@ def test_an_epoch_is_weighed_by_examples_and_after_looks_back_at_the_batch(lab):
         w -= rate * np.mean(2 * (w * x[batch] - y[batch]) * x[batch])
 
 
-def test_a_second_run_has_the_same_bits_and_is_not_traced_again(lab):
-    built = lab.build(NETWORK, ["compile=xla", "record.every=5"])
-    first, second = lab.rows(built), lab.rows(built)
-    assert built.program.num_traces == 1
-    assert_same_bits(final(first), final(second))
-    np.testing.assert_array_equal(first["loss"], second["loss"])
+def test_looping_on_the_host_changes_no_bit_of_a_graph(lab, graph):
+    program = Program(graph.step, graph.program.feed, assess=graph.program.assess, compile="graph", host_loop=True)
+    program.prepare(graph.state, graph.setting, graph.data, graph.windows.at(0))
+    assert_same_bits(final(lab.rows(graph)), final(lab.rows(graph, program=program)))
 
 
-def test_looping_on_the_host_changes_no_bit_of_a_graph(lab):
-    built = lab.build(NETWORK, ["compile=graph", "steps=11"])
-    step = built.step
-    program = Program(step, built.program.feed, assess=built.program.assess, compile="graph", host_loop=True)
-    program.prepare(built.state, built.setting, built.data, built.windows.at(0))
-    assert_same_bits(final(lab.rows(built)), final(lab.rows(built, program=program)))
-
-
-def test_rows_from_updates_are_those_that_are_evaluated_anew(lab, chunks_of):
-    built = lab.build(NETWORK, ["compile=graph", "steps=11", "record.every=3"])
-    anew = Program(built.step, built.program.feed, assess=built.program.assess, compile="graph")
-    anew.prepare(built.state, built.setting, built.data, built.windows.at(0))
+def test_rows_from_updates_are_those_that_are_evaluated_anew(lab, chunks_of, graph):
+    assert graph.program._joint
+    anew = Program(graph.step, graph.program.feed, assess=graph.program.assess, compile="graph")
+    anew.prepare(graph.state, graph.setting, graph.data, graph.windows.at(0))
     chunks_of(4)
-    joint, separate = lab.rows(built), lab.rows(built, program=anew)
+    rows = dataclasses.replace(graph.rows, every=3)
+    joint, separate = lab.rows(graph, rows=rows), lab.rows(graph, program=anew, rows=rows)
     assert_same_bits(final(joint), final(separate))
     for name in separate.keys() - {"state", "reason"}:
         np.testing.assert_array_equal(joint[name], separate[name], err_msg=name)
@@ -223,7 +239,7 @@ def test_a_chunk_of_a_graph_begins_with_the_update_that_gave_the_last_row(lab, c
 
 
 def test_rows_change_no_bit_where_xla_takes_them_from_updates(lab, chunks_of):
-    built = lab.build(NETWORK, ["compile=xla", "model.hidden=[64, 64]", "steps=11"])
+    built = lab.build(NETWORK, ["compile=xla", "model.hidden=[64]", "steps=11"])
     assert built.program._joint
     ends = []
     for every, steps in ((1, 4), ((0,), 1000)):
@@ -232,8 +248,8 @@ def test_rows_change_no_bit_where_xla_takes_them_from_updates(lab, chunks_of):
     assert_same_bits(*ends)
 
 
-def test_another_seed_is_another_trajectory(lab):
-    one, other = (lab.rows(lab.build(NETWORK, ["compile=graph", "steps=9", f"seed={seed}"])) for seed in (2, 3))
+def test_another_seed_is_another_trajectory(lab, graph):
+    one, other = (lab.rows(built, program=graph.program) for built in (graph, lab.build(NETWORK, ["seed=3"])))
     assert one["loss"][0] != other["loss"][0]
     assert one["loss"][-1] != other["loss"][-1]
 
@@ -268,19 +284,25 @@ def test_slow_observations_do_not_shorten_chunks_for_long(every, guess):
     assert all(length == every or length >= 500 for length in lengths[10:-1])
 
 
-@pytest.mark.parametrize("schedule", ["{kind: exponential, rate: 0.99, every: 1}", "null"])
-def test_windows_follow_one_another_with_their_orders_and_factors(lab, monkeypatch, schedule):
+def test_windows_follow_one_another_with_their_orders_and_factors(lab, graph, monkeypatch):
     """Windows so small that a run needs many of them give what one window gives."""
-    text = ["compile=graph", "record.every=1", f"schedule.learning_rate_factor={schedule}", "steps=25"]
-    built = lab.build(NETWORK, text)
-    whole = lab.rows(built)
     monkeypatch.setattr("gdrun.engine.drive._WINDOW_ENTRIES", 1)
     monkeypatch.setattr("gdrun.engine.drive._WINDOW_FACTORS", 4)
-    small = Windows(built.windows.feed, built.windows.factors, built.total_steps)
-    assert small.num_epochs == 2
-    pieces = lab.rows(built, windows=small)
+    small = Windows(graph.windows.feed, graph.windows.factors, graph.total_steps)
+    assert (small.num_epochs, small.num_factors) == (2, 4)
+    assert graph.windows.num_epochs > 20
+    whole, pieces = lab.rows(graph), lab.rows(graph, windows=small)
     for name in ("step", "loss", "learning_rate", "gradient_norm"):
         np.testing.assert_array_equal(pieces[name], whole[name], err_msg=name)
+
+
+def test_windows_without_factors_follow_one_another_with_their_orders(lab, monkeypatch):
+    built = lab.build(EPOCHS, ["schedule.order=shuffled", "schedule.epochs=8"])
+    whole = lab.rows(built)
+    monkeypatch.setattr("gdrun.engine.drive._WINDOW_ENTRIES", 1)
+    small = Windows(built.windows.feed, None, built.total_steps)
+    assert (small.num_epochs, built.windows.num_epochs) == (2, 10)
+    np.testing.assert_array_equal(lab.rows(built, windows=small)["loss"], whole["loss"])
 
 
 def test_a_factor_reaches_the_optimizer(lab):

@@ -137,7 +137,8 @@ record: {every: 1}
 def test_draws_differ_from_step_to_step_and_come_again_with_the_seed(lab):
     """The rate is 0, so that only the draws differ. A row and the update after it see the same draw."""
     built = lab.build(DRAWS)
-    first, again, other = lab.rows(built), lab.rows(built), lab.rows(lab.build(DRAWS, ["seed=1"]))
+    first, again = lab.rows(built), lab.rows(built)
+    other = lab.rows(lab.build(DRAWS, ["seed=1"]), program=built.program)
     assert len(set(first["loss"].tolist())) == 7
     np.testing.assert_array_equal(first["loss"], again["loss"])
     np.testing.assert_array_equal(first["loss"][:-1], first["loss_before"][1:])
@@ -151,7 +152,6 @@ model: {kind: formula, formula: x - m, parameters: {m: 0}}
 loss: {kind: formula, formula: mean(prediction**2)}
 optimizer: {kind: sgd, learning_rate: 0.5}
 """
-    for order in ("sequential", "shuffled"):
-        got = rows(lab, text, ["schedule.batch_size=2", f"schedule.order={order}"])
-        assert got["parameters.m"][0] == 0
+    got = rows(lab, text, ["schedule.batch_size=2", "schedule.order=sequential"])
+    assert got["parameters.m"].tolist() == [0, 1.5, 6.5, 1.5]
     assert rows(lab, text)["parameters.m"].tolist() == [0, 4, 4, 4]

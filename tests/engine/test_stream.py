@@ -66,24 +66,25 @@ def both(folder: Path, **settings: Any) -> tuple[Any, Any]:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"schedule": "epochs: 5, batch_size: 8, order: sequential"},
+        {"schedule": "epochs: 5, batch_size: 8, order: sequential", "precision": "float64"},
         {"compile": "xla", "schedule": "epochs: 5, batch_size: 8, order: shuffled"},
-        {"schedule": "epochs: 3, batch_size: 7, order: sampled"},
-        {"schedule": "epochs: 3, batch_size: 60, order: shuffled, drop_remainder: true"},
-        {"precision": "float64"},
-        {"data": "validation: 0.1, scale: {inputs: minmax, target: 2.5}, example_weights: w"},
         {
+            "schedule": "epochs: 3, batch_size: 7, order: sampled",
+            "data": "validation: 0.1, scale: {inputs: minmax, target: 2.5}, example_weights: w",
+        },
+        {
+            "schedule": "epochs: 9, batch_size: 60, order: shuffled, drop_remainder: true",
             "data": "target: label, validation: {last: 3}, classes: 3, class_weights: balanced",
             "outputs": 3,
             "loss": "{kind: categorical_crossentropy, from_logits: true}",
             "metrics": "[accuracy]",
         },
-        {"data": "validation: {last: 13}", "loss": "{kind: mse, reduction: sum, penalty: {l2: 0.1}}"},
-        {"schedule": "steps: 0, batch_size: 8"},
         {
             "schedule": "epochs: 40, batch_size: 8, stop: {patience: {epochs: 2, restore_best: true}}, "
             "learning_rate_factor: {kind: cosine}",
+            "loss": "{kind: mse, reduction: sum, penalty: {l2: 0.1}}",
         },
+        {"schedule": "steps: 0, batch_size: 8"},
     ],
     ids=lambda settings: ", ".join(settings),
 )
@@ -113,6 +114,7 @@ data: {{kind: csv, path: d.csv, inputs: {{x: [a, b]}}, target: y, memory: {memor
 model: {{kind: linear, outputs: 1}}
 optimizer: {{kind: sgd, learning_rate: 0.05}}
 schedule: {{epochs: 4, batch_size: 16}}
+compile: graph
 """
         (folder / "c.yaml").write_text(text)
         runs.append(train(folder / "c.yaml", runs_dir=folder))

@@ -33,8 +33,9 @@ FUNCTIONS = {
 }
 
 
-@pytest.mark.parametrize("curvature", [0.9, 0.1])
-@pytest.mark.parametrize("first", [1e-3, 0.1, 10, 1e3])
+@pytest.mark.parametrize(
+    ("first", "curvature"), [(1e-3, 0.9), (1e3, 0.9), *((first, 0.1) for first in (1e-3, 0.1, 10, 1e3))]
+)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_search_ends_where_the_strong_wolfe_conditions_hold(name, first, curvature):
     function = FUNCTIONS[name]
@@ -161,8 +162,7 @@ schedule: {steps: 300, stop: {parameters_unchanged: true}}
 """
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "cg"])
-@pytest.mark.parametrize("compile", ["graph", "xla"])
+@pytest.mark.parametrize(("optimizer", "compile"), [("lbfgs", "graph"), ("cg", "graph"), ("lbfgs", "xla")])
 def test_nists_fit_of_danwood_is_found(lab, optimizer, compile):
     rows = lab.rows(lab.build(DANWOOD, [f"optimizer={optimizer}", f"compile={compile}"]))
     assert abs(rows["parameters.b1"][-1] / 7.6886226176e-1 - 1) < 1e-7

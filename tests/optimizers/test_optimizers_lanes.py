@@ -66,37 +66,36 @@ def noise(dtype):
     return [tf.constant(random.normal(size=(NUM_STEPS, *np.shape(value))), dtype) for value in STARTS]
 
 
-def descend(initial_state, apply, parameters, rates, jit_compile=False):
-    """Return, for each of `rates`, the parameters after NUM_STEPS of a loop in the graph, traced once.
+def descend(initial_state, apply, dtype, jit_compile=False):
+    """Return a loop in the graph, (rate, parameters) -> parameters after NUM_STEPS: traced once, at its first call.
 
-    The functions are of one run, or of all lanes; then an entry of `rates` has one rate a lane.
+    The functions are of one run, or of all lanes; then there is one rate a lane.
     """
-    disturbances = noise(parameters[0].dtype)
+    disturbances = noise(dtype)
 
     @tf.function(autograph=False, jit_compile=jit_compile)
-    def loop(rate):
+    def loop(rate, parameters):
         def body(step, state, parameters):
             return step + 1, *apply(state, parameters, [n[step] for n in disturbances], rate)
 
         variables = (0, initial_state(parameters), parameters)
         return tf.while_loop(lambda step, *_: step < NUM_STEPS, body, variables)[2]
 
-    return [loop(rate) for rate in rates]
+    return loop
 
 
-def alone(make, rates, parameters):
-    """Train one run at each rate. `make()` gives the optimizer."""
-    optimizer = make()
+def alone(optimizer, dtype="float32"):
+    """Return the loop of one run."""
 
     def apply(state, parameters, disturbances, rate):
         gradients = [p * 0.5 + n for p, n in zip(parameters, disturbances, strict=True)]
         return optimizer.apply(state, gradients, parameters, rate)
 
-    return descend(optimizer.initial_state, apply, parameters, rates)
+    return descend(optimizer.initial_state, apply, dtype)
 
 
-def in_lanes(make, lanes, rates, parameters, jit_compile=False):
-    """Train stacked lanes. `make(values)` gives the optimizer of the lane that has these values."""
+def in_lanes(make, lanes, dtype="float32", jit_compile=False):
+    """Return the loop of stacked lanes. `make(values)` gives the optimizer of the lane that has these values."""
 
     def apply(state, parameters, disturbances, rates):
         def lane(arguments):
@@ -109,8 +108,7 @@ def in_lanes(make, lanes, rates, parameters, jit_compile=False):
     def initial_state(parameters):
         return tf.vectorized_map(lambda arguments: make(arguments[0]).initial_state(arguments[1]), (lanes, parameters))
 
-    (together,) = descend(initial_state, apply, parameters, [rates], jit_compile)
-    return together
+    return descend(initial_state, apply, dtype, jit_compile)
 
 
 def stacked(parameters, num_lanes):
@@ -124,40 +122,24 @@ def tolerance(name, dtype):
     return 5e-6 if dtype == "float32" else 1e-14
 
 
+@pytest.mark.parametrize(("dtype", "compared"), [("float32", (0, 2)), ("float64", (1,))])
 @pytest.mark.parametrize("name", KERAS)
-def test_lanes_of_learning_rates_equal_single_runs(name):
-    rates = tf.constant([1e-4, 0.01, 0.1, 0.5])
-
-    def make(_=None):
-        return keras_update(name, parameter_names=NAMES)
-
-    together = in_lanes(make, rates, rates, stacked(starts(), 4))
-    for lane, single in enumerate(alone(make, rates, starts())):
-        for many, one in zip(together, single, strict=True):
-            np.testing.assert_allclose(many[lane], one, rtol=tolerance(name, "float32"))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", KERAS)
-def test_lanes_with_settings_of_their_own_equal_single_runs(name, dtype):
+def test_lanes_with_rates_and_settings_of_their_own_equal_single_runs(name, dtype, compared):
     """Every setting that can be a tensor is one, at once; of the clips, which exclude each other, one a kind."""
     clip = CLIP_OF[name]
     swept = sorted(setting for setting in KERAS[name].lane_settings() if setting not in CLIPS or setting == clip)
     on = {"use_ema": True, "ema_overwrite_frequency": 3}
     lanes = {setting: tf.constant(VALUES[setting], tf.float64) for setting in swept}
-    rates = tf.constant([0.05] * 3, dtype)
+    rates = tf.constant([1e-4, 0.05, 0.5], dtype)
 
     def of_lane(values):
         return keras_update(name, settings=on, per_lane=values, parameter_names=NAMES)
 
-    together = in_lanes(of_lane, lanes, rates, stacked(starts(dtype), 3))
-    for lane in (0, 2):  # the lane between them differs by numbers only
+    together = in_lanes(of_lane, lanes, dtype)(rates, stacked(starts(dtype), 3))
+    for lane in compared:
         settings = {**on, **{setting: VALUES[setting][lane] for setting in swept}}
-        (single,) = alone(
-            lambda: keras_update(name, settings=settings, parameter_names=NAMES),  # noqa: B023
-            rates[:1],
-            starts(dtype),
-        )
+        optimizer = keras_update(name, settings=settings, parameter_names=NAMES)
+        single = alone(optimizer, dtype)(rates[lane], starts(dtype))
         for many, one in zip(together, single, strict=True):
             assert np.isfinite(one).all()
             np.testing.assert_allclose(many[lane], one, rtol=tolerance(name, dtype))
@@ -185,7 +167,8 @@ def test_a_lane_that_is_not_finite_changes_no_bit_of_its_neighbours(name, settin
     rates = tf.constant([0.01, 0.05, 0.1])
     healthy = stacked(starts(), 3)
     sick = tuple(tf.concat([p[:1], p[1:2] * np.nan, p[2:]], 0) for p in healthy)
-    with_neighbour, without = in_lanes(make, rates, rates, sick), in_lanes(make, rates, rates, healthy)
+    loop = in_lanes(make, rates)
+    with_neighbour, without = loop(rates, sick), loop(rates, healthy)
     for sick_lanes, healthy_lanes in zip(with_neighbour, without, strict=True):
         for lane in (0, 2):
             np.testing.assert_array_equal(sick_lanes[lane], healthy_lanes[lane])
@@ -199,10 +182,10 @@ def test_xla_runs_lanes_with_settings_of_their_own():
     def of_lane(values):
         return keras_update("adam", per_lane=values)
 
-    together = in_lanes(of_lane, lanes, rates, stacked(starts(), 3), jit_compile=True)
+    together = in_lanes(of_lane, lanes, jit_compile=True)(rates, stacked(starts(), 3))
     for lane, (beta_2, clipnorm) in enumerate([(0.5, 0.1), (0.9, 1.0), (0.999, 10.0)]):
         settings = {"beta_2": beta_2, "clipnorm": clipnorm}
-        (single,) = alone(lambda: keras_update("adam", settings=settings), [rates[lane]], starts())  # noqa: B023
+        single = alone(keras_update("adam", settings=settings))(rates[lane], starts())
         for many, one in zip(together, single, strict=True):
             np.testing.assert_allclose(many[lane], one, rtol=1e-5, atol=1e-6)
 

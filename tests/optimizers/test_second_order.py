@@ -189,25 +189,21 @@ def test_every_lane_is_the_fit_it_would_be_alone():
     method = LevenbergMarquardtUpdate()
     starts = [[-1.2, 1.0], [3.0, -4.0], [0.0, 0.0]]
 
-    def fit(start):
-        def update(step, state, parameters):
-            loss = lambda p: tf.reduce_sum(rosenbrock(p) ** 2)  # noqa: E731
-            return step + 1, *method.apply_at(state, point(loss, parameters, rosenbrock), tensor(1.0))
+    def lane(arguments):
+        state, parameters = arguments
+        loss = lambda p: tf.reduce_sum(rosenbrock(p) ** 2)  # noqa: E731
+        return method.apply_at(state, point(loss, parameters, rosenbrock), tensor(1.0))
 
-        def one(step, state, parameters):
-            return update(step, tuple(state), list(parameters))
+    @tf.function(autograph=False)
+    def update(state, parameters):
+        return tf.vectorized_map(lane, (state, parameters), fallback_to_while_loop=False)
 
-        state = method.initial_state([start])
-        return tf.while_loop(lambda step, *_: step < 8, one, (tf.constant(0), state, (start,)))[2][0]
-
-    @tf.function(autograph=False, jit_compile=True)
-    def together(starts):
-        return tf.vectorized_map(fit, starts, fallback_to_while_loop=False)
-
-    alone = tf.function(fit, autograph=False)
-    got = together(tensor(starts))
-    for lane, start in enumerate(starts):
-        np.testing.assert_allclose(got[lane], alone(tensor(start)), rtol=1e-9)
+    parameters = [tensor(starts)]
+    state = tf.vectorized_map(method.initial_state, parameters)
+    for _ in range(8):
+        state, parameters = update(state, parameters)
+    for lane_parameters, start in zip(parameters[0], starts, strict=True):
+        np.testing.assert_allclose(lane_parameters, descend(rosenbrock, start, 8)[-1], rtol=1e-9)
 
 
 @pytest.mark.parametrize("method", [newton(), gauss_newton(), LevenbergMarquardtUpdate()])

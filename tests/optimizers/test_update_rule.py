@@ -48,14 +48,10 @@ TEXTBOOK = {
 @pytest.mark.parametrize(
     ("name", "compile", "precision", "rtol"),
     [
-        *(
-            (name, "graph", precision, rtol)
-            for name in TEXTBOOK
-            for precision, rtol in (("float32", 1e-5), ("float64", 2e-5))
-        ),
+        *((name, "graph", "float32", 1e-5) for name in TEXTBOOK),
+        ("nesterov", "graph", "float64", 2e-5),
+        ("adam", "graph", "float64", 2e-5),
         ("adam", "xla", "float32", 1e-4),
-        ("adam", "xla", "float64", 2e-5),
-        ("nesterov", "xla", "float32", 1e-4),
     ],
 )
 def test_a_textbook_rule_is_keras(lab, name, compile, precision, rtol):
@@ -203,10 +199,12 @@ optimizer: {kind: formula, update: {parameter: "parameter + normal(0, 1)"}}
 schedule: {steps: 2}
 record: {every: 1}
 """
-    rows = lab.rows(lab.build(text))
+    built = lab.build(text)
+    rows = lab.rows(built)
     moves = np.concatenate([np.diff(rows[f"parameters.{name}"], axis=0).ravel() for name in "xy"])
     assert len(np.unique(moves)) == 8
-    np.testing.assert_array_equal(lab.rows(lab.build(text))["parameters.x"], rows["parameters.x"])
+    again = lab.rows(lab.build(text), program=built.program)
+    np.testing.assert_array_equal(again["parameters.x"], rows["parameters.x"])
 
 
 def test_complex_parameters_are_moved_by_their_own_gradient(lab):
@@ -224,13 +222,13 @@ def test_every_lane_is_the_run_it_would_be_alone(lab, tensorflow):
     from gdrun.engine.lanes import Lanes, in_lanes
     from gdrun.engine.loop import Program
 
-    text = LINE.format(optimizer=TEXTBOOK["adam"][0], compile="xla", precision="float64")
+    text = LINE.format(optimizer=TEXTBOOK["adam"][0], compile="graph", precision="float64")
     built = lab.build(text.replace("learning_rate*sqrt", "curvature/curvature*learning_rate*sqrt"))
     rates = [0.01, 0.1, 1.0]
     setting = built.setting._replace(learning_rate=tf.constant(rates, tf.float64))
     flags = tf.nest.map_structure(lambda _: False, built.setting)._replace(learning_rate=True)
     data = tf.nest.map_structure(lambda _: False, built.data)
-    program = Program(built.step, built.program.feed, lanes=Lanes(3, flags, data), capacity=4)
+    program = Program(built.step, built.program.feed, compile="graph", lanes=Lanes(3, flags, data), capacity=4)
     state, window = in_lanes(built.state, 3), built.windows.at(0)
     program.prepare(state, setting, built.data, window)
     state, _ = program.run(state, setting, built.data, window, np.asarray([60]), np.asarray([False]))
@@ -308,10 +306,9 @@ def adam_of_the_paper(number: type, steps: int) -> np.ndarray:
     ("settings", "b1", "b2"),
     [
         ("settings: {}", "0.9", "0.999"),
-        ("settings: {b1: 0.9, b2: 0.999}", "b1", "b2"),
-        ("settings: {}", "shares[0]", "shares[1]"),
+        ("settings: {b1: 0.9}", "b1", "shares[1]"),
     ],
-    ids=["numbers", "settings", "constants"],
+    ids=["numbers", "a setting and a constant"],
 )
 def test_numbers_settings_and_constants_are_computed_in_the_runs_precision(lab, precision, rtol, settings, b1, b2):
     rows = lab.rows(lab.build(ADAM_OF_THE_PAPER.format(precision=precision, settings=settings, b1=b1, b2=b2)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +35,9 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
         return Run(store.directory)
 
     return write
+
+
+@pytest.fixture(scope="module")
+def trained(shared_lab: Any) -> Callable[[str], Run]:
+    """(config) -> its run, trained once however often it is drawn."""
+    return cache(shared_lab.train)

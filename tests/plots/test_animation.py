@@ -61,8 +61,8 @@ def test_what_has_no_steps_is_refused():
         revealed(Figure("t", series=(Series([0, 1], [0, 1]),)), 10, 1.0)
 
 
-def test_a_fit_moves_through_the_recorded_parameters(shared_lab):
-    run = shared_lab.train(LINE)
+def test_a_fit_moves_through_the_recorded_parameters(trained):
+    run = trained(LINE)
     animation = animate(run, kind="fit", seconds=1, fps=8)
     assert (animation.steps[0], animation.steps[-1]) == (0, 20)
     for step, frame in zip(animation.steps, animation.frames, strict=True):
@@ -72,15 +72,15 @@ def test_a_fit_moves_through_the_recorded_parameters(shared_lab):
     np.testing.assert_array_equal(animation.frames[0].series[0].x, X)
 
 
-def test_a_run_without_parameters_is_told_which_record_would_have_them(shared_lab):
-    run = shared_lab.train(NETWORK.replace("parameters: true, ", ""))
+def test_a_run_without_parameters_is_told_which_record_would_have_them(trained):
+    run = trained(NETWORK.replace("parameters: true, ", ""))
     with pytest.raises(UsageError, match="recorded no parameters") as caught:
         animate(run, kind="decisions")
     assert "record: {parameters: true}" in (caught.value.hint or "")
 
 
-def test_decisions_at_the_start_are_those_of_the_initial_network(shared_lab):
-    run = shared_lab.train(NETWORK)
+def test_decisions_at_the_start_are_those_of_the_initial_network(trained):
+    run = trained(NETWORK)
     figure = gdrun.plot(run, kind="decisions", at="0")
     x, y = np.meshgrid(figure.grid.x, figure.grid.y)
     values = {name: run.metrics[name][0] for name in run.metrics if name.startswith("parameters.")}

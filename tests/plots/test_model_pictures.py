@@ -10,10 +10,15 @@ from gdrun.analysis.model_response import _class_numbers
 from gdrun.errors import UsageError
 from gdrun.plots import as_text
 
-from .test_trajectory import LINE, NETWORK, X, Y
+from . import test_trajectory
+from .test_trajectory import X, Y
+
+# Tracing would take longer than the few steps of runs that are only drawn.
+LINE, NETWORK = (text.replace("graph", "eager") for text in (test_trajectory.LINE, test_trajectory.NETWORK))
 
 PLANE = """\
 precision: float64
+compile: eager
 data: {kind: values, inputs: {u: [0, 0, 1, 1], v: [0, 2, 0, 2]}, target: [0, 1, 0, 1], scale: standardize}
 model: {kind: formula, formula: sigmoid(a * u + b * v), parameters: {a: 0.5, b: 2}}
 loss: binary_crossentropy
@@ -22,6 +27,7 @@ schedule: {steps: 3}
 """
 CLASSES = """\
 precision: float64
+compile: eager
 data: {kind: values, inputs: {X: [[0, 0], [0, 1], [1, 0]]}, target: [0, 2, 1], classes: 3}
 model: {kind: formula, formula: softmax(X @ W), parameters: {W: [[0, 3, 1], [0, 1, 2]]}}
 loss: categorical_crossentropy
@@ -33,9 +39,9 @@ schedule: {steps: 3}
 # --- fits -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_fit_is_the_data_and_the_line_in_the_units_of_the_data(shared_lab):
+def test_a_fit_is_the_data_and_the_line_in_the_units_of_the_data(trained):
     for text in (LINE, LINE.replace("4, 3]}", "4, 3], scale: {inputs: standardize, target: minmax}}")):
-        run = shared_lab.train(text)
+        run = trained(text)
         figure = gdrun.plot(run, kind="fit")
         data, model = figure.series
         np.testing.assert_allclose(data.x, X, rtol=1e-14)
@@ -49,8 +55,8 @@ def test_a_fit_is_the_data_and_the_line_in_the_units_of_the_data(shared_lab):
         assert "data" in as_text(figure)
 
 
-def test_validation_examples_are_apart_and_scores_become_probabilities(shared_lab):
-    run = shared_lab.train(
+def test_validation_examples_are_apart_and_scores_become_probabilities(trained):
+    run = trained(
         LINE.replace("[2, 1, 4, 3]}", "[0, 0, 1, 1], validation: {last: 1}}").replace(
             "loss: mse", "loss: {kind: binary_crossentropy, from_logits: true}"
         )
@@ -67,8 +73,8 @@ def test_validation_examples_are_apart_and_scores_become_probabilities(shared_la
 # --- decisions --------------------------------------------------------------------------------------------------------
 
 
-def test_one_output_decides_at_one_half(shared_lab):
-    run = shared_lab.train(PLANE)
+def test_one_output_decides_at_one_half(trained):
+    run = trained(PLANE)
     figure = gdrun.plot(run, kind="decisions")
     u, v = np.meshgrid(figure.grid.x, figure.grid.y)
     a, b = run.parameters["a"], run.parameters["b"]
@@ -79,8 +85,8 @@ def test_one_output_decides_at_one_half(shared_lab):
     np.testing.assert_allclose(figure.series[1].y, [2, 2], rtol=1e-14)
 
 
-def test_of_several_outputs_the_largest_decides(shared_lab):
-    run = shared_lab.train(CLASSES)
+def test_of_several_outputs_the_largest_decides(trained):
+    run = trained(CLASSES)
     figure = gdrun.plot(run, kind="decisions")
     points = np.stack(np.meshgrid(figure.grid.x, figure.grid.y), axis=-1)
     np.testing.assert_array_equal(figure.grid.values, np.argmax(points @ run.parameters["W"], axis=-1))
@@ -89,8 +95,8 @@ def test_of_several_outputs_the_largest_decides(shared_lab):
     assert "▲ class 1" in as_text(figure)
 
 
-def test_a_logit_decides_at_zero(shared_lab):
-    run = shared_lab.train(NETWORK)
+def test_a_logit_decides_at_zero(trained):
+    run = trained(NETWORK)
     figure = gdrun.plot(run, kind="decisions")
     weights = [run.parameters[name] for name in run.parameters]
     first, bias, second, last = sorted(weights, key=lambda value: (value.shape[-1] == 1, -value.ndim))
@@ -139,19 +145,29 @@ HESSIAN = 2 * np.array([[np.mean(X * X), X.mean()], [X.mean(), 1]])
     ],
     ids=["descent", "momentum", "decay", "adam", "newton", "groups"],
 )
-def test_a_spectrum_is_the_hessian_s_with_the_limit_of_the_optimizer(shared_lab, optimizer, limit):
-    run = shared_lab.train(LINE.replace("{kind: sgd, learning_rate: 0.02}", optimizer))
-    for place in (None, "start", "10"):
-        figure = gdrun.plot(run, kind="spectrum", at=place)
-        np.testing.assert_allclose(figure.series[0].y, np.linalg.eigvalsh(HESSIAN)[::-1], rtol=1e-9)
-        rules = [rule.y for rule in figure.rules]
-        np.testing.assert_allclose(rules, [] if limit is None else [limit], rtol=1e-9)
-        assert limit is not None or figure.notes
-    assert figure.subtitle.startswith("at step 10")
+def test_a_spectrum_is_the_hessian_s_with_the_limit_of_the_optimizer(trained, optimizer, limit):
+    run = trained(LINE.replace("{kind: sgd, learning_rate: 0.02}", optimizer).replace("steps: 20", "steps: 2"))
+    figure = gdrun.plot(run, kind="spectrum")
+    np.testing.assert_allclose(figure.series[0].y, np.linalg.eigvalsh(HESSIAN)[::-1], rtol=1e-9)
+    np.testing.assert_allclose([rule.y for rule in figure.rules], [] if limit is None else [limit], rtol=1e-9)
+    assert limit is not None or figure.notes
 
 
-def test_a_sum_s_limit_is_that_of_the_whole_sum(shared_lab):
-    run = shared_lab.train(
+@pytest.mark.parametrize(
+    ("place", "step", "words"), [("start", 0, "at the start"), ("10", 10, "at step 10"), (None, 20, "at the end")]
+)
+def test_a_spectrum_is_of_the_parameters_at_a_step(trained, place, step, words):
+    run = trained(
+        "precision: float64\ncompile: eager\nmodel: {kind: formula, formula: a**4, parameters: {a: 1}}\n"
+        "optimizer: {kind: sgd, learning_rate: 0.02}\nschedule: {steps: 20}\n"
+    )
+    figure = gdrun.plot(run, kind="spectrum", at=place)
+    np.testing.assert_allclose(figure.series[0].y, [12 * run.metrics["parameters.a"][step] ** 2], rtol=1e-9)
+    assert figure.subtitle.startswith(words)
+
+
+def test_a_sum_s_limit_is_that_of_the_whole_sum(trained):
+    run = trained(
         LINE.replace("loss: mse", "loss: sse").replace("steps: 20", "steps: 20, batch_size: 2").replace("0.02", "0.01")
     )
     figure = gdrun.plot(run, kind="spectrum")
@@ -159,9 +175,9 @@ def test_a_sum_s_limit_is_that_of_the_whole_sum(shared_lab):
     np.testing.assert_allclose(figure.rules[0].y, 2 * 200, rtol=1e-9)
 
 
-def test_of_many_eigenvalues_the_largest_are_those_of_numpy(shared_lab):
+def test_of_many_eigenvalues_the_largest_are_those_of_numpy(trained, shared_lab):
     size = 1100
-    run = shared_lab.train(
+    run = trained(
         f"precision: float64\nseed: 2\ndata: {{kind: formula, inputs: {{X: 'normal(0, 1, [40, {size}])'}},"
         " target: 'normal(0, 1, 40)'}\nloss: mse\noptimizer: {kind: sgd, learning_rate: 0.01}\nschedule: {steps: 1}\n"
         f"model: {{kind: formula, formula: X @ w, parameters: {{w: {{value: 'zeros({size})'}}}}}}\n"
@@ -179,10 +195,10 @@ def test_of_many_eigenvalues_the_largest_are_those_of_numpy(shared_lab):
 
 
 @pytest.fixture(scope="module")
-def runs(shared_lab):
-    objective = (
-        "model: {kind: formula, formula: x**2, parameters: {x: 1}}\noptimizer: {kind: sgd, learning_rate: 0.1}\n"
-    )
+def runs(trained):
+    """(name) -> a run, trained when it is first asked for."""
+    objective = "compile: eager\nmodel: {kind: formula, formula: x**2, parameters: {x: 1}}\n"
+    objective += "optimizer: {kind: sgd, learning_rate: 0.1}\n"
     three = LINE.replace("{x: [1, 2, 3, 4]}", "{X: [[1, 2, 3], [4, 5, 6]]}").replace("[2, 1, 4, 3]", "[1, 2]")
     texts = {
         "line": LINE,
@@ -194,7 +210,7 @@ def runs(shared_lab):
         .replace("loss: mse", "loss: output"),
         "complex": LINE.replace("b: 0}", "b: 0j}").replace("a * x + b", "abs(a * x + b)"),
     }  # fmt: skip
-    return {name: shared_lab.train(text) for name, text in texts.items()}
+    return lambda name: trained(texts[name])
 
 
 @pytest.mark.parametrize(
@@ -216,5 +232,5 @@ def runs(shared_lab):
 )
 def test_a_kind_that_does_not_fit_the_run_says_what_does(runs, name, kind, options, message, hint):
     with pytest.raises(UsageError, match=message) as caught:
-        gdrun.plot(runs[name], kind=kind, **options)
+        gdrun.plot(runs(name), kind=kind, **options)
     assert hint is None or hint in (caught.value.hint or "")

@@ -74,6 +74,7 @@ def test_importance_needs_two_settings_and_some_trials(tmp_path):
 
 CLASSES = """\
 precision: float64
+compile: eager
 data: {kind: values, inputs: {x: [-2, -1, 1, 2, 3]}, target: [0, 1, 1, 1, 0]}
 model: {kind: formula, formula: a * x, parameters: {a: 1}}
 loss: {kind: binary_crossentropy, from_logits: true}
@@ -82,8 +83,8 @@ schedule: {steps: 1}
 """
 
 
-def test_confusions_are_counted_by_class(shared_lab):
-    figure = gdrun.plot(shared_lab.train(CLASSES), kind="confusion")
+def test_confusions_are_counted_by_class(trained):
+    figure = gdrun.plot(trained(CLASSES), kind="confusion")
     # Decided is 1 where x > 0: of the zeros, one right and one wrong; of the ones, one wrong and two right.
     np.testing.assert_array_equal(figure.grid.values[::-1], [[1, 1], [1, 2]])
     assert figure.subtitle == "60 % of 5 training examples are decided right"
@@ -91,8 +92,8 @@ def test_confusions_are_counted_by_class(shared_lab):
     assert {text: place for place, text in figure.y.ticks}["class 0"] == 1  # at the top
 
 
-def test_what_is_no_classifier_has_no_confusions(shared_lab):
-    run = shared_lab.train(
+def test_what_is_no_classifier_has_no_confusions(trained):
+    run = trained(
         CLASSES.replace("[0, 1, 1, 1, 0]", "[0.5, 1, 1, 1, 0]").replace(
             "{kind: binary_crossentropy, from_logits: true}", "mse"
         )

@@ -17,6 +17,7 @@ from .fake_sweeps import write_sweep
 
 LINE = """\
 precision: float64
+compile: graph
 data: {kind: values, inputs: {x: [1, 2, 3, 4]}, target: [2, 1, 4, 3]}
 model:
   kind: formula
@@ -28,13 +29,14 @@ schedule: {steps: 20}
 """
 NETWORK = """\
 precision: float64
+compile: graph
 seed: 1
 data: {kind: moons, size: 60, noise: 0.1}
 model: {kind: mlp, hidden: [4], activation: tanh}
 loss: {kind: binary_crossentropy, from_logits: true}
 optimizer: {kind: sgd, learning_rate: 0.5}
-schedule: {steps: 40}
-record: {parameters: true, every: 2}
+schedule: {steps: 20}
+record: {parameters: true, every: 1}
 """
 X, Y = np.arange(1.0, 5), np.array([2.0, 1, 4, 3])
 
@@ -47,8 +49,8 @@ def never() -> Any:
     raise AssertionError("TensorFlow was not needed")
 
 
-def test_the_contours_of_a_line_are_its_mean_squared_error(shared_lab):
-    run = shared_lab.train(LINE)
+def test_the_contours_of_a_line_are_its_mean_squared_error(trained):
+    run = trained(LINE)
     figure = gdrun.plot(run, kind="trajectory")
     assert (figure.x.label, figure.y.label, figure.name) == ("a", "b", "trajectory")
     a, b = np.meshgrid(figure.grid.x, figure.grid.y)
@@ -61,10 +63,8 @@ def test_the_contours_of_a_line_are_its_mean_squared_error(shared_lab):
     assert as_text(figure).splitlines()[0] == "case: trajectory"
 
 
-def test_two_of_several_parameters_are_a_slice_through_the_end(shared_lab):
-    run = shared_lab.train(
-        LINE.replace("a * x + b", "a * x + b + c[0] + 2 * c[1]").replace("b: 0}", "b: 0, c: [0, 0]}")
-    )
+def test_two_of_several_parameters_are_a_slice_through_the_end(trained):
+    run = trained(LINE.replace("a * x + b", "a * x + b + c[0] + 2 * c[1]").replace("b: 0}", "b: 0, c: [0, 0]}"))
     figure = gdrun.plot(run, kind="trajectory", columns=["c[1]", "a"])
     c, a = np.meshgrid(figure.grid.x, figure.grid.y)
     rest = run.parameters["b"] + run.parameters["c"][0]
@@ -72,18 +72,16 @@ def test_two_of_several_parameters_are_a_slice_through_the_end(shared_lab):
     assert figure.notes[0] == "the loss where the other 2 numbers ended"
 
 
-def test_parameters_that_do_not_move_do_not_count(shared_lab):
-    run = shared_lab.train(
-        LINE.replace("b: 0}", "b: 0, c: {value: 3, trainable: false}}").replace("x + b", "x + b * c")
-    )
+def test_parameters_that_do_not_move_do_not_count(trained):
+    run = trained(LINE.replace("b: 0}", "b: 0, c: {value: 3, trainable: false}}").replace("x + b", "x + b * c"))
     figure = gdrun.plot(run, kind="trajectory")
     assert (figure.x.label, figure.y.label) == ("a", "b")
     a, b = np.meshgrid(figure.grid.x, figure.grid.y)
     np.testing.assert_allclose(figure.grid.values, line_loss(a, 3 * b), rtol=1e-12)
 
 
-def test_a_transform_s_axis_is_what_formulas_see_and_blank_outside_its_range(shared_lab):
-    run = shared_lab.train(LINE.replace("{a: 0,", "{a: {value: 0.1, transform: exp},").replace("s: 20", "s: 2000"))
+def test_a_transform_s_axis_is_what_formulas_see_and_blank_outside_its_range(trained):
+    run = trained(LINE.replace("{a: 0,", "{a: {value: 0.1, transform: exp},").replace("s: 20", "s: 2000"))
     figure = gdrun.plot(run, kind="trajectory")
     a, b = np.meshgrid(figure.grid.x, figure.grid.y)
     inside = a > 0
@@ -92,8 +90,8 @@ def test_a_transform_s_axis_is_what_formulas_see_and_blank_outside_its_range(sha
     assert np.isnan(figure.grid.values[~inside]).all()
 
 
-def test_a_complex_parameter_moves_in_its_plane(shared_lab):
-    run = shared_lab.train(
+def test_a_complex_parameter_moves_in_its_plane(trained):
+    run = trained(
         LINE.replace("a * x + b", "abs(z - 1 - 2j)**2 + 0 * sum(x)")
         .replace("{a: 0, b: 0}", "{z: 0j}")
         .replace(", target: [2, 1, 4, 3]", "")
@@ -105,9 +103,9 @@ def test_a_complex_parameter_moves_in_its_plane(shared_lab):
     np.testing.assert_allclose(figure.grid.values, (re - 1) ** 2 + (im - 2) ** 2, rtol=1e-12)
 
 
-def test_points_without_a_loss_are_blank_and_the_others_are_not(shared_lab):
+def test_points_without_a_loss_are_blank_and_the_others_are_not(trained):
     """A matrix that is not positive definite has no Cholesky factor; TensorFlow refuses all of a batch for it."""
-    run = shared_lab.train(
+    run = trained(
         LINE.replace("a * x + b", "sum(cholesky([[a, 0.5], [0.5, b]])**2) + 0 * sum(x)")
         .replace("{a: 0, b: 0}", "{a: 2, b: 1}")
         .replace(", target: [2, 1, 4, 3]", "")
@@ -127,9 +125,9 @@ def network_loss(weights: list[np.ndarray], inputs: np.ndarray, target: np.ndarr
     return float(np.mean(np.logaddexp(0, score) - target.reshape(-1) * score))
 
 
-def test_a_network_moves_in_the_plane_of_its_first_two_principal_components(shared_lab):
+def test_a_network_moves_in_the_plane_of_its_first_two_principal_components(trained, shared_lab):
     prepared = shared_lab.prepare(NETWORK)
-    run = shared_lab.train(NETWORK)
+    run = trained(NETWORK)
     figure = gdrun.plot(run, kind="trajectory")
     names = [name for name in run.metrics if name.startswith("parameters.")]
     shapes = [run.metrics[name].shape[1:] for name in names]
@@ -343,8 +341,8 @@ sweep: {over: {learning_rate: [0.1, 0.2, 3.0]}}
     assert "record: {parameters: true}" in (caught.value.hint or "")
 
 
-def test_two_networks_from_one_start_say_how_much_of_their_ways_is_seen(shared_lab):
-    runs = [shared_lab.train(NETWORK), shared_lab.train(NETWORK.replace("0.5}\nschedule", "0.1}\nschedule"))]
+def test_two_networks_from_one_start_say_how_much_of_their_ways_is_seen(trained):
+    runs = [trained(NETWORK), trained(NETWORK.replace("0.5}\nschedule", "0.1}\nschedule"))]
     figure = gdrun.plot(runs, kind="trajectory")
     assert figure.x.label == "towards the end of lr 0.5"
     assert "the plane of their start and both ends" in figure.notes[0]

@@ -364,7 +364,7 @@ def test_a_cluster_that_does_not_answer_leaves_no_directory(monkeypatch: pytest.
 
 
 SEEDED = b"""
-data: {kind: formula, inputs: {x: "linspace(0, 1, 30)"}, target: sin(6*x), noise: "normal(0, 0.1)"}
+data: {kind: formula, inputs: {x: "linspace(0, 1, 24)"}, target: sin(6*x), noise: "normal(0, 0.1)"}
 model: {kind: layers, layers: [{kind: dense, units: 8, activation: tanh}, {kind: dense, units: 1}]}
 optimizer: {kind: sgd, learning_rate: 0.1}
 schedule: {epochs: 3, batch_size: 8}

@@ -103,7 +103,7 @@ def assert_same_bits(one: BlockResult, other: BlockResult, trials: Sequence[int]
     ("settings", "axes"),
     [
         ({"compile": "xla"}, ["lr=log:1e-2:30:9"]),
-        ({"compile": "xla", "schedule": "epochs: 6, batch_size: 7"}, ["lr=0.05,0.2", "seed=range:0:3"]),
+        ({"compile": "xla", "schedule": "epochs: 6, batch_size: 8"}, ["lr=0.05,0.2", "seed=range:0:3"]),
         ({"optimizer": "{kind: sgd, learning_rate: 0.1, momentum: 0.5}"}, ["momentum=0.1,0.5,0.9", "lr=0.05,0.1"]),
         (
             {"optimizer": "adamw"},
@@ -118,9 +118,12 @@ def assert_same_bits(one: BlockResult, other: BlockResult, trials: Sequence[int]
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_lane_is_the_run_at_its_settings(settings, axes):
-    """To 1e-9 in float64: sums over lanes and examples may be ordered otherwise than over examples alone."""
+    """To 1e-9 in float64: sums over lanes and examples may be ordered otherwise than over examples alone.
+
+    The last one: it differs from the first, which the program is built for, in every setting.
+    """
     spec, result = of(line(**settings), axes)
-    assert_is_single(spec, result, [0, len(spec) - 1])
+    assert_is_single(spec, result, [len(spec) - 1])
 
 
 def test_a_line_search_is_no_program_of_lanes_under_xla_and_says_so():
@@ -158,9 +161,9 @@ schedule: {steps: 40}
 """
     axes = ["loss.penalty.l2=0,0.1,1", "loss.delta=0.2,1", "loss.factor=1,3"]
     spec, result = of(text, axes)
-    assert_is_single(spec, result, [0, 11])
+    assert_is_single(spec, result, [11])
     spec, result = of(text, ["constants.c=1,2,-1", "constants.shift=0,1"])
-    assert_is_single(spec, result, [1, 4])
+    assert_is_single(spec, result, [5])
 
 
 def test_an_update_rules_settings_may_differ_between_lanes():
@@ -177,33 +180,20 @@ optimizer:
 schedule: {steps: 30}
 """
     spec, result = of(text, ["gamma=0,0.5,0.9", "lr=0.1,0.3"])
-    assert_is_single(spec, result, [0, 5])
+    assert_is_single(spec, result, [5])
     # The start of a state variable is outside the program: such trials have one each.
     assert len(group_trials(plan_trials(text, ["start=1,2"]))) == 2
 
 
-NETWORK = """
-data: {kind: moons, size: 60, noise: 0.1}
-model: {kind: mlp, hidden: [12], activation: tanh, outputs: 1}
-loss: {kind: binary_crossentropy, from_logits: true}
-optimizer: {kind: adam, learning_rate: 0.01}
-schedule: {steps: 30, batch_size: 20}
-"""
+def test_a_lane_has_the_same_bits_however_many_there_are():
+    """Under XLA; in a graph TensorFlow's own kernels divide their work by its size.
 
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        (NETWORK.encode(), [[17]]),
-        (line(compile="xla", schedule="steps: 30, batch_size: 10"), [[17], list(range(40, 61))]),
-    ],
-)
-def test_a_lane_has_the_same_bits_however_many_there_are(text, parts):
-    """Under XLA; in a graph TensorFlow's own kernels divide their work by its size."""
-    spec = plan_trials(text, ["lr=log:1e-4:1:61"])
+    Of a network, test_executors.py has the same.
+    """
+    spec = plan_trials(line(compile="xla", schedule="steps: 30, batch_size: 10"), ["lr=log:1e-4:1:61"])
     (group,) = group_trials(spec)
     every = one(spec, group)
-    for trials in parts:
+    for trials in ([17], list(range(40, 61))):
         assert_same_bits(one(spec, group.subset(np.asarray(trials))), every, trials)
 
 
@@ -219,9 +209,7 @@ def shared_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "_shared_program", share)
 
 
-@pytest.mark.parametrize(
-    ("kind", "clip"), [("sgd", ""), ("sgd", "clipnorm: 1"), ("adam", "clipvalue: 0.5"), ("adam", "global_clipnorm: 1")]
-)
+@pytest.mark.parametrize(("kind", "clip"), [("sgd", "clipnorm: 1"), ("adam", "global_clipnorm: 1")])
 def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(kind, clip, shared_program):
     """Of every kind, tests/optimizers/test_optimizers_lanes.py has the update in lanes; this is the loop around it."""
     optimizer = f"{{kind: {kind}, learning_rate: 0.1, {clip}}}"
@@ -235,9 +223,9 @@ def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours(kind, clip, share
 
 
 def test_what_diverged_and_when_is_what_the_single_run_says():
-    spec, result = of(line(compile="xla", schedule="steps: 400"), ["lr=log:0.5:1e30:8"])
+    spec, result = of(line(schedule="steps: 400"), ["lr=log:0.5:1e30:8"])
     assert result.status.count("diverged") >= 5
-    for trial in (2, 5, 7):
+    for trial in (2, 7):
         last, _ = single(spec, trial)
         quantity = last.reason.name.split("_")[0].lower()
         assert result.diverged[trial] == quantity
@@ -250,18 +238,18 @@ def test_early_stopping_is_each_lanes_own():
     spec, result = of(line(schedule=f"steps: 200, {stop}"), ["lr=0.01,0.1,0.3"])
     assert result.status == ["completed" if step == 200 else "stopped" for step in result.steps]
     assert len(set(result.steps.tolist())) == 3
-    assert_is_single(spec, result, [1, 2])
+    assert_is_single(spec, result, [1])
     patience = "stop: {patience: {epochs: 2, metric: validation_loss, restore_best: true}}"
     spec, result = of(line(schedule=f"epochs: 30, batch_size: 8, {patience}"), ["lr=0.3,0.6,0.02", "seed=0,1"])
     patient = result.stopped_by.index("patience")
-    assert_is_single(spec, result, sorted({0, patient, 5}))
+    assert_is_single(spec, result, sorted({patient, 5}))
 
 
 def test_lanes_that_are_done_leave_the_program_and_the_others_keep_their_bits(monkeypatch, shared_program):
     """40 of 48 lanes diverge at once; compiling is made free, so that the rest is trained on in a program of 16."""
     from gdrun.engine import drive, lane_drive
 
-    text = line(schedule="steps: 1000", compile="xla")
+    text = line(schedule="steps: 100", compile="xla")
     spec = plan_trials(text, ["lr=" + ",".join([*(f"{k}e20" for k in range(1, 41)), "0.1", "0.2"])])
     (group,) = group_trials(spec)
     calm = one(spec, group)
@@ -293,11 +281,11 @@ schedule: {steps: 20}
     result = one(spec, group)
     assert result.info["strategy"] == "one after the other"
     assert "loop" in result.info["why"]
-    assert_is_single(spec, result, [0, 1, 3])
+    assert_is_single(spec, result, [1, 3])
 
 
 def test_the_best_trials_rows_are_those_of_its_run():
-    spec, result = of(line(compile="xla", schedule="epochs: 4, batch_size: 10"), ["lr=0.01,0.1,1e5"])
+    spec, result = of(line(schedule="epochs: 4, batch_size: 10"), ["lr=0.01,0.1,1e5"])
     best = result.best_trial
     assert best is not None
     assert best.trial == 1
@@ -307,7 +295,7 @@ def test_the_best_trials_rows_are_those_of_its_run():
 
 
 def test_curves_show_each_lane_up_to_its_end():
-    spec, result = of(line(compile="xla", schedule="steps: 300"), ["lr=0.1,1e30"])
+    spec, result = of(line(schedule="steps: 300"), ["lr=0.1,1e30"])
     steps = result.curve_steps
     assert steps[0] == 0
     assert steps[-1] == 300

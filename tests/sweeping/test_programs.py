@@ -34,7 +34,7 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
         with pytest.MonkeyPatch.context() as patch:
             if not keep:
                 patch.setattr(lanes, "_shared_program", lambda spec, group, inputs, make: make())
-            block = "sweep: {trials: 24, search: {kind: tpe, batch: 8}}\n"
+            block = "compile: graph\nsweep: {trials: 24, search: {kind: tpe, batch: 8}}\n"
             return sweep((text + block).encode(), space, runs_dir=tmp_path), len(made)
 
     return run

@@ -55,7 +55,7 @@ metrics: [mae]
 optimizer: {kind: sgd, learning_rate: 0.05}
 schedule: {epochs: 7, batch_size: 4}
 record: {every: 1, parameters: true}
-compile: graph
+compile: eager
 """
 
 
@@ -109,7 +109,7 @@ def test_a_run_has_one_record_in_which_steps_count_on_and_phases_meet_in_one_row
     assert verify(adam_then_lbfgs).ok
 
 
-@pytest.mark.parametrize("compile", ["xla", "graph", "eager"])
+@pytest.mark.parametrize("compile", ["graph", "eager"])
 def test_parameters_freeze_and_thaw_as_in_a_loop_by_hand(swapped: Run, lab: Any, compile: str) -> None:
     run = swapped if compile == "graph" else lab.train(PAIR + SWAP, [f"compile={compile}"])
     rows, losses = swapped_by_hand()

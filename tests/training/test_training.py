@@ -57,8 +57,20 @@ class Notes(Listener):
         self.calls.append(("finished", run))
 
 
-def test_a_run_leaves_a_directory_that_says_what_happened(lab):
-    run = lab.train(LINE)
+@pytest.fixture(scope="module")
+def prepared(shared_lab):
+    return shared_lab.prepare(LINE)
+
+
+@pytest.fixture(scope="module")
+def listened(prepared, shared_lab):
+    """(the run of the line, what its listener heard)."""
+    notes = Notes()
+    return execute(prepared, runs_dir=shared_lab.folder / "listened", command=["test"], listener=notes), notes
+
+
+def test_a_run_leaves_a_directory_that_says_what_happened(listened):
+    run, _ = listened
     record = run.info
     assert run.status is Status.COMPLETED
     assert (record.stopped_by, record.why, record.steps, record.epochs) == (
@@ -85,12 +97,11 @@ def test_a_run_leaves_a_directory_that_says_what_happened(lab):
         assert ("loss_epoch" in row, "mae" in row, "validation_loss" in row) == (ends_epoch,) * 3
     assert rows[-1]["validation_loss"] == record.final["validation_loss"]
     assert rows[-1]["parameters.w"] == run.parameters["w"]
-    assert (lab.runs / "latest").resolve() == run.directory.resolve()
+    assert (run.directory.parent / "latest").resolve() == run.directory.resolve()
 
 
-def test_the_summarys_loss_is_over_the_whole_training_set_at_the_final_parameters(lab):
-    prepared = lab.prepare(LINE)
-    run = execute(prepared, runs_dir=lab.runs)
+def test_the_summarys_loss_is_over_the_whole_training_set_at_the_final_parameters(listened, prepared):
+    run, _ = listened
     x, y = prepared.built.data.inputs["x"].numpy(), prepared.built.data.target.numpy()
     assert len(x) == 8
     loss = np.mean((run.parameters["w"] * x + run.parameters["b"] - y) ** 2)
@@ -106,7 +117,6 @@ def test_the_runs_own_config_runs_again_with_the_same_bits(lab, tmp_path):
         "data.validation={share: 0.2, shuffle: true}",
         "model={kind: mlp, hidden: [3]}",
         "precision=float32",
-        "compile=xla",
         "record.parameters=true",
     ]
     first = lab.train(LINE, changes)
@@ -117,9 +127,8 @@ def test_the_runs_own_config_runs_again_with_the_same_bits(lab, tmp_path):
     assert list(first.info.data.values()) == list(again.info.data.values())
 
 
-def test_what_was_prepared_can_be_executed_again(lab):
-    prepared = lab.prepare(LINE, ["data.validation=null"])
-    first, again = (execute(prepared, runs_dir=lab.runs) for _ in range(2))
+def test_what_was_prepared_can_be_executed_again(listened, prepared, lab):
+    first, again = listened[0], execute(prepared, runs_dir=lab.runs)
     assert first.directory != again.directory
     assert (first.directory / "metrics.jsonl").read_bytes() == (again.directory / "metrics.jsonl").read_bytes()
     assert prepared.built.program.num_traces == 1
@@ -132,9 +141,8 @@ def test_what_was_written_is_kept_beside_what_it_came_to(lab):
     assert "learning_rate: 0.5" in run.config
 
 
-def test_a_listener_hears_the_plan_then_progress_then_the_run(lab):
-    notes = Notes()
-    run = lab.train(LINE, listener=notes)
+def test_a_listener_hears_the_plan_then_progress_then_the_run(listened):
+    run, notes = listened
     kinds = [kind for kind, _ in notes.calls]
     assert kinds == ["planned"] + ["progress"] * (len(kinds) - 2) + ["finished"]
     planned = notes.calls[0][1]
@@ -263,7 +271,6 @@ def test_seconds_stop_between_chunks(lab):
     assert 0 < run.info.steps < 100_000_000
     assert run.info.why == f"0.5 seconds were over at step {run.info.steps}"
     assert rows_of(run)[-1]["step"] == run.info.steps
-    assert run.info.seconds < 20
 
 
 class Interrupting(Listener):
@@ -292,8 +299,8 @@ def test_a_signal_ends_a_run_well(lab, number):
     assert math.isfinite(run.info.final["loss"])
 
 
-def test_in_another_thread_signals_are_left_alone(lab):
-    prepared, runs = lab.prepare(LINE), []
+def test_in_another_thread_signals_are_left_alone(prepared, lab):
+    runs = []
     thread = threading.Thread(target=lambda: runs.append(execute(prepared, runs_dir=lab.runs)))
     thread.start()
     thread.join()
@@ -366,9 +373,9 @@ def test_parameters_are_saved_in_their_own_domain(lab):
 
 
 def test_a_smoke_run_makes_the_first_steps_of_the_real_one(lab):
-    factor = "schedule.learning_rate_factor={kind: cosine, warmup: 5}"
-    whole = lab.train(LINE, [factor])
-    smoke = execute(prepare(lab.load(LINE, [factor]), smoke=True), runs_dir=lab.runs)
+    changes = ["schedule.learning_rate_factor={kind: cosine, warmup: 5}", "compile=eager"]
+    whole = lab.train(LINE, changes)
+    smoke = execute(prepare(lab.load(LINE, changes), smoke=True), runs_dir=lab.runs)
     assert smoke.info.steps == SMOKE_STEPS
     assert "smoke" in smoke.info.why
     assert rows_of(smoke) == rows_of(whole)[: SMOKE_STEPS + 1]
@@ -388,7 +395,7 @@ def test_a_run_that_is_not_kept_lives_as_long_as_its_run(lab):
 def test_the_host_holds_no_more_after_many_chunks(lab, monkeypatch):
     from gdrun.engine.drive import Pace
 
-    built = lab.build(LINE, ["steps=130", "record.every=[0]"])
+    built = lab.build(LINE, ["steps=100", "record.every=[0]"])
     monkeypatch.setattr(Pace, "next_steps", lambda self: 1)
     from gdrun.engine.drive import drive
 
@@ -398,13 +405,13 @@ def test_the_host_holds_no_more_after_many_chunks(lab, monkeypatch):
         for number, _ in enumerate(reports):
             if number == 40:
                 tracemalloc.start()
-            if number in (50, 120):
+            if number in (50, 90):
                 gc.collect()
                 sizes.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
     # TensorFlow keeps each scalar that was ever made of a Python number: some hundred bytes a chunk.
-    assert sizes[1] - sizes[0] < 70 * 500
+    assert sizes[1] - sizes[0] < 40 * 500
 
 
 def test_threads_that_come_too_late_are_a_missing_resource(tensorflow):

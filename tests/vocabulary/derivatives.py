@@ -57,7 +57,7 @@ optimizer: {kind: sgd, learning_rate: 0.01}
 """,
     start={"A": [[1, 2], [0.5, -1]]},
     optimizer=sgd(0.01),
-    steps=5,
+    steps=3,
     dtype=WIDE,
     rtol=1e-11,
 )
@@ -87,7 +87,7 @@ optimizer: {kind: sgd, learning_rate: 0.1}
 """,
     start={"w": 0.5, "b": 0.1, "rate": 0.1},
     optimizer=sgd(0.1),
-    steps=10,
+    steps=5,
     dtype=WIDE,
     rtol=1e-12,
 )
@@ -129,7 +129,7 @@ optimizer: {kind: sgd, learning_rate: 0.5}
 """,
     start={"F": None},
     optimizer=sgd(0.5),
-    steps=15,
+    steps=6,
 )
 def style_by_gram_matrices(p, step):
     shown = constant(np.sin(np.arange(24)).reshape(6, 4))
@@ -147,7 +147,7 @@ optimizer: {kind: sgd, learning_rate: 0.02}
 """,
     start={"W": np.array([[1 + 0.1j, 0.2], [0.3j, 0.9 - 0.2j]])},
     optimizer=sgd(0.02),
-    steps=20,
+    steps=6,
 )
 def unitary_matrix(p, step):
     """A complex parameter moves against TensorFlow's gradient, the conjugate derivative."""
@@ -166,7 +166,7 @@ optimizer: {kind: sgd, learning_rate: 5}
 """,
     start={"spectrum": np.full(16, 1 + 0.5j)},
     optimizer=sgd(5.0),
-    steps=20,
+    steps=6,
     rtol=1e-4,
 )
 def sparse_spectrum(p, step):

@@ -89,7 +89,7 @@ optimizer: {kind: sgd, learning_rate: 0.1}
         "head.bias": [0],
     },
     optimizer=sgd(0.1),
-    steps=10,
+    steps=5,
 )
 def siamese_network_with_a_gain_of_its_own(p, step):
     """One network called twice, another once, a trained and a fixed number beside them."""
@@ -128,7 +128,7 @@ optimizer: {kind: adam, learning_rate: 0.01}
         "second.bias": [0],
     },
     optimizer=adam(0.01),
-    steps=20,
+    steps=6,
 )
 def two_heads_and_two_losses(p, step):
     X = np.sin(np.arange(16).reshape(8, 2))
@@ -154,7 +154,7 @@ optimizer: {kind: sgd, learning_rate: 0.1}
 """,
     start={"Wq": None, "Wk": None, "Wv": None},
     optimizer=sgd(0.1),
-    steps=10,
+    steps=5,
 )
 def attention(p, step):
     X = constant(np.sin(np.arange(48).reshape(4, 3, 4)))
@@ -226,7 +226,7 @@ optimizer: {kind: sgd, learning_rate: 0.1}
 """,
     start={"a": 1.0, "b": 0.0, "u": 0.1, "c": 0.0},
     optimizer=sgd(0.1),
-    steps=20,
+    steps=6,
 )
 def adversaries_by_a_reversed_gradient(p, step):
     """The generator climbs what the discriminator descends."""

@@ -46,7 +46,7 @@ optimizer: {{kind: adam, learning_rate: 0.01}}
     start={"rate": -1.0, **weights("net", [[0.4, -0.6, 1]])},
     transforms={"rate": lambda raw: np.log1p(np.exp(raw))},
     optimizer=adam(0.01),
-    steps=20,
+    steps=6,
 )
 def cooling_with_an_unknown_rate(p, step):
     """The derivative by a constant's points, beside the fit at the inputs."""
@@ -74,7 +74,7 @@ optimizer: {{kind: sgd, learning_rate: 0.01}}
 """,
     start=weights("net", [[0.1, -0.2, 0.3]]),
     optimizer=sgd(0.01),
-    steps=10,
+    steps=5,
 )
 def derivatives_of_the_models_own_output(p, step):
     """grad(T, t) of a named output, and the slope of the slope."""
@@ -101,7 +101,7 @@ optimizer: {{kind: adam, learning_rate: 0.01}}
 """,
     start=weights("u", [[1, -2, 3]]),
     optimizer=adam(0.01),
-    steps=20,
+    steps=6,
 )
 def poisson_equation_with_boundary_values(p, step):
     """A network called with a number is a number."""
@@ -134,7 +134,7 @@ optimizer: {{kind: adam, learning_rate: 0.01}}
 """,
     start={"kappa": 0.1, **weights("u", [[1, -2, 3], [0.5, 1, -1]])},
     optimizer=adam(0.01),
-    steps=20,
+    steps=6,
 )
 def burgers_equation_in_two_variables(p, step):
     """A network of two arguments, one of them a number; the derivative of a defined value."""
@@ -171,7 +171,7 @@ optimizer: {kind: adam, learning_rate: 0.01}
         "f.dense2.bias": [0, 0],
     },
     optimizer=adam(0.01),
-    steps=10,
+    steps=5,
     dtype="float64",
     rtol=1e-9,
 )
@@ -202,7 +202,7 @@ optimizer: {kind: adam, learning_rate: 0.05}
     start={"beta": 0.0, "gamma": np.log(0.2)},
     transforms={"beta": np.exp, "gamma": np.exp},
     optimizer=adam(0.05),
-    steps=10,
+    steps=5,
     dtype="float64",
     rtol=1e-9,
 )

@@ -17,7 +17,7 @@ optimizer: {kind: sgd, learning_rate: 0.1}
 """,
     start={"a": 0.0, "b": 0.0},
     optimizer=sgd(0.1),
-    steps=30,
+    steps=8,
     dtype=WIDE,
     rtol=1e-11,
 )
@@ -39,7 +39,7 @@ optimizer: {kind: sgd, learning_rate: 0.5}
 """,
     start={"a": 0.1, "b": 0.2},
     optimizer=sgd(0.5),
-    steps=30,
+    steps=8,
     dtype=WIDE,
     rtol=1e-11,
 )
@@ -63,7 +63,7 @@ optimizer: {kind: sgd, learning_rate: 0.1}
     start={"w": [0, 0], "m": [-1, 1], "s": [0.5, 0.2]},
     transforms={"s": lambda raw: np.log1p(np.exp(raw))},
     optimizer=sgd(0.1),
-    steps=30,
+    steps=8,
     dtype=WIDE,
     rtol=1e-11,
 )
@@ -86,7 +86,7 @@ optimizer: {kind: adam, learning_rate: 0.05}
     start={"height": 1.0, "span": np.log(0.5), "noise": np.log(0.1)},
     transforms={"span": np.exp, "noise": np.exp},
     optimizer=adam(0.05),
-    steps=20,
+    steps=6,
     dtype=WIDE,
     rtol=1e-9,
 )
@@ -123,7 +123,7 @@ optimizer: {kind: sgd, learning_rate: 0.05}
     start={"q": 0.0, "r": np.log(0.5)},
     transforms={"q": np.exp, "r": np.exp},
     optimizer=sgd(0.05),
-    steps=10,
+    steps=5,
     dtype=WIDE,
     rtol=1e-10,
 )
@@ -150,7 +150,7 @@ optimizer: {kind: adam, learning_rate: 0.05}
 """,
     start={"a": [0, 0]},
     optimizer=adam(0.05),
-    steps=40,
+    steps=8,
     rtol=1e-4,
 )
 def autoregression(p, step):
@@ -167,7 +167,7 @@ optimizer: {kind: sgd, learning_rate: 0.4}
 """,
     start={"h": [0, 0, 0, 0]},
     optimizer=sgd(0.4),
-    steps=30,
+    steps=8,
 )
 def bandit_by_policy_gradient(p, step):
     return -tf.reduce_sum(tf.nn.softmax(p["h"]) * [1, 2, 3, 0.5])
@@ -186,7 +186,7 @@ optimizer: {kind: sgd, learning_rate: 0.5, momentum: 0.9}
 """,
     start={"W": np.full((2, 3), 0.1), "b": np.zeros(3)},
     optimizer=sgd(0.5, momentum=0.9),
-    steps=20,
+    steps=6,
 )
 def softmax_with_weighted_classes_and_smooth_labels(p, step):
     X, y = constant(np.sin(np.arange(24).reshape(12, 2))), np.arange(12) % 3

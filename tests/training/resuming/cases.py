@@ -36,13 +36,10 @@ def line(
 SHUFFLED = "{epochs: 20, batch_size: 5}"
 
 CASES = {
-    "sgd": line("{kind: sgd, learning_rate: 0.05}", compile="xla"),
+    "sgd": line("{kind: sgd, learning_rate: 0.05}", SHUFFLED, compile="xla"),
     "momentum in float64": line("{kind: sgd, learning_rate: 0.05, momentum: 0.9}", more="precision: float64"),
-    "adam with an average": line("{kind: adam, learning_rate: 0.1, use_ema: true, ema_overwrite_frequency: 7}"),
-    "adam, accumulated": line("{kind: adam, learning_rate: 0.1, gradient_accumulation_steps: 3}"),
-    "nadam and a formula for the rate": line(
-        "{kind: nadam, learning_rate: 0.1}",
-        '{steps: 60, learning_rate_factor: {kind: formula, formula: "1/(1 + step/10)"}}',
+    "adam, averaged and accumulated": line(
+        "{kind: adam, learning_rate: 0.1, use_ema: true, ema_overwrite_frequency: 7, gradient_accumulation_steps: 3}"
     ),
     "shuffled batches with a smaller one": line(
         "{kind: adam, learning_rate: 0.05}",
@@ -50,7 +47,7 @@ CASES = {
         model=_NETWORK,
         more="metrics: [mae]\nrecord: {every: 3, after: {s: mean(prediction)}, gradients: true}",
     ),
-    "sampled batches": line("rmsprop", "{epochs: 20, batch_size: 5, order: sampled}", model=_NETWORK, compile="xla"),
+    "sampled batches": line("rmsprop", "{epochs: 20, batch_size: 5, order: sampled}", model=_NETWORK),
     "an old random state": line("adam", SHUFFLED, model=_NETWORK, more="random: legacy\nseed: 42"),
     "dropout and moving averages": line("{kind: adam, learning_rate: 0.03}", SHUFFLED, model=_LAYERS),
     "patience that keeps the best": line(
@@ -66,8 +63,9 @@ CASES = {
     "cosine over the whole schedule": line(
         "{kind: adamw, learning_rate: 0.1}", "{steps: 60, learning_rate_factor: {kind: cosine, warmup: 5}}"
     ),
-    "draws in the loss": line(
-        "{kind: sgd, learning_rate: 0.05}",
+    "draws in the loss and a formula for the rate": line(
+        "{kind: nadam, learning_rate: 0.1}",
+        '{steps: 60, learning_rate_factor: {kind: formula, formula: "1/(1 + step/10)"}}',
         model='{kind: formula, formula: "(a + normal(0, 0.2))*x", parameters: {a: 0}}',
     ),
     "a rule of one's own": line(
@@ -92,7 +90,6 @@ CASES = {
     ),
     "a network as a value, beside one from a file": line(
         "{kind: sgd, learning_rate: 0.05, groups: [{parameters: [net], when: 'mod(step, 3) > 0'}]}",
-        compile="xla",
         model="{kind: formula, formula: 'net(x, weights=fast) + fixed(x)', networks: "
         "{net: {kind: mlp, hidden: [3], activation: tanh}, fixed: {kind: linear, from: w.npz, trainable: false}}}",
         more="define: {fast: 'net - 0.1*grad(mean((net(x) - target)**2), net)'}\ncheckpoint: {best: 2, every_steps: 7}",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +18,7 @@ from .cases import line
 from .cuts import SEED, Interrupt
 
 
-@pytest.fixture
-def chunks(monkeypatch: pytest.MonkeyPatch) -> random.Random:
-    """Chunks of few steps, drawn; and a killed writer that says nothing at its end."""
+def patched(monkeypatch: pytest.MonkeyPatch) -> random.Random:
     draw = random.Random(SEED)
     monkeypatch.setattr(Pace, "next_steps", lambda self: draw.randint(1, 9))
     monkeypatch.setattr(RunStore, "abandon", lambda self, why, *, status="": self.leave())
@@ -27,6 +27,19 @@ def chunks(monkeypatch: pytest.MonkeyPatch) -> random.Random:
 
 
 @pytest.fixture
-def interrupted(lab: Any, chunks: random.Random) -> Run:
-    """A run that can be resumed."""
-    return lab.train(line("{kind: sgd, learning_rate: 0.05}"), listener=Interrupt(2))
+def chunks(monkeypatch: pytest.MonkeyPatch) -> random.Random:
+    """Chunks of few steps, drawn; and a killed writer that says nothing at its end."""
+    return patched(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def interrupted_once(shared_lab: Any) -> Run:
+    with pytest.MonkeyPatch.context() as patch:
+        patched(patch)
+        return shared_lab.train(line("{kind: sgd, learning_rate: 0.05}"), listener=Interrupt(2))
+
+
+@pytest.fixture
+def interrupted(interrupted_once: Run, tmp_path: Path) -> Run:
+    """A run that can be resumed, of the test's own."""
+    return Run(shutil.copytree(interrupted_once.directory, tmp_path / interrupted_once.id))

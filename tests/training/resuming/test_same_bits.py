@@ -20,6 +20,15 @@ from gdrun.training.train import execute
 from .cases import CASES
 from .cuts import SEED, Interrupt, Kill, bits, data, killed, killing
 
+PREPARED_AGAIN = {
+    "momentum in float64",
+    "an old random state",
+    "values kept from step to step",
+    "a network as a value, beside one from a file",
+    "data on disk",
+}
+"""What is drawn or read before the first step differs; others go on in the program that was interrupted."""
+
 
 @pytest.mark.parametrize("case", CASES)
 def test_killed_and_resumed_it_ends_with_the_same_bits(lab: Any, chunks: random.Random, case: str) -> None:
@@ -33,7 +42,7 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(lab: Any, chunks: random.
     killed(lambda: execute(prepared, runs_dir=lab.runs, command=["test"], listener=Kill(first)))
     directory = find_resumable(runs_dir=lab.runs)
     assert Run(directory).status is Status.LOST
-    again = prepare_again(directory)
+    again = prepare_again(directory) if case in PREPARED_AGAIN else prepared
     killed(lambda: continue_run(again, directory, listener=Kill(second)))
     resumed = continue_run(again, directory)
     assert bits(resumed) == bits(whole)
@@ -41,7 +50,7 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(lab: Any, chunks: random.
 
 
 @pytest.mark.parametrize(
-    "case", ["shuffled batches with a smaller one", "patience that keeps the best", "draws in the loss"]
+    "case", ["shuffled batches with a smaller one", "draws in the loss and a formula for the rate"]
 )
 def test_interrupted_in_steps_that_have_no_row_it_ends_with_the_same_bits(
     lab: Any, chunks: random.Random, case: str
@@ -59,9 +68,7 @@ def test_interrupted_in_steps_that_have_no_row_it_ends_with_the_same_bits(
     assert len(run.info.resumed) == 3
 
 
-@pytest.mark.parametrize(
-    "case", ["adam with an average", "shuffled batches with a smaller one", "dropout and moving averages"]
-)
+@pytest.mark.parametrize("case", ["adam, averaged and accumulated", "shuffled batches with a smaller one"])
 def test_a_complete_run_goes_on_with_more_steps(lab: Any, chunks: random.Random, case: str) -> None:
     length = "epochs=25" if "epochs" in CASES[case] else "steps=83"
     whole = lab.train(CASES[case], [length, "record.every=10"])
