@@ -188,8 +188,8 @@ def test_what_there_is_not_is_refused(tmp_path):
         sensitivity_figure(type(sweep)(sweep.directory))
 
 
-def test_100000_trials_are_drawn_with_few_marks(tmp_path):
-    rates = np.geomspace(1e-5, 2, 20_000)
+def test_20000_trials_are_drawn_with_few_marks(tmp_path):
+    rates = np.geomspace(1e-5, 2, 4_000)
     rows = [(float(rate), seed) for rate in rates for seed in range(5)]
     sweep = write_sweep(tmp_path / "s", {RATE: [0], "seed": [0]}, rows=rows[:5])
     sweep.trials[:] = [
@@ -200,7 +200,7 @@ def test_100000_trials_are_drawn_with_few_marks(tmp_path):
     figure = sensitivity_figure(sweep)
     assert as_text(figure)
     assert len(figure.marks) < 100
-    assert figure.subtitle == f"100,000 trials, {5 * (rates > 0.5).sum():,} diverged"
+    assert figure.subtitle == f"20,000 trials, {5 * (rates > 0.5).sum():,} diverged"
 
 
 def test_curves_over_seeds_are_numpys_median_and_quartiles(tmp_path):

@@ -26,7 +26,7 @@ from . import life
 ROOT = Path(__file__).resolve().parents[2]
 SEED = int(os.environ.get("GDRUN_TEST_SEED", "7"))
 LONG = bool(os.environ.get("GDRUN_TEST_LONG"))
-PER_KIND = 2
+PER_KIND = 1
 CALLS = ("write", "fsync", "renameat,rename,renameat2", "openat", "ftruncate", "mkdir,mkdirat", "unlink,unlinkat")
 FAULTS = ("error=ENOSPC", "error=EIO", "signal=KILL")
 
