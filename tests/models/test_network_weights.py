@@ -99,9 +99,9 @@ def test_a_gradient_goes_through_a_gradient_step(lab, tensorflow, compile):
     assert_gradients_of_fast_weights(tensorflow, rows, [(x[:2], y[:2], x, y)])
 
 
-def test_each_row_of_a_table_of_weights_works_on_its_own_row(lab, tensorflow):
-    """As a graph; by XLA the shipped sinusoids.yaml is trained so."""
-    rows = lab.rows(lab.build(TASKS + END))
+@pytest.mark.parametrize("compile", ["xla", "graph"])
+def test_each_row_of_a_table_of_weights_works_on_its_own_row(lab, tensorflow, compile):
+    rows = lab.rows(lab.build(TASKS + END, [f"compile={compile}"]))
     x, x2 = np.array([[0.5, -1], [2, 1], [0, 1]]), np.array([[1, 2], [-1, 0], [0.5, -2]])
     assert_gradients_of_fast_weights(tensorflow, rows, list(zip(x, x**2, x2, x2**2, strict=True)))
 
