@@ -60,8 +60,9 @@ def stream(seed: tf.Tensor, site: tf.Tensor, rounds: tuple[tf.Tensor, ...], coun
     return [threefry(key, (numbers, tf.fill([count], tf.constant(block, tf.uint32)))) for block in range(blocks)]
 
 
-# Eagerly, some 200 small operations a draw would take milliseconds; integers have the same bits either way.
-_compiled_stream = tf.function(stream, autograph=False)
+# Eagerly, some 200 small operations a draw would take milliseconds, and in a graph each draw would have to trace them
+# anew, a second in a game of two networks. Integers have the same bits either way.
+_traced_stream = tf.function(stream, autograph=False)
 
 
 def _uint32(value: Any) -> tf.Tensor:
@@ -88,8 +89,7 @@ Key = tuple[tf.Tensor, int, tuple[Any, ...]]
 def _words(key: Key, count: int, blocks: int = 1) -> list[Words]:
     seed, site, rounds = key
     counters = tuple(_uint32(counter) for counter in rounds)
-    source = _compiled_stream if tf.executing_eagerly() else stream
-    return source(seed, _uint32(site), counters, count, blocks)
+    return _traced_stream(seed, _uint32(site), counters, count, blocks)
 
 
 def categorical(logits: tf.Tensor, n: int | None = None, *, key: Key) -> tf.Tensor:
