@@ -66,7 +66,7 @@ class RunInfo(BaseModel):
     loses nothing.
     """
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
     schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
     id: str = ""

@@ -50,7 +50,7 @@ def test_a_rule_chooses_and_says_why(shared_lab, text, compile, reason):
 
 @pytest.mark.parametrize(("every", "rows"), [("auto", 5), ("3", 3), ("[1, 2]", 4)])
 def test_a_plan_counts_the_rows_of_the_run(shared_lab, every, rows):
-    text = f"compile: graph\nrecord: {{every: {every}}}\n{BOWL}"
+    text = f"record: {{every: {every}}}\n{BOWL}"
     assert dry_run.describe(shared_lab.prepare(text))["rows"] == rows
     assert len(shared_lab.train(text).metrics["step"]) == rows
 
