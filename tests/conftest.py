@@ -45,7 +45,7 @@ LONG_FILES = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first: whoever had one of them last would be waited for."""
+    """Put the longest files first: the process that began one of them last would end last."""
     ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONG_FILES)}
     assert all(path.exists() for path in ranks)
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))

@@ -1,4 +1,4 @@
-"""What the shipped configs expect is met, and right: NumPy loops, written without gdrun, come to the same numbers.
+"""Shipped configs: what they expect is met, and right: NumPy loops, written without gdrun, come to the same numbers.
 
 Each oracle computes whatever its config's `expect:` names; a value counts as right within the wider of the config's
 tolerance and the oracle's.

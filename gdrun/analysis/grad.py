@@ -276,7 +276,7 @@ def _differentiate(point: DifferentiablePoint, requested: Requested) -> PointDer
                 value=np.asarray(value),
                 gradients=maker.each(target, first[target]),
                 second=maker.pairs(second.get(target)),
-                higher={order: maker.each(target, by[target], order) for order, by in higher.items()},
+                higher={order: maker.each(target, by.get(target, {}), order) for order, by in higher.items()},
                 jacobian=whole if requested.jacobian else {},
                 batch_jacobian=batch,
                 hessian=maker.pairs(hessian.get(target)),

@@ -45,7 +45,7 @@ class ModelResponse:
     Args:
         prepared: the run's experiment.
         step: 0 is the start, None the end; else one whose row holds the parameters.
-        what: is made of it, for messages.
+        what: the picture that is made of it, in words, for messages.
         num_columns: numbers that the inputs of an example must be; None: any.
     Raises:
         UsageError: no data or not in memory, another number of inputs, no target.

@@ -262,7 +262,7 @@ def second_moment(at: EvaluationPoint) -> np.ndarray | None:
     if saved is None or saved.step != at.step:
         return None
     names = built.step.optimizer.state_names
-    keys = [f"state.optimizer.{at}" for at, name in enumerate(names) if kept_as in name]
+    keys = [f"state.optimizer.{index}" for index, name in enumerate(names) if kept_as in name]
     if not keys or any(key not in saved.arrays for key in keys):
         return None
     flat = np.concatenate([np.ravel(saved.arrays[key]) for key in keys]).astype(np.float64)

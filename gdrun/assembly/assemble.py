@@ -350,9 +350,7 @@ def lanes_obstacle(built: Built) -> str | None:
         return f"the loop {loops[0]} is too long for lanes"
     called = frozenset().union(*(parse(formula).functions for formula in loop_formulas(built.experiment)))
     missing = sorted(functions_without_lanes(called))
-    if missing:
-        return f"{missing[0]} does not work in lanes"
-    return built.experiment.optimizer.lanes_obstacle(built.compile)
+    return f"{missing[0]} does not work in lanes" if missing else None
 
 
 def lanes_pay(built: Built) -> tuple[bool, str]:

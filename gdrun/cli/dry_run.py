@@ -59,6 +59,7 @@ def describe(prepared: Prepared) -> dict[str, Any]:
 
 
 MOST_COUNTED_STEPS = 10_000_000
+"""Of longer runs the rows are not counted: that makes an array of them."""
 
 
 def _num_rows(prepared: Prepared) -> int | None:
@@ -81,7 +82,8 @@ def show_all(prepared: Sequence[Prepared], *, as_json: bool) -> None:
 
 def _show(plan: dict[str, Any]) -> None:
     lengths = np.atleast_1d(plan["steps_per_epoch"]).tolist()
-    per_epoch = f" ({', then '.join(map(str, lengths))} steps an epoch)" if lengths != [1] else ""
+    counts = [*map(str, lengths[:-1]), plural(lengths[-1], "step")]
+    per_epoch = f" ({', then '.join(counts)} an epoch)" if lengths != [1] else ""
     data = "none"
     if plan["num_examples"] is not None:
         data = f"{plural(plan['num_examples'], 'example')}, {human_bytes(plan['data_bytes'])}"

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from gdrun.errors import ExitCode, GdrunError, UsageError
+from gdrun.errors import ExitCode, GdrunError, ResourceError, UsageError
 from gdrun.experiment.loading import default_name
 from gdrun.sweeping import run as sweeping
 from gdrun.sweeping.plan import plan_trials
 from gdrun.sweeping.slurm import read_options, submit_sweep
 from gdrun.sweeping.trials import SweepSpec
 
-from . import arguments, failures, progress, session, sweep_table
+from . import arguments, failures, progress, session, sweep_table, terminal
 from .arguments import Device, Json, Plugins, Quiet, RunsDir, Threads, Verbose, config_names
 from .jobs import follow
 from .output import print_json
@@ -127,10 +127,14 @@ def _show_plans(specs: Sequence[SweepSpec], *, as_json: bool, device: str | None
         described = sweep_table.describe(spec)
         if not as_json:
             sweep_table.show(spec)
-        with session.quiet(), session.waiting(silent=as_json) as say:
-            say("building a trial")
-            execution = sweeping.execution_plan(spec, device=device, threads=threads)
-        if not as_json:
+        execution = None
+        try:
+            with session.quiet(), session.waiting(silent=as_json) as say:
+                say("building a trial")
+                execution = sweeping.execution_plan(spec, device=device, threads=threads)
+        except ResourceError as error:
+            terminal.warn(f"how trials would run is not known here: {error.message}")
+        if execution is not None and not as_json:
             sweep_table.show_execution(execution, of_several=len(described["groups"] or ()) > 1)
         plans.append(described | {"execution": execution})
     if as_json:

@@ -114,7 +114,7 @@ def show_execution(plan: dict[str, Any], *, of_several: bool) -> None:
     rows = [
         ("runs as", f"{plan['compile']}, {plan['precision']}, {plan['device']}"),
         ("why", f"{plan['compile']}: {plan['compile_why']}"),
-        ("trials" + " of the first group" * of_several, f"{plan['strategy']}: {plan['why']}"),
+        ("trials of the first group" if of_several else "trials", f"{plan['strategy']}: {plan['why']}"),
     ]
     terminal.message(*table(rows, indent=2))
 

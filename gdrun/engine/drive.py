@@ -148,6 +148,10 @@ class Pace:
         """Return the most events to try."""
         return max(1, int(CHUNK_SECONDS / max(self.seconds_per_event, 1e-9)))
 
+    def seconds(self, steps: int, events: float) -> float:
+        """Return the time that steps and events take, as far as is known."""
+        return steps * self.seconds_per_step + events * self.seconds_per_event
+
     def took(self, steps: int, events: int, seconds: float) -> None:
         """Learn from a chunk: with the one before it, these are two equations for the two times."""
         if self._compiled and steps:

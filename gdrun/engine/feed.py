@@ -96,8 +96,8 @@ class Feed:
             epoch = tf.cast(moment.epoch - window.first_epoch, tf.int32)
             position = tf.cast(moment.position, tf.int32)
             row = (_at_least_0(epoch) if behind else epoch) * batches.steps_per_epoch + position
-            # XLA makes a slice of the look-up of one row. Of several numbers it believes that all of the order is read,
-            # and gives each half of them to a thread, which costs more than looking them up.
+            # XLA makes a slice of the look-up of one row. For several numbers its cost model counts all of the order as
+            # read, and it gives each half of them to a thread, which costs more than looking them up.
             index = tf.gather(tf.reshape(order, [-1, batches.batch_size]), row)[:size]
         elif remainder is not None:
             return cut(data, start, size)

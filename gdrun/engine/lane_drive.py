@@ -173,9 +173,10 @@ def drive_lanes(
         before, step = step, int(events[len(records["step"]) - 1])
         done = int(np.sum((state.step - inputs.state.step).numpy()[lanes >= 0]))
         spent += elapsed
+        num_steps, num_events = step - before, len(records["step"])
         if fresh:
-            compile_seconds = max(COMPILE_SECONDS, elapsed - (step - before) * pace.seconds_per_step)
-        pace.took(step - before, len(records["step"]), elapsed)
+            compile_seconds = max(COMPILE_SECONDS, elapsed - pace.seconds(num_steps, num_events))
+        pace.took(num_steps, num_events, elapsed)
         active = (state.reason.numpy() == Reason.NONE) & (lanes >= 0)
         inputs = replace(inputs, state=state)
         finished = step >= total or not active.any() or should_stop()
@@ -194,14 +195,15 @@ def drive_lanes(
         if (pruned := active & ~wanted).any():
             finals.take(state, np.flatnonzero(pruned), lanes[pruned])
             inputs, lanes = _retired(inputs, lanes, pruned)
-        left = (total - step) * pace.seconds_per_step * (1 - padded(int(wanted.sum())) / len(lanes))
+        to_come = pace.seconds(total - step, num_events * (total - step) / max(1, num_steps))
+        left = to_come * (1 - padded(int(wanted.sum())) / len(lanes))
         if padded(int(wanted.sum())) <= len(lanes) // 2 and _worth(left, compile_seconds):
             gone = (lanes >= 0) & ~wanted
             finals.take(state, np.flatnonzero(gone), lanes[gone])
             inputs, lanes = _filled(picked(inputs, np.flatnonzero(wanted)), lanes[wanted])
             windows = _windows(shared, inputs)
             program = shared.compiled(inputs.feeds[0], inputs, windows.at(step))
-            pace, fresh = Pace(pace.seconds_per_step), True
+            pace, fresh = Pace(pace.seconds_per_step, pace.seconds_per_event), True
 
 
 def _worth(saved: float, compile_seconds: float) -> bool:

@@ -9,7 +9,8 @@ neither the rows asked for nor the chunks that the host chooses change a bit of 
 
 With `joint`, every update also gives the loss and the gradient norm that it started from, and these are the row of that
 state. Every update is then made by that code, rows or not. The last row of a chunk is that of the update with which the
-next chunk begins; under XLA, where two copies of an update may differ in last bits, it has an evaluation of its own.
+next chunk begins; in a loop compiled by XLA, where two copies of an update may differ in last bits, it has an
+evaluation of its own.
 
 Shape letters: C events a chunk can hold, L lanes.
 """

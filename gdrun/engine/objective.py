@@ -13,6 +13,7 @@ from gdrun.formula.evaluate import Scope
 from gdrun.formula.nodes import FunctionDefinition
 from gdrun.losses.base import LossFunction, ValuesByName
 from gdrun.models.base import BoundModel, ModelFunction
+from gdrun.models.keras_network import joined
 from gdrun.models.transforms import transformed
 from gdrun.optimizers.base import LocalObjective
 
@@ -103,8 +104,6 @@ class Objective:
             # A derivative by an input gives it a value of its own, which the model is to see.
             if not any(name in scope.values for name in self.input_shapes):
                 return together
-            from gdrun.models.keras_network import joined
-
             return joined([scope[name] for name in self.input_shapes])
 
         lazy = {name: lambda _, name=name: self._cut(together, name) for name in self.input_shapes}

@@ -322,7 +322,7 @@ def _map_rows(function: Callable[[list[tf.Tensor]], tf.Tensor], rows: Sequence[t
     if tf.executing_eagerly():
         return tf.vectorized_map(function, rows)
     return control_flow_ops._pfor_impl(
-        lambda index: function([tf.gather(row, index) for row in rows]), rows[0].shape[0], True
+        lambda index: function([tf.gather(row, index) for row in rows]), rows[0].shape[0] or tf.shape(rows[0])[0], True
     )
 
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -31,10 +31,9 @@ from .halving import Halving
 from .inputs import GroupInputs, build_group, leaf_forms
 from .lane_recorder import LANE_BYTES, LaneRecorder, activation_bytes, finished_block
 from .phased_trials import train_phases
-from .results import BlockResult, Hooks, failed
+from .results import LANES, SINGLY, BlockResult, Hooks, failed
 from .trials import SweepSpec
 
-LANES, SINGLY = "lanes", "one after the other"
 MAX_LANES = 16384
 _CACHE_BYTES = 8 << 20
 """What lanes' predictions and errors may take before a step leaves the processor's cache; but FEW_LANES always fit."""
@@ -112,7 +111,7 @@ def how_trials_run(spec: SweepSpec, group: TrialGroup, built: Built) -> tuple[st
         return SINGLY, "a single trial"
     if lanes == "off":
         return SINGLY, "lanes: off"
-    if obstacle := lanes_obstacle(built):
+    if obstacle := lanes_obstacle(built) or built.experiment.optimizer.lanes_obstacle(built.compile):
         return SINGLY, obstacle
     if lanes != "auto":
         return LANES, f"lanes: {lanes}"
@@ -265,12 +264,13 @@ def _run_singly(spec: SweepSpec, block: GroupInputs, hooks: Hooks, why: str) -> 
 MAX_PROGRAMS = 8
 """Programs that are kept; the one that was not used for longest goes first."""
 
+_AnyProgram = TypeVar("_AnyProgram", LaneProgram, Program)
 _programs: OrderedDict[Any, Any] = OrderedDict()
 
 
-def _kept(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+def _kept(key: tuple[Any, ...], make: Callable[[], _AnyProgram]) -> _AnyProgram:
     """Return the program that was made for `key`, if it is still there, else a new one."""
-    program = _programs.pop(key, None) or make()
+    program: _AnyProgram = _programs.pop(key, None) or make()
     _programs[key] = program
     while len(_programs) > MAX_PROGRAMS:
         _programs.popitem(last=False)

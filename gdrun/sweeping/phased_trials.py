@@ -18,7 +18,7 @@ from gdrun.training.prepare import prepare
 from gdrun.training.signals import time_limit
 
 from .lane_recorder import LaneRecorder, best_values
-from .results import BlockResult, Hooks
+from .results import SINGLY, BlockResult, Hooks
 from .trials import SweepSpec
 
 
@@ -80,7 +80,7 @@ def train_phases(
         parameters={name: value.numpy()[None] for name, value in named.items()},
         curve_steps=steps,
         curves=curves,
-        info={"strategy": "one after the other", "why": "phases", "seconds": seconds, "compile": built.compile},
+        info={"strategy": SINGLY, "why": "phases", "seconds": seconds, "compile": built.compile},
     )
 
 

@@ -20,6 +20,8 @@ from gdrun.rundir.digits import shortest_texts
 
 STATUSES = ("completed", "stopped", "diverged", "failed")
 HAS_RESULT = STATUSES[:3]
+LANES, SINGLY = "lanes", "one after the other"
+"""How trials of one program run."""
 
 
 @dataclass

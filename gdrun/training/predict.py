@@ -26,6 +26,7 @@ from .prepare import Prepared, prepare
 
 if TYPE_CHECKING:
     from gdrun.config.plugins import PluginSources
+    from gdrun.engine.state import Moment
     from gdrun.experiment.experiment import Experiment
     from gdrun.rundir.run import Run
 
@@ -262,7 +263,7 @@ def trained_point(prepared: Prepared, run: Run) -> TrainedPoint:
     )
 
 
-def moment_at(prepared: Prepared, run: Run, step: int) -> Any:
+def moment_at(prepared: Prepared, run: Run, step: int) -> Moment:
     """Return the moment of an evaluation after `step` updates of a run, whose phases have epochs of their own."""
     from gdrun.engine.state import Moment
 

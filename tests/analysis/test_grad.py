@@ -53,6 +53,13 @@ def test_half_a_squared_error_of_a_linear_model():
     assert numbers(found.gradients) == {"w": [[39], [56]], "b": [17]}
 
 
+def test_of_constants_alone_no_order_has_a_derivative():
+    target = one("x**2", constant={"x": 3}, order=3)
+    assert target.value == 9
+    assert target.gradients == {"x": Missing("constant")}
+    assert target.higher[3] == {"x": Missing("constant")}
+
+
 def test_a_quadratic_at_two_points_with_constant_coefficients():
     """Eat TensorFlow2 in 30 days, chapter 2-3: (df/dx, f) is (-2, 1) at 0 and (0, 0) at 1; the second derivative 2."""
     found = grad("a*x**2 + b*x + c", ["x=0,1"], constant=["a=1", "b=-2", "c=1"], order=2)

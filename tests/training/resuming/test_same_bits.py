@@ -27,7 +27,7 @@ PREPARED_AGAIN = {
     "a network as a value, beside one from a file",
     "data on disk",
 }
-"""What is drawn or read before the first step differs; others go on in the program that was interrupted."""
+"""Kinds whose draws or reads before the first step differ; others go on in the program that was interrupted."""
 
 
 @pytest.mark.parametrize("case", CASES)
