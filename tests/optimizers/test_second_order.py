@@ -194,7 +194,7 @@ def test_every_lane_is_the_fit_it_would_be_alone():
         loss = lambda p: tf.reduce_sum(rosenbrock(p) ** 2)  # noqa: E731
         return method.apply_at(state, point(loss, parameters, rosenbrock), tensor(1.0))
 
-    @tf.function(autograph=False)
+    @tf.function(autograph=False, jit_compile=True)
     def update(state, parameters):
         return tf.vectorized_map(lane, (state, parameters), fallback_to_while_loop=False)
 
