@@ -107,7 +107,7 @@ def test_a_dry_run_counts_the_epochs_of_each_phase(gdrun, config):
     (plan,) = json.loads(gdrun("train", config(), phases, "--dry-run", "--json").out)["plans"]
     # Five examples: three updates an epoch, of which the second is begun, then one.
     assert (plan["steps"], plan["epochs"], plan["steps_per_epoch"]) == (10, 8, [3, 1])
-    assert "10 (3, then 1 steps an epoch)" in gdrun("train", config(), phases, "--dry-run").err
+    assert "10 (3, then 1 step an epoch)" in gdrun("train", config(), phases, "--dry-run").err
 
 
 def test_a_smoke_run_takes_a_few_steps_and_keeps_nothing(gdrun, config):
