@@ -388,7 +388,7 @@ class Gdrun(Peer):
             began = now()
             rates = f"optimizer.learning_rate=log:1e-4:1e-2:{trials}"
             swept = gdrun.sweep(self.config, [rates], runs_dir=self.folder / "runs", lanes=self.lanes)
-            ways = ", ".join(swept.info.extra["strategy"])
+            ways = ", ".join(way for way in swept.info.extra["strategy"] if way != "why")
             sample = Sample.since(began, self.steps * trials, float("nan"), f"{swept.info.compile}, {ways}")
             parameters = swept.best_run.parameters.values()
         moments = 2 * ("kind: adam" in self.family.config)
