@@ -108,22 +108,17 @@ def find_learning_rate(
             raise UsageError(f"the learning rate of {optimizer.kind} is not there or 0: there is nothing to find")
         if built.total_steps < 1:
             raise UsageError("the schedule has no steps", hint="give it some: steps=100")
-        from .stability import configured_rate, predicted_limit
-
-        prediction = predicted_limit(built)
-        rates = candidate_rates(configured_rate(built), prediction)
-        return RateSearch(
-            source=str(source), optimizer=optimizer.kind, configured=configured_rate(built), prediction=prediction,
-            range_test=range_test, **(_ramp(built, rates) if range_test else _trials(built, rates, prediction)),
-        )  # fmt: skip
+        return _ramp(str(source), built) if range_test else _trials(str(source), built)
 
 
-def _trials(built: Built, rates: np.ndarray, prediction: Prediction) -> dict[str, Any]:
-    """Return what trials at `rates` came to, as fields of a RateSearch."""
+def _trials(source: str, built: Built) -> RateSearch:
+    """Make a trial at each of the candidate rates."""
     from .observed_limit import rounding_slack
     from .rate_trials import RateRunner
-    from .stability import takes_all_data
+    from .stability import configured_rate, predicted_limit, takes_all_data
 
+    configured, prediction = configured_rate(built), predicted_limit(built)
+    rates = candidate_rates(configured, prediction)
     looks = np.unique(np.geomspace(1, built.total_steps, 24).astype(np.int64))
     trials = RateRunner(built, steps=built.total_steps).run(rates, looks.tolist())
     first = float(built.objective.at(built.state.parameters, built.setting, built.data, built.state.model_state))
@@ -139,10 +134,11 @@ def _trials(built: Built, rates: np.ndarray, prediction: Prediction) -> dict[str
         # On the way only the losses of batches are known.
         on_the_way=trials.losses if takes_all_data(built) else None,
     )
-    return {
-        "rates": rates, "losses": losses, "diverged": trials.diverged, "first_loss": first, "steps": built.total_steps,
-        "observed_edge": observed, "suggestion": suggestion,
-    }  # fmt: skip
+    return RateSearch(
+        source=source, optimizer=built.experiment.optimizer.kind, configured=configured, prediction=prediction,
+        range_test=False, steps=built.total_steps, first_loss=first, rates=rates, losses=losses,
+        diverged=trials.diverged, observed_edge=observed, suggestion=suggestion,
+    )  # fmt: skip
 
 
 def candidate_rates(configured: float, prediction: Prediction) -> np.ndarray:
@@ -227,24 +223,28 @@ def _first_there(among: np.ndarray, on_the_way: np.ndarray, enough: float) -> in
     return int(among[int(np.argmin(np.where(there == moment, seen[:, moment], np.inf)))])
 
 
-def _ramp(built: Built, rates: np.ndarray) -> dict[str, Any]:
-    """Return what one run of 50 to 300 steps came to whose rate grows from step to step, as fields of a RateSearch.
+def _ramp(source: str, built: Built) -> RateSearch:
+    """Make one run of 50 to 300 steps whose rate grows from step to step.
 
     Source: Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3; fast.ai's lr_find is one.
     """
     from .rate_trials import ramp_losses
+    from .stability import configured_rate, predicted_limit
 
     steps = int(np.clip(built.total_steps, *_RAMP_STEPS))
-    rates = np.geomspace(rates[0], rates[-1] * 3, steps)
+    configured, prediction = configured_rate(built), predicted_limit(built)
+    candidates = candidate_rates(configured, prediction)
+    rates = np.geomspace(candidates[0], candidates[-1] * 3, steps)
     losses = smoothed(ramp_losses(built, rates))
     end = blown_up(losses)
     kept = slice(0, max(end + 1, 2))
-    return {
-        "rates": rates[kept], "losses": losses[kept], "diverged": ~np.isfinite(losses[kept]),
-        "first_loss": float(losses[0]), "steps": steps, "observed_edge": None,
-        "suggestion": suggest_from_ramp(rates[:end], losses[:end]),
-        "blew_up_at": float(rates[end]) if end < len(rates) else None,
-    }  # fmt: skip
+    return RateSearch(
+        source=source, optimizer=built.experiment.optimizer.kind, configured=configured, prediction=prediction,
+        range_test=True, steps=steps, first_loss=float(losses[0]), rates=rates[kept], losses=losses[kept],
+        diverged=~np.isfinite(losses[kept]), observed_edge=None,
+        suggestion=suggest_from_ramp(rates[:end], losses[:end]),
+        blew_up_at=float(rates[end]) if end < len(rates) else None,
+    )  # fmt: skip
 
 
 def smoothed(losses: np.ndarray) -> np.ndarray:

@@ -98,7 +98,7 @@ class Program:
         self._host_loop = lanes is None and (host_loop or compile == "eager")
         self._joint = joint
         self._ahead: tuple[TrainState, Setting, Batch, tuple[TrainState, Record]] | None = None
-        """What a chunk ended with; the update that follows, and where the host loops the record before it."""
+        """State, setting and data that a chunk ended with; the update that follows, and of a host loop its record."""
         self._goes_ahead = joint and compile != "xla"
         if self._goes_ahead:
             # The row of a run's end says of a gradient, too, that it is not finite.

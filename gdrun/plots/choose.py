@@ -68,11 +68,11 @@ class PictureOptions(TypedDict, total=False):
     title: str | None
     """Instead of the picture's own."""
     band: Band | None
-    """Where three runs or trials or more differ in the seed alone, a line with a band: the median and the middle half
+    """A line with a band for three runs or trials or more that differ in the seed alone: the median and the middle half
     ("quartiles", the default), mean and standard deviation ("deviation"); None: a line each."""
     device: str | None
     plugins: PluginSources
-    """Where something is computed: as in `gdrun.train`."""
+    """As in `gdrun.train`, for pictures that compute something."""
 
 
 def plot(runs: Runs = "latest", *, at: str | None = None, **options: Unpack[PictureOptions]) -> Figure:

@@ -21,7 +21,7 @@ from gdrun.rundir.digits import shortest_texts
 STATUSES = ("completed", "stopped", "diverged", "failed")
 HAS_RESULT = STATUSES[:3]
 LANES, SINGLY = "lanes", "one after the other"
-"""How trials of one program run."""
+"""Two ways to run the trials of one program."""
 
 
 @dataclass

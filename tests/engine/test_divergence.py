@@ -75,30 +75,33 @@ def test_the_cases_are_what_they_are_called():
     ]
 
 
+def assert_ends(rows, end):
+    """Assert that the rows of a run end for the reason, at the step and with the parameter of `end`; return them."""
+    reason, step, w = end
+    assert (rows["reason"], int(rows["state"].step)) == (reason, step)
+    assert rows["state"].parameters[0].numpy() == w
+    assert rows["step"].tolist() == list(range(step + 1))
+    return rows
+
+
 @pytest.mark.parametrize("guard", ["each", "late"])
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_ends_at_the_last_finite_state(lab, with_guard, chunks_of, case, guard):
-    text, (reason, step, w) = CASES[case]
+    text, end = CASES[case]
     built = with_guard(lab.build(text), guard)
-    for steps in (1000, 5, 1, step):
+    for steps in (1000, 5, 1, end[1]):
         chunks_of(steps)
-        rows = lab.rows(built)
-        assert (rows["reason"], int(rows["state"].step)) == (reason, step)
-        assert rows["state"].parameters[0].numpy() == w
-        assert rows["step"].tolist() == list(range(step + 1))
-        assert rows["parameters.w"][-1] == w
+        rows = assert_ends(lab.rows(built), end)
+        assert rows["parameters.w"][-1] == end[2]
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_graph_whose_chunks_begin_with_a_known_update_ends_there_too(lab, chunks_of, case):
-    text, (reason, step, w) = CASES[case]
+    text, end = CASES[case]
     built = lab.build(text, ["compile=graph"])
-    for steps in (1000, 5, 1, step):
+    for steps in (1000, 5, 1, end[1]):
         chunks_of(steps)
-        rows = lab.rows(built)
-        assert (rows["reason"], int(rows["state"].step)) == (reason, step)
-        assert rows["state"].parameters[0].numpy() == w
-        assert rows["step"].tolist() == list(range(step + 1))
+        assert_ends(lab.rows(built), end)
 
 
 @pytest.mark.parametrize("case", CASES)
